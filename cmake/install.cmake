@@ -1,0 +1,8 @@
+include(GNUInstallDirs)
+install(DIRECTORY include/sardonyx DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(TARGETS sardonyx_shared sardonyx_static)
+if(TARGET sardonyx)
+  install(TARGETS sardonyx)
+endif()
+configure_file(cmake/sardonyx.pc.in ${SDX_GENERATED}/sardonyx.pc @ONLY)
+install(FILES ${SDX_GENERATED}/sardonyx.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sardonyx: load ONNX models and run them. This header is the whole C API of the engine.
+//
+//   sdx_session *s;  sdx_run *r;
+//   if (sdx_session_load_file("model.onnx", NULL, &s)) puts(sdx_session_error(s));
+//   sdx_run_create(s, &r);
+//   sdx_value *x = sdx_tensor_borrow(SDX_FLOAT, 2, (int64_t[]){1, 4}, data, NULL, NULL);
+//   sdx_run_set_input(r, 0, x);
+//   if (sdx_run_execute(r)) puts(sdx_run_error(r));
+//   const float *y = sdx_tensor_data(sdx_run_output(r, 0));
+//
+// Conventions. Every fallible function returns sdx_status (SDX_OK is 0); the message of the last
+// failure lives on the handle it was called with. Strings are UTF-8. Shapes are arrays of int64_t,
+// outermost dimension first; data is row-major and dense. `_ms` are milliseconds, `_bytes` bytes.
+// Functions are thread-safe for different handles; a session may be shared by any number of
+// threads (its functions only read it), a run and a value belong to one thread at a time unless a
+// function says otherwise. A NULL handle is accepted by every *_destroy/_release.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sardonyx/types.h"
+
+#if defined(SDX_BUILD_SHARED) && defined(__GNUC__)
+#define SDX_API __attribute__((visibility("default")))
+#else
+#define SDX_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sdx_options sdx_options; // how to load; create, set, pass, destroy
+typedef struct sdx_session sdx_session; // a loaded model; immutable, shareable between threads
+typedef struct sdx_run sdx_run;         // one caller's executions of a session
+typedef struct sdx_value sdx_value;     // a tensor, sequence, map or empty optional; ref-counted
+
+// ---- library --------------------------------------------------------------------------------
+
+// "major.minor.patch"; static storage.
+SDX_API const char *sdx_version(void);
+// The sentence, the enum name ("INVALID_GRAPH"), the HTTP code of a status; static storage.
+SDX_API const char *sdx_status_text(sdx_status status);
+SDX_API const char *sdx_status_name(sdx_status status);
+SDX_API int sdx_status_http(sdx_status status);
+// Name ("float", as ONNX spells it), bits per element, and the way back (SDX_UNDEFINED if unknown).
+SDX_API const char *sdx_dtype_name(sdx_dtype dtype);
+SDX_API int sdx_dtype_bits(sdx_dtype dtype);
+SDX_API sdx_dtype sdx_dtype_from_name(const char *name);
+
+// ---- values ---------------------------------------------------------------------------------
+// Counted by reference: *_create/_borrow return one reference, retain adds one, release drops one.
+// retain/release may be called from any thread. Constructors return NULL when memory is exhausted
+// or the arguments are not valid (negative dimension, size overflow, rank over 64).
+
+typedef enum sdx_kind { SDX_KIND_TENSOR, SDX_KIND_SEQUENCE, SDX_KIND_MAP, SDX_KIND_NONE } sdx_kind;
+
+// A tensor that owns its memory (64-byte aligned, zeroed). Elements narrower than a byte are packed
+// as ONNX packs them, first element in the low bits. String tensors start with empty strings.
+SDX_API sdx_value *sdx_tensor_create(sdx_dtype dtype, size_t rank, const int64_t *shape);
+// A tensor over the caller's memory, which must hold dense row-major data of that shape and stay
+// valid until `release(context)` is called (NULL: until the value is released). Not for strings.
+SDX_API sdx_value *sdx_tensor_borrow(sdx_dtype dtype, size_t rank, const int64_t *shape, void *data,
+                                     void (*release)(void *context), void *context);
+SDX_API sdx_value *sdx_sequence_create(size_t count, sdx_value *const *items); // retains the items
+// keys: 1-D int64 or string tensor; values: 1-D tensor of the same length. Both are retained.
+SDX_API sdx_value *sdx_map_create(sdx_value *keys, sdx_value *values);
+SDX_API sdx_value *sdx_value_retain(sdx_value *value);
+SDX_API void sdx_value_release(sdx_value *value);
+SDX_API sdx_kind sdx_value_kind(const sdx_value *value);
+
+// Tensor parts. `data` is NULL for strings and for tensors without elements.
+SDX_API sdx_dtype sdx_tensor_dtype(const sdx_value *value);
+SDX_API size_t sdx_tensor_rank(const sdx_value *value);
+SDX_API const int64_t *sdx_tensor_shape(const sdx_value *value);
+SDX_API size_t sdx_tensor_count(const sdx_value *value);
+SDX_API size_t sdx_tensor_bytes(const sdx_value *value);
+SDX_API void *sdx_tensor_data(const sdx_value *value);
+// String elements: bytes with a length (they may hold NULs). The pointer lives as long as the value
+// is not changed. set copies the bytes.
+SDX_API const char *sdx_tensor_string(const sdx_value *value, size_t index, size_t *length);
+SDX_API sdx_status sdx_tensor_set_string(sdx_value *value, size_t index, const char *bytes,
+                                         size_t length);
+// Sequence items and map parts (item 0 = keys, item 1 = values); borrowed, NULL out of range.
+SDX_API size_t sdx_value_item_count(const sdx_value *value);
+SDX_API const sdx_value *sdx_value_item(const sdx_value *value, size_t index);
+
+// ---- options --------------------------------------------------------------------------------
+
+SDX_API sdx_options *sdx_options_create(void); // NULL when memory is exhausted
+SDX_API void sdx_options_destroy(sdx_options *options);
+// Sets one option by name; `sdx_options_list` names them all with default and meaning.
+//   threads            0 = all the process may use (affinity, cgroup quota)
+//   precision          highest | high | medium  (matrix products; highest = at least fp32 FMA)
+//   optimize           all | basic | none       (graph passes)
+//   disable_passes     comma-separated names
+//   memory_limit_bytes, run_memory_limit_bytes, fold_limit_bytes, load_timeout_ms, run_timeout_ms,
+//   max_nodes, max_rank, max_subgraph_depth, max_function_depth, max_loop_trips
+//   map_file           0 | 1: map the file instead of copying it (only for files nobody rewrites)
+//   allow_hard_links   0 | 1: external data may have more than one name
+//   external_data_dir  folder for external data of models loaded from bytes
+//   profile            0 | 1: record a Chrome trace, see sdx_session_profile_json
+//   plan_cache         how many input-shape signatures keep a plan (default 8)
+// Returns SDX_INVALID_ARGUMENT for an unknown name or a bad value; see sdx_options_error.
+SDX_API sdx_status sdx_options_set(sdx_options *options, const char *name, const char *value);
+// Fixes a symbolic input dimension ("batch") to a number.
+SDX_API sdx_status sdx_options_set_dim(sdx_options *options, const char *symbol, int64_t value);
+SDX_API const char *sdx_options_error(const sdx_options *options);
+// One line per option: name, default, range, meaning, separated by tabs; static storage.
+SDX_API const char *sdx_options_list(void);
+
+// ---- sessions -------------------------------------------------------------------------------
+// On failure *session is still set (to a handle that only holds the error) unless memory is
+// exhausted, when it is NULL. Destroy it either way. options may be NULL and are copied.
+
+SDX_API sdx_status sdx_session_load_file(const char *path, const sdx_options *options,
+                                         sdx_session **session);
+// The bytes are copied unless `borrow` is set; then they must outlive the session.
+SDX_API sdx_status sdx_session_load_bytes(const void *bytes, size_t size, bool borrow,
+                                          const sdx_options *options, sdx_session **session);
+// `read` fills up to `size` bytes and returns how many (0 = end, negative = failure).
+SDX_API sdx_status sdx_session_load_reader(int64_t (*read)(void *context, void *buffer, size_t size),
+                                           void *context, const sdx_options *options,
+                                           sdx_session **session);
+SDX_API void sdx_session_destroy(sdx_session *session); // after all of its runs
+// Message of the failed load ("" if it did not fail). Warnings of a load: one a line.
+SDX_API const char *sdx_session_error(const sdx_session *session);
+SDX_API const char *sdx_session_warnings(const sdx_session *session);
+
+// What goes in and comes out. Everything is borrowed from the session.
+typedef struct sdx_io {
+  const char *name;
+  const char *type;          // ONNX notation: "tensor(float)", "seq(map(int64,tensor(float)))"
+  sdx_dtype dtype;           // element type of a tensor, else SDX_UNDEFINED
+  bool has_shape;            // false: any rank
+  size_t rank;
+  const int64_t *shape;      // -1 where the dimension is not fixed
+  const char *const *symbols; // name of each free dimension, NULL where fixed or unnamed
+} sdx_io;
+SDX_API size_t sdx_session_input_count(const sdx_session *session);
+SDX_API size_t sdx_session_output_count(const sdx_session *session);
+SDX_API const sdx_io *sdx_session_input(const sdx_session *session, size_t index);
+SDX_API const sdx_io *sdx_session_output(const sdx_session *session, size_t index);
+// Index of a name, or -1.
+SDX_API int64_t sdx_session_find_input(const sdx_session *session, const char *name);
+SDX_API int64_t sdx_session_find_output(const sdx_session *session, const char *name);
+// Keys: producer_name producer_version domain description graph_name graph_description
+// model_version ir_version opset:<domain>. NULL when absent. Custom metadata by index.
+SDX_API const char *sdx_session_metadata(const sdx_session *session, const char *key);
+SDX_API size_t sdx_session_custom_metadata_count(const sdx_session *session);
+SDX_API const char *sdx_session_custom_metadata(const sdx_session *session, size_t index,
+                                                const char **value);
+// A description as JSON: "graph" (after passes), "plan" (steps, kernels, slab offsets for the given
+// input shapes or the declared ones), "summary", "memory" (predicted peak). The text is released
+// with sdx_string_free. NULL + SDX_*: see sdx_session_error of a copy; details in docs/inspect.md.
+SDX_API char *sdx_session_describe(const sdx_session *session, const char *what);
+// Chrome-trace JSON of the runs so far (option profile=1); release with sdx_string_free.
+SDX_API char *sdx_session_profile_json(const sdx_session *session);
+SDX_API void sdx_string_free(char *text);
+
+// Every problem of a model at once, as JSON: [{"severity","code","place","message","hint"}, ...].
+// Never NULL unless memory is exhausted. Release with sdx_string_free.
+SDX_API char *sdx_check_file(const char *path, const sdx_options *options);
+SDX_API char *sdx_check_bytes(const void *bytes, size_t size, const sdx_options *options);
+
+// ---- runs -----------------------------------------------------------------------------------
+// A run handle keeps bindings and reuses memory from one execution to the next: for static shapes
+// an execution allocates nothing once warm. One per thread; any number per session.
+
+SDX_API sdx_status sdx_run_create(sdx_session *session, sdx_run **run);
+SDX_API void sdx_run_destroy(sdx_run *run);
+// Binds an input (retained until replaced). NULL unbinds.
+SDX_API sdx_status sdx_run_set_input(sdx_run *run, size_t index, sdx_value *value);
+// Which outputs are wanted: all by default. `wanted` false skips the output and all work only it
+// needs.
+SDX_API sdx_status sdx_run_want_output(sdx_run *run, size_t index, bool wanted);
+// Binds memory for an output: the result is written into this tensor, whose dtype and shape must
+// be the result's. NULL: the run makes (and reuses) its own.
+SDX_API sdx_status sdx_run_set_output(sdx_run *run, size_t index, sdx_value *value);
+// Limits for the coming executions; 0 = the session's. The deadline counts from execute.
+SDX_API void sdx_run_set_timeout_ms(sdx_run *run, uint64_t timeout_ms);
+SDX_API void sdx_run_set_memory_limit_bytes(sdx_run *run, uint64_t limit_bytes);
+SDX_API sdx_status sdx_run_execute(sdx_run *run);
+// May be called from any thread: the execution in progress (or the next) ends with SDX_CANCELLED.
+SDX_API void sdx_run_cancel(sdx_run *run);
+// Output of the last execution, borrowed until the next execute or destroy; retain it to keep it.
+// NULL if it was not wanted or the execution failed.
+SDX_API sdx_value *sdx_run_output(const sdx_run *run, size_t index);
+SDX_API const char *sdx_run_error(const sdx_run *run);
+// High-water mark of memory charged to this run's last execution.
+SDX_API uint64_t sdx_run_peak_bytes(const sdx_run *run);
+
+// ---- custom operators -----------------------------------------------------------------------
+// Registered on options before a load; they take precedence over nothing: domain and name must not
+// be one the engine knows. infer and compute may be called from several threads at once.
+
+typedef struct sdx_op_context sdx_op_context; // valid during the callback only
+
+typedef struct sdx_custom_op {
+  const char *domain;
+  const char *name;
+  size_t min_inputs, max_inputs;   // max SIZE_MAX = any
+  size_t min_outputs, max_outputs;
+  void *user;
+  // Sets dtype and shape of every output through sdx_op_set_output from what is known of the
+  // inputs; leaves outputs whose shape depends on data to compute. May be NULL.
+  sdx_status (*infer)(void *user, sdx_op_context *context);
+  sdx_status (*compute)(void *user, sdx_op_context *context);
+} sdx_custom_op;
+SDX_API sdx_status sdx_options_add_op(sdx_options *options, const sdx_custom_op *op); // copied
+
+SDX_API size_t sdx_op_input_count(const sdx_op_context *context);
+SDX_API size_t sdx_op_output_count(const sdx_op_context *context);
+// Borrowed tensor of an input; in infer its data is NULL unless it is a constant. NULL if absent.
+SDX_API const sdx_value *sdx_op_input(sdx_op_context *context, size_t index);
+// In infer: declares; in compute: returns writable memory of that shape (NULL on failure).
+SDX_API void *sdx_op_set_output(sdx_op_context *context, size_t index, sdx_dtype dtype, size_t rank,
+                                const int64_t *shape);
+SDX_API bool sdx_op_attr_int(const sdx_op_context *context, const char *name, int64_t *value);
+SDX_API bool sdx_op_attr_float(const sdx_op_context *context, const char *name, float *value);
+SDX_API const char *sdx_op_attr_string(const sdx_op_context *context, const char *name,
+                                       size_t *length);
+SDX_API const int64_t *sdx_op_attr_ints(const sdx_op_context *context, const char *name,
+                                        size_t *count);
+SDX_API const float *sdx_op_attr_floats(const sdx_op_context *context, const char *name,
+                                        size_t *count);
+// Sets the message and returns `status`, to be returned from the callback.
+SDX_API sdx_status sdx_op_fail(sdx_op_context *context, sdx_status status, const char *message);
+
+// ---- kernels and operators --------------------------------------------------------------------
+
+// JSON of the kernel families and variants of this machine, and of the operator table.
+SDX_API char *sdx_describe_kernels(void);
+SDX_API char *sdx_describe_ops(void);
+// Compares every kernel variant with its reference; prints to stdout; returns how many failed.
+// filter: family name or NULL; bench: also time each variant.
+SDX_API int sdx_selftest_kernels(const char *filter, unsigned rounds, bool bench);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// The process-wide thread pool. One fork-join primitive: pool_run splits `tasks` indices over the
+// caller and up to `threads - 1` workers. Which thread runs which index is not fixed, so a task's
+// result must depend on its index alone; that is what keeps results equal for any thread count.
+// Workers spin for at most 50 us after a job, then sleep; an idle process wakes nobody.
+#pragma once
+
+#include <stddef.h>
+
+// worker: 0 .. threads-1, stable for the call; index into per-worker scratch.
+typedef void (*pool_task)(void *context, size_t index, size_t worker);
+
+// min(affinity mask, cgroup CPU quota rounded up, online cores); at least 1. Read once per process.
+size_t pool_max_threads(void);
+// Runs task(context, i, worker) for i in [0, tasks). Returns when all are done. Nested calls and
+// calls while another job holds the workers run on the caller alone. Safe after fork().
+void pool_run(size_t threads, size_t tasks, pool_task task, void *context);

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// ModelProto bytes <-> model. Import is zero-copy: names and tensors point into `bytes`, which must
+// outlive the model. Nothing here knows the operator table; nodes come out unbound (op NULL).
+// Read next: wire.h (protobuf), import.c, external.h (the one gate for files a model names).
+#pragma once
+
+#include "graph/graph.h"
+
+typedef struct import_options {
+  graph_limits limits;
+  size_t max_function_depth;   // nesting of local function calls
+  size_t decode_depth;         // nesting of protobuf messages
+  const char *external_dir;    // folder of the model file; NULL: external data is refused
+  bool allow_hard_links;
+  mem_account *account;        // what the model's arena and external data are charged to
+  uint64_t deadline_ns;        // CLOCK_MONOTONIC, 0 = none
+} import_options;
+
+// Decodes, expands local functions (their own opset imports apply), resolves external data, builds
+// graphs with captures, verifies what needs no operator table. Node versions hold the opset version
+// of the node's domain (`version` = opset number; binding resolves it to a since-version).
+// sink NULL: stop at the first problem. On failure *out is NULL.
+sdx_status onnx_import(const void *bytes, size_t size, const import_options *options, const problem_sink *sink,
+                       model **out, error *err);
+void model_destroy(model *m);
+
+// A TensorProto in bytes (input_0.pb, output_0.pb): the value in memory charged to `account`.
+sdx_status onnx_read_tensor(const void *bytes, size_t size, mem_account *account, sdx_value **out, error *err);
+// Sequence- and OptionalProto too: `type` says what is expected (kind unknown = TensorProto).
+sdx_status onnx_read_value(const void *bytes, size_t size, const type_info *type, mem_account *account,
+                           sdx_value **out, error *err);
+sdx_status onnx_write_tensor(const value *v, text *out); // TensorProto with raw_data
+// ModelProto of a model whose nodes are in newest form (for saving and for tests).
+sdx_status onnx_export(const model *m, text *out);

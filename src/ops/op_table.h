@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// The generated table of operator records.
+#pragma once
+
+#include "ops/op.h"
+
+typedef struct op_row {
+  const char *domain, *name;
+  const op_def *record;
+} op_row;
+extern const op_row op_rows[]; // sorted by domain, name
+extern const size_t op_row_count;
