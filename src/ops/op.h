@@ -17,6 +17,7 @@ typedef enum op_flags {
   OP_NONDETERMINISTIC = 8, // random: never folded or merged
   OP_COMMUTATIVE = 16, // inputs 0 and 1 may be swapped (for common subexpressions)
   OP_CONTROL = 32,     // has subgraphs (If, Loop, Scan, SequenceMap)
+  OP_READS_SHAPE = 128, // looks at the shapes of its inputs only (Shape, Size)
   OP_TRAILING_EXTRA = 64, // more outputs may be listed than are computed (training-only ones)
 } op_flags;
 
@@ -122,6 +123,8 @@ struct op_infer {
                                const type_info **outputs);
   error *err;
 };
+// Runs the node's infer with outputs pre-set to unknown.
+sdx_status op_infer_node(op_infer *c);
 // A tensor output. dims may hold DIM_UNKNOWN/~symbol; rank -1 = not even the rank is known.
 // Checks rank limit; copies dims.
 sdx_status infer_output(op_infer *c, size_t index, sdx_dtype dtype, int rank, const int64_t *dims);

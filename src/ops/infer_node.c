@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+// One node's type inference, shared by the whole-graph pass, the planner and the executor.
+#include "ops/op.h"
+
+sdx_status op_infer_node(op_infer *c) {
+  for (size_t i = 0; i < c->output_count; i++) c->out[i] = (type_info){.kind = TYPE_UNKNOWN, .rank = -1};
+  if (!c->node->op || !c->node->op->infer) return SDX_OK;
+  return c->node->op->infer(c);
+}

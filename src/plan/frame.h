@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The memory of one run in progress: the slab, a `value` per name, a prepared call per step. A frame
+// belongs to one run handle and is used again by its next execution.
+#pragma once
+
+#include "plan/plan.h"
+
+typedef struct run_limits {
+  uint64_t deadline_ns;      // CLOCK_MONOTONIC; 0 = none
+  const atomic_bool *cancel; // may be NULL
+} run_limits;
+
+typedef struct run_frame {
+  const plan *plan;
+  mem_account account;       // everything this run allocates; its limit is the run's budget
+  arena memory;              // payloads of string results and late scratch: until the run ends
+  value *values;             // by value_id
+  sdx_value **owners;        // dynamic values: who holds the bytes
+  op_call *calls;            // one per step
+  void *slab;
+  run_limits limits;
+  bool dynamic;              // the step that runs now allocates its outputs
+  // Runs a body; set by run/.
+  sdx_status (*run_subgraph)(struct run_frame *frame, op_call *c, graph *body, size_t inputs,
+                             const value *const *in, size_t outputs, sdx_value **out);
+  void *context;             // of run_subgraph
+  uint32_t depth;            // nesting of bodies
+} run_frame;
+
+sdx_status frame_create(plan *p, mem_account *parent, size_t limit, run_frame **out, error *err);
+void frame_destroy(run_frame *f);
+// Lets go of dynamic values and of the frame's arena.
+void frame_reset(run_frame *f);
+sdx_status frame_check(const run_frame *f, error *err); // cancel and deadline
+uint64_t clock_ns(void);
+
+// Infers, allocates and computes one step whose shapes are only known now.
+sdx_status frame_run_dynamic(run_frame *f, op_call *c);
+// Computes a node whose inputs are all at hand, outside of any run (constant folding, shape
+// arithmetic at plan time). outputs receive counted values charged to `account`.
+sdx_status node_evaluate(graph *g, const node *n, const value *const *in, mem_account *account, size_t limit_bytes,
+                         const run_limits *limits, sdx_value **outputs, error *err);
+// A value's type as it is now.
+void value_type(const value *v, type_info *t);

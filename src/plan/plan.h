@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// A plan fixes, for one set of input shapes, everything that can be known before data arrives:
+// shapes, kernels, packed weights, which step runs when, and where every value lies in one slab.
+// Steps whose shapes depend on data are `dynamic`: their outputs are allocated while running.
+// Read next: plan.c (the walk), slab.c (offsets), pack.c (shared packed weights), frame.h (one run's
+// memory), call.c (what operators may ask of a run).
+#pragma once
+
+#include <pthread.h>
+
+#include "ops/op.h"
+
+typedef enum storage {
+  STORE_NONE,    // nobody reads it
+  STORE_CONST,   // weights, folded values, shape arithmetic done at plan time
+  STORE_SLAB,    // at `offset` of the frame's slab
+  STORE_INPUT,   // memory of the caller (graph input or captured outer value)
+  STORE_OUTPUT,  // memory of the result with index `slot`
+  STORE_DYNAMIC, // allocated during the run
+} storage;
+
+typedef struct plan_value {
+  tensor tensor;      // shape when `known`; data only for constants
+  value_id root;      // views: whose bytes these are; itself otherwise
+  uint32_t slot;      // STORE_INPUT: inputs first, then captures; STORE_OUTPUT: output index
+  uint32_t first, last; // steps that write it first and read it last
+  size_t offset;
+  uint8_t storage;
+  bool known;         // dtype and every dimension are fixed
+} plan_value;
+
+typedef struct plan_step {
+  const node *node;
+  void *state;
+  const char *kernel;
+  size_t scratch_bytes;
+  uint32_t release_first, release_count; // dynamic values nobody reads after this step
+  bool dynamic;
+} plan_step;
+
+typedef struct plan {
+  arena memory;
+  mem_account *account;
+  graph *graph;
+  plan_value *values;   // by value_id
+  plan_step *steps;
+  value_id *releases;   // release lists of all steps
+  value_id *views;      // views of inputs and outputs, whose address each run sets
+  const node *owner;    // of a body: the node with the captures; else NULL
+  value_id *captured;   // body values that stand for outer ones, in the order of slots
+  uint32_t *capture_index; // which of owner->captures
+  uint32_t step_count, view_count, captured_count, value_count;
+  uint32_t slots;       // inputs + captures
+  size_t slab_bytes, scratch_offset, scratch_bytes;
+  size_t threads;
+  bool *wanted;         // outputs
+  type_info *inputs;    // signature
+  atomic_size_t references;
+  uint64_t last_used;
+  struct plan *next;
+} plan;
+
+// Packed weights of a session, shared by its plans; see prepare_pack.
+typedef struct pack_cache {
+  pthread_mutex_t lock;
+  mem_account *account;
+  struct packed *first;
+} pack_cache;
+void pack_cache_init(pack_cache *p, mem_account *account);
+void pack_cache_deinit(pack_cache *p);
+
+typedef struct plan_request {
+  graph *graph;
+  const type_info *inputs;          // one per graph input; unknown dims make dynamic steps
+  const node *owner;                // bodies: whose captures are bound
+  const type_info *captures;        // parallel to owner->captures
+  const bool *wanted;               // per output; NULL = all
+  size_t threads;
+  int precision;
+  mem_account *account;
+  pack_cache *packs;
+} plan_request;
+
+sdx_status plan_create(const plan_request *request, plan **out, error *err);
+plan *plan_retain(plan *p);
+void plan_release(plan *p);
+// Same graph, wanted outputs and input types?
+bool plan_fits(const plan *p, const plan_request *request);
+
+// Places [first, last] life spans; fills offsets of STORE_SLAB roots and returns the slab's size.
+sdx_status slab_assign(plan *p, arena *scratch, size_t *bytes, error *err);
