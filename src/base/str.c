@@ -149,15 +149,20 @@ bool str_map_find(const str_map *m, str key, uint32_t *value) {
   return true;
 }
 
+bool str_map_reserve(str_map *m, size_t count) {
+  str_map bigger = {.memory = m->memory, .capacity = m->capacity ? m->capacity : 16, .count = m->count};
+  while (count / 3 >= bigger.capacity / 4) bigger.capacity *= 2;
+  if (bigger.capacity == m->capacity) return true;
+  bigger.slots = arena_array(m->memory, bigger.capacity, sizeof *bigger.slots);
+  if (!bigger.slots) return false;
+  for (size_t i = 0; i < m->capacity; i++)
+    if (m->slots[i].key.at) *find_slot(&bigger, m->slots[i].key, m->slots[i].hash) = m->slots[i];
+  *m = bigger;
+  return true;
+}
+
 bool str_map_put(str_map *m, str key, uint32_t value) {
-  if (m->count * 4 >= m->capacity * 3) {
-    str_map bigger = {.memory = m->memory, .capacity = m->capacity ? m->capacity * 2 : 16, .count = m->count};
-    bigger.slots = arena_array(m->memory, bigger.capacity, sizeof *bigger.slots);
-    if (!bigger.slots) return false;
-    for (size_t i = 0; i < m->capacity; i++)
-      if (m->slots[i].key.at) *find_slot(&bigger, m->slots[i].key, m->slots[i].hash) = m->slots[i];
-    *m = bigger;
-  }
+  if (!str_map_reserve(m, m->count + 1)) return false;
   if (!key.at) key.at = "";
   uint32_t hash = (uint32_t)str_hash(key);
   str_map_slot *slot = find_slot(m, key, hash);

@@ -29,7 +29,9 @@ typedef struct attr {
     struct graph *graph;
     struct { struct graph **at; size_t count; } graphs;
     const struct sparse_tensor *sparse;
+    struct { const struct sparse_tensor *const *at; size_t count; } sparses;
     const type_info *type;
+    struct { const type_info *at; size_t count; } types;
   };
 } attr;
 
@@ -71,6 +73,7 @@ typedef struct graph {
   str *symbols;            // [0] = ""; shared with subgraphs through `root`
   uint32_t symbol_count, symbol_capacity;
   str_map names;           // value name -> id
+  str_map symbol_names;    // named symbols of the root -> index
   uint32_t fresh;          // counter for generated names
 } graph;
 
@@ -90,7 +93,9 @@ typedef struct model {
 } model;
 
 graph *graph_create(arena *memory, graph *parent); // NULL: memory
-// New value (name copied by reference; "" = a fresh unique name). 0: memory.
+// Room for so many values and nodes in all, so that growing leaves no garbage behind in the arena.
+bool graph_reserve(graph *g, size_t values, size_t nodes);
+// New value (name copied by reference; "" = a fresh unique name, a name that is taken gets a suffix). 0: memory.
 value_id graph_add_value(graph *g, str name);
 value_id graph_find(const graph *g, str name); // this graph only; 0 = none
 value_id graph_add_constant(graph *g, str name, const tensor *constant); // sets the type too
@@ -100,8 +105,8 @@ value_id graph_constant_scalar(graph *g, sdx_dtype dtype, double number);
 // New node at the end (order is restored by graph_sort); outputs get their producer. NULL: memory.
 node *graph_add_node(graph *g, str domain, str op_type, size_t inputs, const value_id *in, size_t outputs,
                      const value_id *out, error *err);
-// New node placed right before/after position `at` by the next graph_sort: upgrades and passes use
-// it to insert without caring about order.
+// The next graph_sort puts it right before its first reader, so upgrades and passes insert without
+// caring about order. It is stable: nodes that are in order already stay where they are.
 sdx_status node_set_attr(graph *g, node *n, attr a); // adds or replaces by name
 void node_remove_attr(node *n, const char *name);
 const attr *node_attr(const node *n, const char *name);
@@ -109,11 +114,16 @@ int64_t node_attr_int(const node *n, const char *name, int64_t otherwise);
 float node_attr_float(const node *n, const char *name, float otherwise);
 // Uses: rebuilt on demand by a pass; every input, capture and graph output that reads a value.
 void graph_replace_uses(graph *g, value_id from, value_id to); // node inputs, captures, outputs, subgraphs
+// The same for many at once in one sweep: every read of v becomes a read of to[v] (0 = as it is; chains are
+// followed; `to` has value_count entries). Passes that replace more than a few values use this one.
+void graph_replace_many(graph *g, value_id *to);
 uint32_t *graph_count_uses(const graph *g, arena *memory);     // [value_count]; NULL: memory
-// Drops dead nodes, restores topological order, renumbers producers. A cycle is an error that
-// prints the path (SDX_INVALID_GRAPH).
+// Drops dead nodes, restores topological order, renumbers producers, in g and all of its subgraphs.
+// A cycle is an error that prints the path (SDX_INVALID_GRAPH).
 sdx_status graph_sort(graph *g, error *err);
-// Free dimension: index of a named symbol (adds it); ~index is the dim.
+// The graphs an attribute holds: none, one, or a list.
+size_t attr_graphs(const attr *a, struct graph *const **graphs);
+// Free dimension: index of a named symbol (adds it); ~index is the dim. 0 (unknown) for "" or without memory.
 int64_t graph_symbol(graph *g, str name);
 str graph_symbol_name(const graph *g, int64_t dim); // "" when unnamed
 type_info *type_tensor(arena *memory, sdx_dtype dtype, int rank, const int64_t *dims);

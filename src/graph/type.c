@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Static types of values and the named free dimensions they speak of. Symbols belong to the root
+// graph, so a dimension means the same in every subgraph.
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/size.h"
+#include "graph/graph.h"
+
+static const graph *root_of(const graph *g) {
+  while (g->parent) g = g->parent;
+  return g;
+}
+
+int64_t graph_symbol(graph *g, str name) {
+  while (g->parent) g = g->parent;
+  uint32_t index;
+  if (name.size == 0) return 0;
+  if (str_map_find(&g->symbol_names, name, &index)) return index;
+  if (g->symbol_count == g->symbol_capacity) {
+    size_t capacity = g->symbol_capacity ? (size_t)g->symbol_capacity * 2 : 8;
+    if (capacity > INT32_MAX) return 0;
+    str *symbols = arena_alloc(g->memory, capacity * sizeof *symbols);
+    if (!symbols) return 0;
+    if (g->symbol_count) memcpy(symbols, g->symbols, g->symbol_count * sizeof *symbols);
+    else symbols[g->symbol_count++] = STR("");
+    g->symbols = symbols;
+    g->symbol_capacity = (uint32_t)capacity;
+  }
+  if (!str_map_put(&g->symbol_names, name, g->symbol_count)) return 0;
+  g->symbols[g->symbol_count] = name;
+  return g->symbol_count++;
+}
+
+str graph_symbol_name(const graph *g, int64_t dim) {
+  const graph *root = g ? root_of(g) : NULL;
+  if (!root || dim >= 0 || (uint64_t)~dim >= root->symbol_count) return STR("");
+  return root->symbols[~dim];
+}
+
+type_info *type_tensor(arena *memory, sdx_dtype dtype, int rank, const int64_t *dims) {
+  type_info *t = arena_zalloc(memory, sizeof *t);
+  if (!t) return NULL;
+  *t = (type_info){.kind = TYPE_TENSOR, .dtype = (uint8_t)dtype, .rank = (int8_t)rank};
+  if (rank > 0 && !(t->dims = arena_copy(memory, dims, (size_t)rank * sizeof *dims))) return NULL;
+  return t;
+}
+
+typedef struct writer {
+  char *at;
+  size_t size, used;
+} writer;
+
+__attribute__((format(printf, 2, 3))) static void put(writer *w, const char *format, ...) {
+  if (w->used >= w->size) return;
+  va_list args;
+  va_start(args, format);
+  int n = vsnprintf(w->at + w->used, w->size - w->used, format, args);
+  va_end(args);
+  if (n > 0) w->used += (size_t)n;
+}
+
+static void put_tensor(writer *w, const graph *g, const type_info *t) {
+  put(w, "%s", t->dtype ? dtype_name(t->dtype) : "?");
+  if (t->rank < 0) return;  // "float": any rank; "float[]": a scalar
+  put(w, "[");
+  for (int i = 0; i < t->rank; i++) {
+    str symbol = graph_symbol_name(g, t->dims[i]);
+    if (i) put(w, ",");
+    if (t->dims[i] >= 0) put(w, "%lld", (long long)t->dims[i]);
+    else if (symbol.size) put(w, "%.*s", STR_ARG(symbol));
+    else if (t->dims[i] == DIM_UNKNOWN) put(w, "?");
+    else put(w, "#%lld", (long long)~t->dims[i]);
+  }
+  put(w, "]");
+}
+
+const char *type_describe(const graph *g, const type_info *t, char *buffer, size_t size) {
+  writer w = {buffer, size, 0};
+  size_t closing = 0;
+  if (size) buffer[0] = 0;
+  for (; t; t = t->element) {
+    if (t->kind == TYPE_SEQUENCE || t->kind == TYPE_OPTIONAL || t->kind == TYPE_MAP) {
+      put(&w, "%s(", t->kind == TYPE_SEQUENCE ? "seq" : t->kind == TYPE_OPTIONAL ? "optional" : "map");
+      if (t->kind == TYPE_MAP) put(&w, "%s,", dtype_name(t->dtype));
+      closing++;
+      if (!t->element) put(&w, "?");
+      continue;
+    }
+    if (t->kind == TYPE_SPARSE) {
+      put(&w, "sparse(");
+      closing++;
+    }
+    if (t->kind == TYPE_UNKNOWN) put(&w, "?");
+    else put_tensor(&w, g, t);
+    break;
+  }
+  while (closing--) put(&w, ")");
+  return buffer;
+}
