@@ -88,6 +88,15 @@ SDX_API sdx_status sdx_tensor_set_string(sdx_value *value, size_t index, const c
 SDX_API size_t sdx_value_item_count(const sdx_value *value);
 SDX_API const sdx_value *sdx_value_item(const sdx_value *value, size_t index);
 
+// A value from the bytes of a protobuf file as test sets keep them (input_0.pb). `type` is what is
+// expected, as sdx_io spells it: "seq(tensor(float))" reads a SequenceProto; NULL or "tensor(...)" a
+// TensorProto. On failure *value is NULL and `message` (may be NULL) gets at most message_size bytes.
+SDX_API sdx_status sdx_value_from_pb(const void *bytes, size_t size, const char *type, sdx_value **value,
+                                     char *message, size_t message_size);
+// TensorProto bytes of a tensor, named `name` (NULL: no name); release with sdx_string_free.
+// NULL when memory is exhausted or the value is not a tensor.
+SDX_API char *sdx_value_to_pb(const sdx_value *value, const char *name, size_t *size);
+
 // ---- options --------------------------------------------------------------------------------
 
 SDX_API sdx_options *sdx_options_create(void); // NULL when memory is exhausted

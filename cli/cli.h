@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// The `sardonyx` command. A sub-command is one file cmd_<name>.c that ends in a CLI_COMMAND record;
+// cmake/tools.cmake finds the records and makes the table. Read next: args.h, main.c, any cmd_*.c.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cli/args.h"
+
+enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };  // exit codes of every sub-command
+
+typedef struct cli_command {
+  const char *name;
+  const char *summary;          // one line for the overview
+  const char *usage;            // "MODEL [NAME=FILE ...]"
+  const char *details;          // paragraphs and examples below the options; may be NULL
+  const cli_option *options;    // ends with {0}; --help is added to all
+  size_t min_words, max_words;  // how many arguments beside options
+  int (*run)(const args *a);
+} cli_command;
+
+#define CLI_COMMAND(id) const cli_command cli_command_##id
+
+extern const cli_command *const cli_commands[];  // generated, ends with NULL
+
+// "sardonyx: error: ..." / "  hint: ..." on stderr. cli_error returns `code` to be returned.
+int cli_error(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void cli_hint(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+// Memory for bookkeeping: a command that cannot get it ends with a message. Tensors and file
+// contents, whose sizes come from outside, use plain malloc and report.
+void *xmalloc(size_t bytes);
+void *xrealloc(void *old, size_t bytes);
+char *xstrdup(const char *text);
+char *xformat(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+// The name of `names` nearest to `wrong`, or NULL when none is near enough to be meant.
+const char *name_closest(const char *wrong, const char *const *names, size_t count);
+
+// A whole file, or stdin for "-". NULL and a message in `why` on failure; free() it.
+char *file_read(const char *path, size_t *size, char *why, size_t why_size);
+bool file_write(const char *path, const void *bytes, size_t size, char *why, size_t why_size);
+bool path_has_suffix(const char *path, const char *suffix);  // ASCII case does not matter
