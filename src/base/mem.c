@@ -105,6 +105,13 @@ void mem_free(void *pointer) {
   free(h);
 }
 
+void mem_detach(void *pointer) {
+  if (!pointer) return;
+  header *h = (header *)((char *)pointer - ALIGNMENT);
+  mem_uncharge(h->account, h->bytes);
+  h->account = NULL;
+}
+
 size_t mem_size(const void *pointer) {
   return pointer ? ((const header *)((const char *)pointer - ALIGNMENT))->bytes : 0;
 }
@@ -127,6 +134,11 @@ void arena_deinit(arena *a) {
     mem_free(c);
   }
   a->next_chunk_bytes = FIRST_CHUNK;
+}
+
+void arena_detach(arena *a) {
+  for (arena_chunk *c = a->chunks; c; c = c->next) mem_detach(c);
+  a->account = NULL;
 }
 
 void arena_reset(arena *a) {

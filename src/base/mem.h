@@ -27,6 +27,7 @@ void mem_uncharge(mem_account *account, size_t bytes);
 void *mem_alloc(mem_account *account, size_t bytes);
 void *mem_zalloc(mem_account *account, size_t bytes); // zeroed
 void mem_free(void *pointer);                         // NULL is fine
+void mem_detach(void *pointer);                       // uncharges it now: it may outlive its account
 size_t mem_size(const void *pointer);                 // bytes asked for
 uint64_t mem_alloc_count(void);                       // allocations of this process so far
 
@@ -44,6 +45,7 @@ typedef struct arena {
 void arena_init(arena *a, mem_account *account);
 void arena_deinit(arena *a);
 void arena_reset(arena *a); // forgets the content, keeps the largest chunk
+void arena_detach(arena *a); // mem_detach of all of it
 void *arena_alloc(arena *a, size_t bytes);
 void *arena_zalloc(arena *a, size_t bytes);
 void *arena_array(arena *a, size_t count, size_t element_bytes); // zeroed, product checked

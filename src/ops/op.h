@@ -161,15 +161,14 @@ struct op_prepare {
   error *err;
 };
 // Packed form of constant input `input`: made once per session and key, shared by plans, counted in
-// its memory. `bytes` of 64-byte aligned memory are filled by `pack`. After packing, `release_source`
-// says that this node no longer reads the original (it is freed once no node does).
+// its memory. `bytes` of 64-byte aligned memory are filled by `pack`. NULL: memory (error set).
 const void *prepare_pack(op_prepare *c, size_t input, const char *key, size_t bytes,
-                         void (*pack)(void *target, const tensor *source, void *context), void *context,
-                         bool release_source);
+                         void (*pack)(void *target, const tensor *source, void *context), void *context);
 
 // ---- compute --------------------------------------------------------------------------------------
 
 struct op_call {
+  sdx_status (*compute)(op_call *c); // of the node's operator
   const node *node;
   const void *params;
   void *state;               // from prepare, NULL if none ran

@@ -90,6 +90,11 @@ sdx_status value_create_sequence(mem_account *account, size_t count, sdx_value *
 sdx_status value_create_map(mem_account *account, sdx_value *keys, sdx_value *values, sdx_value **out, error *err);
 // Deep copy of any run-time value into a counted one (string payloads too).
 sdx_status value_copy(mem_account *account, const value *from, sdx_value **out, error *err);
+// Another shape over the same counted bytes (from->memory, which gains a reference).
+sdx_status value_create_view(mem_account *account, const value *from, size_t rank, const int64_t *dims, sdx_value **out,
+                             error *err);
+// Takes a value out of its account's books, so that it may outlive the account.
+void value_detach(sdx_value *v);
 sdx_status value_set_string(sdx_value *v, size_t index, str bytes, error *err);
 sdx_value *value_retain(sdx_value *v);
 void value_release(sdx_value *v);
