@@ -62,6 +62,11 @@ typedef struct buffer {
   arena strings; // payload of string tensors whose elements were copied in
 } buffer;
 
+// One reference; data NULL allocates zeroed memory. NULL: memory.
+buffer *buffer_create(mem_account *account, size_t bytes, void *data, void (*release)(void *), void *context);
+buffer *buffer_retain(buffer *b);
+void buffer_release(buffer *b);
+
 typedef enum value_kind { VALUE_TENSOR, VALUE_SEQUENCE, VALUE_MAP, VALUE_NONE, VALUE_SPARSE } value_kind;
 
 // What a name holds during a run. Sequences and maps hold counted values (items).
@@ -88,6 +93,7 @@ sdx_status value_create(mem_account *account, sdx_dtype dtype, size_t rank, cons
 sdx_status value_create_sequence(mem_account *account, size_t count, sdx_value *const *items, sdx_value **out,
                                  error *err);
 sdx_status value_create_map(mem_account *account, sdx_value *keys, sdx_value *values, sdx_value **out, error *err);
+sdx_status value_create_none(mem_account *account, sdx_value **out, error *err); // an empty optional
 // Deep copy of any run-time value into a counted one (string payloads too).
 sdx_status value_copy(mem_account *account, const value *from, sdx_value **out, error *err);
 // Another shape over the same counted bytes (from->memory, which gains a reference).
