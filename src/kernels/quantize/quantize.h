@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Contract: linear quantisation of contiguous runs that share one scale and zero point; any alignment of the
+// element; n may be 0; no overlap of different widths.
+// to_*: saturate(round_half_even(x / scale) + zero); NaN gives the type's lowest value.
+// from_*: (x - zero) * scale, one rounding (the difference is exact).
+// again_*: the same as to_* on int32 sums with a multiplier: saturate(round_half_even((float)x * scale) + zero).
+// All variants give the same bits.
+#pragma once
+
+#include <stdint.h>
+
+#include "kernels/kernel.h"
+
+typedef struct quantize_kernel {
+  void (*to_u8)(const float *x, uint8_t *y, size_t n, float scale, int32_t zero);
+  void (*to_s8)(const float *x, int8_t *y, size_t n, float scale, int32_t zero);
+  void (*to_u16)(const float *x, uint16_t *y, size_t n, float scale, int32_t zero);
+  void (*to_s16)(const float *x, int16_t *y, size_t n, float scale, int32_t zero);
+  void (*from_u8)(const uint8_t *x, float *y, size_t n, float scale, int32_t zero);
+  void (*from_s8)(const int8_t *x, float *y, size_t n, float scale, int32_t zero);
+  void (*from_u16)(const uint16_t *x, float *y, size_t n, float scale, int32_t zero);
+  void (*from_s16)(const int16_t *x, float *y, size_t n, float scale, int32_t zero);
+  void (*from_s32)(const int32_t *x, float *y, size_t n, float scale, int32_t zero);
+  void (*again_u8)(const int32_t *x, uint8_t *y, size_t n, float scale, int32_t zero);
+  void (*again_s8)(const int32_t *x, int8_t *y, size_t n, float scale, int32_t zero);
+} quantize_kernel;
