@@ -49,6 +49,14 @@ foreach(ref ${families})
   endif()
   target_sources(sardonyx_objects PRIVATE ${files}) # drivers and check.c
 endforeach()
+# Folders without ref.c are drivers over other families.
+file(GLOB drivers CONFIGURE_DEPENDS src/kernels/*/*.c)
+foreach(driver ${drivers})
+  get_filename_component(folder ${driver} DIRECTORY)
+  if(NOT EXISTS ${folder}/ref.c)
+    target_sources(sardonyx_objects PRIVATE ${driver})
+  endif()
+endforeach()
 string(REPLACE "\\;" ";" kernel_externs "${kernel_externs}")
 string(REPLACE "\\;" ";" check_externs "${check_externs}")
 file(CONFIGURE OUTPUT ${SDX_GENERATED}/kernel_table.c CONTENT

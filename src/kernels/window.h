@@ -12,11 +12,11 @@ enum { WINDOW_MAX_RANK = 8 };
 // Spatial dimensions, outermost first. in/out/kernel/stride/dilation >= 1 (in and out may be 0); pads >= 0.
 // Output o, tap t read input o * stride + t * dilation - pad; what lies outside of [0, in) is padding.
 typedef struct window {
-  size_t rank; // 1 .. WINDOW_MAX_RANK
+  size_t rank;  // 1 .. WINDOW_MAX_RANK
   int64_t in[WINDOW_MAX_RANK], out[WINDOW_MAX_RANK], kernel[WINDOW_MAX_RANK];
   int64_t stride[WINDOW_MAX_RANK], dilation[WINDOW_MAX_RANK];
-  int64_t pad[WINDOW_MAX_RANK];     // before the first element
-  int64_t pad_end[WINDOW_MAX_RANK]; // after the last: read by average pooling (count_include_pad) only
+  int64_t pad[WINDOW_MAX_RANK];      // before the first element
+  int64_t pad_end[WINDOW_MAX_RANK];  // after the last: read by average pooling (count_include_pad) only
 } window;
 
 // The operator has checked that these products fit.
@@ -28,6 +28,8 @@ static inline size_t window_product(const int64_t *dims, size_t rank) {
 static inline size_t window_in(const window *w) { return window_product(w->in, w->rank); }
 static inline size_t window_out(const window *w) { return window_product(w->out, w->rank); }
 static inline size_t window_taps(const window *w) { return window_product(w->kernel, w->rank); }
+
+static inline int64_t window_min(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // Flat index -> coordinates.
 static inline void window_unravel(size_t flat, const int64_t *dims, size_t rank, int64_t *at) {

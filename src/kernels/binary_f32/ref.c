@@ -9,26 +9,26 @@ static inline float larger(float a, float b) { return a > b || a != a ? a : b; }
 static inline float relu(float v) { return v <= 0 ? 0.0f : v; }
 
 // The scalar is read once: y may overlap an operand only exactly, and the compiler cannot know.
-#define LOOPS(NAME, expression)                                                          \
-  static void NAME##_vv(const float *a, const float *b, float *out, size_t n) {          \
-    for (size_t i = 0; i < n; i++) {                                                     \
-      float x = a[i], y = b[i];                                                          \
-      out[i] = expression;                                                               \
-    }                                                                                    \
-  }                                                                                      \
-  static void NAME##_vs(const float *a, const float *b, float *out, size_t n) {          \
-    float y = n ? b[0] : 0;                                                              \
-    for (size_t i = 0; i < n; i++) {                                                     \
-      float x = a[i];                                                                    \
-      out[i] = expression;                                                               \
-    }                                                                                    \
-  }                                                                                      \
-  static void NAME##_sv(const float *a, const float *b, float *out, size_t n) {          \
-    float x = n ? a[0] : 0;                                                              \
-    for (size_t i = 0; i < n; i++) {                                                     \
-      float y = b[i];                                                                    \
-      out[i] = expression;                                                               \
-    }                                                                                    \
+#define LOOPS(NAME, expression)                                                 \
+  static void NAME##_vv(const float *a, const float *b, float *out, size_t n) { \
+    for (size_t i = 0; i < n; i++) {                                            \
+      float x = a[i], y = b[i];                                                 \
+      out[i] = expression;                                                      \
+    }                                                                           \
+  }                                                                             \
+  static void NAME##_vs(const float *a, const float *b, float *out, size_t n) { \
+    float y = n ? b[0] : 0;                                                     \
+    for (size_t i = 0; i < n; i++) {                                            \
+      float x = a[i];                                                           \
+      out[i] = expression;                                                      \
+    }                                                                           \
+  }                                                                             \
+  static void NAME##_sv(const float *a, const float *b, float *out, size_t n) { \
+    float x = n ? a[0] : 0;                                                     \
+    for (size_t i = 0; i < n; i++) {                                            \
+      float y = b[i];                                                           \
+      out[i] = expression;                                                      \
+    }                                                                           \
   }
 LOOPS(ADD, x + y)
 LOOPS(SUB, x - y)

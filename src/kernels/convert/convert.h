@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Contract: conversions of contiguous runs; any alignment of the element; n may be 0; no overlap.
 // To fp16 and bf16: round to nearest even, overflow to infinity, subnormals kept, NaN stays a (quiet) NaN.
-// Integers to float: nearest even. Floats to integers: toward zero; NaN and what does not fit give the lowest integer (what
-// numpy does on x86). All variants agree bit for bit, payloads of NaN excepted.
+// Integers to float: nearest even. Floats to integers: toward zero; NaN and what does not fit give the lowest integer
+// (what numpy does on x86). All variants agree bit for bit, payloads of NaN excepted.
 #pragma once
 
 #include <stdint.h>
@@ -23,5 +23,5 @@ typedef struct convert_kernel {
   void (*f32_to_s32)(const float *x, int32_t *y, size_t n);
   void (*f32_to_s64)(const float *x, int64_t *y, size_t n);
   void (*s32_to_s64)(const int32_t *x, int64_t *y, size_t n);
-  void (*s64_to_s32)(const int64_t *x, int32_t *y, size_t n); // wraps
+  void (*s64_to_s32)(const int64_t *x, int32_t *y, size_t n);  // wraps
 } convert_kernel;

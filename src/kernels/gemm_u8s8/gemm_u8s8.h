@@ -15,7 +15,7 @@
 // [k/group][nr][group], zero-filled in k. `wide`: elements are int16 as given, group 2. Otherwise bytes, group 4,
 // A shifted to uint8 and B to int8 by 128 where it has the other sign; the driver corrects.
 typedef struct gemm_u8s8_kernel {
-  size_t mr, nr; // <= GEMM_U8S8_MAX_TILE
+  size_t mr, nr;  // <= GEMM_U8S8_MAX_TILE
   bool wide;
   void (*tile)(size_t groups, const void *a, const void *b, int32_t *c, size_t ldc, size_t rows, size_t cols);
 } gemm_u8s8_kernel;
@@ -29,16 +29,16 @@ typedef void (*gemm_u8s8_fill)(const void *context, size_t k0, size_t ks, size_t
 typedef struct gemm_u8s8 {
   size_t m, n, k;
   bool a_signed, b_signed;
-  const void *a; // row stride lda; NULL if packed_a
+  const void *a;  // row stride lda; NULL if packed_a
   size_t lda;
-  const void *packed_a; // from gemm_u8s8_pack_a
-  const void *b;        // row stride ldb; NULL if packed_b or fill
+  const void *packed_a;  // from gemm_u8s8_pack_a
+  const void *b;         // row stride ldb; NULL if packed_b or fill
   size_t ldb;
-  const void *packed_b; // from gemm_u8s8_pack_b
+  const void *packed_b;  // from gemm_u8s8_pack_b
   gemm_u8s8_fill fill;
   const void *fill_context;
-  const void *a_zero, *b_zero;        // of A's and B's type; NULL = 0
-  bool a_zero_per_row, b_zero_per_col; // m or n of them instead of one
+  const void *a_zero, *b_zero;          // of A's and B's type; NULL = 0
+  bool a_zero_per_row, b_zero_per_col;  // m or n of them instead of one
   int32_t *c;
   size_t ldc;
 } gemm_u8s8;

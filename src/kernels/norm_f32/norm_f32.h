@@ -18,8 +18,8 @@
 typedef struct norm_f32_kernel {
   void (*layer)(const float *x, const float *scale, const float *bias, float *y, float *mean, float *inverse,
                 size_t rows, size_t cols, float epsilon);
-  void (*rms)(const float *x, const float *scale, const float *bias, float *y, float *inverse, size_t rows,
-              size_t cols, float epsilon);
+  void (*rms)(const float *x, const float *scale, const float *bias, float *y, float *inverse, size_t rows, size_t cols,
+              float epsilon);
   void (*group)(const float *x, const float *scale, const float *bias, float *y, size_t channels, size_t spatial,
                 float epsilon);
   void (*channels)(const float *x, const float *scale, const float *shift, float *y, size_t channels, size_t spatial);

@@ -7,55 +7,64 @@
 
 #include "kernels/pool_f32/pool_f32.h"
 
-enum { ROW = 512 }; // outputs of a row done at once; bounds the buffers on the stack
+enum { ROW = 512 };  // outputs of a row done at once; bounds the buffers on the stack
 
 // One output row of width `n` starting at output column `first`, and the taps that fall on it.
 typedef struct row {
   const window *w;
   const float *x;
-  int64_t at[WINDOW_MAX_RANK]; // output coordinates; the last one is `first`
+  int64_t at[WINDOW_MAX_RANK];  // output coordinates; the last one is `first`
   size_t n;
 } row;
 
 // Calls fold(i, x, flat) for all elements: the loops over taps. `begin`..`end` are row-local outputs that tap
 // column t reads inside the input, `place` the flat input place of output `begin`.
-#define FOR_TAPS(r, ...)                                                                              \
-  do {                                                                                                \
-    const window *w = (r)->w;                                                                         \
-    size_t last = w->rank - 1;                                                                        \
-    int64_t tap[WINDOW_MAX_RANK] = {0}, first = (r)->at[last], step = w->stride[last];                \
-    do {                                                                                              \
-      int64_t base = 0;                                                                               \
-      bool inside = true;                                                                             \
-      for (size_t d = 0; d < last; d++) {                                                             \
-        int64_t i = (r)->at[d] * w->stride[d] + tap[d] * w->dilation[d] - w->pad[d];                  \
-        inside = inside && i >= 0 && i < w->in[d];                                                    \
-        base = base * w->in[d] + i;                                                                   \
-      }                                                                                               \
-      if (!inside) continue;                                                                          \
-      for (int64_t t = 0; t < w->kernel[last]; t++) {                                                 \
-        int64_t begin, end;                                                                           \
-        window_valid(w, last, t, &begin, &end);                                                       \
-        begin = begin > first ? begin - first : 0, end -= first;                                      \
-        if (end > (int64_t)(r)->n) end = (int64_t)(r)->n;                                             \
-        if (begin >= end) continue;                                                                   \
+#define FOR_TAPS(r, ...)                                                                                    \
+  do {                                                                                                      \
+    const window *w = (r)->w;                                                                               \
+    size_t last = w->rank - 1;                                                                              \
+    int64_t tap[WINDOW_MAX_RANK] = {0}, first = (r)->at[last], step = w->stride[last];                      \
+    do {                                                                                                    \
+      int64_t base = 0;                                                                                     \
+      bool inside = true;                                                                                   \
+      for (size_t d = 0; d < last; d++) {                                                                   \
+        int64_t i = (r)->at[d] * w->stride[d] + tap[d] * w->dilation[d] - w->pad[d];                        \
+        inside = inside && i >= 0 && i < w->in[d];                                                          \
+        base = base * w->in[d] + i;                                                                         \
+      }                                                                                                     \
+      if (!inside) continue;                                                                                \
+      for (int64_t t = 0; t < w->kernel[last]; t++) {                                                       \
+        int64_t begin, end;                                                                                 \
+        window_valid(w, last, t, &begin, &end);                                                             \
+        begin = begin > first ? begin - first : 0, end -= first;                                            \
+        if (end > (int64_t)(r)->n) end = (int64_t)(r)->n;                                                   \
+        if (begin >= end) continue;                                                                         \
         int64_t place = base * w->in[last] + (begin + first) * step + t * w->dilation[last] - w->pad[last]; \
-        const float *from = (r)->x + place;                                                           \
-        __VA_ARGS__                                                                                   \
-      }                                                                                               \
-    } while (window_next(tap, w->kernel, last));                                                      \
+        const float *from = (r)->x + place;                                                                 \
+        __VA_ARGS__                                                                                         \
+      }                                                                                                     \
+    } while (window_next(tap, w->kernel, last));                                                            \
   } while (0)
 
 static inline float larger(float a, float b) { return a > b || a != a ? a : b; }
 
 // Strides 1 and 2 get loops of their own: a constant stride is what the compiler can turn into shuffles.
-#define FOLD(expression)                                                                              \
-  if (step == 1)                                                                                      \
-    for (int64_t i = begin, k = 0; i < end; i++, k++) { float v = from[k]; out[i] = expression; }     \
-  else if (step == 2)                                                                                 \
-    for (int64_t i = begin, k = 0; i < end; i++, k++) { float v = from[2 * k]; out[i] = expression; } \
-  else                                                                                                \
-    for (int64_t i = begin, k = 0; i < end; i++, k += step) { float v = from[k]; out[i] = expression; }
+#define FOLD(expression)                                      \
+  if (step == 1)                                              \
+    for (int64_t i = begin, k = 0; i < end; i++, k++) {       \
+      float v = from[k];                                      \
+      out[i] = expression;                                    \
+    }                                                         \
+  else if (step == 2)                                         \
+    for (int64_t i = begin, k = 0; i < end; i++, k++) {       \
+      float v = from[2 * k];                                  \
+      out[i] = expression;                                    \
+    }                                                         \
+  else                                                        \
+    for (int64_t i = begin, k = 0; i < end; i++, k += step) { \
+      float v = from[k];                                      \
+      out[i] = expression;                                    \
+    }
 
 static void max_row(const row *r, float *restrict out) {
   for (size_t i = 0; i < r->n; i++) out[i] = -INFINITY;
@@ -63,11 +72,12 @@ static void max_row(const row *r, float *restrict out) {
 }
 static void max_index_row(const row *r, float *out, int64_t *index) {
   for (size_t i = 0; i < r->n; i++) out[i] = -INFINITY, index[i] = -1;
-  FOR_TAPS(r, for (int64_t i = begin; i < end; i++) {
-    float v = from[(i - begin) * step];
-    bool better = index[i] < 0 || v > out[i] || (v != v && out[i] == out[i]);
-    if (better) out[i] = v, index[i] = place + (i - begin) * step;
-  });
+  FOR_TAPS(
+      r, for (int64_t i = begin; i < end; i++) {
+        float v = from[(i - begin) * step];
+        bool better = index[i] < 0 || v > out[i] || (v != v && out[i] == out[i]);
+        if (better) out[i] = v, index[i] = place + (i - begin) * step;
+      });
 }
 static void sum_row(const row *r, float *restrict out) {
   for (size_t i = 0; i < r->n; i++) out[i] = 0;
@@ -91,19 +101,19 @@ static int64_t places(const window *w, size_t d, int64_t o, bool include_pad) {
 }
 
 // Visits all output rows in pieces of ROW: body sees `r` and the flat output place `o`.
-#define FOR_ROWS(...)                                                                 \
-  do {                                                                                \
-    size_t last = w->rank - 1, o = 0;                                                 \
-    if (window_out(w) == 0) return;                                                   \
-    row r = {.w = w, .x = x};                                                         \
-    do {                                                                              \
-      for (int64_t c = 0; c < w->out[last]; c += ROW) {                               \
-        r.at[last] = c;                                                               \
-        r.n = (size_t)(w->out[last] - c < ROW ? w->out[last] - c : ROW);              \
-        __VA_ARGS__;                                                                  \
-        o += r.n;                                                                     \
-      }                                                                               \
-    } while (window_next(r.at, w->out, last));                                        \
+#define FOR_ROWS(...)                                                    \
+  do {                                                                   \
+    size_t last = w->rank - 1, o = 0;                                    \
+    if (window_out(w) == 0) return;                                      \
+    row r = {.w = w, .x = x};                                            \
+    do {                                                                 \
+      for (int64_t c = 0; c < w->out[last]; c += ROW) {                  \
+        r.at[last] = c;                                                  \
+        r.n = (size_t)(w->out[last] - c < ROW ? w->out[last] - c : ROW); \
+        __VA_ARGS__;                                                     \
+        o += r.n;                                                        \
+      }                                                                  \
+    } while (window_next(r.at, w->out, last));                           \
   } while (0)
 
 static void max(const window *w, const float *x, float *y, int64_t *index) {

@@ -9,11 +9,10 @@ static inline int32_t clamped(float v, float low, float high) {
   return (int32_t)v;
 }
 
-#define TO(name, From, To, LOW, HIGH, expression)                                          \
-  static void name(const From *restrict x, To *restrict y, size_t n, float scale, int32_t zero) { \
-    float low = (float)(LOW - zero), high = (float)(HIGH - zero);                          \
-    for (size_t i = 0; i < n; i++)                                                         \
-      y[i] = (To)(clamped(__builtin_nearbyintf(expression), low, high) + zero);            \
+#define TO(name, From, To, LOW, HIGH, expression)                                                            \
+  static void name(const From *restrict x, To *restrict y, size_t n, float scale, int32_t zero) {            \
+    float low = (float)(LOW - zero), high = (float)(HIGH - zero);                                            \
+    for (size_t i = 0; i < n; i++) y[i] = (To)(clamped(__builtin_nearbyintf(expression), low, high) + zero); \
   }
 TO(to_u8, float, uint8_t, 0, UINT8_MAX, x[i] / scale)
 TO(to_s8, float, int8_t, INT8_MIN, INT8_MAX, x[i] / scale)
@@ -22,9 +21,9 @@ TO(to_s16, float, int16_t, INT16_MIN, INT16_MAX, x[i] / scale)
 TO(again_u8, int32_t, uint8_t, 0, UINT8_MAX, (float)x[i] * scale)
 TO(again_s8, int32_t, int8_t, INT8_MIN, INT8_MAX, (float)x[i] * scale)
 
-#define FROM(name, From)                                                                     \
+#define FROM(name, From)                                                                             \
   static void name(const From *restrict x, float *restrict y, size_t n, float scale, int32_t zero) { \
-    for (size_t i = 0; i < n; i++) y[i] = (float)((int32_t)x[i] - zero) * scale;             \
+    for (size_t i = 0; i < n; i++) y[i] = (float)((int32_t)x[i] - zero) * scale;                     \
   }
 FROM(from_u8, uint8_t)
 FROM(from_s8, int8_t)
@@ -35,6 +34,14 @@ static void from_s32(const int32_t *restrict x, float *restrict y, size_t n, flo
   for (size_t i = 0; i < n; i++) y[i] = (float)((double)x[i] - zero) * scale;
 }
 
-KERNEL(quantize) = {
-    .to_u8 = to_u8, .to_s8 = to_s8, .to_u16 = to_u16, .to_s16 = to_s16, .from_u8 = from_u8, .from_s8 = from_s8,
-    .from_u16 = from_u16, .from_s16 = from_s16, .from_s32 = from_s32, .again_u8 = again_u8, .again_s8 = again_s8};
+KERNEL(quantize) = {.to_u8 = to_u8,
+                    .to_s8 = to_s8,
+                    .to_u16 = to_u16,
+                    .to_s16 = to_s16,
+                    .from_u8 = from_u8,
+                    .from_s8 = from_s8,
+                    .from_u16 = from_u16,
+                    .from_s16 = from_s16,
+                    .from_s32 = from_s32,
+                    .again_u8 = again_u8,
+                    .again_s8 = again_s8};

@@ -17,13 +17,13 @@ typedef void (*transpose_block)(const void *source, size_t source_stride, void *
                                 size_t rows, size_t cols);
 
 typedef struct transpose_kernel {
-  transpose_block block[5]; // by log2 of the element's bytes
+  transpose_block block[5];  // by log2 of the element's bytes
 } transpose_kernel;
 
 typedef struct transpose_plan {
-  size_t rank;                    // loops around the core, outermost of the target first
+  size_t rank;  // loops around the core, outermost of the target first
   size_t dims[TRANSPOSE_MAX_RANK];
-  size_t from[TRANSPOSE_MAX_RANK], to[TRANSPOSE_MAX_RANK]; // strides in bytes
+  size_t from[TRANSPOSE_MAX_RANK], to[TRANSPOSE_MAX_RANK];  // strides in bytes
   // The core: rows x cols elements transposed (block set), or one run of `run` bytes copied.
   transpose_block block;
   size_t element, rows, cols, source_stride, target_stride, run;

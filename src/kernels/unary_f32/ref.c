@@ -21,12 +21,12 @@ static double gelu_tanh(double x) {
   return x * sigmoid(2 * t);
 }
 
-#define LOOP(NAME, expression)                                                   \
+#define LOOP(NAME, expression)                                                    \
   static void f_##NAME(const float *in, float *out, size_t n, float a, float b) { \
-    for (size_t i = 0; i < n; i++) {                                             \
-      float x = in[i];                                                           \
-      out[i] = (float)(expression);                                              \
-    }                                                                            \
+    for (size_t i = 0; i < n; i++) {                                              \
+      float x = in[i];                                                            \
+      out[i] = (float)(expression);                                               \
+    }                                                                             \
   }
 #include "kernels/unary_f32/exact.inl"
 LOOP(EXP, exp(x))
