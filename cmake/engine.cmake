@@ -43,6 +43,7 @@ file(CONFIGURE OUTPUT ${SDX_GENERATED}/op_table.c CONTENT
 const op_row op_rows[] = {
 @op_rows@};
 const size_t op_row_count = sizeof op_rows / sizeof *op_rows;
+op_def op_defs[sizeof op_rows / sizeof *op_rows + 1];
 " @ONLY)
 
 add_library(sardonyx_objects OBJECT ${SDX_ENGINE_SOURCES} ${SDX_GENERATED}/op_table.c)

@@ -41,6 +41,9 @@ typedef struct op_def {
   // colon, '=' default, '!' required; neither: absent unless given. Names starting with '_' are
   // ours: set by upgrades and passes, never accepted from a file.
   const char *attrs;
+  // Attributes that only older versions have, in the same notation; "axes:ints<13": up to opset 12.
+  // They are dropped after `upgrade` has run.
+  const char *attrs_old;
   unsigned flags;
   size_t params_size;   // zeroed struct handed to params and, read-only, to everything below
   sdx_status (*params)(op_params_context *c, void *params);     // attributes -> params; checks them

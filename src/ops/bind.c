@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+// Binding: every node of an imported graph gets its operator record, is checked against it, is
+// rewritten from the version it was written for to the newest form, and gets its params. Nodes that
+// upgrades insert are bound by the same loop; subgraphs wait in a list, so nesting costs no stack.
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/size.h"
+#include "ops/schema.h"
+
+typedef struct binder {
+  const opset_import *opsets;
+  size_t opset_count;
+  const op_custom_set *custom;
+  const problem_sink *sink;
+  error *err;  // of the caller: the first problem
+  sdx_status status;
+  const char *code;  // of the problem found last
+  char hint[240];
+} binder;
+
+// A problem of a node: message in `err`, code and hint beside it.
+static sdx_status problem(binder *b, error *err, sdx_status status, const char *code, const node *n, const char *format,
+                          ...) {
+  char place[300], text[600];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  b->code = code;
+  return error_set(err, status, "%s: %s", node_place(n, place, sizeof place), text);
+}
+
+static const op_def *find_custom(const binder *b, str domain, str name) {
+  for (size_t i = 0; b->custom && i < b->custom->count; i++) {
+    const op_def *op = &b->custom->ops[i];
+    if (str_is(name, op->name) && str_is(domain, op->domain ? op->domain : "")) return op;
+  }
+  return NULL;
+}
+
+static sdx_status find_op(binder *b, node *n, error *err) {
+  if (n->op_type.size == 0)
+    return problem(b, err, SDX_INVALID_GRAPH, "empty-operator", n, "the operator type is empty");
+  if (str_is(n->domain, "ai.onnx")) n->domain = STR("");
+  n->op = find_custom(b, n->domain, n->op_type);
+  if (!n->op) n->op = op_find(n->domain, n->op_type);
+  if (n->op) return SDX_OK;
+  op_hint(n->domain, n->op_type, b->hint, sizeof b->hint);
+  return problem(b, err, SDX_NOT_SUPPORTED, "unknown-operator", n, "operator '%.*s' of domain '%.*s' is not known%s",
+                 STR_ARG(n->op_type), STR_ARG(n->domain.size ? n->domain : STR("ai.onnx")), b->hint);
+}
+
+// Opset number the node was written for; 0 = newest form (made by ourselves).
+static int64_t opset_of(const binder *b, const node *n) {
+  if (n->version > 0) return n->version;
+  for (size_t i = 0; i < b->opset_count; i++) {
+    str domain = b->opsets[i].domain;
+    if (str_equal(str_is(domain, "ai.onnx") ? STR("") : domain, n->domain)) return b->opsets[i].version;
+  }
+  return 0;
+}
+
+static sdx_status find_version(binder *b, node *n, int64_t opset, int *version, error *err) {
+  *version = opset > 0 ? op_version_at(n->op, opset) : n->op->since;
+  if (*version) return SDX_OK;
+  const char *oldest = n->op->versions;
+  for (const char *p = oldest; p && *p; p++)
+    if (*p == ' ') oldest = p + 1;
+  return problem(b, err, SDX_INVALID_GRAPH, "operator-too-new", n,
+                 "operator %s exists since opset %s, but the model imports opset %lld of domain '%s'", n->op->name,
+                 oldest, (long long)opset, *n->op->domain ? n->op->domain : "ai.onnx");
+}
+
+// Opset 1 to 5 let every operator carry it: in-place hints of Caffe2.
+static bool is_legacy_hint(const attr *a, int version) { return version < 6 && str_is(a->name, "consumed_inputs"); }
+
+static sdx_status check_attrs(binder *b, const node *n, int version, bool from_file, error *err) {
+  for (uint32_t i = 0; i < n->attr_count; i++) {
+    const attr *a = &n->attrs[i];
+    schema_attr s;
+    if (!from_file && a->name.size && a->name.at[0] == '_') continue;
+    bool old = from_file && schema_find_attr(n->op->attrs_old, a->name, &s) && version < s.below;
+    bool known = (old || schema_find_attr(n->op->attrs, a->name, &s)) && a->name.at[0] != '_';
+    if (is_legacy_hint(a, version)) continue;
+    if (!known) {
+      str_nearest nearest;
+      str_nearest_init(&nearest, a->name);
+      for (const char *p = n->op->attrs; schema_next_attr(&p, &s);)
+        if (s.name.at[0] != '_') str_nearest_offer(&nearest, s.name);
+      str_nearest_hint(&nearest, b->hint, sizeof b->hint);
+      return problem(b, err, SDX_INVALID_GRAPH, "unknown-attribute", n, "attribute '%.*s' is not known in version %d%s",
+                     STR_ARG(a->name), version, b->hint);
+    }
+    if (s.kind && a->kind != s.kind)
+      return problem(b, err, SDX_INVALID_GRAPH, "attribute-kind", n, "attribute '%.*s' is of kind %s, expected %s",
+                     STR_ARG(a->name), attr_kind_name(a->kind), attr_kind_name(s.kind));
+  }
+  return SDX_OK;
+}
+
+static sdx_status check_required(binder *b, const node *n, error *err) {
+  schema_attr s;
+  for (const char *p = n->op->attrs; schema_next_attr(&p, &s);) {
+    if (!s.required) continue;
+    uint32_t i = 0;
+    while (i < n->attr_count && !str_equal(n->attrs[i].name, s.name)) i++;
+    if (i == n->attr_count)
+      return problem(b, err, SDX_INVALID_GRAPH, "missing-attribute", n, "attribute '%.*s' is required",
+                     STR_ARG(s.name));
+  }
+  return SDX_OK;
+}
+
+// Attributes of older versions that the upgrade did not turn into something else.
+static void drop_old_attrs(node *n) {
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < n->attr_count; i++) {
+    schema_attr s;
+    bool ours = n->attrs[i].name.size && n->attrs[i].name.at[0] == '_';
+    if (ours || schema_find_attr(n->op->attrs, n->attrs[i].name, &s)) n->attrs[kept++] = n->attrs[i];
+  }
+  n->attr_count = kept;
+}
+
+// Names against formal parameters; `what` is "input" or "output".
+static sdx_status check_arity(binder *b, const node *n, const char *what, const char *formals, uint32_t count,
+                              const value_id *at, bool extra, error *err) {
+  schema_formal f = {0};
+  uint32_t i = 0;
+  bool more = true;
+  for (; i < count; i++) {
+    if (!f.variadic) more = schema_next_formal(&formals, &f);
+    if (!more) break;
+    if (at[i] == VALUE_ABSENT && !f.optional && *what == 'i')
+      return problem(b, err, SDX_INVALID_GRAPH, "missing-input", n, "%s %u ('%.*s') is required but left out", what, i,
+                     STR_ARG(f.name));
+  }
+  if (i < count && !extra)
+    return problem(b, err, SDX_INVALID_GRAPH, "arity", n, "%u %ss are given, but the operator has at most %u", count,
+                   what, i);
+  if (f.variadic) return SDX_OK;
+  while (schema_next_formal(&formals, &f)) {
+    if (!f.optional && (!f.variadic || f.some))
+      return problem(b, err, SDX_INVALID_GRAPH, "arity", n, "%u %ss are given, but %s %u ('%.*s') is required", count,
+                     what, what, i, STR_ARG(f.name));
+    i++;
+  }
+  return SDX_OK;
+}
+
+static sdx_status run_params(graph *g, node *n, error *err) {
+  const op_def *op = n->op;
+  n->params = NULL;
+  if (op->params_size) {
+    n->params = arena_zalloc(g->memory, op->params_size);
+    if (!n->params) return error_no_memory(err, op->params_size);
+  }
+  return op->params ? op->params(&(op_params_context){n, g->memory, err}, n->params) : SDX_OK;
+}
+
+static void name_node(const graph *g, node *n) {
+  for (uint32_t i = 0; i < n->output_count && n->name.size == 0; i++)
+    if (n->outputs[i] < g->value_count) n->name = g->values[n->outputs[i]].name;
+}
+
+static sdx_status bind(binder *b, graph *g, node *n, int64_t opset, error *err) {
+  b->hint[0] = 0;
+  b->code = "invalid-node";
+  name_node(g, n);  // messages and profiles need something to call it by
+  SDX_TRY(find_op(b, n, err));
+  int version;
+  SDX_TRY(find_version(b, n, opset, &version, err));
+  bool from_file = opset > 0;
+  SDX_TRY(check_attrs(b, n, version, from_file, err));
+  while (n->input_count && n->inputs[n->input_count - 1] == VALUE_ABSENT) n->input_count--;
+  while (n->output_count && n->outputs[n->output_count - 1] == VALUE_ABSENT) n->output_count--;
+  if (version < n->op->since && n->op->upgrade) {
+    const op_def *before = n->op;
+    SDX_TRY(before->upgrade(&(op_upgrade){g, n, version, err}));
+    if (!n->op) {  // renamed: the new operator's newest form
+      SDX_TRY(find_op(b, n, err));
+      SDX_TRY(check_attrs(b, n, n->op->since, false, err));
+    }
+    while (n->input_count && n->inputs[n->input_count - 1] == VALUE_ABSENT) n->input_count--;
+  }
+  if (from_file) drop_old_attrs(n);
+  n->version = 0;
+  SDX_TRY(check_required(b, n, err));
+  SDX_TRY(check_arity(b, n, "input", n->op->inputs, n->input_count, n->inputs, false, err));
+  SDX_TRY(check_arity(b, n, "output", n->op->outputs, n->output_count, n->outputs,
+                      (n->op->flags & OP_TRAILING_EXTRA) != 0, err));
+  return run_params(g, n, err);
+}
+
+sdx_status op_bind(graph *g, node *n, int64_t opset, error *err) {
+  binder b = {0};
+  return bind(&b, g, n, opset, err);
+}
+
+static sdx_status bind_node(binder *b, graph *g, node *n) {
+  error err = {0};
+  sdx_status status = bind(b, g, n, opset_of(b, n), &err);
+  if (status == SDX_OK) return SDX_OK;
+  if (err.status == SDX_OK) error_set(&err, status, "%s", status_text(status));
+  error_set(b->err, status, "%s", err.message);
+  if (b->status == SDX_OK) b->status = status;
+  if (!b->sink || status == SDX_NO_MEMORY) return status;
+  char place[300];
+  b->sink->report(b->sink->context, status, b->code, node_place(n, place, sizeof place), err.message,
+                  b->hint[0] == ';' ? b->hint + 2 : b->hint);
+  n->op = NULL;
+  return SDX_OK;
+}
+
+// Graphs that wait to be bound.
+typedef struct worklist {
+  graph **at;
+  size_t count, capacity;
+  mem_account *account;
+} worklist;
+
+static bool push(worklist *w, graph *g) {
+  if (w->count == w->capacity) {
+    size_t capacity = w->capacity ? w->capacity * 2 : 16;
+    graph **at = mem_alloc(w->account, capacity * sizeof *at);
+    if (!at) return false;
+    if (w->count) memcpy(at, w->at, w->count * sizeof *at);
+    mem_free(w->at);
+    w->at = at;
+    w->capacity = capacity;
+  }
+  w->at[w->count++] = g;
+  return true;
+}
+
+static bool push_subgraphs(worklist *w, const node *n) {
+  for (uint32_t i = 0; i < n->attr_count; i++) {
+    struct graph *const *bodies;
+    size_t count = attr_graphs(&n->attrs[i], &bodies);
+    for (size_t k = 0; k < count; k++)
+      if (!push(w, bodies[k])) return false;
+  }
+  return true;
+}
+
+sdx_status ops_bind_graph(graph *g, const opset_import *opsets, size_t opset_count, const op_custom_set *custom,
+                          const problem_sink *sink, error *err) {
+  binder b = {.opsets = opsets, .opset_count = opset_count, .custom = custom, .sink = sink, .err = err};
+  worklist waiting = {.account = g->memory->account};
+  sdx_status status = push(&waiting, g) ? SDX_OK : error_no_memory(err, sizeof g);
+  bool inserted = false;
+  while (status == SDX_OK && waiting.count) {
+    graph *body = waiting.at[--waiting.count];
+    uint32_t from_file = body->node_count;
+    for (uint32_t i = 0; status == SDX_OK && i < body->node_count; i++) {  // grows while upgrades insert
+      node *n = body->nodes[i];
+      if (n->dead || n->op) continue;
+      if (i < from_file) {
+        status = bind_node(&b, body, n);
+      } else {
+        inserted = true;
+        binder ours = {.custom = custom};
+        status = bind(&ours, body, n, 0, err);
+      }
+      if (status == SDX_OK && !push_subgraphs(&waiting, n)) status = error_no_memory(err, sizeof g);
+    }
+  }
+  mem_free(waiting.at);
+  if (status == SDX_OK) status = b.status;
+  if (status == SDX_OK && inserted) status = graph_sort(g, err);
+  return status;
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// Helpers of `infer` and `compute` functions: filling output types, reading constant inputs, errors
+// that start with the node, and splitting work over the threads of a call.
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/size.h"
+#include "ops/schema.h"
+
+// ---- infer ------------------------------------------------------------------------------------------
+
+sdx_status infer_fail(op_infer *c, sdx_status status, const char *format, ...) {
+  char place[300], text[600];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  return error_set(c->err, status, "%s: %s", node_place(c->node, place, sizeof place), text);
+}
+
+sdx_status infer_output(op_infer *c, size_t index, sdx_dtype dtype, int rank, const int64_t *dims) {
+  if (index >= c->output_count) return SDX_OK;  // not wanted
+  if (rank > TENSOR_MAX_RANK)
+    return infer_fail(c, SDX_INVALID_SHAPE, "output %zu would have rank %d, over the limit of %d", index, rank,
+                      TENSOR_MAX_RANK);
+  type_info *out = &c->out[index];
+  *out = (type_info){.kind = TYPE_TENSOR, .dtype = (uint8_t)dtype, .rank = (int8_t)(rank < 0 ? -1 : rank)};
+  if (rank <= 0) return SDX_OK;
+  out->dims = arena_copy(c->memory, dims, (size_t)rank * sizeof *dims);
+  return out->dims ? SDX_OK : error_no_memory(c->err, (size_t)rank * sizeof *dims);
+}
+
+sdx_status infer_same_as(op_infer *c, size_t output, size_t input, sdx_dtype dtype) {
+  const type_info *in = input < c->input_count ? c->in[input] : NULL;
+  if (!in || in->kind != TYPE_TENSOR) return infer_output(c, output, dtype, -1, NULL);
+  return infer_output(c, output, dtype, in->rank, in->dims);
+}
+
+sdx_status infer_same(op_infer *c, size_t output, size_t input) {
+  const type_info *in = input < c->input_count ? c->in[input] : NULL;
+  if (output >= c->output_count || !in) return SDX_OK;
+  if (in->kind == TYPE_TENSOR) return infer_same_as(c, output, input, (sdx_dtype)in->dtype);
+  c->out[output] = *in;
+  return SDX_OK;
+}
+
+sdx_status infer_broadcast(op_infer *c, size_t output, size_t first, size_t count, sdx_dtype dtype) {
+  int64_t dims[TENSOR_MAX_RANK];
+  int rank = 0;
+  for (size_t i = first; i < first + count && i < c->input_count; i++) {
+    int r = infer_rank_of(c, i);
+    if (r < 0) return infer_output(c, output, dtype, -1, NULL);
+    if (r > rank) rank = r;
+  }
+  for (int d = 0; d < rank; d++) {  // d counts from the innermost dimension
+    int64_t joined = 1;
+    bool open = false;  // a free dimension met another one: either may turn out to be 1
+    for (size_t i = first; i < first + count && i < c->input_count; i++) {
+      const type_info *t = c->in[i];
+      if (d >= t->rank) continue;
+      int64_t dim = t->dims[t->rank - 1 - d];
+      if (dim == 1 || (dim == joined && dim != DIM_UNKNOWN)) continue;
+      if (joined == 1) {
+        joined = dim;
+      } else if (joined >= 0 && dim >= 0) {
+        return infer_fail(c, SDX_INVALID_SHAPE,
+                          "shapes do not broadcast: dimension %d from the right is %lld in one input and %lld in "
+                          "input %zu",
+                          d + 1, (long long)joined, (long long)dim, i);
+      } else if (dim >= 0) {
+        joined = dim;  // the free one must be this or 1
+        open = false;
+      } else if (joined < 0) {
+        open = true;
+      }
+    }
+    dims[rank - 1 - d] = open ? DIM_UNKNOWN : joined;
+  }
+  return infer_output(c, output, dtype, rank, dims);
+}
+
+sdx_status infer_need(op_infer *c, size_t input) {
+  if (input < c->input_count && c->in[input]) return SDX_OK;
+  return infer_fail(c, SDX_INVALID_GRAPH, "input %zu is missing", input);
+}
+
+sdx_status infer_rank(op_infer *c, size_t input, int low, int high) {
+  int rank = input < c->input_count ? infer_rank_of(c, input) : -1;
+  if (rank < 0 || (rank >= low && (high < 0 || rank <= high))) return SDX_OK;
+  if (low == high) return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has rank %d, expected %d", input, rank, low);
+  if (high < 0)
+    return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has rank %d, expected at least %d", input, rank, low);
+  return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has rank %d, expected %d to %d", input, rank, low, high);
+}
+
+const int64_t *infer_constant_ints(op_infer *c, size_t input, size_t *count) {
+  const tensor *t = input < c->input_count && c->constants ? c->constants[input] : NULL;
+  if (!t || (t->dtype != SDX_INT32 && t->dtype != SDX_INT64) || (!t->data && t->count)) return NULL;
+  if (t->dtype == SDX_INT64 && t->count) {
+    *count = t->count;
+    return t->data;
+  }
+  int64_t *at = arena_array(c->memory, t->count, sizeof *at);
+  if (!at) return NULL;
+  for (size_t i = 0; i < t->count; i++) at[i] = tensor_index_at(t, i);
+  *count = t->count;
+  return at;
+}
+
+// ---- compute ----------------------------------------------------------------------------------------
+
+sdx_status call_fail(op_call *c, sdx_status status, const char *format, ...) {
+  char place[300], text[600];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  return error_set(c->err, status, "%s: %s", node_place(c->node, place, sizeof place), text);
+}
+
+sdx_status call_no_memory(op_call *c, size_t bytes) {
+  return call_fail(c, SDX_NO_MEMORY, "no memory for %zu bytes: the run's memory budget is spent", bytes);
+}
+
+typedef struct ranges {
+  void (*range)(void *context, size_t begin, size_t end, size_t worker);
+  void *context;
+  size_t count, tasks;
+} ranges;
+
+static void run_range(void *context, size_t index, size_t worker) {
+  const ranges *r = context;
+  size_t each = r->count / r->tasks, rest = r->count % r->tasks;
+  size_t begin = index * each + (index < rest ? index : rest);
+  r->range(r->context, begin, begin + each + (index < rest), worker);
+}
+
+void call_parallel(op_call *c, size_t count, size_t grain,
+                   void (*range)(void *context, size_t begin, size_t end, size_t worker), void *context) {
+  size_t threads = c->threads ? c->threads : 1, tasks = count / (grain ? grain : 1);
+  if (count == 0) return;
+  if (tasks > threads * 4) tasks = threads * 4;  // some slack against uneven threads
+  if (threads == 1 || tasks <= 1) {
+    range(context, 0, count, 0);
+    return;
+  }
+  pool_run(threads, tasks, run_range, &(ranges){range, context, count, tasks});
+}

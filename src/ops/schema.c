@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+// Walking the texts of operator records; see schema.h.
+#include "ops/schema.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *const kind_names[] = {
+    [ATTR_FLOAT] = "float",
+    [ATTR_INT] = "int",
+    [ATTR_STRING] = "string",
+    [ATTR_TENSOR] = "tensor",
+    [ATTR_GRAPH] = "graph",
+    [ATTR_FLOATS] = "floats",
+    [ATTR_INTS] = "ints",
+    [ATTR_STRINGS] = "strings",
+    [ATTR_TENSORS] = "tensors",
+    [ATTR_GRAPHS] = "graphs",
+    [ATTR_SPARSE_TENSOR] = "sparse",
+    [ATTR_SPARSE_TENSORS] = "sparses",
+    [ATTR_TYPE] = "type",
+    [ATTR_TYPES] = "types",
+};
+
+const char *attr_kind_name(attr_kind kind) {
+  return kind >= ATTR_FLOAT && kind <= ATTR_TYPES ? kind_names[kind] : "unknown";
+}
+
+static attr_kind kind_from_name(str name) {
+  for (int k = ATTR_FLOAT; k <= ATTR_TYPES; k++)
+    if (str_is(name, kind_names[k])) return (attr_kind)k;
+  return str_is(name, "sparse_tensor") ? ATTR_SPARSE_TENSOR : (attr_kind)0;
+}
+
+// The next piece up to one of `stops` (or the end); the cursor stays on the stop.
+static str piece(const char **cursor, const char *stops) {
+  str s = {*cursor, strcspn(*cursor, stops)};
+  *cursor += s.size;
+  return s;
+}
+
+static bool next_word(const char **cursor, str *word) {
+  if (!*cursor) return false;
+  *cursor += strspn(*cursor, " \n");
+  *word = piece(cursor, " \n");
+  return word->size != 0;
+}
+
+bool schema_next_formal(const char **cursor, schema_formal *out) {
+  str word;
+  if (!next_word(cursor, &word)) return false;
+  const char *colon = memchr(word.at, ':', word.size);
+  *out = (schema_formal){.name = word, .type = STR("any")};
+  if (colon) {
+    out->name.size = (size_t)(colon - word.at);
+    out->type = (str){colon + 1, word.size - out->name.size - 1};
+  }
+  str *last = colon ? &out->type : &out->name;
+  switch (last->size ? last->at[last->size - 1] : 0) {
+    case '?':
+      out->optional = true;
+      last->size--;
+      break;
+    case '*':
+      out->variadic = true;
+      last->size--;
+      break;
+    case '+':
+      out->variadic = out->some = true;
+      last->size--;
+      break;
+    default:
+      break;
+  }
+  return true;
+}
+
+bool schema_next_attr(const char **cursor, schema_attr *out) {
+  str word;
+  if (!next_word(cursor, &word)) return false;
+  const char *p = word.at, *end = word.at + word.size;
+  *out = (schema_attr){.below = INT64_MAX};
+  out->name = piece(&p, ": \n");
+  if (p < end && *p == ':') {
+    p++;
+    str kind = piece(&p, "=!?< \n");
+    out->kind = kind_from_name(kind);
+  }
+  for (; p < end;) {
+    char mark = *p++;
+    if (mark == '!') out->required = true;
+    if (mark == '<') out->below = strtoll(p, NULL, 10);
+    if (mark == '=') {
+      out->has_default = true;
+      out->text = piece(&p, "< \n");
+    }
+    p += mark == '<' ? strspn(p, "0123456789") : 0;
+  }
+  return true;
+}
+
+bool schema_find_attr(const char *attrs, str name, schema_attr *out) {
+  while (schema_next_attr(&attrs, out))
+    if (str_equal(out->name, name)) return true;
+  return false;
+}
+
+// One of the comma-separated type names of `list` is `name`.
+static bool lists(str list, const char *name) {
+  size_t size = strlen(name);
+  for (size_t i = 0; i < list.size;) {
+    size_t j = i;
+    while (j < list.size && list.at[j] != ',') j++;
+    if (j - i == size && memcmp(list.at + i, name, size) == 0) return true;
+    i = j + 1;
+  }
+  return false;
+}
+
+// What the types text says about variable `name`; the name itself if it is a fixed type.
+static str type_list(const op_def *op, str name) {
+  for (const char *p = op->types; p && *p;) {
+    p += strspn(p, "; \n");
+    str variable = piece(&p, "=;");
+    if (*p != '=') continue;
+    p++;
+    str list = piece(&p, ";");
+    if (str_equal(variable, name)) return list;
+  }
+  return name;
+}
+
+bool schema_allows(const op_def *op, str type, sdx_dtype dtype) {
+  str list = type_list(op, type);
+  return lists(list, "any") || lists(list, dtype_name(dtype));
+}
+
+static bool is_variable(const op_def *op, str type) { return type_list(op, type).at != type.at; }
+
+sdx_status schema_check_types(const op_def *op, const node *n, size_t count, const type_info *const *in, error *err) {
+  enum { MOST_VARIABLES = 16 };
+  struct {
+    str type;
+    sdx_dtype dtype;
+    str input;
+  } bound[MOST_VARIABLES];
+  size_t bound_count = 0;
+  const char *cursor = op->inputs;
+  schema_formal formal = {0};
+  char place[300];
+  for (size_t i = 0; i < count; i++) {
+    if (!formal.variadic && !schema_next_formal(&cursor, &formal)) break;
+    if (!in[i] || in[i]->kind != TYPE_TENSOR || in[i]->dtype == SDX_UNDEFINED) continue;
+    sdx_dtype dtype = (sdx_dtype)in[i]->dtype;
+    if (!schema_allows(op, formal.type, dtype)) {
+      str list = type_list(op, formal.type);
+      return error_set(err, SDX_INVALID_SHAPE, "%s: input %zu ('%.*s') has element type %s; allowed: %.*s",
+                       node_place(n, place, sizeof place), i, STR_ARG(formal.name), dtype_name(dtype), STR_ARG(list));
+    }
+    if (formal.variadic || !is_variable(op, formal.type)) continue;
+    size_t k = 0;
+    while (k < bound_count && !str_equal(bound[k].type, formal.type)) k++;
+    if (k < bound_count && bound[k].dtype != dtype)
+      return error_set(err, SDX_INVALID_SHAPE,
+                       "%s: input '%.*s' is %s but input '%.*s', which has the same type, is %s",
+                       node_place(n, place, sizeof place), STR_ARG(bound[k].input), dtype_name(bound[k].dtype),
+                       STR_ARG(formal.name), dtype_name(dtype));
+    if (k == bound_count && k < MOST_VARIABLES) {
+      bound[k].type = formal.type;
+      bound[k].dtype = dtype;
+      bound[k].input = formal.name;
+      bound_count++;
+    }
+  }
+  return SDX_OK;
+}
+
+const char *node_place(const node *n, char *buffer, size_t size) {
+  if (n->name.size) snprintf(buffer, size, "node '%.*s' (%.*s)", STR_ARG(n->name), STR_ARG(n->op_type));
+  else snprintf(buffer, size, "node of type %.*s", STR_ARG(n->op_type));
+  return buffer;
+}

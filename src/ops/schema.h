@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads the texts of an operator record ("X:T W:T B:T?", "axis:int=-1 perm:ints", "T=float,double").
+// They are short, so they are walked in place: nothing to build, to cache or to free.
+#pragma once
+
+#include "ops/op.h"
+
+typedef struct schema_formal {
+  str name, type;
+  bool optional, variadic, some;  // some: variadic, at least one
+} schema_formal;
+
+typedef struct schema_attr {
+  str name;
+  attr_kind kind;
+  bool required, has_default;
+  str text;       // of the default
+  int64_t below;  // attrs_old: only for versions under this; INT64_MAX without "<N"
+} schema_attr;
+
+// Next entry of a text; false at the end. `cursor` starts at the text (NULL counts as empty).
+bool schema_next_formal(const char **cursor, schema_formal *out);
+bool schema_next_attr(const char **cursor, schema_attr *out);
+bool schema_find_attr(const char *attrs, str name, schema_attr *out);
+const char *attr_kind_name(attr_kind kind);
+// The types text allows `dtype` for the type variable or fixed type `type` ("T", "int64", "any").
+bool schema_allows(const op_def *op, str type, sdx_dtype dtype);
+// Checks the element types of a node's known tensor inputs against the record, and that inputs of
+// one type variable agree. The error names input, found and allowed types.
+sdx_status schema_check_types(const op_def *op, const node *n, size_t count, const type_info *const *in, error *err);
+// "node 'conv1' (Conv)" into the buffer.
+const char *node_place(const node *n, char *buffer, size_t size);

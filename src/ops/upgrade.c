@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tools of `upgrade` functions, which rewrite a node of an older operator version into the newest
+// form: attributes, inputs made from attributes, helper nodes.
+#include "ops/op.h"
+
+sdx_status upgrade_set_input(op_upgrade *u, size_t index, value_id value) {
+  node *n = u->node;
+  if (!value && index >= n->input_count) return SDX_OK;
+  if (index >= n->input_count) {
+    value_id *inputs = arena_array(u->graph->memory, index + 1, sizeof *inputs);
+    if (!inputs) return error_no_memory(u->err, (index + 1) * sizeof *inputs);
+    if (n->input_count) memcpy(inputs, n->inputs, n->input_count * sizeof *inputs);
+    n->inputs = inputs;
+    n->input_count = (uint32_t)(index + 1);
+  }
+  n->inputs[index] = value;
+  return SDX_OK;
+}
+
+sdx_status upgrade_ints_to_input(op_upgrade *u, const char *name, size_t index) {
+  const attr *a = node_attr(u->node, name);
+  if (!a) return SDX_OK;
+  value_id v = a->kind == ATTR_INT ? graph_constant_i64(u->graph, &a->i, 1)
+                                   : graph_constant_i64(u->graph, a->ints.at, a->ints.count);
+  if (!v) return error_no_memory(u->err, sizeof(tensor));
+  node_remove_attr(u->node, name);
+  return upgrade_set_input(u, index, v);
+}
+
+value_id upgrade_insert(op_upgrade *u, const char *op_type, size_t inputs, const value_id *in, const attr *attrs,
+                        size_t attr_count) {
+  value_id out = graph_add_value(u->graph, STR(""));
+  if (!out) {
+    error_no_memory(u->err, sizeof(graph_value));
+    return VALUE_ABSENT;
+  }
+  node *n = graph_add_node(u->graph, STR(""), str_from(op_type), inputs, in, 1, &out, u->err);
+  if (!n) return VALUE_ABSENT;
+  const char *name = arena_format(u->graph->memory, "%.*s/%s", STR_ARG(u->node->name), op_type);
+  n->name = name ? str_from(name) : u->node->name;
+  for (size_t i = 0; i < attr_count; i++) {
+    attr a = attrs[i];
+    if (a.kind == ATTR_INTS)  // callers build the list on their stack
+      a.ints.at = arena_copy(u->graph->memory, a.ints.at, a.ints.count * sizeof *a.ints.at);
+    if ((a.kind == ATTR_INTS && !a.ints.at) || node_set_attr(u->graph, n, a) != SDX_OK) {
+      error_no_memory(u->err, sizeof(attr));
+      return VALUE_ABSENT;
+    }
+  }
+  return out;
+}
+
+void upgrade_rename(op_upgrade *u, const char *op_type) {
+  u->node->op_type = str_from(op_type);
+  u->node->op = NULL;
+}
+
+attr attr_of_int(const char *name, int64_t value) {
+  return (attr){.name = str_from(name), .kind = ATTR_INT, .i = value};
+}
+attr attr_of_ints(const char *name, const int64_t *at, size_t count) {
+  return (attr){.name = str_from(name), .kind = ATTR_INTS, .ints = {at, count}};
+}
+attr attr_of_float(const char *name, float value) {
+  return (attr){.name = str_from(name), .kind = ATTR_FLOAT, .f = value};
+}
+attr attr_of_string(const char *name, const char *text) {
+  return (attr){.name = str_from(name), .kind = ATTR_STRING, .s = str_from(text)};
+}
