@@ -47,7 +47,7 @@
 #include "ops/ai_onnx/bitwise.inl"
 
 #define T uint8_t  // bool; any byte but 0 counts as true
-#define SUFFIX bool
+#define SUFFIX boolean
 ROW(And, x &&y)
 ROW(Or, x || y)
 ROW(Xor, !x != !y)
@@ -83,9 +83,9 @@ static sdx_status run(op_call *c, const binary_row *rows) {
 #define TABLE(Name, ...) static const binary_row Name##_rows[SDX_DTYPE_COUNT] = {__VA_ARGS__}
 #define COMPUTE(Name, lower) \
   static sdx_status lower##_compute(op_call *c) { return run(c, Name##_rows); }
-TABLE(And, [SDX_BOOL] = And_bool);
-TABLE(Or, [SDX_BOOL] = Or_bool);
-TABLE(Xor, [SDX_BOOL] = Xor_bool);
+TABLE(And, [SDX_BOOL] = And_boolean);
+TABLE(Or, [SDX_BOOL] = Or_boolean);
+TABLE(Xor, [SDX_BOOL] = Xor_boolean);
 TABLE(BitwiseAnd, ROWS_INTEGER(BitwiseAnd));
 TABLE(BitwiseOr, ROWS_INTEGER(BitwiseOr));
 TABLE(BitwiseXor, ROWS_INTEGER(BitwiseXor));
