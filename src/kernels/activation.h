@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Activations that a producing kernel (GEMM, convolution) applies to its finished tile. Passes fuse
-// them, operators translate their attributes into the struct; activation.inl computes them.
+// Activations that a producing kernel (GEMM, convolution) applies to its finished tile while it is in
+// the cache. Passes fuse them; operators translate their attributes into the struct. They are computed
+// by the unary_f32 family, so a fused activation gives the bits of the separate operator.
 #pragma once
 
-#include <stdint.h>
+#include <stddef.h>
 
 typedef enum activation_kind {
   ACTIVATION_NONE,
@@ -12,7 +13,7 @@ typedef enum activation_kind {
   ACTIVATION_LEAKY,        // x < 0 ? a x : x
   ACTIVATION_SIGMOID,      // 1 / (1 + exp(-x))
   ACTIVATION_TANH,
-  ACTIVATION_SILU,         // x sigmoid(x)
+  ACTIVATION_SILU,         // x sigmoid(a x); a = 1 for SiLU
   ACTIVATION_HARD_SIGMOID, // max(0, min(1, a x + b))
   ACTIVATION_HARD_SWISH,   // x max(0, min(1, x / 6 + 1/2))
   ACTIVATION_GELU,         // x (1 + erf(x / sqrt 2)) / 2
@@ -23,3 +24,8 @@ typedef struct activation {
   activation_kind kind;
   float a, b;
 } activation;
+
+// y[i] = f(x[i]; a, b); y may be x.
+typedef void (*activation_fn)(const float *x, float *y, size_t n, float a, float b);
+// The best variant here; NULL for ACTIVATION_NONE. Call when a plan is made.
+activation_fn activation_find(activation_kind kind);

@@ -72,17 +72,19 @@ typedef struct gemm_f32_operand {
 typedef void (*gemm_f32_fill)(void *context, size_t batch, float *panel, size_t stride, size_t k0, size_t kc,
                               size_t n0, size_t nc);
 
-// out = activation(alpha * sum + bias_scale * bias + residual_scale * residual), each step rounded.
+typedef enum gemm_bias { GEMM_BIAS_PER_COLUMN, GEMM_BIAS_PER_ROW, GEMM_BIAS_SCALAR } gemm_bias;
+
+// out = act(alpha * sum + bias_scale * bias + residual_scale * residual), each step rounded.
 typedef struct gemm_f32_epilogue {
   float alpha;
   const float *bias; // NULL: none
-  enum { BIAS_PER_COLUMN, BIAS_PER_ROW, BIAS_SCALAR } bias_kind;
+  gemm_bias bias_kind;
   float bias_scale;
   size_t bias_batch_stride;
   const float *residual; // NULL: none. Row r of product i starts at i * residual_batch_stride + r * residual_stride
   float residual_scale;
   size_t residual_stride, residual_batch_stride;
-  activation activation;
+  activation act;
 } gemm_f32_epilogue;
 
 typedef struct gemm_f32_call {
@@ -139,8 +141,9 @@ struct gemm_f32_kernel {
   void (*pack_b)(void *panel, const float *b, size_t k_stride, size_t column_stride, size_t kc, size_t n,
                  unsigned planes);
   void (*sweep)(const gemm_f32_sweep *s);
-  // The epilogue on a finished m x n part of C whose corner is (row, column); pointers are batch-resolved.
-  void (*finish)(const gemm_f32_epilogue *e, float *c, size_t c_stride, size_t row, size_t column, size_t m, size_t n);
+  // The epilogue on a finished m x n part of C. `e` is resolved: bias and residual point at what
+  // belongs to the part's corner, act is NONE, RELU or CLIP (others are the driver's).
+  void (*finish)(const gemm_f32_epilogue *e, float *c, size_t c_stride, size_t m, size_t n);
   // Around a run of sweeps on one thread; `state` is 64 bytes, 64-byte aligned. NULL: nothing to do.
   void (*enter)(void *state);
   void (*leave)(const void *state);
