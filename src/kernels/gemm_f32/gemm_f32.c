@@ -27,7 +27,7 @@ enum {
   SPLIT_OUTER = 16,         // and this many columns (rows of a packed A)
   PLAIN_B_PANELS = 2,       // B is read in place where a task has at most this many panels of A
   // Costs in multiply-adds, for the choice of the grid.
-  COST_PACK = 16,           // per packed element
+  COST_PACK = 16,  // per packed element
   COST_TASK = 20000,
   COST_FORK = 100000,
 };
@@ -157,7 +157,7 @@ const char *gemm_f32_pack_key(size_t k, size_t outer, int precision) {
 static double grid_cost(const gemm_f32_plan *p, size_t rows, size_t columns) {
   const gemm_f32_shape *s = &p->shape;
   double tasks = (double)divide_up(s->m, rows) * (double)divide_up(s->n, columns) * (double)s->batch;
-  double work = (double)most(rows, 8) * (double)columns; // few rows do not fill the registers
+  double work = (double)most(rows, 8) * (double)columns;  // few rows do not fill the registers
   if (!s->packed_a) work += COST_PACK * (double)rows;
   if (!s->packed_b) work += COST_PACK * (double)columns * (s->fill_b ? 2 : 1);
   double rounds = (double)(size_t)((tasks + (double)s->threads - 1) / (double)s->threads);
@@ -183,10 +183,12 @@ static void choose_grid(gemm_f32_plan *p) {
 // Offsets into a worker's scratch.
 typedef struct scratch_parts {
   size_t a, b, fill, residual, bytes;
+  size_t copy_stride;  // of the copy of the residual, in elements
 } scratch_parts;
 
 static bool scratch_layout(const gemm_f32_plan *p, scratch_parts *s) {
   size_t copy = 0, rows = least(p->mc, round_up(p->shape.m, p->kernel->mr));
+  bool once = p->kc >= p->shape.k;  // the depth is one block: C is overwritten panel by panel
   *s = (scratch_parts){.a = ENTER_BYTES};
   s->b = s->a;
   if (!p->shape.packed_a)
@@ -196,7 +198,9 @@ static bool scratch_layout(const gemm_f32_plan *p, scratch_parts *s) {
     s->fill += align64(divide_up(p->nc, p->kernel->nr) * panel_bytes(p->kernel, p->planes, p->kernel->nr, p->kc));
   s->residual = s->fill;
   if (p->shape.fill_b && p->kernel->split) s->residual += align64(p->kc * p->kernel->nr * sizeof(float));
-  if (p->shape.residual_is_c && p->kc < p->shape.k && !size_mul(rows, p->columns * sizeof(float), &copy)) return false;
+  s->copy_stride = once ? p->nc : p->columns;
+  if (p->shape.residual_is_c && !size_mul(once ? p->kernel->mr : rows, s->copy_stride * sizeof(float), &copy))
+    return false;
   return size_add(s->residual, copy, &s->bytes) && size_align(s->bytes, 64, &s->bytes);
 }
 
@@ -236,8 +240,8 @@ typedef struct job {
   const gemm_f32_call *call;
   char *scratch;
   scratch_parts parts;
-  activation_fn activation; // applied after finish; NULL where finish does all
-  bool plain_b, epilogue;
+  activation_fn activation;  // applied after finish; NULL where finish does all
+  bool plain_b, epilogue, residual_copied;
 } job;
 
 // One task: operands of its product, its corner and what is in the worker's scratch.
@@ -255,17 +259,27 @@ static const void *at_batch(const gemm_f32_operand *o, const void *base, size_t 
   return base ? (const char *)base + (o->index ? o->index[batch] : batch) * o->batch_stride * unit : NULL;
 }
 
-static void finish(const task *t, size_t row, size_t column, size_t m, size_t n) {
+// Keeps the part of a residual that is C itself, before C is overwritten.
+static void copy_residual(const task *t, size_t row, size_t column, size_t m, size_t n) {
+  const gemm_f32_epilogue *e = &t->job->call->epilogue;
+  float *copy = (float *)(t->scratch + t->job->parts.residual);
+  const float *from = e->residual + t->batch * e->residual_batch_stride + row * e->residual_stride + column;
+  for (size_t i = 0; i < m; i++, from += e->residual_stride, copy += t->job->parts.copy_stride)
+    memcpy(copy, from, n * sizeof *copy);
+}
+
+// The epilogue of an m x n part of C at (row, column). The copy of the residual, if there is one,
+// starts at (copy_row, copy_column).
+static void finish(const task *t, size_t row, size_t column, size_t m, size_t n, size_t copy_row, size_t copy_column) {
   const gemm_f32_call *call = t->job->call;
   gemm_f32_epilogue e = call->epilogue;
   if (e.bias) e.bias += t->batch * e.bias_batch_stride;
   if (e.bias && e.bias_kind == GEMM_BIAS_PER_COLUMN) e.bias += column;
   if (e.bias && e.bias_kind == GEMM_BIAS_PER_ROW) e.bias += row;
-  if (e.residual && t->job->parts.residual < t->job->parts.bytes) { // the copy made before C was overwritten
-    size_t block = t->row + (row - t->row) / t->plan->mc * t->plan->mc;
-    e.residual_stride = t->plan->columns;
-    e.residual = (const float *)(t->scratch + t->job->parts.residual) + (row - block) * e.residual_stride +
-                 (column - t->column);
+  if (t->job->residual_copied) {
+    e.residual_stride = t->job->parts.copy_stride;
+    e.residual = (const float *)(t->scratch + t->job->parts.residual) + (row - copy_row) * e.residual_stride +
+                 (column - copy_column);
   } else if (e.residual) {
     e.residual += t->batch * e.residual_batch_stride + row * e.residual_stride + column;
   }
@@ -319,20 +333,13 @@ static const char *block_of_b(const task *t, size_t column, size_t columns, size
   return block;
 }
 
-static void copy_residual(const task *t, size_t row, size_t rows) {
-  const gemm_f32_epilogue *e = &t->job->call->epilogue;
-  float *copy = (float *)(t->scratch + t->job->parts.residual);
-  const float *from = e->residual + t->batch * e->residual_batch_stride + row * e->residual_stride + t->column;
-  for (size_t i = 0; i < rows; i++)
-    memcpy(copy + i * t->plan->columns, from + i * e->residual_stride, (t->column_end - t->column) * sizeof *copy);
-}
-
 // All of C's rows [row, row + rows) in this task.
 static void run_rows(const task *t, size_t row, size_t rows) {
   const gemm_f32_plan *p = t->plan;
   const gemm_f32_call *call = t->job->call;
   size_t mr = p->kernel->mr, k0 = 0;
-  if (call->epilogue.residual && t->job->parts.residual < t->job->parts.bytes) copy_residual(t, row, rows);
+  bool copies = t->job->residual_copied, once = p->kc >= p->shape.k;
+  if (copies && !once) copy_residual(t, row, t->column, rows, t->column_end - t->column);
   do {
     size_t kc = least(p->kc, p->shape.k - k0);
     const char *a = block_of_a(t, row, rows, k0, kc);
@@ -350,8 +357,10 @@ static void run_rows(const task *t, size_t row, size_t rows) {
         s.m = least(mr, rows - i);
         s.a = a + i / mr * panel_bytes(p->kernel, p->planes, mr, kc);
         s.c = t->c + (row + i) * call->c_stride + column;
+        if (copies && once) copy_residual(t, row + i, column, s.m, columns);
         p->kernel->sweep(&s);
-        if (t->job->epilogue && k0 + kc == p->shape.k) finish(t, row + i, column, s.m, columns);
+        if (t->job->epilogue && k0 + kc == p->shape.k)
+          finish(t, row + i, column, s.m, columns, once ? row + i : row, once ? column : t->column);
       }
     }
     k0 += kc;
@@ -391,6 +400,7 @@ void gemm_f32_run(const gemm_f32_plan *p, const gemm_f32_call *call, void *scrat
   activation_kind kind = e->act.kind;
   j.epilogue = e->alpha != 1 || e->bias || e->residual || kind != ACTIVATION_NONE;
   if (kind != ACTIVATION_RELU && kind != ACTIVATION_CLIP) j.activation = activation_find(kind);
+  j.residual_copied = e->residual && s->residual_is_c;
   j.plain_b = !s->packed_b && !s->fill_b && call->b.column_stride == 1 && p->kernel->reads_plain_b &&
               call->b.row_stride != 0 && p->rows <= PLAIN_B_PANELS * p->kernel->mr;
   pool_run(s->threads, divide_up(s->m, p->rows) * divide_up(s->n, p->columns) * s->batch, run_task, &j);

@@ -48,12 +48,12 @@ typedef struct gemm_f32_kernel gemm_f32_kernel;
 typedef struct gemm_f32_plan {
   gemm_f32_shape shape;
   const gemm_f32_kernel *kernel;
-  const char *name;       // for inspect and profiles: "x86_avx512", "x86_amx"
-  unsigned planes;        // bf16 planes of a split operand; 0: plain fp32
-  size_t kc, mc, nc;      // cache block
-  size_t rows, columns;   // of C in one task
-  size_t worker_bytes;    // scratch of one worker
-  size_t scratch_bytes;   // of a whole run, 64-byte aligned
+  const char *name;      // for inspect and profiles: "x86_avx512", "x86_amx"
+  unsigned planes;       // bf16 planes of a split operand; 0: plain fp32
+  size_t kc, mc, nc;     // cache block
+  size_t rows, columns;  // of C in one task
+  size_t worker_bytes;   // scratch of one worker
+  size_t scratch_bytes;  // of a whole run, 64-byte aligned
 } gemm_f32_plan;
 
 // Element (r, c) of matrix i is data[(index ? index[i] : i) * batch_stride + r * row_stride + c *
@@ -69,19 +69,19 @@ typedef struct gemm_f32_operand {
 
 // Writes rows [k0, k0 + kc) x columns [n0, n0 + nc) of B to panel[(k - k0) * stride + (n - n0)].
 // nc <= stride. Columns from nc to stride need not be written. Called from several threads at once.
-typedef void (*gemm_f32_fill)(void *context, size_t batch, float *panel, size_t stride, size_t k0, size_t kc,
-                              size_t n0, size_t nc);
+typedef void (*gemm_f32_fill)(void *context, size_t batch, float *panel, size_t stride, size_t k0, size_t kc, size_t n0,
+                              size_t nc);
 
 typedef enum gemm_bias { GEMM_BIAS_PER_COLUMN, GEMM_BIAS_PER_ROW, GEMM_BIAS_SCALAR } gemm_bias;
 
 // out = act(alpha * sum + bias_scale * bias + residual_scale * residual), each step rounded.
 typedef struct gemm_f32_epilogue {
   float alpha;
-  const float *bias; // NULL: none
+  const float *bias;  // NULL: none
   gemm_bias bias_kind;
   float bias_scale;
   size_t bias_batch_stride;
-  const float *residual; // NULL: none. Row r of product i starts at i * residual_batch_stride + r * residual_stride
+  const float *residual;  // NULL: none. Row r of product i starts at i * residual_batch_stride + r * residual_stride
   float residual_scale;
   size_t residual_stride, residual_batch_stride;
   activation act;
@@ -91,9 +91,9 @@ typedef struct gemm_f32_call {
   gemm_f32_operand a, b;
   gemm_f32_fill fill;
   void *fill_context;
-  float *c; // row r of product i starts at i * c_batch_stride + r * c_stride
+  float *c;  // row r of product i starts at i * c_batch_stride + r * c_stride
   size_t c_stride, c_batch_stride;
-  gemm_f32_epilogue epilogue; // start from GEMM_F32_PLAIN
+  gemm_f32_epilogue epilogue;  // start from GEMM_F32_PLAIN
 } gemm_f32_call;
 
 #define GEMM_F32_PLAIN ((gemm_f32_epilogue){.alpha = 1, .bias_scale = 1, .residual_scale = 1})
@@ -117,15 +117,15 @@ const char *gemm_f32_pack_key(size_t k, size_t outer, int precision);
 
 // One panel of A (m <= mr rows) times consecutive panels of B that cover n columns.
 typedef struct gemm_f32_sweep {
-  size_t m, n, k;      // k: depth of this block
+  size_t m, n, k;  // k: depth of this block
   unsigned planes;
-  const void *a;       // packed panel
-  const void *b;       // first packed panel, or plain rows if b_stride != 0
-  size_t b_panel_bytes; // from one panel to the next
-  size_t b_stride;     // nonzero (only where reads_plain_b): b is fp32, row k at b + k * b_stride
-  float *c;            // m x n
+  const void *a;         // packed panel
+  const void *b;         // first packed panel, or plain rows if b_stride != 0
+  size_t b_panel_bytes;  // from one panel to the next
+  size_t b_stride;       // nonzero (only where reads_plain_b): b is fp32, row k at b + k * b_stride
+  float *c;              // m x n
   size_t c_stride;
-  bool accumulate;     // the chains start from C, else from zero
+  bool accumulate;  // the chains start from C, else from zero
 } gemm_f32_sweep;
 
 // Panels: `head` bytes, then for every k (padded up to a multiple of k_unit) mr or nr elements of

@@ -16,8 +16,8 @@ static void sweep(const gemm_f32_sweep *s) {
   const float *a = s->a;
   size_t stride = s->b_stride ? s->b_stride : NR;
   for (size_t j0 = 0; j0 < s->n; j0 += NR) {
-    const float *b = s->b_stride ? (const float *)s->b + j0
-                                 : (const float *)((const char *)s->b + j0 / NR * s->b_panel_bytes);
+    const float *b =
+        s->b_stride ? (const float *)s->b + j0 : (const float *)((const char *)s->b + j0 / NR * s->b_panel_bytes);
     size_t n = s->n - j0 < NR ? s->n - j0 : NR;
     for (size_t i = 0; i < s->m; i++) {
       float *c = s->c + i * s->c_stride + j0, sum[NR] = {0};
