@@ -54,9 +54,8 @@ static void unary_range(void *context, size_t begin, size_t end, size_t worker) 
   }
 }
 
-sdx_status unary_run(op_call *c, const unary_row rows[SDX_DTYPE_COUNT], const void *context, size_t grain) {
-  const tensor *in = call_in(c, 0);
-  tensor *out = call_out(c, 0);
+sdx_status unary_run(op_call *c, tensor *out, const tensor *in, const unary_row rows[SDX_DTYPE_COUNT],
+                     const void *context, size_t grain) {
   if (!out || out->count == 0) return SDX_OK;
   unary_job j = {.row = rows[in->dtype], .context = context, .out = out->data, .in = in->data};
   j.in_width = (size_t)dtype_bits(in->dtype) / 8;

@@ -19,8 +19,9 @@ typedef void (*binary_row)(const void *context, void *out, const void *a, const 
 // How many elements are worth another thread: cheap arithmetic, and transcendental functions.
 enum { GRAIN_CHEAP = 1 << 15, GRAIN_COSTLY = 1 << 12 };
 
-// rows[dtype of the input]; a half type without a row of its own uses rows[SDX_FLOAT].
-sdx_status unary_run(op_call *c, const unary_row rows[SDX_DTYPE_COUNT], const void *context, size_t grain);
+// out = rows[dtype of in](in); a half type without a row of its own uses rows[SDX_FLOAT].
+sdx_status unary_run(op_call *c, tensor *out, const tensor *in, const unary_row rows[SDX_DTYPE_COUNT],
+                     const void *context, size_t grain);
 sdx_status binary_run(op_call *c, tensor *out, const tensor *a, const tensor *b, const binary_row rows[SDX_DTYPE_COUNT],
                       const void *context, size_t grain);
 // The same without a check of b's type: for loops that know it (Pow).

@@ -102,11 +102,11 @@ static sdx_status shift_compute(op_call *c) {
 }
 static sdx_status not_compute(op_call *c) {
   static const unary_row rows[SDX_DTYPE_COUNT] = {[SDX_BOOL] = Not_bool};
-  return unary_run(c, rows, NULL, GRAIN_CHEAP);
+  return unary_run(c, call_out(c, 0), call_in(c, 0), rows, NULL, GRAIN_CHEAP);
 }
 static sdx_status bitwise_not_compute(op_call *c) {
   static const unary_row rows[SDX_DTYPE_COUNT] = {ROWS_INTEGER(BitwiseNot)};
-  return unary_run(c, rows, NULL, GRAIN_CHEAP);
+  return unary_run(c, call_out(c, 0), call_in(c, 0), rows, NULL, GRAIN_CHEAP);
 }
 
 SDX_CASES = {"A=bool[2,3,4] B=bool[3,1]", "A=bool[] B=bool[5]", "A=bool[0] B=bool[1]", NULL};
