@@ -10,6 +10,7 @@
 // infinite weight over padding gives NaN only through gemm_f32, as im2col engines do.
 #pragma once
 
+#include "kernels/conv_dw_f32/conv_dw_f32.h"
 #include "kernels/gemm_f32/gemm_f32.h"
 #include "kernels/window.h"
 
@@ -27,10 +28,13 @@ typedef enum conv_f32_method { CONV_DEPTHWISE, CONV_PLAIN, CONV_COLUMNS } conv_f
 typedef struct conv_f32_plan {
   conv_f32_shape shape;
   conv_f32_method method;
-  const char *name;     // kernel shown by inspect
-  gemm_f32_plan gemm;   // of one image and all groups, or of all images where there is one group
-  size_t packed_bytes;  // of packed weights; 0: used as they are (not constant, or depthwise)
-  size_t group_bytes;   // of them for one group
+  const char *name;  // kernel shown by inspect
+  const conv_dw_f32_kernel *depthwise;
+  const gemm_f32_kernel *epilogue;  // of depthwise
+  size_t plane_bytes;               // depthwise whose residual is y: an output plane beside it for each worker
+  gemm_f32_plan gemm;               // of one image and all groups, or of all images where there is one group
+  size_t packed_bytes;              // of packed weights; 0: used as they are (not constant, or depthwise)
+  size_t group_bytes;               // of them for one group
   size_t scratch_bytes;
 } conv_f32_plan;
 

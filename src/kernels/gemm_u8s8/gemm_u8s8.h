@@ -4,23 +4,28 @@
 // ConvInteger, QLinear*: whoever wants another output type requantises C (kernels/quantize).
 //
 // Either operand may be packed ahead (constants), and B may be produced by a callback (im2col). The driver
-// blocks, packs and spreads over threads; a variant is a register tile. Integers: any order gives the same bits.
+// blocks and spreads over threads; a variant packs panels and computes a register tile. Integers: any order
+// gives the same bits.
 #pragma once
 
 #include <stdint.h>
 
 #include "kernels/kernel.h"
 
-// A variant: C[rows][cols] += packed panels. Panels hold k in groups: A as [k/group][mr][group], B as
-// [k/group][nr][group], zero-filled in k. `wide`: elements are int16 as given, group 2. Otherwise bytes, group 4,
-// A shifted to uint8 and B to int8 by 128 where it has the other sign; the driver corrects.
+enum { GEMM_U8S8_MAX_TILE = 64, GEMM_U8S8_K_UNIT = 4 };
+
+// A variant. Panels hold k in groups, A as [k/group][mr][group], B as [k/group][nr][group], zero-filled to
+// GEMM_U8S8_K_UNIT in k. `wide`: elements are int16 as given, group 2. Otherwise bytes, group 4, A shifted by 128
+// to uint8 and B to int8 where the given type has the other sign; the driver corrects with the sums.
 typedef struct gemm_u8s8_kernel {
   size_t mr, nr;  // <= GEMM_U8S8_MAX_TILE
   bool wide;
+  // sum[mr], sum[nr]: sums over k of what was stored.
+  void (*pack_a)(void *panel, int32_t *sum, const uint8_t *a, size_t lda, bool is_signed, size_t rows, size_t ks);
+  void (*pack_b)(void *panel, int32_t *sum, const uint8_t *b, size_t ldb, bool is_signed, size_t ks, size_t cols);
+  // C[rows][cols] += the product of two panels.
   void (*tile)(size_t groups, const void *a, const void *b, int32_t *c, size_t ldc, size_t rows, size_t cols);
 } gemm_u8s8_kernel;
-
-enum { GEMM_U8S8_MAX_TILE = 64 };
 
 // Writes B[k0 .. k0+ks)[n0 .. n0+ns) row by row into target, `stride` bytes between rows.
 typedef void (*gemm_u8s8_fill)(const void *context, size_t k0, size_t ks, size_t n0, size_t ns, uint8_t *target,
@@ -41,12 +46,14 @@ typedef struct gemm_u8s8 {
   bool a_zero_per_row, b_zero_per_col;  // m or n of them instead of one
   int32_t *c;
   size_t ldc;
+  const gemm_u8s8_kernel *kernel;  // NULL: the best one (set by tests)
 } gemm_u8s8;
 
+// The caller has checked that m * k and k * n fit. Packed forms and scratch are 64-byte aligned.
 size_t gemm_u8s8_packed_a_bytes(size_t m, size_t k);
 size_t gemm_u8s8_packed_b_bytes(size_t k, size_t n);
 void gemm_u8s8_pack_a(void *target, const void *a, size_t lda, bool is_signed, size_t m, size_t k);
 void gemm_u8s8_pack_b(void *target, const void *b, size_t ldb, bool is_signed, size_t k, size_t n);
-// 64-byte aligned scratch for gemm_u8s8_run; depends on sizes and on what is packed.
+// Depends on sizes and on what is packed.
 size_t gemm_u8s8_scratch_bytes(const gemm_u8s8 *g, size_t threads);
 void gemm_u8s8_run(const gemm_u8s8 *g, void *scratch, size_t threads);

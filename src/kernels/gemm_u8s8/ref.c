@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The judge of gemm_u8s8: pairs of int16, the shape of pmaddwd, which the compiler finds by itself.
+// The judge of gemm_u8s8: pairs of int16 in plain C.
 #include "kernels/gemm_u8s8/gemm_u8s8.h"
 
 enum { MR = 4, NR = 16 };
+#define WIDE 1
 
 static void tile(size_t groups, const void *a, const void *b, int32_t *c, size_t ldc, size_t rows, size_t cols) {
   uint32_t sum[MR][NR] = {0};  // unsigned: long sums wrap
@@ -14,4 +15,4 @@ static void tile(size_t groups, const void *a, const void *b, int32_t *c, size_t
     for (size_t j = 0; j < cols; j++) c[i * ldc + j] = (int32_t)((uint32_t)c[i * ldc + j] + sum[i][j]);
 }
 
-KERNEL(gemm_u8s8) = {.mr = MR, .nr = NR, .wide = true, .tile = tile};
+#include "kernels/gemm_u8s8/pack.inl"

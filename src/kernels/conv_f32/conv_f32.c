@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// The driver of conv_f32: chooses between depthwise planes, a plain product (1x1) and a product whose panels are
+// filled with columns of the image. Blocking, threads and the epilogue belong to gemm_f32.
+#include "kernels/conv_f32/conv_f32.h"
+
+#include "base/pool.h"
+#include "base/size.h"
+#include "kernels/conv_dw_f32/conv_dw_f32.h"
+
+#define TYPE float
+#include "kernels/im2col.inl"
+
+static bool is_pointwise(const window *w) {
+  for (size_t d = 0; d < w->rank; d++)
+    if (w->kernel[d] != 1 || w->stride[d] != 1 || w->pad[d] != 0 || w->in[d] != w->out[d]) return false;
+  return true;
+}
+
+bool conv_f32_plan_init(conv_f32_plan *plan, const conv_f32_shape *s) {
+  *plan = (conv_f32_plan){.shape = *s};
+  if (s->in_channels == s->groups && s->groups > 1) {
+    const kernel_entry *best = kernel_best("conv_dw_f32");
+    plan->method = CONV_DEPTHWISE, plan->name = best->variant;
+    plan->depthwise = best->kernel, plan->epilogue = KERNEL_BEST(gemm_f32);
+    if (!s->residual_is_y) return true;  // else the residual would be overwritten: planes are made aside
+    size_t pixels = window_out(&s->window);
+    return size_mul(pixels, sizeof(float), &plan->plane_bytes) &&
+           size_align(plan->plane_bytes, 64, &plan->plane_bytes) &&
+           size_mul(plan->plane_bytes, s->threads ? s->threads : 1, &plan->scratch_bytes);
+  }
+  plan->method = is_pointwise(&s->window) ? CONV_PLAIN : CONV_COLUMNS;
+  size_t m = s->out_channels / s->groups, k;
+  if (!size_mul(s->in_channels / s->groups, window_taps(&s->window), &k)) return false;
+  gemm_f32_shape product = {.m = m,
+                            .n = window_out(&s->window),
+                            .k = k,
+                            .batch = s->groups == 1 ? s->batch : s->groups,
+                            .threads = s->threads,
+                            .precision = s->precision,
+                            .packed_a = s->constant_weights,
+                            .fill_b = plan->method == CONV_COLUMNS,
+                            .residual_is_c = s->residual_is_y};
+  if (!gemm_f32_plan_init(&plan->gemm, &product)) return false;
+  plan->name = plan->gemm.name, plan->scratch_bytes = plan->gemm.scratch_bytes;
+  if (!s->constant_weights) return true;
+  plan->group_bytes = gemm_f32_packed_a_bytes(m, k, s->precision);
+  return plan->group_bytes > 0 && size_mul(plan->group_bytes, s->groups, &plan->packed_bytes);
+}
+
+void conv_f32_pack(const conv_f32_plan *plan, const float *weights, void *packed) {
+  const gemm_f32_shape *g = &plan->gemm.shape;
+  if (plan->packed_bytes == 0) return;
+  for (size_t i = 0; i < plan->shape.groups; i++) {
+    gemm_f32_operand a = {.data = weights + i * g->m * g->k, .row_stride = g->k, .column_stride = 1};
+    gemm_f32_pack_a((char *)packed + i * plan->group_bytes, &a, g->m, g->k, g->precision);
+  }
+}
+
+// ---- products ------------------------------------------------------------------------------------
+
+typedef struct image {
+  const window *window;
+  const float *x;
+  size_t batch_stride;  // from one product's image to the next
+} image;
+
+static void fill(void *context, size_t batch, float *panel, size_t stride, size_t k0, size_t kc, size_t n0, size_t nc) {
+  const image *i = context;
+  im2col_fill(i->window, i->x + batch * i->batch_stride, panel, stride, k0, kc, n0, nc, 0);
+}
+
+static void products(const conv_f32_plan *plan, const conv_f32_call *c, void *scratch) {
+  const conv_f32_shape *s = &plan->shape;
+  const gemm_f32_shape *g = &plan->gemm.shape;
+  bool grouped = s->groups > 1;
+  size_t plane = window_in(&s->window), outputs = s->out_channels * g->n;
+  size_t step = s->in_channels / s->groups * plane;
+  for (size_t n = 0; n < (grouped ? s->batch : 1); n++) {
+    image from = {&s->window, c->x + n * s->in_channels * plane, step};
+    gemm_f32_call call = {.fill = plan->method == CONV_COLUMNS ? fill : NULL,
+                          .fill_context = &from,
+                          .c = c->y + n * outputs,
+                          .c_stride = g->n,
+                          .c_batch_stride = g->m * g->n,
+                          .epilogue = GEMM_F32_PLAIN};
+    call.a = (gemm_f32_operand){.data = c->weights, .row_stride = g->k, .column_stride = 1, .packed = c->packed};
+    call.a.batch_stride = !grouped ? 0 : plan->packed_bytes ? 1 : g->m * g->k;
+    call.b = (gemm_f32_operand){.data = from.x, .row_stride = g->n, .column_stride = 1, .batch_stride = step};
+    call.epilogue.bias = c->bias, call.epilogue.bias_kind = BIAS_PER_ROW;
+    call.epilogue.bias_batch_stride = grouped ? g->m : 0;
+    call.epilogue.residual = c->residual ? c->residual + n * outputs : NULL;
+    call.epilogue.residual_stride = g->n, call.epilogue.residual_batch_stride = g->m * g->n;
+    call.epilogue.activation = c->activation;
+    gemm_f32_run(&plan->gemm, &call, scratch);
+  }
+}
+
+// ---- depthwise -----------------------------------------------------------------------------------
+
+typedef struct depthwise {
+  const conv_f32_plan *plan;
+  const conv_f32_call *call;
+  gemm_f32_epilogue epilogue;
+  char *scratch;
+} depthwise;
+
+static void plane_task(void *context, size_t index, size_t worker) {
+  const depthwise *d = context;
+  const conv_f32_shape *s = &d->plan->shape;
+  size_t pixels = window_out(&s->window), channel = index % s->out_channels;
+  size_t source = index / s->out_channels * s->in_channels + channel / (s->out_channels / s->in_channels);
+  float *target = d->call->y + index * pixels, *y = target;
+  if (d->plan->plane_bytes) y = (float *)(d->scratch + worker * d->plan->plane_bytes);
+  gemm_f32_epilogue epilogue = d->epilogue;
+  if (epilogue.residual) epilogue.residual += index * pixels;
+  d->plan->depthwise->plane(&s->window, d->call->x + source * window_in(&s->window),
+                            d->call->weights + channel * window_taps(&s->window),
+                            d->call->bias ? d->call->bias[channel] : 0, y);
+  if (epilogue.residual || epilogue.activation.kind != ACTIVATION_NONE)
+    d->plan->epilogue->finish(&epilogue, y, pixels, 0, 0, 1, pixels);
+  if (y != target) memcpy(target, y, pixels * sizeof(float));
+}
+
+void conv_f32_run(const conv_f32_plan *plan, const conv_f32_call *call, void *scratch) {
+  const conv_f32_shape *s = &plan->shape;
+  if (s->batch == 0 || s->out_channels == 0 || window_out(&s->window) == 0) return;
+  if (plan->method != CONV_DEPTHWISE) {
+    products(plan, call, scratch);
+    return;
+  }
+  depthwise d = {.plan = plan, .call = call, .epilogue = GEMM_F32_PLAIN, .scratch = scratch};
+  d.epilogue.activation = call->activation;
+  d.epilogue.residual = call->residual, d.epilogue.residual_stride = window_out(&s->window);
+  pool_run(s->threads, s->batch * s->out_channels, plane_task, &d);
+}
