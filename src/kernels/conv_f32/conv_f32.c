@@ -21,7 +21,7 @@ bool conv_f32_plan_init(conv_f32_plan *plan, const conv_f32_shape *s) {
   if (s->in_channels == s->groups && s->groups > 1) {
     const kernel_entry *best = kernel_best("conv_dw_f32");
     plan->method = CONV_DEPTHWISE, plan->name = best->variant;
-    plan->depthwise = best->kernel, plan->epilogue = KERNEL_BEST(gemm_f32);
+    plan->depthwise = best->kernel, plan->binary = KERNEL_BEST(binary_f32);
     if (!s->residual_is_y) return true;  // else the residual would be overwritten: planes are made aside
     size_t pixels = window_out(&s->window);
     return size_mul(pixels, sizeof(float), &plan->plane_bytes) &&
@@ -86,11 +86,11 @@ static void products(const conv_f32_plan *plan, const conv_f32_call *c, void *sc
     call.a = (gemm_f32_operand){.data = c->weights, .row_stride = g->k, .column_stride = 1, .packed = c->packed};
     call.a.batch_stride = !grouped ? 0 : plan->packed_bytes ? 1 : g->m * g->k;
     call.b = (gemm_f32_operand){.data = from.x, .row_stride = g->n, .column_stride = 1, .batch_stride = step};
-    call.epilogue.bias = c->bias, call.epilogue.bias_kind = BIAS_PER_ROW;
+    call.epilogue.bias = c->bias, call.epilogue.bias_kind = GEMM_BIAS_PER_ROW;
     call.epilogue.bias_batch_stride = grouped ? g->m : 0;
     call.epilogue.residual = c->residual ? c->residual + n * outputs : NULL;
     call.epilogue.residual_stride = g->n, call.epilogue.residual_batch_stride = g->m * g->n;
-    call.epilogue.activation = c->activation;
+    call.epilogue.act = c->activation;
     gemm_f32_run(&plan->gemm, &call, scratch);
   }
 }
@@ -100,7 +100,7 @@ static void products(const conv_f32_plan *plan, const conv_f32_call *c, void *sc
 typedef struct depthwise {
   const conv_f32_plan *plan;
   const conv_f32_call *call;
-  gemm_f32_epilogue epilogue;
+  activation_fn activate;
   char *scratch;
 } depthwise;
 
@@ -111,13 +111,12 @@ static void plane_task(void *context, size_t index, size_t worker) {
   size_t source = index / s->out_channels * s->in_channels + channel / (s->out_channels / s->in_channels);
   float *target = d->call->y + index * pixels, *y = target;
   if (d->plan->plane_bytes) y = (float *)(d->scratch + worker * d->plan->plane_bytes);
-  gemm_f32_epilogue epilogue = d->epilogue;
-  if (epilogue.residual) epilogue.residual += index * pixels;
   d->plan->depthwise->plane(&s->window, d->call->x + source * window_in(&s->window),
                             d->call->weights + channel * window_taps(&s->window),
                             d->call->bias ? d->call->bias[channel] : 0, y);
-  if (epilogue.residual || epilogue.activation.kind != ACTIVATION_NONE)
-    d->plan->epilogue->finish(&epilogue, y, pixels, 0, 0, 1, pixels);
+  if (d->call->residual)
+    d->plan->binary->fn[BINARY_F32_ADD][BINARY_VV](y, d->call->residual + index * pixels, y, pixels);
+  if (d->activate) d->activate(y, y, pixels, d->call->activation.a, d->call->activation.b);
   if (y != target) memcpy(target, y, pixels * sizeof(float));
 }
 
@@ -128,8 +127,6 @@ void conv_f32_run(const conv_f32_plan *plan, const conv_f32_call *call, void *sc
     products(plan, call, scratch);
     return;
   }
-  depthwise d = {.plan = plan, .call = call, .epilogue = GEMM_F32_PLAIN, .scratch = scratch};
-  d.epilogue.activation = call->activation;
-  d.epilogue.residual = call->residual, d.epilogue.residual_stride = window_out(&s->window);
+  depthwise d = {.plan = plan, .call = call, .activate = activation_find(call->activation.kind), .scratch = scratch};
   pool_run(s->threads, s->batch * s->out_channels, plane_task, &d);
 }

@@ -10,6 +10,7 @@
 // infinite weight over padding gives NaN only through gemm_f32, as im2col engines do.
 #pragma once
 
+#include "kernels/binary_f32/binary_f32.h"
 #include "kernels/conv_dw_f32/conv_dw_f32.h"
 #include "kernels/gemm_f32/gemm_f32.h"
 #include "kernels/window.h"
@@ -30,7 +31,7 @@ typedef struct conv_f32_plan {
   conv_f32_method method;
   const char *name;  // kernel shown by inspect
   const conv_dw_f32_kernel *depthwise;
-  const gemm_f32_kernel *epilogue;  // of depthwise
+  const binary_f32_kernel *binary;  // adds the residual of depthwise
   size_t plane_bytes;               // depthwise whose residual is y: an output plane beside it for each worker
   gemm_f32_plan gemm;               // of one image and all groups, or of all images where there is one group
   size_t packed_bytes;              // of packed weights; 0: used as they are (not constant, or depthwise)

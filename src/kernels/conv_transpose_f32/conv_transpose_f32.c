@@ -67,8 +67,8 @@ typedef struct gather {
   const float *columns;  // [channel][tap][place of x]
   const float *bias;     // of the chunk's first channel, or NULL
   float *y;              // its plane
-  const gemm_f32_kernel *kernel;
-  gemm_f32_epilogue epilogue;
+  activation act;
+  activation_fn activate;
 } gather;
 
 // One tap of one channel: y[i * stride + tap * dilation - pad] += columns[i].
@@ -103,7 +103,7 @@ static void gather_channel(void *context, size_t channel, size_t worker) {
     add_tap(g->window, tap, columns, y);
     window_next(tap, g->window->kernel, g->window->rank);
   }
-  if (g->epilogue.activation.kind != ACTIVATION_NONE) g->kernel->finish(&g->epilogue, y, plane, 0, 0, 1, plane);
+  if (g->activate) g->activate(y, y, plane, g->act.a, g->act.b);
 }
 
 void conv_transpose_f32_run(const conv_transpose_f32_plan *plan, const conv_transpose_f32_call *call, void *scratch) {
@@ -111,6 +111,7 @@ void conv_transpose_f32_run(const conv_transpose_f32_plan *plan, const conv_tran
   size_t m = s->out_channels / s->groups, k = plan->gemm.shape.k, pixels = plan->gemm.shape.n;
   size_t plane = window_in(&s->window);
   float *columns = scratch;
+  activation_fn activate = activation_find(call->activation.kind);
   for (size_t n = 0; n < s->batch; n++)
     for (size_t group = 0; group < s->groups; group++)
       for (size_t first = 0; first < m; first += plan->chunk) {
@@ -128,9 +129,8 @@ void conv_transpose_f32_run(const conv_transpose_f32_plan *plan, const conv_tran
                     .columns = columns,
                     .bias = call->bias ? call->bias + channel : NULL,
                     .y = call->y + (n * s->out_channels + channel) * plane,
-                    .kernel = plan->gemm.kernel,
-                    .epilogue = GEMM_F32_PLAIN};
-        g.epilogue.activation = call->activation;
+                    .act = call->activation,
+                    .activate = activate};
         pool_run(s->threads, channels, gather_channel, &g);
       }
 }
