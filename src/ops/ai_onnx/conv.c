@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+// Conv: Y[n][m][o] = sum over channels c of m's group and taps t of X[n][c][o * stride + t * dilation - pad]
+// * W[m][c][t], plus B[m]. The fused form (com.microsoft's FusedConv, which our own passes write too) adds Z
+// of Y's shape and applies an activation; both are this one implementation.
+//
+//   float goes to conv_f32, float16 and bfloat16 through it (constant weights are widened once, while
+//   packing), double to the plain loop of conv.inl. One to eight spatial dimensions.
+//
+// History: 1 and 11 differ in wording only; 22 adds bfloat16.
+#include "ops/ai_onnx/conv.h"
+
+#include "kernels/conv_f32/conv_f32.h"
+#include "ops/ai_onnx/floats.h"
+
+enum { X, W, B, Z };
+
+sdx_status conv_params_read(op_params_context *c, void *params) {
+  conv_params *p = params;
+  p->group = params_int(c, "group");
+  if (p->group < 1 || p->group > INT32_MAX)
+    return params_fail(c, "group", "is %lld, expected 1 to %d", (long long)p->group, INT32_MAX);
+  return window_attrs_read(c, &p->window);
+}
+
+// ---- infer ----------------------------------------------------------------------------------------
+
+static const tensor *tensor_or_null(const op_prepare *c, size_t i) { return i < c->input_count ? c->in[i] : NULL; }
+
+sdx_status conv_infer_shape(op_infer *c, const conv_params *p, size_t x, size_t w, size_t bias, sdx_dtype dtype) {
+  int spatial = -1, weights_spatial = -1;
+  SDX_TRY(window_attrs_rank(c, &p->window, x, &spatial));
+  SDX_TRY(window_attrs_rank(c, &p->window, w, &weights_spatial));
+  if (spatial < 0 || weights_spatial < 0)
+    return infer_output(c, 0, dtype, spatial < 0 && weights_spatial < 0 ? -1 : i64_max(spatial, weights_spatial) + 2,
+                        (const int64_t[]){-1, -1, -1, -1, -1, -1, -1, -1, -1, -1});
+  if (spatial != weights_spatial)
+    return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has %d spatial dimensions, the weights have %d", x, spatial,
+                      weights_spatial);
+  const int64_t *in = c->in[x]->dims, *weights = c->in[w]->dims;
+  int64_t channels = weights[1];
+  if (channels >= 0 && in[1] >= 0 && channels * p->group != in[1])
+    return infer_fail(c, SDX_INVALID_SHAPE,
+                      "input %zu has %lld channels, but the weights expect %lld in each of %lld groups", x,
+                      (long long)in[1], (long long)channels, (long long)p->group);
+  if (weights[0] >= 0 && weights[0] % p->group != 0)
+    return infer_fail(c, SDX_INVALID_SHAPE, "%lld output channels do not divide into %lld groups",
+                      (long long)weights[0], (long long)p->group);
+  if (bias < c->input_count && c->in[bias]) {
+    SDX_TRY(infer_rank(c, bias, 1, 1));
+    int64_t have = infer_rank_of(c, bias) == 1 ? c->in[bias]->dims[0] : -1;
+    if (have >= 0 && weights[0] >= 0 && have != weights[0])
+      return infer_fail(c, SDX_INVALID_SHAPE, "input %zu (bias) has %lld elements, expected %lld", bias,
+                        (long long)have, (long long)weights[0]);
+  }
+  SDX_TRY(window_attrs_match(c, &p->window, weights + 2, (size_t)spatial));
+  int64_t out[WINDOW_MAX_RANK + 2] = {in[0], weights[0]};
+  for (size_t d = 0; d < (size_t)spatial; d++) {
+    if (weights[d + 2] == 0 || weights[d + 2] > 1 << 30)
+      return infer_fail(c, SDX_INVALID_SHAPE, "the weights have %lld taps in spatial dimension %zu, expected 1 to 2^30",
+                        (long long)weights[d + 2], d);
+    SDX_TRY(window_attrs_output(c, &p->window, d, in[d + 2], weights[d + 2], &out[d + 2]));
+  }
+  return infer_output(c, 0, dtype, spatial + 2, out);
+}
+
+sdx_status conv_infer(op_infer *c) {
+  SDX_TRY(conv_infer_shape(c, c->params, X, W, B, infer_dtype_of(c, X)));
+  if (c->input_count <= Z || infer_rank_of(c, Z) < 0 || c->out[0].rank < 0) return SDX_OK;
+  SDX_TRY(infer_rank(c, Z, c->out[0].rank, c->out[0].rank));
+  for (int i = 0; i < c->out[0].rank; i++) {
+    int64_t have = c->in[Z]->dims[i], want = c->out[0].dims[i];
+    if (have >= 0 && want >= 0 && have != want)
+      return infer_fail(c, SDX_INVALID_SHAPE, "dimension %d of input Z is %lld, the output's is %lld", i,
+                        (long long)have, (long long)want);
+  }
+  return SDX_OK;
+}
+
+// ---- prepare --------------------------------------------------------------------------------------
+
+typedef struct conv_state {
+  conv_f32_plan plan;  // its shape is also what the double loop reads
+  const void *packed;
+} conv_state;
+
+typedef struct pack_context {
+  const conv_f32_plan *plan;
+  float *floats;  // room for weights that are not float
+} pack_context;
+
+static void pack(void *target, const tensor *source, void *context) {
+  const pack_context *x = context;
+  if (x->floats) convert_to_floats((sdx_dtype)source->dtype, source->data, 0, source->count, x->floats);
+  conv_f32_pack(x->plan, x->floats ? x->floats : source->data, target);
+}
+
+static sdx_status pack_weights(op_prepare *c, conv_state *s) {
+  const tensor *w = c->in[W];
+  pack_context context = {.plan = &s->plan};
+  if (w->dtype != SDX_FLOAT) {
+    context.floats = mem_alloc(c->memory->account, w->count * sizeof(float));
+    if (!context.floats) return error_no_memory(c->err, w->count * sizeof(float));
+  }
+  const char *key = arena_format(c->memory, "conv_f32 %s group %lld precision %d", s->plan.name,
+                                 (long long)s->plan.shape.groups, c->precision);
+  s->packed = key ? prepare_pack(c, W, key, s->plan.packed_bytes, pack, &context) : NULL;
+  mem_free(context.floats);
+  return s->packed ? SDX_OK : error_no_memory(c->err, s->plan.packed_bytes);
+}
+
+sdx_status conv_prepare(op_prepare *c) {
+  const conv_params *p = c->params;
+  const tensor *x = c->in[X], *w = c->in[W], *y = c->out[0];
+  conv_state *s = arena_zalloc(c->memory, sizeof *s);
+  if (!s) return error_no_memory(c->err, sizeof *s);
+  c->state = s;
+  conv_f32_shape shape = {.batch = (size_t)x->dims[0],
+                          .groups = (size_t)p->group,
+                          .in_channels = (size_t)x->dims[1],
+                          .out_channels = (size_t)w->dims[0],
+                          .threads = c->threads,
+                          .precision = c->precision,
+                          .constant_weights = c->constant[W]};
+  window_attrs_build(&p->window, x->rank - 2u, x->dims + 2, w->dims + 2, y->dims + 2, &shape.window);
+  s->plan.shape = shape;
+  c->kernel = "portable";
+  if (y->count == 0 || x->dtype == SDX_DOUBLE) return SDX_OK;
+  if (!conv_f32_plan_init(&s->plan, &shape)) return error_no_memory(c->err, SIZE_MAX);
+  if (s->plan.packed_bytes) SDX_TRY(pack_weights(c, s));
+  size_t total = 0;
+  bool fits = scratch_reserve(&total, s->plan.scratch_bytes) && floats_reserve(&total, x) &&
+              (s->packed || floats_reserve(&total, w)) && floats_reserve(&total, tensor_or_null(c, B)) &&
+              floats_reserve(&total, tensor_or_null(c, Z)) && floats_reserve(&total, y);
+  if (!fits) return error_no_memory(c->err, SIZE_MAX);
+  c->scratch_bytes = total;
+  c->kernel = s->plan.name;
+  return SDX_OK;
+}
+
+// ---- compute --------------------------------------------------------------------------------------
+
+typedef struct loop {
+  const conv_f32_shape *shape;
+  const double *x, *w, *bias;
+  double *y;
+} loop;
+
+// One plane of the output: taps outermost, so that each element is one chain in a fixed order.
+static void double_planes(void *context, size_t begin, size_t end, size_t worker) {
+  const loop *l = context;
+  const conv_f32_shape *s = l->shape;
+  const window *g = &s->window;
+  size_t in = window_in(g), out = window_out(g), taps = window_taps(g), channels = s->in_channels / s->groups;
+  for (size_t plane = begin; plane < end; plane++) {
+    size_t n = plane / s->out_channels, m = plane % s->out_channels, group = m / (s->out_channels / s->groups);
+    double *y = l->y + plane * out;
+    for (size_t i = 0; i < out; i++) y[i] = l->bias ? l->bias[m] : 0;
+    for (size_t ch = 0; ch < channels; ch++) {
+      const double *x = l->x + (n * s->in_channels + group * channels + ch) * in;
+      const double *w = l->w + (m * channels + ch) * taps;
+      int64_t tap[WINDOW_MAX_RANK] = {0};
+      do {
+        double weight = *w++;
+        int64_t at[WINDOW_MAX_RANK] = {0};
+        size_t o = 0;
+        do {
+          size_t place = 0;
+          bool inside = true;
+          for (size_t d = 0; d < g->rank; d++) {
+            int64_t i = at[d] * g->stride[d] + tap[d] * g->dilation[d] - g->pad[d];
+            inside &= i >= 0 && i < g->in[d];
+            place = place * (size_t)g->in[d] + (size_t)i;
+          }
+          if (inside) y[o] += weight * x[place];
+          o++;
+        } while (window_next(at, g->out, g->rank));
+      } while (window_next(tap, g->kernel, g->rank));
+    }
+  }
+}
+
+static const void *data_of(const op_call *c, size_t i) {
+  const tensor *t = call_in(c, i);
+  return t ? t->data : NULL;
+}
+
+sdx_status conv_compute(op_call *c) {
+  const conv_params *p = c->params;
+  const conv_state *s = c->state;
+  tensor *y = call_out(c, 0);
+  if (y->count == 0) return SDX_OK;
+  if (y->dtype == SDX_DOUBLE) {
+    loop l = {&s->plan.shape, data_of(c, X), data_of(c, W), data_of(c, B), y->data};
+    call_parallel(c, (size_t)y->dims[0] * (size_t)y->dims[1], 1, double_planes, &l);
+    return call_check(c);
+  }
+  char *scratch = c->scratch;
+  void *conv_scratch = scratch_take(&scratch, s->plan.scratch_bytes);
+  conv_f32_call call = {.packed = s->packed, .activation = p->activation};
+  call.x = floats_load(c, call_in(c, X), &scratch);
+  call.weights = s->packed ? NULL : floats_load(c, call_in(c, W), &scratch);
+  call.bias = floats_load(c, call_in(c, B), &scratch);
+  call.residual = floats_load(c, call_in(c, Z), &scratch);
+  call.y = floats_target(y, &scratch);
+  conv_f32_run(&s->plan, &call, conv_scratch);
+  floats_store(c, y, call.y);
+  return SDX_OK;
+}
+
+SDX_CASES = {"X=float[2,3,7,6] W=float[4,3,3,3] B=float[4] pads=1,1,1,1",
+             "X=float[1,4,9] W=float[6,2,3] group=2 strides=2 dilations=2",
+             "X=float[1,3,5,5,5] W=float[3,1,2,2,2] group=3 auto_pad=SAME_LOWER", "X=double[1,2,4,4] W=double[1,2,4,4]",
+             NULL};
+
+SDX_OP(Conv) = {
+    .since = 22,
+    .versions = "22 11 1",
+    .inputs = "X:T W:T B:T?",
+    .outputs = "Y:T",
+    .types = "T=float,double,float16,bfloat16",
+    .attrs = "auto_pad:string=NOTSET dilations:ints group:int=1 kernel_shape:ints pads:ints strides:ints",
+    .params_size = sizeof(conv_params),
+    .params = conv_params_read,
+    .infer = conv_infer,
+    .prepare = conv_prepare,
+    .compute = conv_compute,
+    .cases = cases,
+};

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Convolution shared by Conv and com.microsoft's FusedConv: Y = activation(X * W + B + Z). Also the shape
+// rule that the integer convolutions (ConvInteger, QLinearConv) follow.
+#pragma once
+
+#include "kernels/activation.h"
+#include "ops/ai_onnx/window_attrs.h"
+
+typedef struct conv_params {
+  window_attrs window;
+  int64_t group;
+  activation activation;
+} conv_params;
+
+sdx_status conv_params_read(op_params_context *c, void *params);  // without the activation
+// Output type of X (input `x`), W (input `w`), bias (input `bias` if present).
+sdx_status conv_infer_shape(op_infer *c, const conv_params *p, size_t x, size_t w, size_t bias, sdx_dtype dtype);
+// Inputs X W B? Z?
+sdx_status conv_infer(op_infer *c);
+sdx_status conv_prepare(op_prepare *c);
+sdx_status conv_compute(op_call *c);

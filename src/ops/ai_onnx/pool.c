@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+// MaxPool, AveragePool, LpPool and their Global forms: one value for each window of each plane.
+//
+//   float goes to pool_f32, float16 and bfloat16 through it; double, int8 and uint8 to pool.inl. Planes
+//   (image x channel) are independent and are what threads split. A global pool is one window over the
+//   flattened plane. Indices of MaxPool are flat over the whole tensor; storage_order 1 counts the spatial
+//   part column by column. A window wholly in padding gives the type's lowest value (max), NaN (average) or 0.
+//
+// History: MaxPool 8 adds Indices and storage_order, 10 ceil_mode and dilations, 12 int8 and uint8;
+// AveragePool 7 adds count_include_pad, 10 ceil_mode, 19 dilations; LpPool and GlobalLpPool had a float p in
+// version 1, LpPool 18 adds ceil_mode and dilations; 22 adds bfloat16 everywhere.
+#include <math.h>
+
+#include "kernels/pool_f32/pool_f32.h"
+#include "ops/ai_onnx/floats.h"
+#include "ops/ai_onnx/window_attrs.h"
+
+typedef enum pool_kind { POOL_MAX, POOL_AVERAGE, POOL_LP } pool_kind;
+
+typedef struct pool_params {
+  window_attrs window;
+  pool_kind kind;
+  bool global, include_pad, column_major;
+  int64_t p;
+} pool_params;
+
+// ---- params ---------------------------------------------------------------------------------------
+
+static sdx_status read_common(op_params_context *c, pool_params *p, pool_kind kind, bool global) {
+  p->kind = kind;
+  p->global = global;
+  p->include_pad = params_int(c, "count_include_pad") != 0;
+  p->column_major = params_int(c, "storage_order") != 0;
+  p->p = kind == POOL_LP ? params_int(c, "p") : 1;
+  if (p->p < 1 || p->p > 1 << 20) return params_fail(c, "p", "is %lld, expected 1 to 2^20", (long long)p->p);
+  if (global) return SDX_OK;
+  SDX_TRY(window_attrs_read(c, &p->window));
+  return p->window.kernel ? SDX_OK : params_fail(c, "kernel_shape", "is empty");
+}
+static sdx_status max_params(op_params_context *c, void *p) { return read_common(c, p, POOL_MAX, false); }
+static sdx_status average_params(op_params_context *c, void *p) { return read_common(c, p, POOL_AVERAGE, false); }
+static sdx_status lp_params(op_params_context *c, void *p) { return read_common(c, p, POOL_LP, false); }
+static sdx_status global_max_params(op_params_context *c, void *p) { return read_common(c, p, POOL_MAX, true); }
+static sdx_status global_average_params(op_params_context *c, void *p) { return read_common(c, p, POOL_AVERAGE, true); }
+static sdx_status global_lp_params(op_params_context *c, void *p) { return read_common(c, p, POOL_LP, true); }
+
+// ---- upgrade --------------------------------------------------------------------------------------
+
+static sdx_status lp_upgrade(op_upgrade *u) {
+  const attr *p = node_attr(u->node, "p");
+  if (u->version > 1 || !p || p->kind != ATTR_FLOAT) return SDX_OK;
+  // Negative and huge values become 0, which params refuses.
+  float number = p->f >= 1 && p->f < 0x1p20f ? p->f : 0;
+  return node_set_attr(u->graph, u->node, attr_of_int("p", (int64_t)number));
+}
+
+// ---- infer ----------------------------------------------------------------------------------------
+
+static sdx_status infer(op_infer *c) {
+  const pool_params *p = c->params;
+  sdx_dtype dtype = infer_dtype_of(c, 0);
+  int64_t out[TENSOR_MAX_RANK];
+  int rank = infer_rank_of(c, 0), spatial = -1;
+  if (p->global) {
+    SDX_TRY(infer_rank(c, 0, 2, -1));
+    for (int i = 0; i < rank; i++) out[i] = i < 2 ? c->in[0]->dims[i] : 1;
+    return infer_output(c, 0, dtype, rank, out);
+  }
+  SDX_TRY(window_attrs_rank(c, &p->window, 0, &spatial));
+  for (int i = 0; i < rank; i++) {
+    out[i] = c->in[0]->dims[i];
+    if (i >= 2) SDX_TRY(window_attrs_output(c, &p->window, (size_t)i - 2, out[i], p->window.kernel[i - 2], &out[i]));
+  }
+  SDX_TRY(infer_output(c, 0, dtype, rank, out));
+  return infer_output(c, 1, SDX_INT64, rank, out);
+}
+
+// ---- prepare and compute --------------------------------------------------------------------------
+
+typedef struct pool_state {
+  window window;
+  const pool_f32_kernel *kernel;
+} pool_state;
+
+typedef struct pool_work {
+  const pool_params *params;
+  const pool_state *state;
+  const void *x;
+  void *y;
+  int64_t *index;  // NULL: not wanted
+} pool_work;
+
+static double power(double x, int64_t p) { return p == 1 ? x : p == 2 ? x * x : pow(x, (double)p); }
+static double root(double x, int64_t p) { return p == 1 ? x : p == 2 ? sqrt(x) : pow(x, 1 / (double)p); }
+
+#define T double
+#define LOWEST -INFINITY
+#define NAME(x) x##_double
+#include "ops/ai_onnx/pool.inl"
+#define T int8_t
+#define LOWEST INT8_MIN
+#define NAME(x) x##_s8
+#include "ops/ai_onnx/pool.inl"
+#define T uint8_t
+#define LOWEST 0
+#define NAME(x) x##_u8
+#include "ops/ai_onnx/pool.inl"
+
+static void planes_float(void *context, size_t begin, size_t end, size_t worker) {
+  const pool_work *p = context;
+  const window *w = &p->state->window;
+  size_t in = window_in(w), out = window_out(w);
+  for (size_t i = begin; i < end; i++) {
+    const float *x = (const float *)p->x + i * in;
+    float *y = (float *)p->y + i * out;
+    if (p->params->kind == POOL_MAX) p->state->kernel->max(w, x, y, p->index ? p->index + i * out : NULL);
+    else if (p->params->kind == POOL_AVERAGE) p->state->kernel->average(w, x, y, p->params->include_pad);
+    else p->state->kernel->lp(w, x, y, (int)p->params->p);
+  }
+}
+
+// Places in the plane -> places in the tensor, in the order asked for.
+static void place_indices(void *context, size_t begin, size_t end, size_t worker) {
+  const pool_work *p = context;
+  const window *w = &p->state->window;
+  size_t in = window_in(w), out = window_out(w);
+  for (size_t i = begin; i < end; i++) {
+    for (int64_t *at = p->index + i * out, *last = at + out; at < last; at++) {
+      if (*at < 0) continue;
+      if (p->params->column_major) {
+        int64_t place[WINDOW_MAX_RANK], flat = 0;
+        window_unravel((size_t)*at, w->in, w->rank, place);
+        for (size_t d = w->rank; d-- > 0;) flat = flat * w->in[d] + place[d];
+        *at = flat;
+      }
+      *at += (int64_t)(i * in);
+    }
+  }
+}
+
+static sdx_status prepare(op_prepare *c) {
+  const pool_params *p = c->params;
+  const tensor *x = c->in[0], *y = c->out[0];
+  pool_state *s = arena_zalloc(c->memory, sizeof *s);
+  if (!s) return error_no_memory(c->err, sizeof *s);
+  c->state = s;
+  if (p->global) {
+    int64_t in = 1;
+    for (size_t d = 2; d < x->rank; d++) in *= x->dims[d];  // fits: the tensor exists
+    s->window = (window){.rank = 1, .in = {in}, .out = {1}, .kernel = {i64_max(in, 1)}, .stride = {1}, .dilation = {1}};
+  } else {
+    window_attrs_build(&p->window, x->rank - 2u, x->dims + 2, NULL, y->dims + 2, &s->window);
+  }
+  s->kernel = KERNEL_BEST(pool_f32);
+  bool own = x->dtype == SDX_DOUBLE || x->dtype == SDX_INT8 || x->dtype == SDX_UINT8;
+  c->kernel = own ? "portable" : kernel_best("pool_f32")->variant;
+  if (!own && (!floats_reserve(&c->scratch_bytes, x) || !floats_reserve(&c->scratch_bytes, y)))
+    return error_no_memory(c->err, SIZE_MAX);
+  return SDX_OK;
+}
+
+static sdx_status compute(op_call *c) {
+  const pool_params *p = c->params;
+  const pool_state *s = c->state;
+  const tensor *x = call_in(c, 0);
+  tensor *y = call_out(c, 0), *index = call_out(c, 1);
+  if (!y || y->count == 0) return SDX_OK;
+  size_t out = window_out(&s->window), planes = y->count / out, work = out * window_taps(&s->window);
+  size_t grain = 1 + 16384 / (work + 1);
+  pool_work w = {p, s, x->data, y->data, index ? index->data : NULL};
+  switch (x->dtype) {
+    case SDX_DOUBLE:
+      call_parallel(c, planes, grain, planes_double, &w);
+      break;
+    case SDX_INT8:
+      call_parallel(c, planes, grain, planes_s8, &w);
+      break;
+    case SDX_UINT8:
+      call_parallel(c, planes, grain, planes_u8, &w);
+      break;
+    default: {
+      char *scratch = c->scratch;
+      w.x = floats_load(c, x, &scratch);
+      w.y = floats_target(y, &scratch);
+      call_parallel(c, planes, grain, planes_float, &w);
+      floats_store(c, y, w.y);
+    }
+  }
+  if (index) call_parallel(c, planes, grain, place_indices, &w);
+  return call_check(c);
+}
+
+SDX_CASES = {"X=float[2,3,9,8] kernel_shape=3,2 strides=2,1 pads=1,0,1,1 ceil_mode=1",
+             "X=float[1,2,7] kernel_shape=3 auto_pad=SAME_UPPER strides=2",
+             "X=double[1,1,4,5,6] kernel_shape=2,2,2 dilations=1,2,1", NULL};
+static const char *const global_cases[] = {"X=float[2,3,5,6]", "X=float[2,3,7]", "X=double[1,4,2,3,4]", NULL};
+
+#define WINDOW "auto_pad:string=NOTSET ceil_mode:int=0 dilations:ints kernel_shape:ints! pads:ints strides:ints"
+#define COMMON \
+  .inputs = "X:T", .params_size = sizeof(pool_params), .infer = infer, .prepare = prepare, .compute = compute
+#define FLOATS "T=float,double,float16,bfloat16"
+
+SDX_OP(MaxPool) = {COMMON,
+                   .since = 22,
+                   .versions = "22 12 11 10 8 1",
+                   .outputs = "Y:T Indices:I?",
+                   .types = FLOATS ",int8,uint8;I=int64",
+                   .attrs = WINDOW " storage_order:int=0",
+                   .params = max_params,
+                   .cases = cases};
+SDX_OP(AveragePool) = {COMMON,
+                       .since = 22,
+                       .versions = "22 19 11 10 7 1",
+                       .outputs = "Y:T",
+                       .types = FLOATS,
+                       .attrs = WINDOW " count_include_pad:int=0",
+                       .params = average_params,
+                       .cases = cases};
+SDX_OP(LpPool) = {COMMON,
+                  .since = 22,
+                  .versions = "22 18 11 2 1",
+                  .outputs = "Y:T",
+                  .types = FLOATS,
+                  .attrs = WINDOW " p:int=2",
+                  .attrs_old = "p:float=2<2",
+                  .params = lp_params,
+                  .upgrade = lp_upgrade,
+                  .cases = cases};
+SDX_OP(GlobalMaxPool) = {COMMON,
+                         .since = 22,
+                         .versions = "22 1",
+                         .outputs = "Y:T",
+                         .types = FLOATS,
+                         .params = global_max_params,
+                         .cases = global_cases};
+SDX_OP(GlobalAveragePool) = {COMMON,
+                             .since = 22,
+                             .versions = "22 1",
+                             .outputs = "Y:T",
+                             .types = FLOATS,
+                             .params = global_average_params,
+                             .cases = global_cases};
+SDX_OP(GlobalLpPool) = {COMMON,
+                        .since = 22,
+                        .versions = "22 2 1",
+                        .outputs = "Y:T",
+                        .types = FLOATS,
+                        .attrs = "p:int=2",
+                        .attrs_old = "p:float=2<2",
+                        .params = global_lp_params,
+                        .upgrade = lp_upgrade,
+                        .cases = global_cases};

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pooling of planes for one element type. Before including: T, LOWEST and NAME(x). The average and Lp of
+// integers are not asked for by any schema; they are compiled and never reached.
+
+static void NAME(planes)(void *context, size_t begin, size_t end, size_t worker) {
+  const pool_work *p = context;
+  const window *w = &p->state->window;
+  size_t in = window_in(w), out = window_out(w);
+  pool_kind kind = p->params->kind;
+  for (size_t i = begin; i < end; i++) {
+    const T *x = (const T *)p->x + i * in;
+    T *y = (T *)p->y + i * out;
+    int64_t at[WINDOW_MAX_RANK] = {0};
+    size_t o = 0;
+    do {
+      T most = LOWEST;
+      double sum = 0;
+      int64_t best = -1, places = 0, tap[WINDOW_MAX_RANK] = {0};
+      do {
+        int64_t flat = 0;
+        bool inside = true, padded = true;
+        for (size_t d = 0; d < w->rank; d++) {
+          int64_t a = at[d] * w->stride[d] + tap[d] * w->dilation[d] - w->pad[d];
+          inside &= a >= 0 && a < w->in[d];
+          padded &= a < w->in[d] + w->pad_end[d];
+          flat = flat * w->in[d] + a;
+        }
+        places += p->params->include_pad ? padded : inside;
+        if (!inside) continue;
+        T v = x[flat];
+        if (kind == POOL_AVERAGE) sum += (double)v;
+        else if (kind == POOL_LP) sum += power(fabs((double)v), p->params->p);
+        else if (!isnan((double)most) && (best < 0 || v > most || isnan((double)v)))
+          most = v, best = flat;  // first NaN
+      } while (window_next(tap, w->kernel, w->rank));
+      y[o] = kind == POOL_MAX ? most : kind == POOL_AVERAGE ? (T)(sum / (double)places) : (T)root(sum, p->params->p);
+      if (p->index) p->index[i * out + o] = best;
+      o++;
+    } while (window_next(at, w->out, w->rank));
+  }
+}
+#undef T
+#undef LOWEST
+#undef NAME
