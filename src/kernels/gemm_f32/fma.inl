@@ -2,16 +2,40 @@
 // What every fp32 variant shares: packing of panels and the epilogue, as plain loops that the
 // compiler vectorises for the tier of the including file, which defines MR and NR before.
 
+typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
+
+// Rows i .. i+3, depth k .. k+3 of A into the panel: a 4 x 4 transposition in registers.
+static inline void pack_a_4x4(float *panel, const float *a, size_t row_stride) {
+  four x[4];
+  for (int i = 0; i < 4; i++) x[i] = *(const four *)(a + (size_t)i * row_stride);
+  four low01 = __builtin_shufflevector(x[0], x[1], 0, 4, 1, 5),
+       high01 = __builtin_shufflevector(x[0], x[1], 2, 6, 3, 7);
+  four low23 = __builtin_shufflevector(x[2], x[3], 0, 4, 1, 5),
+       high23 = __builtin_shufflevector(x[2], x[3], 2, 6, 3, 7);
+  *(four *)(panel + 0 * MR) = __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
+  *(four *)(panel + 1 * MR) = __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
+  *(four *)(panel + 2 * MR) = __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
+  *(four *)(panel + 3 * MR) = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
+}
+
 static void pack_a(void *panel, const float *a, size_t row_stride, size_t k_stride, size_t m, size_t kc,
                    unsigned planes) {
   float *p = panel;
+  size_t k = 0;
   if (row_stride == 1) {
-    for (size_t k = 0; k < kc; k++)
+    for (; k < kc; k++)
       for (size_t i = 0; i < m; i++) p[k * MR + i] = a[k * k_stride + i];
-    return;
+  } else if (k_stride == 1 && m >= 4) {
+    // A cache line of each row is used up before the next one: rows whose distance is a multiple of
+    // 4 KB would push one another out of the cache. The last four rows may overlap the ones before.
+    for (; k + 16 <= kc; k += 16)
+      for (size_t done = 0; done < m; done += 4) {
+        size_t i = done + 4 <= m ? done : m - 4;
+        for (size_t q = 0; q < 16; q += 4) pack_a_4x4(p + (k + q) * MR + i, a + i * row_stride + k + q, row_stride);
+      }
   }
   for (size_t i = 0; i < m; i++)
-    for (size_t k = 0; k < kc; k++) p[k * MR + i] = a[i * row_stride + k * k_stride];
+    for (size_t r = k; r < kc; r++) p[r * MR + i] = a[i * row_stride + r * k_stride];
 }
 
 static void pack_b(void *panel, const float *b, size_t k_stride, size_t column_stride, size_t kc, size_t n,

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// The fp32 sweep, written once over a vector type. The including file defines
+//   MR, VECTORS (per panel row), LANES, vec, ZERO(), LOAD(p), STORE(p, v), BROADCAST(p), FMA(a, b, c),
+//   tail, TAIL(n) (first n lanes, 0..LANES), LOAD_TAIL(p, t), STORE_TAIL(p, t, v)
+// Few rows take several panels at once, or too few independent chains would wait for one another.
+
+#define NR (VECTORS * LANES)
+#include "kernels/gemm_f32/fma.inl"
+
+// Multiply-adds in flight to hide their latency; panels side by side for `rows` to reach it.
+#define CHAINS 8
+#define PANELS(rows) ((rows)*VECTORS >= CHAINS ? 1 : (rows)*VECTORS * 2 >= CHAINS ? 2 : 4)
+
+// rows x (panels * VECTORS) accumulators over the whole depth. Only the last vectors of a single panel
+// may be partial: `vectors` are computed, of the last one `t`. All three counts are constants.
+static inline __attribute__((always_inline)) void tile(const gemm_f32_sweep *s, size_t rows, size_t panels,
+                                                       size_t vectors, bool partial, tail t, const float *b, float *c) {
+  const size_t total = panels == 1 ? vectors : panels * VECTORS;
+  const size_t stride = s->b_stride ? s->b_stride : NR;
+  // From one panel to the next in floats.
+  const size_t panel = s->b_stride ? NR : s->b_panel_bytes / sizeof(float);
+  vec sum[MR][4 * VECTORS];
+#pragma GCC unroll 16
+  for (size_t i = 0; i < rows; i++)
+#pragma GCC unroll 16
+    for (size_t v = 0; v < total; v++) {
+      const float *from = c + i * s->c_stride + v * LANES;
+      if (!s->accumulate) sum[i][v] = ZERO();
+      else sum[i][v] = partial && v + 1 == total ? LOAD_TAIL(from, t) : LOAD(from);
+    }
+  const float *a = s->a;
+#pragma GCC unroll 4
+  for (size_t k = 0; k < s->k; k++, a += MR, b += stride) {
+    vec x[4 * VECTORS];
+#pragma GCC unroll 16
+    for (size_t v = 0; v < total; v++) {
+      const float *from = b + v / VECTORS * panel + v % VECTORS * LANES;
+      // A packed panel is padded; plain rows end where B ends.
+      x[v] = partial && v + 1 == total ? LOAD_TAIL(from, t) : LOAD(from);
+    }
+#pragma GCC unroll 16
+    for (size_t i = 0; i < rows; i++) {
+      vec y = BROADCAST(a + i);
+#pragma GCC unroll 16
+      for (size_t v = 0; v < total; v++) sum[i][v] = FMA(y, x[v], sum[i][v]);
+    }
+  }
+#pragma GCC unroll 16
+  for (size_t i = 0; i < rows; i++)
+#pragma GCC unroll 16
+    for (size_t v = 0; v < total; v++) {
+      float *to = c + i * s->c_stride + v * LANES;
+      if (partial && v + 1 == total) STORE_TAIL(to, t, sum[i][v]);
+      else STORE(to, sum[i][v]);
+    }
+}
+
+static inline __attribute__((always_inline)) void sweep_rows(const gemm_f32_sweep *s, size_t rows) {
+  const size_t together = PANELS(rows), panel = s->b_stride ? NR : s->b_panel_bytes / sizeof(float);
+  const float *b = s->b;
+  float *c = s->c;
+  size_t n = s->n;
+  for (; together > 1 && n >= together * NR; n -= together * NR, b += together * panel, c += together * NR)
+    tile(s, rows, together, VECTORS, false, TAIL(0), b, c);
+  for (; n >= NR; n -= NR, b += panel, c += NR) {
+    for (size_t i = 0; i < rows; i++) __builtin_prefetch(c + NR + i * s->c_stride, 1);
+    tile(s, rows, 1, VECTORS, false, TAIL(0), b, c);
+  }
+  if (n > 3 * LANES) tile(s, rows, 1, 4, true, TAIL(n - 3 * LANES), b, c);
+  else if (n > 2 * LANES) tile(s, rows, 1, 3, true, TAIL(n - 2 * LANES), b, c);
+  else if (n > LANES) tile(s, rows, 1, 2, true, TAIL(n - LANES), b, c);
+  else if (n > 0) tile(s, rows, 1, 1, true, TAIL(n), b, c);
+}
+
+#define SWEEP(rows) \
+  static void sweep_##rows(const gemm_f32_sweep *s) { sweep_rows(s, rows); }
+#define ROWS_1_TO_6(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#define ROWS_7_TO_12(X) X(7) X(8) X(9) X(10) X(11) X(12)
+#define SWEEP_NAME(rows) sweep_##rows,
+ROWS_1_TO_6(SWEEP)
+#if MR > 6
+ROWS_7_TO_12(SWEEP)
+#endif
+
+static void sweep(const gemm_f32_sweep *s) {
+  static void (*const by_rows[])(const gemm_f32_sweep *) = {
+    ROWS_1_TO_6(SWEEP_NAME)
+#if MR > 6
+        ROWS_7_TO_12(SWEEP_NAME)
+#endif
+  };
+  if (s->m) by_rows[s->m - 1](s);
+}
+
+KERNEL(gemm_f32) = {.mr = MR,
+                    .nr = NR,
+                    .k_unit = 1,
+                    .reads_plain_b = true,
+                    .pack_a = pack_a,
+                    .pack_b = pack_b,
+                    .sweep = sweep,
+                    .finish = finish};
