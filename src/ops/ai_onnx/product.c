@@ -86,7 +86,7 @@ static sdx_status run_floats(op_call *c, const product *p, size_t bias) {
                         .c_batch_stride = p->m * p->n,
                         .epilogue = GEMM_F32_PLAIN};
   call.epilogue.alpha = p->alpha;
-  call.epilogue.activation = p->activation;
+  call.epilogue.act = p->activation;
   if (added && p->bias_row && p->bias_column) {
     call.epilogue.residual = added;
     call.epilogue.residual_scale = p->beta;
@@ -94,7 +94,9 @@ static sdx_status run_floats(op_call *c, const product *p, size_t bias) {
   } else if (added) {
     call.epilogue.bias = added;
     call.epilogue.bias_scale = p->beta;
-    call.epilogue.bias_kind = p->bias_row ? BIAS_PER_ROW : p->bias_column ? BIAS_PER_COLUMN : BIAS_SCALAR;
+    call.epilogue.bias_kind = p->bias_row      ? GEMM_BIAS_PER_ROW
+                              : p->bias_column ? GEMM_BIAS_PER_COLUMN
+                                               : GEMM_BIAS_SCALAR;
   }
   gemm_f32_run(&p->plan, &call, gemm_scratch);
   floats_store(c, y, call.c);
