@@ -25,6 +25,12 @@ typedef struct cli_option {
   char letter;      // -o, or 0
 } cli_option;
 
+// Rows: OPTION_FLAG("json", "machine-readable"), OPTION_INT("threads", "N", "...", .max = 64).
+#define OPTION_FLAG(name_, help_, ...) \
+  { .name = name_, .kind = ARG_FLAG, .help = help_, __VA_ARGS__ }
+#define OPTION(name_, kind_, value_, help_, ...) \
+  { .name = name_, .kind = kind_, .value = value_, .help = help_, __VA_ARGS__ }
+
 typedef struct args {
   const cli_option *options;
   struct arg_found {

@@ -40,7 +40,13 @@ char *xformat(const char *format, ...) __attribute__((format(printf, 1, 2)));
 // The name of `names` nearest to `wrong`, or NULL when none is near enough to be meant.
 const char *name_closest(const char *wrong, const char *const *names, size_t count);
 
-// A whole file, or stdin for "-". NULL and a message in `why` on failure; free() it.
-char *file_read(const char *path, size_t *size, char *why, size_t why_size);
-bool file_write(const char *path, const void *bytes, size_t size, char *why, size_t why_size);
+// Why something failed, for the caller to print with its own place in front. why_set returns NULL.
+typedef struct why {
+  char text[600];
+} why;
+void *why_set(why *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// A whole file, or stdin for "-"; one NUL follows the bytes. NULL on failure; free() it.
+char *file_read(const char *path, size_t *size, why *w);
+bool file_write(const char *path, const void *bytes, size_t size, why *w);
 bool path_has_suffix(const char *path, const char *suffix);  // ASCII case does not matter

@@ -5,7 +5,7 @@
 #include "cli/cli.h"
 #include "sardonyx/sardonyx.h"
 
-static const cli_option options[] = {{"json", ARG_FLAG, 0, "machine-readable"}, {0}};
+static const cli_option options[] = {OPTION_FLAG("json", "machine-readable"), {0}};
 
 static int run(const args *a) {
   if (args_has(a, "json")) printf("{\"name\": \"sardonyx\", \"version\": \"%s\"}\n", sdx_version());

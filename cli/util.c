@@ -109,18 +109,21 @@ const char *name_closest(const char *wrong, const char *const *names, size_t cou
 
 // ---- files -----------------------------------------------------------------------------------
 
-char *file_read(const char *path, size_t *size, char *why, size_t why_size) {
+void *why_set(why *w, const char *format, ...) {
+  va_list list;
+  va_start(list, format);
+  vsnprintf(w->text, sizeof w->text, format, list);
+  va_end(list);
+  return NULL;
+}
+
+char *file_read(const char *path, size_t *size, why *w) {
   bool from_stdin = !strcmp(path, "-");
   struct stat info;
-  if (!from_stdin && !stat(path, &info) && S_ISDIR(info.st_mode)) {
-    snprintf(why, why_size, "%s is a folder, expected a file", path);
-    return NULL;
-  }
+  if (!from_stdin && !stat(path, &info) && S_ISDIR(info.st_mode))
+    return why_set(w, "%s is a folder, expected a file", path);
   FILE *file = from_stdin ? stdin : fopen(path, "rb");
-  if (!file) {
-    snprintf(why, why_size, "cannot open %s: %s", path, strerror(errno));
-    return NULL;
-  }
+  if (!file) return why_set(w, "cannot open %s: %s", path, strerror(errno));
   size_t capacity = !from_stdin && !fstat(fileno(file), &info) && info.st_size > 0 ? (size_t)info.st_size + 1 : 65536;
   char *bytes = malloc(capacity);
   *size = 0;
@@ -133,9 +136,9 @@ char *file_read(const char *path, size_t *size, char *why, size_t why_size) {
     bytes = more;
   }
   if (!bytes) {
-    snprintf(why, why_size, "%s: not enough memory to read it", path);
+    why_set(w, "%s: not enough memory to read it", path);
   } else if (ferror(file)) {
-    snprintf(why, why_size, "cannot read %s: %s", path, strerror(errno));
+    why_set(w, "cannot read %s: %s", path, strerror(errno));
     free(bytes);
     bytes = NULL;
   } else {
@@ -145,15 +148,15 @@ char *file_read(const char *path, size_t *size, char *why, size_t why_size) {
   return bytes;
 }
 
-bool file_write(const char *path, const void *bytes, size_t size, char *why, size_t why_size) {
+bool file_write(const char *path, const void *bytes, size_t size, why *w) {
   FILE *file = fopen(path, "wb");
   bool ok = file && fwrite(bytes, 1, size, file) == size;
   int failure = errno;
-  if (file && fclose(file)) {
+  if (file && fclose(file) && ok) {
     failure = errno;
     ok = false;
   }
-  if (!ok) snprintf(why, why_size, "cannot write %s: %s", path, strerror(failure));
+  if (!ok) why_set(w, "cannot write %s: %s", path, strerror(failure));
   return ok;
 }
 

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// `sardonyx ops` and `sardonyx kernels`: what this build and this machine offer.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/engine.h"
+#include "cli/json_table.h"
+
+static const cli_option options[] = {OPTION_FLAG("json", "machine-readable"), {0}};
+
+// The rows whose text holds every word, ASCII case aside.
+static json_t *matching(const json_t *list, const args *a) {
+  json_t *rows = json_array();
+  for (size_t i = 0; i < json_array_size(list); i++) {
+    json_t *row = json_array_get(list, i);
+    char *text = json_line(row);
+    bool all = true;
+    for (size_t w = 0; w < a->word_count && all; w++) all = strcasestr(text, a->words[w]) != NULL;
+    if (all) json_array_append(rows, row);
+    free(text);
+  }
+  return rows;
+}
+
+static int show(const args *a, json_t *all, const char *what) {
+  if (!all) return CLI_FAILED;
+  // A list, or an object that holds one beside facts about the machine.
+  json_t *list = all, *field;
+  const char *key;
+  if (json_is_object(all)) {
+    json_object_foreach(all, key, field) {
+      if (json_is_array(field) && (list == all || json_array_size(field) > json_array_size(list))) list = field;
+    }
+  }
+  if (args_has(a, "json")) {
+    json_print(all);
+    return CLI_OK;
+  }
+  if (list != all) {
+    json_object_foreach(all, key, field) {
+      if (field == list) continue;
+      char *text = json_line(field);
+      printf("%s: %s\n", key, text);
+      free(text);
+    }
+    putchar('\n');
+  }
+  json_t *rows = matching(list, a);
+  size_t shown = json_array_size(rows);
+  json_table_print(rows, 0);
+  printf("%s%zu %s\n", shown ? "\n" : "", shown, what);
+  json_decref(rows);
+  json_decref(all);
+  return shown || !a->word_count ? CLI_OK : CLI_FAILED;
+}
+
+static int run_ops(const args *a) { return show(a, engine_json(sdx_describe_ops(), "operators"), "operators"); }
+static int run_kernels(const args *a) {
+  return show(a, engine_json(sdx_describe_kernels(), "kernels"), "kernel variants");
+}
+
+CLI_COMMAND(ops) = {
+    "ops",
+    "List the operators this build supports",
+    "[WORD ...] [--json]",
+    "Examples:\n  sardonyx ops\n  sardonyx ops conv\n  sardonyx ops --json\n",
+    options,
+    0,
+    SIZE_MAX,
+    run_ops,
+};
+
+CLI_COMMAND(kernels) = {
+    "kernels",
+    "List the kernel variants and which of them this machine uses",
+    "[WORD ...] [--json]",
+    "SARDONYX_CPU=ref|avx2|avx512|amx narrows the choice.\n\n"
+    "Examples:\n  sardonyx kernels\n  sardonyx kernels gemm\n",
+    options,
+    0,
+    SIZE_MAX,
+    run_kernels,
+};

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+// `sardonyx run`: inputs from files, one or more executions, outputs as a table, JSON or files.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/elements.h"
+#include "cli/engine.h"
+#include "cli/table.h"
+
+static const cli_option options[] = {
+    OPTION("random", ARG_MAYBE, "SEED", "fill inputs that are not given with random numbers"),
+    OPTION("output", ARG_TEXT, "PATH", "save outputs: a folder (.npy each), or a .npz, .json or .pb file",
+           .letter = 'o'),
+    OPTION("outputs", ARG_TEXT, "A,B", "only these outputs (and only the work they need)"),
+    OPTION("repeat", ARG_INT, "N", "execute N times and report the times", .min = 1, .max = 1e9),
+    OPTION("timeout-ms", ARG_INT, "N", "give up after N milliseconds"),
+    OPTION("top", ARG_INT, "N", "how many of the highest scores to list (default 5)"),
+    OPTION("profile", ARG_TEXT, "FILE", "write a Chrome trace (chrome://tracing, ui.perfetto.dev)"),
+    OPTION_FLAG("json", "print the outputs as JSON"),
+    ENGINE_OPTIONS,
+    IMAGE_OPTIONS,
+    {0},
+};
+
+static bool want_outputs(const args *a, const sdx_session *session, sdx_run *run) {
+  const char *list = args_text(a, "outputs", NULL);
+  if (!list) return true;
+  size_t count = sdx_session_output_count(session);
+  for (size_t i = 0; i < count; i++) sdx_run_want_output(run, i, false);
+  char name[512];
+  for (size_t i = 0; args_list_item(list, i, name, sizeof name); i++) {
+    int64_t index = sdx_session_find_output(session, name);
+    if (index < 0) {
+      const char **names = xmalloc(count * sizeof *names);
+      for (size_t o = 0; o < count; o++) names[o] = sdx_session_output(session, o)->name;
+      const char *near = name_closest(name, names, count);
+      cli_error(CLI_USAGE, "the model has no output '%s'", name);
+      if (near) cli_hint("did you mean '%s'?", near);
+      else cli_hint("'sardonyx inspect' lists the outputs");
+      free(names);
+      return false;
+    }
+    sdx_run_want_output(run, (size_t)index, true);
+  }
+  return true;
+}
+
+static bool all_inputs_given(const sdx_session *session, sdx_value *const *inputs) {
+  size_t missing = 0;
+  char wanted[256];
+  for (size_t i = 0; i < sdx_session_input_count(session); i++) missing += !inputs[i];
+  if (!missing) return true;
+  cli_error(CLI_USAGE, "%zu input%s without a value:", missing, missing > 1 ? "s" : "");
+  for (size_t i = 0; i < sdx_session_input_count(session); i++)
+    if (!inputs[i])
+      fprintf(stderr, "    %s  %s\n", sdx_session_input(session, i)->name,
+              io_describe(sdx_session_input(session, i), wanted, sizeof wanted));
+  cli_hint("give NAME=FILE, or --random to fill them");
+  return false;
+}
+
+// Rows of numbers that look like scores: [n] or [1,n] of some length.
+static bool looks_like_scores(const sdx_value *v) {
+  if (!v || sdx_value_kind(v) != SDX_KIND_TENSOR || !dtype_is_real(sdx_tensor_dtype(v))) return false;
+  size_t rank = sdx_tensor_rank(v), count = sdx_tensor_count(v), widest = 1;
+  for (size_t d = 0; d < rank; d++)
+    if ((size_t)sdx_tensor_shape(v)[d] > widest) widest = (size_t)sdx_tensor_shape(v)[d];
+  return count >= 3 && count <= 100000 && widest == count;
+}
+
+static void print_top(const char *name, const sdx_value *v, size_t limit) {
+  size_t count = sdx_tensor_count(v), shown = count < limit ? count : limit;
+  bool *taken = xmalloc(count * sizeof *taken);
+  printf("\nHighest of %s:\n", name);
+  table *t = table_create("index>|score>");
+  for (size_t k = 0; k < shown; k++) {
+    size_t best = count;
+    for (size_t i = 0; i < count; i++)
+      if (!taken[i] && (best == count || element_number(v, i) > element_number(v, best))) best = i;
+    taken[best] = true;
+    char text[64];
+    table_cell(t, "%zu", best);
+    table_cell(t, "%s", element_text(v, best, text, sizeof text));
+  }
+  table_print(t);
+  table_destroy(t);
+  free(taken);
+}
+
+static void print_outputs(const sdx_session *session, const sdx_run *run, size_t top) {
+  table *t = table_create("output<|type<|shape<|values<");
+  for (size_t i = 0; i < sdx_session_output_count(session); i++) {
+    const sdx_value *v = sdx_run_output(run, i);
+    char shape[256], values[1024];
+    if (!v) continue;
+    bool tensor = sdx_value_kind(v) == SDX_KIND_TENSOR;
+    table_cell(t, "%s", sdx_session_output(session, i)->name);
+    table_cell(t, "%s", tensor ? sdx_dtype_name(sdx_tensor_dtype(v)) : sdx_session_output(session, i)->type);
+    if (tensor) shape_text(sdx_tensor_rank(v), sdx_tensor_shape(v), shape, sizeof shape);
+    else value_describe(v, shape, sizeof shape);
+    table_cell(t, "%s", shape);
+    table_cell(t, "%s", value_preview(v, 8, values, sizeof values));
+  }
+  table_print(t);
+  table_destroy(t);
+  for (size_t i = 0; i < sdx_session_output_count(session) && top; i++)
+    if (looks_like_scores(sdx_run_output(run, i)))
+      print_top(sdx_session_output(session, i)->name, sdx_run_output(run, i), top);
+}
+
+// ---- saving ----------------------------------------------------------------------------------
+
+// Output names are free text ("gpu_0/softmax:0"): only harmless characters reach the file system.
+static char *file_of(const char *folder, const char *name, const char *suffix) {
+  char *path = xformat("%s/%s%s", folder, *name ? name : "output", suffix);
+  for (char *c = path + strlen(folder) + 1; *c; c++)
+    if (*c == '/' || *c == '\\' || (unsigned char)*c < 32) *c = '_';
+  if (path[strlen(folder) + 1] == '.') path[strlen(folder) + 1] = '_';
+  return path;
+}
+
+static bool save_one(const char *path, const char *name, const sdx_value *v, why *w) {
+  size_t size = 0;
+  bool ok = false;
+  if (path_has_suffix(path, ".pb")) {
+    char *bytes = sdx_value_to_pb(v, name, &size);
+    ok = bytes ? file_write(path, bytes, size, w) : (bool)why_set(w, "output '%s' is no tensor; use .json", name);
+    sdx_string_free(bytes);
+  } else if (path_has_suffix(path, ".npy")) {
+    char *bytes = npy_write(v, &size, w);
+    ok = bytes && file_write(path, bytes, size, w);
+    free(bytes);
+  } else {
+    json_t *json = json_of_value(v);
+    char *text = json_dumps(json, JSON_ENCODE_ANY);
+    ok = text && file_write(path, text, strlen(text), w);
+    free(text);
+    json_decref(json);
+  }
+  return ok;
+}
+
+static bool save(const char *path, const sdx_session *session, const sdx_run *run, why *w) {
+  named_values list = {0};
+  for (size_t i = 0; i < sdx_session_output_count(session); i++)
+    if (sdx_run_output(run, i))
+      named_add(&list, sdx_session_output(session, i)->name, sdx_value_retain(sdx_run_output(run, i)));
+  bool ok = true;
+  if (path_has_suffix(path, ".npz")) {
+    ok = npz_write(path, &list, w);
+  } else if (path_has_suffix(path, ".json")) {
+    json_t *all = json_object();
+    for (size_t i = 0; i < list.count; i++) json_object_set_new(all, list.at[i].name, json_of_value(list.at[i].value));
+    char *text = json_dumps(all, JSON_PRESERVE_ORDER);
+    ok = text && file_write(path, text, strlen(text), w);
+    free(text);
+    json_decref(all);
+  } else if (path_has_suffix(path, ".pb") || path_has_suffix(path, ".npy")) {
+    if (list.count != 1)
+      ok = (bool)why_set(w, "%s holds one output, the model gives %zu: use --outputs, a folder or .npz", path,
+                         list.count);
+    else ok = save_one(path, list.at[0].name, list.at[0].value, w);
+  } else {
+    struct stat info;
+    if (mkdir(path, 0777) && (stat(path, &info) || !S_ISDIR(info.st_mode)))
+      ok = (bool)why_set(w, "cannot make the folder %s", path);
+    for (size_t i = 0; i < list.count && ok; i++) {
+      bool tensor = sdx_value_kind(list.at[i].value) == SDX_KIND_TENSOR;
+      char *file = file_of(path, list.at[i].name, tensor ? ".npy" : ".json");
+      ok = save_one(file, list.at[i].name, list.at[i].value, w);
+      free(file);
+    }
+  }
+  named_clear(&list);
+  return ok;
+}
+
+static void print_json(const sdx_session *session, const sdx_run *run, double ms) {
+  json_t *outputs = json_object();
+  for (size_t i = 0; i < sdx_session_output_count(session); i++) {
+    const sdx_value *v = sdx_run_output(run, i);
+    if (!v) continue;
+    json_t *one = json_pack("{s:s}", "type", sdx_session_output(session, i)->type);
+    if (sdx_value_kind(v) == SDX_KIND_TENSOR) {
+      json_t *shape = json_array();
+      for (size_t d = 0; d < sdx_tensor_rank(v); d++)
+        json_array_append_new(shape, json_integer(sdx_tensor_shape(v)[d]));
+      json_object_set_new(one, "shape", shape);
+    }
+    json_object_set_new(one, "data", json_of_value(v));
+    json_object_set_new(outputs, sdx_session_output(session, i)->name, one);
+  }
+  json_t *all =
+      json_pack("{s:o, s:f, s:I}", "outputs", outputs, "ms", ms, "peak_bytes", (json_int_t)sdx_run_peak_bytes(run));
+  json_dumpf(all, stdout, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9));
+  putchar('\n');
+  json_decref(all);
+}
+
+// ---- the command -----------------------------------------------------------------------------
+
+static int by_size(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static int execute(const args *a, sdx_session *session, sdx_run *run) {
+  size_t repeat = (size_t)args_int(a, "repeat", 1);
+  double *ms = xmalloc(repeat * sizeof *ms);
+  sdx_run_set_timeout_ms(run, (uint64_t)args_int(a, "timeout-ms", 0));
+  for (size_t i = 0; i < repeat; i++) {
+    uint64_t start = clock_ns();
+    if (sdx_run_execute(run)) {
+      free(ms);
+      return cli_error(CLI_FAILED, "%s", sdx_run_error(run));
+    }
+    ms[i] = (double)(clock_ns() - start) / 1e6;
+  }
+  double first = ms[0];
+  qsort(ms, repeat, sizeof *ms, by_size);
+  double least = ms[0], median = ms[repeat / 2];
+  free(ms);
+  why w = {""};
+  const char *path = args_text(a, "output", NULL);
+  if (path && !save(path, session, run, &w)) return cli_error(CLI_FAILED, "%s", w.text);
+  if (args_has(a, "json")) {
+    print_json(session, run, median);
+    return CLI_OK;
+  }
+  char bytes[32];
+  print_outputs(session, run, (size_t)args_int(a, "top", 5));
+  printf("\n%s", ink_on(stdout, INK_DIM));
+  if (repeat > 1) printf("%zu runs: first %.3f ms, median %.3f ms, least %.3f ms", repeat, first, median, least);
+  else printf("%.3f ms (first run, plan included)", first);
+  printf(", peak memory of a run %s%s\n", bytes_describe((double)sdx_run_peak_bytes(run), bytes), ink_off(stdout));
+  if (path) printf("saved to %s\n", path);
+  return CLI_OK;
+}
+
+static int run_model(const args *a, sdx_session *session) {
+  size_t count = sdx_session_input_count(session);
+  sdx_value **inputs = xmalloc(count * sizeof *inputs + 1);
+  sdx_run *run = NULL;
+  int code = CLI_FAILED;
+  if (!engine_inputs(a, session, a->words + 1, a->word_count - 1, inputs, &code)) goto done;
+  code = CLI_USAGE;
+  if (!all_inputs_given(session, inputs)) goto done;
+  code = CLI_FAILED;
+  if (sdx_run_create(session, &run)) {
+    cli_error(CLI_FAILED, "%s", run ? sdx_run_error(run) : "out of memory");
+    goto done;
+  }
+  for (size_t i = 0; i < count; i++)
+    if (sdx_run_set_input(run, i, inputs[i])) {
+      cli_error(CLI_FAILED, "%s", sdx_run_error(run));
+      goto done;
+    }
+  code = want_outputs(a, session, run) ? execute(a, session, run) : CLI_USAGE;
+  const char *trace = args_text(a, "profile", NULL);
+  if (!code && trace) {
+    why w;
+    char *json = sdx_session_profile_json(session);
+    if (!json || !file_write(trace, json, strlen(json), &w))
+      code = cli_error(CLI_FAILED, "%s", json ? w.text : "no profile was recorded");
+    sdx_string_free(json);
+  }
+done:
+  sdx_run_destroy(run);
+  for (size_t i = 0; i < count; i++) sdx_value_release(inputs[i]);
+  free(inputs);
+  return code;
+}
+
+static int run(const args *a) {
+  int code;
+  sdx_session *session = engine_load(a, a->words[0], &code);
+  if (!session) return code;
+  code = run_model(a, session);
+  sdx_session_destroy(session);
+  return code;
+}
+
+CLI_COMMAND(run) = {
+    "run",
+    "Run a model on inputs from files and show or save its outputs",
+    "MODEL [FILE | NAME=FILE | NAME=VALUE ...] [options]",
+    "Inputs: .npy .npz .pb .raw .bin .png .jpg .json files; without a name they go to the inputs in\n"
+    "order. A value is JSON: sr=16000, x=[[1,2,3]]. Numbers are converted and dimensions of 1 added\n"
+    "where that makes them fit. bfloat16, float8 and 4-bit outputs are saved widened.\n\n"
+    "Examples:\n"
+    "  sardonyx run mnist.onnx digit.png --image-scale 1\n"
+    "  sardonyx run model.onnx --random --repeat 100 --threads 2\n"
+    "  sardonyx run model.onnx input=x.npy state=state.npy --output results.npz\n"
+    "  sardonyx run model.onnx request.json --json --outputs probabilities\n",
+    options,
+    1,
+    SIZE_MAX,
+    run,
+};

@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opening models and collecting their inputs (engine.h). Read next: cmd_run.c.
+#include "cli/engine.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/elements.h"
+#include "cli/table.h"
+
+uint64_t clock_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+// ---- options ---------------------------------------------------------------------------------
+
+static void print_option_list(void) {
+  table *t = table_create("option<|default<|range<|meaning<");
+  for (const char *line = sdx_options_list(); *line;) {
+    size_t length = strcspn(line, "\n");
+    const char *field = line;
+    for (int column = 0; column < 4; column++) {
+      size_t room = (size_t)(line + length - field), used = strcspn(field, "\t\n");
+      if (used > room) used = room;
+      table_cell(t, "%.*s", (int)used, field);
+      field += used + (used < room);
+    }
+    line += length + (line[length] == '\n');
+  }
+  table_print(t);
+  table_destroy(t);
+}
+
+static void hint_option(const char *wrong) {
+  char *names[128];
+  size_t count = 0;
+  for (const char *line = sdx_options_list(); *line && count < 128;) {
+    names[count++] = xformat("%.*s", (int)strcspn(line, "\t\n"), line);
+    line += strcspn(line, "\n");
+    if (*line) line++;
+  }
+  const char *near = name_closest(wrong, (const char *const *)names, count);
+  if (near && strcmp(near, wrong)) cli_hint("did you mean --option %s=...?", near);
+  else cli_hint("'--option list' names all options");
+  while (count) free(names[--count]);
+}
+
+// Splits "key=value"; false if there is no '='.
+static bool split(const char *text, char *key, size_t size, const char **value) {
+  const char *equals = strchr(text, '=');
+  if (!equals || equals == text || (size_t)(equals - text) >= size) return false;
+  snprintf(key, size, "%.*s", (int)(equals - text), text);
+  *value = equals + 1;
+  return true;
+}
+
+static bool set(sdx_options *o, const char *key, const char *value) {
+  if (!sdx_options_set(o, key, value)) return true;
+  cli_error(CLI_USAGE, "%s", sdx_options_error(o));
+  hint_option(key);
+  return false;
+}
+
+sdx_options *engine_options(const args *a, int *code) {
+  sdx_options *o = sdx_options_create();
+  char key[128];
+  const char *text, *value;
+  int64_t number;
+  *code = CLI_USAGE;
+  bool ok = o != NULL;
+  if ((text = args_text(a, "threads", NULL)) && ok) ok = set(o, "threads", text);
+  if (args_has(a, "profile") && ok) ok = set(o, "profile", "1");
+  if ((text = args_text(a, "precision", NULL)) && ok) ok = set(o, "precision", text);
+  for (size_t at = 0; ok && (text = args_each(a, "option", &at));) {
+    if (!strcmp(text, "list")) {
+      print_option_list();
+      *code = CLI_OK;
+      ok = false;
+    } else if (!split(text, key, sizeof key, &value)) {
+      cli_error(CLI_USAGE, "--option %s: expected NAME=VALUE", text);
+      hint_option(text);
+      ok = false;
+    } else {
+      ok = set(o, key, value);
+    }
+  }
+  for (size_t at = 0; ok && (text = args_each(a, "dim", &at));) {
+    ok = split(text, key, sizeof key, &value) && args_parse_int(value, &number) && number >= 0;
+    if (!ok) cli_error(CLI_USAGE, "--dim %s: expected NAME=NUMBER, e.g. --dim batch=4", text);
+    else if (sdx_options_set_dim(o, key, number)) {
+      cli_error(CLI_USAGE, "--dim %s: %s", text, sdx_options_error(o));
+      ok = false;
+    }
+  }
+  if (ok) return o;
+  sdx_options_destroy(o);
+  return NULL;
+}
+
+// ---- loading ---------------------------------------------------------------------------------
+
+// The file in the same folder whose name is nearest to the one asked for.
+static void hint_file(const char *path) {
+  const char *slash = strrchr(path, '/');
+  char *folder = slash ? xformat("%.*s", (int)(slash - path + 1), path) : xstrdup("./");
+  DIR *dir = opendir(folder);
+  char *names[512];
+  size_t count = 0;
+  for (struct dirent *e; dir && count < 512 && (e = readdir(dir));)
+    if (e->d_name[0] != '.') names[count++] = xstrdup(e->d_name);
+  if (dir) closedir(dir);
+  const char *near = name_closest(slash ? slash + 1 : path, (const char *const *)names, count);
+  if (!dir) cli_hint("the folder %s does not exist", folder);
+  else if (near) cli_hint("did you mean %s%s?", slash ? folder : "", near);
+  while (count) free(names[--count]);
+  free(folder);
+}
+
+void engine_report_load(const char *path, const sdx_session *session, sdx_status status) {
+  const char *message = session ? sdx_session_error(session) : "";
+  cli_error(CLI_FAILED, "%s: %s", path, *message ? message : sdx_status_text(status));
+  if (status == SDX_NOT_FOUND && access(path, F_OK)) hint_file(path);
+  else if (status == SDX_INVALID_MODEL || status == SDX_INVALID_GRAPH || status == SDX_NOT_SUPPORTED)
+    cli_hint("'sardonyx check %s' lists every problem of the model", path);
+}
+
+sdx_session *engine_load(const args *a, const char *path, int *code) {
+  sdx_options *options = engine_options(a, code);
+  if (!options) return NULL;
+  sdx_session *session = NULL;
+  sdx_status status = sdx_session_load_file(path, options, &session);
+  sdx_options_destroy(options);
+  *code = CLI_OK;
+  if (status == SDX_OK) {
+    if (*sdx_session_warnings(session)) cli_note("%s", sdx_session_warnings(session));
+    return session;
+  }
+  engine_report_load(path, session, status);
+  sdx_session_destroy(session);
+  *code = CLI_FAILED;
+  return NULL;
+}
+
+// ---- inputs ----------------------------------------------------------------------------------
+
+static uint64_t next_random(uint64_t *state) {  // splitmix64
+  uint64_t z = *state += 0x9e3779b97f4a7c15u;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+  return z ^ z >> 31;
+}
+
+const char *engine_batch_symbol(const sdx_session *session) {
+  for (size_t i = 0; i < sdx_session_input_count(session); i++) {
+    const sdx_io *io = sdx_session_input(session, i);
+    if (io->has_shape && io->rank && io->shape[0] < 0) return io->symbols && io->symbols[0] ? io->symbols[0] : "";
+  }
+  return NULL;
+}
+
+sdx_value *engine_random(const sdx_session *session, size_t index, int64_t batch, uint64_t *state) {
+  const sdx_io *io = sdx_session_input(session, index);
+  const char *symbol = engine_batch_symbol(session);
+  int64_t shape[64];
+  size_t rank = io->has_shape && io->rank <= 64 ? io->rank : 0;
+  for (size_t d = 0; d < rank; d++) {
+    const char *name = io->symbols && io->symbols[d] ? io->symbols[d] : "";
+    bool is_batch = *name ? symbol && !strcmp(name, symbol) : d == 0;
+    shape[d] = io->shape[d] >= 0 ? io->shape[d] : is_batch ? batch : 1;
+  }
+  sdx_value *v = io->dtype ? sdx_tensor_create(io->dtype, rank, shape) : NULL;
+  for (size_t i = 0; v && i < sdx_tensor_count(v); i++) {
+    double unit = (double)(next_random(state) >> 11) * 0x1p-53;
+    if (io->dtype == SDX_STRING) {
+      char word[8] = {(char)('a' + (int)(unit * 26)), 0};
+      if (sdx_tensor_set_string(v, i, word, 1)) {
+        sdx_value_release(v);
+        return NULL;
+      }
+    } else if (dtype_is_complex(io->dtype)) {
+      element_set_part(v, i, 0, unit);
+      element_set_part(v, i, 1, 1 - unit);
+    } else {
+      // Small integers are valid indices, lengths and token ids in most models.
+      element_set(v, i, dtype_is_real(io->dtype) ? unit : floor(unit * 2));
+    }
+  }
+  return v;
+}
+
+static bool number_list(const char *text, double out[4], double otherwise) {
+  char item[64];
+  size_t n = 0;
+  for (size_t i = 0; i < 4; i++) out[i] = otherwise;
+  for (; n < 4 && args_list_item(text, n, item, sizeof item); n++)
+    if (!args_parse_number(item, &out[n])) return false;
+  for (size_t i = n; n == 1 && i < 4; i++) out[i] = out[0];
+  return true;
+}
+
+static bool image_settings(const args *a, image_options *o) {
+  const char *layout = args_text(a, "layout", NULL);
+  *o = (image_options){
+      .scale = args_number(a, "image-scale", NAN), .invert = args_has(a, "image-invert"), .layout = layout};
+  if (layout && strcasecmp(layout, "nchw") && strcasecmp(layout, "nhwc")) {
+    cli_error(CLI_USAGE, "--layout %s: expected nchw or nhwc", layout);
+    return false;
+  }
+  bool ok = number_list(args_text(a, "image-mean", NULL), o->mean, 0) &&
+            number_list(args_text(a, "image-std", NULL), o->std, 1);
+  for (size_t c = 0; c < 4; c++) ok = ok && o->std[c] != 0;
+  if (!ok) cli_error(CLI_USAGE, "--image-mean and --image-std take numbers separated by commas; std is not 0");
+  return ok;
+}
+
+typedef struct collector {
+  const args *a;
+  const sdx_session *session;
+  sdx_value **inputs;
+  image_options image;
+} collector;
+
+static char *names_of_inputs(const sdx_session *s) {
+  char *all = xstrdup("");
+  for (size_t i = 0; i < sdx_session_input_count(s); i++) {
+    char *more = xformat("%s%s%s", all, i ? ", " : "", sdx_session_input(s, i)->name);
+    free(all);
+    all = more;
+  }
+  return all;
+}
+
+static bool unknown_input(const collector *c, const char *place, const char *name) {
+  const char *names[256];
+  size_t count = 0;
+  for (size_t i = 0; i < sdx_session_input_count(c->session) && count < 256; i++)
+    names[count++] = sdx_session_input(c->session, i)->name;
+  char *all = names_of_inputs(c->session);
+  cli_error(CLI_USAGE, "%s: the model has no input '%s'", place, name);
+  const char *near = name_closest(name, names, count);
+  if (near) cli_hint("did you mean '%s'?", near);
+  else cli_hint("its inputs are: %s", all);
+  free(all);
+  return false;
+}
+
+// Gives a value (one reference, taken) to input `index`.
+static bool place_value(collector *c, size_t index, sdx_value *v, const char *from) {
+  const sdx_io *io = sdx_session_input(c->session, index);
+  char note[200];
+  why w = {""};
+  if (c->inputs[index]) {
+    sdx_value_release(v);
+    cli_error(CLI_USAGE, "input '%s' is given twice", io->name);
+    return false;
+  }
+  c->inputs[index] = value_fit(v, io, note, &w);
+  if (!c->inputs[index]) cli_error(CLI_FAILED, "input '%s' from %s: %s", io->name, from, w.text);
+  else if (*note) cli_note("input '%s': %s", io->name, note);
+  return c->inputs[index] != NULL;
+}
+
+static bool place_named(collector *c, named_values *list, const char *from) {
+  bool ok = true;
+  size_t inputs = sdx_session_input_count(c->session);
+  for (size_t i = 0; i < list->count && ok; i++) {
+    int64_t index = sdx_session_find_input(c->session, list->at[i].name);
+    if (index < 0 && list->count == 1) {  // one array: its name ("arr_0") says nothing
+      for (index = 0; (size_t)index < inputs && c->inputs[index];) index++;
+      if ((size_t)index == inputs) index = -1;
+    }
+    if (index < 0) ok = unknown_input(c, from, list->at[i].name);
+    else ok = place_value(c, (size_t)index, sdx_value_retain(list->at[i].value), from);
+  }
+  return ok;
+}
+
+// One value for one input out of a file's bytes, by the file's ending.
+static sdx_value *read_value(const collector *c, size_t index, const char *path, const char *bytes, size_t size,
+                             why *w) {
+  const sdx_io *io = sdx_session_input(c->session, index);
+  if (path_has_suffix(path, ".npy")) return npy_read(bytes, size, w);
+  if (path_has_suffix(path, ".pb")) return pb_read(bytes, size, io->type, w);
+  if (path_has_suffix(path, ".raw") || path_has_suffix(path, ".bin")) return raw_read(bytes, size, io, w);
+  if (path_has_suffix(path, ".png") || path_has_suffix(path, ".jpg") || path_has_suffix(path, ".jpeg"))
+    return image_read(bytes, size, io, &c->image, w);
+  return why_set(w, "unknown kind of file; expected .npy .npz .pb .raw .bin .png .jpg or .json");
+}
+
+static bool place_json(collector *c, int64_t index, const char *from, const char *text, size_t size) {
+  json_error_t error;
+  json_t *json = json_loadb(text, size, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
+  why w = {""};
+  bool ok = json != NULL;
+  if (!json) {
+    cli_error(CLI_FAILED, "%s: line %d, column %d: %s", from, error.line, error.column, error.text);
+  } else if (index < 0 && json_is_object(json)) {
+    const char *name;
+    json_t *field;
+    json_object_foreach(json, name, field) {
+      int64_t at = sdx_session_find_input(c->session, name);
+      sdx_value *v = at < 0 ? NULL : json_read_value(field, sdx_session_input(c->session, (size_t)at), &w);
+      if (at < 0) ok = unknown_input(c, from, name);
+      else if (!v) ok = !cli_error(CLI_FAILED, "%s: '%s': %s", from, name, w.text);
+      else ok = place_value(c, (size_t)at, v, from);
+      if (!ok) break;
+    }
+  } else {
+    sdx_value *v = json_read_value(json, sdx_session_input(c->session, index < 0 ? 0 : (size_t)index), &w);
+    if (!v) ok = !cli_error(CLI_FAILED, "%s: %s", from, w.text);
+    else ok = place_value(c, index < 0 ? 0 : (size_t)index, v, from);
+  }
+  json_decref(json);
+  return ok;
+}
+
+// `index` < 0: by the names inside, else the next input without a value.
+static bool place_file(collector *c, int64_t index, const char *path) {
+  why w = {""};
+  size_t size, inputs = sdx_session_input_count(c->session);
+  char *bytes = file_read(path, &size, &w);
+  if (!bytes) {
+    cli_error(CLI_FAILED, "%s", w.text);
+    hint_file(path);
+    return false;
+  }
+  bool ok;
+  named_values list = {0};
+  if (path_has_suffix(path, ".npz")) {
+    ok = npz_read(bytes, size, &list, &w);
+    if (!ok) cli_error(CLI_FAILED, "%s: %s", path, w.text);
+    else if (index < 0) ok = place_named(c, &list, path);
+    else {
+      const sdx_io *io = sdx_session_input(c->session, (size_t)index);
+      sdx_value *v = named_find(&list, io->name);
+      if (!v && list.count == 1) v = list.at[0].value;
+      ok = v ? place_value(c, (size_t)index, sdx_value_retain(v), path)
+             : !cli_error(CLI_FAILED, "%s: no array named '%s'", path, io->name);
+    }
+    named_clear(&list);
+  } else if (path_has_suffix(path, ".json") || !strcmp(path, "-")) {
+    ok = place_json(c, index, path, bytes, size);
+  } else {
+    char name[256];
+    if (index < 0 && path_has_suffix(path, ".pb"))
+      index = sdx_session_find_input(c->session, pb_name(bytes, size, name, sizeof name));
+    if (index < 0)
+      for (index = 0; (size_t)index < inputs && c->inputs[index];) index++;
+    if ((size_t)index >= inputs) {
+      ok = !cli_error(CLI_USAGE, "%s: all %zu inputs of the model have a value already", path, inputs);
+    } else {
+      sdx_value *v = read_value(c, (size_t)index, path, bytes, size, &w);
+      ok = v ? place_value(c, (size_t)index, v, path) : !cli_error(CLI_FAILED, "%s: %s", path, w.text);
+    }
+  }
+  free(bytes);
+  return ok;
+}
+
+static bool place_word(collector *c, const char *word) {
+  const char *equals = strchr(word, '=');
+  if (!equals || !access(word, F_OK)) return place_file(c, -1, word);
+  // Names of inputs may hold '=' or ':'; the longest known name before a '=' wins.
+  int64_t index = -1;
+  const char *value = NULL;
+  for (const char *at = equals; at; at = strchr(at + 1, '=')) {
+    char *name = xformat("%.*s", (int)(at - word), word);
+    int64_t found = sdx_session_find_input(c->session, name);
+    free(name);
+    if (found >= 0) {
+      index = found;
+      value = at + 1;
+    }
+  }
+  if (index < 0) {
+    char *name = xformat("%.*s", (int)(equals - word), word);
+    unknown_input(c, word, name);
+    free(name);
+    return false;
+  }
+  bool literal = *value && strchr("[-0123456789\"tf", *value) && access(value, F_OK);
+  json_t *json = literal ? json_loads(value, JSON_DECODE_ANY, NULL) : NULL;
+  if (!json && (!literal || *value != '[')) return place_file(c, index, value);
+  json_decref(json);
+  return place_json(c, index, word, value, strlen(value));
+}
+
+bool engine_inputs(const args *a, const sdx_session *session, const char *const *words, size_t count,
+                   sdx_value **inputs, int *code) {
+  collector c = {.a = a, .session = session, .inputs = inputs};
+  *code = CLI_USAGE;
+  if (!image_settings(a, &c.image)) return false;
+  *code = CLI_FAILED;
+  for (size_t i = 0; i < count; i++)
+    if (!place_word(&c, words[i])) return false;
+  if (!args_has(a, "random")) return true;
+  int64_t seed = 0;
+  const char *text = args_text(a, "random", NULL);
+  if (text && !args_parse_int(text, &seed)) {
+    *code = cli_error(CLI_USAGE, "--random=%s: expected a whole number", text);
+    return false;
+  }
+  uint64_t state = (uint64_t)seed;
+  int64_t batch = args_int(a, "batch", 1);
+  if (batch != 1 && !engine_batch_symbol(session)) {
+    *code = cli_error(CLI_USAGE, "--batch %lld: the first dimension of the model's inputs is fixed", (long long)batch);
+    return false;
+  }
+  for (size_t i = 0; i < sdx_session_input_count(session); i++) {
+    if (inputs[i]) continue;
+    const sdx_io *io = sdx_session_input(session, i);
+    inputs[i] = engine_random(session, i, batch, &state);
+    if (!inputs[i]) {
+      cli_error(CLI_FAILED, "input '%s': cannot make a random %s; give a .pb file", io->name, io->type);
+      return false;
+    }
+  }
+  return true;
+}
+
+// ---- JSON ------------------------------------------------------------------------------------
+
+json_t *engine_json(char *text, const char *what) {
+  json_error_t error;
+  json_t *json = text ? json_loads(text, JSON_DECODE_ANY, &error) : NULL;
+  if (!text) cli_error(CLI_FAILED, "%s: not available", what);
+  else if (!json)
+    cli_error(CLI_FAILED, "%s: the engine's JSON is not valid (line %d: %s)", what, error.line, error.text);
+  sdx_string_free(text);
+  return json;
+}
+
+void json_print(json_t *json) {
+  json_dumpf(json, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9));
+  putchar('\n');
+  json_decref(json);
+}

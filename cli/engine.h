@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every sub-command that opens a model shares: its options, loading with helpful errors, inputs
+// from the command line.
+#pragma once
+
+#include <jansson.h>
+
+#include "cli/cli.h"
+#include "cli/io.h"
+#include "sardonyx/sardonyx.h"
+
+#define ENGINE_OPTIONS                                                                                            \
+  OPTION("threads", ARG_INT, "N", "threads; 0 = all this process may use (default)", .max = 1024, .letter = 't'), \
+      OPTION("precision", ARG_TEXT, "P", "matrix products: highest (default), high, medium"),                     \
+      OPTION("dim", ARG_TEXT, "NAME=N", "fix a free dimension of the inputs, e.g. batch=4"),                      \
+      OPTION("option", ARG_TEXT, "K=V", "any engine option; '--option list' names them all")
+
+#define IMAGE_OPTIONS                                                                                         \
+  OPTION("image-scale", ARG_NUMBER, "X", "pixels times X (default 1/255; 1 for integer inputs)", .min = -1e9, \
+         .max = 1e9),                                                                                         \
+      OPTION("image-mean", ARG_TEXT, "M,..", "then minus M, one number or one per channel"),                  \
+      OPTION("image-std", ARG_TEXT, "S,..", "then divided by S, one number or one per channel"),              \
+      OPTION("image-invert", ARG_FLAG, NULL, "swap black and white first"),                                   \
+      OPTION("layout", ARG_TEXT, "L", "nchw or nhwc, where the input's shape does not tell")
+
+// NULL after printing what is wrong (and `*code` = CLI_USAGE). `--option list` prints the list and
+// gives NULL with `*code` = CLI_OK.
+sdx_options *engine_options(const args *a, int *code);
+// Loads with the options of the command line. NULL after printing; *code says how to exit.
+sdx_session *engine_load(const args *a, const char *path, int *code);
+// The failed load's message with hints (a file that is not there: the nearest that is).
+void engine_report_load(const char *path, const sdx_session *session, sdx_status status);
+
+// Values for the inputs of a session from words ("x.npy", "name=x.npy", "name=[1,2]") and --random.
+// inputs[i] is set for each input that got one; the others stay NULL. False after printing.
+bool engine_inputs(const args *a, const sdx_session *session, const char *const *words, size_t count,
+                   sdx_value **inputs, int *code);
+// A tensor of an input's type and shape with numbers that follow from the seed. Free dimensions are 1,
+// but for the batch: the first dimension where it is free, and all free ones of the same name.
+sdx_value *engine_random(const sdx_session *session, size_t index, int64_t batch, uint64_t *state);
+// Name of that dimension, "" if it has none; NULL when no input has a free first dimension.
+const char *engine_batch_symbol(const sdx_session *session);
+
+// Engine JSON parsed; NULL after printing. Frees `text` with sdx_string_free.
+json_t *engine_json(char *text, const char *what);
+void json_print(json_t *json);  // indented to stdout; takes the reference
+
+uint64_t clock_ns(void);

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes a value from a file fit a model's input (io.h: value_fit): the things a person would do
+// without thinking (float64 to float32, a missing batch dimension, flat pixels), and nothing else.
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/elements.h"
+#include "cli/io.h"
+
+bool shape_fits(const sdx_io *io, size_t rank, const int64_t *shape) {
+  if (!io->has_shape) return true;
+  if (io->rank != rank) return false;
+  for (size_t d = 0; d < rank; d++)
+    if (io->shape[d] >= 0 && io->shape[d] != shape[d]) return false;
+  return true;
+}
+
+// The input's shape with its free dimensions filled from the value's dimensions other than 1, in
+// order; a single free dimension follows from the count.
+static bool fill_shape(const sdx_io *io, const sdx_value *v, int64_t *shape) {
+  size_t fixed = 1, free_dims = 0, free_at = 0, count = sdx_tensor_count(v);
+  for (size_t d = 0; d < io->rank; d++) {
+    shape[d] = io->shape[d];
+    if (shape[d] < 0) {
+      free_at = d;
+      free_dims++;
+    } else if (__builtin_mul_overflow(fixed, (size_t)shape[d], &fixed)) {
+      return false;
+    }
+  }
+  if (free_dims == 1) {
+    if (!fixed || count % fixed) return false;
+    shape[free_at] = (int64_t)(count / fixed);
+    return true;
+  }
+  if (free_dims) {  // align from the right: [256,256,3] into [batch,h,w,3]
+    size_t rank = sdx_tensor_rank(v);
+    if (rank > io->rank) return false;
+    for (size_t d = 0; d < io->rank; d++) {
+      int64_t given = d + rank >= io->rank ? sdx_tensor_shape(v)[d + rank - io->rank] : 1;
+      if (shape[d] >= 0 && shape[d] != given) return false;
+      shape[d] = given;
+    }
+    return true;
+  }
+  return fixed == count;
+}
+
+bool shape_same_but_ones(size_t a_rank, const int64_t *a, size_t b_rank, const int64_t *b) {
+  size_t i = 0, j = 0;
+  if (a_rank == 1 || b_rank == 1) return true;
+  for (;;) {
+    while (i < a_rank && a[i] == 1) i++;
+    while (j < b_rank && b[j] == 1) j++;
+    if (i == a_rank || j == b_rank) return i == a_rank && j == b_rank;
+    if (a[i++] != b[j++]) return false;
+  }
+}
+
+sdx_value *value_fit(sdx_value *v, const sdx_io *io, char note[200], why *w) {
+  char found[160], wanted[200];
+  note[0] = 0;
+  if (io->dtype == SDX_UNDEFINED) return v;  // sequences and the like are checked by the engine
+  value_describe(v, found, sizeof found);
+  io_describe(io, wanted, sizeof wanted);
+  if (sdx_value_kind(v) != SDX_KIND_TENSOR) {
+    sdx_value_release(v);
+    return why_set(w, "%s, expected %s", found, wanted);
+  }
+  if (sdx_tensor_dtype(v) != io->dtype) {
+    sdx_value *converted = tensor_convert(v, io->dtype);
+    sdx_value_release(v);
+    if (!converted) return why_set(w, "%s cannot become %s", found, wanted);
+    snprintf(note, 200, "converted from %s", found);
+    v = converted;
+  }
+  size_t rank = sdx_tensor_rank(v);
+  if (shape_fits(io, rank, sdx_tensor_shape(v))) return v;
+  int64_t shape[64];
+  if (io->rank <= 64 && fill_shape(io, v, shape) && shape_same_but_ones(rank, sdx_tensor_shape(v), io->rank, shape)) {
+    sdx_value *fitted = tensor_reshape(v, io->rank, shape);
+    sdx_value_release(v);
+    if (!fitted) return why_set(w, "not enough memory to reshape %s", found);
+    snprintf(note, 200, "given as %s", found);
+    return fitted;
+  }
+  sdx_value_release(v);
+  return why_set(w, "%s does not fit %s", found, wanted);
+}

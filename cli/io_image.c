@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// PNG and JPEG pictures as model inputs: decode, grey or RGB, resize (triangle filter, which is
+// bilinear when enlarging and averages when shrinking), scale and normalise, NCHW or NHWC.
+#include <math.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <jpeglib.h>
+#include <png.h>
+
+#include "cli/elements.h"
+#include "cli/io.h"
+
+typedef struct picture {
+  size_t width, height, channels;  // 1 grey, 3 RGB, 4 RGBA
+  unsigned char *pixels;
+} picture;
+
+enum { MAX_SIDE = 1 << 15 };  // a picture of 60 bytes may claim any size
+
+static bool read_png(const void *bytes, size_t size, size_t channels, picture *p, why *w) {
+  png_image image = {.version = PNG_IMAGE_VERSION};
+  if (!png_image_begin_read_from_memory(&image, bytes, size)) return why_set(w, "PNG: %s", image.message);
+  image.format = channels == 1 ? PNG_FORMAT_GRAY : channels == 4 ? PNG_FORMAT_RGBA : PNG_FORMAT_RGB;
+  *p = (picture){image.width, image.height, channels, NULL};
+  bool fits = image.width <= MAX_SIDE && image.height <= MAX_SIDE;
+  p->pixels = fits ? malloc(PNG_IMAGE_SIZE(image)) : NULL;
+  png_color black = {0, 0, 0};  // what shines through transparent pixels
+  bool ok = p->pixels && png_image_finish_read(&image, channels == 4 ? NULL : &black, p->pixels, 0, NULL);
+  if (!ok) {
+    why_set(w, "PNG: %s", p->pixels ? image.message : "the picture is too large");
+    free(p->pixels);
+    png_image_free(&image);
+  }
+  return ok;
+}
+
+typedef struct jpeg_failure {
+  struct jpeg_error_mgr manager;  // first: the library hands back a pointer to it
+  jmp_buf back;
+  char message[JMSG_LENGTH_MAX];
+} jpeg_failure;
+
+static void jpeg_fail(j_common_ptr info) {
+  jpeg_failure *failure = (jpeg_failure *)info->err;
+  info->err->format_message(info, failure->message);
+  longjmp(failure->back, 1);
+}
+
+static void jpeg_silent(j_common_ptr info) { (void)info; }
+
+static bool read_jpeg(const void *bytes, size_t size, size_t channels, picture *p, why *w) {
+  struct jpeg_decompress_struct info;
+  jpeg_failure failure;
+  *p = (picture){.channels = channels == 1 ? 1 : 3};
+  info.err = jpeg_std_error(&failure.manager);
+  failure.manager.error_exit = jpeg_fail;
+  failure.manager.output_message = jpeg_silent;
+  if (setjmp(failure.back)) {
+    jpeg_destroy_decompress(&info);
+    free(p->pixels);
+    return why_set(w, "JPEG: %s", failure.message);
+  }
+  jpeg_create_decompress(&info);
+  jpeg_mem_src(&info, bytes, size);
+  jpeg_read_header(&info, TRUE);
+  info.out_color_space = channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+  jpeg_start_decompress(&info);
+  p->width = info.output_width;
+  p->height = info.output_height;
+  if (p->width <= MAX_SIDE && p->height <= MAX_SIDE) p->pixels = malloc(p->width * p->height * p->channels);
+  if (!p->pixels) {
+    jpeg_destroy_decompress(&info);
+    return why_set(w, "JPEG: the picture is too large");
+  }
+  while (info.output_scanline < info.output_height) {
+    JSAMPROW row = p->pixels + info.output_scanline * p->width * p->channels;
+    jpeg_read_scanlines(&info, &row, 1);
+  }
+  jpeg_finish_decompress(&info);
+  jpeg_destroy_decompress(&info);
+  return true;
+}
+
+// One axis: `lines` rows of `from` groups of `step` floats become rows of `to` groups.
+static float *resize_axis(const float *in, size_t lines, size_t from, size_t to, size_t step) {
+  float *out = calloc(lines * to * step, sizeof *out);
+  double ratio = (double)from / (double)to, reach = ratio > 1 ? ratio : 1;
+  for (size_t t = 0; out && t < to; t++) {
+    double centre = ((double)t + 0.5) * ratio - 0.5, total = 0;
+    long first = (long)ceil(centre - reach), last = (long)floor(centre + reach);
+    for (long k = first; k <= last; k++) total += fmax(0, 1 - fabs((double)k - centre) / reach);
+    for (long k = first; k <= last; k++) {
+      double weight = fmax(0, 1 - fabs((double)k - centre) / reach) / total;
+      size_t source = k < 0 ? 0 : k >= (long)from ? from - 1 : (size_t)k;  // edges repeat
+      if (weight > 0)
+        for (size_t line = 0; line < lines; line++)
+          for (size_t s = 0; s < step; s++)
+            out[(line * to + t) * step + s] += (float)weight * in[(line * from + source) * step + s];
+    }
+  }
+  return out;
+}
+
+// Pixels as floats of the wanted size, height x width x channels.
+static float *resize(const picture *p, size_t height, size_t width) {
+  size_t count = p->width * p->height * p->channels;
+  float *whole = malloc(count * sizeof *whole), *rows = NULL;
+  if (!whole) return NULL;
+  for (size_t i = 0; i < count; i++) whole[i] = p->pixels[i];
+  if (p->width != width) {
+    rows = resize_axis(whole, p->height, p->width, width, p->channels);
+    free(whole);
+    whole = rows;
+  }
+  if (whole && p->height != height) {
+    rows = resize_axis(whole, 1, p->height, height, width * p->channels);
+    free(whole);
+    whole = rows;
+  }
+  return whole;
+}
+
+// Where height, width and channels of the input are; -1: no such axis.
+typedef struct layout {
+  int channel, row, column;  // axes
+} layout;
+
+static bool is_channels(int64_t dim) { return dim == 1 || dim == 3 || dim == 4; }
+
+static bool find_layout(const sdx_io *io, const char *wish, layout *l, why *w) {
+  char wanted[256];
+  int rank = (int)io->rank;
+  if (!io->has_shape || rank > 4)
+    return why_set(w, "an input of %s takes no picture", io_describe(io, wanted, sizeof wanted));
+  if (rank >= 3) {
+    int first = rank - 3;
+    bool last = wish ? !strcasecmp(wish, "nhwc") : !is_channels(io->shape[first]) && is_channels(io->shape[rank - 1]);
+    *l = last ? (layout){rank - 1, first, first + 1} : (layout){first, first + 1, first + 2};
+  } else if (rank == 2 && io->shape[1] > 0 && (io->shape[0] == 1 || io->shape[0] < 0)) {
+    *l = (layout){-1, -1, -1};  // one flat row of pixels
+  } else if (rank == 2) {
+    *l = (layout){-1, 0, 1};
+  } else {
+    return why_set(w, "an input of %s takes no picture", io_describe(io, wanted, sizeof wanted));
+  }
+  return true;
+}
+
+sdx_value *image_read(const void *bytes, size_t size, const sdx_io *io, const image_options *options, why *w) {
+  layout l = {-1, -1, -1};
+  char wanted[256];
+  if (!dtype_is_number(io->dtype))
+    return why_set(w, "an input of %s takes no picture", io_describe(io, wanted, sizeof wanted));
+  if (!find_layout(io, options->layout, &l, w)) return NULL;
+  int64_t channels = l.channel >= 0 ? io->shape[l.channel] : 1;
+  if (l.channel >= 0 && channels < 0) channels = 3;
+  if (!is_channels(channels)) return why_set(w, "%lld channels; a picture gives 1, 3 or 4", (long long)channels);
+  picture p;
+  bool png = size > 8 && !memcmp(bytes, "\x89PNG", 4), jpeg = size > 3 && !memcmp(bytes, "\xff\xd8\xff", 3);
+  if (!png && !jpeg) return why_set(w, "neither PNG nor JPEG");
+  if (!(png ? read_png(bytes, size, (size_t)channels, &p, w) : read_jpeg(bytes, size, (size_t)channels, &p, w)))
+    return NULL;
+  if (p.channels != (size_t)channels) {
+    free(p.pixels);
+    return why_set(w, "a JPEG has no fourth channel");
+  }
+  int64_t height = l.row >= 0 ? io->shape[l.row] : -1, width = l.column >= 0 ? io->shape[l.column] : -1;
+  if (l.row < 0) {  // flat: keep the size if it fits, else a square
+    height = (int64_t)p.height;
+    width = (int64_t)p.width;
+    if (height * width != io->shape[1]) height = width = (int64_t)lround(sqrt((double)io->shape[1]));
+    if (height * width != io->shape[1]) {
+      free(p.pixels);
+      return why_set(w, "%zux%zu pixels do not fit %s", p.width, p.height, io_describe(io, wanted, sizeof wanted));
+    }
+  }
+  if (height < 0) height = (int64_t)p.height;
+  if (width < 0) width = (int64_t)p.width;
+  int64_t shape[4] = {1, 1, 1, 1};
+  if (l.row < 0) shape[1] = height * width;
+  else {
+    if (l.channel >= 0) shape[l.channel] = channels;
+    shape[l.row] = height;
+    shape[l.column] = width;
+  }
+  bool fits = height > 0 && width > 0 && height <= MAX_SIDE && width <= MAX_SIDE;
+  float *pixels = fits ? resize(&p, (size_t)height, (size_t)width) : NULL;
+  free(p.pixels);
+  sdx_value *v = pixels ? sdx_tensor_create(io->dtype, io->rank, shape) : NULL;
+  if (!v) {
+    free(pixels);
+    return why_set(w, "not enough memory for the picture");
+  }
+  double scale = !isnan(options->scale) ? options->scale : dtype_is_real(io->dtype) ? 1 / 255. : 1;
+  bool planes = l.channel >= 0 && l.channel < l.row;
+  size_t area = (size_t)(height * width);
+  for (size_t i = 0; i < area; i++)
+    for (size_t c = 0; c < (size_t)channels; c++) {
+      double x = pixels[i * (size_t)channels + c];
+      if (options->invert) x = 255 - x;
+      x = (x * scale - options->mean[c]) / options->std[c];
+      element_set(v, planes ? c * area + i : i * (size_t)channels + c, dtype_is_real(io->dtype) ? x : nearbyint(x));
+    }
+  free(pixels);
+  return v;
+}
