@@ -18,6 +18,14 @@ sdx_status infer_fail(op_infer *c, sdx_status status, const char *format, ...) {
   return error_set(c->err, status, "%s: %s", node_place(c->node, place, sizeof place), text);
 }
 
+static sdx_status located(const node *n, error *err, sdx_status status) {
+  char place[300];
+  if (status != SDX_OK) error_prefix(err, "%s", node_place(n, place, sizeof place));
+  return status;
+}
+sdx_status infer_located(op_infer *c, sdx_status status) { return located(c->node, c->err, status); }
+sdx_status call_located(op_call *c, sdx_status status) { return located(c->node, c->err, status); }
+
 sdx_status infer_output(op_infer *c, size_t index, sdx_dtype dtype, int rank, const int64_t *dims) {
   if (index >= c->output_count) return SDX_OK;  // not wanted
   if (rank > TENSOR_MAX_RANK)

@@ -143,6 +143,9 @@ static inline sdx_dtype infer_dtype_of(const op_infer *c, size_t i) { return c->
 // Constant 1-D int32/int64 input as int64 array; NULL (count untouched) if not known now.
 const int64_t *infer_constant_ints(op_infer *c, size_t input, size_t *count);
 sdx_status infer_fail(op_infer *c, sdx_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+// Puts the node before an error that a shared function has set; returns the status.
+sdx_status infer_located(op_infer *c, sdx_status status);
+sdx_status call_located(op_call *c, sdx_status status);
 
 // ---- prepare --------------------------------------------------------------------------------------
 

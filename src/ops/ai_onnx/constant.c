@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// Constant: the tensor in the attribute. ConstantOfShape: one element repeated over a shape given as
+// input. Constant-11 added sparse_value, -12 the value_* forms; later versions added types.
+#include "ops/ai_onnx/move.h"
+
+#include "base/size.h"
+
+// ---- Constant ---------------------------------------------------------------------------------------
+
+typedef struct constant_params {
+  tensor value;
+} constant_params;
+
+static sdx_status make(op_params_context *c, tensor *t, sdx_dtype dtype, size_t rank, int64_t count, const void *data) {
+  int64_t *dims = arena_copy(c->memory, &count, sizeof count);
+  if (!dims) return error_no_memory(c->err, sizeof count);
+  SDX_TRY(tensor_init(t, dtype, rank, dims, c->err));
+  t->data = arena_copy(c->memory, data, t->bytes);
+  return t->data ? SDX_OK : error_no_memory(c->err, t->bytes);
+}
+
+static sdx_status densify(op_params_context *c, const sparse_tensor *s, tensor *t) {
+  int64_t strides[TENSOR_MAX_RANK];
+  size_t width = move_width(&s->values);
+  SDX_TRY(tensor_init(t, (sdx_dtype)s->values.dtype, s->rank, s->dims, c->err));
+  if (dtype_is_packed((sdx_dtype)t->dtype)) return params_fail(c, "sparse_value", "has a packed element type");
+  if (!(t->data = arena_zalloc(c->memory, t->bytes))) return error_no_memory(c->err, t->bytes);
+  move_strides(t->dims, t->rank, strides);
+  bool linear = s->indices.rank == 1;
+  if (s->indices.count != s->values.count * (linear ? 1 : s->rank))
+    return params_fail(c, "sparse_value", "has %zu indices for %zu values", s->indices.count, s->values.count);
+  const int64_t *at = s->indices.data;
+  for (size_t i = 0; i < s->values.count; i++) {
+    int64_t offset = linear ? at[i] : 0;
+    for (size_t d = 0; !linear && d < s->rank; d++) {
+      int64_t x = at[i * s->rank + d];
+      if (x < 0 || x >= s->dims[d])
+        return params_fail(c, "sparse_value", "has index %lld in dimension %zu of size %lld", (long long)x, d,
+                           (long long)s->dims[d]);
+      offset += x * strides[d];
+    }
+    if (offset < 0 || (size_t)offset >= t->count)
+      return params_fail(c, "sparse_value", "has index %lld, but only %zu elements", (long long)offset, t->count);
+    memcpy((char *)t->data + (size_t)offset * width, (const char *)s->values.data + i * width, width);
+  }
+  return SDX_OK;
+}
+
+static sdx_status constant_read(op_params_context *c, void *params) {
+  tensor *t = &((constant_params *)params)->value;
+  size_t given = 0;
+  const attr *a = NULL;
+  for (uint32_t i = 0; i < c->node->attr_count; i++, given++) a = &c->node->attrs[i];
+  if (given != 1)
+    return params_fail(c, "value", "or one of its other forms must be given exactly once, found %zu", given);
+  switch (a->kind) {
+    case ATTR_TENSOR:
+      *t = *a->tensor;
+      return SDX_OK;
+    case ATTR_SPARSE_TENSOR:
+      return densify(c, a->sparse, t);
+    case ATTR_INT:
+      return make(c, t, SDX_INT64, 0, 1, &a->i);
+    case ATTR_FLOAT:
+      return make(c, t, SDX_FLOAT, 0, 1, &a->f);
+    case ATTR_STRING:
+      return make(c, t, SDX_STRING, 0, 1, &a->s);
+    case ATTR_INTS:
+      return make(c, t, SDX_INT64, 1, (int64_t)a->ints.count, a->ints.at);
+    case ATTR_FLOATS:
+      return make(c, t, SDX_FLOAT, 1, (int64_t)a->floats.count, a->floats.at);
+    case ATTR_STRINGS:
+      return make(c, t, SDX_STRING, 1, (int64_t)a->strings.count, a->strings.at);
+    default:
+      return params_fail(c, "value", "has a kind that cannot be a constant");
+  }
+}
+
+static sdx_status constant_infer(op_infer *c) {
+  const tensor *t = &((const constant_params *)c->params)->value;
+  return infer_output(c, 0, (sdx_dtype)t->dtype, t->rank, t->dims);
+}
+
+static sdx_status constant_compute(op_call *c) {
+  const tensor *t = &((const constant_params *)c->params)->value;
+  move_bytes(c, call_out(c, 0)->data, t->data, t->bytes);
+  return SDX_OK;
+}
+
+SDX_OP(Constant) = {
+    .since = 25,
+    .versions = "25 24 23 21 19 13 12 11 9 1",
+    .inputs = "",
+    .outputs = "output:T",
+    .types = "T=any",
+    .attrs =
+        "value:tensor sparse_value:sparse value_int:int value_ints:ints value_float:float value_floats:floats "
+        "value_string:string value_strings:strings",
+    .params_size = sizeof(constant_params),
+    .params = constant_read,
+    .infer = constant_infer,
+    .compute = constant_compute,
+};
+
+// ---- ConstantOfShape --------------------------------------------------------------------------------
+
+typedef struct fill_params {
+  const tensor *value;
+} fill_params;
+
+static sdx_status fill_read(op_params_context *c, void *params) {
+  const tensor *t = params_tensor(c, "value");
+  ((fill_params *)params)->value = t;
+  if (t && t->count != 1) return params_fail(c, "value", "must hold one element, found %zu", t->count);
+  return SDX_OK;
+}
+
+static sdx_dtype fill_dtype(const void *params) {
+  const tensor *t = ((const fill_params *)params)->value;
+  return t ? (sdx_dtype)t->dtype : SDX_FLOAT;
+}
+
+static sdx_status check_dims(const int64_t *dims, size_t rank, error *err) {
+  for (size_t i = 0; i < rank; i++)
+    if (dims[i] < 0)
+      return error_set(err, SDX_OUT_OF_RANGE, "input 0 ('input') asks for a dimension %zu of %lld", i,
+                       (long long)dims[i]);
+  return SDX_OK;
+}
+
+static sdx_status fill_infer(op_infer *c) {
+  SDX_TRY(infer_rank(c, 0, 1, 1));
+  size_t rank;
+  const int64_t *dims = infer_constant_ints(c, 0, &rank);
+  if (dims) {
+    SDX_TRY(infer_located(c, check_dims(dims, rank, c->err)));
+    return infer_output(c, 0, fill_dtype(c->params), rank > TENSOR_MAX_RANK ? TENSOR_MAX_RANK + 1 : (int)rank, dims);
+  }
+  int64_t unknown[TENSOR_MAX_RANK];
+  for (size_t i = 0; i < TENSOR_MAX_RANK; i++) unknown[i] = DIM_UNKNOWN;
+  int n = infer_rank_of(c, 0) == 1 && c->in[0]->dims[0] >= 0 && c->in[0]->dims[0] <= TENSOR_MAX_RANK
+              ? (int)c->in[0]->dims[0]
+              : -1;
+  return infer_output(c, 0, fill_dtype(c->params), n, unknown);
+}
+
+static sdx_status fill_compute(op_call *c) {
+  const tensor *shape = call_in(c, 0), *value = ((const fill_params *)c->params)->value;
+  SDX_TRY(call_located(c, check_dims(shape->data, shape->count, c->err)));
+  SDX_TRY(call_set_shape(c, 0, fill_dtype(c->params), shape->count, shape->data));
+  tensor *y = call_out(c, 0);
+  if (!value) {
+    memset(y->data, 0, y->bytes);
+  } else if (dtype_is_packed((sdx_dtype)y->dtype)) {
+    int bits = dtype_bits((sdx_dtype)y->dtype);
+    uint8_t byte = *(const uint8_t *)value->data & (uint8_t)((1 << bits) - 1);
+    for (; bits < 8; bits *= 2) byte |= (uint8_t)(byte << bits);
+    memset(y->data, byte, y->bytes);
+  } else {
+    move_fill(c, y->data, value->data, move_width(y), y->count);
+  }
+  return SDX_OK;
+}
+
+SDX_OP(ConstantOfShape) = {
+    .since = 25,
+    .versions = "25 24 23 21 20 9",
+    .inputs = "input:int64",
+    .outputs = "output:T2",
+    .types = "T2=any",
+    .attrs = "value:tensor",
+    .params_size = sizeof(fill_params),
+    .params = fill_read,
+    .infer = fill_infer,
+    .compute = fill_compute,
+};

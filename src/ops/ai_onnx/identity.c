@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Identity: the input as it is: tensor, sequence or optional. Dropout: at inference the identity with
+// a mask of ones; with training_mode set, elements are dropped at random and the rest scaled.
+// Identity-14 allowed sequences, -16 optionals. Dropout-12 moved ratio to an input; 7 to 10 have no
+// training mode; the mask is of the data's type before 10.
+#include "ops/ai_onnx/move.h"
+#include "tensor/convert.h"
+
+static sdx_status infer(op_infer *c) { return infer_same(c, 0, 0); }
+
+// Sequences and optionals are handed on; items are counted.
+static sdx_status compute(op_call *c) {
+  const value *x = c->in[0];
+  if (x->kind == VALUE_TENSOR) return move_view(c);
+  sdx_value *copy;
+  SDX_TRY(call_located(c, value_copy(call_account(c), x, &copy, c->err)));
+  return call_set_value(c, 0, copy);
+}
+
+SDX_OP(Identity) = {
+    .since = 25,
+    .versions = "25 24 23 21 19 16 14 13 1",
+    .inputs = "input:V",
+    .outputs = "output:V",
+    .types = "V=any",
+    .flags = OP_VIEW | OP_MOVES_DATA,
+    .infer = infer,
+    .compute = compute,
+};
+
+// ---- Dropout ----------------------------------------------------------------------------------------
+
+typedef struct dropout_params {
+  bool mask_as_data;
+  uint64_t seed;
+} dropout_params;
+
+static sdx_status dropout_read(op_params_context *c, void *params) {
+  dropout_params *p = params;
+  p->mask_as_data = params_int(c, "_mask_as_data") != 0;
+  p->seed = params_has(c, "seed") ? (uint64_t)params_int(c, "seed") : 0;
+  return SDX_OK;
+}
+
+// is_test = 0 before version 7 asked for training; as everywhere else, inference is what runs here.
+static sdx_status dropout_upgrade(op_upgrade *u) {
+  if (u->version >= 12) return SDX_OK;
+  u->node->input_count = u->node->input_count > 1 ? 1 : u->node->input_count;
+  return u->version < 10 ? node_set_attr(u->graph, u->node, attr_of_int("_mask_as_data", 1)) : SDX_OK;
+}
+
+static sdx_status dropout_infer(op_infer *c) {
+  SDX_TRY(infer_same(c, 0, 0));
+  bool as_data = ((const dropout_params *)c->params)->mask_as_data;
+  return infer_same_as(c, 1, 0, as_data ? infer_dtype_of(c, 0) : SDX_BOOL);
+}
+
+// Numbers in [0, 1) from a counter: the same for any thread count.
+static double uniform(uint64_t seed, uint64_t i) {
+  uint64_t z = seed + (i + 1) * 0x9e3779b97f4a7c15u;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+  return (double)((z ^ z >> 31) >> 11) * 0x1p-53;
+}
+
+static sdx_status dropout_train(op_call *c, double ratio) {
+  const tensor *x = call_in(c, 0);
+  tensor *y = call_out(c, 0), *mask = call_out(c, 1);
+  if (!(ratio >= 0 && ratio < 1))
+    return call_fail(c, SDX_OUT_OF_RANGE, "input 1 ('ratio') is %g, expected a number in [0, 1)", ratio);
+  double scale = 1 / (1 - ratio);
+  for (size_t i = 0; i < x->count; i++) {
+    bool keep = uniform(((const dropout_params *)c->params)->seed, i) >= ratio;
+    double v;
+    convert_to_doubles((sdx_dtype)x->dtype, x->data, i, 1, &v);
+    v = keep ? v * scale : 0;
+    if (y) convert_from_doubles((sdx_dtype)y->dtype, y->data, i, 1, &v);
+    if (mask) ((uint8_t *)mask->data)[i] = keep;
+  }
+  return SDX_OK;
+}
+
+static sdx_status dropout_compute(op_call *c) {
+  const tensor *ratio = call_in(c, 1), *training = call_in(c, 2);
+  tensor *mask = call_out(c, 1);
+  if (training && training->count && *(const uint8_t *)training->data) {
+    double r = 0.5;
+    if (ratio && ratio->count) convert_to_doubles((sdx_dtype)ratio->dtype, ratio->data, 0, 1, &r);
+    return dropout_train(c, r);
+  }
+  if (mask && mask->dtype == SDX_BOOL) memset(mask->data, 1, mask->bytes);
+  for (size_t i = 0; mask && mask->dtype != SDX_BOOL && i < mask->count; i++)
+    convert_from_doubles((sdx_dtype)mask->dtype, mask->data, i, 1, &(double){1});
+  return call_out(c, 0) ? move_view(c) : SDX_OK;
+}
+
+SDX_OP(Dropout) = {
+    .since = 22,
+    .versions = "22 13 12 10 7 6 1",
+    .inputs = "data:T ratio:T1? training_mode:bool?",
+    .outputs = "output:T mask:T2?",
+    .types =
+        "T=bfloat16,double,float,float16,float8e4m3fn,float8e4m3fnuz,float8e5m2,float8e5m2fnuz;"
+        "T1=bfloat16,double,float,float16,float8e4m3fn,float8e4m3fnuz,float8e5m2,float8e5m2fnuz;T2=any",
+    .attrs = "seed:int _mask_as_data:int=0",
+    .attrs_old = "ratio:float<12 is_test:int<7",
+    .params_size = sizeof(dropout_params),
+    .params = dropout_read,
+    .upgrade = dropout_upgrade,
+    .infer = dropout_infer,
+    .compute = dropout_compute,
+};

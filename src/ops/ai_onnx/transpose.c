@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Transpose: output dimension i is input dimension perm[i]; without perm the order is reversed.
+#include "ops/ai_onnx/move.h"
+
+typedef struct params {
+  const int64_t *perm;  // NULL: reverse
+  size_t count;
+} params;
+
+static sdx_status read_params(op_params_context *c, void *p) {
+  params *out = p;
+  out->perm = params_ints(c, "perm", &out->count);
+  if (!params_has(c, "perm")) return SDX_OK;
+  if (out->count > TENSOR_MAX_RANK) return params_fail(c, "perm", "has %zu entries", out->count);
+  bool seen[TENSOR_MAX_RANK] = {false};
+  for (size_t i = 0; i < out->count; i++) {
+    int64_t axis = out->perm[i];
+    if (axis < 0 || axis >= (int64_t)out->count || seen[axis])
+      return params_fail(c, "perm", "is not a permutation of 0 to %zu: entry %zu is %lld", out->count - 1, i,
+                         (long long)axis);
+    seen[axis] = true;
+  }
+  if (!out->perm) out->perm = (const int64_t *)"";  // an empty list: rank 0
+  return SDX_OK;
+}
+
+static sdx_status infer(op_infer *c) {
+  SDX_TRY(infer_need(c, 0));
+  const params *p = c->params;
+  int rank = infer_rank_of(c, 0);
+  if (rank < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
+  if (p->perm && p->count != (size_t)rank)
+    return infer_fail(c, SDX_INVALID_SHAPE, "attribute 'perm' has %zu entries, but input 0 has rank %d", p->count,
+                      rank);
+  int64_t dims[TENSOR_MAX_RANK];
+  for (int i = 0; i < rank; i++) dims[i] = c->in[0]->dims[p->perm ? p->perm[i] : rank - 1 - i];
+  return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
+}
+
+static sdx_status compute(op_call *c) {
+  const params *p = c->params;
+  tensor x, y;
+  SDX_TRY(move_input(c, 0, &x));
+  SDX_TRY(move_output(c, 0, &y));
+  strided box = {.rank = x.rank};
+  int64_t strides[TENSOR_MAX_RANK];
+  move_strides(x.dims, x.rank, strides);
+  move_strides(y.dims, y.rank, box.to);
+  for (size_t i = 0; i < x.rank; i++) {
+    box.dims[i] = y.dims[i];
+    box.from[i] = strides[p->perm ? (size_t)p->perm[i] : x.rank - 1 - i];
+  }
+  move_strided(c, &box, move_width(&x), x.data, y.data);
+  move_finish(c, 0, &y);
+  return SDX_OK;
+}
+
+SDX_CASES = {"[2,3,4] perm=0,2,1", "[5,7]", "[1,3,32,32] perm=0,2,3,1", "[]", 0};
+
+SDX_OP(Transpose) = {
+    .since = 25,
+    .versions = "25 24 23 21 13 1",
+    .inputs = "data:T",
+    .outputs = "transposed:T",
+    .types = "T=any",
+    .attrs = "perm:ints",
+    .flags = OP_MOVES_DATA,
+    .params_size = sizeof(params),
+    .params = read_params,
+    .infer = infer,
+    .compute = compute,
+    .cases = cases,
+};
