@@ -54,7 +54,10 @@ typedef struct plan {
   size_t slab_bytes, scratch_offset, scratch_bytes;
   size_t threads;
   bool *wanted;         // outputs
-  type_info *inputs;    // signature
+  bool has_dynamic;     // some step allocates while running
+  type_info *signature; // types of graph inputs, then of owner->captures
+  sdx_value **made;     // constants computed while planning
+  size_t made_count;
   atomic_size_t references;
   uint64_t last_used;
   struct plan *next;

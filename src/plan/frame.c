@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+// Frames: a run's memory; and computing one node by itself. See frame.h.
+#include "plan/frame.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "base/size.h"
+
+uint64_t clock_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+sdx_status frame_check(const run_frame *f, error *err) {
+  if (f->limits.cancel && atomic_load_explicit(f->limits.cancel, memory_order_relaxed))
+    return error_set(err, SDX_CANCELLED, "the run was cancelled");
+  if (f->limits.deadline_ns && clock_ns() >= f->limits.deadline_ns)
+    return error_set(err, SDX_DEADLINE_EXCEEDED,
+                     "the run passed its deadline; raise run_timeout_ms or the run's own timeout");
+  return SDX_OK;
+}
+
+static void set_call(run_frame *f, arena *a, op_call *c, const plan_step *s) {
+  const node *n = s->node;
+  value **in = arena_array(a, n->input_count, sizeof *in), **out = arena_array(a, n->output_count, sizeof *out);
+  const value **captures = arena_array(a, n->capture_count, sizeof *captures);
+  *c = (op_call){.compute = n->op->compute, .node = n, .params = n->params, .state = s->state,
+                 .in = in, .out = out, .input_count = (uint16_t)n->input_count, .captures = captures,
+                 .output_count = (uint16_t)n->output_count, .threads = (uint32_t)f->plan->threads,
+                 .scratch_bytes = s->scratch_bytes, .frame = f};
+  if (!in || !out || !captures) {
+    c->compute = NULL;
+    return;
+  }
+  if (f->slab) c->scratch = (char *)f->slab + f->plan->scratch_offset;
+  for (uint32_t i = 0; i < n->input_count; i++)
+    if (n->inputs[i]) in[i] = &f->values[n->inputs[i]];
+  for (uint32_t i = 0; i < n->output_count; i++)
+    if (n->outputs[i]) out[i] = &f->values[n->outputs[i]];
+  for (uint32_t i = 0; i < n->capture_count; i++) captures[i] = &f->values[n->captures[i]];
+}
+
+// The frame's tables live in an arena right behind the struct.
+typedef struct frame_block {
+  run_frame frame;
+  arena tables;
+} frame_block;
+
+sdx_status frame_create(plan *p, mem_account *parent, size_t limit, run_frame **out, error *err) {
+  *out = NULL;
+  frame_block *block = mem_zalloc(parent, sizeof *block);
+  if (!block) return error_no_memory(err, sizeof *block);
+  run_frame *f = &block->frame;
+  f->plan = plan_retain(p);
+  mem_account_init(&f->account, limit, parent);
+  arena_init(&f->memory, &f->account);
+  arena_init(&block->tables, parent);
+  f->values = arena_array(&block->tables, p->value_count, sizeof *f->values);
+  f->owners = arena_array(&block->tables, p->value_count, sizeof *f->owners);
+  f->calls = arena_array(&block->tables, p->step_count, sizeof *f->calls);
+  f->slab = mem_alloc(&f->account, p->slab_bytes);
+  if (!f->values || !f->owners || !f->calls || !f->slab) {
+    frame_destroy(f);
+    return error_no_memory(err, p->slab_bytes);
+  }
+  for (value_id v = 1; v < p->value_count; v++) {
+    const plan_value *pv = &p->values[v];
+    value_id root = v;
+    while (p->values[root].root != root) root = p->values[root].root;
+    f->values[v].tensor = pv->tensor;
+    f->values[v].kind = VALUE_TENSOR;
+    if (pv->storage == STORE_SLAB) f->values[v].tensor.data = (char *)f->slab + p->values[root].offset;
+  }
+  for (uint32_t s = 0; s < p->step_count; s++) {
+    set_call(f, &block->tables, &f->calls[s], &p->steps[s]);
+    if (!f->calls[s].compute) {
+      frame_destroy(f);
+      return error_no_memory(err, sizeof(op_call));
+    }
+  }
+  *out = f;
+  return SDX_OK;
+}
+
+void frame_reset(run_frame *f) {
+  for (value_id v = 1; f->owners && v < f->plan->value_count; v++)
+    if (f->owners[v]) {
+      value_release(f->owners[v]);
+      f->owners[v] = NULL;
+      f->values[v] = (value){0};
+    }
+  arena_reset(&f->memory);
+}
+
+void frame_destroy(run_frame *f) {
+  if (!f) return;
+  frame_reset(f);
+  arena_deinit(&f->memory);
+  mem_free(f->slab);
+  arena_deinit(&((frame_block *)f)->tables);
+  plan_release((plan *)f->plan);
+  mem_free(f);
+}
+
+void value_type(const value *v, type_info *t) {
+  *t = (type_info){.kind = TYPE_UNKNOWN, .rank = -1};
+  if (v->kind == VALUE_TENSOR)
+    *t = (type_info){.kind = TYPE_TENSOR, .dtype = v->tensor.dtype, .rank = (int8_t)v->tensor.rank, .dims = v->tensor.dims};
+  else if (v->kind == VALUE_SEQUENCE) t->kind = TYPE_SEQUENCE;
+  else if (v->kind == VALUE_MAP) t->kind = TYPE_MAP;
+}
+
+// A view shares the counted bytes of its input where there are any; a slab's bytes are copied.
+static sdx_status share_or_copy(run_frame *f, op_call *c, const type_info *t) {
+  value *from = c->in[0];
+  size_t v = (size_t)(c->out[0] - f->values);
+  sdx_value *made = NULL;
+  if (from->kind != VALUE_TENSOR || !from->memory) {
+    SDX_TRY(value_copy(&f->account, from, &made, c->err));
+    if (from->kind == VALUE_TENSOR) {
+      sdx_value *shaped = NULL;
+      sdx_status s = value_create_view(&f->account, &made->value, (size_t)t->rank, t->dims, &shaped, c->err);
+      value_release(made);
+      if (s != SDX_OK) return s;
+      made = shaped;
+    }
+  } else {
+    SDX_TRY(value_create_view(&f->account, from, (size_t)t->rank, t->dims, &made, c->err));
+  }
+  f->owners[v] = made;
+  f->values[v] = made->value;
+  return SDX_OK;
+}
+
+static bool type_known(const type_info *t) {
+  if (t->kind != TYPE_TENSOR || t->rank < 0 || t->dtype == SDX_UNDEFINED) return false;
+  for (int i = 0; i < t->rank; i++)
+    if (t->dims[i] < 0) return false;
+  return true;
+}
+
+sdx_status frame_run_dynamic(run_frame *f, op_call *c) {
+  const node *n = c->node;
+  arena scratch;
+  arena_init(&scratch, &f->account);
+  type_info *in_types = arena_array(&scratch, c->input_count + 1u, sizeof *in_types);
+  const type_info **in = arena_array(&scratch, c->input_count + 1u, sizeof *in);
+  const tensor **constants = arena_array(&scratch, c->input_count + 1u, sizeof *constants);
+  type_info *out = arena_array(&scratch, c->output_count + 1u, sizeof *out);
+  sdx_status s = SDX_OK;
+  if (!in_types || !in || !constants || !out) {
+    s = error_no_memory(c->err, c->input_count * sizeof *in);
+    goto done;
+  }
+  for (uint32_t i = 0; i < c->output_count; i++)
+    if (c->out[i]) {
+      size_t v = (size_t)(c->out[i] - f->values);
+      if (f->owners[v]) value_release(f->owners[v]);
+      f->owners[v] = NULL;
+      *c->out[i] = (value){0};
+    }
+  for (uint32_t i = 0; i < c->input_count; i++)
+    if (c->in[i]) {
+      value_type(c->in[i], &in_types[i]);
+      in[i] = &in_types[i];
+      if (c->in[i]->kind == VALUE_TENSOR && (c->in[i]->tensor.data || c->in[i]->tensor.count == 0))
+        constants[i] = &c->in[i]->tensor;
+    }
+  f->dynamic = true;
+  if (!(n->op->flags & OP_CONTROL)) {
+    op_infer context = {.node = n, .params = n->params, .input_count = c->input_count,
+                        .output_count = c->output_count, .in = in, .constants = constants, .out = out,
+                        .memory = &scratch, .err = c->err};
+    s = op_infer_node(&context);
+    if (s == SDX_OK && (n->op->flags & OP_VIEW) && c->out[0] && c->in[0] &&
+        (c->in[0]->kind != VALUE_TENSOR || type_known(&out[0]))) {
+      s = share_or_copy(f, c, &out[0]);
+      goto done;
+    }
+    for (uint32_t i = 0; i < c->output_count && s == SDX_OK; i++)
+      if (c->out[i] && type_known(&out[i]))
+        s = call_set_shape(c, i, (sdx_dtype)out[i].dtype, (size_t)out[i].rank, out[i].dims);
+  }
+  if (s == SDX_OK) s = c->compute(c);
+done:
+  f->dynamic = false;
+  arena_deinit(&scratch);
+  return s;
+}
+
+sdx_status node_evaluate(graph *g, const node *n, const value *const *in, mem_account *account, size_t limit_bytes,
+                         const run_limits *limits, sdx_value **outputs, error *err) {
+  run_frame f = {0};
+  arena tables;
+  mem_account_init(&f.account, limit_bytes, account);
+  arena_init(&f.memory, &f.account);
+  arena_init(&tables, account);
+  if (limits) f.limits = *limits;
+  f.values = arena_array(&tables, n->output_count + 1, sizeof *f.values);
+  f.owners = arena_array(&tables, n->output_count + 1, sizeof *f.owners);
+  value **out = arena_array(&tables, n->output_count + 1, sizeof *out);
+  sdx_status s = SDX_OK;
+  if (!f.values || !f.owners || !out) {
+    s = error_no_memory(err, n->output_count * sizeof *f.values);
+  } else {
+    for (uint32_t i = 0; i < n->output_count; i++)
+      if (n->outputs[i]) out[i] = &f.values[i];
+    op_call c = {.compute = n->op->compute, .node = n, .params = n->params, .in = (value *const *)in, .out = out,
+                 .input_count = (uint16_t)n->input_count, .output_count = (uint16_t)n->output_count, .threads = 1,
+                 .frame = &f, .err = err};
+    s = frame_run_dynamic(&f, &c);
+  }
+  for (uint32_t i = 0; f.owners && i < n->output_count; i++) {
+    outputs[i] = NULL;
+    if (!f.owners[i]) continue;
+    if (s == SDX_OK) s = value_copy(account, &f.owners[i]->value, &outputs[i], err);
+    value_release(f.owners[i]);
+  }
+  if (s != SDX_OK && f.owners)
+    for (uint32_t i = 0; i < n->output_count; i++) {
+      value_release(outputs[i]);
+      outputs[i] = NULL;
+    }
+  arena_deinit(&tables);
+  arena_deinit(&f.memory);
+  return s;
+}

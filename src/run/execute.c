@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+// The step loop, and bodies of If, Loop and Scan, which run in frames of their own.
+#include <string.h>
+
+#include "base/size.h"
+#include "run/session.h"
+
+static void bind_input(run_frame *f, value_id v, const value *from) {
+  if (f->plan->values[v].known) {
+    f->values[v].tensor.data = from->tensor.data;
+    return;
+  }
+  f->values[v] = *from;
+  f->values[v].memory = NULL; // the caller may change these bytes later: never share them
+}
+
+// The caller's tensor, or a new one of the planned shape, to receive output k directly.
+static sdx_status provide_output(const plan *p, uint32_t k, mem_account *account, size_t limit, sdx_value **out,
+                                 error *err) {
+  value_id v = p->graph->outputs[k];
+  const tensor *t = &p->values[v].tensor;
+  if (*out) {
+    const tensor *given = &(*out)->value.tensor;
+    if ((*out)->value.kind == VALUE_TENSOR && given->dtype == t->dtype && tensor_same_shape(given, t)) return SDX_OK;
+    char want[160], got[160];
+    return error_set(err, SDX_INVALID_SHAPE, "output '%.*s': the bound tensor is %s but the result is %s",
+                     STR_ARG(p->graph->values[v].name), tensor_describe(given, got, sizeof got),
+                     tensor_describe(t, want, sizeof want));
+  }
+  if (t->bytes > limit) return error_no_memory(err, t->bytes);
+  return value_create(account, (sdx_dtype)t->dtype, t->rank, t->dims, NULL, NULL, NULL, out, err);
+}
+
+static bool is_planned(const plan *p, uint32_t k) {
+  const plan_value *pv = &p->values[p->graph->outputs[k]];
+  return pv->known && pv->storage != STORE_DYNAMIC && pv->tensor.dtype != SDX_STRING;
+}
+
+static sdx_status bind(run_frame *f, const value *const *inputs, mem_account *account, sdx_value **outputs, error *err) {
+  const plan *p = f->plan;
+  for (uint32_t i = 0; i < p->graph->input_count; i++) bind_input(f, p->graph->inputs[i], inputs[i]);
+  for (uint32_t i = 0; i < p->captured_count; i++) bind_input(f, p->captured[i], inputs[p->graph->input_count + i]);
+  for (uint32_t k = 0; k < p->graph->output_count; k++) {
+    if (!p->wanted[k] || !is_planned(p, k)) continue;
+    SDX_TRY(provide_output(p, k, account, f->account.limit, &outputs[k], err));
+    value_id v = p->graph->outputs[k];
+    while (p->values[v].root != v) v = p->values[v].root;
+    if (p->values[v].storage == STORE_OUTPUT && p->values[v].slot == k)
+      f->values[v].tensor.data = outputs[k]->value.tensor.data;
+  }
+  for (uint32_t i = 0; i < p->view_count; i++) {
+    value_id v = p->views[i], root = v;
+    while (p->values[root].root != root) root = p->values[root].root;
+    f->values[v].tensor.data = f->values[root].tensor.data;
+  }
+  return SDX_OK;
+}
+
+// Results that did not land in the caller's memory by themselves.
+static sdx_status collect(run_frame *f, mem_account *account, sdx_value **outputs, error *err) {
+  const plan *p = f->plan;
+  for (uint32_t k = 0; k < p->graph->output_count; k++) {
+    if (!p->wanted[k]) continue;
+    value_id v = p->graph->outputs[k];
+    const value *result = &f->values[v];
+    bool plain = result->kind == VALUE_TENSOR && result->tensor.dtype != SDX_STRING;
+    if (outputs[k]) { // bound by the caller, or provided above
+      tensor *to = &outputs[k]->value.tensor;
+      if (!plain || outputs[k]->value.kind != VALUE_TENSOR || to->dtype != result->tensor.dtype ||
+          !tensor_same_shape(to, &result->tensor))
+        return error_set(err, SDX_INVALID_SHAPE, "output '%.*s': the bound tensor lacks the result's type and shape",
+                         STR_ARG(p->graph->values[v].name));
+      if (to->data != result->tensor.data && to->bytes) memcpy(to->data, result->tensor.data, to->bytes);
+    } else if (f->owners[v] && plain && !account) {
+      outputs[k] = value_retain(f->owners[v]);
+      value_detach(outputs[k]);
+    } else {
+      SDX_TRY(value_copy(account, result, &outputs[k], err));
+    }
+  }
+  return SDX_OK;
+}
+
+static sdx_status run_step(run_frame *f, uint32_t s, op_call *c) {
+  const plan_step *step = &f->plan->steps[s];
+  if (!step->dynamic) return c->compute(c);
+  SDX_TRY(frame_run_dynamic(f, c));
+  for (uint32_t i = 0; i < step->release_count; i++) {
+    value_id v = f->plan->releases[step->release_first + i];
+    if (!f->owners[v]) continue;
+    value_release(f->owners[v]);
+    f->owners[v] = NULL;
+    f->values[v] = (value){0};
+  }
+  return SDX_OK;
+}
+
+static sdx_status run_steps(run_frame *f, profile *profile, error *err) {
+  const plan *p = f->plan;
+  for (uint32_t s = 0; s < p->step_count; s++) {
+    op_call *c = &f->calls[s];
+    c->err = err;
+    if (f->limits.cancel && atomic_load_explicit(f->limits.cancel, memory_order_relaxed))
+      return error_set(err, SDX_CANCELLED, "the run was cancelled");
+    if (f->limits.deadline_ns && (s & 15) == 15) SDX_TRY(frame_check(f, err));
+    uint64_t start = profile ? clock_ns() : 0;
+    sdx_status status = run_step(f, s, c);
+    if (profile) profile_add(profile, c->node, p->steps[s].kernel, start, clock_ns());
+    if (status == SDX_OK) continue;
+    return error_set(err, status, "node '%.*s' (%.*s): %s", STR_ARG(c->node->name), STR_ARG(c->node->op_type),
+                     status_text(status));
+  }
+  return SDX_OK;
+}
+
+sdx_status frame_execute(run_frame *f, const value *const *inputs, mem_account *account, sdx_value **outputs,
+                         profile *profile, error *err) {
+  sdx_status s = bind(f, inputs, account, outputs, err);
+  if (s == SDX_OK) s = run_steps(f, profile, err);
+  if (s == SDX_OK) s = collect(f, account, outputs, err);
+  if (f->plan->has_dynamic || f->memory.chunks) frame_reset(f);
+  return s;
+}
+
+// After this many shapes a body gets one plan for all shapes instead of one more for each.
+enum { BODY_PLANS = 4 };
+
+static sdx_status body_plan(sdx_session *s, plan_request *request, type_info *types, size_t count, plan **out, error *err) {
+  size_t plans = 0;
+  pthread_mutex_lock(&s->lock);
+  for (const plan *p = s->plans; p; p = p->next) {
+    if (p->graph != request->graph) continue;
+    plans++;
+    if (plan_fits(p, request)) {
+      plans = 0;
+      break;
+    }
+  }
+  pthread_mutex_unlock(&s->lock);
+  if (plans >= BODY_PLANS)
+    for (size_t i = 0; i < count; i++) types[i].rank = -1;
+  return session_plan(s, request, out, err);
+}
+
+static sdx_status take_body(sdx_run *r, plan *p, body_frame **out, error *err) {
+  for (body_frame *b = r->bodies; b; b = b->next)
+    if (!b->busy && b->frame->plan == p) {
+      *out = b;
+      return SDX_OK;
+    }
+  body_frame *b = mem_zalloc(&r->session->account, sizeof *b);
+  if (!b) return error_no_memory(err, sizeof *b);
+  sdx_status status = frame_create(p, &r->frame->account, SIZE_MAX, &b->frame, err);
+  if (status != SDX_OK) {
+    mem_free(b);
+    return status;
+  }
+  b->frame->run_subgraph = run_body;
+  b->frame->context = r;
+  b->next = r->bodies;
+  r->bodies = b;
+  *out = b;
+  return SDX_OK;
+}
+
+sdx_status run_body(run_frame *f, op_call *c, graph *body, size_t inputs, const value *const *in, size_t outputs,
+                    sdx_value **out) {
+  sdx_run *r = f->context;
+  sdx_session *s = r->session;
+  for (size_t i = 0; i < outputs; i++) out[i] = NULL;
+  if (inputs != body->input_count || outputs != body->output_count)
+    return call_fail(c, SDX_INVALID_GRAPH, "the body '%.*s' takes %u inputs and gives %u outputs, not %zu and %zu",
+                     STR_ARG(body->name), body->input_count, body->output_count, inputs, outputs);
+  if (f->depth + 1 > (uint32_t)s->options->max_subgraph_depth)
+    return call_fail(c, SDX_LIMIT_EXCEEDED, "bodies are nested deeper than max_subgraph_depth = %lld",
+                     (long long)s->options->max_subgraph_depth);
+  size_t captures = c->node->capture_count, total = inputs + captures;
+  arena scratch;
+  arena_init(&scratch, &f->account);
+  type_info *types = arena_array(&scratch, total + 1, sizeof *types);
+  const value **bound = arena_array(&scratch, total + 1, sizeof *bound);
+  plan *p = NULL;
+  body_frame *b = NULL;
+  sdx_status status = types && bound ? SDX_OK : error_no_memory(c->err, total * sizeof *types);
+  if (status != SDX_OK) goto done;
+  for (size_t i = 0; i < inputs; i++) value_type(in[i], &types[i]);
+  for (size_t i = 0; i < captures; i++) value_type(c->captures[i], &types[inputs + i]);
+  plan_request request = session_request(s, types, NULL);
+  request.graph = body;
+  request.owner = c->node;
+  request.captures = types + inputs;
+  status = body_plan(s, &request, types, total, &p, c->err);
+  if (status == SDX_OK) status = take_body(r, p, &b, c->err);
+  if (status != SDX_OK) goto done;
+  b->busy = true;
+  b->frame->depth = f->depth + 1;
+  b->frame->limits = f->limits;
+  for (size_t i = 0; i < inputs; i++) bound[i] = in[i];
+  for (uint32_t i = 0; i < p->captured_count; i++) bound[inputs + i] = c->captures[p->capture_index[i]];
+  status = frame_check(f, c->err);
+  if (status == SDX_OK) status = frame_execute(b->frame, bound, &f->account, out, NULL, c->err);
+  b->busy = false;
+  if (status != SDX_OK)
+    for (size_t i = 0; i < outputs; i++) {
+      value_release(out[i]);
+      out[i] = NULL;
+    }
+done:
+  plan_release(p);
+  arena_deinit(&scratch);
+  return status;
+}
+
+void run_drop_bodies(sdx_run *r) {
+  while (r->bodies) {
+    body_frame *b = r->bodies;
+    r->bodies = b->next;
+    frame_destroy(b->frame);
+    mem_free(b);
+  }
+}

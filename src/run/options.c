@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// Options by name; see options.h.
+#include "run/options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define TEXT_(x) #x
+#define TEXT(x) TEXT_(x)
+
+static const struct numeric {
+  const char *name;
+  size_t offset;
+  int64_t otherwise, low, high;
+} numerics[] = {
+#define X(name, otherwise, low, high, meaning) {#name, offsetof(sdx_options, name), otherwise, low, high},
+    RUN_OPTION_LIST(X)
+#undef X
+};
+enum { NUMERICS = sizeof numerics / sizeof *numerics };
+
+static const char *const precisions[] = {"highest", "high", "medium", NULL};
+static const char *const levels[] = {"none", "basic", "all", NULL};
+
+const char *sdx_options_list(void) {
+  return
+#define X(name, otherwise, low, high, meaning) #name "\t" TEXT(otherwise) "\t" TEXT(low) ".." TEXT(high) "\t" meaning "\n"
+      RUN_OPTION_LIST(X)
+#undef X
+      "precision\thighest\thighest, high, medium\thow exact matrix products are; highest = at least fp32 FMA\n"
+      "optimize\tall\tnone, basic, all\tgraph passes\n"
+      "disable_passes\t\tnames, comma-separated\tpasses to leave out\n"
+      "external_data_dir\t\tfolder\twhere external data of models loaded from bytes lies\n";
+}
+
+sdx_options *sdx_options_create(void) {
+  sdx_options *o = mem_zalloc(NULL, sizeof *o);
+  if (!o) return NULL;
+  for (size_t i = 0; i < NUMERICS; i++) *(int64_t *)((char *)o + numerics[i].offset) = numerics[i].otherwise;
+  o->optimize = 2;
+  arena_init(&o->memory, NULL);
+  return o;
+}
+
+void sdx_options_destroy(sdx_options *o) {
+  if (!o) return;
+  arena_deinit(&o->memory);
+  mem_free(o);
+}
+
+const char *sdx_options_error(const sdx_options *o) { return o->err.message; }
+
+static sdx_status set_word(sdx_options *o, const char *name, const char *value, const char *const *words, int *out) {
+  for (int i = 0; words[i]; i++)
+    if (strcmp(words[i], value) == 0) {
+      *out = i;
+      return SDX_OK;
+    }
+  return error_set(&o->err, SDX_INVALID_ARGUMENT, "option %s: '%.60s' is not one of %s, %s, %s", name, value, words[0],
+                   words[1], words[2]);
+}
+
+static sdx_status set_text(sdx_options *o, const char *value, char **out) {
+  *out = str_to_c(&o->memory, str_from(value));
+  return *out ? SDX_OK : error_no_memory(&o->err, strlen(value));
+}
+
+static sdx_status set_number(sdx_options *o, const struct numeric *n, const char *value) {
+  char *end;
+  errno = 0;
+  long long number = strtoll(value, &end, 10);
+  if (errno || end == value || *end)
+    return error_set(&o->err, SDX_INVALID_ARGUMENT, "option %s: '%.60s' is not a whole number", n->name, value);
+  if (number < n->low || number > n->high)
+    return error_set(&o->err, SDX_INVALID_ARGUMENT, "option %s: %lld is outside of %lld..%lld", n->name, number,
+                     (long long)n->low, (long long)n->high);
+  *(int64_t *)((char *)o + n->offset) = number;
+  return SDX_OK;
+}
+
+sdx_status sdx_options_set(sdx_options *o, const char *name, const char *value) {
+  error_clear(&o->err);
+  if (!name || !value) return error_set(&o->err, SDX_INVALID_ARGUMENT, "an option needs a name and a value");
+  if (strcmp(name, "precision") == 0) return set_word(o, name, value, precisions, &o->precision);
+  if (strcmp(name, "optimize") == 0) return set_word(o, name, value, levels, &o->optimize);
+  if (strcmp(name, "disable_passes") == 0) return set_text(o, value, &o->disable_passes);
+  if (strcmp(name, "external_data_dir") == 0) return set_text(o, value, &o->external_data_dir);
+  str_nearest nearest;
+  str_nearest_init(&nearest, str_from(name));
+  for (size_t i = 0; i < NUMERICS; i++) {
+    if (strcmp(numerics[i].name, name) == 0) return set_number(o, &numerics[i], value);
+    str_nearest_offer(&nearest, str_from(numerics[i].name));
+  }
+  static const char *const others[] = {"precision", "optimize", "disable_passes", "external_data_dir"};
+  for (size_t i = 0; i < 4; i++) str_nearest_offer(&nearest, str_from(others[i]));
+  char hint[128];
+  return error_set(&o->err, SDX_INVALID_ARGUMENT, "there is no option '%.60s'%s", name,
+                   str_nearest_hint(&nearest, hint, sizeof hint));
+}
+
+sdx_status sdx_options_set_dim(sdx_options *o, const char *symbol, int64_t value) {
+  error_clear(&o->err);
+  if (!symbol || value < 0)
+    return error_set(&o->err, SDX_INVALID_ARGUMENT, "dimension '%.60s': %lld is not a size", symbol ? symbol : "",
+                     (long long)value);
+  size_t bytes = strlen(symbol) + 1;
+  dim_override *d = arena_alloc(&o->memory, sizeof *d + bytes);
+  if (!d) return error_no_memory(&o->err, bytes);
+  *d = (dim_override){.next = o->dims, .value = value};
+  memcpy(d->symbol, symbol, bytes);
+  o->dims = d;
+  return SDX_OK;
+}
+
+sdx_status sdx_options_add_op(sdx_options *o, const sdx_custom_op *op) {
+  error_clear(&o->err);
+  if (!op || !op->name || !op->name[0] || !op->domain || !op->compute)
+    return error_set(&o->err, SDX_INVALID_ARGUMENT, "a custom operator needs a domain, a name and compute");
+  if (op_find(str_from(op->domain), str_from(op->name)))
+    return error_set(&o->err, SDX_INVALID_ARGUMENT, "operator %s of domain '%s' is built in; choose another name or domain",
+                     op->name, op->domain);
+  sdx_custom_op *list = arena_array(&o->memory, o->op_count + 1, sizeof *list);
+  if (!list) return error_no_memory(&o->err, sizeof *list);
+  if (o->op_count) memcpy(list, o->ops, o->op_count * sizeof *list);
+  sdx_custom_op *c = &list[o->op_count];
+  *c = *op;
+  c->name = str_to_c(&o->memory, str_from(op->name));
+  c->domain = str_to_c(&o->memory, str_from(op->domain));
+  if (!c->name || !c->domain) return error_no_memory(&o->err, strlen(op->name));
+  o->ops = list;
+  o->op_count++;
+  return SDX_OK;
+}
+
+sdx_options *options_copy(const sdx_options *from) {
+  sdx_options *o = sdx_options_create();
+  if (!o || !from) return o;
+  arena own = o->memory;
+  *o = *from;
+  o->memory = own;
+  o->disable_passes = o->external_data_dir = NULL;
+  o->dims = NULL;
+  o->ops = NULL;
+  o->op_count = 0;
+  error_clear(&o->err);
+  bool ok = (!from->disable_passes || set_text(o, from->disable_passes, &o->disable_passes) == SDX_OK) &&
+            (!from->external_data_dir || set_text(o, from->external_data_dir, &o->external_data_dir) == SDX_OK);
+  for (const dim_override *d = from->dims; d && ok; d = d->next) ok = sdx_options_set_dim(o, d->symbol, d->value) == SDX_OK;
+  for (size_t i = 0; i < from->op_count && ok; i++) ok = sdx_options_add_op(o, &from->ops[i]) == SDX_OK;
+  if (ok) return o;
+  sdx_options_destroy(o);
+  return NULL;
+}

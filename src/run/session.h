@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// A session is a model made ready: imported, bound, optimised, with a cache of plans. A run handle
+// executes it. Read next: load.c (bytes to session), run.c (one execution), execute.c (the step loop
+// and bodies), describe.c (JSON for people and tools), profile.c.
+#pragma once
+
+#include "onnx/onnx.h"
+#include "plan/frame.h"
+#include "run/options.h"
+
+typedef struct profile_event {
+  const node *node;
+  const char *kernel;
+  uint64_t start_ns, duration_ns;
+  int thread;
+} profile_event;
+
+typedef struct profile {
+  pthread_mutex_t lock;
+  profile_event *events;
+  size_t count, capacity;
+  uint64_t origin_ns;
+} profile;
+
+typedef enum bytes_kind { BYTES_OWNED, BYTES_MAPPED, BYTES_BORROWED } bytes_kind;
+
+struct sdx_session {
+  mem_account account;
+  error err;
+  sdx_options *options;
+  op_custom_set custom;
+  void *bytes; // the file
+  size_t size;
+  bytes_kind bytes_kind;
+  model *model;
+  sdx_value **kept; // constants made by passes
+  size_t kept_count, kept_capacity;
+  pack_cache packs;
+  pthread_mutex_t lock; // plans
+  plan *plans;
+  uint64_t uses;     // clock of the plan cache
+  arena memory;      // io, metadata, custom records
+  graph *main;       // model->graph
+  uint32_t input_count, output_count;
+  sdx_io *inputs, *outputs;
+  const char **metadata; // pairs key, value; built-in keys first, then custom from custom_at
+  size_t metadata_count, custom_at;
+  profile profile;
+};
+
+// A body that runs again and again keeps its frame here, per run handle.
+typedef struct body_frame {
+  struct body_frame *next;
+  run_frame *frame;
+  bool busy;
+} body_frame;
+
+struct sdx_run {
+  sdx_session *session;
+  error err;
+  run_frame *frame; // of the last plan
+  body_frame *bodies;
+  sdx_value **inputs, **bound, **outputs; // bound: the caller's memory for results
+  bool *wanted;
+  type_info *types;
+  const value **sources;
+  uint64_t timeout_ms, memory_limit_bytes;
+  atomic_bool cancel;
+};
+
+// The plan for a request: from the cache or new. One reference for the caller.
+sdx_status session_plan(sdx_session *s, const plan_request *request, plan **out, error *err);
+// A request for the main graph with the session's settings filled in.
+plan_request session_request(sdx_session *s, const type_info *inputs, const bool *wanted);
+
+// Executes a frame. inputs: values of the plan's slots (graph inputs, then captures). outputs[k]: a
+// tensor to write into, or NULL to receive a new counted value charged to `account`.
+sdx_status frame_execute(run_frame *f, const value *const *inputs, mem_account *account, sdx_value **outputs,
+                         profile *profile, error *err);
+sdx_status run_body(run_frame *f, op_call *c, graph *body, size_t inputs, const value *const *in, size_t outputs,
+                    sdx_value **out);
+void run_drop_bodies(sdx_run *r);
+
+void profile_init(profile *p);
+void profile_deinit(profile *p);
+void profile_add(profile *p, const node *n, const char *kernel, uint64_t start_ns, uint64_t end_ns);
+
+// Operator records for the custom operators of the options, in the session's arena.
+sdx_status custom_bind(sdx_session *s);
