@@ -29,6 +29,6 @@ sdx_status onnx_read_tensor(const void *bytes, size_t size, mem_account *account
 // Sequence- and OptionalProto too: `type` says what is expected (kind unknown = TensorProto).
 sdx_status onnx_read_value(const void *bytes, size_t size, const type_info *type, mem_account *account,
                            sdx_value **out, error *err);
-sdx_status onnx_write_tensor(const value *v, text *out); // TensorProto with raw_data
+sdx_status onnx_write_tensor(const value *v, str name, text *out); // TensorProto with raw_data; name may be empty
 // ModelProto of a model whose nodes are in newest form (for saving and for tests).
 sdx_status onnx_export(const model *m, text *out);

@@ -33,7 +33,7 @@ static sdx_status problem(binder *b, error *err, sdx_status status, const char *
 
 static const op_def *find_custom(const binder *b, str domain, str name) {
   for (size_t i = 0; b->custom && i < b->custom->count; i++) {
-    const op_def *op = &b->custom->ops[i];
+    const op_def *op = b->custom->ops[i];
     if (str_is(name, op->name) && str_is(domain, op->domain ? op->domain : "")) return op;
   }
   return NULL;
@@ -76,6 +76,7 @@ static sdx_status find_version(binder *b, node *n, int64_t opset, int *version, 
 static bool is_legacy_hint(const attr *a, int version) { return version < 6 && str_is(a->name, "consumed_inputs"); }
 
 static sdx_status check_attrs(binder *b, const node *n, int version, bool from_file, error *err) {
+  if (n->op->flags & OP_FREE_ATTRS) return SDX_OK;
   for (uint32_t i = 0; i < n->attr_count; i++) {
     const attr *a = &n->attrs[i];
     schema_attr s;
@@ -114,6 +115,7 @@ static sdx_status check_required(binder *b, const node *n, error *err) {
 
 // Attributes of older versions that the upgrade did not turn into something else.
 static void drop_old_attrs(node *n) {
+  if (n->op->flags & OP_FREE_ATTRS) return;
   uint32_t kept = 0;
   for (uint32_t i = 0; i < n->attr_count; i++) {
     schema_attr s;

@@ -17,6 +17,7 @@ typedef enum op_flags {
   OP_NONDETERMINISTIC = 8, // random: never folded or merged
   OP_COMMUTATIVE = 16, // inputs 0 and 1 may be swapped (for common subexpressions)
   OP_CONTROL = 32,     // has subgraphs (If, Loop, Scan, SequenceMap)
+  OP_FREE_ATTRS = 256,  // attributes are not described: any are accepted (custom operators)
   OP_READS_SHAPE = 128, // looks at the shapes of its inputs only (Shape, Size)
   OP_TRAILING_EXTRA = 64, // more outputs may be listed than are computed (training-only ones)
 } op_flags;
@@ -232,7 +233,7 @@ void call_parallel(op_call *c, size_t count, size_t grain, void (*range)(void *c
 // ---- binding --------------------------------------------------------------------------------------
 
 // Operators of the caller (C API) that op_bind knows besides the table.
-typedef struct op_custom_set { const op_def *ops; size_t count; } op_custom_set;
+typedef struct op_custom_set { const op_def *const *ops; size_t count; } op_custom_set;
 // Binds every node of a freshly imported graph (subgraphs too): finds its record, checks it, upgrades
 // old versions, fills params. `sink` NULL: stop at the first problem; else report all of them.
 sdx_status ops_bind_graph(graph *g, const opset_import *opsets, size_t opset_count, const op_custom_set *custom,

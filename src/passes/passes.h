@@ -14,6 +14,8 @@ typedef struct pass_context {
   // Computes one node with constant inputs into counted values; provided by run/. Any failure means
   // "leave the node alone".
   sdx_status (*evaluate)(void *context, graph *g, node *n, sdx_value **outputs, error *err);
+  // Takes over a counted value whose bytes a constant of the graph points at.
+  sdx_status (*keep)(void *context, sdx_value *owned);
   void *context;
   bool changed;
   error *err;

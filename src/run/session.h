@@ -85,5 +85,7 @@ void profile_init(profile *p);
 void profile_deinit(profile *p);
 void profile_add(profile *p, const node *n, const char *kernel, uint64_t start_ns, uint64_t end_ns);
 
+import_options session_import_options(sdx_session *s, const char *external_dir);
+
 // Operator records for the custom operators of the options, in the session's arena.
 sdx_status custom_bind(sdx_session *s);

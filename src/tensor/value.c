@@ -186,3 +186,29 @@ static sdx_status copy(mem_account *account, const value *from, int depth, sdx_v
 sdx_status value_copy(mem_account *account, const value *from, sdx_value **out, error *err) {
   return copy(account, from, 0, out, err);
 }
+
+sdx_status value_create_view(mem_account *account, const value *from, size_t rank, const int64_t *dims, sdx_value **out,
+                             error *err) {
+  *out = NULL;
+  tensor t;
+  SDX_TRY(tensor_init(&t, (sdx_dtype)from->tensor.dtype, rank, dims, err));
+  sdx_value *v = create(account, VALUE_TENSOR, rank * sizeof *dims);
+  if (!v) return error_no_memory(err, sizeof *v);
+  if (rank) memcpy(v->dims, dims, rank * sizeof *dims);
+  t.dims = v->dims;
+  t.data = from->tensor.data;
+  v->value.tensor = t;
+  v->value.memory = buffer_retain(from->memory);
+  *out = v;
+  return SDX_OK;
+}
+
+void value_detach(sdx_value *v) {
+  buffer *b = v->value.memory;
+  mem_detach(v);
+  v->account = NULL;
+  if (!b) return;
+  if (b->context == b) mem_detach(b->data);
+  arena_detach(&b->strings);
+  mem_detach(b);
+}

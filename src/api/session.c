@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a session tells about itself.
+#include "run/session.h"
+
+const char *sdx_session_error(const sdx_session *s) { return s ? s->err.message : "memory is exhausted"; }
+const char *sdx_session_warnings(const sdx_session *s) {
+  return s->model && s->model->warnings.at ? s->model->warnings.at : "";
+}
+size_t sdx_session_input_count(const sdx_session *s) { return s->input_count; }
+size_t sdx_session_output_count(const sdx_session *s) { return s->output_count; }
+const sdx_io *sdx_session_input(const sdx_session *s, size_t i) { return i < s->input_count ? &s->inputs[i] : NULL; }
+const sdx_io *sdx_session_output(const sdx_session *s, size_t i) { return i < s->output_count ? &s->outputs[i] : NULL; }
+
+static int64_t find(const sdx_io *at, uint32_t count, const char *name) {
+  for (uint32_t i = 0; i < count; i++)
+    if (strcmp(at[i].name, name) == 0) return i;
+  return -1;
+}
+
+int64_t sdx_session_find_input(const sdx_session *s, const char *name) { return find(s->inputs, s->input_count, name); }
+int64_t sdx_session_find_output(const sdx_session *s, const char *name) { return find(s->outputs, s->output_count, name); }
+
+const char *sdx_session_metadata(const sdx_session *s, const char *key) {
+  for (size_t i = 0; i < s->custom_at; i++)
+    if (strcmp(s->metadata[2 * i], key) == 0) return s->metadata[2 * i + 1];
+  return NULL;
+}
+
+size_t sdx_session_custom_metadata_count(const sdx_session *s) { return s->metadata_count - s->custom_at; }
+
+const char *sdx_session_custom_metadata(const sdx_session *s, size_t index, const char **value) {
+  size_t i = s->custom_at + index;
+  if (i >= s->metadata_count) return NULL;
+  if (value) *value = s->metadata[2 * i + 1];
+  return s->metadata[2 * i];
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Values of the public API: thin over tensor/.
+#include <stdio.h>
+
+#include "onnx/onnx.h"
+#include "sardonyx/sardonyx.h"
+
+sdx_value *sdx_tensor_create(sdx_dtype dtype, size_t rank, const int64_t *shape) {
+  sdx_value *v;
+  return value_create(NULL, dtype, rank, shape, NULL, NULL, NULL, &v, NULL) == SDX_OK ? v : NULL;
+}
+
+sdx_value *sdx_tensor_borrow(sdx_dtype dtype, size_t rank, const int64_t *shape, void *data,
+                             void (*release)(void *context), void *context) {
+  sdx_value *v;
+  static uint64_t nothing; // stands in for the bytes of a tensor without elements
+  if (dtype == SDX_STRING) return NULL;
+  return value_create(NULL, dtype, rank, shape, data ? data : &nothing, release, context, &v, NULL) == SDX_OK ? v : NULL;
+}
+
+sdx_value *sdx_sequence_create(size_t count, sdx_value *const *items) {
+  sdx_value *v;
+  return value_create_sequence(NULL, count, items, &v, NULL) == SDX_OK ? v : NULL;
+}
+
+sdx_value *sdx_map_create(sdx_value *keys, sdx_value *values) {
+  sdx_value *v;
+  if (!keys || !values) return NULL;
+  return value_create_map(NULL, keys, values, &v, NULL) == SDX_OK ? v : NULL;
+}
+
+sdx_value *sdx_value_retain(sdx_value *value) { return value_retain(value); }
+void sdx_value_release(sdx_value *value) { value_release(value); }
+
+sdx_kind sdx_value_kind(const sdx_value *v) {
+  switch (v->value.kind) {
+    case VALUE_TENSOR: return SDX_KIND_TENSOR;
+    case VALUE_SEQUENCE: return SDX_KIND_SEQUENCE;
+    case VALUE_MAP: return SDX_KIND_MAP;
+    default: return SDX_KIND_NONE;
+  }
+}
+
+sdx_dtype sdx_tensor_dtype(const sdx_value *v) { return (sdx_dtype)v->value.tensor.dtype; }
+size_t sdx_tensor_rank(const sdx_value *v) { return v->value.tensor.rank; }
+const int64_t *sdx_tensor_shape(const sdx_value *v) { return v->value.tensor.dims; }
+size_t sdx_tensor_count(const sdx_value *v) { return v->value.tensor.count; }
+size_t sdx_tensor_bytes(const sdx_value *v) { return v->value.tensor.bytes; }
+
+void *sdx_tensor_data(const sdx_value *v) {
+  bool readable = v->value.kind == VALUE_TENSOR && v->value.tensor.dtype != SDX_STRING && v->value.tensor.count;
+  return readable ? v->value.tensor.data : NULL;
+}
+
+const char *sdx_tensor_string(const sdx_value *v, size_t index, size_t *length) {
+  const tensor *t = &v->value.tensor;
+  if (v->value.kind != VALUE_TENSOR || t->dtype != SDX_STRING || index >= t->count) return NULL;
+  str s = ((const str *)t->data)[index];
+  if (length) *length = s.size;
+  return s.at ? s.at : "";
+}
+
+sdx_status sdx_tensor_set_string(sdx_value *v, size_t index, const char *bytes, size_t length) {
+  return value_set_string(v, index, (str){bytes, length}, NULL);
+}
+
+size_t sdx_value_item_count(const sdx_value *v) { return v->value.item_count; }
+
+const sdx_value *sdx_value_item(const sdx_value *v, size_t index) {
+  return index < v->value.item_count ? (const sdx_value *)v->value.items[index] : NULL;
+}
+
+// "seq(map(int64,tensor(float)))" back to a type; elements are placed in `room`.
+static const type_info *parse_type(const char *text, type_info *room, size_t count) {
+  if (!text || count == 0) return NULL;
+  str rest = str_from(text);
+  static const struct { const char *prefix; type_kind kind; } kinds[] = {
+      {"tensor(", TYPE_TENSOR}, {"seq(", TYPE_SEQUENCE}, {"optional(", TYPE_OPTIONAL}, {"map(", TYPE_MAP}};
+  for (size_t depth = 0; depth < count; depth++) {
+    type_info *t = &room[depth];
+    *t = (type_info){.kind = TYPE_UNKNOWN, .rank = -1};
+    for (size_t k = 0; k < 4; k++) {
+      size_t n = strlen(kinds[k].prefix);
+      if (rest.size < n || memcmp(rest.at, kinds[k].prefix, n) != 0) continue;
+      t->kind = (uint8_t)kinds[k].kind;
+      rest = (str){rest.at + n, rest.size - n};
+    }
+    size_t end = 0;
+    while (end < rest.size && rest.at[end] != ',' && rest.at[end] != ')') end++;
+    if (t->kind == TYPE_TENSOR || t->kind == TYPE_MAP) t->dtype = (uint8_t)dtype_from_name((str){rest.at, end});
+    if (t->kind == TYPE_TENSOR || t->kind == TYPE_UNKNOWN) return room;
+    if (t->kind == TYPE_MAP && end < rest.size) rest = (str){rest.at + end + 1, rest.size - end - 1};
+    if (depth + 1 < count) t->element = &room[depth + 1];
+  }
+  return NULL;
+}
+
+sdx_status sdx_value_from_pb(const void *bytes, size_t size, const char *type, sdx_value **value, char *message,
+                             size_t message_size) {
+  error err = {0};
+  type_info room[16];
+  const type_info *t = parse_type(type, room, sizeof room / sizeof *room);
+  bool tensor_only = !t || t->kind == TYPE_TENSOR || t->kind == TYPE_UNKNOWN;
+  *value = NULL;
+  sdx_status status = tensor_only ? onnx_read_tensor(bytes, size, NULL, value, &err)
+                                  : onnx_read_value(bytes, size, t, NULL, value, &err);
+  if (message && message_size) snprintf(message, message_size, "%s", err.message);
+  return status;
+}
+
+char *sdx_value_to_pb(const sdx_value *value, const char *name, size_t *size) {
+  text t = {0};
+  if (value->value.kind != VALUE_TENSOR || onnx_write_tensor(&value->value, str_from(name), &t) != SDX_OK || t.failed) {
+    text_deinit(&t);
+    return NULL;
+  }
+  *size = t.size;
+  return t.at;
+}

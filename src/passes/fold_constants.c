@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Computes nodes whose inputs are all constant, under a budget. A node that fails or would pass the
+// budget stays: it is computed at run time instead, and nothing else loses its folding.
+#include "base/size.h"
+#include "passes/passes.h"
+
+static bool foldable(const graph *g, const node *n) {
+  if (n->dead || !n->op || !n->op->compute || n->capture_count) return false;
+  if (n->op->flags & (OP_NONDETERMINISTIC | OP_CONTROL)) return false;
+  for (uint32_t i = 0; i < n->input_count; i++)
+    if (n->inputs[i] && !g->values[n->inputs[i]].constant) return false;
+  return true;
+}
+
+// Bytes of the results as far as inference knows them: refuses early what is clearly too big.
+static size_t known_bytes(const graph *g, const node *n) {
+  size_t sum = 0;
+  for (uint32_t i = 0; i < n->output_count; i++) {
+    const type_info *t = &g->values[n->outputs[i]].type;
+    tensor shaped;
+    if (!n->outputs[i] || t->kind != TYPE_TENSOR || t->rank < 0) continue;
+    if (tensor_init(&shaped, (sdx_dtype)t->dtype, (size_t)t->rank, t->dims, NULL) != SDX_OK) continue;
+    if (!size_add(sum, shaped.bytes, &sum)) return SIZE_MAX;
+  }
+  return sum;
+}
+
+static sdx_status fold(pass_context *c, node *n) {
+  graph *g = c->graph;
+  size_t expected = known_bytes(g, n);
+  if (expected > c->fold_node_bytes || expected > c->fold_total_bytes - c->folded_bytes) return SDX_OK;
+  sdx_value **made = arena_array(c->scratch, n->output_count + 1, sizeof *made);
+  if (!made) return error_no_memory(c->err, n->output_count * sizeof *made);
+  error ignored = {0};
+  if (c->evaluate(c->context, g, n, made, &ignored) != SDX_OK) return SDX_OK;
+  size_t bytes = 0;
+  bool tensors = true;
+  for (uint32_t i = 0; i < n->output_count; i++) {
+    if (!n->outputs[i]) continue;
+    tensors &= made[i] && made[i]->value.kind == VALUE_TENSOR;
+    if (tensors) bytes += made[i]->value.tensor.bytes;
+  }
+  bool keep = tensors && bytes <= c->fold_node_bytes && bytes <= c->fold_total_bytes - c->folded_bytes;
+  sdx_status status = SDX_OK;
+  for (uint32_t i = 0; i < n->output_count; i++) {
+    if (!made[i]) continue;
+    if (!keep || !n->outputs[i] || status != SDX_OK) {
+      value_release(made[i]);
+      continue;
+    }
+    status = c->keep(c->context, made[i]);
+    if (status != SDX_OK) {
+      value_release(made[i]);
+      continue;
+    }
+    graph_value *v = &g->values[n->outputs[i]];
+    v->constant = &made[i]->value.tensor;
+    v->producer = 0;
+    v->type = (type_info){.kind = TYPE_TENSOR, .dtype = v->constant->dtype, .rank = (int8_t)v->constant->rank,
+                          .dims = v->constant->dims};
+  }
+  if (!keep || status != SDX_OK) return status;
+  c->folded_bytes += bytes;
+  n->dead = c->changed = true;
+  return SDX_OK;
+}
+
+static sdx_status run(pass_context *c) {
+  for (uint32_t i = 0; i < c->graph->node_count; i++)
+    if (foldable(c->graph, c->graph->nodes[i])) SDX_TRY(fold(c, c->graph->nodes[i]));
+  return SDX_OK;
+}
+
+const pass_def pass_fold_constants = {.name = "fold_constants", .help = "computes what depends on constants only", .level = 1, .run = run};

@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: Apache-2.0
+// From bytes to a session: read, import, bind, optimise, describe inputs and outputs.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/size.h"
+#include "passes/passes.h"
+#include "run/session.h"
+
+// 80 % of what the machine or the memory group of this process may hold.
+static size_t default_memory_limit(void) {
+  long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+  size_t total = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : SIZE_MAX / 2;
+  FILE *f = fopen("/sys/fs/cgroup/memory.max", "re");
+  unsigned long long group;
+  if (f && fscanf(f, "%llu", &group) == 1 && group < total) total = (size_t)group;
+  if (f) fclose(f);
+  return total / 5 * 4;
+}
+
+static sdx_session *session_create(const sdx_options *options) {
+  sdx_session *s = mem_zalloc(NULL, sizeof *s);
+  if (!s) return NULL;
+  s->options = options_copy(options);
+  if (!s->options) {
+    mem_free(s);
+    return NULL;
+  }
+  size_t limit = (size_t)s->options->memory_limit_bytes;
+  mem_account_init(&s->account, limit ? limit : default_memory_limit(), NULL);
+  arena_init(&s->memory, &s->account);
+  pack_cache_init(&s->packs, &s->account);
+  pthread_mutex_init(&s->lock, NULL);
+  profile_init(&s->profile);
+  return s;
+}
+
+static void free_bytes(sdx_session *s) {
+  if (s->bytes_kind == BYTES_OWNED) mem_free(s->bytes);
+  else if (s->bytes_kind == BYTES_MAPPED && s->bytes) munmap(s->bytes, s->size);
+  s->bytes = NULL;
+  s->bytes_kind = BYTES_BORROWED;
+}
+
+static void release_model(sdx_session *s) {
+  while (s->plans) {
+    plan *p = s->plans;
+    s->plans = p->next;
+    plan_release(p);
+  }
+  pack_cache_deinit(&s->packs);
+  pack_cache_init(&s->packs, &s->account);
+  for (size_t i = 0; i < s->kept_count; i++) value_release(s->kept[i]);
+  mem_free(s->kept);
+  s->kept = NULL;
+  s->kept_count = s->kept_capacity = 0;
+  model_destroy(s->model);
+  s->model = NULL;
+  arena_deinit(&s->memory);
+  s->input_count = s->output_count = 0;
+  s->metadata_count = s->custom_at = 0;
+  free_bytes(s);
+}
+
+void sdx_session_destroy(sdx_session *s) {
+  if (!s) return;
+  release_model(s);
+  pack_cache_deinit(&s->packs);
+  profile_deinit(&s->profile);
+  pthread_mutex_destroy(&s->lock);
+  sdx_options_destroy(s->options);
+  mem_free(s);
+}
+
+// ---- inputs, outputs, metadata --------------------------------------------------------------------
+
+static void onnx_type(const type_info *t, text *out) {
+  int closing = 0;
+  for (; t; t = t->element) {
+    switch (t->kind) {
+      case TYPE_TENSOR: text_format(out, "tensor(%s)", dtype_name(t->dtype)); break;
+      case TYPE_SPARSE: text_format(out, "sparse_tensor(%s)", dtype_name(t->dtype)); break;
+      case TYPE_SEQUENCE: text_format(out, "seq("); closing++; break;
+      case TYPE_OPTIONAL: text_format(out, "optional("); closing++; break;
+      case TYPE_MAP: text_format(out, "map(%s,", dtype_name(t->dtype)); closing++; break;
+      default: text_format(out, "unknown"); break;
+    }
+  }
+  while (closing-- > 0) text_append(out, ")", 1);
+}
+
+static sdx_status fill_io(sdx_session *s, value_id v, sdx_io *io) {
+  const graph_value *gv = &s->main->values[v];
+  const type_info *t = &gv->type;
+  text type = {.account = &s->account};
+  onnx_type(t, &type);
+  io->name = str_to_c(&s->memory, gv->name);
+  io->type = type.failed ? NULL : str_to_c(&s->memory, (str){type.at, type.size});
+  text_deinit(&type);
+  if (!io->name || !io->type) return error_no_memory(&s->err, gv->name.size);
+  if (t->kind != TYPE_TENSOR) return SDX_OK;
+  io->dtype = t->dtype;
+  io->has_shape = t->rank >= 0;
+  io->rank = t->rank < 0 ? 0 : (size_t)t->rank;
+  int64_t *shape = arena_array(&s->memory, io->rank, sizeof *shape);
+  const char **symbols = arena_array(&s->memory, io->rank, sizeof *symbols);
+  if (!shape || !symbols) return error_no_memory(&s->err, io->rank * sizeof *shape);
+  for (size_t i = 0; i < io->rank; i++) {
+    shape[i] = t->dims[i] < 0 ? -1 : t->dims[i];
+    str name = t->dims[i] < 0 ? graph_symbol_name(s->main, t->dims[i]) : (str){0};
+    if (name.size && !(symbols[i] = str_to_c(&s->memory, name))) return error_no_memory(&s->err, name.size);
+  }
+  io->shape = shape;
+  io->symbols = symbols;
+  return SDX_OK;
+}
+
+static sdx_status describe_io(sdx_session *s) {
+  graph *g = s->main;
+  s->inputs = arena_array(&s->memory, g->input_count, sizeof *s->inputs);
+  s->outputs = arena_array(&s->memory, g->output_count, sizeof *s->outputs);
+  if (!s->inputs || !s->outputs) return error_no_memory(&s->err, g->input_count * sizeof *s->inputs);
+  s->input_count = g->input_count;
+  s->output_count = g->output_count;
+  for (uint32_t i = 0; i < g->input_count; i++) SDX_TRY(fill_io(s, g->inputs[i], &s->inputs[i]));
+  for (uint32_t i = 0; i < g->output_count; i++) SDX_TRY(fill_io(s, g->outputs[i], &s->outputs[i]));
+  return SDX_OK;
+}
+
+static void add_metadata(sdx_session *s, const char *key, str value) {
+  if (!key || !value.size) return;
+  s->metadata[2 * s->metadata_count] = key;
+  s->metadata[2 * s->metadata_count++ + 1] = str_to_c(&s->memory, value);
+}
+
+static sdx_status collect_metadata(sdx_session *s) {
+  const model *m = s->model;
+  size_t most = 8 + m->opset_count + m->metadata_count;
+  s->metadata = arena_array(&s->memory, 2 * most, sizeof *s->metadata);
+  if (!s->metadata) return error_no_memory(&s->err, most * sizeof *s->metadata);
+  add_metadata(s, "producer_name", m->producer_name);
+  add_metadata(s, "producer_version", m->producer_version);
+  add_metadata(s, "domain", m->domain);
+  add_metadata(s, "description", m->doc);
+  add_metadata(s, "graph_name", m->graph->name);
+  add_metadata(s, "graph_description", m->graph->doc);
+  add_metadata(s, "model_version", str_from(arena_format(&s->memory, "%lld", (long long)m->model_version)));
+  add_metadata(s, "ir_version", str_from(arena_format(&s->memory, "%lld", (long long)m->ir_version)));
+  for (size_t i = 0; i < m->opset_count; i++)
+    add_metadata(s, arena_format(&s->memory, "opset:%.*s", STR_ARG(m->opsets[i].domain)),
+                 str_from(arena_format(&s->memory, "%lld", (long long)m->opsets[i].version)));
+  s->custom_at = s->metadata_count;
+  for (size_t i = 0; i < m->metadata_count; i++) {
+    s->metadata[2 * s->metadata_count] = str_to_c(&s->memory, m->metadata[i].key);
+    s->metadata[2 * s->metadata_count++ + 1] = str_to_c(&s->memory, m->metadata[i].value);
+  }
+  return SDX_OK;
+}
+
+// ---- passes ---------------------------------------------------------------------------------------
+
+static sdx_status evaluate(void *context, graph *g, node *n, sdx_value **outputs, error *err) {
+  sdx_session *s = context;
+  arena scratch;
+  arena_init(&scratch, &s->account);
+  value *inputs = arena_array(&scratch, n->input_count + 1, sizeof *inputs);
+  const value **in = arena_array(&scratch, n->input_count + 1, sizeof *in);
+  sdx_status status = inputs && in ? SDX_OK : error_no_memory(err, n->input_count * sizeof *inputs);
+  for (uint32_t i = 0; i < n->input_count && status == SDX_OK; i++)
+    if (n->inputs[i]) {
+      inputs[i].tensor = *g->values[n->inputs[i]].constant;
+      in[i] = &inputs[i];
+    }
+  if (status == SDX_OK)
+    status = node_evaluate(g, n, in, &s->account, (size_t)s->options->fold_limit_bytes * 2, NULL, outputs, err);
+  arena_deinit(&scratch);
+  return status;
+}
+
+static sdx_status keep(void *context, sdx_value *owned) {
+  sdx_session *s = context;
+  if (s->kept_count == s->kept_capacity) {
+    size_t capacity = s->kept_capacity ? s->kept_capacity * 2 : 64;
+    sdx_value **more = mem_alloc(&s->account, capacity * sizeof *more);
+    if (!more) return error_no_memory(&s->err, capacity * sizeof *more);
+    if (s->kept_count) memcpy(more, s->kept, s->kept_count * sizeof *more);
+    mem_free(s->kept);
+    s->kept = more;
+    s->kept_capacity = capacity;
+  }
+  s->kept[s->kept_count++] = owned;
+  return SDX_OK;
+}
+
+static sdx_status optimise(sdx_session *s) {
+  arena scratch;
+  arena_init(&scratch, &s->account);
+  pass_context c = {.graph = s->main, .scratch = &scratch, .account = &s->account,
+                    .fold_node_bytes = (size_t)s->options->fold_limit_bytes,
+                    .fold_total_bytes = (size_t)s->options->fold_limit_bytes * 4,
+                    .evaluate = evaluate, .keep = keep, .context = s, .err = &s->err};
+  sdx_status status = passes_run(&c, s->options->optimize, s->options->disable_passes);
+  arena_deinit(&scratch);
+  return status;
+}
+
+// Replaces free dimensions that the caller fixed by name.
+static sdx_status fix_dims(sdx_session *s) {
+  graph *g = s->main;
+  for (const dim_override *d = s->options->dims; d; d = d->next) {
+    bool found = false;
+    for (uint32_t i = 0; i < g->input_count; i++) {
+      type_info *t = &g->values[g->inputs[i]].type;
+      if (t->kind != TYPE_TENSOR || t->rank <= 0) continue;
+      int64_t *dims = arena_copy(g->memory, t->dims, (size_t)t->rank * sizeof *dims);
+      if (!dims) return error_no_memory(&s->err, sizeof *dims);
+      for (int k = 0; k < t->rank; k++)
+        if (dims[k] < 0 && str_is(graph_symbol_name(g, dims[k]), d->symbol)) {
+          dims[k] = d->value;
+          found = true;
+        }
+      t->dims = dims;
+    }
+    if (!found) return error_set(&s->err, SDX_INVALID_ARGUMENT, "no input has a free dimension named '%s'", d->symbol);
+  }
+  return SDX_OK;
+}
+
+import_options session_import_options(sdx_session *s, const char *external_dir) {
+  const sdx_options *o = s->options;
+  return (import_options){
+      .limits = {.max_nodes = (size_t)o->max_nodes, .max_rank = (size_t)o->max_rank,
+                 .max_subgraph_depth = (size_t)o->max_subgraph_depth, .max_name_bytes = (size_t)o->max_name_bytes},
+      .max_function_depth = (size_t)o->max_function_depth,
+      .decode_depth = (size_t)o->max_decode_depth,
+      .external_dir = external_dir ? external_dir : o->external_data_dir,
+      .allow_hard_links = o->allow_hard_links,
+      .account = &s->account,
+      .deadline_ns = o->load_timeout_ms ? clock_ns() + (uint64_t)o->load_timeout_ms * 1000000u : 0};
+}
+
+static sdx_status prepare(sdx_session *s, const char *external_dir) {
+  import_options import = session_import_options(s, external_dir);
+  SDX_TRY(onnx_import(s->bytes, s->size, &import, NULL, &s->model, &s->err));
+  s->main = s->model->graph;
+  SDX_TRY(custom_bind(s));
+  SDX_TRY(ops_bind_graph(s->main, s->model->opsets, s->model->opset_count, &s->custom, NULL, &s->err));
+  SDX_TRY(fix_dims(s));
+  arena scratch;
+  arena_init(&scratch, &s->account);
+  sdx_status status = passes_infer(s->main, &scratch, NULL, &s->err);
+  arena_deinit(&scratch);
+  if (status != SDX_OK) return status;
+  SDX_TRY(describe_io(s));
+  SDX_TRY(collect_metadata(s));
+  return optimise(s);
+}
+
+static sdx_status finish(sdx_session *s, sdx_status status, const char *external_dir, sdx_session **out) {
+  if (status == SDX_OK) status = prepare(s, external_dir);
+  if (status != SDX_OK) {
+    if (s->err.status == SDX_OK) error_set(&s->err, status, "%s", status_text(status));
+    release_model(s);
+  }
+  *out = s;
+  return status;
+}
+
+// ---- files ----------------------------------------------------------------------------------------
+
+static sdx_status read_all(sdx_session *s, int fd, const char *path) {
+  s->bytes = mem_alloc(&s->account, s->size);
+  s->bytes_kind = BYTES_OWNED;
+  if (!s->bytes) return error_no_memory(&s->err, s->size);
+  if (s->size >= (size_t)4 << 20) madvise(s->bytes, s->size, MADV_HUGEPAGE);
+  for (size_t at = 0; at < s->size;) {
+    ssize_t n = read(fd, (char *)s->bytes + at, s->size - at);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return error_set(&s->err, SDX_IO_ERROR, "reading '%.300s' failed: %s", path, strerror(errno));
+    if (n == 0) return error_set(&s->err, SDX_IO_ERROR, "'%.300s' shrank while it was read", path);
+    at += (size_t)n;
+  }
+  return SDX_OK;
+}
+
+static sdx_status open_model(sdx_session *s, const char *path) {
+  if (!path) return error_set(&s->err, SDX_INVALID_ARGUMENT, "no path was given");
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe must not block
+  if (fd < 0)
+    return error_set(&s->err, errno == ENOENT ? SDX_NOT_FOUND : SDX_IO_ERROR, "cannot open '%.300s': %s", path,
+                     strerror(errno));
+  struct stat st;
+  sdx_status status = SDX_OK;
+  if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+    status = error_set(&s->err, SDX_INVALID_ARGUMENT, "'%.300s' is %s, not a model file", path,
+                       S_ISDIR(st.st_mode) ? "a folder" : "no regular file");
+  else if (st.st_size > s->options->max_file_bytes)
+    status = error_set(&s->err, SDX_LIMIT_EXCEEDED, "'%.300s' has %lld bytes, more than max_file_bytes = %lld", path,
+                       (long long)st.st_size, (long long)s->options->max_file_bytes);
+  if (status == SDX_OK) {
+    s->size = (size_t)st.st_size;
+    void *map = s->options->map_file && s->size ? mmap(NULL, s->size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+    if (map != MAP_FAILED) {
+      s->bytes = map;
+      s->bytes_kind = BYTES_MAPPED;
+    } else {
+      status = read_all(s, fd, path);
+    }
+  }
+  close(fd);
+  return status;
+}
+
+sdx_status sdx_session_load_file(const char *path, const sdx_options *options, sdx_session **out) {
+  sdx_session *s = *out = session_create(options);
+  if (!s) return SDX_NO_MEMORY;
+  sdx_status status = open_model(s, path);
+  const char *slash = path ? strrchr(path, '/') : NULL;
+  arena scratch;
+  arena_init(&scratch, &s->account);
+  const char *folder = !slash ? "." : slash == path ? "/" : str_to_c(&scratch, (str){path, (size_t)(slash - path)});
+  if (status == SDX_OK && !folder) status = error_no_memory(&s->err, strlen(path));
+  status = finish(s, status, folder, out);
+  arena_deinit(&scratch);
+  return status;
+}
+
+sdx_status sdx_session_load_bytes(const void *bytes, size_t size, bool borrow, const sdx_options *options,
+                                  sdx_session **out) {
+  sdx_session *s = *out = session_create(options);
+  if (!s) return SDX_NO_MEMORY;
+  sdx_status status = SDX_OK;
+  if (!bytes && size) status = error_set(&s->err, SDX_INVALID_ARGUMENT, "no bytes were given");
+  s->size = size;
+  s->bytes_kind = BYTES_BORROWED;
+  if (borrow) {
+    s->bytes = (void *)bytes;
+  } else if (status == SDX_OK) {
+    s->bytes = mem_alloc(&s->account, size);
+    s->bytes_kind = BYTES_OWNED;
+    if (!s->bytes) status = error_no_memory(&s->err, size);
+    else if (size) memcpy(s->bytes, bytes, size);
+  }
+  return finish(s, status, NULL, out);
+}
+
+// Fills s->bytes from a callback whose length is not known beforehand.
+static sdx_status drain(sdx_session *s, int64_t (*read)(void *, void *, size_t), void *context) {
+  size_t capacity = (size_t)1 << 20;
+  s->bytes = mem_alloc(&s->account, capacity);
+  s->bytes_kind = BYTES_OWNED;
+  if (!s->bytes) return error_no_memory(&s->err, capacity);
+  for (;;) {
+    if (s->size == capacity) {
+      void *more = mem_alloc(&s->account, capacity * 2);
+      if (!more) return error_no_memory(&s->err, capacity * 2);
+      memcpy(more, s->bytes, s->size);
+      mem_free(s->bytes);
+      s->bytes = more;
+      capacity *= 2;
+    }
+    int64_t n = read(context, (char *)s->bytes + s->size, capacity - s->size);
+    if (n == 0) return SDX_OK;
+    if (n < 0 || (uint64_t)n > capacity - s->size)
+      return error_set(&s->err, SDX_IO_ERROR, "the reader failed after %zu bytes", s->size);
+    s->size += (size_t)n;
+    if (s->size > (size_t)s->options->max_file_bytes)
+      return error_set(&s->err, SDX_LIMIT_EXCEEDED, "the model has more than max_file_bytes = %lld bytes",
+                       (long long)s->options->max_file_bytes);
+  }
+}
+
+sdx_status sdx_session_load_reader(int64_t (*read)(void *context, void *buffer, size_t size), void *context,
+                                   const sdx_options *options, sdx_session **out) {
+  sdx_session *s = *out = session_create(options);
+  if (!s) return SDX_NO_MEMORY;
+  sdx_status status = read ? drain(s, read, context)
+                           : error_set(&s->err, SDX_INVALID_ARGUMENT, "no reader was given");
+  return finish(s, status, NULL, out);
+}

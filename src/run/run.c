@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// Run handles: bindings, checks of inputs when shapes change, and the steady state, which compares
+// shapes with the plan's and goes straight to the step loop.
+#include <string.h>
+
+#include "run/session.h"
+
+sdx_status sdx_run_create(sdx_session *s, sdx_run **out) {
+  *out = NULL;
+  if (!s || !s->main) return SDX_INVALID_ARGUMENT;
+  size_t in = s->input_count, outs = s->output_count;
+  size_t bytes = sizeof(sdx_run) + in * (sizeof(sdx_value *) + sizeof(value *) + sizeof(type_info)) +
+                 outs * (2 * sizeof(sdx_value *) + sizeof(bool));
+  sdx_run *r = mem_zalloc(&s->account, bytes);
+  if (!r) return SDX_NO_MEMORY;
+  r->session = s;
+  r->types = (type_info *)(r + 1);
+  r->inputs = (sdx_value **)(r->types + in);
+  r->sources = (const value **)(r->inputs + in);
+  r->bound = (sdx_value **)(r->sources + in);
+  r->outputs = r->bound + outs;
+  r->wanted = (bool *)(r->outputs + outs);
+  memset(r->wanted, true, outs);
+  *out = r;
+  return SDX_OK;
+}
+
+static void drop_outputs(sdx_run *r) {
+  for (uint32_t i = 0; i < r->session->output_count; i++) {
+    value_release(r->outputs[i]);
+    r->outputs[i] = NULL;
+  }
+}
+
+void sdx_run_destroy(sdx_run *r) {
+  if (!r) return;
+  drop_outputs(r);
+  for (uint32_t i = 0; i < r->session->input_count; i++) value_release(r->inputs[i]);
+  for (uint32_t i = 0; i < r->session->output_count; i++) value_release(r->bound[i]);
+  run_drop_bodies(r);
+  frame_destroy(r->frame);
+  mem_free(r);
+}
+
+static sdx_status bad_index(sdx_run *r, const char *what, size_t index, size_t count) {
+  error_clear(&r->err);
+  return error_set(&r->err, SDX_INVALID_ARGUMENT, "%s %zu does not exist: the model has %zu", what, index, count);
+}
+
+static void replace(sdx_value **slot, sdx_value *v) {
+  value_retain(v);
+  value_release(*slot);
+  *slot = v;
+}
+
+sdx_status sdx_run_set_input(sdx_run *r, size_t index, sdx_value *v) {
+  if (index >= r->session->input_count) return bad_index(r, "input", index, r->session->input_count);
+  replace(&r->inputs[index], v);
+  r->sources[index] = v ? &v->value : NULL;
+  return SDX_OK;
+}
+
+sdx_status sdx_run_set_output(sdx_run *r, size_t index, sdx_value *v) {
+  if (index >= r->session->output_count) return bad_index(r, "output", index, r->session->output_count);
+  replace(&r->bound[index], v);
+  return SDX_OK;
+}
+
+sdx_status sdx_run_want_output(sdx_run *r, size_t index, bool wanted) {
+  if (index >= r->session->output_count) return bad_index(r, "output", index, r->session->output_count);
+  r->wanted[index] = wanted;
+  return SDX_OK;
+}
+
+void sdx_run_set_timeout_ms(sdx_run *r, uint64_t timeout_ms) { r->timeout_ms = timeout_ms; }
+void sdx_run_set_memory_limit_bytes(sdx_run *r, uint64_t bytes) { r->memory_limit_bytes = bytes; }
+void sdx_run_cancel(sdx_run *r) { atomic_store(&r->cancel, true); }
+sdx_value *sdx_run_output(const sdx_run *r, size_t index) {
+  return index < r->session->output_count ? r->outputs[index] : NULL;
+}
+const char *sdx_run_error(const sdx_run *r) { return r->err.message; }
+uint64_t sdx_run_peak_bytes(const sdx_run *r) { return r->frame ? atomic_load(&r->frame->account.peak) : 0; }
+
+// ---- inputs ---------------------------------------------------------------------------------------
+
+static sdx_status check_tensor(sdx_run *r, uint32_t i, const tensor *t) {
+  const sdx_io *io = &r->session->inputs[i];
+  if (t->dtype != io->dtype)
+    return error_set(&r->err, SDX_INVALID_ARGUMENT,
+                     "Unexpected input data type for '%.200s'. Actual: (tensor(%s)) , expected: (%s)", io->name,
+                     dtype_name(t->dtype), io->type);
+  if (!io->has_shape) return SDX_OK;
+  if (t->rank != io->rank)
+    return error_set(&r->err, SDX_INVALID_SHAPE, "Invalid rank for input: %.200s Got: %u Expected: %zu", io->name,
+                     t->rank, io->rank);
+  for (size_t k = 0; k < io->rank; k++)
+    if (io->shape[k] >= 0 && io->shape[k] != t->dims[k])
+      return error_set(&r->err, SDX_INVALID_SHAPE,
+                       "Got invalid dimensions for input: %.200s for the following indices index: %zu Got: %lld "
+                       "Expected: %lld", io->name, k, (long long)t->dims[k], (long long)io->shape[k]);
+  return SDX_OK;
+}
+
+// One name for a free dimension means one size.
+static sdx_status check_symbols(sdx_run *r, uint32_t count) {
+  const sdx_session *s = r->session;
+  for (uint32_t i = 0; i < count; i++) {
+    const sdx_io *io = &s->inputs[i];
+    for (size_t k = 0; io->dtype && k < io->rank; k++) {
+      if (!io->symbols[k]) continue;
+      for (uint32_t j = 0; j <= i; j++) {
+        const sdx_io *other = &s->inputs[j];
+        for (size_t m = 0; other->dtype && m < other->rank; m++)
+          if (other->symbols[m] && strcmp(other->symbols[m], io->symbols[k]) == 0 &&
+              r->sources[i]->tensor.dims[k] != r->sources[j]->tensor.dims[m])
+            return error_set(&r->err, SDX_INVALID_SHAPE,
+                             "dimension '%s' is %lld in input '%.200s' but %lld in input '%.200s'", io->symbols[k],
+                             (long long)r->sources[i]->tensor.dims[k], io->name,
+                             (long long)r->sources[j]->tensor.dims[m], other->name);
+      }
+    }
+  }
+  return SDX_OK;
+}
+
+static sdx_status check_inputs(sdx_run *r) {
+  const sdx_session *s = r->session;
+  for (uint32_t i = 0; i < s->input_count; i++) {
+    const value *v = r->sources[i];
+    if (!v) return error_set(&r->err, SDX_INVALID_ARGUMENT, "input '%.200s' is not given", s->inputs[i].name);
+    uint8_t kind = s->main->values[s->main->inputs[i]].type.kind;
+    bool fits = kind == TYPE_TENSOR ? v->kind == VALUE_TENSOR : kind == TYPE_SEQUENCE ? v->kind == VALUE_SEQUENCE
+              : kind == TYPE_MAP ? v->kind == VALUE_MAP : true;
+    if (!fits)
+      return error_set(&r->err, SDX_INVALID_ARGUMENT, "input '%.200s': expected %s", s->inputs[i].name, s->inputs[i].type);
+    if (kind == TYPE_TENSOR) SDX_TRY(check_tensor(r, i, &v->tensor));
+  }
+  return check_symbols(r, s->input_count < 64 ? s->input_count : 64);
+}
+
+// The frame's plan was made for exactly these shapes and outputs.
+static bool frame_fits(const sdx_run *r) {
+  const plan *p = r->frame->plan;
+  for (uint32_t i = 0; i < r->session->input_count; i++) {
+    const value *v = r->sources[i];
+    const type_info *t = &p->signature[i];
+    if (!v || v->kind != VALUE_TENSOR || t->kind != TYPE_TENSOR || v->tensor.dtype != t->dtype ||
+        v->tensor.rank != (size_t)t->rank ||
+        (t->rank && memcmp(v->tensor.dims, t->dims, (size_t)t->rank * sizeof *t->dims) != 0))
+      return false;
+  }
+  return memcmp(p->wanted, r->wanted, r->session->output_count) == 0;
+}
+
+static sdx_status make_frame(sdx_run *r) {
+  sdx_session *s = r->session;
+  SDX_TRY(check_inputs(r));
+  for (uint32_t i = 0; i < s->input_count; i++) value_type(r->sources[i], &r->types[i]);
+  plan_request request = session_request(s, r->types, r->wanted);
+  plan *p;
+  SDX_TRY(session_plan(s, &request, &p, &r->err));
+  if (r->frame && r->frame->plan == p) {
+    plan_release(p);
+    return SDX_OK;
+  }
+  run_drop_bodies(r);
+  frame_destroy(r->frame);
+  r->frame = NULL;
+  size_t limit = (size_t)(r->memory_limit_bytes ? r->memory_limit_bytes : (uint64_t)s->options->run_memory_limit_bytes);
+  sdx_status status = frame_create(p, &s->account, limit, &r->frame, &r->err);
+  plan_release(p);
+  if (status != SDX_OK) return status;
+  r->frame->run_subgraph = run_body;
+  r->frame->context = r;
+  return SDX_OK;
+}
+
+// Keeps own result tensors whose shape still fits and that nobody else holds.
+static void recycle_outputs(sdx_run *r) {
+  const plan *p = r->frame->plan;
+  for (uint32_t i = 0; i < r->session->output_count; i++) {
+    sdx_value *v = r->outputs[i];
+    if (r->bound[i]) {
+      if (v != r->bound[i]) replace(&r->outputs[i], r->bound[i]);
+      continue;
+    }
+    if (!v) continue;
+    const plan_value *pv = &p->values[r->session->main->outputs[i]];
+    bool reusable = p->wanted[i] && pv->known && pv->storage != STORE_DYNAMIC && v->value.kind == VALUE_TENSOR &&
+                    v->value.tensor.dtype == pv->tensor.dtype && pv->tensor.dtype != SDX_STRING &&
+                    atomic_load_explicit(&v->references, memory_order_acquire) == 1 &&
+                    tensor_same_shape(&v->value.tensor, &pv->tensor);
+    if (reusable) continue;
+    value_release(v);
+    r->outputs[i] = NULL;
+  }
+}
+
+sdx_status sdx_run_execute(sdx_run *r) {
+  sdx_session *s = r->session;
+  sdx_status status = SDX_OK;
+  r->err.status = SDX_OK;
+  r->err.message[0] = 0;
+  if (!r->frame || !frame_fits(r)) status = make_frame(r);
+  if (status == SDX_OK) {
+    run_frame *f = r->frame;
+    uint64_t timeout = r->timeout_ms ? r->timeout_ms : (uint64_t)s->options->run_timeout_ms;
+    f->account.limit = (size_t)(r->memory_limit_bytes ? r->memory_limit_bytes : (uint64_t)s->options->run_memory_limit_bytes);
+    f->limits = (run_limits){.deadline_ns = timeout ? clock_ns() + timeout * 1000000u : 0, .cancel = &r->cancel};
+    atomic_store_explicit(&f->account.peak, atomic_load(&f->account.used), memory_order_relaxed);
+    if (f->plan->slab_bytes > f->account.limit) status = error_no_memory(&r->err, f->plan->slab_bytes);
+    recycle_outputs(r);
+    if (status == SDX_OK)
+      status = frame_execute(f, r->sources, NULL, r->outputs, s->options->profile ? &s->profile : NULL, &r->err);
+  }
+  if (status != SDX_OK) drop_outputs(r);
+  atomic_store_explicit(&r->cancel, false, memory_order_relaxed);
+  return status;
+}
