@@ -300,50 +300,36 @@ void graph_replace_many(graph *g, value_id *to) {
   replace_list(g->outputs, g->output_count, to);
 }
 
-// The value that stands in for `v`: by table, or one for one.
-typedef struct replacement {
-  const value_id *instead; // by value_id, 0 = keep; NULL: `from` becomes `to`
-  value_id from, to;
-} replacement;
-
-static value_id replaced(const replacement *r, value_id v) {
-  if (!r->instead) return v == r->from ? r->to : v;
-  return r->instead[v] ? r->instead[v] : v;
-}
-
-static void replace_captures(const replacement *r, node *n) {
-  uint32_t kept = 0;
-  for (uint32_t k = 0; k < n->capture_count; k++) {
-    value_id v = replaced(r, n->captures[k]);
-    uint32_t i = 0;
-    while (i < kept && n->captures[i] != v) i++;
-    if (i == kept) n->captures[kept++] = v;
-  }
-  n->capture_count = kept;
-  for (uint32_t k = 0; k < n->attr_count; k++) {
-    struct graph *const *bodies;
-    size_t count = attr_graphs(&n->attrs[k], &bodies);
-    for (size_t b = 0; b < count; b++)
-      for (uint32_t v = 1; v < bodies[b]->value_count; v++)
-        if (bodies[b]->values[v].outer) bodies[b]->values[v].outer = replaced(r, bodies[b]->values[v].outer);
-  }
-}
-
-static void replace_everywhere(graph *g, const replacement *r) {
+void graph_replace_uses(graph *g, value_id from, value_id to) {
+  if (from == to || from == VALUE_ABSENT) return;
   for (uint32_t i = 0; i < g->node_count; i++) {
     node *n = g->nodes[i];
     if (n->dead) continue;
-    for (uint32_t k = 0; k < n->input_count; k++) n->inputs[k] = replaced(r, n->inputs[k]);
-    if (n->capture_count) replace_captures(r, n);
+    for (uint32_t k = 0; k < n->input_count; k++)
+      if (n->inputs[k] == from) n->inputs[k] = to;
+    bool captured = false, has = false;
+    for (uint32_t k = 0; k < n->capture_count; k++) {
+      captured |= n->captures[k] == from;
+      has |= n->captures[k] == to;
+    }
+    if (!captured) continue;
+    uint32_t kept = 0;
+    for (uint32_t k = 0; k < n->capture_count; k++) {
+      if (n->captures[k] != from) n->captures[kept++] = n->captures[k];
+      else if (!has) n->captures[kept++] = to;
+    }
+    n->capture_count = kept;
+    for (uint32_t k = 0; k < n->attr_count; k++) {
+      struct graph *const *bodies;
+      size_t count = attr_graphs(&n->attrs[k], &bodies);
+      for (size_t b = 0; b < count; b++)
+        for (uint32_t v = 1; v < bodies[b]->value_count; v++)
+          if (bodies[b]->values[v].outer == from) bodies[b]->values[v].outer = to;
+    }
   }
-  for (uint32_t k = 0; k < g->output_count; k++) g->outputs[k] = replaced(r, g->outputs[k]);
+  for (uint32_t i = 0; i < g->output_count; i++)
+    if (g->outputs[i] == from) g->outputs[i] = to;
 }
-
-void graph_replace_uses(graph *g, value_id from, value_id to) {
-  if (from != to && from != VALUE_ABSENT) replace_everywhere(g, &(replacement){.from = from, .to = to});
-}
-
-void graph_replace_many(graph *g, const value_id *instead) { replace_everywhere(g, &(replacement){.instead = instead}); }
 
 uint32_t *graph_count_uses(const graph *g, arena *memory) {
   uint32_t *uses = arena_array(memory, g->value_count ? g->value_count : 1, sizeof *uses);

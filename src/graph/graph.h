@@ -114,8 +114,6 @@ int64_t node_attr_int(const node *n, const char *name, int64_t otherwise);
 float node_attr_float(const node *n, const char *name, float otherwise);
 // Uses: rebuilt on demand by a pass; every input, capture and graph output that reads a value.
 void graph_replace_uses(graph *g, value_id from, value_id to); // node inputs, captures, outputs, subgraphs
-// The same for many values at once, in one walk: instead[v] replaces v where it is not 0.
-void graph_replace_many(graph *g, const value_id *instead);
 // The same for many at once in one sweep: every read of v becomes a read of to[v] (0 = as it is; chains are
 // followed; `to` has value_count entries). Passes that replace more than a few values use this one.
 void graph_replace_many(graph *g, value_id *to);

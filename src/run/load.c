@@ -22,7 +22,7 @@ static size_t default_memory_limit(void) {
   return total / 5 * 4;
 }
 
-static sdx_session *session_create(const sdx_options *options) {
+sdx_session *session_create(const sdx_options *options) {
   sdx_session *s = mem_zalloc(NULL, sizeof *s);
   if (!s) return NULL;
   s->options = options_copy(options);
@@ -287,7 +287,7 @@ static sdx_status read_all(sdx_session *s, int fd, const char *path) {
   return SDX_OK;
 }
 
-static sdx_status open_model(sdx_session *s, const char *path) {
+sdx_status session_open(sdx_session *s, const char *path) {
   if (!path) return error_set(&s->err, SDX_INVALID_ARGUMENT, "no path was given");
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe must not block
   if (fd < 0)
@@ -315,18 +315,21 @@ static sdx_status open_model(sdx_session *s, const char *path) {
   return status;
 }
 
+const char *session_folder(const char *path, char *buffer, size_t size) {
+  const char *slash = path ? strrchr(path, '/') : NULL;
+  if (!slash) return ".";
+  if (slash == path) return "/";
+  if ((size_t)(slash - path) >= size) return NULL; // external data is then refused
+  memcpy(buffer, path, (size_t)(slash - path));
+  buffer[slash - path] = 0;
+  return buffer;
+}
+
 sdx_status sdx_session_load_file(const char *path, const sdx_options *options, sdx_session **out) {
+  char folder[4096];
   sdx_session *s = *out = session_create(options);
   if (!s) return SDX_NO_MEMORY;
-  sdx_status status = open_model(s, path);
-  const char *slash = path ? strrchr(path, '/') : NULL;
-  arena scratch;
-  arena_init(&scratch, &s->account);
-  const char *folder = !slash ? "." : slash == path ? "/" : str_to_c(&scratch, (str){path, (size_t)(slash - path)});
-  if (status == SDX_OK && !folder) status = error_no_memory(&s->err, strlen(path));
-  status = finish(s, status, folder, out);
-  arena_deinit(&scratch);
-  return status;
+  return finish(s, session_open(s, path), session_folder(path, folder, sizeof folder), out);
 }
 
 sdx_status sdx_session_load_bytes(const void *bytes, size_t size, bool borrow, const sdx_options *options,

@@ -85,6 +85,9 @@ void profile_init(profile *p);
 void profile_deinit(profile *p);
 void profile_add(profile *p, const node *n, const char *kernel, uint64_t start_ns, uint64_t end_ns);
 
+sdx_session *session_create(const sdx_options *options); // NULL: memory
+sdx_status session_open(sdx_session *s, const char *path); // reads or maps the file; error on the session
+const char *session_folder(const char *path, char *buffer, size_t size);
 import_options session_import_options(sdx_session *s, const char *external_dir);
 
 // Operator records for the custom operators of the options, in the session's arena.

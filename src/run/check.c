@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every problem of a model at once: import, binding and inference report into one list instead of
+// stopping at the first.
+#include "passes/passes.h"
+#include "run/session.h"
+
+typedef struct report {
+  text json;
+  size_t count;
+} report;
+
+static void add(void *context, sdx_status status, const char *code, const char *place, const char *message,
+                const char *hint) {
+  report *r = context;
+  const struct { const char *key, *value; } parts[] = {
+      {"severity", status == SDX_OK ? "warning" : "error"}, {"status", status_name(status)}, {"code", code},
+      {"place", place}, {"message", message}, {"hint", hint}};
+  text_append(&r->json, r->count++ ? ",\n{" : "\n{", r->json.size && r->count > 1 ? 3 : 2);
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+    text_format(&r->json, "%s\"%s\":", i ? "," : "", parts[i].key);
+    text_json_string(&r->json, str_from(parts[i].value ? parts[i].value : ""));
+  }
+  text_append(&r->json, "}", 1);
+}
+
+static void check_model(sdx_session *s, const char *external_dir, const problem_sink *sink) {
+  import_options import = session_import_options(s, external_dir);
+  sdx_status status = onnx_import(s->bytes, s->size, &import, sink, &s->model, &s->err);
+  if (!s->model) {
+    if (((report *)sink->context)->count == 0)
+      sink->report(sink->context, status, "not-readable", "model", s->err.message, "");
+    return;
+  }
+  error_clear(&s->err);
+  if (custom_bind(s) != SDX_OK) return;
+  graph *g = s->model->graph;
+  ops_bind_graph(g, s->model->opsets, s->model->opset_count, &s->custom, sink, &s->err);
+  error_clear(&s->err);
+  arena scratch;
+  arena_init(&scratch, &s->account);
+  passes_infer(g, &scratch, sink, &s->err);
+  arena_deinit(&scratch);
+  for (const char *line = s->model->warnings.at; line && *line;) {
+    size_t n = strcspn(line, "\n");
+    char message[512];
+    size_t kept = n < sizeof message - 1 ? n : sizeof message - 1;
+    memcpy(message, line, kept);
+    message[kept] = 0;
+    sink->report(sink->context, SDX_OK, "warning", "model", message, "");
+    line += n + (line[n] == '\n');
+  }
+}
+
+static char *check(sdx_session *s, sdx_status opened, const char *external_dir) {
+  report r = {0};
+  problem_sink sink = {add, &r};
+  text_append(&r.json, "[", 1);
+  if (opened != SDX_OK) add(&r, opened, "not-readable", "file", s->err.message, "");
+  else check_model(s, external_dir, &sink);
+  text_append(&r.json, "\n]\n", 3);
+  sdx_session_destroy(s);
+  if (!r.json.failed) return r.json.at;
+  text_deinit(&r.json);
+  return NULL;
+}
+
+char *sdx_check_file(const char *path, const sdx_options *options) {
+  char folder[4096];
+  sdx_session *s = session_create(options);
+  if (!s) return NULL;
+  sdx_status status = session_open(s, path);
+  return check(s, status, session_folder(path, folder, sizeof folder));
+}
+
+char *sdx_check_bytes(const void *bytes, size_t size, const sdx_options *options) {
+  sdx_session *s = session_create(options);
+  if (!s) return NULL;
+  s->bytes = (void *)bytes;
+  s->size = size;
+  s->bytes_kind = BYTES_BORROWED;
+  return check(s, SDX_OK, NULL);
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// A session as JSON: summary, graph, plan with its memory map, predicted peak memory.
+#include <stdio.h>
+#include <unistd.h>
+
+#include "run/session.h"
+
+static size_t resident_bytes(void) {
+  unsigned long long size, resident = 0;
+  FILE *f = fopen("/proc/self/statm", "re");
+  if (f && fscanf(f, "%llu %llu", &size, &resident) != 2) resident = 0;
+  if (f) fclose(f);
+  return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void json_key(text *t, const char *key) { text_format(t, "\"%s\":", key); }
+
+static void json_dims(text *t, const graph *g, const int64_t *dims, int rank) {
+  text_append(t, "[", 1);
+  for (int i = 0; i < rank; i++) {
+    if (i) text_append(t, ",", 1);
+    str name = dims[i] < 0 ? graph_symbol_name(g, dims[i]) : (str){0};
+    if (dims[i] >= 0) text_format(t, "%lld", (long long)dims[i]);
+    else if (name.size) text_json_string(t, name);
+    else text_append(t, "null", 4);
+  }
+  text_append(t, "]", 1);
+}
+
+static void json_io(text *t, const graph *g, const sdx_io *io, size_t count) {
+  text_append(t, "[", 1);
+  for (size_t i = 0; i < count; i++) {
+    text_append(t, i ? ",{\"name\":" : "{\"name\":", i ? 9 : 8);
+    text_json_string(t, str_from(io[i].name));
+    text_format(t, ",\"type\":\"%s\",\"shape\":", io[i].type);
+    if (!io[i].has_shape) text_append(t, "null", 4);
+    else {
+      text_append(t, "[", 1);
+      for (size_t k = 0; k < io[i].rank; k++) {
+        if (k) text_append(t, ",", 1);
+        if (io[i].shape[k] >= 0) text_format(t, "%lld", (long long)io[i].shape[k]);
+        else if (io[i].symbols[k]) text_json_string(t, str_from(io[i].symbols[k]));
+        else text_append(t, "null", 4);
+      }
+      text_append(t, "]", 1);
+    }
+    text_append(t, "}", 1);
+  }
+  text_append(t, "]", 1);
+}
+
+// Operator counts, most frequent first. Quadratic in kinds of operators, of which there are few.
+static void json_histogram(text *t, const graph *g) {
+  enum { KINDS = 512 };
+  str names[KINDS];
+  size_t counts[KINDS], kinds = 0;
+  for (uint32_t i = 0; i < g->node_count; i++) {
+    size_t k = 0;
+    while (k < kinds && !str_equal(names[k], g->nodes[i]->op_type)) k++;
+    if (k == KINDS) continue;
+    if (k == kinds) {
+      names[kinds] = g->nodes[i]->op_type;
+      counts[kinds++] = 0;
+    }
+    counts[k]++;
+  }
+  text_append(t, "{", 1);
+  for (size_t shown = 0; shown < kinds; shown++) {
+    size_t best = SIZE_MAX;
+    for (size_t k = 0; k < kinds; k++)
+      if (counts[k] && (best == SIZE_MAX || counts[k] > counts[best])) best = k;
+    if (shown) text_append(t, ",", 1);
+    text_json_string(t, names[best]);
+    text_format(t, ":%zu", counts[best]);
+    counts[best] = 0;
+  }
+  text_append(t, "}", 1);
+}
+
+static void describe_summary(const sdx_session *s, text *t) {
+  const graph *g = s->main;
+  size_t weights = 0, weight_bytes = 0;
+  for (value_id v = 1; v < g->value_count; v++)
+    if (g->values[v].constant) {
+      weights++;
+      weight_bytes += g->values[v].constant->bytes;
+    }
+  text_append(t, "{\"metadata\":{", 13);
+  for (size_t i = 0; i < s->custom_at; i++) {
+    if (i) text_append(t, ",", 1);
+    text_json_string(t, str_from(s->metadata[2 * i]));
+    text_append(t, ":", 1);
+    text_json_string(t, str_from(s->metadata[2 * i + 1]));
+  }
+  text_append(t, "},\"custom_metadata\":{", 21);
+  for (size_t i = s->custom_at; i < s->metadata_count; i++) {
+    if (i > s->custom_at) text_append(t, ",", 1);
+    text_json_string(t, str_from(s->metadata[2 * i]));
+    text_append(t, ":", 1);
+    text_json_string(t, str_from(s->metadata[2 * i + 1]));
+  }
+  text_append(t, "},\"inputs\":", 11);
+  json_io(t, g, s->inputs, s->input_count);
+  text_append(t, ",\"outputs\":", 11);
+  json_io(t, g, s->outputs, s->output_count);
+  text_format(t, ",\"file_bytes\":%zu,\"nodes\":%u,\"weights\":%zu,\"weight_bytes\":%zu,\"operators\":", s->size,
+              g->node_count, weights, weight_bytes);
+  json_histogram(t, g);
+  text_append(t, "}\n", 2);
+}
+
+static void describe_graph(const sdx_session *s, text *t) {
+  text plain = {0};
+  graph_print(s->main, &plain);
+  if (plain.failed) t->failed = true;
+  text_append(t, "{\"text\":", 8);
+  text_json_string(t, (str){plain.at, plain.size});
+  text_append(t, "}\n", 2);
+  text_deinit(&plain);
+}
+
+// A plan for the declared shapes; free dimensions count as 1.
+static sdx_status declared_plan(sdx_session *s, plan **out, error *err) {
+  arena scratch;
+  arena_init(&scratch, &s->account);
+  type_info *types = arena_array(&scratch, s->input_count, sizeof *types);
+  sdx_status status = types ? SDX_OK : error_no_memory(err, s->input_count * sizeof *types);
+  for (uint32_t i = 0; i < s->input_count && status == SDX_OK; i++) {
+    types[i] = s->main->values[s->main->inputs[i]].type;
+    if (types[i].kind != TYPE_TENSOR || types[i].rank < 0) continue;
+    int64_t *dims = arena_array(&scratch, (size_t)types[i].rank, sizeof *dims);
+    if (!dims) status = error_no_memory(err, sizeof *dims);
+    for (int k = 0; dims && k < types[i].rank; k++) dims[k] = types[i].dims[k] < 0 ? 1 : types[i].dims[k];
+    types[i].dims = dims;
+  }
+  if (status == SDX_OK) {
+    plan_request request = session_request(s, types, NULL);
+    status = session_plan(s, &request, out, err);
+  }
+  arena_deinit(&scratch);
+  return status;
+}
+
+static const char *storage_name(const plan_value *v) {
+  static const char *const names[] = {"none", "constant", "slab", "input", "output", "dynamic"};
+  return names[v->storage];
+}
+
+static void describe_plan(const plan *p, text *t) {
+  const graph *g = p->graph;
+  text_format(t, "{\"threads\":%zu,\"slab_bytes\":%zu,\"scratch_bytes\":%zu,\"steps\":[", p->threads, p->slab_bytes,
+              p->scratch_bytes);
+  for (uint32_t s = 0; s < p->step_count; s++) {
+    const plan_step *step = &p->steps[s];
+    text_format(t, "%s\n{\"op\":", s ? "," : "");
+    text_json_string(t, step->node->op_type);
+    text_append(t, ",\"node\":", 8);
+    text_json_string(t, step->node->name);
+    text_append(t, ",\"kernel\":", 10);
+    text_json_string(t, str_from(step->kernel ? step->kernel : "portable"));
+    text_format(t, ",\"dynamic\":%s,\"outputs\":[", step->dynamic ? "true" : "false");
+    for (uint32_t i = 0, shown = 0; i < step->node->output_count; i++) {
+      value_id v = step->node->outputs[i], root = v;
+      if (!v) continue;
+      while (p->values[root].root != root) root = p->values[root].root;
+      text_format(t, "%s{\"name\":", shown++ ? "," : "");
+      text_json_string(t, g->values[v].name);
+      text_format(t, ",\"dtype\":\"%s\",\"shape\":", dtype_name((sdx_dtype)p->values[v].tensor.dtype));
+      if (p->values[v].known) json_dims(t, g, p->values[v].tensor.dims, p->values[v].tensor.rank);
+      else text_append(t, "null", 4);
+      text_format(t, ",\"storage\":\"%s\",\"offset\":%zu,\"bytes\":%zu}", storage_name(&p->values[v]),
+                  p->values[root].offset, p->values[v].tensor.bytes);
+    }
+    text_append(t, "]}", 2);
+  }
+  text_append(t, "\n]}\n", 4);
+}
+
+static void describe_memory(const sdx_session *s, const plan *p, text *t) {
+  size_t io = 0;
+  for (uint32_t i = 0; i < s->input_count; i++) io += p->values[s->main->inputs[i]].tensor.bytes;
+  for (uint32_t i = 0; i < s->output_count; i++) io += p->values[s->main->outputs[i]].tensor.bytes;
+  size_t held = atomic_load(&s->account.used), load_peak = atomic_load(&s->account.peak);
+  size_t running = held + p->slab_bytes + io, peak = running > load_peak ? running : load_peak;
+  size_t resident = resident_bytes(), other = resident > held ? resident - held : 0;
+  text_format(t,
+              "{\"process_bytes\":%zu,\"session_bytes\":%zu,\"load_peak_bytes\":%zu,\"slab_bytes\":%zu,\"io_bytes\":%zu,"
+              "\"predicted_peak_bytes\":%zu}\n",
+              other, held, load_peak, p->slab_bytes, io, other + peak);
+}
+
+char *sdx_session_describe(const sdx_session *session, const char *what) {
+  sdx_session *s = (sdx_session *)session; // the plan cache fills behind its lock
+  text t = {0};
+  error err = {0};
+  plan *p = NULL;
+  if (!s->main || !what) return NULL;
+  if (strcmp(what, "summary") == 0) describe_summary(s, &t);
+  else if (strcmp(what, "graph") == 0) describe_graph(s, &t);
+  else if (declared_plan(s, &p, &err) != SDX_OK) {
+    text_append(&t, "{\"error\":", 9);
+    text_json_string(&t, str_from(err.message));
+    text_append(&t, "}\n", 2);
+  } else if (strcmp(what, "plan") == 0) describe_plan(p, &t);
+  else if (strcmp(what, "memory") == 0) describe_memory(s, p, &t);
+  plan_release(p);
+  if (!t.failed) return t.at;
+  text_deinit(&t);
+  return NULL;
+}
