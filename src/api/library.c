@@ -27,7 +27,8 @@ char *sdx_describe_kernels(void) {
   for (size_t i = 0; i < kernel_count(); i++) {
     const kernel_entry *k = kernel_at(i);
     const char *missing = cpu_isa_missing(k->isa);
-    text_format(&t, "%s\n{\"family\":\"%s\",\"variant\":\"%s\",\"automatic\":%s,\"enabled\":%s,\"used\":%s,\"missing\":",
+    text_format(&t,
+                "%s\n{\"family\":\"%s\",\"variant\":\"%s\",\"automatic\":%s,\"enabled\":%s,\"used\":%s,\"missing\":",
                 i ? "," : "", k->family, k->variant, k->automatic ? "true" : "false",
                 cpu_isa_enabled(k->isa) ? "true" : "false", kernel_best(k->family) == k ? "true" : "false");
     if (missing) text_json_string(&t, str_from(missing));
@@ -43,10 +44,12 @@ char *sdx_describe_ops(void) {
   text_append(&t, "[", 1);
   for (size_t i = 0; i < op_count(); i++) {
     const op_def *op = op_at(i);
-    const struct { const char *key, *value; } texts[] = {{"versions", op->versions}, {"inputs", op->inputs},
-                                                         {"outputs", op->outputs},   {"types", op->types},
-                                                         {"attrs", op->attrs},       {"attrs_old", op->attrs_old}};
-    text_format(&t, "%s\n{\"domain\":\"%s\",\"name\":\"%s\",\"since\":%d", i ? "," : "", op->domain, op->name, op->since);
+    const struct {
+      const char *key, *value;
+    } texts[] = {{"versions", op->versions}, {"inputs", op->inputs}, {"outputs", op->outputs},
+                 {"types", op->types},       {"attrs", op->attrs},   {"attrs_old", op->attrs_old}};
+    text_format(&t, "%s\n{\"domain\":\"%s\",\"name\":\"%s\",\"since\":%d", i ? "," : "", op->domain, op->name,
+                op->since);
     for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
       text_format(&t, ",\"%s\":", texts[k].key);
       text_json_string(&t, str_from(texts[k].value ? texts[k].value : ""));

@@ -18,7 +18,9 @@ static int64_t find(const sdx_io *at, uint32_t count, const char *name) {
 }
 
 int64_t sdx_session_find_input(const sdx_session *s, const char *name) { return find(s->inputs, s->input_count, name); }
-int64_t sdx_session_find_output(const sdx_session *s, const char *name) { return find(s->outputs, s->output_count, name); }
+int64_t sdx_session_find_output(const sdx_session *s, const char *name) {
+  return find(s->outputs, s->output_count, name);
+}
 
 const char *sdx_session_metadata(const sdx_session *s, const char *key) {
   for (size_t i = 0; i < s->custom_at; i++)

@@ -13,9 +13,10 @@ sdx_value *sdx_tensor_create(sdx_dtype dtype, size_t rank, const int64_t *shape)
 sdx_value *sdx_tensor_borrow(sdx_dtype dtype, size_t rank, const int64_t *shape, void *data,
                              void (*release)(void *context), void *context) {
   sdx_value *v;
-  static uint64_t nothing; // stands in for the bytes of a tensor without elements
+  static uint64_t nothing;  // stands in for the bytes of a tensor without elements
   if (dtype == SDX_STRING) return NULL;
-  return value_create(NULL, dtype, rank, shape, data ? data : &nothing, release, context, &v, NULL) == SDX_OK ? v : NULL;
+  return value_create(NULL, dtype, rank, shape, data ? data : &nothing, release, context, &v, NULL) == SDX_OK ? v
+                                                                                                              : NULL;
 }
 
 sdx_value *sdx_sequence_create(size_t count, sdx_value *const *items) {
@@ -34,10 +35,14 @@ void sdx_value_release(sdx_value *value) { value_release(value); }
 
 sdx_kind sdx_value_kind(const sdx_value *v) {
   switch (v->value.kind) {
-    case VALUE_TENSOR: return SDX_KIND_TENSOR;
-    case VALUE_SEQUENCE: return SDX_KIND_SEQUENCE;
-    case VALUE_MAP: return SDX_KIND_MAP;
-    default: return SDX_KIND_NONE;
+    case VALUE_TENSOR:
+      return SDX_KIND_TENSOR;
+    case VALUE_SEQUENCE:
+      return SDX_KIND_SEQUENCE;
+    case VALUE_MAP:
+      return SDX_KIND_MAP;
+    default:
+      return SDX_KIND_NONE;
   }
 }
 
@@ -74,8 +79,10 @@ const sdx_value *sdx_value_item(const sdx_value *v, size_t index) {
 static const type_info *parse_type(const char *text, type_info *room, size_t count) {
   if (!text || count == 0) return NULL;
   str rest = str_from(text);
-  static const struct { const char *prefix; type_kind kind; } kinds[] = {
-      {"tensor(", TYPE_TENSOR}, {"seq(", TYPE_SEQUENCE}, {"optional(", TYPE_OPTIONAL}, {"map(", TYPE_MAP}};
+  static const struct {
+    const char *prefix;
+    type_kind kind;
+  } kinds[] = {{"tensor(", TYPE_TENSOR}, {"seq(", TYPE_SEQUENCE}, {"optional(", TYPE_OPTIONAL}, {"map(", TYPE_MAP}};
   for (size_t depth = 0; depth < count; depth++) {
     type_info *t = &room[depth];
     *t = (type_info){.kind = TYPE_UNKNOWN, .rank = -1};

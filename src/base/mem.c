@@ -50,14 +50,14 @@ bool mem_charge(mem_account *account, size_t bytes) {
       return false;
     }
     size_t peak = atomic_load_explicit(&a->peak, memory_order_relaxed);
-    while (peak < after && !atomic_compare_exchange_weak(&a->peak, &peak, after)) {}
+    while (peak < after && !atomic_compare_exchange_weak(&a->peak, &peak, after)) {
+    }
   }
   return true;
 }
 
 void mem_uncharge(mem_account *account, size_t bytes) {
-  for (; account; account = account->parent)
-    atomic_fetch_sub_explicit(&account->used, bytes, memory_order_relaxed);
+  for (; account; account = account->parent) atomic_fetch_sub_explicit(&account->used, bytes, memory_order_relaxed);
 }
 
 void mem_fail_at(uint64_t nth, bool ever_after) {
@@ -122,9 +122,7 @@ typedef struct arena_chunk {
   _Alignas(ARENA_ALIGNMENT) char data[];
 } arena_chunk;
 
-void arena_init(arena *a, mem_account *account) {
-  *a = (arena){.account = account, .next_chunk_bytes = FIRST_CHUNK};
-}
+void arena_init(arena *a, mem_account *account) { *a = (arena){.account = account, .next_chunk_bytes = FIRST_CHUNK}; }
 
 void arena_deinit(arena *a) {
   while (a->chunks) {

@@ -3,6 +3,7 @@
 // atomic counter. A job is published by raising `epoch`; workers spin on it briefly, then sleep.
 #include "base/pool.h"
 
+#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -11,10 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-#include <linux/futex.h>
-#include <sys/syscall.h>
 
 enum { MAX_WORKERS = 255, SPIN_NS = 50000 };
 
@@ -31,18 +31,18 @@ typedef struct job {
 } job;
 
 static struct {
-  pthread_mutex_t owner;        // held by the caller whose job runs
+  pthread_mutex_t owner;  // held by the caller whose job runs
   pthread_mutex_t growing;
-  atomic_uint epoch;            // raised per job; workers wait for a change
+  atomic_uint epoch;  // raised per job; workers wait for a change
   atomic_uint sleepers;
-  atomic_size_t next;           // next task index
-  atomic_size_t seats;          // how many workers may still join this job
-  atomic_size_t inside;         // workers that have joined and not left
+  atomic_size_t next;    // next task index
+  atomic_size_t seats;   // how many workers may still join this job
+  atomic_size_t inside;  // workers that have joined and not left
   job current;
-  size_t workers;               // threads that exist
+  size_t workers;  // threads that exist
 } pool = {.owner = PTHREAD_MUTEX_INITIALIZER, .growing = PTHREAD_MUTEX_INITIALIZER};
 
-static _Thread_local bool in_pool; // a task of this thread is running: nested calls stay on it
+static _Thread_local bool in_pool;  // a task of this thread is running: nested calls stay on it
 
 static long futex(atomic_uint *word, int op, unsigned value) {
   return syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
@@ -83,7 +83,8 @@ static void *worker_main(void *unused) {
     atomic_fetch_add(&pool.inside, 1);
     seen = atomic_load(&pool.epoch);
     size_t seat = atomic_load(&pool.seats);
-    while (seat > 0 && !atomic_compare_exchange_weak(&pool.seats, &seat, seat - 1)) {}
+    while (seat > 0 && !atomic_compare_exchange_weak(&pool.seats, &seat, seat - 1)) {
+    }
     if (seat > 0) {
       job j = pool.current;
       run_tasks(&j, seat);
@@ -115,7 +116,7 @@ static void grow(size_t workers) {
     pthread_attr_setstacksize(&attributes, 1 << 20);
     int failed = pthread_create(&thread, &attributes, worker_main, NULL);
     pthread_attr_destroy(&attributes);
-    if (failed) break; // fewer threads: slower, same result
+    if (failed) break;  // fewer threads: slower, same result
     pool.workers++;
   }
   pthread_mutex_unlock(&pool.growing);

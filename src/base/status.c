@@ -30,8 +30,7 @@ void error_prefix(error *err, const char *format, ...) {
   int n = vsnprintf(text, sizeof text, format, args);
   va_end(args);
   if (n < 0 || (size_t)n >= sizeof text - 3) return;
-  snprintf(text + n, sizeof text - (size_t)n, ": %.*s", (int)(sizeof text - (size_t)n - 3),
-           err->message);
+  snprintf(text + n, sizeof text - (size_t)n, ": %.*s", (int)(sizeof text - (size_t)n - 3), err->message);
   sanitize(text);
   memcpy(err->message, text, sizeof text);
 }
@@ -54,8 +53,6 @@ static const struct {
 #undef X
 };
 
-const char *status_text(sdx_status s) {
-  return s < SDX_STATUS_COUNT ? statuses[s].text : "unknown status";
-}
+const char *status_text(sdx_status s) { return s < SDX_STATUS_COUNT ? statuses[s].text : "unknown status"; }
 const char *status_name(sdx_status s) { return s < SDX_STATUS_COUNT ? statuses[s].name : "?"; }
 int status_http(sdx_status s) { return s < SDX_STATUS_COUNT ? statuses[s].http : 500; }

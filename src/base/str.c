@@ -98,7 +98,7 @@ void text_deinit(text *t) {
 }
 
 typedef struct str_map_slot {
-  str key; // key.at NULL = free
+  str key;  // key.at NULL = free
   uint32_t hash, value;
 } str_map_slot;
 

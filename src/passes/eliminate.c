@@ -56,4 +56,5 @@ static sdx_status run(pass_context *c) {
   return SDX_OK;
 }
 
-const pass_def pass_eliminate = {.name = "eliminate", .help = "drops nodes that hand their input through", .level = 1, .run = run};
+const pass_def pass_eliminate = {
+    .name = "eliminate", .help = "drops nodes that hand their input through", .level = 1, .run = run};

@@ -56,8 +56,8 @@ static sdx_status fold(pass_context *c, node *n) {
     graph_value *v = &g->values[n->outputs[i]];
     v->constant = &made[i]->value.tensor;
     v->producer = 0;
-    v->type = (type_info){.kind = TYPE_TENSOR, .dtype = v->constant->dtype, .rank = (int8_t)v->constant->rank,
-                          .dims = v->constant->dims};
+    v->type = (type_info){
+        .kind = TYPE_TENSOR, .dtype = v->constant->dtype, .rank = (int8_t)v->constant->rank, .dims = v->constant->dims};
   }
   if (!keep || status != SDX_OK) return status;
   c->folded_bytes += bytes;
@@ -71,4 +71,5 @@ static sdx_status run(pass_context *c) {
   return SDX_OK;
 }
 
-const pass_def pass_fold_constants = {.name = "fold_constants", .help = "computes what depends on constants only", .level = 1, .run = run};
+const pass_def pass_fold_constants = {
+    .name = "fold_constants", .help = "computes what depends on constants only", .level = 1, .run = run};

@@ -116,4 +116,7 @@ static sdx_status run(pass_context *c) {
   return SDX_OK;
 }
 
-const pass_def pass_fuse_activation = {.name = "fuse_activation", .help = "lets convolutions and products add and activate their own results", .level = 2, .run = run};
+const pass_def pass_fuse_activation = {.name = "fuse_activation",
+                                       .help = "lets convolutions and products add and activate their own results",
+                                       .level = 2,
+                                       .run = run};

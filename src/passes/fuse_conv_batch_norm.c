@@ -59,4 +59,8 @@ static sdx_status run(pass_context *c) {
   return SDX_OK;
 }
 
-const pass_def pass_fuse_conv_batch_norm = {.name = "fuse_conv_batch_norm", .help = "moves batch normalisation into convolution weights", .level = 2, .reassociates = true, .run = run};
+const pass_def pass_fuse_conv_batch_norm = {.name = "fuse_conv_batch_norm",
+                                            .help = "moves batch normalisation into convolution weights",
+                                            .level = 2,
+                                            .reassociates = true,
+                                            .run = run};

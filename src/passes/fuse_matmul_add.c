@@ -22,7 +22,8 @@ static sdx_status run(pass_context *c) {
   if (!reader) return error_no_memory(c->err, g->value_count * sizeof *reader);
   for (uint32_t i = 0; i < g->node_count; i++) {
     node *product = g->nodes[i];
-    if (!match_is(product, "MatMul") || !is_matrix(g, product->inputs[0]) || !is_matrix(g, product->inputs[1])) continue;
+    if (!match_is(product, "MatMul") || !is_matrix(g, product->inputs[0]) || !is_matrix(g, product->inputs[1]))
+      continue;
     if (g->values[product->outputs[0]].type.dtype != SDX_FLOAT || !is_matrix(g, product->outputs[0])) continue;
     node *add = reader[product->outputs[0]];
     if (!match_is(add, "Add")) continue;
@@ -38,4 +39,5 @@ static sdx_status run(pass_context *c) {
   return SDX_OK;
 }
 
-const pass_def pass_fuse_matmul_add = {.name = "fuse_matmul_add", .help = "turns MatMul + Add of a row into Gemm", .level = 2, .run = run};
+const pass_def pass_fuse_matmul_add = {
+    .name = "fuse_matmul_add", .help = "turns MatMul + Add of a row into Gemm", .level = 2, .run = run};

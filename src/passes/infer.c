@@ -99,9 +99,17 @@ static sdx_status infer_one(inference *f, node *n) {
       in[i] = &g->values[n->inputs[i]].type;
       constants[i] = g->values[n->inputs[i]].constant;
     }
-  op_infer c = {.node = n, .params = n->params, .input_count = n->input_count, .output_count = n->output_count,
-                .in = in, .constants = constants, .out = out, .memory = g->memory, .graph = g,
-                .infer_subgraph = infer_body, .err = f->err};
+  op_infer c = {.node = n,
+                .params = n->params,
+                .input_count = n->input_count,
+                .output_count = n->output_count,
+                .in = in,
+                .constants = constants,
+                .out = out,
+                .memory = g->memory,
+                .graph = g,
+                .infer_subgraph = infer_body,
+                .err = f->err};
   SDX_TRY(op_infer_node(&c));
   for (uint32_t i = 0; i < n->output_count; i++)
     if (n->outputs[i]) SDX_TRY(merge(f, n, n->outputs[i], &out[i]));

@@ -7,7 +7,8 @@
 #include "passes/passes.h"
 
 static bool comparable(const node *n) {
-  return !n->dead && n->op && n->capture_count == 0 && !(n->op->flags & (OP_NONDETERMINISTIC | OP_CONTROL | OP_FREE_ATTRS));
+  return !n->dead && n->op && n->capture_count == 0 &&
+         !(n->op->flags & (OP_NONDETERMINISTIC | OP_CONTROL | OP_FREE_ATTRS));
 }
 
 static bool same_bytes(const void *a, const void *b, size_t bytes) { return bytes == 0 || memcmp(a, b, bytes) == 0; }
@@ -15,16 +16,22 @@ static bool same_bytes(const void *a, const void *b, size_t bytes) { return byte
 static bool same_attr(const attr *a, const attr *b) {
   if (a->kind != b->kind) return false;
   switch (a->kind) {
-    case ATTR_INT: return a->i == b->i;
-    case ATTR_FLOAT: return memcmp(&a->f, &b->f, sizeof a->f) == 0;
-    case ATTR_STRING: return str_equal(a->s, b->s);
-    case ATTR_INTS: return a->ints.count == b->ints.count && same_bytes(a->ints.at, b->ints.at, a->ints.count * sizeof *a->ints.at);
+    case ATTR_INT:
+      return a->i == b->i;
+    case ATTR_FLOAT:
+      return memcmp(&a->f, &b->f, sizeof a->f) == 0;
+    case ATTR_STRING:
+      return str_equal(a->s, b->s);
+    case ATTR_INTS:
+      return a->ints.count == b->ints.count && same_bytes(a->ints.at, b->ints.at, a->ints.count * sizeof *a->ints.at);
     case ATTR_FLOATS:
-      return a->floats.count == b->floats.count && same_bytes(a->floats.at, b->floats.at, a->floats.count * sizeof *a->floats.at);
+      return a->floats.count == b->floats.count &&
+             same_bytes(a->floats.at, b->floats.at, a->floats.count * sizeof *a->floats.at);
     case ATTR_TENSOR:
-      return a->tensor->dtype == b->tensor->dtype && a->tensor->dtype != SDX_STRING && tensor_same_shape(a->tensor, b->tensor) &&
-             same_bytes(a->tensor->data, b->tensor->data, a->tensor->bytes);
-    default: return false;
+      return a->tensor->dtype == b->tensor->dtype && a->tensor->dtype != SDX_STRING &&
+             tensor_same_shape(a->tensor, b->tensor) && same_bytes(a->tensor->data, b->tensor->data, a->tensor->bytes);
+    default:
+      return false;
   }
 }
 
@@ -72,4 +79,5 @@ static sdx_status run(pass_context *c) {
   return SDX_OK;
 }
 
-const pass_def pass_merge_common = {.name = "merge_common", .help = "computes equal expressions once", .level = 1, .run = run};
+const pass_def pass_merge_common = {
+    .name = "merge_common", .help = "computes equal expressions once", .level = 1, .run = run};

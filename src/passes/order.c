@@ -16,7 +16,7 @@ const pass_def *const passes[] = {
 #undef PASS
     NULL};
 
-enum { ROUNDS = 4 }; // a fusion may uncover another one; more rounds never paid
+enum { ROUNDS = 4 };  // a fusion may uncover another one; more rounds never paid
 
 static bool is_disabled(const char *list, const char *name) {
   size_t n = strlen(name);

@@ -7,9 +7,9 @@
 
 typedef struct pass_context {
   graph *graph;
-  arena *scratch;             // reset after each pass
-  mem_account *account;       // constants that folding makes are charged here
-  size_t fold_node_bytes, fold_total_bytes; // budgets of constant folding
+  arena *scratch;                            // reset after each pass
+  mem_account *account;                      // constants that folding makes are charged here
+  size_t fold_node_bytes, fold_total_bytes;  // budgets of constant folding
   size_t folded_bytes;
   // Computes one node with constant inputs into counted values; provided by run/. Any failure means
   // "leave the node alone".
@@ -23,13 +23,13 @@ typedef struct pass_context {
 
 typedef struct pass_def {
   const char *name;
-  const char *help;           // one line
-  int level;                  // 1 = basic, 2 = all
+  const char *help;  // one line
+  int level;         // 1 = basic, 2 = all
   bool reassociates;
   sdx_status (*run)(pass_context *c);
 } pass_def;
 
-extern const pass_def *const passes[]; // pipeline order, NULL-terminated
+extern const pass_def *const passes[];  // pipeline order, NULL-terminated
 // Runs the pipeline up to `level`, skipping the comma-separated names in `disabled`.
 sdx_status passes_run(pass_context *c, int level, const char *disabled);
 // Types and shapes (symbolic) of every value by the operators' infer functions; contradictions with

@@ -22,4 +22,5 @@ static sdx_status run(pass_context *c) {
   return SDX_OK;
 }
 
-const pass_def pass_remove_dead = {.name = "remove_dead", .help = "drops nodes whose results nobody reads", .level = 1, .run = run};
+const pass_def pass_remove_dead = {
+    .name = "remove_dead", .help = "drops nodes whose results nobody reads", .level = 1, .run = run};

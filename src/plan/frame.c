@@ -26,10 +26,18 @@ static void set_call(run_frame *f, arena *a, op_call *c, const plan_step *s) {
   const node *n = s->node;
   value **in = arena_array(a, n->input_count, sizeof *in), **out = arena_array(a, n->output_count, sizeof *out);
   const value **captures = arena_array(a, n->capture_count, sizeof *captures);
-  *c = (op_call){.compute = n->op->compute, .node = n, .params = n->params, .state = s->state,
-                 .in = in, .out = out, .input_count = (uint16_t)n->input_count, .captures = captures,
-                 .output_count = (uint16_t)n->output_count, .threads = (uint32_t)f->plan->threads,
-                 .scratch_bytes = s->scratch_bytes, .frame = f};
+  *c = (op_call){.compute = n->op->compute,
+                 .node = n,
+                 .params = n->params,
+                 .state = s->state,
+                 .in = in,
+                 .out = out,
+                 .input_count = (uint16_t)n->input_count,
+                 .captures = captures,
+                 .output_count = (uint16_t)n->output_count,
+                 .threads = (uint32_t)f->plan->threads,
+                 .scratch_bytes = s->scratch_bytes,
+                 .frame = f};
   if (!in || !out || !captures) {
     c->compute = NULL;
     return;
@@ -107,7 +115,8 @@ void frame_destroy(run_frame *f) {
 void value_type(const value *v, type_info *t) {
   *t = (type_info){.kind = TYPE_UNKNOWN, .rank = -1};
   if (v->kind == VALUE_TENSOR)
-    *t = (type_info){.kind = TYPE_TENSOR, .dtype = v->tensor.dtype, .rank = (int8_t)v->tensor.rank, .dims = v->tensor.dims};
+    *t = (type_info){
+        .kind = TYPE_TENSOR, .dtype = v->tensor.dtype, .rank = (int8_t)v->tensor.rank, .dims = v->tensor.dims};
   else if (v->kind == VALUE_SEQUENCE) t->kind = TYPE_SEQUENCE;
   else if (v->kind == VALUE_MAP) t->kind = TYPE_MAP;
 }
@@ -170,9 +179,15 @@ sdx_status frame_run_dynamic(run_frame *f, op_call *c) {
     }
   f->dynamic = true;
   if (!(n->op->flags & OP_CONTROL)) {
-    op_infer context = {.node = n, .params = n->params, .input_count = c->input_count,
-                        .output_count = c->output_count, .in = in, .constants = constants, .out = out,
-                        .memory = &scratch, .err = c->err};
+    op_infer context = {.node = n,
+                        .params = n->params,
+                        .input_count = c->input_count,
+                        .output_count = c->output_count,
+                        .in = in,
+                        .constants = constants,
+                        .out = out,
+                        .memory = &scratch,
+                        .err = c->err};
     s = op_infer_node(&context);
     if (s == SDX_OK && (n->op->flags & OP_VIEW) && c->out[0] && c->in[0] &&
         (c->in[0]->kind != VALUE_TENSOR || type_known(&out[0]))) {
@@ -207,9 +222,16 @@ sdx_status node_evaluate(graph *g, const node *n, const value *const *in, mem_ac
   } else {
     for (uint32_t i = 0; i < n->output_count; i++)
       if (n->outputs[i]) out[i] = &f.values[i];
-    op_call c = {.compute = n->op->compute, .node = n, .params = n->params, .in = (value *const *)in, .out = out,
-                 .input_count = (uint16_t)n->input_count, .output_count = (uint16_t)n->output_count, .threads = 1,
-                 .frame = &f, .err = err};
+    op_call c = {.compute = n->op->compute,
+                 .node = n,
+                 .params = n->params,
+                 .in = (value *const *)in,
+                 .out = out,
+                 .input_count = (uint16_t)n->input_count,
+                 .output_count = (uint16_t)n->output_count,
+                 .threads = 1,
+                 .frame = &f,
+                 .err = err};
     s = frame_run_dynamic(&f, &c);
   }
   for (uint32_t i = 0; f.owners && i < n->output_count; i++) {

@@ -6,32 +6,32 @@
 #include "plan/plan.h"
 
 typedef struct run_limits {
-  uint64_t deadline_ns;      // CLOCK_MONOTONIC; 0 = none
-  const atomic_bool *cancel; // may be NULL
+  uint64_t deadline_ns;       // CLOCK_MONOTONIC; 0 = none
+  const atomic_bool *cancel;  // may be NULL
 } run_limits;
 
 typedef struct run_frame {
   const plan *plan;
-  mem_account account;       // everything this run allocates; its limit is the run's budget
-  arena memory;              // payloads of string results and late scratch: until the run ends
-  value *values;             // by value_id
-  sdx_value **owners;        // dynamic values: who holds the bytes
-  op_call *calls;            // one per step
+  mem_account account;  // everything this run allocates; its limit is the run's budget
+  arena memory;         // payloads of string results and late scratch: until the run ends
+  value *values;        // by value_id
+  sdx_value **owners;   // dynamic values: who holds the bytes
+  op_call *calls;       // one per step
   void *slab;
   run_limits limits;
-  bool dynamic;              // the step that runs now allocates its outputs
+  bool dynamic;  // the step that runs now allocates its outputs
   // Runs a body; set by run/.
-  sdx_status (*run_subgraph)(struct run_frame *frame, op_call *c, graph *body, size_t inputs,
-                             const value *const *in, size_t outputs, sdx_value **out);
-  void *context;             // of run_subgraph
-  uint32_t depth;            // nesting of bodies
+  sdx_status (*run_subgraph)(struct run_frame *frame, op_call *c, graph *body, size_t inputs, const value *const *in,
+                             size_t outputs, sdx_value **out);
+  void *context;   // of run_subgraph
+  uint32_t depth;  // nesting of bodies
 } run_frame;
 
 sdx_status frame_create(plan *p, mem_account *parent, size_t limit, run_frame **out, error *err);
 void frame_destroy(run_frame *f);
 // Lets go of dynamic values and of the frame's arena.
 void frame_reset(run_frame *f);
-sdx_status frame_check(const run_frame *f, error *err); // cancel and deadline
+sdx_status frame_check(const run_frame *f, error *err);  // cancel and deadline
 uint64_t clock_ns(void);
 
 // Infers, allocates and computes one step whose shapes are only known now.

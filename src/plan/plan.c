@@ -16,8 +16,8 @@ typedef struct builder {
   const plan_request *request;
   graph *g;
   arena scratch;
-  type_info *types; // by value_id
-  bool *needed;     // by value_id
+  type_info *types;  // by value_id
+  bool *needed;      // by value_id
   error *err;
 } builder;
 
@@ -196,8 +196,15 @@ static sdx_status plan_node(builder *b, const node *n) {
     if (p->values[v].storage == STORE_CONST) constants[i] = &p->values[v].tensor;
     inputs_known &= p->values[v].known;
   }
-  op_infer c = {.node = n, .params = n->params, .input_count = n->input_count, .output_count = n->output_count,
-                .in = in, .constants = constants, .out = out, .memory = a, .err = b->err};
+  op_infer c = {.node = n,
+                .params = n->params,
+                .input_count = n->input_count,
+                .output_count = n->output_count,
+                .in = in,
+                .constants = constants,
+                .out = out,
+                .memory = a,
+                .err = b->err};
   SDX_TRY(op_infer_node(&c));
   bool done, outputs_known = true;
   SDX_TRY(try_evaluate(b, n, out, &done));
@@ -329,9 +336,17 @@ static sdx_status prepare_step(builder *b, plan_step *s) {
     }
   for (uint32_t i = 0; i < n->output_count; i++)
     if (n->outputs[i]) out[i] = &p->values[n->outputs[i]].tensor;
-  op_prepare c = {.node = n, .params = n->params, .input_count = n->input_count, .output_count = n->output_count,
-                  .in = in, .out = out, .constant = constant, .threads = p->threads,
-                  .precision = b->request->precision, .memory = &p->memory, .session = b->request->packs,
+  op_prepare c = {.node = n,
+                  .params = n->params,
+                  .input_count = n->input_count,
+                  .output_count = n->output_count,
+                  .in = in,
+                  .out = out,
+                  .constant = constant,
+                  .threads = p->threads,
+                  .precision = b->request->precision,
+                  .memory = &p->memory,
+                  .session = b->request->packs,
                   .err = b->err};
   SDX_TRY(n->op->prepare(&c));
   s->state = c.state;

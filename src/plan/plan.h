@@ -11,22 +11,22 @@
 #include "ops/op.h"
 
 typedef enum storage {
-  STORE_NONE,    // nobody reads it
-  STORE_CONST,   // weights, folded values, shape arithmetic done at plan time
-  STORE_SLAB,    // at `offset` of the frame's slab
-  STORE_INPUT,   // memory of the caller (graph input or captured outer value)
-  STORE_OUTPUT,  // memory of the result with index `slot`
-  STORE_DYNAMIC, // allocated during the run
+  STORE_NONE,     // nobody reads it
+  STORE_CONST,    // weights, folded values, shape arithmetic done at plan time
+  STORE_SLAB,     // at `offset` of the frame's slab
+  STORE_INPUT,    // memory of the caller (graph input or captured outer value)
+  STORE_OUTPUT,   // memory of the result with index `slot`
+  STORE_DYNAMIC,  // allocated during the run
 } storage;
 
 typedef struct plan_value {
-  tensor tensor;      // shape when `known`; data only for constants
-  value_id root;      // views: whose bytes these are; itself otherwise
-  uint32_t slot;      // STORE_INPUT: inputs first, then captures; STORE_OUTPUT: output index
-  uint32_t first, last; // steps that write it first and read it last
+  tensor tensor;         // shape when `known`; data only for constants
+  value_id root;         // views: whose bytes these are; itself otherwise
+  uint32_t slot;         // STORE_INPUT: inputs first, then captures; STORE_OUTPUT: output index
+  uint32_t first, last;  // steps that write it first and read it last
   size_t offset;
   uint8_t storage;
-  bool known;         // dtype and every dimension are fixed
+  bool known;  // dtype and every dimension are fixed
 } plan_value;
 
 typedef struct plan_step {
@@ -34,7 +34,7 @@ typedef struct plan_step {
   void *state;
   const char *kernel;
   size_t scratch_bytes;
-  uint32_t release_first, release_count; // dynamic values nobody reads after this step
+  uint32_t release_first, release_count;  // dynamic values nobody reads after this step
   bool dynamic;
 } plan_step;
 
@@ -42,21 +42,21 @@ typedef struct plan {
   arena memory;
   mem_account *account;
   graph *graph;
-  plan_value *values;   // by value_id
+  plan_value *values;  // by value_id
   plan_step *steps;
-  value_id *releases;   // release lists of all steps
-  value_id *views;      // views of inputs and outputs, whose address each run sets
-  const node *owner;    // of a body: the node with the captures; else NULL
-  value_id *captured;   // body values that stand for outer ones, in the order of slots
-  uint32_t *capture_index; // which of owner->captures
+  value_id *releases;       // release lists of all steps
+  value_id *views;          // views of inputs and outputs, whose address each run sets
+  const node *owner;        // of a body: the node with the captures; else NULL
+  value_id *captured;       // body values that stand for outer ones, in the order of slots
+  uint32_t *capture_index;  // which of owner->captures
   uint32_t step_count, view_count, captured_count, value_count;
-  uint32_t slots;       // inputs + captures
+  uint32_t slots;  // inputs + captures
   size_t slab_bytes, scratch_offset, scratch_bytes;
   size_t threads;
-  bool *wanted;         // outputs
-  bool has_dynamic;     // some step allocates while running
-  type_info *signature; // types of graph inputs, then of owner->captures
-  sdx_value **made;     // constants computed while planning
+  bool *wanted;          // outputs
+  bool has_dynamic;      // some step allocates while running
+  type_info *signature;  // types of graph inputs, then of owner->captures
+  sdx_value **made;      // constants computed while planning
   size_t made_count;
   atomic_size_t references;
   uint64_t last_used;
@@ -74,10 +74,10 @@ void pack_cache_deinit(pack_cache *p);
 
 typedef struct plan_request {
   graph *graph;
-  const type_info *inputs;          // one per graph input; unknown dims make dynamic steps
-  const node *owner;                // bodies: whose captures are bound
-  const type_info *captures;        // parallel to owner->captures
-  const bool *wanted;               // per output; NULL = all
+  const type_info *inputs;    // one per graph input; unknown dims make dynamic steps
+  const node *owner;          // bodies: whose captures are bound
+  const type_info *captures;  // parallel to owner->captures
+  const bool *wanted;         // per output; NULL = all
   size_t threads;
   int precision;
   mem_account *account;

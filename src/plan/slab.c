@@ -14,7 +14,7 @@ typedef struct gap {
 
 typedef struct gaps {
   gap *at;
-  size_t count, end; // `end`: the slab's size so far
+  size_t count, end;  // `end`: the slab's size so far
 } gaps;
 
 static size_t rounded(size_t bytes) { return bytes ? (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1) : ALIGNMENT; }
@@ -62,7 +62,7 @@ static void give(gaps *g, size_t offset, size_t size) {
 }
 
 sdx_status slab_assign(plan *p, arena *scratch, size_t *bytes, error *err) {
-  uint32_t *ending = arena_array(scratch, (size_t)p->step_count + 1, sizeof *ending); // head of a list per step
+  uint32_t *ending = arena_array(scratch, (size_t)p->step_count + 1, sizeof *ending);  // head of a list per step
   uint32_t *next = arena_array(scratch, p->value_count, sizeof *next);
   gaps g = {.at = arena_array(scratch, (size_t)p->value_count + 1, sizeof(gap))};
   if (!ending || !next || !g.at) return error_no_memory(err, p->value_count * sizeof *next);

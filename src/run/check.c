@@ -12,10 +12,15 @@ typedef struct report {
 static void add(void *context, sdx_status status, const char *code, const char *place, const char *message,
                 const char *hint) {
   report *r = context;
-  const struct { const char *key, *value; } parts[] = {
-      {"severity", status == SDX_OK ? "warning" : "error"}, {"status", status_name(status)}, {"code", code},
-      {"place", place}, {"message", message}, {"hint", hint}};
-  text_append(&r->json, r->count++ ? ",\n{" : "\n{", r->json.size && r->count > 1 ? 3 : 2);
+  const struct {
+    const char *key, *value;
+  } parts[] = {{"severity", status == SDX_OK ? "warning" : "error"},
+               {"status", status_name(status)},
+               {"code", code},
+               {"place", place},
+               {"message", message},
+               {"hint", hint}};
+  text_format(&r->json, "%s\n{", r->count++ ? "," : "");
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
     text_format(&r->json, "%s\"%s\":", i ? "," : "", parts[i].key);
     text_json_string(&r->json, str_from(parts[i].value ? parts[i].value : ""));

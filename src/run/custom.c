@@ -3,12 +3,12 @@
 #include "run/session.h"
 
 typedef struct custom_record {
-  op_def record; // first: node->op leads back here
+  op_def record;  // first: node->op leads back here
   sdx_custom_op op;
 } custom_record;
 
 struct sdx_op_context {
-  op_infer *infer; // one of the two
+  op_infer *infer;  // one of the two
   op_call *call;
 };
 
@@ -48,11 +48,15 @@ sdx_status custom_bind(sdx_session *s) {
   for (size_t i = 0; i < o->op_count; i++) {
     const sdx_custom_op *op = &o->ops[i];
     records[i].op = *op;
-    records[i].record = (op_def){.domain = op->domain, .name = op->name, .since = 1, .versions = "1",
+    records[i].record = (op_def){.domain = op->domain,
+                                 .name = op->name,
+                                 .since = 1,
+                                 .versions = "1",
                                  .inputs = formals(&s->memory, "in", op->min_inputs, op->max_inputs),
                                  .outputs = formals(&s->memory, "out", op->min_outputs, op->max_outputs),
                                  .flags = OP_FREE_ATTRS | OP_NONDETERMINISTIC,
-                                 .infer = custom_infer, .compute = custom_compute};
+                                 .infer = custom_infer,
+                                 .compute = custom_compute};
     if (!records[i].record.inputs || !records[i].record.outputs) return error_no_memory(&s->err, 64);
     list[i] = &records[i].record;
   }
@@ -61,7 +65,9 @@ sdx_status custom_bind(sdx_session *s) {
 }
 
 size_t sdx_op_input_count(const sdx_op_context *c) { return c->infer ? c->infer->input_count : c->call->input_count; }
-size_t sdx_op_output_count(const sdx_op_context *c) { return c->infer ? c->infer->output_count : c->call->output_count; }
+size_t sdx_op_output_count(const sdx_op_context *c) {
+  return c->infer ? c->infer->output_count : c->call->output_count;
+}
 
 const sdx_value *sdx_op_input(sdx_op_context *c, size_t index) {
   if (index >= sdx_op_input_count(c)) return NULL;
@@ -82,7 +88,7 @@ const sdx_value *sdx_op_input(sdx_op_context *c, size_t index) {
 }
 
 void *sdx_op_set_output(sdx_op_context *c, size_t index, sdx_dtype dtype, size_t rank, const int64_t *shape) {
-  static char declared; // infer has no memory to give: any non-NULL pointer says "accepted"
+  static char declared;  // infer has no memory to give: any non-NULL pointer says "accepted"
   if (index >= sdx_op_output_count(c)) return NULL;
   if (c->infer) return infer_output(c->infer, index, dtype, (int)rank, shape) == SDX_OK ? &declared : NULL;
   if (call_set_shape(c->call, index, dtype, rank, shape) != SDX_OK || !c->call->out[index]) return NULL;

@@ -13,8 +13,6 @@ static size_t resident_bytes(void) {
   return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static void json_key(text *t, const char *key) { text_format(t, "\"%s\":", key); }
-
 static void json_dims(text *t, const graph *g, const int64_t *dims, int rank) {
   text_append(t, "[", 1);
   for (int i = 0; i < rank; i++) {
@@ -183,14 +181,15 @@ static void describe_memory(const sdx_session *s, const plan *p, text *t) {
   size_t held = atomic_load(&s->account.used), load_peak = atomic_load(&s->account.peak);
   size_t running = held + p->slab_bytes + io, peak = running > load_peak ? running : load_peak;
   size_t resident = resident_bytes(), other = resident > held ? resident - held : 0;
-  text_format(t,
-              "{\"process_bytes\":%zu,\"session_bytes\":%zu,\"load_peak_bytes\":%zu,\"slab_bytes\":%zu,\"io_bytes\":%zu,"
-              "\"predicted_peak_bytes\":%zu}\n",
-              other, held, load_peak, p->slab_bytes, io, other + peak);
+  text_format(
+      t,
+      "{\"process_bytes\":%zu,\"session_bytes\":%zu,\"load_peak_bytes\":%zu,\"slab_bytes\":%zu,\"io_bytes\":%zu,"
+      "\"predicted_peak_bytes\":%zu}\n",
+      other, held, load_peak, p->slab_bytes, io, other + peak);
 }
 
 char *sdx_session_describe(const sdx_session *session, const char *what) {
-  sdx_session *s = (sdx_session *)session; // the plan cache fills behind its lock
+  sdx_session *s = (sdx_session *)session;  // the plan cache fills behind its lock
   text t = {0};
   error err = {0};
   plan *p = NULL;

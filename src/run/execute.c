@@ -11,7 +11,7 @@ static void bind_input(run_frame *f, value_id v, const value *from) {
     return;
   }
   f->values[v] = *from;
-  f->values[v].memory = NULL; // the caller may change these bytes later: never share them
+  f->values[v].memory = NULL;  // the caller may change these bytes later: never share them
 }
 
 // The caller's tensor, or a new one of the planned shape, to receive output k directly.
@@ -36,7 +36,8 @@ static bool is_planned(const plan *p, uint32_t k) {
   return pv->known && pv->storage != STORE_DYNAMIC && pv->tensor.dtype != SDX_STRING;
 }
 
-static sdx_status bind(run_frame *f, const value *const *inputs, mem_account *account, sdx_value **outputs, error *err) {
+static sdx_status bind(run_frame *f, const value *const *inputs, mem_account *account, sdx_value **outputs,
+                       error *err) {
   const plan *p = f->plan;
   for (uint32_t i = 0; i < p->graph->input_count; i++) bind_input(f, p->graph->inputs[i], inputs[i]);
   for (uint32_t i = 0; i < p->captured_count; i++) bind_input(f, p->captured[i], inputs[p->graph->input_count + i]);
@@ -64,7 +65,7 @@ static sdx_status collect(run_frame *f, mem_account *account, sdx_value **output
     value_id v = p->graph->outputs[k];
     const value *result = &f->values[v];
     bool plain = result->kind == VALUE_TENSOR && result->tensor.dtype != SDX_STRING;
-    if (outputs[k]) { // bound by the caller, or provided above
+    if (outputs[k]) {  // bound by the caller, or provided above
       tensor *to = &outputs[k]->value.tensor;
       if (!plain || outputs[k]->value.kind != VALUE_TENSOR || to->dtype != result->tensor.dtype ||
           !tensor_same_shape(to, &result->tensor))
@@ -125,7 +126,8 @@ sdx_status frame_execute(run_frame *f, const value *const *inputs, mem_account *
 // After this many shapes a body gets one plan for all shapes instead of one more for each.
 enum { BODY_PLANS = 4 };
 
-static sdx_status body_plan(sdx_session *s, plan_request *request, type_info *types, size_t count, plan **out, error *err) {
+static sdx_status body_plan(sdx_session *s, plan_request *request, type_info *types, size_t count, plan **out,
+                            error *err) {
   size_t plans = 0;
   pthread_mutex_lock(&s->lock);
   for (const plan *p = s->plans; p; p = p->next) {

@@ -82,12 +82,27 @@ static void onnx_type(const type_info *t, text *out) {
   int closing = 0;
   for (; t; t = t->element) {
     switch (t->kind) {
-      case TYPE_TENSOR: text_format(out, "tensor(%s)", dtype_name(t->dtype)); break;
-      case TYPE_SPARSE: text_format(out, "sparse_tensor(%s)", dtype_name(t->dtype)); break;
-      case TYPE_SEQUENCE: text_format(out, "seq("); closing++; break;
-      case TYPE_OPTIONAL: text_format(out, "optional("); closing++; break;
-      case TYPE_MAP: text_format(out, "map(%s,", dtype_name(t->dtype)); closing++; break;
-      default: text_format(out, "unknown"); break;
+      case TYPE_TENSOR:
+        text_format(out, "tensor(%s)", dtype_name(t->dtype));
+        break;
+      case TYPE_SPARSE:
+        text_format(out, "sparse_tensor(%s)", dtype_name(t->dtype));
+        break;
+      case TYPE_SEQUENCE:
+        text_format(out, "seq(");
+        closing++;
+        break;
+      case TYPE_OPTIONAL:
+        text_format(out, "optional(");
+        closing++;
+        break;
+      case TYPE_MAP:
+        text_format(out, "map(%s,", dtype_name(t->dtype));
+        closing++;
+        break;
+      default:
+        text_format(out, "unknown");
+        break;
     }
   }
   while (closing-- > 0) text_append(out, ")", 1);
@@ -199,10 +214,15 @@ static sdx_status keep(void *context, sdx_value *owned) {
 static sdx_status optimise(sdx_session *s) {
   arena scratch;
   arena_init(&scratch, &s->account);
-  pass_context c = {.graph = s->main, .scratch = &scratch, .account = &s->account,
+  pass_context c = {.graph = s->main,
+                    .scratch = &scratch,
+                    .account = &s->account,
                     .fold_node_bytes = (size_t)s->options->fold_limit_bytes,
                     .fold_total_bytes = (size_t)s->options->fold_limit_bytes * 4,
-                    .evaluate = evaluate, .keep = keep, .context = s, .err = &s->err};
+                    .evaluate = evaluate,
+                    .keep = keep,
+                    .context = s,
+                    .err = &s->err};
   sdx_status status = passes_run(&c, s->options->optimize, s->options->disable_passes);
   arena_deinit(&scratch);
   return status;
@@ -232,15 +252,16 @@ static sdx_status fix_dims(sdx_session *s) {
 
 import_options session_import_options(sdx_session *s, const char *external_dir) {
   const sdx_options *o = s->options;
-  return (import_options){
-      .limits = {.max_nodes = (size_t)o->max_nodes, .max_rank = (size_t)o->max_rank,
-                 .max_subgraph_depth = (size_t)o->max_subgraph_depth, .max_name_bytes = (size_t)o->max_name_bytes},
-      .max_function_depth = (size_t)o->max_function_depth,
-      .decode_depth = (size_t)o->max_decode_depth,
-      .external_dir = external_dir ? external_dir : o->external_data_dir,
-      .allow_hard_links = o->allow_hard_links,
-      .account = &s->account,
-      .deadline_ns = o->load_timeout_ms ? clock_ns() + (uint64_t)o->load_timeout_ms * 1000000u : 0};
+  return (import_options){.limits = {.max_nodes = (size_t)o->max_nodes,
+                                     .max_rank = (size_t)o->max_rank,
+                                     .max_subgraph_depth = (size_t)o->max_subgraph_depth,
+                                     .max_name_bytes = (size_t)o->max_name_bytes},
+                          .max_function_depth = (size_t)o->max_function_depth,
+                          .decode_depth = (size_t)o->max_decode_depth,
+                          .external_dir = external_dir ? external_dir : o->external_data_dir,
+                          .allow_hard_links = o->allow_hard_links,
+                          .account = &s->account,
+                          .deadline_ns = o->load_timeout_ms ? clock_ns() + (uint64_t)o->load_timeout_ms * 1000000u : 0};
 }
 
 static sdx_status prepare(sdx_session *s, const char *external_dir) {
@@ -289,7 +310,7 @@ static sdx_status read_all(sdx_session *s, int fd, const char *path) {
 
 sdx_status session_open(sdx_session *s, const char *path) {
   if (!path) return error_set(&s->err, SDX_INVALID_ARGUMENT, "no path was given");
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe must not block
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not block
   if (fd < 0)
     return error_set(&s->err, errno == ENOENT ? SDX_NOT_FOUND : SDX_IO_ERROR, "cannot open '%.300s': %s", path,
                      strerror(errno));
@@ -319,7 +340,7 @@ const char *session_folder(const char *path, char *buffer, size_t size) {
   const char *slash = path ? strrchr(path, '/') : NULL;
   if (!slash) return ".";
   if (slash == path) return "/";
-  if ((size_t)(slash - path) >= size) return NULL; // external data is then refused
+  if ((size_t)(slash - path) >= size) return NULL;  // external data is then refused
   memcpy(buffer, path, (size_t)(slash - path));
   buffer[slash - path] = 0;
   return buffer;
@@ -381,7 +402,6 @@ sdx_status sdx_session_load_reader(int64_t (*read)(void *context, void *buffer, 
                                    const sdx_options *options, sdx_session **out) {
   sdx_session *s = *out = session_create(options);
   if (!s) return SDX_NO_MEMORY;
-  sdx_status status = read ? drain(s, read, context)
-                           : error_set(&s->err, SDX_INVALID_ARGUMENT, "no reader was given");
+  sdx_status status = read ? drain(s, read, context) : error_set(&s->err, SDX_INVALID_ARGUMENT, "no reader was given");
   return finish(s, status, NULL, out);
 }

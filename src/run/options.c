@@ -24,13 +24,14 @@ static const char *const levels[] = {"none", "basic", "all", NULL};
 
 const char *sdx_options_list(void) {
   return
-#define X(name, otherwise, low, high, meaning) #name "\t" TEXT(otherwise) "\t" TEXT(low) ".." TEXT(high) "\t" meaning "\n"
+#define X(name, otherwise, low, high, meaning) \
+#name "\t" TEXT(otherwise) "\t" TEXT(low) ".." TEXT(high) "\t" meaning "\n"
       RUN_OPTION_LIST(X)
 #undef X
-      "precision\thighest\thighest, high, medium\thow exact matrix products are; highest = at least fp32 FMA\n"
-      "optimize\tall\tnone, basic, all\tgraph passes\n"
-      "disable_passes\t\tnames, comma-separated\tpasses to leave out\n"
-      "external_data_dir\t\tfolder\twhere external data of models loaded from bytes lies\n";
+          "precision\thighest\thighest, high, medium\thow exact matrix products are; highest = at least fp32 FMA\n"
+          "optimize\tall\tnone, basic, all\tgraph passes\n"
+          "disable_passes\t\tnames, comma-separated\tpasses to leave out\n"
+          "external_data_dir\t\tfolder\twhere external data of models loaded from bytes lies\n";
 }
 
 sdx_options *sdx_options_create(void) {
@@ -117,8 +118,8 @@ sdx_status sdx_options_add_op(sdx_options *o, const sdx_custom_op *op) {
   if (!op || !op->name || !op->name[0] || !op->domain || !op->compute)
     return error_set(&o->err, SDX_INVALID_ARGUMENT, "a custom operator needs a domain, a name and compute");
   if (op_find(str_from(op->domain), str_from(op->name)))
-    return error_set(&o->err, SDX_INVALID_ARGUMENT, "operator %s of domain '%s' is built in; choose another name or domain",
-                     op->name, op->domain);
+    return error_set(&o->err, SDX_INVALID_ARGUMENT,
+                     "operator %s of domain '%s' is built in; choose another name or domain", op->name, op->domain);
   sdx_custom_op *list = arena_array(&o->memory, o->op_count + 1, sizeof *list);
   if (!list) return error_no_memory(&o->err, sizeof *list);
   if (o->op_count) memcpy(list, o->ops, o->op_count * sizeof *list);
@@ -145,7 +146,8 @@ sdx_options *options_copy(const sdx_options *from) {
   error_clear(&o->err);
   bool ok = (!from->disable_passes || set_text(o, from->disable_passes, &o->disable_passes) == SDX_OK) &&
             (!from->external_data_dir || set_text(o, from->external_data_dir, &o->external_data_dir) == SDX_OK);
-  for (const dim_override *d = from->dims; d && ok; d = d->next) ok = sdx_options_set_dim(o, d->symbol, d->value) == SDX_OK;
+  for (const dim_override *d = from->dims; d && ok; d = d->next)
+    ok = sdx_options_set_dim(o, d->symbol, d->value) == SDX_OK;
   for (size_t i = 0; i < from->op_count && ok; i++) ok = sdx_options_add_op(o, &from->ops[i]) == SDX_OK;
   if (ok) return o;
   sdx_options_destroy(o);

@@ -37,12 +37,12 @@ struct sdx_options {
 #define X(name, otherwise, low, high, meaning) int64_t name;
   RUN_OPTION_LIST(X)
 #undef X
-  int precision;                            // 0 highest, 1 high, 2 medium
-  int optimize;                             // 0 none, 1 basic, 2 all
-  arena memory;                             // the strings and lists below
-  char *disable_passes, *external_data_dir; // NULL = not set
+  int precision;                             // 0 highest, 1 high, 2 medium
+  int optimize;                              // 0 none, 1 basic, 2 all
+  arena memory;                              // the strings and lists below
+  char *disable_passes, *external_data_dir;  // NULL = not set
   dim_override *dims;
-  sdx_custom_op *ops; // names live in `memory`
+  sdx_custom_op *ops;  // names live in `memory`
   size_t op_count;
   error err;
 };

@@ -4,9 +4,13 @@
 
 plan_request session_request(sdx_session *s, const type_info *inputs, const bool *wanted) {
   size_t threads = (size_t)s->options->threads;
-  return (plan_request){.graph = s->main, .inputs = inputs, .wanted = wanted,
-                        .threads = threads ? threads : pool_max_threads(), .precision = s->options->precision,
-                        .account = &s->account, .packs = &s->packs};
+  return (plan_request){.graph = s->main,
+                        .inputs = inputs,
+                        .wanted = wanted,
+                        .threads = threads ? threads : pool_max_threads(),
+                        .precision = s->options->precision,
+                        .account = &s->account,
+                        .packs = &s->packs};
 }
 
 // Drops the oldest plan of the graph once there are more than the cache may hold.

@@ -97,7 +97,8 @@ static sdx_status check_tensor(sdx_run *r, uint32_t i, const tensor *t) {
     if (io->shape[k] >= 0 && io->shape[k] != t->dims[k])
       return error_set(&r->err, SDX_INVALID_SHAPE,
                        "Got invalid dimensions for input: %.200s for the following indices index: %zu Got: %lld "
-                       "Expected: %lld", io->name, k, (long long)t->dims[k], (long long)io->shape[k]);
+                       "Expected: %lld",
+                       io->name, k, (long long)t->dims[k], (long long)io->shape[k]);
   return SDX_OK;
 }
 
@@ -129,10 +130,13 @@ static sdx_status check_inputs(sdx_run *r) {
     const value *v = r->sources[i];
     if (!v) return error_set(&r->err, SDX_INVALID_ARGUMENT, "input '%.200s' is not given", s->inputs[i].name);
     uint8_t kind = s->main->values[s->main->inputs[i]].type.kind;
-    bool fits = kind == TYPE_TENSOR ? v->kind == VALUE_TENSOR : kind == TYPE_SEQUENCE ? v->kind == VALUE_SEQUENCE
-              : kind == TYPE_MAP ? v->kind == VALUE_MAP : true;
+    bool fits = kind == TYPE_TENSOR     ? v->kind == VALUE_TENSOR
+                : kind == TYPE_SEQUENCE ? v->kind == VALUE_SEQUENCE
+                : kind == TYPE_MAP      ? v->kind == VALUE_MAP
+                                        : true;
     if (!fits)
-      return error_set(&r->err, SDX_INVALID_ARGUMENT, "input '%.200s': expected %s", s->inputs[i].name, s->inputs[i].type);
+      return error_set(&r->err, SDX_INVALID_ARGUMENT, "input '%.200s': expected %s", s->inputs[i].name,
+                       s->inputs[i].type);
     if (kind == TYPE_TENSOR) SDX_TRY(check_tensor(r, i, &v->tensor));
   }
   return check_symbols(r, s->input_count < 64 ? s->input_count : 64);
@@ -205,7 +209,8 @@ sdx_status sdx_run_execute(sdx_run *r) {
   if (status == SDX_OK) {
     run_frame *f = r->frame;
     uint64_t timeout = r->timeout_ms ? r->timeout_ms : (uint64_t)s->options->run_timeout_ms;
-    f->account.limit = (size_t)(r->memory_limit_bytes ? r->memory_limit_bytes : (uint64_t)s->options->run_memory_limit_bytes);
+    f->account.limit =
+        (size_t)(r->memory_limit_bytes ? r->memory_limit_bytes : (uint64_t)s->options->run_memory_limit_bytes);
     f->limits = (run_limits){.deadline_ns = timeout ? clock_ns() + timeout * 1000000u : 0, .cancel = &r->cancel};
     atomic_store_explicit(&f->account.peak, atomic_load(&f->account.used), memory_order_relaxed);
     if (f->plan->slab_bytes > f->account.limit) status = error_no_memory(&r->err, f->plan->slab_bytes);

@@ -29,21 +29,21 @@ struct sdx_session {
   error err;
   sdx_options *options;
   op_custom_set custom;
-  void *bytes; // the file
+  void *bytes;  // the file
   size_t size;
   bytes_kind bytes_kind;
   model *model;
-  sdx_value **kept; // constants made by passes
+  sdx_value **kept;  // constants made by passes
   size_t kept_count, kept_capacity;
   pack_cache packs;
-  pthread_mutex_t lock; // plans
+  pthread_mutex_t lock;  // plans
   plan *plans;
-  uint64_t uses;     // clock of the plan cache
-  arena memory;      // io, metadata, custom records
-  graph *main;       // model->graph
+  uint64_t uses;  // clock of the plan cache
+  arena memory;   // io, metadata, custom records
+  graph *main;    // model->graph
   uint32_t input_count, output_count;
   sdx_io *inputs, *outputs;
-  const char **metadata; // pairs key, value; built-in keys first, then custom from custom_at
+  const char **metadata;  // pairs key, value; built-in keys first, then custom from custom_at
   size_t metadata_count, custom_at;
   profile profile;
 };
@@ -58,9 +58,9 @@ typedef struct body_frame {
 struct sdx_run {
   sdx_session *session;
   error err;
-  run_frame *frame; // of the last plan
+  run_frame *frame;  // of the last plan
   body_frame *bodies;
-  sdx_value **inputs, **bound, **outputs; // bound: the caller's memory for results
+  sdx_value **inputs, **bound, **outputs;  // bound: the caller's memory for results
   bool *wanted;
   type_info *types;
   const value **sources;
@@ -85,8 +85,8 @@ void profile_init(profile *p);
 void profile_deinit(profile *p);
 void profile_add(profile *p, const node *n, const char *kernel, uint64_t start_ns, uint64_t end_ns);
 
-sdx_session *session_create(const sdx_options *options); // NULL: memory
-sdx_status session_open(sdx_session *s, const char *path); // reads or maps the file; error on the session
+sdx_session *session_create(const sdx_options *options);    // NULL: memory
+sdx_status session_open(sdx_session *s, const char *path);  // reads or maps the file; error on the session
 const char *session_folder(const char *path, char *buffer, size_t size);
 import_options session_import_options(sdx_session *s, const char *external_dir);
 
