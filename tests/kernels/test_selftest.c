@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// The harness over all families, as `sardonyx selftest kernels` runs it.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+// after the standard headers
+#include <cmocka.h>
+
+#include "kernels/kernel.h"
+#include "kernels/selftest.h"
+
+static char last[200];
+static size_t lines;
+static void print(const char *line) {
+  if (strstr(line, "FAILED")) puts(line);
+  snprintf(last, sizeof last, "%s", line);
+  lines++;
+}
+
+static void every_variant_agrees(void **state) {
+  assert_int_equal(kernel_selftest(NULL, 40, false, print), 0);
+  assert_non_null(strstr(last, " passed, 0 failed, "));
+}
+
+static void filters(void **state) {
+  lines = 0;
+  kernel_selftest("no such family", 1, false, print);
+  assert_int_equal(lines, 1);
+  assert_string_equal(last, "0 passed, 0 failed, 0 skipped");
+  kernel_selftest("gemm_f32", 1, true, print);
+  assert_true(lines > 2);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(every_variant_agrees), cmocka_unit_test(filters)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
