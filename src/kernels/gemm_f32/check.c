@@ -57,6 +57,16 @@ static bool multiply(kernel_check *k, const gemm_f32_kernel *g, const problem *p
   return true;
 }
 
+// Random operands. Values whose products overflow are left out: whether Inf - Inf arises then depends
+// on the product being rounded before the sum, which the reference does where the tier has no fused
+// multiply-add.
+static const float *operand(kernel_check *k, size_t count, bool special) {
+  float *p = check_floats(k, count, special);
+  for (size_t i = 0; p && i < count; i++)
+    if (isfinite(p[i]) && fabsf(p[i]) > 1e6f) p[i] = 1;
+  return p;
+}
+
 static bool compare(kernel_check *k, const void *variant, const void *reference) {
   const gemm_f32_kernel *g = variant;
   problem p = {.m = check_size(k, 1, ROWS_MOST),
@@ -65,8 +75,8 @@ static bool compare(kernel_check *k, const void *variant, const void *reference)
                .planes = g->split ? 1 + (unsigned)(check_random(k) % 3) : 0,
                .epilogue = GEMM_F32_PLAIN};
   bool special = check_coin(k, 4);
-  p.a = check_floats(k, p.m * p.k, special);
-  p.b = check_floats(k, p.k * p.n, special);
+  p.a = operand(k, p.m * p.k, special);
+  p.b = operand(k, p.k * p.n, special);
   p.plain_b = check_coin(k, 3) && p.k > 0;
   p.accumulate = check_coin(k, 2);
   if (check_coin(k, 2)) {

@@ -14,8 +14,8 @@ static const struct {
     {"Tanh", ACTIVATION_TANH, 0, 0},
     {"HardSigmoid", ACTIVATION_HARD_SIGMOID, 0.2f, 0.5f},
     {"HardSwish", ACTIVATION_HARD_SWISH, 0, 0},
-    {"Swish", ACTIVATION_SILU, 0, 0},
-    {"Silu", ACTIVATION_SILU, 0, 0},
+    {"Swish", ACTIVATION_SILU, 1, 0},
+    {"Silu", ACTIVATION_SILU, 1, 0},
     {"Gelu", ACTIVATION_GELU, 0, 0},
     {"GeluTanh", ACTIVATION_GELU_TANH, 0, 0},
 };
