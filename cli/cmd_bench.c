@@ -149,10 +149,10 @@ static bool measure_apart(const args *a, const char *threads, measurement *m) {
 static void add_row(table *t, const char *threads, const measurement *m) {
   char bytes[32];
   table_cell(t, "%s", threads && strcmp(threads, "0") ? threads : "all");
-  table_cell(t, "%.3f", m->median);
-  table_cell(t, "%.3f", m->p90);
-  table_cell(t, "%.3f", m->p99);
-  table_cell(t, "%.3f", m->least);
+  table_cell(t, "%.4f", m->median);
+  table_cell(t, "%.4f", m->p90);
+  table_cell(t, "%.4f", m->p99);
+  table_cell(t, "%.4f", m->least);
   table_cell(t, "%.1f", m->per_second);
   table_cell(t, "%.1f", m->load_ms);
   table_cell(t, "%.2f", m->first_ms);

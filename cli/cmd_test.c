@@ -118,6 +118,7 @@ typedef struct loaded_set {  // everything read of a set, by position in the mod
   sdx_value **inputs;        // [input count]
   sdx_value **outputs;       // [output count]; NULL where nothing is stored
   bool lenient;              // something was converted: data of a twin, or .npz
+  bool other;                // the set is for a model with other inputs or outputs
 } loaded_set;
 
 static size_t free_slot(sdx_value *const *values, size_t count, size_t from) {
@@ -130,7 +131,7 @@ typedef int64_t io_find(const sdx_session *session, const char *name);
 
 // Reads .pb files into `values`: by the name inside where the model knows it, else by position.
 static bool read_pb_files(const sdx_session *s, char **paths, size_t count, sdx_value **values, size_t slots, io_at *at,
-                          io_find *find, why *w) {
+                          io_find *find, bool *other, why *w) {
   for (size_t i = 0; i < count; i++) {
     size_t size;
     char name[512];
@@ -142,6 +143,7 @@ static bool read_pb_files(const sdx_session *s, char **paths, size_t count, sdx_
     bool fits = (size_t)slot < slots;
     if (fits) values[slot] = pb_read(bytes, size, at(s, (size_t)slot)->type, &inner);
     free(bytes);
+    *other = !fits;
     if (!fits) return why_set(w, "%s has no place: the model has %zu", base_name(paths[i]), slots);
     if (!values[slot]) return why_set(w, "%s: %.400s", base_name(paths[i]), inner.text);
   }
@@ -166,7 +168,8 @@ static bool read_npz(const sdx_session *s, const char *path, loaded_set *l, why 
   }
   named_clear(&list);
   l->lenient = true;
-  if (ok && !matched) ok = (bool)why_set(w, "no array is named like an output of the model");
+  l->other = ok && !matched;
+  if (l->other) ok = (bool)why_set(w, "no array is named like an output of the model");
   return ok;
 }
 
@@ -210,20 +213,22 @@ static bool compare_outputs(const sdx_session *s, const sdx_run *run, const load
 static void test_one(tester *t, sdx_session *s, const test_unit *u, const test_set *set, compare_rules rules,
                      unit_result *r) {
   size_t ins = sdx_session_input_count(s), outs = sdx_session_output_count(s);
-  loaded_set l = {xmalloc(ins * sizeof *l.inputs + 1), xmalloc(outs * sizeof *l.outputs + 1), false};
+  loaded_set l = {xmalloc(ins * sizeof *l.inputs + 1), xmalloc(outs * sizeof *l.outputs + 1), false, false};
   sdx_run *run = NULL;
   char text[600] = "";
   outcome o = FAILED;
   why w = {""};
   bool ok = set->kind == SET_NPZ ? read_npz(s, set->path, &l, &w)
                                  : read_pb_files(s, set->inputs, set->input_count, l.inputs, ins, sdx_session_input,
-                                                 sdx_session_find_input, &w) &&
+                                                 sdx_session_find_input, &l.other, &w) &&
                                        read_pb_files(s, set->outputs, set->output_count, l.outputs, outs,
-                                                     sdx_session_output, sdx_session_find_output, &w);
-  // A folder with one model has data for that model: not fitting is a failure there.
-  if (!ok || !fit_inputs(s, &l, u->alone, &w)) {
-    o = u->alone ? FAILED : SKIPPED;
-    snprintf(text, sizeof text, "%s%.500s", u->alone ? "" : "not for this model: ", w.text);
+                                                     sdx_session_output, sdx_session_find_output, &l.other, &w);
+  if (ok) l.other = !(ok = fit_inputs(s, &l, u->alone, &w));
+  if (!ok) {
+    // A folder with one model has data for that model: not fitting is a failure there.
+    bool skip = l.other && !u->alone;
+    o = skip ? SKIPPED : FAILED;
+    snprintf(text, sizeof text, "%s%.500s", skip ? "not for this model: " : "", w.text);
     goto done;
   }
   rules.lenient = l.lenient;

@@ -226,6 +226,7 @@ typedef struct collector {
   const sdx_session *session;
   sdx_value **inputs;
   image_options image;
+  int code;  // of the failure
 } collector;
 
 static char *names_of_inputs(const sdx_session *s) {
@@ -238,12 +239,13 @@ static char *names_of_inputs(const sdx_session *s) {
   return all;
 }
 
-static bool unknown_input(const collector *c, const char *place, const char *name) {
+static bool unknown_input(collector *c, const char *place, const char *name) {
   const char *names[256];
   size_t count = 0;
   for (size_t i = 0; i < sdx_session_input_count(c->session) && count < 256; i++)
     names[count++] = sdx_session_input(c->session, i)->name;
   char *all = names_of_inputs(c->session);
+  c->code = CLI_USAGE;
   cli_error(CLI_USAGE, "%s: the model has no input '%s'", place, name);
   const char *near = name_closest(name, names, count);
   if (near) cli_hint("did you mean '%s'?", near);
@@ -398,9 +400,13 @@ bool engine_inputs(const args *a, const sdx_session *session, const char *const 
   collector c = {.a = a, .session = session, .inputs = inputs};
   *code = CLI_USAGE;
   if (!image_settings(a, &c.image)) return false;
-  *code = CLI_FAILED;
+  c.code = CLI_FAILED;
   for (size_t i = 0; i < count; i++)
-    if (!place_word(&c, words[i])) return false;
+    if (!place_word(&c, words[i])) {
+      *code = c.code;
+      return false;
+    }
+  *code = CLI_FAILED;
   if (!args_has(a, "random")) return true;
   int64_t seed = 0;
   const char *text = args_text(a, "random", NULL);

@@ -91,15 +91,13 @@ static float *resize_axis(const float *in, size_t lines, size_t from, size_t to,
   double ratio = (double)from / (double)to, reach = ratio > 1 ? ratio : 1;
   for (size_t t = 0; out && t < to; t++) {
     double centre = ((double)t + 0.5) * ratio - 0.5, total = 0;
-    long first = (long)ceil(centre - reach), last = (long)floor(centre + reach);
+    long first = (long)fmax(0, ceil(centre - reach)), last = (long)fmin((double)from - 1, floor(centre + reach));
     for (long k = first; k <= last; k++) total += fmax(0, 1 - fabs((double)k - centre) / reach);
     for (long k = first; k <= last; k++) {
-      double weight = fmax(0, 1 - fabs((double)k - centre) / reach) / total;
-      size_t source = k < 0 ? 0 : k >= (long)from ? from - 1 : (size_t)k;  // edges repeat
-      if (weight > 0)
-        for (size_t line = 0; line < lines; line++)
-          for (size_t s = 0; s < step; s++)
-            out[(line * to + t) * step + s] += (float)weight * in[(line * from + source) * step + s];
+      float weight = (float)(fmax(0, 1 - fabs((double)k - centre) / reach) / total);
+      for (size_t line = 0; line < lines; line++)
+        for (size_t s = 0; s < step; s++)
+          out[(line * to + t) * step + s] += weight * in[(line * from + (size_t)k) * step + s];
     }
   }
   return out;
