@@ -75,7 +75,7 @@ static const char *const outer_cases[] = {"X=float[2,3] alpha=2 beta=0.5", NULL}
 // clang-format off
 #define RECORD(Attrs, Params, Cases)                                                                            \
   {.since = 1, .versions = "1", .inputs = "X:T", .outputs = "Y:T", .types = "T=" TYPES_FLOAT, .attrs = Attrs,    \
-   .attrs_old = "consumed_inputs:ints", .flags = OP_INPLACE, .params_size = sizeof(retired_params),              \
+   .flags = OP_INPLACE, .params_size = sizeof(retired_params),              \
    .params = Params, .infer = infer, .compute = compute, .cases = Cases}
 SDX_OP_OLD(Affine) = RECORD("alpha:float=1 beta:float=0", affine_params, cases);
 SDX_OP_OLD(Scale) = RECORD("scale:float=1", scale_params, cases);

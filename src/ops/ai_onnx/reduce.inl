@@ -1,0 +1,109 @@
+// The loop of reduce.c for one type. The includer defines T, SUFFIX, LOW and HIGH (what the maximum and the
+// minimum of nothing are) and, for floats, FLOATING. Sums run in double for floats and wrap for integers;
+// logarithms and square roots are taken in double.
+// SPDX-License-Identifier: Apache-2.0
+#ifdef FLOATING
+#define ACC double
+#else
+#define ACC uint64_t
+#endif
+#define EACH(statement)              \
+  do {                               \
+    for (size_t i = 0; i < n; i++) { \
+      T v = x[i * step];             \
+      statement;                     \
+    }                                \
+  } while (0)
+
+static void ROW_JOIN(reduce_range, SUFFIX)(void *context, size_t begin, size_t end, size_t worker) {
+  const reduce_job *j = context;
+  const reduce_walk *w = j->walk;
+  size_t n = w->reduced[w->reduced_rank - 1], step = w->reduced_step[w->reduced_rank - 1];
+  for (size_t index = begin; index < end; index++) {
+    size_t offset = reduce_walk_offset(w, index);
+    ACC sum = j->op == REDUCE_PROD;
+    double number = 0;
+    T best = j->op == REDUCE_MIN ? HIGH : LOW;
+    for (int pass = j->op == REDUCE_LOG_SUM_EXP ? 0 : 1; w->terms && pass < 2; pass++) {
+      reduce_run run;
+      reduce_run_start(&run, w, offset);
+      do {
+        const T *x = (const T *)j->in + run.offset;
+        switch (pass == 0 ? REDUCE_MAX : j->op) {
+          case REDUCE_SUM:
+          case REDUCE_MEAN:
+            EACH(sum += (ACC)v);
+            break;
+          case REDUCE_SUM_SQUARE:
+            EACH(sum += (ACC)v * (ACC)v);
+            break;
+          case REDUCE_L1:
+            EACH(sum += v > 0 ? (ACC)v : 0 - (ACC)v);
+            break;
+          case REDUCE_PROD:
+            EACH(sum *= (ACC)v);
+            break;
+          case REDUCE_MAX:
+            EACH(best = v > best || v != v ? v : best);
+            break;
+          case REDUCE_MIN:
+            EACH(best = v < best || v != v ? v : best);
+            break;
+          case REDUCE_L2:
+            EACH(number += (double)v * (double)v);
+            break;
+          case REDUCE_LOG_SUM:
+            EACH(number += (double)v);
+            break;
+          case REDUCE_LOG_SUM_EXP:
+            EACH(number += exp((double)v - (double)best));
+            break;
+        }
+      } while (reduce_run_next(&run, w));
+    }
+    T *y = (T *)j->out + index;
+    switch (j->op) {
+#ifdef FLOATING
+      case REDUCE_MEAN:
+        *y = (T)(sum / (double)w->terms);
+        break;
+      case REDUCE_L2:
+        *y = (T)sqrt(number);
+        break;
+      case REDUCE_LOG_SUM:
+        *y = (T)log(number);
+        break;
+      case REDUCE_LOG_SUM_EXP:
+        *y = isinf(best) || best != best ? best : (T)((double)best + log(number));
+        break;
+#else
+      case REDUCE_MEAN:  // truncates; (T)-1 < 0 asks whether T has a sign
+        *y = w->terms == 0 ? 0 : (T)-1 < (T)1 ? (T)((int64_t)sum / (int64_t)w->terms) : (T)(sum / w->terms);
+        break;
+      case REDUCE_L2:
+        number = sqrt(number), convert_from_doubles(j->dtype, y, 0, 1, &number);
+        break;
+      case REDUCE_LOG_SUM:
+        number = log(number), convert_from_doubles(j->dtype, y, 0, 1, &number);
+        break;
+      case REDUCE_LOG_SUM_EXP:
+        number = (double)best + log(number), convert_from_doubles(j->dtype, y, 0, 1, &number);
+        break;
+#endif
+      case REDUCE_MAX:
+      case REDUCE_MIN:
+        *y = best;
+        break;
+      default:
+        *y = (T)sum;
+        break;
+    }
+  }
+}
+#undef EACH
+#undef ACC
+#undef T
+#undef SUFFIX
+#undef LOW
+#undef HIGH
+#undef FLOATING
