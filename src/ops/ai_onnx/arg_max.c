@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// ArgMax ArgMin: place of the largest or smallest element along `axis`, the first one or, with
+// select_last_index, the last. A NaN counts as found, as in numpy.
+// History: 11 negative axes, 12 select_last_index, 13 bfloat16.
+#include "ops/row.h"
+
+typedef struct arg_params {
+  int64_t axis;
+  bool keepdims, last, max;
+} arg_params;
+
+static sdx_status max_params(op_params_context *c, void *params) {
+  *(arg_params *)params = (arg_params){params_int(c, "axis"), params_int(c, "keepdims") != 0,
+                                       params_int(c, "select_last_index") != 0, true};
+  return SDX_OK;
+}
+static sdx_status min_params(op_params_context *c, void *params) {
+  SDX_TRY(max_params(c, params));
+  ((arg_params *)params)->max = false;
+  return SDX_OK;
+}
+
+static sdx_status infer(op_infer *c) {
+  const arg_params *p = c->params;
+  int rank = infer_rank_of(c, 0), kept = 0;
+  int64_t axis = p->axis, dims[TENSOR_MAX_RANK];
+  if (rank < 0) return infer_output(c, 0, SDX_INT64, -1, NULL);
+  if (axis_normalize(&axis, (size_t)rank, "", NULL) != SDX_OK)
+    return infer_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)p->axis, rank, rank);
+  for (int i = 0; i < rank; i++)
+    if (i != axis) dims[kept++] = c->in[0]->dims[i];
+    else if (p->keepdims) dims[kept++] = 1;
+  return infer_output(c, 0, SDX_INT64, kept, dims);
+}
+
+typedef struct arg_job {
+  const void *in;
+  int64_t *out;
+  size_t axis, inner;
+  bool max, last;
+} arg_job;
+
+#define IS_NAN(v) false
+#define T int8_t
+#define SUFFIX int8
+#include "ops/ai_onnx/arg_max.inl"
+#define T int16_t
+#define SUFFIX int16
+#include "ops/ai_onnx/arg_max.inl"
+#define T int32_t
+#define SUFFIX int32
+#include "ops/ai_onnx/arg_max.inl"
+#define T int64_t
+#define SUFFIX int64
+#include "ops/ai_onnx/arg_max.inl"
+#define T uint8_t
+#define SUFFIX uint8
+#include "ops/ai_onnx/arg_max.inl"
+#define T uint16_t
+#define SUFFIX uint16
+#include "ops/ai_onnx/arg_max.inl"
+#define T uint32_t
+#define SUFFIX uint32
+#include "ops/ai_onnx/arg_max.inl"
+#define T uint64_t
+#define SUFFIX uint64
+#include "ops/ai_onnx/arg_max.inl"
+#undef IS_NAN
+#define IS_NAN(v) ((v) != (v))
+#define T float
+#define SUFFIX float
+#include "ops/ai_onnx/arg_max.inl"
+#define T double
+#define SUFFIX double
+#include "ops/ai_onnx/arg_max.inl"
+
+static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
+
+static sdx_status find(op_call *c) {
+  static void (*const ranges[SDX_DTYPE_COUNT])(void *, size_t, size_t, size_t) = {
+      ROWS_INTEGER(arg), [SDX_FLOAT] = arg_float, [SDX_DOUBLE] = arg_double};
+  const arg_params *p = c->params;
+  const tensor *in = call_in(c, 0);
+  tensor *out = call_out(c, 0);
+  int64_t axis = p->axis;
+  if (axis < 0) axis += in->rank;  // infer has checked it
+  arg_job j = {in->data, out->data, (size_t)in->dims[axis], 1, p->max, p->last};
+  for (size_t i = (size_t)axis + 1; i < in->rank; i++) j.inner *= (size_t)in->dims[i];
+  if (out->count == 0) return SDX_OK;
+  if (j.axis == 0) return call_fail(c, SDX_INVALID_SHAPE, "axis %lld has no elements to choose from", (long long)axis);
+  if (!ranges[in->dtype]) return call_fail_dtype(c, in);
+  call_parallel(c, out->count, j.axis >= GRAIN_CHEAP ? 1 : GRAIN_CHEAP / j.axis, ranges[in->dtype], &j);
+  return SDX_OK;
+}
+static sdx_status compute(op_call *c) { return call_out(c, 0) ? call_widened(c, find) : SDX_OK; }
+
+SDX_CASES = {"data=float[2,3,4] axis=1", "data=float[5] keepdims=0", "data=int8[3,4] axis=-1 select_last_index=1",
+             "data=float16[2,3] axis=1", "data=double[0,3] axis=1",  NULL};
+
+// clang-format off
+#define RECORD(lower)                                                                                            \
+  {.since = 13, .versions = "13 12 11 1", .inputs = "data:T", .outputs = "reduced:int64",                        \
+   .types = "T=" TYPES_NUMBER, .attrs = "axis:int=0 keepdims:int=1 select_last_index:int=0",                     \
+   .params_size = sizeof(arg_params), .params = lower##_params, .infer = infer, .prepare = prepare,              \
+   .compute = compute, .cases = cases}
+SDX_OP(ArgMax) = RECORD(max);
+SDX_OP(ArgMin) = RECORD(min);
+// clang-format on
