@@ -1,0 +1,45 @@
+# The front door. `make demo` and `make test` each work as the first command on a fresh machine.
+.PHONY: all deps build demo test test-long bench lint format install clean asan-ubsan tsan fuzz
+all: build
+
+deps:
+	@tools/deps
+
+build: deps
+	@cmake --preset release >build.log 2>&1 || { cat build.log; exit 1; }
+	@cmake --build --preset release
+
+demo: build
+	@python3 examples/digits/demo.py build/sardonyx
+
+test: build
+	@cmake --preset asan-ubsan >build.log 2>&1 || { cat build.log; exit 1; }
+	@cmake --build --preset asan-ubsan
+	@python3 tools/run_tests.py
+
+test-long: build
+	@python3 tools/run_tests.py --long
+
+bench: build
+	@python3 bench/run.py
+
+lint: deps
+	@tools/check_layers
+	@tools/lint
+
+format:
+	@git ls-files '*.c' '*.h' '*.inl' | xargs clang-format -i
+
+asan-ubsan tsan debug: deps
+	@cmake --preset $@ && cmake --build --preset $@
+
+# SECONDS=60 make fuzz: each target in turn, new inputs kept in build/fuzz/corpus.
+fuzz: deps
+	@cmake --preset fuzz && cmake --build --preset fuzz
+	@tools/fuzz
+
+install: build
+	@cmake --install build
+
+clean:
+	rm -rf build build.log

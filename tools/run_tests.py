@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""Runs every suite and adds their counts up. Each suite is a command whose last line reads
+`N passed, N failed[, N skipped]`, a cmocka program (counted from its TAP output), or a plain
+command (its exit code is one test). The closing line of this program is the sum.
+
+    tools/run_tests.py [--long] [NAME ...]    only the suites whose name contains a NAME
+"""
+import argparse, os, pathlib, re, subprocess, sys, time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+SHARED = ROOT.parent / "shared" / "models"
+CLOSING = re.compile(r"(\d+) passed(?:, (\d+) failed)?(?:, (\d+) skipped)?")
+
+
+def suites(long):
+    yield "layers", [ROOT / "tools/check_layers"], {}
+    for program in sorted((BUILD / "tests").glob("test_*")):
+        yield "unit/" + program.name[5:], [program], {}
+    for program in sorted((BUILD / "asan-ubsan/tests").glob("test_*")):
+        yield "sanitized/" + program.name[5:], [program], {}
+    yield "kernels", [BUILD / "sardonyx", "selftest", "kernels"], {}
+    for script in sorted(ROOT.glob("tests/*/test_*.py")):
+        if script.parent.name != "python":
+            yield script.parent.name + "/" + script.stem[5:], [sys.executable, script] + (["--long"] if long else []), {}
+    yield "python", [ROOT / "tests/python/run"], {}
+    if SHARED.is_dir():
+        folders = [SHARED / "seed", SHARED / "conformance/light", SHARED / "vision", SHARED / "tabular"]
+        yield "models", [BUILD / "sardonyx", "test", *[f for f in folders if f.is_dir()]], {}
+    else:
+        yield "models", ["echo", f"0 passed, 0 failed, 1 skipped ({SHARED} is absent)"], {}
+
+
+def count(output, code):
+    """(passed, failed, skipped) of a suite's output."""
+    lines = output.splitlines()
+    tap = [l for l in lines if re.match(r"(not )?ok \d+", l)]
+    if tap:
+        skipped = sum("# SKIP" in l for l in tap)
+        failed = sum(l.startswith("not ok") for l in tap)
+        passed = len(tap) - failed - skipped
+    else:
+        found = [m for m in map(CLOSING.search, reversed(lines[-10:])) if m]
+        if found:
+            passed, failed, skipped = (int(g or 0) for g in found[0].groups())
+        else:
+            passed, failed, skipped = (1, 0, 0) if code == 0 else (0, 1, 0)
+    if code != 0 and failed == 0:
+        failed = 1
+    return passed, failed, skipped
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--long", action="store_true")
+    parser.add_argument("names", nargs="*")
+    arguments = parser.parse_args()
+    environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP", SARDONYX=str(BUILD / "sardonyx"), SARDONYX_ROOT=str(ROOT))
+    total = [0, 0, 0]
+    for name, command, extra in suites(arguments.long):
+        if arguments.names and not any(n in name for n in arguments.names):
+            continue
+        start = time.monotonic()
+        try:
+            run = subprocess.run([str(c) for c in command], cwd=ROOT, env={**environment, **extra}, text=True,
+                                 errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1200)
+            output, code = run.stdout, run.returncode
+        except subprocess.TimeoutExpired as error:
+            output, code = (error.stdout or b"").decode(errors="replace") + "\ntimed out", 1
+        counts = count(output, code)
+        total = [t + c for t, c in zip(total, counts)]
+        mark = "FAILED" if counts[1] else "ok"
+        print(f"{name:<34} {counts[0]:>6} passed {counts[1]:>4} failed {counts[2]:>4} skipped "
+              f"{time.monotonic() - start:>7.1f} s  {mark}", flush=True)
+        if counts[1]:
+            print("\n".join("    " + l for l in output.splitlines()[-60:]), flush=True)
+        else:
+            for line in output.splitlines():
+                if "SKIP" in line:
+                    print("    " + line.strip())
+    print(f"{total[0]} passed, {total[1]} failed, {total[2]} skipped")
+    return 1 if total[1] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
