@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "ort.h"
+#include "bench/ort.h"
 #include "sardonyx/sardonyx.h"
 
 typedef struct bytes {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // See ort.h. Slot numbers: the documented order of OrtApi.
-#include "ort.h"
+#include "bench/ort.h"
 
 #include <dlfcn.h>
 #include <glob.h>
