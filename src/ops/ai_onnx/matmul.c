@@ -45,21 +45,19 @@ static view view_of(size_t rank, bool transpose, bool batch, bool left) {
 }
 static int64_t dim_at(const int64_t *dims, size_t d) { return d == SIZE_MAX ? 1 : dims[d]; }
 
-sdx_status matmul_infer(op_infer *c) {
-  const matmul_params *p = c->params;
-  int ra = infer_rank_of(c, 0), rb = infer_rank_of(c, 1);
-  sdx_dtype dtype = infer_dtype_of(c, 0);
-  SDX_TRY(infer_rank(c, 0, 1, -1));
-  SDX_TRY(infer_rank(c, 1, 1, -1));
+sdx_status matmul_infer_shape(op_infer *c, const matmul_params *p, size_t left, size_t right, sdx_dtype dtype) {
+  int ra = infer_rank_of(c, left), rb = infer_rank_of(c, right);
+  SDX_TRY(infer_rank(c, left, 1, -1));
+  SDX_TRY(infer_rank(c, right, 1, -1));
   if (ra < 0 || rb < 0) return infer_output(c, 0, dtype, -1, NULL);
-  const int64_t *a = c->in[0]->dims, *b = c->in[1]->dims;
+  const int64_t *a = c->in[left]->dims, *b = c->in[right]->dims;
   view va = view_of((size_t)ra, p->transpose_a, p->batch_a, true),
        vb = view_of((size_t)rb, p->transpose_b, p->batch_b, false);
   int64_t ka = dim_at(a, va.column), kb = dim_at(b, vb.row);
   if (ka >= 0 && kb >= 0 && ka != kb)
     return infer_fail(c, SDX_INVALID_SHAPE,
-                      "the inner dimensions differ: input 0 has %lld columns, input 1 has %lld rows", (long long)ka,
-                      (long long)kb);
+                      "the inner dimensions differ: input %zu has %lld columns, input %zu has %lld rows", left,
+                      (long long)ka, right, (long long)kb);
   int64_t out[TENSOR_MAX_RANK + 2];
   size_t rank = va.batch_rank > vb.batch_rank ? va.batch_rank : vb.batch_rank;
   for (size_t i = 0; i < rank; i++) {
@@ -77,6 +75,8 @@ sdx_status matmul_infer(op_infer *c) {
   if (vb.column != SIZE_MAX) out[rank++] = b[vb.column];
   return infer_output(c, 0, dtype, (int)rank, out);
 }
+
+sdx_status matmul_infer(op_infer *c) { return matmul_infer_shape(c, c->params, 0, 1, infer_dtype_of(c, 0)); }
 
 // ---- prepare and compute --------------------------------------------------------------------------
 
@@ -114,12 +114,8 @@ static bool is_single(const tensor *t, const view *v) {
   return true;
 }
 
-sdx_status matmul_prepare(op_prepare *c) {
-  const matmul_params *p = c->params;
-  const tensor *a = c->in[0], *b = c->in[1], *y = c->out[0];
-  product *s = arena_zalloc(c->memory, sizeof *s);
-  if (!s) return error_no_memory(c->err, sizeof *s);
-  c->state = s;
+sdx_status matmul_layout(op_prepare *c, const matmul_params *p, const tensor *a, const tensor *b, const tensor *y,
+                         product *s) {
   if (y->count == 0) return SDX_OK;
   view va = view_of(a->rank, p->transpose_a, p->batch_a, true),
        vb = view_of(b->rank, p->transpose_b, p->batch_b, false);
@@ -140,7 +136,15 @@ sdx_status matmul_prepare(op_prepare *c) {
     if (!is_single(a, &va)) SDX_TRY(index_batch(c, a, &va, y->dims, out_rank, s->batch, &s->a));
     if (!is_single(b, &vb)) SDX_TRY(index_batch(c, b, &vb, y->dims, out_rank, s->batch, &s->b));
   }
-  return product_prepare(c, s, 2);
+  return SDX_OK;
+}
+
+sdx_status matmul_prepare(op_prepare *c) {
+  product *s = arena_zalloc(c->memory, sizeof *s);
+  if (!s) return error_no_memory(c->err, sizeof *s);
+  c->state = s;
+  SDX_TRY(matmul_layout(c, c->params, c->in[0], c->in[1], c->out[0], s));
+  return c->out[0]->count ? product_prepare(c, s, 2) : SDX_OK;
 }
 
 sdx_status matmul_compute(op_call *c) {

@@ -2,13 +2,18 @@
 // numpy's matmul with optional transposition and scale: shared by MatMul and com.microsoft's FusedMatMul.
 #pragma once
 
-#include "ops/op.h"
+#include "ops/ai_onnx/product.h"
 
 typedef struct matmul_params {
   bool transpose_a, transpose_b;  // last two dimensions exchanged
   bool batch_a, batch_b;          // first dimension moved to before the last: [m, batch.., k]
   float alpha;
 } matmul_params;
+
+// Shape rule for operands at inputs a and b, and the product it stands for.
+sdx_status matmul_infer_shape(op_infer *c, const matmul_params *p, size_t a, size_t b, sdx_dtype dtype);
+sdx_status matmul_layout(op_prepare *c, const matmul_params *p, const tensor *a, const tensor *b, const tensor *y,
+                         product *out);
 
 sdx_status matmul_infer(op_infer *c);
 sdx_status matmul_prepare(op_prepare *c);

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// QuantizeLinear and DequantizeLinear of ai.onnx, which com.microsoft repeats with more types at earlier
+// versions.
+#pragma once
+
+#include "ops/op.h"
+
+typedef struct quantize_params {
+  int64_t axis, block;
+  sdx_dtype output, precision;  // SDX_UNDEFINED: from the inputs
+  bool saturate;
+} quantize_params;
+
+sdx_status quantize_params_read(op_params_context *c, void *params);
+sdx_status quantize_infer(op_infer *c);
+sdx_status quantize_compute(op_call *c);
+sdx_status dequantize_infer(op_infer *c);
+sdx_status dequantize_compute(op_call *c);
