@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cast, CastLike: elements as another type. One rule per pair, the same on every machine:
+// * integer or bool -> integer: low bits, two's complement (as ONNX says); -> bool: not zero
+// * integer -> float kinds: round to nearest even, infinity when out of range
+// * float -> integer: towards zero; out of range saturates, NaN is 0 (ONNX leaves both open;
+//   ONNX Runtime on x86 gives the lowest number)      * float -> bool: not zero (NaN is true)
+// * float -> float: nearest even; float8 saturates or not by `saturate`; float4 always saturates;
+//   float8e8m0 rounds its exponent by `round_mode` (up, down, nearest)
+// * number -> string: the shortest digits that read back as the same number, without exponent for
+//   1e-5 <= |x| < 1e16; NaN, INF, -INF; bool as 1 and 0
+// * string -> number: decimal integers exactly, else as strtod reads the whole string (spaces around
+//   are allowed), then by the rules above; anything else is an error, also above 1000 characters
+// Version 6 moved `to` from a name to a number; 9 added strings, 19 float8, 24 float8e8m0.
+#include <errno.h>
+#include <locale.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/float8.h"
+#include "ops/ai_onnx/move.h"
+#include "tensor/convert.h"
+
+typedef enum round_mode { UP, DOWN, NEAREST } round_mode;
+typedef struct params {
+  sdx_dtype to;
+  bool saturate;
+  round_mode round;
+} params;  // `to` 0: that of input 1
+
+static sdx_status read_params(op_params_context *c, void *p) {
+  params *out = p;
+  bool like = str_is(c->node->op_type, "CastLike");
+  int64_t to = like ? 0 : params_int(c, "to");
+  if (!like && (to <= 0 || to >= SDX_DTYPE_COUNT || to == SDX_COMPLEX64 || to == SDX_COMPLEX128))
+    return params_fail(c, "to", "is %lld, which is not a type to cast to", (long long)to);
+  *out = (params){.to = (sdx_dtype)to, .saturate = params_int(c, "saturate") != 0};
+  str mode = params_string(c, "round_mode");
+  out->round = str_is(mode, "down") ? DOWN : str_is(mode, "nearest") ? NEAREST : UP;
+  if (out->round == UP && !str_is(mode, "up"))
+    return params_fail(c, "round_mode", "is '%.*s', expected up, down or nearest", STR_ARG(mode));
+  return SDX_OK;
+}
+
+// "FLOAT" -> 1
+static sdx_status upgrade(op_upgrade *u) {
+  const attr *a = node_attr(u->node, "to");
+  if (u->version >= 6 || !a || a->kind != ATTR_STRING) return SDX_OK;
+  char name[24] = "";
+  for (size_t i = 0; i < a->s.size && i + 1 < sizeof name; i++)
+    name[i] = a->s.at[i] >= 'A' && a->s.at[i] <= 'Z' ? (char)(a->s.at[i] + 32) : a->s.at[i];
+  sdx_dtype dtype = dtype_from_name(str_from(name));
+  if (dtype == SDX_UNDEFINED)
+    return error_set(u->err, SDX_INVALID_GRAPH, "Cast: attribute 'to' is '%.*s', which is not a type", STR_ARG(a->s));
+  return node_set_attr(u->graph, u->node, attr_of_int("to", dtype));
+}
+
+static sdx_status infer(op_infer *c) {
+  SDX_TRY(infer_need(c, 0));
+  const params *p = c->params;
+  sdx_dtype from = infer_dtype_of(c, 0);
+  if (from == SDX_COMPLEX64 || from == SDX_COMPLEX128)
+    return infer_fail(c, SDX_NOT_SUPPORTED, "input 0 is %s, which cannot be cast", dtype_name(from));
+  return infer_same_as(c, 0, 0, p->to ? p->to : infer_dtype_of(c, 1));
+}
+
+// ---- numbers ----------------------------------------------------------------------------------------
+
+enum { BLOCK = 512 };  // a multiple of 4: blocks of packed types start at a byte
+
+static void load_ints(sdx_dtype d, const void *data, size_t first, size_t n, int64_t *to) {
+  switch (d) {
+#define CASE(name, T)                                                             \
+  case SDX_##name:                                                                \
+    for (size_t i = 0; i < n; i++) to[i] = (int64_t)((const T *)data)[first + i]; \
+    break;
+    CASE(INT64, int64_t)
+    CASE(UINT64, uint64_t)
+    CASE(INT32, int32_t)
+    CASE(UINT8, uint8_t)
+    CASE(INT8, int8_t)
+#undef CASE
+    default:
+      for (size_t i = 0; i < n; i++) to[i] = convert_get_int(d, data, first + i);
+  }
+}
+
+// Keeps the low bits.
+static void store_ints(sdx_dtype d, void *data, size_t first, size_t n, const int64_t *from) {
+  switch (d) {
+#define CASE(name, T)                                                             \
+  case SDX_##name:                                                                \
+    for (size_t i = 0; i < n; i++) ((T *)data)[first + i] = (T)(uint64_t)from[i]; \
+    break;
+    CASE(INT64, uint64_t)
+    CASE(UINT64, uint64_t)
+    CASE(INT32, uint32_t)
+    CASE(UINT32, uint32_t)
+    CASE(INT16, uint16_t)
+    CASE(UINT16, uint16_t)
+    CASE(INT8, uint8_t)
+    CASE(UINT8, uint8_t)
+#undef CASE
+    default: {  // bool and the packed kinds
+      int bits = dtype_bits(d);
+      for (size_t i = 0; i < n; i++) {
+        int64_t low = from[i] & ((1 << bits) - 1);
+        if ((d == SDX_INT4 || d == SDX_INT2) && low >> (bits - 1)) low -= 1 << bits;
+        convert_set_int(d, data, first + i, d == SDX_BOOL ? from[i] != 0 : low);
+      }
+    }
+  }
+}
+
+// Exponent of 2^(code - 127) for a positive number; mantissa bits decide by the mode.
+static uint8_t e8m0_from(float f, const params *p) {
+  if (f != f) return 255;
+  if (isinf(f)) return f < 0 ? 0 : p->saturate ? 254 : 255;
+  if (f <= 0) return p->saturate || f < 0 ? 0 : 255;
+  int exponent;
+  float m = frexpf(f, &exponent);  // f = m 2^exponent, m in [0.5, 1)
+  int code = exponent - 1 + 127;
+  if (p->round == UP ? m > 0.5f : p->round == NEAREST ? m > 0.75f || (m == 0.75f && (code & 1)) : false) code++;
+  if (code > 254) return p->saturate ? 254 : 255;
+  return code < 0 ? (p->saturate ? 0 : 255) : (uint8_t)code;
+}
+
+static const float8_kind *float8_of(sdx_dtype d) {
+  switch (d) {
+    case SDX_FLOAT8E4M3FN:
+      return &float8_e4m3fn;
+    case SDX_FLOAT8E4M3FNUZ:
+      return &float8_e4m3fnuz;
+    case SDX_FLOAT8E5M2:
+      return &float8_e5m2;
+    case SDX_FLOAT8E5M2FNUZ:
+      return &float8_e5m2fnuz;
+    default:
+      return NULL;
+  }
+}
+
+static void store_floats(const params *p, sdx_dtype d, void *data, size_t first, size_t n, const float *from) {
+  const float8_kind *kind = float8_of(d);
+  uint8_t *codes = (uint8_t *)data + first;
+  if (d == SDX_FLOAT8E8M0)
+    for (size_t i = 0; i < n; i++) codes[i] = e8m0_from(from[i], p);
+  else if (kind)
+    for (size_t i = 0; i < n; i++) codes[i] = float8_from_float(kind, from[i], p->saturate);
+  else convert_from_floats(d, data, first, n, from);
+}
+
+static void store_doubles(const params *p, sdx_dtype d, void *data, size_t first, size_t n, const double *from) {
+  if (!float8_of(d) && d != SDX_FLOAT8E8M0) {
+    convert_from_doubles(d, data, first, n, from);
+    return;
+  }
+  float narrow[BLOCK];
+  for (size_t i = 0; i < n; i++) narrow[i] = (float)from[i];
+  store_floats(p, d, data, first, n, narrow);
+}
+
+typedef struct job {
+  const params *p;
+  const tensor *x;
+  tensor *y;
+} job;
+
+static void cast_block(const job *j, size_t first, size_t n) {
+  sdx_dtype from = (sdx_dtype)j->x->dtype, to = (sdx_dtype)j->y->dtype;
+  union {
+    int64_t i[BLOCK];
+    float f[BLOCK];
+    double d[BLOCK];
+  } u;
+  bool from_int = dtype_is_int(from) || from == SDX_BOOL;
+  if (from_int && !dtype_is_float(to)) {
+    load_ints(from, j->x->data, first, n, u.i);
+    store_ints(to, j->y->data, first, n, u.i);
+  } else if (from_int && to == SDX_FLOAT) {
+    convert_to_floats(from, j->x->data, first, n, (float *)j->y->data + first);
+  } else if (from_int || from == SDX_DOUBLE) {
+    convert_to_doubles(from, j->x->data, first, n, u.d);
+    store_doubles(j->p, to, j->y->data, first, n, u.d);
+  } else {
+    convert_to_floats(from, j->x->data, first, n, u.f);
+    store_floats(j->p, to, j->y->data, first, n, u.f);
+  }
+}
+
+static void cast_range(void *context, size_t begin, size_t end, size_t worker) {  // in blocks
+  const job *j = context;
+  for (size_t b = begin; b < end; b++) {
+    size_t first = b * BLOCK, left = j->x->count - first;
+    cast_block(j, first, left < BLOCK ? left : BLOCK);
+  }
+}
+
+// ---- strings ----------------------------------------------------------------------------------------
+
+static locale_t plain_locale;  // the host program's locale must not decide about decimal points
+static pthread_once_t locale_once = PTHREAD_ONCE_INIT;
+static void make_locale(void) { plain_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0); }
+
+static void print_double(char *out, size_t size, double v, bool single) {
+  if (isnan(v) || isinf(v)) {
+    snprintf(out, size, "%s", isnan(v) ? "NaN" : v > 0 ? "INF" : "-INF");
+    return;
+  }
+  int digits = 1, most = single ? 9 : 17;
+  for (; digits < most; digits++) {
+    snprintf(out, size, "%.*e", digits - 1, v);
+    if (single ? strtof(out, NULL) == (float)v : strtod(out, NULL) == v) break;
+  }
+  snprintf(out, size, "%.*e", digits - 1, v);
+  const char *e = strchr(out, 'e');
+  int exponent = e ? (int)strtol(e + 1, NULL, 10) : 0;
+  if (v != 0 && (exponent < -5 || exponent > 15)) {
+    snprintf(out, size, "%.*g", digits, v);
+    return;
+  }
+  snprintf(out, size, "%.*f", digits - 1 > exponent ? digits - 1 - exponent : 0, v);
+}
+
+static sdx_status to_strings(op_call *c, const tensor *x, tensor *y) {
+  sdx_dtype d = (sdx_dtype)x->dtype;
+  str *to = y->data;
+  for (size_t i = 0; i < x->count; i++) {
+    char text[64];
+    if (dtype_is_float(d)) {
+      double v = 0;
+      convert_to_doubles(d, x->data, i, 1, &v);
+      print_double(text, sizeof text, v, d != SDX_DOUBLE);
+    } else if (d == SDX_UINT64) {
+      snprintf(text, sizeof text, "%llu", (unsigned long long)((const uint64_t *)x->data)[i]);
+    } else {
+      snprintf(text, sizeof text, "%lld", (long long)convert_get_int(d, x->data, i));
+    }
+    size_t size = strlen(text);
+    char *at = call_alloc(c, size);
+    if (!at) return call_no_memory(c, size);
+    to[i] = (str){memcpy(at, text, size), size};
+    if ((i & 0xfff) == 0xfff) SDX_TRY(call_check(c));
+  }
+  return SDX_OK;
+}
+
+static bool is_space(char ch) { return ch == ' ' || (ch >= '\t' && ch <= '\r'); }
+
+static sdx_status parse_one(op_call *c, const job *j, size_t i) {
+  enum { LONGEST = 1000 };
+  str s = ((const str *)j->x->data)[i];
+  sdx_dtype to = (sdx_dtype)j->y->dtype;
+  char text[LONGEST + 1], *end;
+  while (s.size && is_space(s.at[s.size - 1])) s.size--;
+  while (s.size && is_space(*s.at)) s.at++, s.size--;
+  if (s.size == 0 || s.size > LONGEST || memchr(s.at, 0, s.size))
+    return call_fail(c, SDX_INVALID_ARGUMENT, "element %zu, a string of %zu characters, is not a number", i, s.size);
+  memcpy(text, s.at, s.size);
+  text[s.size] = 0;
+  if (!dtype_is_float(to)) {
+    errno = 0;
+    int64_t v = text[0] == '-' ? strtoll(text, &end, 10) : (int64_t)strtoull(text, &end, 10);
+    if (*end == 0 && errno == 0) {
+      store_ints(to, j->y->data, i, 1, &v);
+      return SDX_OK;
+    }
+  }
+  if (to == SDX_FLOAT) {  // one rounding
+    float v = strtof(text, &end);
+    if (*end == 0) {
+      store_floats(j->p, to, j->y->data, i, 1, &v);
+      return SDX_OK;
+    }
+  } else {
+    double v = strtod(text, &end);
+    if (*end == 0) {
+      store_doubles(j->p, to, j->y->data, i, 1, &v);
+      return SDX_OK;
+    }
+  }
+  return call_fail(c, SDX_INVALID_ARGUMENT, "element %zu, '%.*s', is not a number", i, STR_ARG(s));
+}
+
+static sdx_status cast_strings(op_call *c, const job *j) {
+  pthread_once(&locale_once, make_locale);
+  locale_t before = uselocale(plain_locale);
+  sdx_status status = SDX_OK;
+  if (j->y->dtype == SDX_STRING) {
+    status = to_strings(c, j->x, j->y);
+  } else {
+    for (size_t i = 0; i < j->x->count && status == SDX_OK; i++) {
+      status = parse_one(c, j, i);
+      if (status == SDX_OK && (i & 0xfff) == 0xfff) status = call_check(c);
+    }
+  }
+  uselocale(before);
+  return status;
+}
+
+static sdx_status compute(op_call *c) {
+  const tensor *x = call_in(c, 0);
+  tensor *y = call_out(c, 0);
+  job j = {c->params, x, y};
+  if (x->dtype == y->dtype) {
+    move_bytes(c, y->data, x->data, y->bytes);
+    return SDX_OK;
+  }
+  if (dtype_is_packed((sdx_dtype)y->dtype)) memset(y->data, 0, y->bytes);  // padding bits too
+  if (x->dtype == SDX_STRING || y->dtype == SDX_STRING) return cast_strings(c, &j);
+  call_parallel(c, (x->count + BLOCK - 1) / BLOCK, 16, cast_range, &j);
+  return SDX_OK;
+}
+
+#define CAST_TYPES                                                                                  \
+  "T1=float,double,float16,bfloat16,bool,string,int8,int16,int32,int64,uint8,uint16,uint32,uint64," \
+  "float8e4m3fn,float8e4m3fnuz,float8e5m2,float8e5m2fnuz,uint4,int4,float4e2m1,float8e8m0,uint2,int2;T2=any"
+
+SDX_OP(Cast) = {
+    .since = 28,
+    .versions = "28 25 24 23 21 19 13 9 6 1",
+    .inputs = "input:T1",
+    .outputs = "output:T2",
+    .types = CAST_TYPES,
+    .attrs = "to:int! saturate:int=1 round_mode:string=up",
+    .attrs_old = "to:string<6",
+    .params_size = sizeof(params),
+    .params = read_params,
+    .upgrade = upgrade,
+    .infer = infer,
+    .compute = compute,
+};
+
+SDX_OP(CastLike) = {
+    .since = 25,
+    .versions = "25 24 23 21 19 15",
+    .inputs = "input:T1 target_type:T2",
+    .outputs = "output:T2",
+    .types = CAST_TYPES,
+    .attrs = "saturate:int=1 round_mode:string=up",
+    .params_size = sizeof(params),
+    .params = read_params,
+    .infer = infer,
+    .compute = compute,
+};
+
+// ---- BitCast ----------------------------------------------------------------------------------------
+// BitCast: the same bits under another type of the same width.
+
+typedef struct bits_params {
+  sdx_dtype to;
+} bits_params;
+
+static sdx_status bits_read(op_params_context *c, void *p) {
+  int64_t to = params_int(c, "to");
+  if (to <= 0 || to >= SDX_DTYPE_COUNT || to == SDX_STRING)
+    return params_fail(c, "to", "is %lld, which is not a type to cast to", (long long)to);
+  ((bits_params *)p)->to = (sdx_dtype)to;
+  return SDX_OK;
+}
+
+static sdx_status bits_infer(op_infer *c) {
+  SDX_TRY(infer_need(c, 0));
+  sdx_dtype from = infer_dtype_of(c, 0), to = ((const bits_params *)c->params)->to;
+  if (from && (from == SDX_STRING || dtype_bits(from) != dtype_bits(to)))
+    return infer_fail(c, SDX_INVALID_SHAPE, "input 0 is %s, which has not the width of %s", dtype_name(from),
+                      dtype_name(to));
+  return infer_same_as(c, 0, 0, to);
+}
+
+SDX_OP(BitCast) = {
+    .since = 26,
+    .versions = "26",
+    .inputs = "input:T1",
+    .outputs = "output:T2",
+    .types = "T1=any;T2=any",
+    .attrs = "to:int!",
+    .params_size = sizeof(bits_params),
+    .params = bits_read,
+    .infer = bits_infer,
+    .compute = move_view,
+};
