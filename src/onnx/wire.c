@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+// Protobuf wire format; see wire.h.
+#include "onnx/wire.h"
+
+enum { TYPE_VARINT, TYPE_FIXED64, TYPE_DELIMITED, TYPE_GROUP, TYPE_END_GROUP, TYPE_FIXED32 };
+enum { MAX_VARINT_BYTES = 10, MAX_FIELD_NUMBER = (1 << 29) - 1 };
+
+// A varint at *at; NULL and *at moved behind it, or the reason why it is none.
+static const char *read_varint(const unsigned char *file, size_t *at, size_t end, uint64_t *value) {
+  uint64_t result = 0;
+  for (unsigned i = 0; i < MAX_VARINT_BYTES; i++) {
+    if (*at + i >= end) return "the bytes end inside a number";
+    uint64_t byte = file[*at + i];
+    if (i == MAX_VARINT_BYTES - 1 && byte > 1) return "a number is longer than 64 bits";
+    result |= (byte & 0x7f) << (7 * i);
+    if (byte < 0x80) {
+      *at += i + 1;
+      *value = result;
+      return NULL;
+    }
+  }
+  return "a number is longer than 64 bits";
+}
+
+// One field as it stands in the bytes, before anything is known about its meaning.
+typedef struct raw_field {
+  uint32_t number, type;
+  uint64_t value;
+  size_t at, end;  // content of delimited fields
+  uint64_t claimed;
+} raw_field;
+
+static const char too_long[] = "length";
+
+static const char *read_raw(const unsigned char *file, size_t *at, size_t end, raw_field *f) {
+  uint64_t tag;
+  const char *wrong = read_varint(file, at, end, &tag);
+  if (wrong) return wrong;
+  f->number = (uint32_t)(tag >> 3);
+  f->type = (uint32_t)(tag & 7);
+  if (tag >> 3 == 0 || tag >> 3 > MAX_FIELD_NUMBER) return "the field number is not valid";
+  switch (f->type) {
+    case TYPE_VARINT:
+      return read_varint(file, at, end, &f->value);
+    case TYPE_FIXED64:
+    case TYPE_FIXED32: {
+      size_t bytes = f->type == TYPE_FIXED64 ? 8 : 4;
+      if (end - *at < bytes) return "the bytes end inside a number";
+      f->value = 0;
+      memcpy(&f->value, file + *at, bytes);
+      *at += bytes;
+      return NULL;
+    }
+    case TYPE_DELIMITED:
+      if ((wrong = read_varint(file, at, end, &f->claimed))) return wrong;
+      if (f->claimed > end - *at) return too_long;
+      f->at = *at;
+      f->end = *at += (size_t)f->claimed;
+      return NULL;
+    case TYPE_GROUP:
+    case TYPE_END_GROUP:
+      return NULL;
+    default:
+      return "the wire type does not exist";
+  }
+}
+
+// Skips a group whose start tag was read. Nested groups are followed with a stack of their numbers.
+static const char *skip_group(const unsigned char *file, size_t *at, size_t end, uint32_t number) {
+  uint32_t open[WIRE_MAX_GROUP_DEPTH];
+  size_t depth = 0;
+  open[depth++] = number;
+  while (depth) {
+    raw_field f;
+    const char *wrong = read_raw(file, at, end, &f);
+    if (wrong) return wrong == too_long ? "a length in a group reaches past its end" : wrong;
+    if (f.type == TYPE_GROUP) {
+      if (depth == WIRE_MAX_GROUP_DEPTH) return "groups are nested more than 100 deep";
+      open[depth++] = f.number;
+    } else if (f.type == TYPE_END_GROUP && open[--depth] != f.number) {
+      return "a group ends with another number than it began with";
+    }
+  }
+  return NULL;
+}
+
+static size_t slot_of(const wire_schema *schema, uint32_t number) {
+  size_t slot = 0;
+  while (slot < schema->count && schema->fields[slot].number != number) slot++;
+  return slot;
+}
+
+static const uint8_t type_of_kind[] = {
+    [WIRE_INT] = TYPE_VARINT,        [WIRE_FLOAT] = TYPE_FIXED32,        [WIRE_BYTES] = TYPE_DELIMITED,
+    [WIRE_MESSAGE] = TYPE_DELIMITED, [WIRE_BYTES_LIST] = TYPE_DELIMITED, [WIRE_MESSAGE_LIST] = TYPE_DELIMITED,
+    [WIRE_INTS] = TYPE_VARINT,       [WIRE_FLOATS] = TYPE_FIXED32,       [WIRE_DOUBLES] = TYPE_FIXED64};
+
+static bool packs(wire_kind kind) { return kind >= WIRE_INTS; }
+static bool type_fits(wire_kind kind, uint32_t type) {
+  return type == type_of_kind[kind] || (packs(kind) && type == TYPE_DELIMITED);
+}
+
+// How many elements a packed run holds; the reason when it is none.
+static const char *count_packed(const unsigned char *file, const raw_field *f, wire_kind kind, size_t *count) {
+  size_t bytes = f->end - f->at;
+  if (kind != WIRE_INTS) {
+    size_t element = kind == WIRE_FLOATS ? 4 : 8;
+    *count += bytes / element;
+    return bytes % element ? "the length of the list is not a multiple of its elements" : NULL;
+  }
+  for (size_t at = f->at; at < f->end; ++*count) {
+    uint64_t ignored;
+    const char *wrong = read_varint(file, &at, f->end, &ignored);
+    if (wrong) return wrong;
+  }
+  return NULL;
+}
+
+static sdx_status fail(const wire_schema *schema, size_t slot, size_t offset, const char *wrong, error *err) {
+  if (slot < schema->count)
+    return error_set(err, SDX_INVALID_MODEL, "byte %zu: field '%s' of %s: %s", offset, schema->fields[slot].name,
+                     schema->name, wrong);
+  return error_set(err, SDX_INVALID_MODEL, "byte %zu: in %s: %s", offset, schema->name, wrong);
+}
+
+sdx_status wire_scan(wire message, const wire_schema *schema, wire_counts *counts, error *err) {
+  *counts = (wire_counts){0};
+  while (message.at < message.end) {
+    raw_field f = {0};
+    size_t offset = message.at;
+    const char *wrong = read_raw(message.file, &message.at, message.end, &f);
+    size_t slot = f.number ? slot_of(schema, f.number) : schema->count;
+    bool known = slot < schema->count;
+    if (known) counts->of[slot]++;  // first of all: a caller may ask what was there before it broke
+    if (wrong == too_long)
+      return error_set(err, SDX_INVALID_MODEL,
+                       "byte %zu: field '%s' of %s claims %llu bytes where %zu are left; is the file cut short?",
+                       offset, known ? schema->fields[slot].name : "(unknown)", schema->name,
+                       (unsigned long long)f.claimed, message.end - message.at);
+    if (!wrong && f.type == TYPE_END_GROUP) wrong = "a group ends that did not begin";
+    if (!wrong && known && !type_fits(schema->fields[slot].kind, f.type))
+      wrong = "the wire type does not fit the field";
+    if (!wrong && f.type == TYPE_GROUP) wrong = skip_group(message.file, &message.at, message.end, f.number);
+    if (!wrong && known) {
+      wire_kind kind = schema->fields[slot].kind;
+      if (packs(kind) && f.type == TYPE_DELIMITED) {
+        counts->of[slot]--;
+        wrong = count_packed(message.file, &f, kind, &counts->of[slot]);
+      } else if (kind == WIRE_MESSAGE && counts->of[slot] > 1) {
+        wrong = "the field is given twice";
+      }
+    }
+    if (wrong) return fail(schema, slot, offset, wrong, err);
+  }
+  return SDX_OK;
+}
+
+bool wire_next(wire *message, const wire_schema *schema, wire_field *field) {
+  while (message->at < message->end) {
+    raw_field f = {0};
+    size_t offset = message->at;
+    if (read_raw(message->file, &message->at, message->end, &f)) return false;
+    if (f.type == TYPE_GROUP && skip_group(message->file, &message->at, message->end, f.number)) return false;
+    size_t slot = slot_of(schema, f.number);
+    if (slot == schema->count) continue;
+    if (!type_fits(schema->fields[slot].kind, f.type)) return false;
+    *field = (wire_field){.slot = slot,
+                          .offset = offset,
+                          .value = f.value,
+                          .body = {message->file, f.at, f.end},
+                          .delimited = f.type == TYPE_DELIMITED};
+    return true;
+  }
+  return false;
+}
+
+float wire_float(const wire_field *f) {
+  float number;
+  uint32_t bits = (uint32_t)f->value;
+  memcpy(&number, &bits, sizeof number);
+  return number;
+}
+
+size_t wire_read_ints(const wire_field *f, int64_t *at, size_t room) {
+  if (!f->delimited) {
+    if (room) *at = (int64_t)f->value;
+    return room ? 1 : 0;
+  }
+  size_t count = 0;
+  uint64_t value;
+  for (size_t from = f->body.at; from < f->body.end && count < room; count++) {
+    if (read_varint(f->body.file, &from, f->body.end, &value)) break;
+    at[count] = (int64_t)value;
+  }
+  return count;
+}
+
+size_t wire_read_fixed(const wire_field *f, size_t element_bytes, void *at, size_t room) {
+  size_t count = f->delimited ? wire_size(f->body) / element_bytes : 1;
+  if (count > room) count = room;
+  if (count == 0) return 0;
+  memcpy(at, f->delimited ? (const void *)(f->body.file + f->body.at) : &f->value, count * element_bytes);
+  return count;
+}
+
+// ---- writing ----------------------------------------------------------------------------------------
+
+static size_t varint_bytes(uint64_t value, unsigned char bytes[MAX_VARINT_BYTES]) {
+  size_t n = 0;
+  while (value >= 0x80) {
+    bytes[n++] = (unsigned char)(value | 0x80);
+    value >>= 7;
+  }
+  bytes[n++] = (unsigned char)value;
+  return n;
+}
+
+static void put_varint(text *out, uint64_t value) {
+  unsigned char bytes[MAX_VARINT_BYTES];
+  text_append(out, (const char *)bytes, varint_bytes(value, bytes));
+}
+
+static void put_tag(text *out, uint32_t number, uint32_t type) { put_varint(out, (uint64_t)number << 3 | type); }
+
+void wire_put_int(text *out, uint32_t number, int64_t value) {
+  put_tag(out, number, TYPE_VARINT);
+  put_varint(out, (uint64_t)value);
+}
+
+void wire_put_float(text *out, uint32_t number, float value) {
+  put_tag(out, number, TYPE_FIXED32);
+  text_append(out, (const char *)&value, sizeof value);
+}
+
+void wire_put_bytes(text *out, uint32_t number, str bytes) {
+  put_tag(out, number, TYPE_DELIMITED);
+  put_varint(out, bytes.size);
+  text_str(out, bytes);
+}
+
+void wire_put_ints(text *out, uint32_t number, const int64_t *at, size_t count) {
+  size_t begin = wire_begin(out, number);
+  for (size_t i = 0; i < count; i++) put_varint(out, (uint64_t)at[i]);
+  wire_end(out, begin);
+}
+
+// One byte is kept free for the length; a longer one moves the content up.
+size_t wire_begin(text *out, uint32_t number) {
+  put_tag(out, number, TYPE_DELIMITED);
+  text_append(out, "", 1);
+  return out->size;
+}
+
+void wire_end(text *out, size_t begin) {
+  if (out->failed) return;
+  unsigned char bytes[MAX_VARINT_BYTES];
+  size_t size = out->size - begin, n = varint_bytes(size, bytes);
+  text_append(out, (const char *)bytes, n - 1);
+  if (out->failed) return;
+  memmove(out->at + begin + n - 1, out->at + begin, size);
+  memcpy(out->at + begin - 1, bytes, n);
+}
