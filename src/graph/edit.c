@@ -2,7 +2,7 @@
 // Making and changing graphs: values, nodes, attributes, replaced uses. Everything lives in the
 // graph's arena and is never freed one by one; what a pass drops is only marked or forgotten.
 // Every function is linear in what it touches. Read next: sort.c (order), type.c (types, symbols).
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "base/half.h"
 #include "base/size.h"
@@ -343,4 +343,41 @@ uint32_t *graph_count_uses(const graph *g, arena *memory) {
   for (uint32_t i = 0; i < g->output_count; i++) uses[g->outputs[i]]++;
   uses[VALUE_ABSENT] = 0;
   return uses;
+}
+
+// ---- captures ---------------------------------------------------------------------------------------
+
+static int compare_ids(const void *a, const void *b) {
+  value_id x = *(const value_id *)a, y = *(const value_id *)b;
+  return (x > y) - (x < y);
+}
+
+// Writes what the subgraphs stand in for, repetitions included; NULL only counts.
+static size_t list_outer(const node *n, value_id *at) {
+  size_t count = 0;
+  for (uint32_t k = 0; k < n->attr_count; k++) {
+    struct graph *const *bodies;
+    size_t body_count = attr_graphs(&n->attrs[k], &bodies);
+    for (size_t b = 0; b < body_count; b++)
+      for (uint32_t v = 1; v < bodies[b]->value_count; v++) {
+        value_id outer = bodies[b]->values[v].outer;
+        if (outer && at) at[count] = outer;
+        count += outer != VALUE_ABSENT;
+      }
+  }
+  return count;
+}
+
+sdx_status node_collect_captures(graph *g, node *n) {
+  n->capture_count = 0;
+  size_t count = list_outer(n, NULL);
+  if (count == 0) return SDX_OK;
+  n->captures = arena_array(g->memory, count, sizeof *n->captures);
+  if (!n->captures) return SDX_NO_MEMORY;
+  list_outer(n, n->captures);
+  qsort(n->captures, count, sizeof *n->captures, compare_ids);
+  for (size_t i = 0; i < count; i++)
+    if (n->capture_count == 0 || n->captures[n->capture_count - 1] != n->captures[i])
+      n->captures[n->capture_count++] = n->captures[i];
+  return SDX_OK;
 }

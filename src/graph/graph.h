@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The graph: values and nodes in one arena. Values are named by index (0 = absent); nodes keep
 // topological order. A subgraph (branch or body) is a graph whose `outer` values stand for values
-// of its parent. Passes edit through the functions below. Read next: verify.c, text.c, edit.c.
+// of its parent. Passes edit through the functions below. Read next: edit.c, sort.c, type.c, verify.c, print.c, parse.c.
 #pragma once
 
 #include "tensor/tensor.h"
@@ -112,6 +112,8 @@ void node_remove_attr(node *n, const char *name);
 const attr *node_attr(const node *n, const char *name);
 int64_t node_attr_int(const node *n, const char *name, int64_t otherwise);
 float node_attr_float(const node *n, const char *name, float otherwise);
+// Fills captures from what the node's subgraphs stand in for: a sorted set.
+sdx_status node_collect_captures(graph *g, node *n);
 // Uses: rebuilt on demand by a pass; every input, capture and graph output that reads a value.
 void graph_replace_uses(graph *g, value_id from, value_id to); // node inputs, captures, outputs, subgraphs
 // The same for many at once in one sweep: every read of v becomes a read of to[v] (0 = as it is; chains are
@@ -140,5 +142,6 @@ typedef struct problem_sink {
 sdx_status graph_verify(const graph *g, const graph_limits *limits, const problem_sink *sink, error *err);
 
 // Text form: one line a node; print(parse(text)) = text. Used by pass tests, `inspect --graph`.
+// Grammar and example: README.md. Large constants print as {...} and parse as zeros.
 void graph_print(const graph *g, text *out);
 sdx_status graph_parse(arena *memory, str source, graph **out, error *err);

@@ -6,6 +6,9 @@
 
 #include "graph/graph.h"
 
+enum { ONNX_NEWEST_OPSET = 28 }; // of domain ai.onnx
+
+// A limit of 0 takes its default (onnx/import.c).
 typedef struct import_options {
   graph_limits limits;
   size_t max_function_depth;   // nesting of local function calls
@@ -19,7 +22,9 @@ typedef struct import_options {
 // Decodes, expands local functions (their own opset imports apply), resolves external data, builds
 // graphs with captures, verifies what needs no operator table. Node versions hold the opset version
 // of the node's domain (`version` = opset number; binding resolves it to a since-version).
-// sink NULL: stop at the first problem. On failure *out is NULL.
+// sink NULL: stop at the first problem. With a sink, problems that can be worked around are reported
+// and the import goes on, so that binding can look for more: SDX_OK then means "there is a model", not
+// "it is good"; what cannot be worked around is reported, too, and returned. On failure *out is NULL.
 sdx_status onnx_import(const void *bytes, size_t size, const import_options *options, const problem_sink *sink,
                        model **out, error *err);
 void model_destroy(model *m);

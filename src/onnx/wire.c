@@ -181,15 +181,17 @@ float wire_float(const wire_field *f) {
   return number;
 }
 
-size_t wire_read_ints(const wire_field *f, int64_t *at, size_t room) {
+size_t wire_read_ints(wire_field *f, int64_t *at, size_t room) {
   if (!f->delimited) {
-    if (room) *at = (int64_t)f->value;
-    return room ? 1 : 0;
+    if (room == 0 || f->taken) return 0;
+    f->taken = true;
+    *at = (int64_t)f->value;
+    return 1;
   }
   size_t count = 0;
   uint64_t value;
-  for (size_t from = f->body.at; from < f->body.end && count < room; count++) {
-    if (read_varint(f->body.file, &from, f->body.end, &value)) break;
+  for (; f->body.at < f->body.end && count < room; count++) {
+    if (read_varint(f->body.file, &f->body.at, f->body.end, &value)) break;
     at[count] = (int64_t)value;
   }
   return count;

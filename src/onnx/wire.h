@@ -54,6 +54,7 @@ typedef struct wire_field {
   uint64_t value;  // varint or fixed bits; unset for length-delimited fields
   wire body;       // content of length-delimited fields
   bool delimited;
+  bool taken;  // the single element was read
 } wire_field;
 
 static inline wire wire_of(const void *bytes, size_t size) { return (wire){bytes, 0, size}; }
@@ -67,9 +68,9 @@ static inline str wire_str(const wire_field *f) {
   return (str){(const char *)f->body.file + f->body.at, wire_size(f->body)};
 }
 float wire_float(const wire_field *f);
-// Elements of a list field, one or a packed run, appended at `at` (never more than `room`); how many.
-size_t wire_read_ints(const wire_field *f, int64_t *at, size_t room);
-size_t wire_read_fixed(const wire_field *f, size_t element_bytes, void *at, size_t room);
+// Takes the next elements, at most `room`, out of a list field (one element or a packed run); how many.
+size_t wire_read_ints(wire_field *f, int64_t *at, size_t room);
+size_t wire_read_fixed(const wire_field *f, size_t element_bytes, void *at, size_t room);  // from its start
 
 // ---- writing ----------------------------------------------------------------------------------------
 

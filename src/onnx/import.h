@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the two halves of the import share: import.c (the model) and import_graph.c (graphs, nodes,
+// attributes, expanded functions).
+#pragma once
+
+#include "onnx/function.h"
+#include "onnx/onnx.h"
+#include "onnx/tensor_proto.h"
+#include "onnx/type_proto.h"
+
+// However the limits are set: what nests in the file may nest on our stack no deeper than this.
+enum { MOST_SUBGRAPHS_DEEP = 256, MOST_FUNCTIONS_DEEP = 256 };
+
+typedef struct importer {
+  const import_options *options;
+  const problem_sink *sink;
+  model *model;
+  arena scratch;          // until the import ends
+  tensor_reader tensors;
+  external_gate gate;
+  type_limits types;
+  function_table functions;
+  size_t work;            // nodes made and functions expanded, against limits.max_nodes
+  value_id *ids;          // room for the inputs and outputs of one node
+  size_t ids_room;
+  bool out_of_order;      // a node stands before one whose output it reads
+  size_t problems;        // reported through the sink
+  error *err;
+} importer;
+
+// A problem that need not stop `check`: with a sink it is reported and forgotten, else it is returned
+// (the caller adds the place). Spent memory, limits and time always stop.
+sdx_status import_settle(importer *im, sdx_status status, const char *code, const char *place);
+// Builds the model's graph from a GraphProto.
+sdx_status import_graph(importer *im, wire message, graph **out);

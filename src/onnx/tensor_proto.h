@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// TensorProto and SparseTensorProto <-> tensor. Whatever the file claims, memory is asked for by the
+// bytes that are there: raw_data is used in place where its alignment allows.
+#pragma once
+
+#include "graph/graph.h"
+#include "onnx/external.h"
+#include "onnx/wire.h"
+
+typedef struct tensor_reader {
+  arena *memory;  // dims, and data that cannot stay in the file
+  size_t max_rank;
+  external_gate *gate;  // NULL: external data is refused
+} tensor_reader;
+
+// The message must hold a complete tensor. `name` may be NULL.
+sdx_status tensor_proto_read(tensor_reader *r, wire message, tensor *out, str *name, error *err);
+// values [n], indices [n] (linear) or [n, rank], ascending, unique and inside dims: all checked.
+sdx_status sparse_proto_read(tensor_reader *r, wire message, sparse_tensor *out, str *name, error *err);
+// The same tensor with its zeros, in arena memory.
+sdx_status sparse_to_dense(tensor_reader *r, const sparse_tensor *s, tensor *out, error *err);
+
+void tensor_proto_write(text *out, const tensor *t, str name);  // content of a TensorProto
