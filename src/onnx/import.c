@@ -140,13 +140,25 @@ static sdx_status check_versions(model *m, error *err) {
   return SDX_OK;
 }
 
+// Some files of before opset_import carry the end of a longer file they were written over. Behind the
+// graph, what does not fit ModelProto is left out there; in all later files it is an error.
+static sdx_status scan_model(model *m, wire *file, wire_counts *counts, error *err) {
+  sdx_status status = wire_scan(*file, &proto_model, counts, err);
+  if (status == SDX_OK || !counts->misfit || !counts->of[MODEL_GRAPH] || counts->of[MODEL_OPSET]) return status;
+  text_format(&m->warnings, "%zu bytes behind the graph are no part of a model; they are ignored\n",
+              file->end - counts->misfit_at);
+  file->end = counts->misfit_at;
+  error_clear(err);
+  return wire_scan(*file, &proto_model, counts, err);
+}
+
 static sdx_status import_model(importer *im, const void *bytes, size_t size) {
   model *m = im->model;
   error *err = im->err;
   wire file = wire_of(bytes, size), graph_message = {0};
   wire_counts counts = {0};
   wire_field f;
-  sdx_status status = size && bytes ? wire_scan(file, &proto_model, &counts, err) : SDX_INVALID_MODEL;
+  sdx_status status = size && bytes ? scan_model(m, &file, &counts, err) : SDX_INVALID_MODEL;
   if (!counts.of[MODEL_GRAPH]) return fail_no_model(bytes, bytes ? size : 0, err);
   SDX_TRY(status);
   read_scalars(m, file);

@@ -138,8 +138,11 @@ sdx_status wire_scan(wire message, const wire_schema *schema, wire_counts *count
                        offset, known ? schema->fields[slot].name : "(unknown)", schema->name,
                        (unsigned long long)f.claimed, message.end - message.at);
     if (!wrong && f.type == TYPE_END_GROUP) wrong = "a group ends that did not begin";
-    if (!wrong && known && !type_fits(schema->fields[slot].kind, f.type))
+    if (!wrong && known && !type_fits(schema->fields[slot].kind, f.type)) {
       wrong = "the wire type does not fit the field";
+      counts->misfit = true;
+      counts->misfit_at = offset;
+    }
     if (!wrong && f.type == TYPE_GROUP) wrong = skip_group(message.file, &message.at, message.end, f.number);
     if (!wrong && known) {
       wire_kind kind = schema->fields[slot].kind;

@@ -46,6 +46,8 @@ typedef struct wire {
 
 typedef struct wire_counts {
   size_t of[WIRE_MAX_SLOTS];  // elements of lists, occurrences of everything else
+  bool misfit;                // the scan failed at a known field of another wire type,
+  size_t misfit_at;           // whose tag is here
 } wire_counts;
 
 typedef struct wire_field {
