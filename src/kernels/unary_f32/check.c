@@ -30,7 +30,7 @@ static bool compare(kernel_check *k, const void *variant, const void *reference)
   bool exact = op <= UNARY_F32_CLIP;
   float largest = 0;
   for (size_t i = 0; relative_to_x(op) && i < n; i++)
-    if (isfinite(x[i])) largest = fmaxf(largest, fabsf(x[i]));
+    if (fabsf(x[i]) < 1e6f) largest = fmaxf(largest, fabsf(x[i]));
   if (!check_close(k, got, want, n, exact ? 0 : 0x1p-126 + largest * 0x1p-21, exact ? 0 : 0x1p-21)) {
     check_message(k, "%s of %zu elements", names[op], n);
     return false;
@@ -40,8 +40,8 @@ static bool compare(kernel_check *k, const void *variant, const void *reference)
   size_t skip = check_random(k) % n;
   memcpy(want + skip, x + skip, (n - skip) * sizeof(float));
   v->fn[op](want + skip, want + skip, n - skip, a, b);
-  if (check_same(k, want + skip, got + skip, (n - skip) * sizeof(float))) return true;
-  check_message(k, "%s: bits depend on the position of the element or on being in place", names[op]);
+  if (check_close(k, want + skip, got + skip, n - skip, 0, 0)) return true;
+  check_message(k, "%s: values depend on the position of the element or on being in place", names[op]);
   return false;
 }
 
