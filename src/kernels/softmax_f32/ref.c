@@ -19,8 +19,7 @@ static void strided(const float *x, float *y, size_t n, size_t stride, bool loga
 static void rows(const float *x, float *y, size_t rows, size_t cols, bool logarithm) {
   for (size_t r = 0; r < rows; r++) strided(x + r * cols, y + r * cols, cols, 1, logarithm);
 }
-static void columns(const float *x, float *y, size_t axis, size_t inner, size_t width, bool logarithm, float *scratch) {
-  (void)scratch;
+static void columns(const float *x, float *y, size_t axis, size_t inner, size_t width, bool logarithm) {
   for (size_t c = 0; c < width; c++) strided(x + c, y + c, axis, inner, logarithm);
 }
 

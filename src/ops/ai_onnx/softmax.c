@@ -59,7 +59,7 @@ enum { STRIP = 128 };
 static void float_range(void *context, size_t begin, size_t end, size_t worker) {
   const softmax_job *j = context;
   const float *in = j->in;
-  float *out = j->out, scratch[2 * STRIP];
+  float *out = j->out;
   if (j->inner == 1) {
     j->kernel->rows(in + begin * j->axis, out + begin * j->axis, end - begin, j->axis, j->kind == LOG_SOFTMAX);
     return;
@@ -67,7 +67,7 @@ static void float_range(void *context, size_t begin, size_t end, size_t worker) 
   for (size_t unit = begin; unit < end; unit++) {
     size_t c = unit % j->strips * STRIP, offset = unit / j->strips * j->axis * j->inner + c;
     j->kernel->columns(in + offset, out + offset, j->axis, j->inner, j->inner - c < STRIP ? j->inner - c : STRIP,
-                       j->kind == LOG_SOFTMAX, scratch);
+                       j->kind == LOG_SOFTMAX);
   }
 }
 

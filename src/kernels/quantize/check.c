@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every conversion at random lengths, scales and zero points, special values included: the same bits.
+#include "kernels/quantize/quantize.h"
+
+#define TO(name, From, low, high)                                                                  \
+  do {                                                                                             \
+    int32_t zero = (low) + (int32_t)(check_random(k) % (unsigned)((high) - (low) + 1));            \
+    v->name((const From *)x, got, n, scale, zero), r->name((const From *)x, want, n, scale, zero); \
+    good = check_same(k, got, want, n * ((high) - (low) > 255 ? 2 : 1));                           \
+  } while (0)
+#define FROM(name, low, high)                                                           \
+  do {                                                                                  \
+    int32_t zero = (low) + (int32_t)(check_random(k) % (unsigned)((high) - (low) + 1)); \
+    v->name(x, got, n, scale, zero), r->name(x, want, n, scale, zero);                  \
+    good = check_close(k, got, want, n, 0, 0);                                          \
+  } while (0)
+
+static bool compare(kernel_check *k, const void *variant, const void *reference) {
+  const quantize_kernel *v = variant, *r = reference;
+  size_t n = check_size(k, 0, 300), kind = check_random(k) % 11;
+  bool good = false;
+  float scale = (float)(1 + check_random(k) % 100) * 0.01f;
+  void *got = check_buffer(k, n * 4, 4), *want = check_buffer(k, n * 4, 4);
+  void *x = kind < 4 ? (void *)check_floats(k, n, check_coin(k, 2)) : check_buffer(k, n * 4, 4);
+  for (size_t i = 0; kind < 4 && i < n; i++) ((float *)x)[i] *= check_coin(k, 2) ? 100 : 1;
+  switch (kind) {
+    case 0:
+      TO(to_u8, float, 0, 255);
+      break;
+    case 1:
+      TO(to_s8, float, -128, 127);
+      break;
+    case 2:
+      TO(to_u16, float, 0, 65535);
+      break;
+    case 3:
+      TO(to_s16, float, -32768, 32767);
+      break;
+    case 4:
+      TO(again_u8, int32_t, 0, 255);
+      break;
+    case 5:
+      TO(again_s8, int32_t, -128, 127);
+      break;
+    case 6:
+      FROM(from_u8, 0, 255);
+      break;
+    case 7:
+      FROM(from_s8, -128, 127);
+      break;
+    case 8:
+      FROM(from_u16, 0, 65535);
+      break;
+    case 9:
+      FROM(from_s16, -32768, 32767);
+      break;
+    default:
+      FROM(from_s32, -1000, 1000);
+      break;
+  }
+  if (!good) check_message(k, "kind %zu, %zu elements, scale %g", kind, n, (double)scale);
+  return good;
+}
+
+static double bench(kernel_check *k, const void *variant, const char **unit) {
+  const quantize_kernel *v = variant;
+  enum { N = 4096 };
+  static float x[N];
+  static uint8_t y[N];
+  v->to_u8(x, y, N, 0.1f, 128);
+  v->from_u8(y, x, N, 0.1f, 128);
+  *unit = "elements to uint8 and back";
+  return 2.0 * N;
+}
+
+KERNEL_CHECK(quantize) = {.family = "quantize", .compare = compare, .bench = bench};

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: Apache-2.0
+// softmax_f32 for AVX-512: the compiler's vectors of fast.inl.
+#include "kernels/softmax_f32/fast.inl"
