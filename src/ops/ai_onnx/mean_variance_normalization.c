@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// MeanVarianceNormalization: (X - mean) / (sqrt(variance) + 1e-9), statistics over `axes` (default 0, 2, 3).
+// History: 13 bfloat16. The experimental version 1 normalised each image: over its channels too with
+// across_channels, and without the division with normalize_variance=0 (kept as _variance).
+#include <math.h>
+
+#include "ops/ai_onnx/reduce.h"
+#include "ops/row.h"
+
+typedef struct mvn_params {
+  const int64_t *axes;
+  size_t count;
+  bool scale;
+} mvn_params;
+
+static sdx_status params(op_params_context *c, void *params) {
+  static const int64_t usual[] = {0, 2, 3};
+  mvn_params *p = params;
+  p->axes = params_ints(c, "axes", &p->count);
+  if (!params_has(c, "axes")) p->axes = usual, p->count = 3;
+  p->scale = params_int(c, "_variance") != 0;
+  return SDX_OK;
+}
+
+static sdx_status upgrade(op_upgrade *u) {
+  static const int64_t image[] = {1, 2, 3};
+  if (u->version >= 9) return SDX_OK;
+  bool across = node_attr_int(u->node, "across_channels", 0) != 0;
+  SDX_TRY(node_set_attr(u->graph, u->node, attr_of_ints("axes", across ? image : image + 1, across ? 3 : 2)));
+  return node_set_attr(u->graph, u->node, attr_of_int("_variance", node_attr_int(u->node, "normalize_variance", 1)));
+}
+
+static sdx_status infer(op_infer *c) {
+  const mvn_params *p = c->params;
+  int rank = infer_rank_of(c, 0);
+  for (size_t i = 0; rank >= 0 && i < p->count; i++)
+    if (p->axes[i] < -rank || p->axes[i] >= rank)
+      return infer_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)p->axes[i], rank, rank);
+  return infer_same(c, 0, 0);
+}
+
+typedef struct mvn_job {
+  const void *x;
+  void *y;
+  const reduce_walk *walk;
+  bool scale;
+} mvn_job;
+#define T float
+#define SUFFIX float
+#include "ops/ai_onnx/mean_variance_normalization.inl"
+#define T double
+#define SUFFIX double
+#include "ops/ai_onnx/mean_variance_normalization.inl"
+
+static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
+
+static sdx_status normalize(op_call *c) {
+  const mvn_params *p = c->params;
+  const tensor *x = call_in(c, 0);
+  bool reduce[TENSOR_MAX_RANK] = {false};
+  reduce_walk walk;
+  if (x->count == 0) return SDX_OK;
+  for (size_t i = 0; i < p->count; i++) reduce[p->axes[i] < 0 ? p->axes[i] + x->rank : p->axes[i]] = true;
+  reduce_walk_init(&walk, x, reduce);
+  mvn_job j = {x->data, call_out(c, 0)->data, &walk, p->scale};
+  call_parallel(c, walk.results, walk.terms >= GRAIN_CHEAP ? 1 : GRAIN_CHEAP / walk.terms,
+                x->dtype == SDX_DOUBLE ? mvn_double : mvn_float, &j);
+  return SDX_OK;
+}
+static sdx_status compute(op_call *c) { return call_out(c, 0) ? call_widened(c, normalize) : SDX_OK; }
+
+SDX_CASES = {"X=float[2,3,4,5]", "X=float[2,3,4] axes=-1", "X=float16[2,3,2,2]", "X=double[4,3] axes=0", NULL};
+
+SDX_OP(MeanVarianceNormalization) = {.since = 13,
+                                     .versions = "13 9 1",
+                                     .inputs = "X:T",
+                                     .outputs = "Y:T",
+                                     .types = "T=" TYPES_FLOAT,
+                                     .attrs = "axes:ints _variance:int=1",
+                                     .attrs_old = "across_channels:int<9 normalize_variance:int<9",
+                                     .flags = OP_INPLACE,
+                                     .params_size = sizeof(mvn_params),
+                                     .params = params,
+                                     .upgrade = upgrade,
+                                     .infer = infer,
+                                     .prepare = prepare,
+                                     .compute = compute,
+                                     .cases = cases};
