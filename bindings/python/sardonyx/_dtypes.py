@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Element types numpy has no kind of its own for.
+
+With the package ml_dtypes they go in and come out as its types. Without it results are raw bits
+(bfloat16 as uint16, float8 and float4 as uint8, int4 and int2 as int8, uint4 and uint2 as uint8, one
+element a byte), and the same raw arrays are taken as inputs.
+"""
+
+import numpy as np
+
+from . import _engine
+
+# ONNX number: (name in ml_dtypes, raw type)
+_TYPES = {
+    16: ("bfloat16", np.uint16),
+    17: ("float8_e4m3fn", np.uint8),
+    18: ("float8_e4m3fnuz", np.uint8),
+    19: ("float8_e5m2", np.uint8),
+    20: ("float8_e5m2fnuz", np.uint8),
+    21: ("uint4", np.uint8),
+    22: ("int4", np.int8),
+    23: ("float4_e2m1fn", np.uint8),
+    24: ("float8_e8m0fnu", np.uint8),
+    25: ("uint2", np.uint8),
+    26: ("int2", np.int8),
+}
+
+
+def register():
+    """Tells the engine module which numpy type stands for which ONNX type."""
+    try:
+        import ml_dtypes
+    except ImportError:
+        ml_dtypes = None
+    for number, (name, raw) in _TYPES.items():
+        own = getattr(ml_dtypes, name, None)
+        _engine.register_dtype(number, np.dtype(own or raw), own is not None)
