@@ -5,6 +5,11 @@
 
 #include "kernels/gemm_f32/gemm_f32.h"
 
+// gcc's first scheduling pass would load all of a step's operands at once and spill accumulators.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-schedule-insns")
+#endif
+
 #define MR 6
 #define VECTORS 4
 #define LANES 4

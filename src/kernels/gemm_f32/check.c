@@ -59,11 +59,11 @@ static bool multiply(kernel_check *k, const gemm_f32_kernel *g, const problem *p
 
 // Random operands. Values whose products overflow are left out: whether Inf - Inf arises then depends
 // on the product being rounded before the sum, which the reference does where the tier has no fused
-// multiply-add.
-static const float *operand(kernel_check *k, size_t count, bool special) {
+// multiply-add. Split operands may take subnormals for zero.
+static const float *operand(kernel_check *k, size_t count, bool special, bool split) {
   float *p = check_floats(k, count, special);
   for (size_t i = 0; p && i < count; i++)
-    if (isfinite(p[i]) && fabsf(p[i]) > 1e6f) p[i] = 1;
+    if ((isfinite(p[i]) && fabsf(p[i]) > 1e6f) || (split && fpclassify(p[i]) == FP_SUBNORMAL)) p[i] = 1;
   return p;
 }
 
@@ -75,8 +75,8 @@ static bool compare(kernel_check *k, const void *variant, const void *reference)
                .planes = g->split ? 1 + (unsigned)(check_random(k) % 3) : 0,
                .epilogue = GEMM_F32_PLAIN};
   bool special = check_coin(k, 4);
-  p.a = operand(k, p.m * p.k, special);
-  p.b = operand(k, p.k * p.n, special);
+  p.a = operand(k, p.m * p.k, special, g->split);
+  p.b = operand(k, p.k * p.n, special, g->split);
   p.plain_b = check_coin(k, 3) && p.k > 0;
   p.accumulate = check_coin(k, 2);
   if (check_coin(k, 2)) {

@@ -13,7 +13,8 @@
 //    column of B and the plan's algorithm alone. The algorithm follows from K, N (from M where A is
 //    the packed operand), precision and processor. So any thread count, any batch and any neighbour
 //    rows give the same bits.
-//  * NaN and infinities behave as in a chain of fused multiply-adds.
+//  * NaN and infinities behave as in a chain of fused multiply-adds. Matrix units take subnormal
+//    operands and sums for zero.
 //  * Error of an element, relative to sum |a||b|: `highest` is at most that of an fp32 FMA chain,
 //    `high` about 2^-17, `medium` about 2^-8 (bf16 products, fp32 sums). Tiers without
 //    matrix units compute all three as an FMA chain.

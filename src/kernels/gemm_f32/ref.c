@@ -4,6 +4,7 @@
 #include "kernels/gemm_f32/gemm_f32.h"
 
 enum { MR = 4, NR = 16 };
+#include "kernels/gemm_f32/finish.inl"
 #include "kernels/gemm_f32/fma.inl"
 
 #if defined(__FMA__) || defined(__aarch64__)

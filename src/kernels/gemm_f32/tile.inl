@@ -5,6 +5,7 @@
 // Few rows take several panels at once, or too few independent chains would wait for one another.
 
 #define NR (VECTORS * LANES)
+#include "kernels/gemm_f32/finish.inl"
 #include "kernels/gemm_f32/fma.inl"
 
 // Multiply-adds in flight to hide their latency; panels side by side for `rows` to reach it.
