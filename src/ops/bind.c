@@ -15,6 +15,7 @@ typedef struct binder {
   const problem_sink *sink;
   error *err;  // of the caller: the first problem
   sdx_status status;
+  int64_t opset;     // of the node in hand; 0 for nodes of our own
   const char *code;  // of the problem found last
   char hint[240];
 } binder;
@@ -72,6 +73,9 @@ static sdx_status find_version(binder *b, node *n, int64_t opset, int *version, 
                  oldest, (long long)opset, *n->op->domain ? n->op->domain : "ai.onnx");
 }
 
+// Converters of the time before wrote attributes of their frameworks that no schema ever had.
+enum { FIRST_CHECKED_OPSET = 7 };
+
 // Opset 1 to 5 let every operator carry it: in-place hints of Caffe2.
 static bool is_legacy_hint(const attr *a, int version) { return version < 6 && str_is(a->name, "consumed_inputs"); }
 
@@ -84,6 +88,7 @@ static sdx_status check_attrs(binder *b, const node *n, int version, bool from_f
     bool old = from_file && schema_find_attr(n->op->attrs_old, a->name, &s) && version < s.below;
     bool known = (old || schema_find_attr(n->op->attrs, a->name, &s)) && a->name.at[0] != '_';
     if (is_legacy_hint(a, version)) continue;
+    if (!known && b->opset && b->opset < FIRST_CHECKED_OPSET) continue;
     if (!known) {
       str_nearest nearest;
       str_nearest_init(&nearest, a->name);
@@ -169,6 +174,7 @@ static void name_node(const graph *g, node *n) {
 static sdx_status bind(binder *b, graph *g, node *n, int64_t opset, error *err) {
   b->hint[0] = 0;
   b->code = "invalid-node";
+  b->opset = opset;
   name_node(g, n);  // messages and profiles need something to call it by
   SDX_TRY(find_op(b, n, err));
   int version;
