@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: Apache-2.0
+// RNN, GRU and LSTM, one layer, one or two directions. With d the direction and (.) elementwise:
+//
+//   RNN   H = f(X W' + H R' + Wb + Rb)
+//   GRU   z, r = f(X W' + H R' + Wb + Rb);  h = g(X Wh' + (r (.) H) Rh' + Rbh + Wbh), or with
+//         linear_before_reset h = g(X Wh' + r (.) (H Rh' + Rbh) + Wbh);  H = (1 - z) (.) h + z (.) H
+//   LSTM  i, o, f with peepholes P;  C = f (.) C + i (.) g(..);  H = o (.) h(C)
+//
+//   What does not depend on the state (X W' + biases) is one matrix product for a chunk of steps at once, on
+//   rows gathered in the order of processing: that settles layout, direction, sequence lengths and narrow
+//   types in one place. Each step then adds H R' in place. `clip` bounds the inputs of f and g (as
+//   onnxruntime does, not the cell state under h). A sequence of length 0 gives zeros in Y, Y_h and Y_c;
+//   steps behind a sequence's end give zeros in Y. The reverse direction starts at each sequence's own end.
+//
+// History: 1 had output_sequence (ignored: it only says that Y is wanted); 7 broke no form; 14 adds layout; 22
+// adds bfloat16.
+#include <math.h>
+#include <strings.h>
+
+#include "kernels/gemm_f32/gemm_f32.h"
+#include "ops/ai_onnx/floats.h"
+
+typedef enum cell { RNN, GRU, LSTM } cell;
+typedef enum function {
+  F_SIGMOID,
+  F_TANH,
+  F_RELU,
+  F_AFFINE,
+  F_LEAKY,
+  F_THRESHOLDED,
+  F_SCALED_TANH,
+  F_HARD_SIGMOID,
+  F_ELU,
+  F_SOFTSIGN,
+  F_SOFTPLUS,
+} function;
+
+static const struct {
+  const char *name;
+  bool takes_alpha, takes_beta;
+  float alpha, beta;
+} functions[] = {
+    [F_SIGMOID] = {"Sigmoid", 0, 0, 0, 0},
+    [F_TANH] = {"Tanh", 0, 0, 0, 0},
+    [F_RELU] = {"Relu", 0, 0, 0, 0},
+    [F_AFFINE] = {"Affine", 1, 1, 1, 0},
+    [F_LEAKY] = {"LeakyRelu", 1, 0, 0.01f, 0},
+    [F_THRESHOLDED] = {"ThresholdedRelu", 1, 0, 1, 0},
+    [F_SCALED_TANH] = {"ScaledTanh", 1, 1, 1, 1},
+    [F_HARD_SIGMOID] = {"HardSigmoid", 1, 1, 0.2f, 0.5f},
+    [F_ELU] = {"Elu", 1, 0, 1, 0},
+    [F_SOFTSIGN] = {"Softsign", 0, 0, 0, 0},
+    [F_SOFTPLUS] = {"Softplus", 0, 0, 0, 0},
+};
+
+typedef struct gate_function {
+  function kind;
+  float alpha, beta;
+} gate_function;
+
+typedef struct recurrent_params {
+  cell cell;
+  size_t directions;
+  bool reverse;  // the only direction is backwards
+  bool batch_first, couple, linear_before_reset;
+  float clip;                     // 0: none
+  int64_t hidden;                 // 0: from the weights
+  gate_function functions[2][3];  // f, g, h of each direction
+} recurrent_params;
+
+enum { X, W, R, B, LENGTHS, INITIAL_H, INITIAL_C, PEEPHOLES };
+
+static size_t gates_of(cell c) { return c == RNN ? 1 : c == GRU ? 3 : 4; }
+
+// ---- params ---------------------------------------------------------------------------------------
+
+static sdx_status read_functions(op_params_context *c, recurrent_params *p) {
+  static const function usual[3][3] = {
+      [RNN] = {F_TANH}, [GRU] = {F_SIGMOID, F_TANH}, [LSTM] = {F_SIGMOID, F_TANH, F_TANH}};
+  size_t each = p->cell == RNN   ? 1
+                : p->cell == GRU ? 2
+                                 : 3,
+         want = each * p->directions, count = 0, alphas = 0, betas = 0;
+  const str *names = params_strings(c, "activations", &count);
+  const float *alpha = params_floats(c, "activation_alpha", &alphas),
+              *beta = params_floats(c, "activation_beta", &betas);
+  if (count && count != want) return params_fail(c, "activations", "has %zu entries, expected %zu", count, want);
+  for (size_t i = 0; i < want; i++) {
+    gate_function *f = &p->functions[i / each][i % each];
+    size_t k = 0, kinds = sizeof functions / sizeof *functions;
+    if (!count) k = usual[p->cell][i % each];
+    else
+      while (k < kinds && !(strlen(functions[k].name) == names[i].size &&
+                            strncasecmp(functions[k].name, names[i].at, names[i].size) == 0))
+        k++;
+    if (k == kinds) return params_fail(c, "activations", "[%zu] is '%.*s', which is not known", i, STR_ARG(names[i]));
+    *f = (gate_function){(function)k, functions[k].alpha, functions[k].beta};
+    // The lists hold a number only for functions that take one.
+    if (functions[k].takes_alpha && alphas) f->alpha = *alpha++, alphas--;
+    if (functions[k].takes_beta && betas) f->beta = *beta++, betas--;
+  }
+  return SDX_OK;
+}
+
+static sdx_status read_common(op_params_context *c, recurrent_params *p, cell cell) {
+  str direction = params_string(c, "direction");
+  p->cell = cell;
+  p->directions = str_is(direction, "bidirectional") ? 2 : 1;
+  p->reverse = str_is(direction, "reverse");
+  if (p->directions == 1 && !p->reverse && !str_is(direction, "forward"))
+    return params_fail(c, "direction", "is '%.*s', expected forward, reverse or bidirectional", STR_ARG(direction));
+  int64_t layout = params_int(c, "layout");
+  if (layout != 0 && layout != 1) return params_fail(c, "layout", "is %lld, expected 0 or 1", (long long)layout);
+  p->batch_first = layout == 1;
+  p->couple = params_int(c, "input_forget") != 0;
+  p->linear_before_reset = params_int(c, "linear_before_reset") != 0;
+  if (params_has(c, "clip")) {
+    p->clip = params_float(c, "clip");
+    if (!(p->clip >= 0)) return params_fail(c, "clip", "is %g, expected a number not below 0", (double)p->clip);
+  }
+  p->hidden = params_int(c, "hidden_size");
+  if (params_has(c, "hidden_size") && p->hidden < 1)
+    return params_fail(c, "hidden_size", "is %lld, expected at least 1", (long long)p->hidden);
+  return read_functions(c, p);
+}
+static sdx_status rnn_params(op_params_context *c, void *p) { return read_common(c, p, RNN); }
+static sdx_status gru_params(op_params_context *c, void *p) { return read_common(c, p, GRU); }
+static sdx_status lstm_params(op_params_context *c, void *p) { return read_common(c, p, LSTM); }
+
+// ---- infer ----------------------------------------------------------------------------------------
+
+// Input i, if present, has shape `want` where that is known.
+static sdx_status need_shape(op_infer *c, size_t i, const char *name, int rank, const int64_t *want) {
+  if (i >= c->input_count || !c->in[i]) return SDX_OK;
+  SDX_TRY(infer_rank(c, i, rank, rank));
+  if (infer_rank_of(c, i) < 0) return SDX_OK;
+  for (int d = 0; d < rank; d++) {
+    int64_t have = c->in[i]->dims[d];
+    if (have >= 0 && want[d] >= 0 && have != want[d])
+      return infer_fail(c, SDX_INVALID_SHAPE, "dimension %d of input %zu ('%s') is %lld, expected %lld", d, i, name,
+                        (long long)have, (long long)want[d]);
+  }
+  return SDX_OK;
+}
+
+static int64_t known(int64_t a, int64_t b) { return a >= 0 ? a : b; }
+static int64_t dim_of(const op_infer *c, size_t i, int rank, int d) {
+  return i < c->input_count && infer_rank_of(c, i) == rank ? c->in[i]->dims[d] : DIM_UNKNOWN;
+}
+static int64_t times(int64_t n, int64_t by) { return n < 0 || n > INT64_MAX / 16 ? DIM_UNKNOWN : n * by; }
+
+static sdx_status infer(op_infer *c) {
+  const recurrent_params *p = c->params;
+  sdx_dtype dtype = infer_dtype_of(c, X);
+  int64_t directions = (int64_t)p->directions, gates = (int64_t)gates_of(p->cell);
+  int64_t hidden = p->hidden ? p->hidden : dim_of(c, R, 3, 2), input = known(dim_of(c, X, 3, 2), dim_of(c, W, 3, 2));
+  int64_t steps = dim_of(c, X, 3, p->batch_first), batch = dim_of(c, X, 3, !p->batch_first);
+  SDX_TRY(need_shape(c, X, "X", 3, (const int64_t[]){-1, -1, input}));
+  SDX_TRY(need_shape(c, W, "W", 3, (const int64_t[]){directions, times(hidden, gates), input}));
+  SDX_TRY(need_shape(c, R, "R", 3, (const int64_t[]){directions, times(hidden, gates), hidden}));
+  SDX_TRY(need_shape(c, B, "B", 2, (const int64_t[]){directions, times(hidden, 2 * gates)}));
+  SDX_TRY(need_shape(c, LENGTHS, "sequence_lens", 1, &batch));
+  const int64_t state[3] = {p->batch_first ? batch : directions, p->batch_first ? directions : batch, hidden};
+  SDX_TRY(need_shape(c, INITIAL_H, "initial_h", 3, state));
+  SDX_TRY(need_shape(c, INITIAL_C, "initial_c", 3, state));
+  SDX_TRY(need_shape(c, PEEPHOLES, "P", 2, (const int64_t[]){directions, times(hidden, 3)}));
+  const int64_t forward[4] = {steps, directions, batch, hidden}, first[4] = {batch, steps, directions, hidden};
+  SDX_TRY(infer_output(c, 0, dtype, 4, p->batch_first ? first : forward));
+  SDX_TRY(infer_output(c, 1, dtype, 3, state));
+  return p->cell == LSTM ? infer_output(c, 2, dtype, 3, state) : SDX_OK;
+}
+
+// ---- prepare --------------------------------------------------------------------------------------
+
+// c[m][n] = a[m][k] w[n][k]' (+ c) (+ bias)
+typedef struct matrix {
+  size_t m, n, k;
+  gemm_f32_plan plan;
+  size_t first;           // row of the weights
+  const char *packed[2];  // per direction; NULL: not packed
+} matrix;
+
+typedef struct recurrent_state {
+  size_t steps, batch, input, hidden, gates;
+  size_t chunk;                // steps of one product with W
+  matrix inputs, last_inputs;  // X W': of a whole chunk, of the last one
+  matrix states[2];            // H R': all gates; GRU: z and r, then h
+  size_t state_count, gemm_bytes;
+} recurrent_state;
+
+typedef struct pack_context {
+  const matrix *matrices;
+  size_t count, directions, rows;  // rows of the weights of one direction
+  int precision;
+  float *floats;
+} pack_context;
+
+static void pack(void *target, const tensor *source, void *context) {
+  const pack_context *x = context;
+  const float *data = source->data;
+  char *to = target;
+  if (x->floats) {
+    convert_to_floats((sdx_dtype)source->dtype, source->data, 0, source->count, x->floats);
+    data = x->floats;
+  }
+  for (size_t d = 0; d < x->directions; d++) {
+    for (size_t i = 0; i < x->count; i++) {
+      const matrix *m = &x->matrices[i];
+      gemm_f32_operand b = {.data = data + (d * x->rows + m->first) * m->k, .row_stride = 1, .column_stride = m->k};
+      gemm_f32_pack_b(to, &b, m->k, m->n, x->precision);
+      to += gemm_f32_packed_b_bytes(m->k, m->n, x->precision);
+    }
+  }
+}
+
+// Packs input `index`, the constant weights of `count` matrices per direction.
+static sdx_status pack_weights(op_prepare *c, size_t index, const recurrent_state *s, matrix *matrices, size_t count) {
+  const recurrent_params *p = c->params;
+  const tensor *w = c->in[index];
+  size_t bytes = 0, offset = 0;
+  for (size_t i = 0; i < count; i++) {
+    size_t one = gemm_f32_packed_b_bytes(matrices[i].k, matrices[i].n, c->precision);
+    if (!one || !size_mul(one, p->directions, &one) || !size_add(bytes, one, &bytes)) return SDX_OK;
+  }
+  pack_context context = {matrices, count, p->directions, s->gates * s->hidden, c->precision, NULL};
+  if (w->dtype != SDX_FLOAT) {
+    context.floats = mem_alloc(c->memory->account, w->count * sizeof(float));
+    if (!context.floats) return error_no_memory(c->err, w->count * sizeof(float));
+  }
+  const char *key =
+      arena_format(c->memory, "recurrent %zu %s", count, gemm_f32_pack_key(matrices[0].k, matrices[0].n, c->precision));
+  const char *packed = key ? prepare_pack(c, index, key, bytes, pack, &context) : NULL;
+  mem_free(context.floats);
+  if (!packed) return error_no_memory(c->err, bytes);
+  for (size_t d = 0; d < p->directions; d++) {
+    for (size_t i = 0; i < count; i++) {
+      matrices[i].packed[d] = packed + offset;
+      offset += gemm_f32_packed_b_bytes(matrices[i].k, matrices[i].n, c->precision);
+    }
+  }
+  return SDX_OK;
+}
+
+static bool plan_matrix(op_prepare *c, recurrent_state *s, matrix *m, bool in_place) {
+  // Small products are done before a second thread has woken up.
+  size_t threads = m->m * m->n < 65536 / (m->k + 1) * 16 ? 1 : c->threads;
+  gemm_f32_shape shape = {.m = m->m,
+                          .n = m->n,
+                          .k = m->k,
+                          .threads = threads,
+                          .precision = c->precision,
+                          .packed_b = m->packed[0] != NULL,
+                          .residual_is_c = in_place};
+  if (!gemm_f32_plan_init(&m->plan, &shape)) return false;
+  if (m->plan.scratch_bytes > s->gemm_bytes) s->gemm_bytes = m->plan.scratch_bytes;
+  return true;
+}
+
+static bool is_double(const tensor *t) { return t->dtype == SDX_DOUBLE; }
+
+// Elements of work memory: gathered rows, gates, H, C, r (.) H, biases.
+static bool work_elements(const recurrent_state *s, size_t *out) {
+  size_t rows = 0, wide = 0, n = 0, state = 0;
+  return size_mul(s->chunk, s->batch, &rows) && size_mul(s->gates, s->hidden, &wide) && size_mul(rows, s->input, &n) &&
+         size_mul(rows, wide, &rows) && size_mul(s->batch, s->hidden, &state) && size_mul(state, 3, &state) &&
+         size_add(n, rows, &n) && size_add(n, state, &n) && size_mul(wide, 2, &wide) && size_add(n, wide, out);
+}
+
+static sdx_status prepare(op_prepare *c) {
+  const recurrent_params *p = c->params;
+  const tensor *x = c->in[X], *w = c->in[W], *r = c->in[R];
+  recurrent_state *s = arena_zalloc(c->memory, sizeof *s);
+  if (!s) return error_no_memory(c->err, sizeof *s);
+  c->state = s;
+  s->steps = (size_t)x->dims[p->batch_first], s->batch = (size_t)x->dims[!p->batch_first],
+  s->input = (size_t)x->dims[2];
+  s->hidden = (size_t)r->dims[2], s->gates = gates_of(p->cell);
+  s->chunk = s->batch ? 1 + 1024 / s->batch : 1;
+  if (s->chunk > s->steps) s->chunk = s->steps;
+  size_t wide = s->gates * s->hidden, elements = 0, bytes = 0;
+  s->inputs = (matrix){.m = s->chunk * s->batch, .n = wide, .k = s->input};
+  if (p->cell == GRU) {
+    s->state_count = 2;
+    s->states[0] = (matrix){.m = s->batch, .n = 2 * s->hidden, .k = s->hidden};
+    s->states[1] = (matrix){.m = s->batch, .n = s->hidden, .k = s->hidden, .first = 2 * s->hidden};
+  } else {
+    s->state_count = 1;
+    s->states[0] = (matrix){.m = s->batch, .n = wide, .k = s->hidden};
+  }
+  size_t total = 0;
+  if (!work_elements(s, &elements) || !size_mul(elements, is_double(x) ? sizeof(double) : sizeof(float), &bytes) ||
+      !scratch_reserve(&total, bytes))
+    return error_no_memory(c->err, SIZE_MAX);
+  c->kernel = "portable";
+  if (!is_double(x)) {
+    if (c->constant[W] && w->count) SDX_TRY(pack_weights(c, W, s, &s->inputs, 1));
+    if (c->constant[R] && r->count) SDX_TRY(pack_weights(c, R, s, s->states, s->state_count));
+    s->last_inputs = s->inputs;
+    s->last_inputs.m = s->chunk ? s->steps % s->chunk * s->batch : 0;
+    bool fits = plan_matrix(c, s, &s->inputs, false) && plan_matrix(c, s, &s->last_inputs, false);
+    for (size_t i = 0; i < s->state_count; i++) fits = fits && plan_matrix(c, s, &s->states[i], true);
+    fits = fits && scratch_reserve(&total, s->gemm_bytes);
+    for (size_t i = W; i < c->input_count; i++) {
+      bool packed = (i == W && s->inputs.packed[0]) || (i == R && s->states[0].packed[0]);
+      if (i != LENGTHS && !packed) fits = fits && floats_reserve(&total, c->in[i]);
+    }
+    for (size_t i = 0; i < c->output_count; i++) fits = fits && floats_reserve(&total, c->out[i]);
+    if (!fits) return error_no_memory(c->err, SIZE_MAX);
+    c->kernel = s->inputs.plan.name;
+  }
+  c->scratch_bytes = total;
+  return SDX_OK;
+}
+
+// ---- compute --------------------------------------------------------------------------------------
+
+// Operands in the working type; NULL where absent.
+typedef struct operands {
+  const void *w, *r, *bias, *initial_h, *initial_c, *peepholes;
+  void *y, *y_h, *y_c;
+  void *work, *gemm;
+} operands;
+
+// The length of sequence b, and the time that is its step t (t < length).
+static size_t length_of(const op_call *c, const recurrent_state *s, size_t b) {
+  const tensor *lengths = call_in(c, LENGTHS);
+  return lengths ? (size_t)((const int32_t *)lengths->data)[b] : s->steps;
+}
+static size_t time_of(const op_call *c, const recurrent_state *s, size_t b, size_t t, bool backwards) {
+  return backwards ? length_of(c, s, b) - 1 - t : t;
+}
+// Element offsets of (time, direction, sequence) in Y and of (direction, sequence) in the states.
+static size_t y_row(const recurrent_params *p, const recurrent_state *s, size_t time, size_t d, size_t b) {
+  return (p->batch_first ? (b * s->steps + time) * p->directions + d : (time * p->directions + d) * s->batch + b) *
+         s->hidden;
+}
+static size_t state_row(const recurrent_params *p, const recurrent_state *s, size_t d, size_t b) {
+  return (p->batch_first ? b * p->directions + d : d * s->batch + b) * s->hidden;
+}
+
+static void multiply_floats(const matrix *m, size_t d, const float *a, const float *w, const float *bias, bool add,
+                            float *c, size_t stride, void *scratch) {
+  gemm_f32_call call = {
+      .a = {.data = a, .row_stride = m->k, .column_stride = 1}, .c = c, .c_stride = stride, .epilogue = GEMM_F32_PLAIN};
+  if (m->packed[d]) call.b.packed = m->packed[d];
+  else call.b = (gemm_f32_operand){.data = w, .row_stride = 1, .column_stride = m->k};
+  call.epilogue.bias = bias, call.epilogue.bias_kind = GEMM_BIAS_PER_COLUMN;
+  if (add) call.epilogue.residual = c, call.epilogue.residual_stride = stride;
+  gemm_f32_run(&m->plan, &call, scratch);
+}
+
+static void multiply_doubles(const matrix *m, size_t d, const double *a, const double *w, const double *bias, bool add,
+                             double *c, size_t stride, void *scratch) {
+  for (size_t i = 0; i < m->m; i++) {
+    for (size_t j = 0; j < m->n; j++) {
+      double sum = 0;
+      for (size_t k = 0; k < m->k; k++) sum += a[i * m->k + k] * w[j * m->k + k];
+      if (bias) sum += bias[j];
+      c[i * stride + j] = add ? c[i * stride + j] + sum : sum;
+    }
+  }
+}
+
+static void apply_floats(const gate_function *f, float clip, float *v, size_t n);
+static void apply_doubles(const gate_function *f, float clip, double *v, size_t n);
+
+#define REAL float
+#define NAME(x) x##_floats
+#include "ops/ai_onnx/recurrent.inl"
+#define REAL double
+#define NAME(x) x##_doubles
+#include "ops/ai_onnx/recurrent.inl"
+
+// The vector kernels for the three usual functions, one formula for the rest.
+static void apply_floats(const gate_function *f, float clip, float *v, size_t n) {
+  activation_kind kind = f->kind == F_SIGMOID ? ACTIVATION_SIGMOID
+                         : f->kind == F_TANH  ? ACTIVATION_TANH
+                                              : ACTIVATION_RELU;
+  bound_floats(clip, v, n);
+  if (f->kind <= F_RELU) activation_find(kind)(v, v, n, 0, 0);
+  else formula_floats(f, v, n);
+}
+static void apply_doubles(const gate_function *f, float clip, double *v, size_t n) {
+  bound_doubles(clip, v, n);
+  formula_doubles(f, v, n);
+}
+
+static sdx_status check_lengths(op_call *c, const recurrent_state *s) {
+  const tensor *lengths = call_in(c, LENGTHS);
+  for (size_t b = 0; lengths && b < s->batch; b++) {
+    int32_t n = ((const int32_t *)lengths->data)[b];
+    if (n < 0 || (size_t)n > s->steps)
+      return call_fail(c, SDX_OUT_OF_RANGE, "input 'sequence_lens'[%zu] is %d, expected 0 to %zu", b, n, s->steps);
+  }
+  return SDX_OK;
+}
+
+static const void *data_of(const op_call *c, size_t i) {
+  const tensor *t = call_in(c, i);
+  return t ? t->data : NULL;
+}
+
+static sdx_status compute(op_call *c) {
+  const recurrent_params *p = c->params;
+  const recurrent_state *s = c->state;
+  tensor *out[3] = {call_out(c, 0), call_out(c, 1), call_out(c, 2)};
+  char *scratch = c->scratch;
+  size_t elements = 0;
+  SDX_TRY(check_lengths(c, s));
+  work_elements(s, &elements);
+  if (is_double(call_in(c, X))) {
+    operands o = {data_of(c, W),
+                  data_of(c, R),
+                  data_of(c, B),
+                  data_of(c, INITIAL_H),
+                  data_of(c, INITIAL_C),
+                  data_of(c, PEEPHOLES),
+                  out[0] ? out[0]->data : NULL,
+                  out[1] ? out[1]->data : NULL,
+                  out[2] ? out[2]->data : NULL,
+                  scratch,
+                  NULL};
+    return run_doubles(c, p, s, &o);
+  }
+  operands o = {.work = scratch_take(&scratch, elements * sizeof(float)),
+                .gemm = scratch_take(&scratch, s->gemm_bytes)};
+  if (!s->inputs.packed[0]) o.w = floats_load(c, call_in(c, W), &scratch);
+  if (!s->states[0].packed[0]) o.r = floats_load(c, call_in(c, R), &scratch);
+  o.bias = floats_load(c, call_in(c, B), &scratch);
+  o.initial_h = floats_load(c, call_in(c, INITIAL_H), &scratch);
+  o.initial_c = floats_load(c, call_in(c, INITIAL_C), &scratch);
+  o.peepholes = floats_load(c, call_in(c, PEEPHOLES), &scratch);
+  void **to[3] = {&o.y, &o.y_h, &o.y_c};
+  for (size_t i = 0; i < 3; i++)
+    if (out[i]) *to[i] = floats_target(out[i], &scratch);
+  SDX_TRY(run_floats(c, p, s, &o));
+  for (size_t i = 0; i < 3; i++)
+    if (out[i]) floats_store(c, out[i], *to[i]);
+  return SDX_OK;
+}
+
+SDX_CASES = {"X=float[4,2,3] W=float[1,20,3] R=float[1,20,5] B=float[1,40] hidden_size=5",
+             "X=double[3,2,3] W=double[2,8,3] R=double[2,8,2] hidden_size=2 direction=bidirectional", NULL};
+static const char *const gru_cases[] = {"X=float[4,2,3] W=float[1,15,3] R=float[1,15,5] B=float[1,30] hidden_size=5",
+                                        "X=float[4,2,3] W=float[1,15,3] R=float[1,15,5] B=float[1,30] hidden_size=5 "
+                                        "linear_before_reset=1 direction=reverse",
+                                        NULL};
+static const char *const rnn_cases[] = {"X=float[4,2,3] W=float[1,5,3] R=float[1,5,5] B=float[1,10] hidden_size=5",
+                                        "X=float[2,4,3] W=float[1,5,3] R=float[1,5,5] hidden_size=5 layout=1", NULL};
+
+#define COMMON                                                                                               \
+  .since = 22, .types = "T=float,double,float16,bfloat16;T1=int32", .params_size = sizeof(recurrent_params), \
+  .attrs_old = "output_sequence:int=0<7", .infer = infer, .prepare = prepare, .compute = compute
+#define ATTRS                                                                                               \
+  "activation_alpha:floats activation_beta:floats activations:strings clip:float direction:string=forward " \
+  "hidden_size:int layout:int=0"
+#define INPUTS "X:T W:T R:T B:T? sequence_lens:T1? initial_h:T?"
+
+SDX_OP(RNN) = {COMMON,         .versions = "22 14 7 1", .inputs = INPUTS,  .outputs = "Y:T? Y_h:T?",
+               .attrs = ATTRS, .params = rnn_params,    .cases = rnn_cases};
+SDX_OP(GRU) = {COMMON,
+               .versions = "22 14 7 3 1",
+               .inputs = INPUTS,
+               .outputs = "Y:T? Y_h:T?",
+               .attrs = ATTRS " linear_before_reset:int=0",
+               .params = gru_params,
+               .cases = gru_cases};
+SDX_OP(LSTM) = {COMMON,
+                .versions = "22 14 7 1",
+                .inputs = INPUTS " initial_c:T? P:T?",
+                .outputs = "Y:T? Y_h:T? Y_c:T?",
+                .attrs = ATTRS " input_forget:int=0",
+                .params = lstm_params,
+                .cases = cases};
