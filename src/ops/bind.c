@@ -73,11 +73,9 @@ static sdx_status find_version(binder *b, node *n, int64_t opset, int *version, 
                  oldest, (long long)opset, *n->op->domain ? n->op->domain : "ai.onnx");
 }
 
-// Converters of the time before wrote attributes of their frameworks that no schema ever had.
+// Converters of the time before wrote attributes of their frameworks that no schema ever had, and Caffe2's
+// in-place hints (consumed_inputs).
 enum { FIRST_CHECKED_OPSET = 7 };
-
-// Opset 1 to 5 let every operator carry it: in-place hints of Caffe2.
-static bool is_legacy_hint(const attr *a, int version) { return version < 6 && str_is(a->name, "consumed_inputs"); }
 
 static sdx_status check_attrs(binder *b, const node *n, int version, bool from_file, error *err) {
   if (n->op->flags & OP_FREE_ATTRS) return SDX_OK;
@@ -87,7 +85,6 @@ static sdx_status check_attrs(binder *b, const node *n, int version, bool from_f
     if (!from_file && a->name.size && a->name.at[0] == '_') continue;
     bool old = from_file && schema_find_attr(n->op->attrs_old, a->name, &s) && version < s.below;
     bool known = (old || schema_find_attr(n->op->attrs, a->name, &s)) && a->name.at[0] != '_';
-    if (is_legacy_hint(a, version)) continue;
     if (!known && b->opset && b->opset < FIRST_CHECKED_OPSET) continue;
     if (!known) {
       str_nearest nearest;
