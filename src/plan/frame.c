@@ -150,9 +150,38 @@ static bool type_known(const type_info *t) {
   return true;
 }
 
+// What a plan does once for a step with fixed shapes, for one whose shapes are only known now: state in
+// `memory`, scratch in *owned (mem_free).
+static sdx_status prepare_dynamic(run_frame *f, op_call *c, arena *memory, void **owned) {
+  const node *n = c->node;
+  const tensor **in = arena_array(memory, c->input_count + 1u, sizeof *in);
+  const tensor **out = arena_array(memory, c->output_count + 1u, sizeof *out);
+  bool *constant = arena_array(memory, c->input_count + 1u, sizeof *constant);
+  if (!in || !out || !constant) return error_no_memory(c->err, c->input_count * sizeof *in);
+  for (uint32_t i = 0; i < c->input_count; i++) in[i] = call_in(c, i);
+  for (uint32_t i = 0; i < c->output_count; i++) out[i] = call_out(c, i);
+  op_prepare context = {.node = n,
+                        .params = n->params,
+                        .input_count = c->input_count,
+                        .output_count = c->output_count,
+                        .in = in,
+                        .out = out,
+                        .constant = constant,
+                        .threads = c->threads,
+                        .memory = memory,
+                        .err = c->err};
+  SDX_TRY(n->op->prepare(&context));
+  c->state = context.state;
+  c->scratch_bytes = context.scratch_bytes;
+  if (!context.scratch_bytes) return SDX_OK;
+  c->scratch = *owned = mem_alloc(&f->account, context.scratch_bytes);
+  return *owned ? SDX_OK : call_no_memory(c, context.scratch_bytes);
+}
+
 sdx_status frame_run_dynamic(run_frame *f, op_call *c) {
   const node *n = c->node;
   arena scratch;
+  void *owned = NULL;
   arena_init(&scratch, &f->account);
   type_info *in_types = arena_array(&scratch, c->input_count + 1u, sizeof *in_types);
   const type_info **in = arena_array(&scratch, c->input_count + 1u, sizeof *in);
@@ -197,9 +226,11 @@ sdx_status frame_run_dynamic(run_frame *f, op_call *c) {
     for (uint32_t i = 0; i < c->output_count && s == SDX_OK; i++)
       if (c->out[i] && type_known(&out[i]))
         s = call_set_shape(c, i, (sdx_dtype)out[i].dtype, (size_t)out[i].rank, out[i].dims);
+    if (s == SDX_OK && n->op->prepare) s = prepare_dynamic(f, c, &scratch, &owned);
   }
   if (s == SDX_OK) s = c->compute(c);
 done:
+  mem_free(owned);
   f->dynamic = false;
   arena_deinit(&scratch);
   return s;
