@@ -5,7 +5,8 @@ pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
 pkg_check_modules(JPEG REQUIRED IMPORTED_TARGET libjpeg)
 pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive)
-file(GLOB SDX_CLI_SOURCES CONFIGURE_DEPENDS cli/*.c server/*.c server/*/*.c)
+include(cmake/server.cmake)
+file(GLOB SDX_CLI_SOURCES CONFIGURE_DEPENDS cli/*.c)
 
 # Command table: every line that starts with CLI_COMMAND(name).
 set(command_externs "")
@@ -32,6 +33,6 @@ const cli_command *const cli_commands[] = {
 if(SDX_CLI_SOURCES)
   add_executable(sardonyx ${SDX_CLI_SOURCES} ${SDX_GENERATED}/cli_table.c)
   target_include_directories(sardonyx PRIVATE ${CMAKE_SOURCE_DIR})
-  target_link_libraries(sardonyx PRIVATE sardonyx_static PkgConfig::MHD PkgConfig::JANSSON PkgConfig::PNG
+  target_link_libraries(sardonyx PRIVATE sardonyx_static sardonyx_server PkgConfig::JANSSON PkgConfig::PNG
     PkgConfig::JPEG PkgConfig::ARCHIVE)
 endif()

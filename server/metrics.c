@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// Counting and the Prometheus page (metrics.h).
+#include "server/metrics.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/server.h"
+#include "server/worker.h"
+
+const int metric_codes[METRIC_CODES] = {200, 204, 400, 403, 404, 405, 408, 411, 413, 414, 415,
+                                        422, 429, 431, 499, 500, 501, 502, 503, 504, 507, 0};
+
+static const double second_bounds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                       0.1,    0.25,    0.5,    1,     2.5,    5,     10,   0};
+static const double batch_bounds[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 0};
+
+void model_metrics_init(model_metrics *m) {
+  memset(m, 0, sizeof *m);
+  m->latency.bounds = m->queue.bounds = m->compute.bounds = second_bounds;
+  m->batch.bounds = batch_bounds;
+}
+
+static void add(atomic_uint_fast64_t *counter, uint64_t n) {
+  atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+static uint64_t get(const atomic_uint_fast64_t *counter) { return atomic_load_explicit(counter, memory_order_relaxed); }
+
+void metrics_count(model_metrics *m, int code) {
+  size_t i = 0;
+  while (metric_codes[i] && metric_codes[i] != code) i++;
+  add(&m->requests[i], 1);
+}
+
+uint64_t metrics_total(const model_metrics *m, bool success) {
+  uint64_t total = 0;
+  for (size_t i = 0; i < METRIC_CODES; i++)
+    if ((metric_codes[i] == 200) == success) total += get(&m->requests[i]);
+  return total;
+}
+
+static void observe(histogram *h, double value, uint64_t sum) {
+  size_t i = 0;
+  while (h->bounds[i] && value > h->bounds[i]) i++;
+  add(&h->buckets[i], 1);
+  add(&h->count, 1);
+  add(&h->sum, sum);
+}
+
+void histogram_seconds(histogram *h, uint64_t ns) { observe(h, (double)ns / 1e9, ns); }
+void histogram_number(histogram *h, uint64_t number) { observe(h, (double)number, number); }
+
+// ---- the page --------------------------------------------------------------------------------------
+
+static void head(out *o, const char *name, const char *type, const char *help) {
+  out_format(o, "# HELP sardonyx_%s %s\n# TYPE sardonyx_%s %s\n", name, help, name, type);
+}
+
+static void single(out *o, const char *name, const char *type, const char *help, double value) {
+  head(o, name, type, help);
+  out_format(o, "sardonyx_%s %.17g\n", name, value);
+}
+
+static void label(out *o, const char *name, const char *value) {
+  out_format(o, "%s=\"", name);
+  for (const char *p = value; *p; p++) {
+    if (*p == '\\' || *p == '"') out_bytes(o, "\\", 1);
+    if (*p == '\n') out_text(o, "\\n");
+    else out_bytes(o, p, 1);
+  }
+  out_text(o, "\"");
+}
+
+static void histogram_rows(out *o, const char *name, const char *model, const histogram *h, double unit) {
+  uint64_t sum = 0;
+  for (size_t i = 0;; i++) {
+    sum += get(&h->buckets[i]);
+    out_format(o, "sardonyx_%s_bucket{", name);
+    label(o, "model", model);
+    if (h->bounds[i]) out_format(o, ",le=\"%g\"} %llu\n", h->bounds[i], (unsigned long long)sum);
+    else out_format(o, ",le=\"+Inf\"} %llu\n", (unsigned long long)sum);
+    if (!h->bounds[i]) break;
+  }
+  out_format(o, "sardonyx_%s_sum{", name);
+  label(o, "model", model);
+  out_format(o, "} %.17g\nsardonyx_%s_count{", (double)get(&h->sum) * unit, name);
+  label(o, "model", model);
+  out_format(o, "} %llu\n", (unsigned long long)sum);
+}
+
+static void histograms(server *srv, out *o, const char *name, const char *help, size_t offset, double unit) {
+  head(o, name, "histogram", help);
+  for (size_t i = 0; i < srv->model_count; i++)
+    histogram_rows(o, name, srv->models[i].name, (histogram *)((char *)&srv->models[i].metrics + offset), unit);
+}
+
+static void request_rows(out *o, const char *model, const model_metrics *m) {
+  for (size_t i = 0; i < METRIC_CODES; i++) {
+    uint64_t count = get(&m->requests[i]);
+    if (!count) continue;
+    out_text(o, "sardonyx_requests_total{");
+    label(o, "model", model);
+    if (metric_codes[i]) out_format(o, ",code=\"%d\"} %llu\n", metric_codes[i], (unsigned long long)count);
+    else out_format(o, ",code=\"other\"} %llu\n", (unsigned long long)count);
+  }
+}
+
+static void process_rows(out *o) {
+  char text[512];
+  unsigned long long rss = 0, user = 0, system = 0;
+  FILE *file = fopen("/proc/self/statm", "r");
+  if (file) {
+    if (fscanf(file, "%*s %llu", &rss) != 1) rss = 0;
+    fclose(file);
+  }
+  file = fopen("/proc/self/stat", "r");
+  if (file) {
+    size_t n = fread(text, 1, sizeof text - 1, file);
+    text[n] = 0;
+    char *after = strrchr(text, ')');
+    if (!after || sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user, &system) != 2)
+      user = system = 0;
+    fclose(file);
+  }
+  out_format(o,
+             "# HELP process_resident_memory_bytes Resident memory.\n# TYPE process_resident_memory_bytes gauge\n"
+             "process_resident_memory_bytes %llu\n"
+             "# HELP process_cpu_seconds_total CPU time used.\n# TYPE process_cpu_seconds_total counter\n"
+             "process_cpu_seconds_total %.2f\n",
+             rss * (unsigned long long)sysconf(_SC_PAGESIZE), (double)(user + system) / (double)sysconf(_SC_CLK_TCK));
+}
+
+void metrics_write(server *srv, out *o) {
+  head(o, "build_info", "gauge", "Version of the server.");
+  out_format(o, "sardonyx_build_info{version=\"%s\"} 1\n", sdx_version());
+  single(o, "ready", "gauge", "1 while /health/ready says so.", server_ready(srv));
+  single(o, "uptime_seconds", "gauge", "Time since the start.", (double)(now_ns() - srv->start_ns) / 1e9);
+  single(o, "connections", "gauge", "Open connections.", (double)atomic_load(&srv->connections));
+  single(o, "requests_in_flight", "gauge", "Requests begun and not yet answered.", (double)atomic_load(&srv->active));
+  single(o, "buffered_bytes", "gauge", "Memory of request bodies.", (double)atomic_load(&srv->buffered_bytes));
+  single(o, "cancelled_total", "counter", "Requests given up because the client left or the server stops.",
+         (double)get(&srv->cancelled));
+  single(o, "connections_cut_total", "counter", "Connections closed because a phase lasted too long.",
+         (double)get(&srv->timeouts_cut));
+  single(o, "inline_runs_total", "counter", "Requests computed on a socket thread.", (double)get(&srv->inline_runs));
+  single(o, "inline_moved_total", "counter", "Requests begun on a socket thread and moved to a worker.",
+         (double)get(&srv->inline_moved));
+  head(o, "refused_total", "counter", "Requests refused before they were computed.");
+  const struct {
+    const char *reason;
+    const atomic_uint_fast64_t *count;
+  } refused[] = {{"framing", &srv->refused_framing},
+                 {"queue_full", &srv->refused_queue},
+                 {"queue_wait", &srv->refused_wait},
+                 {"client_cap", &srv->refused_client},
+                 {"buffer_memory", &srv->refused_memory}};
+  for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+    out_format(o, "sardonyx_refused_total{reason=\"%s\"} %llu\n", refused[i].reason,
+               (unsigned long long)get(refused[i].count));
+  head(o, "requests_total", "counter", "Answered requests by model (empty: none) and status code.");
+  request_rows(o, "", &srv->no_model);
+  for (size_t i = 0; i < srv->model_count; i++) request_rows(o, srv->models[i].name, &srv->models[i].metrics);
+  head(o, "queue_length", "gauge", "Requests that wait for a worker.");
+  for (size_t i = 0; i < srv->model_count; i++) {
+    out_text(o, "sardonyx_queue_length{");
+    label(o, "model", srv->models[i].name);
+    out_format(o, "} %zu\n", worker_queued(srv, &srv->models[i]));
+  }
+  histograms(srv, o, "request_seconds", "Time from the request line to the last byte of the reply.",
+             offsetof(model_metrics, latency), 1e-9);
+  histograms(srv, o, "queue_seconds", "Wait for a worker.", offsetof(model_metrics, queue), 1e-9);
+  histograms(srv, o, "compute_seconds", "Time inside the engine.", offsetof(model_metrics, compute), 1e-9);
+  histograms(srv, o, "batch_size", "First dimension of the first input.", offsetof(model_metrics, batch), 1);
+  head(o, "limit", "gauge", "Limits in force.");
+  for (const limit_row *row = limit_rows; row->flag; row++)
+    out_format(o, "sardonyx_limit{name=\"%s\"} %lld\n", row->flag, (long long)*limit_at(&srv->limits, row));
+  process_rows(o);
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Counters and histograms in Prometheus' text form. Everything is a relaxed atomic: a scrape sees
+// each number at some moment, never a lock. Label values come from loaded models and from the list
+// of status codes below, so the number of series is fixed at start.
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "server/out.h"
+
+enum { METRIC_CODES = 22, HISTOGRAM_BUCKETS = 18 };
+extern const int metric_codes[METRIC_CODES];  // the last one, 0, stands for all others
+
+typedef struct histogram {
+  const double *bounds;  // ends with 0
+  atomic_uint_fast64_t buckets[HISTOGRAM_BUCKETS];
+  atomic_uint_fast64_t count, sum;  // sum in nanoseconds, or in the observed unit
+} histogram;
+
+typedef struct model_metrics {
+  atomic_uint_fast64_t requests[METRIC_CODES];
+  histogram latency, queue, compute;  // seconds: whole request, wait for a worker, the run itself
+  histogram batch;                    // first dimension of the first input
+  atomic_uint_fast64_t parse_ns, reply_ns;
+  atomic_uint_fast64_t last_ms;  // wall clock of the last success
+} model_metrics;
+
+void model_metrics_init(model_metrics *m);
+void metrics_count(model_metrics *m, int code);
+void histogram_seconds(histogram *h, uint64_t ns);
+void histogram_number(histogram *h, uint64_t number);
+
+struct server;
+void metrics_write(struct server *srv, out *o);
+uint64_t metrics_total(const model_metrics *m, bool success);

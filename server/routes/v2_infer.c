@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+// POST /v2/models/{model}/infer.
+#include "server/protocol_v2.h"
+
+HTTP_ROUTE(v2_infer) = {.access = ROUTE_SCORE,
+                        .methods = METHOD_POST,
+                        .paths = {"/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer"},
+                        .parse = v2_parse,
+                        .reply = v2_reply};

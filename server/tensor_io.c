@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+// Values from and to JSON (tensor_io.h).
+#include "server/tensor_io.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "server/half.h"
+
+enum { NESTING = 8 };  // sequences and maps inside each other; real models have two
+
+const char *shape_format(const int64_t *shape, const char *const *symbols, size_t rank, char *buffer, size_t size) {
+  size_t n = (size_t)snprintf(buffer, size, "[");
+  for (size_t i = 0; i < rank && n + 24 < size; i++) {
+    if (shape[i] < 0 && symbols && symbols[i])
+      n += (size_t)snprintf(buffer + n, size - n, "%s%.20s", i ? "," : "", symbols[i]);
+    else n += (size_t)snprintf(buffer + n, size - n, "%s%lld", i ? "," : "", (long long)shape[i]);
+    if (n >= size) n = size - 1;
+  }
+  snprintf(buffer + n, size - n, "]");
+  return buffer;
+}
+
+sdx_value *tensor_take(json_tensor *t, size_t rank, const int64_t *shape) {
+  sdx_value *value = NULL;
+  if (t->dtype == SDX_STRING) {
+    value = sdx_tensor_create(SDX_STRING, rank, shape);
+    const slice *texts = t->data;
+    for (size_t i = 0; value && i < t->count; i++)
+      if (sdx_tensor_set_string(value, i, texts[i].at, texts[i].size) != SDX_OK) {
+        sdx_value_release(value);
+        value = NULL;
+      }
+    json_tensor_free(t);
+  } else if (t->count == 0) {
+    value = sdx_tensor_create(t->dtype, rank, shape);
+    json_tensor_free(t);
+  } else {
+    value = sdx_tensor_borrow(t->dtype, rank, shape, t->data, free, t->data);
+    if (value) t->data = NULL;
+    else json_tensor_free(t);
+  }
+  return value;
+}
+
+static bool write_element(out *o, sdx_dtype dtype, const sdx_value *tensor, const void *data, size_t i) {
+  switch (dtype) {
+    case SDX_FLOAT:
+      out_f32(o, ((const float *)data)[i]);
+      return true;
+    case SDX_DOUBLE:
+      out_f64(o, ((const double *)data)[i]);
+      return true;
+    case SDX_FLOAT16:
+      out_f32(o, half_to_f32(((const uint16_t *)data)[i]));
+      return true;
+    case SDX_BFLOAT16:
+      out_f32(o, bfloat_to_f32(((const uint16_t *)data)[i]));
+      return true;
+    case SDX_INT8:
+      out_i64(o, ((const int8_t *)data)[i]);
+      return true;
+    case SDX_INT16:
+      out_i64(o, ((const int16_t *)data)[i]);
+      return true;
+    case SDX_INT32:
+      out_i64(o, ((const int32_t *)data)[i]);
+      return true;
+    case SDX_INT64:
+      out_i64(o, ((const int64_t *)data)[i]);
+      return true;
+    case SDX_UINT8:
+      out_u64(o, ((const uint8_t *)data)[i]);
+      return true;
+    case SDX_UINT16:
+      out_u64(o, ((const uint16_t *)data)[i]);
+      return true;
+    case SDX_UINT32:
+      out_u64(o, ((const uint32_t *)data)[i]);
+      return true;
+    case SDX_UINT64:
+      out_u64(o, ((const uint64_t *)data)[i]);
+      return true;
+    case SDX_BOOL:
+      out_text(o, ((const uint8_t *)data)[i] ? "true" : "false");
+      return true;
+    case SDX_STRING: {
+      size_t size = 0;
+      const char *text = sdx_tensor_string(tensor, i, &size);
+      out_json_string(o, text, size);
+      return true;
+    }
+    default:
+      return false;
+  }
+}
+
+bool tensor_write_flat(out *o, const sdx_value *tensor) {
+  size_t count = sdx_tensor_count(tensor);
+  sdx_dtype dtype = sdx_tensor_dtype(tensor);
+  if (!json_tensor_element_bytes(dtype)) return false;
+  const void *data = sdx_tensor_data(tensor);
+  for (size_t i = 0; i < count; i++) {
+    if (i) out_bytes(o, ",", 1);
+    write_element(o, dtype, tensor, data, i);
+  }
+  return true;
+}
+
+// Brackets open and close where an index of some level starts and ends: at multiples of the level's
+// element count.
+static bool write_nested(out *o, const sdx_value *tensor) {
+  size_t count = sdx_tensor_count(tensor), rank = sdx_tensor_rank(tensor);
+  const int64_t *shape = sdx_tensor_shape(tensor);
+  sdx_dtype dtype = sdx_tensor_dtype(tensor);
+  if (!json_tensor_element_bytes(dtype)) return false;
+  if (count == 0) {
+    // The lists above the first empty dimension are written, each with its length.
+    size_t lists = 1, empty = 0;
+    while (empty < rank && shape[empty] != 0) lists *= (size_t)shape[empty++];
+    if (empty > 1 || lists > 4096) {  // [0] in any other arrangement carries nothing more
+      out_text(o, "[]");
+      return true;
+    }
+    if (empty == 1) out_text(o, "[");
+    for (size_t i = 0; i < lists; i++) out_text(o, i ? ",[]" : "[]");
+    if (empty == 1) out_text(o, "]");
+    return true;
+  }
+  const void *data = sdx_tensor_data(tensor);
+  for (size_t i = 0; i < count; i++) {
+    size_t opens = 0, block = 1;
+    for (size_t d = rank; d-- > 0;) {
+      block *= (size_t)shape[d];
+      if (i % block) break;
+      opens++;
+    }
+    if (i) out_bytes(o, ",", 1);
+    for (size_t k = 0; k < opens; k++) out_bytes(o, "[", 1);
+    write_element(o, dtype, tensor, data, i);
+    block = 1;
+    for (size_t d = rank; d-- > 0;) {
+      block *= (size_t)shape[d];
+      if ((i + 1) % block) break;
+      out_bytes(o, "]", 1);
+    }
+  }
+  return true;
+}
+
+static bool write_value(out *o, const sdx_value *value, int depth);
+
+static bool write_map(out *o, const sdx_value *map) {
+  const sdx_value *keys = sdx_value_item(map, 0), *values = sdx_value_item(map, 1);
+  size_t count = keys ? sdx_tensor_count(keys) : 0;
+  bool text = keys && sdx_tensor_dtype(keys) == SDX_STRING;
+  out_text(o, "{");
+  for (size_t i = 0; i < count; i++) {
+    if (i) out_bytes(o, ",", 1);
+    if (!text) out_text(o, "\"");
+    if (!write_element(o, sdx_tensor_dtype(keys), keys, sdx_tensor_data(keys), i)) return false;
+    out_text(o, text ? ":" : "\":");
+    if (!values || !write_element(o, sdx_tensor_dtype(values), values, sdx_tensor_data(values), i)) return false;
+  }
+  out_text(o, "}");
+  return true;
+}
+
+// Depth is bounded by NESTING.
+static bool write_value(out *o, const sdx_value *value, int depth) {
+  if (!value || sdx_value_kind(value) == SDX_KIND_NONE) {
+    out_text(o, "null");
+    return true;
+  }
+  if (sdx_value_kind(value) == SDX_KIND_TENSOR) return write_nested(o, value);
+  if (depth == NESTING) return false;
+  if (sdx_value_kind(value) == SDX_KIND_MAP) return write_map(o, value);
+  out_text(o, "[");
+  for (size_t i = 0; i < sdx_value_item_count(value); i++) {
+    if (i) out_bytes(o, ",", 1);
+    if (!write_value(o, sdx_value_item(value, i), depth + 1)) return false;
+  }
+  out_text(o, "]");
+  return true;
+}
+
+bool value_write_json(out *o, const sdx_value *value) { return write_value(o, value, 0); }

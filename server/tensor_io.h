@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Between JSON and the engine's values; and shapes as people read them.
+#pragma once
+
+#include "sardonyx/sardonyx.h"
+#include "server/json_tensor.h"
+#include "server/out.h"
+
+// "[2,3]"; free dimensions by their symbol or as -1. Cut to the buffer.
+const char *shape_format(const int64_t *shape, const char *const *symbols, size_t rank, char *buffer, size_t size);
+// The value of a tensor that was read, in the given shape of the same element count. Takes the
+// memory of `t`, also on failure (NULL).
+sdx_value *tensor_take(json_tensor *t, size_t rank, const int64_t *shape);
+// Elements row by row without brackets ("1,2,3"), or nested lists. False: the type has no JSON form.
+bool tensor_write_flat(out *o, const sdx_value *tensor);
+bool value_write_json(out *o, const sdx_value *value);  // tensors nested; sequences, maps, empty too
