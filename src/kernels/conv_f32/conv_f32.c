@@ -3,12 +3,11 @@
 // filled with columns of the image. Blocking, threads and the epilogue belong to gemm_f32.
 #include "kernels/conv_f32/conv_f32.h"
 
+#include <string.h>
+
 #include "base/pool.h"
 #include "base/size.h"
 #include "kernels/conv_dw_f32/conv_dw_f32.h"
-
-#define TYPE float
-#include "kernels/im2col.inl"
 
 static bool is_pointwise(const window *w) {
   for (size_t d = 0; d < w->rank; d++)
@@ -29,6 +28,7 @@ bool conv_f32_plan_init(conv_f32_plan *plan, const conv_f32_shape *s) {
            size_mul(plan->plane_bytes, s->threads ? s->threads : 1, &plan->scratch_bytes);
   }
   plan->method = is_pointwise(&s->window) ? CONV_PLAIN : CONV_COLUMNS;
+  plan->columns = KERNEL_BEST(im2col);
   size_t m = s->out_channels / s->groups, k;
   if (!size_mul(s->in_channels / s->groups, window_taps(&s->window), &k)) return false;
   gemm_f32_shape product = {.m = m,
@@ -59,6 +59,7 @@ void conv_f32_pack(const conv_f32_plan *plan, const float *weights, void *packed
 // ---- products ------------------------------------------------------------------------------------
 
 typedef struct image {
+  const im2col_kernel *columns;
   const window *window;
   const float *x;
   size_t batch_stride;  // from one product's image to the next
@@ -66,7 +67,7 @@ typedef struct image {
 
 static void fill(void *context, size_t batch, float *panel, size_t stride, size_t k0, size_t kc, size_t n0, size_t nc) {
   const image *i = context;
-  im2col_fill(i->window, i->x + batch * i->batch_stride, panel, stride, k0, kc, n0, nc, 0);
+  i->columns->fill_f32(i->window, i->x + batch * i->batch_stride, 0, panel, stride, k0, kc, n0, nc);
 }
 
 static void products(const conv_f32_plan *plan, const conv_f32_call *c, void *scratch) {
@@ -76,7 +77,7 @@ static void products(const conv_f32_plan *plan, const conv_f32_call *c, void *sc
   size_t plane = window_in(&s->window), outputs = s->out_channels * g->n;
   size_t step = s->in_channels / s->groups * plane;
   for (size_t n = 0; n < (grouped ? s->batch : 1); n++) {
-    image from = {&s->window, c->x + n * s->in_channels * plane, step};
+    image from = {plan->columns, &s->window, c->x + n * s->in_channels * plane, step};
     gemm_f32_call call = {.fill = plan->method == CONV_COLUMNS ? fill : NULL,
                           .fill_context = &from,
                           .c = c->y + n * outputs,

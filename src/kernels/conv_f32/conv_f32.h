@@ -13,7 +13,7 @@
 #include "kernels/binary_f32/binary_f32.h"
 #include "kernels/conv_dw_f32/conv_dw_f32.h"
 #include "kernels/gemm_f32/gemm_f32.h"
-#include "kernels/window.h"
+#include "kernels/im2col/im2col.h"
 
 typedef struct conv_f32_shape {
   window window;
@@ -33,9 +33,10 @@ typedef struct conv_f32_plan {
   const conv_dw_f32_kernel *depthwise;
   const binary_f32_kernel *binary;  // adds the residual of depthwise
   size_t plane_bytes;               // depthwise whose residual is y: an output plane beside it for each worker
-  gemm_f32_plan gemm;               // of one image and all groups, or of all images where there is one group
-  size_t packed_bytes;              // of packed weights; 0: used as they are (not constant, or depthwise)
-  size_t group_bytes;               // of them for one group
+  const im2col_kernel *columns;
+  gemm_f32_plan gemm;   // of one image and all groups, or of all images where there is one group
+  size_t packed_bytes;  // of packed weights; 0: used as they are (not constant, or depthwise)
+  size_t group_bytes;   // of them for one group
   size_t scratch_bytes;
 } conv_f32_plan;
 

@@ -2,10 +2,10 @@
 // The driver of conv_u8s8: weights are the packed A of an integer product, columns of the image fill B.
 #include "kernels/conv_u8s8/conv_u8s8.h"
 
-#define TYPE uint8_t
-#include "kernels/im2col.inl"
+#include "kernels/im2col/im2col.h"
 
 typedef struct image {
+  const im2col_kernel *columns;
   const window *window;
   const uint8_t *x;
   uint8_t pad;
@@ -13,7 +13,7 @@ typedef struct image {
 
 static void fill(const void *context, size_t k0, size_t ks, size_t n0, size_t ns, uint8_t *target, size_t stride) {
   const image *i = context;
-  im2col_fill(i->window, i->x, target, stride, k0, ks, n0, ns, i->pad);
+  i->columns->fill_u8(i->window, i->x, i->pad, target, stride, k0, ks, n0, ns);
 }
 
 static gemm_u8s8 product_of(const conv_u8s8 *c) {
@@ -51,7 +51,8 @@ size_t conv_u8s8_scratch_bytes(const conv_u8s8 *c, size_t threads) {
 void conv_u8s8_run(const conv_u8s8 *c, void *scratch, size_t threads) {
   gemm_u8s8 g = product_of(c);
   size_t channels = c->in_channels / c->groups, plane = window_in(&c->window);
-  image from = {.window = &c->window, .pad = c->x_zero ? *(const uint8_t *)c->x_zero : 0};
+  image from = {
+      .columns = KERNEL_BEST(im2col), .window = &c->window, .pad = c->x_zero ? *(const uint8_t *)c->x_zero : 0};
   g.fill_context = &from, g.b_zero = c->x_zero;
   for (size_t n = 0; n < c->batch; n++)
     for (size_t group = 0; group < c->groups; group++) {

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// im2col in plain C. Columns are cut into pieces that lie in one output row; for a piece all rows k follow each
+// other with the tap's coordinates counted up, so nothing is divided on the way.
+#include "kernels/im2col/im2col.h"
+
+#include <string.h>
+
+#define TYPE float
+#define NAME(x) x##_f32
+#include "kernels/im2col/fill.inl"
+#undef TYPE
+#undef NAME
+
+#define TYPE uint8_t
+#define NAME(x) x##_u8
+#include "kernels/im2col/fill.inl"
+
+KERNEL(im2col) = {.fill_f32 = fill_f32, .fill_u8 = fill_u8};
