@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Random geometry of one to three dimensions; all variants give the same bits.
+#include <string.h>
+
 #include "kernels/conv_dw_f32/conv_dw_f32.h"
 
 static bool compare(kernel_check *k, const void *variant, const void *reference) {
@@ -16,10 +18,16 @@ static bool compare(kernel_check *k, const void *variant, const void *reference)
     w.in[d] = reach + (int64_t)check_size(k, 0, d + 1 == w.rank ? 120 : 12);
     w.out[d] = (w.in[d] + w.pad[d] + after - reach) / w.stride[d] + 1;
   }
-  size_t out = window_out(&w);
-  float *x = check_floats(k, window_in(&w), check_coin(k, 3)), *weight = check_floats(k, window_taps(&w), false);
-  float *got = check_buffer(k, out * sizeof(float), 4), *want = check_buffer(k, out * sizeof(float), 4);
-  v->plane(&w, x, weight, 0.25f, got), r->plane(&w, x, weight, 0.25f, want);
+  size_t multiplier = 1 + check_random(k) % 2, channels = 1 + check_random(k) % 3, first = check_random(k) % 2;
+  size_t out = channels * window_out(&w), taps = (first + channels) * window_taps(&w);
+  size_t in = (first + channels + multiplier - 1) / multiplier * window_in(&w);
+  float *x = check_floats(k, in, check_coin(k, 3)), *weight = check_floats(k, taps, false);
+  float *bias = check_floats(k, first + channels, false);
+  float *got = check_floats(k, out, false), *want = check_floats(k, out, false);
+  memcpy(got, want, out * sizeof(float));
+  if (check_coin(k, 4)) bias = NULL;
+  v->planes(&w, x, weight, bias, got, first, channels, multiplier);
+  r->planes(&w, x, weight, bias, want, first, channels, multiplier);
   if (check_close(k, got, want, out, 0, 0)) return true;
   check_message(k, "rank %zu, kernel %lld, stride %lld, dilation %lld, pad %lld, width %lld", w.rank,
                 (long long)w.kernel[w.rank - 1], (long long)w.stride[w.rank - 1], (long long)w.dilation[w.rank - 1],
@@ -43,11 +51,12 @@ static double bench(kernel_check *k, const void *variant, const char **unit) {
                              .stride = {2, 2},
                              .dilation = {1, 1},
                              .pad = {1, 1}};
-  static float x[56 * 56], y[28 * 28], weight[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
-  v->plane(&one, x, weight, 0, y);
-  v->plane(&two, x, weight, 0, y);
+  enum { CHANNELS = 8 };
+  static float x[CHANNELS * 56 * 56], y[CHANNELS * 28 * 28], weight[CHANNELS * 9];
+  v->planes(&one, x, weight, NULL, y, 0, CHANNELS, 1);
+  v->planes(&two, x, weight, NULL, y, 0, CHANNELS, 1);
   *unit = "flop of 3x3, strides 1 and 2";
-  return 2.0 * 2 * 9 * 28 * 28;
+  return 2.0 * CHANNELS * 2 * 9 * 28 * 28;
 }
 
 KERNEL_CHECK(conv_dw_f32) = {.family = "conv_dw_f32", .compare = compare, .bench = bench};

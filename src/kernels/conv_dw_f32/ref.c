@@ -1,45 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// conv_dw_f32 in plain C: a row of outputs at a time, one tap after the other, so the inner loop runs along the
-// width and the compiler vectorises it. The same code serves any rank.
+// The judge of conv_dw_f32: plane.inl, channel after channel.
 #include "kernels/conv_dw_f32/conv_dw_f32.h"
+#include "kernels/conv_dw_f32/plane.inl"
 
-// out[i] += weight * x[i * step] for a row; strides 1 and 2 have loops whose addresses the compiler can shuffle.
-static void row(float *restrict out, const float *restrict x, int64_t n, int64_t step, float weight) {
-  if (step == 1)
-    for (int64_t i = 0; i < n; i++) out[i] = __builtin_fmaf(weight, x[i], out[i]);
-  else if (step == 2)
-    for (int64_t i = 0; i < n; i++) out[i] = __builtin_fmaf(weight, x[2 * i], out[i]);
-  else
-    for (int64_t i = 0; i < n; i++) out[i] = __builtin_fmaf(weight, x[i * step], out[i]);
+static void planes(const window *w, const float *x, const float *weight, const float *bias, float *y, size_t first,
+                   size_t count, size_t multiplier) {
+  for (size_t c = first; c < first + count; c++)
+    plane(w, x + c / multiplier * window_in(w), weight + c * window_taps(w), bias ? bias[c] : 0,
+          y + (c - first) * window_out(w));
 }
 
-static void plane(const window *w, const float *x, const float *weight, float bias, float *y) {
-  size_t last = w->rank - 1;
-  int64_t at[WINDOW_MAX_RANK] = {0}, width = w->out[last];
-  if (window_out(w) == 0) return;
-  do {
-    for (int64_t i = 0; i < width; i++) y[i] = bias;
-    int64_t tap[WINDOW_MAX_RANK] = {0};
-    const float *k = weight;
-    do {
-      int64_t base = 0;
-      bool inside = true;
-      for (size_t d = 0; d < last; d++) {
-        int64_t i = at[d] * w->stride[d] + tap[d] * w->dilation[d] - w->pad[d];
-        inside = inside && i >= 0 && i < w->in[d];
-        base = base * w->in[d] + i;
-      }
-      for (int64_t t = 0; inside && t < w->kernel[last]; t++) {
-        int64_t begin, end;
-        window_valid(w, last, t, &begin, &end);
-        if (begin < end)
-          row(y + begin, x + base * w->in[last] + begin * w->stride[last] + t * w->dilation[last] - w->pad[last],
-              end - begin, w->stride[last], k[t]);
-      }
-      k += w->kernel[last];
-    } while (window_next(tap, w->kernel, last));
-    y += width;
-  } while (window_next(at, w->out, last));
-}
-
-KERNEL(conv_dw_f32) = {.plane = plane};
+KERNEL(conv_dw_f32) = {.planes = planes};

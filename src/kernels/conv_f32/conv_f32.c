@@ -9,6 +9,8 @@
 #include "base/size.h"
 #include "kernels/conv_dw_f32/conv_dw_f32.h"
 
+enum { TASK_FLOATS = 16384 };
+
 static bool is_pointwise(const window *w) {
   for (size_t d = 0; d < w->rank; d++)
     if (w->kernel[d] != 1 || w->stride[d] != 1 || w->pad[d] != 0 || w->in[d] != w->out[d]) return false;
@@ -21,11 +23,13 @@ bool conv_f32_plan_init(conv_f32_plan *plan, const conv_f32_shape *s) {
     const kernel_entry *best = kernel_best("conv_dw_f32");
     plan->method = CONV_DEPTHWISE, plan->name = best->variant;
     plan->depthwise = best->kernel, plan->binary = KERNEL_BEST(binary_f32);
-    if (!s->residual_is_y) return true;  // else the residual would be overwritten: planes are made aside
-    size_t pixels = window_out(&s->window);
-    return size_mul(pixels, sizeof(float), &plan->plane_bytes) &&
-           size_align(plan->plane_bytes, 64, &plan->plane_bytes) &&
-           size_mul(plan->plane_bytes, s->threads ? s->threads : 1, &plan->scratch_bytes);
+    // Channels of a task: enough to be worth handing over, few enough to stay in the cache.
+    size_t pixels = window_out(&s->window), most = TASK_FLOATS / (pixels ? pixels : 1);
+    plan->channels = most < 1 ? 1 : most < s->out_channels ? most : s->out_channels;
+    if (!s->residual_is_y) return true;  // else the residual would be overwritten: tasks work aside
+    return size_mul(pixels * plan->channels, sizeof(float), &plan->aside_bytes) &&
+           size_align(plan->aside_bytes, 64, &plan->aside_bytes) &&
+           size_mul(plan->aside_bytes, s->threads ? s->threads : 1, &plan->scratch_bytes);
   }
   plan->method = is_pointwise(&s->window) ? CONV_PLAIN : CONV_COLUMNS;
   plan->columns = KERNEL_BEST(im2col);
@@ -105,20 +109,22 @@ typedef struct depthwise {
   char *scratch;
 } depthwise;
 
-static void plane_task(void *context, size_t index, size_t worker) {
+static void channels_task(void *context, size_t index, size_t worker) {
   const depthwise *d = context;
-  const conv_f32_shape *s = &d->plan->shape;
-  size_t pixels = window_out(&s->window), channel = index % s->out_channels;
-  size_t source = index / s->out_channels * s->in_channels + channel / (s->out_channels / s->in_channels);
-  float *target = d->call->y + index * pixels, *y = target;
-  if (d->plan->plane_bytes) y = (float *)(d->scratch + worker * d->plan->plane_bytes);
-  d->plan->depthwise->plane(&s->window, d->call->x + source * window_in(&s->window),
-                            d->call->weights + channel * window_taps(&s->window),
-                            d->call->bias ? d->call->bias[channel] : 0, y);
-  if (d->call->residual)
-    d->plan->binary->fn[BINARY_F32_ADD][BINARY_VV](y, d->call->residual + index * pixels, y, pixels);
-  if (d->activate) d->activate(y, y, pixels, d->call->activation.a, d->call->activation.b);
-  if (y != target) memcpy(target, y, pixels * sizeof(float));
+  const conv_f32_plan *plan = d->plan;
+  const conv_f32_shape *s = &plan->shape;
+  const conv_f32_call *call = d->call;
+  size_t pixels = window_out(&s->window), pieces = (s->out_channels + plan->channels - 1) / plan->channels;
+  size_t image = index / pieces, first = index % pieces * plan->channels;
+  size_t count = s->out_channels - first < plan->channels ? s->out_channels - first : plan->channels;
+  size_t begin = (image * s->out_channels + first) * pixels, n = count * pixels;
+  float *y = call->y + begin;
+  if (plan->aside_bytes) y = (float *)(d->scratch + worker * plan->aside_bytes);
+  plan->depthwise->planes(&s->window, call->x + image * s->in_channels * window_in(&s->window), call->weights,
+                          call->bias, y, first, count, s->out_channels / s->in_channels);
+  if (call->residual) plan->binary->fn[BINARY_F32_ADD][BINARY_VV](y, call->residual + begin, y, n);
+  if (d->activate) d->activate(y, y, n, call->activation.a, call->activation.b);
+  if (plan->aside_bytes) memcpy(call->y + begin, y, n * sizeof(float));
 }
 
 void conv_f32_run(const conv_f32_plan *plan, const conv_f32_call *call, void *scratch) {
@@ -129,5 +135,5 @@ void conv_f32_run(const conv_f32_plan *plan, const conv_f32_call *call, void *sc
     return;
   }
   depthwise d = {.plan = plan, .call = call, .activate = activation_find(call->activation.kind), .scratch = scratch};
-  pool_run(s->threads, s->batch * s->out_channels, plane_task, &d);
+  pool_run(s->threads, s->batch * ((s->out_channels + plan->channels - 1) / plan->channels), channels_task, &d);
 }

@@ -32,7 +32,8 @@ typedef struct conv_f32_plan {
   const char *name;  // kernel shown by inspect
   const conv_dw_f32_kernel *depthwise;
   const binary_f32_kernel *binary;  // adds the residual of depthwise
-  size_t plane_bytes;               // depthwise whose residual is y: an output plane beside it for each worker
+  size_t channels;                  // of a depthwise task
+  size_t aside_bytes;               // depthwise whose residual is y: its task's outputs beside it, for each worker
   const im2col_kernel *columns;
   gemm_f32_plan gemm;   // of one image and all groups, or of all images where there is one group
   size_t packed_bytes;  // of packed weights; 0: used as they are (not constant, or depthwise)
