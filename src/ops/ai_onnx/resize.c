@@ -9,7 +9,7 @@
 //   onnxruntime uses the rounded length). Antialiasing repeats the border (reference); exclude_outside=1
 //   drops and renormalizes there.
 //
-// History: 10 had scales only, asymmetric coordinates and rounding down; 11 added the modes, roi and
+// History: 10 had scales only, asymmetric coordinates and its own rounding; 11 added the modes, roi and
 // sizes (inputs that may be empty); 13 made them optional; 18 antialias, axes, keep_aspect_ratio_policy.
 // Upsample 1 has height_scale and width_scale, 7 the attribute scales, 9 the input.
 #include <math.h>
@@ -20,7 +20,8 @@
 
 typedef enum mode { NEAREST, LINEAR, CUBIC } mode;
 typedef enum coordinates { HALF_PIXEL, HALF_PIXEL_SYMMETRIC, PYTORCH, ALIGN, ASYMMETRIC, CROP, TF_NEAREST } coordinates;
-typedef enum rounding { PREFER_FLOOR, PREFER_CEIL, FLOOR, CEIL } rounding;
+// OUTWARDS, before nearest_mode existed: up where the axis shrinks, down where it grows.
+typedef enum rounding { PREFER_FLOOR, PREFER_CEIL, FLOOR, CEIL, OUTWARDS } rounding;
 typedef enum policy { STRETCH, NOT_LARGER, NOT_SMALLER } policy;
 
 typedef struct resize_params {
@@ -63,6 +64,7 @@ static sdx_status params(op_params_context *c, void *params) {
          "pytorch_half_pixel", "align_corners", "asymmetric", "tf_crop_and_resize", "tf_half_pixel_for_nn");
   CHOOSE("nearest_mode", p->rounding, rounding, "round_prefer_floor", "round_prefer_ceil", "floor", "ceil");
   CHOOSE("keep_aspect_ratio_policy", p->policy, policy, "stretch", "not_larger", "not_smaller");
+  if (params_int(c, "_outwards")) p->rounding = OUTWARDS;
   p->antialias = params_int(c, "antialias") != 0 && p->mode != NEAREST;
   p->exclude_outside = params_int(c, "exclude_outside") != 0;
   p->cubic_a = params_float(c, "cubic_coeff_a");
@@ -76,9 +78,9 @@ static sdx_status params(op_params_context *c, void *params) {
 
 // ---- upgrade --------------------------------------------------------------------------------------
 
-static sdx_status asymmetric_floor(op_upgrade *u) {
+static sdx_status first_form(op_upgrade *u) {
   SDX_TRY(node_set_attr(u->graph, u->node, attr_of_string("coordinate_transformation_mode", "asymmetric")));
-  return node_set_attr(u->graph, u->node, attr_of_string("nearest_mode", "floor"));
+  return node_set_attr(u->graph, u->node, attr_of_int("_outwards", 1));
 }
 
 static sdx_status upgrade(op_upgrade *u) {
@@ -86,7 +88,7 @@ static sdx_status upgrade(op_upgrade *u) {
   value_id scales = u->node->input_count > 1 ? u->node->inputs[1] : VALUE_ABSENT;
   SDX_TRY(upgrade_set_input(u, SCALES, scales));
   SDX_TRY(upgrade_set_input(u, ROI, VALUE_ABSENT));
-  return asymmetric_floor(u);
+  return first_form(u);
 }
 
 static value_id constant_floats(graph *g, const float *at, size_t count) {
@@ -117,7 +119,7 @@ static sdx_status upsample_upgrade(op_upgrade *u) {
   SDX_TRY(upgrade_set_input(u, SCALES, scales));
   SDX_TRY(upgrade_set_input(u, ROI, VALUE_ABSENT));
   upgrade_rename(u, "Resize");
-  return asymmetric_floor(u);
+  return first_form(u);
 }
 
 // ---- geometry: shared by infer and compute --------------------------------------------------------
@@ -307,9 +309,10 @@ static void table_fill(const resize_params *p, const grid *g, size_t d, int64_t 
     }
     if (p->mode == NEAREST) {
       double part = x - low;
+      bool ceil_up = p->rounding == CEIL || (p->rounding == OUTWARDS && g->scale[d] < 1);
       bool up = p->rounding == PREFER_FLOOR  ? part > 0.5
                 : p->rounding == PREFER_CEIL ? part >= 0.5
-                                             : p->rounding == CEIL && part > 0;
+                                             : ceil_up && part > 0;
       index[0] = clamp(low + up, in - 1);
       continue;
     }
@@ -508,7 +511,7 @@ SDX_OP(Resize) = {
     .attrs =
         "antialias:int=0 axes:ints coordinate_transformation_mode:string=half_pixel cubic_coeff_a:float=-0.75 "
         "exclude_outside:int=0 extrapolation_value:float=0.0 keep_aspect_ratio_policy:string=stretch "
-        "mode:string=nearest nearest_mode:string=round_prefer_floor",
+        "mode:string=nearest nearest_mode:string=round_prefer_floor _outwards:int=0",
     .params_size = sizeof(resize_params),
     .params = params,
     .upgrade = upgrade,
