@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `sardonyx` command from the outside: files in, text and exit codes out. Standard library only.
+
+    python3 tests/cli/test_cli.py            (SARDONYX=path of the command, default build/sardonyx)
+"""
+
+import array
+import json
+import os
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+import zipfile
+import zlib
+
+from onnx_bytes import BOOL, FLOAT, FLOAT16, INT64, UINT8, model, node, tensor
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+COMMAND = os.environ.get("SARDONYX", str(ROOT / "build/sardonyx"))
+
+
+def npy(descr, shape, data, fortran=False, version=1):
+    header = str({"descr": descr, "fortran_order": fortran, "shape": tuple(shape)}).encode()
+    size = 2 if version == 1 else 4
+    header += b" " * (-(8 + size + len(header) + 1) % 64) + b"\n"
+    return b"\x93NUMPY" + bytes([version, 0]) + len(header).to_bytes(size, "little") + header + data
+
+
+def floats(*numbers):
+    return array.array("f", numbers).tobytes()
+
+
+def read_npy(data):
+    size = int.from_bytes(data[8:10], "little")
+    return eval(data[10:10 + size]), data[10 + size:]  # a literal this repository's own writer made
+
+
+def png(width, height, grey):
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    rows = b"".join(b"\0" + bytes(grey[y * width:(y + 1) * width]) for y in range(height))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)) +
+            chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory())) if hasattr(self, "enterContext") \
+            else self.make_folder()
+
+    def make_folder(self):
+        kept = tempfile.TemporaryDirectory()
+        self.addCleanup(kept.cleanup)
+        return pathlib.Path(kept.name)
+
+    def write(self, name, data):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data if isinstance(data, bytes) else data.encode())
+        return str(path)
+
+    def run_command(self, *words, code=0, text_in=None):
+        done = subprocess.run([COMMAND, *map(str, words)], capture_output=True, text=True, cwd=self.folder, input=text_in,
+                              timeout=60)
+        self.assertEqual(done.returncode, code, f"{words}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def outputs(self, *words, **more):
+        return json.loads(self.run_command("run", *words, "--json", **more).stdout)["outputs"]
+
+    def twice(self):
+        """y = x + x, float [batch, 3]."""
+        return self.write("twice.onnx", model([node("Add", ["x", "x"], ["y"])], [("x", FLOAT, ["batch", 3])],
+                                              [("y", FLOAT, ["batch", 3])]))
+
+    def same(self, dtype, shape, name="same.onnx"):
+        return self.write(name, model([node("Identity", ["x"], ["y"])], [("x", dtype, shape)], [("y", dtype, shape)]))
+
+
+class Inputs(Case):
+    def test_npy(self):
+        m = self.twice()
+        for name, data in {
+                "c": npy("<f4", (2, 3), floats(0, 1, 2, 3, 4, 5)),
+                "fortran": npy("<f4", (2, 3), floats(0, 3, 1, 4, 2, 5), fortran=True),
+                "big": npy(">f4", (2, 3), struct.pack(">6f", 0, 1, 2, 3, 4, 5)),
+                "double": npy("<f8", (2, 3), struct.pack("<6d", 0, 1, 2, 3, 4, 5)),
+                "int": npy("<i8", (2, 3), struct.pack("<6q", 0, 1, 2, 3, 4, 5)),
+                "half": npy("<f2", (2, 3), struct.pack("<6e", 0, 1, 2, 3, 4, 5)),
+                "v2": npy("<f4", (2, 3), floats(0, 1, 2, 3, 4, 5), version=2),
+                "v3": npy("<f4", (2, 3), floats(0, 1, 2, 3, 4, 5), version=3),
+                "flat": npy("<f4", (6,), floats(0, 1, 2, 3, 4, 5)),
+        }.items():
+            with self.subTest(name):
+                y = self.outputs(m, self.write(name + ".npy", data))["y"]
+                self.assertEqual(y["shape"], [2, 3])
+                self.assertEqual(y["data"], [[0, 2, 4], [6, 8, 10]])
+
+    def test_npy_damaged(self):
+        m = self.twice()
+        good = npy("<f4", (1, 3), floats(1, 2, 3))
+        for name, data, text in [("short", good[:-1], "ends early"), ("magic", b"NUMPY" + good[5:], "not a .npy"),
+                                 ("objects", npy("|O", (1, 3), b"x" * 24), "pickled"),
+                                 ("huge", npy("<f4", (1 << 62, 1 << 62), b""), "too large"),
+                                 ("shape", npy("<f4", (1, 4), floats(1, 2, 3, 4)), "does not fit"),
+                                 ("header", good[:20], "ends inside")]:
+            with self.subTest(name):
+                self.assertIn(text, self.run_command("run", m, self.write(name + ".npy", data), code=1).stderr)
+
+    def test_npz(self):
+        m = self.write("sum.onnx", model([node("Add", ["a", "b"], ["c"])], [("a", FLOAT, [2]), ("b", FLOAT, [2])],
+                                         [("c", FLOAT, [2])]))
+        for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            path = self.folder / "in.npz"
+            with zipfile.ZipFile(path, "w", compression) as z:
+                z.writestr("b.npy", npy("<f4", (2,), floats(10, 20)))
+                z.writestr("a.npy", npy("<f4", (2,), floats(1, 2)))
+            self.assertEqual(self.outputs(m, path)["c"]["data"], [11, 22])
+        self.run_command("run", m, path, "--output", "out.npz")
+        with zipfile.ZipFile(self.folder / "out.npz") as z:
+            header, data = read_npy(z.read("c.npy"))
+        self.assertEqual((header["descr"], header["shape"], data), ("<f4", (2,), floats(11, 22)))
+        self.assertIn("not a .npz", self.run_command("run", m, self.write("bad.npz", b"PKxx"), code=1).stderr)
+
+    def test_json(self):
+        m = self.twice()
+        self.assertEqual(self.outputs(m, self.write("a.json", '{"x": [[1, 2, "Infinity"]]}'))["y"]["data"], [[2, 4, "Infinity"]])
+        self.assertEqual(self.outputs(m, self.write("b.json", "[[1, 2, 3]]"))["y"]["data"], [[2, 4, 6]])
+        self.assertEqual(self.outputs(m, "x=[[1,2,3]]")["y"]["data"], [[2, 4, 6]])
+        self.assertEqual(self.outputs(m, "-", text_in="[1, 2, 3]")["y"]["data"], [[2, 4, 6]])
+        for name, data, text in [("ragged", '{"x": [[1,2,3],[4,5]]}', "[1] is a list of 2"), ("kind", '{"x": [["a",2,3]]}', "[0][0] is a string"),
+                                 ("syntax", '{"x": [', "line 1"), ("name", '{"xx": [[1,2,3]]}', "no input 'xx'")]:
+            with self.subTest(name):
+                done = self.run_command("run", m, self.write(name + ".json", data), code=2 if name == "name" else 1)
+                self.assertIn(text, done.stderr)
+        self.run_command("run", m, self.write("deep.json", "[" * 100000), code=1)
+
+    def test_raw(self):
+        m = self.twice()
+        self.assertEqual(self.outputs(m, self.write("x.raw", floats(1, 2, 3, 4, 5, 6)))["y"]["data"], [[2, 4, 6], [8, 10, 12]])
+        self.assertIn("expected a multiple of 12", self.run_command("run", m, self.write("y.bin", b"12345"), code=1).stderr)
+
+    def test_pb(self):
+        m = self.twice()
+        path = self.write("x.pb", tensor("x", FLOAT, (1, 3), (1, 2, 3)))
+        self.assertEqual(self.outputs(m, path)["y"]["data"], [[2, 4, 6]])
+        self.run_command("run", m, path, "-o", "y.pb")
+        self.assertEqual(self.outputs(m, "x=y.pb")["y"]["data"], [[4, 8, 12]])
+        self.run_command("run", m, self.write("bad.pb", b"\xff\xff\xff"), code=1)
+
+    def test_png(self):
+        m = self.same(FLOAT, [1, 1, 2, 2])
+        image = self.write("p.png", png(2, 2, [0, 51, 102, 255]))
+        data = self.outputs(m, image)["y"]["data"][0][0]
+        for got, want in zip(data[0] + data[1], [0, 0.2, 0.4, 1]):
+            self.assertAlmostEqual(got, want, places=6)
+        self.assertEqual(self.outputs(m, image, "--image-scale", 1, "--image-invert")["y"]["data"], [[[[255, 204], [153, 0]]]])
+        self.assertEqual(self.outputs(m, image, "--image-scale", 1, "--image-mean", 1, "--image-std", 2)["y"]["data"],
+                         [[[[-0.5, 25], [50.5, 127]]]])
+        self.assertEqual(self.outputs(self.same(UINT8, [1, 4, 4, 3], "nhwc.onnx"), image)["y"]["shape"], [1, 4, 4, 3])
+        half = self.outputs(self.same(FLOAT, [1, 1, 1, 1], "one.onnx"), image, "--image-scale", 1)["y"]["data"][0][0][0][0]
+        self.assertAlmostEqual(half, 102, places=3)
+        self.run_command("run", m, self.write("cut.png", png(2, 2, [1, 2, 3, 4])[:40]), code=1)
+
+    def test_other_types(self):
+        self.assertEqual(self.outputs(self.same(BOOL, [2]), "x=[true,false]")["y"]["data"], [True, False])
+        self.assertEqual(self.outputs(self.same(INT64, [2]), f"x=[{-2**63},{2**63 - 1}]")["y"]["data"], [-2**63, 2**63 - 1])
+        self.assertEqual(self.outputs(self.same(FLOAT16, [2]), "x=[0.5,1e9]")["y"]["data"], [0.5, "Infinity"])
+
+    def test_random(self):
+        m = self.twice()
+        a, b = self.outputs(m, "--random=7"), self.outputs(m, "--random=7")
+        self.assertEqual(a, b)
+        self.assertNotEqual(a, self.outputs(m, "--random=8"))
+        self.assertEqual(a["y"]["shape"], [1, 3])
+        self.assertIn("1 input without a value", self.run_command("run", m, code=2).stderr)
+
+    def test_save(self):
+        m = self.twice()
+        self.run_command("run", m, "x=[[1,2,3]]", "-o", "folder")
+        self.assertEqual(read_npy((self.folder / "folder/y.npy").read_bytes())[1], floats(2, 4, 6))
+        self.run_command("run", m, "x=[[1,2,3]]", "-o", "y.json")
+        self.assertEqual(json.loads((self.folder / "y.json").read_text()), {"y": [[2, 4, 6]]})
+        self.assertIn("cannot write", self.run_command("run", m, "--random", "-o", "none/y.json", code=1).stderr)
+
+    def test_profile(self):
+        self.run_command("run", self.twice(), "--random", "--profile", "trace.json")
+        json.loads((self.folder / "trace.json").read_text())
+
+
+class Messages(Case):
+    def test_did_you_mean(self):
+        m = self.twice()
+        for words, hint in [(("rnu", m), "sardonyx run"), (("run", m, "--thraeds", "2"), "--threads"),
+                            (("run", m, "z=[1]"), "'x'"), (("run", m, "--random", "--outputs", "z"), "'y'"),
+                            (("run", m, "--random", "--option", "thread=2"), "threads")]:
+            with self.subTest(words):
+                self.assertIn("did you mean", self.run_command(*words, code=2).stderr)
+                self.assertIn(hint, self.run_command(*words, code=2).stderr)
+        self.assertIn("twice.onnx", self.run_command("run", "twcie.onnx", "--random", code=1).stderr)
+        self.assertIn("sardonyx run", self.run_command("twice.onnx", code=2).stderr)
+
+    def test_usage(self):
+        m = self.twice()
+        for words in [("run",), ("run", m, "--threads", "two"), ("run", m, "--threads"), ("run", m, "--json=1"),
+                      ("inspect", m, "more"), ("run", m, "--random", "--dim", "batch"), ("selftest", "foo"),
+                      ("bench", m, "--threads", "1,x"), ("run", m, "x=[1,2,3]", "x=[1,2,3]")]:
+            with self.subTest(words):
+                done = self.run_command(*words, code=1 if words[-1] == words[-2:][0] == "x=[1,2,3]" else 2)
+                self.assertIn("error:", done.stderr)
+
+    def test_help(self):
+        text = self.run_command("help").stdout
+        for name in ("run", "inspect", "check", "test", "bench", "ops", "kernels", "selftest", "version"):
+            self.assertIn(name, text)
+            self.assertEqual(self.run_command("help", name).stdout, self.run_command(name, "--help").stdout)
+        self.assertIn("Examples", self.run_command("help", "run").stdout)
+
+    def test_no_colour_in_pipes(self):
+        self.assertNotIn("\033", self.run_command("run", self.twice(), "--random").stdout)
+
+    def test_bad_models(self):
+        for name, data in [("empty", b""), ("text", b"hello, world"), ("cut", (self.folder / self.twice()).read_bytes()[:40])]:
+            with self.subTest(name):
+                path = self.write(name + ".onnx", data)
+                self.assertIn(name, self.run_command("run", path, "--random", code=1).stderr)
+                self.assertIn("error", self.run_command("check", path, code=1).stdout)
+
+
+class Json(Case):
+    def test_all_commands(self):
+        m = self.twice()
+        for words in [("version",), ("ops",), ("kernels",), ("inspect", m), ("inspect", m, "--plan"), ("inspect", m, "--graph"),
+                      ("inspect", m, "--kernels"), ("check", m), ("run", m, "--random"), ("test", "."),
+                      ("bench", m, "--seconds", "0.05")]:
+            with self.subTest(words):
+                json.loads(self.run_command(*words, "--json").stdout)
+                self.run_command(*words)
+
+    def test_inspect(self):
+        facts = json.loads(self.run_command("inspect", self.twice(), "--json").stdout)
+        self.assertEqual(facts["summary"]["inputs"], [{"name": "x", "type": "tensor(float)", "shape": ["batch", 3]}])
+        self.assertGreater(facts["memory"]["predicted_peak_bytes"], 0)
+
+    def test_bench(self):
+        rows = json.loads(self.run_command("bench", self.twice(), "--batch", 4, "--threads", "1,2", "--seconds", "0.05", "--json").stdout)["rows"]
+        self.assertEqual([r["threads"] for r in rows], [1, 2])
+        for r in rows:
+            self.assertTrue(0 < r["min_ms"] <= r["median_ms"] <= r["p90_ms"] <= r["p99_ms"])
+            self.assertGreater(r["peak_rss_bytes"], 1 << 20)
+
+
+class Sets(Case):
+    """`sardonyx test` on folders made here."""
+
+    def put(self, folder, x, y, shape=(1, 3), out="y"):
+        self.write(f"{folder}/input_0.pb", tensor("x", FLOAT, shape, x))
+        self.write(f"{folder}/output_0.pb", tensor(out, FLOAT, shape, y))
+
+    def last_line(self, *words, code=0):
+        return self.run_command("test", *words, code=code).stdout.splitlines()[-1]
+
+    def test_right_and_wrong(self):
+        self.twice()
+        self.put("test_data_set_0", (1, 2, 3), (2, 4, 6))
+        self.put("test_data_set_1", (1, 2, 3), (2, 4, 6.001))
+        self.assertEqual(self.last_line("."), "2 passed, 0 failed, 0 skipped")
+        self.put("test_data_set_10", (1, 2, 3), (2, 5, 6))
+        done = self.run_command("test", ".", code=1)
+        self.assertEqual(done.stdout.splitlines()[-1], "2 passed, 1 failed, 0 skipped")
+        self.assertIn("[0,1] got 4, want 5; 1 of 3 off", done.stdout)
+        self.assertEqual(self.last_line(".", "--atol", "2"), "3 passed, 0 failed, 0 skipped")
+        self.assertEqual(self.last_line(".", "--rtol", "0", "--atol", "1e-6", code=1), "1 passed, 2 failed, 0 skipped")
+        known = self.write("known.txt", "# reasons\ntwice.onnx:test_data_set_10 written by hand\n")
+        self.assertEqual(self.last_line(".", "--known", known), "2 passed, 0 failed, 1 skipped")
+
+    def test_shape_and_nan(self):
+        self.twice()
+        nan = float("nan")
+        self.put("a", (1, nan, 3), (2, nan, 6))
+        self.put("b", (1, 2, 3), (2, 4, nan))
+        self.put("c", (1, 2, 3), (2, 4, 6))
+        self.write("c/output_0.pb", tensor("y", FLOAT, (3,), (2, 4, 6)))
+        self.assertEqual(self.last_line(".", code=1), "1 passed, 2 failed, 0 skipped")
+
+    def test_npz_and_sharing(self):
+        self.twice()
+        self.write("other.onnx", model([node("Add", ["q", "q"], ["r"])], [("q", FLOAT, [2])], [("r", FLOAT, [2])]))
+        with zipfile.ZipFile(self.folder / "io.npz", "w") as z:
+            z.writestr("x.npy", npy("<f4", (1, 3), floats(1, 2, 3)))
+            z.writestr("y.npy", npy("<f8", (3,), struct.pack("<3d", 2, 4, 6)))
+        with zipfile.ZipFile(self.folder / "other_test_data_0.npz", "w") as z:
+            z.writestr("inputs.npy", npy("<f4", (1, 2), floats(1, 2)))
+            z.writestr("outputs.npy", npy("<f4", (1, 2), floats(2, 4)))
+        self.assertEqual(self.last_line("."), "2 passed, 0 failed, 1 skipped")
+
+    def test_data_without_model(self):
+        self.put("weights_are_lost/test_data_set_0", (1, 2, 3), (2, 4, 6))
+        self.assertEqual(self.last_line("."), "0 passed, 0 failed, 1 skipped")
+        self.assertIn("no model", self.run_command("test", ".", "--verbose").stdout)
+
+    def test_half_twin(self):
+        self.same(FLOAT16, [1, 3])
+        self.put("test_data_set_0", (1.0001, 2, 3), (1.0001, 2, 3))
+        self.assertEqual(self.last_line("."), "1 passed, 0 failed, 0 skipped")
+
+    def test_jobs_and_damage(self):
+        for i in range(8):
+            self.write(f"m{i}/m.onnx", model([node("Neg", ["x"], ["y"])], [("x", FLOAT, [1, 3])], [("y", FLOAT, [1, 3])]))
+            self.put(f"m{i}/test_data_set_0", (1, 2, 3), (-1, -2, -3))
+        self.write("m7/test_data_set_0/input_0.pb", b"\x08")
+        self.assertEqual(self.last_line(".", "--jobs", 3, code=1), "7 passed, 1 failed, 0 skipped")
+        self.assertIn("No such file", self.run_command("test", "nowhere", code=1).stderr)
+
+
+if __name__ == "__main__":
+    program = unittest.main(argv=sys.argv[:1], exit=False, verbosity=1)
+    result = program.result
+    failed, skipped = len(result.failures) + len(result.errors), len(result.skipped)
+    print(f"{max(0, result.testsRun - failed - skipped)} passed, {failed} failed, {skipped} skipped")
+    sys.exit(1 if failed else 0)
