@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/compare.h"
 #include "cli/elements.h"
@@ -17,7 +18,7 @@
 static const cli_option options[] = {
     OPTION("rtol", ARG_NUMBER, "X", "relative tolerance (default by type: float 1e-3, half 2e-2, double 1e-7)"),
     OPTION("atol", ARG_NUMBER, "X", "absolute tolerance (default by type, scaled with the output: float 1e-5)"),
-    OPTION("known", ARG_TEXT, "FILE", "sets whose stored numbers are wrong: lines 'MODEL:SET reason'"),
+    OPTION("known", ARG_TEXT, "FILE", "sets whose stored numbers are wrong: lines 'MODEL:SET evidence'"),
     OPTION("jobs", ARG_INT, "N", "models at the same time (default 1)", .min = 1, .max = 256, .letter = 'j'),
     OPTION("verbose", ARG_FLAG, NULL, "also say why sets are skipped, and a table by model", .letter = 'v'),
     OPTION("timeout-ms", ARG_INT, "N", "give up on a run after N milliseconds"),
@@ -50,6 +51,12 @@ typedef struct tester {
 } tester;
 
 // ---- known wrong expectations -----------------------------------------------------------------
+
+// The list kept with the sources, for a build that is still beside them.
+static const char *known_file(const args *a) {
+  const char *path = args_text(a, "known", NULL);
+  return path || access(SDX_KNOWN_SETS, R_OK) ? path : SDX_KNOWN_SETS;
+}
 
 static bool read_known(tester *t, const char *path) {
   size_t size;
@@ -90,6 +97,7 @@ static void report(tester *t, unit_result *r, const char *model, const char *set
   static const ink colours[] = {INK_GREEN, INK_RED, INK_YELLOW};
   char *label = xformat("%s:%s", model, base_name(set));
   const char *reason = known_reason(t, label);
+  bool show = o == FAILED || t->verbose || reason;
   char *joined = NULL;
   if (o == FAILED && reason) {
     o = SKIPPED;
@@ -102,7 +110,7 @@ static void report(tester *t, unit_result *r, const char *model, const char *set
   if (t->json) {
     json_array_append_new(
         t->json, json_pack("{s:s,s:s,s:s,s:s}", "model", model, "set", set, "outcome", words[o], "text", text));
-  } else if (o == FAILED || t->verbose || (o == PASSED && reason)) {
+  } else if (show) {
     if (t->progress) fputs("\r\033[K", stderr);
     printf("%s%s%s %s%s%s\n", ink_on(stdout, colours[o]), words[o], ink_off(stdout), label, *text ? ": " : "", text);
     fflush(stdout);
@@ -334,7 +342,7 @@ static int run(const args *a) {
   test_plan plan = {0};
   tester t = {.a = a, .plan = &plan, .verbose = args_has(a, "verbose")};
   pthread_mutex_init(&t.lock, NULL);
-  bool ok = !args_has(a, "known") || read_known(&t, args_text(a, "known", ""));
+  bool ok = !known_file(a) || read_known(&t, known_file(a));
   for (size_t i = 0; i < a->word_count && ok; i++) ok = test_plan_add(&plan, a->words[i]);
   size_t total[3] = {0};
   if (ok) {
@@ -371,7 +379,9 @@ CLI_COMMAND(test) = {
     "PATH... [options]",
     "Walks folders. Data is found as test_data_set_N/{input,output}_N.pb, io.npz (arrays by name) or\n"
     "MODEL_test_data_N.npz (arrays inputs, outputs). All models of a folder use its sets where these\n"
-    "fit. One line for each failure, with the worst element; last line 'N passed, N failed, N skipped'.\n\n"
+    "fit. One line for each failure, with the worst element; last line 'N passed, N failed, N skipped'.\n"
+    "Sets that are known to be wrong are listed with the evidence (tests/models/known.txt or --known)\n"
+    "and count as skipped.\n\n"
     "Tolerance: |got - want| <= atol + rtol * |want|; integers, booleans and strings are exact (8-bit\n"
     "results of quantised models within one step). Data of a twin in another precision is converted.\n\n"
     "Examples:\n"

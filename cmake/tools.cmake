@@ -35,4 +35,6 @@ if(SDX_CLI_SOURCES)
   target_include_directories(sardonyx PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(sardonyx PRIVATE sardonyx_static sardonyx_server PkgConfig::JANSSON PkgConfig::PNG
     PkgConfig::JPEG PkgConfig::ARCHIVE)
+  set_source_files_properties(cli/cmd_test.c PROPERTIES
+    COMPILE_DEFINITIONS "SDX_KNOWN_SETS=\"${CMAKE_SOURCE_DIR}/tests/models/known.txt\"")
 endif()
