@@ -327,7 +327,8 @@ static void print_table(const tester *t) {
     const unit_result *r = &t->results[i];
     table_cell(out, "%s", u->model ? u->model : u->folder);
     for (int o = 0; o < 3; o++) table_cell(out, "%zu", r->counts[o]);
-    table_cell(out, r->counts[PASSED] + r->counts[FAILED] ? "%.3g" : "", r->worst);
+    if (r->counts[PASSED] + r->counts[FAILED]) table_cell(out, "%.3g", r->worst);
+    else table_cell(out, "%s", "");
     table_cell(out, "%.1f", r->ms);
   }
   if (table_rows(out)) table_print(out);
