@@ -137,6 +137,18 @@ bool schema_allows(const op_def *op, str type, sdx_dtype dtype) {
 
 static bool is_variable(const op_def *op, str type) { return type_list(op, type).at != type.at; }
 
+// Sequences and maps only where the record names them; a tensor's bytes are not there to be read.
+static sdx_status check_kind(const op_def *op, const node *n, size_t input, const schema_formal *formal, type_kind kind,
+                             error *err) {
+  const char *name = kind == TYPE_SEQUENCE ? "seq" : kind == TYPE_MAP ? "map" : NULL;
+  char place[300];
+  str list = type_list(op, formal->type);
+  if (!name || memmem(list.at, list.size, name, 3)) return SDX_OK;
+  return error_set(err, SDX_INVALID_SHAPE, "%s: input %zu ('%.*s') is a %s, expected a tensor",
+                   node_place(n, place, sizeof place), input, STR_ARG(formal->name),
+                   kind == TYPE_SEQUENCE ? "sequence" : "map");
+}
+
 sdx_status schema_check_types(const op_def *op, const node *n, size_t count, const type_info *const *in, error *err) {
   enum { MOST_VARIABLES = 16 };
   struct {
@@ -150,7 +162,9 @@ sdx_status schema_check_types(const op_def *op, const node *n, size_t count, con
   char place[300];
   for (size_t i = 0; i < count; i++) {
     if (!formal.variadic && !schema_next_formal(&cursor, &formal)) break;
-    if (!in[i] || in[i]->kind != TYPE_TENSOR || in[i]->dtype == SDX_UNDEFINED) continue;
+    if (!in[i]) continue;
+    SDX_TRY(check_kind(op, n, i, &formal, (type_kind)in[i]->kind, err));
+    if (in[i]->kind != TYPE_TENSOR || in[i]->dtype == SDX_UNDEFINED) continue;
     sdx_dtype dtype = (sdx_dtype)in[i]->dtype;
     if (!schema_allows(op, formal.type, dtype)) {
       str list = type_list(op, formal.type);

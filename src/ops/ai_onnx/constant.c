@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Constant: the tensor in the attribute. ConstantOfShape: one element repeated over a shape given as
-// input. Constant-11 added sparse_value, -12 the value_* forms; later versions added types.
+// input. GivenTensorFill (retired): a list of floats in a shape. Constant-11 added sparse_value, -12 the value_* forms;
+// later versions added types.
 #include "ops/ai_onnx/move.h"
 
 #include "base/size.h"
@@ -173,4 +174,82 @@ SDX_OP(ConstantOfShape) = {
     .params = fill_read,
     .infer = fill_infer,
     .compute = fill_compute,
+};
+
+// ---- GivenTensorFill --------------------------------------------------------------------------------
+
+typedef struct given_params {
+  const float *values;
+  const int64_t *shape, *extra;
+  size_t count, rank, extra_rank;
+  bool input_is_shape;
+} given_params;
+
+static sdx_status given_read(op_params_context *c, void *params) {
+  given_params *p = params;
+  p->values = params_floats(c, "values", &p->count);
+  p->shape = params_ints(c, "shape", &p->rank);
+  p->extra = params_ints(c, "extra_shape", &p->extra_rank);
+  p->input_is_shape = params_int(c, "input_as_shape") != 0;
+  if (c->node->input_count == 0 && p->rank + p->extra_rank > TENSOR_MAX_RANK)
+    return params_fail(c, "shape", "has %zu entries", p->rank);
+  return SDX_OK;
+}
+
+static sdx_status given_dims(const given_params *p, const int64_t *in, size_t in_rank, int64_t *dims, size_t *rank,
+                             error *err) {
+  *rank = in_rank + p->extra_rank;
+  if (*rank > TENSOR_MAX_RANK) return error_set(err, SDX_INVALID_SHAPE, "the output would have rank %zu", *rank);
+  if (in_rank) memcpy(dims, in, in_rank * sizeof *dims);
+  if (p->extra_rank) memcpy(dims + in_rank, p->extra, p->extra_rank * sizeof *dims);
+  size_t count;
+  for (size_t i = 0; i < *rank; i++)
+    if (dims[i] == DIM_UNKNOWN) return SDX_OK;
+  if (!size_product(dims, *rank, &count) || count != p->count)
+    return error_set(err, SDX_INVALID_SHAPE, "attribute 'values' has %zu entries, which do not fill the shape",
+                     p->count);
+  return SDX_OK;
+}
+
+static sdx_status given_infer(op_infer *c) {
+  const given_params *p = c->params;
+  int64_t dims[TENSOR_MAX_RANK];
+  size_t rank = p->rank;
+  const int64_t *in = p->shape;
+  if (c->input_count && c->in[0]) {
+    if (p->input_is_shape) in = infer_constant_ints(c, 0, &rank);
+    else in = infer_rank_of(c, 0) >= 0 ? c->in[0]->dims : NULL, rank = (size_t)i64_max(0, infer_rank_of(c, 0));
+    if (!in && (p->input_is_shape || infer_rank_of(c, 0) != 0)) return infer_output(c, 0, SDX_FLOAT, -1, NULL);
+  }
+  SDX_TRY(infer_located(c, given_dims(p, in, rank, dims, &rank, c->err)));
+  return infer_output(c, 0, SDX_FLOAT, (int)rank, dims);
+}
+
+static sdx_status given_compute(op_call *c) {
+  const given_params *p = c->params;
+  const tensor *x = call_in(c, 0);
+  int64_t dims[TENSOR_MAX_RANK];
+  size_t rank = !x ? p->rank : p->input_is_shape ? x->count : x->rank;
+  const int64_t *in = !x ? p->shape : p->input_is_shape ? x->data : x->dims;
+  if (x && p->input_is_shape && x->dtype != SDX_INT64)
+    return call_fail(c, SDX_INVALID_SHAPE, "input 0 ('shape') is %s, expected int64", dtype_name((sdx_dtype)x->dtype));
+  SDX_TRY(call_located(c, given_dims(p, in, rank, dims, &rank, c->err)));
+  SDX_TRY(call_set_shape(c, 0, SDX_FLOAT, rank, dims));
+  tensor *y = call_out(c, 0);
+  if (y->count != p->count) return call_fail(c, SDX_INVALID_SHAPE, "attribute 'values' does not fill the output");
+  move_bytes(c, y->data, p->values, y->bytes);
+  return SDX_OK;
+}
+
+SDX_OP_OLD(GivenTensorFill) = {
+    .since = 1,
+    .versions = "1",
+    .inputs = "shape:any?",
+    .outputs = "X:T",
+    .types = "T=float16,float,double",
+    .attrs = "values:floats shape:ints input_as_shape:int=0 extra_shape:ints",
+    .params_size = sizeof(given_params),
+    .params = given_read,
+    .infer = given_infer,
+    .compute = given_compute,
 };

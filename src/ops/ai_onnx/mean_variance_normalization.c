@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // MeanVarianceNormalization: (X - mean) / (sqrt(variance) + 1e-9), statistics over `axes` (default 0, 2, 3).
-// History: 13 bfloat16. The experimental version 1 normalised each image: over its channels too with
-// across_channels, and without the division with normalize_variance=0 (kept as _variance).
+// History: 13 bfloat16. The experimental version 1 said across_channels for axes 0 to 3, and left out the division
+// with normalize_variance=0 (kept as _variance).
 #include <math.h>
 
 #include "ops/ai_onnx/reduce.h"
@@ -23,10 +23,10 @@ static sdx_status params(op_params_context *c, void *params) {
 }
 
 static sdx_status upgrade(op_upgrade *u) {
-  static const int64_t image[] = {1, 2, 3};
+  static const int64_t all[] = {0, 1, 2, 3};
   if (u->version >= 9) return SDX_OK;
-  bool across = node_attr_int(u->node, "across_channels", 0) != 0;
-  SDX_TRY(node_set_attr(u->graph, u->node, attr_of_ints("axes", across ? image : image + 1, across ? 3 : 2)));
+  if (node_attr_int(u->node, "across_channels", 0))
+    SDX_TRY(node_set_attr(u->graph, u->node, attr_of_ints("axes", all, 4)));
   return node_set_attr(u->graph, u->node, attr_of_int("_variance", node_attr_int(u->node, "normalize_variance", 1)));
 }
 

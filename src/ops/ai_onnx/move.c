@@ -198,6 +198,27 @@ sdx_status move_view(op_call *c) {
   return SDX_OK;
 }
 
+sdx_status move_keep_strings(op_call *c, tensor *t) {
+  if (t->dtype != SDX_STRING) return SDX_OK;
+  str *at = t->data;
+  for (size_t i = 0; i < t->count; i++) {
+    if (at[i].size == 0) continue;
+    char *copy = call_alloc(c, at[i].size);
+    if (!copy) return call_no_memory(c, at[i].size);
+    at[i].at = memcpy(copy, at[i].at, at[i].size);
+  }
+  return SDX_OK;
+}
+
+sdx_status move_value(op_call *c, size_t output, const value *from) {
+  sdx_value *made = NULL;
+  if (from->kind == VALUE_SEQUENCE)  // items are counted: the new sequence shares them
+    SDX_TRY(call_located(
+        c, value_create_sequence(call_account(c), from->item_count, (sdx_value *const *)from->items, &made, c->err)));
+  else SDX_TRY(call_located(c, value_copy(call_account(c), from, &made, c->err)));
+  return call_set_value(c, output, made);
+}
+
 void move_fill(op_call *c, void *to, const void *element, size_t width, size_t count) {
   move_strided(c, &(strided){.rank = 1, .dims = {(int64_t)count}, .from = {0}, .to = {1}}, width, element, to);
 }

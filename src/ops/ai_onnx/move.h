@@ -31,6 +31,10 @@ void move_finish(op_call *c, size_t output, const tensor *wide);
 
 // compute of operators whose output is input 0 under another shape.
 sdx_status move_view(op_call *c);
+// Any input value as output: tensors are copied, sequences and maps share their items.
+sdx_status move_value(op_call *c, size_t output, const value *from);
+// Gives the strings of an output bytes of their own, for sources that may die before the run ends.
+sdx_status move_keep_strings(op_call *c, tensor *t);
 // One element repeated.
 void move_fill(op_call *c, void *to, const void *element, size_t width, size_t count);
 

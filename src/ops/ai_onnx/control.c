@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Helpers of operators with bodies; see control.h.
+#include "ops/ai_onnx/control.h"
+
+#include "base/size.h"
+
+sdx_status list_add(op_call *c, value_list *l, sdx_value *owned) {
+  if (l->count == l->capacity) {
+    size_t capacity = l->capacity ? l->capacity * 2 : 16, bytes;
+    sdx_value **at = size_mul(capacity, sizeof *at, &bytes) ? mem_alloc(call_account(c), bytes) : NULL;
+    if (!at) {
+      value_release(owned);
+      return call_no_memory(c, capacity * sizeof *at);
+    }
+    if (l->count) memcpy(at, l->at, l->count * sizeof *at);
+    mem_free(l->at);
+    l->at = at;
+    l->capacity = capacity;
+  }
+  l->at[l->count++] = owned;
+  return SDX_OK;
+}
+
+void values_release(sdx_value **values, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    value_release(values[i]);
+    values[i] = NULL;
+  }
+}
+
+void list_release(value_list *lists, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    values_release(lists[i].at, lists[i].count);
+    mem_free(lists[i].at);
+    lists[i] = (value_list){0};
+  }
+}
+
+value_list *list_create(op_call *c, size_t count) {
+  size_t bytes;
+  if (!size_mul(count + 1, sizeof(value_list), &bytes)) return NULL;
+  value_list *lists = call_alloc(c, bytes);
+  if (lists) memset(lists, 0, bytes);
+  return lists;
+}
+
+// Type and shape of one item that was never made.
+static sdx_status declared(op_call *c, const graph *body, size_t output, tensor *item, int64_t *dims) {
+  const type_info *t = &body->values[body->outputs[output]].type;
+  int rank = t->kind == TYPE_TENSOR && t->rank > 0 ? t->rank : 0;
+  for (int i = 0; i < rank; i++) dims[i] = t->dims[i] < 0 ? 0 : t->dims[i];
+  sdx_dtype dtype = t->kind == TYPE_TENSOR && t->dtype ? (sdx_dtype)t->dtype : SDX_FLOAT;
+  return call_located(c, tensor_init(item, dtype, (size_t)rank, dims, c->err));
+}
+
+sdx_status values_stack(op_call *c, const value_list *l, size_t length, int64_t axis, bool reverse, const graph *body,
+                        size_t output, sdx_value **out) {
+  int64_t item_dims[TENSOR_MAX_RANK], dims[TENSOR_MAX_RANK], outer = 1;
+  tensor first;
+  char a[200], b[200];
+  *out = NULL;
+  if (l->count) first = l->at[0]->value.tensor;
+  else SDX_TRY(declared(c, body, output, &first, item_dims));
+  for (size_t i = 0; i < l->count; i++) {
+    const tensor *t = &l->at[i]->value.tensor;
+    if (l->at[i]->value.kind != VALUE_TENSOR || t->dtype != first.dtype || !tensor_same_shape(t, &first))
+      return call_fail(c, SDX_INVALID_SHAPE, "body output %zu is %s in trip %zu but %s in the first", output,
+                       tensor_describe(t, a, sizeof a), i, tensor_describe(&first, b, sizeof b));
+  }
+  size_t rank = first.rank + 1u;
+  if (rank > TENSOR_MAX_RANK)
+    return call_fail(c, SDX_INVALID_SHAPE, "output of body output %zu would have rank %zu", output, rank);
+  SDX_TRY(call_located(c, axis_normalize(&axis, rank, "axis of a scan output", c->err)));
+  for (size_t d = 0; d < rank; d++)
+    dims[d] = (int64_t)d == axis ? (int64_t)length : first.dims[d - ((int64_t)d > axis)];
+  for (int64_t d = 0; d < axis; d++) outer *= dims[d];
+  SDX_TRY(call_located(
+      c, value_create(call_account(c), (sdx_dtype)first.dtype, rank, dims, NULL, NULL, NULL, out, c->err)));
+  tensor *y = &(*out)->value.tensor;
+  if (first.count == 0 || l->count == 0) return SDX_OK;
+  if (dtype_is_packed((sdx_dtype)first.dtype)) {
+    values_release(out, 1);
+    return call_fail(c, SDX_NOT_SUPPORTED, "body output %zu of type %s cannot be stacked", output,
+                     dtype_name((sdx_dtype)first.dtype));
+  }
+  size_t width = move_width(y);
+  int64_t inner = (int64_t)first.count / outer;
+  for (size_t i = 0; i < l->count; i++) {
+    int64_t at = (int64_t)(reverse ? l->count - 1 - i : i) * inner;
+    strided box = {.rank = 2, .dims = {outer, inner}, .from = {inner, 1}, .to = {(int64_t)length * inner, 1}};
+    move_strided(c, &box, width, l->at[i]->value.tensor.data, (char *)y->data + (size_t)at * width);
+  }
+  for (size_t i = 0; y->dtype == SDX_STRING && i < y->count; i++) {
+    sdx_status status = call_located(c, value_set_string(*out, i, ((const str *)y->data)[i], c->err));
+    if (status != SDX_OK) {
+      values_release(out, 1);
+      return status;
+    }
+  }
+  return SDX_OK;
+}
+
+sdx_status body_run(op_call *c, graph *body, size_t inputs, const value *const *in, sdx_value **out) {
+  memset(out, 0, body->output_count * sizeof *out);
+  sdx_status status = call_run_subgraph(c, body, inputs, in, body->output_count, out);
+  if (status != SDX_OK) values_release(out, body->output_count);
+  return status;
+}
+
+sdx_status body_types(op_infer *c, graph *body, size_t inputs, const type_info *const *in, const type_info ***types) {
+  static const type_info unknown = {.kind = TYPE_UNKNOWN, .rank = -1};
+  const type_info **at = arena_array(c->memory, body->output_count + 1, sizeof *at);
+  *types = at;
+  if (!at) return error_no_memory(c->err, body->output_count * sizeof *at);
+  for (size_t i = 0; i < body->output_count; i++) at[i] = &unknown;
+  if (!c->infer_subgraph) return SDX_OK;
+  error local = {0}, *outer = c->err;
+  c->err = &local;
+  sdx_status status = c->infer_subgraph(c, body, inputs, in, at);
+  c->err = outer;
+  if (status == SDX_OK) return SDX_OK;
+  for (size_t i = 0; i < body->output_count; i++) at[i] = &unknown;
+  return status == SDX_NO_MEMORY ? error_set(outer, status, "%s", local.message) : SDX_OK;
+}

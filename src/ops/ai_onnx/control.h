@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// What Loop, Scan and SequenceMap share: lists of counted values that grow trip by trip, and stacking
+// them along a new axis.
+#pragma once
+
+#include "ops/ai_onnx/move.h"
+
+typedef struct value_list {
+  sdx_value **at;
+  size_t count, capacity;
+} value_list;
+
+sdx_status list_add(op_call *c, value_list *l, sdx_value *owned);  // takes the reference, also on failure
+void list_release(value_list *lists, size_t count);                // of `count` lists
+value_list *list_create(op_call *c, size_t count);                 // from the run's memory
+
+// Tensors of one type and shape along a new axis. `length` >= count: the rest is zeros. Without any
+// item, shape and type are those declared for the body's output (free dimensions become 0).
+sdx_status values_stack(op_call *c, const value_list *l, size_t length, int64_t axis, bool reverse, const graph *body,
+                        size_t output, sdx_value **out);
+
+// Runs a body whose outputs are all wanted; out[] is filled or, on failure, all NULL.
+sdx_status body_run(op_call *c, graph *body, size_t inputs, const value *const *in, sdx_value **out);
+void values_release(sdx_value **values, size_t count);
+
+// Infers a body; types[] has one entry per output, all unknown if that cannot be done now or fails.
+// A failure is not the model's: the body may never run with these types.
+sdx_status body_types(op_infer *c, graph *body, size_t inputs, const type_info *const *in, const type_info ***types);

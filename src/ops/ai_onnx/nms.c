@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// NonMaxSuppression: per batch and class, boxes in order of score (lower index first among equals),
+// each kept unless it overlaps a kept one by more than iou_threshold. Boxes without area overlap
+// nothing; NaN scores never pass. Rows of the result: batch, class, box.
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/size.h"
+#include "ops/op.h"
+
+typedef struct params {
+  bool center;
+} params;
+
+static sdx_status read_params(op_params_context *c, void *p) {
+  int64_t center = params_int(c, "center_point_box");
+  if (center != 0 && center != 1)
+    return params_fail(c, "center_point_box", "is %lld, expected 0 or 1", (long long)center);
+  ((params *)p)->center = center == 1;
+  return SDX_OK;
+}
+
+static sdx_status infer(op_infer *c) {
+  SDX_TRY(infer_rank(c, 0, 3, 3));
+  SDX_TRY(infer_rank(c, 1, 3, 3));
+  if (infer_rank_of(c, 0) == 3 && infer_rank_of(c, 1) == 3) {
+    const int64_t *b = c->in[0]->dims, *s = c->in[1]->dims;
+    if (b[2] >= 0 && b[2] != 4)
+      return infer_fail(c, SDX_INVALID_SHAPE, "input 0 ('boxes') has %lld numbers a box, expected 4", (long long)b[2]);
+    if ((b[0] >= 0 && s[0] >= 0 && b[0] != s[0]) || (b[1] >= 0 && s[2] >= 0 && b[1] != s[2]))
+      return infer_fail(c, SDX_INVALID_SHAPE, "inputs 0 ('boxes') and 1 ('scores') disagree on batches or boxes");
+  }
+  return infer_output(c, 0, SDX_INT64, 2, (int64_t[]){DIM_UNKNOWN, 3});
+}
+
+typedef struct box {
+  float y1, x1, y2, x2, area;
+} box;
+
+static box read_box(const float *b, bool center) {
+  box r;
+  if (center) {
+    r = (box){b[1] - b[3] / 2, b[0] - b[2] / 2, b[1] + b[3] / 2, b[0] + b[2] / 2, 0};
+  } else {
+    r = (box){fminf(b[0], b[2]), fminf(b[1], b[3]), fmaxf(b[0], b[2]), fmaxf(b[1], b[3]), 0};
+  }
+  r.area = (r.y2 - r.y1) * (r.x2 - r.x1);
+  return r;
+}
+
+static bool overlaps(const box *a, const box *b, float threshold) {
+  float h = fminf(a->y2, b->y2) - fmaxf(a->y1, b->y1), w = fminf(a->x2, b->x2) - fmaxf(a->x1, b->x1);
+  if (!(h > 0 && w > 0 && a->area > 0 && b->area > 0)) return false;
+  float both = h * w;
+  return both / (a->area + b->area - both) > threshold;
+}
+
+typedef struct candidate {
+  float score;
+  int32_t index;
+} candidate;
+
+static int by_score(const void *x, const void *y) {
+  const candidate *a = x, *b = y;
+  if (a->score != b->score) return a->score > b->score ? -1 : 1;
+  return (a->index > b->index) - (a->index < b->index);
+}
+
+// Results grow in one array of the run's account.
+typedef struct selection {
+  int64_t (*at)[3];
+  size_t count, capacity;
+} selection;
+
+static bool add(op_call *c, selection *s, int64_t batch, int64_t class, int64_t index) {
+  if (s->count == s->capacity) {
+    size_t capacity = s->capacity ? s->capacity * 2 : 64, bytes;
+    if (!size_mul(capacity, sizeof *s->at, &bytes)) return false;
+    int64_t(*at)[3] = mem_alloc(call_account(c), bytes);
+    if (!at) return false;
+    if (s->count) memcpy(at, s->at, s->count * sizeof *at);
+    mem_free(s->at);
+    s->at = at;
+    s->capacity = capacity;
+  }
+  int64_t *row = s->at[s->count++];
+  row[0] = batch;
+  row[1] = class;
+  row[2] = index;
+  return true;
+}
+
+static float number(const tensor *t, float otherwise) { return t && t->count ? *(const float *)t->data : otherwise; }
+
+static sdx_status suppress(op_call *c, selection *s, candidate *order, box *kept) {
+  const tensor *boxes = call_in(c, 0), *scores = call_in(c, 1), *most = call_in(c, 2), *score_input = call_in(c, 4);
+  int64_t limit = most && most->count ? tensor_index_at(most, 0) : 0, n = boxes->dims[1], classes = scores->dims[1];
+  float iou = number(call_in(c, 3), 0), low = number(score_input, 0);
+  bool center = ((const params *)c->params)->center;
+  if (!(iou >= 0 && iou <= 1))
+    return call_fail(c, SDX_OUT_OF_RANGE, "input 3 ('iou_threshold') is %g, expected 0 to 1", (double)iou);
+  for (int64_t line = 0; limit > 0 && line < boxes->dims[0] * classes; line++) {
+    const float *score = (const float *)scores->data + line * n,
+                *at = (const float *)boxes->data + line / classes * n * 4;
+    size_t count = 0, kept_count = 0;
+    for (int64_t i = 0; i < n; i++)
+      if (score_input && score_input->count ? score[i] > low : score[i] == score[i])
+        order[count++] = (candidate){score[i], (int32_t)i};
+    qsort(order, count, sizeof *order, by_score);
+    for (size_t i = 0; i < count && (int64_t)kept_count < limit; i++) {
+      box b = read_box(at + 4 * (size_t)order[i].index, center);
+      size_t k = 0;
+      while (k < kept_count && !overlaps(&kept[k], &b, iou)) k++;
+      if (k < kept_count) continue;
+      kept[kept_count++] = b;
+      if (!add(c, s, line / classes, line % classes, order[i].index)) return call_no_memory(c, s->capacity * 48);
+      if ((kept_count & 255) == 0) SDX_TRY(call_check(c));
+    }
+    SDX_TRY(call_check(c));
+  }
+  return SDX_OK;
+}
+
+static sdx_status compute(op_call *c) {
+  const tensor *boxes = call_in(c, 0), *scores = call_in(c, 1);
+  size_t bytes, n = (size_t)boxes->dims[1];
+  if (boxes->dims[2] != 4 || boxes->dims[0] != scores->dims[0] || boxes->dims[1] != scores->dims[2])
+    return call_fail(c, SDX_INVALID_SHAPE, "inputs 0 ('boxes') and 1 ('scores') disagree on batches or boxes");
+  if (n > INT32_MAX || !size_mul(n + 1, sizeof(box) + sizeof(candidate), &bytes)) return call_no_memory(c, SIZE_MAX);
+  box *kept = call_alloc(c, bytes);
+  if (!kept) return call_no_memory(c, bytes);
+  selection s = {0};
+  sdx_status status = suppress(c, &s, (candidate *)(kept + n), kept);
+  if (status == SDX_OK) status = call_set_shape(c, 0, SDX_INT64, 2, (int64_t[]){(int64_t)s.count, 3});
+  if (status == SDX_OK && s.count) memcpy(call_out(c, 0)->data, s.at, s.count * sizeof *s.at);
+  mem_free(s.at);
+  return status;
+}
+
+SDX_OP(NonMaxSuppression) = {
+    .since = 11,
+    .versions = "11 10",
+    .inputs = "boxes:float scores:float max_output_boxes_per_class:int64? iou_threshold:float? score_threshold:float?",
+    .outputs = "selected_indices:int64",
+    .attrs = "center_point_box:int=0",
+    .params_size = sizeof(params),
+    .params = read_params,
+    .infer = infer,
+    .compute = compute,
+};

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sequences: Construct, Empty, Length, At, Insert, Erase, SplitToSequence, ConcatFromSequence. A
+// sequence is immutable and shares its counted items with the sequences made from it, so inserting
+// copies pointers, not tensors. SplitToSequence-24 added types.
+#include "base/size.h"
+#include "ops/ai_onnx/move.h"
+
+static sdx_status infer_sequence(op_infer *c, sdx_dtype dtype) {
+  type_info *element = type_tensor(c->memory, dtype, -1, NULL);
+  if (!element) return error_no_memory(c->err, sizeof *element);
+  c->out[0] = (type_info){.kind = TYPE_SEQUENCE, .rank = -1, .element = element};
+  return SDX_OK;
+}
+
+static sdx_dtype element_dtype(const type_info *t) {
+  return t && t->kind == TYPE_SEQUENCE && t->element && t->element->kind == TYPE_TENSOR ? (sdx_dtype)t->element->dtype
+                                                                                        : SDX_UNDEFINED;
+}
+
+static sdx_status need_sequence(op_call *c, size_t input) {
+  if (c->in[input]->kind == VALUE_SEQUENCE) return SDX_OK;
+  return call_fail(c, SDX_INVALID_ARGUMENT, "input %zu is not a sequence", input);
+}
+
+// Position from input `input`: negative counts from the back; below `limit`.
+static sdx_status position_of(op_call *c, size_t input, int64_t n, int64_t limit, int64_t otherwise, int64_t *at) {
+  const tensor *t = call_in(c, input);
+  *at = otherwise;
+  if (t && t->count != 1)
+    return call_fail(c, SDX_INVALID_SHAPE, "input %zu ('position') has %zu elements, expected 1", input, t->count);
+  if (t) *at = tensor_index_at(t, 0);
+  if (*at < -n || *at >= limit)
+    return call_fail(c, SDX_OUT_OF_RANGE, "position %lld lies outside of [-%lld, %lld) of a sequence of %lld",
+                     (long long)*at, (long long)n, (long long)limit, (long long)n);
+  if (*at < 0) *at += n;
+  return SDX_OK;
+}
+
+// Hands over a sequence of items; drops `fresh` references afterwards.
+static sdx_status finish(op_call *c, size_t count, sdx_value *const *items) {
+  sdx_value *made;
+  SDX_TRY(call_located(c, value_create_sequence(call_account(c), count, items, &made, c->err)));
+  return call_set_value(c, 0, made);
+}
+
+static sdx_value **item_array(op_call *c, size_t count) {
+  size_t bytes;
+  return size_mul(count + 1, sizeof(sdx_value *), &bytes) ? mem_zalloc(call_account(c), bytes) : NULL;
+}
+
+// ---- SequenceConstruct, SequenceEmpty, SequenceLength -----------------------------------------------
+
+static sdx_status construct_infer(op_infer *c) {
+  sdx_dtype dtype = infer_dtype_of(c, 0);
+  for (size_t i = 1; i < c->input_count; i++) {
+    sdx_dtype other = infer_dtype_of(c, i);
+    if (dtype && other && dtype != other)
+      return infer_fail(c, SDX_INVALID_SHAPE, "input %zu is %s but input 0 is %s", i, dtype_name(other),
+                        dtype_name(dtype));
+  }
+  return infer_sequence(c, dtype);
+}
+
+static sdx_status construct_compute(op_call *c) {
+  sdx_value **items = item_array(c, c->input_count);
+  if (!items) return call_no_memory(c, c->input_count * sizeof *items);
+  sdx_status status = SDX_OK;
+  size_t n = 0;
+  for (; n < c->input_count && status == SDX_OK; n++)
+    status = call_located(c, value_copy(call_account(c), c->in[n], &items[n], c->err));
+  if (status == SDX_OK) status = finish(c, n, items);
+  while (n-- > 0) value_release(items[n]);
+  mem_free(items);
+  return status;
+}
+
+SDX_OP(SequenceConstruct) = {
+    .since = 11,
+    .versions = "11",
+    .inputs = "inputs:T+",
+    .outputs = "output_sequence:S",
+    .types = "T=any;S=seq",
+    .infer = construct_infer,
+    .compute = construct_compute,
+};
+
+typedef struct empty_params {
+  sdx_dtype dtype;
+} empty_params;
+
+static sdx_status empty_read(op_params_context *c, void *params) {
+  int64_t dtype = params_int(c, "dtype");
+  if (dtype <= 0 || dtype >= SDX_DTYPE_COUNT)
+    return params_fail(c, "dtype", "is %lld, which is no element type", (long long)dtype);
+  ((empty_params *)params)->dtype = (sdx_dtype)dtype;
+  return SDX_OK;
+}
+static sdx_status empty_infer(op_infer *c) { return infer_sequence(c, ((const empty_params *)c->params)->dtype); }
+static sdx_status empty_compute(op_call *c) { return finish(c, 0, NULL); }
+
+SDX_OP(SequenceEmpty) = {
+    .since = 11,
+    .versions = "11",
+    .inputs = "",
+    .outputs = "output:S",
+    .types = "S=seq",
+    .attrs = "dtype:int=1",
+    .params_size = sizeof(empty_params),
+    .params = empty_read,
+    .infer = empty_infer,
+    .compute = empty_compute,
+};
+
+static sdx_status length_infer(op_infer *c) { return infer_output(c, 0, SDX_INT64, 0, NULL); }
+
+static sdx_status length_compute(op_call *c) {
+  SDX_TRY(need_sequence(c, 0));
+  *(int64_t *)call_out(c, 0)->data = (int64_t)c->in[0]->item_count;
+  return SDX_OK;
+}
+
+SDX_OP(SequenceLength) = {
+    .since = 11,
+    .versions = "11",
+    .inputs = "input_sequence:S",
+    .outputs = "length:int64",
+    .types = "S=seq",
+    .infer = length_infer,
+    .compute = length_compute,
+};
+
+// ---- SequenceAt, SequenceInsert, SequenceErase ------------------------------------------------------
+
+static sdx_status at_infer(op_infer *c) { return infer_output(c, 0, element_dtype(c->in[0]), -1, NULL); }
+
+static sdx_status at_compute(op_call *c) {
+  SDX_TRY(need_sequence(c, 0));
+  int64_t n = (int64_t)c->in[0]->item_count, at;
+  SDX_TRY(position_of(c, 1, n, n, 0, &at));
+  return call_set_value(c, 0, value_retain((sdx_value *)c->in[0]->items[at]));
+}
+
+SDX_OP(SequenceAt) = {
+    .since = 11,
+    .versions = "11",
+    .inputs = "input_sequence:S position:I",
+    .outputs = "tensor:T",
+    .types = "S=seq;T=any;I=int32,int64",
+    .infer = at_infer,
+    .compute = at_compute,
+};
+
+static sdx_status insert_infer(op_infer *c) {
+  sdx_dtype dtype = element_dtype(c->in[0]), other = infer_dtype_of(c, 1);
+  if (dtype && other && dtype != other)
+    return infer_fail(c, SDX_INVALID_SHAPE, "input 1 ('tensor') is %s but the sequence holds %s", dtype_name(other),
+                      dtype_name(dtype));
+  return infer_sequence(c, dtype ? dtype : other);
+}
+
+static sdx_status insert_compute(op_call *c) {
+  SDX_TRY(need_sequence(c, 0));
+  const value *from = c->in[0];
+  int64_t n = (int64_t)from->item_count, at;
+  SDX_TRY(position_of(c, 2, n, n + 1, n, &at));
+  if (n && from->items[0]->kind == VALUE_TENSOR && from->items[0]->tensor.dtype != call_in(c, 1)->dtype)
+    return call_fail(c, SDX_INVALID_SHAPE, "input 1 ('tensor') is %s but the sequence holds %s",
+                     dtype_name((sdx_dtype)call_in(c, 1)->dtype), dtype_name((sdx_dtype)from->items[0]->tensor.dtype));
+  sdx_value *item, **items = item_array(c, from->item_count + 1);
+  if (!items) return call_no_memory(c, from->item_count * sizeof *items);
+  sdx_status status = call_located(c, value_copy(call_account(c), c->in[1], &item, c->err));
+  if (status == SDX_OK) {
+    if (at) memcpy(items, from->items, (size_t)at * sizeof *items);
+    items[at] = item;
+    if (n > at) memcpy(items + at + 1, from->items + at, (size_t)(n - at) * sizeof *items);
+    status = finish(c, from->item_count + 1, items);
+    value_release(item);
+  }
+  mem_free(items);
+  return status;
+}
+
+SDX_OP(SequenceInsert) = {
+    .since = 11,
+    .versions = "11",
+    .inputs = "input_sequence:S tensor:T position:I?",
+    .outputs = "output_sequence:S",
+    .types = "S=seq;T=any;I=int32,int64",
+    .infer = insert_infer,
+    .compute = insert_compute,
+};
+
+static sdx_status erase_infer(op_infer *c) { return infer_sequence(c, element_dtype(c->in[0])); }
+
+static sdx_status erase_compute(op_call *c) {
+  SDX_TRY(need_sequence(c, 0));
+  const value *from = c->in[0];
+  int64_t n = (int64_t)from->item_count, at;
+  SDX_TRY(position_of(c, 1, n, n, n - 1, &at));
+  sdx_value **items = item_array(c, from->item_count);
+  if (!items) return call_no_memory(c, from->item_count * sizeof *items);
+  for (int64_t i = 0, k = 0; i < n; i++)
+    if (i != at) items[k++] = (sdx_value *)from->items[i];
+  sdx_status status = finish(c, from->item_count - 1, items);
+  mem_free(items);
+  return status;
+}
+
+SDX_OP(SequenceErase) = {
+    .since = 11,
+    .versions = "11",
+    .inputs = "input_sequence:S position:I?",
+    .outputs = "output_sequence:S",
+    .types = "S=seq;I=int32,int64",
+    .infer = erase_infer,
+    .compute = erase_compute,
+};
+
+// ---- SplitToSequence --------------------------------------------------------------------------------
+
+typedef struct split_params {
+  int64_t axis;
+  bool keep;
+} split_params;
+
+static sdx_status split_read(op_params_context *c, void *params) {
+  *(split_params *)params = (split_params){params_int(c, "axis"), params_int(c, "keepdims") != 0};
+  return SDX_OK;
+}
+
+static sdx_status split_infer(op_infer *c) {
+  SDX_TRY(infer_need(c, 0));
+  SDX_TRY(infer_rank(c, 0, 1, -1));
+  return infer_sequence(c, infer_dtype_of(c, 0));
+}
+
+// How many pieces; sizes of each through piece_size.
+static sdx_status piece_count(op_call *c, const tensor *split, int64_t n, int64_t *count) {
+  *count = n;
+  if (!split) return SDX_OK;
+  int64_t sum = 0;
+  for (size_t i = 0; i < split->count; i++) {
+    int64_t size = tensor_index_at(split, i);
+    if (size < (split->rank == 0) || !i64_add(sum, size, &sum))
+      return call_fail(c, SDX_OUT_OF_RANGE, "input 1 ('split') is %lld at %zu", (long long)size, i);
+  }
+  if (split->rank == 0) {
+    *count = n / sum + (n % sum != 0);
+  } else {
+    *count = (int64_t)split->count;
+    if (sum != n)
+      return call_fail(c, SDX_INVALID_SHAPE, "input 1 ('split') adds up to %lld, but the axis has size %lld",
+                       (long long)sum, (long long)n);
+  }
+  return SDX_OK;
+}
+
+static sdx_status make_piece(op_call *c, const tensor *x, size_t axis, int64_t offset, int64_t size, bool keep,
+                             sdx_value **out) {
+  int64_t dims[TENSOR_MAX_RANK], outer = 1, inner = 1;
+  size_t rank = 0, width = move_width(x);
+  for (size_t d = 0; d < x->rank; d++) {
+    if (d != axis || keep) dims[rank++] = d == axis ? size : x->dims[d];
+    if (d != axis) *(d < axis ? &outer : &inner) *= x->dims[d];
+  }
+  SDX_TRY(
+      call_located(c, value_create(call_account(c), (sdx_dtype)x->dtype, rank, dims, NULL, NULL, NULL, out, c->err)));
+  tensor *t = &(*out)->value.tensor;
+  strided box = {.rank = 2, .dims = {outer, size * inner}, .from = {x->dims[axis] * inner, 1}, .to = {size * inner, 1}};
+  move_strided(c, &box, width, (const char *)x->data + (size_t)(offset * inner) * width, t->data);
+  for (size_t i = 0; t->dtype == SDX_STRING && i < t->count; i++) {
+    sdx_status status = call_located(c, value_set_string(*out, i, ((const str *)t->data)[i], c->err));
+    if (status != SDX_OK) return status;
+  }
+  return SDX_OK;
+}
+
+static sdx_status split_compute(op_call *c) {
+  const split_params *p = c->params;
+  const tensor *x = call_in(c, 0), *split = call_in(c, 1);
+  int64_t axis = p->axis, count, offset = 0, made = 0;
+  SDX_TRY(call_located(c, axis_normalize(&axis, x->rank, "attribute 'axis'", c->err)));
+  if (dtype_is_packed((sdx_dtype)x->dtype)) return call_fail(c, SDX_NOT_SUPPORTED, "input 0 has a packed type");
+  SDX_TRY(piece_count(c, split, x->dims[axis], &count));
+  sdx_value **items = item_array(c, (size_t)count);
+  if (!items) return call_no_memory(c, (size_t)count * sizeof *items);
+  sdx_status status = SDX_OK;
+  for (; made < count && status == SDX_OK; made++) {
+    int64_t size = !split             ? 1
+                   : split->rank == 0 ? i64_min(tensor_index_at(split, 0), x->dims[axis] - offset)
+                                      : tensor_index_at(split, (size_t)made);
+    status = make_piece(c, x, (size_t)axis, offset, size, split || p->keep, &items[made]);
+    offset += size;
+    if (status == SDX_OK && (made & 255) == 255) status = call_check(c);
+  }
+  if (status == SDX_OK) status = finish(c, (size_t)count, items);
+  while (made-- > 0) value_release(items[made]);
+  mem_free(items);
+  return status;
+}
+
+SDX_OP(SplitToSequence) = {
+    .since = 24,
+    .versions = "24 11",
+    .inputs = "input:T split:I?",
+    .outputs = "output_sequence:S",
+    .types =
+        "T=float,double,float16,bfloat16,int8,int16,int32,int64,uint8,uint16,uint32,uint64,bool,string,"
+        "complex64,complex128;I=int32,int64;S=seq",
+    .attrs = "axis:int=0 keepdims:int=1",
+    .params_size = sizeof(split_params),
+    .params = split_read,
+    .infer = split_infer,
+    .compute = split_compute,
+};
+
+// ---- ConcatFromSequence -----------------------------------------------------------------------------
+
+typedef struct join_params {
+  int64_t axis;
+  bool new_axis;
+} join_params;
+
+static sdx_status join_read(op_params_context *c, void *params) {
+  *(join_params *)params = (join_params){params_int(c, "axis"), params_int(c, "new_axis") != 0};
+  return SDX_OK;
+}
+
+static sdx_status join_infer(op_infer *c) { return infer_output(c, 0, element_dtype(c->in[0]), -1, NULL); }
+
+static sdx_status join_compute(op_call *c) {
+  const join_params *p = c->params;
+  SDX_TRY(need_sequence(c, 0));
+  const value *from = c->in[0];
+  if (from->item_count == 0) return call_fail(c, SDX_INVALID_ARGUMENT, "the sequence is empty");
+  const tensor *first = &from->items[0]->tensor;
+  size_t rank = first->rank + (size_t)p->new_axis;
+  int64_t axis = p->axis, dims[TENSOR_MAX_RANK], total = 0;
+  char a[200], b[200];
+  if (rank > TENSOR_MAX_RANK) return call_fail(c, SDX_INVALID_SHAPE, "the output would have rank %zu", rank);
+  if (dtype_is_packed((sdx_dtype)first->dtype)) return call_fail(c, SDX_NOT_SUPPORTED, "the items have a packed type");
+  SDX_TRY(call_located(c, axis_normalize(&axis, rank, "attribute 'axis'", c->err)));
+  for (size_t i = 0; i < from->item_count; i++) {
+    const tensor *t = &from->items[i]->tensor;
+    bool fits = from->items[i]->kind == VALUE_TENSOR && t->dtype == first->dtype && t->rank == first->rank;
+    for (int64_t d = 0; fits && d < t->rank; d++) fits = t->dims[d] == first->dims[d] || (d == axis && !p->new_axis);
+    if (!fits || !i64_add(total, p->new_axis ? 1 : t->dims[axis], &total))
+      return call_fail(c, SDX_INVALID_SHAPE, "item %zu is %s, which does not fit item 0, %s", i,
+                       tensor_describe(t, a, sizeof a), tensor_describe(first, b, sizeof b));
+  }
+  int64_t outer = 1, inner = 1, offset = 0;
+  for (size_t d = 0; d < rank; d++) {
+    size_t k = d - (p->new_axis && (int64_t)d > axis);
+    dims[d] = (int64_t)d == axis ? total : first->dims[k];
+    if ((int64_t)d != axis) *((int64_t)d < axis ? &outer : &inner) *= dims[d];
+  }
+  SDX_TRY(call_set_shape(c, 0, (sdx_dtype)first->dtype, rank, dims));
+  tensor *y = call_out(c, 0);
+  size_t width = move_width(y);
+  for (size_t i = 0; i < from->item_count; i++) {
+    const tensor *t = &from->items[i]->tensor;
+    int64_t n = (p->new_axis ? 1 : t->dims[axis]) * inner;
+    strided box = {.rank = 2, .dims = {outer, n}, .from = {n, 1}, .to = {total * inner, 1}};
+    move_strided(c, &box, width, t->data, (char *)y->data + (size_t)offset * width);
+    offset += n;
+  }
+  return move_keep_strings(c, y);
+}
+
+SDX_OP(ConcatFromSequence) = {
+    .since = 11,
+    .versions = "11",
+    .inputs = "input_sequence:S",
+    .outputs = "concat_result:T",
+    .types = "S=seq;T=any",
+    .attrs = "axis:int! new_axis:int=0",
+    .params_size = sizeof(join_params),
+    .params = join_read,
+    .infer = join_infer,
+    .compute = join_compute,
+};
