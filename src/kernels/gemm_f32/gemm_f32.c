@@ -22,7 +22,7 @@
 enum {
   ENTER_BYTES = 64,         // state of kernel->enter
   DEPTH_MOST = 512,         // of a block
-  A_BLOCK_BYTES = 2 << 20,  // a panel of A is read once per nc columns: it may come from the L3 cache
+  A_BLOCK_BYTES = 2 << 20,  // where B is packed for every block of A: from the L3 cache, once per nc columns
   SPLIT_DEPTH = 32,         // a split product needs at least this depth
   SPLIT_OUTER = 16,         // and this many columns (rows of a packed A)
   PLAIN_B_PANELS = 2,       // B is read in place where a task has at most this many panels of A
@@ -221,7 +221,8 @@ bool gemm_f32_plan_with(gemm_f32_plan *p, const gemm_f32_shape *shape, const ker
   size_t depth_bytes = most(p->kc, 1) * element_bytes(p->planes);
   size_t room = cpu_cache_sizes().l2_bytes / 2 / depth_bytes;
   p->nc = least(most(room / kernel->nr * kernel->nr, kernel->nr), p->columns);
-  room = A_BLOCK_BYTES / depth_bytes;
+  // A packed B costs nothing to read again; fewer rows then keep their part of C in the L2 cache.
+  room = (shape->packed_b ? cpu_cache_sizes().l2_bytes / 8 : A_BLOCK_BYTES) / depth_bytes;
   p->mc = shape->packed_a ? p->rows : least(most(room / kernel->mr * kernel->mr, kernel->mr), p->rows);
   scratch_parts parts;
   if (!scratch_layout(p, &parts)) return false;
