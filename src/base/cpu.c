@@ -22,6 +22,7 @@ static const struct {
 
 static const char *missing[CPU_ISA_COUNT];
 static cpu_isa limit;
+static cpu_caches caches;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 #if defined(__x86_64__)
@@ -61,8 +62,16 @@ static void detect(void) {
 }
 #endif
 
+static size_t cache_size(int name, size_t otherwise) {
+  long bytes = sysconf(name);
+  return bytes > 0 ? (size_t)bytes : otherwise;
+}
+
 static void init(void) {
   detect();
+  // Asked once: where the C library looks them up by CPUID, a virtual machine traps for microseconds.
+  caches = (cpu_caches){cache_size(_SC_LEVEL1_DCACHE_SIZE, 32u << 10), cache_size(_SC_LEVEL2_CACHE_SIZE, 1u << 20),
+                        cache_size(_SC_LEVEL3_CACHE_SIZE, 8u << 20)};
   for (cpu_isa i = 0; i < CPU_ISA_COUNT; i++)
     if (!missing[i]) limit = i;
   const char *wanted = getenv("SARDONYX_CPU");
@@ -86,6 +95,6 @@ cpu_isa cpu_isa_limit(void) {
 bool cpu_isa_enabled(cpu_isa isa) { return isa <= cpu_isa_limit() && !missing[isa]; }
 
 cpu_caches cpu_cache_sizes(void) {
-  long l1 = sysconf(_SC_LEVEL1_DCACHE_SIZE), l2 = sysconf(_SC_LEVEL2_CACHE_SIZE), l3 = sysconf(_SC_LEVEL3_CACHE_SIZE);
-  return (cpu_caches){l1 > 0 ? (size_t)l1 : 32u << 10, l2 > 0 ? (size_t)l2 : 1u << 20, l3 > 0 ? (size_t)l3 : 8u << 20};
+  pthread_once(&once, init);
+  return caches;
 }

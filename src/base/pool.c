@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // The process-wide pool; see pool.h. One job at a time: its task indices are handed out by one
 // atomic counter. A job is published by raising `epoch`; workers spin on it briefly, then sleep.
+//
+// The protocol. A worker enters (`inside` + 1), then takes a seat if there is one, runs tasks, and
+// leaves. The caller fills in the job while nobody holds a seat, opens seats, raises the epoch, works
+// itself, closes the seats and waits until nobody is inside. Entering before looking for a seat, and
+// closing seats before looking who is inside, are both sequentially consistent: either the worker finds
+// no seat or the caller waits for it. So whoever reads the job reads a complete one.
 #include "base/pool.h"
 
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,31 +23,51 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_WORKERS = 255, SPIN_NS = 50000 };
+enum { MAX_WORKERS = 255, SPIN_NS = 50000, STACK_BYTES = 1 << 20 };
 
+// The floating-point mode (flush to zero, rounding) is per thread; tasks run in the caller's, or the
+// bits of a result would depend on which thread computed it.
 #if defined(__x86_64__)
 #define PAUSE() __builtin_ia32_pause()
-#else
+typedef unsigned fp_mode;
+static fp_mode fp_mode_get(void) { return __builtin_ia32_stmxcsr() & ~0x3fu; }  // without the sticky flags
+static void fp_mode_set(fp_mode mode) { __builtin_ia32_ldmxcsr(mode); }
+#elif defined(__aarch64__)
 #define PAUSE() __asm__ volatile("yield")
+typedef uint64_t fp_mode;
+static fp_mode fp_mode_get(void) {
+  fp_mode mode;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+  return mode;
+}
+static void fp_mode_set(fp_mode mode) { __asm__ volatile("msr fpcr, %0" : : "r"(mode)); }
+#else
+#define PAUSE() ((void)0)
+typedef int fp_mode;
+static fp_mode fp_mode_get(void) { return 0; }
+static void fp_mode_set(fp_mode mode) { (void)mode; }
 #endif
 
 typedef struct job {
   pool_task task;
   void *context;
-  size_t tasks, threads;
+  size_t tasks;
+  fp_mode mode;
 } job;
 
 static struct {
-  pthread_mutex_t owner;  // held by the caller whose job runs
-  pthread_mutex_t growing;
-  atomic_uint epoch;  // raised per job; workers wait for a change
-  atomic_uint sleepers;
-  atomic_size_t next;    // next task index
-  atomic_size_t seats;   // how many workers may still join this job
-  atomic_size_t inside;  // workers that have joined and not left
+  pthread_mutex_t owner;  // held by the caller whose job runs; guards current and workers
   job current;
   size_t workers;  // threads that exist
-} pool = {.owner = PTHREAD_MUTEX_INITIALIZER, .growing = PTHREAD_MUTEX_INITIALIZER};
+  bool handles_fork;
+  // What workers and the caller touch while a job runs, each on a line of its own.
+  _Alignas(64) atomic_uint epoch;  // raised per job; workers wait for a change
+  atomic_uint sleepers;
+  _Alignas(64) atomic_size_t next;   // next task index
+  _Alignas(64) atomic_size_t seats;  // how many workers may still join this job
+  _Alignas(64) atomic_uint inside;   // workers that have entered and not left
+  atomic_bool caller_sleeps;
+} pool = {.owner = PTHREAD_MUTEX_INITIALIZER};
 
 static _Thread_local bool in_pool;  // a task of this thread is running: nested calls stay on it
 
@@ -54,6 +81,19 @@ static uint64_t now_ns(void) {
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+// Counts a turn of a waiting loop; false once SPIN_NS have passed since the first.
+typedef struct spin {
+  unsigned turns;
+  uint64_t until;
+} spin;
+static bool spin_on(spin *s) {
+  PAUSE();
+  if ((++s->turns & 63) != 0) return true;  // the clock costs more than the pauses
+  uint64_t now = now_ns();
+  if (s->until == 0) s->until = now + SPIN_NS;
+  return now < s->until;
+}
+
 static void run_tasks(const job *j, size_t worker) {
   in_pool = true;
   for (;;) {
@@ -64,22 +104,23 @@ static void run_tasks(const job *j, size_t worker) {
   in_pool = false;
 }
 
+static void await_job(unsigned seen) {
+  spin s = {0};
+  while (atomic_load_explicit(&pool.epoch, memory_order_acquire) == seen) {
+    if (spin_on(&s)) continue;
+    // A job published after this count finds a sleeper to wake; before it, the epoch differs.
+    atomic_fetch_add(&pool.sleepers, 1);
+    futex(&pool.epoch, FUTEX_WAIT, seen);
+    atomic_fetch_sub(&pool.sleepers, 1);
+    s = (spin){0};
+  }
+}
+
 static void *worker_main(void *unused) {
+  fp_mode mode = fp_mode_get();
   unsigned seen = 0;
   for (;;) {
-    uint64_t until = 0;
-    for (unsigned spins = 0; atomic_load_explicit(&pool.epoch, memory_order_acquire) == seen; spins++) {
-      PAUSE();
-      if ((spins & 127) != 127) continue;
-      uint64_t now = now_ns();
-      if (until == 0) until = now + SPIN_NS;
-      if (now < until) continue;
-      atomic_fetch_add(&pool.sleepers, 1);
-      futex(&pool.epoch, FUTEX_WAIT, seen);
-      atomic_fetch_sub(&pool.sleepers, 1);
-      until = 0;
-    }
-    // Enter before reading the job: the caller closes the seats, then waits until nobody is inside.
+    await_job(seen);
     atomic_fetch_add(&pool.inside, 1);
     seen = atomic_load(&pool.epoch);
     size_t seat = atomic_load(&pool.seats);
@@ -87,39 +128,53 @@ static void *worker_main(void *unused) {
     }
     if (seat > 0) {
       job j = pool.current;
+      if (j.mode != mode) fp_mode_set(mode = j.mode);
       run_tasks(&j, seat);
     }
-    atomic_fetch_sub(&pool.inside, 1);
+    if (atomic_fetch_sub(&pool.inside, 1) == 1 && atomic_load(&pool.caller_sleeps)) futex(&pool.inside, FUTEX_WAKE, 1);
   }
   return NULL;
+}
+
+// All seats are closed. Tasks may differ in length: after a while the caller sleeps, too.
+static void await_workers(void) {
+  spin s = {0};
+  unsigned inside;
+  while ((inside = atomic_load(&pool.inside)) > 0) {
+    if (spin_on(&s)) continue;
+    atomic_store(&pool.caller_sleeps, true);
+    if ((inside = atomic_load(&pool.inside)) > 0) futex(&pool.inside, FUTEX_WAIT, inside);
+    atomic_store(&pool.caller_sleeps, false);
+  }
 }
 
 // fork() leaves the child without workers; it starts its own when it first needs them.
 static void reset_in_child(void) {
   pthread_mutex_init(&pool.owner, NULL);
-  pthread_mutex_init(&pool.growing, NULL);
   atomic_store(&pool.seats, 0);
   atomic_store(&pool.inside, 0);
   atomic_store(&pool.sleepers, 0);
+  atomic_store(&pool.caller_sleeps, false);
   pool.workers = 0;
 }
 
+// Called by the owner. Fewer threads than wanted: slower, same result.
 static void grow(size_t workers) {
-  static bool registered;
-  pthread_mutex_lock(&pool.growing);
-  if (!registered) registered = pthread_atfork(NULL, NULL, reset_in_child) == 0;
+  if (!pool.handles_fork) pool.handles_fork = pthread_atfork(NULL, NULL, reset_in_child) == 0;
+  sigset_t all, before;
+  sigfillset(&all);  // the program's signal handlers run on the program's threads
+  pthread_attr_t attributes;
+  if (pthread_attr_init(&attributes) != 0) return;
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_attr_setstacksize(&attributes, STACK_BYTES);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
   while (pool.workers < workers && pool.workers < MAX_WORKERS) {
-    pthread_attr_t attributes;
     pthread_t thread;
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, 1 << 20);
-    int failed = pthread_create(&thread, &attributes, worker_main, NULL);
-    pthread_attr_destroy(&attributes);
-    if (failed) break;  // fewer threads: slower, same result
+    if (pthread_create(&thread, &attributes, worker_main, NULL) != 0) break;
     pool.workers++;
   }
-  pthread_mutex_unlock(&pool.growing);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_attr_destroy(&attributes);
 }
 
 void pool_run(size_t threads, size_t tasks, pool_task task, void *context) {
@@ -129,38 +184,57 @@ void pool_run(size_t threads, size_t tasks, pool_task task, void *context) {
     return;
   }
   if (pool.workers < threads - 1) grow(threads - 1);
-  pool.current = (job){task, context, tasks, threads};
+  job j = pool.current = (job){task, context, tasks, fp_mode_get()};
   atomic_store_explicit(&pool.next, 0, memory_order_relaxed);
   atomic_store(&pool.seats, threads - 1);
   atomic_fetch_add(&pool.epoch, 1);
   if (atomic_load(&pool.sleepers) > 0) futex(&pool.epoch, FUTEX_WAKE, (unsigned)threads - 1);
-  run_tasks(&pool.current, 0);
+  run_tasks(&j, 0);
   atomic_store(&pool.seats, 0);
-  for (unsigned spins = 0; atomic_load_explicit(&pool.inside, memory_order_acquire) > 0; spins++) {
-    PAUSE();
-    if ((spins & 1023) == 1023) sched_yield();
-  }
+  await_workers();
   pthread_mutex_unlock(&pool.owner);
 }
 
-// "max 100000" in cpu.max: microseconds of CPU per period. 0 = no quota.
-static size_t cgroup_quota(void) {
-  char line[512], path[640] = "/sys/fs/cgroup/cpu.max";
-  FILE *f = fopen("/proc/self/cgroup", "re");
-  if (f) {
-    while (fgets(line, sizeof line, f))
-      if (strncmp(line, "0::", 3) == 0) {
-        line[strcspn(line, "\n")] = 0;
-        snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", line + 3);
-      }
-    fclose(f);
-  }
-  long long quota = 0, period = 0;
-  f = fopen(path, "re");
+// CPUs that a quota of microseconds per period allows, rounded up; 0 = no quota.
+static size_t quota_cpus(long long quota, long long period) {
+  return quota > 0 && period > 0 ? (size_t)((quota + period - 1) / period) : 0;
+}
+
+static size_t tighter(size_t a, size_t b) { return a == 0 || (b != 0 && b < a) ? b : a; }
+
+static long long number_in(const char *path) {
+  long long value = 0;
+  FILE *f = fopen(path, "re");
   if (!f) return 0;
-  if (fscanf(f, "%lld %lld", &quota, &period) != 2 || quota <= 0 || period <= 0) quota = 0;
+  if (fscanf(f, "%lld", &value) != 1) value = 0;
   fclose(f);
-  return quota ? (size_t)((quota + period - 1) / period) : 0;
+  return value;
+}
+
+// cpu.max of a folder, "QUOTA PERIOD" or "max PERIOD".
+static size_t quota_of(const char *folder) {
+  char path[640];
+  long long quota = 0, period = 0;
+  snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", folder);
+  FILE *f = fopen(path, "re");
+  if (!f) return 0;
+  if (fscanf(f, "%lld %lld", &quota, &period) != 2) quota = 0;
+  fclose(f);
+  return quota_cpus(quota, period);
+}
+
+// The tightest quota of the process's cgroup and those above it (version 2), or version 1 as a
+// container sees it.
+static size_t cgroup_quota(void) {
+  char line[512], folder[512] = "";
+  FILE *f = fopen("/proc/self/cgroup", "re");
+  while (f && fgets(line, sizeof line, f))
+    if (strncmp(line, "0::/", 4) == 0) snprintf(folder, sizeof folder, "%.*s", (int)strcspn(line + 3, "\n"), line + 3);
+  if (f) fclose(f);
+  size_t cpus = quota_of("");
+  for (char *slash; (slash = strrchr(folder, '/')) != NULL; *slash = 0) cpus = tighter(cpus, quota_of(folder));
+  return tighter(cpus, quota_cpus(number_in("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
+                                  number_in("/sys/fs/cgroup/cpu/cpu.cfs_period_us")));
 }
 
 static size_t max_threads;
