@@ -125,12 +125,14 @@ static const char *strip_of_b(const job *j, size_t block, size_t col, size_t col
   }
   size_t depth = up(ks, GEMM_U8S8_K_UNIT);
   *panel_bytes = nr * depth * j->b.element;
-  const uint8_t *from = (const uint8_t *)g->b + k0 * g->ldb + col;
+  const uint8_t *from;
   size_t stride = g->ldb;
   if (g->fill) {
     uint8_t *plain = (uint8_t *)memory + STRIP * depth * j->b.element;
     g->fill(g->fill_context, k0, ks, col, cols, plain, STRIP);
     from = plain, stride = STRIP;
+  } else {
+    from = (const uint8_t *)g->b + k0 * g->ldb + col;
   }
   for (size_t n = 0; n < cols; n += nr) {
     int32_t panel_sum[GEMM_U8S8_MAX_TILE];
