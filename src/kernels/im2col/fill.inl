@@ -13,9 +13,13 @@ static inline void NAME(copy)(TYPE *to, const TYPE *from, int64_t n) {
 // `count` columns from input column `col` on, `step` apart, of an input row of `width`; NULL is a row of padding.
 static inline void NAME(run)(TYPE *restrict to, const TYPE *restrict row, int64_t col, int64_t count, int64_t step,
                              int64_t width, TYPE pad) {
-  int64_t first = 0, past = row ? count : 0, i = 0;
-  if (row && col < 0) first = step == 1 ? -col : (-col + step - 1) / step;
-  if (row && col + (count - 1) * step >= width) past = width <= col ? 0 : (width - col + step - 1) / step;
+  int64_t first = 0, past = count, i = 0;
+  if (!row) {
+    for (; i < count; i++) to[i] = pad;
+    return;
+  }
+  if (col < 0) first = step == 1 ? -col : (-col + step - 1) / step;
+  if (col + (count - 1) * step >= width) past = width <= col ? 0 : (width - col + step - 1) / step;
   if (first > count) first = count;
   if (past < first) past = first;
   for (; i < first; i++) to[i] = pad;
