@@ -70,11 +70,13 @@ double probe_fma(double seconds) {
 bool probe_has_amx(void) { return cpu_isa_enabled(CPU_x86_amx); }
 
 __attribute__((target("amx-tile,amx-bf16"))) static void tiles(void) {
-  static struct {
-    _Alignas(64) unsigned char palette, start, reserved[14];
+  typedef struct tile_config {
+    unsigned char palette, start, reserved[14];
     unsigned short columns[16];
     unsigned char rows[16];
-  } config = {.palette = 1};
+  } tile_config;
+  _Static_assert(sizeof(tile_config) == 64, "the layout is the processor's");
+  static _Alignas(64) tile_config config = {.palette = 1};
   static _Alignas(64) unsigned char zeros[1024];
   for (int i = 0; i < 8; i++) config.columns[i] = 64, config.rows[i] = 16;
   const void *p = &config;

@@ -17,14 +17,20 @@ typedef struct emulated_tile {
 static _Thread_local emulated_tile emulated_tiles[8];
 static _Thread_local unsigned char emulated_config[64];
 
+// Rows and bytes of a tile as configured; nothing without a valid configuration.
+static inline size_t emulated_rows(int tile) { return emulated_config[0] == 1 ? emulated_config[48 + tile] : 0; }
+static inline size_t emulated_row_bytes(int tile) { return emulated_config[16 + 2 * tile]; }
+
 static inline float emulated_flush(float x) { return __builtin_fabsf(x) < 0x1p-126f ? 0 : x; }
 
 static inline void emulated_load(int tile, const void *from, size_t stride) {
-  for (size_t i = 0; i < 16; i++) memcpy(emulated_tiles[tile].row[i], (const char *)from + i * stride, 64);
+  for (size_t i = 0; i < emulated_rows(tile); i++)
+    memcpy(emulated_tiles[tile].row[i], (const char *)from + i * stride, emulated_row_bytes(tile));
 }
 
 static inline void emulated_store(int tile, void *to, size_t stride) {
-  for (size_t i = 0; i < 16; i++) memcpy((char *)to + i * stride, emulated_tiles[tile].row[i], 64);
+  for (size_t i = 0; i < emulated_rows(tile); i++)
+    memcpy((char *)to + i * stride, emulated_tiles[tile].row[i], emulated_row_bytes(tile));
 }
 
 // The 32 bf16 of a row as floats.
@@ -37,6 +43,7 @@ static inline void emulated_widen(float *to, const emulated_tile *t, int row) {
 }
 
 static inline void emulated_multiply(int sum, int a, int b) {
+  if (emulated_rows(sum) != 16 || emulated_rows(a) != 16 || emulated_rows(b) != 16) return;
   float x[16][32], y[16][32];
   for (int i = 0; i < 16; i++) {
     emulated_widen(x[i], &emulated_tiles[a], i);

@@ -368,19 +368,21 @@ static inline void load_config(const void *config) {
   _tile_loadconfig(config);
 }
 
+typedef struct tile_config {
+  uint8_t palette, start_row, reserved[14];
+  uint16_t row_bytes[16];
+  uint8_t rows[16];
+} tile_config;
+_Static_assert(sizeof(tile_config) == 64, "the layout is the processor's");
+
 // The configuration belongs to the thread, and other libraries set it once and rely on it.
 static void enter(void *state) {
-  struct {
-    _Alignas(64) uint8_t palette, start_row, reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t rows[16];
-  } config = {.palette = 1};
+  _Alignas(64) tile_config config = {.palette = 1};
   for (int i = 0; i < 8; i++) {
     config.row_bytes[i] = 64;
     config.rows[i] = 16;
   }
   _tile_storeconfig(state);
-  __asm__ volatile("" : : "r"(state) : "memory");
   load_config(&config);
 }
 
