@@ -204,7 +204,7 @@ static bool walk_string(json *j, char *write, size_t *size) {
   return json_fail_at(j, "the text ends inside a string");
 }
 
-bool json_string(json *j, slice *text, const char *what) {
+bool json_string_read(json *j, slice *text, const char *what) {
   char found = json_peek(j);
   if (j->failed || found != '"') return expected(j, what, "a string", found);
   text->at = j->at + 1;
@@ -212,7 +212,7 @@ bool json_string(json *j, slice *text, const char *what) {
 }
 
 bool json_key(json *j, slice *key) {
-  if (!json_string(j, key, "name of a member")) return false;
+  if (!json_string_read(j, key, "name of a member")) return false;
   if (json_peek(j) != ':') return json_fail_at(j, "expected ':' after a member's name");
   j->at++;
   return true;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pull reader for JSON (RFC 8259, strict): the caller asks for what it expects and walks along; no
 // tree is built, nothing is allocated. Strings are decoded in place, so the text must be writable
-// and is changed by json_string and json_key (not by json_skip). Nothing recurses.
+// and is changed by json_string_read and json_key (not by json_skip). Nothing recurses.
 // Read next: json_tensor.h, protocol_v2.c.
 #pragma once
 
@@ -45,7 +45,7 @@ bool json_open(json *j, char bracket, const char *what);
 // True when another element follows, false at the closing bracket (consumed) or on failure.
 bool json_more(json *j, char bracket, bool *first);
 bool json_key(json *j, slice *key);  // and its colon
-bool json_string(json *j, slice *text, const char *what);
+bool json_string_read(json *j, slice *text, const char *what);
 bool json_number_read(json *j, json_number *n, const char *what);
 bool json_bool(json *j, bool *value, const char *what);
 bool json_i64(json *j, int64_t *value, const char *what);  // 3.0 is 3; 3.5 fails

@@ -145,7 +145,7 @@ static bool read_element(json *j, json_tensor *t, const size_t *at, size_t depth
     if (first != '"')
       return json_fail(j, "%s: found %s, expected a string", place(t, at, depth, where, sizeof where),
                        json_kind(first));
-    return json_string(j, &((slice *)t->data)[t->count++], t->path);
+    return json_string_read(j, &((slice *)t->data)[t->count++], t->path);
   }
   if (t->dtype == SDX_BOOL && (first == 't' || first == 'f')) {
     bool value;

@@ -281,9 +281,9 @@ static bool read_input(reader *r, size_t number) {
     char where[PATH_TEXT + 16];
     snprintf(where, sizeof where, "%s.%.*s", path, (int)key.size, key.at);
     if (seen == &in.has_name) {
-      if (!json_string(j, &in.name, where)) return false;
+      if (!json_string_read(j, &in.name, where)) return false;
     } else if (seen == &in.has_type) {
-      if (!json_string(j, &in.datatype, where)) return false;
+      if (!json_string_read(j, &in.datatype, where)) return false;
     } else if (seen == &in.has_shape) {
       if (!read_shape(r, &in, path)) return false;
     } else if (seen == &seen_parameters) {
@@ -331,7 +331,7 @@ static bool read_output(reader *r, size_t number) {
   while (json_more(j, '{', &first)) {
     if (!json_key(j, &key)) return false;
     if (slice_is(key, "name") && !has_name) {
-      if (!json_string(j, &name, where)) return false;
+      if (!json_string_read(j, &name, where)) return false;
       has_name = true;
     } else if (slice_is(key, "parameters")) {
       if (!read_parameters(r, &p, path)) return false;
@@ -371,7 +371,7 @@ static bool read_request(reader *r) {
   while (json_more(j, '{', &first)) {
     if (!json_key(j, &key)) return false;
     if (slice_is(key, "id") && !r->state->has_id) {
-      if (!json_string(j, &r->state->id, "id")) return false;
+      if (!json_string_read(j, &r->state->id, "id")) return false;
       r->state->has_id = true;
     } else if (slice_is(key, "parameters")) {
       if (!read_parameters(r, &p, "request")) return false;
