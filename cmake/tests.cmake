@@ -37,3 +37,8 @@ if(SDX_ARCH STREQUAL "x86_64" AND TARGET test_kernels_gemm_f32_split)
   target_compile_definitions(kernel_gemm_f32_amx_emulated PRIVATE SDX_VARIANT=amx_emulated SDX_AMX_EMULATE)
   target_link_libraries(test_kernels_gemm_f32_split PRIVATE kernel_gemm_f32_amx_emulated)
 endif()
+
+# The hostile corpus is written by tests/hostile/test_hostile.py, which runs this program on it.
+add_executable(hostile_driver tests/hostile/driver.c)
+target_link_libraries(hostile_driver PRIVATE sardonyx_internal)
+set_target_properties(hostile_driver PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)

@@ -1,0 +1,299 @@
+"""The hostile corpus: files that lie, cut, loop, bomb or reach outside, each with what must happen.
+Grouped by class: W wire, G graph, T tensor, X external data, O operator."""
+import os
+import random
+import struct
+
+from proto import *
+
+F4 = value("x", FLOAT, [4])
+
+
+def small(nodes=None, inputs=None, outputs=None, initializers=(), **options):
+    """x float[4] -> y: a Relu unless told otherwise."""
+    nodes = [node("Relu", ["x"], ["y"])] if nodes is None else nodes
+    return model(graph(nodes, [F4] if inputs is None else inputs,
+                       [value("y", FLOAT, None)] if outputs is None else outputs, initializers), **options)
+
+
+class Case:
+    def __init__(self, name, data, expect="E", message="", options=(), files=None, seconds=1.0, limit_mb=None):
+        self.name, self.data, self.expect, self.message = name, data, expect, message
+        self.options, self.files, self.seconds = list(options), files or {}, seconds
+        # Resident memory may grow by this much: the promise for decoding unless the case names a budget.
+        self.limit_mb = limit_mb if limit_mb is not None else (8 * len(data) >> 20) + 16
+
+
+def wire():
+    good = small()
+    pictures = {"empty": b"", "one-byte": b"\x08", "random": random.Random(1).randbytes(4096), "zeros": bytes(4096),
+                "png": b"\x89PNG\r\n\x1a\n" + bytes(60), "zip": b"PK\x03\x04" + bytes(60), "elf": b"\x7fELF" + bytes(60),
+                "gzip": b"\x1f\x8b\x08" + bytes(40), "text": b"this is not a model\n" * 10,
+                "json": b'{"model": "onnx"}', "html": b"<!doctype html><html></html>", "numpy": b"\x93NUMPY\x01\x00" + bytes(50)}
+    for name, data in pictures.items():
+        yield Case(f"W1-{name}", data, message="not an ONNX model|byte|truncated|graph")
+    for cut in range(1, len(good), 2):
+        yield Case(f"W2-cut-{cut:03}", good[:cut], expect="any")
+    for n in (10, 11, 20):
+        yield Case(f"W4-varint-{n}", b"\x08" + b"\xff" * n + b"\x01" + good)
+    yield Case("W4-varint-overflow", b"\x08" + b"\xff" * 9 + b"\x7f" + good)
+    for pad in (1, 3, 8):
+        yield Case(f"W5-padded-{pad}", b"\x08\x88" + b"\x80" * pad + b"\x00" + good[2:], expect="OK")
+    for length in (len(good) + 1, 1 << 31, 1 << 62, (1 << 64) - 1, (1 << 63)):
+        yield Case(f"W6-length-{length:x}", b"\x08\x08\x3a" + varint(length) + good[4:], message="byte")
+        yield Case(f"W6-name-length-{length:x}", model(b"\x12" + varint(length) + b"g"), message="byte")
+    deep = b""
+    for _ in range(5000):
+        deep = block(2, block(4, deep))
+    nested = graph([], [block(1, "x") + block(2, deep)], [])
+    yield Case("W7-nested-types", model(nested))
+    yield Case("W7-groups", varint(3 << 3 | 3) * 50000)
+    yield Case("W7-group-in-model", good + varint(100 << 3 | 3) * 1000)
+    for kind in (3, 4, 6, 7):
+        yield Case(f"W8-wire-type-{kind}", varint(7 << 3 | kind) + good)
+    yield Case("W8-graph-as-number", number(7, 5) + good)
+    yield Case("W8-field-0", b"\x00\x01" + good)
+    yield Case("W8-field-huge", varint((1 << 29) << 3) + b"\x01" + good)
+    for field in (99, 1000, (1 << 29) - 1):
+        yield Case(f"W8-unknown-field-{field}", good + number(field, 7) + block(field, b"abc"), expect="OK")
+    yield Case("W9-two-graphs", good + block(7, graph([], [], [])), expect="any")
+    yield Case("W9-ir-twice", number(1, 3) + good, expect="OK")
+    dims = block(1, varint(2) + varint(2))  # packed dims
+    packed = dims + number(2, FLOAT) + block(9, bytes(16)) + block(8, "w")
+    yield Case("W10-packed-dims", small([node("Add", ["x", "w2"], ["y"]), node("Reshape", ["w", "s"], ["w2"])],
+                                         initializers=[packed, ints([4], "s")]), expect="OK")
+    unpacked = number(1, 4) + number(2, INT64) + b"".join(number(7, v) for v in (1, 2, 3, 4)) + block(8, "w")
+    yield Case("W10-unpacked-int64", small([node("Cast", ["w"], ["c"], attr_int("to", FLOAT)), node("Add", ["x", "c"], ["y"])],
+                                            initializers=[unpacked]), expect="OK")
+    yield Case("W11-packed-floats-odd", small([node("Add", ["x", "w"], ["y"])],
+                                               initializers=[number(1, 4) + number(2, FLOAT) + block(4, bytes(15)) + block(8, "w")]))
+    yield Case("W12-unknown-fields", good + number(200, 1) * 300000, expect="any", seconds=3)
+    for field, what in ((1, "nodes"), (5, "initializers"), (11, "inputs"), (12, "outputs"), (13, "value-infos"), (14, "annotations"),
+                        (15, "sparse"), (16, "metadata")):
+        yield Case(f"W12-million-empty-{what}", model(block(field, b"") * 1000000), expect="any", seconds=4)
+    yield Case("W12-million-empty-functions", good + block(25, b"") * 1000000, expect="any", seconds=4)
+    yield Case("W12-million-empty-opsets", good + block(8, b"") * 1000000, expect="any", seconds=4)
+    yield Case("W12-million-empty-metadata", good + block(14, b"") * 1000000, expect="any", seconds=4)
+    yield Case("W12-million-empty-attributes", small([node("Relu", ["x"], ["y"]) + block(5, b"") * 1000000]), expect="any", seconds=4)
+    yield Case("W13-bad-utf8-name", small([node("Relu", ["x"], [b"\xff\xfe"])], outputs=[block(1, b"\xff\xfe") + block(2, tensor_type(FLOAT, None))]), expect="any")
+    yield Case("W13-nul-in-name", small([node("Relu", ["x"], [b"a\0b"]), node("Neg", [b"a\0b"], ["y"]), node("Abs", ["x"], [b"a\0c"])]), expect="OK")
+    yield Case("W13-long-name", small([node("Relu", ["x"], ["n" * (8 << 20)]), node("Neg", ["n" * (8 << 20)], ["y"])]), message="name")
+    yield Case("W13-case-names", small([node("Relu", ["x"], ["a"]), node("Neg", ["x"], ["A"]), node("Add", ["a", "A"], ["y"])]), expect="OK")
+    yield Case("W15-trailing-garbage", good + b"\xff\xff\xff")
+    yield Case("W15-trailing-zeros", good + bytes(16))
+
+
+def graphs():
+    yield Case("G1-self-loop", small([node("Relu", ["y"], ["y"])]), message="cycle|y")
+    yield Case("G1-two-cycle", small([node("Add", ["x", "b"], ["a"]), node("Neg", ["a"], ["b"]), node("Add", ["a", "b"], ["y"])]), message="cycle|before|b")
+    ring = [node("Add" if i == 0 else "Relu", [f"v{(i - 1) % 10000}"] + (["x"] if i == 0 else []), [f"v{i}"]) for i in range(10000)]
+    yield Case("G1-ring", small(ring + [node("Relu", ["v5"], ["y"])]), message="cycle|v", seconds=2)
+    yield Case("G2-unknown-input", small([node("Add", ["x", "nowhere"], ["y"], name="adder")]), message="nowhere")
+    yield Case("G2-unknown-output", small(outputs=[value("z", FLOAT, None)]), message="z")
+    yield Case("G3-two-producers", small([node("Relu", ["x"], ["y"]), node("Neg", ["x"], ["y"])]), message="y")
+    yield Case("G3-input-twice", small(inputs=[F4, F4]), message="x")
+    yield Case("G3-output-is-input", small([node("Relu", ["x"], ["x"])], outputs=[value("x", FLOAT, None)]), message="x")
+    yield Case("G3-initializer-twice", small([node("Add", ["x", "w"], ["y"])], initializers=[floats([1] * 4, "w")] * 2), message="w")
+    yield Case("G3-node-makes-initializer", small([node("Relu", ["x"], ["w"]), node("Neg", ["w"], ["y"])], initializers=[floats([1] * 4, "w")]), message="w")
+    yield Case("G4-empty-op", small([node("", ["x"], ["y"])]))
+    yield Case("G4-unknown-op", small([node("Rleu", ["x"], ["y"])]), message="did you mean 'Relu'")
+    yield Case("G4-unknown-domain", small([node("Relu", ["x"], ["y"], domain="org.nowhere")]), message="org.nowhere")
+    for version in (0, -1, -(1 << 63)):
+        yield Case(f"G4-opset-{version}", small(version=version), message="opset")
+    yield Case("G4-opset-2-31", small(version=1 << 31), expect="any")
+    yield Case("G4-opset-future", small(version=1000), expect="OK")
+    yield Case("G4-opset-missing", small(version=None), expect="OK")
+    yield Case("G4-opset-two-versions", small(extra=opset(9)), message="opset")
+    yield Case("G5-too-few-inputs", small([node("Add", ["x"], ["y"])]), message="input")
+    yield Case("G5-too-many-inputs", small([node("Relu", ["x", "x"], ["y"])]), message="input")
+    yield Case("G5-no-inputs", small([node("Relu", [], ["y"])]), message="input")
+    yield Case("G5-required-empty", small([node("Add", ["x", ""], ["y"])]), message="input")
+    yield Case("G5-too-many-outputs", small([node("Relu", ["x"], ["y", "z"])]), message="output")
+    yield Case("G5-sum-of-many", small([node("Sum", ["x"] * 5000, ["y"])]), expect="OK", seconds=3)
+    yield Case("G6-attribute-twice", small([node("LeakyRelu", ["x"], ["y"], attr_float("alpha", 1), attr_float("alpha", 2))]), message="alpha")
+    yield Case("G6-attribute-kind", small([node("LeakyRelu", ["x"], ["y"], attr_int("alpha", 1))]), message="alpha")
+    yield Case("G6-tag-disagrees", small([node("LeakyRelu", ["x"], ["y"], attribute("alpha", 1, number(3, 1)))]), message="alpha|attribute")
+    yield Case("G6-unknown-attribute", small([node("LeakyRelu", ["x"], ["y"], attr_float("aplha", 1))]), message="did you mean 'alpha'")
+    yield Case("G6-required-missing", small([node("Cast", ["x"], ["y"])]), message="to")
+    yield Case("G6-huge-list", small([node("Transpose", ["x"], ["y"], attr_ints("perm", [0] * 200000))]), message="perm|Transpose")
+    body = lambda nodes, outs: graph(nodes, [], [value(o, FLOAT, None) for o in outs], name="body")
+    cond = tensor(BOOL, [], b"\x01", "c")
+    branch = lambda then, other: small([node("If", ["c"], ["y"], attr_graph("then_branch", then), attr_graph("else_branch", other))], initializers=[cond])
+    ok = body([node("Relu", ["x"], ["t"])], ["t"])
+    yield Case("G7-if-good", branch(ok, body([node("Neg", ["x"], ["e"])], ["e"])), expect="OK")
+    yield Case("G7-hides-outer", branch(body([node("Relu", ["x"], ["x"])], ["x"]), ok), message="x")
+    yield Case("G7-sibling", branch(ok, body([node("Relu", ["t"], ["e"])], ["e"])), message="t")
+    yield Case("G7-later-outer", small([node("If", ["c"], ["i"], attr_graph("then_branch", body([node("Relu", ["late"], ["t"])], ["t"])), attr_graph("else_branch", ok.replace(b"t", b"u"))),
+                                         node("Neg", ["x"], ["late"]), node("Add", ["i", "late"], ["y"])], initializers=[cond]), expect="any")
+    yield Case("G8-branch-output-count", branch(ok, body([node("Neg", ["x"], ["e"]), node("Neg", ["x"], ["f"])], ["e", "f"])), message="output|branch")
+    yield Case("G8-branch-missing", small([node("If", ["c"], ["y"], attr_graph("then_branch", ok))], initializers=[cond]), message="else_branch")
+    yield Case("G8-condition-type", small([node("If", ["x"], ["y"], attr_graph("then_branch", ok), attr_graph("else_branch", body([node("Neg", ["x"], ["e"])], ["e"])))]), message="If|cond|type")
+    for depth in (16, 40, 1000):
+        inner = body([node("Relu", ["x"], [f"d{depth}"])], [f"d{depth}"])
+        for level in range(depth - 1, 0, -1):
+            inner = body([node("If", ["c"], [f"d{level}"], attr_graph("then_branch", inner), attr_graph("else_branch", body([node("Neg", ["x"], [f"e{level}"])], [f"e{level}"])))], [f"d{level}"])
+        yield Case(f"G9-nested-{depth}", branch(inner, body([node("Neg", ["x"], ["e"])], ["e"])), expect="OK" if depth == 16 else "E",
+                   message="" if depth == 16 else "deep|nest|depth", seconds=3)
+    local = lambda *functions: small([node("A", ["x"], ["y"], domain="my")], extra=opset(1, "my") + b"".join(block(25, f) for f in functions))
+    call = lambda name, *used: function(name, "my", ["i"], ["o"], [node(u, ["i" if k == 0 else f"t{k - 1}"], ["o" if k == len(used) - 1 else f"t{k}"], domain="my" if len(u) == 1 else "") for k, u in enumerate(used)], (("", 17), ("my", 1)))
+    yield Case("G10-function-good", local(call("A", "B"), call("B", "Relu", "Neg")), expect="OK")
+    yield Case("G10-self-call", local(call("A", "A")), message="A")
+    yield Case("G10-mutual-call", local(call("A", "B"), call("B", "A")), message="A")
+    yield Case("G10-unused-cycle", local(call("A", "Relu"), call("B", "C"), call("C", "B")), expect="any")
+    for depth in (5, 9, 13, 24):
+        names = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[:depth]
+        chain = [call(n, *([names[k + 1]] * 4 if k + 1 < depth else ["Relu"] * 4)) for k, n in enumerate(names)]
+        yield Case(f"G11-expansion-{depth}", local(*chain), expect="any" if depth < 10 else "E", message="" if depth < 10 else "max_nodes|expan|limit", seconds=5, limit_mb=700 if depth < 10 else 600)
+    yield Case("G12-two-functions", local(call("A", "Relu"), call("A", "Neg")), message="A")
+    yield Case("G12-bad-output", local(function("A", "my", ["i"], ["missing"], [node("Relu", ["i"], ["o"])])), message="missing|o")
+    yield Case("G13-chain", small([node("Neg", ["x" if i == 0 else f"v{i}"], ["y" if i == 199999 else f"v{i + 1}"]) for i in range(200000)]), expect="OK", seconds=10, limit_mb=1000)
+    yield Case("G13-fan-out", small([node("Neg", ["x"], [f"v{i}"]) for i in range(50000)] + [node("Abs", ["v1"], ["y"])]), expect="OK", seconds=5, limit_mb=400)
+    yield Case("G14-no-nodes", small([], outputs=[value("x", FLOAT, [4])]), expect="any")
+    yield Case("G14-output-is-initializer", small([], outputs=[value("w", FLOAT, [4])], initializers=[floats([1] * 4, "w")]), expect="any")
+    yield Case("G14-no-outputs", small(outputs=[]), expect="any")
+    yield Case("G15-declared-shape", small(outputs=[value("y", FLOAT, [5])]), message="y")
+    yield Case("G15-declared-type", small(outputs=[value("y", INT64, [4])]), message="y")
+    yield Case("G15-declared-rank", small(outputs=[value("y", FLOAT, [2, 2])]), message="y")
+    for name, nodes, inits in (
+            ("constant-of-shape", [node("ConstantOfShape", ["s"], ["w"])], [ints([1 << 20, 1 << 16], "s")]),
+            ("expand", [node("Expand", ["k", "s"], ["w"])], [ints([1 << 18, 1 << 18], "s"), floats([1], "k")]),
+            ("range", [node("Range", ["a", "b", "d"], ["w"])], [ints([0], "a", dims=[]), ints([1 << 40], "b", dims=[]), ints([1], "d", dims=[])]),
+            ("tile", [node("Tile", ["k", "s"], ["w"])], [ints([1 << 36], "s"), floats([1, 2], "k")])):
+        yield Case(f"G17-fold-{name}", small(nodes + [node("Size", ["w"], ["z"]), node("Cast", ["z"], ["f"], attr_int("to", FLOAT)), node("Add", ["x", "f"], ["y"])], initializers=inits), expect="any", seconds=2, limit_mb=64)
+    yield Case("G18-doc-strings", small(extra=block(6, "d" * (4 << 20))), expect="any")
+    for ir in (-1, 1 << 40, 99):
+        yield Case(f"G19-ir-{ir}", small(ir=ir), expect="any")
+    deep = tensor_type(FLOAT, [1])
+    for _ in range(100):
+        deep = block(4, block(1, deep))
+    yield Case("G20-nested-sequence", small(inputs=[F4, block(1, "q") + block(2, deep)]))
+
+
+def tensors():
+    use = lambda *inits, nodes=None: small(nodes or [node("Identity", ["w"], ["u"]), node("Relu", ["x"], ["y"])], outputs=[value("y", FLOAT, None), value("u", 0, None)] if False else None, initializers=inits)
+    for dims in ([1 << 32, 1 << 32], [1 << 62, 4], [1 << 63 - 1, 3], [1 << 31] * 3, [3] * 41, [1 << 61, 8], [-1], [-(1 << 63)], [2, -3], [0, 1 << 62], [0, 1 << 62, 1 << 62], [1 << 60]):
+        yield Case(f"T1-dims-{'x'.join(map(str, dims))[:60]}", use(tensor(FLOAT, dims, b"", "w")), expect="OK" if dims[0] == 0 and len(dims) == 2 else "any" if dims[0] == 0 else "E", message="" if dims[0] == 0 else "w|dimension|bytes")
+    for dtype in list(WIDTHS) + list(BITS):
+        need = raw_bytes(dtype, 6)
+        yield Case(f"T3-good-{dtype}", use(tensor(dtype, [6], bytes(need), "w")), expect="OK")
+        yield Case(f"T3-short-{dtype}", use(tensor(dtype, [6], bytes(need - 1), "w")), message="w|byte")
+        yield Case(f"T3-long-{dtype}", use(tensor(dtype, [6], bytes(need + 1), "w")), message="w|byte")
+    yield Case("T3-both", use(tensor(FLOAT, [2], bytes(8), "w", block(4, bytes(8)))), message="w")
+    yield Case("T3-typed-short", use(tensor(FLOAT, [3], None, "w", block(4, bytes(8)))), message="w")
+    yield Case("T3-typed-long", use(tensor(FLOAT, [1], None, "w", block(4, bytes(8)))), message="w")
+    yield Case("T3-wrong-list", use(tensor(FLOAT, [2], None, "w", block(5, b"\1\2"))), message="w")
+    yield Case("T3-no-data", use(tensor(FLOAT, [2], None, "w")), message="w")
+    for dtype in (0, 27, 99, 1 << 31, (1 << 64) - 1):
+        yield Case(f"T4-dtype-{dtype}", use(tensor(dtype, [1], bytes(4), "w")), message="w|type")
+    for count in (1, 3, 7, 31, 33):
+        for dtype in BITS:
+            yield Case(f"T4-odd-{dtype}-{count}", use(tensor(dtype, [count], b"\xff" * raw_bytes(dtype, count), "w")), expect="OK")
+    yield Case("T5-bool-bytes", use(tensor(BOOL, [4], b"\0\1\2\xff", "w")), expect="OK")
+    yield Case("T6-strings-few", use(tensor(STRING, [3], None, "w", block(6, "a"))), message="w")
+    yield Case("T6-strings-many", use(tensor(STRING, [1], None, "w", block(6, "a") * 3)), message="w")
+    yield Case("T6-strings-claimed", use(tensor(STRING, [1 << 31], None, "w", block(6, ""))), message="w")
+    yield Case("T6-string-raw", use(tensor(STRING, [1], b"abc", "w")), message="w|string")
+    yield Case("T6-string-bytes", use(tensor(STRING, [2], None, "w", block(6, b"a\0b") + block(6, b"\xff"))), expect="OK")
+    for rank in (0, 1, 8, 64, 65, 1000, 100000):
+        yield Case(f"T7-rank-{rank}", use(tensor(FLOAT, [1] * rank, bytes(4), "w")), expect="OK" if rank <= 64 else "E", message="" if rank <= 64 else "rank|w")
+    sparse = lambda values, indices, dims: block(1, values) + block(2, indices) + b"".join(number(3, d) for d in dims)
+    use_sparse = lambda s: model(block(1, node("Relu", ["x"], ["y"])) + block(2, "g") + block(11, F4) + block(12, value("y", FLOAT, None)) + block(15, s))
+    yield Case("T8-sparse-good", use_sparse(sparse(floats([1, 2], "w"), ints([0, 3]), [4])), expect="OK")
+    yield Case("T8-sparse-range", use_sparse(sparse(floats([1, 2], "w"), ints([0, 4]), [4])), message="ind|w")
+    yield Case("T8-sparse-negative", use_sparse(sparse(floats([1, 2], "w"), ints([-1, 3]), [4])), message="ind|w")
+    yield Case("T8-sparse-unsorted", use_sparse(sparse(floats([1, 2], "w"), ints([3, 0]), [4])), message="ind|w|order|sort")
+    yield Case("T8-sparse-duplicate", use_sparse(sparse(floats([1, 2], "w"), ints([3, 3]), [4])), message="ind|w|twice|order")
+    yield Case("T8-sparse-count", use_sparse(sparse(floats([1, 2], "w"), ints([3]), [4])), message="ind|w")
+    yield Case("T8-sparse-rank", use_sparse(sparse(floats([1, 2], "w"), ints([0] * 6, dims=[2, 3]), [4])), message="ind|w")
+    yield Case("T8-sparse-bomb", use_sparse(sparse(floats([1], "w"), ints([0]), [1 << 40])), message="byte|memory|w|budget")
+    yield Case("T9-segment", use(tensor(FLOAT, [1], bytes(4), "w", block(3, number(1, 0) + number(2, 1)))), message="segment")
+    for pad in range(1, 9):
+        yield Case(f"T10-odd-offset-{pad}", small([node("Add", ["x", "w"], ["y"])], initializers=[tensor(FLOAT, [4], bytes(16), "w", block(12, "p" * pad))]), expect="OK")
+
+
+def external_data():
+    use = lambda *a, dims=(4,), **k: small([node("Add", ["x", "w"], ["y"])], initializers=[tensor(FLOAT, list(dims), None, "w", external(*a, **k))])
+    data = {"w.bin": bytes(64)}
+    yield Case("X0-good", use("w.bin", 16, 16), expect="OK", files=data)
+    paths = ["/etc/passwd", "../w.bin", "a/../../w.bin", "a\\..\\w.bin", "C:\\w.bin", "%2e%2e/w.bin", "", ".", "..", "w.bin/", "a//w.bin/..", "w.bin\0x", "./../w.bin", "p" * 10000, "/", "~/w.bin", "a/./../w.bin", "//w.bin", "*/_ORT_MEM_ADDR_/*"]
+    for k, path in enumerate(paths):
+        yield Case(f"X1-path-{k:02}", use(path, 0, 16), files=data, message="w")
+    yield Case("X2-symlink", use("link.bin", 0, 16), files={**data, "link.bin": ("symlink", "w.bin")}, message="link|w")
+    yield Case("X2-symlink-out", use("passwd", 0, 16), files={"passwd": ("symlink", "/etc/passwd")}, message="link|passwd")
+    yield Case("X2-symlink-folder", use("d/w.bin", 0, 16), files={**data, "d": ("symlink", ".")}, message="link|w")
+    yield Case("X3-hard-link", use("hard.bin", 0, 16), files={**data, "hard.bin": ("hardlink", "w.bin")}, message="allow_hard_links")
+    yield Case("X3-hard-link-allowed", use("hard.bin", 0, 16), files={**data, "hard.bin": ("hardlink", "w.bin")}, expect="OK", options=["allow_hard_links=1"])
+    yield Case("X4-pipe", use("pipe", 0, 16), files={"pipe": ("fifo", "")}, message="regular|pipe")
+    yield Case("X4-folder", use("folder", 0, 16), files={"folder": ("folder", "")}, message="regular|folder")
+    yield Case("X4-missing", use("absent.bin", 0, 16), message="absent")
+    ends = [(64, 16), (49, 16), (0, 65), (1 << 62, 16), ((1 << 63) - 1, 16), (-1, 16), ("abc", 16), ("16x", 16), (" 16", 16), ("0x10", 16), (0, "abc"), (0, -16), (0, 1 << 63), ("9" * 30, 16)]
+    for k, (offset, length) in enumerate(ends):
+        yield Case(f"X5-range-{k:02}", use("w.bin", offset, length), files=data, message="w")
+    yield Case("X6-length-disagrees", use("w.bin", 0, 32), files=data, message="w")
+    yield Case("X6-key-twice", use("w.bin", 0, 16, more=[("location", "w.bin")]), files=data, message="location|twice")
+    yield Case("X6-key-unknown", use("w.bin", 0, 16, more=[("colour", "red")]), files=data, expect="OK")
+    yield Case("X6-no-location", small([node("Add", ["x", "w"], ["y"])], initializers=[tensor(FLOAT, [4], None, "w", number(14, 1))]), message="location")
+    yield Case("X9-in-attribute", small([node("Constant", [], ["w"], attr_tensor("value", tensor(FLOAT, [4], None, "", external("../w.bin", 0, 16)))), node("Add", ["x", "w"], ["y"])]), files=data)
+    yield Case("X9-good-in-attribute", small([node("Constant", [], ["w"], attr_tensor("value", tensor(FLOAT, [4], None, "", external("w.bin", 0, 16)))), node("Add", ["x", "w"], ["y"])]), files=data, expect="OK")
+    yield Case("X11-checksum", use("w.bin", 0, 16, more=[("checksum", "0" * 40)]), files=data, message="checksum")
+    yield Case("X13-bytes-only", use("w.bin", 0, 16), files=data, message="external_data_dir", options=["@bytes"])
+
+
+def operators():
+    budget = ["run_memory_limit_bytes=67108864", "run_timeout_ms=1000"]
+    i64 = lambda name, dims=(1,): value(name, INT64, list(dims))
+    bombs = {
+        "expand": ([node("Expand", ["x", "s"], ["y"])], [ints([1 << 16, 1 << 16, 4], "s")]),
+        "tile": ([node("Tile", ["x", "s"], ["y"])], [ints([1 << 34], "s")]),
+        "constant-of-shape": ([node("ConstantOfShape", ["s"], ["w"]), node("Add", ["w", "k"], ["y"])], [ints([1 << 34], "s"), floats([1], "k")]),
+        "one-hot": ([node("Cast", ["x"], ["i"], attr_int("to", INT64)), node("OneHot", ["i", "d", "v"], ["y"])], [ints([1 << 34], "d"), floats([0, 1], "v")]),
+        "eye-like": ([node("Expand", ["x", "s"], ["m"]), node("EyeLike", ["m"], ["y"])], [ints([1 << 20, 4], "s")]),
+        "range": ([node("ReduceSum", ["x"], ["a"], attr_int("keepdims", 0)), node("Range", ["a", "b", "d"], ["y"])], [floats([1e30], "b", []), floats([1e-3], "d", [])]),
+        "pad": ([node("Pad", ["x", "p"], ["y"])], [ints([1 << 34, 0], "p")]),
+        "resize": ([node("Reshape", ["x", "r"], ["m"]), node("Resize", ["m", "", "s"], ["y"])], [ints([1, 1, 2, 2], "r"), floats([1, 1, 1e9, 1e9], "s")]),
+        "broadcast": ([node("Expand", ["k", "a"], ["p"]), node("Expand", ["k", "b"], ["q"]), node("Mul", ["p", "q"], ["y0"]), node("Add", ["y0", "x1"], ["y"]), node("ReduceSum", ["x"], ["x1"], attr_int("keepdims", 0))], [ints([1 << 18, 1], "a"), ints([1, 1 << 18], "b"), floats([1], "k")]),
+        "concat-doubling": ([node("Concat", [f"v{i}" if i else "x"] * 2, [f"v{i + 1}" if i < 44 else "y"], attr_int("axis", 0)) for i in range(45)], []),
+        "random-uniform": ([node("RandomUniform", [], ["w"], attr_ints("shape", [1 << 34])), node("Add", ["w", "k"], ["y"])], [floats([1], "k")]),
+        "gather-nd-cross": ([node("Expand", ["x", "s"], ["y"])], [ints([1 << 40, 4], "s")]),
+        "depth-matmul": ([node("Expand", ["k", "a"], ["p"]), node("Expand", ["k", "b"], ["q"]), node("MatMul", ["p", "q"], ["y0"]), node("Add", ["y0", "x1"], ["y"]), node("ReduceSum", ["x"], ["x1"], attr_int("keepdims", 0))], [ints([1 << 19, 1], "a"), ints([1, 1 << 19], "b"), floats([1], "k")]),
+    }
+    for name, (nodes, inits) in bombs.items():
+        yield Case(f"O9-{name}", small(nodes, initializers=inits), options=budget, message="memory|bytes|budget|limit|max", seconds=2, limit_mb=90)
+    for name, (a, b, d) in {"zero-delta": (0, 5, 0), "nan": (0, 5, float("nan")), "tiny": (0, 1, 1e-30), "infinite": (0, float("inf"), 1), "wrong-sign": (0, 5, -1)}.items():
+        yield Case(f"O10-range-{name}", small([node("Range", ["a", "b", "d"], ["r"]), node("ReduceSum", ["r"], ["t"], attr_int("keepdims", 0)), node("Add", ["x", "t"], ["y"])], initializers=[floats([a], "a", []), floats([b], "b", []), floats([d], "d", [])]),
+                   expect="OK" if name == "wrong-sign" else "E", options=budget, message="" if name == "wrong-sign" else "Range|memory|bytes", seconds=2, limit_mb=90)
+    def loop(trips, body_nodes, carried_type=FLOAT, scan=False, cond="c"):
+        outs = [value("co", BOOL, []), value("vo", FLOAT, None)] + ([value("so", FLOAT, None)] if scan else [])
+        body = graph(body_nodes, [value("i", INT64, []), value("ci", BOOL, []), value("vi", FLOAT, None)], outs, name="body")
+        m = ints([trips], "m", dims=[])
+        return small([node("Loop", ["m", cond, "x"], ["y"] + (["scan"] if scan else []), attr_graph("body", body), name="spin")], initializers=[m, tensor(BOOL, [], b"\1", "c")])
+    same = [node("Identity", ["ci"], ["co"]), node("Identity", ["vi"], ["vo"])]
+    for trips in (1 << 62, (1 << 63) - 1, 2000000000):
+        yield Case(f"O11-endless-{trips}", loop(trips, same), options=["run_timeout_ms=300", "run_memory_limit_bytes=67108864"], message="spin|Loop|deadline", seconds=1.5, limit_mb=90)
+    yield Case("O11-trip-limit", loop(1000, same), options=["max_loop_trips=10"], message="max_loop_trips")
+    yield Case("O11-zero-trips", loop(0, same), expect="OK")
+    yield Case("O11-negative-trips", loop(-5, same), expect="any")
+    yield Case("O11-growing", loop(1 << 40, [node("Identity", ["ci"], ["co"]), node("Concat", ["vi", "vi"], ["vo"], attr_int("axis", 0))]), options=budget, message="memory|bytes|budget", seconds=2, limit_mb=150)
+    yield Case("O11-scan-growing", loop(1 << 40, same + [node("Neg", ["vi"], ["so"])], scan=True), options=budget, message="memory|bytes|budget|deadline|scan", seconds=2, limit_mb=150)
+    yield Case("O11-body-arity", loop(3, same[:1] + [node("Identity", ["vi"], ["vo"])], scan=False).replace(b"\x0a\x02vi", b"\x0a\x02vj"), expect="E")
+    lows = {INT8: -(1 << 7), INT16: -(1 << 15), INT32: -(1 << 31), INT64: -(1 << 63)}
+    for dtype in (INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64):
+        for op in ("Div", "Mod"):
+            divide = lambda a, b: small([node(op, ["a", "b"], ["q"], name="divider"), node("Cast", ["q"], ["f"], attr_int("to", FLOAT)), node("Add", ["x", "f"], ["y"])],
+                                        initializers=[ints([a] * 4, "a", dtype), ints([b] * 4, "b", dtype)])
+            yield Case(f"O14-{op}-{dtype}-by-zero", divide(7, 0), expect="any", message="divider|zero")
+            if dtype in lows:
+                yield Case(f"O14-{op}-{dtype}-min-by-minus-one", divide(lows[dtype], -1), expect="OK")
+        if dtype in lows:
+            for op in ("Neg", "Abs"):
+                yield Case(f"O14-{op}-{dtype}-min", small([node(op, ["a"], ["q"]), node("Cast", ["q"], ["f"], attr_int("to", FLOAT)), node("Add", ["x", "f"], ["y"])], initializers=[ints([lows[dtype]] * 4, "a", dtype)]), expect="OK")
+    for shift in (0, 31, 32, 63, 64, 255):
+        for dtype in (UINT8, UINT32, UINT64):
+            yield Case(f"O14-shift-{dtype}-{shift}", small([node("BitShift", ["a", "b"], ["q"], attr_string("direction", "LEFT")), node("Cast", ["q"], ["f"], attr_int("to", FLOAT)), node("Add", ["x", "f"], ["y"])],
+                       initializers=[ints([255] * 4, "a", dtype), ints([min(shift, 255)] * 4, "b", dtype)]), expect="OK")
+    yield Case("O14-pow-overflow", small([node("Pow", ["a", "b"], ["q"]), node("Cast", ["q"], ["f"], attr_int("to", FLOAT)), node("Add", ["x", "f"], ["y"])], initializers=[ints([1 << 62] * 4, "a"), ints([1 << 62] * 4, "b")]), expect="OK")
+
+
+def cases():
+    for group in (wire, graphs, tensors, external_data, operators):
+        yield from group()
