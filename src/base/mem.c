@@ -78,13 +78,22 @@ static bool must_fail(void) {
 
 uint64_t mem_alloc_count(void) { return atomic_load(&alloc_count); }
 
+// What a block really takes: small allocations would otherwise pass a budget many times over.
+static bool block_bytes(size_t bytes, size_t *total) {
+  return size_add(bytes, ALIGNMENT, total) && size_align(*total, ALIGNMENT, total);
+}
+
+static void uncharge_block(const header *h) {
+  size_t total;
+  if (block_bytes(h->bytes, &total)) mem_uncharge(h->account, total);
+}
+
 void *mem_alloc(mem_account *account, size_t bytes) {
   size_t total;
-  if (!size_add(bytes, ALIGNMENT, &total) || !size_align(total, ALIGNMENT, &total)) return NULL;
-  if (must_fail() || !mem_charge(account, bytes)) return NULL;
+  if (!block_bytes(bytes, &total) || must_fail() || !mem_charge(account, total)) return NULL;
   char *block = aligned_alloc(ALIGNMENT, total);
   if (!block) {
-    mem_uncharge(account, bytes);
+    mem_uncharge(account, total);
     return NULL;
   }
   atomic_fetch_add_explicit(&alloc_count, 1, memory_order_relaxed);
@@ -101,14 +110,14 @@ void *mem_zalloc(mem_account *account, size_t bytes) {
 void mem_free(void *pointer) {
   if (!pointer) return;
   header *h = (header *)((char *)pointer - ALIGNMENT);
-  mem_uncharge(h->account, h->bytes);
+  uncharge_block(h);
   free(h);
 }
 
 void mem_detach(void *pointer) {
   if (!pointer) return;
   header *h = (header *)((char *)pointer - ALIGNMENT);
-  mem_uncharge(h->account, h->bytes);
+  uncharge_block(h);
   h->account = NULL;
 }
 

@@ -174,7 +174,7 @@ bool str_map_put(str_map *m, str key, uint32_t value) {
 enum { NEAREST_LONGEST = 64 };
 
 void str_nearest_init(str_nearest *n, str wanted) {
-  *n = (str_nearest){.wanted = wanted, .distance = 1 + (wanted.size < 4 ? 1 : wanted.size / 3)};
+  *n = (str_nearest){.wanted = wanted, .distance = 2 + wanted.size / 4};
 }
 
 void str_nearest_offer(str_nearest *n, str candidate) {

@@ -204,6 +204,7 @@ typedef struct call_services {
   sdx_status (*run_subgraph)(op_call *c, graph *body, size_t inputs, const value *const *in, size_t outputs,
                              sdx_value **out);
   mem_account *(*account)(op_call *c);
+  int64_t (*max_loop_trips)(const op_call *c);
 } call_services;
 extern const call_services *op_services;
 
@@ -217,6 +218,8 @@ static inline void *call_alloc(op_call *c, size_t bytes) { return op_services->a
 // Non-tensor outputs: hands over a counted value. account for building it.
 static inline sdx_status call_set_value(op_call *c, size_t output, sdx_value *owned) { return op_services->set_value(c, output, owned); }
 static inline mem_account *call_account(op_call *c) { return op_services->account(c); }
+// How often a loop may go round (option max_loop_trips).
+static inline int64_t call_max_loop_trips(const op_call *c) { return op_services->max_loop_trips(c); }
 // Cancel or deadline: call it in loops that may run longer than a millisecond.
 static inline sdx_status call_check(op_call *c) { return op_services->check(c); }
 // Runs a branch or body; `out` receives counted values the caller releases.

@@ -54,5 +54,10 @@ static sdx_status run_subgraph(op_call *c, graph *body, size_t inputs, const val
 
 static mem_account *account(op_call *c) { return &c->frame->account; }
 
-static const call_services services = {set_shape, alloc, check, set_value, run_subgraph, account};
+static int64_t max_loop_trips(const op_call *c) {
+  int64_t most = c->frame->limits.max_loop_trips;
+  return most ? most : INT64_MAX;
+}
+
+static const call_services services = {set_shape, alloc, check, set_value, run_subgraph, account, max_loop_trips};
 const call_services *op_services = &services;

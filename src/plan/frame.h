@@ -8,6 +8,7 @@
 typedef struct run_limits {
   uint64_t deadline_ns;       // CLOCK_MONOTONIC; 0 = none
   const atomic_bool *cancel;  // may be NULL
+  int64_t max_loop_trips;    // 0 = none
 } run_limits;
 
 typedef struct run_frame {

@@ -104,6 +104,8 @@ static sdx_status run_trips(op_call *c, const params *p, loop *l) {
   if (while_input) SDX_TRY(one_flag(c, while_input, "input 1 ('cond')", &go_on));
   for (int64_t i = 0; i < trips && go_on; i++) {
     SDX_TRY(call_check(c));
+    if (i >= call_max_loop_trips(c))
+      return call_fail(c, SDX_LIMIT_EXCEEDED, "the loop goes round more than max_loop_trips = %lld times", (long long)i);
     *(int64_t *)l->trip->value.tensor.data = i;
     *(uint8_t *)l->condition->value.tensor.data = 1;
     sdx_status status = run_trip(c, p, l, &go_on);
