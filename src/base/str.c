@@ -177,29 +177,34 @@ void str_nearest_init(str_nearest *n, str wanted) {
   *n = (str_nearest){.wanted = wanted, .distance = 2 + wanted.size / 4};
 }
 
-void str_nearest_offer(str_nearest *n, str candidate) {
-  str a = n->wanted, b = candidate;
-  if (a.size > NEAREST_LONGEST || b.size > NEAREST_LONGEST || b.size == 0) return;
-  size_t row[NEAREST_LONGEST + 1];
-  for (size_t j = 0; j <= b.size; j++) row[j] = j;
+static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
+
+// Edits between two names: insert, delete, replace, swap neighbours; letters without case.
+static size_t edit_distance(str a, str b) {
+  size_t rows[3][NEAREST_LONGEST + 1];
+  for (size_t j = 0; j <= b.size; j++) rows[0][j] = j;
   for (size_t i = 1; i <= a.size; i++) {
-    size_t diagonal = row[0];
-    row[0] = i;
+    size_t *now = rows[i % 3], *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
+    now[0] = i;
     for (size_t j = 1; j <= b.size; j++) {
-      char x = a.at[i - 1], y = b.at[j - 1];
-      if (x >= 'A' && x <= 'Z') x = (char)(x + 32);
-      if (y >= 'A' && y <= 'Z') y = (char)(y + 32);
-      size_t best = diagonal + (x != y);
-      diagonal = row[j];
-      if (row[j] + 1 < best) best = row[j] + 1;
-      if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-      row[j] = best;
+      char x = lower(a.at[i - 1]), y = lower(b.at[j - 1]);
+      size_t best = last[j - 1] + (x != y);
+      if (last[j] + 1 < best) best = last[j] + 1;
+      if (now[j - 1] + 1 < best) best = now[j - 1] + 1;
+      bool swapped = i > 1 && j > 1 && x == lower(b.at[j - 2]) && lower(a.at[i - 2]) == y;
+      if (swapped && before[j - 2] + 1 < best) best = before[j - 2] + 1;
+      now[j] = best;
     }
   }
-  if (row[b.size] < n->distance) {
-    n->distance = row[b.size];
-    n->best = b;
-  }
+  return rows[a.size % 3][b.size];
+}
+
+void str_nearest_offer(str_nearest *n, str candidate) {
+  if (n->wanted.size > NEAREST_LONGEST || candidate.size > NEAREST_LONGEST || candidate.size == 0) return;
+  size_t distance = edit_distance(n->wanted, candidate);
+  if (distance >= n->distance) return;
+  n->distance = distance;
+  n->best = candidate;
 }
 
 const char *str_nearest_hint(const str_nearest *n, char *buffer, size_t size) {

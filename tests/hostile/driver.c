@@ -86,7 +86,8 @@ static void load_and_run(const char *path, char *options, outcome *o) {
   sdx_session *s = NULL;
   size_t size = 0;
   void *bytes = as_bytes ? read_file(path, &size) : NULL;
-  o->status = as_bytes ? sdx_session_load_bytes(bytes, size, false, settings, &s) : sdx_session_load_file(path, settings, &s);
+  o->status =
+      as_bytes ? sdx_session_load_bytes(bytes, size, false, settings, &s) : sdx_session_load_file(path, settings, &s);
   snprintf(o->message, sizeof o->message, "%s", sdx_session_error(s));
   if (o->status == SDX_OK) execute(s, o);
   sdx_session_destroy(s);
@@ -98,7 +99,8 @@ static void load_and_run(const char *path, char *options, outcome *o) {
 static bool leaks(const char *message) {
   static regex_t pattern;
   static bool ready;
-  if (!ready) ready = regcomp(&pattern, "0x[0-9a-f]{6,}|\\.c:[0-9]+|[[:cntrl:]]|root:x:0", REG_EXTENDED | REG_NOSUB) == 0;
+  if (!ready)
+    ready = regcomp(&pattern, "0x[0-9a-f]{6,}|\\.c:[0-9]+|[[:cntrl:]]|root:x:0", REG_EXTENDED | REG_NOSUB) == 0;
   return regexec(&pattern, message, 0, NULL, 0) == 0;
 }
 
@@ -196,7 +198,7 @@ static bool sweep(const char *path) {
   unsigned char *at = read_file(path, &size);
   unsigned char *copy = malloc(size + 1);
   for (size_t cut = 0; cut < size; cut++, cases++) {
-    unsigned char *exact = malloc(cut + 1); // so that a sanitizer sees one byte too far
+    unsigned char *exact = malloc(cut + 1);  // so that a sanitizer sees one byte too far
     memcpy(exact, at, cut);
     try_bytes(options, exact, cut, &bad);
     free(exact);
@@ -219,7 +221,8 @@ int main(int argc, char **argv) {
     for (int i = 2; i < argc; i++) sweep(argv[i]) ? passed++ : failed++;
   } else if (argc == 2) {
     good_model good = {0};
-    if (sdx_session_load_file(argv[1], NULL, &good.session) != SDX_OK || sdx_run_create(good.session, &good.run) != SDX_OK)
+    if (sdx_session_load_file(argv[1], NULL, &good.session) != SDX_OK ||
+        sdx_run_create(good.session, &good.run) != SDX_OK)
       return printf("%s\n", sdx_session_error(good.session)), 2;
     sdx_value *x = input_for(sdx_session_input(good.session, 0));
     sdx_run_set_input(good.run, 0, x);
