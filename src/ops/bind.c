@@ -83,7 +83,9 @@ static sdx_status check_attrs(binder *b, const node *n, int version, bool from_f
     const attr *a = &n->attrs[i];
     schema_attr s;
     if (!from_file && a->name.size && a->name.at[0] == '_') continue;
-    bool old = from_file && schema_find_attr(n->op->attrs_old, a->name, &s) && version < s.below;
+    // An attribute may have changed its kind: the older one counts only where it is of that kind.
+    bool old = from_file && schema_find_attr(n->op->attrs_old, a->name, &s) && version < s.below &&
+               (s.kind == a->kind || !schema_find_attr(n->op->attrs, a->name, &(schema_attr){0}));
     bool known = (old || schema_find_attr(n->op->attrs, a->name, &s)) && a->name.at[0] != '_';
     if (!known && b->opset && b->opset < FIRST_CHECKED_OPSET) continue;
     if (!known) {

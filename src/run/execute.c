@@ -89,6 +89,8 @@ static sdx_status run_step(run_frame *f, uint32_t s, op_call *c) {
   for (uint32_t i = 0; i < step->release_count; i++) {
     value_id v = f->plan->releases[step->release_first + i];
     if (!f->owners[v]) continue;
+    // Strings that were moved still point at the bytes of the value they came from: those stay until the run ends.
+    if (f->owners[v]->value.kind == VALUE_MAP || f->owners[v]->value.tensor.dtype == SDX_STRING) continue;
     value_release(f->owners[v]);
     f->owners[v] = NULL;
     f->values[v] = (value){0};

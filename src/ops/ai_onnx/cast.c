@@ -3,8 +3,9 @@
 // * integer or bool -> integer: low bits, two's complement (as ONNX says); -> bool: not zero
 // * integer -> float kinds: round to nearest even, infinity when out of range
 // * float -> integer: towards zero; out of range saturates, NaN is 0 (ONNX leaves both open;
-//   ONNX Runtime on x86 gives the lowest number)      * float -> bool: not zero (NaN is true)
-// * float -> float: nearest even; float8 saturates or not by `saturate`; float4 always saturates;
+//   ONNX Runtime on x86 gives the lowest number); the 4- and 2-bit kinds keep the low bits of the
+//   int64 instead, as ONNX's own data has it          * float -> bool: not zero (NaN is true)
+// * float -> float: nearest even; float8 saturates or not by `saturate`; float4 always, NaN is -0;
 //   float8e8m0 rounds its exponent by `round_mode` (up, down, nearest)
 // * number -> string: the shortest digits that read back as the same number, without exponent for
 //   1e-5 <= |x| < 1e16; NaN, INF, -INF; bool as 1 and 0
@@ -46,7 +47,7 @@ static sdx_status read_params(op_params_context *c, void *p) {
 // "FLOAT" -> 1
 static sdx_status upgrade(op_upgrade *u) {
   const attr *a = node_attr(u->node, "to");
-  if (u->version >= 6 || !a || a->kind != ATTR_STRING) return SDX_OK;
+  if (!a || a->kind != ATTR_STRING) return SDX_OK;  // some exporters kept the name after version 6
   char name[24] = "";
   for (size_t i = 0; i < a->s.size && i + 1 < sizeof name; i++)
     name[i] = a->s.at[i] >= 'A' && a->s.at[i] <= 'Z' ? (char)(a->s.at[i] + 32) : a->s.at[i];
@@ -149,10 +150,12 @@ static void store_floats(const params *p, sdx_dtype d, void *data, size_t first,
   else if (kind)
     for (size_t i = 0; i < n; i++) codes[i] = float8_from_float(kind, from[i], p->saturate);
   else convert_from_floats(d, data, first, n, from);
+  for (size_t i = 0; d == SDX_FLOAT4E2M1 && i < n; i++)
+    if (from[i] != from[i]) convert_from_floats(d, data, first + i, 1, &(float){-0.0f});
 }
 
 static void store_doubles(const params *p, sdx_dtype d, void *data, size_t first, size_t n, const double *from) {
-  if (!float8_of(d) && d != SDX_FLOAT8E8M0) {
+  if (!float8_of(d) && d != SDX_FLOAT8E8M0 && d != SDX_FLOAT4E2M1) {
     convert_from_doubles(d, data, first, n, from);
     return;
   }
@@ -174,12 +177,17 @@ static void cast_block(const job *j, size_t first, size_t n) {
     float f[BLOCK];
     double d[BLOCK];
   } u;
+  int64_t wide[BLOCK];
   bool from_int = dtype_is_int(from) || from == SDX_BOOL;
   if (from_int && !dtype_is_float(to)) {
     load_ints(from, j->x->data, first, n, u.i);
     store_ints(to, j->y->data, first, n, u.i);
   } else if (from_int && to == SDX_FLOAT) {
     convert_to_floats(from, j->x->data, first, n, (float *)j->y->data + first);
+  } else if (dtype_is_packed(to) && !dtype_is_float(to)) {  // float kinds to 4 and 2 bits
+    convert_to_doubles(from, j->x->data, first, n, u.d);
+    convert_from_doubles(SDX_INT64, wide, 0, n, u.d);
+    store_ints(to, j->y->data, first, n, wide);
   } else if (from_int || from == SDX_DOUBLE) {
     convert_to_doubles(from, j->x->data, first, n, u.d);
     store_doubles(j->p, to, j->y->data, first, n, u.d);
@@ -324,7 +332,7 @@ SDX_OP(Cast) = {
     .outputs = "output:T2",
     .types = CAST_TYPES,
     .attrs = "to:int! saturate:int=1 round_mode:string=up",
-    .attrs_old = "to:string<6",
+    .attrs_old = "to:string",
     .params_size = sizeof(params),
     .params = read_params,
     .upgrade = upgrade,

@@ -49,7 +49,7 @@ static sdx_status infer(op_infer *c) {
         return infer_fail(c, SDX_INVALID_GRAPH, "carried value %zu is %s before the first trip and %s after it", i,
                           dtype_name((sdx_dtype)first->dtype), dtype_name((sdx_dtype)t->dtype));
       if (first->kind == TYPE_TENSOR) SDX_TRY(infer_output(c, i, (sdx_dtype)first->dtype, -1, NULL));
-      else c->out[i] = *first;
+      else if (t->kind == TYPE_UNKNOWN || t->kind == first->kind) c->out[i] = *first;
     } else if (t->kind == TYPE_TENSOR) {
       int64_t dims[TENSOR_MAX_RANK + 1] = {DIM_UNKNOWN};
       for (int d = 0; d < t->rank; d++) dims[d + 1] = DIM_UNKNOWN;
