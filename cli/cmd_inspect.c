@@ -157,7 +157,7 @@ static int inspect(const args *a, const sdx_session *session) {
   if (kernels) json_object_set_new(all, "kernels", kernel_rows(steps));
   if (kernels && !plan) json_object_del(all, "plan");
   if (args_has(a, "json")) {
-    json_print(all); // takes the reference
+    json_print(all);  // takes the reference
     return code;
   }
   if (json_object_get(all, "summary")) print_summary(json_object_get(all, "summary"), json_object_get(all, "memory"));
@@ -165,7 +165,7 @@ static int inspect(const args *a, const sdx_session *session) {
   if (text) fputs(text, stdout);
   if (plan && !code) {
     json_t *rows = step_rows(json_object_get(all, "plan"));
-    json_table_print(rows, 0);
+    json_table_print(rows, NULL);
     char slab[32], scratch[32];
     printf("\n%zu steps, %.0f threads, slab %s, scratch %s\n", json_array_size(rows),
            number(json_object_get(all, "plan"), "threads"),
@@ -173,7 +173,7 @@ static int inspect(const args *a, const sdx_session *session) {
            bytes_describe(number(json_object_get(all, "plan"), "scratch_bytes"), scratch));
     json_decref(rows);
   }
-  if (kernels && !code) json_table_print(json_object_get(all, "kernels"), 0);
+  if (kernels && !code) json_table_print(json_object_get(all, "kernels"), NULL);
   json_decref(all);
   return code;
 }

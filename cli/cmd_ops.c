@@ -23,7 +23,7 @@ static json_t *matching(const json_t *list, const args *a) {
   return rows;
 }
 
-static int show(const args *a, json_t *all, const char *what) {
+static int show(const args *a, json_t *all, const char *what, const char *hide) {
   if (!all) return CLI_FAILED;
   // A list, or an object that holds one beside facts about the machine.
   json_t *list = all, *field;
@@ -48,23 +48,26 @@ static int show(const args *a, json_t *all, const char *what) {
   }
   json_t *rows = matching(list, a);
   size_t shown = json_array_size(rows);
-  json_table_print(rows, 0);
+  json_table_print(rows, hide);
   printf("%s%zu %s\n", shown ? "\n" : "", shown, what);
   json_decref(rows);
   json_decref(all);
   return shown || !a->word_count ? CLI_OK : CLI_FAILED;
 }
 
-static int run_ops(const args *a) { return show(a, engine_json(sdx_describe_ops(), "operators"), "operators"); }
+static int run_ops(const args *a) {
+  return show(a, engine_json(sdx_describe_ops(), "operators"), "operators", "inputs,outputs,attrs,attrs_old");
+}
 static int run_kernels(const args *a) {
-  return show(a, engine_json(sdx_describe_kernels(), "kernels"), "kernel variants");
+  return show(a, engine_json(sdx_describe_kernels(), "kernels"), "kernel variants", NULL);
 }
 
 CLI_COMMAND(ops) = {
     "ops",
     "List the operators this build supports",
     "[WORD ...] [--json]",
-    "Examples:\n  sardonyx ops\n  sardonyx ops conv\n  sardonyx ops --json\n",
+    "--json adds inputs, outputs and attributes.\n\nExamples:\n  sardonyx ops\n  sardonyx ops conv\n  sardonyx ops "
+    "--json\n",
     options,
     0,
     SIZE_MAX,

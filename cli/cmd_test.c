@@ -137,6 +137,15 @@ static size_t free_slot(sdx_value *const *values, size_t count, size_t from) {
 typedef const sdx_io *io_at(const sdx_session *session, size_t index);
 typedef int64_t io_find(const sdx_session *session, const char *name);
 
+// Old writers knew no bfloat16 and stored its bits as uint16.
+static sdx_value *as_stored(sdx_value *v, sdx_dtype dtype) {
+  if (!v || dtype != SDX_BFLOAT16 || sdx_value_kind(v) != SDX_KIND_TENSOR || sdx_tensor_dtype(v) != SDX_UINT16)
+    return v;
+  sdx_value *bits = tensor_view_bits(v, dtype);
+  sdx_value_release(v);
+  return bits;
+}
+
 // Reads .pb files into `values`: by the name inside where the model knows it, else by position.
 static bool read_pb_files(const sdx_session *s, char **paths, size_t count, sdx_value **values, size_t slots, io_at *at,
                           io_find *find, bool *other, why *w) {
@@ -149,7 +158,8 @@ static bool read_pb_files(const sdx_session *s, char **paths, size_t count, sdx_
     if (slot < 0 || values[slot]) slot = i < slots && !values[i] ? (int64_t)i : (int64_t)free_slot(values, slots, 0);
     why inner = {""};
     bool fits = (size_t)slot < slots;
-    if (fits) values[slot] = pb_read(bytes, size, at(s, (size_t)slot)->type, &inner);
+    if (fits)
+      values[slot] = as_stored(pb_read(bytes, size, at(s, (size_t)slot)->type, &inner), at(s, (size_t)slot)->dtype);
     free(bytes);
     *other = !fits;
     if (!fits) return why_set(w, "%s has no place: the model has %zu", base_name(paths[i]), slots);

@@ -346,12 +346,18 @@ sdx_value *tensor_convert(const sdx_value *v, sdx_dtype dtype) {
 
 static void release(void *value) { sdx_value_release(value); }
 
+static sdx_value *view(sdx_value *v, sdx_dtype dtype, size_t rank, const int64_t *shape) {
+  sdx_value *made = sdx_tensor_borrow(dtype, rank, shape, sdx_tensor_data(v), release, v);
+  if (made) sdx_value_retain(v);
+  return made;
+}
+
+sdx_value *tensor_view_bits(sdx_value *v, sdx_dtype dtype) {
+  return view(v, dtype, sdx_tensor_rank(v), sdx_tensor_shape(v));
+}
+
 sdx_value *tensor_reshape(sdx_value *v, size_t rank, const int64_t *shape) {
-  if (sdx_tensor_dtype(v) != SDX_STRING && sdx_tensor_count(v)) {
-    sdx_value *view = sdx_tensor_borrow(sdx_tensor_dtype(v), rank, shape, sdx_tensor_data(v), release, v);
-    if (view) sdx_value_retain(v);
-    return view;
-  }
+  if (sdx_tensor_dtype(v) != SDX_STRING && sdx_tensor_count(v)) return view(v, sdx_tensor_dtype(v), rank, shape);
   sdx_value *copy = sdx_tensor_create(sdx_tensor_dtype(v), rank, shape);
   for (size_t i = 0; copy && i < sdx_tensor_count(v) && sdx_tensor_dtype(v) == SDX_STRING; i++) {
     size_t length;

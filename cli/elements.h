@@ -23,6 +23,8 @@ const char *element_text(const sdx_value *v, size_t i, char *buffer, size_t size
 sdx_value *tensor_convert(const sdx_value *v, sdx_dtype dtype);
 // A tensor over the same elements with another shape of the same count; NULL: no memory.
 sdx_value *tensor_reshape(sdx_value *v, size_t rank, const int64_t *shape);
+// The same bytes read as another type of the same width.
+sdx_value *tensor_view_bits(sdx_value *v, sdx_dtype dtype);
 // "float[1,3,224,224]", "seq of 3", ... into the buffer.
 const char *value_describe(const sdx_value *v, char *buffer, size_t size);
 const char *shape_text(size_t rank, const int64_t *shape, char *buffer, size_t size);  // "1×3×224"

@@ -54,7 +54,14 @@ char *json_line(const json_t *value) {
   return text;
 }
 
-void json_table_print(const json_t *list, size_t limit) {
+static bool is_hidden(const char *key, const char *hide) {
+  char item[64];
+  for (size_t i = 0; args_list_item(hide, i, item, sizeof item); i++)
+    if (!strcmp(item, key)) return true;
+  return false;
+}
+
+void json_table_print(const json_t *list, const char *hide) {
   const char *keys[MAX_COLUMNS], *key;
   bool right[MAX_COLUMNS];
   size_t columns = 0, count = json_array_size(list);
@@ -63,7 +70,7 @@ void json_table_print(const json_t *list, size_t limit) {
     json_object_foreach(json_array_get(list, i), key, field) {
       size_t c = 0;
       while (c < columns && strcmp(keys[c], key)) c++;
-      if (c == columns && columns < MAX_COLUMNS) {
+      if (c == columns && columns < MAX_COLUMNS && !is_hidden(key, hide)) {
         right[columns] = true;
         keys[columns++] = key;
       }
@@ -81,7 +88,7 @@ void json_table_print(const json_t *list, size_t limit) {
   }
   table *t = table_create(header);
   free(header);
-  for (size_t i = 0; i < count && (!limit || i < limit); i++)
+  for (size_t i = 0; i < count; i++)
     for (size_t c = 0; c < columns; c++) {
       char *cell = json_line(json_object_get(json_array_get(list, i), keys[c]));
       table_cell(t, "%s", cell);
@@ -89,5 +96,4 @@ void json_table_print(const json_t *list, size_t limit) {
     }
   table_print(t);
   table_destroy(t);
-  if (limit && count > limit) printf("... and %zu more\n", count - limit);
 }

@@ -6,7 +6,7 @@
 #include <jansson.h>
 
 // One column for each key of the objects, in the order they first appear; numbers right-aligned.
-// `limit` rows at most (0: all); says how many are left out.
-void json_table_print(const json_t *list, size_t limit);
+// `hide`: comma-separated keys to leave out, or NULL.
+void json_table_print(const json_t *list, const char *hide);
 // One line for a value: lists joined by a space, objects as key=value.
 char *json_line(const json_t *value);  // free() it
