@@ -151,7 +151,7 @@ bool str_map_find(const str_map *m, str key, uint32_t *value) {
 
 bool str_map_reserve(str_map *m, size_t count) {
   str_map bigger = {.memory = m->memory, .capacity = m->capacity ? m->capacity : 16, .count = m->count};
-  while (count / 3 >= bigger.capacity / 4) bigger.capacity *= 2;
+  while (count / 7 >= bigger.capacity / 8) bigger.capacity *= 2; // at most 7/8 full
   if (bigger.capacity == m->capacity) return true;
   bigger.slots = arena_array(m->memory, bigger.capacity, sizeof *bigger.slots);
   if (!bigger.slots) return false;

@@ -48,13 +48,24 @@ bool graph_reserve(graph *g, size_t values, size_t nodes) {
   return reserve_values(g, values + 1) && reserve_nodes(g, nodes) && str_map_reserve(&g->names, values);
 }
 
+// "wish_7" or "v#7": written by hand, because expanded functions need millions.
 static str fresh_name(graph *g, str wish) {
+  enum { MOST_DIGITS = 10, MOST_WISH = 200 };
   graph *root = g;
   while (root->parent) root = root->parent;
+  str stem = wish.size ? wish : STR("v");
+  if (stem.size > MOST_WISH) stem.size = MOST_WISH;
+  char *at = arena_alloc(g->memory, stem.size + 1 + MOST_DIGITS);
+  if (!at) return (str){0};
+  memcpy(at, stem.at, stem.size);
+  at[stem.size] = wish.size ? '_' : '#';
   for (;;) {
-    const char *name = wish.size ? arena_format(g->memory, "%.*s_%u", STR_ARG(wish), ++root->fresh)
-                                 : arena_format(g->memory, "v#%u", ++root->fresh);
-    if (!name || !str_map_find(&g->names, str_from(name), NULL)) return str_from(name);
+    char digits[MOST_DIGITS];
+    size_t count = 0;
+    for (uint32_t n = ++root->fresh; n || !count; n /= 10) digits[count++] = (char)('0' + n % 10);
+    for (size_t i = 0; i < count; i++) at[stem.size + 1 + i] = digits[count - 1 - i];
+    str name = {at, stem.size + 1 + count};
+    if (!str_map_find(&g->names, name, NULL)) return name;
   }
 }
 

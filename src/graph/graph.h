@@ -54,8 +54,7 @@ typedef struct node {
 typedef struct graph_value {
   str name;
   type_info type;          // dims: DIM_UNKNOWN / ~symbol where free
-  const tensor *constant;  // initializer or folded value, else NULL
-  const sparse_tensor *sparse; // sparse initializer, else NULL
+  const tensor *constant;  // initializer (sparse ones made dense) or folded value, else NULL
   uint32_t producer;       // node index + 1, 0 = input/constant/outer
   value_id outer;          // subgraphs: the value of the parent this stands for, else 0
 } graph_value;

@@ -104,7 +104,7 @@ static sdx_status parse_name(parser *p, const char *what, str *out) {
 
 // Room for one more in an arena list (`list` is the address of its pointer); lists double.
 static sdx_status more(parser *p, void *list, size_t count, size_t element_bytes) {
-  if (count & (count - 1)) return SDX_OK; // grows at 0, 1, 2, 4, 8 ...
+  if (count & (count - 1)) return SDX_OK;  // grows at 0, 1, 2, 4, 8 ...
   void *old, *bigger = arena_array(p->memory, count ? count * 2 : 1, element_bytes);
   if (!bigger) return error_no_memory(p->err, count * 2 * element_bytes);
   memcpy(&old, list, sizeof old);

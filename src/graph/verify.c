@@ -59,7 +59,7 @@ static sdx_status check_read(verifier *v, uint32_t index, const char *what, valu
   if (value->producer > index + 1 || (value->producer == index + 1))
     return problem(v, SDX_INVALID_GRAPH, "order", place, "%s '%.*s' is made by node %u, which does not come before",
                    what, cut(value->name), value->name.at, value->producer - 1);
-  if (!v->state[id] && !value->constant && !value->sparse && !value->outer)
+  if (!v->state[id] && !value->constant && !value->outer)
     return problem(v, SDX_INVALID_GRAPH, "unknown-value", place,
                    "%s '%.*s' is made by no node and is no input or constant", what, cut(value->name), value->name.at);
   return SDX_OK;
@@ -73,7 +73,7 @@ static sdx_status check_output(verifier *v, uint32_t index, value_id id) {
   if (id >= g->value_count)
     return problem(v, SDX_INTERNAL, "value-id", place, "output %u is no value of the graph", id);
   const graph_value *value = &g->values[id];
-  if (v->state[id] || value->constant || value->sparse || value->outer)
+  if (v->state[id] || value->constant || value->outer)
     return problem(v, SDX_INVALID_GRAPH, "duplicate-name", place,
                    "output '%.*s' is already an input, a constant or the output of another node", cut(value->name),
                    value->name.at);
@@ -161,7 +161,7 @@ static sdx_status check_ends(verifier *v, bool outputs) {
       continue;
     }
     const graph_value *value = &g->values[id];
-    bool made = v->state[id] || value->constant || value->sparse || value->outer;
+    bool made = v->state[id] || value->constant || value->outer;
     if (made == outputs) {
       if (!outputs) v->state[id] = IS_INPUT;
       continue;

@@ -8,7 +8,7 @@
 enum { NEWEST_IR_VERSION = 14, NEWEST_ML_OPSET = 5, MOST_PROBLEMS = 1000 };
 
 static const import_options fallback = {
-    .limits = {.max_nodes = 10000000, .max_rank = TENSOR_MAX_RANK, .max_subgraph_depth = 32, .max_name_bytes = 1 << 20},
+    .limits = {.max_nodes = 1000000, .max_rank = TENSOR_MAX_RANK, .max_subgraph_depth = 32, .max_name_bytes = 1 << 20},
     .max_function_depth = 100,
     .decode_depth = 100};
 

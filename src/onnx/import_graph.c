@@ -42,21 +42,34 @@ typedef struct call {
   str_map outputs;      // formal output -> value of the caller
 } call;
 
-static sdx_status read_subgraph(importer *im, const scope *names, building *outer, wire message, graph **out);
-
-// ---- places and limits ----------------------------------------------------------------------------------
+// A node of the file before it is built.
+typedef struct node_head {
+  wire message;
+  size_t index;
+  wire_counts counts;
+  str name, op_type, domain, overload;
+  size_t named_outputs;
+} node_head;
 
 enum { PLACE = 320 };
 
-static const char *node_place(char buffer[PLACE], const building *b, size_t index, str name, str op_type) {
-  int n =
-      snprintf(buffer, PLACE, "node %zu '%.*s' (%.*s)", index, (int)(name.size < 120 ? name.size : 120),
-               name.size ? name.at : "", (int)(op_type.size < 60 ? op_type.size : 60), op_type.size ? op_type.at : "");
-  if (b->depth && n > 0 && n < PLACE)
+static const char *node_place(char buffer[PLACE], const scope *s, const node_head *h) {
+  const building *b = s->at;
+  int n = snprintf(buffer, PLACE, "node %zu '%.*s' (%.*s)", h->index, (int)(h->name.size < 120 ? h->name.size : 120),
+                   h->name.at, (int)(h->op_type.size < 60 ? h->op_type.size : 60), h->op_type.at);
+  if (b->depth && b->graph->name.size && n > 0 && n < PLACE)
     snprintf(buffer + n, (size_t)(PLACE - n), " of subgraph '%.*s'",
-             (int)(b->graph->name.size < 80 ? b->graph->name.size : 80), b->graph->name.size ? b->graph->name.at : "");
+             (int)(b->graph->name.size < 80 ? b->graph->name.size : 80), b->graph->name.at);
   return buffer;
 }
+
+// import_settle for a problem of a node.
+static sdx_status settle(importer *im, const scope *s, const node_head *h, sdx_status status, const char *code) {
+  char place[PLACE];
+  return status == SDX_OK ? SDX_OK : import_settle(im, status, code, node_place(place, s, h));
+}
+
+// ---- limits ---------------------------------------------------------------------------------------------
 
 static sdx_status spend_work(importer *im, size_t amount) {
   enum { LOOK_AT_CLOCK_EVERY = 256 };
@@ -168,6 +181,8 @@ static sdx_status declare(importer *im, const scope *s, str name, value_id *id) 
   g->values[*id].producer = PENDING;
   return SDX_OK;
 }
+
+static sdx_status read_subgraph(importer *im, const scope *names, building *outer, wire message, graph **out);
 
 // ---- attributes -----------------------------------------------------------------------------------------
 
@@ -399,10 +414,11 @@ static sdx_status check_attribute_names(importer *im, wire message) {
 }
 
 // Into `parts`: a node that has no place in the graph yet.
-static sdx_status read_attributes(importer *im, const scope *s, wire message, size_t count, node *parts,
-                                  const char *place) {
+static sdx_status read_attributes(importer *im, const scope *s, const node_head *h, node *parts) {
+  size_t count = h->counts.of[NODE_ATTRIBUTE];
+  wire message = h->message;
   if (count == 0) return SDX_OK;
-  if (count > 1) SDX_TRY(import_settle(im, check_attribute_names(im, message), "attribute", place));
+  if (count > 1) SDX_TRY(settle(im, s, h, check_attribute_names(im, message), "attribute"));
   parts->attrs = arena_array(im->tensors.memory, count, sizeof *parts->attrs);
   if (!parts->attrs) return no_memory(im);
   wire_field f;
@@ -414,7 +430,7 @@ static sdx_status read_attributes(importer *im, const scope *s, wire message, si
       status = error_set(im->err, SDX_INVALID_MODEL, "byte %zu: an attribute has no name", f.offset);
     if (status != SDX_OK) {
       error_prefix(im->err, "attribute '%.*s'", STR_ARG(a->name));
-      SDX_TRY(import_settle(im, status, "attribute", place));
+      SDX_TRY(settle(im, s, h, status, "attribute"));
     } else if (a->kind) {
       parts->attr_count++;
     }
@@ -424,15 +440,10 @@ static sdx_status read_attributes(importer *im, const scope *s, wire message, si
 
 // ---- nodes ----------------------------------------------------------------------------------------------
 
-typedef struct node_head {
-  wire message;
-  wire_counts counts;
-  str name, op_type, domain, overload;
-} node_head;
-
 static sdx_status read_head(importer *im, wire message, size_t index, node_head *h) {
   wire_field f;
-  *h = (node_head){.message = message, .name = STR(""), .op_type = STR(""), .domain = STR(""), .overload = STR("")};
+  *h = (node_head){
+      .message = message, .index = index, .name = STR(""), .op_type = STR(""), .domain = STR(""), .overload = STR("")};
   SDX_TRY(wire_scan(message, &proto_node, &h->counts, im->err));
   for (wire w = message; wire_next(&w, &proto_node, &f);) switch (f.slot) {
       case NODE_NAME:
@@ -443,6 +454,9 @@ static sdx_status read_head(importer *im, wire message, size_t index, node_head 
         break;
       case NODE_DOMAIN:
         h->domain = domain_canonical(wire_str(&f));
+        break;
+      case NODE_OUTPUT:
+        h->named_outputs += wire_size(f.body) > 0;
         break;
       case NODE_OVERLOAD:
         h->overload = wire_str(&f);
@@ -484,14 +498,14 @@ static sdx_status ids_reserve(importer *im, size_t count) {
 }
 
 // Reads the names of inputs and outputs as ids of the scope's graph: [inputs][outputs].
-static sdx_status read_ids(importer *im, const scope *s, const node_head *h, value_id *ids, const char *place) {
+static sdx_status read_ids(importer *im, const scope *s, const node_head *h, value_id *ids) {
   size_t in = 0, inputs = h->counts.of[NODE_INPUT], out = inputs, outputs = h->counts.of[NODE_OUTPUT];
   const building *home;
   wire_field f;
   for (wire w = h->message; wire_next(&w, &proto_node, &f);) {
     if (f.slot == NODE_INPUT && in < inputs) {
       value_id *id = &ids[in++];
-      SDX_TRY(import_settle(im, resolve(im, s, s->at, "input", wire_str(&f), id), "unknown-value", place));
+      SDX_TRY(settle(im, s, h, resolve(im, s, s->at, "input", wire_str(&f), id), "unknown-value"));
       if (!*id && wire_str(&f).size && !(*id = graph_add_value(s->at->graph, STR("")))) return no_memory(im);
     }
     if (f.slot == NODE_OUTPUT && out < inputs + outputs) {  // declared before; a name that was taken is dropped
@@ -506,17 +520,17 @@ static sdx_status read_ids(importer *im, const scope *s, const node_head *h, val
   return SDX_OK;
 }
 
-static sdx_status build_node(importer *im, const scope *s, const node_head *h, const char *place) {
+static sdx_status build_node(importer *im, const scope *s, const node_head *h) {
   size_t inputs = h->counts.of[NODE_INPUT], outputs = h->counts.of[NODE_OUTPUT];
   int32_t version;
   SDX_TRY(spend_work(im, 1));
-  SDX_TRY(import_settle(im, find_opset(im, s, h->domain, &version), "opset", place));
+  SDX_TRY(settle(im, s, h, find_opset(im, s, h->domain, &version), "opset"));
   // Subgraphs come first: what this node makes is not there yet for them.
   node parts = {0};
-  SDX_TRY(read_attributes(im, s, h->message, h->counts.of[NODE_ATTRIBUTE], &parts, place));
+  SDX_TRY(read_attributes(im, s, h, &parts));
   if (node_collect_captures(s->at->graph, &parts) != SDX_OK) return no_memory(im);
   SDX_TRY(ids_reserve(im, inputs + outputs));
-  SDX_TRY(read_ids(im, s, h, im->ids, place));
+  SDX_TRY(read_ids(im, s, h, im->ids));
   node *n = graph_add_node(s->at->graph, h->domain, h->op_type, inputs, im->ids, outputs, im->ids + inputs, im->err);
   if (!n) return no_memory(im);
   n->name = h->name;
@@ -528,31 +542,32 @@ static sdx_status build_node(importer *im, const scope *s, const node_head *h, c
   return SDX_OK;
 }
 
-static sdx_status declare_outputs(importer *im, const scope *s, const node_head *h, const char *place) {
+static sdx_status declare_outputs(importer *im, const scope *s, const node_head *h) {
   wire_field f;
   for (wire w = h->message; wire_next(&w, &proto_node, &f);) {
     value_id id;
     if (f.slot == NODE_OUTPUT && wire_str(&f).size)
-      SDX_TRY(import_settle(im, declare(im, s, wire_str(&f), &id), "duplicate-name", place));
+      SDX_TRY(settle(im, s, h, declare(im, s, wire_str(&f), &id), "duplicate-name"));
   }
   return SDX_OK;
 }
 
-static sdx_status build(importer *im, const scope *s, const node_head *h, const char *place);
+static sdx_status build(importer *im, const scope *s, const node_head *h);
 
 // One sweep over the nodes of a graph or function.
 static sdx_status read_nodes(importer *im, const scope *s, wire message, const wire_schema *schema, size_t slot,
-                             sdx_status (*each)(importer *, const scope *, const node_head *, const char *place)) {
-  char place[PLACE];
+                             sdx_status (*each)(importer *, const scope *, const node_head *)) {
   size_t index = 0;
   wire_field f;
   while (wire_next(&message, schema, &f)) {
     node_head h;
     if (f.slot != slot) continue;
-    SDX_TRY(read_head(im, f.body, index, &h));
-    sdx_status status = each(im, s, &h, node_place(place, s->at, index++, h.name, h.op_type));
+    SDX_TRY(read_head(im, f.body, index++, &h));
+    sdx_status status = each(im, s, &h);
     if (status != SDX_OK) {
-      error_prefix(im->err, "%s", place);
+      // Deep inside, the innermost places say most: the message must not be pushed out.
+      char place[PLACE];
+      if (strlen(im->err->message) < sizeof im->err->message / 2) error_prefix(im->err, "%s", node_place(place, s, &h));
       return status;
     }
   }
@@ -614,8 +629,7 @@ static sdx_status finish_outputs(importer *im, const scope *body, const call *c)
   return SDX_OK;
 }
 
-static sdx_status expand_in(importer *im, const scope *s, const node_head *h, const function *f, arena *memory,
-                            const char *place) {
+static sdx_status expand_in(importer *im, const scope *s, const node_head *h, const function *f, arena *memory) {
   value_id *ids = arena_array(memory, h->counts.of[NODE_INPUT] + h->counts.of[NODE_OUTPUT], sizeof *ids);
   if (!ids) return no_memory(im);
   str_map names;
@@ -625,27 +639,27 @@ static sdx_status expand_in(importer *im, const scope *s, const node_head *h, co
   scope body = {.at = s->at, .names = &names, .call = &c, .opsets = f->opsets, .opset_count = f->opset_count};
   wire_counts counts;
   SDX_TRY(wire_scan(f->body, &proto_function, &counts, im->err));
-  SDX_TRY(read_ids(im, s, h, ids, place));
+  SDX_TRY(read_ids(im, s, h, ids));
   SDX_TRY(bind_formals(im, h, ids, &counts, &body, &c));
   SDX_TRY(read_nodes(im, &body, f->body, &proto_function, FUNCTION_NODE, declare_outputs));
   SDX_TRY(read_nodes(im, &body, f->body, &proto_function, FUNCTION_NODE, build));
   return finish_outputs(im, &body, &c);
 }
 
-static sdx_status expand(importer *im, const scope *s, const node_head *h, const function *f, const char *place) {
+static sdx_status expand(importer *im, const scope *s, const node_head *h, const function *f) {
   SDX_TRY(spend_work(im, 1));  // calls of empty functions are work, too
   if (h->counts.of[NODE_ATTRIBUTE] > 1) SDX_TRY(check_attribute_names(im, h->message));
   arena memory;
   arena_init(&memory, im->options->account);
-  sdx_status status = expand_in(im, s, h, f, &memory, place);
+  sdx_status status = expand_in(im, s, h, f, &memory);
   arena_deinit(&memory);
   return status;
 }
 
 // A node, or the nodes of the function that it calls.
-static sdx_status build(importer *im, const scope *s, const node_head *h, const char *place) {
+static sdx_status build(importer *im, const scope *s, const node_head *h) {
   const function *f = function_find(&im->functions, h->domain, h->op_type, h->overload);
-  return f ? expand(im, s, h, f, place) : build_node(im, s, h, place);
+  return f ? expand(im, s, h, f) : build_node(im, s, h);
 }
 
 // ---- graphs ---------------------------------------------------------------------------------------------
@@ -662,7 +676,7 @@ static sdx_status check_and_count(importer *im, wire message, size_t *values) {
       *values += wire_size(f.body) > 2;
     if (f.slot != GRAPH_NODE) continue;
     SDX_TRY(read_head(im, f.body, index++, &h));
-    *values += h.counts.of[NODE_OUTPUT];
+    *values += h.named_outputs;
   }
   return SDX_OK;
 }

@@ -5,8 +5,7 @@
 enum { TYPE_VARINT, TYPE_FIXED64, TYPE_DELIMITED, TYPE_GROUP, TYPE_END_GROUP, TYPE_FIXED32 };
 enum { MAX_VARINT_BYTES = 10, MAX_FIELD_NUMBER = (1 << 29) - 1 };
 
-// A varint at *at; NULL and *at moved behind it, or the reason why it is none.
-static const char *read_varint(const unsigned char *file, size_t *at, size_t end, uint64_t *value) {
+static const char *read_long_varint(const unsigned char *file, size_t *at, size_t end, uint64_t *value) {
   uint64_t result = 0;
   for (unsigned i = 0; i < MAX_VARINT_BYTES; i++) {
     if (*at + i >= end) return "the bytes end inside a number";
@@ -22,6 +21,13 @@ static const char *read_varint(const unsigned char *file, size_t *at, size_t end
   return "a number is longer than 64 bits";
 }
 
+// A varint at *at; NULL and *at moved behind it, or the reason why it is none. Most are one byte long.
+static inline const char *read_varint(const unsigned char *file, size_t *at, size_t end, uint64_t *value) {
+  if (*at >= end || file[*at] >= 0x80) return read_long_varint(file, at, end, value);
+  *value = file[(*at)++];
+  return NULL;
+}
+
 // One field as it stands in the bytes, before anything is known about its meaning.
 typedef struct raw_field {
   uint32_t number, type;
@@ -32,7 +38,7 @@ typedef struct raw_field {
 
 static const char too_long[] = "length";
 
-static const char *read_raw(const unsigned char *file, size_t *at, size_t end, raw_field *f) {
+static inline const char *read_raw(const unsigned char *file, size_t *at, size_t end, raw_field *f) {
   uint64_t tag;
   const char *wrong = read_varint(file, at, end, &tag);
   if (wrong) return wrong;
@@ -84,10 +90,10 @@ static const char *skip_group(const unsigned char *file, size_t *at, size_t end,
   return NULL;
 }
 
+// The slot of a field number; schema->count when it is unknown.
 static size_t slot_of(const wire_schema *schema, uint32_t number) {
-  size_t slot = 0;
-  while (slot < schema->count && schema->fields[slot].number != number) slot++;
-  return slot;
+  size_t slot = number <= WIRE_MAX_NUMBER ? schema->slot_of[number] : 0;
+  return slot ? slot - 1 : schema->count;
 }
 
 static const uint8_t type_of_kind[] = {

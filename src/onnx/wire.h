@@ -33,10 +33,11 @@ typedef struct wire_field_def {
 typedef struct wire_schema {
   const char *name;  // "NodeProto"
   size_t count;
+  const uint8_t *slot_of;        // [WIRE_MAX_NUMBER + 1] by field number: slot + 1, 0 = unknown
   const wire_field_def *fields;  // a field's index here is its slot
 } wire_schema;
 
-enum { WIRE_MAX_SLOTS = 24, WIRE_MAX_GROUP_DEPTH = 100 };
+enum { WIRE_MAX_SLOTS = 24, WIRE_MAX_NUMBER = 31, WIRE_MAX_GROUP_DEPTH = 100 };
 
 // A message: bytes [at, end) of the file.
 typedef struct wire {
