@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// LinearClassifier and LinearRegressor: scores = X coefficients' + intercepts, one row of coefficients for
+// each class or target, then post_transform. A classifier with one row and two labels is binary: the second
+// label wins where the score is positive, and the scores become [1 - s, s] (both signs under LOGISTIC), as
+// onnxruntime writes them; the ONNX reference writes [-s, s]. Sums are in double.
+#include "ops/ai_onnx_ml/ml.h"
+
+#include "base/size.h"
+
+typedef struct linear_params {
+  ml_labels labels;  // classifier
+  ml_transform transform;
+  const float *coefficients, *intercepts;  // intercepts may be NULL
+  size_t outputs, columns;                 // rows of coefficients, features
+  size_t scores;                           // columns of Z
+  bool classifies;
+} linear_params;
+
+// ---- params ---------------------------------------------------------------------------------------
+
+static sdx_status read_numbers(op_params_context *c, linear_params *p) {
+  size_t n = 0, m = 0;
+  p->coefficients = params_floats(c, "coefficients", &n);
+  p->intercepts = params_floats(c, "intercepts", &m);
+  if (n == 0 || n % p->outputs)
+    return params_fail(c, "coefficients", "has %zu entries, expected a multiple of %zu", n, p->outputs);
+  if (m == 0) p->intercepts = NULL;
+  else if (m != p->outputs) return params_fail(c, "intercepts", "has %zu entries, expected %zu", m, p->outputs);
+  p->columns = n / p->outputs;
+  return ml_transform_read(c, &p->transform);
+}
+
+static sdx_status classifier_params(op_params_context *c, void *params) {
+  linear_params *p = params;
+  size_t coefficients = 0, intercepts = 0;
+  p->classifies = true;
+  SDX_TRY(ml_labels_read(c, "classlabels_ints", "classlabels_strings", &p->labels));
+  params_floats(c, "coefficients", &coefficients);
+  params_floats(c, "intercepts", &intercepts);
+  if (p->labels.count == 0)
+    return params_fail(c, "classlabels_ints", "and 'classlabels_strings' are both missing or empty");
+  p->outputs = p->labels.count == 2 && (intercepts == 1 || coefficients % 2) ? 1 : p->labels.count;
+  p->scores = p->labels.count;
+  return read_numbers(c, p);
+}
+
+static sdx_status regressor_params(op_params_context *c, void *params) {
+  linear_params *p = params;
+  int64_t targets = params_int(c, "targets");
+  if (targets < 1 || targets > INT32_MAX)
+    return params_fail(c, "targets", "is %lld, expected at least 1", (long long)targets);
+  p->outputs = p->scores = (size_t)targets;
+  return read_numbers(c, p);
+}
+
+// ---- infer and compute ----------------------------------------------------------------------------
+
+static sdx_status infer(op_infer *c) {
+  const linear_params *p = c->params;
+  int64_t rows, columns;
+  SDX_TRY(ml_infer_rows(c, 0, &rows, &columns));
+  if (columns >= 0 && (size_t)columns != p->columns)
+    return infer_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld columns, but the coefficients expect %zu",
+                      (long long)columns, p->columns);
+  if (p->classifies) SDX_TRY(infer_output(c, 0, ml_labels_dtype(&p->labels), 1, &rows));
+  return infer_output(c, p->classifies, SDX_FLOAT, 2, (int64_t[]){rows, (int64_t)p->scores});
+}
+
+static sdx_status prepare(op_prepare *c) {
+  const linear_params *p = c->params;
+  // One row of features and of scores for each thread.
+  if (!size_add(p->columns, p->scores + 2, &c->scratch_bytes) ||
+      !size_mul(c->scratch_bytes, (c->threads ? c->threads : 1) * sizeof(double), &c->scratch_bytes))
+    return error_no_memory(c->err, SIZE_MAX);
+  return SDX_OK;
+}
+
+typedef struct work {
+  const linear_params *p;
+  const tensor *x;
+  tensor *labels, *scores;
+  double *scratch;
+} work;
+
+static void rows_range(void *context, size_t begin, size_t end, size_t worker) {
+  const work *w = context;
+  const linear_params *p = w->p;
+  double *x = w->scratch + worker * (p->columns + p->scores + 2), *s = x + p->columns;
+  for (size_t row = begin; row < end; row++) {
+    ml_row(w->x, row, x);
+    for (size_t i = 0; i < p->outputs; i++) {
+      double sum = p->intercepts ? (double)p->intercepts[i] : 0;
+      for (size_t k = 0; k < p->columns; k++) sum += x[k] * (double)p->coefficients[i * p->columns + k];
+      s[i] = sum;
+    }
+    size_t best = 0;
+    if (p->classifies && p->outputs == 1 && p->scores == 2) {
+      best = s[0] > 0;
+      ml_second_class(p->transform, true, s[0], s);
+    } else {
+      for (size_t i = 1; i < p->outputs; i++) best = s[i] > s[best] ? i : best;
+      ml_transform_apply(p->transform, s, p->outputs);
+    }
+    if (w->labels) ml_labels_store(&p->labels, best, w->labels, row);
+    for (size_t i = 0; w->scores && i < p->scores; i++) ((float *)w->scores->data)[row * p->scores + i] = (float)s[i];
+  }
+}
+
+static sdx_status compute(op_call *c) {
+  const linear_params *p = c->params;
+  work w = {.p = p, .x = call_in(c, 0), .scratch = c->scratch};
+  w.labels = p->classifies ? call_out(c, 0) : NULL, w.scores = call_out(c, p->classifies);
+  if (ml_columns(w.x) != p->columns)
+    return call_fail(c, SDX_INVALID_SHAPE, "input 0 has %zu columns, but the coefficients expect %zu", ml_columns(w.x),
+                     p->columns);
+  call_parallel(c, ml_rows(w.x), 1 + 16384 / (p->columns * p->outputs + 1), rows_range, &w);
+  return call_check(c);
+}
+
+SDX_CASES = {
+    "X=float[3,2] coefficients=0.5,-0.3,0.2,0.1,0.3,0.3 intercepts=0.1,0.2,0 classlabels_ints=3,4,7 "
+    "post_transform=SOFTMAX",
+    NULL};
+static const char *const regressor_cases[] = {"X=float[3,2] coefficients=0.5,-0.3,0.2,0.1 intercepts=0.1,0.2 targets=2",
+                                              NULL};
+
+SDX_OP_ML(LinearClassifier) = {
+    .since = 1,
+    .versions = "1",
+    .inputs = "X:T1",
+    .outputs = "Y:T2 Z:float",
+    .types = "T1=float,double,int32,int64;T2=int64,string",
+    .attrs =
+        "classlabels_ints:ints classlabels_strings:strings coefficients:floats! intercepts:floats multi_class:int=0 "
+        "post_transform:string=NONE",
+    .params_size = sizeof(linear_params),
+    .params = classifier_params,
+    .infer = infer,
+    .prepare = prepare,
+    .compute = compute,
+    .cases = cases,
+};
+
+SDX_OP_ML(LinearRegressor) = {
+    .since = 1,
+    .versions = "1",
+    .inputs = "X:T",
+    .outputs = "Y:float",
+    .types = "T=float,double,int32,int64",
+    .attrs = "coefficients:floats intercepts:floats post_transform:string=NONE targets:int=1",
+    .params_size = sizeof(linear_params),
+    .params = regressor_params,
+    .infer = infer,
+    .prepare = prepare,
+    .compute = compute,
+    .cases = regressor_cases,
+};
