@@ -14,17 +14,17 @@ static inline float sign_of(float magnitude, float sign) {
   return float_from_bits((float_bits(magnitude) & 0x7fffffff) | (float_bits(sign) & 0x80000000));
 }
 
-// x = n ln 2 + r, |r| <= ln 2 / 2, e^r = 1 + q, for |x| < 150 or NaN. Adding 1.5 * 2^23 rounds to an integer and leaves it in the
-// low bits, so nothing is converted and NaN stays NaN.
+// x = n ln 2 + r, |r| <= ln 2 / 2, e^r = 1 + q, for |x| < 150 or NaN. Adding 1.5 * 2^23 rounds to an integer and leaves
+// it in the low bits, so nothing is converted and NaN stays NaN.
 typedef struct exp_parts {
   int32_t n;
   float q;
 } exp_parts;
 static inline exp_parts exp_split(float x) {
   float shifted = FMA(x, 0x1.715476p+0f, 0x1.8p23f), n = shifted - 0x1.8p23f;
-  float r = FMA(n, -0x1.62e4p-1f, x); // ln 2 in two parts; the first has zeros at its end
+  float r = FMA(n, -0x1.62e4p-1f, x);  // ln 2 in two parts; the first has zeros at its end
   r = FMA(n, -0x1.7f7d1cp-20f, r);
-  float p = 0x1.a242f6p-13f; // 2^-31
+  float p = 0x1.a242f6p-13f;  // 2^-31
   p = FMA(p, r, 0x1.6d4292p-10f), p = FMA(p, r, 0x1.111004p-7f), p = FMA(p, r, 0x1.5554f2p-5f);
   p = FMA(p, r, 0x1.555556p-3f), p = FMA(p, r, 0.5f);
   return (exp_parts){(int32_t)(float_bits(shifted) - 0x4b400000), FMA(r * r, p, r)};
@@ -36,7 +36,7 @@ static inline float exponential(float x) {
   x = x < -104.0f ? -104.0f : x;
   x = x > 89.0f ? 89.0f : x;
   exp_parts e = exp_split(x);
-  int32_t half = e.n >> 1; // in two steps: the ends of the range lie outside of the normal numbers
+  int32_t half = e.n >> 1;  // in two steps: the ends of the range lie outside of the normal numbers
   return (1.0f + e.q) * power_of_2(half) * power_of_2(e.n - half);
 }
 // e^x for x <= 0 (or NaN), results below the normal range flushed to 0: for sums and ratios.
@@ -54,10 +54,10 @@ static inline float exponential_minus_1(float x) {
 static inline float logarithm(float x) {
   int small = x < 0x1p-126f;
   uint32_t u = float_bits(choose(small, x * 0x1p23f, x));
-  int32_t k = (int32_t)(u - 0x3f2aaaab) >> 23; // the fraction lies in [2/3, 4/3)
+  int32_t k = (int32_t)(u - 0x3f2aaaab) >> 23;  // the fraction lies in [2/3, 4/3)
   float f = float_from_bits(u - ((uint32_t)k << 23)) - 1.0f;
   float n = (float)k - choose(small, 23.0f, 0.0f);
-  float p = -0x1.0e2cb0p-3f; // 2^-27
+  float p = -0x1.0e2cb0p-3f;  // 2^-27
   p = FMA(p, f, 0x1.1defc4p-3f), p = FMA(p, f, -0x1.f03b2ap-4f), p = FMA(p, f, 0x1.1ef264p-3f);
   p = FMA(p, f, -0x1.55b7f0p-3f), p = FMA(p, f, 0x1.99ce34p-3f), p = FMA(p, f, -0x1.fffe5ep-3f);
   p = FMA(p, f, 0x1.55550cp-2f), p = FMA(p, f, -0.5f);
@@ -65,12 +65,12 @@ static inline float logarithm(float x) {
   r = FMA(n, 0x1.62e4p-1f, FMA(n, 0x1.7f7d1cp-20f, r));
   r = choose(x == 0, -__builtin_inff(), r);
   r = choose(x < 0, __builtin_nanf(""), r);
-  return choose(x < __builtin_inff(), r, x); // inf and NaN stay
+  return choose(x < __builtin_inff(), r, x);  // inf and NaN stay
 }
 // ln(1 + e) for e in [0, 1]: 2 atanh(e / (2 + e))
 static inline float logarithm_of_1_plus(float e) {
   float s = e / (2.0f + e), z = s * s;
-  float p = 0x1.f08af8p-3f; // 2^-32
+  float p = 0x1.f08af8p-3f;  // 2^-32
   p = FMA(p, z, 0x1.b72bb8p-3f), p = FMA(p, z, 0x1.250510p-2f), p = FMA(p, z, 0x1.9996d8p-2f);
   p = FMA(p, z, 0x1.555558p-1f);
   return FMA(s * z, p, 2.0f * s);
@@ -87,10 +87,10 @@ static inline float hyperbolic_tangent(float x) {
 
 // Near zero a polynomial in x^2; beyond, 1 - e^-g(|x|) with g = -ln erfc, smooth enough for degree 7.
 static inline float error_function(float x) {
-  float a = __builtin_fabsf(x), z = x * x, p = 0x1.4f1db2p-14f; // 2^-30
+  float a = __builtin_fabsf(x), z = x * x, p = 0x1.4f1db2p-14f;  // 2^-30
   p = FMA(p, z, -0x1.a5fb10p-11f), p = FMA(p, z, 0x1.544920p-8f), p = FMA(p, z, -0x1.b80110p-6f);
   p = FMA(p, z, 0x1.ce2d64p-4f), p = FMA(p, z, -0x1.812740p-2f), p = FMA(p, z, 0x1.06eba8p-3f);
-  float c = a > 4.0f ? 4.0f : a, g = 0x1.61e0a0p-16f; // 2^-34 of the result
+  float c = a > 4.0f ? 4.0f : a, g = 0x1.61e0a0p-16f;  // 2^-34 of the result
   g = FMA(g, c, -0x1.c78c56p-12f), g = FMA(g, c, 0x1.1159ecp-8f), g = FMA(g, c, -0x1.9b8e32p-6f);
   g = FMA(g, c, 0x1.bb83dap-4f), g = FMA(g, c, 0x1.44460cp-1f), g = FMA(g, c, 0x1.2127e4p+0f);
   g = FMA(g, c, -0x1.6e5700p-13f);
@@ -111,5 +111,5 @@ static inline float sine(float x, uint32_t turn) {
   s = FMA(r * z, s, r), c = FMA(z * z, c, FMA(z, -0.5f, 1.0f));
   float v = choose(quadrant & 1, c, s);
   v = float_from_bits(float_bits(v) ^ (quadrant & 2) << 30);
-  return choose(turn == 0 && x == 0, x, v); // -0 stays
+  return choose(turn == 0 && x == 0, x, v);  // -0 stays
 }
