@@ -23,11 +23,14 @@ static inline void NAME(run)(TYPE *restrict to, const TYPE *restrict row, int64_
   if (first > count) first = count;
   if (past < first) past = first;
   for (; i < first; i++) to[i] = pad;
-  if (step == 1) NAME(copy)(to + first, row + col + first, past - first);
-  else if (step == 2)
-    for (const TYPE *from = row + col; i < past; i++) to[i] = from[2 * i];
-  else
-    for (const TYPE *from = row + col; i < past; i++) to[i] = from[step * i];
+  if (past > first) {
+    const TYPE *from = row + (col + first * step);
+    if (step == 1) NAME(copy)(to + first, from, past - first);
+    else if (step == 2)
+      for (; i < past; i++, from += 2) to[i] = *from;
+    else
+      for (; i < past; i++, from += step) to[i] = *from;
+  }
   for (i = past; i < count; i++) to[i] = pad;
 }
 
