@@ -92,16 +92,14 @@ static bool from_text(sdx_dtype d, const char *word, uint64_t *code) {
 }
 
 static void put_float(text *out, sdx_dtype d, uint64_t code) {
+  static const int digits[] = {3, 6, 9, 17};  // three for half precision only, where they often do
   char word[40];
   uint64_t back;
-  for (int digits = d == SDX_FLOAT16 || d == SDX_BFLOAT16 ? 3 : 6; digits <= 17; digits += digits == 6   ? 3
-                                                                                           : digits == 3 ? 3
-                                                                                                         : 8) {
-    snprintf(word, sizeof word, "%.*g", digits, to_double(d, code));
-    if (from_text(d, word, &back) && back == code) {
-      text_append(out, word, strlen(word));
-      return;
-    }
+  for (size_t i = number_bits(d) == 16 ? 0 : 1; i < sizeof digits / sizeof *digits; i++) {
+    snprintf(word, sizeof word, "%.*g", digits[i], to_double(d, code));
+    if ((i == 0 && strchr(word, 'e')) || !from_text(d, word, &back) || back != code) continue;
+    text_append(out, word, strlen(word));
+    return;
   }
   text_format(out, "0x%llx", (unsigned long long)code);
 }
