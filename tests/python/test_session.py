@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""InferenceSession: arrays in and out, messages, threads, cancelling."""
+
+import gc
+import json
+import os
+import pathlib
+import signal
+import threading
+import time
+import weakref
+
+import numpy as np
+import onnx_bytes as ob
+import pytest
+import sardonyx
+
+X = np.array([[1, 2, 3]], np.float32)
+
+
+def test_run(twice):
+    session = sardonyx.InferenceSession(twice)
+    for names in (None, [], ["y"], ("y",)):
+        (y,) = session.run(names, {"x": X})
+        assert y.dtype == np.float32 and (y == 2 * X).all()
+    assert session.run(output_names=None, input_feed={"x": np.zeros((5, 3), np.float32)})[0].shape == (5, 3)
+
+
+def test_describes_itself(twice, tmp_path):
+    path = tmp_path / "twice.onnx"
+    path.write_bytes(twice)
+    session = sardonyx.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (x,), (y,) = session.get_inputs(), session.get_outputs()
+    assert (x.name, x.type, x.shape) == ("x", "tensor(float)", ["batch", 3])
+    assert str(y) == "NodeArg(name='y', type='tensor(float)', shape=['batch', 3])"
+    meta = session.get_modelmeta()
+    assert (meta.producer_name, meta.graph_name, meta.version, meta.custom_metadata_map) == ("tests", "g", 0, {})
+    assert session.get_providers() == sardonyx.get_available_providers() == ["CPUExecutionProvider"]
+    assert session.get_overridable_initializers() == []
+    assert session.describe()["inputs"][0]["name"] == "x"
+    assert sardonyx.InferenceSession(str(path)).run(None, {"x": X})[0].tolist() == [[2, 4, 6]]
+    assert sardonyx.__version__ == sardonyx.get_version_string()
+
+
+def test_no_copy_out(twice):
+    session = sardonyx.InferenceSession(twice)
+    (first,) = session.run(None, {"x": X})
+    kept = first.copy()
+    session.run(None, {"x": X * 10})
+    assert (first == kept).all()  # a result that is kept is not written over
+    assert first.base is not None and not first.flags.owndata
+    del session
+    gc.collect()
+    assert (first == kept).all()
+
+
+def test_input_is_released(twice):
+    session = sardonyx.InferenceSession(twice)
+    x = X.copy()
+    gone = weakref.ref(x)
+    session.run(None, {"x": x})
+    del x
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize("change", [
+    lambda x: np.asfortranarray(x), lambda x: np.repeat(x, 2, 1)[:, ::2], lambda x: x.astype(">f4"), lambda x: x.tolist(),
+    lambda x: np.frombuffer(b"\0" + x.tobytes(), np.uint8)[1:].view(np.float32).reshape(x.shape),
+])
+def test_layouts(twice, change):
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert (sardonyx.InferenceSession(twice).run(None, {"x": change(x)})[0] == 2 * x).all()
+
+
+@pytest.mark.parametrize("dtype, number", [
+    (np.float32, 1), (np.uint8, 2), (np.int8, 3), (np.uint16, 4), (np.int16, 5), (np.int32, 6), (np.int64, 7), (np.bool_, 9),
+    (np.float16, 10), (np.float64, 11), (np.uint32, 12), (np.uint64, 13), (np.complex64, 14), (np.complex128, 15),
+])
+def test_types(same, dtype, number):
+    x = np.array([[0, 1, 100]]).astype(dtype)
+    (y,) = sardonyx.InferenceSession(same(number, ["n", 3])).run(None, {"x": x})
+    assert y.dtype == x.dtype and (y == x).all()
+    scalar = sardonyx.InferenceSession(same(number, [])).run(None, {"x": x[0, 1]})[0]
+    assert scalar.shape == () and scalar == x[0, 1]
+    assert sardonyx.InferenceSession(same(number, [0, 2])).run(None, {"x": np.zeros((0, 2), dtype)})[0].shape == (0, 2)
+
+
+def test_strings(same):
+    session = sardonyx.InferenceSession(same(8, ["n"]))
+    for x in (np.array(["a", "日本", ""], object), np.array(["a", "日本", ""]), ["a", "日本", ""]):
+        (y,) = session.run(None, {"x": x})
+        assert y.dtype == object and y.tolist() == ["a", "日本", ""]
+    assert session.run(None, {"x": np.array([b"raw"])})[0].tolist() == ["raw"]
+    with pytest.raises(TypeError, match="element 1"):
+        session.run(None, {"x": np.array(["a", 3], object)})
+
+
+def test_types_numpy_lacks(same):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    for name, number in (("bfloat16", 16), ("float8_e4m3fn", 17), ("float8_e5m2", 19), ("int4", 22), ("uint4", 21)):
+        x = np.array([1, 2, 3, 7, 0]).astype(getattr(ml_dtypes, name))
+        (y,) = sardonyx.InferenceSession(same(number, [5])).run(None, {"x": x})
+        assert y.dtype == x.dtype and (y == x).all(), name
+    bits = np.array([0x3F80, 0x4000], np.uint16)  # raw bits go in too
+    assert sardonyx.InferenceSession(same(16, [2])).run(None, {"x": bits})[0].astype(np.float32).tolist() == [1, 2]
+
+
+def test_messages(twice):
+    session = sardonyx.InferenceSession(twice)
+    with pytest.raises(ValueError, match=r"Required inputs \(\['x'\]\) are missing from input feed \(\[\]\)\."):
+        session.run(None, {})
+    with pytest.raises(sardonyx.InvalidArgument, match=r"Unexpected input data type. Actual: \(tensor\(double\)\) , "
+                       r"expected: \(tensor\(float\)\)"):
+        session.run(None, {"x": X.astype(np.float64)})
+    with pytest.raises(sardonyx.InvalidArgument, match=r"(?s)Got invalid dimensions for input: x .*index: 1 Got: 4 Expected: 3"):
+        session.run(None, {"x": np.zeros((1, 4), np.float32)})
+    with pytest.raises(sardonyx.InvalidArgument, match="Invalid rank for input: x Got: 1 Expected: 2"):
+        session.run(None, {"x": X[0]})
+    with pytest.raises(sardonyx.InvalidArgument, match="Invalid input name: z"):
+        session.run(None, {"x": X, "z": X})
+    with pytest.raises(sardonyx.InvalidArgument, match="Invalid output name:z"):
+        session.run(["z"], {"x": X})
+    with pytest.raises(TypeError):
+        session.run("y", {"x": X})
+    with pytest.raises(TypeError):
+        session.run(None, {"x": X}, 3)
+    assert session.run(None, {"x": X})[0].tolist() == [[2, 4, 6]]  # none of that hurt
+
+
+def test_load_failures(tmp_path, twice):
+    with pytest.raises(sardonyx.NoSuchFile, match="Load model from .*none.onnx failed"):
+        sardonyx.InferenceSession(tmp_path / "none.onnx")
+    with pytest.raises(sardonyx.InvalidProtobuf):
+        sardonyx.InferenceSession(b"not a model")
+    with pytest.raises(TypeError, match="Unable to load from type '<class 'int'>'"):
+        sardonyx.InferenceSession(3)
+    with pytest.raises((sardonyx.NotImplemented, sardonyx.InvalidGraph), match="NoSuchOperator"):
+        sardonyx.InferenceSession(ob.model([ob.node("NoSuchOperator", ["x"], ["y"])], [("x", 1, [1])], [("y", 1, [1])]))
+    with pytest.raises(ValueError):
+        sardonyx.InferenceSession(twice, providers="CPUExecutionProvider")
+    with pytest.raises(ValueError):
+        sardonyx.InferenceSession(twice, providers=["CPUExecutionProvider"], provider_options=[])
+    with pytest.warns(UserWarning, match="XExecutionProvider"):
+        sardonyx.InferenceSession(twice, providers=["XExecutionProvider", ("CPUExecutionProvider", {})])
+    assert any(p["severity"] == "error" for p in sardonyx.check_model(b"not a model"))
+    assert sardonyx.check_model(twice) == []
+
+
+def test_options(twice, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = sardonyx.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.graph_optimization_level = sardonyx.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.enable_profiling = True
+    options.add_free_dimension_override_by_name("batch", 1)
+    options.add_session_config_entry("session.anything", "1")
+    session = sardonyx.InferenceSession(twice, options)
+    assert session.get_inputs()[0].shape == [1, 3]
+    session.run(None, {"x": X})
+    assert json.loads(pathlib.Path(session.end_profiling()).read_text())
+    options.add_session_config_entry("sardonyx.no_such_option", "1")
+    with pytest.raises(sardonyx.InvalidArgument, match="no_such_option"):
+        sardonyx.InferenceSession(twice, options)
+
+
+def test_threads(twice):
+    session, wrong = sardonyx.InferenceSession(twice), []
+
+    def work(seed):
+        for n in range(200):
+            x = np.full((1 + (seed + n) % 4, 3), seed, np.float32)
+            if not (session.run(None, {"x": x})[0] == 2 * seed).all():
+                wrong.append(seed)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert not wrong
+
+
+def test_terminate(slow):
+    session, options = sardonyx.InferenceSession(slow), sardonyx.RunOptions()
+    x = np.zeros((1500, 1500), np.float32)
+    threading.Timer(0.05, lambda: setattr(options, "terminate", True)).start()
+    start = time.monotonic()
+    with pytest.raises(sardonyx.Fail, match="terminate flag"):
+        while time.monotonic() - start < 20:
+            session.run(None, {"x": x}, options)
+    with pytest.raises(sardonyx.Fail):
+        session.run(None, {"x": np.zeros((1, 1), np.float32)}, options)
+    options.terminate = False
+    session.run(None, {"x": np.zeros((1, 1), np.float32)}, options)
+
+
+def test_interrupt(slow):
+    session, x = sardonyx.InferenceSession(slow), np.zeros((3000, 3000), np.float32)
+    threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        for _ in range(100):
+            session.run(None, {"x": x})
+    assert time.monotonic() - start < 10
+    session.run(None, {"x": np.zeros((2, 2), np.float32)})
+
+
+def test_gil_is_released(slow):
+    session, ticks, x = sardonyx.InferenceSession(slow), [0], np.zeros((700, 700), np.float32)
+    done = threading.Event()
+
+    def tick():
+        while not done.is_set():
+            ticks[0] += 1
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    session.run(None, {"x": x})
+    done.set()
+    thread.join()
+    assert ticks[0] > 3
+
+
+def test_async(twice):
+    session, got, done = sardonyx.InferenceSession(twice), [], threading.Event()
+
+    def callback(results, user_data, err):
+        got.append((results, user_data, err))
+        done.set()
+
+    session.run_async(None, {"x": X}, callback, "mine")
+    assert done.wait(10)
+    ((results, user_data, err),) = got
+    assert results[0].tolist() == [[2, 4, 6]] and user_data == "mine" and err == ""
+
+
+def test_memory_returns(twice):
+    def resident():
+        return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    def cycle():
+        sardonyx.InferenceSession(twice).run(None, {"x": np.zeros((1000, 3), np.float32)})
+
+    for _ in range(50):
+        cycle()
+    before = resident()
+    for _ in range(500):
+        cycle()
+    assert resident() < before * 1.05 + (1 << 20)
+
+
+def test_maps_and_sequences():
+    model = pathlib.Path(__file__).resolve().parents[3] / "shared/models/tabular/sklearn/sklearn_randomforest.onnx"
+    if not model.exists():
+        pytest.skip("no shared models here")
+    try:
+        session = sardonyx.InferenceSession(model)
+    except sardonyx.NotImplemented as reason:
+        pytest.skip(str(reason))
+    label, probability = session.run(None, {"X": np.array([[5.1, 3.5, 1.4, 0.2]] * 2, np.float32)})
+    assert label.dtype == np.int64 and isinstance(probability, list) and len(probability) == 2
+    assert abs(sum(probability[0].values()) - 1) < 1e-5 and all(isinstance(k, int) for k in probability[0])
