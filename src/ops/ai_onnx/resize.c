@@ -272,8 +272,10 @@ static float source_of(const resize_params *p, const grid *g, size_t d, int64_t 
   switch (p->coordinates) {
     case HALF_PIXEL:
       return (x + 0.5f) / s - 0.5f;
-    case HALF_PIXEL_SYMMETRIC:
-      return (float)in / 2 * (1 - (float)g->out[d] / length) + (x + 0.5f) / s - 0.5f;
+    case HALF_PIXEL_SYMMETRIC: {
+      double exact = (double)s * (double)in, shift = (double)in / 2 * (1 - (double)g->out[d] / exact);
+      return (float)(shift + ((double)x + 0.5) / (double)s - 0.5);
+    }
     case PYTORCH:
       return g->out[d] > 1 ? (x + 0.5f) / s - 0.5f : 0;
     case ALIGN:
