@@ -105,14 +105,15 @@ static sdx_status run_trips(op_call *c, const params *p, loop *l) {
   for (int64_t i = 0; i < trips && go_on; i++) {
     SDX_TRY(call_check(c));
     if (i >= call_max_loop_trips(c))
-      return call_fail(c, SDX_LIMIT_EXCEEDED, "the loop goes round more than max_loop_trips = %lld times", (long long)i);
+      return call_fail(c, SDX_LIMIT_EXCEEDED, "the loop goes round more than max_loop_trips = %lld times",
+                       (long long)i);
     *(int64_t *)l->trip->value.tensor.data = i;
     *(uint8_t *)l->condition->value.tensor.data = 1;
     sdx_status status = run_trip(c, p, l, &go_on);
     values_release(l->out, p->body->output_count);
     if (status != SDX_OK) {
       error_prefix(c->err, "trip %lld", (long long)i);
-      return status;
+      return call_located(c, status);
     }
     if (!while_input) go_on = true;
   }

@@ -34,11 +34,27 @@ typedef struct copy_job {
 #define ROW(T) \
   for (int64_t i = 0; i < n; i++, from += from_step, to += to_step) *(T *)to = *(const T *)from
 
+// One element n times: what is there already is copied behind itself, up to a piece that stays in L1.
+static void repeat(char *to, const char *from, size_t n, size_t width) {
+  enum { PIECE_BYTES = 8192 };
+  memcpy(to, from, width);
+  for (size_t done = width, all = n * width; done < all;) {
+    size_t bytes = done < PIECE_BYTES ? done : PIECE_BYTES / width * width;
+    if (bytes > all - done) bytes = all - done;
+    memcpy(to + done, to, bytes);
+    done += bytes;
+  }
+}
+
 typedef struct wide16 {
   uint64_t low, high;
 } wide16;
 
 static inline void copy_row(char *to, const char *from, int64_t n, int64_t to_step, int64_t from_step, size_t width) {
+  if (from_step == 0 && to_step == (int64_t)width && width <= 16 && n > 0) {
+    repeat(to, from, (size_t)n, width);
+    return;
+  }
   switch (width) {
     case 1:
       ROW(uint8_t);
@@ -162,7 +178,8 @@ void move_strided(op_call *c, const strided *box, size_t width, const void *from
       if (llabs(b->to[i]) < llabs(b->to[near_to])) near_to = i;
       if (b->from[i] && llabs(b->from[i]) < llabs(b->from[near_from])) near_from = i;
     }
-    if (near_from != near_to && b->from[near_from] == w) {  // tiles: rows run along the source's near dimension
+    if (near_from != near_to && b->from[near_from] == w &&
+        b->from[near_to] != 0) {  // tiles: rows run along the source's near dimension
       take(b, near_from, &j.row, &j.row_from, &j.row_to);
       if (near_to > near_from) near_to--;
       take(b, near_to, &j.tile, &j.tile_from, &j.tile_to);
@@ -274,6 +291,12 @@ static uint64_t key_of_double(double f) {
   return u >> 63 ? ~u : u | 1ull << 63;
 }
 
+static uint64_t key_of_float(float f) {
+  uint32_t u = float_bits(f + 0.0f);  // -0 is +0
+  u ^= (uint32_t)((int32_t)u >> 31) | 0x80000000u;
+  return f != f ? UINT32_MAX : u;
+}
+
 void order_keys(sdx_dtype dtype, const void *data, size_t first, size_t step, size_t count, uint64_t *keys) {
   const uint64_t sign = 1ull << 63;
   switch (dtype) {
@@ -284,10 +307,10 @@ void order_keys(sdx_dtype dtype, const void *data, size_t first, size_t step, si
       keys[i] = (expression);                    \
     }                                            \
     break;
-    CASE(FLOAT, float, key_of_double(v))
+    CASE(FLOAT, float, key_of_float(v))
     CASE(DOUBLE, double, key_of_double(v))
-    CASE(FLOAT16, uint16_t, key_of_double(fp16_to_float(v)))
-    CASE(BFLOAT16, uint16_t, key_of_double(bf16_to_float(v)))
+    CASE(FLOAT16, uint16_t, key_of_float(fp16_to_float(v)))
+    CASE(BFLOAT16, uint16_t, key_of_float(bf16_to_float(v)))
     CASE(UINT64, uint64_t, v)
     CASE(INT64, int64_t, (uint64_t)v ^ sign)
     CASE(INT32, int32_t, (uint64_t)(int64_t)v ^ sign)

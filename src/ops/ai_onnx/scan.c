@@ -169,7 +169,7 @@ static sdx_status run_sequence(op_call *c, const params *p, scan *s, const tenso
     values_release(s->out, p->body->output_count);
     if (status != SDX_OK) {
       error_prefix(c->err, "step %lld", (long long)t);
-      return status;
+      return call_located(c, status);
     }
   }
   return SDX_OK;

@@ -67,17 +67,6 @@ static void sink(entry *heap, size_t count, size_t at) {
   }
 }
 
-static void select_best(const uint64_t *keys, size_t n, size_t k, entry *heap) {
-  for (size_t i = 0; i < k; i++) heap[i] = (entry){keys[i], (int64_t)i};
-  for (size_t i = k / 2; i-- > 0;) sink(heap, k, i);
-  for (size_t i = k; i < n; i++)
-    if (keys[i] < heap[0].key) {
-      heap[0] = (entry){keys[i], (int64_t)i};
-      sink(heap, k, 0);
-    }
-  qsort(heap, k, sizeof *heap, by_order);
-}
-
 typedef struct job {
   const tensor *x;
   char *values;
@@ -87,18 +76,39 @@ typedef struct job {
   bool largest;
 } job;
 
+enum { BLOCK = 256 };
+
+// The first k elements make the heap, each later one that is better replaces its root. Keys are made
+// block by block, so that they never leave the cache.
+static void select_best(const job *j, size_t first, entry *heap) {
+  uint64_t keys[BLOCK];
+  for (size_t begin = 0; begin < j->n; begin += BLOCK) {
+    size_t n = j->n - begin < BLOCK ? j->n - begin : BLOCK, i = 0;
+    order_keys((sdx_dtype)j->x->dtype, j->x->data, first + begin * j->inner, j->inner, n, keys);
+    if (j->largest)
+      for (size_t k = 0; k < n; k++) keys[k] = ~keys[k];
+    for (; i < n && begin + i < j->k; i++) {
+      heap[begin + i] = (entry){keys[i], (int64_t)(begin + i)};
+      if (begin + i + 1 == j->k)
+        for (size_t k = j->k / 2; k-- > 0;) sink(heap, j->k, k);
+    }
+    for (; i < n; i++)
+      if (keys[i] < heap[0].key) {
+        heap[0] = (entry){keys[i], (int64_t)(begin + i)};
+        sink(heap, j->k, 0);
+      }
+  }
+  qsort(heap, j->k, sizeof *heap, by_order);
+}
+
 // Lines along the axis.
 static void lines(void *context, size_t begin, size_t end, size_t worker) {
   const job *j = context;
-  uint64_t *keys = (uint64_t *)(j->scratch + worker * j->room);
-  entry *heap = (entry *)(keys + j->n + (j->n & 1));
+  entry *heap = (entry *)(j->scratch + worker * j->room);
   for (size_t line = begin; line < end; line++) {
     size_t first = line / j->inner * j->n * j->inner + line % j->inner;
     size_t to = line / j->inner * j->k * j->inner + line % j->inner;
-    order_keys((sdx_dtype)j->x->dtype, j->x->data, first, j->inner, j->n, keys);
-    if (j->largest)
-      for (size_t i = 0; i < j->n; i++) keys[i] = ~keys[i];
-    select_best(keys, j->n, j->k, heap);
+    select_best(j, first, heap);
     for (size_t i = 0; i < j->k; i++, to += j->inner) {
       size_t from = first + (size_t)heap[i].index * j->inner;
       if (j->values) memcpy(j->values + to * j->width, (const char *)j->x->data + from * j->width, j->width);
@@ -126,8 +136,7 @@ static sdx_status compute(op_call *c) {
   j.values = call_out(c, 0) ? call_out(c, 0)->data : NULL;
   j.indices = call_out(c, 1) ? call_out(c, 1)->data : NULL;
   size_t total, threads = c->threads ? c->threads : 1, line_count = x->count / j.n;
-  if (!size_mul(j.n + j.k + 1, 3 * sizeof(uint64_t), &j.room) || !size_mul(j.room, threads, &total))
-    return call_no_memory(c, SIZE_MAX);
+  if (!size_mul(j.k, sizeof(entry), &j.room) || !size_mul(j.room, threads, &total)) return call_no_memory(c, SIZE_MAX);
   if (!(j.scratch = call_alloc(c, total))) return call_no_memory(c, total);
   call_parallel(c, line_count, j.n >= 4096 ? 1 : 4096 / j.n + 1, lines, &j);
   return SDX_OK;

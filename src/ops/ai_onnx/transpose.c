@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Transpose: output dimension i is input dimension perm[i]; without perm the order is reversed.
+#include "kernels/transpose/transpose.h"
 #include "ops/ai_onnx/move.h"
 
 typedef struct params {
@@ -37,20 +38,27 @@ static sdx_status infer(op_infer *c) {
   return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
 }
 
+static void make_plan(const params *p, const tensor *x, transpose_plan *plan) {
+  int64_t reversed[TENSOR_MAX_RANK];
+  for (size_t i = 0; i < x->rank; i++) reversed[i] = (int64_t)(x->rank - 1 - i);
+  transpose_init(plan, x->rank, x->dims, p->perm ? p->perm : reversed, move_width(x));
+}
+
+static sdx_status prepare(op_prepare *c) {
+  transpose_plan *plan = arena_alloc(c->memory, sizeof *plan);
+  if (!plan) return error_no_memory(c->err, sizeof *plan);
+  make_plan(c->params, c->in[0], plan);
+  c->state = plan;
+  return SDX_OK;
+}
+
 static sdx_status compute(op_call *c) {
-  const params *p = c->params;
   tensor x, y;
+  transpose_plan plan;
   SDX_TRY(move_input(c, 0, &x));
   SDX_TRY(move_output(c, 0, &y));
-  strided box = {.rank = x.rank};
-  int64_t strides[TENSOR_MAX_RANK];
-  move_strides(x.dims, x.rank, strides);
-  move_strides(y.dims, y.rank, box.to);
-  for (size_t i = 0; i < x.rank; i++) {
-    box.dims[i] = y.dims[i];
-    box.from[i] = strides[p->perm ? (size_t)p->perm[i] : x.rank - 1 - i];
-  }
-  move_strided(c, &box, move_width(&x), x.data, y.data);
+  if (!c->state) make_plan(c->params, &x, &plan);
+  transpose_run(c->state ? c->state : &plan, x.data, y.data, c->threads ? c->threads : 1);
   move_finish(c, 0, &y);
   return SDX_OK;
 }
@@ -68,6 +76,7 @@ SDX_OP(Transpose) = {
     .params_size = sizeof(params),
     .params = read_params,
     .infer = infer,
+    .prepare = prepare,
     .compute = compute,
     .cases = cases,
 };
