@@ -98,10 +98,9 @@ static bool parses_in_place(void) {
 static bool take_id(http_request *rq) {
   static const char hex[] = "0123456789abcdef";
   if (rq->request_id) {
-    size_t size = strlen(rq->request_id);
-    for (size_t i = 0; i < size; i++)
-      if (!isprint((unsigned char)rq->request_id[i])) size = SIZE_MAX;
-    if (size == SIZE_MAX) {
+    size_t size = strlen(rq->request_id), plain = 0;
+    while (plain < size && isprint((unsigned char)rq->request_id[plain])) plain++;
+    if (plain < size) {
       http_error(rq, 400, "header x-request-id: expected printable ASCII");
       return false;
     }
@@ -134,7 +133,7 @@ static bool take_path(http_request *rq) {
     if (*p != '/') p = "/";
   }
   size_t n = 0;
-  for (; *p && *p != '?'; p++) {
+  for (; *p && *p != '?'; p++) {  // libmicrohttpd has put a NUL in place of the '?'
     if (n + 1 == sizeof rq->path) {
       http_error(rq, 414, "the path has more than %d bytes", HTTP_PATH_BYTES - 1);
       return false;
@@ -152,21 +151,7 @@ static bool take_path(http_request *rq) {
     }
   }
   rq->path[n] = 0;
-  rq->query = *p == '?' ? p + 1 : "";
   return true;
-}
-
-const char *head_query(const http_request *rq, const char *name, size_t *size) {
-  size_t n = strlen(name);
-  for (const char *p = rq->query; *p;) {
-    size_t length = strcspn(p, "&");
-    if (length > n && !strncmp(p, name, n) && p[n] == '=') {
-      *size = length - n - 1;
-      return p + n + 1;
-    }
-    p += length + (p[length] == '&');
-  }
-  return NULL;
 }
 
 bool head_read(http_request *rq, const char *version, bool *fatal) {
@@ -175,8 +160,9 @@ bool head_read(http_request *rq, const char *version, bool *fatal) {
   MHD_get_connection_values_n(rq->peer->connection, MHD_HEADER_KIND, each_header, &w);
   // Until the framing is known to be right nothing after this head may be read as a request.
   *fatal = true;
-  size_t uri = strlen(rq->peer->uri);
-  if (w.in_place && version != rq->peer->uri + uri + 1) w.bad_layout = true;
+  size_t uri = rq->peer->uri_size;
+  if (w.in_place && (version != rq->peer->uri + uri + 1 || rq->peer->uri != rq->method + strlen(rq->method) + 1))
+    w.bad_layout = true;
   // The blank line: four bytes when both line ends were CRLF.
   if (w.in_place && w.headers && !w.bad_layout && memcmp(w.end, "\0\0\0\0", 4) != 0) w.bad_layout = true;
   if (!take_id(rq)) return false;

@@ -139,6 +139,10 @@ static enum MHD_Result send_reply(http_request *rq) {
   return result;
 }
 
+const char *http_query(const http_request *rq, const char *name) {
+  return MHD_lookup_connection_value(rq->peer->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
 void http_resume(http_request *rq) {
   rq->resumed = true;
   MHD_resume_connection(rq->peer->connection);
@@ -339,6 +343,7 @@ static void *on_uri(void *context, const char *uri, struct MHD_Connection *conne
   http_peer *peer = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
   if (!peer) return NULL;
   peer->uri = uri;
+  peer->uri_size = strlen(uri);
   begin(peer);
   watch_phase(peer, PHASE_HEAD, (uint64_t)peer->srv->limits.head_timeout_ms * ms);
   return peer;

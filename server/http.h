@@ -47,7 +47,7 @@ typedef struct http_request {
   const http_route *route;
   model *model;
   // Head. Pointers lead into libmicrohttpd's memory and live as long as the request.
-  const char *method, *query;
+  const char *method;
   unsigned method_bit;
   char path[HTTP_PATH_BYTES];      // decoded
   slice model_name, version_name;  // words of the path; NULL when the route has none
@@ -78,6 +78,7 @@ typedef struct http_peer {
   bool local;       // the client is on this machine
   char address[48];
   const char *uri;  // of the request, as it came
+  size_t uri_size;  // with the query
   bool linger;      // read what the client still sends before the socket is closed
   bool replied;
   // Read by the watch:
@@ -107,6 +108,9 @@ void http_retry(http_request *rq, int status, const char *format, ...) __attribu
 // Status and message of a failed engine call.
 void http_engine_error(http_request *rq, sdx_status status, const char *message);
 
+// Value of a query parameter, or NULL.
+const char *http_query(const http_request *rq, const char *name);
+
 // Sends the reply of a suspended request: called by the thread that has it.
 void http_resume(http_request *rq);
 void http_cancel(http_peer *peer, int status);  // any thread, while the peer is in the watch's table
@@ -116,5 +120,3 @@ void http_cancel(http_peer *peer, int status);  // any thread, while the peer is
 bool head_read(http_request *rq, const char *version, bool *fatal);
 // Finds the route and the words of the path. False: the reply is set.
 bool head_route(http_request *rq);
-// Value of a query parameter, not decoded; NULL when absent.
-const char *head_query(const http_request *rq, const char *name, size_t *size);

@@ -50,9 +50,8 @@ static void schemas(out *o, size_t count, const sdx_io *(*get)(const sdx_session
 }
 
 static void answer(http_request *rq) {
-  size_t size = 0;
-  const char *version = head_query(rq, "version", &size);
-  if (version && !(size == 1 && *version == '3')) {
+  const char *version = http_query(rq, "version");
+  if (version && strcmp(version, "3") != 0) {
     http_error(rq, 404, "query parameter version: only 3 is served");
     return;
   }
