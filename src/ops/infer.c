@@ -101,6 +101,20 @@ sdx_status infer_rank(op_infer *c, size_t input, int low, int high) {
   return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has rank %d, expected %d to %d", input, rank, low, high);
 }
 
+int64_t infer_dim(const op_infer *c, size_t input, int axis) {
+  int rank = input < c->input_count ? infer_rank_of(c, input) : -1;
+  return axis < rank ? c->in[input]->dims[axis] : DIM_UNKNOWN;
+}
+
+sdx_status infer_agree(op_infer *c, size_t input, int axis, const char *what, int64_t *size) {
+  int64_t dim = infer_dim(c, input, axis);
+  if (dim >= 0 && *size >= 0 && dim != *size)
+    return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld as its dimension %d (%s), expected %lld", input,
+                      (long long)dim, axis, what, (long long)*size);
+  if (dim >= 0 || *size == DIM_UNKNOWN) *size = dim;
+  return SDX_OK;
+}
+
 const int64_t *infer_constant_ints(op_infer *c, size_t input, size_t *count) {
   const tensor *t = input < c->input_count && c->constants ? c->constants[input] : NULL;
   if (!t || (t->dtype != SDX_INT32 && t->dtype != SDX_INT64) || (!t->data && t->count)) return NULL;

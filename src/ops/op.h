@@ -141,6 +141,10 @@ sdx_status infer_need(op_infer *c, size_t input);                            // 
 sdx_status infer_rank(op_infer *c, size_t input, int low, int high);         // high -1 = no bound; unknown passes
 static inline int infer_rank_of(const op_infer *c, size_t i) { return c->in[i] && c->in[i]->kind == TYPE_TENSOR ? c->in[i]->rank : -1; }
 static inline sdx_dtype infer_dtype_of(const op_infer *c, size_t i) { return c->in[i] ? (sdx_dtype)c->in[i]->dtype : SDX_UNDEFINED; }
+// One dimension of an input; DIM_UNKNOWN where it is absent or its rank is not known.
+int64_t infer_dim(const op_infer *c, size_t input, int axis);
+// `*size` is a size that several inputs share: takes it from dimension `axis` of `input`, or checks it there.
+sdx_status infer_agree(op_infer *c, size_t input, int axis, const char *what, int64_t *size);
 // Constant 1-D int32/int64 input as int64 array; NULL (count untouched) if not known now.
 const int64_t *infer_constant_ints(op_infer *c, size_t input, size_t *count);
 sdx_status infer_fail(op_infer *c, sdx_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// NegativeLogLikelihoodLoss: -weight[t] * x[n, t, d...] for the class t = target[n, d...], then none, their sum, or
+// their mean over the applied weights. SoftmaxCrossEntropyLoss: the same of log(softmax(x)), which may be an output.
+// Samples whose target is `ignore_index` count as 0 with weight 0; any other target must be a class.
+// History: 13 bfloat16 (SoftmaxCrossEntropyLoss), 22 bfloat16 (NegativeLogLikelihoodLoss); nothing else changed.
+#include <math.h>
+
+#include "base/size.h"
+#include "ops/row.h"
+
+typedef enum reduction { REDUCE_NONE, REDUCE_SUM, REDUCE_MEAN } reduction;
+
+typedef struct loss_params {
+  reduction reduction;
+  bool softmax, ignores;
+  int64_t ignored;
+} loss_params;
+
+static sdx_status read_params(op_params_context *c, void *params) {
+  loss_params *p = params;
+  str name = params_string(c, "reduction");
+  if (str_is(name, "none")) p->reduction = REDUCE_NONE;
+  else if (str_is(name, "sum")) p->reduction = REDUCE_SUM;
+  else if (str_is(name, "mean")) p->reduction = REDUCE_MEAN;
+  else return params_fail(c, "reduction", "'%.*s' is not one of none, sum, mean", STR_ARG(name));
+  p->ignores = params_has(c, "ignore_index");
+  if (p->ignores) p->ignored = params_int(c, "ignore_index");
+  return SDX_OK;
+}
+static sdx_status softmax_params(op_params_context *c, void *params) {
+  ((loss_params *)params)->softmax = true;
+  return read_params(c, params);
+}
+
+static sdx_status infer(op_infer *c) {
+  const loss_params *p = c->params;
+  sdx_dtype dtype = infer_dtype_of(c, 0);
+  SDX_TRY(infer_rank(c, 0, 2, -1));
+  SDX_TRY(infer_rank(c, 1, 1, -1));
+  SDX_TRY(infer_rank(c, 2, 1, 1));
+  SDX_TRY(infer_same(c, 1, 0));
+  int64_t classes = infer_dim(c, 0, 1), dims[TENSOR_MAX_RANK];
+  SDX_TRY(infer_agree(c, 2, 0, "classes", &classes));
+  int rank = infer_rank_of(c, 0), samples = infer_rank_of(c, 1);
+  if (rank >= 0 && samples >= 0 && samples != rank - 1)
+    return infer_fail(c, SDX_INVALID_SHAPE, "input 1 has rank %d, expected %d: that of input 0 without the classes",
+                      samples, rank - 1);
+  if (p->reduction != REDUCE_NONE) return infer_output(c, 0, dtype, 0, NULL);
+  if (samples < 0) samples = rank - 1;
+  for (int d = 0; d < samples; d++) {
+    dims[d] = infer_dim(c, 1, d);
+    SDX_TRY(infer_agree(c, 0, d + (d > 0), "samples", &dims[d]));
+  }
+  return infer_output(c, 0, dtype, rank < 0 && samples < 0 ? -1 : samples, dims);
+}
+
+// Input 0 as [batch, classes, inner]; the targets, checked, as [batch, inner].
+typedef struct loss_job {
+  const void *in, *weights;
+  const tensor *target;
+  void *losses, *log_probs;  // log_probs may be NULL
+  size_t classes, inner;
+  const loss_params *params;
+} loss_job;
+
+static bool is_ignored(const loss_params *p, int64_t target) { return p->ignores && target == p->ignored; }
+
+#define T float
+#define SUFFIX float
+#include "ops/ai_onnx/loss.inl"
+#define T double
+#define SUFFIX double
+#include "ops/ai_onnx/loss.inl"
+
+static size_t losses_bytes(const loss_params *p, const tensor *target, size_t element) {
+  return p->reduction == REDUCE_NONE ? 0 : target->count * element;
+}
+
+static sdx_status prepare(op_prepare *c) {
+  size_t element = c->in[0]->dtype == SDX_DOUBLE ? sizeof(double) : sizeof(float);
+  return prepare_widened(c, losses_bytes(c->params, c->in[1], element));
+}
+
+static sdx_status check_targets(op_call *c, const loss_params *p, size_t classes) {
+  const tensor *target = call_in(c, 1);
+  for (size_t i = 0; i < target->count; i++) {
+    int64_t t = tensor_index_at(target, i);
+    if ((t < 0 || t >= (int64_t)classes) && !is_ignored(p, t))
+      return call_fail(c, SDX_OUT_OF_RANGE, "input 1 is %lld at %zu, but there are %zu classes", (long long)t, i,
+                       classes);
+  }
+  return SDX_OK;
+}
+
+static sdx_status loss(op_call *c) {
+  const loss_params *p = c->params;
+  const tensor *x = call_in(c, 0), *weights = call_in(c, 2);
+  tensor *y = call_out(c, 0), *log_probs = call_out(c, 1);
+  bool is_float = x->dtype == SDX_FLOAT;
+  loss_job j = {.in = x->data,
+                .weights = weights ? weights->data : NULL,
+                .target = call_in(c, 1),
+                .losses = y ? y->data : NULL,
+                .log_probs = log_probs ? log_probs->data : NULL,
+                .classes = (size_t)x->dims[1],
+                .inner = 1,
+                .params = p};
+  for (size_t d = 2; d < x->rank; d++) j.inner *= (size_t)x->dims[d];
+  SDX_TRY(check_targets(c, p, j.classes));
+  if (p->reduction != REDUCE_NONE || !y) {
+    j.losses = call_scratch(c, j.target->count * (is_float ? sizeof(float) : sizeof(double)));
+    if (!j.losses) return c->err->status;
+  }
+  call_parallel(c, j.target->count, 1 + GRAIN_COSTLY / (j.classes + 1), is_float ? losses_float : losses_double, &j);
+  if (y && p->reduction != REDUCE_NONE) (is_float ? reduce_float : reduce_double)(&j, y->data);
+  return call_check(c);
+}
+
+static sdx_status compute(op_call *c) { return call_widened(c, loss); }
+
+// clang-format off
+SDX_OP(NegativeLogLikelihoodLoss) = {
+    .since = 22, .versions = "22 13 12", .inputs = "input:T target:Tind weight:T?", .outputs = "loss:T",
+    .types = "T=" TYPES_FLOAT ";Tind=int32,int64", .attrs = "ignore_index:int reduction:string=mean",
+    .params_size = sizeof(loss_params), .params = read_params, .infer = infer, .prepare = prepare, .compute = compute,
+};
+SDX_OP(SoftmaxCrossEntropyLoss) = {
+    .since = 13, .versions = "13 12", .inputs = "scores:T labels:Tind weights:T?", .outputs = "output:T log_prob:T?",
+    .types = "T=" TYPES_FLOAT ";Tind=int32,int64", .attrs = "ignore_index:int reduction:string=mean",
+    .params_size = sizeof(loss_params), .params = softmax_params, .infer = infer, .prepare = prepare,
+    .compute = compute,
+};
+// clang-format on
