@@ -2,6 +2,7 @@
 // norm_f32 in plain C: sums in 32 lanes that the compiler turns into vector registers, blocks in double.
 #include <math.h>
 
+#include "kernels/loop.h"
 #include "kernels/norm_f32/norm_f32.h"
 
 enum { LANES = 32, BLOCK = 2048 };
@@ -42,10 +43,11 @@ static void layer(const float *x, const float *scale, const float *bias, float *
   for (size_t r = 0; r < rows; r++, x += cols, y += cols) {
     float m, s;
     moments(x, cols, epsilon, &m, &s);
-    if (bias)
-      for (size_t i = 0; i < cols; i++) y[i] = (x[i] - m) * s * scale[i] + bias[i];
-    else
-      for (size_t i = 0; i < cols; i++) y[i] = (x[i] - m) * s * scale[i];
+    if (bias) {
+      SIMD_LOOP for (size_t i = 0; i < cols; i++) y[i] = (x[i] - m) * s * scale[i] + bias[i];
+    } else {
+      SIMD_LOOP for (size_t i = 0; i < cols; i++) y[i] = (x[i] - m) * s * scale[i];
+    }
     if (mean) mean[r] = m;
     if (inverse) inverse[r] = s;
   }
@@ -55,10 +57,11 @@ static void rms(const float *x, const float *scale, const float *bias, float *y,
                 size_t cols, float epsilon) {
   for (size_t r = 0; r < rows; r++, x += cols, y += cols) {
     float s = (float)(1 / sqrt(sum(x, cols, 0, 2) / (double)cols + epsilon));
-    if (bias)
-      for (size_t i = 0; i < cols; i++) y[i] = x[i] * s * scale[i] + bias[i];
-    else
-      for (size_t i = 0; i < cols; i++) y[i] = x[i] * s * scale[i];
+    if (bias) {
+      SIMD_LOOP for (size_t i = 0; i < cols; i++) y[i] = x[i] * s * scale[i] + bias[i];
+    } else {
+      SIMD_LOOP for (size_t i = 0; i < cols; i++) y[i] = x[i] * s * scale[i];
+    }
     if (inverse) inverse[r] = s;
   }
 }
@@ -69,7 +72,7 @@ static void group(const float *x, const float *scale, const float *bias, float *
   moments(x, channels * spatial, epsilon, &m, &s);
   for (size_t c = 0; c < channels; c++, x += spatial, y += spatial) {
     float k = s * scale[c], b = bias[c];
-    for (size_t i = 0; i < spatial; i++) y[i] = (x[i] - m) * k + b;
+    SIMD_LOOP for (size_t i = 0; i < spatial; i++) y[i] = (x[i] - m) * k + b;
   }
 }
 
@@ -77,7 +80,7 @@ static void channels(const float *x, const float *scale, const float *shift, flo
                      size_t spatial) {
   for (size_t c = 0; c < channels; c++, x += spatial, y += spatial) {
     float k = scale[c], b = shift[c];
-    for (size_t i = 0; i < spatial; i++) y[i] = x[i] * k + b;
+    SIMD_LOOP for (size_t i = 0; i < spatial; i++) y[i] = x[i] * k + b;
   }
 }
 
