@@ -17,6 +17,11 @@
 #include <sanitizer/asan_interface.h>
 #define POISON(p, n) __asan_poison_memory_region(p, n)
 #define UNPOISON(p, n) __asan_unpoison_memory_region(p, n)
+// A size that a lying model asks for is refused with NULL, as by the system, not by ending the process.
+const char *__asan_default_options(void);
+__attribute__((visibility("default"))) const char *__asan_default_options(void) {
+  return "allocator_may_return_null=1";
+}
 #else
 #define POISON(p, n) ((void)0)
 #define UNPOISON(p, n) ((void)0)
@@ -80,7 +85,7 @@ uint64_t mem_alloc_count(void) { return atomic_load(&alloc_count); }
 
 // What a block really takes: small allocations would otherwise pass a budget many times over.
 static bool block_bytes(size_t bytes, size_t *total) {
-  return size_add(bytes, ALIGNMENT, total) && size_align(*total, ALIGNMENT, total);
+  return size_add(bytes, ALIGNMENT, total) && size_align(*total, ALIGNMENT, total) && *total <= PTRDIFF_MAX;
 }
 
 static void uncharge_block(const header *h) {

@@ -33,10 +33,14 @@ static void long_messages_are_cut(void **state) {
   text[sizeof text - 1] = 0;
   error_set(&e, SDX_INVALID_MODEL, "%s", text);
   assert_int_equal(strlen(e.message), sizeof e.message - 1);
+  error_prefix(&e, "place");  // long enough: the cause and its nearest places stay
+  assert_memory_equal(e.message, "xxx", 3);
+  error_clear(&e);
+  error_set(&e, SDX_INVALID_MODEL, "%.200s", text);
   error_prefix(&e, "place");
   assert_memory_equal(e.message, "place: xxx", 10);
-  assert_int_equal(strlen(e.message), sizeof e.message - 1);
-  error_prefix(&e, "%s", text);  // no room for a place: the message stays
+  assert_int_equal(strlen(e.message), 207);
+  error_prefix(&e, "%s", text);  // no room for this one
   assert_memory_equal(e.message, "place: xxx", 10);
 }
 

@@ -294,6 +294,7 @@ static void finish(const task *t, size_t row, size_t column, size_t m, size_t n,
 static const char *block_of_a(const task *t, size_t row, size_t rows, size_t k0, size_t kc) {
   const gemm_f32_plan *p = t->plan;
   size_t mr = p->kernel->mr, bytes = panel_bytes(p->kernel, p->planes, mr, kc);
+  if (kc == 0) return t->scratch;  // no depth, no operands
   if (p->shape.packed_a) {
     packing f;
     packing_init(&f, p->kernel, p->planes, mr, p->shape.m, p->shape.k);
@@ -310,6 +311,7 @@ static const char *block_of_a(const task *t, size_t row, size_t rows, size_t k0,
 static const char *block_of_b(const task *t, size_t column, size_t columns, size_t k0, size_t kc) {
   const gemm_f32_plan *p = t->plan;
   size_t nr = p->kernel->nr, bytes = panel_bytes(p->kernel, p->planes, nr, kc);
+  if (kc == 0) return t->scratch;
   if (p->shape.packed_b) {
     packing f;
     packing_init(&f, p->kernel, p->planes, nr, p->shape.n, p->shape.k);
@@ -403,6 +405,6 @@ void gemm_f32_run(const gemm_f32_plan *p, const gemm_f32_call *call, void *scrat
   if (kind != ACTIVATION_RELU && kind != ACTIVATION_CLIP) j.activation = activation_find(kind);
   j.residual_copied = e->residual && s->residual_is_c;
   j.plain_b = !s->packed_b && !s->fill_b && call->b.column_stride == 1 && p->kernel->reads_plain_b &&
-              call->b.row_stride != 0 && p->rows <= PLAIN_B_PANELS * p->kernel->mr;
+              call->b.row_stride != 0 && s->k > 0 && p->rows <= PLAIN_B_PANELS * p->kernel->mr;
   pool_run(s->threads, divide_up(s->m, p->rows) * divide_up(s->n, p->columns) * s->batch, run_task, &j);
 }
