@@ -9,11 +9,8 @@
 static bool same_shape(const type_info *a, const type_info *b) {
   if (a->kind != TYPE_TENSOR || b->kind != TYPE_TENSOR || a->dtype != b->dtype || a->rank < 0 || a->rank != b->rank)
     return false;
-  int free_dims = 0;
-  for (int i = 0; i < a->rank; i++) {
+  for (int i = 0; i < a->rank; i++)
     if (a->dims[i] != b->dims[i] || a->dims[i] == DIM_UNKNOWN) return false;
-    free_dims += a->dims[i] < 0;
-  }
   return true;
 }
 
