@@ -4,7 +4,7 @@ set(SDX_GENERATED ${CMAKE_BINARY_DIR}/generated)
 
 file(GLOB SDX_ENGINE_SOURCES CONFIGURE_DEPENDS
   src/base/*.c src/tensor/*.c src/kernels/*.c src/graph/*.c src/onnx/*.c src/ops/*.c src/ops/*/*.c
-  src/passes/*.c src/providers/*.c src/providers/*/*.c src/plan/*.c src/run/*.c src/api/*.c)
+  src/passes/*.c src/plan/*.c src/run/*.c src/api/*.c)
 
 # Operator table: every line that starts with SDX_OP(Name), SDX_OP_ML(, SDX_OP_MS(, SDX_OP_OLD(.
 set(op_externs "")

@@ -1,10 +1,12 @@
 """The hostile corpus: files that lie, cut, loop, bomb or reach outside, each with what must happen.
 Grouped by class: W wire, G graph, T tensor, X external data, O operator."""
-import os
 import random
-import struct
 
-from proto import *
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from onnx_bytes import *
 
 F4 = value("x", FLOAT, [4])
 

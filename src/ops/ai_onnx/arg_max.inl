@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The loop of arg_max.c for one type: the includer defines T, SUFFIX and IS_NAN(v). NaN beats every number.
 // SPDX-License-Identifier: Apache-2.0
 static void ROW_JOIN(arg, SUFFIX)(void *context, size_t begin, size_t end, size_t worker) {

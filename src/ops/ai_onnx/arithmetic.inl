@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Loops of arithmetic.c for one element type. The includer defines T, SUFFIX and one of SIGNED (1 or 0, with
 // WIDE, an unsigned type that holds the product of two T without a signed overflow) or FLOATING.
 // SPDX-License-Identifier: Apache-2.0

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Loops of logical.c for one integer type: the includer defines T, SUFFIX, BITS (of T) and SIGNED.
 // SPDX-License-Identifier: Apache-2.0
 ROW(BitwiseAnd, x &y)

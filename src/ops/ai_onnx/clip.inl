@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The loop of clip.c for one type: the includer defines T and SUFFIX.
 // SPDX-License-Identifier: Apache-2.0
 static void ROW_JOIN(Clip, SUFFIX)(const void *context, void *out_, const void *in_, size_t n) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The loop of mean_variance_normalization.c for one type: the includer defines T and SUFFIX.
 // SPDX-License-Identifier: Apache-2.0
 static void ROW_JOIN(mvn, SUFFIX)(void *context, size_t begin, size_t end, size_t worker) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The loop of reduce.c for one type. The includer defines T, SUFFIX, LOW and HIGH (what the maximum and the
 // minimum of nothing are) and, for floats, FLOATING. Sums run in double for floats and wrap for integers;
 // logarithms and square roots are taken in double.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Loops of unary.c for one type. The includer defines T, SUFFIX and FLOATING or SIGNED (1 or 0).
 // SPDX-License-Identifier: Apache-2.0
 #ifdef FLOATING  // functions without a float kernel, through double

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A protobuf encoder small enough to be wrong on purpose: builds ONNX messages field by field, so that
 tests can make files no exporter would write. Independent of the engine's own writer."""
 import struct
