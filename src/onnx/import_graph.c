@@ -93,16 +93,17 @@ static sdx_status no_memory(importer *im) {
 
 // ---- names ----------------------------------------------------------------------------------------------
 
-// The value a name means, and the graph it is in. 0: nobody knows the name.
-static value_id find_name(const scope *s, str name, const building **home) {
-  for (; s; s = s->outer) {
+// The value a name means, and the graph it is in; false: nobody knows the name. An optional input of a
+// function that its call leaves out is known, and absent.
+static bool find_name(const scope *s, str name, const building **home, value_id *id) {
+  for (*id = VALUE_ABSENT; s; s = s->outer) {
     *home = s->at;
-    uint32_t id;
-    if (s->names) return str_map_find(s->names, name, &id) ? id : VALUE_ABSENT;
-    id = graph_find(s->at->graph, name);
-    if (id && id < s->at->declared) return id;
+    if (s->names) return str_map_find(s->names, name, id);
+    *id = graph_find(s->at->graph, name);
+    if (*id && *id < s->at->declared) return true;
+    *id = VALUE_ABSENT;
   }
-  return VALUE_ABSENT;
+  return false;
 }
 
 // Brings a value of an enclosing graph into `target`, one graph at a time from the outside in.
@@ -139,10 +140,11 @@ static sdx_status fail_unknown(importer *im, const scope *s, const char *what, s
 // The value of `target` that a name read in scope s means; 0 for "".
 static sdx_status resolve(importer *im, const scope *s, building *target, const char *what, str name, value_id *out) {
   const building *home;
+  value_id id;
   *out = VALUE_ABSENT;
   if (name.size == 0) return SDX_OK;
-  value_id id = find_name(s, name, &home);
-  if (!id) return fail_unknown(im, s, what, name);
+  if (!find_name(s, name, &home, &id)) return fail_unknown(im, s, what, name);
+  if (!id) return SDX_OK;
   if (home->graph->values[id].producer == PENDING) {
     if (home != target)
       return error_set(im->err, SDX_INVALID_GRAPH,
@@ -172,7 +174,7 @@ static sdx_status declare(importer *im, const scope *s, str name, value_id *id) 
     const building *home;
     if (graph_find(g, name))
       return fail_twice(im, name, "already an input, an initializer or the output of another node");
-    if (s->outer && (given = find_name(s->outer, name, &home)) && home->graph->values[given].producer != PENDING)
+    if (find_name(s->outer, name, &home, &given) && given && home->graph->values[given].producer != PENDING)
       return fail_twice(im, name, "already in use by the outer graph");
     given = VALUE_ABSENT;
   }
@@ -505,11 +507,13 @@ static sdx_status read_ids(importer *im, const scope *s, const node_head *h, val
   for (wire w = h->message; wire_next(&w, &proto_node, &f);) {
     if (f.slot == NODE_INPUT && in < inputs) {
       value_id *id = &ids[in++];
-      SDX_TRY(settle(im, s, h, resolve(im, s, s->at, "input", wire_str(&f), id), "unknown-value"));
-      if (!*id && wire_str(&f).size && !(*id = graph_add_value(s->at->graph, STR("")))) return no_memory(im);
+      sdx_status status = resolve(im, s, s->at, "input", wire_str(&f), id);
+      SDX_TRY(settle(im, s, h, status, "unknown-value"));
+      if (status != SDX_OK && !(*id = graph_add_value(s->at->graph, STR("")))) return no_memory(im);
     }
     if (f.slot == NODE_OUTPUT && out < inputs + outputs) {  // declared before; a name that was taken is dropped
-      value_id id = wire_str(&f).size ? find_name(s, wire_str(&f), &home) : VALUE_ABSENT;
+      value_id id = VALUE_ABSENT;
+      if (wire_str(&f).size) find_name(s, wire_str(&f), &home, &id);
       bool ours = id && home == s->at && s->at->graph->values[id].producer == PENDING;
       if (ours) s->at->graph->values[id].producer = 0;
       ids[out++] = ours ? id : VALUE_ABSENT;

@@ -137,7 +137,8 @@ sdx_status wire_scan(wire message, const wire_schema *schema, wire_counts *count
     const char *wrong = read_raw(message.file, &message.at, message.end, &f);
     size_t slot = f.number ? slot_of(schema, f.number) : schema->count;
     bool known = slot < schema->count;
-    if (known) counts->of[slot]++;  // first of all: a caller may ask what was there before it broke
+    if (known && type_fits(schema->fields[slot].kind, f.type))
+      counts->of[slot]++;  // first of all: a caller may ask what was there before it broke
     if (wrong == too_long)
       return error_set(err, SDX_INVALID_MODEL,
                        "byte %zu: field '%s' of %s claims %llu bytes where %zu are left; is the file cut short?",

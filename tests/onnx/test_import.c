@@ -1,0 +1,811 @@
+// SPDX-License-Identifier: Apache-2.0
+// ModelProto -> graph: versions, names and scopes, attributes, subgraphs, functions, limits, memory;
+// and a model that is cut, bit by bit flipped, or starved of memory.
+#include "tests/onnx/make.h"
+
+// x -> Relu -> y, with a graph left open.
+static size_t begin_small(text *t) {
+  size_t g = begin_model(t);
+  put_value(t, 11, "x", 4);
+  put_value(t, 12, "y", 4);
+  return g;
+}
+
+static void expect_nodes(text *t, const char *printed) {
+  imported r;
+  text out = {0};
+  import_bytes(&r, t->at, t->size, (import_options){0});
+  if (r.status != SDX_OK) fail_msg("%s", r.err.message);
+  graph_print(r.m->graph, &out);
+  assert_string_equal(out.at, printed);
+  text_deinit(&out);
+  drop(&r);
+  text_deinit(t);
+}
+
+// ---- what is no model ---------------------------------------------------------------------------------
+
+static void other_files_are_no_models(void **state) {
+  static const struct {
+    const char *bytes;
+    size_t size;
+    const char *part;
+  } files[] = {{"", 0, "not an ONNX model: the file is empty"},
+               {"\x08", 1, "not an ONNX model: byte 0"},
+               {"\x89PNG\r\n\x1a\n....", 12, "not an ONNX model: it looks like a PNG picture"},
+               {"PK\3\4..........", 14, "not an ONNX model: it looks like a zip archive"},
+               {"\x7f"
+                "ELF......",
+                10, "not an ONNX model: it looks like a program"},
+               {"{\"a\": 1}", 8, "not an ONNX model: it looks like JSON"},
+               {"\x08\x03", 2, "not an ONNX model: there is no graph in it"}};
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    text t = {0};
+    text_append(&t, files[i].bytes, files[i].size);
+    expect_model(&t, SDX_INVALID_MODEL, files[i].part);
+  }
+  text noise = {0};
+  uint32_t random = 1;
+  for (int i = 0; i < 4096; i++) {
+    random = random * 1664525 + 1013904223;
+    text_append(&noise, (char *)&random + 3, 1);
+  }
+  expect_model(&noise, SDX_INVALID_MODEL, "not an ONNX model");
+}
+
+// ---- versions -----------------------------------------------------------------------------------------
+
+static void versions(void **state) {
+  static const struct {
+    int64_t ir, opset, again;
+    sdx_status status;
+    const char *part, *warning;
+  } cases[] = {{8, 17, 0, SDX_OK, "", NULL},
+               {8, 17, 17, SDX_OK, "", NULL},
+               {8, 17, 9, SDX_INVALID_GRAPH, "lists domain 'ai.onnx' twice, with versions 17 and 9", NULL},
+               {8, 0, 0, SDX_INVALID_GRAPH, "asks for version 0", NULL},
+               {8, -1, 0, SDX_INVALID_GRAPH, "asks for version -1", NULL},
+               {8, (int64_t)1 << 31, 0, SDX_INVALID_GRAPH, "asks for version 2147483648", NULL},
+               {8, 1000, 0, SDX_OK, "", "opset 1000 of domain 'ai.onnx' is newer"},
+               {-1, 17, 0, SDX_INVALID_MODEL, "ir_version is -1", NULL},
+               {0, 17, 0, SDX_OK, "", "ir_version is missing"},
+               {1000, 17, 0, SDX_OK, "", "ir_version 1000 is newer"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    text t = {0};
+    imported r;
+    if (cases[i].ir) wire_put_int(&t, 1, cases[i].ir);
+    put_opset(&t, 8, "", cases[i].opset);
+    if (cases[i].again) put_opset(&t, 8, "ai.onnx", cases[i].again);
+    size_t g = wire_begin(&t, 7);
+    put_value(&t, 11, "x", 4);
+    put_node(&t, 1, "Relu", "x", "y");
+    put_value(&t, 12, "y", 4);
+    wire_end(&t, g);
+    import_bytes(&r, t.at, t.size, (import_options){0});
+    assert_int_equal(r.status, cases[i].status);
+    assert_non_null(strstr(r.err.message, cases[i].part));
+    if (r.m && cases[i].warning) assert_non_null(strstr(r.m->warnings.at, cases[i].warning));
+    if (r.m && !cases[i].warning) assert_int_equal(r.m->warnings.size, 0);
+    if (r.m) assert_int_equal(r.m->graph->nodes[0]->version, cases[i].opset);
+    drop(&r);
+    text_deinit(&t);
+  }
+}
+
+static void a_file_without_opsets_is_of_version_1(void **state) {
+  text t = {0};
+  imported r;
+  wire_put_int(&t, 1, 3);
+  size_t g = wire_begin(&t, 7);
+  put_node(&t, 1, "Relu", "x", "y");
+  put_value(&t, 11, "x", 4);
+  put_value(&t, 12, "y", 4);
+  wire_end(&t, g);
+  text_append(&t, "\x0a\x02\x08\x0a", 4);  // the tail of a longer file: tolerated in such files alone
+  import_bytes(&r, t.at, t.size, (import_options){0});
+  assert_int_equal(r.status, SDX_OK);
+  assert_int_equal(r.m->graph->nodes[0]->version, 1);
+  assert_non_null(strstr(r.m->warnings.at, "4 bytes behind the graph"));
+  drop(&r);
+  put_opset(&t, 8, "", 7);
+  text again = {0};
+  put_opset(&again, 8, "", 7);
+  text_append(&again, t.at, t.size);
+  expect_model(&again, SDX_INVALID_MODEL, "the wire type does not fit the field");
+  text_deinit(&t);
+}
+
+static void two_graphs_are_refused(void **state) {
+  text t = {0};
+  wire_end(&t, begin_small(&t));
+  wire_end(&t, wire_begin(&t, 7));
+  expect_model(&t, SDX_INVALID_MODEL, "field 'graph' of ModelProto: the field is given twice");
+}
+
+static void an_operator_of_an_unlisted_standard_domain_is_refused(void **state) {
+  text t = {0};
+  wire_put_int(&t, 1, 8);
+  put_opset(&t, 8, "ai.onnx.ml", 2);
+  size_t g = wire_begin(&t, 7);
+  put_node(&t, 1, "Constant", "", "y");
+  put_value(&t, 12, "y", 4);
+  wire_end(&t, g);
+  expect_model(&t, SDX_INVALID_GRAPH, "'ai.onnx' is not in opset_import");
+}
+
+// ---- names --------------------------------------------------------------------------------------------
+
+typedef struct graph_case {
+  const char *nodes[4][3];  // op, inputs, outputs
+  const char *part;
+} graph_case;
+
+static void names(void **state) {
+  static const graph_case cases[] = {
+      {{{"Relu", "ghost", "y"}}, "node 0 '' (Relu): input 'ghost' is made by no node"},
+      {{{"Relu", "x", "z"}}, "graph output 'y' is made by no node"},
+      {{{"Relu", "xx", "y"}}, "did you mean 'x'?"},
+      {{{"Relu", "x", "y"}, {"Neg", "x", "y"}}, "node 1 '' (Neg): the name 'y' is already"},
+      {{{"Relu", "x", "y y"}}, "the name 'y' is already"},
+      {{{"Relu", "x", "x"}}, "the name 'x' is already"},
+      {{{"Relu", "y", "y"}}, "cycle of 1 node"},
+      {{{"Relu", "b", "y"}, {"Neg", "y", "b"}}, "cycle of 2 nodes"},
+      {{{"", "x", "y"}}, "has no op_type"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    text t = {0};
+    size_t g = begin_small(&t);
+    for (int n = 0; n < 4 && cases[i].nodes[n][0]; n++)
+      put_node(&t, 1, cases[i].nodes[n][0], cases[i].nodes[n][1], cases[i].nodes[n][2]);
+    wire_end(&t, g);
+    expect_model(&t, SDX_INVALID_GRAPH, cases[i].part);
+  }
+}
+
+static void names_are_bytes(void **state) {
+  text t = {0};
+  size_t g = begin_small(&t), n;
+  n = wire_begin(&t, 1);
+  put(&t, 1, "x");
+  wire_put_bytes(&t, 2, (str){"a\0b", 3});
+  put(&t, 4, "Relu");
+  wire_end(&t, n);
+  n = wire_begin(&t, 1);
+  wire_put_bytes(&t, 1, (str){"a\0b", 3});
+  wire_put_bytes(&t, 2, (str){"a\0c", 3});
+  put(&t, 4, "Neg");
+  wire_end(&t, n);
+  put_node(&t, 1, "Abs", "x", "A \xff y");
+  wire_end(&t, g);
+  expect_nodes(&t,
+               "graph(%x: float[4]) -> (%y) {\n  %\"a\\x00b\" = Relu@17(%x)\n  %\"a\\x00c\" = Neg@17(%\"a\\x00b\")\n"
+               "  %A, %\"\\xff\", %y: float[4] = Abs@17(%x)\n}\n");
+}
+
+static void nodes_may_come_in_any_order(void **state) {
+  text t = {0};
+  size_t g = begin_small(&t);
+  put_node(&t, 1, "Neg", "a", "y");
+  put_node(&t, 1, "Relu", "x", "a");
+  wire_end(&t, g);
+  expect_nodes(&t, "graph(%x: float[4]) -> (%y) {\n  %a = Relu@17(%x)\n  %y: float[4] = Neg@17(%a)\n}\n");
+}
+
+static void inputs_and_initializers(void **state) {
+  text t = {0};
+  size_t g = begin_small(&t);
+  put_value(&t, 11, "w", 2);  // an initializer makes a constant of it
+  put_floats(&t, 5, "w", 2);
+  put_node(&t, 1, "Add", "x w -", "y -");
+  wire_end(&t, g);
+  expect_nodes(&t,
+               "graph(%x: float[4]) -> (%y) {\n  const %w: float[2]{0, 1}\n  %y: float[4], _ = Add@17(%x, %w, _)\n}\n");
+  g = begin_small(&t);
+  put_value(&t, 11, "w", 3);
+  put_floats(&t, 5, "w", 2);
+  wire_end(&t, g);
+  expect_model(&t, SDX_INVALID_GRAPH, "input 'w': it is declared as float[3] but its initializer is float[2]");
+  g = begin_small(&t);
+  put_value(&t, 11, "x", 4);
+  wire_end(&t, g);
+  expect_model(&t, SDX_INVALID_GRAPH, "an input twice");
+  g = begin_small(&t);
+  put_floats(&t, 5, "w", 2);
+  put_floats(&t, 5, "w", 2);
+  wire_end(&t, g);
+  expect_model(&t, SDX_INVALID_GRAPH, "made by two initializers");
+  g = begin_small(&t);
+  put_floats(&t, 5, "y", 2);
+  put_node(&t, 1, "Relu", "x", "y");
+  wire_end(&t, g);
+  expect_model(&t, SDX_INVALID_GRAPH, "'y' is already");
+}
+
+static void outputs_may_be_inputs_or_constants(void **state) {
+  text t = {0};
+  size_t g = begin_model(&t);
+  put_value(&t, 11, "x", 4);
+  put_floats(&t, 5, "w", 1);
+  put_value(&t, 12, "x", 4);
+  put_value(&t, 12, "w", 1);
+  wire_end(&t, g);
+  expect_nodes(&t, "graph(%x: float[4]) -> (%x, %w) {\n  const %w: float[1]{0}\n}\n");
+  wire_end(&t, begin_model(&t));
+  expect_nodes(&t, "graph() -> () {\n}\n");
+}
+
+// ---- attributes ---------------------------------------------------------------------------------------
+
+// fields: pairs of field number and value; 1000 + n writes a string into field n.
+static void expect_attr(int tag, const int *fields, sdx_status status, const char *part) {
+  text t = {0};
+  imported r;
+  size_t g = begin_small(&t), n = begin_node(&t, 1, "Op", "x", "y"), a = wire_begin(&t, 5);
+  put(&t, 1, "a");
+  if (tag) wire_put_int(&t, 20, tag);
+  for (; *fields; fields += 2) {
+    if (fields[0] == 2 || fields[0] == 7) wire_put_float(&t, (uint32_t)fields[0], (float)fields[1]);
+    else if (fields[0] > 1000) put(&t, (uint32_t)fields[0] - 1000, "text");
+    else if (fields[0] == 5 || fields[0] == 6) wire_end(&t, wire_begin(&t, (uint32_t)fields[0]));
+    else wire_put_int(&t, (uint32_t)fields[0], fields[1]);
+  }
+  wire_end(&t, a);
+  wire_end(&t, n);
+  wire_end(&t, g);
+  import_bytes(&r, t.at, t.size, (import_options){0});
+  text out = {0};
+  if (r.m) graph_print(r.m->graph, &out);
+  if (r.status != status || !strstr(r.m ? out.at : r.err.message, part))
+    fail_msg("wanted '%s', got %s", part, r.m ? out.at : r.err.message);
+  text_deinit(&out);
+  drop(&r);
+  text_deinit(&t);
+}
+
+static void attributes(void **state) {
+  expect_attr(ATTR_INT, (int[]){3, -5, 0}, SDX_OK, "<a=-5>");
+  expect_attr(ATTR_FLOAT, (int[]){2, 2, 0}, SDX_OK, "<a=2.0>");
+  expect_attr(ATTR_STRING, (int[]){1004, 0, 0}, SDX_OK, "<a=\"text\">");
+  expect_attr(ATTR_INTS, (int[]){8, 1, 8, 2, 0}, SDX_OK, "<a=[1, 2]>");
+  expect_attr(ATTR_FLOATS, (int[]){7, 1, 0}, SDX_OK, "<a=[1.0]>");
+  expect_attr(ATTR_STRINGS, (int[]){1009, 0, 1009, 0, 0}, SDX_OK, "<a=[\"text\", \"text\"]>");
+  expect_attr(ATTR_TYPE, (int[]){1014, 0, 0}, SDX_INVALID_MODEL, "byte");
+  expect_attr(0, (int[]){8, 1, 0}, SDX_OK, "<a=[1]>");  // before there was a tag
+  expect_attr(ATTR_INT, (int[]){0}, SDX_OK, "<a=0>");   // writers that leave out zeros
+  expect_attr(ATTR_INTS, (int[]){0}, SDX_OK, "<a=ints[]>");
+  expect_attr(0, (int[]){0}, SDX_OK, "Op@17(%x)");  // says nothing
+  expect_attr(ATTR_INT, (int[]){2, 1, 0}, SDX_INVALID_MODEL, "field 'f' is filled, but its type tag is 'i'");
+  expect_attr(ATTR_INT, (int[]){3, 1, 2, 1, 0}, SDX_INVALID_MODEL, "field 'f' is filled");
+  expect_attr(0, (int[]){3, 1, 2, 1, 0}, SDX_INVALID_MODEL, "is filled, but so is");
+  expect_attr(15, (int[]){3, 1, 0}, SDX_INVALID_MODEL, "type 15 does not exist");
+  expect_attr(-1, (int[]){3, 1, 0}, SDX_INVALID_MODEL, "type -1 does not exist");
+  expect_attr(ATTR_TENSOR, (int[]){0}, SDX_INVALID_MODEL, "its type tag is 't', but that field is empty");
+  expect_attr(ATTR_GRAPH, (int[]){0}, SDX_INVALID_MODEL, "its type tag is 'g'");
+  expect_attr(ATTR_TENSOR, (int[]){5, 0, 0}, SDX_INVALID_MODEL, "node 0 '' (Op): attribute 'a': data_type 0");
+  expect_attr(ATTR_INT, (int[]){1021, 0, 0}, SDX_INVALID_GRAPH, "is not in a function");
+  text t = {0};
+  size_t g = begin_small(&t), n = begin_node(&t, 1, "Op", "x", "y");
+  put_attr_int(&t, "a", 1);
+  put_attr_int(&t, "a", 1);
+  wire_end(&t, n);
+  wire_end(&t, g);
+  expect_model(&t, SDX_INVALID_GRAPH, "attribute 'a' is given twice");
+}
+
+// ---- subgraphs ----------------------------------------------------------------------------------------
+
+// A node with a body of one node: op in -> out, whose output is `out`.
+static void put_with_body(text *t, const char *outputs, const char *input, const char *out) {
+  size_t n = begin_node(t, 1, "If", "x", outputs), a = wire_begin(t, 5), b;
+  put(t, 1, "body");
+  b = wire_begin(t, 6);
+  put(t, 2, "inner");
+  put_node(t, 1, "Neg", input, out);
+  put_value(t, 12, out, -1);
+  wire_end(t, b);
+  wire_end(t, a);
+  wire_end(t, n);
+}
+
+static void subgraphs_see_what_was_made_before(void **state) {
+  text t = {0};
+  size_t g = begin_small(&t);
+  put_node(&t, 1, "Relu", "x", "a");
+  put_with_body(&t, "y", "a", "o");
+  wire_end(&t, g);
+  imported r;
+  import_bytes(&r, t.at, t.size, (import_options){0});
+  assert_int_equal(r.status, SDX_OK);
+  node *n = r.m->graph->nodes[1];
+  assert_int_equal(n->capture_count, 1);
+  assert_int_equal(n->captures[0], graph_find(r.m->graph, STR("a")));
+  drop(&r);
+  expect_nodes(
+      &t,
+      "graph(%x: float[4]) -> (%y) {\n  %a = Relu@17(%x)\n  %y: float[4] = If@17<body=graph inner() -> (%o) {\n"
+      "    outer %a = %a\n    %o = Neg@17(%a)\n  }>(%x)\n}\n");
+  g = begin_small(&t);
+  put_with_body(&t, "y", "late", "o");
+  put_node(&t, 1, "Relu", "x", "late");
+  wire_end(&t, g);
+  expect_model(&t, SDX_INVALID_GRAPH,
+               "input 'late' is made in the outer graph only after the node that holds this subgraph");
+  g = begin_small(&t);
+  put_with_body(&t, "y", "y", "o");
+  wire_end(&t, g);
+  expect_model(&t, SDX_INVALID_GRAPH, "'y' is made in the outer graph only after");
+  g = begin_small(&t);
+  put_with_body(&t, "y", "x", "x");
+  wire_end(&t, g);
+  expect_model(&t, SDX_INVALID_GRAPH, "'x' is already in use by the outer graph");
+  g = begin_small(&t);  // its own node's output is not there yet, so the name is free inside
+  put_with_body(&t, "y", "x", "y");
+  wire_end(&t, g);
+  expect_model(&t, SDX_OK, "");
+  g = begin_small(&t);  // siblings do not see each other
+  put_with_body(&t, "b", "x", "o");
+  put_with_body(&t, "y", "o", "p");
+  wire_end(&t, g);
+  expect_model(&t, SDX_INVALID_GRAPH, "input 'o' is made by no node");
+}
+
+static void put_nested(text *t, int depth, const char *input) {
+  if (depth == 0) {
+    put_node(t, 1, "Neg", input, "deep");
+    return;
+  }
+  size_t n = begin_node(t, 1, "If", "", ""), a = wire_begin(t, 5), b;
+  put(t, 1, "body");
+  b = wire_begin(t, 6);
+  put_nested(t, depth - 1, input);
+  wire_end(t, b);
+  wire_end(t, a);
+  wire_end(t, n);
+}
+
+static void nesting_has_a_limit(void **state) {
+  for (int depth = 32; depth <= 33; depth++) {
+    text t = {0};
+    size_t g = begin_small(&t);
+    put_node(&t, 1, "Relu", "x", "y");
+    put_nested(&t, depth, "y");
+    wire_end(&t, g);
+    if (depth == 32) {
+      imported r;
+      import_bytes(&r, t.at, t.size, (import_options){0});
+      assert_int_equal(r.status, SDX_OK);
+      assert_int_equal(r.m->graph->nodes[1]->captures[0], graph_find(r.m->graph, STR("y")));  // handed down 32 graphs
+      drop(&r);
+    }
+    expect_model(&t, depth == 32 ? SDX_OK : SDX_LIMIT_EXCEEDED, depth == 32 ? "" : "more than 32 deep");
+  }
+  for (int depth = 99; depth <= 101; depth++) {  // sequences of sequences of ...
+    text t = {0}, type = {0};
+    for (int i = 0; i < depth; i++) {
+      text outer = {0};
+      size_t s = wire_begin(&outer, 4);
+      wire_put_bytes(&outer, 1, (str){type.at, type.size});
+      wire_end(&outer, s);
+      text_deinit(&type);
+      type = outer;
+    }
+    size_t g = begin_model(&t), v = wire_begin(&t, 11);
+    put(&t, 1, "x");
+    wire_put_bytes(&t, 2, (str){type.at, type.size});
+    wire_end(&t, v);
+    wire_end(&t, g);
+    text_deinit(&type);
+    expect_model(&t, depth <= 100 ? SDX_OK : SDX_LIMIT_EXCEEDED, depth <= 100 ? "" : "nested more than 100 deep");
+  }
+}
+
+// ---- functions ----------------------------------------------------------------------------------------
+
+static size_t begin_function(text *t, const char *name, const char *inputs, const char *outputs) {
+  size_t f = wire_begin(t, 25);
+  put(t, 1, name);
+  put(t, 10, "local");
+  put_words(t, 4, inputs);
+  put_words(t, 5, outputs);
+  return f;
+}
+
+static void functions_are_expanded(void **state) {
+  text t = {0};
+  size_t g = begin_small(&t), n, f;
+  n = begin_node(&t, 1, "local:F", "x", "y");
+  put_attr_int(&t, "given", 5);
+  wire_end(&t, n);
+  put_node(&t, 1, "local:F", "y -", "z same");  // required "given" is left out: so is the attribute
+  wire_end(&t, g);
+  f = begin_function(&t, "F", "in other", "out through");
+  put(&t, 6, "given");
+  size_t d = wire_begin(&t, 11);  // default
+  put(&t, 1, "defaulted");
+  wire_put_int(&t, 3, 9);
+  wire_put_int(&t, 20, ATTR_INT);
+  wire_end(&t, d);
+  put_opset(&t, 9, "", 13);
+  n = begin_node(&t, 7, "Op", "in other", "tmp");
+  put_attr_ref(&t, "a", "given");
+  put_attr_ref(&t, "b", "defaulted");
+  wire_end(&t, n);
+  put_node(&t, 7, "local:G", "tmp", "out");
+  put_node(&t, 7, "Neg", "in", "through");
+  wire_end(&t, f);
+  f = begin_function(&t, "G", "a", "b");
+  put_node(&t, 7, "Relu", "a", "b");
+  wire_end(&t, f);
+  expect_nodes(&t,
+               "graph(%x: float[4]) -> (%y) {\n"
+               "  %tmp = Op@13<a=5, b=9>(%x, _)\n"
+               "  %y: float[4] = Relu@17(%tmp)\n"
+               "  %through = Neg@13(%x)\n"
+               "  %tmp_1 = Op@13<b=9>(%y, _)\n"
+               "  %z = Relu@17(%tmp_1)\n"
+               "  %same = Neg@13(%y)\n}\n");
+}
+
+static void an_input_that_is_an_output_is_carried_over(void **state) {
+  text t = {0};
+  size_t g = begin_small(&t), f;
+  put_node(&t, 1, "local:F", "x", "y");
+  wire_end(&t, g);
+  f = begin_function(&t, "F", "a", "a");
+  wire_end(&t, f);
+  expect_nodes(&t, "graph(%x: float[4]) -> (%y) {\n  %y: float[4] = Identity@17(%x)\n}\n");
+}
+
+static void a_function_comes_before_an_operator(void **state) {
+  text t = {0};
+  size_t g = begin_small(&t), f;
+  put_node(&t, 1, "Gelu", "x", "y");
+  wire_end(&t, g);
+  f = wire_begin(&t, 25);
+  put(&t, 1, "Gelu");
+  put(&t, 10, "ai.onnx");
+  put(&t, 4, "a");
+  put(&t, 5, "b");
+  put_node(&t, 7, "Erf", "a", "b");
+  wire_end(&t, f);
+  expect_nodes(&t, "graph(%x: float[4]) -> (%y) {\n  %y: float[4] = Erf@17(%x)\n}\n");
+}
+
+static void subgraphs_of_functions_see_the_function(void **state) {
+  text t = {0};
+  size_t g = begin_small(&t), f;
+  put_node(&t, 1, "local:F", "x", "y");
+  wire_end(&t, g);
+  f = begin_function(&t, "F", "a", "b");
+  size_t n = begin_node(&t, 7, "If", "a", "b"), a = wire_begin(&t, 5), b;
+  put(&t, 1, "body");
+  b = wire_begin(&t, 6);
+  put_node(&t, 1, "local:G", "a", "o");  // a call inside a subgraph inside a function
+  put_value(&t, 12, "o", -1);
+  wire_end(&t, b);
+  wire_end(&t, a);
+  wire_end(&t, n);
+  wire_end(&t, f);
+  f = begin_function(&t, "G", "p", "q");
+  put_node(&t, 7, "Neg", "p", "q");
+  wire_end(&t, f);
+  expect_nodes(&t,
+               "graph(%x: float[4]) -> (%y) {\n  %y: float[4] = If@17<body=graph() -> (%o) {\n"
+               "    outer %x: float[4] = %x\n    %o = Neg@17(%x)\n  }>(%x)\n}\n");
+}
+
+static void wrong_functions_are_refused(void **state) {
+  static const struct {
+    const char *call[2];              // inputs, outputs
+    const char *op, *in, *out, *ref;  // the body's node
+    sdx_status status;
+    const char *part;
+  } cases[] = {{{"x x", "y"}, "Neg", "a", "b", NULL, SDX_INVALID_GRAPH, "called with 2 inputs but has 1"},
+               {{"x", "y z"}, "Neg", "a", "b", NULL, SDX_INVALID_GRAPH, "called with 2 outputs but has 1"},
+               {{"x", "y"}, "Neg", "a", "c", NULL, SDX_INVALID_GRAPH, "never makes its output 'b'"},
+               {{"x", "y"}, "Neg", "x", "b", NULL, SDX_INVALID_GRAPH, "input 'x' is made by no node"},
+               {{"x", "y"}, "Neg", "a", "a", NULL, SDX_INVALID_GRAPH, "made twice in a function"},
+               {{"x", "y"}, "local:F", "a", "b", NULL, SDX_INVALID_GRAPH, "in a circle: F -> F"},
+               {{"x", "y"}, "Neg", "a", "b", "nothing", SDX_INVALID_GRAPH, "which function 'F' does not have"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    text t = {0};
+    size_t g = begin_small(&t), f, n;
+    put_node(&t, 1, "local:F", cases[i].call[0], cases[i].call[1]);
+    wire_end(&t, g);
+    f = begin_function(&t, "F", "a", "b");
+    n = begin_node(&t, 7, cases[i].op, cases[i].in, cases[i].out);
+    if (cases[i].ref) put_attr_ref(&t, "r", cases[i].ref);
+    wire_end(&t, n);
+    wire_end(&t, f);
+    expect_model(&t, cases[i].status, cases[i].part);
+  }
+}
+
+static void circles_of_calls_are_found_even_unused(void **state) {
+  text t = {0};
+  size_t g = begin_small(&t), f;
+  put_node(&t, 1, "Relu", "x", "y");
+  wire_end(&t, g);
+  static const char *const ring[] = {"A", "B", "C"};
+  for (int i = 0; i < 3; i++) {
+    char callee[16];
+    snprintf(callee, sizeof callee, "local:%s", ring[(i + 1) % 3]);
+    f = begin_function(&t, ring[i], "a", "b");
+    if (i == 2) {  // only through a branch
+      size_t n = begin_node(&t, 7, "If", "a", "b"), a = wire_begin(&t, 5), b;
+      put(&t, 1, "then_branch");
+      b = wire_begin(&t, 6);
+      put_node(&t, 1, callee, "a", "o");
+      wire_end(&t, b);
+      wire_end(&t, a);
+      wire_end(&t, n);
+    } else {
+      put_node(&t, 7, callee, "a", "b");
+    }
+    wire_end(&t, f);
+  }
+  expect_model(&t, SDX_INVALID_GRAPH, "functions call each other in a circle: A -> B -> C -> A");
+  for (int i = 0; i < 2; i++) {
+    if (i == 0) wire_end(&t, begin_small(&t));
+    wire_end(&t, begin_function(&t, "A", "a", "a"));
+  }
+  expect_model(&t, SDX_INVALID_GRAPH, "function 'A' of domain 'local' (overload '') is defined twice");
+}
+
+static void a_bomb_of_functions_stops_at_the_limit(void **state) {
+  text t = {0};
+  imported r;
+  size_t g = begin_small(&t), f;
+  put_node(&t, 1, "local:f13", "x", "y");
+  wire_end(&t, g);
+  for (int k = 0; k < 14; k++) {
+    char name[16], callee[32];
+    snprintf(name, sizeof name, "f%d", k);
+    snprintf(callee, sizeof callee, k ? "local:f%d" : "Relu", k - 1);
+    f = begin_function(&t, name, "a", "e");
+    put_node(&t, 7, callee, "a", "b");
+    put_node(&t, 7, callee, "b", "c");
+    put_node(&t, 7, callee, "c", "d");
+    put_node(&t, 7, callee, "d", "e");
+    wire_end(&t, f);
+  }
+  assert_true(t.size < 1700);
+  import_bytes(&r, t.at, t.size, (import_options){.limits = {.max_nodes = 50000}});
+  assert_int_equal(r.status, SDX_LIMIT_EXCEEDED);
+  assert_non_null(strstr(r.err.message, "more than 50000 nodes"));
+  assert_true(atomic_load(&r.account.peak) < (32u << 20));
+  drop(&r);
+  import_bytes(&r, t.at, t.size, (import_options){.deadline_ns = 1});
+  assert_int_equal(r.status, SDX_DEADLINE_EXCEEDED);
+  drop(&r);
+  import_bytes(&r, t.at, t.size, (import_options){.max_function_depth = 13});
+  assert_int_equal(r.status, SDX_LIMIT_EXCEEDED);
+  assert_non_null(strstr(r.err.message, "nested 14 deep"));
+  drop(&r);
+  text_deinit(&t);
+}
+
+// ---- size -----------------------------------------------------------------------------------------------
+
+static void memory_stays_near_the_size_of_the_file(void **state) {
+  enum { MANY = 300000 };
+  static const struct {
+    uint32_t at, field;  // message around (7 graph, 1 node in it, 0 model), field that is empty many times
+  } cases[] = {{7, 1}, {7, 5}, {7, 11}, {7, 12}, {7, 13}, {7, 15}, {1, 1},
+               {1, 2}, {1, 5}, {0, 8},  {0, 14}, {0, 20}, {0, 25}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    text t = {0};
+    imported r;
+    size_t g = begin_small(&t), n = 0;
+    put_node(&t, 1, "Relu", "x", "y");
+    if (cases[i].at == 1) n = begin_node(&t, 1, "Op", "", "");
+    if (cases[i].at == 0) wire_end(&t, g);
+    for (int k = 0; k < MANY; k++) put(&t, cases[i].field, "");
+    if (cases[i].at == 1) wire_end(&t, n);
+    if (cases[i].at) wire_end(&t, g);
+    import_bytes(&r, t.at, t.size, (import_options){0});
+    assert_true(atomic_load(&r.account.peak) <= 8 * t.size + (1u << 20));
+    drop(&r);
+    text_deinit(&t);
+  }
+}
+
+static void a_chain_of_200000_nodes(void **state) {
+  enum { COUNT = 200000 };
+  text t = {0};
+  imported r;
+  char in[32], out[32];
+  size_t g = begin_model(&t);
+  put_value(&t, 11, "x0", 4);
+  for (int i = 0; i < COUNT; i++) {
+    snprintf(in, sizeof in, "x%d", i);
+    snprintf(out, sizeof out, "x%d", i + 1);
+    put_node(&t, 1, "Relu", in, out);
+  }
+  put_value(&t, 12, out, 4);
+  wire_end(&t, g);
+  import_bytes(&r, t.at, t.size, (import_options){0});
+  assert_int_equal(r.status, SDX_OK);
+  assert_int_equal(r.m->graph->node_count, COUNT);
+  assert_true(atomic_load(&r.account.peak) <= 8 * t.size + (16u << 20));
+  drop(&r);
+  text_deinit(&t);
+}
+
+// ---- damage ---------------------------------------------------------------------------------------------
+
+// A model with a bit of everything.
+static void put_rich_model(text *t) {
+  size_t g = begin_small(t), n, f, s;
+  put(t, 2, "main");
+  put_floats(t, 5, "w", 3);
+  put_value(t, 13, "h", 4);
+  s = wire_begin(t, 15);
+  put_floats(t, 1, "sp", 1);
+  size_t i = wire_begin(t, 2);
+  wire_put_int(t, 1, 1);
+  wire_put_int(t, 2, SDX_INT64);
+  wire_put_ints(t, 7, (int64_t[]){2}, 1);
+  wire_end(t, i);
+  wire_put_ints(t, 3, (int64_t[]){4}, 1);
+  wire_end(t, s);
+  n = begin_node(t, 1, "local:F", "x w", "h");
+  put_attr_int(t, "k", 3);
+  wire_end(t, n);
+  put_with_body(t, "y", "h", "o");
+  wire_end(t, g);
+  f = begin_function(t, "F", "a b", "c");
+  put(t, 6, "k");
+  n = begin_node(t, 7, "Op", "a b", "c");
+  put_attr_ref(t, "k", "k");
+  wire_end(t, n);
+  wire_end(t, f);
+  s = wire_begin(t, 14);
+  put(t, 1, "key");
+  put(t, 2, "value");
+  wire_end(t, s);
+}
+
+static void cut_anywhere(void **state) {
+  text t = {0};
+  imported r;
+  put_rich_model(&t);
+  for (size_t size = 0; size <= t.size; size++) {
+    char *copy = malloc(size ? size : 1);  // exactly as long, so that the sanitizer sees a step too far
+    memcpy(copy, t.at, size);
+    import_bytes(&r, copy, size, (import_options){0});
+    if (r.status != SDX_OK) assert_true(strstr(r.err.message, "byte ") || strstr(r.err.message, "not an ONNX model"));
+    if (size == t.size) assert_int_equal(r.status, SDX_OK);
+    drop(&r);
+    free(copy);
+  }
+  text_deinit(&t);
+}
+
+static void any_bit_flipped(void **state) {
+  text t = {0};
+  imported r;
+  put_rich_model(&t);
+  for (size_t bit = 0; bit < 8 * t.size; bit++) {
+    char *copy = malloc(t.size);
+    memcpy(copy, t.at, t.size);
+    copy[bit / 8] ^= (char)(1 << bit % 8);
+    import_bytes(&r, copy, t.size, (import_options){0});
+    assert_true(r.status == SDX_OK || r.err.message[0]);
+    assert_true(atomic_load(&r.account.peak) < (1u << 20));
+    drop(&r);
+    free(copy);
+  }
+  text_deinit(&t);
+}
+
+static void memory_may_run_out_anywhere(void **state) {
+  text t = {0};
+  imported r;
+  put_rich_model(&t);
+  for (int ever = 0; ever < 2; ever++)
+    for (uint64_t nth = 1;; nth++) {
+      mem_fail_at(nth, ever);
+      import_bytes(&r, t.at, t.size, (import_options){0});
+      mem_fail_at(0, false);
+      sdx_status status = r.status;
+      drop(&r);
+      if (status == SDX_OK) break;
+      assert_int_equal(status, SDX_NO_MEMORY);
+      assert_true(nth < 200);
+    }
+  text_deinit(&t);
+}
+
+typedef struct seen {
+  int count;
+  char codes[400];
+} seen;
+static void note(void *context, sdx_status status, const char *code, const char *place, const char *message,
+                 const char *hint) {
+  seen *s = context;
+  s->count++;
+  strncat(s->codes, code, sizeof s->codes - strlen(s->codes) - 2);
+  strcat(s->codes, " ");
+}
+
+static void a_sink_gets_all_problems(void **state) {
+  text t = {0};
+  mem_account account;
+  model *m;
+  error err = {0};
+  seen s = {0};
+  problem_sink sink = {note, &s};
+  mem_account_init(&account, SIZE_MAX, NULL);
+  size_t g = begin_small(&t), n;
+  put_floats(&t, 5, "w", 1);
+  put_floats(&t, 5, "w", 1);
+  put_node(&t, 1, "Relu", "ghost", "a");
+  put_node(&t, 1, "Relu", "x", "a");
+  n = begin_node(&t, 1, "Relu", "x", "y");
+  put_attr_int(&t, "p", 1);
+  put_attr_int(&t, "p", 1);
+  wire_end(&t, n);
+  put_value(&t, 12, "phantom", 1);
+  wire_end(&t, g);
+  assert_int_equal(onnx_import(t.at, t.size, &(import_options){.account = &account}, &sink, &m, &err), SDX_OK);
+  assert_int_equal(s.count, 5);
+  assert_string_equal(s.codes, "initializer duplicate-name unknown-value attribute value ");
+  assert_non_null(m);
+  model_destroy(m);
+  assert_int_equal(atomic_load(&account.used), 0);
+  text_deinit(&t);
+}
+
+static void export_and_import_agree(void **state) {
+  text t = {0}, out = {0}, again = {0};
+  imported r, back;
+  put_rich_model(&t);
+  import_bytes(&r, t.at, t.size, (import_options){0});
+  assert_int_equal(r.status, SDX_OK);
+  assert_int_equal(onnx_export(r.m, &out), SDX_OK);
+  import_bytes(&back, out.at, out.size, (import_options){0});
+  if (back.status != SDX_OK) fail_msg("%s", back.err.message);
+  assert_int_equal(back.m->metadata_count, 1);
+  assert_true(str_is(back.m->metadata[0].value, "value"));
+  assert_int_equal(onnx_export(back.m, &again), SDX_OK);
+  assert_int_equal(again.size, out.size);
+  assert_memory_equal(again.at, out.at, out.size);
+  drop(&r);
+  drop(&back);
+  text_deinit(&t);
+  text_deinit(&out);
+  text_deinit(&again);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(other_files_are_no_models),
+      cmocka_unit_test(versions),
+      cmocka_unit_test(a_file_without_opsets_is_of_version_1),
+      cmocka_unit_test(two_graphs_are_refused),
+      cmocka_unit_test(an_operator_of_an_unlisted_standard_domain_is_refused),
+      cmocka_unit_test(names),
+      cmocka_unit_test(names_are_bytes),
+      cmocka_unit_test(nodes_may_come_in_any_order),
+      cmocka_unit_test(inputs_and_initializers),
+      cmocka_unit_test(outputs_may_be_inputs_or_constants),
+      cmocka_unit_test(attributes),
+      cmocka_unit_test(subgraphs_see_what_was_made_before),
+      cmocka_unit_test(nesting_has_a_limit),
+      cmocka_unit_test(functions_are_expanded),
+      cmocka_unit_test(an_input_that_is_an_output_is_carried_over),
+      cmocka_unit_test(a_function_comes_before_an_operator),
+      cmocka_unit_test(subgraphs_of_functions_see_the_function),
+      cmocka_unit_test(wrong_functions_are_refused),
+      cmocka_unit_test(circles_of_calls_are_found_even_unused),
+      cmocka_unit_test(a_bomb_of_functions_stops_at_the_limit),
+      cmocka_unit_test(memory_stays_near_the_size_of_the_file),
+      cmocka_unit_test(a_chain_of_200000_nodes),
+      cmocka_unit_test(cut_anywhere),
+      cmocka_unit_test(any_bit_flipped),
+      cmocka_unit_test(memory_may_run_out_anywhere),
+      cmocka_unit_test(a_sink_gets_all_problems),
+      cmocka_unit_test(export_and_import_agree),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
