@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Scaled dot-product attention, what every attention operator comes down to once its inputs are heads:
+//
+//   s = softcap(scale q k') + bias, closed outside of the window;  p = softmax(s);  y = p v
+//
+// Work is cut into blocks of query rows of one head, so the scores never exist as a whole and one thread does a
+// block from start to end. Many rows go through gemm_f32, few (decoding) and double through plain loops.
+// A row that may look at no key gives zeros, not NaN. Read next: attend.inl.
+#pragma once
+
+#include "kernels/gemm_f32/gemm_f32.h"
+#include "kernels/softmax_f32/softmax_f32.h"
+#include "ops/op.h"
+
+// [batch, heads, rows, width], the last dense; steps in elements.
+typedef struct attend_view {
+  void *at;
+  size_t batch, head, row;
+} attend_view;
+// Rows of `columns` numbers that are added to the scores; -inf closes a key, and so does the end of a short row.
+typedef struct attend_bias {
+  const void *at;  // NULL: none
+  size_t batch, head, row;
+  size_t columns;
+} attend_bias;
+
+// What a plan is made from. Query head h reads key and value head h / (heads / kv_heads).
+typedef struct attend_shape {
+  sdx_dtype dtype;  // SDX_FLOAT or SDX_DOUBLE, of everything
+  size_t batch, heads, kv_heads, rows, columns, width, v_width;
+} attend_shape;
+
+typedef struct attend_plan {
+  attend_shape shape;
+  size_t block, blocks;              // query rows of a block, blocks of a head
+  gemm_f32_plan scores[2], mix[2];   // of a whole block and of the last one of a head
+  const softmax_f32_kernel *softmax;
+  bool gemm;
+  size_t worker_bytes, scratch_bytes;
+} attend_plan;
+
+typedef enum attend_stage { ATTEND_RAW, ATTEND_CAPPED, ATTEND_BIASED, ATTEND_PROBABILITIES } attend_stage;
+
+typedef struct attend_call {
+  attend_view q, k, v, y;
+  double scale, softcap;  // softcap 0: none
+  attend_bias bias[2];
+  // Row r of sample b stands at key p = r + offset (+ offsets[b]); it sees keys [p - left, p + right] below
+  // lengths[b]. left or right < 0: no bound on that side. offsets, lengths NULL: none.
+  const int64_t *offsets, *lengths;
+  int64_t offset, left, right;
+  const void *sinks;      // [heads]: a further score whose probability goes nowhere; NULL: none
+  bool precise;           // softmax in double
+  void *stages;           // [batch, heads, rows, columns]: the scores as they are at `stage`; NULL: not wanted
+  attend_stage stage;
+} attend_call;
+
+// false: a size overflows.
+bool attend_plan_init(attend_plan *plan, const attend_shape *shape, size_t threads, int precision);
+// scratch: plan->scratch_bytes, 64-byte aligned.
+void attend_run(op_call *c, const attend_plan *plan, const attend_call *call, void *scratch);
