@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// Col2Im: adds the columns of sliding blocks back into an image: input [N, C * block, blocks] becomes
+// [N, C, image_shape...]. Each pixel gathers its summands, taps in row-major order, so threads split pixels.
+// Floats are summed in double, integers wrap.
+#include "base/size.h"
+#include "ops/ai_onnx/window_attrs.h"
+#include "tensor/convert.h"
+
+enum { DATA, IMAGE, BLOCK };
+
+static sdx_status params(op_params_context *c, void *params) { return window_attrs_read(c, params); }
+
+// The window of a block over the image; `out` is how many blocks fit. False with a reason.
+static sdx_status make_window(const window_attrs *w, const int64_t *image, const int64_t *block, size_t rank, window *g,
+                              error *err) {
+  if (rank == 0 || rank > WINDOW_MAX_RANK || (w->rank && w->rank != rank))
+    return error_set(err, SDX_INVALID_SHAPE, "'image_shape' has %zu elements, the attributes describe %zu dimensions",
+                     rank, w->rank);
+  *g = (window){.rank = rank};
+  for (size_t d = 0; d < rank; d++) {
+    if (image[d] < 1 || image[d] > 1 << 30 || block[d] < 1 || block[d] > 1 << 30)
+      return error_set(err, SDX_OUT_OF_RANGE,
+                       "'image_shape'[%zu] is %lld and 'block_shape'[%zu] is %lld, expected 1 to 2^30", d,
+                       (long long)image[d], d, (long long)block[d]);
+    g->in[d] = image[d], g->kernel[d] = block[d], g->stride[d] = window_attrs_stride(w, d),
+    g->dilation[d] = window_attrs_dilation(w, d);
+    if (w->pads) g->pad[d] = w->pads[d], g->pad_end[d] = w->pads[d + rank];
+    int64_t room = image[d] + g->pad[d] + g->pad_end[d] - ((block[d] - 1) * g->dilation[d] + 1);
+    if (room < 0)
+      return error_set(err, SDX_INVALID_SHAPE, "a block spans more than the padded image in dimension %zu", d);
+    g->out[d] = room / g->stride[d] + 1;
+  }
+  return SDX_OK;
+}
+
+static sdx_status infer(op_infer *c) {
+  size_t rank = 0, block_rank = 0, taps = 0, blocks = 0;
+  const int64_t *image = infer_constant_ints(c, IMAGE, &rank), *block = infer_constant_ints(c, BLOCK, &block_rank);
+  int64_t out[WINDOW_MAX_RANK + 2] = {DIM_UNKNOWN, DIM_UNKNOWN};
+  sdx_dtype dtype = infer_dtype_of(c, DATA);
+  error why = {0};
+  window g;
+  SDX_TRY(infer_rank(c, DATA, 3, 3));
+  SDX_TRY(infer_rank(c, IMAGE, 1, 1));
+  SDX_TRY(infer_rank(c, BLOCK, 1, 1));
+  if (!image || !block) return infer_output(c, 0, dtype, -1, NULL);
+  if (rank != block_rank)
+    return infer_fail(c, SDX_INVALID_SHAPE, "'image_shape' has %zu elements, 'block_shape' %zu", rank, block_rank);
+  if (make_window(c->params, image, block, rank, &g, &why) != SDX_OK)
+    return infer_fail(c, why.status, "%s", why.message);
+  if (!size_product(g.kernel, rank, &taps) || !size_product(g.out, rank, &blocks))
+    return infer_fail(c, SDX_INVALID_SHAPE, "the block is out of range");
+  for (size_t d = 0; d < rank; d++) out[d + 2] = image[d];
+  if (infer_rank_of(c, DATA) == 3) {
+    const int64_t *x = c->in[DATA]->dims;
+    if (x[1] >= 0 && (size_t)x[1] % taps)
+      return infer_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld rows, expected a multiple of the block's %zu elements",
+                        (long long)x[1], taps);
+    if (x[2] >= 0 && (size_t)x[2] != blocks)
+      return infer_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld columns, but %zu blocks fit the image", (long long)x[2],
+                        blocks);
+    out[0] = x[0];
+    if (x[1] >= 0) out[1] = x[1] / (int64_t)taps;
+  }
+  return infer_output(c, 0, dtype, (int)rank + 2, out);
+}
+
+typedef struct work {
+  const tensor *x;
+  tensor *y;
+  window g;
+  size_t in, out, taps;
+  bool ints;
+} work;
+
+static void pixels(void *context, size_t begin, size_t end, size_t worker) {
+  const work *w = context;
+  const window *g = &w->g;
+  sdx_dtype dtype = (sdx_dtype)w->x->dtype;
+  size_t width = w->y->bytes / w->y->count;
+  for (size_t i = begin; i < end; i++) {
+    int64_t at[WINDOW_MAX_RANK], tap[WINDOW_MAX_RANK] = {0};
+    size_t row = i / w->in * w->taps;
+    double sum = 0;
+    uint64_t whole = 0;
+    window_unravel(i % w->in, g->in, g->rank, at);
+    do {
+      size_t column = 0;
+      bool hit = true;
+      for (size_t d = 0; d < g->rank; d++) {
+        int64_t from = at[d] + g->pad[d] - tap[d] * g->dilation[d];
+        hit &= from >= 0 && from % g->stride[d] == 0 && from / g->stride[d] < g->out[d];
+        column = column * (size_t)g->out[d] + (size_t)(hit ? from / g->stride[d] : 0);
+      }
+      if (hit && w->ints) whole += (uint64_t)convert_get_int(dtype, w->x->data, row * w->out + column);
+      else if (hit) {
+        double v = 0;
+        convert_to_doubles(dtype, w->x->data, row * w->out + column, 1, &v);
+        sum += v;
+      }
+      row++;
+    } while (window_next(tap, g->kernel, g->rank));
+    if (!w->ints) convert_from_doubles(dtype, w->y->data, i, 1, &sum);
+    else if (width == 1) ((uint8_t *)w->y->data)[i] = (uint8_t)whole;
+    else if (width == 2) ((uint16_t *)w->y->data)[i] = (uint16_t)whole;
+    else if (width == 4) ((uint32_t *)w->y->data)[i] = (uint32_t)whole;
+    else ((uint64_t *)w->y->data)[i] = whole;
+  }
+}
+
+static sdx_status compute(op_call *c) {
+  const tensor *image = call_in(c, IMAGE), *block = call_in(c, BLOCK);
+  work w = {.x = call_in(c, DATA), .y = call_out(c, 0)};
+  error why = {0};
+  if (w.y->count == 0) return SDX_OK;
+  if (make_window(c->params, image->data, block->data, image->count, &w.g, &why) != SDX_OK)
+    return call_fail(c, why.status, "%s", why.message);
+  w.in = window_in(&w.g), w.out = window_out(&w.g), w.taps = window_taps(&w.g);
+  w.ints = dtype_is_int((sdx_dtype)w.x->dtype);
+  call_parallel(c, w.y->count, 1 + 4096 / w.taps, pixels, &w);
+  return call_check(c);
+}
+
+SDX_OP(Col2Im) = {
+    .since = 18,
+    .versions = "18",
+    .inputs = "input:T image_shape:int64 block_shape:int64",
+    .outputs = "output:T",
+    .types = "T=float,double,float16,bfloat16,int8,int16,int32,int64,uint8,uint16,uint32,uint64",
+    .attrs = "dilations:ints pads:ints strides:ints",
+    .params_size = sizeof(window_attrs),
+    .params = params,
+    .infer = infer,
+    .compute = compute,
+};

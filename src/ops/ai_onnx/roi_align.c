@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+// RoiAlign: each region of interest becomes output_height x output_width bins; a bin is the mean (or
+// maximum) of bilinear samples on a regular grid. MaxRoiPool: the older form, the maximum of the pixels of
+// a bin with rounded borders.
+//
+//   `max` takes the largest weighted corner of all samples, as the ONNX reference and onnxruntime do. A
+//   region whose grid would exceed 2^20 samples a bin, or that is not finite, is an error; the batch index is
+//   checked.
+//
+// History: RoiAlign 10 had no half pixel offset (output_half_pixel); 16 adds the choice; 22 bfloat16.
+#include <math.h>
+
+#include "base/size.h"
+#include "ops/op.h"
+#include "tensor/convert.h"
+
+typedef struct roi_params {
+  int64_t height, width, sampling;
+  float scale;
+  bool half_pixel, max;
+} roi_params;
+
+enum { X, ROIS, BATCH };
+
+static double number_at(const tensor *t, size_t i) {
+  double v = 0;
+  if (t->dtype == SDX_FLOAT) return (double)((const float *)t->data)[i];
+  convert_to_doubles((sdx_dtype)t->dtype, t->data, i, 1, &v);
+  return v;
+}
+
+static sdx_status params(op_params_context *c, void *params) {
+  roi_params *p = params;
+  str mode = params_string(c, "mode"), how = params_string(c, "coordinate_transformation_mode");
+  p->height = params_int(c, "output_height"), p->width = params_int(c, "output_width");
+  p->sampling = params_int(c, "sampling_ratio");
+  p->scale = params_float(c, "spatial_scale");
+  p->max = str_is(mode, "max"), p->half_pixel = str_is(how, "half_pixel");
+  if (!p->max && !str_is(mode, "avg")) return params_fail(c, "mode", "is '%.*s', expected avg or max", STR_ARG(mode));
+  if (!p->half_pixel && !str_is(how, "output_half_pixel"))
+    return params_fail(c, "coordinate_transformation_mode", "is '%.*s', expected half_pixel or output_half_pixel",
+                       STR_ARG(how));
+  if (p->height < 1 || p->height > 1 << 20)
+    return params_fail(c, "output_height", "is %lld, expected 1 to 2^20", (long long)p->height);
+  if (p->width < 1 || p->width > 1 << 20)
+    return params_fail(c, "output_width", "is %lld, expected 1 to 2^20", (long long)p->width);
+  if (p->sampling < 0 || p->sampling > 1024)
+    return params_fail(c, "sampling_ratio", "is %lld, expected 0 to 1024", (long long)p->sampling);
+  return SDX_OK;
+}
+
+static sdx_status upgrade(op_upgrade *u) {
+  return u->version < 16
+             ? node_set_attr(u->graph, u->node, attr_of_string("coordinate_transformation_mode", "output_half_pixel"))
+             : SDX_OK;
+}
+
+static sdx_status pool_params(op_params_context *c, void *params) {
+  roi_params *p = params;
+  size_t n = 0;
+  const int64_t *shape = params_ints(c, "pooled_shape", &n);
+  p->scale = params_float(c, "spatial_scale");
+  if (n != 2 || shape[0] < 1 || shape[1] < 1 || shape[0] > 1 << 20 || shape[1] > 1 << 20)
+    return params_fail(c, "pooled_shape", "must hold two sizes from 1 to 2^20");
+  p->height = shape[0], p->width = shape[1];
+  return SDX_OK;
+}
+
+static sdx_status infer_columns(op_infer *c, int64_t columns) {
+  const roi_params *p = c->params;
+  SDX_TRY(infer_rank(c, X, 4, 4));
+  SDX_TRY(infer_rank(c, ROIS, 2, 2));
+  int64_t count = infer_rank_of(c, ROIS) == 2 ? c->in[ROIS]->dims[0] : DIM_UNKNOWN,
+          have = infer_rank_of(c, ROIS) == 2 ? c->in[ROIS]->dims[1] : DIM_UNKNOWN;
+  if (have >= 0 && have != columns)
+    return infer_fail(c, SDX_INVALID_SHAPE, "input 1 ('rois') has %lld columns, expected %lld", (long long)have,
+                      (long long)columns);
+  int64_t channels = infer_rank_of(c, X) == 4 ? c->in[X]->dims[1] : DIM_UNKNOWN;
+  return infer_output(c, 0, infer_dtype_of(c, X), 4, (int64_t[]){count, channels, p->height, p->width});
+}
+static sdx_status infer(op_infer *c) {
+  SDX_TRY(infer_rank(c, BATCH, 1, 1));
+  if (infer_rank_of(c, BATCH) == 1 && infer_rank_of(c, ROIS) == 2 && c->in[BATCH]->dims[0] >= 0 &&
+      c->in[ROIS]->dims[0] >= 0 && c->in[BATCH]->dims[0] != c->in[ROIS]->dims[0])
+    return infer_fail(c, SDX_INVALID_SHAPE, "there are %lld regions and %lld batch indices",
+                      (long long)c->in[ROIS]->dims[0], (long long)c->in[BATCH]->dims[0]);
+  return infer_columns(c, 4);
+}
+static sdx_status pool_infer(op_infer *c) { return infer_columns(c, 5); }
+
+// ---- compute --------------------------------------------------------------------------------------
+
+typedef struct region {
+  size_t image;
+  double top, left, bin_height, bin_width;
+  int64_t grid_height, grid_width;
+} region;
+
+typedef struct work {
+  const roi_params *p;
+  const tensor *x;
+  tensor *y;
+  size_t channels, roi;
+  int64_t height, width;
+  region region;
+} work;
+
+// The four corners around a point with their weights; false: outside, adds nothing.
+static bool corners(double y, double x, int64_t height, int64_t width, size_t *at, double *weight) {
+  if (!(y >= -1 && y <= (double)height && x >= -1 && x <= (double)width)) return false;
+  y = y > 0 ? y : 0, x = x > 0 ? x : 0;
+  int64_t top = (int64_t)y, left = (int64_t)x, bottom = top + 1, right = left + 1;
+  if (top >= height - 1) top = bottom = height - 1, y = (double)top;
+  if (left >= width - 1) left = right = width - 1, x = (double)left;
+  double v = y - (double)top, u = x - (double)left;
+  at[0] = (size_t)(top * width + left), at[1] = (size_t)(top * width + right);
+  at[2] = (size_t)(bottom * width + left), at[3] = (size_t)(bottom * width + right);
+  weight[0] = (1 - v) * (1 - u), weight[1] = (1 - v) * u, weight[2] = v * (1 - u), weight[3] = v * u;
+  return true;
+}
+
+static double bin_value(const work *w, size_t plane, int64_t ph, int64_t pw) {
+  const region *r = &w->region;
+  double sum = 0, most = -INFINITY;
+  for (int64_t iy = 0; iy < r->grid_height; iy++) {
+    double y = r->top + (double)ph * r->bin_height + ((double)iy + 0.5) * r->bin_height / (double)r->grid_height;
+    for (int64_t ix = 0; ix < r->grid_width; ix++) {
+      double x = r->left + (double)pw * r->bin_width + ((double)ix + 0.5) * r->bin_width / (double)r->grid_width,
+             weight[4] = {0};
+      size_t at[4] = {0};
+      bool inside = corners(y, x, w->height, w->width, at, weight);
+      for (int k = 0; k < 4; k++) {
+        double v = inside ? weight[k] * number_at(w->x, plane + at[k]) : 0;
+        sum += v;
+        most = v > most ? v : most;
+      }
+    }
+  }
+  int64_t count = i64_max(r->grid_height, 0) * i64_max(r->grid_width, 0);
+  return count == 0 ? 0 : w->p->max ? most : sum / (double)count;
+}
+
+static void align_channels(void *context, size_t begin, size_t end, size_t worker) {
+  const work *w = context;
+  for (size_t ch = begin; ch < end; ch++) {
+    size_t plane = (w->region.image * w->channels + ch) * (size_t)(w->height * w->width);
+    size_t to = (w->roi * w->channels + ch) * (size_t)(w->p->height * w->p->width);
+    for (int64_t ph = 0; ph < w->p->height; ph++)
+      for (int64_t pw = 0; pw < w->p->width; pw++, to++) {
+        double v = bin_value(w, plane, ph, pw);
+        convert_from_doubles((sdx_dtype)w->y->dtype, w->y->data, to, 1, &v);
+      }
+  }
+}
+
+// Borders in the precision of the original (float), which decides how many samples a bin has.
+static sdx_status read_region(op_call *c, const work *w, size_t i, int64_t image, region *r) {
+  const roi_params *p = w->p;
+  const tensor *rois = call_in(c, ROIS);
+  float offset = p->half_pixel ? 0.5f : 0, at[4];
+  for (size_t k = 0; k < 4; k++) {
+    at[k] = (float)number_at(rois, 4 * i + k) * p->scale - offset;
+    if (!isfinite(at[k])) return call_fail(c, SDX_INVALID_ARGUMENT, "input 'rois'[%zu] is not finite", i);
+  }
+  if (image < 0 || image >= w->x->dims[0])
+    return call_fail(c, SDX_OUT_OF_RANGE, "input 'batch_indices'[%zu] is %lld, expected 0 to %lld", i, (long long)image,
+                     (long long)w->x->dims[0] - 1);
+  float width = at[2] - at[0], height = at[3] - at[1];
+  if (!p->half_pixel) width = width > 1 ? width : 1, height = height > 1 ? height : 1;
+  *r = (region){(size_t)image,
+                (double)at[1],
+                (double)at[0],
+                (double)(height / (float)p->height),
+                (double)(width / (float)p->width),
+                p->sampling,
+                p->sampling};
+  if (p->sampling == 0) {
+    float rows = ceilf(height / (float)p->height), columns = ceilf(width / (float)p->width);
+    if (rows > 0 && columns > 0 && !(rows * columns <= 0x1p20f))
+      return call_fail(c, SDX_LIMIT_EXCEEDED, "input 'rois'[%zu] needs %g x %g samples a bin, the limit is 2^20", i,
+                       (double)rows, (double)columns);
+    r->grid_height = rows > 0 ? (int64_t)fminf(rows, 0x1p20f) : 0,
+    r->grid_width = columns > 0 ? (int64_t)fminf(columns, 0x1p20f) : 0;
+  }
+  return SDX_OK;
+}
+
+static sdx_status compute(op_call *c) {
+  const tensor *x = call_in(c, X), *batch = call_in(c, BATCH);
+  work w = {.p = c->params,
+            .x = x,
+            .y = call_out(c, 0),
+            .channels = (size_t)x->dims[1],
+            .height = x->dims[2],
+            .width = x->dims[3]};
+  if (w.y->count == 0) return SDX_OK;
+  if (w.height == 0 || w.width == 0) return call_fail(c, SDX_INVALID_SHAPE, "the feature map is empty");
+  for (w.roi = 0; w.roi < (size_t)w.y->dims[0]; w.roi++) {
+    SDX_TRY(read_region(c, &w, w.roi, ((const int64_t *)batch->data)[w.roi], &w.region));
+    call_parallel(c, w.channels, 1 + 2048 / (size_t)(w.p->height * w.p->width), align_channels, &w);
+    SDX_TRY(call_check(c));
+  }
+  return SDX_OK;
+}
+
+// Where bin `i` of `bins` begins and ends, inside [0, size).
+static void borders(int64_t i, double bin, int64_t start, int64_t size, int64_t *begin, int64_t *end) {
+  *begin = i64_min(i64_max((int64_t)floor((double)i * bin) + start, 0), size);
+  *end = i64_min(i64_max((int64_t)ceil((double)(i + 1) * bin) + start, 0), size);
+}
+
+static sdx_status pool_compute(op_call *c) {
+  const roi_params *p = c->params;
+  const tensor *x = call_in(c, X), *rois = call_in(c, ROIS);
+  tensor *y = call_out(c, 0);
+  int64_t height = x->dims[2], width = x->dims[3];
+  size_t to = 0;
+  for (size_t i = 0; y->count && i < (size_t)y->dims[0]; i++) {
+    double image = number_at(rois, 5 * i), at[4];
+    if (!(image >= 0 && image < (double)x->dims[0]))
+      return call_fail(c, SDX_OUT_OF_RANGE, "input 'rois'[%zu] names image %g, expected 0 to %lld", i, image,
+                       (long long)x->dims[0] - 1);
+    for (size_t k = 0; k < 4; k++) {
+      at[k] = round(number_at(rois, 5 * i + 1 + k) * (double)p->scale);
+      if (!(fabs(at[k]) < 0x1p30))
+        return call_fail(c, SDX_OUT_OF_RANGE, "input 'rois'[%zu] has a coordinate of %g, expected below 2^30", i,
+                         at[k]);
+    }
+    double bin_height = fmax(at[3] - at[1] + 1, 1) / (double)p->height,
+           bin_width = fmax(at[2] - at[0] + 1, 1) / (double)p->width;
+    for (size_t ch = 0; ch < (size_t)x->dims[1]; ch++) {
+      size_t plane = ((size_t)image * (size_t)x->dims[1] + ch) * (size_t)(height * width);
+      for (int64_t bin = 0; bin < p->height * p->width; bin++, to++) {
+        int64_t top, bottom, left, right;
+        borders(bin / p->width, bin_height, (int64_t)at[1], height, &top, &bottom);
+        borders(bin % p->width, bin_width, (int64_t)at[0], width, &left, &right);
+        double most = bottom <= top || right <= left ? 0 : -INFINITY;
+        for (int64_t h = top; h < bottom; h++)
+          for (int64_t v = left; v < right; v++) most = fmax(most, number_at(x, plane + (size_t)(h * width + v)));
+        convert_from_doubles((sdx_dtype)y->dtype, y->data, to, 1, &most);
+      }
+      SDX_TRY(call_check(c));
+    }
+  }
+  return SDX_OK;
+}
+
+SDX_OP(RoiAlign) = {
+    .since = 22,
+    .versions = "22 16 10",
+    .inputs = "X:T1 rois:T1 batch_indices:T2",
+    .outputs = "Y:T1",
+    .types = "T1=float,double,float16,bfloat16;T2=int64",
+    .attrs =
+        "coordinate_transformation_mode:string=half_pixel mode:string=avg output_height:int=1 output_width:int=1 "
+        "sampling_ratio:int=0 spatial_scale:float=1.0",
+    .params_size = sizeof(roi_params),
+    .params = params,
+    .upgrade = upgrade,
+    .infer = infer,
+    .compute = compute,
+};
+
+SDX_OP(MaxRoiPool) = {
+    .since = 22,
+    .versions = "22 1",
+    .inputs = "X:T rois:T",
+    .outputs = "Y:T",
+    .types = "T=float,double,float16,bfloat16",
+    .attrs = "pooled_shape:ints! spatial_scale:float=1.0",
+    .params_size = sizeof(roi_params),
+    .params = pool_params,
+    .infer = pool_infer,
+    .compute = pool_compute,
+};
