@@ -119,3 +119,14 @@ def external(location, offset=None, length=None, more=()):
     pairs += [("length", str(length))] if length is not None else []
     entries = b"".join(block(13, block(1, k) + block(2, v)) for k, v in pairs + list(more))
     return entries + number(14, 1)
+
+
+def numbers(name, dtype, shape, values):
+    """A TensorProto of Python numbers."""
+    code = {FLOAT: "f", UINT8: "B", INT32: "i", INT64: "q", BOOL: "?", FLOAT16: "e", DOUBLE: "d"}[dtype]
+    return tensor(dtype, shape, struct.pack(f"<{len(values)}{code}", *values), name)
+
+
+def simple(nodes, inputs, outputs, initializers=(), version=17):
+    """A model whose inputs and outputs are (name, dtype, shape)."""
+    return model(graph(nodes, [value(*i) for i in inputs], [value(*o) for o in outputs], initializers), version)

@@ -162,9 +162,10 @@ SDX_API const char *sdx_session_metadata(const sdx_session *session, const char 
 SDX_API size_t sdx_session_custom_metadata_count(const sdx_session *session);
 SDX_API const char *sdx_session_custom_metadata(const sdx_session *session, size_t index,
                                                 const char **value);
-// A description as JSON: "graph" (after passes), "plan" (steps, kernels, slab offsets for the given
-// input shapes or the declared ones), "summary", "memory" (predicted peak). The text is released
-// with sdx_string_free. NULL + SDX_*: see sdx_session_error of a copy; details in docs/inspect.md.
+// A description as JSON, released with sdx_string_free; docs/inspect.md lists the keys.
+//   "summary" metadata, inputs, outputs, operators · "graph" the graph after passes, as text ·
+//   "plan" steps, kernels and offsets for the declared shapes (free dimensions count as 1) ·
+//   "memory" predicted peak. NULL: unknown word, failed load, or memory is exhausted.
 SDX_API char *sdx_session_describe(const sdx_session *session, const char *what);
 // Chrome-trace JSON of the runs so far (option profile=1); release with sdx_string_free.
 SDX_API char *sdx_session_profile_json(const sdx_session *session);
@@ -203,8 +204,7 @@ SDX_API const char *sdx_run_error(const sdx_run *run);
 SDX_API uint64_t sdx_run_peak_bytes(const sdx_run *run);
 
 // ---- custom operators -----------------------------------------------------------------------
-// Registered on options before a load; they take precedence over nothing: domain and name must not
-// be one the engine knows. infer and compute may be called from several threads at once.
+// Registered on options before a load. Domain and name must not be an operator the engine knows. infer and compute may be called from several threads at once.
 
 typedef struct sdx_op_context sdx_op_context; // valid during the callback only
 

@@ -52,7 +52,7 @@ typedef struct op_def {
   sdx_status (*infer)(op_infer *c);                             // types and shapes
   sdx_status (*prepare)(op_prepare *c);                         // kernel, packed weights, scratch
   sdx_status (*compute)(op_call *c);
-  const char *const *cases; // NULL-terminated; random-test shapes as text, see docs/cases.md
+  const char *const *cases; // NULL-terminated; random-test shapes as text, see README.md
 } op_def;
 
 // SDX_OP(Softmax) = {.since = 13, ...}; the generated table fills in domain and name.

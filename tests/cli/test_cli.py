@@ -16,9 +16,10 @@ import unittest
 import zipfile
 import zlib
 
-from onnx_bytes import BOOL, FLOAT, FLOAT16, INT64, UINT8, model, node, tensor
-
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+from onnx_bytes import BOOL, FLOAT, FLOAT16, INT64, UINT8, node, numbers, simple  # noqa: E402
+
 COMMAND = os.environ.get("SARDONYX", str(ROOT / "build/sardonyx"))
 
 
@@ -74,11 +75,11 @@ class Case(unittest.TestCase):
 
     def twice(self):
         """y = x + x, float [batch, 3]."""
-        return self.write("twice.onnx", model([node("Add", ["x", "x"], ["y"])], [("x", FLOAT, ["batch", 3])],
+        return self.write("twice.onnx", simple([node("Add", ["x", "x"], ["y"])], [("x", FLOAT, ["batch", 3])],
                                               [("y", FLOAT, ["batch", 3])]))
 
     def same(self, dtype, shape, name="same.onnx"):
-        return self.write(name, model([node("Identity", ["x"], ["y"])], [("x", dtype, shape)], [("y", dtype, shape)]))
+        return self.write(name, simple([node("Identity", ["x"], ["y"])], [("x", dtype, shape)], [("y", dtype, shape)]))
 
 
 class Inputs(Case):
@@ -112,7 +113,7 @@ class Inputs(Case):
                 self.assertIn(text, self.run_command("run", m, self.write(name + ".npy", data), code=1).stderr)
 
     def test_npz(self):
-        m = self.write("sum.onnx", model([node("Add", ["a", "b"], ["c"])], [("a", FLOAT, [2]), ("b", FLOAT, [2])],
+        m = self.write("sum.onnx", simple([node("Add", ["a", "b"], ["c"])], [("a", FLOAT, [2]), ("b", FLOAT, [2])],
                                          [("c", FLOAT, [2])]))
         for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             path = self.folder / "in.npz"
@@ -146,7 +147,7 @@ class Inputs(Case):
 
     def test_pb(self):
         m = self.twice()
-        path = self.write("x.pb", tensor("x", FLOAT, (1, 3), (1, 2, 3)))
+        path = self.write("x.pb", numbers("x", FLOAT, (1, 3), (1, 2, 3)))
         self.assertEqual(self.outputs(m, path)["y"]["data"], [[2, 4, 6]])
         self.run_command("run", m, path, "-o", "y.pb")
         self.assertEqual(self.outputs(m, "x=y.pb")["y"]["data"], [[4, 8, 12]])
@@ -258,8 +259,8 @@ class Sets(Case):
     """`sardonyx test` on folders made here."""
 
     def put(self, folder, x, y, shape=(1, 3), out="y"):
-        self.write(f"{folder}/input_0.pb", tensor("x", FLOAT, shape, x))
-        self.write(f"{folder}/output_0.pb", tensor(out, FLOAT, shape, y))
+        self.write(f"{folder}/input_0.pb", numbers("x", FLOAT, shape, x))
+        self.write(f"{folder}/output_0.pb", numbers(out, FLOAT, shape, y))
 
     def last_line(self, *words, code=0):
         return self.run_command("test", *words, code=code).stdout.splitlines()[-1]
@@ -284,12 +285,12 @@ class Sets(Case):
         self.put("a", (1, nan, 3), (2, nan, 6))
         self.put("b", (1, 2, 3), (2, 4, nan))
         self.put("c", (1, 2, 3), (2, 4, 6))
-        self.write("c/output_0.pb", tensor("y", FLOAT, (3,), (2, 4, 6)))
+        self.write("c/output_0.pb", numbers("y", FLOAT, (3,), (2, 4, 6)))
         self.assertEqual(self.last_line(".", code=1), "1 passed, 2 failed, 0 skipped")
 
     def test_npz_and_sharing(self):
         self.twice()
-        self.write("other.onnx", model([node("Add", ["q", "q"], ["r"])], [("q", FLOAT, [2])], [("r", FLOAT, [2])]))
+        self.write("other.onnx", simple([node("Add", ["q", "q"], ["r"])], [("q", FLOAT, [2])], [("r", FLOAT, [2])]))
         with zipfile.ZipFile(self.folder / "io.npz", "w") as z:
             z.writestr("x.npy", npy("<f4", (1, 3), floats(1, 2, 3)))
             z.writestr("y.npy", npy("<f8", (3,), struct.pack("<3d", 2, 4, 6)))
@@ -310,7 +311,7 @@ class Sets(Case):
 
     def test_jobs_and_damage(self):
         for i in range(8):
-            self.write(f"m{i}/m.onnx", model([node("Neg", ["x"], ["y"])], [("x", FLOAT, [1, 3])], [("y", FLOAT, [1, 3])]))
+            self.write(f"m{i}/m.onnx", simple([node("Neg", ["x"], ["y"])], [("x", FLOAT, [1, 3])], [("y", FLOAT, [1, 3])]))
             self.put(f"m{i}/test_data_set_0", (1, 2, 3), (-1, -2, -3))
         self.write("m7/test_data_set_0/input_0.pb", b"\x08")
         self.assertEqual(self.last_line(".", "--jobs", 3, code=1), "7 passed, 1 failed, 0 skipped")

@@ -136,7 +136,7 @@ def test_load_failures(tmp_path, twice):
     with pytest.raises(TypeError, match="Unable to load from type '<class 'int'>'"):
         sardonyx.InferenceSession(3)
     with pytest.raises((sardonyx.NotImplemented, sardonyx.InvalidGraph), match="NoSuchOperator"):
-        sardonyx.InferenceSession(ob.model([ob.node("NoSuchOperator", ["x"], ["y"])], [("x", 1, [1])], [("y", 1, [1])]))
+        sardonyx.InferenceSession(ob.simple([ob.node("NoSuchOperator", ["x"], ["y"])], [("x", 1, [1])], [("y", 1, [1])]))
     with pytest.raises(ValueError):
         sardonyx.InferenceSession(twice, providers="CPUExecutionProvider")
     with pytest.raises(ValueError):
