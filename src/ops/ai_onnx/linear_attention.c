@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// LinearAttention: attention without softmax, as a recurrence over a state S[d_k, d_v] of each key and value head:
+//
+//   S = exp(decay) S        (gated, gated_delta)
+//   v = beta (v - S' k)     (delta, gated_delta)
+//   S = S + k v';  y = scale S' q for every query head of the group
+//
+// Heads are packed into the last dimension: [batch, time, heads * width]. The state is kept in float; each head is
+// one thread's work from the first step to the last.
+#include <math.h>
+
+#include "base/size.h"
+#include "ops/elementwise.h"
+
+enum { Q, K, V, PAST, DECAY, BETA };
+
+typedef struct linear_params {
+  int64_t heads, kv_heads;
+  float scale;
+  bool gated, delta;
+} linear_params;
+
+static sdx_status read_params(op_params_context *c, void *params) {
+  linear_params *p = params;
+  str rule = params_string(c, "update_rule");
+  p->heads = params_int(c, "q_num_heads"), p->kv_heads = params_int(c, "kv_num_heads");
+  p->scale = params_float(c, "scale");
+  p->gated = str_is(rule, "gated") || str_is(rule, "gated_delta");
+  p->delta = str_is(rule, "delta") || str_is(rule, "gated_delta");
+  if (!p->gated && !p->delta && !str_is(rule, "linear"))
+    return params_fail(c, "update_rule", "'%.*s' is none of linear, gated, delta, gated_delta", STR_ARG(rule));
+  if (p->kv_heads < 1) return params_fail(c, "kv_num_heads", "%lld is not positive", (long long)p->kv_heads);
+  if (p->heads < 1 || p->heads % p->kv_heads)
+    return params_fail(c, "q_num_heads", "%lld is not a positive multiple of kv_num_heads %lld", (long long)p->heads,
+                       (long long)p->kv_heads);
+  return SDX_OK;
+}
+
+static sdx_status check_given(op_infer *c, size_t input, const char *name, bool needed) {
+  bool given = input < c->input_count && c->in[input];
+  if (given == needed) return SDX_OK;
+  return infer_fail(c, SDX_INVALID_GRAPH, "update_rule %s input %zu ('%s')", needed ? "needs" : "does not take", input,
+                    name);
+}
+
+// The width of a head from hidden = heads * width; agrees with *width where that is known.
+static sdx_status split(op_infer *c, size_t input, int64_t heads, int64_t *width) {
+  int64_t hidden = infer_dim(c, input, 2);
+  if (hidden < 0) return SDX_OK;
+  if (hidden % heads || (*width >= 0 && hidden / heads != *width))
+    return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld columns, which are not %lld heads of one width", input,
+                      (long long)hidden, (long long)heads);
+  *width = hidden / heads;
+  return SDX_OK;
+}
+
+static sdx_status check_columns(op_infer *c, size_t input, int64_t one, int64_t other) {
+  int64_t columns = infer_dim(c, input, 2);
+  if (columns < 0 || one < 0 || other < 0 || columns == one || columns == other) return SDX_OK;
+  return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld columns, expected %lld or %lld", input,
+                    (long long)columns, (long long)one, (long long)other);
+}
+
+static sdx_status infer(op_infer *c) {
+  const linear_params *p = c->params;
+  int64_t batch = DIM_UNKNOWN, time = DIM_UNKNOWN, width = DIM_UNKNOWN, v_width = DIM_UNKNOWN, hidden = DIM_UNKNOWN,
+          all = DIM_UNKNOWN, kv_heads = p->kv_heads;
+  SDX_TRY(check_given(c, DECAY, "decay", p->gated));
+  SDX_TRY(check_given(c, BETA, "beta", p->delta));
+  for (size_t i = Q; i <= BETA; i++) {
+    SDX_TRY(infer_rank(c, i, i == PAST ? 4 : 3, i == PAST ? 4 : 3));
+    SDX_TRY(infer_agree(c, i, 0, "batch", &batch));
+    if (i != PAST) SDX_TRY(infer_agree(c, i, 1, "time", &time));
+  }
+  SDX_TRY(split(c, Q, p->heads, &width));
+  SDX_TRY(split(c, K, p->kv_heads, &width));
+  SDX_TRY(split(c, V, p->kv_heads, &v_width));
+  SDX_TRY(infer_agree(c, PAST, 1, "heads", &kv_heads));
+  SDX_TRY(infer_agree(c, PAST, 2, "width of keys", &width));
+  SDX_TRY(infer_agree(c, PAST, 3, "width of values", &v_width));
+  if (v_width >= 0 && !i64_mul(v_width, p->heads, &hidden))
+    return infer_fail(c, SDX_INVALID_SHAPE, "the output would be too large");
+  if (width >= 0 && !i64_mul(width, p->kv_heads, &all))
+    return infer_fail(c, SDX_INVALID_SHAPE, "the state would be too large");
+  SDX_TRY(check_columns(c, DECAY, p->kv_heads, all));
+  SDX_TRY(check_columns(c, BETA, p->kv_heads, 1));
+  bool past = PAST < c->input_count && c->in[PAST];
+  SDX_TRY(infer_output(c, 0, infer_dtype_of(c, Q), 3, (int64_t[]){batch, time, hidden}));
+  return infer_output(c, 1, infer_dtype_of(c, past ? PAST : Q), 4, (int64_t[]){batch, p->kv_heads, width, v_width});
+}
+
+typedef struct linear_job {
+  const float *q, *k, *v, *past, *decay, *beta;
+  float *y, *state, *row;  // row: v_width numbers for each head
+  size_t heads, kv_heads, time, width, v_width, decay_columns, beta_columns;
+  float scale;
+} linear_job;
+
+// One step of one head.
+static void step(const linear_job *j, size_t at, size_t head, float *state, float *row) {
+  size_t width = j->width, v_width = j->v_width;
+  const float *k = j->k + (at * j->kv_heads + head) * width, *v = j->v + (at * j->kv_heads + head) * v_width;
+  if (j->decay) {
+    bool each = j->decay_columns != j->kv_heads;
+    const float *decay = j->decay + at * j->decay_columns + head * (each ? width : 1);
+    for (size_t i = 0; i < width; i++) {
+      float factor = expf(decay[each ? i : 0]);
+      for (size_t m = 0; m < v_width; m++) state[i * v_width + m] *= factor;
+    }
+  }
+  for (size_t m = 0; m < v_width; m++) row[m] = v[m];
+  if (j->beta) {
+    float beta = j->beta[at * j->beta_columns + (j->beta_columns == 1 ? 0 : head)];
+    for (size_t m = 0; m < v_width; m++) row[m] = 0;
+    for (size_t i = 0; i < width; i++)
+      for (size_t m = 0; m < v_width; m++) row[m] += state[i * v_width + m] * k[i];
+    for (size_t m = 0; m < v_width; m++) row[m] = beta * (v[m] - row[m]);
+  }
+  for (size_t i = 0; i < width; i++)
+    for (size_t m = 0; m < v_width; m++) state[i * v_width + m] += k[i] * row[m];
+  size_t group = j->heads / j->kv_heads;
+  for (size_t g = 0; g < group; g++) {
+    const float *q = j->q + (at * j->heads + head * group + g) * width;
+    float *y = j->y + (at * j->heads + head * group + g) * v_width;
+    for (size_t m = 0; m < v_width; m++) y[m] = 0;
+    for (size_t i = 0; i < width; i++)
+      for (size_t m = 0; m < v_width; m++) y[m] += q[i] * state[i * v_width + m];
+    for (size_t m = 0; m < v_width; m++) y[m] *= j->scale;
+  }
+}
+
+static void heads_range(void *context, size_t begin, size_t end, size_t worker) {
+  const linear_job *j = context;
+  size_t size = j->width * j->v_width;
+  for (size_t i = begin; i < end; i++) {
+    float *state = j->state + i * size, *row = j->row + i * j->v_width;
+    if (j->past && size) memcpy(state, j->past + i * size, size * sizeof *state);
+    else
+      for (size_t n = 0; n < size; n++) state[n] = 0;
+    for (size_t t = 0; t < j->time; t++) step(j, i / j->kv_heads * j->time + t, i % j->kv_heads, state, row);
+  }
+}
+
+static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
+
+static const float *data_of(const tensor *t) { return t ? t->data : NULL; }
+
+static sdx_status linear_attention(op_call *c) {
+  const linear_params *p = c->params;
+  const tensor *q = call_in(c, Q), *v = call_in(c, V), *decay = call_in(c, DECAY), *beta = call_in(c, BETA);
+  tensor *y = call_out(c, 0), *state = call_out(c, 1);
+  linear_job j = {.q = q->data,
+                  .k = call_in(c, K)->data,
+                  .v = v->data,
+                  .past = data_of(call_in(c, PAST)),
+                  .decay = data_of(decay),
+                  .beta = data_of(beta),
+                  .heads = (size_t)p->heads,
+                  .kv_heads = (size_t)p->kv_heads,
+                  .time = (size_t)q->dims[1],
+                  .decay_columns = decay ? (size_t)decay->dims[2] : 0,
+                  .beta_columns = beta ? (size_t)beta->dims[2] : 0};
+  j.width = (size_t)q->dims[2] / j.heads, j.v_width = (size_t)v->dims[2] / j.kv_heads;
+  j.scale = p->scale != 0 ? p->scale : 1 / sqrtf((float)j.width);
+  size_t heads = (size_t)q->dims[0] * j.kv_heads,
+         sizes[3] = {heads * j.v_width, heads * j.width * j.v_width, (size_t)q->dims[0] * j.time * j.heads * j.v_width};
+  float *room[3] = {NULL, state ? state->data : NULL, y ? y->data : NULL};
+  for (size_t i = 0; i < 3; i++)
+    if (!room[i] && !(room[i] = call_alloc(c, sizes[i] * sizeof(float))))
+      return call_no_memory(c, sizes[i] * sizeof(float));
+  j.row = room[0], j.state = room[1], j.y = room[2];
+  call_parallel(c, heads, 1 + GRAIN_CHEAP / (j.width * j.v_width * j.time + 1), heads_range, &j);
+  return call_check(c);
+}
+static sdx_status compute(op_call *c) { return call_widened(c, linear_attention); }
+
+SDX_CASES = {"query=float[2,3,8] key=float[2,3,4] value=float[2,3,6] q_num_heads=4 kv_num_heads=2 update_rule=linear",
+             NULL};
+
+// clang-format off
+SDX_OP(LinearAttention) = {
+    .since = 27, .versions = "27", .inputs = "query:T key:T value:T past_state:S? decay:T? beta:T?",
+    .outputs = "output:T present_state:S", .types = "T=float16,bfloat16,float;S=float16,bfloat16,float",
+    .attrs = "chunk_size:int=64 kv_num_heads:int! q_num_heads:int! scale:float=0 update_rule:string=gated_delta",
+    .params_size = sizeof(linear_params), .params = read_params, .infer = infer, .prepare = prepare,
+    .compute = compute, .cases = cases,
+};
+// clang-format on
