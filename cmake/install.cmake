@@ -4,5 +4,7 @@ install(TARGETS sardonyx_shared sardonyx_static)
 if(TARGET sardonyx)
   install(TARGETS sardonyx)
 endif()
+# The prefix is found from where the file lies, so that an installed tree may be moved.
+file(RELATIVE_PATH SDX_PREFIX_FROM_PC /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 configure_file(cmake/sardonyx.pc.in ${SDX_GENERATED}/sardonyx.pc @ONLY)
 install(FILES ${SDX_GENERATED}/sardonyx.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
