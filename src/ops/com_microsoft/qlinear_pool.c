@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+// QLinearAveragePool and QLinearGlobalAveragePool on 8-bit tensors, channels first or last, and
+// QLinearConcat, which brings its inputs to one scale while it joins them.
+//
+//   y = saturate(round_half_even(mean(x - x_zero) * x_scale / y_scale) + y_zero)
+//
+// The sum is exact in int64, the quotient in float. Without zero points they are 0.
+#include <math.h>
+
+#include "base/size.h"
+#include "ops/ai_onnx/quantization.h"
+#include "ops/ai_onnx/window_attrs.h"
+#include "tensor/convert.h"
+
+enum { X, X_SCALE, X_ZERO, Y_SCALE, Y_ZERO };
+
+typedef struct qpool_params {
+  window_attrs window;
+  bool global, channels_last, include_pad;
+} qpool_params;
+
+static sdx_status read_common(op_params_context *c, qpool_params *p) {
+  p->channels_last = params_int(c, "channels_last") != 0;
+  p->include_pad = params_int(c, "count_include_pad") != 0;
+  if (p->global) return SDX_OK;
+  SDX_TRY(window_attrs_read(c, &p->window));
+  return p->window.kernel ? SDX_OK : params_fail(c, "kernel_shape", "is empty");
+}
+static sdx_status average_params(op_params_context *c, void *params) { return read_common(c, params); }
+static sdx_status global_params(op_params_context *c, void *params) {
+  ((qpool_params *)params)->global = true;
+  return read_common(c, params);
+}
+
+static sdx_status infer(op_infer *c) {
+  const qpool_params *p = c->params;
+  static const size_t scalars[] = {X_SCALE, X_ZERO, Y_SCALE, Y_ZERO};
+  int spatial, rank = infer_rank_of(c, X);
+  int64_t out[WINDOW_MAX_RANK + 2];
+  for (size_t i = 0; i < 4; i++) SDX_TRY(infer_per_channel(c, scalars[i], 1));
+  SDX_TRY(window_attrs_rank(c, &p->window, X, &spatial));
+  size_t first = p->channels_last ? 1 : 2;
+  for (int i = 0; i < rank; i++) {
+    size_t d = (size_t)i - first;
+    bool is_spatial = (size_t)i >= first && d < (size_t)spatial;
+    out[i] = c->in[X]->dims[i];
+    if (is_spatial && p->global) out[i] = 1;
+    else if (is_spatial) SDX_TRY(window_attrs_output(c, &p->window, d, out[i], p->window.kernel[d], &out[i]));
+  }
+  return infer_output(c, 0, infer_dtype_of(c, X), rank, out);
+}
+
+typedef struct work {
+  const qpool_params *p;
+  const tensor *x;
+  tensor *y;
+  window g;
+  size_t channels, in, out;
+  int64_t x_zero, y_zero;
+  float scale;
+} work;
+
+// Each output element on its own; channels last only changes where elements lie.
+static void pool_range(void *context, size_t begin, size_t end, size_t worker) {
+  const work *w = context;
+  const window *g = &w->g;
+  sdx_dtype dtype = (sdx_dtype)w->x->dtype;
+  for (size_t i = begin; i < end; i++) {
+    bool last = w->p->channels_last;
+    size_t channel = last ? i % w->channels : i / w->out % w->channels;
+    size_t o = last ? i / w->channels % w->out : i % w->out, n = i / w->channels / w->out;
+    int64_t at[WINDOW_MAX_RANK], tap[WINDOW_MAX_RANK] = {0}, sum = 0, places = 0;
+    window_unravel(o, g->out, g->rank, at);
+    do {
+      size_t flat = 0;
+      bool inside = true, padded = true;
+      for (size_t d = 0; d < g->rank; d++) {
+        int64_t a = at[d] * g->stride[d] + tap[d] - g->pad[d];
+        inside &= a >= 0 && a < g->in[d];
+        padded &= a < g->in[d] + g->pad_end[d];
+        flat = flat * (size_t)g->in[d] + (size_t)(inside ? a : 0);
+      }
+      places += w->p->include_pad ? padded : inside;
+      if (!inside) continue;
+      size_t from = last ? (n * w->in + flat) * w->channels + channel : (n * w->channels + channel) * w->in + flat;
+      sum += convert_get_int(dtype, w->x->data, from) - w->x_zero;
+    } while (window_next(tap, g->kernel, g->rank));
+    float v = places ? rintf((float)sum / (float)places * w->scale) : 0;
+    convert_set_int(dtype, w->y->data, i, (int64_t)(v > 0x1p20f ? 0x1p20f : v < -0x1p20f ? -0x1p20f : v) + w->y_zero);
+  }
+}
+
+static sdx_status compute(op_call *c) {
+  const qpool_params *p = c->params;
+  const tensor *x = call_in(c, X), *x_scale = call_in(c, X_SCALE), *y_scale = call_in(c, Y_SCALE);
+  work w = {.p = p, .x = x, .y = call_out(c, 0)};
+  if (w.y->count == 0) return SDX_OK;
+  if (x_scale->count != 1 || y_scale->count != 1)
+    return call_fail(c, SDX_INVALID_SHAPE, "inputs 'x_scale' and 'y_scale' must have one element");
+  SDX_TRY(multiplier_check(c, x_scale, "x_scale"));
+  SDX_TRY(scale_check(c, y_scale, "y_scale"));
+  size_t first = p->channels_last ? 1 : 2, rank = x->rank - 2u;
+  w.channels = (size_t)x->dims[p->channels_last ? x->rank - 1 : 1];
+  w.scale = scale_at(x_scale, 0) / scale_at(y_scale, 0);
+  w.x_zero = zero_at(call_in(c, X_ZERO), 0), w.y_zero = zero_at(call_in(c, Y_ZERO), 0);
+  if (p->global) {
+    w.g = (window){.rank = rank};
+    for (size_t d = 0; d < rank; d++)
+      w.g.in[d] = x->dims[first + d], w.g.kernel[d] = i64_max(x->dims[first + d], 1),
+      w.g.out[d] = w.g.stride[d] = w.g.dilation[d] = 1;
+  } else {
+    window_attrs_build(&p->window, rank, x->dims + first, NULL, w.y->dims + first, &w.g);
+  }
+  w.in = window_in(&w.g), w.out = window_out(&w.g);
+  call_parallel(c, w.y->count, 1 + 8192 / window_taps(&w.g), pool_range, &w);
+  return call_check(c);
+}
+
+// ---- QLinearConcat --------------------------------------------------------------------------------
+
+typedef struct concat_params {
+  int64_t axis;
+} concat_params;
+
+enum { C_SCALE, C_ZERO, C_FIRST };  // then triples of tensor, scale, zero point
+
+static sdx_status concat_read(op_params_context *c, void *params) {
+  ((concat_params *)params)->axis = params_int(c, "axis");
+  return SDX_OK;
+}
+
+static sdx_status concat_infer(op_infer *c) {
+  int64_t axis = ((const concat_params *)c->params)->axis, out[TENSOR_MAX_RANK];
+  sdx_dtype dtype = infer_dtype_of(c, C_ZERO);
+  int rank = c->input_count > C_FIRST ? infer_rank_of(c, C_FIRST) : -1;
+  if ((c->input_count - C_FIRST) % 3 || c->input_count <= C_FIRST)
+    return infer_fail(c, SDX_INVALID_GRAPH,
+                      "%zu inputs are given, expected 2 and then triples of tensor, scale and zero point",
+                      c->input_count);
+  for (size_t i = C_FIRST; i < c->input_count; i += 3)
+    if (infer_rank_of(c, i) < 0) return infer_output(c, 0, dtype, -1, NULL);
+  SDX_TRY(infer_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
+  memcpy(out, c->in[C_FIRST]->dims, (size_t)rank * sizeof *out);
+  for (size_t i = C_FIRST + 3; i < c->input_count; i += 3) {
+    SDX_TRY(infer_rank(c, i, rank, rank));
+    for (int d = 0; d < rank; d++) {
+      int64_t have = c->in[i]->dims[d];
+      if (d == (int)axis) out[d] = out[d] < 0 || have < 0 || !i64_add(out[d], have, &out[d]) ? DIM_UNKNOWN : out[d];
+      else if (out[d] < 0) out[d] = have;
+      else if (have >= 0 && have != out[d])
+        return infer_fail(c, SDX_INVALID_SHAPE, "dimension %d of input %zu is %lld, expected %lld", d, i,
+                          (long long)have, (long long)out[d]);
+    }
+  }
+  return infer_output(c, 0, dtype, rank, out);
+}
+
+static sdx_status concat_compute(op_call *c) {
+  const tensor *y_scale = call_in(c, C_SCALE), *y_zero = call_in(c, C_ZERO);
+  tensor *y = call_out(c, 0);
+  int64_t axis = ((const concat_params *)c->params)->axis;
+  SDX_TRY(call_located(c, axis_normalize(&axis, y->rank, "attribute 'axis'", c->err)));
+  SDX_TRY(scale_check(c, y_scale, "Y_scale"));
+  size_t inner = 1, outer = 1, offset = 0;
+  for (size_t d = 0; d < y->rank; d++)
+    *(d < (size_t)axis ? &outer : &inner) *= d == (size_t)axis ? 1 : (size_t)y->dims[d];
+  size_t row = (size_t)y->dims[axis] * inner;
+  for (size_t i = C_FIRST; i < c->input_count; i += 3) {
+    const tensor *x = call_in(c, i), *scale = call_in(c, i + 1), *zero = call_in(c, i + 2);
+    if (scale->count != 1 || (zero && zero->count != 1))
+      return call_fail(c, SDX_INVALID_SHAPE, "input %zu (a scale) has %zu elements, expected 1", i + 1, scale->count);
+    SDX_TRY(multiplier_check(c, scale, "inputs"));
+    float from = scale_at(scale, 0), to = scale_at(y_scale, 0);
+    bool as_is = x->dtype == y->dtype && from == to && zero_at(zero, 0) == zero_at(y_zero, 0);
+    size_t piece = (size_t)x->dims[axis] * inner;
+    for (size_t o = 0; o < outer; o++) {
+      if (as_is) memcpy((char *)y->data + o * row + offset, (const char *)x->data + o * piece, piece);
+      for (size_t k = 0; k < piece && !as_is; k++) {
+        float v = 0;
+        convert_to_floats((sdx_dtype)x->dtype, x->data, o * piece + k, 1, &v);
+        v = rintf((x->dtype == SDX_FLOAT ? v : (v - (float)zero_at(zero, 0)) * from) / to);
+        convert_set_int((sdx_dtype)y->dtype, y->data, o * row + offset + k,
+                        (int64_t)(v > 0x1p20f    ? 0x1p20f
+                                  : v > -0x1p20f ? v
+                                                 : -0x1p20f) +
+                            zero_at(y_zero, 0));
+      }
+    }
+    offset += piece;
+    SDX_TRY(call_check(c));
+  }
+  return SDX_OK;
+}
+
+SDX_CASES = {
+    "X=uint8[1,2,5,6] x_scale=float(0.1) x_zero_point=uint8(100) y_scale=float(0.12) y_zero_point=uint8(90) "
+    "kernel_shape=3,2 pads=1,0,1,1",
+    NULL};
+static const char *const global_cases[] = {
+    "X=int8[1,2,5,6] x_scale=float(0.1) x_zero_point=int8(10) y_scale=float(0.12) y_zero_point=int8(9)", NULL};
+
+#define COMMON                                                                                              \
+  .since = 1, .versions = "1", .inputs = "X:T x_scale:float x_zero_point:T? y_scale:float y_zero_point:T?", \
+  .outputs = "Y:T", .types = "T=uint8,int8", .params_size = sizeof(qpool_params), .infer = infer, .compute = compute
+
+SDX_OP_MS(QLinearAveragePool) = {COMMON,
+                                 .attrs =
+                                     "auto_pad:string=NOTSET ceil_mode:int=0 channels_last:int=0 "
+                                     "count_include_pad:int=0 kernel_shape:ints! pads:ints strides:ints",
+                                 .params = average_params, .cases = cases};
+SDX_OP_MS(QLinearGlobalAveragePool) = {COMMON, .attrs = "channels_last:int=0", .params = global_params,
+                                       .cases = global_cases};
+SDX_OP_MS(QLinearConcat) = {.since = 1,
+                            .versions = "1",
+                            .inputs = "Y_scale:TF Y_zero_point:T8 inputs:TV+",
+                            .outputs = "Y:T8",
+                            .types = "T8=uint8,int8;TF=float;TV=uint8,int8,float",
+                            .attrs = "axis:int!",
+                            .params_size = sizeof(concat_params),
+                            .params = concat_read,
+                            .infer = concat_infer,
+                            .compute = concat_compute};
