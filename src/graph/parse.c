@@ -559,15 +559,26 @@ static sdx_status parse_inputs(parser *p, graph *g) {
   return SDX_OK;
 }
 
+// Values are numbered in the order of their lines, so that a printed graph keeps its order: the names of
+// the outputs, which come first, are passed over and read once the body is known.
+static sdx_status skip_reads(parser *p) {
+  str name;
+  SDX_TRY(need(p, "("));
+  for (bool first = true; !take(p, ")"); first = false) {
+    if (!first) SDX_TRY(need(p, ","));
+    if (take(p, "_")) continue;
+    SDX_TRY(need(p, "%"));
+    SDX_TRY(parse_name(p, "a name", &name));
+  }
+  return SDX_OK;
+}
+
 static sdx_status parse_body(parser *p, graph *g) {
   while (!take(p, "}")) {
     if (take_word(p, "const")) SDX_TRY(parse_const(p, g));
     else if (take_word(p, "outer")) SDX_TRY(parse_outer(p, g));
     else SDX_TRY(parse_node(p, g));
   }
-  for (uint32_t v = 1; v < g->value_count; v++)
-    if (g->values[v].producer == PENDING)
-      return error_set(p->err, SDX_INVALID_ARGUMENT, "%%%.*s is read but never made", STR_ARG(g->values[v].name));
   return SDX_OK;
 }
 
@@ -579,9 +590,17 @@ static sdx_status parse_graph(parser *p, graph *parent, graph **out) {
   if (peek(p) != '(') SDX_TRY(parse_name(p, "a name or (", &g->name));
   SDX_TRY(parse_inputs(p, g));
   SDX_TRY(need(p, "->"));
-  SDX_TRY(parse_reads(p, g, &g->outputs, &g->output_count));
+  size_t outputs = p->at;
+  SDX_TRY(skip_reads(p));
   SDX_TRY(need(p, "{"));
   SDX_TRY(parse_body(p, g));
+  size_t end = p->at;
+  p->at = outputs;
+  SDX_TRY(parse_reads(p, g, &g->outputs, &g->output_count));
+  p->at = end;
+  for (uint32_t v = 1; v < g->value_count; v++)
+    if (g->values[v].producer == PENDING)
+      return error_set(p->err, SDX_INVALID_ARGUMENT, "%%%.*s is read but never made", STR_ARG(g->values[v].name));
   p->depth--;
   return SDX_OK;
 }

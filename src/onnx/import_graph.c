@@ -492,7 +492,7 @@ static sdx_status find_opset(importer *im, const scope *s, str domain, int32_t *
 }
 
 static sdx_status ids_reserve(importer *im, size_t count) {
-  if (count <= im->ids_room) return SDX_OK;
+  if (im->ids && count <= im->ids_room) return SDX_OK;
   size_t room = count < 64 ? 64 : count;
   im->ids = arena_array(&im->scratch, room, sizeof *im->ids);
   im->ids_room = im->ids ? room : 0;
