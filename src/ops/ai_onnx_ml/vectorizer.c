@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+// Features from several places as one row of numbers:
+//
+//   FeatureVectorizer  joins the columns of its inputs, each cut or filled with zeros to its inputdimensions
+//   DictVectorizer     the values of a map in the order of a vocabulary, 0 (or "") where a key is missing
+//   CastMap            the values of a map with integer keys: DENSE in the order of the keys, SPARSE with the
+//                      key as position in max_map columns
+#include "base/size.h"
+#include "ops/ai_onnx_ml/ml.h"
+#include "tensor/convert.h"
+
+// ---- FeatureVectorizer ----------------------------------------------------------------------------
+
+typedef struct feature_params {
+  const int64_t *widths;
+  size_t count;
+} feature_params;
+
+static sdx_status feature_read(op_params_context *c, void *params) {
+  feature_params *p = params;
+  p->widths = params_ints(c, "inputdimensions", &p->count);
+  for (size_t i = 0; i < p->count; i++)
+    if (p->widths[i] < 0 || p->widths[i] > INT32_MAX)
+      return params_fail(c, "inputdimensions", "[%zu] is %lld, expected 0 to 2^31 - 1", i, (long long)p->widths[i]);
+  return SDX_OK;
+}
+
+static sdx_status feature_infer(op_infer *c) {
+  const feature_params *p = c->params;
+  int64_t rows = DIM_UNKNOWN, total = 0;
+  if (p->count && p->count != c->input_count)
+    return infer_fail(c, SDX_INVALID_GRAPH, "attribute 'inputdimensions' has %zu entries for %zu inputs", p->count,
+                      c->input_count);
+  for (size_t i = 0; i < c->input_count; i++) {
+    int64_t n, columns;
+    SDX_TRY(ml_infer_rows(c, i, &n, &columns));
+    if (rows < 0) rows = n;
+    else if (n >= 0 && n != rows)
+      return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld rows, expected %lld", i, (long long)n,
+                        (long long)rows);
+    int64_t width = p->count ? p->widths[i] : columns;
+    if (total >= 0 && (width < 0 || !i64_add(total, width, &total))) total = DIM_UNKNOWN;
+  }
+  return infer_output(c, 0, SDX_FLOAT, 2, (int64_t[]){rows, total});
+}
+
+static sdx_status feature_compute(op_call *c) {
+  const feature_params *p = c->params;
+  tensor *y = call_out(c, 0);
+  size_t rows = (size_t)y->dims[0], total = (size_t)y->dims[1], offset = 0;
+  memset(y->data, 0, y->bytes);
+  for (size_t i = 0; i < c->input_count; i++) {
+    const tensor *x = call_in(c, i);
+    size_t columns = ml_columns(x), width = p->count ? (size_t)p->widths[i] : columns,
+           n = width < columns ? width : columns;
+    for (size_t r = 0; r < rows; r++)
+      convert_to_floats((sdx_dtype)x->dtype, x->data, r * columns, n, (float *)y->data + r * total + offset);
+    offset += width;
+    SDX_TRY(call_check(c));
+  }
+  return SDX_OK;
+}
+
+// ---- DictVectorizer -------------------------------------------------------------------------------
+
+typedef struct dict_params {
+  ml_labels vocabulary;
+} dict_params;
+
+static sdx_status dict_read(op_params_context *c, void *params) {
+  dict_params *p = params;
+  SDX_TRY(ml_labels_read(c, "int64_vocabulary", "string_vocabulary", &p->vocabulary));
+  return p->vocabulary.count ? SDX_OK
+                             : params_fail(c, "string_vocabulary", "and 'int64_vocabulary' are both missing or empty");
+}
+
+// Element type of a map's values, if known.
+static sdx_dtype value_dtype(const op_infer *c) {
+  const type_info *t = c->in[0];
+  return t && t->kind == TYPE_MAP && t->element ? (sdx_dtype)t->element->dtype : SDX_UNDEFINED;
+}
+
+static sdx_status dict_infer(op_infer *c) {
+  const dict_params *p = c->params;
+  SDX_TRY(infer_need(c, 0));
+  return infer_output(c, 0, value_dtype(c), 2, (int64_t[]){1, (int64_t)p->vocabulary.count});
+}
+
+static sdx_status open_map(op_call *c, const tensor **keys, const tensor **values) {
+  const value *map = c->in[0];
+  if (map->kind != VALUE_MAP || map->item_count != 2) return call_fail(c, SDX_INVALID_ARGUMENT, "input 0 is not a map");
+  *keys = &map->items[0]->tensor, *values = &map->items[1]->tensor;
+  if ((*keys)->count != (*values)->count)
+    return call_fail(c, SDX_INVALID_ARGUMENT, "input 0 has %zu keys and %zu values", (*keys)->count, (*values)->count);
+  return SDX_OK;
+}
+
+static bool has_key(const ml_labels *l, size_t i, const tensor *keys, size_t k) {
+  return l->strings ? str_equal(l->strings[i], ((const str *)keys->data)[k])
+                    : l->ints[i] == ((const int64_t *)keys->data)[k];
+}
+
+static sdx_status dict_compute(op_call *c) {
+  const dict_params *p = c->params;
+  const tensor *keys, *values;
+  SDX_TRY(open_map(c, &keys, &values));
+  if (keys->dtype != ml_labels_dtype(&p->vocabulary))
+    return call_fail(c, SDX_INVALID_SHAPE, "the map's keys are %s, the vocabulary is of %s",
+                     dtype_name((sdx_dtype)keys->dtype), dtype_name(ml_labels_dtype(&p->vocabulary)));
+  if (values->dtype == SDX_UNDEFINED) return call_fail(c, SDX_INVALID_SHAPE, "the map's values are no tensors");
+  SDX_TRY(call_set_shape(c, 0, (sdx_dtype)values->dtype, 2, (int64_t[]){1, (int64_t)p->vocabulary.count}));
+  tensor *y = call_out(c, 0);
+  size_t element = y->bytes / y->count;
+  memset(y->data, 0, y->bytes);
+  for (size_t i = 0; i < p->vocabulary.count; i++) {
+    for (size_t k = 0; k < keys->count; k++)
+      if (has_key(&p->vocabulary, i, keys, k))
+        memcpy((char *)y->data + i * element, (const char *)values->data + k * element, element);
+    SDX_TRY(call_check(c));
+  }
+  return SDX_OK;
+}
+
+// ---- CastMap --------------------------------------------------------------------------------------
+
+typedef struct cast_params {
+  sdx_dtype to;
+  bool sparse;
+  int64_t columns;
+} cast_params;
+
+static sdx_status cast_read(op_params_context *c, void *params) {
+  cast_params *p = params;
+  str to = params_string(c, "cast_to"), form = params_string(c, "map_form");
+  p->to = str_is(to, "TO_FLOAT") ? SDX_FLOAT : str_is(to, "TO_INT64") ? SDX_INT64 : SDX_STRING;
+  if (p->to == SDX_STRING && !str_is(to, "TO_STRING"))
+    return params_fail(c, "cast_to", "is '%.*s', expected TO_FLOAT, TO_INT64 or TO_STRING", STR_ARG(to));
+  p->sparse = str_is(form, "SPARSE");
+  if (!p->sparse && !str_is(form, "DENSE"))
+    return params_fail(c, "map_form", "is '%.*s', expected DENSE or SPARSE", STR_ARG(form));
+  p->columns = params_int(c, "max_map");
+  if (p->sparse && (p->columns < 1 || p->columns > INT32_MAX))
+    return params_fail(c, "max_map", "is %lld, expected 1 to 2^31 - 1", (long long)p->columns);
+  return SDX_OK;
+}
+
+static sdx_status cast_infer(op_infer *c) {
+  const cast_params *p = c->params;
+  SDX_TRY(infer_need(c, 0));
+  return infer_output(c, 0, p->to, 2, (int64_t[]){1, p->sparse ? p->columns : DIM_UNKNOWN});
+}
+
+// Element k of `values` as element i of y: numbers to numbers, or between equal types.
+static sdx_status cast_element(op_call *c, const tensor *values, size_t k, tensor *y, size_t i) {
+  double v = 0;
+  if ((values->dtype == SDX_STRING) != (y->dtype == SDX_STRING))
+    return call_fail(c, SDX_NOT_SUPPORTED, "values of %s cannot become %s here", dtype_name((sdx_dtype)values->dtype),
+                     dtype_name((sdx_dtype)y->dtype));
+  if (y->dtype == SDX_STRING) ((str *)y->data)[i] = ((const str *)values->data)[k];
+  else if (!convert_to_doubles((sdx_dtype)values->dtype, values->data, k, 1, &v) ||
+           !convert_from_doubles((sdx_dtype)y->dtype, y->data, i, 1, &v))
+    return call_fail(c, SDX_INVALID_SHAPE, "the map's values are %s", dtype_name((sdx_dtype)values->dtype));
+  return SDX_OK;
+}
+
+static sdx_status cast_compute(op_call *c) {
+  const cast_params *p = c->params;
+  const tensor *keys, *values;
+  SDX_TRY(open_map(c, &keys, &values));
+  if (keys->dtype != SDX_INT64)
+    return call_fail(c, SDX_INVALID_SHAPE, "the map's keys are %s, expected int64", dtype_name((sdx_dtype)keys->dtype));
+  SDX_TRY(call_set_shape(c, 0, p->to, 2, (int64_t[]){1, p->sparse ? p->columns : (int64_t)keys->count}));
+  tensor *y = call_out(c, 0);
+  const int64_t *key = keys->data;
+  memset(y->data, 0, y->bytes);
+  for (size_t k = 0; k < keys->count; k++) {
+    size_t at = 0;
+    if (p->sparse && (key[k] < 0 || key[k] >= p->columns))
+      return call_fail(c, SDX_OUT_OF_RANGE, "key %lld of the map is not below attribute 'max_map' (%lld)",
+                       (long long)key[k], (long long)p->columns);
+    if (p->sparse) at = (size_t)key[k];
+    else
+      for (size_t other = 0; other < keys->count; other++)
+        at += key[other] < key[k] || (key[other] == key[k] && other < k);
+    SDX_TRY(cast_element(c, values, k, y, at));
+    SDX_TRY(call_check(c));
+  }
+  return SDX_OK;
+}
+
+SDX_CASES = {"X=float[3,2] X=int64[3,3] inputdimensions=2,3", NULL};
+
+SDX_OP_ML(FeatureVectorizer) = {
+    .since = 1,
+    .versions = "1",
+    .inputs = "X:T1+",
+    .outputs = "Y:float",
+    .types = "T1=float,double,int32,int64",
+    .attrs = "inputdimensions:ints",
+    .params_size = sizeof(feature_params),
+    .params = feature_read,
+    .infer = feature_infer,
+    .compute = feature_compute,
+    .cases = cases,
+};
+
+SDX_OP_ML(DictVectorizer) = {
+    .since = 1,
+    .versions = "1",
+    .inputs = "X:T1",
+    .outputs = "Y:T2",
+    .types =
+        "T1=map(string,int64),map(int64,string),map(int64,float),map(int64,double),map(string,float),map(string,double)"
+        ";"
+        "T2=int64,float,double,string",
+    .attrs = "int64_vocabulary:ints string_vocabulary:strings",
+    .params_size = sizeof(dict_params),
+    .params = dict_read,
+    .infer = dict_infer,
+    .compute = dict_compute,
+};
+
+SDX_OP_ML(CastMap) = {
+    .since = 1,
+    .versions = "1",
+    .inputs = "X:T1",
+    .outputs = "Y:T2",
+    .types = "T1=map(int64,string),map(int64,float);T2=string,float,int64",
+    .attrs = "cast_to:string=TO_FLOAT map_form:string=DENSE max_map:int=1",
+    .params_size = sizeof(cast_params),
+    .params = cast_read,
+    .infer = cast_infer,
+    .compute = cast_compute,
+};
