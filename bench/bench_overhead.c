@@ -124,7 +124,9 @@ static int measure(unsigned nodes, ort *rival) {
   double other_load = now_us();
   if (rival && nodes <= 10000) other = ort_session_load(rival, NULL, model.at, model.size, 1);
   other_load = now_us() - other_load;
-  if (other && ort_bind(other, &(ort_io){"v0", shape, 2, x, 4}, 1, &(ort_io){last, shape, 2, z, 4}, 1)) return 1;
+  if (other && ort_bind(other, &(ort_io){"v0", SDX_FLOAT, shape, 2, x, sizeof x}, 1,
+                        &(ort_io){last, SDX_FLOAT, shape, 2, z, sizeof z}, 1))
+    return 1;
   unsigned repeat = nodes < 100 ? 2000 / nodes : 4;
   static double ours[ROUNDS], theirs[ROUNDS], ratio[ROUNDS];
   for (unsigned r = 0; r < ROUNDS; r++)

@@ -20,6 +20,9 @@ enum slot {
   CREATE_CPU_MEMORY_INFO = 69,
   RELEASE_STATUS = 93,
   RELEASE_SESSION = 95,
+  RELEASE_VALUE = 96,
+  RELEASE_SESSION_OPTIONS = 100,
+  ADD_SESSION_CONFIG_ENTRY = 130,
 };
 
 typedef void *call(void);
@@ -32,7 +35,7 @@ struct ort {
   void *const *api;
   void *environment, *memory;
 };
-enum { MOST = 8 };
+enum { MOST = 32 };
 struct ort_session {
   ort *o;
   void *session;
@@ -83,12 +86,17 @@ ort_session *ort_session_load(ort *o, const char *path, const void *bytes, size_
   void *options = NULL, *session = NULL, *status;
   if (failed(o, ((void *(*)(void **))o->api[CREATE_SESSION_OPTIONS])(&options))) return NULL;
   if (failed(o, ((void *(*)(void *, int))o->api[SET_INTRA_OP_THREADS])(options, threads))) return NULL;
+  // Threads that spin on after a run would take the time of the engine whose turn it is.
+  if (failed(o, ((void *(*)(void *, const char *, const char *))o->api[ADD_SESSION_CONFIG_ENTRY])(
+                    options, "session.intra_op.allow_spinning", "0")))
+    return NULL;
   if (path)
     status = ((void *(*)(void *, const char *, void *, void **))o->api[CREATE_SESSION])(o->environment, path, options,
                                                                                         &session);
   else
     status = ((void *(*)(void *, const void *, size_t, void *, void **))o->api[CREATE_SESSION_FROM_ARRAY])(
         o->environment, bytes, size, options, &session);
+  ((void (*)(void *))o->api[RELEASE_SESSION_OPTIONS])(options);
   if (failed(o, status)) return NULL;
   ort_session *s = calloc(1, sizeof *s);
   s->o = o;
@@ -97,6 +105,11 @@ ort_session *ort_session_load(ort *o, const char *path, const void *bytes, size_
 }
 
 void ort_session_free(ort_session *s) {
+  if (!s) return;
+  for (size_t i = 0; i < MOST; i++) {
+    ((void (*)(void *))s->o->api[RELEASE_VALUE])(s->inputs[i]);
+    ((void (*)(void *))s->o->api[RELEASE_VALUE])(s->outputs[i]);
+  }
   ((void (*)(void *))s->o->api[RELEASE_SESSION])(s->session);
   free(s);
 }
@@ -104,15 +117,20 @@ void ort_session_free(ort_session *s) {
 static int bind(ort *o, const ort_io *io, size_t count, const char **names, void **values) {
   for (size_t i = 0; i < count; i++) {
     names[i] = io[i].name;
+    if (!io[i].data) continue;
     void *status =
         ((void *(*)(void *, void *, size_t, const int64_t *, size_t, int, void **))o->api[CREATE_TENSOR_WITH_DATA])(
-            o->memory, io[i].data, io[i].count * sizeof(float), io[i].shape, io[i].rank, 1, &values[i]);
+            o->memory, io[i].data, io[i].bytes, io[i].shape, io[i].rank, io[i].dtype, &values[i]);
     if (failed(o, status)) return 1;
   }
   return 0;
 }
 
 int ort_bind(ort_session *s, const ort_io *inputs, size_t input_count, const ort_io *outputs, size_t output_count) {
+  if (input_count > MOST || output_count > MOST) {
+    fprintf(stderr, "onnxruntime: more than %d inputs or outputs\n", MOST);
+    return 1;
+  }
   s->input_count = input_count;
   s->output_count = output_count;
   return bind(s->o, inputs, input_count, s->input_names, s->inputs) ||
