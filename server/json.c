@@ -17,6 +17,8 @@
 enum { LONGEST_NUMBER = 400, LARGEST_EXPONENT = 100000 };
 
 void json_init(json *j, char *bytes, size_t size, unsigned max_depth, size_t max_values) {
+  static char nothing[1];  // a body that never came has no address
+  if (!bytes) bytes = nothing;
   *j = (json){bytes, bytes, bytes + size, 0, max_depth, 0, max_values, false, ""};
 }
 
