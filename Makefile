@@ -33,7 +33,7 @@ format:
 asan-ubsan tsan debug: deps
 	@cmake --preset $@ && cmake --build --preset $@
 
-# SECONDS=60 make fuzz: each target in turn, new inputs kept in build/fuzz/corpus.
+# SECONDS_EACH=60 make fuzz: each target in turn, new inputs are kept in build/fuzzing/found.
 fuzz: deps
 	@cmake --preset fuzz && cmake --build --preset fuzz
 	@tools/fuzz

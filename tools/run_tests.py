@@ -19,6 +19,9 @@ def suites(long):
         yield "unit/" + program.name[5:], [program], {}
     for program in sorted((BUILD / "asan-ubsan/tests").glob("test_*")):
         yield "sanitized/" + program.name[5:], [program], {}
+    for build, kind in ((BUILD, "fuzz"), (BUILD / "asan-ubsan", "fuzz-sanitized")):
+        for program in sorted((build / "fuzz").glob("fuzz_*")):
+            yield f"{kind}/{program.name[5:]}", [program, ROOT / "tests/fuzz/corpus" / program.name[5:]], {}
     yield "kernels", [BUILD / "sardonyx", "selftest", "kernels"], {}
     for script in sorted(ROOT.glob("tests/*/test_*.py")):
         if script.parent.name != "python":
