@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""ONNX's own backend tests, of today and of every release, through `sardonyx test`: as a user runs it, on the
+reference kernels, without graph passes, on 1 and 2 threads; with --long also sanitized.
+
+    tests/ops/test_conformance.py [--long] [NAME ...]     only tests whose path contains a NAME
+
+Tolerance: that of ONNX's runner. What it stored as bfloat16 it compares as 16-bit integers; that is what the
+command's own tolerance for bfloat16 stands for. conformance_known.txt lists expectations that are wrong.
+"""
+import fnmatch
+import itertools
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+ARCHIVE = ROOT.parent / "shared/models/conformance/onnx-backend-tests.tar.xz"
+MOST_KNOWN = 40
+
+
+def braces(pattern):
+    """{a,b} stands for each of its words."""
+    parts = [p[1:-1].split(",") if p.startswith("{") else [p] for p in re.split(r"(\{[^}]*\})", pattern)]
+    return ["".join(words) for words in itertools.product(*parts)]
+
+
+def read_known():
+    lines = [l for l in (HERE / "conformance_known.txt").read_text().splitlines() if l and not l.startswith("#")]
+    assert len(lines) <= MOST_KNOWN, f"{len(lines)} known lines, at most {MOST_KNOWN}"
+    known = {}
+    for line in lines:
+        pattern, reason = line.split(" ", 1)
+        assert "*" not in pattern or reason.startswith("random"), f"{pattern}: only random families may use '*'"
+        known.update((name, reason) for name in braces(pattern))
+    return known
+
+
+def run(binary, folders, arguments, extra):
+    """{test: None or why it failed} of one configuration."""
+    results = {}
+    exact = [f for f in folders if "BFLOAT16" not in f]
+    for some, tolerance in ((exact, ["--rtol", "1e-3", "--atol", "1e-7"]),
+                            ([f for f in folders if "BFLOAT16" in f], [])):
+        for i in range(0, len(some), 2000):
+            done = subprocess.run([binary, "test", "--json", *arguments, *tolerance, *some[i:i + 2000]],
+                                  capture_output=True, text=True, errors="replace", env={**os.environ, **extra})
+            try:
+                sets = json.loads(done.stdout)["sets"]
+            except ValueError:
+                sets = []
+            for s in sets:
+                test = s["model"].removesuffix("/model.onnx")
+                if s["outcome"] != "passed":
+                    results[test] = s["text"] or s["outcome"]
+                else:
+                    results.setdefault(test, None)
+            if done.returncode not in (0, 1) or "Sanitizer" in done.stderr or "runtime error" in done.stderr:
+                print(f"FAILED: exit code {done.returncode}\n{done.stderr[-3000:]}")
+    for folder in folders:
+        results.setdefault(folder, "was not run to its end")
+    return results
+
+
+def main():
+    names = [a for a in sys.argv[1:] if not a.startswith("-")]
+    if not ARCHIVE.exists():
+        print(f"SKIPPED: {ARCHIVE} is absent\n0 passed, 0 failed, 1 skipped")
+        return 0
+    known = read_known()
+    plain = ROOT / "build/sardonyx"
+    configurations = [("default", plain, [], {}),
+                      ("reference kernels", plain, [], {"SARDONYX_CPU": "ref"}),
+                      ("no passes", plain, ["--option", "optimize=none"], {}),
+                      ("1 thread", plain, ["--threads", "1"], {}),
+                      ("2 threads", plain, ["--threads", "2"], {})]
+    if "--long" in sys.argv:
+        configurations.append(("sanitized", ROOT / "build/asan-ubsan/sardonyx", [], {}))
+    passed = failed = skipped = 0
+    with tempfile.TemporaryDirectory() as home:
+        with tarfile.open(ARCHIVE) as archive:
+            archive.extractall(home)
+        os.chdir(home)
+        folders = sorted(str(p.parent.relative_to(home)) for p in pathlib.Path(home).glob("*/*/*/model.onnx"))
+        folders = [f for f in folders if not names or any(n in f for n in names)]
+        used, failures = set(), {}
+        for title, binary, arguments, extra in configurations:
+            if not binary.exists():
+                print(f"SKIPPED {title}: {binary.relative_to(ROOT)} is not built")
+                skipped += 1
+                continue
+            for test, why in run(binary, folders, arguments, extra).items():
+                reasons = [p for p in known if fnmatch.fnmatch(test, p)]
+                if why is None:
+                    passed += 1
+                elif reasons:
+                    used.update(reasons)
+                    skipped += 1
+                else:
+                    failed += 1
+                    failures.setdefault((test, why), []).append(title)
+        for (test, why), titles in sorted(failures.items()):
+            print(f"FAILED {test} ({'everywhere' if len(titles) == len(configurations) else ', '.join(titles)}): {why}")
+        for pattern in sorted(set(known) - used):
+            if any(fnmatch.fnmatch(f, pattern) for f in folders):
+                print(f"FAILED conformance_known.txt: {pattern} passes everywhere")
+                failed += 1
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
