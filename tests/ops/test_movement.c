@@ -2,55 +2,7 @@
 // Movement, shape and sequence operators on constants written as text: results where the suite of ONNX
 // has none (packed types, odd sizes, negative pads, NaN order), and the errors of bad inputs, which
 // must name the place and stay within the budget.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "plan/frame.h"
-
-enum { BUDGET = 16 << 20, MOST_VALUES = 64 };
-
-typedef struct outcome {
-  arena memory;
-  error err;
-  sdx_status status;
-  sdx_value *values[MOST_VALUES];
-  graph *g;
-} outcome;
-
-// Evaluates the nodes of a graph without inputs, one by one, as constant folding would.
-static outcome evaluate(const char *body) {
-  outcome o = {0};
-  char text[1200];
-  arena_init(&o.memory, NULL);
-  snprintf(text, sizeof text, "graph g() -> (%%y) {\n%s\n}", body);
-  if (graph_parse(&o.memory, str_from(text), &o.g, &o.err) != SDX_OK) fail_msg("%s\n%s", text, o.err.message);
-  o.status = ops_bind_graph(o.g, &(opset_import){STR(""), 24}, 1, NULL, NULL, &o.err);
-  assert_true(o.g->value_count <= MOST_VALUES);
-  for (uint32_t i = 0; i < o.g->node_count && o.status == SDX_OK; i++) {
-    const node *n = o.g->nodes[i];
-    value constants[16] = {0};
-    const value *in[16] = {NULL};
-    for (uint32_t k = 0; k < n->input_count; k++) {
-      const graph_value *v = &o.g->values[n->inputs[k]];
-      constants[k].tensor = v->constant ? *v->constant : (tensor){0};
-      in[k] = v->constant ? &constants[k] : o.values[n->inputs[k]] ? &o.values[n->inputs[k]]->value : NULL;
-    }
-    sdx_value *out[8] = {NULL};
-    o.status = node_evaluate(o.g, n, in, NULL, BUDGET, NULL, out, &o.err);
-    for (uint32_t k = 0; k < n->output_count; k++) o.values[n->outputs[k]] = out[k];
-  }
-  return o;
-}
-
-static void clear(outcome *o) {
-  for (size_t i = 0; i < MOST_VALUES; i++) value_release(o->values[i]);
-  arena_deinit(&o->memory);
-}
+#include "tests/ops/evaluate.h"
 
 static void gives(const char *body, const char *shape, size_t count, const int64_t *want) {
   outcome o = evaluate(body);
@@ -70,14 +22,6 @@ static void gives(const char *body, const char *shape, size_t count, const int64
 }
 #define GIVES(body, shape, ...) \
   gives(body, shape, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (int64_t[]){__VA_ARGS__})
-
-static void fails(const char *body, sdx_status status, const char *part) {
-  outcome o = evaluate(body);
-  if (o.status != status || !strstr(o.err.message, part))
-    fail_msg("%s\n  wanted %s with '%s'\n  got %s: %s", body, status_name(status), part, status_name(o.status),
-             o.err.message);
-  clear(&o);
-}
 
 static void packed_types_move(void **state) {
   GIVES("const %x: int4[3,3]{1, -2, 3, -4, 5, -6, 7, -8, 0}\n %y = Transpose(%x)", "int4[3,3]", 1, -4, 7, -2, 5, -8, 3,

@@ -33,9 +33,11 @@ typedef struct resize_params {
   float cubic_a, extrapolation;
   const int64_t *axes;
   size_t axis_count;
+  size_t roi, scales, sizes;  // which inputs; NONE: the operator has none
 } resize_params;
 
-enum { X, ROI, SCALES, SIZES };
+enum { X };
+static const size_t NONE = SIZE_MAX;
 
 // ---- params ---------------------------------------------------------------------------------------
 
@@ -69,6 +71,7 @@ static sdx_status params(op_params_context *c, void *params) {
   p->exclude_outside = params_int(c, "exclude_outside") != 0;
   p->cubic_a = params_float(c, "cubic_coeff_a");
   p->extrapolation = params_float(c, "extrapolation_value");
+  p->roi = 1, p->scales = 2, p->sizes = 3;
   p->axes = params_ints(c, "axes", &p->axis_count);
   p->has_axes = params_has(c, "axes");
   if (p->axis_count > TENSOR_MAX_RANK)
@@ -76,19 +79,27 @@ static sdx_status params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-// ---- upgrade --------------------------------------------------------------------------------------
-
-static sdx_status first_form(op_upgrade *u) {
-  SDX_TRY(node_set_attr(u->graph, u->node, attr_of_string("coordinate_transformation_mode", "asymmetric")));
-  return node_set_attr(u->graph, u->node, attr_of_int("_outwards", 1));
+static sdx_status upsample_params(op_params_context *c, void *params) {
+  resize_params *p = params;
+  str method = params_string(c, "mode");
+  *p = (resize_params){.coordinates = ASYMMETRIC, .rounding = OUTWARDS, .roi = NONE, .scales = 1, .sizes = NONE};
+  // Version 1 says "bilinear", and exporters kept saying it.
+  p->mode = str_is(method, "linear") || str_is(method, "bilinear") ? LINEAR : str_is(method, "cubic") ? CUBIC : NEAREST;
+  p->cubic_a = -0.75f;
+  if (p->mode == NEAREST && !str_is(method, "nearest"))
+    return params_fail(c, "mode", "is '%.*s', expected nearest or linear", STR_ARG(method));
+  return SDX_OK;
 }
+
+// ---- upgrade --------------------------------------------------------------------------------------
 
 static sdx_status upgrade(op_upgrade *u) {
   if (u->version >= 11) return SDX_OK;
   value_id scales = u->node->input_count > 1 ? u->node->inputs[1] : VALUE_ABSENT;
-  SDX_TRY(upgrade_set_input(u, SCALES, scales));
-  SDX_TRY(upgrade_set_input(u, ROI, VALUE_ABSENT));
-  return first_form(u);
+  SDX_TRY(upgrade_set_input(u, 2, scales));
+  SDX_TRY(upgrade_set_input(u, 1, VALUE_ABSENT));
+  SDX_TRY(node_set_attr(u->graph, u->node, attr_of_string("coordinate_transformation_mode", "asymmetric")));
+  return node_set_attr(u->graph, u->node, attr_of_int("_outwards", 1));
 }
 
 static value_id constant_floats(graph *g, const float *at, size_t count) {
@@ -103,23 +114,16 @@ static value_id constant_floats(graph *g, const float *at, size_t count) {
 
 static sdx_status upsample_upgrade(op_upgrade *u) {
   node *n = u->node;
-  const attr *list = node_attr(n, "scales"), *method = node_attr(n, "mode");
-  value_id scales = n->input_count > 1 ? n->inputs[1] : VALUE_ABSENT;
+  const attr *list = node_attr(n, "scales");
+  value_id scales = VALUE_ABSENT;
   float four[4] = {1, 1, node_attr_float(n, "height_scale", 1), node_attr_float(n, "width_scale", 1)};
+  if (u->version >= 9) return SDX_OK;
   if (u->version < 7) scales = constant_floats(u->graph, four, 4);
-  else if (u->version < 9 && list) scales = constant_floats(u->graph, list->floats.at, list->floats.count);
+  else if (list) scales = constant_floats(u->graph, list->floats.at, list->floats.count);
   if (!scales)
-    return error_set(u->err, SDX_INVALID_GRAPH, "node '%.*s' (Upsample): scales are missing", STR_ARG(n->name));
-  // Exporters write "bilinear" in every version.
-  if (method && (str_is(method->s, "bilinear") || str_is(method->s, "linear")))
-    SDX_TRY(node_set_attr(u->graph, n, attr_of_string("mode", "linear")));
-  node_remove_attr(n, "scales");
-  node_remove_attr(n, "height_scale");
-  node_remove_attr(n, "width_scale");
-  SDX_TRY(upgrade_set_input(u, SCALES, scales));
-  SDX_TRY(upgrade_set_input(u, ROI, VALUE_ABSENT));
-  upgrade_rename(u, "Resize");
-  return first_form(u);
+    return error_set(u->err, SDX_INVALID_GRAPH, "node '%.*s' (Upsample): attribute 'scales' is missing",
+                     STR_ARG(n->name));
+  return upgrade_set_input(u, 1, scales);
 }
 
 // ---- geometry: shared by infer and compute --------------------------------------------------------
@@ -223,11 +227,11 @@ static sdx_status infer(op_infer *c) {
   int rank = infer_rank_of(c, X);
   sdx_dtype dtype = infer_dtype_of(c, X);
   if (rank < 0) return infer_output(c, 0, dtype, -1, NULL);
-  presence scales = present(c, SCALES), sizes = present(c, SIZES);
+  presence scales = present(c, p->scales), sizes = present(c, p->sizes);
   if (scales == sizes && scales != MAYBE)
     return infer_fail(c, SDX_INVALID_ARGUMENT, "%s of 'scales' and 'sizes' given, exactly one is expected",
                       scales == GIVEN ? "both" : "neither");
-  const tensor *list = scales == GIVEN ? c->constants[SCALES] : sizes == GIVEN ? c->constants[SIZES] : NULL;
+  const tensor *list = scales == GIVEN ? c->constants[p->scales] : sizes == GIVEN ? c->constants[p->sizes] : NULL;
   if (list && (scales == LEFT_OUT || sizes == LEFT_OUT)) {
     grid g;
     error why = {0};
@@ -455,7 +459,7 @@ static sdx_status compute_nearest(op_call *c, const grid *grid_of, const tensor 
 
 static sdx_status compute(op_call *c) {
   const resize_params *p = c->params;
-  const tensor *x = call_in(c, X), *roi = call_in(c, ROI);
+  const tensor *x = call_in(c, X), *roi = call_in(c, p->roi);
   tensor *y = call_out(c, 0);
   if (y->count == 0) return SDX_OK;
   if (x->rank == 0) {
@@ -466,7 +470,7 @@ static sdx_status compute(op_call *c) {
     return call_fail(c, SDX_NOT_SUPPORTED, "strings can only be resized with mode 'nearest'");
   grid g;
   error why = {0};
-  if (grid_make(p, x->dims, x->rank, call_in(c, SCALES), call_in(c, SIZES), &g, &why) != SDX_OK)
+  if (grid_make(p, x->dims, x->rank, call_in(c, p->scales), call_in(c, p->sizes), &g, &why) != SDX_OK)
     return call_fail(c, why.status, "%s", why.message);
   float crop[TENSOR_MAX_RANK][2];
   for (size_t d = 0; d < x->rank; d++) crop[d][0] = 0, crop[d][1] = 1;
@@ -523,15 +527,21 @@ SDX_OP(Resize) = {
     .cases = cases,
 };
 
-// Every Upsample becomes a Resize when the model is read; nothing below the record is needed.
+// Version 10 says "use Resize"; models that did not listen run all the same.
 SDX_OP(Upsample) = {
     .since = 10,
     .versions = "10 9 7 1",
-    .inputs = "X:T scales:float?",
+    .inputs = "X:T scales:float",
     .outputs = "Y:T",
     .types =
         "T=float,double,float16,bfloat16,int8,int16,int32,int64,uint8,uint16,uint32,uint64,bool,complex64,"
         "complex128,string",
-    .attrs = "mode:string=nearest scales:floats height_scale:float width_scale:float",
+    .attrs = "mode:string=nearest",
+    .attrs_old = "scales:floats<9 height_scale:float<7 width_scale:float<7",
+    .params_size = sizeof(resize_params),
+    .params = upsample_params,
     .upgrade = upsample_upgrade,
+    .infer = infer,
+    .prepare = prepare,
+    .compute = compute,
 };
