@@ -120,7 +120,6 @@ static enum MHD_Result send_reply(http_request *rq) {
   struct MHD_Response *response =
       MHD_create_response_from_buffer(reply->body.size, reply->body.at, MHD_RESPMEM_MUST_FREE);
   if (!response) return MHD_NO;
-  uint64_t bytes = reply->body.size;
   reply->body = (out){0};
   if (reply->content_type) MHD_add_response_header(response, "Content-Type", reply->content_type);
   for (size_t i = 0; i < reply->header_count; i++)
@@ -129,11 +128,9 @@ static enum MHD_Result send_reply(http_request *rq) {
   if (rq->route && rq->route->container) add_container_headers(rq, response);
   if (atomic_load_explicit(&rq->srv->closing, memory_order_relaxed) || peer->linger)
     MHD_add_response_header(response, "Connection", "close");
-  // A client that takes the reply too slowly is cut; a large reply may take longer.
-  uint64_t limit = (uint64_t)l->write_timeout_ms * ms;
-  if (l->min_rate_bytes) limit += bytes * 1000 / (uint64_t)l->min_rate_bytes * ms;
+  atomic_store_explicit(&peer->moved, 0, memory_order_relaxed);
   peer->replied = true;
-  watch_phase(peer, PHASE_WRITE, limit);
+  watch_phase(peer, PHASE_WRITE, (uint64_t)l->write_timeout_ms * ms);
   enum MHD_Result result = MHD_queue_response(peer->connection, (unsigned)reply->status, response);
   MHD_destroy_response(response);
   return result;
@@ -246,7 +243,7 @@ static enum MHD_Result first_call(http_request *rq, const char *method, const ch
   if (!head_route(rq) || (rq->route->access == ROUTE_SCORE && !rq->route->answer && !admit_scoring(rq)) ||
       !admit_body(rq))
     return refuse(rq, false);
-  rq->peer->received_before = 0;
+  atomic_store_explicit(&rq->peer->moved, 0, memory_order_relaxed);
   atomic_store_explicit(&rq->peer->received, 0, memory_order_relaxed);
   watch_phase(rq->peer, PHASE_BODY, 5000 * ms);
   return MHD_YES;

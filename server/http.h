@@ -85,7 +85,7 @@ typedef struct http_peer {
   _Atomic(http_phase) phase;
   atomic_uint_fast64_t due_ns;  // when the phase has lasted too long; UINT64_MAX: never
   atomic_size_t received;       // body bytes so far
-  size_t received_before;       // at the last look of the watch
+  atomic_size_t moved;          // body bytes received or reply bytes taken, at the last look of the watch
   atomic_bool gone;             // the client closed its side
   // A run that may be cancelled from outside:
   pthread_mutex_t lock;

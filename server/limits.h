@@ -27,8 +27,7 @@
   X(max_json_values, "max-json-values", 10000000, 1, 1000000000, "values in one JSON text, else 400")                \
   X(head_timeout_ms, "head-timeout-ms", 10000, 1, 86400000, "for the head of a request, then the connection closes") \
   X(idle_timeout_ms, "idle-timeout-ms", 75000, 1, 86400000, "between two requests of a connection")                  \
-  X(write_timeout_ms, "write-timeout-ms", 30000, 1, 86400000,                                                        \
-    "for a client to take a response, plus its size at the least rate")                                              \
+  X(write_timeout_ms, "write-timeout-ms", 30000, 1, 86400000, "for a client to take the next part of a response")    \
   X(min_rate_bytes, "min-rate-bytes", 1024, 0, 1073741824, "bytes a second a client must send or take; 0: any")      \
   X(drain_ms, "drain-ms", 25000, 0, 86400000, "after SIGTERM: time to answer what was accepted")                     \
   X(drain_lag_ms, "drain-lag-ms", 0, 0, 86400000, "after SIGTERM: not ready, but still accepting, this long")

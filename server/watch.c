@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,23 +172,36 @@ static http_request *expire(http_peer *peer, int status) {
   return rq;
 }
 
+static size_t acknowledged(int fd) {
+  struct tcp_info info = {0};
+  socklen_t size = sizeof info;
+  return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) ? 0 : (size_t)info.tcpi_bytes_acked;
+}
+
+// Fast enough since the last look: gives the phase another period.
+static bool moves_on(http_peer *peer, size_t bytes, int64_t rate, uint64_t period_ms, uint64_t now) {
+  size_t more = bytes - atomic_exchange(&peer->moved, bytes);
+  if (more == 0 || more < (size_t)rate * period_ms / 1000) return false;
+  uint64_t none = UINT64_MAX;
+  atomic_compare_exchange_strong(&peer->due_ns, &none, now + period_ms * ms);
+  return true;
+}
+
 static http_request *handle_due(watch *w, http_peer *peer, uint64_t due, uint64_t now) {
   // Whoever changes phase at this moment wins.
   if (!atomic_compare_exchange_strong(&peer->due_ns, &due, UINT64_MAX)) return NULL;
   const limits *l = &w->srv->limits;
-  switch (atomic_load(&peer->phase)) {
-    case PHASE_BODY: {
-      size_t received = atomic_load(&peer->received);
-      if (received - peer->received_before >= (size_t)l->min_rate_bytes * (RATE_PERIOD_MS / 1000)) {
-        peer->received_before = received;
-        uint64_t none = UINT64_MAX;
-        atomic_compare_exchange_strong(&peer->due_ns, &none, now + RATE_PERIOD_MS * ms);
-        return NULL;
-      }
-    }  // fall through
+  http_phase phase = atomic_load(&peer->phase);
+  if (phase == PHASE_BODY && moves_on(peer, atomic_load(&peer->received), l->min_rate_bytes, RATE_PERIOD_MS, now))
+    return NULL;
+  if (phase == PHASE_WRITE &&
+      moves_on(peer, acknowledged(peer->fd), l->min_rate_bytes, (uint64_t)l->write_timeout_ms, now))
+    return NULL;
+  switch (phase) {
     case PHASE_NEW:
     case PHASE_IDLE:
     case PHASE_HEAD:
+    case PHASE_BODY:
     case PHASE_WRITE:
       atomic_fetch_add(&w->srv->timeouts_cut, 1);
       shutdown(peer->fd, SHUT_RDWR);

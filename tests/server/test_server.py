@@ -952,6 +952,23 @@ class Limits(unittest.TestCase):
             self.assertTrue(wait_for(lambda: server.metric("sardonyx_connections") <= 1, 8))
             self.assertEqual(server.metric("sardonyx_buffered_bytes"), 0)
 
+    def test_readers_are_timed(self):
+        size = 1 << 20
+        body = b"1" * 12 * size
+        head = ["Content-Type: application/octet-stream", "Inference-Header-Content-Length: 0"]
+        with Server(["rows"], "--write-timeout-ms", "400") as server:
+            with server.connect() as s:  # takes nothing
+                s.sendall(request("/v2/models/rows/infer", body, *head))
+                self.assertTrue(wait_for(lambda: server.metric("sardonyx_connections_cut_total") == 1, 5))
+            with server.connect() as s:  # takes its time, but takes
+                s.sendall(request("/v2/models/rows/infer", body, *head))
+                out = b""
+                while len(out) < len(body):
+                    out += s.recv(size // 2)
+                    time.sleep(0.04)
+                self.assertTrue(out.startswith(b"HTTP/1.1 200"))
+            self.assertEqual(server.metric("sardonyx_connections_cut_total"), 1)
+
     def test_many_connections(self):
         with Server(["rows"]) as server:
             idle = [server.connect() for _ in range(500)]
