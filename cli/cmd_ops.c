@@ -56,7 +56,8 @@ static int show(const args *a, json_t *all, const char *what, const char *hide) 
 }
 
 static int run_ops(const args *a) {
-  return show(a, engine_json(sdx_describe_ops(), "operators"), "operators", "inputs,outputs,attrs,attrs_old");
+  return show(a, engine_json(sdx_describe_ops(), "operators"), "operators",
+              "inputs,outputs,attrs,attrs_old,supported,cases");
 }
 static int run_kernels(const args *a) {
   return show(a, engine_json(sdx_describe_kernels(), "kernels"), "kernel variants", NULL);
@@ -66,7 +67,8 @@ CLI_COMMAND(ops) = {
     "ops",
     "List the operators this build supports",
     "[WORD ...] [--json]",
-    "--json adds inputs, outputs and attributes.\n\nExamples:\n  sardonyx ops\n  sardonyx ops conv\n  sardonyx ops "
+    "--json adds inputs, outputs, attributes, the element types of every version and test cases.\n\nExamples:\n  "
+    "sardonyx ops\n  sardonyx ops conv\n  sardonyx ops "
     "--json\n",
     options,
     0,

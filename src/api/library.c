@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "kernels/kernel.h"
-#include "ops/op.h"
+#include "ops/schema.h"
 #include "sardonyx/sardonyx.h"
 
 const char *sdx_version(void) { return SDX_VERSION; }
@@ -39,6 +39,74 @@ char *sdx_describe_kernels(void) {
   return finished(&t);
 }
 
+// ---- operators ----------------------------------------------------------------------------------
+
+static bool is_dtype(const char *list, size_t size) { return dtype_from_name((str){list, size}) != SDX_UNDEFINED; }
+
+// "any,seq" as JSON: every element type by its name, kinds that are no tensors as the record has them.
+static void write_types(text *t, str list) {
+  const char *separator = "[", *end = list.at + list.size;
+  for (const char *p = list.at; p < end;) {
+    size_t size = 0, depth = 0;  // commas inside of map(int64,float) part nothing
+    for (; p + size < end && (depth || p[size] != ','); size++) depth += (size_t)(p[size] == '(') - (p[size] == ')');
+    bool any = str_equal((str){p, size}, STR("any"));
+    for (int d = 1; any && d < SDX_DTYPE_COUNT; d++, separator = ",")
+      text_format(t, "%s\"%s\"", separator, dtype_name((sdx_dtype)d));
+    if (!any) text_format(t, "%s\"%.*s\"", separator, (int)size, p);
+    separator = ",";
+    p += size + 1;
+  }
+  text_append(t, "]", 1);
+}
+
+// {"T":["float",...],"int64":["int64"]}: the type variables and fixed types of inputs and outputs.
+static void write_variables(text *t, const op_def *op) {
+  const char *separator = "{";
+  for (const char *p = op->types; p && *p; separator = ",") {
+    size_t name = strcspn(p, "="), size = strcspn(p, ";");
+    text_format(t, "%s\"%.*s\":", separator, (int)name, p);
+    write_types(t, (str){p + name + 1, size - name - 1});
+    p += size + (p[size] == ';');
+  }
+  schema_formal f;
+  const char *const formals[] = {op->inputs, op->outputs};
+  str seen[8];
+  size_t seen_count = 0;
+  for (int i = 0; i < 2; i++)
+    for (const char *p = formals[i]; schema_next_formal(&p, &f);) {
+      bool known = !is_dtype(f.type.at, f.type.size) && !str_is(f.type, "any");
+      for (size_t k = 0; k < seen_count; k++) known = known || str_equal(seen[k], f.type);
+      if (known || seen_count == sizeof seen / sizeof *seen) continue;
+      seen[seen_count++] = f.type;
+      text_format(t, "%s\"%.*s\":", separator, STR_ARG(f.type));
+      write_types(t, f.type);
+      separator = ",";
+    }
+  text_format(t, "%s}", *separator == '{' ? "{" : "");
+}
+
+// One row for each version: old ones are upgraded at import, so all have the types of the newest.
+static void write_supported(text *t, const op_def *op) {
+  const char *separator = "[";
+  for (const char *p = op->versions; p && *p; separator = ",") {
+    text_format(t, "%s{\"version\":%.*s,\"types\":", separator, (int)strcspn(p, " "), p);
+    write_variables(t, op);
+    text_append(t, "}", 1);
+    p += strcspn(p, " ");
+    p += strspn(p, " ");
+  }
+  text_append(t, "]", 1);
+}
+
+static void write_cases(text *t, const op_def *op) {
+  text_append(t, "[", 1);
+  for (size_t i = 0; op->cases && op->cases[i]; i++) {
+    if (i) text_append(t, ",", 1);
+    text_json_string(t, str_from(op->cases[i]));
+  }
+  text_append(t, "]", 1);
+}
+
 char *sdx_describe_ops(void) {
   text t = {0};
   text_append(&t, "[", 1);
@@ -54,6 +122,10 @@ char *sdx_describe_ops(void) {
       text_format(&t, ",\"%s\":", texts[k].key);
       text_json_string(&t, str_from(texts[k].value ? texts[k].value : ""));
     }
+    text_format(&t, ",\"supported\":");
+    write_supported(&t, op);
+    text_format(&t, ",\"cases\":");
+    write_cases(&t, op);
     text_append(&t, "}", 1);
   }
   text_append(&t, "\n]\n", 3);
