@@ -140,7 +140,9 @@ static void place_indices(void *context, size_t begin, size_t end, size_t worker
 
 static sdx_status prepare(op_prepare *c) {
   const pool_params *p = c->params;
-  const tensor *x = c->in[0], *y = c->out[0];
+  // Indices may be wanted without Y, whose values then go to scratch.
+  const tensor *x = c->in[0], *y = c->out[0] ? c->out[0] : c->out[1];
+  size_t unwanted = 0;
   pool_state *s = arena_zalloc(c->memory, sizeof *s);
   if (!s) return error_no_memory(c->err, sizeof *s);
   c->state = s;
@@ -154,8 +156,10 @@ static sdx_status prepare(op_prepare *c) {
   s->kernel = KERNEL_BEST(pool_f32);
   bool own = x->dtype == SDX_DOUBLE || x->dtype == SDX_INT8 || x->dtype == SDX_UINT8;
   c->kernel = own ? "portable" : kernel_best("pool_f32")->variant;
-  if (!own && (!floats_reserve(&c->scratch_bytes, x) || !floats_reserve(&c->scratch_bytes, y)))
-    return error_no_memory(c->err, SIZE_MAX);
+  bool fits = own || floats_reserve(&c->scratch_bytes, x);
+  if (c->out[0]) fits = fits && (own || floats_reserve(&c->scratch_bytes, y));
+  else fits = fits && size_mul(y->count, sizeof(double), &unwanted) && scratch_reserve(&c->scratch_bytes, unwanted);
+  if (!fits) return error_no_memory(c->err, SIZE_MAX);
   return SDX_OK;
 }
 
@@ -164,10 +168,11 @@ static sdx_status compute(op_call *c) {
   const pool_state *s = c->state;
   const tensor *x = call_in(c, 0);
   tensor *y = call_out(c, 0), *index = call_out(c, 1);
-  if (!y || y->count == 0) return SDX_OK;
-  size_t out = window_out(&s->window), planes = y->count / out, work = out * window_taps(&s->window);
+  size_t count = y ? y->count : index ? index->count : 0;
+  if (count == 0) return SDX_OK;
+  size_t out = window_out(&s->window), planes = count / out, work = out * window_taps(&s->window);
   size_t grain = 1 + 16384 / (work + 1);
-  pool_work w = {p, s, x->data, y->data, index ? index->data : NULL};
+  pool_work w = {p, s, x->data, y ? y->data : c->scratch, index ? index->data : NULL};
   switch (x->dtype) {
     case SDX_DOUBLE:
       call_parallel(c, planes, grain, planes_double, &w);
@@ -181,9 +186,9 @@ static sdx_status compute(op_call *c) {
     default: {
       char *scratch = c->scratch;
       w.x = floats_load(c, x, &scratch);
-      w.y = floats_target(y, &scratch);
+      w.y = y ? floats_target(y, &scratch) : (float *)scratch;
       call_parallel(c, planes, grain, planes_float, &w);
-      floats_store(c, y, w.y);
+      if (y) floats_store(c, y, w.y);
     }
   }
   if (index) call_parallel(c, planes, grain, place_indices, &w);
