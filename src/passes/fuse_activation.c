@@ -11,14 +11,23 @@ typedef struct fused {
 
 // The activation a node computes of its first input, if a fused operator can take it.
 static bool activation_of(const graph *g, const node *n, fused *f) {
-  static const char *const plain[] = {"Relu", "Sigmoid", "Tanh"};
-  for (size_t i = 0; i < 3; i++)
+  static const char *const plain[] = {"Relu", "Sigmoid", "Tanh", "HardSwish"};
+  for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
     if (match_is(n, plain[i])) {
       *f = (fused){.name = plain[i]};
       return true;
     }
   if (match_is(n, "LeakyRelu")) {
     *f = (fused){"LeakyRelu", {node_attr_float(n, "alpha", 0.01f)}, 1};
+    return true;
+  }
+  if (match_is(n, "Swish")) {
+    *f = (fused){"Swish", {node_attr_float(n, "alpha", 1)}, 1};
+    return true;
+  }
+  if (match_is(n, "Gelu")) {
+    const attr *approximate = node_attr(n, "approximate");
+    *f = (fused){.name = approximate && str_is(approximate->s, "tanh") ? "GeluTanh" : "Gelu"};
     return true;
   }
   if (match_is(n, "HardSigmoid")) {

@@ -47,18 +47,39 @@ static sdx_status check_names(const pass_context *c, const char *disabled) {
   return SDX_OK;
 }
 
+// The pass on g, then on the bodies of g's nodes. The recursion is as deep as the model's nesting, which import bounds.
+static sdx_status run_on(pass_context *c, const pass_def *pass, graph *g) {
+  bool changed = c->changed;
+  c->graph = g;
+  c->changed = false;
+  SDX_TRY(pass->run(c));
+  c->changed |= changed;
+  for (uint32_t i = 0; i < g->node_count; i++) {
+    const node *n = g->nodes[i];
+    for (uint32_t k = 0; k < n->attr_count && !n->dead; k++) {
+      graph *const *bodies;
+      size_t count = attr_graphs(&n->attrs[k], &bodies);
+      for (size_t b = 0; b < count; b++) SDX_TRY(run_on(c, pass, bodies[b]));
+    }
+  }
+  return SDX_OK;
+}
+
 sdx_status passes_run(pass_context *c, int level, const char *disabled) {
   SDX_TRY(check_names(c, disabled));
+  graph *root = c->graph;
   for (int round = 0; round < ROUNDS && level > 0; round++) {
     bool changed = false;
     for (size_t i = 0; passes[i]; i++) {
       if (passes[i]->level > level || is_disabled(disabled, passes[i]->name)) continue;
       c->changed = false;
-      sdx_status status = passes[i]->run(c);
+      sdx_status status = run_on(c, passes[i], root);
+      c->graph = root;
       if (status == SDX_OK && c->changed) {
-        status = graph_sort(c->graph, c->err);
-        if (status == SDX_OK) status = passes_infer(c->graph, c->scratch, NULL, c->err);
+        status = graph_sort(root, c->err);
+        if (status == SDX_OK) status = passes_infer(root, c->scratch, NULL, c->err);
       }
+      if (status == SDX_OK && c->check) status = c->check(c->context, c->err);
       arena_reset(c->scratch);
       if (status != SDX_OK) {
         error_prefix(c->err, "pass %s", passes[i]->name);

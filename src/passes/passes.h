@@ -6,7 +6,7 @@
 #include "ops/op.h"
 
 typedef struct pass_context {
-  graph *graph;
+  graph *graph;                              // the root or a body: passes run on each by itself
   arena *scratch;                            // reset after each pass
   mem_account *account;                      // constants that folding makes are charged here
   size_t fold_node_bytes, fold_total_bytes;  // budgets of constant folding
@@ -16,6 +16,7 @@ typedef struct pass_context {
   sdx_status (*evaluate)(void *context, graph *g, node *n, sdx_value **outputs, error *err);
   // Takes over a counted value whose bytes a constant of the graph points at.
   sdx_status (*keep)(void *context, sdx_value *owned);
+  sdx_status (*check)(void *context, error *err);  // after each pass: deadline of the load; may be NULL
   void *context;
   bool changed;
   error *err;

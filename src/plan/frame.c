@@ -13,6 +13,10 @@ uint64_t clock_ns(void) {
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+uint64_t clock_deadline_ns(uint64_t timeout_ms) {
+  return timeout_ms && timeout_ms < UINT64_MAX / 2000000u ? clock_ns() + timeout_ms * 1000000u : 0;
+}
+
 sdx_status frame_check(const run_frame *f, error *err) {
   if (f->limits.cancel && atomic_load_explicit(f->limits.cancel, memory_order_relaxed))
     return error_set(err, SDX_CANCELLED, "the run was cancelled");

@@ -8,7 +8,7 @@
 typedef struct run_limits {
   uint64_t deadline_ns;       // CLOCK_MONOTONIC; 0 = none
   const atomic_bool *cancel;  // may be NULL
-  int64_t max_loop_trips;    // 0 = none
+  int64_t max_loop_trips;     // 0 = none
 } run_limits;
 
 typedef struct run_frame {
@@ -34,6 +34,7 @@ void frame_destroy(run_frame *f);
 void frame_reset(run_frame *f);
 sdx_status frame_check(const run_frame *f, error *err);  // cancel and deadline
 uint64_t clock_ns(void);
+uint64_t clock_deadline_ns(uint64_t timeout_ms);  // so long from now; 0 = none, for 0 and for what lies too far away
 
 // Infers, allocates and computes one step whose shapes are only known now.
 sdx_status frame_run_dynamic(run_frame *f, op_call *c);

@@ -178,6 +178,12 @@ static sdx_status collect_metadata(sdx_session *s) {
 
 // ---- passes ---------------------------------------------------------------------------------------
 
+enum { FOLD_OVERHEAD_BYTES = 64 << 10 };  // tables and block headers around what folding computes
+
+static size_t times(int64_t limit, size_t factor) {
+  return (size_t)limit < SIZE_MAX / 16 ? (size_t)limit * factor : SIZE_MAX / 4;
+}
+
 static sdx_status evaluate(void *context, graph *g, node *n, sdx_value **outputs, error *err) {
   sdx_session *s = context;
   arena scratch;
@@ -191,7 +197,8 @@ static sdx_status evaluate(void *context, graph *g, node *n, sdx_value **outputs
       in[i] = &inputs[i];
     }
   if (status == SDX_OK)
-    status = node_evaluate(g, n, in, &s->account, (size_t)s->options->fold_limit_bytes * 2, NULL, outputs, err);
+    status = node_evaluate(g, n, in, &s->account, times(s->options->fold_limit_bytes, 2) + FOLD_OVERHEAD_BYTES,
+                           &(run_limits){.deadline_ns = s->load_deadline_ns}, outputs, err);
   arena_deinit(&scratch);
   return status;
 }
@@ -211,6 +218,13 @@ static sdx_status keep(void *context, sdx_value *owned) {
   return SDX_OK;
 }
 
+static sdx_status check_deadline(void *context, error *err) {
+  const sdx_session *s = context;
+  if (!s->load_deadline_ns || clock_ns() < s->load_deadline_ns) return SDX_OK;
+  return error_set(err, SDX_DEADLINE_EXCEEDED, "the load passed its deadline, load_timeout_ms = %lld",
+                   (long long)s->options->load_timeout_ms);
+}
+
 static sdx_status optimise(sdx_session *s) {
   arena scratch;
   arena_init(&scratch, &s->account);
@@ -218,9 +232,10 @@ static sdx_status optimise(sdx_session *s) {
                     .scratch = &scratch,
                     .account = &s->account,
                     .fold_node_bytes = (size_t)s->options->fold_limit_bytes,
-                    .fold_total_bytes = (size_t)s->options->fold_limit_bytes * 4,
+                    .fold_total_bytes = times(s->options->fold_limit_bytes, 4),
                     .evaluate = evaluate,
                     .keep = keep,
+                    .check = check_deadline,
                     .context = s,
                     .err = &s->err};
   sdx_status status = passes_run(&c, s->options->optimize, s->options->disable_passes);
@@ -252,6 +267,7 @@ static sdx_status fix_dims(sdx_session *s) {
 
 import_options session_import_options(sdx_session *s, const char *external_dir) {
   const sdx_options *o = s->options;
+  s->load_deadline_ns = clock_deadline_ns((uint64_t)o->load_timeout_ms);
   return (import_options){.limits = {.max_nodes = (size_t)o->max_nodes,
                                      .max_rank = (size_t)o->max_rank,
                                      .max_subgraph_depth = (size_t)o->max_subgraph_depth,
@@ -261,7 +277,7 @@ import_options session_import_options(sdx_session *s, const char *external_dir) 
                           .external_dir = external_dir ? external_dir : o->external_data_dir,
                           .allow_hard_links = o->allow_hard_links,
                           .account = &s->account,
-                          .deadline_ns = o->load_timeout_ms ? clock_ns() + (uint64_t)o->load_timeout_ms * 1000000u : 0};
+                          .deadline_ns = s->load_deadline_ns};
 }
 
 static sdx_status prepare(sdx_session *s, const char *external_dir) {

@@ -205,14 +205,14 @@ sdx_status sdx_run_execute(sdx_run *r) {
   sdx_status status = SDX_OK;
   r->err.status = SDX_OK;
   r->err.message[0] = 0;
+  uint64_t deadline = clock_deadline_ns(r->timeout_ms ? r->timeout_ms : (uint64_t)s->options->run_timeout_ms);
   if (!r->frame || !frame_fits(r)) status = make_frame(r);
   if (status == SDX_OK) {
     run_frame *f = r->frame;
-    uint64_t timeout = r->timeout_ms ? r->timeout_ms : (uint64_t)s->options->run_timeout_ms;
     f->account.limit =
         (size_t)(r->memory_limit_bytes ? r->memory_limit_bytes : (uint64_t)s->options->run_memory_limit_bytes);
-    f->limits = (run_limits){.deadline_ns = timeout ? clock_ns() + timeout * 1000000u : 0, .cancel = &r->cancel,
-                             .max_loop_trips = s->options->max_loop_trips};
+    f->limits =
+        (run_limits){.deadline_ns = deadline, .cancel = &r->cancel, .max_loop_trips = s->options->max_loop_trips};
     atomic_store_explicit(&f->account.peak, atomic_load(&f->account.used), memory_order_relaxed);
     if (f->plan->slab_bytes > f->account.limit) status = error_no_memory(&r->err, f->plan->slab_bytes);
     recycle_outputs(r);

@@ -38,9 +38,10 @@ struct sdx_session {
   pack_cache packs;
   pthread_mutex_t lock;  // plans
   plan *plans;
-  uint64_t uses;  // clock of the plan cache
-  arena memory;   // io, metadata, custom records
-  graph *main;    // model->graph
+  uint64_t uses;              // clock of the plan cache
+  arena memory;               // io, metadata, custom records
+  uint64_t load_deadline_ns;  // 0 = none
+  graph *main;                // model->graph
   uint32_t input_count, output_count;
   sdx_io *inputs, *outputs;
   const char **metadata;  // pairs key, value; built-in keys first, then custom from custom_at
