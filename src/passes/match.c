@@ -51,3 +51,34 @@ sdx_status match_new_constant(pass_context *c, size_t rank, const int64_t *dims,
   *data = made->value.tensor.data;
   return *id ? SDX_OK : error_no_memory(c->err, sizeof(graph_value));
 }
+
+sdx_status match_scale_conv(pass_context *c, node *conv, node *last, size_t channels, const double *scale,
+                            const double *shift) {
+  graph *g = c->graph;
+  const tensor *w = g->values[conv->inputs[1]].constant;
+  const tensor *bias = conv->input_count > 2 && conv->inputs[2] ? g->values[conv->inputs[2]].constant : NULL;
+  if (!w || w->dtype != SDX_FLOAT || w->rank < 3 || w->count == 0 || (size_t)w->dims[0] != channels) return SDX_OK;
+  if (conv->input_count > 2 && conv->inputs[2] && (!bias || bias->dtype != SDX_FLOAT || bias->count != channels))
+    return SDX_OK;
+  size_t per_channel = w->count / channels;
+  value_id new_w = conv->inputs[1], new_bias;
+  float *to_w = NULL, *to_bias;
+  if (scale) SDX_TRY(match_new_constant(c, w->rank, w->dims, &new_w, &to_w));
+  SDX_TRY(match_new_constant(c, 1, w->dims, &new_bias, &to_bias));
+  for (size_t k = 0; k < channels; k++) {
+    double s = scale ? scale[k] : 1;
+    for (size_t i = 0; scale && i < per_channel; i++)
+      to_w[k * per_channel + i] = (float)(((const float *)w->data)[k * per_channel + i] * s);
+    to_bias[k] = (float)((bias ? ((const float *)bias->data)[k] : 0.0) * s + shift[k]);
+  }
+  value_id *inputs = arena_array(g->memory, 3, sizeof *inputs);
+  if (!inputs) return error_no_memory(c->err, 3 * sizeof *inputs);
+  inputs[0] = conv->inputs[0];
+  inputs[1] = new_w;
+  inputs[2] = new_bias;
+  conv->inputs = inputs;
+  conv->input_count = 3;
+  conv->outputs[0] = last->outputs[0];
+  last->dead = c->changed = true;
+  return SDX_OK;
+}
