@@ -155,6 +155,13 @@ static sdx_status check_arity(binder *b, const node *n, const char *what, const 
   return SDX_OK;
 }
 
+static sdx_status check_form(binder *b, const node *n, error *err) {
+  SDX_TRY(check_required(b, n, err));
+  SDX_TRY(check_arity(b, n, "input", n->op->inputs, n->input_count, n->inputs, false, err));
+  return check_arity(b, n, "output", n->op->outputs, n->output_count, n->outputs,
+                     (n->op->flags & OP_TRAILING_EXTRA) != 0, err);
+}
+
 static sdx_status run_params(graph *g, node *n, error *err) {
   const op_def *op = n->op;
   n->params = NULL;
@@ -182,8 +189,9 @@ static sdx_status bind(binder *b, graph *g, node *n, int64_t opset, error *err) 
   SDX_TRY(check_attrs(b, n, version, from_file, err));
   while (n->input_count && n->inputs[n->input_count - 1] == VALUE_ABSENT) n->input_count--;
   while (n->output_count && n->outputs[n->output_count - 1] == VALUE_ABSENT) n->output_count--;
-  if (version < n->op->since && n->op->upgrade) {
+  if ((version < n->op->since || n->op->flags & OP_REWRITE) && n->op->upgrade) {
     const op_def *before = n->op;
+    if (before->flags & OP_REWRITE) SDX_TRY(check_form(b, n, err));  // nobody will ask this record again
     SDX_TRY(before->upgrade(&(op_upgrade){g, n, version, err}));
     if (!n->op) {  // renamed: the new operator's newest form
       SDX_TRY(find_op(b, n, err));
@@ -193,10 +201,7 @@ static sdx_status bind(binder *b, graph *g, node *n, int64_t opset, error *err) 
   }
   if (from_file) drop_old_attrs(n);
   n->version = 0;
-  SDX_TRY(check_required(b, n, err));
-  SDX_TRY(check_arity(b, n, "input", n->op->inputs, n->input_count, n->inputs, false, err));
-  SDX_TRY(check_arity(b, n, "output", n->op->outputs, n->output_count, n->outputs,
-                      (n->op->flags & OP_TRAILING_EXTRA) != 0, err));
+  SDX_TRY(check_form(b, n, err));
   return run_params(g, n, err);
 }
 

@@ -19,6 +19,7 @@ typedef enum op_flags {
   OP_CONTROL = 32,     // has subgraphs (If, Loop, Scan, SequenceMap)
   OP_FREE_ATTRS = 256,  // attributes are not described: any are accepted (custom operators)
   OP_READS_SHAPE = 128, // looks at the shapes of its inputs only (Shape, Size)
+  OP_REWRITE = 512,     // another spelling: `upgrade` turns every node into other operators at import
   OP_TRAILING_EXTRA = 64, // more outputs may be listed than are computed (training-only ones)
 } op_flags;
 
@@ -102,6 +103,17 @@ sdx_status upgrade_ints_to_input(op_upgrade *u, const char *name, size_t index);
 // Inserts a node that computes `op_type` of the given inputs; returns its single output's value.
 value_id upgrade_insert(op_upgrade *u, const char *op_type, size_t inputs, const value_id *in, const attr *attrs,
                         size_t attr_count);
+// The same with any number of outputs; false: error is set.
+bool upgrade_insert_many(op_upgrade *u, const char *op_type, size_t inputs, const value_id *in, const attr *attrs,
+                         size_t attr_count, size_t outputs, value_id *out);
+// The node becomes an ai.onnx operator with these inputs and attributes; its outputs stay.
+sdx_status upgrade_become(op_upgrade *u, const char *op_type, size_t inputs, const value_id *in, const attr *attrs,
+                          size_t attr_count);
+// Input i of the node, VALUE_ABSENT if it is left out.
+static inline value_id upgrade_input(const op_upgrade *u, size_t i) {
+  return i < u->node->input_count ? u->node->inputs[i] : VALUE_ABSENT;
+}
+sdx_status upgrade_fail(op_upgrade *u, sdx_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 // Renames the node's operator (Upsample -> Resize).
 void upgrade_rename(op_upgrade *u, const char *op_type);
 attr attr_of_int(const char *name, int64_t value);

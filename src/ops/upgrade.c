@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tools of `upgrade` functions, which rewrite a node of an older operator version into the newest
 // form: attributes, inputs made from attributes, helper nodes.
-#include "ops/op.h"
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "ops/schema.h"
 
 sdx_status upgrade_set_input(op_upgrade *u, size_t index, value_id value) {
   node *n = u->node;
@@ -27,27 +30,61 @@ sdx_status upgrade_ints_to_input(op_upgrade *u, const char *name, size_t index) 
   return upgrade_set_input(u, index, v);
 }
 
-value_id upgrade_insert(op_upgrade *u, const char *op_type, size_t inputs, const value_id *in, const attr *attrs,
-                        size_t attr_count) {
-  value_id out = graph_add_value(u->graph, STR(""));
-  if (!out) {
-    error_no_memory(u->err, sizeof(graph_value));
-    return VALUE_ABSENT;
-  }
-  node *n = graph_add_node(u->graph, STR(""), str_from(op_type), inputs, in, 1, &out, u->err);
-  if (!n) return VALUE_ABSENT;
-  const char *name = arena_format(u->graph->memory, "%.*s/%s", STR_ARG(u->node->name), op_type);
-  n->name = name ? str_from(name) : u->node->name;
-  for (size_t i = 0; i < attr_count; i++) {
+// Sets attributes whose lists callers build on their stack.
+static bool set_attrs(op_upgrade *u, node *n, const attr *attrs, size_t count) {
+  for (size_t i = 0; i < count; i++) {
     attr a = attrs[i];
-    if (a.kind == ATTR_INTS)  // callers build the list on their stack
-      a.ints.at = arena_copy(u->graph->memory, a.ints.at, a.ints.count * sizeof *a.ints.at);
+    if (a.kind == ATTR_INTS) a.ints.at = arena_copy(u->graph->memory, a.ints.at, a.ints.count * sizeof *a.ints.at);
     if ((a.kind == ATTR_INTS && !a.ints.at) || node_set_attr(u->graph, n, a) != SDX_OK) {
       error_no_memory(u->err, sizeof(attr));
-      return VALUE_ABSENT;
+      return false;
     }
   }
-  return out;
+  return true;
+}
+
+bool upgrade_insert_many(op_upgrade *u, const char *op_type, size_t inputs, const value_id *in, const attr *attrs,
+                         size_t attr_count, size_t outputs, value_id *out) {
+  if (u->err->status != SDX_OK) return false;  // something it reads could not be made
+  for (size_t i = 0; i < outputs; i++) {
+    out[i] = graph_add_value(u->graph, STR(""));
+    if (out[i]) continue;
+    error_no_memory(u->err, sizeof(graph_value));
+    return false;
+  }
+  node *n = graph_add_node(u->graph, STR(""), str_from(op_type), inputs, in, outputs, out, u->err);
+  if (!n) return false;
+  const char *name = arena_format(u->graph->memory, "%.*s/%s", STR_ARG(u->node->name), op_type);
+  n->name = name ? str_from(name) : u->node->name;
+  return set_attrs(u, n, attrs, attr_count);
+}
+
+value_id upgrade_insert(op_upgrade *u, const char *op_type, size_t inputs, const value_id *in, const attr *attrs,
+                        size_t attr_count) {
+  value_id out;
+  return upgrade_insert_many(u, op_type, inputs, in, attrs, attr_count, 1, &out) ? out : VALUE_ABSENT;
+}
+
+sdx_status upgrade_become(op_upgrade *u, const char *op_type, size_t inputs, const value_id *in, const attr *attrs,
+                          size_t attr_count) {
+  if (u->err->status != SDX_OK) return u->err->status;
+  value_id *at = arena_copy(u->graph->memory, in, inputs * sizeof *in);
+  if (!at) return error_no_memory(u->err, inputs * sizeof *in);
+  u->node->inputs = at;
+  u->node->input_count = (uint32_t)inputs;
+  u->node->attr_count = 0;
+  u->node->domain = STR("");
+  upgrade_rename(u, op_type);
+  return set_attrs(u, u->node, attrs, attr_count) ? SDX_OK : u->err->status;
+}
+
+sdx_status upgrade_fail(op_upgrade *u, sdx_status status, const char *format, ...) {
+  char place[300], message[500];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(message, sizeof message, format, args);
+  va_end(args);
+  return error_set(u->err, status, "%s: %s", node_place(u->node, place, sizeof place), message);
 }
 
 void upgrade_rename(op_upgrade *u, const char *op_type) {
