@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The loops of attend.c for one type: the includer defines T and SUFFIX.
 // SPDX-License-Identifier: Apache-2.0
 
