@@ -3,7 +3,7 @@
 //
 //   float goes to pool_f32, float16 and bfloat16 through it; double, int8 and uint8 to pool.inl. Planes
 //   (image x channel) are independent and are what threads split. A global pool is one window over the
-//   flattened plane. Indices of MaxPool are flat over the whole tensor; storage_order 1 counts the spatial
+//   flattened plane; maximum and average of such a window are reduce_f32's. Indices of MaxPool are flat over the whole tensor; storage_order 1 counts the spatial
 //   part column by column. A window wholly in padding gives the type's lowest value (max), NaN (average) or 0.
 //
 // History: MaxPool 8 adds Indices and storage_order, 10 ceil_mode and dilations, 12 int8 and uint8;
@@ -12,6 +12,7 @@
 #include <math.h>
 
 #include "kernels/pool_f32/pool_f32.h"
+#include "kernels/reduce_f32/reduce_f32.h"
 #include "ops/ai_onnx/floats.h"
 #include "ops/ai_onnx/window_attrs.h"
 
@@ -80,6 +81,7 @@ static sdx_status infer(op_infer *c) {
 typedef struct pool_state {
   window window;
   const pool_f32_kernel *kernel;
+  const reduce_f32_kernel *reduce;  // one window holds the whole plane; else NULL
 } pool_state;
 
 typedef struct pool_work {
@@ -110,6 +112,11 @@ static void planes_float(void *context, size_t begin, size_t end, size_t worker)
   const pool_work *p = context;
   const window *w = &p->state->window;
   size_t in = window_in(w), out = window_out(w);
+  if (p->state->reduce && !p->index) {
+    reduce_f32_op op = p->params->kind == POOL_MAX ? REDUCE_F32_MAX : REDUCE_F32_MEAN;
+    p->state->reduce->inner[op]((const float *)p->x + begin * in, (float *)p->y + begin, end - begin, in);
+    return;
+  }
   for (size_t i = begin; i < end; i++) {
     const float *x = (const float *)p->x + i * in;
     float *y = (float *)p->y + i * out;
@@ -138,6 +145,13 @@ static void place_indices(void *context, size_t begin, size_t end, size_t worker
   }
 }
 
+static bool is_whole_plane(const window *w) {
+  for (size_t d = 0; d < w->rank; d++)
+    if (w->out[d] != 1 || w->kernel[d] != w->in[d] || w->dilation[d] != 1 || w->pad[d] != 0 || w->pad_end[d] != 0)
+      return false;
+  return true;
+}
+
 static sdx_status prepare(op_prepare *c) {
   const pool_params *p = c->params;
   // Indices may be wanted without Y, whose values then go to scratch.
@@ -154,6 +168,7 @@ static sdx_status prepare(op_prepare *c) {
     window_attrs_build(&p->window, x->rank - 2u, x->dims + 2, NULL, y->dims + 2, &s->window);
   }
   s->kernel = KERNEL_BEST(pool_f32);
+  if (p->kind != POOL_LP && is_whole_plane(&s->window)) s->reduce = KERNEL_BEST(reduce_f32);
   bool own = x->dtype == SDX_DOUBLE || x->dtype == SDX_INT8 || x->dtype == SDX_UINT8;
   c->kernel = own ? "portable" : kernel_best("pool_f32")->variant;
   bool fits = own || floats_reserve(&c->scratch_bytes, x);
