@@ -61,6 +61,8 @@ typedef struct op_def {
 #define SDX_OP_ML(Name) const op_def op_ai_onnx_ml_##Name
 #define SDX_OP_MS(Name) const op_def op_com_microsoft_##Name
 #define SDX_OP_OLD(Name) const op_def op_experimental_##Name // retired, domain ""
+#define SDX_OP_PREVIEW(Name) const op_def op_ai_onnx_preview_##Name
+#define SDX_OP_TRAINING(Name) const op_def op_ai_onnx_preview_training_##Name
 #define SDX_CASES static const char *const cases[]
 
 // Finds a record; NULL if the domain or the name is unknown.

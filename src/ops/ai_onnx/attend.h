@@ -41,6 +41,9 @@ typedef struct attend_plan {
 
 typedef enum attend_stage { ATTEND_RAW, ATTEND_CAPPED, ATTEND_BIASED, ATTEND_PROBABILITIES } attend_stage;
 
+// Steps of the work, for callers that change the scores or probabilities in between.
+typedef enum attend_parts { ATTEND_SCORES = 1, ATTEND_SOFTEN = 2, ATTEND_MIX = 4 } attend_parts;
+
 typedef struct attend_call {
   attend_view q, k, v, y;
   double scale, softcap;  // softcap 0: none
@@ -53,6 +56,8 @@ typedef struct attend_call {
   bool precise;           // softmax in double
   void *stages;           // [batch, heads, rows, columns]: the scores as they are at `stage`; NULL: not wanted
   attend_stage stage;
+  unsigned parts;         // attend_parts; 0: all
+  void *between;          // [batch, heads, rows, columns]: where a call without the first or last part reads or writes
 } attend_call;
 
 // false: a size overflows.

@@ -106,12 +106,19 @@ static void ROW_JOIN(soften, SUFFIX)(const attend_job *j, const attend_block *b)
 
 static void ROW_JOIN(blocks, SUFFIX)(void *context, size_t begin, size_t end, size_t worker) {
   const attend_job *j = context;
+  const attend_shape *s = &j->plan->shape;
+  unsigned parts = j->call->parts ? j->call->parts : ATTEND_SCORES | ATTEND_SOFTEN | ATTEND_MIX;
   bool gemm = sizeof(T) == sizeof(float) && j->plan->gemm;
   for (size_t unit = begin; unit < end; unit++) {
     attend_block b = block_at(j, unit, worker, sizeof(T));
-    (gemm ? gemm_scores : ROW_JOIN(scores, SUFFIX))(j, &b);
-    ROW_JOIN(soften, SUFFIX)(j, &b);
-    (gemm ? gemm_mix : ROW_JOIN(mix, SUFFIX))(j, &b);
+    T *between = (T *)j->call->between;
+    if (between) between += ((b.batch * s->heads + b.head) * s->rows + b.first) * s->columns;
+    size_t bytes = b.rows * s->columns * sizeof(T);
+    if (parts & ATTEND_SCORES) (gemm ? gemm_scores : ROW_JOIN(scores, SUFFIX))(j, &b);
+    else if (bytes) memcpy(b.scores, between, bytes);
+    if (parts & ATTEND_SOFTEN) ROW_JOIN(soften, SUFFIX)(j, &b);
+    if (parts & ATTEND_MIX) (gemm ? gemm_mix : ROW_JOIN(mix, SUFFIX))(j, &b);
+    else if (bytes) memcpy(between, b.scores, bytes);
   }
 }
 #undef T
