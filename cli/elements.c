@@ -80,7 +80,6 @@ bool dtype_is_number(sdx_dtype d) { return d != SDX_STRING && !dtype_is_complex(
 bool dtype_is_real(sdx_dtype d) {
   return d == SDX_FLOAT || d == SDX_DOUBLE || d == SDX_FLOAT8E8M0 || small_float_of(d);
 }
-bool dtype_is_integer(sdx_dtype d) { return dtype_is_number(d) && !dtype_is_real(d) && d != SDX_BOOL; }
 
 static unsigned packed(const void *data, size_t i, unsigned bits) {
   size_t bit = i * bits;

@@ -5,9 +5,8 @@
 
 #include "sardonyx/sardonyx.h"
 
-bool dtype_is_number(sdx_dtype dtype);   // neither string nor complex
-bool dtype_is_real(sdx_dtype dtype);     // floating point of any width
-bool dtype_is_integer(sdx_dtype dtype);  // no bool
+bool dtype_is_number(sdx_dtype dtype);  // neither string nor complex
+bool dtype_is_real(sdx_dtype dtype);    // floating point of any width
 bool dtype_is_complex(sdx_dtype dtype);
 
 // Numbers: the value. Complex: part 0 = real, 1 = imaginary. Others have part 0 only.

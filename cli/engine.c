@@ -124,7 +124,8 @@ static void hint_file(const char *path) {
   free(folder);
 }
 
-void engine_report_load(const char *path, const sdx_session *session, sdx_status status) {
+// The failed load's message with hints (a file that is not there: the nearest that is).
+static void report_load(const char *path, const sdx_session *session, sdx_status status) {
   const char *message = session ? sdx_session_error(session) : "";
   cli_error(CLI_FAILED, "%s: %s", path, *message ? message : sdx_status_text(status));
   if (status == SDX_NOT_FOUND && access(path, F_OK)) hint_file(path);
@@ -143,7 +144,7 @@ sdx_session *engine_load(const args *a, const char *path, int *code) {
     if (*sdx_session_warnings(session)) cli_note("%s", sdx_session_warnings(session));
     return session;
   }
-  engine_report_load(path, session, status);
+  report_load(path, session, status);
   sdx_session_destroy(session);
   *code = CLI_FAILED;
   return NULL;
@@ -158,7 +159,8 @@ static uint64_t next_random(uint64_t *state) {  // splitmix64
   return z ^ z >> 31;
 }
 
-const char *engine_batch_symbol(const sdx_session *session) {
+// Name of the batch: the first dimension where it is free. "" if it has none; NULL when no input has such a one.
+static const char *batch_symbol(const sdx_session *session) {
   for (size_t i = 0; i < sdx_session_input_count(session); i++) {
     const sdx_io *io = sdx_session_input(session, i);
     if (io->has_shape && io->rank && io->shape[0] < 0) return io->symbols && io->symbols[0] ? io->symbols[0] : "";
@@ -166,9 +168,11 @@ const char *engine_batch_symbol(const sdx_session *session) {
   return NULL;
 }
 
-sdx_value *engine_random(const sdx_session *session, size_t index, int64_t batch, uint64_t *state) {
+// A tensor of an input's type and shape with numbers that follow from the seed. Free dimensions are 1,
+// but for the batch and all free ones of its name.
+static sdx_value *random_value(const sdx_session *session, size_t index, int64_t batch, uint64_t *state) {
   const sdx_io *io = sdx_session_input(session, index);
-  const char *symbol = engine_batch_symbol(session);
+  const char *symbol = batch_symbol(session);
   int64_t shape[64];
   size_t rank = io->has_shape && io->rank <= 64 ? io->rank : 0;
   for (size_t d = 0; d < rank; d++) {
@@ -416,14 +420,14 @@ bool engine_inputs(const args *a, const sdx_session *session, const char *const 
   }
   uint64_t state = (uint64_t)seed;
   int64_t batch = args_int(a, "batch", 1);
-  if (batch != 1 && !engine_batch_symbol(session)) {
+  if (batch != 1 && !batch_symbol(session)) {
     *code = cli_error(CLI_USAGE, "--batch %lld: the first dimension of the model's inputs is fixed", (long long)batch);
     return false;
   }
   for (size_t i = 0; i < sdx_session_input_count(session); i++) {
     if (inputs[i]) continue;
     const sdx_io *io = sdx_session_input(session, i);
-    inputs[i] = engine_random(session, i, batch, &state);
+    inputs[i] = random_value(session, i, batch, &state);
     if (!inputs[i]) {
       cli_error(CLI_FAILED, "input '%s': cannot make a random %s; give a .pb file", io->name, io->type);
       return false;

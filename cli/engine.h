@@ -28,18 +28,11 @@
 sdx_options *engine_options(const args *a, int *code);
 // Loads with the options of the command line. NULL after printing; *code says how to exit.
 sdx_session *engine_load(const args *a, const char *path, int *code);
-// The failed load's message with hints (a file that is not there: the nearest that is).
-void engine_report_load(const char *path, const sdx_session *session, sdx_status status);
 
 // Values for the inputs of a session from words ("x.npy", "name=x.npy", "name=[1,2]") and --random.
 // inputs[i] is set for each input that got one; the others stay NULL. False after printing.
 bool engine_inputs(const args *a, const sdx_session *session, const char *const *words, size_t count,
                    sdx_value **inputs, int *code);
-// A tensor of an input's type and shape with numbers that follow from the seed. Free dimensions are 1,
-// but for the batch: the first dimension where it is free, and all free ones of the same name.
-sdx_value *engine_random(const sdx_session *session, size_t index, int64_t batch, uint64_t *state);
-// Name of that dimension, "" if it has none; NULL when no input has a free first dimension.
-const char *engine_batch_symbol(const sdx_session *session);
 
 // Engine JSON parsed; NULL after printing. Frees `text` with sdx_string_free.
 json_t *engine_json(char *text, const char *what);

@@ -26,7 +26,8 @@ const char *ink_on(FILE *stream, ink colour) {
 
 const char *ink_off(FILE *stream) { return coloured(stream) ? "\033[0m" : ""; }
 
-int terminal_width(void) {
+// Columns; 0 when stdout is no terminal.
+static int terminal_width(void) {
   struct winsize size;
   if (!stream_is_terminal(stdout)) return 0;
   return !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : 80;
@@ -48,7 +49,8 @@ static size_t step(const char **text) {
   return wide ? 2 : 1;
 }
 
-size_t text_columns(const char *utf8) {
+// Terminal columns a text takes.
+static size_t text_columns(const char *utf8) {
   size_t columns = 0;
   while (*utf8) columns += step(&utf8);
   return columns;

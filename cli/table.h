@@ -11,7 +11,6 @@ typedef enum ink { INK_NONE, INK_BOLD, INK_DIM, INK_RED, INK_GREEN, INK_YELLOW, 
 const char *ink_on(FILE *stream, ink colour);  // "" without colour
 const char *ink_off(FILE *stream);
 bool stream_is_terminal(FILE *stream);
-int terminal_width(void);  // columns; 0 when stdout is no terminal
 
 typedef struct table table;
 // Columns as "name<", "ms>" ('>' = right-aligned), separated by '|'.
@@ -21,6 +20,5 @@ void table_print(const table *t);                                               
 size_t table_rows(const table *t);
 void table_destroy(table *t);
 
-size_t text_columns(const char *utf8);  // terminal columns a text takes
 // "1.4 MB", "26.5 kB"; one buffer per call site.
 const char *bytes_describe(double bytes, char buffer[32]);

@@ -16,7 +16,8 @@ void out_free(out *o) {
   *o = (out){.limit = o->limit};
 }
 
-char *out_reserve(out *o, size_t bytes) {
+// Room for `bytes` more at the end, or NULL; size is not changed.
+static char *reserve(out *o, size_t bytes) {
   if (o->failed) return NULL;
   size_t need;
   if (__builtin_add_overflow(o->size, bytes, &need) || (o->limit && need > o->limit)) {
@@ -38,7 +39,7 @@ char *out_reserve(out *o, size_t bytes) {
 }
 
 void out_bytes(out *o, const void *bytes, size_t size) {
-  char *at = out_reserve(o, size);
+  char *at = reserve(o, size);
   if (!at || !size) return;
   memcpy(at, bytes, size);
   o->size += size;
@@ -55,7 +56,7 @@ void out_format(out *o, const char *format, ...) {
   } else if ((size_t)length < sizeof line) {
     out_bytes(o, line, (size_t)length);
   } else {
-    char *at = out_reserve(o, (size_t)length + 1);
+    char *at = reserve(o, (size_t)length + 1);
     if (!at) return;
     va_start(list, format);
     vsnprintf(at, (size_t)length + 1, format, list);
@@ -131,7 +132,7 @@ static void place(out *o, uint64_t number, int exponent) {
   }
   char *first = digits(end, number);
   int count = (int)(end - first), point = count + exponent;  // digits before the decimal point
-  char *at = out_reserve(o, 64);
+  char *at = reserve(o, 64);
   if (!at) return;
   char *start = at;
   if (point > 16 || point < -5) {

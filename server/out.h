@@ -16,7 +16,6 @@ typedef struct out {
 } out;
 
 void out_free(out *o);
-char *out_reserve(out *o, size_t bytes);  // room for `bytes` more at the end, or NULL; size is not changed
 void out_bytes(out *o, const void *bytes, size_t size);
 static inline void out_text(out *o, const char *text) { out_bytes(o, text, strlen(text)); }
 void out_format(out *o, const char *format, ...) __attribute__((format(printf, 2, 3)));

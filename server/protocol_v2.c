@@ -35,18 +35,13 @@ static const type_row *find_type(sdx_dtype dtype) {
   return NULL;
 }
 
-const char *v2_type_name(sdx_dtype dtype) {
-  const type_row *row = find_type(dtype);
-  return row ? row->name : NULL;
-}
-
 void v2_write_io(out *o, const sdx_io *io) {
-  const char *name = v2_type_name(io->dtype);
+  const type_row *row = find_type(io->dtype);
   out_text(o, "{\"name\":");
   out_json_string(o, io->name, strlen(io->name));
   out_text(o, ",\"datatype\":");
   // What the protocol cannot carry is named as ONNX names it, so that a reader sees why.
-  if (!name) name = io->type;
+  const char *name = row ? row->name : io->type;
   out_json_string(o, name, strlen(name));
   out_text(o, ",\"shape\":[");
   for (size_t i = 0; io->has_shape && i < io->rank; i++)

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Open Inference Protocol, version 2, REST form, with the binary tensor data extension. Names of
-// element types and the two halves of an inference: request to tensors, outputs to response.
+// The Open Inference Protocol, version 2, REST form, with the binary tensor data extension. The
+// description of an input or output, and the two halves of an inference: request to tensors, outputs to response.
 #pragma once
 
 #include "server/http.h"
 
-// "FP32", "BYTES", ...; NULL for types the protocol has no name for.
-const char *v2_type_name(sdx_dtype dtype);
 // {"name":"x","datatype":"FP32","shape":[-1,3]}
 void v2_write_io(out *o, const sdx_io *io);
 bool v2_parse(http_request *rq);

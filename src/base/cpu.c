@@ -79,7 +79,6 @@ static void init(void) {
     if (strcmp(wanted, rows[i].short_name) == 0 && i < limit) limit = i;
 }
 
-const char *cpu_isa_name(cpu_isa isa) { return rows[isa].name; }
 const char *cpu_isa_short_name(cpu_isa isa) { return rows[isa].short_name; }
 
 const char *cpu_isa_missing(cpu_isa isa) {

@@ -13,8 +13,7 @@ typedef enum cpu_isa {
   CPU_ISA_COUNT
 } cpu_isa;
 
-// Row name ("x86_avx512") and the short name of SARDONYX_CPU ("avx512").
-const char *cpu_isa_name(cpu_isa isa);
+// The name of SARDONYX_CPU ("avx512").
 const char *cpu_isa_short_name(cpu_isa isa);
 // NULL if the tier can run here, else the reason why not ("processor lacks AMX-BF16", "build for
 // another architecture").

@@ -126,10 +126,6 @@ void mem_detach(void *pointer) {
   h->account = NULL;
 }
 
-size_t mem_size(const void *pointer) {
-  return pointer ? ((const header *)((const char *)pointer - ALIGNMENT))->bytes : 0;
-}
-
 typedef struct arena_chunk {
   struct arena_chunk *next;
   size_t used, size;

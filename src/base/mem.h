@@ -13,7 +13,7 @@
 
 typedef struct mem_account {
   atomic_size_t used, peak;
-  size_t limit; // bytes; SIZE_MAX = none
+  size_t limit;  // bytes; SIZE_MAX = none
   struct mem_account *parent;
 } mem_account;
 
@@ -25,11 +25,10 @@ void mem_uncharge(mem_account *account, size_t bytes);
 // 64-byte aligned; NULL when the account or the system refuses. Zero bytes give a valid pointer.
 // account NULL = uncharged.
 void *mem_alloc(mem_account *account, size_t bytes);
-void *mem_zalloc(mem_account *account, size_t bytes); // zeroed
-void mem_free(void *pointer);                         // NULL is fine
-void mem_detach(void *pointer);                       // uncharges it now: it may outlive its account
-size_t mem_size(const void *pointer);                 // bytes asked for
-uint64_t mem_alloc_count(void);                       // allocations of this process so far
+void *mem_zalloc(mem_account *account, size_t bytes);  // zeroed
+void mem_free(void *pointer);                          // NULL is fine
+void mem_detach(void *pointer);                        // uncharges it now: it may outlive its account
+uint64_t mem_alloc_count(void);                        // allocations of this process so far
 
 // Test hook: allocation number `nth` from now (1 = the next) fails; if `ever_after`, all later too.
 // 0 switches it off.
@@ -38,16 +37,16 @@ void mem_fail_at(uint64_t nth, bool ever_after);
 // Bump allocator with one life span. Allocations are 16-byte aligned and not zeroed.
 typedef struct arena {
   mem_account *account;
-  struct arena_chunk *chunks; // newest first
+  struct arena_chunk *chunks;  // newest first
   size_t next_chunk_bytes;
 } arena;
 
 void arena_init(arena *a, mem_account *account);
 void arena_deinit(arena *a);
-void arena_reset(arena *a); // forgets the content, keeps the largest chunk
-void arena_detach(arena *a); // mem_detach of all of it
+void arena_reset(arena *a);   // forgets the content, keeps the largest chunk
+void arena_detach(arena *a);  // mem_detach of all of it
 void *arena_alloc(arena *a, size_t bytes);
 void *arena_zalloc(arena *a, size_t bytes);
-void *arena_array(arena *a, size_t count, size_t element_bytes); // zeroed, product checked
+void *arena_array(arena *a, size_t count, size_t element_bytes);  // zeroed, product checked
 void *arena_copy(arena *a, const void *bytes, size_t count);
 char *arena_format(arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));

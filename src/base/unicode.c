@@ -32,12 +32,6 @@ size_t utf8_put(char *to, int32_t code) {
   return n;
 }
 
-bool utf8_is_valid(str s) {
-  for (size_t i = 0; i < s.size;)
-    if (utf8_next(s, &i) < 0) return false;
-  return true;
-}
-
 static const struct {
   int32_t first, last, step, lower;
 } cases[] = {

@@ -10,7 +10,6 @@
 int32_t utf8_next(str s, size_t *at);
 // Writes 1 to 4 bytes; returns how many.
 size_t utf8_put(char *to, int32_t code);
-bool utf8_is_valid(str s);
 
 int32_t unicode_lower(int32_t code);
 int32_t unicode_upper(int32_t code);

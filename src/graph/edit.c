@@ -311,37 +311,6 @@ void graph_replace_many(graph *g, value_id *to) {
   replace_list(g->outputs, g->output_count, to);
 }
 
-void graph_replace_uses(graph *g, value_id from, value_id to) {
-  if (from == to || from == VALUE_ABSENT) return;
-  for (uint32_t i = 0; i < g->node_count; i++) {
-    node *n = g->nodes[i];
-    if (n->dead) continue;
-    for (uint32_t k = 0; k < n->input_count; k++)
-      if (n->inputs[k] == from) n->inputs[k] = to;
-    bool captured = false, has = false;
-    for (uint32_t k = 0; k < n->capture_count; k++) {
-      captured |= n->captures[k] == from;
-      has |= n->captures[k] == to;
-    }
-    if (!captured) continue;
-    uint32_t kept = 0;
-    for (uint32_t k = 0; k < n->capture_count; k++) {
-      if (n->captures[k] != from) n->captures[kept++] = n->captures[k];
-      else if (!has) n->captures[kept++] = to;
-    }
-    n->capture_count = kept;
-    for (uint32_t k = 0; k < n->attr_count; k++) {
-      struct graph *const *bodies;
-      size_t count = attr_graphs(&n->attrs[k], &bodies);
-      for (size_t b = 0; b < count; b++)
-        for (uint32_t v = 1; v < bodies[b]->value_count; v++)
-          if (bodies[b]->values[v].outer == from) bodies[b]->values[v].outer = to;
-    }
-  }
-  for (uint32_t i = 0; i < g->output_count; i++)
-    if (g->outputs[i] == from) g->outputs[i] = to;
-}
-
 uint32_t *graph_count_uses(const graph *g, arena *memory) {
   uint32_t *uses = arena_array(memory, g->value_count ? g->value_count : 1, sizeof *uses);
   if (!uses) return NULL;

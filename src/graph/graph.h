@@ -1,17 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 // The graph: values and nodes in one arena. Values are named by index (0 = absent); nodes keep
 // topological order. A subgraph (branch or body) is a graph whose `outer` values stand for values
-// of its parent. Passes edit through the functions below. Read next: edit.c, sort.c, type.c, verify.c, print.c, parse.c.
+// of its parent. Passes edit through the functions below. Read next: edit.c, sort.c, type.c, verify.c, print.c,
+// parse.c.
 #pragma once
 
 #include "tensor/tensor.h"
 
-typedef uint32_t value_id; // 0 = "not given"
+typedef uint32_t value_id;  // 0 = "not given"
 enum { VALUE_ABSENT = 0 };
 
-typedef enum attr_kind { // numbers of AttributeProto.AttributeType
-  ATTR_FLOAT = 1, ATTR_INT, ATTR_STRING, ATTR_TENSOR, ATTR_GRAPH, ATTR_FLOATS, ATTR_INTS, ATTR_STRINGS,
-  ATTR_TENSORS, ATTR_GRAPHS, ATTR_SPARSE_TENSOR, ATTR_SPARSE_TENSORS, ATTR_TYPE, ATTR_TYPES,
+typedef enum attr_kind {  // numbers of AttributeProto.AttributeType
+  ATTR_FLOAT = 1,
+  ATTR_INT,
+  ATTR_STRING,
+  ATTR_TENSOR,
+  ATTR_GRAPH,
+  ATTR_FLOATS,
+  ATTR_INTS,
+  ATTR_STRINGS,
+  ATTR_TENSORS,
+  ATTR_GRAPHS,
+  ATTR_SPARSE_TENSOR,
+  ATTR_SPARSE_TENSORS,
+  ATTR_TYPE,
+  ATTR_TYPES,
 } attr_kind;
 
 typedef struct attr {
@@ -21,34 +34,59 @@ typedef struct attr {
     int64_t i;
     float f;
     str s;
-    struct { const int64_t *at; size_t count; } ints;
-    struct { const float *at; size_t count; } floats;
-    struct { const str *at; size_t count; } strings;
+    struct {
+      const int64_t *at;
+      size_t count;
+    } ints;
+    struct {
+      const float *at;
+      size_t count;
+    } floats;
+    struct {
+      const str *at;
+      size_t count;
+    } strings;
     const tensor *tensor;
-    struct { const tensor *const *at; size_t count; } tensors;
+    struct {
+      const tensor *const *at;
+      size_t count;
+    } tensors;
     struct graph *graph;
-    struct { struct graph **at; size_t count; } graphs;
+    struct {
+      struct graph **at;
+      size_t count;
+    } graphs;
     const struct sparse_tensor *sparse;
-    struct { const struct sparse_tensor *const *at; size_t count; } sparses;
+    struct {
+      const struct sparse_tensor *const *at;
+      size_t count;
+    } sparses;
     const type_info *type;
-    struct { const type_info *at; size_t count; } types;
+    struct {
+      const type_info *at;
+      size_t count;
+    } types;
   };
 } attr;
 
-typedef struct sparse_tensor { tensor values, indices; const int64_t *dims; size_t rank; } sparse_tensor;
+typedef struct sparse_tensor {
+  tensor values, indices;
+  const int64_t *dims;
+  size_t rank;
+} sparse_tensor;
 
-struct op_def; // ops/op.h
+struct op_def;  // ops/op.h
 
 typedef struct node {
-  const struct op_def *op; // NULL until bound
+  const struct op_def *op;  // NULL until bound
   str name, domain, op_type;
-  int32_t version;         // since-version the node was written for; 0 once upgraded to newest
+  int32_t version;  // since-version the node was written for; 0 once upgraded to newest
   uint32_t input_count, output_count, attr_count, capture_count;
-  value_id *inputs, *outputs; // VALUE_ABSENT where an optional one is left out
+  value_id *inputs, *outputs;  // VALUE_ABSENT where an optional one is left out
   attr *attrs;
-  value_id *captures;      // outer values its subgraphs read: implicit inputs
-  void *params;            // filled by op->params; lives in the graph's arena
-  bool dead;               // removed; skipped and dropped by graph_compact
+  value_id *captures;  // outer values its subgraphs read: implicit inputs
+  void *params;        // filled by op->params; lives in the graph's arena
+  bool dead;           // removed; skipped and dropped by graph_compact
 } node;
 
 typedef struct graph_value {
@@ -63,22 +101,27 @@ typedef struct graph {
   arena *memory;
   struct graph *parent;
   str name, doc;
-  graph_value *values;     // [0] is unused
+  graph_value *values;  // [0] is unused
   uint32_t value_count, value_capacity;
   node **nodes;
   uint32_t node_count, node_capacity;
   value_id *inputs, *outputs;
   uint32_t input_count, output_count;
-  str *symbols;            // [0] = ""; shared with subgraphs through `root`
+  str *symbols;  // [0] = ""; shared with subgraphs through `root`
   uint32_t symbol_count, symbol_capacity;
-  str_map names;           // value name -> id
-  str_map symbol_names;    // named symbols of the root -> index
-  uint32_t fresh;          // counter for generated names
+  str_map names;         // value name -> id
+  str_map symbol_names;  // named symbols of the root -> index
+  uint32_t fresh;        // counter for generated names
 } graph;
 
 // A whole model: what the loader makes and a session keeps.
-typedef struct opset_import { str domain; int64_t version; } opset_import;
-typedef struct key_value { str key, value; } key_value;
+typedef struct opset_import {
+  str domain;
+  int64_t version;
+} opset_import;
+typedef struct key_value {
+  str key, value;
+} key_value;
 typedef struct model {
   arena memory;
   graph *graph;
@@ -88,16 +131,16 @@ typedef struct model {
   size_t opset_count;
   key_value *metadata;
   size_t metadata_count;
-  text warnings;           // one a line
+  text warnings;  // one a line
 } model;
 
-graph *graph_create(arena *memory, graph *parent); // NULL: memory
+graph *graph_create(arena *memory, graph *parent);  // NULL: memory
 // Room for so many values and nodes in all, so that growing leaves no garbage behind in the arena.
 bool graph_reserve(graph *g, size_t values, size_t nodes);
 // New value (name copied by reference; "" = a fresh unique name, a name that is taken gets a suffix). 0: memory.
 value_id graph_add_value(graph *g, str name);
-value_id graph_find(const graph *g, str name); // this graph only; 0 = none
-value_id graph_add_constant(graph *g, str name, const tensor *constant); // sets the type too
+value_id graph_find(const graph *g, str name);                            // this graph only; 0 = none
+value_id graph_add_constant(graph *g, str name, const tensor *constant);  // sets the type too
 // Small constants made by upgrades and passes: 1-D int64, scalar float/int64 of a dtype.
 value_id graph_constant_i64(graph *g, const int64_t *at, size_t count);
 value_id graph_constant_scalar(graph *g, sdx_dtype dtype, double number);
@@ -106,19 +149,18 @@ node *graph_add_node(graph *g, str domain, str op_type, size_t inputs, const val
                      const value_id *out, error *err);
 // The next graph_sort puts it right before its first reader, so upgrades and passes insert without
 // caring about order. It is stable: nodes that are in order already stay where they are.
-sdx_status node_set_attr(graph *g, node *n, attr a); // adds or replaces by name
+sdx_status node_set_attr(graph *g, node *n, attr a);  // adds or replaces by name
 void node_remove_attr(node *n, const char *name);
 const attr *node_attr(const node *n, const char *name);
 int64_t node_attr_int(const node *n, const char *name, int64_t otherwise);
 float node_attr_float(const node *n, const char *name, float otherwise);
 // Fills captures from what the node's subgraphs stand in for: a sorted set.
 sdx_status node_collect_captures(graph *g, node *n);
-// Uses: rebuilt on demand by a pass; every input, capture and graph output that reads a value.
-void graph_replace_uses(graph *g, value_id from, value_id to); // node inputs, captures, outputs, subgraphs
-// The same for many at once in one sweep: every read of v becomes a read of to[v] (0 = as it is; chains are
-// followed; `to` has value_count entries). Passes that replace more than a few values use this one.
+// One sweep over node inputs, captures, subgraphs and graph outputs: every read of v becomes a read of to[v]
+// (0 = as it is; chains are followed; `to` has value_count entries).
 void graph_replace_many(graph *g, value_id *to);
-uint32_t *graph_count_uses(const graph *g, arena *memory);     // [value_count]; NULL: memory
+// How many inputs, captures and graph outputs read each value: [value_count]; NULL: memory.
+uint32_t *graph_count_uses(const graph *g, arena *memory);
 // Drops dead nodes, restores topological order, renumbers producers, in g and all of its subgraphs.
 // A cycle is an error that prints the path (SDX_INVALID_GRAPH).
 sdx_status graph_sort(graph *g, error *err);
@@ -126,13 +168,15 @@ sdx_status graph_sort(graph *g, error *err);
 size_t attr_graphs(const attr *a, struct graph *const **graphs);
 // Free dimension: index of a named symbol (adds it); ~index is the dim. 0 (unknown) for "" or without memory.
 int64_t graph_symbol(graph *g, str name);
-str graph_symbol_name(const graph *g, int64_t dim); // "" when unnamed
+str graph_symbol_name(const graph *g, int64_t dim);  // "" when unnamed
 type_info *type_tensor(arena *memory, sdx_dtype dtype, int rank, const int64_t *dims);
 const char *type_describe(const graph *g, const type_info *t, char *buffer, size_t size);
 
 // Checks every rule that needs no operator table: names, single assignment, arity of lists, order,
 // scoping, limits. Reports each problem through `report` (check lists all; load stops at the first).
-typedef struct graph_limits { size_t max_nodes, max_rank, max_subgraph_depth, max_name_bytes; } graph_limits;
+typedef struct graph_limits {
+  size_t max_nodes, max_rank, max_subgraph_depth, max_name_bytes;
+} graph_limits;
 typedef struct problem_sink {
   void (*report)(void *context, sdx_status status, const char *code, const char *place, const char *message,
                  const char *hint);

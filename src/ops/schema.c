@@ -130,7 +130,8 @@ static str type_list(const op_def *op, str name) {
   return name;
 }
 
-bool schema_allows(const op_def *op, str type, sdx_dtype dtype) {
+// The types text allows `dtype` for the type variable or fixed type `type` ("T", "int64", "any").
+static bool allows(const op_def *op, str type, sdx_dtype dtype) {
   str list = type_list(op, type);
   return lists(list, "any") || lists(list, dtype_name(dtype));
 }
@@ -166,7 +167,7 @@ sdx_status schema_check_types(const op_def *op, const node *n, size_t count, con
     SDX_TRY(check_kind(op, n, i, &formal, (type_kind)in[i]->kind, err));
     if (in[i]->kind != TYPE_TENSOR || in[i]->dtype == SDX_UNDEFINED) continue;
     sdx_dtype dtype = (sdx_dtype)in[i]->dtype;
-    if (!schema_allows(op, formal.type, dtype)) {
+    if (!allows(op, formal.type, dtype)) {
       str list = type_list(op, formal.type);
       return error_set(err, SDX_INVALID_SHAPE, "%s: input %zu ('%.*s') has element type %s; allowed: %.*s",
                        node_place(n, place, sizeof place), i, STR_ARG(formal.name), dtype_name(dtype), STR_ARG(list));

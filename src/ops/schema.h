@@ -23,8 +23,6 @@ bool schema_next_formal(const char **cursor, schema_formal *out);
 bool schema_next_attr(const char **cursor, schema_attr *out);
 bool schema_find_attr(const char *attrs, str name, schema_attr *out);
 const char *attr_kind_name(attr_kind kind);
-// The types text allows `dtype` for the type variable or fixed type `type` ("T", "int64", "any").
-bool schema_allows(const op_def *op, str type, sdx_dtype dtype);
 // Checks the element types of a node's known tensor inputs against the record, and that inputs of
 // one type variable agree. The error names input, found and allowed types.
 sdx_status schema_check_types(const op_def *op, const node *n, size_t count, const type_info *const *in, error *err);

@@ -132,13 +132,3 @@ sdx_status axis_normalize(int64_t *axis, size_t rank, const char *what, error *e
   if (*axis < 0) *axis += r;
   return SDX_OK;
 }
-
-bool shape_broadcast(const int64_t *a, size_t a_rank, const int64_t *b, size_t b_rank, int64_t *out) {
-  size_t rank = a_rank > b_rank ? a_rank : b_rank;
-  for (size_t i = 0; i < rank; i++) {  // from the innermost dimension; out may be a or b
-    int64_t x = i < a_rank ? a[a_rank - 1 - i] : 1, y = i < b_rank ? b[b_rank - 1 - i] : 1;
-    if (x != y && x != 1 && y != 1) return false;
-    out[rank - 1 - i] = x == 1 ? y : x;
-  }
-  return true;
-}

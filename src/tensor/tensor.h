@@ -14,12 +14,12 @@
 
 enum { TENSOR_MAX_RANK = 64 };
 
-const char *dtype_name(sdx_dtype dtype);      // "float"; "undefined" if unknown
-sdx_dtype dtype_from_name(str name);          // SDX_UNDEFINED if unknown
-int dtype_bits(sdx_dtype dtype);              // 0 if unknown
+const char *dtype_name(sdx_dtype dtype);  // "float"; "undefined" if unknown
+sdx_dtype dtype_from_name(str name);      // SDX_UNDEFINED if unknown
+int dtype_bits(sdx_dtype dtype);          // 0 if unknown
 static inline bool dtype_is_packed(sdx_dtype d) { return d >= SDX_UINT4 && d <= SDX_INT2 && d != SDX_FLOAT8E8M0; }
-bool dtype_is_float(sdx_dtype dtype);         // IEEE-like kinds, float8 and float4 included
-bool dtype_is_int(sdx_dtype dtype);           // integers without bool
+bool dtype_is_float(sdx_dtype dtype);  // IEEE-like kinds, float8 and float4 included
+bool dtype_is_int(sdx_dtype dtype);    // integers without bool
 // Bytes of `count` dense elements (packed types round up); false on overflow or unknown dtype.
 bool dtype_bytes(sdx_dtype dtype, size_t count, size_t *bytes);
 
@@ -28,9 +28,9 @@ bool dtype_bytes(sdx_dtype dtype, size_t count, size_t *bytes);
 typedef struct tensor {
   void *data;
   const int64_t *dims;
-  size_t count; // elements
+  size_t count;  // elements
   size_t bytes;
-  uint8_t dtype; // sdx_dtype
+  uint8_t dtype;  // sdx_dtype
   uint8_t rank;
 } tensor;
 
@@ -48,8 +48,6 @@ static inline int64_t tensor_index_at(const tensor *t, size_t i) {
 
 // axis in [-rank, rank) to [0, rank); error naming `what` otherwise.
 sdx_status axis_normalize(int64_t *axis, size_t rank, const char *what, error *err);
-// Numpy broadcasting of two shapes; out holds max(rank) dims. false if they do not fit.
-bool shape_broadcast(const int64_t *a, size_t a_rank, const int64_t *b, size_t b_rank, int64_t *out);
 
 // ---- values ---------------------------------------------------------------------------------
 
@@ -57,15 +55,10 @@ bool shape_broadcast(const int64_t *a, size_t a_rank, const int64_t *b, size_t b
 typedef struct buffer {
   atomic_size_t references;
   void *data;
-  void (*release)(void *context); // borrowed memory: called at the end; NULL: data belongs to us
+  void (*release)(void *context);  // borrowed memory: called at the end; NULL: data belongs to us
   void *context;
-  arena strings; // payload of string tensors whose elements were copied in
+  arena strings;  // payload of string tensors whose elements were copied in
 } buffer;
-
-// One reference; data NULL allocates zeroed memory. NULL: memory.
-buffer *buffer_create(mem_account *account, size_t bytes, void *data, void (*release)(void *), void *context);
-buffer *buffer_retain(buffer *b);
-void buffer_release(buffer *b);
 
 typedef enum value_kind { VALUE_TENSOR, VALUE_SEQUENCE, VALUE_MAP, VALUE_NONE, VALUE_SPARSE } value_kind;
 
@@ -73,15 +66,15 @@ typedef enum value_kind { VALUE_TENSOR, VALUE_SEQUENCE, VALUE_MAP, VALUE_NONE, V
 // map: items[0] keys, items[1] values. sparse: items[0] values, items[1] indices, tensor.dims dense.
 typedef struct value {
   tensor tensor;
-  buffer *memory; // keeps tensor.data alive; NULL where the plan's slab or a constant does
+  buffer *memory;  // keeps tensor.data alive; NULL where the plan's slab or a constant does
   struct value **items;
   size_t item_count;
-  uint8_t kind; // value_kind
+  uint8_t kind;  // value_kind
 } value;
 
 // A counted value: the object behind sdx_value. dims live inside.
 typedef struct sdx_value {
-  value value; // first: a value* that is an item can be cast back
+  value value;  // first: a value* that is an item can be cast back
   atomic_size_t references;
   mem_account *account;
   int64_t dims[];
@@ -93,7 +86,7 @@ sdx_status value_create(mem_account *account, sdx_dtype dtype, size_t rank, cons
 sdx_status value_create_sequence(mem_account *account, size_t count, sdx_value *const *items, sdx_value **out,
                                  error *err);
 sdx_status value_create_map(mem_account *account, sdx_value *keys, sdx_value *values, sdx_value **out, error *err);
-sdx_status value_create_none(mem_account *account, sdx_value **out, error *err); // an empty optional
+sdx_status value_create_none(mem_account *account, sdx_value **out, error *err);  // an empty optional
 // Deep copy of any run-time value into a counted one (string payloads too).
 sdx_status value_copy(mem_account *account, const value *from, sdx_value **out, error *err);
 // Another shape over the same counted bytes (from->memory, which gains a reference).
@@ -114,9 +107,9 @@ enum { DIM_UNKNOWN = -1 };
 typedef enum type_kind { TYPE_UNKNOWN, TYPE_TENSOR, TYPE_SEQUENCE, TYPE_MAP, TYPE_OPTIONAL, TYPE_SPARSE } type_kind;
 
 typedef struct type_info {
-  uint8_t kind;      // type_kind
-  uint8_t dtype;     // tensor: element type (SDX_UNDEFINED = not known yet); map: key type
-  int8_t rank;       // tensor: -1 = not known
+  uint8_t kind;   // type_kind
+  uint8_t dtype;  // tensor: element type (SDX_UNDEFINED = not known yet); map: key type
+  int8_t rank;    // tensor: -1 = not known
   const int64_t *dims;
-  const struct type_info *element; // sequence, optional, map value
+  const struct type_info *element;  // sequence, optional, map value
 } type_info;

@@ -6,7 +6,8 @@
 
 enum { MAX_NESTING = 64 };
 
-buffer *buffer_create(mem_account *account, size_t bytes, void *data, void (*release)(void *), void *context) {
+// One reference; data NULL allocates zeroed memory. NULL: memory.
+static buffer *buffer_create(mem_account *account, size_t bytes, void *data, void (*release)(void *), void *context) {
   buffer *b = mem_zalloc(account, sizeof *b);
   if (!b) return NULL;
   atomic_init(&b->references, 1);
@@ -25,12 +26,12 @@ buffer *buffer_create(mem_account *account, size_t bytes, void *data, void (*rel
   return b;
 }
 
-buffer *buffer_retain(buffer *b) {
+static buffer *buffer_retain(buffer *b) {
   if (b) atomic_fetch_add_explicit(&b->references, 1, memory_order_relaxed);
   return b;
 }
 
-void buffer_release(buffer *b) {
+static void buffer_release(buffer *b) {
   if (!b || atomic_fetch_sub_explicit(&b->references, 1, memory_order_acq_rel) != 1) return;
   if (b->release) b->release(b->context);
   else if (b->context == b) mem_free(b->data);

@@ -56,7 +56,6 @@ float scale_at(const tensor *t, size_t i) {
   return f;
 }
 int32_t zero_at(const tensor *t, size_t i) { return t ? (int32_t)convert_get_int((sdx_dtype)t->dtype, t->data, i) : 0; }
-bool is_scalar_like(const tensor *t) { return t->count == 1 && t->rank <= 1; }
 
 static sdx_status check(op_call *c, const tensor *scale, const char *name, bool zero) {
   for (size_t i = 0; i < scale->count; i++) {
