@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// See heads.h.
+#include "ops/com_microsoft/heads.h"
+
+#include "ops/elementwise.h"
+
+heads_input heads_from_type(const op_infer *c, size_t input) {
+  bool given = input < c->input_count && c->in[input];
+  int rank = given ? infer_rank_of(c, input) : -1;
+  return (heads_input){given, rank, rank >= 0 ? c->in[input]->dims : NULL};
+}
+
+heads_input heads_from_tensor(const op_prepare *c, size_t input) {
+  const tensor *t = input < c->input_count ? c->in[input] : NULL;
+  return t ? (heads_input){true, t->rank, t->dims} : (heads_input){false, -1, NULL};
+}
+
+sdx_status heads_agree(error *err, size_t input, const char *what, int64_t have, int64_t *size) {
+  if (have < 0) return SDX_OK;
+  if (*size >= 0 && *size != have)
+    return error_set(err, SDX_INVALID_SHAPE, "input %zu has %lld as its %s, expected %lld", input, (long long)have,
+                     what, (long long)*size);
+  *size = have;
+  return SDX_OK;
+}
+
+static void rows_range(void *context, size_t begin, size_t end, size_t worker) {
+  const heads_move *m = context;
+  for (size_t i = begin; i < end; i++) {
+    size_t batch = i / m->heads, head = i % m->heads, rows = m->counts ? (size_t)m->counts[batch] : m->rows;
+    const float *from = (const float *)m->from.at + batch * m->from.batch + head * m->from.head;
+    float *to = (float *)m->to.at + batch * m->to.batch + head * m->to.head +
+                (m->offsets ? (size_t)m->offsets[batch] : 0) * m->to.row;
+    const float *bias = m->bias ? m->bias + head * m->width : NULL;
+    for (size_t r = 0; r < rows; r++, from += m->from.row, to += m->to.row) {
+      if (!bias && m->width) memcpy(to, from, m->width * sizeof *to);
+      for (size_t k = 0; bias && k < m->width; k++) to[k] = from[k] + bias[k];
+    }
+  }
+}
+
+void heads_run(op_call *c, const heads_move *m) {
+  call_parallel(c, m->batch * m->heads, 1 + GRAIN_CHEAP / (m->rows * m->width + 1), rows_range, (void *)m);
+}
