@@ -34,7 +34,7 @@ typedef struct header {
   mem_account *account;
 } header;
 
-static atomic_uint_fast64_t alloc_count, fail_countdown;
+static atomic_uint_fast64_t alloc_count, free_count, fail_nth, fail_seen;
 static atomic_bool fail_ever_after;
 
 void mem_account_init(mem_account *account, size_t limit, mem_account *parent) {
@@ -65,23 +65,26 @@ void mem_uncharge(mem_account *account, size_t bytes) {
   for (; account; account = account->parent) atomic_fetch_sub_explicit(&account->used, bytes, memory_order_relaxed);
 }
 
-void mem_fail_at(uint64_t nth, bool ever_after) {
+uint64_t mem_fail_at(uint64_t nth, bool ever_after) {
+  atomic_store(&fail_nth, 0);
+  uint64_t seen = atomic_exchange(&fail_seen, 0);
   atomic_store(&fail_ever_after, ever_after);
-  atomic_store(&fail_countdown, nth);
+  atomic_store(&fail_nth, nth);
+  return seen;
 }
 
 static bool must_fail(void) {
-  uint64_t n = atomic_load_explicit(&fail_countdown, memory_order_relaxed);
-  if (n == 0) return false;
-  if (n == 1) {
-    if (!atomic_load(&fail_ever_after)) atomic_store(&fail_countdown, 0);
-    return true;
-  }
-  atomic_store(&fail_countdown, n - 1);
-  return false;
+  uint64_t nth = atomic_load_explicit(&fail_nth, memory_order_relaxed);
+  if (nth == 0) return false;
+  uint64_t seen = atomic_fetch_add(&fail_seen, 1) + 1;
+  return seen == nth || (seen > nth && atomic_load(&fail_ever_after));
 }
 
 uint64_t mem_alloc_count(void) { return atomic_load(&alloc_count); }
+uint64_t mem_live_count(void) {
+  uint64_t freed = atomic_load(&free_count);  // first: a block freed meanwhile was allocated before
+  return atomic_load(&alloc_count) - freed;
+}
 
 // What a block really takes: small allocations would otherwise pass a budget many times over.
 static bool block_bytes(size_t bytes, size_t *total) {
@@ -116,6 +119,7 @@ void mem_free(void *pointer) {
   if (!pointer) return;
   header *h = (header *)((char *)pointer - ALIGNMENT);
   uncharge_block(h);
+  atomic_fetch_add_explicit(&free_count, 1, memory_order_relaxed);
   free(h);
 }
 
@@ -171,7 +175,7 @@ void arena_reset(arena *a) {
 
 void *arena_alloc(arena *a, size_t bytes) {
   size_t n;
-  if (!size_align(bytes ? bytes : 1, ARENA_ALIGNMENT, &n)) return NULL;
+  if (!size_align(bytes ? bytes : 1, ARENA_ALIGNMENT, &n) || must_fail()) return NULL;
   arena_chunk *c = a->chunks;
   if (!c || c->size - c->used < n) {
     size_t size = n > a->next_chunk_bytes ? n : a->next_chunk_bytes, total;

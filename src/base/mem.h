@@ -29,10 +29,12 @@ void *mem_zalloc(mem_account *account, size_t bytes);  // zeroed
 void mem_free(void *pointer);                          // NULL is fine
 void mem_detach(void *pointer);                        // uncharges it now: it may outlive its account
 uint64_t mem_alloc_count(void);                        // allocations of this process so far
+uint64_t mem_live_count(void);                         // blocks of this process that are not freed yet
 
-// Test hook: allocation number `nth` from now (1 = the next) fails; if `ever_after`, all later too.
-// 0 switches it off.
-void mem_fail_at(uint64_t nth, bool ever_after);
+// Test hook: allocation number `nth` from now (1 = the next) fails; if `ever_after`, all later too. What is
+// taken from an arena counts as an allocation, whether or not there is room in its chunks. 0 switches it
+// off. Returns how many allocations there were since the last call, if that one switched it on.
+uint64_t mem_fail_at(uint64_t nth, bool ever_after);
 
 // Bump allocator with one life span. Allocations are 16-byte aligned and not zeroed.
 typedef struct arena {

@@ -53,6 +53,7 @@ typedef struct job {
   void *context;
   size_t tasks;
   fp_mode mode;
+  pool_watch *watch;
 } job;
 
 static struct {
@@ -70,6 +71,7 @@ static struct {
 } pool = {.owner = PTHREAD_MUTEX_INITIALIZER};
 
 static _Thread_local bool in_pool;  // a task of this thread is running: nested calls stay on it
+static _Thread_local pool_watch *watch;
 
 static long futex(atomic_uint *word, int op, unsigned value) {
   return syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
@@ -94,14 +96,32 @@ static bool spin_on(spin *s) {
   return now < s->until;
 }
 
+pool_watch *pool_watch_set(pool_watch *next) {
+  pool_watch *former = watch;
+  watch = next;
+  return former;
+}
+
+bool pool_stopped(void) {
+  pool_watch *w = watch;
+  if (!w) return false;
+  if (atomic_load_explicit(&w->stopped, memory_order_relaxed)) return true;
+  bool stop = (w->cancel && atomic_load_explicit(w->cancel, memory_order_relaxed)) ||
+              (w->deadline_ns && now_ns() >= w->deadline_ns);
+  if (stop) atomic_store_explicit(&w->stopped, true, memory_order_relaxed);
+  return stop;
+}
+
 static void run_tasks(const job *j, size_t worker) {
+  pool_watch *former = pool_watch_set(j->watch);
   in_pool = true;
   for (;;) {
     size_t i = atomic_fetch_add_explicit(&pool.next, 1, memory_order_relaxed);
-    if (i >= j->tasks) break;
+    if (i >= j->tasks || pool_stopped()) break;
     j->task(j->context, i, worker);
   }
   in_pool = false;
+  pool_watch_set(former);
 }
 
 static void await_job(unsigned seen) {
@@ -180,11 +200,11 @@ static void grow(size_t workers) {
 void pool_run(size_t threads, size_t tasks, pool_task task, void *context) {
   if (threads > tasks) threads = tasks;
   if (threads <= 1 || in_pool || pthread_mutex_trylock(&pool.owner) != 0) {
-    for (size_t i = 0; i < tasks; i++) task(context, i, 0);
+    for (size_t i = 0; i < tasks && !pool_stopped(); i++) task(context, i, 0);
     return;
   }
   if (pool.workers < threads - 1) grow(threads - 1);
-  job j = pool.current = (job){task, context, tasks, fp_mode_get()};
+  job j = pool.current = (job){task, context, tasks, fp_mode_get(), watch};
   atomic_store_explicit(&pool.next, 0, memory_order_relaxed);
   atomic_store(&pool.seats, threads - 1);
   atomic_fetch_add(&pool.epoch, 1);

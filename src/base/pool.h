@@ -5,7 +5,10 @@
 // Workers spin for at most 50 us after a job, then sleep; an idle process wakes nobody.
 #pragma once
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 // worker: 0 .. threads-1, stable for the call; index into per-worker scratch.
 typedef void (*pool_task)(void *context, size_t index, size_t worker);
@@ -15,3 +18,13 @@ size_t pool_max_threads(void);
 // Runs task(context, i, worker) for i in [0, tasks). Returns when all are done. Nested calls and
 // calls while another job holds the workers run on the caller alone. Safe after fork().
 void pool_run(size_t threads, size_t tasks, pool_task task, void *context);
+
+// What may end a thread's work early. While one is set, pool_run skips the tasks that are left once it says so, and
+// long tasks ask pool_stopped() now and then; the results are then garbage, which whoever set it throws away.
+typedef struct pool_watch {
+  const atomic_bool *cancel;  // may be NULL
+  uint64_t deadline_ns;       // CLOCK_MONOTONIC; 0 = none
+  atomic_bool stopped;
+} pool_watch;
+pool_watch *pool_watch_set(pool_watch *watch);  // of this thread; NULL = none; returns the former
+bool pool_stopped(void);

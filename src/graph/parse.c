@@ -126,6 +126,7 @@ static sdx_status parse_dim(parser *p, graph *g, int64_t *dim) {
   } else {
     SDX_TRY(parse_name(p, "a dimension", &word));
     *dim = ~graph_symbol(g, word);
+    if (word.size && *dim == DIM_UNKNOWN) return error_no_memory(p->err, word.size);
   }
   return SDX_OK;
 }

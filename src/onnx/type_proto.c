@@ -10,8 +10,13 @@ static sdx_status read_dim(graph *g, wire message, int64_t *dim, error *err) {
   SDX_TRY(wire_scan(message, &proto_dim, &counts, err));
   *dim = DIM_UNKNOWN;
   while (wire_next(&message, &proto_dim, &f)) {
-    if (f.slot == DIM_VALUE) *dim = (int64_t)f.value < 0 ? DIM_UNKNOWN : (int64_t)f.value;
-    else *dim = ~graph_symbol(g, wire_str(&f));
+    if (f.slot == DIM_VALUE) {
+      *dim = (int64_t)f.value < 0 ? DIM_UNKNOWN : (int64_t)f.value;
+      continue;
+    }
+    str name = wire_str(&f);
+    *dim = ~graph_symbol(g, name);
+    if (name.size && *dim == DIM_UNKNOWN) return error_no_memory(err, name.size);
   }
   return SDX_OK;
 }

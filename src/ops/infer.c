@@ -159,10 +159,11 @@ static void run_range(void *context, size_t index, size_t worker) {
 
 void call_parallel(op_call *c, size_t count, size_t grain,
                    void (*range)(void *context, size_t begin, size_t end, size_t worker), void *context) {
+  enum { MOST_TASKS = 64 };  // slack against uneven threads, and between two looks at the clock
   size_t threads = c->threads ? c->threads : 1, tasks = count / (grain ? grain : 1);
   if (count == 0) return;
-  if (tasks > threads * 4) tasks = threads * 4;  // some slack against uneven threads
-  if (threads == 1 || tasks <= 1) {
+  if (tasks > threads * 4 && tasks > MOST_TASKS) tasks = threads * 4 > MOST_TASKS ? threads * 4 : MOST_TASKS;
+  if (tasks <= 1) {
     range(context, 0, count, 0);
     return;
   }

@@ -20,7 +20,8 @@ typedef struct run_frame {
   op_call *calls;       // one per step
   void *slab;
   run_limits limits;
-  bool dynamic;  // the step that runs now allocates its outputs
+  pool_watch watch;  // the same limits, for the tasks of long steps
+  bool dynamic;      // the step that runs now allocates its outputs
   // Runs a body; set by run/.
   sdx_status (*run_subgraph)(struct run_frame *frame, op_call *c, graph *body, size_t inputs, const value *const *in,
                              size_t outputs, sdx_value **out);

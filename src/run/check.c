@@ -37,14 +37,18 @@ static void check_model(sdx_session *s, const char *external_dir, const problem_
     return;
   }
   error_clear(&s->err);
-  if (custom_bind(s) != SDX_OK) return;
   graph *g = s->model->graph;
-  ops_bind_graph(g, s->model->opsets, s->model->opset_count, &s->custom, sink, &s->err);
-  error_clear(&s->err);
-  arena scratch;
-  arena_init(&scratch, &s->account);
-  passes_infer(g, &scratch, sink, &s->err);
-  arena_deinit(&scratch);
+  status = custom_bind(s);
+  if (status == SDX_OK) status = ops_bind_graph(g, s->model->opsets, s->model->opset_count, &s->custom, sink, &s->err);
+  if (status != SDX_NO_MEMORY) {
+    error_clear(&s->err);
+    arena scratch;
+    arena_init(&scratch, &s->account);
+    status = passes_infer(g, &scratch, sink, &s->err);
+    arena_deinit(&scratch);
+  }
+  // Problems of the model went to the sink; that there was no memory to look for them did not.
+  if (status == SDX_NO_MEMORY) sink->report(sink->context, status, "not-finished", "model", status_text(status), "");
   for (const char *line = s->model->warnings.at; line && *line;) {
     size_t n = strcspn(line, "\n");
     char message[512];

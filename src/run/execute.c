@@ -82,10 +82,19 @@ static sdx_status collect(run_frame *f, mem_account *account, sdx_value **output
   return SDX_OK;
 }
 
+// Inside one operator, tasks are skipped once the run is to stop; a body looks after itself.
+static sdx_status compute(run_frame *f, op_call *c, bool dynamic) {
+  pool_watch *former = pool_watch_set(c->node->op->flags & OP_CONTROL ? NULL : &f->watch);
+  sdx_status status = dynamic ? frame_run_dynamic(f, c) : c->compute(c);
+  pool_watch_set(former);
+  if (!atomic_load_explicit(&f->watch.stopped, memory_order_relaxed)) return status;
+  error_clear(c->err);
+  return frame_check(f, c->err);
+}
+
 static sdx_status run_step(run_frame *f, uint32_t s, op_call *c) {
   const plan_step *step = &f->plan->steps[s];
-  if (!step->dynamic) return c->compute(c);
-  SDX_TRY(frame_run_dynamic(f, c));
+  SDX_TRY(compute(f, c, step->dynamic));
   for (uint32_t i = 0; i < step->release_count; i++) {
     value_id v = f->plan->releases[step->release_first + i];
     if (!f->owners[v]) continue;
@@ -119,6 +128,9 @@ static sdx_status run_steps(run_frame *f, profile *profile, error *err) {
 sdx_status frame_execute(run_frame *f, const value *const *inputs, mem_account *account, sdx_value **outputs,
                          profile *profile, error *err) {
   sdx_status s = bind(f, inputs, account, outputs, err);
+  f->watch.cancel = f->limits.cancel;
+  f->watch.deadline_ns = f->limits.deadline_ns;
+  atomic_store_explicit(&f->watch.stopped, false, memory_order_relaxed);
   if (s == SDX_OK) s = run_steps(f, profile, err);
   if (s == SDX_OK) s = collect(f, account, outputs, err);
   if (f->plan->has_dynamic || f->memory.chunks) frame_reset(f);

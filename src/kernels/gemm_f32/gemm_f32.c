@@ -348,6 +348,7 @@ static void run_rows(const task *t, size_t row, size_t rows) {
     const char *a = block_of_a(t, row, rows, k0, kc);
     for (size_t column = t->column; column < t->column_end; column += p->nc) {
       size_t columns = least(p->nc, t->column_end - column);
+      if (pool_stopped()) return;
       gemm_f32_sweep s = {.n = columns,
                           .k = kc,
                           .planes = p->planes,
