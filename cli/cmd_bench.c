@@ -19,7 +19,7 @@ static const cli_option options[] = {
     OPTION("random", ARG_MAYBE, "SEED", "seed of the random inputs (the default without files)"),
     OPTION("precision", ARG_TEXT, "P", "matrix products: highest (default), high, medium"),
     OPTION("dim", ARG_TEXT, "NAME=N", "fix a free dimension of the inputs, e.g. batch=4"),
-    OPTION("option", ARG_TEXT, "K=V", "any engine option; '--option list' names them all"),
+    OPTION("option", ARG_TEXT, "K=V", "an engine option; '--option list' names all"),
     OPTION_FLAG("json", "machine-readable"),
     {0},
 };
@@ -174,8 +174,8 @@ static int run(const args *a) {
   char threads[16] = "";
   int64_t number;
   for (size_t i = 0; args_list_item(list, i, threads, sizeof threads); i++)
-    if (!args_parse_int(threads, &number) || number < 0 || number > 1024)
-      return cli_error(CLI_USAGE, "--threads %s: expected numbers from 0 to 1024, separated by commas", list);
+    if (!args_parse_int(threads, &number) || number < 0 || number > 256)
+      return cli_error(CLI_USAGE, "--threads %s: expected numbers from 0 to 256, separated by commas", list);
   table *t = table_create("threads>|median ms>|p90>|p99>|least>|per second>|load ms>|first ms>|peak RSS>|runs>");
   json_t *rows = json_array();
   int code = CLI_OK;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `sardonyx run`: inputs from files, one or more executions, outputs as a table, JSON or files.
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 
 static const cli_option options[] = {
     OPTION("random", ARG_MAYBE, "SEED", "fill inputs that are not given with random numbers"),
-    OPTION("output", ARG_TEXT, "PATH", "save outputs: a folder (.npy each), or a .npz, .json or .pb file",
+    OPTION("output", ARG_TEXT, "PATH", "save outputs: a folder (.npy each), or a .npz, .json, .npy or .pb file",
            .letter = 'o'),
     OPTION("outputs", ARG_TEXT, "A,B", "only these outputs (and only the work they need)"),
     OPTION("repeat", ARG_INT, "N", "execute N times and report the times", .min = 1, .max = 1e9),
@@ -165,8 +166,13 @@ static bool save(const char *path, const sdx_session *session, const sdx_run *ru
     else ok = save_one(path, list.at[0].name, list.at[0].value, w);
   } else {
     struct stat info;
-    if (mkdir(path, 0777) && (stat(path, &info) || !S_ISDIR(info.st_mode)))
-      ok = (bool)why_set(w, "cannot make the folder %s", path);
+    const char *slash = strrchr(path, '/'), *ending = strchr(slash ? slash + 1 : path, '.');
+    bool exists = !stat(path, &info) && S_ISDIR(info.st_mode);
+    if (!exists && ending && strspn(ending, "./") < strlen(ending))
+      ok =
+          (bool)why_set(w, "%s: unknown kind of file; expected .npz .json .npy .pb, or a folder (end it with /)", path);
+    else if (!exists && mkdir(path, 0777))
+      ok = (bool)why_set(w, "cannot make the folder %s: %s", path, strerror(errno));
     for (size_t i = 0; i < list.count && ok; i++) {
       bool tensor = sdx_value_kind(list.at[i].value) == SDX_KIND_TENSOR;
       char *file = file_of(path, list.at[i].name, tensor ? ".npy" : ".json");

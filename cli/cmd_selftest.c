@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // `sardonyx selftest`: compares every kernel variant this machine can run with the portable
 // reference on random arguments. The engine finds the variants by itself and prints the lines.
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
-#include "sardonyx/sardonyx.h"
+#include "cli/engine.h"
 
 static const cli_option options[] = {
     OPTION("filter", ARG_TEXT, "FAMILY", "only this kernel family"),
@@ -14,12 +13,29 @@ static const cli_option options[] = {
     {0},
 };
 
+static bool family_exists(const char *family) {
+  json_t *all = engine_json(sdx_describe_kernels(), "kernels"), *kernels = json_object_get(all, "kernels"), *row;
+  size_t i, count = 0;
+  const char **names = xmalloc((json_array_size(kernels) + 1) * sizeof *names);
+  json_array_foreach(kernels, i, row) names[count++] = json_string_value(json_object_get(row, "family"));
+  bool found = false;
+  for (i = 0; i < count && !found; i++) found = !strcmp(names[i], family);
+  const char *near = found ? NULL : name_closest(family, names, count);
+  if (!found) cli_error(CLI_USAGE, "--filter %s: there is no such kernel family", family);
+  if (near) cli_hint("did you mean %s?", near);
+  else if (!found) cli_hint("'sardonyx kernels' lists them");
+  free(names);
+  json_decref(all);
+  return found;
+}
+
 static int run(const args *a) {
   const char *what = a->word_count ? a->words[0] : "all";
   if (strcmp(what, "kernels") && strcmp(what, "all"))
     return cli_error(CLI_USAGE, "selftest %s: expected kernels or all", what);
-  int failed =
-      sdx_selftest_kernels(args_text(a, "filter", NULL), (unsigned)args_int(a, "rounds", 100), args_has(a, "bench"));
+  const char *family = args_text(a, "filter", NULL);
+  if (family && !family_exists(family)) return CLI_USAGE;
+  int failed = sdx_selftest_kernels(family, (unsigned)args_int(a, "rounds", 100), args_has(a, "bench"));
   return failed ? CLI_FAILED : CLI_OK;
 }
 

@@ -368,8 +368,9 @@ static int run(const args *a) {
                            (json_int_t)total[FAILED], "skipped", (json_int_t)total[SKIPPED], "sets", t.json));
     } else {
       if (t.verbose) print_table(&t);
-      if (t.verbose && plan.models_without_sets)
-        printf("%zu models have no data beside them\n", plan.models_without_sets);
+      if (!plan.unit_count) cli_note("no reference data was found; 'sardonyx help test' says how it is laid out");
+      if ((t.verbose || !plan.unit_count) && plan.models_without_sets)
+        cli_note("models without data beside them: %zu", plan.models_without_sets);
       printf("%zu passed, %zu failed, %zu skipped\n", total[PASSED], total[FAILED], total[SKIPPED]);
     }
   }

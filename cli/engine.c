@@ -23,6 +23,7 @@ uint64_t clock_ns(void) {
 // ---- options ---------------------------------------------------------------------------------
 
 static void print_option_list(void) {
+  static const char no_end[] = "..9223372036854775807";  // of a range
   table *t = table_create("option<|default<|range<|meaning<");
   for (const char *line = sdx_options_list(); *line;) {
     size_t length = strcspn(line, "\n");
@@ -30,7 +31,9 @@ static void print_option_list(void) {
     for (int column = 0; column < 4; column++) {
       size_t room = (size_t)(line + length - field), used = strcspn(field, "\t\n");
       if (used > room) used = room;
-      table_cell(t, "%.*s", (int)used, field);
+      size_t end = strlen(no_end);
+      bool open = used > end && !memcmp(field + used - end, no_end, end);
+      table_cell(t, "%.*s%s", (int)(open ? used - end : used), field, open ? " or more" : "");
       field += used + (used < room);
     }
     line += length + (line[length] == '\n');
@@ -64,8 +67,9 @@ static bool split(const char *text, char *key, size_t size, const char **value) 
 
 static bool set(sdx_options *o, const char *key, const char *value) {
   if (!sdx_options_set(o, key, value)) return true;
-  cli_error(CLI_USAGE, "%s", sdx_options_error(o));
-  hint_option(key);
+  const char *message = sdx_options_error(o);
+  cli_error(CLI_USAGE, "%s", message);
+  if (!strstr(message, "did you mean")) hint_option(key);
   return false;
 }
 
@@ -127,7 +131,9 @@ static void hint_file(const char *path) {
 // The failed load's message with hints (a file that is not there: the nearest that is).
 static void report_load(const char *path, const sdx_session *session, sdx_status status) {
   const char *message = session ? sdx_session_error(session) : "";
-  cli_error(CLI_FAILED, "%s: %s", path, *message ? message : sdx_status_text(status));
+  if (!*message) message = sdx_status_text(status);
+  if (strstr(message, path)) cli_error(CLI_FAILED, "%s", message);
+  else cli_error(CLI_FAILED, "%s: %s", path, message);
   if (status == SDX_NOT_FOUND && access(path, F_OK)) hint_file(path);
   else if (status == SDX_INVALID_MODEL || status == SDX_INVALID_GRAPH || status == SDX_NOT_SUPPORTED)
     cli_hint("'sardonyx check %s' lists every problem of the model", path);
@@ -335,7 +341,7 @@ static bool place_file(collector *c, int64_t index, const char *path) {
   char *bytes = file_read(path, &size, &w);
   if (!bytes) {
     cli_error(CLI_FAILED, "%s", w.text);
-    hint_file(path);
+    if (access(path, F_OK)) hint_file(path);
     return false;
   }
   bool ok;

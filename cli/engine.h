@@ -9,11 +9,11 @@
 #include "cli/io.h"
 #include "sardonyx/sardonyx.h"
 
-#define ENGINE_OPTIONS                                                                                            \
-  OPTION("threads", ARG_INT, "N", "threads; 0 = all this process may use (default)", .max = 1024, .letter = 't'), \
-      OPTION("precision", ARG_TEXT, "P", "matrix products: highest (default), high, medium"),                     \
-      OPTION("dim", ARG_TEXT, "NAME=N", "fix a free dimension of the inputs, e.g. batch=4"),                      \
-      OPTION("option", ARG_TEXT, "K=V", "any engine option; '--option list' names them all")
+#define ENGINE_OPTIONS                                                                                           \
+  OPTION("threads", ARG_INT, "N", "threads; 0 = all this process may use (default)", .max = 256, .letter = 't'), \
+      OPTION("precision", ARG_TEXT, "P", "matrix products: highest (default), high, medium"),                    \
+      OPTION("dim", ARG_TEXT, "NAME=N", "fix a free dimension of the inputs, e.g. batch=4"),                     \
+      OPTION("option", ARG_TEXT, "K=V", "an engine option; '--option list' names all")
 
 #define IMAGE_OPTIONS                                                                                         \
   OPTION("image-scale", ARG_NUMBER, "X", "pixels times X (default 1/255; 1 for integer inputs)", .min = -1e9, \

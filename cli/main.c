@@ -36,20 +36,42 @@ static int overview(void) {
   return CLI_OK;
 }
 
+static void print_option(const cli_option *o) {
+  enum { MEANING = 31 };  // the column where meanings begin
+  char left[64], letter[8] = "    ";
+  if (o->letter) snprintf(letter, sizeof letter, "-%c, ", o->letter);
+  snprintf(left, sizeof left, "%s--%s%s%s%s", letter, o->name,
+           o->kind == ARG_MAYBE  ? "[="
+           : o->kind == ARG_FLAG ? ""
+                                 : " ",
+           o->kind == ARG_FLAG ? "" : o->value, o->kind == ARG_MAYBE ? "]" : "");
+  int used = printf("  %-*s ", MEANING - 3, left);
+  print_wrapped(o->help, strlen(o->help), (size_t)used, MEANING);
+}
+
+// Paragraphs are broken to fit; lines that begin with a blank (examples) stay as they are.
+static void print_details(const char *text) {
+  while (*text) {
+    size_t length = strcspn(text, "\n");
+    if (length == 0 || *text == ' ') {
+      printf("%.*s\n", (int)length, text);
+    } else {
+      while (text[length] && text[length + 1] && text[length + 1] != '\n' && text[length + 1] != ' ')
+        length += 1 + strcspn(text + length + 1, "\n");
+      print_wrapped(text, length, 0, 0);
+    }
+    text += length + (text[length] == '\n');
+  }
+}
+
 static int help(const cli_command *command) {
   printf("%s\n\nUsage: sardonyx %s %s\n\nOptions:\n", command->summary, command->name, command->usage);
-  for (const cli_option *o = command->options; o->name; o++) {
-    char left[64], letter[8] = "    ";
-    if (o->letter) snprintf(letter, sizeof letter, "-%c, ", o->letter);
-    snprintf(left, sizeof left, "%s--%s%s%s%s", letter, o->name,
-             o->kind == ARG_MAYBE  ? "[="
-             : o->kind == ARG_FLAG ? ""
-                                   : " ",
-             o->kind == ARG_FLAG ? "" : o->value, o->kind == ARG_MAYBE ? "]" : "");
-    printf("  %-28s %s\n", left, o->help);
+  for (const cli_option *o = command->options; o->name; o++) print_option(o);
+  print_option(&(cli_option)OPTION_FLAG("help", "this text", .letter = 'h'));
+  if (command->details) {
+    putchar('\n');
+    print_details(command->details);
   }
-  printf("  %-28s %s\n", "-h, --help", "this text");
-  if (command->details) printf("\n%s", command->details);
   return CLI_OK;
 }
 

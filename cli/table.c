@@ -56,6 +56,27 @@ static size_t text_columns(const char *utf8) {
   return columns;
 }
 
+void print_wrapped(const char *words, size_t length, size_t at, size_t indent) {
+  int terminal = terminal_width();
+  size_t width = terminal <= 0 ? 80 : terminal < 40 ? 40 : terminal > 120 ? 120 : (size_t)terminal;
+  const char *end = words + length, *gap = "";
+  while ((words += strspn(words, " \n")) < end) {
+    char *word = xformat("%.*s", (int)strcspn(words, " \n"), words);
+    size_t columns = text_columns(word);
+    if (at + strlen(gap) + columns >= width && at > indent) {
+      printf("\n%*s", (int)indent, "");
+      at = indent;
+      gap = "";
+    }
+    printf("%s%s", gap, word);
+    at += strlen(gap) + columns;
+    gap = " ";
+    words += strlen(word);
+    free(word);
+  }
+  putchar('\n');
+}
+
 struct table {
   size_t columns, cells, capacity;
   bool *right;

@@ -20,5 +20,8 @@ void table_print(const table *t);                                               
 size_t table_rows(const table *t);
 void table_destroy(table *t);
 
+// Prints words from column `at` on and breaks lines so that they fit the terminal (80 columns in a pipe); lines after
+// the first begin at column `indent`. Ends the line.
+void print_wrapped(const char *words, size_t length, size_t at, size_t indent);
 // "1.4 MB", "26.5 kB"; one buffer per call site.
 const char *bytes_describe(double bytes, char buffer[32]);

@@ -248,19 +248,26 @@ static sdx_status fix_dims(sdx_session *s) {
   graph *g = s->main;
   for (const dim_override *d = s->options->dims; d; d = d->next) {
     bool found = false;
+    str_nearest nearest;
+    str_nearest_init(&nearest, str_from(d->symbol));
     for (uint32_t i = 0; i < g->input_count; i++) {
       type_info *t = &g->values[g->inputs[i]].type;
       if (t->kind != TYPE_TENSOR || t->rank <= 0) continue;
       int64_t *dims = arena_copy(g->memory, t->dims, (size_t)t->rank * sizeof *dims);
       if (!dims) return error_no_memory(&s->err, sizeof *dims);
-      for (int k = 0; k < t->rank; k++)
-        if (dims[k] < 0 && str_is(graph_symbol_name(g, dims[k]), d->symbol)) {
-          dims[k] = d->value;
-          found = true;
-        }
+      for (int k = 0; k < t->rank; k++) {
+        if (dims[k] >= 0) continue;
+        str_nearest_offer(&nearest, graph_symbol_name(g, dims[k]));
+        if (!str_is(graph_symbol_name(g, dims[k]), d->symbol)) continue;
+        dims[k] = d->value;
+        found = true;
+      }
       t->dims = dims;
     }
-    if (!found) return error_set(&s->err, SDX_INVALID_ARGUMENT, "no input has a free dimension named '%s'", d->symbol);
+    char hint[300];
+    if (!found)
+      return error_set(&s->err, SDX_INVALID_ARGUMENT, "no input has a free dimension named '%.200s'%s", d->symbol,
+                       str_nearest_hint(&nearest, hint, sizeof hint));
   }
   return SDX_OK;
 }

@@ -198,11 +198,15 @@ class Messages(Case):
         m = self.twice()
         for words, hint in [(("rnu", m), "sardonyx run"), (("run", m, "--thraeds", "2"), "--threads"),
                             (("run", m, "z=[1]"), "'x'"), (("run", m, "--random", "--outputs", "z"), "'y'"),
-                            (("run", m, "--random", "--option", "thread=2"), "threads")]:
+                            (("run", m, "--random", "--option", "thread=2"), "threads"),
+                            (("serve", m, "--option", "thread=2"), "threads"),
+                            (("selftest", "--filter", "gem_f32"), "gemm_f32")]:
             with self.subTest(words):
                 self.assertIn("did you mean", self.run_command(*words, code=2).stderr)
                 self.assertIn(hint, self.run_command(*words, code=2).stderr)
         self.assertIn("twice.onnx", self.run_command("run", "twcie.onnx", "--random", code=1).stderr)
+        self.assertIn("expected .npz", self.run_command("run", m, "--random", "-o", "y.txt", code=1).stderr)
+        self.assertIn("no reference data", self.run_command("test", m).stderr)
         self.assertIn("sardonyx run", self.run_command("twice.onnx", code=2).stderr)
 
     def test_usage(self):
@@ -220,6 +224,9 @@ class Messages(Case):
             self.assertIn(name, text)
             self.assertEqual(self.run_command("help", name).stdout, self.run_command(name, "--help").stdout)
         self.assertIn("Examples", self.run_command("help", "run").stdout)
+        for name in ("run", "serve", "test", "bench"):
+            for line in self.run_command("help", name).stdout.splitlines():
+                self.assertLess(len(line), 80, line)
 
     def test_no_colour_in_pipes(self):
         self.assertNotIn("\033", self.run_command("run", self.twice(), "--random").stdout)
