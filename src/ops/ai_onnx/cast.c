@@ -321,9 +321,43 @@ static sdx_status compute(op_call *c) {
   return SDX_OK;
 }
 
-#define CAST_TYPES                                                                                  \
-  "T1=float,double,float16,bfloat16,bool,string,int8,int16,int32,int64,uint8,uint16,uint32,uint64," \
-  "float8e4m3fn,float8e4m3fnuz,float8e5m2,float8e5m2fnuz,uint4,int4,float4e2m1,float8e8m0,uint2,int2;T2=any"
+#define CASTABLE                                                                                 \
+  "float,double,float16,bfloat16,bool,string,int8,int16,int32,int64,uint8,uint16,uint32,uint64," \
+  "float8e4m3fn,float8e4m3fnuz,float8e5m2,float8e5m2fnuz,uint4,int4,float4e2m1,float8e8m0,uint2,int2"
+#define CAST_TYPES "T1=" CASTABLE ";T2=" CASTABLE
+
+static const char *const cast_cases[] = {"input=float[2,5] to=1",
+                                         "input=float[2,5]@0..200 to=2",
+                                         "input=float[2,5]@-100..100 to=3",
+                                         "input=float[2,5]@0..999 to=4",
+                                         "input=float[2,5] to=5",
+                                         "input=float[2,5] to=6",
+                                         "input=float[2,5] to=7",
+                                         "input=float[2,5] to=9",
+                                         "input=float[2,5] to=10",
+                                         "input=float[2,5] to=11",
+                                         "input=float[2,5]@0..999 to=12",
+                                         "input=float[2,5]@0..999 to=13",
+                                         "input=float[2,5] to=16",
+                                         "input=float[2,5] to=17",
+                                         "input=float[2,5] to=18",
+                                         "input=float[2,5] to=19",
+                                         "input=float[2,5] to=20",
+                                         "input=float[2,5]@0..15 to=21",
+                                         "input=float[2,5]@-8..7 to=22",
+                                         "input=float[2,5] to=23",
+                                         "input=float[2,5]@0.1..9 to=24",
+                                         "input=float[2,5]@0..3 to=25",
+                                         "input=float[2,5]@-2..1 to=26",
+                                         "input=string(1,-2.5,3e2,inf,NaN,0) to=1",
+                                         "input=string(1,-2,30) to=7",
+                                         "input=string(1.5,-2) to=11",
+                                         "input=int64[2,3] to=8",
+                                         "input=bool[4] to=8",
+                                         "input=float[2,3]@-3..300 to=2",
+                                         "input=float[5] to=17 saturate=0",
+                                         "input=float[5]@0.1..9 to=24 round_mode=nearest",
+                                         NULL};
 
 SDX_OP(Cast) = {
     .since = 28,
@@ -338,7 +372,16 @@ SDX_OP(Cast) = {
     .upgrade = upgrade,
     .infer = infer,
     .compute = compute,
+    .cases = cast_cases,
 };
+
+static const char *const cast_like_cases[] = {"input=float[2,5]@0..1 target_type=int32[1]",
+                                              "input=float[2,5] target_type=float16[1]",
+                                              "input=float[2,5] target_type=bfloat16[1]",
+                                              "input=float[2,5] target_type=double[1]",
+                                              "input=float[2,5] target_type=bool[1]",
+                                              "input=string(1,-2,30) target_type=int64[2]",
+                                              NULL};
 
 SDX_OP(CastLike) = {
     .since = 25,
@@ -351,6 +394,7 @@ SDX_OP(CastLike) = {
     .params = read_params,
     .infer = infer,
     .compute = compute,
+    .cases = cast_like_cases,
 };
 
 // ---- BitCast ----------------------------------------------------------------------------------------
@@ -377,6 +421,13 @@ static sdx_status bits_infer(op_infer *c) {
   return infer_same_as(c, 0, 0, to);
 }
 
+static const char *const bit_cast_cases[] = {
+    "input=float[2,3] to=6",    "input=int32[5] to=1",    "input=double[2,2] to=13",
+    "input=uint8[7] to=3",      "input=float16[3] to=16", "input=int16[4] to=4",
+    "input=uint16[4] to=10",    "input=uint32[3] to=1",   "input=int64[3] to=11",
+    "input=uint64[3] to=7",     "input=bool[4] to=2",     "input=int8[4] to=2",
+    "input=complex64[2] to=11", "input=bfloat16[3] to=5", NULL};
+
 SDX_OP(BitCast) = {
     .since = 26,
     .versions = "26",
@@ -388,4 +439,5 @@ SDX_OP(BitCast) = {
     .params = bits_read,
     .infer = bits_infer,
     .compute = move_view,
+    .cases = bit_cast_cases,
 };

@@ -121,6 +121,12 @@ static sdx_status compute(op_call *c) {
   return call_check(c);
 }
 
+static const char *const col2_im_cases[] = {
+    "input=float[1,5,5] image_shape=const(5,5) block_shape=const(1,5)",
+    "input=float[2,12,9] image_shape=const(4,4) block_shape=const(2,2)",
+    "input=float[1,8,4] image_shape=const(5,6) block_shape=const(2,2) strides=2,2 dilations=2,3",
+    "input=float[1,4,16] image_shape=const(3,3) block_shape=const(2,2) pads=1,1,1,1", NULL};
+
 SDX_OP(Col2Im) = {
     .since = 18,
     .versions = "18",
@@ -132,4 +138,5 @@ SDX_OP(Col2Im) = {
     .params = params,
     .infer = infer,
     .compute = compute,
+    .cases = col2_im_cases,
 };

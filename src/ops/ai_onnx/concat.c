@@ -75,6 +75,9 @@ static sdx_status compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const concat_cases[] = {"inputs=float[2,3] inputs=float[2,5] axis=1", "inputs=float[4] axis=0",
+                                           "inputs=float[2,3] inputs=float[0,3] inputs=float[5,3] axis=-2", NULL};
+
 SDX_OP(Concat) = {
     .since = 13,
     .versions = "13 11 4 1",
@@ -88,4 +91,5 @@ SDX_OP(Concat) = {
     .upgrade = upgrade,
     .infer = infer,
     .compute = compute,
+    .cases = concat_cases,
 };

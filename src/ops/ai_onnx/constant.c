@@ -88,6 +88,18 @@ static sdx_status constant_compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const constant_cases[] = {"value=float[2,2](1,2,3,4)",
+                                             "value_float=1.5",
+                                             "value_int=-3",
+                                             "value_ints=1,2,3",
+                                             "value_floats=0.5,1",
+                                             "value_string=abc",
+                                             "value_strings=a,bc",
+                                             "value=int4[3](1,-2,7)",
+                                             "value=string[2](x,y)",
+                                             "value=complex64[2](1,2)",
+                                             NULL};
+
 SDX_OP(Constant) = {
     .since = 25,
     .versions = "25 24 23 21 19 13 12 11 9 1",
@@ -101,6 +113,7 @@ SDX_OP(Constant) = {
     .params = constant_read,
     .infer = constant_infer,
     .compute = constant_compute,
+    .cases = constant_cases,
 };
 
 // ---- ConstantOfShape --------------------------------------------------------------------------------
@@ -163,6 +176,16 @@ static sdx_status fill_compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const constant_of_shape_cases[] = {"input=int64(2,3)",
+                                                      "input=int64(4) value=int32[1](7)",
+                                                      "input=int64[0]",
+                                                      "input=int64(0,3) value=float16[1](1.5)",
+                                                      "input=const(2,5) value=bool[1](1)",
+                                                      "input=int64(3,1) value=double[1](0.1)",
+                                                      "input=int64(3,3) value=int4[1](-3)",
+                                                      "input=int64(2,2) value=bfloat16[1](0.5)",
+                                                      NULL};
+
 SDX_OP(ConstantOfShape) = {
     .since = 25,
     .versions = "25 24 23 21 20 9",
@@ -174,6 +197,7 @@ SDX_OP(ConstantOfShape) = {
     .params = fill_read,
     .infer = fill_infer,
     .compute = fill_compute,
+    .cases = constant_of_shape_cases,
 };
 
 // ---- GivenTensorFill --------------------------------------------------------------------------------
@@ -241,6 +265,8 @@ static sdx_status given_compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const given_tensor_fill_cases[] = {"values=1,2,3,4,5,6 shape=2,3", NULL};
+
 SDX_OP_OLD(GivenTensorFill) = {
     .since = 1,
     .versions = "1",
@@ -252,4 +278,5 @@ SDX_OP_OLD(GivenTensorFill) = {
     .params = given_read,
     .infer = given_infer,
     .compute = given_compute,
+    .cases = given_tensor_fill_cases,
 };

@@ -61,6 +61,10 @@ static sdx_status expand_compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const expand_cases[] = {"input=float[3,1] shape=const(2,3,4)", "input=float[] shape=int64(2,2)",
+                                           "input=float[2,3] shape=int64[1](1)", "input=float[1,0] shape=const(3,0)",
+                                           NULL};
+
 SDX_OP(Expand) = {
     .since = 13,
     .versions = "13 8",
@@ -70,6 +74,7 @@ SDX_OP(Expand) = {
     .flags = OP_MOVES_DATA,
     .infer = expand_infer,
     .compute = expand_compute,
+    .cases = expand_cases,
 };
 
 // ---- Tile -------------------------------------------------------------------------------------------
@@ -113,6 +118,9 @@ static sdx_status tile_repeats(bool one_axis, const tensor *a, const tensor *b, 
     for (size_t i = 0; i < rank; i++) repeats[i] = 1;
     repeats[axis] = number_at(a);
   } else {
+    if (a->dtype != SDX_INT64 && a->dtype != SDX_INT32)
+      return error_set(err, SDX_INVALID_SHAPE, "input 1 ('repeats') has element type %s, expected int64",
+                       dtype_name((sdx_dtype)a->dtype));
     if (a->count != rank)
       return error_set(err, SDX_INVALID_SHAPE, "input 1 ('repeats') has %zu entries for rank %zu", a->count, rank);
     for (size_t i = 0; i < rank; i++) repeats[i] = tensor_index_at(a, i);
@@ -185,6 +193,10 @@ static sdx_status tile_compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const tile_cases[] = {"input=float[2,3] repeats=const(2,1)", "input=float[2,3] repeats=int64(1,3)",
+                                         "input=float[4] repeats=const(0)", "input=float[2,1,3] repeats=const(1,4,2)",
+                                         NULL};
+
 SDX_OP(Tile) = {
     .since = 13,
     .versions = "13 6 1",
@@ -198,4 +210,5 @@ SDX_OP(Tile) = {
     .upgrade = tile_upgrade,
     .infer = tile_infer,
     .compute = tile_compute,
+    .cases = tile_cases,
 };

@@ -100,6 +100,10 @@ static sdx_status gather_compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const gather_cases[] = {
+    "data=float[5,4] indices=int64[2,3]@-5..4", "data=float[2,6,3] indices=int32[4]@0..5 axis=1",
+    "data=float[3,4] indices=int64[]@-4..3 axis=-1", "data=float[3,4] indices=int64[0]", NULL};
+
 SDX_OP(Gather) = {
     .since = 13,
     .versions = "13 11 1",
@@ -112,6 +116,7 @@ SDX_OP(Gather) = {
     .params = read_axis,
     .infer = gather_infer,
     .compute = gather_compute,
+    .cases = gather_cases,
 };
 
 // ---- GatherElements ---------------------------------------------------------------------------------
@@ -160,6 +165,10 @@ static sdx_status elements_compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const gather_elements_cases[] = {"data=float[3,4] indices=int64[2,4]@-3..2",
+                                                    "data=float[2,3,5] indices=int32[2,3,2]@0..4 axis=2",
+                                                    "data=float[6] indices=int64[9]@-6..5", NULL};
+
 SDX_OP(GatherElements) = {
     .since = 13,
     .versions = "13 11",
@@ -172,6 +181,7 @@ SDX_OP(GatherElements) = {
     .params = read_axis,
     .infer = elements_infer,
     .compute = elements_compute,
+    .cases = gather_elements_cases,
 };
 
 // ---- GatherND ---------------------------------------------------------------------------------------
@@ -240,6 +250,10 @@ static sdx_status nd_compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const gather_nd_cases[] = {
+    "data=float[2,3,4] indices=int64[5,2]@-2..1", "data=float[2,3,4] indices=int64[2,3,1]@0..3 batch_dims=2",
+    "data=float[4] indices=int64[3,1]@-4..3", "data=float[2,3] indices=int64[0,1]", NULL};
+
 SDX_OP(GatherND) = {
     .since = 13,
     .versions = "13 12 11",
@@ -252,4 +266,5 @@ SDX_OP(GatherND) = {
     .params = read_batch_dims,
     .infer = nd_infer,
     .compute = nd_compute,
+    .cases = gather_nd_cases,
 };

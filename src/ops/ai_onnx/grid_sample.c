@@ -269,9 +269,14 @@ static sdx_status affine_compute(op_call *c) {
   return call_check(c);
 }
 
-SDX_CASES = {"X=float[2,3,5,6] grid=float[2,4,3,2]",
-             "X=float[1,2,4,4] grid=float[1,3,3,2] mode=cubic padding_mode=reflection align_corners=1",
-             "X=double[1,1,3,4,5] grid=float[1,2,2,2,3] mode=nearest padding_mode=border", NULL};
+SDX_CASES = {"X=float[2,3,5,6] grid=float[2,4,3,2] not=string,bool,complex64,complex128",
+             "X=float[1,2,4,4] grid=float[1,3,3,2] mode=cubic padding_mode=reflection align_corners=1 "
+             "not=string,bool,complex64,complex128",
+             "X=double[1,1,3,4,5] grid=float[1,2,2,2,3] mode=nearest padding_mode=border",
+             "X=string[1,1,4,4] grid=float[1,3,3,2] mode=nearest",
+             "X=complex64[1,2,4,4] grid=float[1,3,3,2] mode=nearest",
+             "X=bool[1,2,4,4] grid=float[1,3,3,2] mode=nearest",
+             NULL};
 static const char *const affine_cases[] = {"theta=float[2,2,3] size=int64(2,3,4,5)",
                                            "theta=float[1,3,4] size=int64(1,3,2,4,5) align_corners=1", NULL};
 

@@ -12,6 +12,9 @@ static sdx_status compute(op_call *c) {
   return c->in[0]->kind == VALUE_TENSOR ? move_view(c) : move_value(c, 0, c->in[0]);
 }
 
+static const char *const identity_cases[] = {"input=float[2,3]", "input=float[0]", "input=float[]",
+                                             "input=seq(float[2];float[3])", NULL};
+
 SDX_OP(Identity) = {
     .since = 25,
     .versions = "25 24 23 21 19 16 14 13 1",
@@ -21,6 +24,7 @@ SDX_OP(Identity) = {
     .flags = OP_VIEW | OP_MOVES_DATA,
     .infer = infer,
     .compute = compute,
+    .cases = identity_cases,
 };
 
 // ---- Dropout ----------------------------------------------------------------------------------------
@@ -89,6 +93,9 @@ static sdx_status dropout_compute(op_call *c) {
   return call_out(c, 0) ? move_view(c) : SDX_OK;
 }
 
+static const char *const dropout_cases[] = {"data=float[2,3]", "data=float[2,3] ratio=const(0.5) outputs=2",
+                                            "data=float[4] ratio=float(0.3) training_mode=bool(0)", NULL};
+
 SDX_OP(Dropout) = {
     .since = 22,
     .versions = "22 13 12 10 7 6 1",
@@ -104,4 +111,5 @@ SDX_OP(Dropout) = {
     .upgrade = dropout_upgrade,
     .infer = dropout_infer,
     .compute = dropout_compute,
+    .cases = dropout_cases,
 };

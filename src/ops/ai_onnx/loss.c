@@ -119,15 +119,21 @@ static sdx_status loss(op_call *c) {
 static sdx_status compute(op_call *c) { return call_widened(c, loss); }
 
 // clang-format off
+static const char *const negative_log_likelihood_loss_cases[] = {"input=float[3,5] target=int64[3]@0..4", "input=float[2,4,3] target=int32[2,3]@0..3 weight=float[4]@0.1..2 reduction=sum", "input=float[2,4,3,2] target=int64[2,3,2]@0..3 ignore_index=1 reduction=none", NULL};
+
 SDX_OP(NegativeLogLikelihoodLoss) = {
     .since = 22, .versions = "22 13 12", .inputs = "input:T target:Tind weight:T?", .outputs = "loss:T",
     .types = "T=" TYPES_FLOAT ";Tind=int32,int64", .attrs = "ignore_index:int reduction:string=mean",
     .params_size = sizeof(loss_params), .params = read_params, .infer = infer, .prepare = prepare, .compute = compute,
+    .cases = negative_log_likelihood_loss_cases,
 };
+static const char *const softmax_cross_entropy_loss_cases[] = {"scores=float[3,5] labels=int64[3]@0..4 outputs=2", "scores=float[2,4,3] labels=int32[2,3]@0..3 weights=float[4]@0.1..2 reduction=sum", "scores=float[2,4,3,2] labels=int64[2,3,2]@0..3 ignore_index=1 reduction=none", NULL};
+
 SDX_OP(SoftmaxCrossEntropyLoss) = {
     .since = 13, .versions = "13 12", .inputs = "scores:T labels:Tind weights:T?", .outputs = "output:T log_prob:T?",
     .types = "T=" TYPES_FLOAT ";Tind=int32,int64", .attrs = "ignore_index:int reduction:string=mean",
     .params_size = sizeof(loss_params), .params = softmax_params, .infer = infer, .prepare = prepare,
     .compute = compute,
+    .cases = softmax_cross_entropy_loss_cases,
 };
 // clang-format on

@@ -82,6 +82,10 @@ static sdx_status compute(op_call *c) {
   return call_check(c);
 }
 
+static const char *const max_unpool_cases[] = {
+    "X=float[1,1,2,2] I=int64[1,1,2,2](5,7,13,15) kernel_shape=2,2 strides=2,2",
+    "X=float[1,1,2,2] I=int64[1,1,2,2](0,6,8,14) output_shape=const(1,1,5,5) kernel_shape=2,2 strides=2,2", NULL};
+
 SDX_OP(MaxUnpool) = {
     .since = 22,
     .versions = "22 11 9",
@@ -93,4 +97,5 @@ SDX_OP(MaxUnpool) = {
     .params = params,
     .infer = infer,
     .compute = compute,
+    .cases = max_unpool_cases,
 };

@@ -137,6 +137,13 @@ static sdx_status compute(op_call *c) {
   return status;
 }
 
+static const char *const non_max_suppression_cases[] = {
+    "boxes=float[2,6,4]@0..2 scores=float[2,3,6]@0..1 max_output_boxes_per_class=int64(3) iou_threshold=float(0.4) "
+    "score_threshold=float(0.2)",
+    "boxes=float[1,9,4]@0.5..2 scores=float[1,1,9]@0..1 max_output_boxes_per_class=int64(9) iou_threshold=float(0.3) "
+    "center_point_box=1",
+    "boxes=float[1,4,4]@0..2 scores=float[1,2,4]@0..1", NULL};
+
 SDX_OP(NonMaxSuppression) = {
     .since = 11,
     .versions = "11 10",
@@ -147,4 +154,5 @@ SDX_OP(NonMaxSuppression) = {
     .params = read_params,
     .infer = infer,
     .compute = compute,
+    .cases = non_max_suppression_cases,
 };

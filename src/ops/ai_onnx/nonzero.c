@@ -30,6 +30,9 @@ static sdx_status nonzero_compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const non_zero_cases[] = {"X=float[2,3]@-1..1", "X=bool[3,4,2]",  "X=int32[7]@-1..1",
+                                             "X=float[0,3]",       "X=int64[]@1..2", NULL};
+
 SDX_OP(NonZero) = {
     .since = 13,
     .versions = "13 9",
@@ -38,6 +41,7 @@ SDX_OP(NonZero) = {
     .types = "T=any",
     .infer = nonzero_infer,
     .compute = nonzero_compute,
+    .cases = non_zero_cases,
 };
 
 // ---- Compress ---------------------------------------------------------------------------------------
@@ -89,6 +93,10 @@ static sdx_status compress_compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const compress_cases[] = {"input=float[3,4] condition=bool(1,0,1) axis=0",
+                                             "input=float[3,4] condition=bool(0,1,0,1) axis=-1",
+                                             "input=float[2,3] condition=bool(0,1,1,0,1)", NULL};
+
 SDX_OP(Compress) = {
     .since = 28,
     .versions = "28 11 9",
@@ -102,4 +110,5 @@ SDX_OP(Compress) = {
     .params = compress_read,
     .infer = compress_infer,
     .compute = compress_compute,
+    .cases = compress_cases,
 };

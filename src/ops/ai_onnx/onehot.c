@@ -79,6 +79,11 @@ static sdx_status onehot_compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const one_hot_cases[] = {"indices=int64[2,3]@-4..4 depth=int64(5) values=float(0,1)",
+                                            "indices=int32[4]@0..2 depth=int32(3) values=int8(2,5) axis=0",
+                                            "indices=float[2,2]@0..3 depth=float(4) values=double(0.5,1.5) axis=1",
+                                            "indices=int64[3]@5..9 depth=int64(3) values=string(off,on)", NULL};
+
 SDX_OP(OneHot) = {
     .since = 28,
     .versions = "28 11 9",
@@ -94,6 +99,7 @@ SDX_OP(OneHot) = {
     .params = onehot_read,
     .infer = onehot_infer,
     .compute = onehot_compute,
+    .cases = one_hot_cases,
 };
 
 // ---- EyeLike ----------------------------------------------------------------------------------------
@@ -127,16 +133,26 @@ static sdx_status eye_compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const eye_like_cases[] = {"input=int64[3,4]",
+                                             "input=float[4,3] k=1 dtype=10",
+                                             "input=float[5,5] k=-2 dtype=9",
+                                             "input=uint8[2,2] dtype=11",
+                                             "input=float[0,3]",
+                                             NULL};
+
 SDX_OP(EyeLike) = {
     .since = 22,
     .versions = "22 9",
     .inputs = "input:T1",
     .outputs = "output:T2",
-    .types = "T1=any;T2=any",
+    .types =
+        "T1=uint8,uint16,uint32,uint64,int8,int16,int32,int64,bfloat16,float16,float,double,bool;T2=uint8,uint16,"
+        "uint32,uint64,int8,int16,int32,int64,bfloat16,float16,float,double,bool",
     .attrs = "dtype:int k:int=0",
     .flags = OP_READS_SHAPE,
     .params_size = sizeof(eye_params),
     .params = eye_read,
     .infer = eye_infer,
     .compute = eye_compute,
+    .cases = eye_like_cases,
 };

@@ -36,6 +36,8 @@ static sdx_status optional_compute(op_call *c) {
   return call_set_value(c, 0, none);
 }
 
+static const char *const optional_cases[] = {"input=float[2,3]", "input=seq(float[2];float[3])", NULL};
+
 SDX_OP(Optional) = {
     .since = 28,
     .versions = "28 15",
@@ -47,6 +49,7 @@ SDX_OP(Optional) = {
     .params = read_params,
     .infer = optional_infer,
     .compute = optional_compute,
+    .cases = optional_cases,
 };
 
 static sdx_status has_infer(op_infer *c) { return infer_output(c, 0, SDX_BOOL, 0, NULL); }
@@ -56,6 +59,8 @@ static sdx_status has_compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const optional_has_element_cases[] = {"input=float[2,3]", "input=seq(float[2];float[3])", NULL};
+
 SDX_OP(OptionalHasElement) = {
     .since = 28,
     .versions = "28 18 15",
@@ -64,6 +69,7 @@ SDX_OP(OptionalHasElement) = {
     .types = "O=any,seq,map,optional",
     .infer = has_infer,
     .compute = has_compute,
+    .cases = optional_has_element_cases,
 };
 
 static sdx_status get_infer(op_infer *c) {
@@ -82,12 +88,15 @@ static sdx_status get_compute(op_call *c) {
   return move_value(c, 0, c->in[0]);
 }
 
+static const char *const optional_get_element_cases[] = {"input=float[2,3]", "input=seq(float[2];float[3])", NULL};
+
 SDX_OP(OptionalGetElement) = {
     .since = 28,
     .versions = "28 18 15",
     .inputs = "input:O",
     .outputs = "output:V",
-    .types = "O=any,seq,map,optional;V=any",
+    .types = "O=any,seq,map,optional;V=any,seq,map",
     .infer = get_infer,
     .compute = get_compute,
+    .cases = optional_get_element_cases,
 };

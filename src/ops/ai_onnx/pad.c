@@ -180,6 +180,14 @@ static sdx_status compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const pad_cases[] = {"data=float[2,3] pads=const(1,0,2,1)",
+                                        "data=float[4,5] pads=int64(2,1,1,3) mode=reflect",
+                                        "data=float[4,5] pads=const(1,2,3,0) mode=edge",
+                                        "data=float[4,3] pads=const(5,0,1,4) mode=wrap",
+                                        "data=float[2,3,4] pads=const(1,-1) constant_value=float(3) axes=int32[1](-1)",
+                                        "data=float[4,5] pads=const(-1,0,0,-2)",
+                                        NULL};
+
 SDX_OP(Pad) = {
     .since = 25,
     .versions = "25 24 23 21 19 18 13 11 2 1",
@@ -194,6 +202,7 @@ SDX_OP(Pad) = {
     .upgrade = upgrade,
     .infer = infer,
     .compute = compute,
+    .cases = pad_cases,
 };
 
 // ---- Crop -------------------------------------------------------------------------------------------
@@ -256,6 +265,9 @@ static sdx_status crop_compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const crop_cases[] = {"input=float[1,2,5,6] border=1,1,2,1",
+                                         "input=float[2,3,8,8] border=0,2,0,0 scale=3,4", NULL};
+
 SDX_OP_OLD(Crop) = {
     .since = 1,
     .versions = "1",
@@ -268,4 +280,5 @@ SDX_OP_OLD(Crop) = {
     .params = crop_read,
     .infer = crop_infer,
     .compute = crop_compute,
+    .cases = crop_cases,
 };

@@ -98,9 +98,10 @@ static sdx_status compute(op_call *c) {
   return binary_run_row(c, call_out(c, 0), x, y, row, &p, GRAIN_COSTLY);
 }
 
-SDX_CASES = {
-    "X=float[2,3] Y=float[2,3]", "X=float[700] Y=float[]", "X=int32[4] Y=int32[4]",        "X=int64[3] Y=float[3]",
-    "X=float[2,3] Y=int64[3]",   "X=double[5] Y=uint8[5]", "X=float16[2,3] Y=double[2,1]", NULL};
+SDX_CASES = {"X=float[2,3] Y=float[2,3]",    "X=float[700] Y=float[]",
+             "X=int32[4] Y=int32[4]@0..3",   "X=int64[3]@1..9 Y=float[3]@0..3",
+             "X=float[2,3] Y=int64[3]",      "X=double[5] Y=uint8[5]",
+             "X=float16[2,3] Y=double[2,1]", NULL};
 
 SDX_OP(Pow) = {.since = 15,
                .versions = "15 13 12 7 1",

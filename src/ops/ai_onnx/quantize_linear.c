@@ -267,10 +267,18 @@ sdx_status dequantize_compute(op_call *c) {
 
 SDX_CASES = {"x=float[3,4] y_scale=float(0.1) y_zero_point=uint8(100)",
              "x=float[2,3,4] y_scale=float(0.1,0.2,0.3) y_zero_point=int8(0,1,2)",
-             "x=float[2,6] y_scale=positive[2,2] y_zero_point=int4[2,2] block_size=3", NULL};
+             "x=float[2,6] y_scale=positive[2,2] y_zero_point=int4[2,2] block_size=3",
+             "x=int32[3,4] y_scale=int32(2) y_zero_point=uint8(100)",
+             "x=float[3,4] y_scale=float(0.5) y_zero_point=float8e4m3fn(0)",
+             "x=float[2,6] y_scale=float8e8m0(0.5) y_zero_point=float4e2m1(0)",
+             "x=float[4] y_scale=float(0.25) output_dtype=17",
+             NULL};
 static const char *const dequantize_cases[] = {"x=uint8[3,4] x_scale=float(0.1) x_zero_point=uint8(100)",
                                                "x=int8[2,3,4] x_scale=float(0.1,0.2,0.3)",
-                                               "x=int4[2,6] x_scale=positive[2,2] block_size=3", NULL};
+                                               "x=int4[2,6] x_scale=positive[2,2] block_size=3",
+                                               "x=float8e4m3fn[2,5] x_scale=float(0.25)",
+                                               "x=float8e4m3fn[2,6] x_scale=float8e8m0(0.5) output_dtype=1",
+                                               NULL};
 
 #define NARROW \
   "int8,uint8,int16,uint16,int4,uint4,int2,uint2,float4e2m1,float8e4m3fn,float8e4m3fnuz,float8e5m2,float8e5m2fnuz"

@@ -72,6 +72,10 @@ static sdx_status compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const range_cases[] = {"start=int64(2) limit=int64(11) delta=int64(3)",
+                                          "start=float(1) limit=float(-2) delta=float(-0.5)",
+                                          "start=int32(5) limit=int32(5) delta=int32(1)", NULL};
+
 SDX_OP(Range) = {
     .since = 27,
     .versions = "27 11",
@@ -81,4 +85,5 @@ SDX_OP(Range) = {
     .attrs = "stash_type:int=1",
     .infer = infer,
     .compute = compute,
+    .cases = range_cases,
 };

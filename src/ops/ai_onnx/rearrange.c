@@ -45,6 +45,13 @@ static sdx_status trilu_compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const trilu_cases[] = {"input=float[4,5]",
+                                          "input=float[2,4,3] upper=0",
+                                          "input=float[5,4] k=int64(1)",
+                                          "input=float[3,3] k=int64(-2) upper=0",
+                                          "input=float[0,3]",
+                                          NULL};
+
 SDX_OP(Trilu) = {
     .since = 14,
     .versions = "14",
@@ -59,6 +66,7 @@ SDX_OP(Trilu) = {
     .params = trilu_read,
     .infer = trilu_infer,
     .compute = trilu_compute,
+    .cases = trilu_cases,
 };
 
 // ---- DepthToSpace, SpaceToDepth ---------------------------------------------------------------------
@@ -127,6 +135,10 @@ static sdx_status to_depth_compute(op_call *c) { return block_compute(c, false);
   "T=float,double,float16,bfloat16,int8,int16,int32,int64,uint8,uint16,uint32,uint64,bool,string," \
   "complex64,complex128"
 
+static const char *const depth_to_space_cases[] = {"input=float[2,8,3,4] blocksize=2",
+                                                   "input=float[1,18,2,3] blocksize=3 mode=CRD",
+                                                   "input=float[1,4,2,0] blocksize=2", NULL};
+
 SDX_OP(DepthToSpace) = {
     .since = 28,
     .versions = "28 13 11 1",
@@ -139,7 +151,11 @@ SDX_OP(DepthToSpace) = {
     .params = block_read,
     .infer = to_space_infer,
     .compute = to_space_compute,
+    .cases = depth_to_space_cases,
 };
+
+static const char *const space_to_depth_cases[] = {
+    "input=float[2,3,4,6] blocksize=2", "input=float[1,1,6,3] blocksize=3", "input=float[1,2,0,2] blocksize=2", NULL};
 
 SDX_OP(SpaceToDepth) = {
     .since = 28,
@@ -153,6 +169,7 @@ SDX_OP(SpaceToDepth) = {
     .params = block_read,
     .infer = to_depth_infer,
     .compute = to_depth_compute,
+    .cases = space_to_depth_cases,
 };
 
 // ---- ReverseSequence --------------------------------------------------------------------------------
@@ -202,6 +219,10 @@ static sdx_status reverse_compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const reverse_sequence_cases[] = {
+    "input=float[4,3,2] sequence_lens=int64(1,3,4)",
+    "input=float[2,5] sequence_lens=int64(0,3) batch_axis=0 time_axis=1", NULL};
+
 SDX_OP(ReverseSequence) = {
     .since = 28,
     .versions = "28 10",
@@ -214,4 +235,5 @@ SDX_OP(ReverseSequence) = {
     .params = reverse_read,
     .infer = reverse_infer,
     .compute = reverse_compute,
+    .cases = reverse_sequence_cases,
 };

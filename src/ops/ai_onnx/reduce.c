@@ -388,9 +388,15 @@ SDX_CASES = {"data=float[2,3,4] axes=const(1)",
              "data=float[]",
              "data=double[2,3,4] axes=const(0,2)",
              "data=float16[4,5] axes=const(0)",
+             "data=int32[2,3,4]@1..3 axes=const(1)",
              NULL};
-static const char *const number_cases[] = {"data=float[2,3,4] axes=const(1)", "data=int32[2,3,4] axes=const(0,2)",
-                                           "data=int64[3,0] axes=const(1)", "data=float16[4,5] axes=const(0)", NULL};
+// Sums and products that fit every type; nothing, which has a sum but no mean.
+#define NUMBER_CASES                                                                                           \
+  "data=float[2,3,4] axes=const(1)", "data=int32[2,3,4]@1..3 axes=const(0,2)", "data=int32[5]@-2..2",          \
+      "data=float[2,3,4] axes=int64[1](-1) keepdims=0", "data=float[3,70]", "data=float16[4,5] axes=const(0)", \
+      "data=float[] noop_with_empty_axes=1"
+static const char *const number_cases[] = {NUMBER_CASES, "data=int64[3,0] axes=const(1)", NULL};
+static const char *const mean_cases[] = {NUMBER_CASES, NULL};
 
 // clang-format off
 #define REDUCE(lower, Since, Versions, Types, Axes, Cases)                                                      \
@@ -400,7 +406,7 @@ static const char *const number_cases[] = {"data=float[2,3,4] axes=const(1)", "d
    .prepare = prepare, .compute = compute, .cases = Cases}
 #define NUMBERS "int32,int64,uint32,uint64," TYPES_FLOAT
 SDX_OP(ReduceSum) = REDUCE(sum, 13, "13 11 1", NUMBERS, "13", number_cases);
-SDX_OP(ReduceMean) = REDUCE(mean, 18, "18 13 11 1", NUMBERS, "18", number_cases);
+SDX_OP(ReduceMean) = REDUCE(mean, 18, "18 13 11 1", NUMBERS, "18", mean_cases);
 SDX_OP(ReduceMax) = REDUCE(max, 20, "20 18 13 12 11 1", "bool,int8,uint8," NUMBERS, "18", number_cases);
 SDX_OP(ReduceMin) = REDUCE(min, 20, "20 18 13 12 11 1", "bool,int8,uint8," NUMBERS, "18", number_cases);
 SDX_OP(ReduceProd) = REDUCE(prod, 18, "18 13 11 1", NUMBERS, "18", number_cases);

@@ -127,6 +127,11 @@ static sdx_status reshape_compute(op_call *c) {
   return move_view(c);
 }
 
+static const char *const reshape_cases[] = {
+    "data=float[2,3,4] shape=const(4,-1)",          "data=float[2,3] shape=const(0,3,1)",
+    "data=float[0,3] shape=const(3,0) allowzero=1", "data=float[1] shape=int64[0]",
+    "data=float[2,6] shape=int64[1](-1)",           NULL};
+
 SDX_OP(Reshape) = {
     .since = 25,
     .versions = "25 24 23 21 19 14 13 5 1",
@@ -141,6 +146,7 @@ SDX_OP(Reshape) = {
     .upgrade = reshape_upgrade,
     .infer = reshape_infer,
     .compute = reshape_compute,
+    .cases = reshape_cases,
 };
 
 // ---- Flatten ----------------------------------------------------------------------------------------
@@ -184,6 +190,10 @@ static sdx_status flatten_infer(op_infer *c) {
   return infer_output(c, 0, infer_dtype_of(c, 0), 2, dims);
 }
 
+static const char *const flatten_cases[] = {"input=float[2,3,4] axis=1", "input=float[2,3,4] axis=-1",
+                                            "input=float[2,3] axis=0",   "input=float[2,3,4] axis=3",
+                                            "input=float[0,3] axis=1",   NULL};
+
 SDX_OP(Flatten) = {
     .since = 25,
     .versions = "25 24 23 21 13 11 9 1",
@@ -196,6 +206,7 @@ SDX_OP(Flatten) = {
     .params = flatten_read,
     .infer = flatten_infer,
     .compute = move_view,
+    .cases = flatten_cases,
 };
 
 // ---- Squeeze, Unsqueeze -----------------------------------------------------------------------------
@@ -286,6 +297,9 @@ static sdx_status axes_compute(op_call *c, bool squeeze) {
 static sdx_status squeeze_compute(op_call *c) { return axes_compute(c, true); }
 static sdx_status unsqueeze_compute(op_call *c) { return axes_compute(c, false); }
 
+static const char *const squeeze_cases[] = {"data=float[1,3,1] axes=const(0)", "data=float[1,3,1]",
+                                            "data=float[2,1,1] axes=int64(-1,1)", "data=float[1] axes=const(0)", NULL};
+
 SDX_OP(Squeeze) = {
     .since = 25,
     .versions = "25 24 23 21 13 11 1",
@@ -297,7 +311,11 @@ SDX_OP(Squeeze) = {
     .upgrade = axes_upgrade,
     .infer = squeeze_infer,
     .compute = squeeze_compute,
+    .cases = squeeze_cases,
 };
+
+static const char *const unsqueeze_cases[] = {"data=float[3,4] axes=const(0)", "data=float[3,4] axes=int64(-1,1)",
+                                              "data=float[] axes=const(0)", "data=float[0,2] axes=const(1,3)", NULL};
 
 SDX_OP(Unsqueeze) = {
     .since = 25,
@@ -310,4 +328,5 @@ SDX_OP(Unsqueeze) = {
     .upgrade = axes_upgrade,
     .infer = unsqueeze_infer,
     .compute = unsqueeze_compute,
+    .cases = unsqueeze_cases,
 };

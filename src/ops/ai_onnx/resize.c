@@ -502,8 +502,8 @@ static sdx_status compute(op_call *c) {
                                    : sample_floats(c, &g, x, y, tables, buffers, buffer);
 }
 
-SDX_CASES = {"X=float[1,2,5,6] roi=float[0] scales=const(1,1,2,1.5) mode=linear",
-             "X=float[1,1,7,3] roi=float[0] scales=const(1,1,0.6,2) mode=cubic",
+SDX_CASES = {"X=float[1,2,5,6] roi=float[0] scales=const(1,1,2,1.5) mode=linear not=string",
+             "X=float[1,1,7,3] roi=float[0] scales=const(1,1,0.6,2) mode=cubic not=string",
              "X=int8[2,3,4] roi=float[0] scales=const(1,2,2) mode=nearest", NULL};
 
 SDX_OP(Resize) = {
@@ -528,6 +528,9 @@ SDX_OP(Resize) = {
 };
 
 // Version 10 says "use Resize"; models that did not listen run all the same.
+static const char *const upsample_cases[] = {"X=float[1,1,2,3] scales=const(1,1,2,3)",
+                                             "X=float[1,2,3,3] scales=const(1,1,2,2) mode=linear", NULL};
+
 SDX_OP(Upsample) = {
     .since = 10,
     .versions = "10 9 7 1",
@@ -544,4 +547,5 @@ SDX_OP(Upsample) = {
     .infer = infer,
     .prepare = prepare,
     .compute = compute,
+    .cases = upsample_cases,
 };

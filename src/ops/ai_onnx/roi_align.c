@@ -245,6 +245,16 @@ static sdx_status pool_compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const roi_align_cases[] = {
+    "X=float[2,3,7,8] rois=float[3,4](0.5,1,4,5,2,0,6,7,1,1,1.5,3) batch_indices=int64(0,1,1) output_height=3 "
+    "output_width=2",
+    "X=float[1,2,9,9] rois=float[2,4](0,0,8.5,7,3,2,5,9) batch_indices=int64(0,0) mode=max output_height=2 "
+    "output_width=2 "
+    "sampling_ratio=2",
+    "X=float[1,1,6,6] rois=float[1,4](1,2,11,9) batch_indices=int64[1](0) spatial_scale=0.5 "
+    "coordinate_transformation_mode=output_half_pixel",
+    NULL};
+
 SDX_OP(RoiAlign) = {
     .since = 22,
     .versions = "22 16 10",
@@ -259,7 +269,12 @@ SDX_OP(RoiAlign) = {
     .upgrade = upgrade,
     .infer = infer,
     .compute = compute,
+    .cases = roi_align_cases,
 };
+
+static const char *const max_roi_pool_cases[] = {
+    "X=float[2,3,6,6] rois=float[2,5](0,0,0,3,3,1,1,2,5,4) pooled_shape=2,2",
+    "X=float[1,2,9,7] rois=float[1,5](0,2,2,12,10) pooled_shape=3,2 spatial_scale=0.5", NULL};
 
 SDX_OP(MaxRoiPool) = {
     .since = 22,
@@ -272,4 +287,5 @@ SDX_OP(MaxRoiPool) = {
     .params = pool_params,
     .infer = pool_infer,
     .compute = pool_compute,
+    .cases = max_roi_pool_cases,
 };

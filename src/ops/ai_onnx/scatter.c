@@ -176,6 +176,19 @@ static sdx_status elements_compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const scatter_elements_cases[] = {
+    "data=float[3,4] indices=int64[1,4](0,2,-1,0) updates=float[1,4]",
+    "data=float[1,5] indices=int32[1,2](1,-1) updates=float[1,2] axis=1",
+    "data=float[1,5] indices=int64[1,4](1,1,0,1) updates=float[1,4] axis=1 reduction=add "
+    "not=string,bool,complex64,complex128",
+    "data=float[1,5] indices=int64[1,3](1,3,1) updates=float[1,3] axis=-1 reduction=mul "
+    "not=string,bool,complex64,complex128",
+    "data=float[1,5] indices=int64[1,3](1,3,1) updates=float[1,3] axis=1 reduction=max "
+    "not=string,bool,complex64,complex128",
+    "data=float[1,5] indices=int64[1,3](1,3,1) updates=float[1,3] axis=1 reduction=min "
+    "not=string,bool,complex64,complex128",
+    NULL};
+
 SDX_OP(ScatterElements) = {
     .since = 18,
     .versions = "18 16 13 11",
@@ -190,7 +203,11 @@ SDX_OP(ScatterElements) = {
     .params = read_params,
     .infer = elements_infer,
     .compute = elements_compute,
+    .cases = scatter_elements_cases,
 };
+
+static const char *const scatter_cases[] = {"data=float[3,4] indices=int64[1,4](0,2,1,0) updates=float[1,4]",
+                                            "data=float[1,5] indices=int32[1,2](1,-1) updates=float[1,2] axis=1", NULL};
 
 SDX_OP(Scatter) = {
     .since = 11,
@@ -207,6 +224,7 @@ SDX_OP(Scatter) = {
     .upgrade = upgrade_scatter,
     .infer = elements_infer,
     .compute = elements_compute,
+    .cases = scatter_cases,
 };
 
 static sdx_status nd_compute(op_call *c) {
@@ -249,6 +267,15 @@ static sdx_status nd_infer(op_infer *c) {
   return infer(c);
 }
 
+static const char *const scatter_nd_cases[] = {
+    "data=float[4,3] indices=int64[2,1](1,-1) updates=float[2,3]",
+    "data=float[4,3] indices=int64[3,2](0,0,3,2,1,1) updates=float[3]",
+    "data=float[4,3] indices=int64[2,1](1,1) updates=float[2,3] reduction=add not=string,bool,complex64,complex128",
+    "data=float[4,3] indices=int64[2,1](2,2) updates=float[2,3] reduction=mul not=string,bool,complex64,complex128",
+    "data=float[4,3] indices=int64[2,1](0,0) updates=float[2,3] reduction=max not=string,bool,complex64,complex128",
+    "data=float[4,3] indices=int64[2,1](0,0) updates=float[2,3] reduction=min not=string,bool,complex64,complex128",
+    NULL};
+
 SDX_OP(ScatterND) = {
     .since = 18,
     .versions = "18 16 13 11",
@@ -263,4 +290,5 @@ SDX_OP(ScatterND) = {
     .params = read_params,
     .infer = nd_infer,
     .compute = nd_compute,
+    .cases = scatter_nd_cases,
 };

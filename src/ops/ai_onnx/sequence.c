@@ -74,6 +74,8 @@ static sdx_status construct_compute(op_call *c) {
   return status;
 }
 
+static const char *const sequence_construct_cases[] = {"inputs=float[2] inputs=float[3,1]", "inputs=float[]", NULL};
+
 SDX_OP(SequenceConstruct) = {
     .since = 11,
     .versions = "11",
@@ -82,6 +84,7 @@ SDX_OP(SequenceConstruct) = {
     .types = "T=any;S=seq",
     .infer = construct_infer,
     .compute = construct_compute,
+    .cases = sequence_construct_cases,
 };
 
 typedef struct empty_params {
@@ -98,6 +101,8 @@ static sdx_status empty_read(op_params_context *c, void *params) {
 static sdx_status empty_infer(op_infer *c) { return infer_sequence(c, ((const empty_params *)c->params)->dtype); }
 static sdx_status empty_compute(op_call *c) { return finish(c, 0, NULL); }
 
+static const char *const sequence_empty_cases[] = {"dtype=1", "dtype=7", "dtype=8", NULL};
+
 SDX_OP(SequenceEmpty) = {
     .since = 11,
     .versions = "11",
@@ -109,6 +114,7 @@ SDX_OP(SequenceEmpty) = {
     .params = empty_read,
     .infer = empty_infer,
     .compute = empty_compute,
+    .cases = sequence_empty_cases,
 };
 
 static sdx_status length_infer(op_infer *c) { return infer_output(c, 0, SDX_INT64, 0, NULL); }
@@ -119,6 +125,9 @@ static sdx_status length_compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const sequence_length_cases[] = {"input_sequence=seq(float[2];float[3])",
+                                                    "input_sequence=seq(float[2])", NULL};
+
 SDX_OP(SequenceLength) = {
     .since = 11,
     .versions = "11",
@@ -127,6 +136,7 @@ SDX_OP(SequenceLength) = {
     .types = "S=seq",
     .infer = length_infer,
     .compute = length_compute,
+    .cases = sequence_length_cases,
 };
 
 // ---- SequenceAt, SequenceInsert, SequenceErase ------------------------------------------------------
@@ -140,6 +150,9 @@ static sdx_status at_compute(op_call *c) {
   return call_set_value(c, 0, value_retain((sdx_value *)c->in[0]->items[at]));
 }
 
+static const char *const sequence_at_cases[] = {"input_sequence=seq(float[2];float[3];float[]) position=int64(1)",
+                                                "input_sequence=seq(float[2];float[3]) position=int32(-2)", NULL};
+
 SDX_OP(SequenceAt) = {
     .since = 11,
     .versions = "11",
@@ -148,6 +161,7 @@ SDX_OP(SequenceAt) = {
     .types = "S=seq;T=any;I=int32,int64",
     .infer = at_infer,
     .compute = at_compute,
+    .cases = sequence_at_cases,
 };
 
 static sdx_status insert_infer(op_infer *c) {
@@ -180,6 +194,11 @@ static sdx_status insert_compute(op_call *c) {
   return status;
 }
 
+static const char *const sequence_insert_cases[] = {
+    "input_sequence=seq(float[2];float[3]) tensor=float[4] position=int64(1)",
+    "input_sequence=seq(float[2];float[3]) tensor=float[]",
+    "input_sequence=seq(float[2];float[3]) tensor=float[1] position=int32(-2)", NULL};
+
 SDX_OP(SequenceInsert) = {
     .since = 11,
     .versions = "11",
@@ -188,6 +207,7 @@ SDX_OP(SequenceInsert) = {
     .types = "S=seq;T=any;I=int32,int64",
     .infer = insert_infer,
     .compute = insert_compute,
+    .cases = sequence_insert_cases,
 };
 
 static sdx_status erase_infer(op_infer *c) { return infer_sequence(c, element_dtype(c->in[0])); }
@@ -206,6 +226,10 @@ static sdx_status erase_compute(op_call *c) {
   return status;
 }
 
+static const char *const sequence_erase_cases[] = {"input_sequence=seq(float[2];float[3];float[1]) position=int64(1)",
+                                                   "input_sequence=seq(float[2];float[3])",
+                                                   "input_sequence=seq(float[2];float[3]) position=int32(-2)", NULL};
+
 SDX_OP(SequenceErase) = {
     .since = 11,
     .versions = "11",
@@ -214,6 +238,7 @@ SDX_OP(SequenceErase) = {
     .types = "S=seq;I=int32,int64",
     .infer = erase_infer,
     .compute = erase_compute,
+    .cases = sequence_erase_cases,
 };
 
 // ---- SplitToSequence --------------------------------------------------------------------------------
@@ -299,6 +324,10 @@ static sdx_status split_compute(op_call *c) {
   return status;
 }
 
+static const char *const split_to_sequence_cases[] = {"input=float[5,2] split=int64(2)", "input=float[3,4] axis=1",
+                                                      "input=float[3,4] keepdims=0",
+                                                      "input=float[6,2] split=int32(1,2,3)", NULL};
+
 SDX_OP(SplitToSequence) = {
     .since = 24,
     .versions = "24 11",
@@ -312,6 +341,7 @@ SDX_OP(SplitToSequence) = {
     .params = split_read,
     .infer = split_infer,
     .compute = split_compute,
+    .cases = split_to_sequence_cases,
 };
 
 // ---- ConcatFromSequence -----------------------------------------------------------------------------
@@ -367,6 +397,10 @@ static sdx_status join_compute(op_call *c) {
   return move_keep_strings(c, y);
 }
 
+static const char *const concat_from_sequence_cases[] = {"input_sequence=seq(float[2,3];float[2,3]) axis=0",
+                                                         "input_sequence=seq(float[2,3];float[2,3]) axis=-1 new_axis=1",
+                                                         "input_sequence=seq(float[2,3];float[2,5]) axis=1", NULL};
+
 SDX_OP(ConcatFromSequence) = {
     .since = 11,
     .versions = "11",
@@ -378,4 +412,5 @@ SDX_OP(ConcatFromSequence) = {
     .params = join_read,
     .infer = join_infer,
     .compute = join_compute,
+    .cases = concat_from_sequence_cases,
 };

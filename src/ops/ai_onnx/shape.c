@@ -39,6 +39,10 @@ static sdx_status shape_compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const shape_cases[] = {"data=float[2,3,4]",         "data=float[]",
+                                          "data=float[2,3,4] start=1", "data=float[2,3,4] start=-2 end=-1",
+                                          "data=float[0,3]",           NULL};
+
 SDX_OP(Shape) = {
     .since = 25,
     .versions = "25 24 23 21 19 15 13 1",
@@ -51,6 +55,7 @@ SDX_OP(Shape) = {
     .params = read_params,
     .infer = shape_infer,
     .compute = shape_compute,
+    .cases = shape_cases,
 };
 
 static sdx_status size_infer(op_infer *c) { return infer_output(c, 0, SDX_INT64, 0, NULL); }
@@ -59,6 +64,8 @@ static sdx_status size_compute(op_call *c) {
   *(int64_t *)call_out(c, 0)->data = (int64_t)call_in(c, 0)->count;
   return SDX_OK;
 }
+
+static const char *const size_cases[] = {"data=float[2,3,4]", "data=float[]", "data=float[0,3]", NULL};
 
 SDX_OP(Size) = {
     .since = 25,
@@ -69,4 +76,5 @@ SDX_OP(Size) = {
     .flags = OP_READS_SHAPE,
     .infer = size_infer,
     .compute = size_compute,
+    .cases = size_cases,
 };

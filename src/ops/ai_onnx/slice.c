@@ -105,6 +105,12 @@ static sdx_status compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const slice_cases[] = {
+    "data=float[4,6] starts=const(1,0) ends=const(3,5)",
+    "data=float[4,6] starts=int64[1](-1) ends=int64[1](-9) axes=int64[1](1) steps=int64[1](-2)",
+    "data=float[3,4,5] starts=int32(0,1) ends=int32(9,4) axes=int32(2,-2) steps=int32(2,1)",
+    "data=float[5] starts=const(3) ends=const(2)", NULL};
+
 SDX_OP(Slice) = {
     .since = 13,
     .versions = "13 11 10 1",
@@ -116,7 +122,12 @@ SDX_OP(Slice) = {
     .upgrade = upgrade,
     .infer = infer,
     .compute = compute,
+    .cases = slice_cases,
 };
+
+static const char *const dynamic_slice_cases[] = {"data=float[4,5,6] starts=int64(1,0) ends=int64(3,4)",
+                                                  "data=float[4,5] starts=int32(0,-3) ends=int32(2,5) axes=int32(1,0)",
+                                                  NULL};
 
 SDX_OP_OLD(DynamicSlice) = {
     .since = 1,
@@ -127,4 +138,5 @@ SDX_OP_OLD(DynamicSlice) = {
     .flags = OP_MOVES_DATA,
     .infer = infer,
     .compute = compute,
+    .cases = dynamic_slice_cases,
 };

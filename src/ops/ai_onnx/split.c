@@ -91,6 +91,10 @@ static sdx_status compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const split_cases[] = {
+    "input=float[6,2] num_outputs=2 outputs=2", "input=float[7,3] num_outputs=3 outputs=3",
+    "input=float[3,6] split=const(2,1,3) axis=1 outputs=3", "input=float[4] split=const(0,4) axis=-1 outputs=2", NULL};
+
 SDX_OP(Split) = {
     .since = 18,
     .versions = "18 13 11 2 1",
@@ -105,4 +109,5 @@ SDX_OP(Split) = {
     .upgrade = upgrade,
     .infer = infer,
     .compute = compute,
+    .cases = split_cases,
 };

@@ -142,6 +142,9 @@ static sdx_status compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const top_k_cases[] = {"X=float[3,9] K=int64[1](4)", "X=float[7,2] K=const(3) axis=0 largest=0",
+                                          "X=float[2,40] K=int64[1](40)", "X=float[2,5] K=int64[1](0)", NULL};
+
 SDX_OP(TopK) = {
     .since = 24,
     .versions = "24 11 10 1",
@@ -155,4 +158,5 @@ SDX_OP(TopK) = {
     .upgrade = upgrade,
     .infer = infer,
     .compute = compute,
+    .cases = top_k_cases,
 };

@@ -63,7 +63,8 @@ static sdx_status compute(op_call *c) {
   return SDX_OK;
 }
 
-SDX_CASES = {"[2,3,4] perm=0,2,1", "[5,7]", "[1,3,32,32] perm=0,2,3,1", "[]", 0};
+SDX_CASES = {"data=float[2,3,4] perm=0,2,1", "data=float[5,7]", "data=float[1,3,32,32] perm=0,2,3,1", "data=float[]",
+             NULL};
 
 SDX_OP(Transpose) = {
     .since = 25,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Unique: the distinct elements (or slices along `axis`), sorted or in the order they first appear,
 // with the index of the first of each, the number of each for every element, and the counts. Equal
-// elements sort next to each other; two NaN are equal, so are -0 and 0.
+// elements sort next to each other; two NaN are equal, so are -0 and 0. Complex numbers are ordered by their
+// real part, then by the imaginary one.
 #include <stdlib.h>
 
 #include "base/size.h"
@@ -63,8 +64,16 @@ static int by_first(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
+static bool is_complex(sdx_dtype d) { return d == SDX_COMPLEX64 || d == SDX_COMPLEX128; }
+
 static sdx_status gather_rows(op_call *c, const tensor *x, size_t outer, size_t n, size_t inner, rows *r) {
-  size_t bytes, each = x->dtype == SDX_STRING ? sizeof(str) : sizeof(uint64_t);
+  sdx_dtype dtype = (sdx_dtype)x->dtype;
+  size_t bytes, each = dtype == SDX_STRING ? sizeof(str) : sizeof(uint64_t);
+  if (is_complex(dtype)) {  // two numbers each
+    dtype = dtype == SDX_COMPLEX64 ? SDX_FLOAT : SDX_DOUBLE;
+    each *= 2;
+    inner *= 2;
+  }
   r->width = outer * inner;
   if (!size_mul(x->count + 1, each, &bytes)) return call_no_memory(c, SIZE_MAX);
   void *at = call_alloc(c, bytes);
@@ -73,7 +82,7 @@ static sdx_status gather_rows(op_call *c, const tensor *x, size_t outer, size_t 
     for (size_t o = 0; o < outer; o++) {
       size_t from = (o * n + k) * inner, to = (k * outer + o) * inner;
       if (x->dtype == SDX_STRING) memcpy((str *)at + to, (const str *)x->data + from, inner * sizeof(str));
-      else order_keys((sdx_dtype)x->dtype, x->data, from, 1, inner, (uint64_t *)at + to);
+      else order_keys(dtype, x->data, from, 1, inner, (uint64_t *)at + to);
     }
   if (x->dtype == SDX_STRING) r->strings = at;
   else r->keys = at;
@@ -91,7 +100,7 @@ static sdx_status compute(op_call *c) {
     for (int64_t d = 0; d < x->rank; d++)
       if (d != axis) *(d < axis ? &outer : &inner) *= (size_t)x->dims[d];
   }
-  if (x->dtype != SDX_STRING && !order_has_keys((sdx_dtype)x->dtype))
+  if (x->dtype != SDX_STRING && !is_complex((sdx_dtype)x->dtype) && !order_has_keys((sdx_dtype)x->dtype))
     return call_fail(c, SDX_NOT_SUPPORTED, "elements of type %s have no order", dtype_name((sdx_dtype)x->dtype));
   rows r = {0};
   if (x->count) SDX_TRY(gather_rows(c, x, outer, n, inner, &r));
@@ -133,6 +142,10 @@ static sdx_status compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const unique_cases[] = {
+    "X=float[9]@-2..2 outputs=4",         "X=int64[2,3]@-1..1 outputs=4", "X=int8[4,2]@0..1 axis=0 outputs=4",
+    "X=int32[8]@0..3 sorted=0 outputs=4", "X=string[6] outputs=2",        NULL};
+
 SDX_OP(Unique) = {
     .since = 28,
     .versions = "28 11",
@@ -144,4 +157,5 @@ SDX_OP(Unique) = {
     .params = read_params,
     .infer = infer,
     .compute = compute,
+    .cases = unique_cases,
 };

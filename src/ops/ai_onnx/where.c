@@ -110,6 +110,10 @@ static sdx_status compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const where_cases[] = {
+    "condition=bool[2,3] X=float[2,3] Y=float[2,3]", "condition=bool[3] X=float[2,1] Y=float[]",
+    "condition=bool[] X=float[4] Y=float[4]", "condition=bool[0] X=float[1] Y=float[0]", NULL};
+
 SDX_OP(Where) = {
     .since = 16,
     .versions = "16 9",
@@ -120,4 +124,5 @@ SDX_OP(Where) = {
         "complex64,complex128",
     .infer = infer,
     .compute = compute,
+    .cases = where_cases,
 };

@@ -1,0 +1,468 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Every operator on random data, for every element type, against onnx.reference and ONNX Runtime.
+
+The cases of the operator records (docs/cases.md) say what can vary: element types, sizes, values. An oracle
+that cannot run a case is not asked; where one is wrong, disagreements.md says so with the reason.
+
+    tests/ops/test_differential.py [--long] [--verbose] [NAME ...]     only operators whose name contains a NAME
+"""
+import fnmatch
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+import warnings
+import zlib
+from typing import NamedTuple
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+import venv  # noqa: E402
+
+venv.enter()
+import numpy as np  # noqa: E402
+import onnx  # noqa: E402
+import onnx.reference  # noqa: E402
+import onnxruntime  # noqa: E402
+
+import cases  # noqa: E402
+import engine  # noqa: E402
+import records  # noqa: E402
+
+warnings.filterwarnings("ignore")
+np.seterr(all="ignore")
+onnxruntime.set_default_logger_severity(4)
+ROUNDS = {False: 20, True: 400}
+WORKERS = 2
+
+# Operators without cases: what they take has no text form, or they are random.
+ELSEWHERE = {
+    "If": "takes graphs: conformance, tests/run", "Loop": "takes graphs: conformance, tests/run",
+    "Scan": "takes graphs: conformance", "SequenceMap": "takes graphs: conformance",
+    "FlexAttention": "takes graphs: conformance", "Gradient": "takes graphs: conformance",
+    "ImageDecoder": "takes files: conformance",
+    "Bernoulli": "random: statistics below", "Multinomial": "random: statistics below",
+    "RandomNormal": "random: statistics below", "RandomNormalLike": "random: statistics below",
+    "RandomUniform": "random: statistics below", "RandomUniformLike": "random: statistics below",
+}
+# Their attributes hold values of an input's type: each type needs a case of its own.
+NATIVE_ONLY = {"BitCast", "LabelEncoder", "OneHotEncoder", "Imputer", "CategoryMapper", "Tile T1"}
+# Inputs in which a zero means something else in every engine.
+NONZERO = {"Div": ("B",), "Mod": ("B",)}
+# (rtol, atol); atol scales with the largest element.
+TOLERANCE = {"double": (1e-6, 1e-7), "complex128": (1e-6, 1e-7), "float": (1e-3, 1e-5), "complex64": (1e-3, 1e-5),
+             "float16": (5e-3, 2e-3), "bfloat16": (2e-2, 1e-2),
+             "near double": (1e-5, 1e-5)}  # ONNX Runtime has single-precision constants in kernels for double
+
+
+# ---- comparison -------------------------------------------------------------------------------------
+
+class Rules(NamedTuple):
+    steps: bool       # integers may be one off: they are rounded sums
+    computed_in: str  # the oracle's tolerance: its element type
+    lenient: bool     # the oracle's values count, not its types
+
+
+def differs(got, want, rules):
+    """None, or what is different."""
+    if isinstance(want, (list, tuple)) and not isinstance(got, np.ndarray):
+        if got is None or len(got) != len(want):
+            return f"{0 if got is None else len(got)} items, not {len(want)}"
+        return next(filter(None, (differs(g, w, rules) for g, w in zip(got, want))), None)
+    if isinstance(want, dict):
+        keys = list(want)
+        if not isinstance(got, dict) or set(got) != set(keys):
+            return "other keys"
+        return differs(np.array([got[k] for k in keys]), np.array([want[k] for k in keys]).astype(np.array(
+            [got[k] for k in keys]).dtype), rules)
+    want = np.asarray(want)
+    if want.dtype == np.uint8 and "float8" in got.dtype.name:
+        want = want.view(got.dtype)  # ONNX Runtime hands float8 out as bytes
+    if want.dtype.kind in "US":
+        want = want.astype(object)
+    if got.shape != want.shape:
+        return f"shape {list(got.shape)}, not {list(want.shape)}"
+    if engine.name_of(got.dtype) != engine.name_of(want.dtype):
+        if rules.lenient and "string" not in (engine.name_of(got.dtype), engine.name_of(want.dtype)):
+            return differs(got, typed(want, engine.name_of(got.dtype)), rules)
+        return f"type {engine.name_of(got.dtype)}, not {engine.name_of(want.dtype)}"
+    name = engine.name_of(got.dtype)
+    if name in ("string", "bool") or "int" in name:
+        if rules.steps and name in ("int8", "uint8", "int4", "uint4", "int16", "uint16", "int2", "uint2"):
+            off = np.abs(got.astype(np.int64) - want.astype(np.int64)) > 1
+        else:
+            off = np.asarray(got != want)
+    else:
+        most = np.complex128 if name.startswith("complex") else np.float64
+        a, b = got.astype(most), want.astype(most)
+        rtol, atol = max(TOLERANCE[name], TOLERANCE.get(rules.computed_in, (0, 0))) if name in TOLERANCE else (0, 0)
+        finite = np.abs(b[np.isfinite(b)])
+        atol *= max(1.0, finite.max() if finite.size else 0)
+        near = (a == b) | (np.isnan(a) & np.isnan(b)) | (np.abs(a - b) <= atol + rtol * np.abs(b))
+        # Codes of the narrow floats: neighbours where a sum was rounded another way.
+        if rules.steps and name.startswith("float") and name not in TOLERANCE:
+            near |= np.abs(a - b) <= 0.5 * np.maximum(np.abs(a), np.abs(b))
+        off = ~near
+    if not off.any():
+        return None
+    at = tuple(int(i) for i in np.argwhere(off)[0])
+    return f"{list(at)}: {got[at]!r}, not {want[at]!r}; {int(off.sum())} of {off.size} off"
+
+
+# ---- oracles ------------------------------------------------------------------------------------------
+
+class Reference:
+    name = "onnx.reference"
+
+    def __init__(self, model):
+        self.evaluator = onnx.reference.ReferenceEvaluator(model)
+
+    def run(self, feeds):
+        return self.evaluator.run(None, feeds)
+
+
+class Runtime:
+    name = "onnxruntime"
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+
+    def __init__(self, model):
+        self.session = onnxruntime.InferenceSession(model.SerializeToString(), self.options,
+                                                    providers=["CPUExecutionProvider"])
+
+    def run(self, feeds):
+        if any(engine.name_of(x.dtype) not in engine._NUMPY for x in feeds.values() if isinstance(x, np.ndarray)):
+            raise ValueError("not a numpy type")
+        return self.session.run(None, feeds)
+
+
+class Asked:
+    """An oracle's answer to one case, if need be in a wider element type: half precision is judged by single,
+    whatever no oracle computes by a type that holds its values."""
+
+    def __init__(self, oracle, case, types, arrays, wide):
+        self.case, self.types, self.wide, self.name = case, types, wide, oracle.name
+        for version in case.record.versions:
+            try:
+                self.oracle = oracle(cases.model(case, self.widened(arrays), version))
+                self.run(arrays)
+                return
+            except Exception:  # an oracle refuses in its own words
+                continue
+        raise LookupError(oracle.name)
+
+    def widened(self, arrays):
+        if not self.wide:
+            return arrays
+        return [a if x.absent or self.types.get(formal.type) != self.wide[0] or
+                formal.type in engine.DTYPES else convert(a, self.wide[1])
+                for (formal, x), a in zip(self.case.inputs, arrays)]
+
+    def run(self, arrays):
+        made = self.oracle.run(cases.named(self.case, self.widened(arrays)))
+        return [typed(x, self.expected(i)) for i, x in enumerate(made)]
+
+    def expected(self, place):
+        """Element type of output `place` by the record, None where only the result tells."""
+        if not self.wide and self.name != Reference.name:
+            return None
+        formals = self.case.record.outputs
+        kind = formals[min(place, len(formals) - 1)].type
+        if kind in self.types or kind in engine.DTYPES:
+            return self.types.get(kind, kind)
+        return None
+
+
+def attempt(oracle, arrays):
+    """The oracle's answer, None where these sizes or values are not for it."""
+    try:
+        return oracle.run(arrays)
+    except Exception:  # oracles refuse in their own words
+        return None
+
+
+def convert(x, dtype):
+    return [convert(i, dtype) for i in x] if isinstance(x, list) else x.astype(engine.DTYPES[dtype][1])
+
+
+def typed(x, dtype):
+    """The reference computes in Python: what it returns has the right values, not always the right type."""
+    if isinstance(x, list):
+        return [typed(i, dtype) for i in x]
+    x = np.asarray(x) if isinstance(x, np.generic) else x
+    if dtype is None or not isinstance(x, np.ndarray) or dtype == "string" or engine.name_of(x.dtype) in ("string", dtype):
+        return x
+    if "int" in dtype and x.dtype.kind == "f":
+        x = x.astype(np.int64)
+    return x.astype(engine.DTYPES[dtype][1])
+
+
+WIDER = {"float16": ["float"], "bfloat16": ["float"], "double": ["float"], "bool": ["uint8", "int32"],
+         "int8": ["int32", "int64", "float"], "int16": ["int32", "int64", "float"], "int32": ["int64", "float"],
+         "uint8": ["int32", "int64", "float"], "uint16": ["int32", "int64", "float"], "int64": ["float"],
+         "uint32": ["int64", "int32", "float"], "uint64": ["int64", "int32", "float"]}
+
+
+def ask(case, variable, types, arrays, refused):
+    """The oracles for a case."""
+    def those(wide):
+        found = []
+        for oracle in (Reference, Runtime):
+            if oracle.name not in refused:
+                try:
+                    found.append(Asked(oracle, case, types, arrays, wide))
+                except LookupError:
+                    pass
+        return found
+
+    dtype = types.get(variable)
+    wider = [(dtype, w) for w in WIDER.get(dtype, []) if all(
+        w in case.record.types[v] for v, t in types.items() if t == dtype)]
+    half = dtype in ("float16", "bfloat16")
+    for wide in wider + [None] if half else [None] + wider:
+        found = those(wide)
+        if found:
+            return found
+    return []
+
+
+def disagreements():
+    """[(operator pattern, type pattern, oracle)] of the table in disagreements.md."""
+    rows, oracles = [], ("onnx.reference", "onnxruntime")
+    for line in (HERE / "disagreements.md").read_text().splitlines():
+        cells = [c.strip().strip("`") for c in line.strip("|").split("|")]
+        if line.startswith("|") and len(cells) >= 5 and cells[2] in ("onnx.reference", "onnxruntime", "*"):
+            rows += [(name, kind, oracle) for oracle in (Reference.name, Runtime.name) if cells[2] in (oracle, "*") for name in cells[0].split() for kind in cells[1].split()]
+    return rows
+
+
+# ---- one operator -------------------------------------------------------------------------------------
+
+class Outcome:
+    def __init__(self):
+        self.passed, self.failures, self.unjudged = 0, [], []
+
+
+def rounded(record):
+    """Results are sums rounded to few bits, which may fall to either side."""
+    return bool(re.search("Quant|QLinear|QGemm|Resize|AveragePool", record.name))
+
+
+def run_type(record, texts, variable, dtype, rounds, ignored, outcome, verbose):
+    """`rounds` random runs of the cases in which type variable `variable` is `dtype`."""
+    label = f"{record.label} {variable}={dtype}" if variable else record.label
+    random = np.random.default_rng(zlib.crc32(label.encode()))
+    judged = runs = 0
+    usable = []
+    refused = [w for n, k, w in ignored if record.name == n and fnmatch.fnmatchcase(dtype or "", k)]
+    nonzero = NONZERO.get(record.name, ())
+    for case in texts:
+        types = case.retyped(variable, dtype) if variable else {}
+        usable.append((case, types, ask(case, variable, types, cases.feeds_of(case, types, random, {}, nonzero), refused)))
+    # Cases that some oracle judges; without any, at least that they run.
+    chosen = [u for u in usable if u[2]] or usable
+    share = -(-rounds // len(chosen))
+    for case, types, oracles in chosen:
+        dynamic = static = None
+        for k in range(share):
+            sizes = cases.random_sizes(random, case) if k % 4 else {}
+            arrays = cases.feeds_of(case, types, random, sizes, nonzero)
+            feeds = cases.named(case, arrays)
+            wants = [(o, answer) for o, answer in ((o, attempt(o, arrays)) for o in oracles) if answer]
+            if sizes and not wants:
+                sizes = {}
+                arrays = cases.feeds_of(case, types, random, sizes, nonzero)
+                feeds = cases.named(case, arrays)
+                wants = [(o, answer) for o, answer in ((o, attempt(o, arrays)) for o in oracles) if answer]
+            text = f"{label}: {case.text}" + (f" sizes {sizes}" if sizes else "")
+            try:
+                if k == 0:
+                    session = static = engine.Session(cases.model(case, arrays, None, True).SerializeToString())
+                else:
+                    # Constants may have other sizes than those the model holds.
+                    if dynamic is None or any(x.constant for _, x in case.inputs):
+                        dynamic = engine.Session(cases.model(case, arrays, None).SerializeToString())
+                    session = dynamic
+                got = session.run(feeds)
+            except engine.Failure as failure:
+                # An oracle may be more lenient than the specification with sizes that do not fit together.
+                empty = any(isinstance(x, np.ndarray) and x.size == 0 for _, want in wants for x in want)
+                if sizes and (len(wants) < 2 or empty) and failure.args[0] in ("INVALID_SHAPE", "OUT_OF_RANGE", "INVALID_GRAPH",
+                                                                   "INVALID_ARGUMENT"):
+                    continue
+                outcome.failures.append(f"{text}: {': '.join(failure.args)[:300]}")
+                break
+            runs += 1
+            bad = None
+            for oracle, want in wants:
+                judged += 1
+                wide = oracle.wide[1] if oracle.wide else dtype if oracle.name == Reference.name else "near double"
+                lenient = oracle.wide is not None or oracle.name == Reference.name
+                why = differs(got, list(want), Rules(rounded(record), wide, lenient))
+                if why and not bad:
+                    bad = f"{text}: against {oracle.name}: {why}"
+            if bad:
+                outcome.failures.append(bad)
+                break
+            outcome.passed += 1
+    if not judged:
+        outcome.unjudged.append(label)
+
+
+def run_operator(record, rounds, ignored, verbose):
+    outcome = Outcome()
+    try:
+        texts = [cases.Case(record, t) for t in record.cases]
+    except ValueError as error:
+        outcome.failures.append(str(error))
+        return outcome
+    done = set()
+    for variable in [f.type for f in record.inputs]:
+        if variable in engine.DTYPES or variable in done:
+            continue
+        done.add(variable)
+        mine = [t for t in texts if variable in t.base_types()]
+        for dtype in [d for d in engine.DTYPES if any(d in t.elements(variable) for t in mine)]:
+            # A case of the type itself says more than a retyped one.
+            best = min(t.fits(variable, dtype) for t in mine)
+            if best < cases.UNFIT and (not best or not {record.name, f"{record.name} {variable}"} & NATIVE_ONLY):
+                chosen = [t for t in mine if t.fits(variable, dtype) == best]
+                run_type(record, chosen, variable, dtype, rounds, ignored, outcome, verbose)
+    rest = [t for t in texts if not t.base_types()]
+    if rest:
+        run_type(record, rest, None, None, rounds, ignored, outcome, verbose)
+    return outcome
+
+
+# ---- random operators ---------------------------------------------------------------------------------
+
+def statistics():
+    """Moments of the random operators: mean and deviation within five standard errors, seeds reproducible."""
+    helper, count = onnx.helper, 40000
+    checks = []
+    for name, inputs, attributes, mean, deviation in (
+            ("RandomNormal", 0, {"shape": [count], "mean": 2.0, "scale": 3.0}, 2, 3),
+            ("RandomUniform", 0, {"shape": [count], "low": -1.0, "high": 5.0}, 2, 6 / 12 ** 0.5),
+            ("RandomNormalLike", 1, {"mean": -1.0, "scale": 0.5}, -1, 0.5),
+            ("RandomUniformLike", 1, {"low": 0.0, "high": 1.0}, 0.5, 1 / 12 ** 0.5),
+            ("Bernoulli", 1, {}, 0.3, (0.3 * 0.7) ** 0.5),
+            ("Multinomial", 1, {"sample_size": count}, 1.1, 0.83066),
+            ("Dropout", 3, {}, 0.3, 0.3)):
+        x = np.full(count, 0.3, np.float32)
+        if name == "Multinomial":
+            x = np.log(np.array([[0.3, 0.3, 0.4]], np.float32))
+        feeds = {"x": x} if inputs else {}
+        constants = []
+        if name == "Dropout":
+            constants = [cases.tensor_of("ratio", np.float32(0.5)), cases.tensor_of("training", np.bool_(True))]
+        draws = []
+        for seed in (1.0, 1.0, 2.0):
+            if name == "Dropout":
+                attributes = {"seed": int(seed)}
+            else:
+                attributes = {**attributes, "seed": seed}
+            node = helper.make_node(name, list(feeds) + [c.name for c in constants], ["y"], **attributes)
+            graph = helper.make_graph([node], "g", [cases.value_info(k, v, v.shape) for k, v in feeds.items()],
+                                      [onnx.ValueInfoProto(name="y")], constants)
+            model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 22)], ir_version=10)
+            draws.append(engine.Session(model.SerializeToString()).run(feeds)[0].astype(np.float64).ravel())
+        error = 5 * deviation / count ** 0.5
+        checks.append((f"{name}: mean {draws[0].mean():.4f}, expected {mean}", abs(draws[0].mean() - mean) < error))
+        checks.append((f"{name}: deviation {draws[0].std():.4f}, expected {deviation:.4f}",
+                       abs(draws[0].std() - deviation) < 3 * error))
+        checks.append((f"{name}: the same seed draws the same", np.array_equal(draws[0], draws[1])))
+        checks.append((f"{name}: another seed draws something else", not np.array_equal(draws[0], draws[2])))
+    return checks
+
+
+# ---- processes ----------------------------------------------------------------------------------------
+
+def worker(rounds):
+    """Operators by label from stdin, one JSON line each; a crash costs the parent only this one."""
+    table = {r.label: r for r in records.load().values()}
+    ignored = disagreements()
+    for line in sys.stdin:
+        start = time.monotonic()
+        outcome = run_operator(table[line.strip()], rounds, ignored, False)
+        print(json.dumps([outcome.passed, outcome.failures, outcome.unjudged, time.monotonic() - start]), flush=True)
+
+
+class Worker:
+    def __init__(self, rounds):
+        self.rounds, self.process = rounds, None
+
+    def run(self, label):
+        if self.process is None or self.process.poll() is not None:
+            self.process = subprocess.Popen([sys.executable, __file__, "--worker", str(self.rounds)], text=True,
+                                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.process.stdin.write(label + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if answer:
+            return json.loads(answer)
+        error = self.process.stderr.read()[-600:]
+        return [0, [f"{label}: the process died ({self.process.wait()}): {error}"], [], 0]
+
+
+def main():
+    from concurrent.futures import ThreadPoolExecutor
+    from queue import Queue
+
+    long, verbose = "--long" in sys.argv, "--verbose" in sys.argv
+    names = [a for a in sys.argv[1:] if not a.startswith("-")]
+    table = [r for r in records.load().values() if not names or any(n in r.label for n in names)]
+    passed = failed = skipped = 0
+    unjudged = []
+    workers = Queue()
+    for _ in range(WORKERS):
+        workers.put(Worker(ROUNDS[long]))
+
+    def one(record):
+        mine = workers.get()
+        try:
+            return record, mine.run(record.label)
+        finally:
+            workers.put(mine)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for record, (good, failures, open_ones, seconds) in pool.map(one, [r for r in table if r.cases]):
+            passed += good
+            failed += len(failures)
+            unjudged += open_ones
+            for failure in failures[:None if verbose else 12]:
+                print("FAILED " + failure)
+            if len(failures) > 12 and not verbose:
+                print(f"FAILED {record.label}: {len(failures) - 12} more")
+            if verbose:
+                print(f"{record.label}: {good} passed, {len(failures)} failed, {seconds:.1f} s")
+    while not workers.empty():
+        process = workers.get().process
+        if process and process.poll() is None:
+            process.stdin.close()
+            process.wait()
+    for record in table:
+        if not record.cases and record.name not in ELSEWHERE:
+            print(f"FAILED {record.label}: the record has no cases")
+            failed += 1
+    if not names:
+        for text, good in statistics():
+            passed += good
+            failed += not good
+            if not good:
+                print("FAILED " + text)
+    if unjudged:
+        print(f"{len(unjudged)} operators and types no oracle runs (they ran here): " + ", ".join(unjudged))
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return failed != 0
+
+
+if __name__ == "__main__":
+    if "--worker" in sys.argv:
+        worker(int(sys.argv[-1]))
+    else:
+        sys.exit(main())
