@@ -1,5 +1,5 @@
 # The front door. `make demo` and `make test` each work as the first command on a fresh machine.
-.PHONY: all deps build demo test test-long bench lint format install clean asan-ubsan tsan fuzz
+.PHONY: all deps build demo test test-long bench lint format install clean debug asan-ubsan tsan fuzz
 all: build
 
 deps:
@@ -24,11 +24,12 @@ bench: build
 	@python3 bench/run.py
 
 lint: deps
+	@tools/deps clang-format-14 || true
 	@tools/check_layers
 	@tools/lint
 
 format:
-	@git ls-files '*.c' '*.h' '*.inl' | xargs clang-format -i
+	@git ls-files '*.c' '*.h' '*.inl' | xargs $$(command -v clang-format-14 || command -v clang-format) -i
 
 asan-ubsan tsan debug: deps
 	@cmake --preset $@ && cmake --build --preset $@

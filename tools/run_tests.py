@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Runs every suite and adds their counts up. Each suite is a command whose last line reads
 `N passed, N failed[, N skipped]`, a cmocka program (counted from its TAP output), or a plain
 command (its exit code is one test). The closing line of this program is the sum.

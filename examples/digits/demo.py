@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """The main job on real input: a model file becomes predictions and a REST endpoint.
 
 Runs the digit classifier from the command line, starts the server, scores 20 held-out handwritten

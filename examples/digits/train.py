@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Trains the demo's digit classifier and writes digits.onnx and the held-out images.
 
 Data: scikit-learn's bundled handwritten digits, 1,797 grey images of 8x8, values 0 to 16. A fifth of

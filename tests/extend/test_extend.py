@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """An operator and a kernel variant are one file each: both are added to a scratch copy of the tree by
 writing exactly one file, built, and used. The NEON variant is cross-compiled and run under emulation
 where the tools are there; otherwise that part says SKIPPED."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The hostile corpus: files that lie, cut, loop, bomb or reach outside, each with what must happen.
 Grouped by class: W wire, G graph, T tensor, X external data, O operator."""
 import random

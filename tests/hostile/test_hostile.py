@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Writes the hostile corpus to a temporary folder and runs it through the plain and the sanitized
 build of the driver. Every case says what must happen; see corpus.py.
 

@@ -3,19 +3,23 @@
 // of the including file, which defines MR and NR before.
 
 typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
+#if __has_builtin(__builtin_shufflevector)
+#define FOUR(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else  // gcc 11 has the operation under its older name
+typedef int places __attribute__((vector_size(16)));
+#define FOUR(a, b, ...) __builtin_shuffle(a, b, (places){__VA_ARGS__})
+#endif
 
 // Rows i .. i+3, depth k .. k+3 of A into the panel: a 4 x 4 transposition in registers.
 static inline void pack_a_4x4(float *panel, const float *a, size_t row_stride) {
   four x[4];
   for (int i = 0; i < 4; i++) x[i] = *(const four *)(a + (size_t)i * row_stride);
-  four low01 = __builtin_shufflevector(x[0], x[1], 0, 4, 1, 5),
-       high01 = __builtin_shufflevector(x[0], x[1], 2, 6, 3, 7);
-  four low23 = __builtin_shufflevector(x[2], x[3], 0, 4, 1, 5),
-       high23 = __builtin_shufflevector(x[2], x[3], 2, 6, 3, 7);
-  *(four *)(panel + 0 * MR) = __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
-  *(four *)(panel + 1 * MR) = __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
-  *(four *)(panel + 2 * MR) = __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
-  *(four *)(panel + 3 * MR) = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
+  four low01 = FOUR(x[0], x[1], 0, 4, 1, 5), high01 = FOUR(x[0], x[1], 2, 6, 3, 7);
+  four low23 = FOUR(x[2], x[3], 0, 4, 1, 5), high23 = FOUR(x[2], x[3], 2, 6, 3, 7);
+  *(four *)(panel + 0 * MR) = FOUR(low01, low23, 0, 1, 4, 5);
+  *(four *)(panel + 1 * MR) = FOUR(low01, low23, 2, 3, 6, 7);
+  *(four *)(panel + 2 * MR) = FOUR(high01, high23, 0, 1, 4, 5);
+  *(four *)(panel + 3 * MR) = FOUR(high01, high23, 2, 3, 6, 7);
 }
 
 static void pack_a(void *panel, const float *a, size_t row_stride, size_t k_stride, size_t m, size_t kc,
