@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <sys/random.h>
 
+#include "base/number.h"
 #include "base/size.h"
+#include "base/unicode.h"
 
 char *str_to_c(arena *a, str s) {
   char *p = arena_alloc(a, s.size + 1);
@@ -50,44 +52,32 @@ void text_format(text *t, const char *format, ...) {
   va_list args, again;
   va_start(args, format);
   va_copy(again, args);
+  locale_t before = number_locale_enter();
   int n = vsnprintf(NULL, 0, format, args);
   va_end(args);
   if (n >= 0 && text_reserve(t, (size_t)n)) {
     vsnprintf(t->at + t->size, (size_t)n + 1, format, again);
     t->size += (size_t)n;
   }
+  number_locale_leave(before);
   va_end(again);
-}
-
-// Length of the valid UTF-8 sequence at s (0 = invalid).
-static size_t utf8_length(const unsigned char *s, size_t left) {
-  if (s[0] < 0x80) return 1;
-  size_t n = s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
-  if (n == 0 || n > left) return 0;
-  for (size_t i = 1; i < n; i++)
-    if ((s[i] & 0xc0) != 0x80) return 0;
-  if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-      (s[0] == 0xf4 && s[1] > 0x8f))
-    return 0;
-  return n;
 }
 
 void text_json_string(text *t, str s) {
   text_append(t, "\"", 1);
   for (size_t i = 0; i < s.size;) {
     const unsigned char *p = (const unsigned char *)s.at + i;
-    size_t n = utf8_length(p, s.size - i);
-    if (n == 0) {
+    size_t end = i;
+    if (utf8_next(s, &end) < 0) {
       text_append(t, "\xef\xbf\xbd", 3);
-      n = 1;
     } else if (*p == '"' || *p == '\\') {
       text_format(t, "\\%c", *p);
     } else if (*p < 0x20 || *p == 0x7f) {
       text_format(t, "\\u%04x", *p);
     } else {
-      text_append(t, s.at + i, n);
+      text_append(t, s.at + i, end - i);
     }
-    i += n;
+    i = end;
   }
   text_append(t, "\"", 1);
 }
@@ -151,7 +141,7 @@ bool str_map_find(const str_map *m, str key, uint32_t *value) {
 
 bool str_map_reserve(str_map *m, size_t count) {
   str_map bigger = {.memory = m->memory, .capacity = m->capacity ? m->capacity : 16, .count = m->count};
-  while (count / 7 >= bigger.capacity / 8) bigger.capacity *= 2; // at most 7/8 full
+  while (count / 7 >= bigger.capacity / 8) bigger.capacity *= 2;  // at most 7/8 full
   if (bigger.capacity == m->capacity) return true;
   bigger.slots = arena_array(m->memory, bigger.capacity, sizeof *bigger.slots);
   if (!bigger.slots) return false;

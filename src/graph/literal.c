@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/half.h"
+#include "base/number.h"
 
 // The types whose numbers are of this kind share a spelling.
 typedef enum spelling { AS_SIGNED, AS_UNSIGNED, AS_FLOAT, AS_BITS } spelling;
@@ -82,10 +83,10 @@ static bool from_text(sdx_dtype d, const char *word, uint64_t *code) {
   char *end;
   unsigned bits = number_bits(d);
   if (bits == 64) {
-    double number = strtod(word, &end);
+    double number = number_parse_double(word, &end);
     memcpy(code, &number, sizeof number);
   } else {
-    float number = strtof(word, &end);
+    float number = number_parse_float(word, &end);
     *code = bits == 32 ? float_bits(number) : d == SDX_FLOAT16 ? fp16_from_float(number) : bf16_from_float(number);
   }
   return *end == 0;
@@ -96,7 +97,9 @@ static void put_float(text *out, sdx_dtype d, uint64_t code) {
   char word[40];
   uint64_t back;
   for (size_t i = number_bits(d) == 16 ? 0 : 1; i < sizeof digits / sizeof *digits; i++) {
+    locale_t before = number_locale_enter();
     snprintf(word, sizeof word, "%.*g", digits[i], to_double(d, code));
+    number_locale_leave(before);
     if ((i == 0 && strchr(word, 'e')) || !from_text(d, word, &back) || back != code) continue;
     text_append(out, word, strlen(word));
     return;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/number.h"
 #include "ops/schema.h"
 
 static bool default_of(const op_params_context *c, const char *name, schema_attr *out) {
@@ -27,7 +28,7 @@ int64_t params_int(const op_params_context *c, const char *name) {
 float params_float(const op_params_context *c, const char *name) {
   const attr *a = find(c, name, ATTR_FLOAT);
   schema_attr d;
-  return a ? a->f : default_of(c, name, &d) ? strtof(d.text.at, NULL) : 0;
+  return a ? a->f : default_of(c, name, &d) ? number_parse_float(d.text.at, NULL) : 0;
 }
 
 str params_string(const op_params_context *c, const char *name) {

@@ -13,13 +13,12 @@
 //   are allowed), then by the rules above; anything else is an error, also above 1000 characters
 // Version 6 moved `to` from a name to a number; 9 added strings, 19 float8, 24 float8e8m0.
 #include <errno.h>
-#include <locale.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/float8.h"
+#include "base/number.h"
 #include "ops/ai_onnx/move.h"
 #include "tensor/convert.h"
 
@@ -207,10 +206,6 @@ static void cast_range(void *context, size_t begin, size_t end, size_t worker) {
 
 // ---- strings ----------------------------------------------------------------------------------------
 
-static locale_t plain_locale;  // the host program's locale must not decide about decimal points
-static pthread_once_t locale_once = PTHREAD_ONCE_INIT;
-static void make_locale(void) { plain_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0); }
-
 static void print_double(char *out, size_t size, double v, bool single) {
   if (isnan(v) || isinf(v)) {
     snprintf(out, size, "%s", isnan(v) ? "NaN" : v > 0 ? "INF" : "-INF");
@@ -292,8 +287,7 @@ static sdx_status parse_one(op_call *c, const job *j, size_t i) {
 }
 
 static sdx_status cast_strings(op_call *c, const job *j) {
-  pthread_once(&locale_once, make_locale);
-  locale_t before = uselocale(plain_locale);
+  locale_t before = number_locale_enter();
   sdx_status status = SDX_OK;
   if (j->y->dtype == SDX_STRING) {
     status = to_strings(c, j->x, j->y);
@@ -303,7 +297,7 @@ static sdx_status cast_strings(op_call *c, const job *j) {
       if (status == SDX_OK && (i & 0xfff) == 0xfff) status = call_check(c);
     }
   }
-  uselocale(before);
+  number_locale_leave(before);
   return status;
 }
 
