@@ -8,6 +8,8 @@
 #include "kernels/gemm_f32/finish.inl"
 #include "kernels/gemm_f32/fma.inl"
 
+// How far ahead of its use a packed A is fetched: large weights come from far, and each element once per block.
+#define AHEAD 64
 // Multiply-adds in flight to hide their latency; panels side by side for `rows` to reach it.
 #define CHAINS 8
 #define PANELS(rows) ((rows)*VECTORS >= CHAINS ? 1 : (rows)*VECTORS * 2 >= CHAINS ? 2 : 4)
@@ -32,6 +34,7 @@ static inline __attribute__((always_inline)) void tile(const gemm_f32_sweep *s, 
   const float *a = s->a;
 #pragma GCC unroll 4
   for (size_t k = 0; k < s->k; k++, a += MR, b += stride) {
+    __builtin_prefetch(a + AHEAD * MR);
     vec x[4 * VECTORS];
 #pragma GCC unroll 16
     for (size_t v = 0; v < total; v++) {
