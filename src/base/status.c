@@ -26,7 +26,7 @@ enum { LONGEST_PREFIXED = 300 };
 
 void error_prefix(error *err, const char *format, ...) {
   if (!err || err->status == SDX_OK) return;
-  if (strlen(err->message) > LONGEST_PREFIXED) return; // the cause and its nearest places say enough
+  if (strlen(err->message) > LONGEST_PREFIXED) return;  // the cause and its nearest places say enough
   char text[sizeof err->message];
   va_list args;
   va_start(args, format);

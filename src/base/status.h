@@ -10,20 +10,19 @@
 
 typedef struct error {
   sdx_status status;
-  char message[1000]; // one sentence: place, what was found, what was expected, hint
+  char message[1000];  // one sentence: place, what was found, what was expected, hint
 } error;
 
 // Propagates a failure; where clean-up exists, use `goto done` instead.
-#define SDX_TRY(expression)                                                                        \
-  do {                                                                                             \
-    sdx_status try_status_ = (expression);                                                         \
-    if (try_status_ != SDX_OK) return try_status_;                                                 \
+#define SDX_TRY(expression)                        \
+  do {                                             \
+    sdx_status try_status_ = (expression);         \
+    if (try_status_ != SDX_OK) return try_status_; \
   } while (0)
 
 // Formats the message (truncated to the buffer, control characters replaced) and returns `status`.
 // `err` may be NULL. An error that is already set is kept: the first message is the cause.
-sdx_status error_set(error *err, sdx_status status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+sdx_status error_set(error *err, sdx_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 // Puts "prefix: " before the message that is set (callers add their place on the way up).
 void error_prefix(error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void error_clear(error *err);

@@ -24,11 +24,11 @@ static inline bool str_equal(str a, str b) {
   return a.size == b.size && (a.size == 0 || memcmp(a.at, b.at, a.size) == 0);
 }
 static inline bool str_is(str a, const char *text) { return str_equal(a, str_from(text)); }
-char *str_to_c(arena *a, str s); // NUL-terminated copy
+char *str_to_c(arena *a, str s);  // NUL-terminated copy
 
 // Text that grows; on memory exhaustion `failed` is set and later appends do nothing.
 typedef struct text {
-  char *at; // NUL-terminated once anything was appended
+  char *at;  // NUL-terminated once anything was appended
   size_t size, capacity;
   mem_account *account;
   bool failed;
@@ -36,7 +36,7 @@ typedef struct text {
 void text_append(text *t, const char *bytes, size_t size);
 void text_str(text *t, str s);
 void text_format(text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void text_json_string(text *t, str s); // quoted and escaped; invalid UTF-8 becomes U+FFFD
+void text_json_string(text *t, str s);  // quoted and escaped; invalid UTF-8 becomes U+FFFD
 void text_deinit(text *t);
 
 // name -> uint32. Names are borrowed. Seeded per process against chosen collisions.
@@ -46,7 +46,7 @@ typedef struct str_map {
   size_t capacity, count;
 } str_map;
 void str_map_init(str_map *m, arena *memory);
-bool str_map_reserve(str_map *m, size_t count); // room for so many without growing; false: memory
+bool str_map_reserve(str_map *m, size_t count);  // room for so many without growing; false: memory
 bool str_map_find(const str_map *m, str key, uint32_t *value);
 // Inserts or overwrites; false when memory is exhausted.
 bool str_map_put(str_map *m, str key, uint32_t value);

@@ -4,11 +4,11 @@
 
 #include "graph/graph.h"
 
-enum { TEXT_MOST_ELEMENTS = 64, TEXT_MOST_DEEP = 64 }; // larger constants print as {...}
+enum { TEXT_MOST_ELEMENTS = 64, TEXT_MOST_DEEP = 64 };  // larger constants print as {...}
 
 static inline bool text_is_plain(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '/' ||
-         c == '-' || c == '#';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+         c == '/' || c == '-' || c == '#';
 }
 static inline bool text_is_digit(char c) { return c >= '0' && c <= '9'; }
 

@@ -18,14 +18,14 @@
 #define KERNEL(family) const family##_kernel KERNEL_GLUE(family, SDX_VARIANT)
 
 typedef struct kernel_entry {
-  const char *family, *variant; // "gemm_f32", "x86_avx512" or "auto_x86_avx512"
+  const char *family, *variant;  // "gemm_f32", "x86_avx512" or "auto_x86_avx512"
   cpu_isa isa;
-  bool automatic;               // ref.c compiled for the tier
-  const void *kernel;           // const <family>_kernel *
+  bool automatic;      // ref.c compiled for the tier
+  const void *kernel;  // const <family>_kernel *
 } kernel_entry;
 
 size_t kernel_count(void);
-const kernel_entry *kernel_at(size_t index); // by family, then weakest first
+const kernel_entry *kernel_at(size_t index);  // by family, then weakest first
 // The best enabled variant of a family: highest tier; hand-written before automatic. Never NULL for
 // a family that exists. Call when a plan is made, not per run.
 const kernel_entry *kernel_best(const char *family);
@@ -49,8 +49,8 @@ typedef struct kernel_checker {
 size_t check_size(kernel_check *k, size_t low, size_t high);
 bool check_coin(kernel_check *k, unsigned one_in);
 unsigned long long check_random(kernel_check *k);
-float *check_floats(kernel_check *k, size_t count, bool special); // random, guarded
-void *check_buffer(kernel_check *k, size_t bytes, size_t alignment); // random bytes, guarded
+float *check_floats(kernel_check *k, size_t count, bool special);     // random, guarded
+void *check_buffer(kernel_check *k, size_t bytes, size_t alignment);  // random bytes, guarded
 // max error in units of `scale` (absolute) ; equal NaN and infinities match.
 bool check_close(kernel_check *k, const float *got, const float *want, size_t count, double absolute, double relative);
 bool check_same(kernel_check *k, const void *got, const void *want, size_t bytes);

@@ -4,5 +4,5 @@
 
 #include "kernels/kernel.h"
 
-extern const kernel_entry kernel_rows[];             // ends with family NULL
-extern const kernel_checker *const kernel_checkers[]; // ends with NULL
+extern const kernel_entry kernel_rows[];               // ends with family NULL
+extern const kernel_checker *const kernel_checkers[];  // ends with NULL

@@ -4,7 +4,7 @@
 #pragma once
 
 #ifdef __clang__
-#pragma clang diagnostic ignored "-Wpass-failed" // builds with sanitizers do not vectorise
+#pragma clang diagnostic ignored "-Wpass-failed"  // builds with sanitizers do not vectorise
 #define SIMD_LOOP _Pragma("clang loop vectorize(assume_safety)")
 #else
 #define SIMD_LOOP _Pragma("GCC ivdep")

@@ -15,16 +15,16 @@ typedef struct importer {
   const import_options *options;
   const problem_sink *sink;
   model *model;
-  arena scratch;          // until the import ends
+  arena scratch;  // until the import ends
   tensor_reader tensors;
   external_gate gate;
   type_limits types;
   function_table functions;
-  size_t work;            // nodes made and functions expanded, against limits.max_nodes
-  value_id *ids;          // room for the inputs and outputs of one node
+  size_t work;    // nodes made and functions expanded, against limits.max_nodes
+  value_id *ids;  // room for the inputs and outputs of one node
   size_t ids_room;
-  bool out_of_order;      // a node stands before one whose output it reads
-  size_t problems;        // reported through the sink
+  bool out_of_order;  // a node stands before one whose output it reads
+  size_t problems;    // reported through the sink
   error *err;
 } importer;
 

@@ -6,17 +6,17 @@
 
 #include "graph/graph.h"
 
-enum { ONNX_NEWEST_OPSET = 28 }; // of domain ai.onnx
+enum { ONNX_NEWEST_OPSET = 28 };  // of domain ai.onnx
 
 // A limit of 0 takes its default (onnx/import.c).
 typedef struct import_options {
   graph_limits limits;
-  size_t max_function_depth;   // nesting of local function calls
-  size_t decode_depth;         // nesting of protobuf messages
-  const char *external_dir;    // folder of the model file; NULL: external data is refused
+  size_t max_function_depth;  // nesting of local function calls
+  size_t decode_depth;        // nesting of protobuf messages
+  const char *external_dir;   // folder of the model file; NULL: external data is refused
   bool allow_hard_links;
-  mem_account *account;        // what the model's arena and external data are charged to
-  uint64_t deadline_ns;        // CLOCK_MONOTONIC, 0 = none
+  mem_account *account;  // what the model's arena and external data are charged to
+  uint64_t deadline_ns;  // CLOCK_MONOTONIC, 0 = none
 } import_options;
 
 // Decodes, expands local functions (their own opset imports apply), resolves external data, builds
@@ -32,8 +32,8 @@ void model_destroy(model *m);
 // A TensorProto in bytes (input_0.pb, output_0.pb): the value in memory charged to `account`.
 sdx_status onnx_read_tensor(const void *bytes, size_t size, mem_account *account, sdx_value **out, error *err);
 // Sequence- and OptionalProto too: `type` says what is expected (kind unknown = TensorProto).
-sdx_status onnx_read_value(const void *bytes, size_t size, const type_info *type, mem_account *account,
-                           sdx_value **out, error *err);
-sdx_status onnx_write_tensor(const value *v, str name, text *out); // TensorProto with raw_data; name may be empty
+sdx_status onnx_read_value(const void *bytes, size_t size, const type_info *type, mem_account *account, sdx_value **out,
+                           error *err);
+sdx_status onnx_write_tensor(const value *v, str name, text *out);  // TensorProto with raw_data; name may be empty
 // ModelProto of a model whose nodes are in newest form (for saving and for tests).
 sdx_status onnx_export(const model *m, text *out);

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-
 static size_t def_count;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
