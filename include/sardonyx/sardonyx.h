@@ -33,10 +33,10 @@
 extern "C" {
 #endif
 
-typedef struct sdx_options sdx_options; // how to load; create, set, pass, destroy
-typedef struct sdx_session sdx_session; // a loaded model; immutable, shareable between threads
-typedef struct sdx_run sdx_run;         // one caller's executions of a session
-typedef struct sdx_value sdx_value;     // a tensor, sequence, map or empty optional; ref-counted
+typedef struct sdx_options sdx_options;  // how to load; create, set, pass, destroy
+typedef struct sdx_session sdx_session;  // a loaded model; immutable, shareable between threads
+typedef struct sdx_run sdx_run;          // one caller's executions of a session
+typedef struct sdx_value sdx_value;      // a tensor, sequence, map or empty optional; ref-counted
 
 // ---- library --------------------------------------------------------------------------------
 
@@ -65,7 +65,7 @@ SDX_API sdx_value *sdx_tensor_create(sdx_dtype dtype, size_t rank, const int64_t
 // valid until `release(context)` is called (NULL: until the value is released). Not for strings.
 SDX_API sdx_value *sdx_tensor_borrow(sdx_dtype dtype, size_t rank, const int64_t *shape, void *data,
                                      void (*release)(void *context), void *context);
-SDX_API sdx_value *sdx_sequence_create(size_t count, sdx_value *const *items); // retains the items
+SDX_API sdx_value *sdx_sequence_create(size_t count, sdx_value *const *items);  // retains the items
 // keys: 1-D int64 or string tensor; values: 1-D tensor of the same length. Both are retained.
 SDX_API sdx_value *sdx_map_create(sdx_value *keys, sdx_value *values);
 SDX_API sdx_value *sdx_value_retain(sdx_value *value);
@@ -82,8 +82,7 @@ SDX_API void *sdx_tensor_data(const sdx_value *value);
 // String elements: bytes with a length (they may hold NULs). The pointer lives as long as the value
 // is not changed. set copies the bytes.
 SDX_API const char *sdx_tensor_string(const sdx_value *value, size_t index, size_t *length);
-SDX_API sdx_status sdx_tensor_set_string(sdx_value *value, size_t index, const char *bytes,
-                                         size_t length);
+SDX_API sdx_status sdx_tensor_set_string(sdx_value *value, size_t index, const char *bytes, size_t length);
 // Sequence items and map parts (item 0 = keys, item 1 = values); borrowed, NULL out of range.
 SDX_API size_t sdx_value_item_count(const sdx_value *value);
 SDX_API const sdx_value *sdx_value_item(const sdx_value *value, size_t index);
@@ -91,15 +90,15 @@ SDX_API const sdx_value *sdx_value_item(const sdx_value *value, size_t index);
 // A value from the bytes of a protobuf file as test sets keep them (input_0.pb). `type` is what is
 // expected, as sdx_io spells it: "seq(tensor(float))" reads a SequenceProto; NULL or "tensor(...)" a
 // TensorProto. On failure *value is NULL and `message` (may be NULL) gets at most message_size bytes.
-SDX_API sdx_status sdx_value_from_pb(const void *bytes, size_t size, const char *type, sdx_value **value,
-                                     char *message, size_t message_size);
+SDX_API sdx_status sdx_value_from_pb(const void *bytes, size_t size, const char *type, sdx_value **value, char *message,
+                                     size_t message_size);
 // TensorProto bytes of a tensor, named `name` (NULL: no name); release with sdx_string_free.
 // NULL when memory is exhausted or the value is not a tensor.
 SDX_API char *sdx_value_to_pb(const sdx_value *value, const char *name, size_t *size);
 
 // ---- options --------------------------------------------------------------------------------
 
-SDX_API sdx_options *sdx_options_create(void); // NULL when memory is exhausted
+SDX_API sdx_options *sdx_options_create(void);  // NULL when memory is exhausted
 SDX_API void sdx_options_destroy(sdx_options *options);
 // Sets one option by name; `sdx_options_list` names them all with default and meaning.
 //   threads            0 = all the process may use (affinity, cgroup quota)
@@ -125,16 +124,14 @@ SDX_API const char *sdx_options_list(void);
 // On failure *session is still set (to a handle that only holds the error) unless memory is
 // exhausted, when it is NULL. Destroy it either way. options may be NULL and are copied.
 
-SDX_API sdx_status sdx_session_load_file(const char *path, const sdx_options *options,
-                                         sdx_session **session);
+SDX_API sdx_status sdx_session_load_file(const char *path, const sdx_options *options, sdx_session **session);
 // The bytes are copied unless `borrow` is set; then they must outlive the session.
-SDX_API sdx_status sdx_session_load_bytes(const void *bytes, size_t size, bool borrow,
-                                          const sdx_options *options, sdx_session **session);
+SDX_API sdx_status sdx_session_load_bytes(const void *bytes, size_t size, bool borrow, const sdx_options *options,
+                                          sdx_session **session);
 // `read` fills up to `size` bytes and returns how many (0 = end, negative = failure).
-SDX_API sdx_status sdx_session_load_reader(int64_t (*read)(void *context, void *buffer, size_t size),
-                                           void *context, const sdx_options *options,
-                                           sdx_session **session);
-SDX_API void sdx_session_destroy(sdx_session *session); // after all of its runs
+SDX_API sdx_status sdx_session_load_reader(int64_t (*read)(void *context, void *buffer, size_t size), void *context,
+                                           const sdx_options *options, sdx_session **session);
+SDX_API void sdx_session_destroy(sdx_session *session);  // after all of its runs
 // Message of the failed load ("" if it did not fail). Warnings of a load: one a line.
 SDX_API const char *sdx_session_error(const sdx_session *session);
 SDX_API const char *sdx_session_warnings(const sdx_session *session);
@@ -142,12 +139,12 @@ SDX_API const char *sdx_session_warnings(const sdx_session *session);
 // What goes in and comes out. Everything is borrowed from the session.
 typedef struct sdx_io {
   const char *name;
-  const char *type;          // ONNX notation: "tensor(float)", "seq(map(int64,tensor(float)))"
-  sdx_dtype dtype;           // element type of a tensor, else SDX_UNDEFINED
-  bool has_shape;            // false: any rank
+  const char *type;  // ONNX notation: "tensor(float)", "seq(map(int64,tensor(float)))"
+  sdx_dtype dtype;   // element type of a tensor, else SDX_UNDEFINED
+  bool has_shape;    // false: any rank
   size_t rank;
-  const int64_t *shape;      // -1 where the dimension is not fixed
-  const char *const *symbols; // name of each free dimension, NULL where fixed or unnamed
+  const int64_t *shape;        // -1 where the dimension is not fixed
+  const char *const *symbols;  // name of each free dimension, NULL where fixed or unnamed
 } sdx_io;
 SDX_API size_t sdx_session_input_count(const sdx_session *session);
 SDX_API size_t sdx_session_output_count(const sdx_session *session);
@@ -160,8 +157,7 @@ SDX_API int64_t sdx_session_find_output(const sdx_session *session, const char *
 // model_version ir_version opset:<domain>. NULL when absent. Custom metadata by index.
 SDX_API const char *sdx_session_metadata(const sdx_session *session, const char *key);
 SDX_API size_t sdx_session_custom_metadata_count(const sdx_session *session);
-SDX_API const char *sdx_session_custom_metadata(const sdx_session *session, size_t index,
-                                                const char **value);
+SDX_API const char *sdx_session_custom_metadata(const sdx_session *session, size_t index, const char **value);
 // A description as JSON, released with sdx_string_free; docs/inspect.md lists the keys.
 //   "summary" metadata, inputs, outputs, operators · "graph" the graph after passes, as text ·
 //   "plan" steps, kernels and offsets for the declared shapes (free dimensions count as 1) ·
@@ -204,14 +200,15 @@ SDX_API const char *sdx_run_error(const sdx_run *run);
 SDX_API uint64_t sdx_run_peak_bytes(const sdx_run *run);
 
 // ---- custom operators -----------------------------------------------------------------------
-// Registered on options before a load. Domain and name must not be an operator the engine knows. infer and compute may be called from several threads at once.
+// Registered on options before a load. Domain and name must not be an operator the engine knows. infer and compute may
+// be called from several threads at once.
 
-typedef struct sdx_op_context sdx_op_context; // valid during the callback only
+typedef struct sdx_op_context sdx_op_context;  // valid during the callback only
 
 typedef struct sdx_custom_op {
   const char *domain;
   const char *name;
-  size_t min_inputs, max_inputs;   // max SIZE_MAX = any
+  size_t min_inputs, max_inputs;  // max SIZE_MAX = any
   size_t min_outputs, max_outputs;
   void *user;
   // Sets dtype and shape of every output through sdx_op_set_output from what is known of the
@@ -219,7 +216,7 @@ typedef struct sdx_custom_op {
   sdx_status (*infer)(void *user, sdx_op_context *context);
   sdx_status (*compute)(void *user, sdx_op_context *context);
 } sdx_custom_op;
-SDX_API sdx_status sdx_options_add_op(sdx_options *options, const sdx_custom_op *op); // copied
+SDX_API sdx_status sdx_options_add_op(sdx_options *options, const sdx_custom_op *op);  // copied
 
 SDX_API size_t sdx_op_input_count(const sdx_op_context *context);
 SDX_API size_t sdx_op_output_count(const sdx_op_context *context);
@@ -230,12 +227,9 @@ SDX_API void *sdx_op_set_output(sdx_op_context *context, size_t index, sdx_dtype
                                 const int64_t *shape);
 SDX_API bool sdx_op_attr_int(const sdx_op_context *context, const char *name, int64_t *value);
 SDX_API bool sdx_op_attr_float(const sdx_op_context *context, const char *name, float *value);
-SDX_API const char *sdx_op_attr_string(const sdx_op_context *context, const char *name,
-                                       size_t *length);
-SDX_API const int64_t *sdx_op_attr_ints(const sdx_op_context *context, const char *name,
-                                        size_t *count);
-SDX_API const float *sdx_op_attr_floats(const sdx_op_context *context, const char *name,
-                                        size_t *count);
+SDX_API const char *sdx_op_attr_string(const sdx_op_context *context, const char *name, size_t *length);
+SDX_API const int64_t *sdx_op_attr_ints(const sdx_op_context *context, const char *name, size_t *count);
+SDX_API const float *sdx_op_attr_floats(const sdx_op_context *context, const char *name, size_t *count);
 // Sets the message and returns `status`, to be returned from the callback.
 SDX_API sdx_status sdx_op_fail(sdx_op_context *context, sdx_status status, const char *message);
 

@@ -11,16 +11,16 @@
 // ---- record -------------------------------------------------------------------------------------
 
 typedef enum op_flags {
-  OP_VIEW = 1,         // output 0 is input 0's bytes under another shape (Reshape, Identity, ...)
-  OP_INPLACE = 2,      // output 0 may be written over input 0 (same bytes, elementwise order)
-  OP_MOVES_DATA = 4,   // copies elements without looking at them: any dtype of the same width works
-  OP_NONDETERMINISTIC = 8, // random: never folded or merged
-  OP_COMMUTATIVE = 16, // inputs 0 and 1 may be swapped (for common subexpressions)
-  OP_CONTROL = 32,     // has subgraphs (If, Loop, Scan, SequenceMap)
-  OP_FREE_ATTRS = 256,  // attributes are not described: any are accepted (custom operators)
-  OP_READS_SHAPE = 128, // looks at the shapes of its inputs only (Shape, Size)
-  OP_REWRITE = 512,     // another spelling: `upgrade` turns every node into other operators at import
-  OP_TRAILING_EXTRA = 64, // more outputs may be listed than are computed (training-only ones)
+  OP_VIEW = 1,              // output 0 is input 0's bytes under another shape (Reshape, Identity, ...)
+  OP_INPLACE = 2,           // output 0 may be written over input 0 (same bytes, elementwise order)
+  OP_MOVES_DATA = 4,        // copies elements without looking at them: any dtype of the same width works
+  OP_NONDETERMINISTIC = 8,  // random: never folded or merged
+  OP_COMMUTATIVE = 16,      // inputs 0 and 1 may be swapped (for common subexpressions)
+  OP_CONTROL = 32,          // has subgraphs (If, Loop, Scan, SequenceMap)
+  OP_FREE_ATTRS = 256,      // attributes are not described: any are accepted (custom operators)
+  OP_READS_SHAPE = 128,     // looks at the shapes of its inputs only (Shape, Size)
+  OP_REWRITE = 512,         // another spelling: `upgrade` turns every node into other operators at import
+  OP_TRAILING_EXTRA = 64,   // more outputs may be listed than are computed (training-only ones)
 } op_flags;
 
 typedef struct op_params_context op_params_context;
@@ -30,10 +30,10 @@ typedef struct op_prepare op_prepare;
 typedef struct op_call op_call;
 
 typedef struct op_def {
-  const char *domain;   // "" = ai.onnx; set by the table, from the macro
-  const char *name;     // as ONNX spells it
-  int since;            // version of the newest schema, the one params..compute implement
-  const char *versions; // all since-versions, newest first: "13 11 1"
+  const char *domain;    // "" = ai.onnx; set by the table, from the macro
+  const char *name;      // as ONNX spells it
+  int since;             // version of the newest schema, the one params..compute implement
+  const char *versions;  // all since-versions, newest first: "13 11 1"
   // Formal parameters: "X:T W:T B:T?" — name:type, '?' optional, '*' variadic (last; "+" one or more).
   const char *inputs, *outputs;
   // Type variables: "T=float16,float,double;T1=int32,int64". A fixed type may stand in for a
@@ -47,20 +47,20 @@ typedef struct op_def {
   // They are dropped after `upgrade` has run.
   const char *attrs_old;
   unsigned flags;
-  size_t params_size;   // zeroed struct handed to params and, read-only, to everything below
-  sdx_status (*params)(op_params_context *c, void *params);     // attributes -> params; checks them
-  sdx_status (*upgrade)(op_upgrade *u);                         // older version -> newest, at import
-  sdx_status (*infer)(op_infer *c);                             // types and shapes
-  sdx_status (*prepare)(op_prepare *c);                         // kernel, packed weights, scratch
+  size_t params_size;  // zeroed struct handed to params and, read-only, to everything below
+  sdx_status (*params)(op_params_context *c, void *params);  // attributes -> params; checks them
+  sdx_status (*upgrade)(op_upgrade *u);                      // older version -> newest, at import
+  sdx_status (*infer)(op_infer *c);                          // types and shapes
+  sdx_status (*prepare)(op_prepare *c);                      // kernel, packed weights, scratch
   sdx_status (*compute)(op_call *c);
-  const char *const *cases; // NULL-terminated; random-test shapes as text, see README.md
+  const char *const *cases;  // NULL-terminated; random-test shapes as text, see README.md
 } op_def;
 
 // SDX_OP(Softmax) = {.since = 13, ...}; the generated table fills in domain and name.
 #define SDX_OP(Name) const op_def op_ai_onnx_##Name
 #define SDX_OP_ML(Name) const op_def op_ai_onnx_ml_##Name
 #define SDX_OP_MS(Name) const op_def op_com_microsoft_##Name
-#define SDX_OP_OLD(Name) const op_def op_experimental_##Name // retired, domain ""
+#define SDX_OP_OLD(Name) const op_def op_experimental_##Name  // retired, domain ""
 #define SDX_OP_PREVIEW(Name) const op_def op_ai_onnx_preview_##Name
 #define SDX_OP_TRAINING(Name) const op_def op_ai_onnx_preview_training_##Name
 #define SDX_CASES static const char *const cases[]
@@ -68,7 +68,7 @@ typedef struct op_def {
 // Finds a record; NULL if the domain or the name is unknown.
 const op_def *op_find(str domain, str name);
 size_t op_count(void);
-const op_def *op_at(size_t index); // sorted by domain, name
+const op_def *op_at(size_t index);  // sorted by domain, name
 // Nearest known name for "did you mean".
 const char *op_hint(str domain, str name, char *buffer, size_t size);
 // Which schema version a node of an opset import resolves to (largest since <= opset); 0 = none.
@@ -79,12 +79,16 @@ sdx_status op_bind(graph *g, node *n, int64_t opset, error *err);
 // ---- params ---------------------------------------------------------------------------------------
 
 // Attribute readers: value or the record's default. A wrong kind was refused before params runs.
-struct op_params_context { const node *node; arena *memory; error *err; };
+struct op_params_context {
+  const node *node;
+  arena *memory;
+  error *err;
+};
 bool params_has(const op_params_context *c, const char *name);
 int64_t params_int(const op_params_context *c, const char *name);
 float params_float(const op_params_context *c, const char *name);
 str params_string(const op_params_context *c, const char *name);
-const int64_t *params_ints(const op_params_context *c, const char *name, size_t *count); // NULL, 0 if absent
+const int64_t *params_ints(const op_params_context *c, const char *name, size_t *count);  // NULL, 0 if absent
 const float *params_floats(const op_params_context *c, const char *name, size_t *count);
 const str *params_strings(const op_params_context *c, const char *name, size_t *count);
 const tensor *params_tensor(const op_params_context *c, const char *name);
@@ -97,7 +101,12 @@ sdx_status params_fail(op_params_context *c, const char *attribute, const char *
 
 // Rewrites a node written for `version` into the newest form: change attributes in place, turn
 // attributes into constant inputs, or add nodes around it.
-struct op_upgrade { graph *graph; node *node; int version; error *err; };
+struct op_upgrade {
+  graph *graph;
+  node *node;
+  int version;
+  error *err;
+};
 // Appends/sets an input (growing with absent ones up to index). Value = constant from graph_constant_*.
 sdx_status upgrade_set_input(op_upgrade *u, size_t index, value_id value);
 // attribute `name` (ints or int) -> 1-D int64 constant input at `index`; nothing if absent.
@@ -115,7 +124,8 @@ sdx_status upgrade_become(op_upgrade *u, const char *op_type, size_t inputs, con
 static inline value_id upgrade_input(const op_upgrade *u, size_t i) {
   return i < u->node->input_count ? u->node->inputs[i] : VALUE_ABSENT;
 }
-sdx_status upgrade_fail(op_upgrade *u, sdx_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+sdx_status upgrade_fail(op_upgrade *u, sdx_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 // Renames the node's operator (Upsample -> Resize).
 void upgrade_rename(op_upgrade *u, const char *op_type);
 attr attr_of_int(const char *name, int64_t value);
@@ -131,11 +141,11 @@ struct op_infer {
   const node *node;
   const void *params;
   size_t input_count, output_count;
-  const type_info *const *in;     // [i] NULL if absent; kind TYPE_UNKNOWN if nothing is known
-  const tensor *const *constants; // [i] the value if known now, else NULL
-  type_info *out;                 // to fill; pre-set to TYPE_UNKNOWN
+  const type_info *const *in;      // [i] NULL if absent; kind TYPE_UNKNOWN if nothing is known
+  const tensor *const *constants;  // [i] the value if known now, else NULL
+  type_info *out;                  // to fill; pre-set to TYPE_UNKNOWN
   arena *memory;
-  graph *graph;                   // for symbols; NULL at run time
+  graph *graph;  // for symbols; NULL at run time
   // Subgraph inference (control flow); NULL where not available.
   sdx_status (*infer_subgraph)(op_infer *c, graph *body, size_t inputs, const type_info *const *in,
                                const type_info **outputs);
@@ -146,15 +156,19 @@ sdx_status op_infer_node(op_infer *c);
 // A tensor output. dims may hold DIM_UNKNOWN/~symbol; rank -1 = not even the rank is known.
 // Checks rank limit; copies dims.
 sdx_status infer_output(op_infer *c, size_t index, sdx_dtype dtype, int rank, const int64_t *dims);
-sdx_status infer_same(op_infer *c, size_t output, size_t input);            // same type and shape
-sdx_status infer_same_as(op_infer *c, size_t output, size_t input, sdx_dtype dtype); // same shape
+sdx_status infer_same(op_infer *c, size_t output, size_t input);                      // same type and shape
+sdx_status infer_same_as(op_infer *c, size_t output, size_t input, sdx_dtype dtype);  // same shape
 // Numpy broadcast over inputs [first, first+count) with symbols kept where they agree.
 sdx_status infer_broadcast(op_infer *c, size_t output, size_t first, size_t count, sdx_dtype dtype);
 // Input facts with errors that name node and input.
-sdx_status infer_need(op_infer *c, size_t input);                            // present
-sdx_status infer_rank(op_infer *c, size_t input, int low, int high);         // high -1 = no bound; unknown passes
-static inline int infer_rank_of(const op_infer *c, size_t i) { return c->in[i] && c->in[i]->kind == TYPE_TENSOR ? c->in[i]->rank : -1; }
-static inline sdx_dtype infer_dtype_of(const op_infer *c, size_t i) { return c->in[i] ? (sdx_dtype)c->in[i]->dtype : SDX_UNDEFINED; }
+sdx_status infer_need(op_infer *c, size_t input);                     // present
+sdx_status infer_rank(op_infer *c, size_t input, int low, int high);  // high -1 = no bound; unknown passes
+static inline int infer_rank_of(const op_infer *c, size_t i) {
+  return c->in[i] && c->in[i]->kind == TYPE_TENSOR ? c->in[i]->rank : -1;
+}
+static inline sdx_dtype infer_dtype_of(const op_infer *c, size_t i) {
+  return c->in[i] ? (sdx_dtype)c->in[i]->dtype : SDX_UNDEFINED;
+}
 // One dimension of an input; DIM_UNKNOWN where it is absent or its rank is not known.
 int64_t infer_dim(const op_infer *c, size_t input, int axis);
 // `*size` is a size that several inputs share: takes it from dimension `axis` of `input`, or checks it there.
@@ -173,16 +187,16 @@ struct op_prepare {
   const node *node;
   const void *params;
   size_t input_count, output_count;
-  const tensor *const *in;  // shapes of all inputs; data only where constant (else NULL)
-  const tensor *const *out; // shapes of all outputs
-  const bool *constant;     // [i] input i is a constant whose data may be packed
-  size_t threads;           // how many the run may use
-  int precision;            // 0 highest, 1 high, 2 medium
-  arena *memory;            // lives as long as the plan
-  void *state;              // set by prepare: handed to compute
-  size_t scratch_bytes;     // set by prepare: 64-byte aligned scratch of one execution (all threads)
-  const char *kernel;       // set by prepare: name shown by inspect and profiles
-  void *session;            // for prepare_pack
+  const tensor *const *in;   // shapes of all inputs; data only where constant (else NULL)
+  const tensor *const *out;  // shapes of all outputs
+  const bool *constant;      // [i] input i is a constant whose data may be packed
+  size_t threads;            // how many the run may use
+  int precision;             // 0 highest, 1 high, 2 medium
+  arena *memory;             // lives as long as the plan
+  void *state;               // set by prepare: handed to compute
+  size_t scratch_bytes;      // set by prepare: 64-byte aligned scratch of one execution (all threads)
+  const char *kernel;        // set by prepare: name shown by inspect and profiles
+  void *session;             // for prepare_pack
   error *err;
 };
 // Packed form of constant input `input`: made once per session and key, shared by plans, counted in
@@ -193,18 +207,18 @@ const void *prepare_pack(op_prepare *c, size_t input, const char *key, size_t by
 // ---- compute --------------------------------------------------------------------------------------
 
 struct op_call {
-  sdx_status (*compute)(op_call *c); // of the node's operator
+  sdx_status (*compute)(op_call *c);  // of the node's operator
   const node *node;
   const void *params;
-  void *state;               // from prepare, NULL if none ran
-  value *const *in;          // [i] NULL if absent
-  value **out;               // [i] NULL if not wanted
+  void *state;       // from prepare, NULL if none ran
+  value *const *in;  // [i] NULL if absent
+  value **out;       // [i] NULL if not wanted
   uint16_t input_count, output_count;
   uint32_t threads;
   void *scratch;
   size_t scratch_bytes;
-  struct run_frame *frame;   // run/: allocation, subgraphs, cancel
-  const value *const *captures; // control flow: values of node->captures
+  struct run_frame *frame;       // run/: allocation, subgraphs, cancel
+  const value *const *captures;  // control flow: values of node->captures
   error *err;
 };
 static inline const tensor *call_in(const op_call *c, size_t i) {
@@ -234,7 +248,9 @@ static inline sdx_status call_set_shape(op_call *c, size_t output, sdx_dtype dty
 // NULL: budget spent; return call_no_memory.
 static inline void *call_alloc(op_call *c, size_t bytes) { return op_services->alloc(c, bytes); }
 // Non-tensor outputs: hands over a counted value. account for building it.
-static inline sdx_status call_set_value(op_call *c, size_t output, sdx_value *owned) { return op_services->set_value(c, output, owned); }
+static inline sdx_status call_set_value(op_call *c, size_t output, sdx_value *owned) {
+  return op_services->set_value(c, output, owned);
+}
 static inline mem_account *call_account(op_call *c) { return op_services->account(c); }
 // How often a loop may go round (option max_loop_trips).
 static inline int64_t call_max_loop_trips(const op_call *c) { return op_services->max_loop_trips(c); }
@@ -249,12 +265,16 @@ static inline sdx_status call_run_subgraph(op_call *c, graph *body, size_t input
 sdx_status call_fail(op_call *c, sdx_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 sdx_status call_no_memory(op_call *c, size_t bytes);
 // Splits [0, count) into ranges of at least `grain` and runs them on the call's threads.
-void call_parallel(op_call *c, size_t count, size_t grain, void (*range)(void *context, size_t begin, size_t end, size_t worker), void *context);
+void call_parallel(op_call *c, size_t count, size_t grain,
+                   void (*range)(void *context, size_t begin, size_t end, size_t worker), void *context);
 
 // ---- binding --------------------------------------------------------------------------------------
 
 // Operators of the caller (C API) that op_bind knows besides the table.
-typedef struct op_custom_set { const op_def *const *ops; size_t count; } op_custom_set;
+typedef struct op_custom_set {
+  const op_def *const *ops;
+  size_t count;
+} op_custom_set;
 // Binds every node of a freshly imported graph (subgraphs too): finds its record, checks it, upgrades
 // old versions, fills params. `sink` NULL: stop at the first problem; else report all of them.
 sdx_status ops_bind_graph(graph *g, const opset_import *opsets, size_t opset_count, const op_custom_set *custom,

@@ -14,7 +14,7 @@ static int replay_file(const char *path) {
   if (!f || fseek(f, 0, SEEK_END) != 0) return 1;
   size_t size = (size_t)ftell(f);
   rewind(f);
-  uint8_t *bytes = malloc(size ? size : 1); // exactly as long, so that a sanitizer sees a step too far
+  uint8_t *bytes = malloc(size ? size : 1);  // exactly as long, so that a sanitizer sees a step too far
   int bad = !bytes || fread(bytes, 1, size, f) != size;
   fclose(f);
   if (!bad) LLVMFuzzerTestOneInput(bytes, size);

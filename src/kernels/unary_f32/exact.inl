@@ -3,7 +3,7 @@
 // variants, which differ only in the compiler's flags. Included where LOOP(NAME, expression) makes a function.
 LOOP(NEG, -x)
 LOOP(ABS, __builtin_fabsf(x))
-LOOP(SIGN, x > 0 ? 1.0f : x < 0 ? -1.0f : x * 0.0f + x) // the last: 0, -0 and NaN stay
+LOOP(SIGN, x > 0 ? 1.0f : x < 0 ? -1.0f : x * 0.0f + x)  // the last: 0, -0 and NaN stay
 LOOP(SQRT, __builtin_sqrtf(x))
 LOOP(RECIPROCAL, 1.0f / x)
 LOOP(SQUARE, x *x)
@@ -15,6 +15,6 @@ LOOP(LEAKY_RELU, x < 0 ? x * a : x)
 LOOP(THRESHOLDED_RELU, x <= a ? 0.0f : x)
 LOOP(AFFINE, a *x + b)
 LOOP(HARD_SIGMOID, unit_clamp(a *x + b))
-LOOP(HARD_SWISH, x *unit_clamp(x * (1.0f / 6.0f) + 0.5f))
+LOOP(HARD_SWISH, x *unit_clamp(x *(1.0f / 6.0f) + 0.5f))
 LOOP(SOFTSIGN, x / (1.0f + __builtin_fabsf(x)))
 LOOP(CLIP, clip(x, a, b))

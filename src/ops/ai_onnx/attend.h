@@ -32,8 +32,8 @@ typedef struct attend_shape {
 
 typedef struct attend_plan {
   attend_shape shape;
-  size_t block, blocks;              // query rows of a block, blocks of a head
-  gemm_f32_plan scores[2], mix[2];   // of a whole block and of the last one of a head
+  size_t block, blocks;             // query rows of a block, blocks of a head
+  gemm_f32_plan scores[2], mix[2];  // of a whole block and of the last one of a head
   const softmax_f32_kernel *softmax;
   bool gemm;
   size_t worker_bytes, scratch_bytes;
@@ -52,12 +52,12 @@ typedef struct attend_call {
   // lengths[b]. left or right < 0: no bound on that side. offsets, lengths NULL: none.
   const int64_t *offsets, *lengths;
   int64_t offset, left, right;
-  const void *sinks;      // [heads]: a further score whose probability goes nowhere; NULL: none
-  bool precise;           // softmax in double
-  void *stages;           // [batch, heads, rows, columns]: the scores as they are at `stage`; NULL: not wanted
+  const void *sinks;  // [heads]: a further score whose probability goes nowhere; NULL: none
+  bool precise;       // softmax in double
+  void *stages;       // [batch, heads, rows, columns]: the scores as they are at `stage`; NULL: not wanted
   attend_stage stage;
-  unsigned parts;         // attend_parts; 0: all
-  void *between;          // [batch, heads, rows, columns]: where a call without the first or last part reads or writes
+  unsigned parts;  // attend_parts; 0: all
+  void *between;   // [batch, heads, rows, columns]: where a call without the first or last part reads or writes
 } attend_call;
 
 // false: a size overflows.

@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 static void ROW_JOIN(lrn, SUFFIX)(void *context, size_t begin, size_t end, size_t worker) {
   const lrn_job *j = context;
-  for (size_t unit = begin; unit < end; unit++) { // a strip of one image, all channels
+  for (size_t unit = begin; unit < end; unit++) {  // a strip of one image, all channels
     size_t at = unit % j->strips * STRIP, width = j->spatial - at < STRIP ? j->spatial - at : STRIP;
     const T *x = (const T *)j->x + unit / j->strips * j->channels * j->spatial + at;
     T *y = (T *)j->y + (x - (const T *)j->x);

@@ -8,7 +8,7 @@ static void ROW_JOIN(mvn, SUFFIX)(void *context, size_t begin, size_t end, size_
   for (size_t index = begin; index < end; index++) {
     size_t offset = reduce_walk_offset(w, index);
     double mean = 0, variance = 0, inverse = 1;
-    for (int pass = 0; pass < 3; pass++) { // mean, variance, result
+    for (int pass = 0; pass < 3; pass++) {  // mean, variance, result
       reduce_run run;
       reduce_run_start(&run, w, offset);
       do {

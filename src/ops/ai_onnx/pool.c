@@ -3,8 +3,9 @@
 //
 //   float goes to pool_f32, float16 and bfloat16 through it; double, int8 and uint8 to pool.inl. Planes
 //   (image x channel) are independent and are what threads split. A global pool is one window over the
-//   flattened plane; maximum and average of such a window are reduce_f32's. Indices of MaxPool are flat over the whole tensor; storage_order 1 counts the spatial
-//   part column by column. A window wholly in padding gives the type's lowest value (max), NaN (average) or 0.
+//   flattened plane; maximum and average of such a window are reduce_f32's. Indices of MaxPool are flat over the whole
+//   tensor; storage_order 1 counts the spatial part column by column. A window wholly in padding gives the type's
+//   lowest value (max), NaN (average) or 0.
 //
 // History: MaxPool 8 adds Indices and storage_order, 10 ceil_mode and dilations, 12 int8 and uint8;
 // AveragePool 7 adds count_include_pad, 10 ceil_mode, 19 dilations; LpPool and GlobalLpPool had a float p in

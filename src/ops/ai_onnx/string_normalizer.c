@@ -94,8 +94,7 @@ static sdx_status compute(op_call *c) {
     if (!size_add(total, in[i].size, &total)) return call_no_memory(c, SIZE_MAX);
     if (in[i].size > longest) longest = in[i].size;
   }
-  if (!size_mul(p->action == CASE_NONE ? longest : total, 2, &bytes))
-    return call_no_memory(c, SIZE_MAX);
+  if (!size_mul(p->action == CASE_NONE ? longest : total, 2, &bytes)) return call_no_memory(c, SIZE_MAX);
   char *room = call_alloc(c, bytes);
   bool *keep = call_alloc(c, x->count);
   if (!room || !keep) return call_no_memory(c, bytes);
