@@ -166,11 +166,11 @@ static int inspect(const args *a, const sdx_session *session) {
   if (plan && !code) {
     json_t *rows = step_rows(json_object_get(all, "plan"));
     json_table_print(rows, NULL);
-    char slab[32], scratch[32];
-    printf("\n%zu steps, %.0f threads, slab %s, scratch %s\n", json_array_size(rows),
+    char slab[32], live[32];
+    printf("\n%zu steps, %.0f threads, slab %s, alive at once %s\n", json_array_size(rows),
            number(json_object_get(all, "plan"), "threads"),
            bytes_describe(number(json_object_get(all, "plan"), "slab_bytes"), slab),
-           bytes_describe(number(json_object_get(all, "plan"), "scratch_bytes"), scratch));
+           bytes_describe(number(json_object_get(all, "plan"), "live_bytes"), live));
     json_decref(rows);
   }
   if (kernels && !code) json_table_print(json_object_get(all, "kernels"), NULL);

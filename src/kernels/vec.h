@@ -23,6 +23,7 @@ static inline vec vec_max(vec a, vec b) {                                       
 typedef __mmask16 lanes;
 static inline lanes lanes_below(int n) { return (lanes)_bzhi_u32(0xffff, (unsigned)n); }  // 0 <= n <= VECTOR
 static inline lanes lanes_but(lanes a, lanes b) { return (lanes)(a & ~b); }
+static inline lanes lanes_either(lanes a, lanes b) { return (lanes)(a | b); }
 static inline vec vec_load_lanes(const float *p, lanes l, vec other) { return _mm512_mask_loadu_ps(other, l, p); }
 static inline void vec_store_lanes(float *p, lanes l, vec v) { _mm512_mask_storeu_ps(p, l, v); }
 // Even places of the first half, odd places of the second, which starts one place early.
@@ -31,8 +32,9 @@ static inline vec vec_join_even(vec a, vec b) {
 }
 static inline vec vec_even(const float *p) { return vec_join_even(vec_load(p), vec_load(p + VECTOR - 1)); }
 static inline vec vec_even_lanes(const float *p, lanes l, vec other) {
-  return vec_join_even(_mm512_mask_loadu_ps(other, (lanes)_pdep_u32(l, 0x5555), p),
-                       _mm512_mask_loadu_ps(other, (lanes)_pdep_u32(l >> 8, 0xaaaa), p + VECTOR - 1));
+  vec v = vec_join_even(_mm512_maskz_loadu_ps((lanes)_pdep_u32(l, 0x5555), p),
+                        _mm512_maskz_loadu_ps((lanes)_pdep_u32(l >> 8, 0xaaaa), p + VECTOR - 1));
+  return _mm512_mask_mov_ps(other, l, v);
 }
 static inline vec vec_step_lanes(const float *p, int step, lanes l, vec other) {
   __m512i at = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
@@ -55,6 +57,7 @@ static inline lanes lanes_below(int n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 static inline lanes lanes_but(lanes a, lanes b) { return _mm256_andnot_si256(b, a); }
+static inline lanes lanes_either(lanes a, lanes b) { return _mm256_or_si256(a, b); }
 static inline vec vec_load_lanes(const float *p, lanes l, vec other) {
   return _mm256_blendv_ps(other, _mm256_maskload_ps(p, l), _mm256_castsi256_ps(l));
 }
@@ -69,8 +72,9 @@ static inline vec vec_even_lanes(const float *p, lanes l, vec other) {
   __m256i low = _mm256_permutevar8x32_epi32(l, _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3));
   __m256i high = _mm256_permutevar8x32_epi32(l, _mm256_setr_epi32(4, 4, 5, 5, 6, 6, 7, 7));
   __m256i even = _mm256_setr_epi32(-1, 0, -1, 0, -1, 0, -1, 0);
-  return vec_join_even(vec_load_lanes(p, _mm256_and_si256(low, even), other),
-                       vec_load_lanes(p + VECTOR - 1, _mm256_andnot_si256(even, high), other));
+  vec v = vec_join_even(_mm256_maskload_ps(p, _mm256_and_si256(low, even)),
+                        _mm256_maskload_ps(p + VECTOR - 1, _mm256_andnot_si256(even, high)));
+  return _mm256_blendv_ps(other, v, _mm256_castsi256_ps(l));
 }
 static inline vec vec_step_lanes(const float *p, int step, lanes l, vec other) {
   __m256i at = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(step));
@@ -91,6 +95,7 @@ static inline lanes lanes_below(int n) {
   return vcltq_s32(vcombine_s32(vcreate_s32(1ull << 32), vcreate_s32(3ull << 32 | 2)), vdupq_n_s32(n));
 }
 static inline lanes lanes_but(lanes a, lanes b) { return vbicq_u32(a, b); }
+static inline lanes lanes_either(lanes a, lanes b) { return vorrq_u32(a, b); }
 static inline vec vec_step_lanes(const float *p, int step, lanes l, vec other) {
   float to[VECTOR];
   unsigned chosen[VECTOR];

@@ -46,7 +46,7 @@ static void set_call(run_frame *f, arena *a, op_call *c, const plan_step *s) {
     c->compute = NULL;
     return;
   }
-  if (f->slab) c->scratch = (char *)f->slab + f->plan->scratch_offset;
+  if (f->slab) c->scratch = (char *)f->slab + s->scratch_offset;
   for (uint32_t i = 0; i < n->input_count; i++)
     if (n->inputs[i]) in[i] = &f->values[n->inputs[i]];
   for (uint32_t i = 0; i < n->output_count; i++)
@@ -162,7 +162,10 @@ static sdx_status prepare_dynamic(run_frame *f, op_call *c, arena *memory, void 
   const tensor **out = arena_array(memory, c->output_count + 1u, sizeof *out);
   bool *constant = arena_array(memory, c->input_count + 1u, sizeof *constant);
   if (!in || !out || !constant) return error_no_memory(c->err, c->input_count * sizeof *in);
-  for (uint32_t i = 0; i < c->input_count; i++) in[i] = call_in(c, i);
+  for (uint32_t i = 0; i < c->input_count; i++) {
+    in[i] = call_in(c, i);
+    constant[i] = f->plan && in[i] && plan_is_packable(f->plan, n->inputs[i]);
+  }
   for (uint32_t i = 0; i < c->output_count; i++) out[i] = call_out(c, i);
   op_prepare context = {.node = n,
                         .params = n->params,
@@ -172,9 +175,14 @@ static sdx_status prepare_dynamic(run_frame *f, op_call *c, arena *memory, void 
                         .out = out,
                         .constant = constant,
                         .threads = c->threads,
+                        .precision = f->plan ? f->plan->precision : 0,
                         .memory = memory,
+                        .session = f->plan ? f->plan->packs : NULL,
                         .err = c->err};
-  SDX_TRY(n->op->prepare(&context));
+  pool_watch *former = pool_watch_set(NULL);  // what is packed now serves later runs: never half of it
+  sdx_status status = n->op->prepare(&context);
+  pool_watch_set(former);
+  if (status != SDX_OK) return status;
   c->state = context.state;
   c->scratch_bytes = context.scratch_bytes;
   if (!context.scratch_bytes) return SDX_OK;

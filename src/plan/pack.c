@@ -8,8 +8,10 @@ typedef struct packed {
   struct packed *next;
   const void *source;
   void *data;
-  size_t bytes;
-  char key[48];
+  size_t bytes, rank;
+  uint8_t dtype;
+  char *key;
+  int64_t dims[];  // one constant may be seen in several shapes; then the key
 } packed;
 
 void pack_cache_init(pack_cache *p, mem_account *account) {
@@ -27,29 +29,39 @@ void pack_cache_deinit(pack_cache *p) {
   pthread_mutex_destroy(&p->lock);
 }
 
+static bool serves(const packed *e, const tensor *source, const char *key, size_t bytes) {
+  return e->source == source->data && e->bytes == bytes && e->dtype == source->dtype && e->rank == source->rank &&
+         (e->rank == 0 || memcmp(e->dims, source->dims, e->rank * sizeof *e->dims) == 0) && strcmp(e->key, key) == 0;
+}
+
+static packed *entry_create(mem_account *account, const tensor *source, const char *key, size_t bytes) {
+  size_t dims = source->rank * sizeof(int64_t), length = strlen(key) + 1;
+  packed *e = mem_zalloc(account, sizeof *e + dims + length);
+  void *data = e ? mem_alloc(account, bytes) : NULL;
+  if (!data) {
+    mem_free(e);
+    return NULL;
+  }
+  *e = (packed){.source = source->data, .data = data, .bytes = bytes, .rank = source->rank, .dtype = source->dtype};
+  if (dims) memcpy(e->dims, source->dims, dims);
+  e->key = (char *)e->dims + dims;
+  memcpy(e->key, key, length);
+  return e;
+}
+
 const void *prepare_pack(op_prepare *c, size_t input, const char *key, size_t bytes,
                          void (*pack)(void *target, const tensor *source, void *context), void *context) {
   pack_cache *cache = c->session;
   const tensor *source = c->in[input];
-  const void *result = NULL;
   pthread_mutex_lock(&cache->lock);
-  for (packed *e = cache->first; e && !result; e = e->next)
-    if (e->source == source->data && e->bytes == bytes && strncmp(e->key, key, sizeof e->key - 1) == 0)
-      result = e->data;
-  if (!result) {
-    packed *e = mem_zalloc(cache->account, sizeof *e);
-    void *data = e ? mem_alloc(cache->account, bytes) : NULL;
-    if (data) {
-      pack(data, source, context);
-      *e = (packed){.next = cache->first, .source = source->data, .data = data, .bytes = bytes};
-      memcpy(e->key, key, strnlen(key, sizeof e->key - 1));
-      cache->first = e;
-      result = data;
-    } else {
-      mem_free(e);
-    }
+  packed *e = cache->first;
+  while (e && !serves(e, source, key, bytes)) e = e->next;
+  if (!e && (e = entry_create(cache->account, source, key, bytes))) {
+    pack(e->data, source, context);
+    e->next = cache->first;
+    cache->first = e;
   }
   pthread_mutex_unlock(&cache->lock);
-  if (!result) error_no_memory(c->err, bytes);
-  return result;
+  if (!e) error_no_memory(c->err, bytes);
+  return e ? e->data : NULL;
 }

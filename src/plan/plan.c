@@ -151,7 +151,9 @@ static sdx_status try_evaluate(builder *b, const node *n, const type_info *out, 
   for (uint32_t i = 0; i < n->output_count; i++) {
     if (!made[i]) continue;
     p->made[p->made_count++] = made[i];
-    if (n->outputs[i]) SDX_TRY(set_constant(b, n->outputs[i], &made[i]->value.tensor));
+    if (!n->outputs[i]) continue;
+    SDX_TRY(set_constant(b, n->outputs[i], &made[i]->value.tensor));
+    p->values[n->outputs[i]].local = true;
   }
   *done = true;
   return SDX_OK;
@@ -168,6 +170,7 @@ static bool try_view(builder *b, const node *n, const type_info *out) {
   if (!from->known || !to->known || from->storage == STORE_DYNAMIC || from->tensor.bytes != to->tensor.bytes)
     return false;
   to->storage = from->storage;
+  to->local = from->local;
   if (from->storage == STORE_CONST) to->tensor.data = from->tensor.data;
   else to->root = root_of(p, n->inputs[0]);
   return true;
@@ -332,7 +335,7 @@ static sdx_status prepare_step(builder *b, plan_step *s) {
   for (uint32_t i = 0; i < n->input_count; i++)
     if (n->inputs[i]) {
       in[i] = &p->values[n->inputs[i]].tensor;
-      constant[i] = p->values[n->inputs[i]].storage == STORE_CONST;
+      constant[i] = plan_is_packable(p, n->inputs[i]);
     }
   for (uint32_t i = 0; i < n->output_count; i++)
     if (n->outputs[i]) out[i] = &p->values[n->outputs[i]].tensor;
@@ -344,9 +347,9 @@ static sdx_status prepare_step(builder *b, plan_step *s) {
                   .out = out,
                   .constant = constant,
                   .threads = p->threads,
-                  .precision = b->request->precision,
+                  .precision = p->precision,
                   .memory = &p->memory,
-                  .session = b->request->packs,
+                  .session = p->packs,
                   .err = b->err};
   SDX_TRY(n->op->prepare(&c));
   s->state = c.state;
@@ -399,13 +402,8 @@ static sdx_status build(builder *b) {
   share_storage(p);
   SDX_TRY(list_views(p, b->err));
   SDX_TRY(list_releases(p, b->err));
-  for (uint32_t i = 0; i < p->step_count; i++) {
-    SDX_TRY(prepare_step(b, &p->steps[i]));
-    if (p->steps[i].scratch_bytes > p->scratch_bytes) p->scratch_bytes = p->steps[i].scratch_bytes;
-  }
-  SDX_TRY(slab_assign(p, &b->scratch, &p->scratch_offset, b->err));
-  if (!size_add(p->scratch_offset, p->scratch_bytes, &p->slab_bytes)) return error_no_memory(b->err, SIZE_MAX);
-  return SDX_OK;
+  for (uint32_t i = 0; i < p->step_count; i++) SDX_TRY(prepare_step(b, &p->steps[i]));
+  return slab_assign(p, &b->scratch, b->err);
 }
 
 sdx_status plan_create(const plan_request *request, plan **out, error *err) {
@@ -416,6 +414,8 @@ sdx_status plan_create(const plan_request *request, plan **out, error *err) {
   p->account = request->account;
   p->graph = request->graph;
   p->threads = request->threads;
+  p->precision = request->precision;
+  p->packs = request->packs;
   atomic_init(&p->references, 1);
   builder b = {.p = p, .request = request, .g = request->graph, .err = err};
   arena_init(&b.scratch, request->account);

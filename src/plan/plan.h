@@ -27,16 +27,19 @@ typedef struct plan_value {
   size_t offset;
   uint8_t storage;
   bool known;  // dtype and every dimension are fixed
+  bool local;  // a constant that lives as long as the plan, not as the session
 } plan_value;
 
 typedef struct plan_step {
   const node *node;
   void *state;
   const char *kernel;
-  size_t scratch_bytes;
+  size_t scratch_bytes, scratch_offset;   // of the slab
   uint32_t release_first, release_count;  // dynamic values nobody reads after this step
   bool dynamic;
 } plan_step;
+
+typedef struct pack_cache pack_cache;
 
 typedef struct plan {
   arena memory;
@@ -51,8 +54,11 @@ typedef struct plan {
   uint32_t *capture_index;  // which of owner->captures
   uint32_t step_count, view_count, captured_count, value_count;
   uint32_t slots;  // inputs + captures
-  size_t slab_bytes, scratch_offset, scratch_bytes;
+  size_t slab_bytes;
+  size_t live_bytes;  // the most that is alive at once: no slab can be smaller
   size_t threads;
+  int precision;
+  pack_cache *packs;
   bool *wanted;          // outputs
   bool has_dynamic;      // some step allocates while running
   type_info *signature;  // types of graph inputs, then of owner->captures
@@ -64,11 +70,11 @@ typedef struct plan {
 } plan;
 
 // Packed weights of a session, shared by its plans; see prepare_pack.
-typedef struct pack_cache {
+struct pack_cache {
   pthread_mutex_t lock;
   mem_account *account;
   struct packed *first;
-} pack_cache;
+};
 void pack_cache_init(pack_cache *p, mem_account *account);
 void pack_cache_deinit(pack_cache *p);
 
@@ -90,5 +96,10 @@ void plan_release(plan *p);
 // Same graph, wanted outputs and input types?
 bool plan_fits(const plan *p, const plan_request *request);
 
-// Places [first, last] life spans; fills offsets of STORE_SLAB roots and returns the slab's size.
-sdx_status slab_assign(plan *p, arena *scratch, size_t *bytes, error *err);
+// A constant whose packed form the session may keep: packs are found by the address of what they were made from.
+static inline bool plan_is_packable(const plan *p, value_id v) {
+  return p->packs && p->values[v].storage == STORE_CONST && !p->values[v].local;
+}
+
+// Places life spans [first, last] and scratch; fills offsets of STORE_SLAB roots and of steps, and the slab's size.
+sdx_status slab_assign(plan *p, arena *scratch, error *err);

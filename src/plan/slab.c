@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// Offsets in the slab. The steps are walked in order with a list of free gaps kept sorted by offset:
-// each value takes the smallest gap that holds it, and gives it back after its last reader.
+// Offsets in the slab. A block is a value from its first writer to its last reader, or the scratch of one
+// step. Two ways are tried. By time: the steps are walked in order with the free gaps sorted by offset; each
+// block takes the smallest gap that holds it. By size: the largest block first, each as low as those placed
+// before it allow; better, but quadratic, so it is only for plans that the first way leaves far above what
+// is alive at once.
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/size.h"
 #include "plan/plan.h"
 
-enum { ALIGNMENT = 64 };
+enum { ALIGNMENT = 64, MOST_BY_SIZE = 4096 };
+
+typedef struct block {
+  size_t size, offset;
+  size_t *target;  // where the offset goes
+  uint32_t first, last, next;
+} block;
 
 typedef struct gap {
   size_t offset, size;
@@ -17,7 +27,9 @@ typedef struct gaps {
   size_t count, end;  // `end`: the slab's size so far
 } gaps;
 
-static size_t rounded(size_t bytes) { return bytes ? (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1) : ALIGNMENT; }
+static bool rounded(size_t bytes, size_t *out) { return size_align(bytes ? bytes : 1, ALIGNMENT, out); }
+
+// ---- by time ----------------------------------------------------------------------------------------
 
 static bool take(gaps *g, size_t size, size_t *offset) {
   size_t best = SIZE_MAX;
@@ -61,25 +73,108 @@ static void give(gaps *g, size_t offset, size_t size) {
   }
 }
 
-sdx_status slab_assign(plan *p, arena *scratch, size_t *bytes, error *err) {
-  uint32_t *ending = arena_array(scratch, (size_t)p->step_count + 1, sizeof *ending);  // head of a list per step
-  uint32_t *next = arena_array(scratch, p->value_count, sizeof *next);
-  gaps g = {.at = arena_array(scratch, (size_t)p->value_count + 1, sizeof(gap))};
-  if (!ending || !next || !g.at) return error_no_memory(err, p->value_count * sizeof *next);
+// Blocks are in the order of `first`. Fills *live with the most bytes that are alive at once.
+static bool place_by_time(block *blocks, uint32_t count, uint32_t steps, arena *scratch, size_t *end, size_t *live) {
+  uint32_t *ending = arena_array(scratch, (size_t)steps + 1, sizeof *ending);  // head of a list per step, + 1
+  gaps g = {.at = arena_array(scratch, (size_t)count + 1, sizeof(gap))};
+  size_t now = 0;
+  *live = 0;
+  if (!ending || !g.at) return false;
+  for (uint32_t s = 0, b = 0; s < steps; s++) {
+    for (; b < count && blocks[b].first == s; b++) {
+      if (!take(&g, blocks[b].size, &blocks[b].offset)) return false;
+      blocks[b].next = ending[blocks[b].last];
+      ending[blocks[b].last] = b + 1;
+      now += blocks[b].size;
+    }
+    if (now > *live) *live = now;
+    for (uint32_t k = ending[s]; k; k = blocks[k - 1].next) {
+      give(&g, blocks[k - 1].offset, blocks[k - 1].size);
+      now -= blocks[k - 1].size;
+    }
+  }
+  *end = g.end;
+  return true;
+}
+
+// ---- by size ----------------------------------------------------------------------------------------
+
+// Larger first; among equals the longer life, then the earlier: the same order on every machine.
+static int compare_blocks(const void *a, const void *b) {
+  const block *x = a, *y = b;
+  uint32_t life_x = x->last - x->first, life_y = y->last - y->first;
+  if (x->size != y->size) return x->size < y->size ? 1 : -1;
+  if (life_x != life_y) return life_x < life_y ? 1 : -1;
+  return (x->first > y->first) - (x->first < y->first);
+}
+
+static bool place_by_size(block *blocks, uint32_t count, arena *scratch, size_t *end) {
+  uint32_t *by_offset = arena_array(scratch, count, sizeof *by_offset);  // placed blocks
+  if (!by_offset) return false;
+  qsort(blocks, count, sizeof *blocks, compare_blocks);
+  *end = 0;
+  for (uint32_t b = 0; b < count; b++) {
+    size_t offset = 0, best = SIZE_MAX, best_room = SIZE_MAX;
+    for (uint32_t i = 0; i < b; i++) {
+      const block *p = &blocks[by_offset[i]];
+      if (p->last < blocks[b].first || p->first > blocks[b].last) continue;
+      if (p->offset > offset && p->offset - offset >= blocks[b].size && p->offset - offset < best_room) {
+        best = offset;
+        best_room = p->offset - offset;
+      }
+      if (p->offset + p->size > offset) offset = p->offset + p->size;
+    }
+    blocks[b].offset = best != SIZE_MAX ? best : offset;
+    if (blocks[b].offset + blocks[b].size > *end) *end = blocks[b].offset + blocks[b].size;
+    uint32_t at = b;
+    for (; at > 0 && blocks[by_offset[at - 1]].offset > blocks[b].offset; at--) by_offset[at] = by_offset[at - 1];
+    by_offset[at] = b;
+  }
+  return true;
+}
+
+// ---- both -------------------------------------------------------------------------------------------
+
+static bool add_block(block *b, size_t bytes, uint32_t first, uint32_t last, size_t *target) {
+  *b = (block){.target = target, .first = first, .last = last};
+  return rounded(bytes, &b->size);
+}
+
+static bool list_blocks(plan *p, block *blocks, uint32_t *count) {
+  bool fits = true;
   for (uint32_t s = 0; s < p->step_count; s++) {
-    const node *n = p->steps[s].node;
-    for (uint32_t i = 0; i < n->output_count; i++) {
-      value_id v = n->outputs[i];
+    plan_step *step = &p->steps[s];
+    for (uint32_t i = 0; i < step->node->output_count; i++) {
+      value_id v = step->node->outputs[i];
       plan_value *pv = &p->values[v];
       if (!v || pv->root != v || pv->storage != STORE_SLAB) continue;
-      if (pv->tensor.bytes > SIZE_MAX / 2 || !take(&g, rounded(pv->tensor.bytes), &pv->offset))
-        return error_no_memory(err, pv->tensor.bytes);
       uint32_t last = pv->last < p->step_count ? pv->last : p->step_count;
-      next[v] = ending[last];
-      ending[last] = v;
+      fits &= add_block(&blocks[(*count)++], pv->tensor.bytes, s, last, &pv->offset);
     }
-    for (value_id v = ending[s]; v; v = next[v]) give(&g, p->values[v].offset, rounded(p->values[v].tensor.bytes));
+    if (step->scratch_bytes) fits &= add_block(&blocks[(*count)++], step->scratch_bytes, s, s, &step->scratch_offset);
   }
-  *bytes = g.end;
+  size_t sum = 0;  // what no order of placing can pass
+  for (uint32_t b = 0; b < *count; b++) fits = fits && size_add(sum, blocks[b].size, &sum);
+  return fits;
+}
+
+sdx_status slab_assign(plan *p, arena *scratch, error *err) {
+  size_t most = p->step_count, by_size = SIZE_MAX;
+  uint32_t count = 0;
+  for (uint32_t s = 0; s < p->step_count; s++) most += p->steps[s].node->output_count;
+  block *blocks = arena_array(scratch, most, sizeof *blocks);
+  if (!blocks) return error_no_memory(err, most * sizeof *blocks);
+  if (!list_blocks(p, blocks, &count)) return error_no_memory(err, SIZE_MAX);
+  if (!place_by_time(blocks, count, p->step_count, scratch, &p->slab_bytes, &p->live_bytes))
+    return error_no_memory(err, count * sizeof *blocks);
+  if (p->slab_bytes > p->live_bytes + p->live_bytes / 32 && count <= MOST_BY_SIZE) {
+    block *other = arena_copy(scratch, blocks, count * sizeof *blocks);
+    if (!other || !place_by_size(other, count, scratch, &by_size)) return error_no_memory(err, count * sizeof *blocks);
+    if (by_size < p->slab_bytes) {
+      p->slab_bytes = by_size;
+      blocks = other;
+    }
+  }
+  for (uint32_t b = 0; b < count; b++) *blocks[b].target = blocks[b].offset;
   return SDX_OK;
 }

@@ -146,8 +146,8 @@ static const char *storage_name(const plan_value *v) {
 
 static void describe_plan(const plan *p, text *t) {
   const graph *g = p->graph;
-  text_format(t, "{\"threads\":%zu,\"slab_bytes\":%zu,\"scratch_bytes\":%zu,\"steps\":[", p->threads, p->slab_bytes,
-              p->scratch_bytes);
+  text_format(t, "{\"threads\":%zu,\"slab_bytes\":%zu,\"live_bytes\":%zu,\"steps\":[", p->threads, p->slab_bytes,
+              p->live_bytes);
   for (uint32_t s = 0; s < p->step_count; s++) {
     const plan_step *step = &p->steps[s];
     text_format(t, "%s\n{\"op\":", s ? "," : "");
@@ -156,7 +156,8 @@ static void describe_plan(const plan *p, text *t) {
     text_json_string(t, step->node->name);
     text_append(t, ",\"kernel\":", 10);
     text_json_string(t, str_from(step->kernel ? step->kernel : "portable"));
-    text_format(t, ",\"dynamic\":%s,\"outputs\":[", step->dynamic ? "true" : "false");
+    text_format(t, ",\"dynamic\":%s,\"scratch_bytes\":%zu,\"scratch_offset\":%zu,\"outputs\":[",
+                step->dynamic ? "true" : "false", step->scratch_bytes, step->scratch_offset);
     for (uint32_t i = 0, shown = 0; i < step->node->output_count; i++) {
       value_id v = step->node->outputs[i], root = v;
       if (!v) continue;

@@ -95,6 +95,7 @@ static sdx_status compute(run_frame *f, op_call *c, bool dynamic) {
 static sdx_status run_step(run_frame *f, uint32_t s, op_call *c) {
   const plan_step *step = &f->plan->steps[s];
   SDX_TRY(compute(f, c, step->dynamic));
+  // Dynamic values that were read for the last time.
   for (uint32_t i = 0; i < step->release_count; i++) {
     value_id v = f->plan->releases[step->release_first + i];
     if (!f->owners[v]) continue;

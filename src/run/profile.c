@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The profiler: one event a step, as Chrome-trace JSON (chrome://tracing, Perfetto).
+// The profiler: one event a step, as Chrome-trace JSON (chrome://tracing, Perfetto). It stops at a million events:
+// a server that is left profiling must not grow without end.
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "run/session.h"
+
+enum { MOST_EVENTS = 1 << 20 };
 
 void profile_init(profile *p) {
   *p = (profile){.origin_ns = clock_ns()};
@@ -18,7 +21,7 @@ void profile_deinit(profile *p) {
 
 void profile_add(profile *p, const node *n, const char *kernel, uint64_t start_ns, uint64_t end_ns) {
   pthread_mutex_lock(&p->lock);
-  if (p->count == p->capacity) {
+  if (p->count == p->capacity && p->count < MOST_EVENTS) {
     size_t capacity = p->capacity ? p->capacity * 2 : 256;
     profile_event *more = mem_alloc(NULL, capacity * sizeof *more);
     if (more) {

@@ -5,7 +5,7 @@
 // C is cut into tasks (rows x columns); a task runs alone on one worker with its own scratch:
 //
 //   for each block of mc rows
-//     for each kc of the depth           A (mc x kc) is packed here
+//     for each kc of the depth           A (mc x kc) is packed here, unless it is already; then this is the inner loop
 //       for each block of nc columns     B (kc x nc) is packed here and stays in half of the L2 cache
 //         for each panel of A (mr rows)  stays in half of the L1 cache
 //           sweep: the panel times all panels of B in the block
@@ -336,18 +336,18 @@ static const char *block_of_b(const task *t, size_t column, size_t columns, size
   return block;
 }
 
-// All of C's rows [row, row + rows) in this task.
-static void run_rows(const task *t, size_t row, size_t rows) {
+// Rows [row, row + rows) x columns [first, past) of C over the whole depth.
+static void run_columns(const task *t, size_t row, size_t rows, size_t first, size_t past) {
   const gemm_f32_plan *p = t->plan;
   const gemm_f32_call *call = t->job->call;
   size_t mr = p->kernel->mr, k0 = 0;
   bool copies = t->job->residual_copied, once = p->kc >= p->shape.k;
-  if (copies && !once) copy_residual(t, row, t->column, rows, t->column_end - t->column);
+  if (copies && !once) copy_residual(t, row, first, rows, past - first);
   do {
     size_t kc = least(p->kc, p->shape.k - k0);
     const char *a = block_of_a(t, row, rows, k0, kc);
-    for (size_t column = t->column; column < t->column_end; column += p->nc) {
-      size_t columns = least(p->nc, t->column_end - column);
+    for (size_t column = first; column < past; column += p->nc) {
+      size_t columns = least(p->nc, past - column);
       if (pool_stopped()) return;
       gemm_f32_sweep s = {.n = columns,
                           .k = kc,
@@ -364,11 +364,19 @@ static void run_rows(const task *t, size_t row, size_t rows) {
         if (copies && once) copy_residual(t, row + i, column, s.m, columns);
         p->kernel->sweep(&s);
         if (t->job->epilogue && k0 + kc == p->shape.k)
-          finish(t, row + i, column, s.m, columns, once ? row + i : row, once ? column : t->column);
+          finish(t, row + i, column, s.m, columns, once ? row + i : row, once ? column : first);
       }
     }
     k0 += kc;
   } while (k0 < p->shape.k);
+}
+
+// All of C's rows [row, row + rows) in this task. Where nothing of A is packed, the whole depth of a block of columns
+// comes before the next: its part of C stays in the cache.
+static void run_rows(const task *t, size_t row, size_t rows) {
+  size_t step = t->plan->shape.packed_a ? t->plan->nc : t->plan->columns;
+  for (size_t column = t->column; column < t->column_end; column += step)
+    run_columns(t, row, rows, column, least(column + step, t->column_end));
 }
 
 static void run_task(void *context, size_t index, size_t worker) {

@@ -130,26 +130,6 @@ static sdx_status lstm_params(op_params_context *c, void *p) { return read_commo
 // ---- infer ----------------------------------------------------------------------------------------
 
 // Input i, if present, has shape `want` where that is known.
-// Exporters of opset 1 to 6 left out the axis of directions where there is one direction only: W, R and B get
-// their three and two dimensions from the attributes.
-static sdx_status upgrade(op_upgrade *u) {
-  int64_t hidden = node_attr_int(u->node, "hidden_size", 0);
-  const attr *direction = node_attr(u->node, "direction");
-  if (u->version >= 7 || hidden <= 0) return SDX_OK;
-  int64_t directions = direction && direction->kind == ATTR_STRING && str_is(direction->s, "bidirectional") ? 2 : 1;
-  int64_t rows = str_is(u->node->op_type, "RNN") ? 1 : str_is(u->node->op_type, "GRU") ? 3 : 4;
-  if (!i64_mul(rows, hidden, &rows)) return SDX_OK;
-  const int64_t shapes[3][3] = {{directions, rows, -1}, {directions, rows, hidden}, {directions, -1}};
-  for (size_t i = 1; i <= 3; i++) {
-    if (!upgrade_input(u, i)) continue;
-    value_id in[2] = {upgrade_input(u, i), graph_constant_i64(u->graph, shapes[i - 1], i < 3 ? 3 : 2)};
-    value_id shaped = in[1] ? upgrade_insert(u, "Reshape", 2, in, NULL, 0) : VALUE_ABSENT;
-    if (!shaped) return error_no_memory(u->err, sizeof(node));
-    SDX_TRY(upgrade_set_input(u, i, shaped));
-  }
-  return SDX_OK;
-}
-
 static sdx_status need_shape(op_infer *c, size_t i, const char *name, int rank, const int64_t *want) {
   if (i >= c->input_count || !c->in[i]) return SDX_OK;
   SDX_TRY(infer_rank(c, i, rank, rank));
@@ -468,10 +448,9 @@ static const char *const gru_cases[] = {"X=float[4,2,3] W=float[1,15,3] R=float[
 static const char *const rnn_cases[] = {"X=float[4,2,3] W=float[1,5,3] R=float[1,5,5] B=float[1,10] hidden_size=5",
                                         "X=float[2,4,3] W=float[1,5,3] R=float[1,5,5] hidden_size=5 layout=1", NULL};
 
-#define COMMON                                                                                                         \
-  .upgrade = upgrade, .since = 22, .types = "T=float,double,float16,bfloat16;T1=int32",                                \
-  .params_size = sizeof(recurrent_params), .attrs_old = "output_sequence:int=0<7", .infer = infer, .prepare = prepare, \
-  .compute = compute
+#define COMMON                                                                                               \
+  .since = 22, .types = "T=float,double,float16,bfloat16;T1=int32", .params_size = sizeof(recurrent_params), \
+  .attrs_old = "output_sequence:int=0<7", .infer = infer, .prepare = prepare, .compute = compute
 #define ATTRS                                                                                               \
   "activation_alpha:floats activation_beta:floats activations:strings clip:float direction:string=forward " \
   "hidden_size:int layout:int=0"

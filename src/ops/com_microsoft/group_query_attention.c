@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: Apache-2.0
+// GroupQueryAttention: causal attention of decoders. Several query heads share a key and value head; new keys go
+// behind each sample's own past in the cache, [batch, kv_heads, capacity, width]. Before that heads may be normalised
+// (q_norm_weight, k_norm_weight) and turned (do_rotary).
+//
+// seqlens_k[b] + 1 keys count for sample b, total_sequence_length is the most of them. If that equals the number of
+// new rows the call is a first prompt and the past is not looked at; else sample b has seqlens_k[b] + 1 - rows past
+// keys. The capacity of `present` is the longer of past and total. Rows of it that do not count are zero.
+#include <math.h>
+
+#include "base/size.h"
+#include "ops/ai_onnx/floats.h"
+#include "ops/ai_onnx/rotary.h"
+#include "ops/com_microsoft/heads.h"
+#include "ops/elementwise.h"
+
+enum {
+  Q,
+  K,
+  V,
+  PAST_KEY,
+  PAST_VALUE,
+  LENGTHS,
+  TOTAL,
+  COS,
+  SIN,
+  POSITIONS,
+  ADD,
+  SINK,
+  K_SCALE,
+  V_SCALE,
+  Q_NORM,
+  K_NORM,
+  INPUTS
+};
+enum { Y, PRESENT_KEY, PRESENT_VALUE, SCORES };
+
+typedef struct gqa_params {
+  int64_t heads, kv_heads, window;  // window -1: none
+  bool causal, rotary, interleaved, smooth;
+  float scale, softcap, epsilon;
+  int64_t scores;  // 0: not wanted, 1: before softmax, 2: after
+} gqa_params;
+
+static sdx_status read_params(op_params_context *c, void *params) {
+  gqa_params *p = params;
+  *p = (gqa_params){.heads = params_int(c, "num_heads"),
+                    .kv_heads = params_int(c, "kv_num_heads"),
+                    .window = params_int(c, "local_window_size"),
+                    .causal = params_int(c, "causal") != 0,
+                    .rotary = params_int(c, "do_rotary") != 0,
+                    .interleaved = params_int(c, "rotary_interleaved") != 0,
+                    .smooth = params_int(c, "smooth_softmax") > 0,
+                    .scale = params_float(c, "scale"),
+                    .softcap = params_float(c, "softcap"),
+                    .epsilon = params_float(c, "qk_norm_epsilon"),
+                    .scores = params_int(c, "qk_output")};
+  if (p->kv_heads < 1 || p->kv_heads > INT32_MAX)
+    return params_fail(c, "kv_num_heads", "is %lld, expected 1 to %d", (long long)p->kv_heads, INT32_MAX);
+  if (p->heads < 1 || p->heads > INT32_MAX || p->heads % p->kv_heads)
+    return params_fail(c, "num_heads", "is %lld, not a positive multiple of kv_num_heads %lld", (long long)p->heads,
+                       (long long)p->kv_heads);
+  if (p->window != -1 && (p->window < 1 || !p->causal))
+    return params_fail(c, "local_window_size", "is %lld, expected -1, or a positive number if causal",
+                       (long long)p->window);
+  if (p->scores < 0 || p->scores > 2)
+    return params_fail(c, "qk_output", "is %lld, expected 0 to 2", (long long)p->scores);
+  if (params_int(c, "sliding_window_cache"))
+    return params_fail(c, "sliding_window_cache", "is set; caches that drop old keys are not supported");
+  static const char *const kinds[2] = {"k_quant_type", "v_quant_type"};
+  for (size_t i = 0; i < 2; i++)
+    if (!str_is(params_string(c, kinds[i]), "NONE"))
+      return params_fail(c, kinds[i], "is '%.*s'; only caches of floats are supported ('NONE')",
+                         STR_ARG(params_string(c, kinds[i])));
+  return SDX_OK;
+}
+
+// ---- sizes ----------------------------------------------------------------------------------------
+
+// Negative: not known. past: rows of the past's buffer, 0 without one.
+typedef struct gqa_sizes {
+  bool packed;
+  int64_t batch, rows, past, width;
+} gqa_sizes;
+
+static sdx_status need_rank(error *err, const heads_input *in, size_t input, int rank) {
+  if (!in[input].given || in[input].rank < 0 || in[input].rank == rank) return SDX_OK;
+  return error_set(err, SDX_INVALID_SHAPE, "input %zu has rank %d, expected %d", input, in[input].rank, rank);
+}
+static int64_t dim(const heads_input *in, size_t input, int axis) {
+  return in[input].given && in[input].rank > axis ? in[input].dims[axis] : DIM_UNKNOWN;
+}
+
+static sdx_status split(error *err, size_t input, int64_t hidden, int64_t heads, int64_t *width) {
+  if (hidden < 0) return SDX_OK;
+  if (hidden % heads)
+    return error_set(err, SDX_INVALID_SHAPE, "input %zu has %lld columns, not a multiple of its %lld heads", input,
+                     (long long)hidden, (long long)heads);
+  return heads_agree(err, input, "width of a head", hidden / heads, width);
+}
+
+static sdx_status measure(const heads_input *in, const gqa_params *p, gqa_sizes *s, error *err) {
+  static const int8_t ranks[INPUTS] = {
+      [Q] = 3,   [K] = 3,         [V] = 3,   [PAST_KEY] = 4, [PAST_VALUE] = 4, [COS] = 2,
+      [SIN] = 2, [POSITIONS] = 2, [ADD] = 4, [SINK] = 1,     [Q_NORM] = 1,     [K_NORM] = 1};
+  *s = (gqa_sizes){!in[K].given, dim(in, Q, 0), dim(in, Q, 1), DIM_UNKNOWN, DIM_UNKNOWN};
+  for (size_t i = 0; i < INPUTS; i++)
+    if (ranks[i]) SDX_TRY(need_rank(err, in, i, ranks[i]));
+  if (in[K].given != in[V].given)
+    return error_set(err, SDX_INVALID_GRAPH, "key and value go together, but only one of them is given");
+  if (in[PAST_KEY].given != in[PAST_VALUE].given)
+    return error_set(err, SDX_INVALID_GRAPH, "past_key and past_value go together, but only one of them is given");
+  if (in[Q_NORM].given != in[K_NORM].given)
+    return error_set(err, SDX_INVALID_GRAPH, "q_norm_weight and k_norm_weight go together");
+  if (p->rotary && (!in[COS].given || !in[SIN].given))
+    return error_set(err, SDX_INVALID_GRAPH, "attribute 'do_rotary' needs inputs 7 and 8 (cos_cache, sin_cache)");
+  SDX_TRY(split(err, Q, dim(in, Q, 2), p->heads + (s->packed ? 2 * p->kv_heads : 0), &s->width));
+  for (size_t i = K; i <= V && !s->packed; i++) {
+    SDX_TRY(heads_agree(err, i, "batch", dim(in, i, 0), &s->batch));
+    SDX_TRY(heads_agree(err, i, "rows", dim(in, i, 1), &s->rows));
+    SDX_TRY(split(err, i, dim(in, i, 2), p->kv_heads, &s->width));
+  }
+  if (!in[PAST_KEY].given) s->past = 0;
+  for (size_t i = PAST_KEY; i <= PAST_VALUE && in[i].given; i++) {
+    int64_t heads = p->kv_heads;
+    SDX_TRY(heads_agree(err, i, "batch", dim(in, i, 0), &s->batch));
+    SDX_TRY(heads_agree(err, i, "heads", dim(in, i, 1), &heads));
+    SDX_TRY(heads_agree(err, i, "past keys", dim(in, i, 2), &s->past));
+    SDX_TRY(heads_agree(err, i, "width of a head", dim(in, i, 3), &s->width));
+  }
+  int64_t positions = dim(in, COS, 0), pairs = dim(in, COS, 1), heads = p->heads, batch = s->batch, rows = s->rows,
+          width[2] = {s->width, s->width};
+  SDX_TRY(heads_agree(err, SIN, "positions", dim(in, SIN, 0), &positions));
+  SDX_TRY(heads_agree(err, SIN, "pairs", dim(in, SIN, 1), &pairs));
+  if (pairs >= 0 && s->width >= 0 && pairs > s->width / 2)
+    return error_set(err, SDX_INVALID_SHAPE, "input 7 (cos_cache) has %lld pairs, but heads have %lld numbers",
+                     (long long)pairs, (long long)s->width);
+  SDX_TRY(heads_agree(err, POSITIONS, "batch", dim(in, POSITIONS, 0), &batch));
+  SDX_TRY(heads_agree(err, POSITIONS, "rows", dim(in, POSITIONS, 1), &rows));
+  SDX_TRY(heads_agree(err, SINK, "heads", dim(in, SINK, 0), &heads));
+  SDX_TRY(heads_agree(err, Q_NORM, "numbers", dim(in, Q_NORM, 0), &width[0]));
+  SDX_TRY(heads_agree(err, K_NORM, "numbers", dim(in, K_NORM, 0), &width[1]));
+  int64_t add[3] = {dim(in, ADD, 0), dim(in, ADD, 1), dim(in, ADD, 2)}, wanted[3] = {s->batch, p->heads, s->rows};
+  for (size_t d = 0; d < 3; d++)
+    if (add[d] >= 0 && wanted[d] >= 0 && add[d] != wanted[d] && (d == 2 || add[d] != 1))
+      return error_set(err, SDX_INVALID_SHAPE, "input 10 (attention_bias) has %lld as its dimension %zu, expected %lld",
+                       (long long)add[d], d, (long long)wanted[d]);
+  return SDX_OK;
+}
+
+static sdx_status infer(op_infer *c) {
+  const gqa_params *p = c->params;
+  heads_input in[INPUTS];
+  gqa_sizes s;
+  for (size_t i = 0; i < INPUTS; i++) in[i] = heads_from_type(c, i);
+  SDX_TRY(infer_located(c, measure(in, p, &s, c->err)));
+  int64_t hidden = DIM_UNKNOWN, total = DIM_UNKNOWN, capacity = DIM_UNKNOWN;
+  if (s.width >= 0 && !i64_mul(p->heads, s.width, &hidden))
+    return infer_fail(c, SDX_INVALID_SHAPE, "the output would be too large");
+  const tensor *given = TOTAL < c->input_count ? c->constants[TOTAL] : NULL;
+  if (given) {
+    if (given->count != 1)
+      return infer_fail(c, SDX_INVALID_SHAPE, "input 6 ('total_sequence_length') has %zu elements, expected 1",
+                        given->count);
+    total = ((const int32_t *)given->data)[0];
+    if (total < 0)
+      return infer_fail(c, SDX_OUT_OF_RANGE, "input 6 ('total_sequence_length') is %lld", (long long)total);
+    if (s.past >= 0) capacity = i64_max(s.past, total);
+  }
+  sdx_dtype dtype = infer_dtype_of(c, Q), cache = in[PAST_KEY].given ? infer_dtype_of(c, PAST_KEY) : dtype;
+  SDX_TRY(infer_output(c, Y, dtype, 3, (int64_t[]){s.batch, s.rows, hidden}));
+  SDX_TRY(infer_output(c, PRESENT_KEY, cache, 4, (int64_t[]){s.batch, p->kv_heads, capacity, s.width}));
+  SDX_TRY(infer_output(c, PRESENT_VALUE, cache, 4, (int64_t[]){s.batch, p->kv_heads, capacity, s.width}));
+  return infer_output(c, SCORES, dtype, 4, (int64_t[]){s.batch, p->heads, s.rows, total});
+}
+
+// ---- prepare and compute --------------------------------------------------------------------------
+
+typedef struct gqa_state {
+  size_t batch, rows, width, past, capacity;
+  bool packed;
+  int precision;
+  size_t threads;
+  size_t q, k, cache[2], attend, total;  // bytes of scratch
+} gqa_state;
+
+static attend_shape shape_of(const gqa_params *p, const gqa_state *s, size_t columns) {
+  return (attend_shape){SDX_FLOAT, s->batch, (size_t)p->heads, (size_t)p->kv_heads,
+                        s->rows,   columns,  s->width,         s->width};
+}
+
+static sdx_status prepare(op_prepare *c) {
+  const gqa_params *p = c->params;
+  heads_input in[INPUTS];
+  gqa_sizes z;
+  attend_plan plan;
+  gqa_state *s = arena_zalloc(c->memory, sizeof *s);
+  if (!s) return error_no_memory(c->err, sizeof *s);
+  c->state = s;
+  for (size_t i = 0; i < INPUTS; i++) in[i] = heads_from_tensor(c, i);
+  SDX_TRY(measure(in, p, &z, c->err));
+  s->batch = (size_t)z.batch, s->rows = (size_t)z.rows, s->width = (size_t)z.width, s->past = (size_t)z.past;
+  s->packed = z.packed, s->precision = c->precision, s->threads = c->threads;
+  const tensor *present[2] = {NULL, NULL};
+  bool fits = size_add(s->past, s->rows, &s->capacity);  // enough where nobody wants to see it
+  for (size_t i = 0; i < 2; i++) {
+    present[i] = PRESENT_KEY + i < c->output_count ? c->out[PRESENT_KEY + i] : NULL;
+    if (present[i]) s->capacity = (size_t)present[i]->dims[2];
+  }
+  bool turned = p->rotary || in[Q_NORM].given;
+  int64_t q[4] = {z.batch, z.rows, p->heads, z.width}, k[4] = {z.batch, z.rows, p->kv_heads, z.width},
+          cache[4] = {z.batch, p->kv_heads, (int64_t)s->capacity, z.width};
+  if (turned) fits = fits && size_product(q, 4, &s->q) && size_product(k, 4, &s->k);
+  for (size_t i = 0; i < 2; i++)
+    if (!present[i]) fits = fits && size_product(cache, 4, &s->cache[i]) && size_mul(s->cache[i], 4, &s->cache[i]);
+  attend_shape shape = shape_of(p, s, s->capacity);
+  fits = fits && size_mul(s->q, 4, &s->q) && size_mul(s->k, 4, &s->k) &&
+         attend_plan_init(&plan, &shape, c->threads, c->precision) && scratch_reserve(&s->total, s->q) &&
+         scratch_reserve(&s->total, s->k) && scratch_reserve(&s->total, s->cache[0]) &&
+         scratch_reserve(&s->total, s->cache[1]) && scratch_reserve(&s->total, plan.scratch_bytes);
+  if (!fits) return error_no_memory(c->err, SIZE_MAX);
+  s->attend = plan.scratch_bytes;
+  c->kernel = plan.gemm ? plan.scores[0].name : "portable";
+  return prepare_widened(c, s->total);
+}
+
+// How many keys each sample has, before and after, and where its new rows stand.
+typedef struct spans {
+  int64_t *past, *lengths;
+  size_t total;
+} spans;
+
+static sdx_status read_spans(op_call *c, const gqa_state *s, spans *out) {
+  const tensor *lengths = call_in(c, LENGTHS), *given = call_in(c, TOTAL);
+  if (given->count != 1 || lengths->count != s->batch)
+    return call_fail(c, SDX_INVALID_SHAPE, "inputs 5 and 6 have %zu and %zu elements, expected %zu and 1",
+                     lengths->count, given->count, s->batch);
+  int64_t total = ((const int32_t *)given->data)[0], rows = (int64_t)s->rows;
+  if (total < rows || total > (int64_t)s->capacity)
+    return call_fail(c, SDX_OUT_OF_RANGE, "input 6 ('total_sequence_length') is %lld, expected %zu to %zu",
+                     (long long)total, s->rows, s->capacity);
+  out->total = (size_t)total;
+  out->past = call_alloc(c, 2 * s->batch * sizeof(int64_t));
+  if (!out->past) return call_no_memory(c, 2 * s->batch * sizeof(int64_t));
+  out->lengths = out->past + s->batch;
+  for (size_t b = 0; b < s->batch; b++) {
+    int64_t length = (int64_t)((const int32_t *)lengths->data)[b] + 1, past = total == rows ? 0 : length - rows;
+    if (length < 1 || length > total || past < 0 || (past > 0 && past > (int64_t)s->past))
+      return call_fail(c, SDX_OUT_OF_RANGE,
+                       "input 5 ('seqlens_k') is %lld at %zu: with %zu new rows, %zu past ones and a total of %lld it "
+                       "must leave between 0 and %zu to the past",
+                       (long long)length - 1, b, s->rows, s->past, (long long)total, s->past);
+    out->past[b] = past, out->lengths[b] = length;
+  }
+  return SDX_OK;
+}
+
+typedef struct norm_job {
+  attend_view from, to;
+  const float *weight;
+  size_t heads, rows, width;
+  float epsilon;
+} norm_job;
+
+static void norm_range(void *context, size_t begin, size_t end, size_t worker) {
+  const norm_job *j = context;
+  for (size_t i = begin; i < end; i++) {
+    size_t row = i % j->rows, head = i / j->rows % j->heads, batch = i / j->rows / j->heads;
+    const float *x = (const float *)j->from.at + batch * j->from.batch + head * j->from.head + row * j->from.row;
+    float *y = (float *)j->to.at + batch * j->to.batch + head * j->to.head + row * j->to.row;
+    double squares = 0;
+    for (size_t k = 0; k < j->width; k++) squares += (double)x[k] * (double)x[k];
+    float inverse = (float)(1 / sqrt(squares / (double)j->width + (double)j->epsilon));
+    for (size_t k = 0; k < j->width; k++) y[k] = x[k] * inverse * j->weight[k];
+  }
+}
+
+// Normalises and turns the heads of queries or keys into `own`.
+static sdx_status turn(op_call *c, const gqa_state *s, const spans *at, size_t norm, size_t heads, void *own,
+                       attend_view *view) {
+  const gqa_params *p = c->params;
+  const tensor *weight = call_in(c, norm), *cosine = call_in(c, COS), *positions = call_in(c, POSITIONS);
+  attend_view to = heads_packed(own, heads, s->rows, s->width);
+  if (weight) {
+    norm_job j = {*view, to, weight->data, heads, s->rows, s->width, p->epsilon};
+    call_parallel(c, s->batch * heads * s->rows, 1 + GRAIN_CHEAP / (s->width + 1), norm_range, &j);
+    *view = to;
+  }
+  if (!p->rotary) return SDX_OK;
+  rotary r = {.cos = cosine->data,
+              .sin = call_in(c, SIN)->data,
+              .table_rows = (size_t)cosine->dims[0],
+              .pairs = (size_t)cosine->dims[1],
+              .interleaved = p->interleaved,
+              .positions = positions ? positions->data : at->past,
+              .position_batch = positions ? s->rows : 1,
+              .position_row = positions != NULL};
+  SDX_TRY(rotary_run(c, &r, view, &to, s->batch, heads, s->rows, s->width, positions ? "position_ids" : "seqlens_k"));
+  *view = to;
+  return SDX_OK;
+}
+
+// Past and new rows of keys or values in one buffer.
+static attend_view join(op_call *c, const gqa_state *s, const spans *at, size_t which, const attend_view *from,
+                        void *own) {
+  const gqa_params *p = c->params;
+  const tensor *past = call_in(c, which == K ? PAST_KEY : PAST_VALUE);
+  tensor *present = call_out(c, which == K ? PRESENT_KEY : PRESENT_VALUE);
+  size_t heads = (size_t)p->kv_heads;
+  float *to = present ? present->data : own;
+  attend_view view = heads_apart(to, heads, s->capacity, s->width);
+  for (size_t b = 0; b < s->batch; b++) {  // what does not count
+    size_t used = (size_t)at->past[b] + s->rows;
+    for (size_t h = 0; h < heads; h++)
+      memset(to + b * view.batch + h * view.head + used * s->width, 0, (s->capacity - used) * s->width * sizeof *to);
+  }
+  heads_move move = {.to = view, .batch = s->batch, .heads = heads, .width = s->width};
+  if (past) {
+    move.from = heads_apart(past->data, heads, s->past, s->width), move.counts = at->past, move.rows = s->past;
+    heads_run(c, &move);
+  }
+  move.from = *from, move.counts = NULL, move.offsets = at->past, move.rows = s->rows;
+  heads_run(c, &move);
+  return view;
+}
+
+static sdx_status attention(op_call *c) {
+  const gqa_params *p = c->params;
+  const gqa_state *s = c->state;
+  const tensor *sink = call_in(c, SINK), *add = call_in(c, ADD);
+  tensor *y = call_out(c, Y), *stages = call_out(c, SCORES);
+  size_t heads = (size_t)p->heads, kv_heads = (size_t)p->kv_heads;
+  spans at;
+  if (!y || y->count == 0) return SDX_OK;
+  SDX_TRY(read_spans(c, s, &at));
+  if (add && (size_t)add->dims[3] != at.total)
+    return call_fail(c, SDX_INVALID_SHAPE, "input 10 (attention_bias) has %lld columns, expected %zu",
+                     (long long)add->dims[3], at.total);
+  char *scratch = call_scratch(c, s->total);
+  if (!scratch) return c->err->status;
+  float *x = call_in(c, Q)->data;
+  attend_view q, k, v;
+  if (s->packed) {
+    size_t all = (heads + 2 * kv_heads) * s->width;
+    q = (attend_view){x, s->rows * all, s->width, all};
+    k = v = q;
+    k.at = x + heads * s->width, v.at = x + (heads + kv_heads) * s->width;
+  } else {
+    q = heads_packed(x, heads, s->rows, s->width);
+    k = heads_packed(call_in(c, K)->data, kv_heads, s->rows, s->width);
+    v = heads_packed(call_in(c, V)->data, kv_heads, s->rows, s->width);
+  }
+  void *own_q = scratch_take(&scratch, s->q), *own_k = scratch_take(&scratch, s->k);
+  SDX_TRY(turn(c, s, &at, Q_NORM, heads, own_q, &q));
+  SDX_TRY(turn(c, s, &at, K_NORM, kv_heads, own_k, &k));
+  void *cache[2] = {scratch_take(&scratch, s->cache[0]), scratch_take(&scratch, s->cache[1])};
+  attend_call a = {.q = q,
+                   .k = join(c, s, &at, K, &k, cache[0]),
+                   .v = join(c, s, &at, V, &v, cache[1]),
+                   .y = heads_packed(y->data, heads, s->rows, s->width),
+                   .scale = p->scale != 0 ? (double)p->scale : 1 / sqrt((double)s->width),
+                   .softcap = (double)p->softcap,
+                   .offsets = at.past,
+                   .lengths = at.lengths,
+                   .left = p->window < 0 ? -1 : p->window - 1,
+                   .right = p->causal ? 0 : -1,
+                   .sinks = sink ? sink->data : NULL,
+                   .stages = stages && p->scores ? stages->data : NULL,
+                   .stage = p->scores == 2 ? ATTEND_PROBABILITIES : ATTEND_BIASED};
+  if (add)
+    a.bias[0] = (attend_bias){add->data, add->dims[0] == 1 ? 0 : (size_t)add->dims[1] * s->rows * at.total,
+                              add->dims[1] == 1 ? 0 : s->rows * at.total, at.total, at.total};
+  if (p->smooth && !sink) {
+    float *zeros = call_alloc(c, heads * sizeof *zeros);
+    if (!zeros) return call_no_memory(c, heads * sizeof *zeros);
+    memset(zeros, 0, heads * sizeof *zeros);
+    a.sinks = zeros;
+  }
+  attend_plan plan;  // over the keys that count, not over the whole buffer
+  attend_shape shape = shape_of(p, s, at.total);
+  if (!attend_plan_init(&plan, &shape, s->threads, s->precision)) return call_no_memory(c, SIZE_MAX);
+  void *own = plan.scratch_bytes <= s->attend ? scratch : call_alloc(c, plan.scratch_bytes);
+  if (!own) return call_no_memory(c, plan.scratch_bytes);
+  attend_run(c, &plan, &a, own);
+  float *scores = a.stages;
+  for (size_t i = 0; scores && p->scores == 1 && i < stages->count; i++)  // closed keys show as 0
+    if (scores[i] == -INFINITY) scores[i] = 0;
+  return call_check(c);
+}
+
+static sdx_status compute(op_call *c) { return call_widened(c, attention); }
+
+SDX_CASES = {
+    "query=float[2,3,16] key=float[2,3,8] value=float[2,3,8] seqlens_k=int32(2,1) "
+    "total_sequence_length=int32(3) num_heads=4 kv_num_heads=2",
+    NULL};
+
+// clang-format off
+SDX_OP_MS(GroupQueryAttention) = {
+    .since = 1, .versions = "1",
+    .inputs = "query:T key:T? value:T? past_key:T_CACHE? past_value:T_CACHE? seqlens_k:M total_sequence_length:M "
+              "cos_cache:T? sin_cache:T? position_ids:int64? attention_bias:T? head_sink:T? k_scale:S? v_scale:S? "
+              "q_norm_weight:T? k_norm_weight:T?",
+    .outputs = "output:T present_key:T_CACHE? present_value:T_CACHE? output_qk:T?",
+    .types = "T=float16,bfloat16,float;T_CACHE=float,float16,bfloat16;S=float;M=int32",
+    .attrs = "causal:int=1 do_rotary:int=0 k_quant_type:string=NONE kv_cache_bit_width:int=0 kv_num_heads:int! "
+             "local_window_size:int=-1 num_heads:int! qk_norm_epsilon:float=1e-6 qk_output:int=0 "
+             "rotary_interleaved:int=0 scale:float=0 sliding_window_cache:int=0 smooth_softmax:int=-1 softcap:float=0 "
+             "v_quant_type:string=NONE",
+    .params_size = sizeof(gqa_params), .params = read_params, .infer = infer, .prepare = prepare, .compute = compute,
+    .cases = cases,
+};
+// clang-format on
