@@ -1,0 +1,600 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Operators of com.microsoft against ONNX Runtime on random data.
+
+    tests/ops/test_contrib.py [--seeds N] [NAME ...]     only operators whose name starts with a NAME
+
+A case is a function that yields (inputs, attributes, options) for its operator; inputs are arrays, None where left
+out, Const(array) for initializers. Options: outputs (count or list of wanted ones), rtol, atol, steps (tolerance of
+quantised outputs), opset. What ONNX Runtime refuses to run is counted as skipped with its reason (-v prints them).
+"""
+import math
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+import venv  # noqa: E402
+
+venv.enter()
+
+import numpy as np  # noqa: E402
+import onnx  # noqa: E402
+import onnxruntime as ort  # noqa: E402
+from onnx import helper, numpy_helper  # noqa: E402
+
+import engine  # noqa: E402
+
+CASES = []
+ort.set_default_logger_severity(4)
+
+
+class Const:
+    def __init__(self, array):
+        self.array = np.asarray(array)
+
+
+def case(operator):
+    return lambda function: CASES.append((operator, function)) or function
+
+
+def build(operator, inputs, attributes, options):
+    names, infos, initializers = [], [], []
+    for i, x in enumerate(inputs):
+        names.append("" if x is None else f"i{i}")
+        if isinstance(x, Const):
+            initializers.append(numpy_helper.from_array(x.array, names[-1]))
+        elif x is not None:
+            infos.append(helper.make_tensor_value_info(names[-1], helper.np_dtype_to_tensor_dtype(x.dtype), x.shape))
+    wanted = options.get("outputs", 1)
+    wanted = range(wanted) if isinstance(wanted, int) else wanted
+    outputs = [f"o{i}" if i in wanted else "" for i in range(max(wanted) + 1)]
+    node = helper.make_node(operator, names, outputs, domain=options.get("domain", "com.microsoft"),
+                            name="n", **attributes)
+    infer = [onnx.ValueInfoProto(name=o) if i not in options.get("types", {}) else
+             helper.make_tensor_value_info(o, options["types"][i], None) for i, o in enumerate(outputs) if o]
+    graph = helper.make_graph([node], "g", infos, infer, initializers)
+    opsets = [helper.make_opsetid("", options.get("opset", 17)), helper.make_opsetid("com.microsoft", 1)]
+    feeds = {n: x for n, x in zip(names, inputs) if x is not None and not isinstance(x, Const)}
+    return helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString(), feeds
+
+
+def differ(got, want, options):
+    if isinstance(want, list):
+        return None if got == want else "sequences differ"
+    if got.shape != want.shape:
+        return f"shape {got.shape}, expected {want.shape}"
+    if got.dtype != want.dtype:
+        return f"type {got.dtype}, expected {want.dtype}"
+    if want.dtype.kind in "OSUb":
+        return None if (got.astype(str) == want.astype(str)).all() else "elements differ"
+    steps = options.get("steps", 0)
+    half = want.dtype.itemsize == 2 and want.dtype.kind != "i"
+    a, b = (np.maximum(x.astype(np.float64), -1e38) for x in (got, want))  # closed: -inf or the lowest number
+    rtol, atol = (0, steps) if want.dtype.kind in "iu" else (options.get("rtol", 1e-2 if half else 1e-4),
+                                                             options.get("atol", 1e-2 if half else 1e-5))
+    near = np.isclose(a, b, rtol=rtol, atol=atol, equal_nan=True)
+    if near.all():
+        return None
+    at = tuple(int(i[0]) for i in np.nonzero(~near))
+    return f"{(~near).sum()} of {near.size} differ, first at {at}: {a[at]} instead of {b[at]}"
+
+
+def check(operator, inputs, attributes, options):
+    """None, ("skipped" or "failed", why)"""
+    model, feeds = build(operator, inputs, attributes, options)
+    settings = ort.SessionOptions()
+    settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    want = options.get("expect")
+    try:
+        want = want or ort.InferenceSession(model, settings, providers=["CPUExecutionProvider"]).run(None, feeds)
+    except Exception as error:  # noqa: BLE001  (its exceptions have no common base)
+        return "skipped", str(error).replace("\n", " ")[:300]
+    try:
+        got = engine.Session(model).run(feeds)
+    except engine.Failure as error:
+        return "failed", " ".join(error.args)
+    for i, (g, w) in enumerate(zip(got, want)):
+        if i in options.get("ignore", ()):
+            continue
+        why = differ(g, w, options)
+        if why:
+            return "failed", f"output {i}: {why}"
+    return None
+
+
+def main():
+    arguments = sys.argv[1:]
+    seeds = int(arguments.pop(arguments.index("--seeds") + 1)) if "--seeds" in arguments else 3
+    names = [a for a in arguments if not a.startswith("-")]
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    for operator, function in CASES:
+        if names and not any(operator.startswith(n) for n in names):
+            continue
+        for seed in range(seeds):
+            for index, (inputs, attributes, options) in enumerate(function(np.random.default_rng(seed))):
+                result = check(operator, inputs, attributes, options)
+                counts[result[0] if result else "passed"] += 1
+                if result and (result[0] == "failed" or "-v" in arguments):
+                    shapes = [None if x is None else getattr(x, "array", x).shape for x in inputs]
+                    print(f"{result[0].upper()} {operator} {function.__name__}[{index}] seed {seed} {shapes} "
+                          f"{attributes}: {result[1]}")
+    print(", ".join(f"{n} {what}" for what, n in counts.items()))
+    return counts["failed"] != 0
+
+
+# ---- data ------------------------------------------------------------------------------------------------
+
+
+def floats(random, *shape, dtype=np.float32, scale=1.0):
+    return (random.standard_normal(shape) * scale).astype(dtype)
+
+
+def integers(random, *shape, dtype=np.uint8):
+    info = np.iinfo(dtype)
+    return random.integers(max(info.min, -2**31), min(info.max, 2**31), shape, dtype=np.int64).astype(dtype)
+
+
+def scalar(value, dtype=np.float32):
+    return np.array(value, dtype)
+
+
+EIGHT_BITS = (np.uint8, np.int8)
+
+
+# ---- fusions ---------------------------------------------------------------------------------------------
+
+
+@case("EmbedLayerNormalization")
+def embed(random):
+    ids, segments = (random.integers(0, n, (2, 5)).astype(np.int32) for n in (11, 2))
+    tables = [floats(random, n, 8) for n in (11, 7, 2)]
+    gamma, beta = floats(random, 8), floats(random, 8)
+    mask = (random.random((2, 5)) < 0.7).astype(np.int32)
+    yield [ids, segments, *tables, gamma, beta, mask], {"epsilon": 1e-5}, {"outputs": 2}
+    yield [ids, segments, *tables, gamma, beta], {}, {"outputs": 2}
+    yield [ids, None, *tables[:2], None, gamma, beta, mask], {}, {"outputs": 3}
+    positions = random.integers(0, 7, (2, 5)).astype(np.int32)
+    yield [ids, segments, *tables, gamma, beta, None, positions], {}, {"outputs": [0, 2]}
+
+
+@case("QEmbedLayerNormalization")
+def qembed(random):
+    for dtype in EIGHT_BITS:
+        ids, segments = (random.integers(0, n, (2, 5)).astype(np.int32) for n in (11, 2))
+        tables = [integers(random, n, 8, dtype=dtype) for n in (11, 7, 2)]
+        gamma, beta = integers(random, 8, dtype=dtype), integers(random, 8, dtype=dtype)
+        scales = [scalar(s) for s in random.uniform(0.01, 0.1, 5)]
+        zeros = [scalar(z, dtype) for z in random.integers(0, 9, 5)]
+        mask = (random.random((2, 5)) < 0.7).astype(np.int32)
+        yield [ids, segments, *tables, gamma, beta, mask, *scales, *zeros], {}, {"outputs": 2}
+
+
+# ---- quantised functions -----------------------------------------------------------------------------------
+
+
+@case("BiasAdd")
+def bias_add(random):
+    x, bias, skip = floats(random, 2, 3, 4), floats(random, 4), floats(random, 2, 3, 4)
+    yield [x, bias, skip], {}, {"expect": [x + bias + skip]}
+
+
+@case("BiasSplitGelu")
+def bias_split_gelu(random):
+    x, bias = floats(random, 2, 3, 8), floats(random, 8)
+    left, right = np.split(x + bias, 2, axis=-1)
+    gelu = right * 0.5 * (1 + np.vectorize(math.erf)(right / np.sqrt(2)))
+    yield [x, bias], {}, {"expect": [(left * gelu).astype(np.float32)]}
+
+
+@case("GemmFastGelu")
+def gemm_fast_gelu(random):
+    x, w, bias = floats(random, 2, 3, 4), floats(random, 4, 5), floats(random, 5)
+    y = x @ w + bias
+    want = 0.5 * y * (1 + np.tanh(0.7978845608 * (y + 0.044715 * y ** 3)))
+    yield [x, w, bias], {}, {"expect": [want.astype(np.float32)]}
+
+
+@case("QLinearReduceMean")
+def qreduce(random):
+    for dtype in EIGHT_BITS:
+        x = integers(random, 3, 4, 5, dtype=dtype)
+        for axes, keep in (([1], 1), ([0, 2], 0), ([-1], 0)):
+            mean = ((x.astype(np.float32) - 7) * 0.1).mean(axis=tuple(axes), keepdims=bool(keep))
+            info = np.iinfo(dtype)
+            want = np.clip(np.rint(mean / 0.04) + 3, info.min, info.max).astype(dtype)
+            yield [x, scalar(0.1), scalar(7, dtype), scalar(0.04), scalar(3, dtype)], {"axes": axes, "keepdims": keep}, \
+                {"steps": 1, "expect": [want]}
+
+
+@case("QLinearSoftmax")
+def qsoftmax(random):
+    for dtype in EIGHT_BITS:
+        x = integers(random, 3, 4, 5, dtype=dtype)
+        for axis, opset in ((-1, 13), (1, 13), (1, 11)):
+            yield [x, Const(scalar(0.05)), Const(scalar(7, dtype)), Const(scalar(1 / 256)), Const(scalar(0, dtype))], \
+                {"axis": axis, "opset": opset}, {"steps": 1}
+
+
+@case("QLinearWhere")
+def qwhere(random):
+    for dtype in EIGHT_BITS:
+        yield [random.random((3, 1)) < 0.5, integers(random, 3, 4, dtype=dtype), scalar(0.1), scalar(3, dtype),
+               integers(random, 4, dtype=dtype), scalar(0.2), scalar(5, dtype), scalar(0.15), scalar(9, dtype)], {}, \
+            {"steps": 1}
+
+
+@case("DynamicQuantizeLSTM")
+def quantized_lstm(random):
+    for dtype, directions, columns in ((np.int8, 1, False), (np.uint8, 2, False), (np.int8, 2, True)):
+        hidden, width = 6, 5
+        w, r = (Const(integers(random, directions, n, 4 * hidden, dtype=dtype)) for n in (width, hidden))
+        shape = (directions, 4 * hidden) if columns else (directions,)
+        scale = Const(np.full(shape, 0.003, np.float32))
+        zero = Const(np.full(shape, 0 if dtype == np.int8 else 128, dtype))
+        yield [floats(random, 4, 3, width), w, r, floats(random, directions, 8 * hidden), None, None, None, None, scale,
+               zero, scale, zero], \
+            {"hidden_size": hidden, "direction": "forward" if directions == 1 else "bidirectional"}, \
+            {"outputs": 3, "rtol": 0.05, "atol": 0.02}
+
+
+@case("MulInteger")
+def mul_integer(random):
+    a, b = integers(random, 3, 4), integers(random, 4)
+    want = (a.astype(np.int32) - 3) * (b.astype(np.int32) - 200)
+    yield [a, scalar(3, np.uint8), b, scalar(200, np.uint8)], {}, {"expect": [want]}
+    yield [a, None, b], {}, {"expect": [a.astype(np.int32) * b]}
+
+
+@case("MatMulInteger16")
+def matmul16(random):
+    yield [random.integers(-99, 99, (2, 3, 4)).astype(np.int16), random.integers(-99, 99, (4, 5)).astype(np.int16)], {}, {}
+
+
+@case("ReduceSumInteger")
+def reduce_sum_integer(random):
+    x = integers(random, 2, 3, 4, dtype=np.int8)
+    yield [x], {"axes": [1], "keepdims": 1}, {"expect": [x.astype(np.int32).sum(1, keepdims=True, dtype=np.int32)]}
+
+
+# ---- aliases -----------------------------------------------------------------------------------------------
+
+
+@case("GridSample")
+def grid_sample(random):
+    for mode in ("bilinear", "nearest", "bicubic"):
+        for padding in ("zeros", "border", "reflection"):
+            if mode == "bicubic" and padding == "border":
+                continue  # ONNX Runtime moves the sampled place to the border, the specification only the four taps
+            yield [floats(random, 2, 3, 5, 6), random.uniform(-1.3, 1.3, (2, 4, 7, 2)).astype(np.float32)], \
+                {"mode": mode, "padding_mode": padding, "align_corners": int(random.integers(2))}, {}
+
+
+@case("Trilu")
+def trilu(random):
+    yield [floats(random, 2, 4, 5), scalar(1, np.int64)], {"upper": 0}, {}
+
+
+@case("Unique")
+def unique(random):
+    yield [random.integers(0, 5, 20).astype(np.float32)], {}, {"outputs": 3}
+
+
+@case("Pad")
+def pad(random):
+    x = floats(random, 3, 4)
+    yield [x, np.array([1, 0, 2, 3], np.int64), scalar(2.5)], {}, {}
+    yield [x, np.array([[1, 0, 1, 2]], np.int64)], {"mode": "reflect"}, {}
+    yield [x, np.array([1, -1, 1, 2], np.int64), np.array([2.5], np.float32)], {"mode": "edge"}, {}
+
+
+@case("Range")
+def arange(random):
+    yield [scalar(1), scalar(7), scalar(1.5)], {}, {}
+    yield [scalar(2, np.int64), np.array([9], np.int64)], {}, {}
+
+
+@case("ExpandDims")
+def expand_dims(random):
+    for axis in (0, -1, 1):
+        yield [floats(random, 2, 3), Const(scalar(axis, np.int32))], {}, {}
+
+
+@case("GatherND")
+def gather_nd(random):
+    yield [floats(random, 3, 4, 5), random.integers(0, 3, (2, 2)).astype(np.int32)], {}, {}
+    yield [floats(random, 3, 4, 5), random.integers(0, 3, (2, 3)).astype(np.int64)], {}, {}
+
+
+@case("SampleOp")
+def sample(random):
+    yield [floats(random, 3, 4)], {}, {}
+
+
+# ---- attention -----------------------------------------------------------------------------------------------
+
+
+def heads(random, batch, rows, hidden, dtype=np.float32):
+    return floats(random, batch, rows, hidden, dtype=dtype)
+
+
+def padding(random, batch, columns):
+    mask = (np.arange(columns) < random.integers(1, columns + 1, (batch, 1))).astype(np.int32)
+    return mask
+
+
+@case("MultiHeadAttention")
+def multi_head(random):
+    n, width = int(random.integers(1, 4)), 4
+    q, k = heads(random, 2, 5, n * width), heads(random, 2, 7, n * width)
+    v = heads(random, 2, 7, n * 6)
+    attributes = {"num_heads": n}
+    yield [q, k, v], attributes, {}
+    yield [q, k, v, floats(random, 2 * n * width + n * 6)], {**attributes, "scale": 0.3}, {}
+    yield [q, k, v, None, padding(random, 2, 7)], attributes, {}
+    yield [q, k, v, None, padding(random, 2, 7)[:, None].repeat(5, 1)], {**attributes, "mask_filter_value": -5.0}, {}
+    yield [q, k, v, None, np.array([3, 7], np.int32)], attributes, {}
+    yield [q, k, v, None, None, floats(random, 2, n, 5, 7)], attributes, {}
+    yield [q, k, v, None, padding(random, 2, 7), floats(random, 1, 1, 5, 7)], attributes, {}
+    v = heads(random, 2, 7, n * width)
+    yield [q, floats(random, 2, n, 7, width), floats(random, 2, n, 7, width)], attributes, {}
+    yield [q, floats(random, 2, n, 7, width), floats(random, 2, n, 7, width), floats(random, 3 * n * width)], attributes, {}
+    past = [floats(random, 2, n, 3, width) for _ in range(2)]
+    new = [heads(random, 2, 5, n * width) for _ in range(3)]
+    yield [*new, None, None, None, *past], attributes, {"outputs": 3}
+    yield [*new, floats(random, 3 * n * width), None, floats(random, 1, n, 5, 8), *past], \
+        {**attributes, "unidirectional": 1}, {"outputs": 3}
+    yield [*new], {**attributes, "unidirectional": 1}, {"outputs": 3}
+    yield [*new, None, padding(random, 2, 5)], {**attributes, "unidirectional": 1}, {"outputs": [0, 3], "types": {3: 1}}
+    yield [x.astype(np.float16) for x in new], attributes, {}
+    big = [heads(random, 1, 150, n * 16) for _ in range(3)]
+    yield big, attributes, {}
+
+
+@case("MultiHeadAttention")
+def packed_heads(random):
+    qkv = floats(random, 2, 5, 3, 3, 4)
+    q, k, v = (qkv[:, :, :, i].reshape(2, 5, 12) for i in range(3))
+    plain, feeds = build("MultiHeadAttention", [q, k, v], {"num_heads": 3}, {})
+    want = ort.InferenceSession(plain).run(None, feeds)
+    yield [qkv], {"num_heads": 3}, {"expect": want}
+    yield [q, np.ascontiguousarray(qkv[:, :, :, 1:])], {"num_heads": 3}, {"expect": want}
+
+
+@case("Attention")
+def attention(random):
+    n, hidden = 3, 12
+    x, w, bias = floats(random, 2, 5, 9), floats(random, 9, 36, scale=0.3), floats(random, 36)
+    attributes = {"num_heads": n}
+    yield [x, Const(w), Const(bias)], attributes, {}
+    plain, feeds = build("Attention", [x, w, np.zeros(36, np.float32)], attributes, {})
+    yield [x, w], attributes, {"expect": ort.InferenceSession(plain).run(None, feeds)}  # it crashes without a bias
+    yield [x, w, bias, padding(random, 2, 5)], {**attributes, "scale": 0.7}, {"outputs": 2}
+    yield [x, w, bias, np.array([3, 5], np.int32)], attributes, {}
+    yield [x, w, bias, np.array([3, 5, 1, 2], np.int32)], attributes, {}
+    yield [x, w, bias, padding(random, 2, 5)[:, None].repeat(5, 1)], {**attributes, "unidirectional": 1}, {}
+    past = floats(random, 2, 2, n, 4, hidden // n)
+    yield [x, w, bias, None, past], {**attributes, "unidirectional": 1}, {"outputs": 2}
+    yield [x, w, bias, padding(random, 2, 9), past, None], attributes, {"outputs": 2}
+    yield [x, floats(random, 9, 30), floats(random, 30)], {**attributes, "qkv_hidden_sizes": [12, 12, 6]}, {}
+
+
+@case("QAttention")
+def qattention(random):
+    n = 3
+    for dtype in EIGHT_BITS:
+        x, w = integers(random, 2, 5, 9), integers(random, 9, 36, dtype=dtype)
+        for columns in (False, True):
+            scale = floats(random, 36) ** 2 * 0.002 if columns else scalar(0.002)
+            zero = integers(random, 36, dtype=dtype) if columns else scalar(3, dtype)
+            yield [x, Const(w), Const(floats(random, 36)), Const(scalar(0.02)), Const(scale), padding(random, 2, 5),
+                   Const(scalar(128, np.uint8)), Const(zero)], {"num_heads": n}, {"rtol": 1e-3, "atol": 1e-4}
+        yield [x, Const(w), Const(floats(random, 36)), Const(scalar(0.02)), Const(scalar(0.002)), None,
+               Const(scalar(128, np.uint8)), Const(scalar(3, dtype)), floats(random, 2, 2, n, 4, 4)], \
+            {"num_heads": n, "unidirectional": 1}, {"outputs": 2, "rtol": 1e-3, "atol": 1e-4}
+
+
+@case("DecoderMaskedMultiHeadAttention")
+def decoder(random):
+    n, width, length = 2, 4, 7
+    q, k, v = (floats(random, 4, 1, n * width) for _ in range(3))
+    past = [floats(random, 4, n, length, width) for _ in range(2)]
+    attributes = {"num_heads": n, "past_present_share_buffer": 1}
+    used = np.array([3], np.int32)
+    yield [q, k, v, None, None, *past, used], attributes, {"outputs": 3}
+    yield [q, k, v, padding(random, 4, 4), None, *past, used, None, None, floats(random, 3 * n * width)], attributes, \
+        {"outputs": 3}
+    beams = random.integers(0, 2, (2, 2, length)).astype(np.int32)
+    yield [q, k, v, None, None, *past, used, np.array([2], np.int32), beams], attributes, {"outputs": 3}
+    yield [q, *past], {"num_heads": n}, {}
+    yield [q, *past, padding(random, 4, length)], {"num_heads": n, "output_qk": 1}, {"outputs": [0, 3], "types": {3: 1}}
+
+
+@case("GroupQueryAttention")
+def group_query(random):
+    n, kv, width, batch = 4, 2, 16, 2
+    attributes = {"num_heads": n, "kv_num_heads": kv}
+
+    def rows(length, count):
+        return floats(random, batch, length, count * width)
+
+    def whole(length):
+        return np.full(batch, length - 1, np.int32), scalar(length, np.int32)
+
+    angles = random.uniform(0, 6, (40, width // 2)).astype(np.float32)
+    tables = [np.cos(angles), np.sin(angles)]
+    for extra in ({}, {"local_window_size": 2}, {"local_window_size": 3, "softcap": 2.0}, {"scale": 0.5},
+                  {"smooth_softmax": 1}):
+        yield [rows(6, n), rows(6, kv), rows(6, kv), None, None, *whole(6)], {**attributes, **extra}, {"outputs": 3}
+    yield [rows(6, n), rows(6, kv), rows(6, kv), None, None, *whole(6), None, None, None, None, floats(random, n)], \
+        attributes, {"outputs": 3}
+    yield [rows(6, n), rows(6, kv), rows(6, kv), None, None, *whole(6), None, None, None,
+           floats(random, 1, n, 6, 6)], attributes, {"outputs": 3}
+    for interleaved in (0, 1):
+        turned = {**attributes, "do_rotary": 1, "rotary_interleaved": interleaved}
+        yield [rows(6, n), rows(6, kv), rows(6, kv), None, None, *whole(6), *tables], turned, {"outputs": 3}
+        past = [floats(random, batch, kv, 9, width) for _ in range(2)]
+        yield [rows(1, n), rows(1, kv), rows(1, kv), *past, *whole(10), *tables], turned, {"outputs": 3}
+        one = [x[:1] for x in (rows(3, n), rows(3, kv), rows(3, kv), *past, np.full(2, 11, np.int32))]
+        yield [*one, scalar(12, np.int32), *tables], turned, {"outputs": 3}
+        yield [rows(6, n + 2 * kv), None, None, None, None, *whole(6), *tables], turned, {"outputs": 3}
+        positions = np.array([[5], [7]], np.int64)
+        yield [rows(1, n), rows(1, kv), rows(1, kv), *past, *whole(10), *tables, positions], turned, {"outputs": 3}
+    past = [floats(random, batch, kv, 12, width) for _ in range(2)]  # a buffer with room
+    yield [rows(1, n), rows(1, kv), rows(1, kv), *past, np.array([4, 9], np.int32), scalar(10, np.int32)], attributes, \
+        {"outputs": 3, "ignore": (1, 2)}
+    yield [rows(1, n), rows(1, kv), rows(1, kv), *past, np.array([4, 9], np.int32), scalar(10, np.int32)], \
+        {**attributes, "local_window_size": 3}, {"outputs": 3, "ignore": (1, 2)}
+    yield [rows(5, n), rows(5, kv), rows(5, kv), None, None, np.array([2, 4], np.int32), scalar(5, np.int32)], \
+        attributes, {"outputs": 3, "ignore": (0,)}
+    for wanted in (1, 2):
+        yield [rows(6, n), rows(6, kv), rows(6, kv), None, None, *whole(6)], {**attributes, "qk_output": wanted}, \
+            {"outputs": 4}
+    half = [x.astype(np.float16) for x in (rows(1, n), rows(1, kv), rows(1, kv), *past)]
+    yield [*half, *whole(13)], attributes, {"outputs": 3}
+
+
+# ---- channels last -------------------------------------------------------------------------------------------
+
+
+def reference(operator, inputs, attributes, opset=17, domain=""):
+    """What ONNX Runtime computes for another operator."""
+    model, feeds = build(operator, inputs, attributes, {"opset": opset, "domain": domain})
+    return ort.InferenceSession(model).run(None, feeds)
+
+
+def first(x):
+    return np.ascontiguousarray(np.moveaxis(x, -1, 1))
+
+
+def last(x):
+    return np.ascontiguousarray(np.moveaxis(x, 1, -1))
+
+
+@case("NhwcConv")
+@case("NhwcFusedConv")
+def nhwc_conv(random):
+    x, w, bias = floats(random, 2, 7, 6, 4), floats(random, 6, 2, 3, 3), floats(random, 6)
+    attributes = {"group": 2, "pads": [1, 0, 1, 2], "strides": [2, 1]}
+    want = last(reference("Conv", [first(x), w, bias], attributes)[0])
+    yield [x, Const(w), bias], attributes, {"expect": [want]}
+    x1, w1 = floats(random, 1, 9, 4), floats(random, 5, 4, 3)
+    yield [x1, w1], {"dilations": [2]}, {"expect": [last(reference("Conv", [first(x1), w1], {"dilations": [2]})[0])]}
+
+
+@case("NhwcFusedConv")
+def nhwc_fused(random):
+    x, w, bias = floats(random, 2, 5, 6, 3), floats(random, 4, 3, 3, 3), floats(random, 4)
+    want = last(reference("Conv", [first(x), w, bias], {})[0])
+    add = floats(random, *want.shape)
+    yield [x, w, bias, add], {"activation": "Relu"}, {"expect": [np.maximum(want + add, 0)]}
+
+
+@case("NhwcMaxPool")
+def nhwc_pool(random):
+    for dtype in EIGHT_BITS:
+        x = integers(random, 2, 7, 6, 3, dtype=dtype)
+        attributes = {"kernel_shape": [3, 2], "strides": [2, 1], "pads": [1, 0, 1, 1]}
+        yield [x], attributes, {}
+        yield [x], {**attributes, "ceil_mode": 1, "dilations": [1, 2]}, {}
+
+
+@case("QLinearConv")
+def qlinear_conv(random):
+    for channels_last in (0, 1):
+        x = integers(random, 2, 7, 6, 4)
+        w, bias = integers(random, 6, 4, 3, 3, dtype=np.int8), random.integers(-999, 999, 6).astype(np.int32)
+        scales = (random.random(6) * 0.01).astype(np.float32)
+        yield [x if channels_last else first(x), scalar(0.02), scalar(120, np.uint8), Const(w), Const(scales),
+               Const(np.zeros(6, np.int8)), scalar(0.5), scalar(110, np.uint8), Const(bias)], \
+            {"pads": [1, 1, 0, 1], "channels_last": channels_last}, {"steps": 1}
+
+
+def group_norm(x, gamma, beta, groups, silu, channels_last):
+    planes = first(x) if channels_last else x
+    split = planes.reshape(len(x), groups, -1).astype(np.float64)
+    y = (split - split.mean(-1, keepdims=True)) / np.sqrt(split.var(-1, keepdims=True) + 1e-5)
+    y = y.reshape(planes.shape) * gamma[:, None, None] + beta[:, None, None]
+    y = y / (1 + np.exp(-y)) if silu else y
+    return (last(y) if channels_last else y).astype(np.float32)
+
+
+@case("GroupNorm")
+def group_norms(random):
+    for channels_last in (0, 1):
+        for silu in (0, 1):
+            x, gamma, beta = floats(random, 2, 6, 5, 6), floats(random, 6), floats(random, 6)
+            yield [x, gamma, beta], {"groups": 3, "activation": silu, "channels_last": channels_last}, \
+                {"expect": [group_norm(x, gamma, beta, 3, silu, channels_last)]}
+
+
+@case("SkipGroupNorm")
+def skip_group_norms(random):
+    x, gamma, beta, bias = floats(random, 2, 4, 5, 6), floats(random, 6), floats(random, 6), floats(random, 6)
+    for shape in ((2, 6), (2, 1, 1, 6), (2, 4, 5, 6)):
+        skip = floats(random, *shape)
+        total = x + (skip[:, None, None] if len(shape) == 2 else skip) + bias
+        yield [x, gamma, beta, skip, bias], {"groups": 3, "activation": 1}, \
+            {"outputs": 2, "expect": [group_norm(total, gamma, beta, 3, 1, 1), total]}
+
+
+# ---- narrow weights ------------------------------------------------------------------------------------------
+
+
+@case("MatMulNBits")
+def matmul_nbits(random):
+    for bits in (4, 8):
+        k, n, block = 48, 5, 16
+        blocks = k // block
+        x, w = floats(random, 2, 3, k), integers(random, n, blocks, block * bits // 8)
+        scales = floats(random, n * blocks, scale=0.1)
+        zeros = integers(random, n * ((blocks * bits + 7) // 8))
+        attributes = {"K": k, "N": n, "bits": bits, "block_size": block}
+        yield [x, Const(w), Const(scales)], attributes, {}
+        yield [x, Const(w), Const(scales), Const(zeros)], attributes, {}
+
+
+@case("MatMulBnb4")
+def matmul_bnb4(random):
+    k, n, block = 40, 6, 16
+    for kind in (0, 1):
+        w, largest = integers(random, n * k // 2), floats(random, n * k // block)
+        attributes = {"K": k, "N": n, "block_size": block, "quant_type": kind}
+        yield [floats(random, 2, 3, k), Const(w), Const(largest)], attributes, {}
+        # Without transB ONNX Runtime strides wrongly: the identity gives the weights.
+        weights = reference("MatMulBnb4", [np.eye(k, dtype=np.float32), Const(w), Const(largest)], attributes,
+                            domain="com.microsoft")[0].T
+        x = floats(random, 3, n)
+        yield [x, Const(w), Const(largest)], {**attributes, "transB": 0}, {"expect": [x @ weights]}
+
+
+@case("GatherBlockQuantized")
+def gather_blocks(random):
+    import ml_dtypes
+    indices = random.integers(-7, 7, (2, 3)).astype(np.int64)
+    for bits in (2, 4, 8):
+        x = integers(random, 7, 3, 32 * bits // 8)
+        scales = floats(random, 7, 3, 2)
+        zeros = integers(random, 7, 3, (2 * bits + 7) // 8)
+        attributes = {"bits": bits, "block_size": 16, "quantize_axis": -1}
+        yield [Const(x), indices, Const(scales)], attributes, {}
+        yield [Const(x), indices, Const(scales), Const(zeros)], attributes, {}
+    for dtype in (ml_dtypes.int4, ml_dtypes.uint4):
+        x = integers(random, 7, 20, 6).astype(dtype)
+        scales, zeros = floats(random, 7, 2, 6), integers(random, 7, 2, 6).astype(dtype)
+        attributes = {"block_size": 16, "quantize_axis": 1}
+        yield [Const(x), indices, Const(scales), Const(zeros)], attributes, {}
+        yield [Const(x), indices % 6, Const(scales)], {**attributes, "gather_axis": 2}, {}
+
+
+@case("BiasSoftmax")
+def bias_softmax(random):
+    x = floats(random, 2, 3, 4, 5)
+    for shape, axis, inner in (((2, 1, 1, 5), 3, 1), ((1, 1, 4, 5), 3, 0), ((2, 1, 4, 5), 2, 1)):
+        bias = floats(random, *shape)
+        want = reference("Softmax", [x + bias], {"axis": axis}, opset=11)
+        yield [x, bias], {"axis": axis, "is_inner_broadcast": inner}, {"expect": want}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
