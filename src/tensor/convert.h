@@ -6,7 +6,8 @@
 
 #include "tensor/tensor.h"
 
-// Elements [first, first + count) of dense data. False: the type is not a real number type.
+// Elements [first, first + count) of dense data. False: the type is not a real number type, or `to` is float8e8m0,
+// which has no zero and no sign: only Cast writes it, with a rounding mode.
 bool convert_to_floats(sdx_dtype from, const void *data, size_t first, size_t count, float *to);
 bool convert_to_doubles(sdx_dtype from, const void *data, size_t first, size_t count, double *to);
 bool convert_from_floats(sdx_dtype to, void *data, size_t first, size_t count, const float *from);
