@@ -293,7 +293,7 @@ CLI_COMMAND(run) = {
     "run",
     "Run a model on inputs from files and show or save its outputs",
     "MODEL [FILE | NAME=FILE | NAME=VALUE ...] [options]",
-    "Inputs: .npy .npz .pb .raw .bin .png .jpg .json files; without a name they go to the inputs in\n"
+    "Inputs: .npy .npz .pb .raw .bin .json files and pictures; without a name they go to the inputs in\n"
     "order. A value is JSON: sr=16000, x=[[1,2,3]]. Numbers are converted and dimensions of 1 added\n"
     "where that makes them fit. bfloat16, float8 and 4-bit outputs are saved widened.\n\n"
     "Examples:\n"

@@ -13,6 +13,7 @@
 
 #include "cli/elements.h"
 #include "cli/table.h"
+#include "codecs/codecs.h"
 
 uint64_t clock_ns(void) {
   struct timespec now;
@@ -79,7 +80,7 @@ sdx_options *engine_options(const args *a, int *code) {
   const char *text, *value;
   int64_t number;
   *code = CLI_USAGE;
-  bool ok = o != NULL;
+  bool ok = o && !codecs_add_operator(o);
   if ((text = args_text(a, "threads", NULL)) && ok) ok = set(o, "threads", text);
   if (args_has(a, "profile") && ok) ok = set(o, "profile", "1");
   if ((text = args_text(a, "precision", NULL)) && ok) ok = set(o, "precision", text);
@@ -295,6 +296,14 @@ static bool place_named(collector *c, named_values *list, const char *from) {
   return ok;
 }
 
+static bool is_picture(const char *path) {
+  static const char *const endings[] = {".png",  ".jpg", ".jpeg", ".jp2", ".j2k", ".webp", ".tif",
+                                        ".tiff", ".bmp", ".pbm",  ".pgm", ".ppm", ".pnm",  ".pam"};
+  for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+    if (path_has_suffix(path, endings[i])) return true;
+  return false;
+}
+
 // One value for one input out of a file's bytes, by the file's ending.
 static sdx_value *read_value(const collector *c, size_t index, const char *path, const char *bytes, size_t size,
                              why *w) {
@@ -302,9 +311,8 @@ static sdx_value *read_value(const collector *c, size_t index, const char *path,
   if (path_has_suffix(path, ".npy")) return npy_read(bytes, size, w);
   if (path_has_suffix(path, ".pb")) return pb_read(bytes, size, io->type, w);
   if (path_has_suffix(path, ".raw") || path_has_suffix(path, ".bin")) return raw_read(bytes, size, io, w);
-  if (path_has_suffix(path, ".png") || path_has_suffix(path, ".jpg") || path_has_suffix(path, ".jpeg"))
-    return image_read(bytes, size, io, &c->image, w);
-  return why_set(w, "unknown kind of file; expected .npy .npz .pb .raw .bin .png .jpg or .json");
+  if (is_picture(path)) return image_read(bytes, size, io, &c->image, w);
+  return why_set(w, "unknown kind of file; expected .npy .npz .pb .raw .bin .json or a picture (.png .jpg .bmp ...)");
 }
 
 static bool place_json(collector *c, int64_t index, const char *from, const char *text, size_t size) {

@@ -48,7 +48,7 @@ typedef struct image_options {
   bool invert;             // 255 - x first
   const char *layout;      // "nchw", "nhwc" or NULL: from the input's shape
 } image_options;
-// PNG or JPEG, resized to the input's height and width, grey or RGB by its channels.
+// A picture of any format of codecs/, resized to the input's height and width, grey or RGB by its channels.
 sdx_value *image_read(const void *bytes, size_t size, const sdx_io *io, const image_options *options, why *w);
 
 // Makes a value fit an input: converts numbers to its dtype, adds or drops dimensions of 1, folds flat

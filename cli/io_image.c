@@ -1,88 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-// PNG and JPEG pictures as model inputs: decode, grey or RGB, resize (triangle filter, which is
+// Pictures as model inputs: decode (codecs/), grey or RGB, resize (triangle filter, which is
 // bilinear when enlarging and averages when shrinking), scale and normalise, NCHW or NHWC.
 #include <math.h>
-#include <setjmp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include <jpeglib.h>
-#include <png.h>
-
 #include "cli/elements.h"
 #include "cli/io.h"
+#include "codecs/codecs.h"
 
-typedef struct picture {
+typedef struct decoded {
   size_t width, height, channels;  // 1 grey, 3 RGB, 4 RGBA
   unsigned char *pixels;
-} picture;
+} decoded;
 
-enum { MAX_SIDE = 1 << 15 };  // a picture of 60 bytes may claim any size
+enum { MAX_SIDE = 1 << 15 };  // of what a picture is resized to
 
-static bool read_png(const void *bytes, size_t size, size_t channels, picture *p, why *w) {
-  png_image image = {.version = PNG_IMAGE_VERSION};
-  if (!png_image_begin_read_from_memory(&image, bytes, size)) return why_set(w, "PNG: %s", image.message);
-  image.format = channels == 1 ? PNG_FORMAT_GRAY : channels == 4 ? PNG_FORMAT_RGBA : PNG_FORMAT_RGB;
-  *p = (picture){image.width, image.height, channels, NULL};
-  bool fits = image.width <= MAX_SIDE && image.height <= MAX_SIDE;
-  p->pixels = fits ? malloc(PNG_IMAGE_SIZE(image)) : NULL;
-  png_color black = {0, 0, 0};  // what shines through transparent pixels
-  bool ok = p->pixels && png_image_finish_read(&image, channels == 4 ? NULL : &black, p->pixels, 0, NULL);
-  if (!ok) {
-    why_set(w, "PNG: %s", p->pixels ? image.message : "the picture is too large");
-    free(p->pixels);
-    png_image_free(&image);
-  }
-  return ok;
+static uint8_t *place(void *context, size_t height, size_t width, size_t channels, size_t work_bytes) {
+  decoded *p = context;
+  *p = (decoded){width, height, channels, malloc(height * width * channels)};
+  return p->pixels;
 }
 
-typedef struct jpeg_failure {
-  struct jpeg_error_mgr manager;  // first: the library hands back a pointer to it
-  jmp_buf back;
-  char message[JMSG_LENGTH_MAX];
-} jpeg_failure;
-
-static void jpeg_fail(j_common_ptr info) {
-  jpeg_failure *failure = (jpeg_failure *)info->err;
-  info->err->format_message(info, failure->message);
-  longjmp(failure->back, 1);
-}
-
-static void jpeg_silent(j_common_ptr info) { (void)info; }
-
-static bool read_jpeg(const void *bytes, size_t size, size_t channels, picture *p, why *w) {
-  struct jpeg_decompress_struct info;
-  jpeg_failure failure;
-  *p = (picture){.channels = channels == 1 ? 1 : 3};
-  info.err = jpeg_std_error(&failure.manager);
-  failure.manager.error_exit = jpeg_fail;
-  failure.manager.output_message = jpeg_silent;
-  if (setjmp(failure.back)) {
-    jpeg_destroy_decompress(&info);
-    free(p->pixels);
-    return why_set(w, "JPEG: %s", failure.message);
-  }
-  jpeg_create_decompress(&info);
-  jpeg_mem_src(&info, bytes, size);
-  jpeg_read_header(&info, TRUE);
-  info.out_color_space = channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
-  jpeg_start_decompress(&info);
-  p->width = info.output_width;
-  p->height = info.output_height;
-  if (p->width <= MAX_SIDE && p->height <= MAX_SIDE) p->pixels = malloc(p->width * p->height * p->channels);
-  if (!p->pixels) {
-    jpeg_destroy_decompress(&info);
-    return why_set(w, "JPEG: the picture is too large");
-  }
-  while (info.output_scanline < info.output_height) {
-    JSAMPROW row = p->pixels + info.output_scanline * p->width * p->channels;
-    jpeg_read_scanlines(&info, &row, 1);
-  }
-  jpeg_finish_decompress(&info);
-  jpeg_destroy_decompress(&info);
-  return true;
+static bool read_picture(const void *bytes, size_t size, size_t channels, decoded *p, why *w) {
+  picture_target target = {.layout = channels == 1   ? PICTURE_GREY
+                                     : channels == 4 ? PICTURE_RGBA
+                                                     : PICTURE_RGB,
+                           .over_black = true,
+                           .context = p,
+                           .place = place};
+  char message[PICTURE_MESSAGE];
+  *p = (decoded){0};
+  if (picture_decode(bytes, size, &target, message) == SDX_OK) return true;
+  free(p->pixels);
+  return why_set(w, "%s", message);
 }
 
 // One axis: `lines` rows of `from` groups of `step` floats become rows of `to` groups.
@@ -104,7 +56,7 @@ static float *resize_axis(const float *in, size_t lines, size_t from, size_t to,
 }
 
 // Pixels as floats of the wanted size, height x width x channels.
-static float *resize(const picture *p, size_t height, size_t width) {
+static float *resize(const decoded *p, size_t height, size_t width) {
   size_t count = p->width * p->height * p->channels;
   float *whole = malloc(count * sizeof *whole), *rows = NULL;
   if (!whole) return NULL;
@@ -157,15 +109,8 @@ sdx_value *image_read(const void *bytes, size_t size, const sdx_io *io, const im
   int64_t channels = l.channel >= 0 ? io->shape[l.channel] : 1;
   if (l.channel >= 0 && channels < 0) channels = 3;
   if (!is_channels(channels)) return why_set(w, "%lld channels; a picture gives 1, 3 or 4", (long long)channels);
-  picture p;
-  bool png = size > 8 && !memcmp(bytes, "\x89PNG", 4), jpeg = size > 3 && !memcmp(bytes, "\xff\xd8\xff", 3);
-  if (!png && !jpeg) return why_set(w, "neither PNG nor JPEG");
-  if (!(png ? read_png(bytes, size, (size_t)channels, &p, w) : read_jpeg(bytes, size, (size_t)channels, &p, w)))
-    return NULL;
-  if (p.channels != (size_t)channels) {
-    free(p.pixels);
-    return why_set(w, "a JPEG has no fourth channel");
-  }
+  decoded p;
+  if (!read_picture(bytes, size, (size_t)channels, &p, w)) return NULL;
   int64_t height = l.row >= 0 ? io->shape[l.row] : -1, width = l.column >= 0 ? io->shape[l.column] : -1;
   if (l.row < 0) {  // flat: keep the size if it fits, else a square
     height = (int64_t)p.height;

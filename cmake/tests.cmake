@@ -17,7 +17,7 @@ foreach(test ${tests})
     endif()
     set(library sardonyx_server) # a client of the public library: it sees no internals
   else()
-    set(library sardonyx_internal)
+    set(library sardonyx_codecs sardonyx_internal)
   endif()
   add_executable(test_${folder}_${name} ${test})
   target_include_directories(test_${folder}_${name} PRIVATE ${CMAKE_SOURCE_DIR})

@@ -200,8 +200,9 @@ SDX_API const char *sdx_run_error(const sdx_run *run);
 SDX_API uint64_t sdx_run_peak_bytes(const sdx_run *run);
 
 // ---- custom operators -----------------------------------------------------------------------
-// Registered on options before a load. Domain and name must not be an operator the engine knows. infer and compute may
-// be called from several threads at once.
+// Registered on options before a load. Domain and name must not be an operator the engine computes:
+// of those it knows only ImageDecoder, whose codecs are not part of the library, is open; of its
+// registration compute alone is used. infer and compute may be called from several threads at once.
 
 typedef struct sdx_op_context sdx_op_context;  // valid during the callback only
 
@@ -225,6 +226,11 @@ SDX_API const sdx_value *sdx_op_input(sdx_op_context *context, size_t index);
 // In infer: declares; in compute: returns writable memory of that shape (NULL on failure).
 SDX_API void *sdx_op_set_output(sdx_op_context *context, size_t index, sdx_dtype dtype, size_t rank,
                                 const int64_t *shape);
+// Counts memory that compute allocates elsewhere against the run's budget until the callback returns;
+// SDX_NO_MEMORY when the budget is spent.
+SDX_API sdx_status sdx_op_charge(sdx_op_context *context, size_t bytes);
+// Not SDX_OK once the run was cancelled or its deadline passed: to be returned. For long loops.
+SDX_API sdx_status sdx_op_check(sdx_op_context *context);
 SDX_API bool sdx_op_attr_int(const sdx_op_context *context, const char *name, int64_t *value);
 SDX_API bool sdx_op_attr_float(const sdx_op_context *context, const char *name, float *value);
 SDX_API const char *sdx_op_attr_string(const sdx_op_context *context, const char *name, size_t *length);

@@ -19,7 +19,7 @@ static sdx_status set_shape(op_call *c, size_t output, sdx_dtype dtype, size_t r
     f->owners[index] = NULL;
   }
   sdx_value *made;
-  SDX_TRY(value_create(&f->account, dtype, rank, dims, NULL, NULL, NULL, &made, c->err));
+  SDX_TRY(call_located(c, value_create(&f->account, dtype, rank, dims, NULL, NULL, NULL, &made, c->err)));
   f->owners[index] = made;
   *v = made->value;
   return SDX_OK;

@@ -10,6 +10,7 @@ typedef struct custom_record {
 struct sdx_op_context {
   op_infer *infer;  // one of the two
   op_call *call;
+  size_t charged;
 };
 
 static const node *node_of(const sdx_op_context *c) { return c->infer ? c->infer->node : c->call->node; }
@@ -25,6 +26,7 @@ static sdx_status custom_compute(op_call *call) {
   const sdx_custom_op *op = &record_of(call->node)->op;
   sdx_op_context c = {.call = call};
   sdx_status status = op->compute(op->user, &c);
+  mem_uncharge(call_account(call), c.charged);
   return status == SDX_OK ? SDX_OK : call_fail(call, status, "the custom operator failed: %s", status_text(status));
 }
 
@@ -47,7 +49,14 @@ sdx_status custom_bind(sdx_session *s) {
   if (!records || !list) return error_no_memory(&s->err, o->op_count * sizeof *records);
   for (size_t i = 0; i < o->op_count; i++) {
     const sdx_custom_op *op = &o->ops[i];
+    const op_def *built_in = op_find(str_from(op->domain), str_from(op->name));
     records[i].op = *op;
+    list[i] = &records[i].record;
+    if (built_in) {  // one that leaves compute to the caller
+      records[i].record = *built_in;
+      records[i].record.compute = custom_compute;
+      continue;
+    }
     records[i].record = (op_def){.domain = op->domain,
                                  .name = op->name,
                                  .since = 1,
@@ -58,7 +67,6 @@ sdx_status custom_bind(sdx_session *s) {
                                  .infer = custom_infer,
                                  .compute = custom_compute};
     if (!records[i].record.inputs || !records[i].record.outputs) return error_no_memory(&s->err, 64);
-    list[i] = &records[i].record;
   }
   s->custom = (op_custom_set){list, o->op_count};
   return SDX_OK;
@@ -94,6 +102,15 @@ void *sdx_op_set_output(sdx_op_context *c, size_t index, sdx_dtype dtype, size_t
   if (call_set_shape(c->call, index, dtype, rank, shape) != SDX_OK || !c->call->out[index]) return NULL;
   return c->call->out[index]->tensor.data;
 }
+
+sdx_status sdx_op_charge(sdx_op_context *c, size_t bytes) {
+  if (c->infer) return SDX_OK;
+  if (!mem_charge(call_account(c->call), bytes)) return call_no_memory(c->call, bytes);
+  c->charged += bytes;
+  return SDX_OK;
+}
+
+sdx_status sdx_op_check(sdx_op_context *c) { return c->infer ? SDX_OK : call_check(c->call); }
 
 static const attr *find(const sdx_op_context *c, const char *name, attr_kind kind) {
   const attr *a = node_attr(node_of(c), name);

@@ -117,7 +117,8 @@ sdx_status sdx_options_add_op(sdx_options *o, const sdx_custom_op *op) {
   error_clear(&o->err);
   if (!op || !op->name || !op->name[0] || !op->domain || !op->compute)
     return error_set(&o->err, SDX_INVALID_ARGUMENT, "a custom operator needs a domain, a name and compute");
-  if (op_find(str_from(op->domain), str_from(op->name)))
+  const op_def *built_in = op_find(str_from(op->domain), str_from(op->name));
+  if (built_in && !(built_in->flags & OP_BY_CALLER))
     return error_set(&o->err, SDX_INVALID_ARGUMENT,
                      "operator %s of domain '%s' is built in; choose another name or domain", op->name, op->domain);
   sdx_custom_op *list = arena_array(&o->memory, o->op_count + 1, sizeof *list);

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all formats share (codec.h): telling them apart by their first bytes, limits, and rows of any kind
+// into the layout that is wanted.
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codecs/codec.h"
+
+enum { MAX_SIDE = 65535, MAX_PIXELS = 1 << 27 };  // a picture of 60 bytes may claim any size
+
+static const struct {
+  const char *format;
+  uint8_t offset, length;
+  const char *magic;
+} formats[] = {
+    {"PNG", 0, 8, "\x89PNG\r\n\x1a\n"},
+    {"JPEG", 0, 3, "\xff\xd8\xff"},
+    {"JPEG 2000", 0, 12, "\0\0\0\x0cjP  \r\n\x87\n"},
+    {"JPEG 2000", 0, 4, "\xff\x4f\xff\x51"},
+    {"TIFF", 0, 4, "II*\0"},
+    {"TIFF", 0, 4, "MM\0*"},
+    {"TIFF", 0, 4, "II+\0"},
+    {"TIFF", 0, 4, "MM\0+"},
+    {"WebP", 8, 4, "WEBP"},
+    {"BMP", 0, 2, "BM"},
+    {"PNM", 0, 2, "P1"},
+    {"PNM", 0, 2, "P2"},
+    {"PNM", 0, 2, "P3"},
+    {"PNM", 0, 2, "P4"},
+    {"PNM", 0, 2, "P5"},
+    {"PNM", 0, 2, "P6"},
+    {"PNM", 0, 2, "P7"},
+};
+
+static bool fail_list(picture *p, sdx_status status, const char *format, va_list list) {
+  if (p->status != SDX_OK) return false;
+  p->status = status;
+  int used = p->format ? snprintf(p->message, PICTURE_MESSAGE, "%s: ", p->format) : 0;
+  vsnprintf(p->message + used, PICTURE_MESSAGE - (size_t)used, format, list);
+  return false;
+}
+
+bool picture_fail(picture *p, const char *format, ...) {
+  va_list list;
+  va_start(list, format);
+  fail_list(p, SDX_INVALID_ARGUMENT, format, list);
+  va_end(list);
+  return false;
+}
+
+bool picture_fail_as(picture *p, sdx_status status, const char *format, ...) {
+  va_list list;
+  va_start(list, format);
+  fail_list(p, status, format, list);
+  va_end(list);
+  return false;
+}
+
+void *picture_memory(picture *p, size_t bytes) {
+  void *memory = malloc(bytes ? bytes : 1);
+  if (!memory) picture_fail_as(p, SDX_NO_MEMORY, "no memory for %zu bytes", bytes);
+  return memory;
+}
+
+static size_t channels_of(picture_layout layout) { return layout == PICTURE_GREY ? 1 : layout == PICTURE_RGBA ? 4 : 3; }
+
+bool picture_begin(picture *p, size_t width, size_t height, size_t work_bytes) {
+  if (!width || !height) return picture_fail(p, "the picture is %zu x %zu pixels", width, height);
+  if (width > MAX_SIDE || height > MAX_SIDE || width * height > MAX_PIXELS)
+    return picture_fail_as(p, SDX_LIMIT_EXCEEDED, "%zu x %zu pixels; at most %d a side and %d in all are decoded",
+                           width, height, MAX_SIDE, MAX_PIXELS);
+  p->width = width;
+  p->height = height;
+  p->pixels = p->target->place(p->target->context, height, width, channels_of(p->target->layout), work_bytes);
+  return p->pixels || picture_fail_as(p, SDX_NO_MEMORY, "no memory for %zu x %zu pixels", width, height);
+}
+
+bool picture_go_on(picture *p) {
+  return !p->target->go_on || p->target->go_on(p->target->context) ||
+         picture_fail_as(p, SDX_CANCELLED, "decoding was stopped");
+}
+
+bool picture_row(picture *p, size_t y, const uint8_t *samples, size_t channels) {
+  const picture_target *target = p->target;
+  size_t wanted = channels_of(target->layout);
+  uint8_t *to = p->pixels + y * p->width * wanted;
+  for (size_t x = 0; x < p->width; x++, samples += channels, to += wanted) {
+    bool colour = channels >= 3;
+    uint8_t alpha = channels == 2 || channels == 4 ? samples[channels - 1] : 255;
+    uint32_t r = samples[0], g = samples[colour ? 1 : 0], b = samples[colour ? 2 : 0];
+    if (target->over_black && alpha < 255 && target->layout != PICTURE_RGBA) {
+      r = (r * alpha + 127) / 255;
+      g = (g * alpha + 127) / 255;
+      b = (b * alpha + 127) / 255;
+    }
+    switch (target->layout) {
+      case PICTURE_GREY:  // weights in 1/65536; they add up to 1, so grey stays as it is
+        to[0] = (uint8_t)((r * 19595 + g * 38470 + b * 7471 + 32768) >> 16);
+        break;
+      case PICTURE_BGR:
+        to[0] = (uint8_t)b, to[1] = (uint8_t)g, to[2] = (uint8_t)r;
+        break;
+      case PICTURE_RGB:
+        to[0] = (uint8_t)r, to[1] = (uint8_t)g, to[2] = (uint8_t)b;
+        break;
+      case PICTURE_RGBA:
+        to[0] = (uint8_t)r, to[1] = (uint8_t)g, to[2] = (uint8_t)b, to[3] = alpha;
+        break;
+    }
+  }
+  return y % 16 != 15 || picture_go_on(p);
+}
+
+sdx_status picture_decode(const void *bytes, size_t size, const picture_target *target, char message[PICTURE_MESSAGE]) {
+  picture p = {.bytes = bytes, .size = size, .target = target, .message = message};
+  message[0] = 0;
+  for (size_t i = 0; i < sizeof formats / sizeof *formats && !p.format; i++) {
+    size_t end = (size_t)formats[i].offset + formats[i].length;
+    if (size >= end && !memcmp(p.bytes + formats[i].offset, formats[i].magic, formats[i].length))
+      p.format = formats[i].format;
+  }
+  if (!p.format) {
+    picture_fail(&p, "the bytes begin like none of PNG, JPEG, JPEG 2000, TIFF, WebP, BMP, PNM");
+    return p.status;
+  }
+  for (const codec *const *c = codecs; *c; c++)
+    if (!strcmp((*c)->format, p.format)) {
+      if (!(*c)->decode(&p)) picture_fail(&p, "the picture is broken");
+      return p.status;
+    }
+  picture_fail_as(&p, SDX_NOT_SUPPORTED, "this build has no codec for it; install its library and configure again");
+  return p.status;
+}
