@@ -25,7 +25,8 @@ enum {
   A_BLOCK_BYTES = 2 << 20,  // where B is packed for every block of A: from the L3 cache, once per nc columns
   SPLIT_DEPTH = 32,         // a split product needs at least this depth
   SPLIT_OUTER = 16,         // and this many columns (rows of a packed A)
-  PLAIN_B_PANELS = 2,       // B is read in place where a task has at most this many panels of A
+  PLAIN_B_PANELS = 2,       // B whose rows alias is read in place where a task has at most this many panels of A
+  ALIAS_BYTES = 1024,       // rows whose distance is a multiple of this push one another out of the cache
   // Costs in multiply-adds, for the choice of the grid.
   COST_PACK = 16,  // per packed element
   COST_TASK = 20000,
@@ -414,6 +415,7 @@ void gemm_f32_run(const gemm_f32_plan *p, const gemm_f32_call *call, void *scrat
   if (kind != ACTIVATION_RELU && kind != ACTIVATION_CLIP) j.activation = activation_find(kind);
   j.residual_copied = e->residual && s->residual_is_c;
   j.plain_b = !s->packed_b && !s->fill_b && call->b.column_stride == 1 && p->kernel->reads_plain_b &&
-              call->b.row_stride != 0 && s->k > 0 && p->rows <= PLAIN_B_PANELS * p->kernel->mr;
+              call->b.row_stride != 0 && s->k > 0 &&
+              (call->b.row_stride * sizeof(float) % ALIAS_BYTES != 0 || p->rows <= PLAIN_B_PANELS * p->kernel->mr);
   pool_run(s->threads, divide_up(s->m, p->rows) * divide_up(s->n, p->columns) * s->batch, run_task, &j);
 }
