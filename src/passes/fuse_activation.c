@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Conv/Gemm (+ Add of a residual) + activation become com.microsoft FusedConv/FusedGemm, whose
+// Conv/Gemm (+ Add or Sum of a residual) + activation become com.microsoft FusedConv/FusedGemm, whose
 // kernels add and activate while the tile is in registers. The arithmetic per element is the same.
 #include "passes/match.h"
 
@@ -68,7 +68,8 @@ static sdx_status set_gemm_activation(pass_context *c, node *n, const fused *f) 
 
 // The other operand of `add` if it is a full-size tensor made before the convolution's result is read.
 static value_id residual_of(const graph *g, const node *add, value_id conv_output) {
-  if (!match_is(add, "Add") || add->inputs[0] == add->inputs[1]) return VALUE_ABSENT;
+  bool adds = match_is(add, "Add") || (match_is(add, "Sum") && add->input_count == 2);
+  if (!adds || add->inputs[0] == add->inputs[1]) return VALUE_ABSENT;
   value_id other = add->inputs[0] == conv_output ? add->inputs[1] : add->inputs[0];
   return match_same_shape(&g->values[other].type, &g->values[conv_output].type) ? other : VALUE_ABSENT;
 }

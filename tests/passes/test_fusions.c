@@ -107,7 +107,7 @@ static void residuals(void **state) {
   // Two convolutions that meet: one takes the other's result.
   rewrites("fuse_activation",
            "graph(%x: float[N,1,3,3]) -> (%y) {\n  const %w: float[2,1,1,1]{1, -2}\n  const %v: float[2,1,1,1]{3, 4}\n"
-           "  %a = Conv(%x, %w)\n  %b = Conv(%x, %v)\n  %y = Add(%a, %b)\n}\n",
+           "  %a = Conv(%x, %w)\n  %b = Conv(%x, %v)\n  %y = Sum(%a, %b)\n}\n",
            "graph test(%x: float[N,1,3,3]) -> (%y) {\n  const %w: float[2,1,1,1]{1, -2}\n"
            "  const %v: float[2,1,1,1]{3, 4}\n  %b = Conv(%x, %v)\n"
            "  %y = com.microsoft::FusedConv(%x, %w, _, %b)\n}\n");
