@@ -23,6 +23,13 @@ class Input:
         self.constant = text.startswith("const(")
         if text.startswith("seq("):
             self.items = [Input(name, t, fixed) for t in re.findall(r"[^;]+", text[4:-1])]
+        self.map = None
+        if text.startswith("map["):
+            key, value, pairs = re.fullmatch(r"map\[(\w+),(\w+)\]\((.*)\)", text).groups()
+            pairs = [p.split(":") for p in pairs.split(",")]
+            self.map = (key, value, {k if key == "string" else int(k): v if value == "string" else float(v)
+                                     if value in ("float", "double") else int(v) for k, v in pairs})
+            text = ""
         parts = re.fullmatch(r"([a-z0-9_]*)(?:\[([^\]]*)\])?(?:\(([^)]*)\))?(?:@(.+)\.\.(.+))?", text)
         if self.items is None and parts is None:
             raise ValueError(f"{name}={text}")
@@ -30,7 +37,7 @@ class Input:
         self.range = (float(low), float(high)) if low is not None else (0.1, 3.0) if kind == "positive" else None
         self.values = None if values is None else [v for v in values.split(",") if v != ""]
         self.dtype = fixed if kind in ("const", "positive") else kind
-        if self.items is None and self.dtype not in engine.DTYPES and not self.absent:
+        if self.items is None and self.map is None and self.dtype not in engine.DTYPES and not self.absent:
             raise ValueError(f"{name}={text}: no such element type")
         if dims is not None:
             self.dims = [int(d) for d in dims.split(",") if d]
@@ -90,7 +97,7 @@ class Case:
         found = {}
         for formal, x in self.inputs:
             first = x.items[0] if x.items else x
-            if formal.type not in engine.DTYPES and first.dtype and not x.absent and not x.constant:
+            if formal.type not in engine.DTYPES and first.dtype and not x.map and not x.absent and not x.constant:
                 found.setdefault(formal.type, first.dtype)
         return found
 
@@ -155,6 +162,8 @@ def fit(x, dtype):
 
 def data(x, dtype, random, sizes, nonzero=False):
     """The array (list of arrays for a sequence) of one input."""
+    if x.map is not None:
+        return x.map[2]
     if x.items is not None:
         return [data(i, dtype if i.dtype == x.items[0].dtype else i.dtype, random, sizes) for i in x.items]
     dims = [sizes.get(d, d) for d in x.dims]
@@ -222,6 +231,10 @@ def attribute(name, kind, text):
 
 
 def value_info(name, x, dims):
+    if isinstance(x, dict):
+        key, value = dims
+        inner = helper.make_tensor_type_proto(engine.DTYPES[value][0], ())
+        return helper.make_value_info(name, helper.make_map_type_proto(engine.DTYPES[key][0], inner))
     if isinstance(x, list):
         first = x[0]
         inner = helper.make_tensor_type_proto(engine.DTYPES[engine.name_of(first.dtype)][0], None)
@@ -237,7 +250,7 @@ def feeds_of(case, types, random, sizes, nonzero=()):
             made.append(None)
             continue
         dtype = (x.items[0] if x.items else x).dtype
-        if not x.constant and dtype == case.base_types().get(formal.type):
+        if x.constant or dtype == case.base_types().get(formal.type):
             dtype = types.get(formal.type, dtype)
         made.append(data(x, dtype, random, sizes, formal.name in nonzero))
     return made
@@ -253,7 +266,7 @@ def model(case, arrays, version, static=False):
         if x.constant:
             initializers.append(tensor_of(names[-1], array))
         else:
-            dims = None if isinstance(array, list) else array.shape if static else [None] * array.ndim
+            dims = x.map[:2] if x.map else None if isinstance(array, list) else array.shape if static else [None] * array.ndim
             infos.append(value_info(names[-1], array, dims))
     outputs = [f"o{i}" for i in range(case.output_count)]
     node = helper.make_node(record.name, names, outputs, domain=record.domain, name="n")

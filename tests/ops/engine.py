@@ -100,7 +100,9 @@ def to_value(x):
         return made
     if isinstance(x, dict):
         keys = to_value(np.array(list(x), dtype=object if isinstance(next(iter(x), ""), str) else np.int64))
-        values = to_value(np.array(list(x.values())))
+        values = list(x.values())
+        values = to_value(np.array(values, object if isinstance(values[0], str) else np.float32
+                                   if isinstance(values[0], float) else np.int64))
         made = LIB.sdx_map_create(keys, values)
         LIB.sdx_value_release(keys)
         LIB.sdx_value_release(values)

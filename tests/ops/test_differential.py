@@ -50,7 +50,11 @@ ELSEWHERE = {
     "RandomUniform": "random: statistics below", "RandomUniformLike": "random: statistics below",
 }
 # Their attributes hold values of an input's type: each type needs a case of its own.
-NATIVE_ONLY = {"BitCast", "LabelEncoder", "OneHotEncoder", "Imputer", "CategoryMapper", "Tile T1"}
+NATIVE_ONLY = {"BitCast", "LabelEncoder", "OneHotEncoder", "Imputer", "CategoryMapper", "Tile T1", "CastLike", "SequenceInsert T", "MatMulNBits T3"}
+# Operators that are less precise by nature, and the type whose tolerance they get: coordinates in single
+# precision, as scales have it; quantisation on the way.
+COARSE = {"Resize": "near double", "Upsample": "near double", "GridSample": "near double",
+          "DynamicQuantizeLSTM": "bfloat16"}
 # Inputs in which a zero means something else in every engine.
 NONZERO = {"Div": ("B",), "Mod": ("B",)}
 # (rtol, atol); atol scales with the largest element.
@@ -259,10 +263,11 @@ def run_type(record, texts, variable, dtype, rounds, ignored, outcome, verbose):
     random = np.random.default_rng(zlib.crc32(label.encode()))
     judged = runs = 0
     usable = []
-    refused = [w for n, k, w in ignored if record.name == n and fnmatch.fnmatchcase(dtype or "", k)]
     nonzero = NONZERO.get(record.name, ())
     for case in texts:
         types = case.retyped(variable, dtype) if variable else {}
+        kinds = list(types.values()) or ["string"]
+        refused = [w for n, k, w in ignored if record.name == n and any(fnmatch.fnmatchcase(t, k) for t in kinds)]
         usable.append((case, types, ask(case, variable, types, cases.feeds_of(case, types, random, {}, nonzero), refused)))
     # Cases that some oracle judges; without any, at least that they run.
     chosen = [u for u in usable if u[2]] or usable
@@ -302,6 +307,7 @@ def run_type(record, texts, variable, dtype, rounds, ignored, outcome, verbose):
             for oracle, want in wants:
                 judged += 1
                 wide = oracle.wide[1] if oracle.wide else dtype if oracle.name == Reference.name else "near double"
+                wide = COARSE.get(record.name, wide)
                 lenient = oracle.wide is not None or oracle.name == Reference.name
                 why = differs(got, list(want), Rules(rounded(record), wide, lenient))
                 if why and not bad:
@@ -388,7 +394,8 @@ def worker(rounds):
     ignored = disagreements()
     for line in sys.stdin:
         start = time.monotonic()
-        outcome = run_operator(table[line.strip()], rounds, ignored, False)
+        label, *refused = line.split()
+        outcome = run_operator(table[label], rounds, ignored + [(table[label].name, "*", r) for r in refused], False)
         print(json.dumps([outcome.passed, outcome.failures, outcome.unjudged, time.monotonic() - start]), flush=True)
 
 
@@ -397,6 +404,17 @@ class Worker:
         self.rounds, self.process = rounds, None
 
     def run(self, label):
+        """A crash may be an oracle's: then the operator passes without it."""
+        answer = self.ask(label)
+        if isinstance(answer, str):
+            again = self.ask(f"{label} {Runtime.name}")
+            if isinstance(again, str):
+                return [0, [answer], [], 0]
+            again[2].append(f"{label} ({Runtime.name} dies)")
+            return again
+        return answer
+
+    def ask(self, label):
         if self.process is None or self.process.poll() is not None:
             self.process = subprocess.Popen([sys.executable, __file__, "--worker", str(self.rounds)], text=True,
                                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -406,7 +424,7 @@ class Worker:
         if answer:
             return json.loads(answer)
         error = self.process.stderr.read()[-600:]
-        return [0, [f"{label}: the process died ({self.process.wait()}): {error}"], [], 0]
+        return f"{label}: the process died ({self.process.wait()}): {error}"
 
 
 def main():

@@ -73,6 +73,10 @@ static sdx_status compute(op_call *c) {
   return call_check(c);
 }
 
+static const char *const center_crop_pad_cases[] = {"input_data=float[5,8] shape=const(3,9)",
+                                                    "input_data=float[4,7,3] shape=int64(5,2) axes=0,1",
+                                                    "input_data=float[6,4] shape=int32[1](3) axes=-2", NULL};
+
 SDX_OP(CenterCropPad) = {
     .since = 18,
     .versions = "18",
@@ -84,4 +88,5 @@ SDX_OP(CenterCropPad) = {
     .params = read_params,
     .infer = infer,
     .compute = compute,
+    .cases = center_crop_pad_cases,
 };

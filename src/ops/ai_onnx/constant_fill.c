@@ -57,7 +57,7 @@ static sdx_status compute(op_call *c) {
   return SDX_OK;
 }
 
-SDX_CASES = {"shape=[2,3] value=1.5", "input=float[2] extra_shape=[3] dtype=7", NULL};
+SDX_CASES = {"shape=2,3 value=1.5", "input=float[2] extra_shape=3 dtype=7", NULL};
 
 // clang-format off
 SDX_OP_OLD(ConstantFill) = {

@@ -255,10 +255,13 @@ SDX_OP(DFT) = {
     .params_size = sizeof(dft_params), .params = dft_read, .upgrade = dft_upgrade, .infer = dft_infer,
     .prepare = prepare, .compute = dft_compute, .cases = cases,
 };
+static const char *const stft_cases[] = {"signal=float[1,64,1] frame_step=int64(8) frame_length=const(16)", "signal=float[2,40,1] frame_step=int64(5) window=float[12]", "signal=float[1,32,2] frame_step=int64(4) window=float[8] onesided=0", NULL};
+
 SDX_OP(STFT) = {
     .since = 17, .versions = "17", .inputs = "signal:T1 frame_step:T2 window:T1? frame_length:T2?",
     .outputs = "output:T1", .types = "T1=" TYPES_FLOAT ";T2=int32,int64", .attrs = "onesided:int=1",
     .params_size = sizeof(dft_params), .params = stft_read, .infer = stft_infer, .prepare = prepare,
     .compute = stft_compute,
+    .cases = stft_cases,
 };
 // clang-format on

@@ -57,9 +57,12 @@ static sdx_status compute(op_call *c) { return call_widened(c, gru_unit); }
 static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
 
 // clang-format off
+static const char *const gruunit_cases[] = {"hidden_prev=float[1,2,3] gates=float[1,2,9] seq_lengths=int32(2,5) t=int32[1](1)", NULL};
+
 SDX_OP_OLD(GRUUnit) = {
     .since = 1, .versions = "1", .inputs = "hidden_prev:T gates:T seq_lengths:Ti t:Ti", .outputs = "hidden:T",
     .types = "T=float16,float,double;Ti=int32,int64", .attrs = "drop_states:int=0", .params_size = sizeof(bool),
     .params = params, .infer = infer, .prepare = prepare, .compute = compute,
+    .cases = gruunit_cases,
 };
 // clang-format on

@@ -81,7 +81,7 @@ static sdx_status onehot_compute(op_call *c) {
 
 static const char *const one_hot_cases[] = {"indices=int64[2,3]@-4..4 depth=int64(5) values=float(0,1)",
                                             "indices=int32[4]@0..2 depth=int32(3) values=int8(2,5) axis=0",
-                                            "indices=float[2,2]@0..3 depth=float(4) values=double(0.5,1.5) axis=1",
+                                            "indices=float[2,2](0,3,2,1) depth=float(4) values=double(0.5,1.5) axis=1",
                                             "indices=int64[3]@5..9 depth=int64(3) values=string(off,on)", NULL};
 
 SDX_OP(OneHot) = {

@@ -139,11 +139,28 @@ static sdx_status compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const adagrad_cases[] = {
+    "R=float(0.1) T=int64(2) inputs=float[3] inputs=float[3] inputs=float[3]@0.1..2 outputs=2 decay_factor=0.1 "
+    "norm_coefficient=0.01",
+    NULL};
+static const char *const adam_cases[] = {
+    "R=float(0.1) T=int64(2) inputs=float[3] inputs=float[3] inputs=float[3] inputs=float[3]@0.1..2 outputs=3 "
+    "norm_coefficient=0.01",
+    "R=float(0.1) T=int64(0) inputs=float[3] inputs=float[3] inputs=float[3] inputs=float[3]@0.1..2 outputs=3 "
+    "alpha=0.5 beta=0.9",
+    NULL};
+static const char *const momentum_cases[] = {
+    "R=float(0.1) T=int64(2) inputs=float[3] inputs=float[3] inputs=float[3] outputs=2 alpha=0.9 beta=0.5 "
+    "mode=standard norm_coefficient=0.01",
+    "R=float(0.1) T=int64(0) inputs=float[3] inputs=float[3] inputs=float[3] outputs=2 alpha=0.9 beta=0.5 "
+    "mode=nesterov norm_coefficient=0",
+    NULL};
+
 // clang-format off
 #define RECORD(lower, Attrs)                                                                                   \
   {.since = 1, .versions = "1", .inputs = "R:T1 T:T2 inputs:T3+", .outputs = "outputs:T3+",                     \
    .types = "T1=float,double;T2=int64;T3=float,double", .attrs = Attrs, .params_size = sizeof(optimizer_params), \
-   .params = lower##_params, .infer = infer, .compute = compute}
+   .params = lower##_params, .infer = infer, .compute = compute, .cases = lower##_cases}
 SDX_OP_TRAINING(Adagrad) = RECORD(adagrad, "decay_factor:float=0 epsilon:float=0.000001 norm_coefficient:float=0");
 SDX_OP_TRAINING(Adam) = RECORD(adam, "alpha:float=0.9 beta:float=0.999 epsilon:float=0.000001 "
                                      "norm_coefficient:float=0 norm_coefficient_post:float=0");

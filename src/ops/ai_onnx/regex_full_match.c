@@ -27,6 +27,9 @@ static sdx_status compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const regex_full_match_cases[] = {"X=string(www.example.com,abc,,a.b@c.de) pattern=[a-z.]+",
+                                                     "X=string[2,3] pattern=(abc|[0-9])*", NULL};
+
 SDX_OP(RegexFullMatch) = {
     .since = 20,
     .versions = "20",
@@ -38,4 +41,5 @@ SDX_OP(RegexFullMatch) = {
     .params = params,
     .infer = infer,
     .compute = compute,
+    .cases = regex_full_match_cases,
 };

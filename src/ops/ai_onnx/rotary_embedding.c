@@ -187,11 +187,14 @@ SDX_OP(RotaryEmbedding) = {
     .params_size = sizeof(rotary_params), .params = read_params, .infer = infer, .prepare = prepare,
     .compute = compute, .cases = cases,
 };
+static const char *const rotary_embedding_cases[] = {"input=float[2,3,8] position_ids=int64[1](1) cos_cache=float[9,4] sin_cache=float[9,4] num_heads=1", "input=float[2,2,3,8] position_ids=int64[2,3]@0..8 cos_cache=float[9,4] sin_cache=float[9,4] interleaved=1", NULL};
+
 SDX_OP_MS(RotaryEmbedding) = {
     .since = 1, .versions = "1", .inputs = "input:T position_ids:int64 cos_cache:T sin_cache:T", .outputs = "output:T",
     .types = "T=float,float16,bfloat16",
     .attrs = "interleaved:int=0 is_packed_batching:int=0 num_heads:int=0 rotary_embedding_dim:int=0 scale:float=1",
     .params_size = sizeof(rotary_params), .params = microsoft_params, .infer = infer, .prepare = prepare,
     .compute = compute,
+    .cases = rotary_embedding_cases,
 };
 // clang-format on

@@ -83,11 +83,15 @@ static sdx_status window_compute(op_call *c) {
   return SDX_OK;
 }
 
-#define WINDOW(lower)                                                                                                \
-  {                                                                                                                  \
-    .since = 17, .versions = "17", .inputs = "size:T1", .outputs = "output:T2",                                      \
-    .types = "T1=int32,int64;T2=" OUTPUT_TYPES, .attrs = "output_datatype:int=1 periodic:int=1",                     \
-    .params_size = sizeof(window_params), .params = lower##_params, .infer = window_infer, .compute = window_compute \
+static const char *const window_cases[] = {"size=int64(10)", "size=int32(7) periodic=0", "size=const(1)",
+                                           "size=int64(16) output_datatype=11", NULL};
+
+#define WINDOW(lower)                                                                                                 \
+  {                                                                                                                   \
+    .since = 17, .versions = "17", .inputs = "size:T1", .outputs = "output:T2",                                       \
+    .types = "T1=int32,int64;T2=" OUTPUT_TYPES, .attrs = "output_datatype:int=1 periodic:int=1",                      \
+    .params_size = sizeof(window_params), .params = lower##_params, .infer = window_infer, .compute = window_compute, \
+    .cases = window_cases                                                                                             \
   }
 // clang-format off
 SDX_OP(HannWindow) = WINDOW(hann);
@@ -164,11 +168,14 @@ static sdx_status mel_compute(op_call *c) {
 }
 
 // clang-format off
+static const char *const mel_weight_matrix_cases[] = {"num_mel_bins=int64(8) dft_length=int64(64) sample_rate=int64(8192) lower_edge_hertz=float(0) upper_edge_hertz=float(4096)", "num_mel_bins=int32(5) dft_length=int32(33) sample_rate=int32(1000) lower_edge_hertz=float(20) upper_edge_hertz=float(400) output_datatype=11", NULL};
+
 SDX_OP(MelWeightMatrix) = {
     .since = 17, .versions = "17",
     .inputs = "num_mel_bins:T1 dft_length:T1 sample_rate:T1 lower_edge_hertz:T2 upper_edge_hertz:T2",
     .outputs = "output:T3", .types = "T1=int32,int64;T2=" TYPES_FLOAT ";T3=" OUTPUT_TYPES,
     .attrs = "output_datatype:int=1", .params_size = sizeof(sdx_dtype), .params = mel_params, .infer = mel_infer,
     .compute = mel_compute,
+    .cases = mel_weight_matrix_cases,
 };
 // clang-format on

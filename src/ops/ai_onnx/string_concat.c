@@ -40,6 +40,9 @@ static sdx_status compute(op_call *c) {
   return binary_run_row(&alone, out, call_in(c, 0), call_in(c, 1), concat_row, &target, GRAIN_CHEAP);
 }
 
+static const char *const string_concat_cases[] = {"X=string[2,3] Y=string[3]", "X=string[] Y=string[4]",
+                                                  "X=string[0] Y=string[1]", NULL};
+
 SDX_OP(StringConcat) = {
     .since = 20,
     .versions = "20",
@@ -48,4 +51,5 @@ SDX_OP(StringConcat) = {
     .types = "T=string",
     .infer = infer,
     .compute = compute,
+    .cases = string_concat_cases,
 };

@@ -117,6 +117,11 @@ static sdx_status compute(op_call *c) {
   return SDX_OK;
 }
 
+static const char *const string_normalizer_cases[] = {
+    "X=string(monday,Tuesday,abc) case_change_action=UPPER stopwords=monday",
+    "X=string(monday,Tuesday,abc) case_change_action=LOWER is_case_sensitive=1 stopwords=Abc,abc", "X=string[1,4]",
+    NULL};
+
 SDX_OP(StringNormalizer) = {
     .since = 10,
     .versions = "10",
@@ -127,4 +132,5 @@ SDX_OP(StringNormalizer) = {
     .params = read_params,
     .infer = infer,
     .compute = compute,
+    .cases = string_normalizer_cases,
 };

@@ -82,6 +82,9 @@ static sdx_status compute(op_call *c) {
   return call_check(c);
 }
 
+static const char *const string_split_cases[] = {
+    "X=string(a.b.c,x,,..,q.) delimiter=.", "X=string(a.b.c,x.y) delimiter=. maxsplit=1", "X=string(abc,de)", NULL};
+
 SDX_OP(StringSplit) = {
     .since = 20,
     .versions = "20",
@@ -93,4 +96,5 @@ SDX_OP(StringSplit) = {
     .params = read_params,
     .infer = infer,
     .compute = compute,
+    .cases = string_split_cases,
 };

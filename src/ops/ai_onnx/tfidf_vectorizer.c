@@ -199,10 +199,13 @@ static sdx_status compute(op_call *c) {
 }
 
 // clang-format off
+static const char *const tf_idf_vectorizer_cases[] = {"X=int32[12]@1..8 max_gram_length=2 max_skip_count=0 min_gram_length=2 mode=TF ngram_counts=0,4 ngram_indexes=0,1,2,3,4,5,6 pool_int64s=2,3,5,4,5,6,7,8,6,7", "X=int64[2,6]@1..8 max_gram_length=2 max_skip_count=5 min_gram_length=1 mode=TFIDF weights=0.5,1,2,3,1,1,0.25 ngram_counts=0,4 ngram_indexes=0,1,2,3,4,5,6 pool_int64s=2,3,5,4,5,6,7,8,6,7", "X=string(a,b,a,c,b) max_gram_length=2 max_skip_count=1 min_gram_length=1 mode=IDF ngram_counts=0,2 ngram_indexes=1,0,2 pool_strings=a,b,a,c", NULL};
+
 SDX_OP(TfIdfVectorizer) = {
     .since = 9, .versions = "9", .inputs = "X:T", .outputs = "Y:T1", .types = "T=string,int32,int64;T1=float",
     .attrs = "max_gram_length:int! max_skip_count:int! min_gram_length:int! mode:string! ngram_counts:ints! "
              "ngram_indexes:ints! pool_int64s:ints pool_strings:strings weights:floats",
     .params_size = sizeof(tfidf_params), .params = read_params, .infer = infer, .compute = compute,
+    .cases = tf_idf_vectorizer_cases,
 };
 // clang-format on

@@ -151,7 +151,9 @@ SDX_OP(Unique) = {
     .versions = "28 11",
     .inputs = "X:T",
     .outputs = "Y:T indices:int64? inverse_indices:int64? counts:int64?",
-    .types = "T=any",
+    .types =
+        "T=float,double,float16,bfloat16,int8,int16,int32,int64,uint8,uint16,uint32,uint64,bool,string,complex64,"
+        "complex128",
     .attrs = "axis:int sorted:int=1",
     .params_size = sizeof(params),
     .params = read_params,

@@ -308,6 +308,10 @@ SDX_OP_ML(LabelEncoder) = {
     .cases = cases,
 };
 
+static const char *const category_mapper_cases[] = {
+    "X=string(a,b,c,zz) cats_int64s=1,2,3 cats_strings=a,b,c default_int64=-7",
+    "X=int64(1,2,9) cats_int64s=1,2,3 cats_strings=a,b,c default_string=none", NULL};
+
 SDX_OP_ML(CategoryMapper) = {
     .since = 1,
     .versions = "1",
@@ -319,6 +323,7 @@ SDX_OP_ML(CategoryMapper) = {
     .params = mapper_read,
     .infer = encoder_infer,
     .compute = encoder_compute,
+    .cases = category_mapper_cases,
 };
 
 SDX_OP_ML(OneHotEncoder) = {

@@ -313,6 +313,13 @@ SDX_CASES = {
     "kernel_params=0.5,0,0",
     NULL};
 
+static const char *const svmclassifier_cases[] = {
+    "X=float[3,2] classlabels_ints=0,1,2 coefficients=1,-0.5,0.25,0.75,-1,0.5 kernel_type=RBF kernel_params=0.4,0,3 "
+    "rho=0.1,-0.2,0.3 support_vectors=1,2,0.5,-1,2,0 vectors_per_class=1,1,1",
+    "X=float[4,2] classlabels_strings=no,yes coefficients=0.5,-0.75 rho=0.1 support_vectors=1,2,-1,0.5 "
+    "vectors_per_class=1,1",
+    NULL};
+
 SDX_OP_ML(SVMClassifier) = {
     .since = 1,
     .versions = "1",
@@ -328,6 +335,7 @@ SDX_OP_ML(SVMClassifier) = {
     .infer = infer,
     .prepare = prepare,
     .compute = compute,
+    .cases = svmclassifier_cases,
 };
 
 SDX_OP_ML(SVMRegressor) = {

@@ -578,6 +578,15 @@ SDX_CASES = {
   "post_transform:string=NONE "
 #define COMMON .params_size = sizeof(tree_params), .prepare = prepare, .compute = compute
 
+static const char *const tree_ensemble_classifier_cases[] = {
+    "X=float[5,2] classlabels_int64s=3,5,8 nodes_treeids=0,0,0 nodes_nodeids=0,1,2 nodes_featureids=1,0,0 "
+    "nodes_modes=BRANCH_LEQ,LEAF,LEAF nodes_values=0.5,0,0 nodes_truenodeids=1,0,0 nodes_falsenodeids=2,0,0 "
+    "class_treeids=0,0,0 class_nodeids=1,2,2 class_ids=0,1,2 class_weights=0.25,0.5,0.75 post_transform=SOFTMAX",
+    "X=float[5,2] classlabels_strings=a,b,c nodes_treeids=0,0,0 nodes_nodeids=0,1,2 nodes_featureids=1,0,0 "
+    "nodes_modes=BRANCH_GT,LEAF,LEAF nodes_values=0.5,0,0 nodes_truenodeids=1,0,0 nodes_falsenodeids=2,0,0 "
+    "class_treeids=0,0,0 class_nodeids=1,2,2 class_ids=0,1,2 class_weights=0.25,0.5,0.75",
+    NULL};
+
 SDX_OP_ML(TreeEnsembleClassifier) = {
     COMMON,
     .since = 5,
@@ -589,7 +598,9 @@ SDX_OP_ML(TreeEnsembleClassifier) = {
     "class_ids:ints class_nodeids:ints class_treeids:ints class_weights:floats class_weights_as_tensor:tensor "
     "classlabels_int64s:ints classlabels_strings:strings",
     .params = classifier_params,
-    .infer = infer};
+    .infer = infer,
+    .cases = tree_ensemble_classifier_cases,
+};
 
 SDX_OP_ML(TreeEnsembleRegressor) = {
     COMMON,
@@ -605,6 +616,12 @@ SDX_OP_ML(TreeEnsembleRegressor) = {
     .infer = infer,
     .cases = cases};
 
+static const char *const tree_ensemble_cases[] = {
+    "X=float[5,2] n_targets=2 tree_roots=0 nodes_featureids=0,1 nodes_splits=float[2](0.5,-0.25) "
+    "nodes_modes=uint8[2](0,0) nodes_truenodeids=1,0 nodes_trueleafs=0,1 nodes_falsenodeids=2,1 nodes_falseleafs=1,1 "
+    "leaf_targetids=0,1,0 leaf_weights=float[3](1.5,-2,0.25)",
+    NULL};
+
 SDX_OP_ML(TreeEnsemble) = {
     COMMON,
     .since = 5,
@@ -618,4 +635,6 @@ SDX_OP_ML(TreeEnsemble) = {
         "nodes_missing_value_tracks_true:ints nodes_modes:tensor! nodes_splits:tensor! nodes_trueleafs:ints! "
         "nodes_truenodeids:ints! post_transform:int=0 tree_roots:ints!",
     .params = params,
-    .infer = infer_5};
+    .infer = infer_5,
+    .cases = tree_ensemble_cases,
+};

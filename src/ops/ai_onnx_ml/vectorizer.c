@@ -204,6 +204,10 @@ SDX_OP_ML(FeatureVectorizer) = {
     .cases = cases,
 };
 
+static const char *const dict_vectorizer_cases[] = {"X=map[string,int64](a:1,c:3) string_vocabulary=a,b,c",
+                                                    "X=map[int64,float](1:0.5,4:2) int64_vocabulary=4,3,2,1",
+                                                    "X=map[string,float](b:0.5) string_vocabulary=a,b", NULL};
+
 SDX_OP_ML(DictVectorizer) = {
     .since = 1,
     .versions = "1",
@@ -218,7 +222,12 @@ SDX_OP_ML(DictVectorizer) = {
     .params = dict_read,
     .infer = dict_infer,
     .compute = dict_compute,
+    .cases = dict_vectorizer_cases,
 };
+
+static const char *const cast_map_cases[] = {
+    "X=map[int64,float](1:0.5,3:2.5) cast_to=TO_FLOAT", "X=map[int64,string](0:1.5,2:-2) cast_to=TO_FLOAT",
+    "X=map[int64,float](1:0.5,3:2.5) cast_to=TO_INT64 map_form=SPARSE max_map=5", NULL};
 
 SDX_OP_ML(CastMap) = {
     .since = 1,
@@ -231,4 +240,5 @@ SDX_OP_ML(CastMap) = {
     .params = cast_read,
     .infer = cast_infer,
     .compute = cast_compute,
+    .cases = cast_map_cases,
 };

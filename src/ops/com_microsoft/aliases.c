@@ -53,24 +53,34 @@ static sdx_status expand_dims(op_upgrade *u) {
 
 SDX_CASES = {"X=float[2,3,5,6] Grid=float[2,4,4,2]", NULL};
 static const char *const pad_cases[] = {"data=float[2,3] pads=int64(1,0,0,2)", NULL};
+#define COPYABLE                                                                                   \
+  "T=float,double,float16,bfloat16,int8,int16,int32,int64,uint8,uint16,uint32,uint64,bool,string," \
+  "complex64,complex128"
 static const char *const unique_cases[] = {"x=int64[9]", NULL};
 static const char *const any_cases[] = {"X=float[3,4]", NULL};
+
+static const char *const gather_nd_cases[] = {"data=float[2,3,4] indices=int64[5,2]@0..1",
+                                              "data=float[4] indices=int32[3,1]@0..3", NULL};
+static const char *const range_cases[] = {"start=float(1) limit=float(4) delta=float(0.5)",
+                                          "start=int64(3) limit=int64(9)", NULL};
+static const char *const expand_dims_cases[] = {"X=float[2,3] axis=int32[](1)", "X=float[2,3] axis=int32[](-1)", NULL};
 
 // clang-format off
 #define RECORD .since = 1, .versions = "1", .flags = OP_REWRITE
 SDX_OP_MS(GridSample) = {RECORD, .inputs = "X:T1 Grid:T1", .outputs = "Y:T1", .types = "T1=float,float16,double",
                          .attrs = "align_corners:int=0 mode:string=bilinear padding_mode:string=zeros",
                          .upgrade = grid_sample, .cases = cases};
-SDX_OP_MS(Trilu) = {RECORD, .inputs = "X:any k:int64?", .outputs = "Y:any", .attrs = "upper:int=1", .upgrade = trilu,
-                    .cases = any_cases};
-SDX_OP_MS(GatherND) = {RECORD, .inputs = "data:any indices:I", .outputs = "output:any", .types = "I=int32,int64",
-                       .upgrade = gather_nd};
-SDX_OP_MS(SampleOp) = {RECORD, .inputs = "X:any", .outputs = "Y:any", .upgrade = sample_op, .cases = any_cases};
-SDX_OP_MS(Unique) = {RECORD, .inputs = "x:any", .outputs = "y:any idx:int64 counts:int64", .upgrade = unique,
-                     .cases = unique_cases};
+SDX_OP_MS(Trilu) = {RECORD, .inputs = "X:T k:int64?", .outputs = "Y:T", .types = COPYABLE, .attrs = "upper:int=1",
+                    .upgrade = trilu, .cases = any_cases};
+SDX_OP_MS(GatherND) = {RECORD, .inputs = "data:T indices:I", .outputs = "output:T", .types = "T=any;I=int32,int64",
+                       .upgrade = gather_nd, .cases = gather_nd_cases};
+SDX_OP_MS(SampleOp) = {RECORD, .inputs = "X:T", .outputs = "Y:T", .types = "T=any", .upgrade = sample_op, .cases = any_cases};
+SDX_OP_MS(Unique) = {RECORD, .inputs = "x:T", .outputs = "y:T idx:int64 counts:int64", .types = COPYABLE,
+                     .upgrade = unique, .cases = unique_cases};
 SDX_OP_MS(Pad) = {RECORD, .inputs = "data:T pads:int64 value:T?", .outputs = "output:T",
                   .types = "T=float16,float,double", .attrs = "mode:string=constant", .upgrade = pad, .cases = pad_cases};
 SDX_OP_MS(Range) = {RECORD, .inputs = "start:T limit:T delta:T?", .outputs = "Y:T",
-                    .types = "T=float,double,int16,int32,int64", .upgrade = range};
-SDX_OP_MS(ExpandDims) = {RECORD, .inputs = "X:any axis:int32", .outputs = "Y:any", .upgrade = expand_dims};
+                    .types = "T=float,double,int16,int32,int64", .upgrade = range, .cases = range_cases};
+SDX_OP_MS(ExpandDims) = {RECORD, .inputs = "X:T axis:int32", .outputs = "Y:T", .types = "T=any", .upgrade = expand_dims,
+                         .cases = expand_dims_cases};
 // clang-format on

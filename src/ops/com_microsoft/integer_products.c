@@ -283,6 +283,13 @@ SDX_OP_MS(DynamicQuantizeMatMul) = {
     .cases = dynamic_cases,
 };
 
+static const char *const qgemm_cases[] = {
+    "A=uint8[3,4] a_scale=float(0.1) a_zero_point=uint8(3) B=int8[4,5] b_scale=float(0.05) b_zero_point=int8(1) "
+    "C=int32[5]@-50..50 y_scale=float(0.2) y_zero_point=uint8(100)",
+    "A=uint8[4,3] a_scale=float(0.1) a_zero_point=uint8(3) B=uint8[4,5] b_scale=float(0.05) b_zero_point=uint8(1) "
+    "transA=1 alpha=0.5",
+    NULL};
+
 SDX_OP_MS(QGemm) = {
     .since = 1,
     .versions = "1",
@@ -295,4 +302,5 @@ SDX_OP_MS(QGemm) = {
     .infer = qgemm_infer,
     .prepare = qgemm_prepare,
     .compute = qgemm_compute,
+    .cases = qgemm_cases,
 };

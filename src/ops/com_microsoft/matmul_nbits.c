@@ -68,6 +68,12 @@ static sdx_status compute(op_call *c) {
   return packed_product_run(c, packed_fill, &w, p->n, p->k, BIAS);
 }
 
+static const char *const mat_mul_nbits_cases[] = {
+    "A=float[2,64] B=uint8[3,2,16]@0..255 scales=float[6]@0.01..0.1 K=64 N=3 block_size=32",
+    "A=float[2,32] B=uint8[5,2,8]@0..255 scales=float[10]@0.01..0.1 zero_points=uint8[5]@0..255 K=32 N=5 block_size=16",
+    "A=float[2,32] B=uint8[5,2,8]@0..255 scales=float[10]@0.01..0.1 zero_points=float[10]@0..15 K=32 N=5 block_size=16",
+    NULL};
+
 SDX_OP_MS(MatMulNBits) = {
     .since = 1,
     .versions = "1",
@@ -80,4 +86,5 @@ SDX_OP_MS(MatMulNBits) = {
     .infer = infer,
     .prepare = prepare,
     .compute = compute,
+    .cases = mat_mul_nbits_cases,
 };

@@ -210,13 +210,21 @@ SDX_OP_MS(QLinearAveragePool) = {COMMON,
                                  .params = average_params, .cases = cases};
 SDX_OP_MS(QLinearGlobalAveragePool) = {COMMON, .attrs = "channels_last:int=0", .params = global_params,
                                        .cases = global_cases};
-SDX_OP_MS(QLinearConcat) = {.since = 1,
-                            .versions = "1",
-                            .inputs = "Y_scale:TF Y_zero_point:T8 inputs:TV+",
-                            .outputs = "Y:T8",
-                            .types = "T8=uint8,int8;TF=float;TV=uint8,int8,float",
-                            .attrs = "axis:int!",
-                            .params_size = sizeof(concat_params),
-                            .params = concat_read,
-                            .infer = concat_infer,
-                            .compute = concat_compute};
+static const char *const qlinear_concat_cases[] = {
+    "Y_scale=float(0.2) Y_zero_point=uint8(10) inputs=uint8[2,3]@0..255 inputs=float(0.1) inputs=uint8(5) "
+    "inputs=uint8[2,4]@0..255 inputs=float(0.3) inputs=uint8(20) axis=1",
+    NULL};
+
+SDX_OP_MS(QLinearConcat) = {
+    .since = 1,
+    .versions = "1",
+    .inputs = "Y_scale:TF Y_zero_point:T8 inputs:TV+",
+    .outputs = "Y:T8",
+    .types = "T8=uint8,int8;TF=float;TV=uint8,int8,float",
+    .attrs = "axis:int!",
+    .params_size = sizeof(concat_params),
+    .params = concat_read,
+    .infer = concat_infer,
+    .compute = concat_compute,
+    .cases = qlinear_concat_cases,
+};
