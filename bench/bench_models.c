@@ -98,6 +98,8 @@ static int load_rival(contest *c, ort *o, int threads) {
   for (size_t i = 0; i < c->output_count; i++) {
     sdx_value *y = sdx_run_output(c->run, i);
     ort_io *to = &c->outputs[i];
+    to->name = sdx_session_output(c->session, i)->name;
+    if (sdx_value_kind(y) != SDX_KIND_TENSOR || sdx_tensor_dtype(y) == SDX_STRING) continue;  // the rival makes its own
     *to = (ort_io){sdx_session_output(c->session, i)->name,
                    (int)sdx_tensor_dtype(y),
                    sdx_tensor_shape(y),
@@ -113,7 +115,7 @@ static double difference(const contest *c) {
   double worst = 0;
   for (size_t i = 0; i < c->output_count; i++) {
     sdx_value *v = sdx_run_output(c->run, i);
-    if (sdx_tensor_dtype(v) != SDX_FLOAT) continue;
+    if (sdx_value_kind(v) != SDX_KIND_TENSOR || sdx_tensor_dtype(v) != SDX_FLOAT) continue;
     const float *x = sdx_tensor_data(v), *y = c->outputs[i].data;
     double gap = 0, size = 1e-30;
     for (size_t k = 0; k < sdx_tensor_count(v); k++) {

@@ -41,6 +41,7 @@ struct ort_session {
   void *session;
   const char *input_names[MOST], *output_names[MOST];
   void *inputs[MOST], *outputs[MOST];
+  int made[MOST];  // by the rival in every run
   size_t input_count, output_count;
 };
 
@@ -133,11 +134,17 @@ int ort_bind(ort_session *s, const ort_io *inputs, size_t input_count, const ort
   }
   s->input_count = input_count;
   s->output_count = output_count;
+  for (size_t i = 0; i < output_count; i++) s->made[i] = !outputs[i].data;
   return bind(s->o, inputs, input_count, s->input_names, s->inputs) ||
          bind(s->o, outputs, output_count, s->output_names, s->outputs);
 }
 
 int ort_run(ort_session *s) {
+  for (size_t i = 0; i < s->output_count; i++) {
+    if (!s->made[i]) continue;
+    ((void (*)(void *))s->o->api[RELEASE_VALUE])(s->outputs[i]);
+    s->outputs[i] = NULL;
+  }
   return failed(
       s->o, ((void *(*)(void *, const void *, const char *const *, void *const *, size_t, const char *const *, size_t,
                         void **))s->o->api[RUN])(s->session, NULL, s->input_names, s->inputs, s->input_count,
