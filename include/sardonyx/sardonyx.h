@@ -10,11 +10,14 @@
 //   const float *y = sdx_tensor_data(sdx_run_output(r, 0));
 //
 // Conventions. Every fallible function returns sdx_status (SDX_OK is 0); the message of the last
-// failure lives on the handle it was called with. Strings are UTF-8. Shapes are arrays of int64_t,
-// outermost dimension first; data is row-major and dense. `_ms` are milliseconds, `_bytes` bytes.
+// failure lives on the handle it was called with and stays valid until the handle's next call.
+// Strings are NUL-terminated UTF-8; those returned as `const` belong to the handle, `char *` to the
+// caller (sdx_string_free). Shapes are arrays of int64_t, outermost dimension first; data is
+// row-major and dense. `_ms` are milliseconds, `_bytes` bytes.
 // Functions are thread-safe for different handles; a session may be shared by any number of
 // threads (its functions only read it), a run and a value belong to one thread at a time unless a
-// function says otherwise. A NULL handle is accepted by every *_destroy/_release.
+// function says otherwise. A NULL handle is accepted by every *_destroy/_release and by
+// sdx_session_error, nowhere else.
 #pragma once
 
 #include <stdbool.h>
@@ -66,13 +69,14 @@ SDX_API sdx_value *sdx_tensor_create(sdx_dtype dtype, size_t rank, const int64_t
 SDX_API sdx_value *sdx_tensor_borrow(sdx_dtype dtype, size_t rank, const int64_t *shape, void *data,
                                      void (*release)(void *context), void *context);
 SDX_API sdx_value *sdx_sequence_create(size_t count, sdx_value *const *items);  // retains the items
-// keys: 1-D int64 or string tensor; values: 1-D tensor of the same length. Both are retained.
+// keys: 1-D int64 or string tensor; values: a tensor with as many elements, or a sequence. Both are retained.
 SDX_API sdx_value *sdx_map_create(sdx_value *keys, sdx_value *values);
-SDX_API sdx_value *sdx_value_retain(sdx_value *value);
+SDX_API sdx_value *sdx_value_retain(sdx_value *value);  // returns its argument
 SDX_API void sdx_value_release(sdx_value *value);
-SDX_API sdx_kind sdx_value_kind(const sdx_value *value);
+SDX_API sdx_kind sdx_value_kind(const sdx_value *value);  // SDX_KIND_NONE: an empty optional
 
-// Tensor parts. `data` is NULL for strings and for tensors without elements.
+// Tensor parts: element type, number of dimensions, dimensions, product of them, bytes of the data, the data (NULL
+// for strings and for tensors without elements; writable, as the value is). Borrowed from the value.
 SDX_API sdx_dtype sdx_tensor_dtype(const sdx_value *value);
 SDX_API size_t sdx_tensor_rank(const sdx_value *value);
 SDX_API const int64_t *sdx_tensor_shape(const sdx_value *value);
@@ -98,9 +102,10 @@ SDX_API char *sdx_value_to_pb(const sdx_value *value, const char *name, size_t *
 
 // ---- options --------------------------------------------------------------------------------
 
+// For one thread at a time.
 SDX_API sdx_options *sdx_options_create(void);  // NULL when memory is exhausted
 SDX_API void sdx_options_destroy(sdx_options *options);
-// Sets one option by name; `sdx_options_list` names them all with default and meaning.
+// Sets one option by name, the value as text; `sdx_options_list` names them all with default, range and meaning.
 //   threads            0 = all the process may use (affinity, cgroup quota)
 //   precision          highest | high | medium  (matrix products; highest = at least fp32 FMA)
 //   optimize           all | basic | none       (graph passes)
@@ -114,7 +119,7 @@ SDX_API void sdx_options_destroy(sdx_options *options);
 //   plan_cache         how many input-shape signatures keep a plan (default 8)
 // Returns SDX_INVALID_ARGUMENT for an unknown name or a bad value; see sdx_options_error.
 SDX_API sdx_status sdx_options_set(sdx_options *options, const char *name, const char *value);
-// Fixes a symbolic input dimension ("batch") to a number.
+// Fixes a symbolic input dimension ("batch") to a number. A name that no input has is an error of the load.
 SDX_API sdx_status sdx_options_set_dim(sdx_options *options, const char *symbol, int64_t value);
 SDX_API const char *sdx_options_error(const sdx_options *options);
 // One line per option: name, default, range, meaning, separated by tabs; static storage.
@@ -122,7 +127,9 @@ SDX_API const char *sdx_options_list(void);
 
 // ---- sessions -------------------------------------------------------------------------------
 // On failure *session is still set (to a handle that only holds the error) unless memory is
-// exhausted, when it is NULL. Destroy it either way. options may be NULL and are copied.
+// exhausted, when it is NULL. Destroy it either way. options may be NULL and are copied. Statuses: NOT_FOUND and
+// IO_ERROR for the file, INVALID_MODEL for its bytes, INVALID_GRAPH, NOT_SUPPORTED, INVALID_SHAPE for what they
+// say, FORBIDDEN for external data out of bounds, NO_MEMORY, LIMIT_EXCEEDED, DEADLINE_EXCEEDED for budgets.
 
 SDX_API sdx_status sdx_session_load_file(const char *path, const sdx_options *options, sdx_session **session);
 // The bytes are copied unless `borrow` is set; then they must outlive the session.
@@ -146,6 +153,8 @@ typedef struct sdx_io {
   const int64_t *shape;        // -1 where the dimension is not fixed
   const char *const *symbols;  // name of each free dimension, NULL where fixed or unnamed
 } sdx_io;
+// Inputs and outputs in the model's order; initializers that are also listed as inputs do not count. NULL where
+// `index` is out of range.
 SDX_API size_t sdx_session_input_count(const sdx_session *session);
 SDX_API size_t sdx_session_output_count(const sdx_session *session);
 SDX_API const sdx_io *sdx_session_input(const sdx_session *session, size_t index);
@@ -154,7 +163,8 @@ SDX_API const sdx_io *sdx_session_output(const sdx_session *session, size_t inde
 SDX_API int64_t sdx_session_find_input(const sdx_session *session, const char *name);
 SDX_API int64_t sdx_session_find_output(const sdx_session *session, const char *name);
 // Keys: producer_name producer_version domain description graph_name graph_description
-// model_version ir_version opset:<domain>. NULL when absent. Custom metadata by index.
+// model_version ir_version opset:<domain>. NULL when absent. Custom metadata by index: returns the key (NULL out
+// of range) and sets *value (may be NULL).
 SDX_API const char *sdx_session_metadata(const sdx_session *session, const char *key);
 SDX_API size_t sdx_session_custom_metadata_count(const sdx_session *session);
 SDX_API const char *sdx_session_custom_metadata(const sdx_session *session, size_t index, const char **value);
@@ -176,9 +186,11 @@ SDX_API char *sdx_check_bytes(const void *bytes, size_t size, const sdx_options 
 // A run handle keeps bindings and reuses memory from one execution to the next: for static shapes
 // an execution allocates nothing once warm. One per thread; any number per session.
 
+// INVALID_ARGUMENT: the session failed to load; NO_MEMORY. Then *run is NULL. The session must outlive the run.
 SDX_API sdx_status sdx_run_create(sdx_session *session, sdx_run **run);
 SDX_API void sdx_run_destroy(sdx_run *run);
-// Binds an input (retained until replaced). NULL unbinds.
+// Binds an input (retained until replaced). NULL unbinds. An index out of range is refused here, type and shape by
+// execute. The value may be changed between executions, not during one.
 SDX_API sdx_status sdx_run_set_input(sdx_run *run, size_t index, sdx_value *value);
 // Which outputs are wanted: all by default. `wanted` false skips the output and all work only it
 // needs.
@@ -189,13 +201,16 @@ SDX_API sdx_status sdx_run_set_output(sdx_run *run, size_t index, sdx_value *val
 // Limits for the coming executions; 0 = the session's. The deadline counts from execute.
 SDX_API void sdx_run_set_timeout_ms(sdx_run *run, uint64_t timeout_ms);
 SDX_API void sdx_run_set_memory_limit_bytes(sdx_run *run, uint64_t limit_bytes);
+// Runs the model on the calling thread and workers of the process-wide pool; returns when all is done. INVALID_ARGUMENT
+// and INVALID_SHAPE: an input is missing or does not fit; NO_MEMORY, LIMIT_EXCEEDED, DEADLINE_EXCEEDED, CANCELLED;
+// else what the operator reports. The message names node, input, value and bound. The run can be used again.
 SDX_API sdx_status sdx_run_execute(sdx_run *run);
 // May be called from any thread: the execution in progress (or the next) ends with SDX_CANCELLED.
 SDX_API void sdx_run_cancel(sdx_run *run);
 // Output of the last execution, borrowed until the next execute or destroy; retain it to keep it.
 // NULL if it was not wanted or the execution failed.
 SDX_API sdx_value *sdx_run_output(const sdx_run *run, size_t index);
-SDX_API const char *sdx_run_error(const sdx_run *run);
+SDX_API const char *sdx_run_error(const sdx_run *run);  // of the last failed call; "" if none failed
 // High-water mark of memory charged to this run's last execution.
 SDX_API uint64_t sdx_run_peak_bytes(const sdx_run *run);
 
@@ -221,9 +236,11 @@ SDX_API sdx_status sdx_options_add_op(sdx_options *options, const sdx_custom_op 
 
 SDX_API size_t sdx_op_input_count(const sdx_op_context *context);
 SDX_API size_t sdx_op_output_count(const sdx_op_context *context);
-// Borrowed tensor of an input; in infer its data is NULL unless it is a constant. NULL if absent.
+// Tensor of an input, borrowed for the callback. In infer its data is NULL unless it is a constant, dimensions that
+// are not known are negative, and it is NULL where nothing is known. NULL if absent.
 SDX_API const sdx_value *sdx_op_input(sdx_op_context *context, size_t index);
-// In infer: declares; in compute: returns writable memory of that shape (NULL on failure).
+// In infer: declares (negative dimensions: not known; a pointer that is not NULL says "accepted"); in compute:
+// returns writable memory of that shape, the run's (NULL on failure).
 SDX_API void *sdx_op_set_output(sdx_op_context *context, size_t index, sdx_dtype dtype, size_t rank,
                                 const int64_t *shape);
 // Counts memory that compute allocates elsewhere against the run's budget until the callback returns;
@@ -231,6 +248,7 @@ SDX_API void *sdx_op_set_output(sdx_op_context *context, size_t index, sdx_dtype
 SDX_API sdx_status sdx_op_charge(sdx_op_context *context, size_t bytes);
 // Not SDX_OK once the run was cancelled or its deadline passed: to be returned. For long loops.
 SDX_API sdx_status sdx_op_check(sdx_op_context *context);
+// Attributes of the node; false or NULL where it has none of that name and kind. Strings and lists are borrowed.
 SDX_API bool sdx_op_attr_int(const sdx_op_context *context, const char *name, int64_t *value);
 SDX_API bool sdx_op_attr_float(const sdx_op_context *context, const char *name, float *value);
 SDX_API const char *sdx_op_attr_string(const sdx_op_context *context, const char *name, size_t *length);
@@ -241,7 +259,8 @@ SDX_API sdx_status sdx_op_fail(sdx_op_context *context, sdx_status status, const
 
 // ---- kernels and operators --------------------------------------------------------------------
 
-// JSON of the kernel families and variants of this machine, and of the operator table.
+// JSON of the kernel families and variants of this machine, and of the operator table. Release with
+// sdx_string_free; NULL when memory is exhausted.
 SDX_API char *sdx_describe_kernels(void);
 SDX_API char *sdx_describe_ops(void);
 // Compares every kernel variant with its reference; prints to stdout; returns how many failed.
