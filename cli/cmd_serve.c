@@ -29,7 +29,8 @@ static const char details[] =
     "Examples:\n"
     "  sardonyx serve model.onnx\n"
     "  sardonyx serve digits=model.onnx faces=other.onnx --port 0 --workers 4\n"
-    "  curl localhost:8080/score -d '{\"data\": [[0.1, 0.2]]}'\n";
+    "  curl localhost:8080/score -H 'Content-Type: application/json' \\\n"
+    "    -d '{\"data\": [[0.1, 0.2]]}'\n";
 
 // "name=path" when what stands before the first '=' can be a name; a path may hold one too.
 static server_model split_model(const char *word, char **copy) {

@@ -189,8 +189,10 @@ static bool admit_scoring(http_request *rq) {
   // Only types that a foreign web page cannot send without asking first (CORS).
   if (rq->content_type && !media_type_is(rq->content_type, "application/json") &&
       !media_type_is(rq->content_type, "application/octet-stream")) {
-    http_error(rq, 415, "header Content-Type is %.60s, expected application/json%s", rq->content_type,
-               rq->model_name.at ? " or, with binary tensors, application/octet-stream" : "");
+    bool form = media_type_is(rq->content_type, "application/x-www-form-urlencoded");  // what curl -d sends
+    http_error(rq, 415, "header Content-Type is %.60s, expected application/json%s%s", rq->content_type,
+               rq->model_name.at ? " or, with binary tensors, application/octet-stream" : "",
+               form ? "; with curl: -H 'Content-Type: application/json'" : "");
     return false;
   }
   if (!rq->has_length && !rq->chunked) {
