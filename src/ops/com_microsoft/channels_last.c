@@ -139,7 +139,7 @@ static sdx_status compute(op_call *c) {
   return SDX_OK;
 }
 
-SDX_CASES = {"X=float[2,7,6,4] W=float[5,2,3,3] B=float[5] group=2 pads=1,1,1,1", NULL};
+SDX_CASES = {"X=float[2,7,6,4] W=float[6,2,3,3] B=float[6] group=2 pads=1,1,1,1", NULL};
 static const char *const fused_cases[] = {
     "X=float[2,5,5,3] W=float[4,3,3,3] B=float[4] Z=float[2,3,3,4] activation=Relu", NULL};
 static const char *const pool_cases[] = {"x=uint8[2,7,6,3] kernel_shape=3,2 strides=2,1", NULL};
