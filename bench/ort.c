@@ -57,7 +57,7 @@ static const char *find_library(void) {
   const char *given = getenv("ORT_LIBRARY");
   if (given) return given;
   FILE *p = popen(
-      "python3 -c 'import onnxruntime,os,glob;print(glob.glob(os.path.join(os.path.dirname("
+      "PATH=build/venv/bin:$PATH python3 -c 'import onnxruntime,os,glob;print(glob.glob(os.path.join(os.path.dirname("
       "onnxruntime.__file__),\"capi\",\"libonnxruntime.so*\"))[0])' 2>/dev/null",
       "r");
   if (!p) return NULL;
