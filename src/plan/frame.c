@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/size.h"
+#include "ops/schema.h"
 
 uint64_t clock_ns(void) {
   struct timespec t;
@@ -60,6 +61,20 @@ typedef struct frame_block {
   arena tables;
 } frame_block;
 
+// No memory for the slab: says which node asks for most of it.
+static sdx_status no_slab(const plan *p, error *err) {
+  const plan_value *most = NULL;
+  for (value_id v = 1; v < p->value_count; v++) {
+    const plan_value *pv = &p->values[v];
+    if (pv->storage == STORE_SLAB && pv->root == v && (!most || pv->tensor.bytes > most->tensor.bytes)) most = pv;
+  }
+  char place[300];
+  if (!most || most->first >= p->step_count) return error_no_memory(err, p->slab_bytes);
+  return error_set(err, SDX_NO_MEMORY,
+                   "%s: no memory for %zu bytes, of which an output takes %zu: the memory budget is spent",
+                   node_place(p->steps[most->first].node, place, sizeof place), p->slab_bytes, most->tensor.bytes);
+}
+
 sdx_status frame_create(plan *p, mem_account *parent, size_t limit, run_frame **out, error *err) {
   *out = NULL;
   frame_block *block = mem_zalloc(parent, sizeof *block);
@@ -75,7 +90,7 @@ sdx_status frame_create(plan *p, mem_account *parent, size_t limit, run_frame **
   f->slab = mem_alloc(&f->account, p->slab_bytes);
   if (!f->values || !f->owners || !f->calls || !f->slab) {
     frame_destroy(f);
-    return error_no_memory(err, p->slab_bytes);
+    return no_slab(p, err);
   }
   for (value_id v = 1; v < p->value_count; v++) {
     const plan_value *pv = &p->values[v];

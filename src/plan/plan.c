@@ -214,7 +214,7 @@ static sdx_status plan_node(builder *b, const node *n) {
   if (done) return SDX_OK;
   for (uint32_t i = 0; i < n->output_count; i++) {
     if (!n->outputs[i]) continue;
-    SDX_TRY(set_type(b, n->outputs[i], &out[i]));
+    SDX_TRY(infer_located(&c, set_type(b, n->outputs[i], &out[i])));
     outputs_known &= p->values[n->outputs[i]].known;
   }
   bool is_static = inputs_known && outputs_known && !(n->op->flags & OP_CONTROL);

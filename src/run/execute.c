@@ -27,7 +27,9 @@ static sdx_status provide_output(const plan *p, uint32_t k, mem_account *account
                      STR_ARG(p->graph->values[v].name), tensor_describe(given, got, sizeof got),
                      tensor_describe(t, want, sizeof want));
   }
-  if (t->bytes > limit) return error_no_memory(err, t->bytes);
+  if (t->bytes > limit)
+    return error_set(err, SDX_NO_MEMORY, "output '%.*s' takes %zu bytes, but the memory budget of a run is %zu",
+                     STR_ARG(p->graph->values[v].name), t->bytes, limit);
   return value_create(account, (sdx_dtype)t->dtype, t->rank, t->dims, NULL, NULL, NULL, out, err);
 }
 
@@ -65,6 +67,9 @@ static sdx_status collect(run_frame *f, mem_account *account, sdx_value **output
     value_id v = p->graph->outputs[k];
     const value *result = &f->values[v];
     bool plain = result->kind == VALUE_TENSOR && result->tensor.dtype != SDX_STRING;
+    if (result->kind == VALUE_TENSOR && result->tensor.dtype == SDX_UNDEFINED)
+      return error_set(err, SDX_NOT_SUPPORTED, "output '%.*s' was not computed by its node, which leaves it out here",
+                       STR_ARG(p->graph->values[v].name));
     if (outputs[k]) {  // bound by the caller, or provided above
       tensor *to = &outputs[k]->value.tensor;
       if (!plain || outputs[k]->value.kind != VALUE_TENSOR || to->dtype != result->tensor.dtype ||

@@ -4,6 +4,7 @@
 //
 //   hostile_driver GOOD_MODEL < manifest      a line: name path expect message seconds limit_mb options
 //   hostile_driver --sweep FILE...            every truncation and every flipped bit of small files
+//   hostile_driver --batch GOOD_MODEL < cases many models with data, in one stream (see batch)
 #include <dirent.h>
 #include <regex.h>
 #include <stdbool.h>
@@ -215,19 +216,96 @@ static bool sweep(const char *path) {
   return bad == 0;
 }
 
+// ---- many small cases in one stream ---------------------------------------------------------------
+
+// A number of 4 bytes and that many bytes; NULL at the end of the stream.
+static char *read_block(size_t *size) {
+  unsigned char head[4];
+  if (fread(head, 1, 4, stdin) != 4) return NULL;
+  *size = head[0] | (size_t)head[1] << 8 | (size_t)head[2] << 16 | (size_t)head[3] << 24;
+  char *at = malloc(*size + 1);
+  *size = fread(at, 1, *size, stdin);
+  at[*size] = 0;
+  return at;
+}
+
+static void set_input(sdx_session *s, sdx_run *r, size_t i, const char *bytes, size_t size) {
+  const sdx_io *io = i < sdx_session_input_count(s) ? sdx_session_input(s, i) : NULL;
+  sdx_value *v = NULL;
+  if (io) sdx_value_from_pb(bytes, size, io->type, &v, NULL, 0);
+  if (v) sdx_run_set_input(r, i, v);
+  sdx_value_release(v);
+}
+
+static void run_case(const sdx_options *options, outcome *o) {
+  size_t size = 0, count;
+  char *model = read_block(&size), *inputs = read_block(&count);
+  sdx_session *s = NULL;
+  sdx_run *r = NULL;
+  o->status = sdx_session_load_bytes(model, size, false, options, &s);
+  snprintf(o->message, sizeof o->message, "%s", sdx_session_error(s));
+  if (o->status == SDX_OK) o->status = sdx_run_create(s, &r);
+  for (size_t i = 0, n = strtoul(inputs, NULL, 10); i < n; i++) {
+    char *bytes = read_block(&size);
+    if (r) set_input(s, r, i, bytes, size);
+    free(bytes);
+  }
+  if (r) {
+    o->status = sdx_run_execute(r);
+    snprintf(o->message, sizeof o->message, "%s", sdx_run_error(r));
+  }
+  sdx_run_destroy(r);
+  sdx_session_destroy(s);
+  free(inputs);
+  free(model);
+}
+
+// Each case: its name, the model, the number of inputs as text, the inputs as TensorProto. Whatever happens
+// must be a result or a message that names the node or an input of it, in time; a name on stderr tells which
+// case ended the process.
+static void batch(good_model *good, int *passed, int *failed) {
+  sdx_options *options = sdx_options_create();
+  sdx_options_set(options, "threads", "1");
+  sdx_options_set(options, "run_timeout_ms", "1000");
+  sdx_options_set(options, "load_timeout_ms", "3000");
+  sdx_options_set(options, "run_memory_limit_bytes", "67108864");
+  sdx_options_set(options, "memory_limit_bytes", "268435456");
+  size_t size;
+  for (char *name; (name = read_block(&size)); free(name)) {
+    fprintf(stderr, "CASE %s\n", name);
+    outcome o = {0};
+    double start = now();
+    run_case(options, &o);
+    double seconds = now() - start;
+    const char *why = NULL;
+    bool located = strstr(o.message, "'n") || strstr(o.message, "input") || strstr(o.message, "'o");
+    if (o.status != SDX_OK && (!o.message[0] || leaks(o.message))) why = "unclear message";
+    else if (o.status != SDX_OK && !located) why = "the message names no place";
+    else if (o.status == SDX_INTERNAL) why = "internal error";
+    else if (seconds > (SANITIZED ? 20 : 4)) why = "too slow";
+    else if (!still_good(good)) why = "the good model no longer gives its bits";
+    why ? ++*failed : ++*passed;
+    if (why) printf("FAILED %s: %s (%.2f s): %s: %s\n", name, why, seconds, sdx_status_name(o.status), o.message);
+    else if (getenv("SHOW_MESSAGES")) printf("%s: %s: %s\n", name, sdx_status_name(o.status), o.message);
+    fflush(stdout);
+  }
+  sdx_options_destroy(options);
+}
+
 int main(int argc, char **argv) {
   int passed = 0, failed = 0;
   if (argc > 2 && strcmp(argv[1], "--sweep") == 0) {
     for (int i = 2; i < argc; i++) sweep(argv[i]) ? passed++ : failed++;
-  } else if (argc == 2) {
+  } else if (argc == 2 || (argc == 3 && strcmp(argv[1], "--batch") == 0)) {
     good_model good = {0};
-    if (sdx_session_load_file(argv[1], NULL, &good.session) != SDX_OK ||
+    if (sdx_session_load_file(argv[argc - 1], NULL, &good.session) != SDX_OK ||
         sdx_run_create(good.session, &good.run) != SDX_OK)
       return printf("%s\n", sdx_session_error(good.session)), 2;
     sdx_value *x = input_for(sdx_session_input(good.session, 0));
     sdx_run_set_input(good.run, 0, x);
     sdx_value_release(x);
     char line[16384], why[700];
+    if (argc == 3) batch(&good, &passed, &failed);
     while (fgets(line, sizeof line, stdin)) {
       line[strcspn(line, "\n")] = 0;
       char *fields[7], *rest = line;

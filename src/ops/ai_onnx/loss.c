@@ -45,12 +45,12 @@ static sdx_status infer(op_infer *c) {
   if (rank >= 0 && samples >= 0 && samples != rank - 1)
     return infer_fail(c, SDX_INVALID_SHAPE, "input 1 has rank %d, expected %d: that of input 0 without the classes",
                       samples, rank - 1);
-  if (p->reduction != REDUCE_NONE) return infer_output(c, 0, dtype, 0, NULL);
   if (samples < 0) samples = rank - 1;
   for (int d = 0; d < samples; d++) {
     dims[d] = infer_dim(c, 1, d);
     SDX_TRY(infer_agree(c, 0, d + (d > 0), "samples", &dims[d]));
   }
+  if (p->reduction != REDUCE_NONE) return infer_output(c, 0, dtype, 0, NULL);
   return infer_output(c, 0, dtype, rank < 0 && samples < 0 ? -1 : samples, dims);
 }
 
