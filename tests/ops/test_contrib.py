@@ -596,5 +596,53 @@ def bias_softmax(random):
         yield [x, bias], {"axis": axis, "is_inner_broadcast": inner}, {"expect": want}
 
 
+# ---- experts -------------------------------------------------------------------------------------------------
+
+
+@case("MoE")
+def experts(random):
+    tokens, count, hidden, inner = 7, 4, 8, 12
+    x, router = floats(random, tokens, hidden), floats(random, tokens, count)
+    for act, fusion in (("relu", 0), ("gelu", 0), ("silu", 0), ("identity", 0), ("swiglu", 1)):
+        rows = inner * (2 if fusion else 1)
+        inputs = [x, router, floats(random, count, rows, hidden), floats(random, count, rows),
+                  floats(random, count, hidden, inner), floats(random, count, hidden)]
+        attributes = {"k": 2, "activation_type": act, "swiglu_fusion": fusion}
+        if fusion:
+            attributes.update(activation_alpha=1.702, activation_beta=1.0, swiglu_limit=1.5)
+        yield inputs, {**attributes, "normalize_routing_weights": 1}, {"rtol": 1e-3, "atol": 1e-3}
+        yield inputs, attributes, {"rtol": 1e-3, "atol": 1e-3}
+        inputs[3] = inputs[5] = None
+        yield [x[None], *inputs[1:5]], {**attributes, "k": 1}, {"rtol": 1e-3, "atol": 1e-3}
+
+
+@case("QMoE")
+def narrow_experts(random):
+    tokens, count, hidden, inner = 7, 4, 32, 64
+    x, router = floats(random, tokens, hidden), floats(random, tokens, count)
+    for bits in (4, 8):
+        for block in (0, 32):
+            fc1 = integers(random, count, 2 * inner, hidden * bits // 8)
+            fc2 = integers(random, count, hidden, inner * bits // 8)
+            scale = 0.02 if bits == 4 else 0.001
+            shapes = [(count, 2 * inner), (count, hidden)]
+            blocks = [hidden // block, inner // block] if block else [0, 0]
+            scales = [floats(random, *s, *([b] if block else []), scale=scale) ** 2 * 50 for s, b in zip(shapes, blocks)]
+            attributes = {"k": 2, "activation_type": "swiglu", "swiglu_fusion": 1, "expert_weight_bits": bits,
+                          "activation_alpha": 1.702, "activation_beta": 1.0, "swiglu_limit": 7.0,
+                          "normalize_routing_weights": 1, **({"block_size": block} if block else {})}
+            options = {"rtol": 5e-2, "atol": 2e-2}  # it quantises activations where it likes
+            inputs = [x, router, Const(fc1), Const(scales[0]), floats(random, count, 2 * inner), Const(fc2),
+                      Const(scales[1]), floats(random, count, hidden)]
+            yield inputs, attributes, options
+            if block:
+                zeros = [integers(random, *s, (b * bits + 7) // 8) for s, b in zip(shapes, blocks)]
+            else:
+                zeros = [integers(random, s[0], s[1] * bits // 8) for s in shapes]
+            yield [*inputs, None, None, None, Const(zeros[0]), Const(zeros[1])], attributes, options
+            yield [*inputs, None, None, None, None, None, None, np.abs(floats(random, tokens, count)) + 0.1], attributes, \
+                options
+
+
 if __name__ == "__main__":
     sys.exit(main())
