@@ -17,7 +17,7 @@ typedef struct small_float {
 static const small_float *small_float_of(sdx_dtype dtype) {
   static const small_float half = {5, 10, 15, IEEE}, bf16 = {8, 7, 127, IEEE}, e4m3fn = {4, 3, 7, FN},
                            e4m3fnuz = {4, 3, 8, FNUZ}, e5m2 = {5, 2, 15, IEEE}, e5m2fnuz = {5, 2, 16, FNUZ},
-                           e2m1 = {2, 1, 1, FINITE}, e2m3 = {2, 3, 1, FINITE}, e3m2 = {3, 2, 3, FINITE};
+                           e2m1 = {2, 1, 1, FINITE};
   switch (dtype) {
     case SDX_FLOAT16:
       return &half;
@@ -33,10 +33,6 @@ static const small_float *small_float_of(sdx_dtype dtype) {
       return &e5m2fnuz;
     case SDX_FLOAT4E2M1:
       return &e2m1;
-    case SDX_FLOAT6E2M3:
-      return &e2m3;
-    case SDX_FLOAT6E3M2:
-      return &e3m2;
     default:
       return NULL;
   }

@@ -113,18 +113,3 @@ static uint16_t brain_from_doubles(double d) { return bf16_from_float(odd_from(d
 #define REAL double
 #define NAME(x) x##_doubles
 #include "tensor/convert.inl"
-
-const float8_kind *float8_of(sdx_dtype d) {
-  switch (d) {
-    case SDX_FLOAT8E4M3FN:
-      return &float8_e4m3fn;
-    case SDX_FLOAT8E4M3FNUZ:
-      return &float8_e4m3fnuz;
-    case SDX_FLOAT8E5M2:
-      return &float8_e5m2;
-    case SDX_FLOAT8E5M2FNUZ:
-      return &float8_e5m2fnuz;
-    default:
-      return NULL;
-  }
-}

@@ -4,7 +4,6 @@
 // truncates and saturates (NaN becomes 0). Strings and complex numbers are not handled here.
 #pragma once
 
-#include "base/float8.h"
 #include "tensor/tensor.h"
 
 // Elements [first, first + count) of dense data. False: the type is not a real number type, or `to` is float8e8m0,
@@ -13,8 +12,6 @@ bool convert_to_floats(sdx_dtype from, const void *data, size_t first, size_t co
 bool convert_to_doubles(sdx_dtype from, const void *data, size_t first, size_t count, double *to);
 bool convert_from_floats(sdx_dtype to, void *data, size_t first, size_t count, const float *from);
 bool convert_from_doubles(sdx_dtype to, void *data, size_t first, size_t count, const double *from);
-// The row of a float8 type; NULL for others.
-const float8_kind *float8_of(sdx_dtype dtype);
 // One element of an integer type (bool, the packed 4- and 2-bit kinds included) and back; a value out
 // of range saturates.
 int64_t convert_get_int(sdx_dtype dtype, const void *data, size_t index);
