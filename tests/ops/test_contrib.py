@@ -644,5 +644,147 @@ def narrow_experts(random):
                 options
 
 
+# ---- padding, generation, the rest ---------------------------------------------------------------------------
+
+
+def padded(random, batch=3, length=5):
+    """Counts, token_offset, cumulated lengths of a batch."""
+    counts = random.integers(0, length + 1, batch).astype(np.int32)
+    counts[0] = max(counts[0], 1)
+    inside = np.arange(length) < counts[:, None]
+    places = np.arange(batch * length)
+    offset = np.concatenate([places[inside.ravel()], places[~inside.ravel()]]).astype(np.int32).reshape(batch, length)
+    return counts, inside, offset, np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+
+
+@case("RemovePadding")
+def remove_padding(random):
+    counts, inside, offset, ends = padded(random)
+    x = floats(random, 3, 5, 4)
+    yield [x, counts], {}, {"outputs": 4, "expect": [x[inside], offset, ends, counts.max(keepdims=True)]}
+
+
+@case("RestorePadding")
+def restore_padding(random):
+    _, inside, offset, _ = padded(random)
+    x = floats(random, 3, 5, 4) * inside[..., None]
+    yield [x[inside], offset], {}, {"expect": [x]}
+
+
+@case("PackedMultiHeadAttention")
+def packed_multi_head(random):
+    counts, inside, offset, ends = padded(random)
+    q, k, v = (floats(random, 3, 5, 8) for _ in range(3))
+    bias = floats(random, 24)
+    want = reference("MultiHeadAttention", [q, k, v, bias, np.maximum(counts, 1)], {"num_heads": 2},
+                     domain="com.microsoft")[0][inside]
+    yield [q[inside], k[inside], v[inside], bias, offset, ends], {"num_heads": 2}, {"expect": [want]}
+    both = np.stack([x.reshape(3, 5, 2, 4) for x in (q, k, v)], axis=3)[inside]
+    yield [both, None, None, bias, offset, ends], {"num_heads": 2}, {"expect": [want]}
+
+
+@case("PackedAttention")
+def packed_attention(random):
+    counts, inside, offset, ends = padded(random)
+    x, w, bias = floats(random, 3, 5, 8), floats(random, 8, 24, scale=0.3), floats(random, 24)
+    want = reference("Attention", [x, w, bias, np.maximum(counts, 1)], {"num_heads": 2}, domain="com.microsoft")[0]
+    yield [x[inside], w, bias, offset, ends], {"num_heads": 2}, {"expect": [want[inside]]}
+
+
+@case("NGramRepeatBlock")
+def ngram(random):
+    for size in (1, 2, 3):
+        yield [random.integers(0, 3, (2, 8)).astype(np.int64), floats(random, 2, 5)], {"ngram_size": size}, {}
+
+
+@case("DynamicTimeWarping")
+def warping(random):
+    yield [floats(random, 6, 9)], {}, {}
+    yield [floats(random, 1, 7, 4)], {}, {}
+
+
+@case("UnfoldTensor")
+def unfold(random):
+    for dim in (0, 1, -1):
+        yield [floats(random, 5, 6, 7)], {"dim": dim, "size": 3, "step": 2}, {}
+
+
+@case("RelativePositionBias")
+def position_bias(random):
+    import math as m
+    table = floats(random, 32, 2)
+    for both in (0, 1):
+        want = np.zeros((1, 2, 40, 40), np.float32)
+        for i in range(40):
+            for j in range(40):
+                buckets, n, first_bucket = 32, i - j, 0
+                if both:
+                    buckets, first_bucket, n = 16, 16 * (n < 0), abs(n)
+                n, exact = max(n, 0), buckets // 2
+                if n >= exact:
+                    n = min(exact + int(m.log(n / exact) / m.log(20 / exact) * (buckets - exact)), buckets - 1)
+                want[0, :, i, j] = table.reshape(2, 32)[:, first_bucket + n]
+        yield [table, scalar(40, np.int64), scalar(40, np.int64)], {"max_distance": 20, "is_bidirectional": both}, \
+            {"expect": [want]}
+
+
+@case("GatedRMSNorm")
+def gated_norm(random):
+    x, scale, gate = floats(random, 2, 3, 8), floats(random, 4), floats(random, 2, 3, 8)
+    groups = x.reshape(2, 3, 2, 4)
+    y = (groups / np.sqrt((groups ** 2).mean(-1, keepdims=True) + 1e-5) * scale).reshape(x.shape)
+    sigmoid = 1 / (1 + np.exp(-gate))
+    yield [x, scale, gate], {}, {"expect": [y * sigmoid * gate]}
+    yield [x, scale, gate], {"activation": "sigmoid"}, {"expect": [y * sigmoid]}
+
+
+@case("LinearAttention")
+def linear(random):
+    q, k, v = floats(random, 2, 5, 8), floats(random, 2, 5, 8, scale=0.3), floats(random, 2, 5, 6)
+    decay, beta = -np.abs(floats(random, 2, 5, 2)), np.abs(floats(random, 2, 5, 2))
+    heads_of = {"q_num_heads": 2, "kv_num_heads": 2}
+    yield [q, k, v], {**heads_of, "update_rule": "linear"}, {"outputs": 2}
+    yield [q, k, v, None, decay, beta], {**heads_of, "update_rule": "gated_delta"}, {"outputs": 2}
+    yield [q, k, v, floats(random, 2, 2, 4, 3), decay], {**heads_of, "update_rule": "gated"}, {"outputs": 2}
+
+
+@case("CausalConvWithState")
+def causal(random):
+    x, w = floats(random, 2, 3, 5), floats(random, 3, 1, 4)
+    yield [x, w, floats(random, 3), floats(random, 2, 3, 3)], {"activation": "silu"}, {"outputs": 2}
+    yield [x, w], {}, {"outputs": 2}
+
+
+@case("CDist")
+def cdist(random):
+    for metric in ("euclidean", "sqeuclidean"):
+        for dtype in (np.float32, np.float64):
+            yield [floats(random, 5, 7, dtype=dtype), floats(random, 6, 7, dtype=dtype)], {"metric": metric}, \
+                {"rtol": 1e-3, "atol": 1e-4}
+
+
+@case("MurmurHash3")
+def murmur(random):
+    for dtype in (np.int32, np.uint32, np.int64, np.uint64):
+        yield [integers(random, 4, dtype=dtype)], {"seed": 3}, {"types": {0: 12}}
+    yield [floats(random, 3)], {"positive": 0}, {"types": {0: 6}}
+    yield [np.array(["", "a", "ab", "abc", "abcd", "\u00fcbung 123"], object)], {}, {"types": {0: 12}}
+
+
+@case("Inverse")
+def inverse(random):
+    for dtype in (np.float32, np.float64):
+        yield [floats(random, 2, 4, 4, dtype=dtype)], {}, {"rtol": 1e-2, "atol": 1e-3}
+
+
+@case("IsAllFinite")
+def finite(random):
+    x = floats(random, 3)
+    for bad in (0, np.inf, np.nan):
+        for only in ({}, {"isinf_only": 1}, {"isnan_only": 1}):
+            found = {0: False, np.inf: "isnan_only" not in only}.get(bad, "isinf_only" not in only)
+            yield [x, np.append(x, np.float32(bad))], only, {"expect": [np.array(not found)]}
+
+
 if __name__ == "__main__":
     sys.exit(main())
