@@ -74,10 +74,9 @@ def run(command, **options):
 def scratch_copy(folder):
     files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
     for name in files.stdout.splitlines():
-        if name.split("/")[0] in ("src", "include", "cmake", "cli", "server", "CMakeLists.txt", "CMakePresets.json"):
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, target)
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target)
 
 
 def build(folder, name, target, *options):

@@ -14,8 +14,9 @@ import onnx_bytes as ob  # noqa: E402
 
 @pytest.fixture
 def twice():
-    """y = x + x, float [batch, 3]."""
-    return ob.simple([ob.node("Add", ["x", "x"], ["y"])], [("x", ob.FLOAT, ["batch", 3])], [("y", ob.FLOAT, ["batch", 3])])
+    """y = x + x, float [batch, 3]; the producer is "tests"."""
+    add = ob.node("Add", ["x", "x"], ["y"])
+    return ob.simple([add], [("x", ob.FLOAT, ["batch", 3])], [("y", ob.FLOAT, ["batch", 3])]) + ob.block(2, "tests")
 
 
 @pytest.fixture
