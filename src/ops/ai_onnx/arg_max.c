@@ -40,39 +40,10 @@ typedef struct arg_job {
   bool max, last;
 } arg_job;
 
-#define IS_NAN(v) false
-#define T int8_t
-#define SUFFIX int8
-#include "ops/ai_onnx/arg_max.inl"
-#define T int16_t
-#define SUFFIX int16
-#include "ops/ai_onnx/arg_max.inl"
-#define T int32_t
-#define SUFFIX int32
-#include "ops/ai_onnx/arg_max.inl"
-#define T int64_t
-#define SUFFIX int64
-#include "ops/ai_onnx/arg_max.inl"
-#define T uint8_t
-#define SUFFIX uint8
-#include "ops/ai_onnx/arg_max.inl"
-#define T uint16_t
-#define SUFFIX uint16
-#include "ops/ai_onnx/arg_max.inl"
-#define T uint32_t
-#define SUFFIX uint32
-#include "ops/ai_onnx/arg_max.inl"
-#define T uint64_t
-#define SUFFIX uint64
-#include "ops/ai_onnx/arg_max.inl"
-#undef IS_NAN
-#define IS_NAN(v) ((v) != (v))
-#define T float
-#define SUFFIX float
-#include "ops/ai_onnx/arg_max.inl"
-#define T double
-#define SUFFIX double
-#include "ops/ai_onnx/arg_max.inl"
+#define IS_NAN(v) ((v) != (v))  // of integers: never
+#define LOOPS "ops/ai_onnx/arg_max.inl"
+#include "ops/each_float.inl"
+#include "ops/each_integer.inl"
 
 static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loop of arg_max.c for one type: the includer defines T, SUFFIX and IS_NAN(v). NaN beats every number.
-// SPDX-License-Identifier: Apache-2.0
+// The loop of arg_max.c for one type: the includer defines T and SUFFIX. NaN beats every number.
 static void ROW_JOIN(arg, SUFFIX)(void *context, size_t begin, size_t end, size_t worker) {
   const arg_job *j = context;
   for (size_t unit = begin; unit < end; unit++) {
@@ -9,7 +8,7 @@ static void ROW_JOIN(arg, SUFFIX)(void *context, size_t begin, size_t end, size_
     size_t at = 0;
     for (size_t i = 1; i < j->axis; i++) {
       T v = x[i * j->inner];
-      bool better = IS_NAN(best) ? false : IS_NAN(v) || (j->max ? v > best : v < best);
+      bool better = !IS_NAN(best) && (IS_NAN(v) || (j->max ? v > best : v < best));
       if (better || (j->last && (v == best || (IS_NAN(v) && IS_NAN(best))))) best = v, at = i;
     }
     j->out[unit] = (int64_t)at;

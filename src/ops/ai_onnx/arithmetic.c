@@ -30,58 +30,15 @@ static double floor_fmod(double a, double b) {
   return (r < 0) != (b < 0) ? r + b : r;
 }
 
-#define T int8_t
-#define SUFFIX int8
-#define SIGNED 1
-#define WIDE uint32_t
-#include "ops/ai_onnx/arithmetic.inl"
-#define T int16_t
-#define SUFFIX int16
-#define SIGNED 1
-#define WIDE uint32_t
-#include "ops/ai_onnx/arithmetic.inl"
-#define T int32_t
-#define SUFFIX int32
-#define SIGNED 1
-#define WIDE uint32_t
-#include "ops/ai_onnx/arithmetic.inl"
-#define T int64_t
-#define SUFFIX int64
-#define SIGNED 1
-#define WIDE uint64_t
-#include "ops/ai_onnx/arithmetic.inl"
-#define T uint8_t
-#define SUFFIX uint8
-#define SIGNED 0
-#define WIDE uint32_t
-#include "ops/ai_onnx/arithmetic.inl"
-#define T uint16_t
-#define SUFFIX uint16
-#define SIGNED 0
-#define WIDE uint32_t
-#include "ops/ai_onnx/arithmetic.inl"
-#define T uint32_t
-#define SUFFIX uint32
-#define SIGNED 0
-#define WIDE uint32_t
-#include "ops/ai_onnx/arithmetic.inl"
-#define T uint64_t
-#define SUFFIX uint64
-#define SIGNED 0
-#define WIDE uint64_t
-#include "ops/ai_onnx/arithmetic.inl"
+#define LOOPS "ops/ai_onnx/arithmetic.inl"
+#include "ops/each_integer.inl"
 #define T double
 #define SUFFIX double
 #define FLOATING
 #include "ops/ai_onnx/arithmetic.inl"
+#undef FLOATING
 
-// Mod has no float kernel: both precisions go through double, where a float's remainder is exact.
-#define T double
-#define SUFFIX double
-ROW(FloorMod, floor_fmod(x, y))
-ROW(TruncMod, fmod(x, y))
-#undef T
-#undef SUFFIX
+// Mod alone has no float kernel: it goes through double, where a float's remainder is exact.
 #define T float
 #define SUFFIX float
 ROW(FloorMod, floor_fmod(x, y))

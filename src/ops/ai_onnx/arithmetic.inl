@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loops of arithmetic.c for one element type. The includer defines T, SUFFIX and one of SIGNED (1 or 0, with
-// WIDE, an unsigned type that holds the product of two T without a signed overflow) or FLOATING.
-// SPDX-License-Identifier: Apache-2.0
+// Loops of arithmetic.c for one element type. The includer defines T, SUFFIX and what each_integer.inl or
+// each_float.inl would.
 #ifdef FLOATING
 ROW(Add, x + y)
 ROW(Sub, x - y)
 ROW(Mul, x *y)
 ROW(Div, x / y)
+ROW(FloorMod, floor_fmod(x, y))
+ROW(TruncMod, fmod(x, y))
 ROW(Min, x < y || x != x ? x : y)
 ROW(Max, x > y || x != x ? x : y)
 ROW(PRelu, x < 0 ? x * y : x)
@@ -30,6 +31,3 @@ ROW(PRelu, x + 0 * y)  // never below 0
 #endif
 #undef T
 #undef SUFFIX
-#undef FLOATING
-#undef SIGNED
-#undef WIDE

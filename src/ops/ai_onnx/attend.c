@@ -84,12 +84,8 @@ static void gemm_mix(const attend_job *j, const attend_block *b) {
   gemm_f32_run(&j->plan->mix[b->rows != j->plan->block], &call, b->scratch);
 }
 
-#define T float
-#define SUFFIX float
-#include "ops/ai_onnx/attend.inl"
-#define T double
-#define SUFFIX double
-#include "ops/ai_onnx/attend.inl"
+#define LOOPS "ops/ai_onnx/attend.inl"
+#include "ops/each_float.inl"
 
 // ---- entry points ---------------------------------------------------------------------------------
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loops of attend.c for one type: the includer defines T and SUFFIX.
-// SPDX-License-Identifier: Apache-2.0
 
 // Partial sums in eight lanes: an order that vectors can follow.
 static T ROW_JOIN(dot, SUFFIX)(const T *a, const T *b, size_t n) {

@@ -15,30 +15,8 @@ typedef struct clip_bounds {
   char low[8], high[8];  // one element of the input's type
 } clip_bounds;
 
-#define T int8_t
-#define SUFFIX int8
-#include "ops/ai_onnx/clip.inl"
-#define T int16_t
-#define SUFFIX int16
-#include "ops/ai_onnx/clip.inl"
-#define T int32_t
-#define SUFFIX int32
-#include "ops/ai_onnx/clip.inl"
-#define T int64_t
-#define SUFFIX int64
-#include "ops/ai_onnx/clip.inl"
-#define T uint8_t
-#define SUFFIX uint8
-#include "ops/ai_onnx/clip.inl"
-#define T uint16_t
-#define SUFFIX uint16
-#include "ops/ai_onnx/clip.inl"
-#define T uint32_t
-#define SUFFIX uint32
-#include "ops/ai_onnx/clip.inl"
-#define T uint64_t
-#define SUFFIX uint64
-#include "ops/ai_onnx/clip.inl"
+#define LOOPS "ops/ai_onnx/clip.inl"
+#include "ops/each_integer.inl"
 #define T double
 #define SUFFIX double
 #include "ops/ai_onnx/clip.inl"

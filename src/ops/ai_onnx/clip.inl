@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loop of clip.c for one type: the includer defines T and SUFFIX.
-// SPDX-License-Identifier: Apache-2.0
 static void ROW_JOIN(Clip, SUFFIX)(const void *context, void *out_, const void *in_, size_t n) {
   const clip_bounds *bounds = context;
   T *out = out_, low, high;

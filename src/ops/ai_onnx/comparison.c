@@ -4,36 +4,9 @@
 // History: up to 6 `broadcast` and `axis` (see AlignToAxis); Equal 19 added strings.
 #include "ops/row.h"
 
-#define T int8_t
-#define SUFFIX int8
-#include "ops/ai_onnx/comparison.inl"
-#define T int16_t
-#define SUFFIX int16
-#include "ops/ai_onnx/comparison.inl"
-#define T int32_t
-#define SUFFIX int32
-#include "ops/ai_onnx/comparison.inl"
-#define T int64_t
-#define SUFFIX int64
-#include "ops/ai_onnx/comparison.inl"
-#define T uint8_t
-#define SUFFIX uint8
-#include "ops/ai_onnx/comparison.inl"
-#define T uint16_t
-#define SUFFIX uint16
-#include "ops/ai_onnx/comparison.inl"
-#define T uint32_t
-#define SUFFIX uint32
-#include "ops/ai_onnx/comparison.inl"
-#define T uint64_t
-#define SUFFIX uint64
-#include "ops/ai_onnx/comparison.inl"
-#define T float
-#define SUFFIX float
-#include "ops/ai_onnx/comparison.inl"
-#define T double
-#define SUFFIX double
-#include "ops/ai_onnx/comparison.inl"
+#define LOOPS "ops/ai_onnx/comparison.inl"
+#include "ops/each_float.inl"
+#include "ops/each_integer.inl"
 #define T str
 #define SUFFIX string
 ROW_TO(bool, Equal, str_equal(x, y))

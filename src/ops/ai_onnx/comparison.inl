@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loops of comparison.c for one element type: the includer defines T and SUFFIX.
-// SPDX-License-Identifier: Apache-2.0
 ROW_TO(bool, Equal, x == y)
 ROW_TO(bool, Greater, x > y)
 ROW_TO(bool, Less, x < y)

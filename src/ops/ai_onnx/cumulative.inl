@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loop of cumulative.c for one type: the includer defines T, SUFFIX and WIDE, the type that collects.
-// SPDX-License-Identifier: Apache-2.0
 static void ROW_JOIN(cumulate, SUFFIX)(void *context, size_t begin, size_t end, size_t worker) {
   const cumulative_job *j = context;
   for (size_t unit = begin; unit < end; unit++) {

@@ -5,46 +5,8 @@
 // History: up to 6 And, Or and Xor had `broadcast` and `axis` (see AlignToAxis).
 #include "ops/row.h"
 
-#define T int8_t
-#define SUFFIX int8
-#define BITS 8
-#define SIGNED 1
-#include "ops/ai_onnx/bitwise.inl"
-#define T int16_t
-#define SUFFIX int16
-#define BITS 16
-#define SIGNED 1
-#include "ops/ai_onnx/bitwise.inl"
-#define T int32_t
-#define SUFFIX int32
-#define BITS 32
-#define SIGNED 1
-#include "ops/ai_onnx/bitwise.inl"
-#define T int64_t
-#define SUFFIX int64
-#define BITS 64
-#define SIGNED 1
-#include "ops/ai_onnx/bitwise.inl"
-#define T uint8_t
-#define SUFFIX uint8
-#define BITS 8
-#define SIGNED 0
-#include "ops/ai_onnx/bitwise.inl"
-#define T uint16_t
-#define SUFFIX uint16
-#define BITS 16
-#define SIGNED 0
-#include "ops/ai_onnx/bitwise.inl"
-#define T uint32_t
-#define SUFFIX uint32
-#define BITS 32
-#define SIGNED 0
-#include "ops/ai_onnx/bitwise.inl"
-#define T uint64_t
-#define SUFFIX uint64
-#define BITS 64
-#define SIGNED 0
-#include "ops/ai_onnx/bitwise.inl"
+#define LOOPS "ops/ai_onnx/bitwise.inl"
+#include "ops/each_integer.inl"
 
 #define T uint8_t  // bool; any byte but 0 counts as true
 #define SUFFIX boolean

@@ -65,12 +65,8 @@ typedef struct loss_job {
 
 static bool is_ignored(const loss_params *p, int64_t target) { return p->ignores && target == p->ignored; }
 
-#define T float
-#define SUFFIX float
-#include "ops/ai_onnx/loss.inl"
-#define T double
-#define SUFFIX double
-#include "ops/ai_onnx/loss.inl"
+#define LOOPS "ops/ai_onnx/loss.inl"
+#include "ops/each_float.inl"
 
 static size_t losses_bytes(const loss_params *p, const tensor *target, size_t element) {
   return p->reduction == REDUCE_NONE ? 0 : target->count * element;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loops of loss.c for one type, sums in double: the includer defines T and SUFFIX.
-// SPDX-License-Identifier: Apache-2.0
 static void ROW_JOIN(losses, SUFFIX)(void *context, size_t begin, size_t end, size_t worker) {
   const loss_job *j = context;
   size_t step = j->inner;

@@ -31,12 +31,8 @@ typedef struct lp_job {
   size_t axis, inner;
   bool square;
 } lp_job;
-#define T float
-#define SUFFIX float
-#include "ops/ai_onnx/lp_normalization.inl"
-#define T double
-#define SUFFIX double
-#include "ops/ai_onnx/lp_normalization.inl"
+#define LOOPS "ops/ai_onnx/lp_normalization.inl"
+#include "ops/each_float.inl"
 
 static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
 

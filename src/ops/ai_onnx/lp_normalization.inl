@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loop of lp_normalization.c for one type: the includer defines T and SUFFIX.
-// SPDX-License-Identifier: Apache-2.0
 static void ROW_JOIN(lp, SUFFIX)(void *context, size_t begin, size_t end, size_t worker) {
   const lp_job *j = context;
   for (size_t unit = begin; unit < end; unit++) {

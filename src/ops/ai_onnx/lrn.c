@@ -35,12 +35,8 @@ typedef struct lrn_job {
 static double power(double base, double beta) {  // 0.75 is what every published model has
   return beta == 0.75 ? sqrt(base) * sqrt(sqrt(base)) : pow(base, beta);
 }
-#define T float
-#define SUFFIX float
-#include "ops/ai_onnx/lrn.inl"
-#define T double
-#define SUFFIX double
-#include "ops/ai_onnx/lrn.inl"
+#define LOOPS "ops/ai_onnx/lrn.inl"
+#include "ops/each_float.inl"
 
 static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
 

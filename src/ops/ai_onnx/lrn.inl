@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loop of lrn.c for one type: the includer defines T and SUFFIX.
-// SPDX-License-Identifier: Apache-2.0
 static void ROW_JOIN(lrn, SUFFIX)(void *context, size_t begin, size_t end, size_t worker) {
   const lrn_job *j = context;
   for (size_t unit = begin; unit < end; unit++) {  // a strip of one image, all channels

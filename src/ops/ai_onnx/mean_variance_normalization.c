@@ -45,12 +45,8 @@ typedef struct mvn_job {
   const reduce_walk *walk;
   bool scale;
 } mvn_job;
-#define T float
-#define SUFFIX float
-#include "ops/ai_onnx/mean_variance_normalization.inl"
-#define T double
-#define SUFFIX double
-#include "ops/ai_onnx/mean_variance_normalization.inl"
+#define LOOPS "ops/ai_onnx/mean_variance_normalization.inl"
+#include "ops/each_float.inl"
 
 static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loop of mean_variance_normalization.c for one type: the includer defines T and SUFFIX.
-// SPDX-License-Identifier: Apache-2.0
 static void ROW_JOIN(mvn, SUFFIX)(void *context, size_t begin, size_t end, size_t worker) {
   const mvn_job *j = context;
   const reduce_walk *w = j->walk;

@@ -2,7 +2,6 @@
 // The loop of reduce.c for one type. The includer defines T, SUFFIX, LOW and HIGH (what the maximum and the
 // minimum of nothing are) and, for floats, FLOATING. Sums run in double for floats and wrap for integers;
 // logarithms and square roots are taken in double.
-// SPDX-License-Identifier: Apache-2.0
 #ifdef FLOATING
 #define ACC double
 #else

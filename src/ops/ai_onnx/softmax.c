@@ -71,12 +71,8 @@ static void float_range(void *context, size_t begin, size_t end, size_t worker) 
   }
 }
 
-#define T float
-#define SUFFIX float
-#include "ops/ai_onnx/softmax.inl"
-#define T double
-#define SUFFIX double
-#include "ops/ai_onnx/softmax.inl"
+#define LOOPS "ops/ai_onnx/softmax.inl"
+#include "ops/each_float.inl"
 
 static sdx_status prepare(op_prepare *c) {
   c->state = (void *)KERNEL_BEST(softmax_f32);

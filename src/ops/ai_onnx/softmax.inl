@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loop of softmax.c for one type, one column at a time, in double: the includer defines T and SUFFIX.
-// SPDX-License-Identifier: Apache-2.0
 static void ROW_JOIN(columns, SUFFIX)(void *context, size_t begin, size_t end, size_t worker) {
   const softmax_job *j = context;
   size_t step = j->inner;

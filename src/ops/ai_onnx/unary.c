@@ -24,42 +24,9 @@
       out[i] = (T)(expression);                                                                    \
     }                                                                                              \
   }
-#define T int8_t
-#define SUFFIX int8
-#define SIGNED 1
-#include "ops/ai_onnx/unary.inl"
-#define T int16_t
-#define SUFFIX int16
-#define SIGNED 1
-#include "ops/ai_onnx/unary.inl"
-#define T int32_t
-#define SUFFIX int32
-#define SIGNED 1
-#include "ops/ai_onnx/unary.inl"
-#define T int64_t
-#define SUFFIX int64
-#define SIGNED 1
-#include "ops/ai_onnx/unary.inl"
-#define T uint8_t
-#define SUFFIX uint8
-#include "ops/ai_onnx/unary.inl"
-#define T uint16_t
-#define SUFFIX uint16
-#include "ops/ai_onnx/unary.inl"
-#define T uint32_t
-#define SUFFIX uint32
-#include "ops/ai_onnx/unary.inl"
-#define T uint64_t
-#define SUFFIX uint64
-#include "ops/ai_onnx/unary.inl"
-#define T float
-#define SUFFIX float
-#define FLOATING
-#include "ops/ai_onnx/unary.inl"
-#define T double
-#define SUFFIX double
-#define FLOATING
-#include "ops/ai_onnx/unary.inl"
+#define LOOPS "ops/ai_onnx/unary.inl"
+#include "ops/each_float.inl"
+#include "ops/each_integer.inl"
 
 // unary_f32 for double tensors.
 typedef void (*double_fn)(const double *in, double *out, size_t n, double a, double b);

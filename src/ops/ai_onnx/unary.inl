@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loops of unary.c for one type. The includer defines T, SUFFIX and FLOATING or SIGNED (1 or 0).
-// SPDX-License-Identifier: Apache-2.0
 #ifdef FLOATING  // functions without a float kernel, through double
 ROW1(Tan, tan(x))
 ROW1(Asin, asin(x))
@@ -22,5 +21,3 @@ ROW1(Sign, x != 0)
 #endif
 #undef T
 #undef SUFFIX
-#undef FLOATING
-#undef SIGNED
