@@ -2,7 +2,7 @@
 # with replay.c and runs its corpus as the test fuzz/<name>.
 # The server's parsers alone: the fuzz preset builds neither command nor server.
 add_library(server_parsers STATIC server/json.c server/json_tensor.c server/out.c)
-target_include_directories(server_parsers PUBLIC ${CMAKE_SOURCE_DIR} include)
+target_include_directories(server_parsers PUBLIC ${CMAKE_SOURCE_DIR} include PRIVATE src)
 target_link_libraries(server_parsers PUBLIC m)
 file(GLOB fuzzers CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
 foreach(source ${fuzzers})

@@ -9,7 +9,7 @@ include(cmake/records.cmake)
 file(GLOB server_sources CONFIGURE_DEPENDS server/*.c server/routes/*.c)
 sdx_record_table(http_route HTTP_ROUTE server/route.h ${server_sources})
 add_library(sardonyx_server STATIC ${server_sources} ${http_route_table})
-target_include_directories(sardonyx_server PUBLIC ${CMAKE_SOURCE_DIR})
+target_include_directories(sardonyx_server PUBLIC ${CMAKE_SOURCE_DIR} PRIVATE src)
 target_link_libraries(sardonyx_server PUBLIC sardonyx_static PkgConfig::MHD)
 
 file(GLOB cli_sources CONFIGURE_DEPENDS cli/*.c)

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/half.h"
+#include "base/half.h"
 
 size_t json_tensor_element_bytes(sdx_dtype dtype) {
   switch (dtype) {
@@ -107,12 +107,12 @@ static const char *store(json_tensor *t, size_t i, const json_number *n) {
       return isinf(value) ? "out of range of" : NULL;
     }
     case SDX_FLOAT16: {
-      uint16_t half = half_from_f64(json_number_f64(n));
+      uint16_t half = fp16_from_double(json_number_f64(n));
       ((uint16_t *)t->data)[i] = half;
       return (half & 0x7FFF) == 0x7C00 ? "out of range of" : NULL;
     }
     case SDX_BFLOAT16: {
-      uint16_t half = bfloat_from_f64(json_number_f64(n));
+      uint16_t half = bf16_from_double(json_number_f64(n));
       ((uint16_t *)t->data)[i] = half;
       return (half & 0x7FFF) == 0x7F80 ? "out of range of" : NULL;
     }

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "server/half.h"
+#include "base/half.h"
 
 enum { NESTING = 8 };  // sequences and maps inside each other; real models have two
 
@@ -52,10 +52,10 @@ static bool write_element(out *o, sdx_dtype dtype, const sdx_value *tensor, cons
       out_f64(o, ((const double *)data)[i]);
       return true;
     case SDX_FLOAT16:
-      out_f32(o, half_to_f32(((const uint16_t *)data)[i]));
+      out_f32(o, fp16_to_float(((const uint16_t *)data)[i]));
       return true;
     case SDX_BFLOAT16:
-      out_f32(o, bfloat_to_f32(((const uint16_t *)data)[i]));
+      out_f32(o, bf16_to_float(((const uint16_t *)data)[i]));
       return true;
     case SDX_INT8:
       out_i64(o, ((const int8_t *)data)[i]);

@@ -45,3 +45,15 @@ static inline uint16_t fp16_from_float(float f) {
   }
   return (uint16_t)(sign | ((u + 0xfff + (u >> 13 & 1)) - 0x38000000) >> 13);
 }
+
+// From double without rounding twice: the float on the way keeps in its last bit that something was cut off.
+static inline float float_sticky(double d) {
+  float f = (float)d;
+  double back = f;
+  if (back == d || d != d) return f;
+  uint32_t u = float_bits(f);
+  if ((back < 0 ? -back : back) > (d < 0 ? -d : d)) u--;  // towards zero; from infinity to the largest float
+  return float_from_bits(u | 1);
+}
+static inline uint16_t fp16_from_double(double d) { return fp16_from_float(float_sticky(d)); }
+static inline uint16_t bf16_from_double(double d) { return bf16_from_float(float_sticky(d)); }

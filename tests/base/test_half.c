@@ -61,8 +61,30 @@ static void rounds_to_nearest_even(void **state) {
   }
 }
 
+// Halfway cases that a float on the way would round first, and both ends of the range.
+static void double_is_rounded_once(void **state) {
+  for (uint32_t h = 0; h < 65536; h++) {
+    double f = fp16_to_float((uint16_t)h), b = bf16_to_float((uint16_t)h);
+    if (!isnan(f)) assert_int_equal(fp16_from_double(f), h);
+    if (!isnan(b)) assert_int_equal(bf16_from_double(b), h);
+  }
+  assert_int_equal(fp16_from_double(2049), 0x6800);
+  assert_int_equal(fp16_from_double(2049 + 0x1p-40), 0x6801);
+  assert_int_equal(fp16_from_double(2051 - 0x1p-40), 0x6801);
+  assert_int_equal(fp16_from_double(-2051), 0xe802);
+  assert_int_equal(bf16_from_double(1 + 0x1p-8), 0x3f80);
+  assert_int_equal(bf16_from_double(1 + 0x1p-8 + 0x1p-50), 0x3f81);
+  assert_int_equal(fp16_from_double(65520 - 0x1p-30), 0x7bff);
+  assert_int_equal(fp16_from_double(1e300), 0x7c00);
+  assert_int_equal(bf16_from_double(-1e300), 0xff80);
+  assert_int_equal(bf16_from_double(1e-300), 0);
+  assert_int_equal(fp16_from_double(0x1p-25 + 0x1p-70), 1);
+  assert_int_equal(fp16_from_double(0x1p-25), 0);
+  assert_true(isnan(fp16_to_float(fp16_from_double(NAN))));
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(every_value_survives), cmocka_unit_test(known_values),
-                                     cmocka_unit_test(rounds_to_nearest_even)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(double_is_rounded_once), cmocka_unit_test(every_value_survives),
+                                     cmocka_unit_test(known_values), cmocka_unit_test(rounds_to_nearest_even)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
