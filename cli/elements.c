@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Elements of tensors as numbers and text (elements.h). The small floats share one decoder and one
-// encoder, driven by their exponent and mantissa widths.
+// Elements of tensors as numbers and text (elements.h). The narrow floats are those of base/half.h and base/float8.h.
 #include "cli/elements.h"
 
 #include <math.h>
@@ -9,76 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct small_float {
-  int exponent_bits, mantissa_bits, bias;
-  enum { IEEE, FINITE, FN, FNUZ } specials;  // which codes mean infinity and NaN
-} small_float;
-
-static const small_float *small_float_of(sdx_dtype dtype) {
-  static const small_float half = {5, 10, 15, IEEE}, bf16 = {8, 7, 127, IEEE}, e4m3fn = {4, 3, 7, FN},
-                           e4m3fnuz = {4, 3, 8, FNUZ}, e5m2 = {5, 2, 15, IEEE}, e5m2fnuz = {5, 2, 16, FNUZ},
-                           e2m1 = {2, 1, 1, FINITE};
-  switch (dtype) {
-    case SDX_FLOAT16:
-      return &half;
-    case SDX_BFLOAT16:
-      return &bf16;
-    case SDX_FLOAT8E4M3FN:
-      return &e4m3fn;
-    case SDX_FLOAT8E4M3FNUZ:
-      return &e4m3fnuz;
-    case SDX_FLOAT8E5M2:
-      return &e5m2;
-    case SDX_FLOAT8E5M2FNUZ:
-      return &e5m2fnuz;
-    case SDX_FLOAT4E2M1:
-      return &e2m1;
-    default:
-      return NULL;
-  }
-}
-
-static double decode(const small_float *f, unsigned code) {
-  unsigned mantissa = code & ((1u << f->mantissa_bits) - 1);
-  unsigned top = (1u << f->exponent_bits) - 1, exponent = code >> f->mantissa_bits & top;
-  unsigned sign_bit = 1u << (f->exponent_bits + f->mantissa_bits);
-  double sign = code & sign_bit ? -1 : 1;
-  if (f->specials == FNUZ && code == sign_bit) return NAN;
-  if (f->specials == IEEE && exponent == top) return mantissa ? NAN : sign * INFINITY;
-  if (f->specials == FN && exponent == top && mantissa == (1u << f->mantissa_bits) - 1) return NAN;
-  if (!exponent) return sign * ldexp(mantissa, 1 - f->bias - f->mantissa_bits);
-  return sign * ldexp((1u << f->mantissa_bits) + mantissa, (int)exponent - f->bias - f->mantissa_bits);
-}
-
-static unsigned encode(const small_float *f, double number) {
-  unsigned sign_bit = 1u << (f->exponent_bits + f->mantissa_bits), infinite = sign_bit - (1u << f->mantissa_bits);
-  unsigned not_a_number = f->specials == IEEE   ? infinite | 1u << (f->mantissa_bits - 1)
-                          : f->specials == FN   ? sign_bit - 1
-                          : f->specials == FNUZ ? sign_bit
-                                                : 0;
-  if (isnan(number)) return not_a_number;
-  unsigned sign = signbit(number) ? sign_bit : 0;
-  // The greatest finite code; beyond it: infinity where there is one, else that greatest value.
-  unsigned greatest = f->specials == IEEE ? infinite - 1 : f->specials == FN ? sign_bit - 2 : sign_bit - 1;
-  unsigned over = f->specials == IEEE ? infinite : greatest;
-  double size = fabs(number);
-  if (isinf(number)) return sign | over;
-  if (size == 0) return f->specials == FNUZ ? 0 : sign;
-  int exponent;
-  frexp(size, &exponent);
-  if (--exponent < 1 - f->bias) exponent = 1 - f->bias;
-  double quanta = nearbyint(ldexp(size, f->mantissa_bits - exponent));  // exact scaling, ties to even
-  if (quanta >= ldexp(1, 30)) return sign | over;
-  // A mantissa that rounded up to the next power of two carries into the exponent by the addition.
-  long code = ((long)(exponent + f->bias - 1) << f->mantissa_bits) + (long)quanta;
-  if (code > (long)greatest) return sign | over;
-  return code || f->specials != FNUZ ? sign | (unsigned)code : 0;
-}
+#include "base/float8.h"
 
 bool dtype_is_complex(sdx_dtype d) { return d == SDX_COMPLEX64 || d == SDX_COMPLEX128; }
 bool dtype_is_number(sdx_dtype d) { return d != SDX_STRING && !dtype_is_complex(d) && d != SDX_UNDEFINED; }
 bool dtype_is_real(sdx_dtype d) {
-  return d == SDX_FLOAT || d == SDX_DOUBLE || d == SDX_FLOAT8E8M0 || small_float_of(d);
+  return d == SDX_FLOAT || d == SDX_DOUBLE || d == SDX_FLOAT16 || d == SDX_BFLOAT16 || d == SDX_FLOAT4E2M1 ||
+         d == SDX_FLOAT8E8M0 || float8_of(d);
 }
 
 static unsigned packed(const void *data, size_t i, unsigned bits) {
@@ -91,6 +27,17 @@ static void set_packed(void *data, size_t i, unsigned bits, unsigned code) {
   uint8_t *byte = (uint8_t *)data + bit / 8, mask = (uint8_t)(((1u << bits) - 1) << (bit % 8));
   *byte = (uint8_t)((*byte & ~mask) | (code << (bit % 8) & mask));
 }
+
+#define INTEGERS(X)                       \
+  X(UINT8, uint8_t, 0, UINT8_MAX)         \
+  X(INT8, int8_t, INT8_MIN, INT8_MAX)     \
+  X(UINT16, uint16_t, 0, UINT16_MAX)      \
+  X(INT16, int16_t, INT16_MIN, INT16_MAX) \
+  X(UINT32, uint32_t, 0, UINT32_MAX)      \
+  X(INT32, int32_t, INT32_MIN, INT32_MAX) \
+  X(UINT64, uint64_t, 0, UINT64_MAX)      \
+  X(INT64, int64_t, INT64_MIN, INT64_MAX)
+#define PACKED_INTEGERS(X) X(UINT4, 4, 0, 15) X(INT4, 4, -8, 7) X(UINT2, 2, 0, 3) X(INT2, 2, -2, 1)
 
 long double element_part(const sdx_value *v, size_t i, int part) {
   const void *data = sdx_tensor_data(v);
@@ -106,45 +53,40 @@ long double element_part(const sdx_value *v, size_t i, int part) {
       return ((const double *)data)[2 * i + (size_t)part];
     case SDX_BOOL:
       return ((const uint8_t *)data)[i] != 0;
-    case SDX_UINT8:
-      return ((const uint8_t *)data)[i];
-    case SDX_INT8:
-      return ((const int8_t *)data)[i];
-    case SDX_UINT16:
-      return ((const uint16_t *)data)[i];
-    case SDX_INT16:
-      return ((const int16_t *)data)[i];
-    case SDX_UINT32:
-      return ((const uint32_t *)data)[i];
-    case SDX_INT32:
-      return ((const int32_t *)data)[i];
-    case SDX_UINT64:
-      return ((const uint64_t *)data)[i];
-    case SDX_INT64:
-      return ((const int64_t *)data)[i];
-    case SDX_UINT4:
-      return packed(data, i, 4);
-    case SDX_INT4:
-      return (int)(packed(data, i, 4) ^ 8) - 8;
-    case SDX_UINT2:
-      return packed(data, i, 2);
-    case SDX_INT2:
-      return (int)(packed(data, i, 2) ^ 2) - 2;
-    case SDX_FLOAT4E2M1:
-      return decode(small_float_of(dtype), packed(data, i, 4));
-    case SDX_FLOAT8E8M0:
-      return ((const uint8_t *)data)[i] == 255 ? NAN : ldexp(1, ((const uint8_t *)data)[i] - 127);
+#define X(NAME, type, low, high) \
+  case SDX_##NAME:               \
+    return ((const type *)data)[i];
+      INTEGERS(X)
+#undef X
+#define X(NAME, bits, low, high)                        \
+  case SDX_##NAME: {                                    \
+    int code = (int)packed(data, i, bits);              \
+    return code > (high) ? code - (1 << (bits)) : code; \
+  }
+      PACKED_INTEGERS(X)
+#undef X
     case SDX_FLOAT16:
+      return fp16_to_float(((const uint16_t *)data)[i]);
     case SDX_BFLOAT16:
-      return decode(small_float_of(dtype), ((const uint16_t *)data)[i]);
+      return bf16_to_float(((const uint16_t *)data)[i]);
+    case SDX_FLOAT4E2M1:
+      return float8_to_float(&float4_e2m1, packed(data, i, 4));
+    case SDX_FLOAT8E8M0:
+      return float8_e8m0_to_float(((const uint8_t *)data)[i]);
     default:
-      return small_float_of(dtype) ? decode(small_float_of(dtype), ((const uint8_t *)data)[i]) : 0;
+      return float8_of(dtype) ? float8_to_float(float8_of(dtype), ((const uint8_t *)data)[i]) : 0;
   }
 }
 
-static int64_t clamp(long double number, long double low, long double high) {
+// 64-bit limits are exact in a long double, so the comparisons are, too.
+static long double clamp(long double number, long double low, long double high) {
   if (isnan(number)) return 0;
-  return (int64_t)(number < low ? low : number > high ? high : number);
+  return number < low ? low : number > high ? high : number;
+}
+
+// What is too large becomes infinity where there is one, else the largest value.
+static uint8_t float8_code(const float8_kind *kind, long double x) {
+  return float8_from_float(kind, float_sticky((double)x), kind->infinity < 0);
 }
 
 void element_set_part(sdx_value *v, size_t i, int part, long double x) {
@@ -166,44 +108,26 @@ void element_set_part(sdx_value *v, size_t i, int part, long double x) {
     case SDX_BOOL:
       ((uint8_t *)data)[i] = x != 0;
       break;
-    case SDX_UINT8:
-      ((uint8_t *)data)[i] = (uint8_t)clamp(x, 0, UINT8_MAX);
+#define X(NAME, type, low, high)                       \
+  case SDX_##NAME:                                     \
+    ((type *)data)[i] = (type)clamp(x, (low), (high)); \
+    break;
+      INTEGERS(X)
+#undef X
+#define X(NAME, bits, low, high)                                       \
+  case SDX_##NAME:                                                     \
+    set_packed(data, i, bits, (unsigned)(int)clamp(x, (low), (high))); \
+    break;
+      PACKED_INTEGERS(X)
+#undef X
+    case SDX_FLOAT16:
+      ((uint16_t *)data)[i] = fp16_from_double((double)x);
       break;
-    case SDX_INT8:
-      ((int8_t *)data)[i] = (int8_t)clamp(x, INT8_MIN, INT8_MAX);
-      break;
-    case SDX_UINT16:
-      ((uint16_t *)data)[i] = (uint16_t)clamp(x, 0, UINT16_MAX);
-      break;
-    case SDX_INT16:
-      ((int16_t *)data)[i] = (int16_t)clamp(x, INT16_MIN, INT16_MAX);
-      break;
-    case SDX_UINT32:
-      ((uint32_t *)data)[i] = (uint32_t)clamp(x, 0, UINT32_MAX);
-      break;
-    case SDX_INT32:
-      ((int32_t *)data)[i] = (int32_t)clamp(x, INT32_MIN, INT32_MAX);
-      break;
-    case SDX_UINT64:
-      ((uint64_t *)data)[i] = !(x > 0) ? 0 : x >= 18446744073709551615.0L ? UINT64_MAX : (uint64_t)x;
-      break;
-    case SDX_INT64:
-      ((int64_t *)data)[i] = x >= 9223372036854775807.0L ? INT64_MAX : clamp(x, INT64_MIN, INT64_MAX);
-      break;
-    case SDX_UINT4:
-      set_packed(data, i, 4, (unsigned)clamp(x, 0, 15));
-      break;
-    case SDX_INT4:
-      set_packed(data, i, 4, (unsigned)clamp(x, -8, 7));
-      break;
-    case SDX_UINT2:
-      set_packed(data, i, 2, (unsigned)clamp(x, 0, 3));
-      break;
-    case SDX_INT2:
-      set_packed(data, i, 2, (unsigned)clamp(x, -2, 1));
+    case SDX_BFLOAT16:
+      ((uint16_t *)data)[i] = bf16_from_double((double)x);
       break;
     case SDX_FLOAT4E2M1:
-      set_packed(data, i, 4, encode(small_float_of(dtype), (double)x));
+      set_packed(data, i, 4, float8_code(&float4_e2m1, x));
       break;
     case SDX_FLOAT8E8M0: {
       int exponent = 0;
@@ -211,12 +135,8 @@ void element_set_part(sdx_value *v, size_t i, int part, long double x) {
       ((uint8_t *)data)[i] = isnan(x) ? 255 : isinf(x) ? 254 : x > 0 ? (uint8_t)clamp(exponent + 126, 0, 254) : 0;
       break;
     }
-    case SDX_FLOAT16:
-    case SDX_BFLOAT16:
-      ((uint16_t *)data)[i] = (uint16_t)encode(small_float_of(dtype), (double)x);
-      break;
     default:
-      if (small_float_of(dtype)) ((uint8_t *)data)[i] = (uint8_t)encode(small_float_of(dtype), (double)x);
+      if (float8_of(dtype)) ((uint8_t *)data)[i] = float8_code(float8_of(dtype), x);
   }
 }
 

@@ -15,7 +15,7 @@ target_link_libraries(sardonyx_server PUBLIC sardonyx_static PkgConfig::MHD)
 file(GLOB cli_sources CONFIGURE_DEPENDS cli/*.c)
 sdx_record_table(cli_command CLI_COMMAND cli/cli.h ${cli_sources})
 add_executable(sardonyx ${cli_sources} ${cli_command_table})
-target_include_directories(sardonyx PRIVATE ${CMAKE_SOURCE_DIR})
+target_include_directories(sardonyx PRIVATE ${CMAKE_SOURCE_DIR} src)
 target_link_libraries(sardonyx PRIVATE sardonyx_codecs sardonyx_server PkgConfig::JANSSON PkgConfig::ARCHIVE)
 set_source_files_properties(cli/cmd_test.c PROPERTIES
   COMPILE_DEFINITIONS "SDX_KNOWN_SETS=\"${CMAKE_SOURCE_DIR}/tests/models/known.txt\"")

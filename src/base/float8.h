@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/half.h"
+#include "sardonyx/types.h"
 
 typedef struct float8_kind {
   int bias, mantissa_bits, bits;
@@ -21,6 +22,22 @@ static const float8_kind float8_e4m3fnuz = {8, 3, 8, 240, 0x80, -1, true};
 static const float8_kind float8_e5m2 = {15, 2, 8, 57344, 0x7f, 0x7c, false};
 static const float8_kind float8_e5m2fnuz = {16, 2, 8, 57344, 0x80, -1, true};
 static const float8_kind float4_e2m1 = {1, 1, 4, 6, -1, -1, false};
+
+// NULL: not one of the 8-bit kinds above.
+static inline const float8_kind *float8_of(sdx_dtype d) {
+  switch (d) {
+    case SDX_FLOAT8E4M3FN:
+      return &float8_e4m3fn;
+    case SDX_FLOAT8E4M3FNUZ:
+      return &float8_e4m3fnuz;
+    case SDX_FLOAT8E5M2:
+      return &float8_e5m2;
+    case SDX_FLOAT8E5M2FNUZ:
+      return &float8_e5m2fnuz;
+    default:
+      return NULL;
+  }
+}
 
 static inline float float8_to_float(const float8_kind *k, unsigned code) {
   unsigned sign = code >> (k->bits - 1) & 1, low = code & ((1u << (k->bits - 1)) - 1);

@@ -93,19 +93,10 @@ void convert_set_int(sdx_dtype dtype, void *data, size_t i, int64_t v) {
   }
 }
 
-// double -> half in one rounding: first to float rounding to odd, which the second rounding sees
-// through.
-static float odd_from(double d) {
-  float f = (float)d;
-  if ((double)f == d || isnan(d) || isinf(f)) return f;
-  uint32_t bits = float_bits(f);
-  if (fabs((double)f) > fabs(d)) bits--;  // towards zero
-  return float_from_bits(bits | 1);
-}
 static uint16_t half_from_floats(float f) { return fp16_from_float(f); }
-static uint16_t half_from_doubles(double d) { return fp16_from_float(odd_from(d)); }
+static uint16_t half_from_doubles(double d) { return fp16_from_double(d); }
 static uint16_t brain_from_floats(float f) { return bf16_from_float(f); }
-static uint16_t brain_from_doubles(double d) { return bf16_from_float(odd_from(d)); }
+static uint16_t brain_from_doubles(double d) { return bf16_from_double(d); }
 
 #define REAL float
 #define NAME(x) x##_floats

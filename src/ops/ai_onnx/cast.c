@@ -126,21 +126,6 @@ static uint8_t e8m0_from(float f, const params *p) {
   return code < 0 ? (p->saturate ? 0 : 255) : (uint8_t)code;
 }
 
-static const float8_kind *float8_of(sdx_dtype d) {
-  switch (d) {
-    case SDX_FLOAT8E4M3FN:
-      return &float8_e4m3fn;
-    case SDX_FLOAT8E4M3FNUZ:
-      return &float8_e4m3fnuz;
-    case SDX_FLOAT8E5M2:
-      return &float8_e5m2;
-    case SDX_FLOAT8E5M2FNUZ:
-      return &float8_e5m2fnuz;
-    default:
-      return NULL;
-  }
-}
-
 static void store_floats(const params *p, sdx_dtype d, void *data, size_t first, size_t n, const float *from) {
   const float8_kind *kind = float8_of(d);
   uint8_t *codes = (uint8_t *)data + first;

@@ -105,21 +105,6 @@ typedef struct work {
 
 enum { CHUNK = 8192, SMALL = 64 };  // elements; CHUNK keeps packed types apart for threads
 
-static const float8_kind *float8_of(sdx_dtype d) {
-  switch (d) {
-    case SDX_FLOAT8E4M3FN:
-      return &float8_e4m3fn;
-    case SDX_FLOAT8E4M3FNUZ:
-      return &float8_e4m3fnuz;
-    case SDX_FLOAT8E5M2:
-      return &float8_e5m2;
-    case SDX_FLOAT8E5M2FNUZ:
-      return &float8_e5m2fnuz;
-    default:
-      return NULL;
-  }
-}
-
 static void narrow(sdx_dtype d, float *q, size_t n) {
   if (d == SDX_FLOAT16)
     for (size_t i = 0; i < n; i++) q[i] = fp16_to_float(fp16_from_float(q[i]));
