@@ -10,11 +10,14 @@
 
 #include "base/float8.h"
 
+// The float kinds that take a byte each.
+static const float8_kind *byte_kind(sdx_dtype d) { return float8_of(d) ? float8_of(d) : float6_of(d); }
+
 bool dtype_is_complex(sdx_dtype d) { return d == SDX_COMPLEX64 || d == SDX_COMPLEX128; }
 bool dtype_is_number(sdx_dtype d) { return d != SDX_STRING && !dtype_is_complex(d) && d != SDX_UNDEFINED; }
 bool dtype_is_real(sdx_dtype d) {
   return d == SDX_FLOAT || d == SDX_DOUBLE || d == SDX_FLOAT16 || d == SDX_BFLOAT16 || d == SDX_FLOAT4E2M1 ||
-         d == SDX_FLOAT8E8M0 || float8_of(d);
+         d == SDX_FLOAT8E8M0 || byte_kind(d);
 }
 
 static unsigned packed(const void *data, size_t i, unsigned bits) {
@@ -74,7 +77,7 @@ long double element_part(const sdx_value *v, size_t i, int part) {
     case SDX_FLOAT8E8M0:
       return float8_e8m0_to_float(((const uint8_t *)data)[i]);
     default:
-      return float8_of(dtype) ? float8_to_float(float8_of(dtype), ((const uint8_t *)data)[i]) : 0;
+      return byte_kind(dtype) ? float8_to_float(byte_kind(dtype), ((const uint8_t *)data)[i]) : 0;
   }
 }
 
@@ -136,7 +139,7 @@ void element_set_part(sdx_value *v, size_t i, int part, long double x) {
       break;
     }
     default:
-      if (float8_of(dtype)) ((uint8_t *)data)[i] = float8_code(float8_of(dtype), x);
+      if (byte_kind(dtype)) ((uint8_t *)data)[i] = float8_code(byte_kind(dtype), x);
   }
 }
 

@@ -62,7 +62,7 @@ SDX_API sdx_dtype sdx_dtype_from_name(const char *name);
 typedef enum sdx_kind { SDX_KIND_TENSOR, SDX_KIND_SEQUENCE, SDX_KIND_MAP, SDX_KIND_NONE } sdx_kind;
 
 // A tensor that owns its memory (64-byte aligned, zeroed). Elements narrower than a byte are packed
-// as ONNX packs them, first element in the low bits. String tensors start with empty strings.
+// as ONNX packs them, first element in the low bits (float6: a byte each). String tensors start with empty strings.
 SDX_API sdx_value *sdx_tensor_create(sdx_dtype dtype, size_t rank, const int64_t *shape);
 // A tensor over the caller's memory, which must hold dense row-major data of that shape and stay
 // valid until `release(context)` is called (NULL: until the value is released). Not for strings.

@@ -33,7 +33,7 @@ typedef enum sdx_status {
 } sdx_status;
 
 // Element types with the numbers of ONNX TensorProto.DataType.
-// X(NAME, number, ONNX type name, numpy name or NULL, bits per element)
+// X(NAME, number, ONNX type name, numpy name or NULL, bits per element in memory; float6 takes a byte)
 #define SDX_DTYPE_LIST(X)                            \
   X(FLOAT, 1, "float", "float32", 32)                \
   X(UINT8, 2, "uint8", "uint8", 8)                   \
@@ -60,7 +60,9 @@ typedef enum sdx_status {
   X(FLOAT4E2M1, 23, "float4e2m1", 0, 4)              \
   X(FLOAT8E8M0, 24, "float8e8m0", 0, 8)              \
   X(UINT2, 25, "uint2", 0, 2)                        \
-  X(INT2, 26, "int2", 0, 2)
+  X(INT2, 26, "int2", 0, 2)                          \
+  X(FLOAT6E2M3, 27, "float6e2m3", 0, 8)              \
+  X(FLOAT6E3M2, 28, "float6e3m2", 0, 8)
 
 typedef enum sdx_dtype {
   SDX_UNDEFINED = 0,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The float kinds of 8 and 4 bits: decoding and encoding with round to nearest even. Each kind is a
+// The float kinds of 8, 6 and 4 bits: decoding and encoding with round to nearest even. Each kind is a
 // row (exponent bias, mantissa bits, largest value, codes of NaN and infinity), the arithmetic is
 // written once. See half.h for float16 and bfloat16.
 #pragma once
@@ -22,6 +22,8 @@ static const float8_kind float8_e4m3fnuz = {8, 3, 8, 240, 0x80, -1, true};
 static const float8_kind float8_e5m2 = {15, 2, 8, 57344, 0x7f, 0x7c, false};
 static const float8_kind float8_e5m2fnuz = {16, 2, 8, 57344, 0x80, -1, true};
 static const float8_kind float4_e2m1 = {1, 1, 4, 6, -1, -1, false};
+static const float8_kind float6_e2m3 = {1, 3, 6, 7.5f, -1, -1, false};
+static const float8_kind float6_e3m2 = {3, 2, 6, 28, -1, -1, false};
 
 // NULL: not one of the 8-bit kinds above.
 static inline const float8_kind *float8_of(sdx_dtype d) {
@@ -37,6 +39,11 @@ static inline const float8_kind *float8_of(sdx_dtype d) {
     default:
       return NULL;
   }
+}
+
+// The same for those of 6 bits, which take a byte in memory.
+static inline const float8_kind *float6_of(sdx_dtype d) {
+  return d == SDX_FLOAT6E2M3 ? &float6_e2m3 : d == SDX_FLOAT6E3M2 ? &float6_e3m2 : NULL;
 }
 
 static inline float float8_to_float(const float8_kind *k, unsigned code) {
@@ -55,7 +62,7 @@ static inline float float8_to_float(const float8_kind *k, unsigned code) {
 static inline uint8_t float8_from_float(const float8_kind *k, float f, bool saturate) {
   uint32_t bits = float_bits(f), magnitude = bits & 0x7fffffff;
   unsigned sign = (bits >> 31) << (k->bits - 1);
-  if (magnitude > 0x7f800000) {  // float4 has no NaN: it becomes the largest value
+  if (magnitude > 0x7f800000) {  // float4 and float6 have no NaN: it becomes the largest value
     if (k->unsigned_zero) return 0x80;
     if (k->nan >= 0) return (uint8_t)(k->nan | (int)sign);
     f = k->max, magnitude = float_bits(f), sign = 0;

@@ -146,6 +146,23 @@ static unsigned char padding_bits(const tensor *t) {
   return used ? (unsigned char)(0xff << used) : 0;
 }
 
+static bool is_float6(const tensor *t) { return t->dtype == SDX_FLOAT6E2M3 || t->dtype == SDX_FLOAT6E3M2; }
+
+// Bytes of raw data: as in memory, but four float6 elements come in three bytes.
+static size_t raw_bytes(const tensor *t) {
+  return is_float6(t) ? t->count / 4 * 3 + (t->count % 4 * 6 + 7) / 8 : t->bytes;
+}
+
+// Packed float6 at the start of the data to one element a byte: from the end, which never overtakes what is read.
+static void unpack_float6(tensor *t) {
+  unsigned char *at = t->data;
+  for (size_t i = t->count; i-- > 0;) {
+    size_t byte = i / 4 * 3 + i % 4 * 6 / 8, shift = i % 4 * 6 % 8;
+    unsigned two = at[byte] | (shift > 2 ? (unsigned)at[byte + 1] << 8 : 0);
+    at[i] = (unsigned char)(two >> shift & 63);
+  }
+}
+
 static bool is_clean(const tensor *t, const unsigned char *at) {
   if (t->dtype == SDX_BOOL)
     for (size_t i = 0; i < t->bytes; i++)
@@ -157,6 +174,7 @@ static void clean(tensor *t) {
   unsigned char *at = t->data;
   if (t->dtype == SDX_BOOL)
     for (size_t i = 0; i < t->bytes; i++) at[i] = at[i] != 0;
+  for (size_t i = 0; is_float6(t) && i < t->count; i++) at[i] &= 63;
   if (t->bytes) at[t->bytes - 1] &= (unsigned char)~padding_bits(t);
 }
 
@@ -168,14 +186,15 @@ static size_t alignment_of(sdx_dtype dtype) {
 // ---- payloads -------------------------------------------------------------------------------------------
 
 static sdx_status read_raw(tensor_reader *r, const parts *p, tensor *t, error *err) {
-  SDX_TRY(check_length(t, "raw_data", wire_size(p->raw), t->bytes, "bytes", err));
+  SDX_TRY(check_length(t, "raw_data", wire_size(p->raw), raw_bytes(t), "bytes", err));
   const unsigned char *at = p->raw.file + p->raw.at;
-  if ((uintptr_t)at % alignment_of((sdx_dtype)t->dtype) == 0 && is_clean(t, at)) {
+  if (!is_float6(t) && (uintptr_t)at % alignment_of((sdx_dtype)t->dtype) == 0 && is_clean(t, at)) {
     t->data = (void *)(uintptr_t)at;  // constants are only read
     return SDX_OK;
   }
   if (!new_data(r, t, err)) return SDX_NO_MEMORY;
-  if (t->bytes) memcpy(t->data, at, t->bytes);
+  if (t->bytes) memcpy(t->data, at, raw_bytes(t));
+  if (is_float6(t)) unpack_float6(t);
   clean(t);
   return SDX_OK;
 }
@@ -185,9 +204,10 @@ static sdx_status read_external(tensor_reader *r, wire message, parts *p, tensor
   while (wire_next(&message, &proto_tensor, &f))
     if (f.slot == TENSOR_EXTERNAL_DATA) SDX_TRY(read_entry(r, f.body, &p->ref, err));
   if (!r->gate) return error_set(err, SDX_FORBIDDEN, "external data has no place in a tensor of its own");
-  SDX_TRY(external_open(r->gate, &p->ref, t->bytes, err));
+  SDX_TRY(external_open(r->gate, &p->ref, raw_bytes(t), err));
   if (!new_data(r, t, err)) return SDX_NO_MEMORY;
-  SDX_TRY(external_read(r->gate, &p->ref, t->data, t->bytes, err));
+  SDX_TRY(external_read(r->gate, &p->ref, t->data, raw_bytes(t), err));
+  if (is_float6(t)) unpack_float6(t);
   clean(t);
   return SDX_OK;
 }
@@ -342,11 +362,26 @@ sdx_status sparse_to_dense(tensor_reader *r, const sparse_tensor *s, tensor *out
 
 static uint32_t number_of(size_t slot) { return proto_number(&proto_tensor, slot); }
 
+static void write_float6(text *out, const tensor *t) {
+  text packed = {0};
+  const unsigned char *at = t->data;
+  for (size_t i = 0; i < t->count; i += 4) {
+    unsigned long bits = 0;
+    for (size_t k = 0; k < 4 && i + k < t->count; k++) bits |= (unsigned long)(at[i + k] & 63) << 6 * k;
+    for (size_t k = 0; k < 3 && packed.size < raw_bytes(t); k++)
+      text_append(&packed, &(char){(char)(bits >> 8 * k)}, 1);
+  }
+  out->failed |= packed.failed;
+  wire_put_bytes(out, number_of(TENSOR_RAW_DATA), (str){packed.at, packed.size});
+  text_deinit(&packed);
+}
+
 void tensor_proto_write(text *out, const tensor *t, str name) {
   wire_put_ints(out, number_of(TENSOR_DIMS), t->dims, t->rank);
   wire_put_int(out, number_of(TENSOR_DATA_TYPE), t->dtype);
   if (t->dtype == SDX_STRING)
     for (size_t i = 0; i < t->count; i++) wire_put_bytes(out, number_of(TENSOR_STRING_DATA), ((const str *)t->data)[i]);
   if (name.size) wire_put_bytes(out, number_of(TENSOR_NAME), name);
-  if (t->dtype != SDX_STRING) wire_put_bytes(out, number_of(TENSOR_RAW_DATA), (str){t->data, t->bytes});
+  if (is_float6(t)) write_float6(out, t);
+  else if (t->dtype != SDX_STRING) wire_put_bytes(out, number_of(TENSOR_RAW_DATA), (str){t->data, t->bytes});
 }

@@ -27,6 +27,8 @@ bool NAME(convert_to)(sdx_dtype from, const void *data, size_t first, size_t cou
     CASE(FLOAT8E4M3FNUZ, uint8_t, float8_to_float(&float8_e4m3fnuz, at[i]))
     CASE(FLOAT8E5M2, uint8_t, float8_to_float(&float8_e5m2, at[i]))
     CASE(FLOAT8E5M2FNUZ, uint8_t, float8_to_float(&float8_e5m2fnuz, at[i]))
+    CASE(FLOAT6E2M3, uint8_t, float8_to_float(&float6_e2m3, at[i]))
+    CASE(FLOAT6E3M2, uint8_t, float8_to_float(&float6_e3m2, at[i]))
     CASE(FLOAT8E8M0, uint8_t, float8_e8m0_to_float(at[i]))
 #undef CASE
     case SDX_FLOAT4E2M1:
@@ -79,6 +81,8 @@ bool NAME(convert_from)(sdx_dtype to, void *data, size_t first, size_t count, co
     CASE(FLOAT8E4M3FNUZ, uint8_t, float8_from_float(&float8_e4m3fnuz, (float)from[i], true))
     CASE(FLOAT8E5M2, uint8_t, float8_from_float(&float8_e5m2, (float)from[i], true))
     CASE(FLOAT8E5M2FNUZ, uint8_t, float8_from_float(&float8_e5m2fnuz, (float)from[i], true))
+    CASE(FLOAT6E2M3, uint8_t, float8_from_float(&float6_e2m3, (float)from[i], true))
+    CASE(FLOAT6E3M2, uint8_t, float8_from_float(&float6_e3m2, (float)from[i], true))
 #undef CASE
 #undef INT
     case SDX_FLOAT4E2M1:

@@ -39,6 +39,8 @@ bool dtype_is_float(sdx_dtype d) {
     case SDX_FLOAT8E5M2:
     case SDX_FLOAT8E5M2FNUZ:
     case SDX_FLOAT4E2M1:
+    case SDX_FLOAT6E2M3:
+    case SDX_FLOAT6E3M2:
     case SDX_FLOAT8E8M0:
       return true;
     default:

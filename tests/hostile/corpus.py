@@ -186,7 +186,7 @@ def tensors():
     yield Case("T3-typed-long", use(tensor(FLOAT, [1], None, "w", block(4, bytes(8)))), message="w")
     yield Case("T3-wrong-list", use(tensor(FLOAT, [2], None, "w", block(5, b"\1\2"))), message="w")
     yield Case("T3-no-data", use(tensor(FLOAT, [2], None, "w")), message="w")
-    for dtype in (0, 27, 99, 1 << 31, (1 << 64) - 1):
+    for dtype in (0, 29, 99, 1 << 31, (1 << 64) - 1):
         yield Case(f"T4-dtype-{dtype}", use(tensor(dtype, [1], bytes(4), "w")), message="w|type")
     for count in (1, 3, 7, 31, 33):
         for dtype in BITS:

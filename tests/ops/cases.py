@@ -198,7 +198,7 @@ def tensor_of(name, array):
     number = engine.DTYPES[engine.name_of(array.dtype)][0]
     if number == 8:
         return helper.make_tensor(name, 8, array.shape, [w.encode() for w in array.reshape(-1)])
-    raw = engine._pack(array, engine.PACKED[number]) if number in engine.PACKED else np.ascontiguousarray(array)
+    raw = engine.pack6(array) if number in (27, 28) else engine._pack(array, engine.PACKED[number]) if number in engine.PACKED else np.ascontiguousarray(array)
     return helper.make_tensor(name, number, array.shape, raw.tobytes(), raw=True)
 
 

@@ -82,6 +82,13 @@ def _pack(array, bits):
     return np.bitwise_or.reduce(codes << (bits * np.arange(per, dtype=np.uint8)), axis=1).astype(np.uint8)
 
 
+def pack6(array):
+    """float6 as a file holds it: four elements in three bytes."""
+    codes = np.ascontiguousarray(array).reshape(-1).view(np.uint8) & 63
+    bits = np.unpackbits(codes[:, None], axis=1, bitorder="little")[:, :6]
+    return np.packbits(bits.reshape(-1), bitorder="little")
+
+
 def _unpack(data, bits, count, dtype):
     per = 8 // bits
     codes = ((data[:, None] >> (bits * np.arange(per, dtype=np.uint8))) & ((1 << bits) - 1)).reshape(-1)[:count]

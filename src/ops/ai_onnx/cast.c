@@ -5,13 +5,13 @@
 // * float -> integer: towards zero; out of range saturates, NaN is 0 (ONNX leaves both open;
 //   ONNX Runtime on x86 gives the lowest number); the 4- and 2-bit kinds keep the low bits of the
 //   int64 instead, as ONNX's own data has it          * float -> bool: not zero (NaN is true)
-// * float -> float: nearest even; float8 saturates or not by `saturate`; float4 always, NaN is -0;
+// * float -> float: nearest even; float8 saturates or not by `saturate`; float4 and 6 always, NaN is -0;
 //   float8e8m0 rounds its exponent by `round_mode` (up, down, nearest)
 // * number -> string: the shortest digits that read back as the same number, without exponent for
 //   1e-5 <= |x| < 1e16; NaN, INF, -INF; bool as 1 and 0
 // * string -> number: decimal integers exactly, else as strtod reads the whole string (spaces around
 //   are allowed), then by the rules above; anything else is an error, also above 1000 characters
-// Version 6 moved `to` from a name to a number; 9 added strings, 19 float8, 24 float8e8m0.
+// Version 6 moved `to` from a name to a number; 9 added strings, 19 float8, 24 float8e8m0, 28 float6.
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -126,6 +126,8 @@ static uint8_t e8m0_from(float f, const params *p) {
   return code < 0 ? (p->saturate ? 0 : 255) : (uint8_t)code;
 }
 
+static bool lacks_nan(sdx_dtype d) { return d == SDX_FLOAT4E2M1 || float6_of(d); }
+
 static void store_floats(const params *p, sdx_dtype d, void *data, size_t first, size_t n, const float *from) {
   const float8_kind *kind = float8_of(d);
   uint8_t *codes = (uint8_t *)data + first;
@@ -134,12 +136,12 @@ static void store_floats(const params *p, sdx_dtype d, void *data, size_t first,
   else if (kind)
     for (size_t i = 0; i < n; i++) codes[i] = float8_from_float(kind, from[i], p->saturate);
   else convert_from_floats(d, data, first, n, from);
-  for (size_t i = 0; d == SDX_FLOAT4E2M1 && i < n; i++)
+  for (size_t i = 0; lacks_nan(d) && i < n; i++)
     if (from[i] != from[i]) convert_from_floats(d, data, first + i, 1, &(float){-0.0f});
 }
 
 static void store_doubles(const params *p, sdx_dtype d, void *data, size_t first, size_t n, const double *from) {
-  if (!float8_of(d) && d != SDX_FLOAT8E8M0 && d != SDX_FLOAT4E2M1) {
+  if (!float8_of(d) && d != SDX_FLOAT8E8M0 && !lacks_nan(d)) {
     convert_from_doubles(d, data, first, n, from);
     return;
   }
@@ -300,9 +302,10 @@ static sdx_status compute(op_call *c) {
   return SDX_OK;
 }
 
-#define CASTABLE                                                                                 \
-  "float,double,float16,bfloat16,bool,string,int8,int16,int32,int64,uint8,uint16,uint32,uint64," \
-  "float8e4m3fn,float8e4m3fnuz,float8e5m2,float8e5m2fnuz,uint4,int4,float4e2m1,float8e8m0,uint2,int2"
+#define CASTABLE                                                                                                  \
+  "float,double,float16,bfloat16,bool,string,int8,int16,int32,int64,uint8,uint16,uint32,uint64,"                  \
+  "float8e4m3fn,float8e4m3fnuz,float8e5m2,float8e5m2fnuz,uint4,int4,float4e2m1,float8e8m0,uint2,int2,float6e2m3," \
+  "float6e3m2"
 #define CAST_TYPES "T1=" CASTABLE ";T2=" CASTABLE
 
 static const char *const cast_cases[] = {"input=float[2,5] to=1",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Col2Im: adds the columns of sliding blocks back into an image: input [N, C * block, blocks] becomes
 // [N, C, image_shape...]. Each pixel gathers its summands, taps in row-major order, so threads split pixels.
-// Floats are summed in double, integers wrap.
+// Floats are summed in double, integers wrap, of bools one is enough, strings are put one behind the other.
 #include "base/size.h"
 #include "ops/ai_onnx/window_attrs.h"
 #include "tensor/convert.h"
@@ -71,7 +71,10 @@ typedef struct work {
   window g;
   size_t in, out, taps;
   bool ints;
+  str *parts;  // strings: the summands of each pixel, `taps` of them
 } work;
+
+static bool is_complex(sdx_dtype d) { return d == SDX_COMPLEX64 || d == SDX_COMPLEX128; }
 
 static void pixels(void *context, size_t begin, size_t end, size_t worker) {
   const work *w = context;
@@ -81,7 +84,8 @@ static void pixels(void *context, size_t begin, size_t end, size_t worker) {
   for (size_t i = begin; i < end; i++) {
     int64_t at[WINDOW_MAX_RANK], tap[WINDOW_MAX_RANK] = {0};
     size_t row = i / w->in * w->taps;
-    double sum = 0;
+    double sum = 0, imaginary = 0;
+    size_t strings = 0;
     uint64_t whole = 0;
     window_unravel(i % w->in, g->in, g->rank, at);
     do {
@@ -92,7 +96,14 @@ static void pixels(void *context, size_t begin, size_t end, size_t worker) {
         hit &= from >= 0 && from % g->stride[d] == 0 && from / g->stride[d] < g->out[d];
         column = column * (size_t)g->out[d] + (size_t)(hit ? from / g->stride[d] : 0);
       }
-      if (hit && w->ints) whole += (uint64_t)convert_get_int(dtype, w->x->data, row * w->out + column);
+      if (hit && w->parts) {
+        w->parts[i * w->taps + strings++] = ((const str *)w->x->data)[row * w->out + column];
+      } else if (hit && is_complex(dtype)) {
+        double v[2];
+        sdx_dtype part = dtype == SDX_COMPLEX64 ? SDX_FLOAT : SDX_DOUBLE;
+        convert_to_doubles(part, w->x->data, 2 * (row * w->out + column), 2, v);
+        sum += v[0], imaginary += v[1];
+      } else if (hit && w->ints) whole += (uint64_t)convert_get_int(dtype, w->x->data, row * w->out + column);
       else if (hit) {
         double v = 0;
         convert_to_doubles(dtype, w->x->data, row * w->out + column, 1, &v);
@@ -100,12 +111,35 @@ static void pixels(void *context, size_t begin, size_t end, size_t worker) {
       }
       row++;
     } while (window_next(tap, g->kernel, g->rank));
-    if (!w->ints) convert_from_doubles(dtype, w->y->data, i, 1, &sum);
+    if (w->parts) continue;
+    if (is_complex(dtype))
+      convert_from_doubles(dtype == SDX_COMPLEX64 ? SDX_FLOAT : SDX_DOUBLE, w->y->data, 2 * i, 2,
+                           (double[]){sum, imaginary});
+    else if (!w->ints) convert_from_doubles(dtype, w->y->data, i, 1, &sum);
     else if (width == 1) ((uint8_t *)w->y->data)[i] = (uint8_t)whole;
     else if (width == 2) ((uint16_t *)w->y->data)[i] = (uint16_t)whole;
     else if (width == 4) ((uint32_t *)w->y->data)[i] = (uint32_t)whole;
     else ((uint64_t *)w->y->data)[i] = whole;
   }
+}
+
+// The summands of each pixel as one string.
+static sdx_status join(op_call *c, const work *w) {
+  for (size_t i = 0; i < w->y->count; i++) {
+    const str *parts = &w->parts[i * w->taps];
+    size_t size = 0;
+    for (size_t k = 0; k < w->taps; k++)
+      if (!size_add(size, parts[k].size, &size)) return call_no_memory(c, SIZE_MAX);
+    char *at = size ? call_alloc(c, size) : NULL;
+    if (size && !at) return call_no_memory(c, size);
+    ((str *)w->y->data)[i] = (str){at ? at : "", size};
+    for (size_t k = 0; k < w->taps; k++) {
+      if (parts[k].size) memcpy(at, parts[k].at, parts[k].size);
+      at += parts[k].size;
+    }
+    SDX_TRY(call_check(c));
+  }
+  return SDX_OK;
 }
 
 static sdx_status compute(op_call *c) {
@@ -117,8 +151,16 @@ static sdx_status compute(op_call *c) {
     return call_fail(c, why.status, "%s", why.message);
   w.in = window_in(&w.g), w.out = window_out(&w.g), w.taps = window_taps(&w.g);
   w.ints = dtype_is_int((sdx_dtype)w.x->dtype);
+  if (w.x->dtype == SDX_STRING) {
+    size_t bytes;
+    if (!size_mul(w.y->count, w.taps, &bytes) || !size_mul(bytes, sizeof(str), &bytes))
+      return call_no_memory(c, SIZE_MAX);
+    w.parts = call_alloc(c, bytes);
+    if (!w.parts) return call_no_memory(c, bytes);
+    memset(w.parts, 0, bytes);
+  }
   call_parallel(c, w.y->count, 1 + 4096 / w.taps, pixels, &w);
-  return call_check(c);
+  return w.parts ? join(c, &w) : call_check(c);
 }
 
 static const char *const col2_im_cases[] = {
@@ -132,7 +174,9 @@ SDX_OP(Col2Im) = {
     .versions = "18",
     .inputs = "input:T image_shape:int64 block_shape:int64",
     .outputs = "output:T",
-    .types = "T=float,double,float16,bfloat16,int8,int16,int32,int64,uint8,uint16,uint32,uint64",
+    .types =
+        "T=float,double,float16,bfloat16,int8,int16,int32,int64,uint8,uint16,uint32,uint64,bool,string,complex64,"
+        "complex128",
     .attrs = "dilations:ints pads:ints strides:ints",
     .params_size = sizeof(window_attrs),
     .params = params,

@@ -5,11 +5,15 @@
 // The quotient is rounded half to even before y_zero_point is added, as onnxruntime and QuantizeLinear do;
 // the ONNX reference adds first, which differs on exact halves where the zero point is odd.
 //
-// History: 10 float scales; 21 float16 and bfloat16 scales.
+// float8 operands are multiplied as the floats they stand for, and their zero points are 0 by definition.
+//
+// History: 10 float scales; 21 float16 and bfloat16 scales, float8.
 #include "ops/ai_onnx/int_product.h"
 
+#include "base/float8.h"
 #include "ops/ai_onnx/floats.h"
 #include "ops/ai_onnx/quantization.h"
+#include "tensor/convert.h"
 
 enum { A, A_SCALE, A_ZERO, B, B_SCALE, B_ZERO, Y_SCALE, Y_ZERO };
 
@@ -18,15 +22,42 @@ static sdx_status infer(op_infer *c) {
   return matmul_infer_shape(c, &plain, A, B, infer_dtype_of(c, Y_ZERO));
 }
 
+static bool is_float8(const tensor *t) { return float8_of((sdx_dtype)t->dtype) != NULL; }
+
 static sdx_status prepare(op_prepare *c) {
   int_product *p = arena_zalloc(c->memory, sizeof *p);
   size_t sums = 0;
   if (!p) return error_no_memory(c->err, sizeof *p);
   c->state = p;
+  if (is_float8(c->in[A]) && is_float8(c->in[B]) && is_float8(c->out[0]))
+    return matmul_layout(c, &(matmul_params){.alpha = 1}, c->in[A], c->in[B], c->out[0], &p->shape);
   SDX_TRY(int_product_prepare(c, p, A, B, c->out[0]));
   if (!size_mul(c->out[0]->count, sizeof(int32_t), &sums) || !scratch_reserve(&c->scratch_bytes, p->scratch_bytes) ||
       !scratch_reserve(&c->scratch_bytes, sums))
     return error_no_memory(c->err, SIZE_MAX);
+  return SDX_OK;
+}
+
+// Element by element: float8 has no integer kernel, and models rarely have it here.
+static sdx_status compute_float8(op_call *c, const product *p) {
+  const tensor *a = call_in(c, A), *b = call_in(c, B), *a_scale = call_in(c, A_SCALE), *b_scale = call_in(c, B_SCALE);
+  tensor *y = call_out(c, 0);
+  const float8_kind *kind_a = float8_of((sdx_dtype)a->dtype), *kind_b = float8_of((sdx_dtype)b->dtype),
+                    *kind = float8_of((sdx_dtype)y->dtype);
+  float y_scale = scale_at(call_in(c, Y_SCALE), 0);
+  for (size_t i = 0; i < y->count; i++) {
+    size_t row = i / p->n, column = i % p->n, matrix = row / p->m;
+    const uint8_t *at_a = (const uint8_t *)a->data + (p->a.index ? p->a.index[matrix] : matrix) * p->a.batch,
+                  *at_b = (const uint8_t *)b->data + (p->b.index ? p->b.index[matrix] : matrix) * p->b.batch;
+    double sum = 0;
+    for (size_t k = 0; k < p->k; k++)
+      sum += (double)float8_to_float(kind_a, at_a[row % p->m * p->a.row + k * p->a.column]) *
+             (double)float8_to_float(kind_b, at_b[k * p->b.row + column * p->b.column]);
+    float scale = scale_at(a_scale, a_scale->count == 1 ? 0 : row % a_scale->count) *
+                  scale_at(b_scale, b_scale->count == 1 ? 0 : column) / y_scale;
+    ((uint8_t *)y->data)[i] = float8_from_float(kind, (float)(sum * (double)scale), true);
+    if (column == 0) SDX_TRY(call_check(c));
+  }
   return SDX_OK;
 }
 
@@ -48,6 +79,7 @@ static sdx_status compute(op_call *c) {
                      a_scale->count);
   if (b_scale->count != 1 && b_scale->count != n)
     return call_fail(c, SDX_INVALID_SHAPE, "input 'b_scale' has %zu elements, expected 1 or %zu", b_scale->count, n);
+  if (is_float8(call_in(c, A)) && is_float8(call_in(c, B)) && is_float8(y)) return compute_float8(c, &p->shape);
   char *scratch = c->scratch;
   void *own = scratch_take(&scratch, p->scratch_bytes);
   SDX_TRY(int_product_run(c, p, A_ZERO, B_ZERO, (int32_t *)scratch, own));
@@ -66,14 +98,17 @@ static sdx_status compute(op_call *c) {
 SDX_CASES = {
     "a=uint8[3,4] a_scale=float(0.01) a_zero_point=uint8(113) b=uint8[4,5] b_scale=float(0.02) b_zero_point=uint8(114) "
     "y_scale=float(0.1) y_zero_point=uint8(118)",
+    "a=float8e4m3fn[2,3,4] a_scale=float(0.5) a_zero_point=float8e4m3fn(0) b=float8e4m3fn[4,5] b_scale=float(0.25) "
+    "b_zero_point=float8e4m3fn(0) y_scale=float(0.5) y_zero_point=float8e4m3fn(0)",
     NULL};
 
+#define QUANTIZED "int8,uint8,float8e4m3fn,float8e4m3fnuz,float8e5m2,float8e5m2fnuz"
 SDX_OP(QLinearMatMul) = {
     .since = 21,
     .versions = "21 10",
     .inputs = "a:T1 a_scale:TS a_zero_point:T1 b:T2 b_scale:TS b_zero_point:T2 y_scale:TS y_zero_point:T3",
     .outputs = "y:T3",
-    .types = "TS=float,float16,bfloat16;T1=int8,uint8;T2=int8,uint8;T3=int8,uint8",
+    .types = "TS=float,float16,bfloat16;T1=" QUANTIZED ";T2=" QUANTIZED ";T3=" QUANTIZED,
     .infer = infer,
     .prepare = prepare,
     .compute = compute,

@@ -43,7 +43,7 @@ sdx_status quantize_params_read(op_params_context *c, void *params) {
 
 static bool is_quantized(sdx_dtype d) {
   return d == SDX_UINT8 || d == SDX_INT8 || d == SDX_UINT16 || d == SDX_INT16 ||
-         (d >= SDX_FLOAT8E4M3FN && d <= SDX_FLOAT8E5M2FNUZ) || (dtype_is_packed(d));
+         (d >= SDX_FLOAT8E4M3FN && d <= SDX_FLOAT8E5M2FNUZ) || dtype_is_packed(d) || float6_of(d);
 }
 
 static sdx_status infer_shapes(op_infer *c, sdx_dtype dtype) {
@@ -105,6 +105,9 @@ typedef struct work {
 
 enum { CHUNK = 8192, SMALL = 64 };  // elements; CHUNK keeps packed types apart for threads
 
+// Float kinds whose zero point counts; that of float8 is 0.
+static bool has_zero_point(sdx_dtype d) { return d == SDX_FLOAT4E2M1 || float6_of(d); }
+
 static void narrow(sdx_dtype d, float *q, size_t n) {
   if (d == SDX_FLOAT16)
     for (size_t i = 0; i < n; i++) q[i] = fp16_to_float(fp16_from_float(q[i]));
@@ -123,7 +126,7 @@ static void quantize_small(const work *w, size_t first, size_t n, float scale, s
   if (kind) {
     for (size_t i = 0; i < n; i++)
       ((uint8_t *)w->y->data)[first + i] = float8_from_float(kind, q[i], w->params->saturate);
-  } else if (to == SDX_FLOAT4E2M1) {
+  } else if (has_zero_point(to)) {
     float zero = w->zero ? scale_at(w->zero, index) : 0;
     for (size_t i = 0; i < n; i++) q[i] += zero;
     convert_from_floats(to, w->y->data, first, n, q);
@@ -162,7 +165,7 @@ static void dequantize_small(const work *w, size_t first, size_t n, float scale,
   bool is_float = dtype_is_float(from);
   float v[SMALL];
   if (is_float) {
-    float zero = w->zero && from == SDX_FLOAT4E2M1 ? scale_at(w->zero, index) : 0;  // float8: it is 0
+    float zero = w->zero && has_zero_point(from) ? scale_at(w->zero, index) : 0;  // float8: it is 0
     convert_to_floats(from, w->x->data, first, n, v);
     for (size_t i = 0; i < n; i++) v[i] = (v[i] - zero) * scale;
   } else {
@@ -265,8 +268,9 @@ static const char *const dequantize_cases[] = {"x=uint8[3,4] x_scale=float(0.1) 
                                                "x=float8e4m3fn[2,6] x_scale=float8e8m0(0.5) output_dtype=1",
                                                NULL};
 
-#define NARROW \
-  "int8,uint8,int16,uint16,int4,uint4,int2,uint2,float4e2m1,float8e4m3fn,float8e4m3fnuz,float8e5m2,float8e5m2fnuz"
+#define NARROW                                                                                                      \
+  "int8,uint8,int16,uint16,int4,uint4,int2,uint2,float4e2m1,float8e4m3fn,float8e4m3fnuz,float8e5m2,float8e5m2fnuz," \
+  "float6e2m3,float6e3m2"
 
 SDX_OP(QuantizeLinear) = {
     .since = 28,

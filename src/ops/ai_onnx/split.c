@@ -19,7 +19,15 @@ static sdx_status read_params(op_params_context *c, void *p) {
 }
 
 // Version 1 also knew `split` as a second input of the data's type: exporters never used it.
-static sdx_status upgrade(op_upgrade *u) { return u->version < 13 ? upgrade_ints_to_input(u, "split", 1) : SDX_OK; }
+static sdx_status upgrade(op_upgrade *u) {
+  // Version 1 could have the sizes as an input, of the type of the data.
+  if (u->version == 1 && u->node->input_count > 1 && u->node->inputs[1]) {
+    attr to = attr_of_int("to", SDX_INT64);
+    value_id sizes = upgrade_insert(u, "Cast", 1, &u->node->inputs[1], &to, 1);
+    return sizes ? upgrade_set_input(u, 1, sizes) : error_no_memory(u->err, sizeof(node));
+  }
+  return u->version < 13 ? upgrade_ints_to_input(u, "split", 1) : SDX_OK;
+}
 
 // Sizes of `count` pieces of `n` elements.
 static sdx_status pieces(const params *p, int64_t n, const tensor *split, size_t count, int64_t *sizes, error *err) {

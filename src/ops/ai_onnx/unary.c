@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Functions of one element: Abs Neg Sign Reciprocal Sqrt Exp Log, trigonometry, Erf, rounding, and the activations.
 // float runs in the kernel family unary_f32, half precision through it in blocks, double in libm. Integers
-// (Abs Neg Sign Relu) wrap: the minimum stays what it is. Round takes ties to even. NaN stays NaN.
+// (Abs Neg Sign Relu, and Erf of opset 9) wrap: the minimum stays what it is. Round takes ties to even. NaN stays NaN.
 //
 // History: 6 dropped `consumed_inputs`, 13 and 22 added bfloat16; nothing changed a result but the defaults
 // of Selu's alpha and gamma, which were rounded to five digits in version 1.
@@ -168,7 +168,7 @@ KERNELED(Log, LOG)
 KERNELED(Sin, SIN)
 KERNELED(Cos, COS)
 KERNELED(Tanh, TANH)
-KERNELED(Erf, ERF)
+WITH_INTEGERS(Erf, ERF, ROWS_INTEGER(Erf))
 KERNELED(Floor, FLOOR)
 KERNELED(Ceil, CEIL)
 KERNELED(Round, ROUND)
@@ -227,7 +227,7 @@ SDX_OP(Asinh) = UNARY(Asinh, 22, "22 9");
 SDX_OP(Acosh) = UNARY(Acosh, 22, "22 9");
 SDX_OP(Atanh) = UNARY(Atanh, 22, "22 9");
 SDX_OP(Tanh) = UNARY(Tanh, 13, "13 6 1");
-SDX_OP(Erf) = UNARY(Erf, 13, "13 9");
+SDX_OP(Erf) = NUMBER(Erf, 13, "13 9", TYPES_NUMBER);
 SDX_OP(Floor) = UNARY(Floor, 13, "13 6 1");
 SDX_OP(Ceil) = UNARY(Ceil, 13, "13 6 1");
 SDX_OP(Round) = UNARY(Round, 22, "22 11");
