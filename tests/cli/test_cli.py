@@ -18,7 +18,7 @@ import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
-from onnx_bytes import BOOL, FLOAT, FLOAT16, INT64, UINT8, node, numbers, simple  # noqa: E402
+from onnx_bytes import BOOL, FLOAT, FLOAT16, FLOAT6E2M3, INT64, UINT8, node, numbers, simple, tensor  # noqa: E402
 
 COMMAND = os.environ.get("SARDONYX", str(ROOT / "build/sardonyx"))
 
@@ -152,6 +152,18 @@ class Inputs(Case):
         self.run_command("run", m, path, "-o", "y.pb")
         self.assertEqual(self.outputs(m, "x=y.pb")["y"]["data"], [[4, 8, 12]])
         self.run_command("run", m, self.write("bad.pb", b"\xff\xff\xff"), code=1)
+
+    def test_float6(self):
+        """Four elements in three bytes in .pb, numbers everywhere else."""
+        m = self.same(FLOAT6E2M3, [5])
+        self.assertEqual(self.outputs(m, "x=[0, 1, -0.125, 7.5, 2.6]")["y"]["data"], [0, 1, -0.125, 7.5, 2.5])
+        path = self.write("x.pb", tensor(FLOAT6E2M3, [5], bytes([0x00, 0x12, 0x7e, 0x12]), "x"))  # 0 8 33 31 18
+        self.assertEqual(self.outputs(m, path)["y"]["data"], [0, 1, -0.125, 7.5, 2.5])
+        self.run_command("run", m, path, "-o", "y.pb")
+        self.assertEqual(self.outputs(m, "x=y.pb")["y"]["data"], [0, 1, -0.125, 7.5, 2.5])
+        self.run_command("run", m, path, "-o", "y.npy")
+        header, data = read_npy((self.folder / "y.npy").read_bytes())
+        self.assertEqual((header["descr"], data), ("<f4", floats(0, 1, -0.125, 7.5, 2.5)))
 
     def test_png(self):
         m = self.same(FLOAT, [1, 1, 2, 2])

@@ -98,7 +98,8 @@ def test_strings(same):
 
 def test_types_numpy_lacks(same):
     ml_dtypes = pytest.importorskip("ml_dtypes")
-    for name, number in (("bfloat16", 16), ("float8_e4m3fn", 17), ("float8_e5m2", 19), ("int4", 22), ("uint4", 21)):
+    for name, number in (("bfloat16", 16), ("float8_e4m3fn", 17), ("float8_e5m2", 19), ("int4", 22), ("uint4", 21),
+                         ("float6_e2m3fn", 27), ("float6_e3m2fn", 28)):
         x = np.array([1, 2, 3, 7, 0]).astype(getattr(ml_dtypes, name))
         (y,) = sardonyx.InferenceSession(same(number, [5])).run(None, {"x": x})
         assert y.dtype == x.dtype and (y == x).all(), name

@@ -81,6 +81,35 @@ static void every_number_type_converts(void **state) {
   }
 }
 
+// All 64 codes by the definition: sign, exponent, mantissa; no infinity, no NaN.
+static void float6_codes(void **state) {
+  static const struct {
+    sdx_dtype type;
+    int mantissa, bias;
+    double most;
+  } rows[] = {{SDX_FLOAT6E2M3, 3, 1, 7.5}, {SDX_FLOAT6E3M2, 2, 3, 28}};
+  for (size_t r = 0; r < 2; r++) {
+    int width = rows[r].mantissa, ones = 1 << width;
+    for (int code = 0; code < 64; code++) {
+      int exponent = code >> width & ((1 << (5 - width)) - 1), low = code & (ones - 1);
+      double want =
+          exponent ? ldexp(ones + low, exponent - rows[r].bias - width) : ldexp(low, 1 - rows[r].bias - width);
+      if (code & 32) want = -want;
+      uint8_t at = (uint8_t)code, back = 0;
+      double got;
+      assert_true(convert_to_doubles(rows[r].type, &at, 0, 1, &got));
+      assert_true(got == want && signbit(got) == signbit(want));
+      assert_true(convert_from_doubles(rows[r].type, &back, 0, 1, &got));
+      assert_int_equal(back, code);
+    }
+    uint8_t data[4];
+    double edges[4] = {INFINITY, -1e300, NAN, rows[r].most * 1.01}, back[4];
+    convert_from_doubles(rows[r].type, data, 0, 4, edges);
+    convert_to_doubles(rows[r].type, data, 0, 4, back);
+    for (int i = 0; i < 4; i++) assert_true(back[i] == (i == 1 ? -rows[r].most : rows[r].most));
+  }
+}
+
 static void integers_saturate_and_nan_is_zero(void **state) {
   static const struct {
     sdx_dtype type;
@@ -127,6 +156,7 @@ int main(void) {
                                      cmocka_unit_test(shapes_are_checked),
                                      cmocka_unit_test(axes_count_from_both_ends),
                                      cmocka_unit_test(every_number_type_converts),
+                                     cmocka_unit_test(float6_codes),
                                      cmocka_unit_test(integers_saturate_and_nan_is_zero),
                                      cmocka_unit_test(values_of_values_are_counted)};
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,7 @@
 """Element types numpy has no kind of its own for.
 
 With the package ml_dtypes they go in and come out as its types. Without it results are raw bits
-(bfloat16 as uint16, float8 and float4 as uint8, int4 and int2 as int8, uint4 and uint2 as uint8, one
+(bfloat16 as uint16, float8, float6 and float4 as uint8, int4 and int2 as int8, uint4 and uint2 as uint8, one
 element a byte), and the same raw arrays are taken as inputs.
 """
 
@@ -23,6 +23,8 @@ _TYPES = {
     24: ("float8_e8m0fnu", np.uint8),
     25: ("uint2", np.uint8),
     26: ("int2", np.int8),
+    27: ("float6_e2m3fn", np.uint8),
+    28: ("float6_e3m2fn", np.uint8),
 }
 
 

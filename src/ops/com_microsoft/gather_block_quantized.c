@@ -164,7 +164,8 @@ static sdx_status compute(op_call *c) {
 }
 
 SDX_CASES = {"data=uint4[5,32] indices=int64[3] scales=float[5,2] block_size=16",
-             "data=uint8[5,16] indices=int32[2,2] scales=float16[5,2] block_size=16", NULL};
+             "data=float8e4m3fn[5,32] indices=int64[3] scales=float[5,2] block_size=16",
+             "data=uint8[5,16] indices=int32[2,2] scales=float16[5,2] block_size=16 not=int4", NULL};
 
 // clang-format off
 SDX_OP_MS(GatherBlockQuantized) = {
