@@ -21,6 +21,7 @@ typedef enum op_flags {
   OP_READS_SHAPE = 128,     // looks at the shapes of its inputs only (Shape, Size)
   OP_REWRITE = 512,         // another spelling: `upgrade` turns every node into other operators at import
   OP_BY_CALLER = 1024,      // compute is up to the caller (sdx_options_add_op); ours only says so
+  OP_MIXED = 2048,          // variadic inputs may differ in their element types (Loop, Scan, ...)
   OP_TRAILING_EXTRA = 64,   // more outputs may be listed than are computed (training-only ones)
 } op_flags;
 

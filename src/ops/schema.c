@@ -156,6 +156,7 @@ sdx_status schema_check_types(const op_def *op, const node *n, size_t count, con
     str type;
     sdx_dtype dtype;
     str input;
+    size_t index;
   } bound[MOST_VARIABLES];
   size_t bound_count = 0;
   const char *cursor = op->inputs;
@@ -172,18 +173,19 @@ sdx_status schema_check_types(const op_def *op, const node *n, size_t count, con
       return error_set(err, SDX_INVALID_SHAPE, "%s: input %zu ('%.*s') has element type %s; allowed: %.*s",
                        node_place(n, place, sizeof place), i, STR_ARG(formal.name), dtype_name(dtype), STR_ARG(list));
     }
-    if (formal.variadic || !is_variable(op, formal.type)) continue;
+    if ((formal.variadic && op->flags & OP_MIXED) || !is_variable(op, formal.type)) continue;
     size_t k = 0;
     while (k < bound_count && !str_equal(bound[k].type, formal.type)) k++;
     if (k < bound_count && bound[k].dtype != dtype)
       return error_set(err, SDX_INVALID_SHAPE,
-                       "%s: input '%.*s' is %s but input '%.*s', which has the same type, is %s",
-                       node_place(n, place, sizeof place), STR_ARG(bound[k].input), dtype_name(bound[k].dtype),
-                       STR_ARG(formal.name), dtype_name(dtype));
+                       "%s: input %zu ('%.*s') is %s but input %zu ('%.*s'), which has the same type, is %s",
+                       node_place(n, place, sizeof place), bound[k].index, STR_ARG(bound[k].input),
+                       dtype_name(bound[k].dtype), i, STR_ARG(formal.name), dtype_name(dtype));
     if (k == bound_count && k < MOST_VARIABLES) {
       bound[k].type = formal.type;
       bound[k].dtype = dtype;
       bound[k].input = formal.name;
+      bound[k].index = i;
       bound_count++;
     }
   }

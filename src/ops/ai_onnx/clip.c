@@ -12,7 +12,8 @@
 
 typedef struct clip_bounds {
   bool has_low, has_high;
-  char low[8], high[8];  // one element of the input's type
+  _Alignas(uint64_t) char low[8];  // one element of the input's type
+  _Alignas(uint64_t) char high[8];
 } clip_bounds;
 
 #define LOOPS "ops/ai_onnx/clip.inl"

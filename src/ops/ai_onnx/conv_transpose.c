@@ -201,7 +201,7 @@ static void double_planes(void *context, size_t begin, size_t end, size_t worker
     size_t n = plane / s->out_channels, m = plane % s->out_channels, group = m / maps;
     double *y = l->y + plane * in;
     for (size_t i = 0; i < in; i++) y[i] = l->bias ? l->bias[m] : 0;
-    for (size_t ch = group * channels; ch < (group + 1) * channels; ch++) {
+    for (size_t ch = group * channels; out && ch < (group + 1) * channels; ch++) {
       const double *x = l->x + (n * s->in_channels + ch) * out;
       const double *w = l->w + (ch * maps + m % maps) * taps;
       int64_t tap[WINDOW_MAX_RANK] = {0};

@@ -175,7 +175,7 @@ SDX_OP(Loop) = {
     .outputs = "v_final_and_scan_outputs:V*",
     .types = "V=any,seq,map,optional",
     .attrs = "body:graph!",
-    .flags = OP_CONTROL,
+    .flags = OP_CONTROL | OP_MIXED,
     .params_size = sizeof(params),
     .params = read_params,
     .infer = infer,

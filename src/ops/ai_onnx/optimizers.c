@@ -159,8 +159,9 @@ static const char *const momentum_cases[] = {
 // clang-format off
 #define RECORD(lower, Attrs)                                                                                   \
   {.since = 1, .versions = "1", .inputs = "R:T1 T:T2 inputs:T3+", .outputs = "outputs:T3+",                     \
-   .types = "T1=float,double;T2=int64;T3=float,double", .attrs = Attrs, .params_size = sizeof(optimizer_params), \
-   .params = lower##_params, .infer = infer, .compute = compute, .cases = lower##_cases}
+   .types = "T1=float,double;T2=int64;T3=float,double", .attrs = Attrs, .flags = OP_MIXED,                       \
+   .params_size = sizeof(optimizer_params), .params = lower##_params, .infer = infer, .compute = compute,        \
+   .cases = lower##_cases}
 SDX_OP_TRAINING(Adagrad) = RECORD(adagrad, "decay_factor:float=0 epsilon:float=0.000001 norm_coefficient:float=0");
 SDX_OP_TRAINING(Adam) = RECORD(adam, "alpha:float=0.9 beta:float=0.999 epsilon:float=0.000001 "
                                      "norm_coefficient:float=0 norm_coefficient_post:float=0");

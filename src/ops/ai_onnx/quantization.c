@@ -78,6 +78,29 @@ sdx_status infer_per_channel(op_infer *c, size_t index, int64_t count) {
                     (long long)count);
 }
 
+sdx_status infer_zero_point(op_infer *c, size_t scale, size_t zero) {
+  int rank = infer_rank_of(c, scale), zero_rank = zero < c->input_count ? infer_rank_of(c, zero) : -1;
+  if (rank < 0 || zero_rank < 0) return SDX_OK;
+  if (rank + zero_rank == 1) {
+    size_t list = rank ? scale : zero;
+    int64_t size = infer_dim(c, list, 0);
+    if (size < 0 || size == 1) return SDX_OK;
+    return infer_fail(c, SDX_INVALID_SHAPE, "input %zu (a %s) has %lld elements, expected 1 like input %zu", list,
+                      rank ? "scale" : "zero point", (long long)size, rank ? zero : scale);
+  }
+  if (rank != zero_rank)
+    return infer_fail(c, SDX_INVALID_SHAPE, "input %zu (a zero point) has rank %d, but input %zu (its scale) rank %d",
+                      zero, zero_rank, scale, rank);
+  for (int i = 0; i < rank; i++) {
+    int64_t want = infer_dim(c, scale, i), have = infer_dim(c, zero, i);
+    if (want >= 0 && have >= 0 && want != have)
+      return infer_fail(c, SDX_INVALID_SHAPE,
+                        "input %zu (a zero point) has %lld in dimension %d, but input %zu (its scale) has %lld", zero,
+                        (long long)have, i, scale, (long long)want);
+  }
+  return SDX_OK;
+}
+
 void requantize(const int32_t *sums, void *y, size_t n, const float *scale, size_t step, int32_t zero, bool is_signed) {
   if (step == 0) {
     const quantize_kernel *k = KERNEL_BEST(quantize);

@@ -44,6 +44,8 @@ sdx_status multiplier_check(op_call *c, const tensor *scale, const char *name);
 
 // A static check that input `index` has 1 or `count` elements (count < 0: not known).
 sdx_status infer_per_channel(op_infer *c, size_t index, int64_t count);
+// A static check that the zero point has the shape of the scale; [] and [1] both mean one number. Absent is fine.
+sdx_status infer_zero_point(op_infer *c, size_t scale, size_t zero);
 
 // y = saturate(round_half_even(sum * scale) + zero) for n int32 sums; scale[i * step]. y is int8 or uint8.
 void requantize(const int32_t *sums, void *y, size_t n, const float *scale, size_t step, int32_t zero, bool is_signed);

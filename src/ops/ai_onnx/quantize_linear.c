@@ -56,17 +56,7 @@ static sdx_status infer_shapes(op_infer *c, sdx_dtype dtype) {
                          &why) != SDX_OK)
       return infer_fail(c, why.status, "%s", why.message);
   }
-  int zero_rank = c->input_count > ZERO ? infer_rank_of(c, ZERO) : -1;
-  if (zero_rank < 0 || scale_rank < 0) return infer_same_as(c, 0, DATA, dtype);
-  const int64_t *zero = c->in[ZERO]->dims, *scale = c->in[SCALE]->dims;
-  // [] and [1] both mean one number.
-  bool singles =
-      zero_rank <= 1 && scale_rank <= 1 && (zero_rank == 0 || zero[0] <= 1) && (scale_rank == 0 || scale[0] <= 1);
-  bool same = singles || zero_rank == scale_rank;
-  for (int i = 0; same && !singles && i < scale_rank; i++) same = zero[i] < 0 || scale[i] < 0 || zero[i] == scale[i];
-  if (!same)
-    return infer_fail(c, SDX_INVALID_SHAPE, "the zero point (rank %d) does not have the shape of the scale (rank %d)",
-                      zero_rank, scale_rank);
+  SDX_TRY(infer_zero_point(c, SCALE, ZERO));
   return infer_same_as(c, 0, DATA, dtype);
 }
 
@@ -238,6 +228,9 @@ static sdx_status run(op_call *c, void (*chunks)(void *, size_t, size_t, size_t)
   error why = {0};
   if (granularity_make(w.x->dims, w.x->rank, w.scale->dims, w.scale->rank, p->axis, p->block, &w.g, &why) != SDX_OK)
     return call_fail(c, why.status, "%s", why.message);
+  if (w.zero && w.zero->count != w.scale->count)
+    return call_fail(c, SDX_INVALID_SHAPE, "input %d (a zero point) has %zu elements, but its scale has %zu", ZERO,
+                     w.zero->count, w.scale->count);
   sdx_dtype scale = (sdx_dtype)w.scale->dtype;
   w.precision = p->precision ? p->precision : scale == SDX_FLOAT16 || scale == SDX_BFLOAT16 ? scale : SDX_FLOAT;
   call_parallel(c, (w.x->count + CHUNK - 1) / CHUNK, 1, chunks, &w);

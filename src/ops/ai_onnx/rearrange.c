@@ -181,7 +181,7 @@ typedef struct reverse_params {
 static sdx_status reverse_read(op_params_context *c, void *p) {
   reverse_params *out = p;
   *out = (reverse_params){params_int(c, "batch_axis"), params_int(c, "time_axis")};
-  if (out->batch_axis + out->time_axis != 1 || (out->batch_axis != 0 && out->batch_axis != 1))
+  if ((out->batch_axis != 0 || out->time_axis != 1) && (out->batch_axis != 1 || out->time_axis != 0))
     return params_fail(c, "batch_axis", "and 'time_axis' are %lld and %lld, expected 0 and 1 or 1 and 0",
                        (long long)out->batch_axis, (long long)out->time_axis);
   return SDX_OK;

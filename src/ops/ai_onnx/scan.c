@@ -307,7 +307,7 @@ SDX_OP(Scan) = {
         "body:graph! num_scan_inputs:int! scan_input_axes:ints scan_input_directions:ints "
         "scan_output_axes:ints scan_output_directions:ints _batched:int=0",
     .attrs_old = "directions:ints<9",
-    .flags = OP_CONTROL,
+    .flags = OP_CONTROL | OP_MIXED,
     .params_size = sizeof(params),
     .params = read_params,
     .upgrade = upgrade,

@@ -50,16 +50,7 @@ static sdx_value **item_array(op_call *c, size_t count) {
 
 // ---- SequenceConstruct, SequenceEmpty, SequenceLength -----------------------------------------------
 
-static sdx_status construct_infer(op_infer *c) {
-  sdx_dtype dtype = infer_dtype_of(c, 0);
-  for (size_t i = 1; i < c->input_count; i++) {
-    sdx_dtype other = infer_dtype_of(c, i);
-    if (dtype && other && dtype != other)
-      return infer_fail(c, SDX_INVALID_SHAPE, "input %zu is %s but input 0 is %s", i, dtype_name(other),
-                        dtype_name(dtype));
-  }
-  return infer_sequence(c, dtype);
-}
+static sdx_status construct_infer(op_infer *c) { return infer_sequence(c, infer_dtype_of(c, 0)); }
 
 static sdx_status construct_compute(op_call *c) {
   sdx_value **items = item_array(c, c->input_count);

@@ -76,7 +76,7 @@ SDX_OP(SequenceMap) = {
     .outputs = "out_sequence:S+",
     .types = "S=seq;V=any,seq",
     .attrs = "body:graph!",
-    .flags = OP_CONTROL,
+    .flags = OP_CONTROL | OP_MIXED,
     .params_size = sizeof(params),
     .params = read_params,
     .infer = infer,

@@ -47,7 +47,7 @@ static sdx_status cuts_of(const int64_t *dims, size_t rank, const tensor *starts
     end = clamp(end, step > 0 ? 0 : -1, n);
     int64_t span = step > 0 ? end - start : start - end;
     uint64_t stride = step > 0 ? (uint64_t)step : 0 - (uint64_t)step;
-    int64_t size = span <= 0 ? 0 : (int64_t)(((uint64_t)span - 1) / stride) + 1;
+    int64_t size = span <= 0 || n == 0 ? 0 : (int64_t)(((uint64_t)span - 1) / stride) + 1;
     cuts[axis] = (cut){start, size > 1 ? step : 1, size};
   }
   return SDX_OK;

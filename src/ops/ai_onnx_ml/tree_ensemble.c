@@ -77,11 +77,12 @@ static double number_at(const numbers *n, size_t i) {
   return d;
 }
 
-// A list that must have `count` entries, or none if optional.
+// A list that must have `count` entries; NULL where it is optional and has none.
 static sdx_status read_ints(op_params_context *c, const char *name, size_t count, bool optional, const int64_t **out) {
   size_t n = 0;
   *out = params_ints(c, name, &n);
-  if (n == count || (optional && n == 0)) return SDX_OK;
+  if (n == count) return SDX_OK;
+  if (optional && n == 0) return *out = NULL, SDX_OK;
   return params_fail(c, name, "has %zu entries, expected %zu", n, count);
 }
 

@@ -197,6 +197,7 @@ SDX_OP_ML(FeatureVectorizer) = {
     .outputs = "Y:float",
     .types = "T1=float,double,int32,int64",
     .attrs = "inputdimensions:ints",
+    .flags = OP_MIXED,
     .params_size = sizeof(feature_params),
     .params = feature_read,
     .infer = feature_infer,

@@ -150,6 +150,8 @@ static sdx_status qgemm_infer(op_infer *c) {
   if (k[0] >= 0 && k[1] >= 0 && k[0] != k[1])
     return infer_fail(c, SDX_INVALID_SHAPE, "the inner dimensions differ: %lld and %lld", (long long)k[0],
                       (long long)k[1]);
+  static const size_t scalars[] = {G_A_SCALE, G_A_ZERO, G_Y_SCALE, G_Y_ZERO};
+  for (size_t i = 0; i < sizeof scalars / sizeof *scalars; i++) SDX_TRY(infer_per_channel(c, scalars[i], 1));
   SDX_TRY(infer_per_channel(c, G_B_SCALE, out[1]));
   SDX_TRY(infer_per_channel(c, G_B_ZERO, out[1]));
   int rank = c->input_count > G_C ? infer_rank_of(c, G_C) : -1;
@@ -210,8 +212,6 @@ static sdx_status qgemm_compute(op_call *c) {
   tensor *y = call_out(c, 0);
   char *scratch = c->scratch;
   if (y->count == 0) return SDX_OK;
-  if (a_scale->count != 1 || az->count != 1 || (y_scale && y_scale->count != 1))
-    return call_fail(c, SDX_INVALID_SHAPE, "inputs 'a_scale', 'a_zero_point' and 'y_scale' must have one element");
   SDX_TRY(check_columns(c, bz, "b_zero_point", s->n));
   SDX_TRY(check_columns(c, b_scale, "b_scale", s->n));
   SDX_TRY(multiplier_check(c, a_scale, "a_scale"));

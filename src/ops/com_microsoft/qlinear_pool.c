@@ -137,6 +137,10 @@ static sdx_status concat_infer(op_infer *c) {
     return infer_fail(c, SDX_INVALID_GRAPH,
                       "%zu inputs are given, expected 2 and then triples of tensor, scale and zero point",
                       c->input_count);
+  for (size_t scale = C_SCALE; scale < c->input_count; scale += 3) {
+    SDX_TRY(infer_per_channel(c, scale, 1));
+    SDX_TRY(infer_per_channel(c, scale + 1, 1));
+  }
   for (size_t i = C_FIRST; i < c->input_count; i += 3)
     if (infer_rank_of(c, i) < 0) return infer_output(c, 0, dtype, -1, NULL);
   SDX_TRY(infer_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
@@ -167,8 +171,6 @@ static sdx_status concat_compute(op_call *c) {
   size_t row = (size_t)y->dims[axis] * inner;
   for (size_t i = C_FIRST; i < c->input_count; i += 3) {
     const tensor *x = call_in(c, i), *scale = call_in(c, i + 1), *zero = call_in(c, i + 2);
-    if (scale->count != 1 || (zero && zero->count != 1))
-      return call_fail(c, SDX_INVALID_SHAPE, "input %zu (a scale) has %zu elements, expected 1", i + 1, scale->count);
     SDX_TRY(multiplier_check(c, scale, "inputs"));
     float from = scale_at(scale, 0), to = scale_at(y_scale, 0);
     bool as_is = x->dtype == y->dtype && from == to && zero_at(zero, 0) == zero_at(y_zero, 0);
@@ -222,6 +224,7 @@ SDX_OP_MS(QLinearConcat) = {
     .outputs = "Y:T8",
     .types = "T8=uint8,int8;TF=float;TV=uint8,int8,float",
     .attrs = "axis:int!",
+    .flags = OP_MIXED,
     .params_size = sizeof(concat_params),
     .params = concat_read,
     .infer = concat_infer,
