@@ -16,6 +16,8 @@ typedef struct binder {
   error *err;  // of the caller: the first problem
   sdx_status status;
   int64_t opset;     // of the node in hand; 0 for nodes of our own
+  bool late;         // OP_LATE has its turn
+  bool waiting;      // there is one
   const char *code;  // of the problem found last
   char hint[240];
 } binder;
@@ -183,6 +185,11 @@ static sdx_status bind(binder *b, graph *g, node *n, int64_t opset, error *err) 
   b->opset = opset;
   name_node(g, n);  // messages and profiles need something to call it by
   SDX_TRY(find_op(b, n, err));
+  if (n->op->flags & OP_LATE && !b->late) {
+    n->op = NULL;
+    b->waiting = true;
+    return SDX_OK;
+  }
   int version;
   SDX_TRY(find_version(b, n, opset, &version, err));
   bool from_file = opset > 0;
@@ -206,7 +213,7 @@ static sdx_status bind(binder *b, graph *g, node *n, int64_t opset, error *err) 
 }
 
 sdx_status op_bind(graph *g, node *n, int64_t opset, error *err) {
-  binder b = {0};
+  binder b = {.late = true};
   return bind(&b, g, n, opset, err);
 }
 
@@ -256,6 +263,11 @@ static bool push_subgraphs(worklist *w, const node *n) {
   return true;
 }
 
+static bool is_late(const node *n) {
+  const op_def *op = op_find(n->domain, n->op_type);
+  return op && op->flags & OP_LATE;
+}
+
 sdx_status ops_bind_graph(graph *g, const opset_import *opsets, size_t opset_count, const op_custom_set *custom,
                           const problem_sink *sink, error *err) {
   binder b = {.opsets = opsets, .opset_count = opset_count, .custom = custom, .sink = sink, .err = err};
@@ -265,17 +277,21 @@ sdx_status ops_bind_graph(graph *g, const opset_import *opsets, size_t opset_cou
   while (status == SDX_OK && waiting.count) {
     graph *body = waiting.at[--waiting.count];
     uint32_t from_file = body->node_count;
-    for (uint32_t i = 0; status == SDX_OK && i < body->node_count; i++) {  // grows while upgrades insert
-      node *n = body->nodes[i];
-      if (n->dead || n->op) continue;
-      if (i < from_file) {
-        status = bind_node(&b, body, n);
-      } else {
-        inserted = true;
-        binder ours = {.custom = custom};
-        status = bind(&ours, body, n, 0, err);
+    b.waiting = false;
+    for (int turn = 0; turn == 0 || (turn == 1 && b.waiting); turn++) {
+      b.late = turn == 1;
+      for (uint32_t i = 0; status == SDX_OK && i < body->node_count; i++) {  // grows while upgrades insert
+        node *n = body->nodes[i];
+        if (n->dead || n->op || (b.late && i < from_file && !is_late(n))) continue;
+        if (i < from_file) {
+          status = bind_node(&b, body, n);
+        } else {
+          inserted = true;
+          binder ours = {.custom = custom, .late = true};
+          status = bind(&ours, body, n, 0, err);
+        }
+        if (status == SDX_OK && n->op && !push_subgraphs(&waiting, n)) status = error_no_memory(err, sizeof g);
       }
-      if (status == SDX_OK && !push_subgraphs(&waiting, n)) status = error_no_memory(err, sizeof g);
     }
   }
   mem_free(waiting.at);
