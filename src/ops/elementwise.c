@@ -226,7 +226,7 @@ static bool add_float_bytes(size_t count, size_t *total) {
   return size_mul(count, sizeof(float), &bytes) && size_align(bytes, 64, &bytes) && size_add(*total, bytes, total);
 }
 
-enum { WIDENED_MAX = 16 };  // tensors of an operator that is widened
+enum { WIDENED_MAX = 24 };  // tensors of an operator that is widened
 
 sdx_status call_widened(op_call *c, sdx_status (*compute)(op_call *c)) {
   size_t total = 0;

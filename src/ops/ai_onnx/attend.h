@@ -22,6 +22,7 @@ typedef struct attend_bias {
   const void *at;  // NULL: none
   size_t batch, head, row;
   size_t columns;
+  size_t heads;  // head h has the rows of head h % heads; 0: its own
 } attend_bias;
 
 // What a plan is made from. Query head h reads key and value head h / (heads / kv_heads).

@@ -47,7 +47,8 @@ static bool ROW_JOIN(add_biases, SUFFIX)(const attend_job *j, const attend_block
   for (size_t n = 0; n < 2; n++) {
     const attend_bias *bias = &a->bias[n];
     if (!bias->at) continue;
-    const T *at = (const T *)bias->at + b->batch * bias->batch + b->head * bias->head + row * bias->row;
+    size_t head = bias->heads ? b->head % bias->heads : b->head;
+    const T *at = (const T *)bias->at + b->batch * bias->batch + head * bias->head + row * bias->row;
     if (high > bias->columns) high = bias->columns;
     open = false;
     for (size_t i = low; i < high; i++) {

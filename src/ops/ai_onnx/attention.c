@@ -267,7 +267,7 @@ static sdx_status make_bias(op_call *c, const attend_shape *shape, attend_bias *
     if (mask->dims[d] != 1) steps[4 - mask->rank + d] = step;
     step *= (size_t)mask->dims[d];
   }
-  *bias = (attend_bias){mask->data, steps[0], steps[1], steps[2], (size_t)mask->dims[mask->rank - 1]};
+  *bias = (attend_bias){mask->data, steps[0], steps[1], steps[2], (size_t)mask->dims[mask->rank - 1], 0};
   if (mask->dtype == shape->dtype) return SDX_OK;
   void *at = call_alloc(c, mask->count * sizeof(double));
   if (!at) return call_no_memory(c, mask->count * sizeof(double));

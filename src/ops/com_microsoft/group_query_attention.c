@@ -6,6 +6,9 @@
 // seqlens_k[b] + 1 keys count for sample b, total_sequence_length is the most of them. If that equals the number of
 // new rows the call is a first prompt and the past is not looked at; else sample b has seqlens_k[b] + 1 - rows past
 // keys. The capacity of `present` is the longer of past and total. Rows of it that do not count are zero.
+//
+// SparseAttention is the same with its inputs in other places, lengths that are not one less, and blocks of keys that
+// a block of queries may look at: for layout head % layouts, columns[layout][rows[layout][i] .. rows[layout][i + 1]).
 #include <math.h>
 
 #include "base/size.h"
@@ -31,20 +34,43 @@ enum {
   V_SCALE,
   Q_NORM,
   K_NORM,
+  BLOCK_ROWS,
+  BLOCK_COLUMNS,
   INPUTS
 };
 enum { Y, PRESENT_KEY, PRESENT_VALUE, SCORES };
 
+// Where the operators have these inputs; -1: nowhere.
+static const int8_t gqa_inputs[INPUTS] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, -1, -1};
+static const int8_t sparse_inputs[INPUTS] = {0, 1, 2, 3, 4, 8, 7, 9, 10, -1, -1, -1, -1, -1, -1, -1, 5, 6};
+
 typedef struct gqa_params {
+  const int8_t *inputs;
   int64_t heads, kv_heads, window;  // window -1: none
   bool causal, rotary, interleaved, smooth;
   float scale, softcap, epsilon;
   int64_t scores;  // 0: not wanted, 1: before softmax, 2: after
+  int64_t block;   // SparseAttention: positions of a block, else 0
 } gqa_params;
+
+static const tensor *given(const op_call *c, size_t input) {
+  int8_t at = ((const gqa_params *)c->params)->inputs[input];
+  return at < 0 ? NULL : call_in(c, (size_t)at);
+}
+
+static sdx_status check_heads(op_params_context *c, const gqa_params *p) {
+  if (p->kv_heads < 1 || p->kv_heads > INT32_MAX)
+    return params_fail(c, "kv_num_heads", "is %lld, expected 1 to %d", (long long)p->kv_heads, INT32_MAX);
+  if (p->heads < 1 || p->heads > INT32_MAX || p->heads % p->kv_heads)
+    return params_fail(c, "num_heads", "is %lld, not a positive multiple of kv_num_heads %lld", (long long)p->heads,
+                       (long long)p->kv_heads);
+  return SDX_OK;
+}
 
 static sdx_status read_params(op_params_context *c, void *params) {
   gqa_params *p = params;
-  *p = (gqa_params){.heads = params_int(c, "num_heads"),
+  *p = (gqa_params){.inputs = gqa_inputs,
+                    .heads = params_int(c, "num_heads"),
                     .kv_heads = params_int(c, "kv_num_heads"),
                     .window = params_int(c, "local_window_size"),
                     .causal = params_int(c, "causal") != 0,
@@ -55,11 +81,7 @@ static sdx_status read_params(op_params_context *c, void *params) {
                     .softcap = params_float(c, "softcap"),
                     .epsilon = params_float(c, "qk_norm_epsilon"),
                     .scores = params_int(c, "qk_output")};
-  if (p->kv_heads < 1 || p->kv_heads > INT32_MAX)
-    return params_fail(c, "kv_num_heads", "is %lld, expected 1 to %d", (long long)p->kv_heads, INT32_MAX);
-  if (p->heads < 1 || p->heads > INT32_MAX || p->heads % p->kv_heads)
-    return params_fail(c, "num_heads", "is %lld, not a positive multiple of kv_num_heads %lld", (long long)p->heads,
-                       (long long)p->kv_heads);
+  SDX_TRY(check_heads(c, p));
   if (p->window != -1 && (p->window < 1 || !p->causal))
     return params_fail(c, "local_window_size", "is %lld, expected -1, or a positive number if causal",
                        (long long)p->window);
@@ -75,6 +97,22 @@ static sdx_status read_params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
+static sdx_status read_sparse(op_params_context *c, void *params) {
+  gqa_params *p = params;
+  *p = (gqa_params){.inputs = sparse_inputs,
+                    .heads = params_int(c, "num_heads"),
+                    .kv_heads = params_int(c, "kv_num_heads"),
+                    .window = -1,
+                    .causal = true,
+                    .rotary = params_int(c, "do_rotary") != 0,
+                    .interleaved = params_int(c, "rotary_interleaved") != 0,
+                    .scale = params_float(c, "scale"),
+                    .block = params_int(c, "sparse_block_size")};
+  if (p->block < 1 || p->block > INT32_MAX)
+    return params_fail(c, "sparse_block_size", "is %lld, expected 1 to %d", (long long)p->block, INT32_MAX);
+  return check_heads(c, p);
+}
+
 // ---- sizes ----------------------------------------------------------------------------------------
 
 // Negative: not known. past: rows of the past's buffer, 0 without one.
@@ -83,9 +121,9 @@ typedef struct gqa_sizes {
   int64_t batch, rows, past, width;
 } gqa_sizes;
 
-static sdx_status need_rank(error *err, const heads_input *in, size_t input, int rank) {
+static sdx_status need_rank(error *err, const heads_input *in, size_t input, int number, int rank) {
   if (!in[input].given || in[input].rank < 0 || in[input].rank == rank) return SDX_OK;
-  return error_set(err, SDX_INVALID_SHAPE, "input %zu has rank %d, expected %d", input, in[input].rank, rank);
+  return error_set(err, SDX_INVALID_SHAPE, "input %d has rank %d, expected %d", number, in[input].rank, rank);
 }
 static int64_t dim(const heads_input *in, size_t input, int axis) {
   return in[input].given && in[input].rank > axis ? in[input].dims[axis] : DIM_UNKNOWN;
@@ -101,11 +139,12 @@ static sdx_status split(error *err, size_t input, int64_t hidden, int64_t heads,
 
 static sdx_status measure(const heads_input *in, const gqa_params *p, gqa_sizes *s, error *err) {
   static const int8_t ranks[INPUTS] = {
-      [Q] = 3,   [K] = 3,         [V] = 3,   [PAST_KEY] = 4, [PAST_VALUE] = 4, [COS] = 2,
-      [SIN] = 2, [POSITIONS] = 2, [ADD] = 4, [SINK] = 1,     [Q_NORM] = 1,     [K_NORM] = 1};
+      [Q] = 3,         [K] = 3,   [V] = 3,    [PAST_KEY] = 4, [PAST_VALUE] = 4, [COS] = 2,        [SIN] = 2,
+      [POSITIONS] = 2, [ADD] = 4, [SINK] = 1, [Q_NORM] = 1,   [K_NORM] = 1,     [BLOCK_ROWS] = 2, [BLOCK_COLUMNS] = 2};
+  const int8_t *at = p->inputs;
   *s = (gqa_sizes){!in[K].given, dim(in, Q, 0), dim(in, Q, 1), DIM_UNKNOWN, DIM_UNKNOWN};
   for (size_t i = 0; i < INPUTS; i++)
-    if (ranks[i]) SDX_TRY(need_rank(err, in, i, ranks[i]));
+    if (ranks[i]) SDX_TRY(need_rank(err, in, i, at[i], ranks[i]));
   if (in[K].given != in[V].given)
     return error_set(err, SDX_INVALID_GRAPH, "key and value go together, but only one of them is given");
   if (in[PAST_KEY].given != in[PAST_VALUE].given)
@@ -113,61 +152,74 @@ static sdx_status measure(const heads_input *in, const gqa_params *p, gqa_sizes 
   if (in[Q_NORM].given != in[K_NORM].given)
     return error_set(err, SDX_INVALID_GRAPH, "q_norm_weight and k_norm_weight go together");
   if (p->rotary && (!in[COS].given || !in[SIN].given))
-    return error_set(err, SDX_INVALID_GRAPH, "attribute 'do_rotary' needs inputs 7 and 8 (cos_cache, sin_cache)");
-  SDX_TRY(split(err, Q, dim(in, Q, 2), p->heads + (s->packed ? 2 * p->kv_heads : 0), &s->width));
+    return error_set(err, SDX_INVALID_GRAPH, "attribute 'do_rotary' needs inputs %d and %d (cos_cache, sin_cache)",
+                     at[COS], at[SIN]);
+  SDX_TRY(split(err, (size_t)at[Q], dim(in, Q, 2), p->heads + (s->packed ? 2 * p->kv_heads : 0), &s->width));
   for (size_t i = K; i <= V && !s->packed; i++) {
-    SDX_TRY(heads_agree(err, i, "batch", dim(in, i, 0), &s->batch));
-    SDX_TRY(heads_agree(err, i, "rows", dim(in, i, 1), &s->rows));
-    SDX_TRY(split(err, i, dim(in, i, 2), p->kv_heads, &s->width));
+    SDX_TRY(heads_agree(err, (size_t)at[i], "batch", dim(in, i, 0), &s->batch));
+    SDX_TRY(heads_agree(err, (size_t)at[i], "rows", dim(in, i, 1), &s->rows));
+    SDX_TRY(split(err, (size_t)at[i], dim(in, i, 2), p->kv_heads, &s->width));
   }
   if (!in[PAST_KEY].given) s->past = 0;
   for (size_t i = PAST_KEY; i <= PAST_VALUE && in[i].given; i++) {
     int64_t heads = p->kv_heads;
-    SDX_TRY(heads_agree(err, i, "batch", dim(in, i, 0), &s->batch));
-    SDX_TRY(heads_agree(err, i, "heads", dim(in, i, 1), &heads));
-    SDX_TRY(heads_agree(err, i, "past keys", dim(in, i, 2), &s->past));
-    SDX_TRY(heads_agree(err, i, "width of a head", dim(in, i, 3), &s->width));
+    SDX_TRY(heads_agree(err, (size_t)at[i], "batch", dim(in, i, 0), &s->batch));
+    SDX_TRY(heads_agree(err, (size_t)at[i], "heads", dim(in, i, 1), &heads));
+    SDX_TRY(heads_agree(err, (size_t)at[i], "past keys", dim(in, i, 2), &s->past));
+    SDX_TRY(heads_agree(err, (size_t)at[i], "width of a head", dim(in, i, 3), &s->width));
   }
   int64_t positions = dim(in, COS, 0), pairs = dim(in, COS, 1), heads = p->heads, batch = s->batch, rows = s->rows,
           width[2] = {s->width, s->width};
-  SDX_TRY(heads_agree(err, SIN, "positions", dim(in, SIN, 0), &positions));
-  SDX_TRY(heads_agree(err, SIN, "pairs", dim(in, SIN, 1), &pairs));
+  SDX_TRY(heads_agree(err, (size_t)at[SIN], "positions", dim(in, SIN, 0), &positions));
+  SDX_TRY(heads_agree(err, (size_t)at[SIN], "pairs", dim(in, SIN, 1), &pairs));
   if (pairs >= 0 && s->width >= 0 && pairs > s->width / 2)
-    return error_set(err, SDX_INVALID_SHAPE, "input 7 (cos_cache) has %lld pairs, but heads have %lld numbers",
-                     (long long)pairs, (long long)s->width);
-  SDX_TRY(heads_agree(err, POSITIONS, "batch", dim(in, POSITIONS, 0), &batch));
-  SDX_TRY(heads_agree(err, POSITIONS, "rows", dim(in, POSITIONS, 1), &rows));
-  SDX_TRY(heads_agree(err, SINK, "heads", dim(in, SINK, 0), &heads));
-  SDX_TRY(heads_agree(err, Q_NORM, "numbers", dim(in, Q_NORM, 0), &width[0]));
-  SDX_TRY(heads_agree(err, K_NORM, "numbers", dim(in, K_NORM, 0), &width[1]));
+    return error_set(err, SDX_INVALID_SHAPE, "input %d (cos_cache) has %lld pairs, but heads have %lld numbers",
+                     at[COS], (long long)pairs, (long long)s->width);
+  SDX_TRY(heads_agree(err, (size_t)at[POSITIONS], "batch", dim(in, POSITIONS, 0), &batch));
+  SDX_TRY(heads_agree(err, (size_t)at[POSITIONS], "rows", dim(in, POSITIONS, 1), &rows));
+  SDX_TRY(heads_agree(err, (size_t)at[SINK], "heads", dim(in, SINK, 0), &heads));
+  SDX_TRY(heads_agree(err, (size_t)at[Q_NORM], "numbers", dim(in, Q_NORM, 0), &width[0]));
+  SDX_TRY(heads_agree(err, (size_t)at[K_NORM], "numbers", dim(in, K_NORM, 0), &width[1]));
   int64_t add[3] = {dim(in, ADD, 0), dim(in, ADD, 1), dim(in, ADD, 2)}, wanted[3] = {s->batch, p->heads, s->rows};
   for (size_t d = 0; d < 3; d++)
     if (add[d] >= 0 && wanted[d] >= 0 && add[d] != wanted[d] && (d == 2 || add[d] != 1))
       return error_set(err, SDX_INVALID_SHAPE, "input 10 (attention_bias) has %lld as its dimension %zu, expected %lld",
                        (long long)add[d], d, (long long)wanted[d]);
+  int64_t layouts = dim(in, BLOCK_ROWS, 0);
+  SDX_TRY(heads_agree(err, (size_t)at[BLOCK_COLUMNS], "layouts", dim(in, BLOCK_COLUMNS, 0), &layouts));
+  if (p->block && layouts >= 0 && (layouts == 0 || p->heads % layouts))
+    return error_set(err, SDX_INVALID_SHAPE, "input %d has %lld layouts, which do not divide the %lld heads",
+                     at[BLOCK_ROWS], (long long)layouts, (long long)p->heads);
   return SDX_OK;
+}
+
+static void find_types(const op_infer *c, heads_input in[INPUTS]) {
+  const int8_t *at = ((const gqa_params *)c->params)->inputs;
+  for (size_t i = 0; i < INPUTS; i++) in[i] = at[i] < 0 ? (heads_input){.rank = -1} : heads_from_type(c, (size_t)at[i]);
 }
 
 static sdx_status infer(op_infer *c) {
   const gqa_params *p = c->params;
   heads_input in[INPUTS];
   gqa_sizes s;
-  for (size_t i = 0; i < INPUTS; i++) in[i] = heads_from_type(c, i);
+  find_types(c, in);
   SDX_TRY(infer_located(c, measure(in, p, &s, c->err)));
-  int64_t hidden = DIM_UNKNOWN, total = DIM_UNKNOWN, capacity = DIM_UNKNOWN;
+  int64_t hidden = DIM_UNKNOWN, total = DIM_UNKNOWN, capacity = p->block ? s.past : DIM_UNKNOWN;
   if (s.width >= 0 && !i64_mul(p->heads, s.width, &hidden))
     return infer_fail(c, SDX_INVALID_SHAPE, "the output would be too large");
-  const tensor *given = TOTAL < c->input_count ? c->constants[TOTAL] : NULL;
+  size_t total_at = (size_t)p->inputs[TOTAL];
+  const tensor *given = total_at < c->input_count ? c->constants[total_at] : NULL;
   if (given) {
     if (given->count != 1)
-      return infer_fail(c, SDX_INVALID_SHAPE, "input 6 ('total_sequence_length') has %zu elements, expected 1",
-                        given->count);
+      return infer_fail(c, SDX_INVALID_SHAPE, "input %zu ('total_sequence_length') has %zu elements, expected 1",
+                        total_at, given->count);
     total = ((const int32_t *)given->data)[0];
     if (total < 0)
-      return infer_fail(c, SDX_OUT_OF_RANGE, "input 6 ('total_sequence_length') is %lld", (long long)total);
-    if (s.past >= 0) capacity = i64_max(s.past, total);
+      return infer_fail(c, SDX_OUT_OF_RANGE, "input %zu ('total_sequence_length') is %lld", total_at, (long long)total);
+    if (s.past >= 0 && !p->block) capacity = i64_max(s.past, total);
   }
-  sdx_dtype dtype = infer_dtype_of(c, Q), cache = in[PAST_KEY].given ? infer_dtype_of(c, PAST_KEY) : dtype;
+  sdx_dtype dtype = infer_dtype_of(c, Q),
+            cache = in[PAST_KEY].given ? infer_dtype_of(c, (size_t)p->inputs[PAST_KEY]) : dtype;
   SDX_TRY(infer_output(c, Y, dtype, 3, (int64_t[]){s.batch, s.rows, hidden}));
   SDX_TRY(infer_output(c, PRESENT_KEY, cache, 4, (int64_t[]){s.batch, p->kv_heads, capacity, s.width}));
   SDX_TRY(infer_output(c, PRESENT_VALUE, cache, 4, (int64_t[]){s.batch, p->kv_heads, capacity, s.width}));
@@ -197,7 +249,8 @@ static sdx_status prepare(op_prepare *c) {
   gqa_state *s = arena_zalloc(c->memory, sizeof *s);
   if (!s) return error_no_memory(c->err, sizeof *s);
   c->state = s;
-  for (size_t i = 0; i < INPUTS; i++) in[i] = heads_from_tensor(c, i);
+  for (size_t i = 0; i < INPUTS; i++)
+    in[i] = p->inputs[i] < 0 ? (heads_input){.rank = -1} : heads_from_tensor(c, (size_t)p->inputs[i]);
   SDX_TRY(measure(in, p, &z, c->err));
   s->batch = (size_t)z.batch, s->rows = (size_t)z.rows, s->width = (size_t)z.width, s->past = (size_t)z.past;
   s->packed = z.packed, s->precision = c->precision, s->threads = c->threads;
@@ -231,64 +284,47 @@ typedef struct spans {
 } spans;
 
 static sdx_status read_spans(op_call *c, const gqa_state *s, spans *out) {
-  const tensor *lengths = call_in(c, LENGTHS), *given = call_in(c, TOTAL);
-  if (given->count != 1 || lengths->count != s->batch)
-    return call_fail(c, SDX_INVALID_SHAPE, "inputs 5 and 6 have %zu and %zu elements, expected %zu and 1",
-                     lengths->count, given->count, s->batch);
-  int64_t total = ((const int32_t *)given->data)[0], rows = (int64_t)s->rows;
+  const tensor *lengths = given(c, LENGTHS), *most = given(c, TOTAL);
+  const gqa_params *p = c->params;
+  const int8_t *inputs = p->inputs;
+  if (most->count != 1 || lengths->count != s->batch)
+    return call_fail(c, SDX_INVALID_SHAPE, "inputs %d and %d have %zu and %zu elements, expected %zu and 1",
+                     inputs[LENGTHS], inputs[TOTAL], lengths->count, most->count, s->batch);
+  int64_t total = ((const int32_t *)most->data)[0], rows = (int64_t)s->rows;
   if (total < rows || total > (int64_t)s->capacity)
-    return call_fail(c, SDX_OUT_OF_RANGE, "input 6 ('total_sequence_length') is %lld, expected %zu to %zu",
-                     (long long)total, s->rows, s->capacity);
+    return call_fail(c, SDX_OUT_OF_RANGE, "input %d ('total_sequence_length') is %lld, expected %zu to %zu",
+                     inputs[TOTAL], (long long)total, s->rows, s->capacity);
   out->total = (size_t)total;
   out->past = call_alloc(c, 2 * s->batch * sizeof(int64_t));
   if (!out->past) return call_no_memory(c, 2 * s->batch * sizeof(int64_t));
   out->lengths = out->past + s->batch;
   for (size_t b = 0; b < s->batch; b++) {
-    int64_t length = (int64_t)((const int32_t *)lengths->data)[b] + 1, past = total == rows ? 0 : length - rows;
+    int64_t length = (int64_t)((const int32_t *)lengths->data)[b] + (p->block == 0),
+            past = total == rows ? 0 : length - rows;
     if (length < 1 || length > total || past < 0 || (past > 0 && past > (int64_t)s->past))
-      return call_fail(c, SDX_OUT_OF_RANGE,
-                       "input 5 ('seqlens_k') is %lld at %zu: with %zu new rows, %zu past ones and a total of %lld it "
-                       "must leave between 0 and %zu to the past",
-                       (long long)length - 1, b, s->rows, s->past, (long long)total, s->past);
+      return call_fail(
+          c, SDX_OUT_OF_RANGE,
+          "input %d: sample %zu has %lld keys; with %zu new rows, %zu past ones and a total of %lld they must "
+          "leave between 0 and %zu to the past",
+          inputs[LENGTHS], b, (long long)length, s->rows, s->past, (long long)total, s->past);
     out->past[b] = past, out->lengths[b] = length;
   }
   return SDX_OK;
-}
-
-typedef struct norm_job {
-  attend_view from, to;
-  const float *weight;
-  size_t heads, rows, width;
-  float epsilon;
-} norm_job;
-
-static void norm_range(void *context, size_t begin, size_t end, size_t worker) {
-  const norm_job *j = context;
-  for (size_t i = begin; i < end; i++) {
-    size_t row = i % j->rows, head = i / j->rows % j->heads, batch = i / j->rows / j->heads;
-    const float *x = (const float *)j->from.at + batch * j->from.batch + head * j->from.head + row * j->from.row;
-    float *y = (float *)j->to.at + batch * j->to.batch + head * j->to.head + row * j->to.row;
-    double squares = 0;
-    for (size_t k = 0; k < j->width; k++) squares += (double)x[k] * (double)x[k];
-    float inverse = (float)(1 / sqrt(squares / (double)j->width + (double)j->epsilon));
-    for (size_t k = 0; k < j->width; k++) y[k] = x[k] * inverse * j->weight[k];
-  }
 }
 
 // Normalises and turns the heads of queries or keys into `own`.
 static sdx_status turn(op_call *c, const gqa_state *s, const spans *at, size_t norm, size_t heads, void *own,
                        attend_view *view) {
   const gqa_params *p = c->params;
-  const tensor *weight = call_in(c, norm), *cosine = call_in(c, COS), *positions = call_in(c, POSITIONS);
+  const tensor *weight = given(c, norm), *cosine = given(c, COS), *positions = given(c, POSITIONS);
   attend_view to = heads_packed(own, heads, s->rows, s->width);
   if (weight) {
-    norm_job j = {*view, to, weight->data, heads, s->rows, s->width, p->epsilon};
-    call_parallel(c, s->batch * heads * s->rows, 1 + GRAIN_CHEAP / (s->width + 1), norm_range, &j);
+    heads_norm(c, view, &to, weight->data, p->epsilon, (size_t[4]){s->batch, heads, s->rows, s->width});
     *view = to;
   }
   if (!p->rotary) return SDX_OK;
   rotary r = {.cos = cosine->data,
-              .sin = call_in(c, SIN)->data,
+              .sin = given(c, SIN)->data,
               .table_rows = (size_t)cosine->dims[0],
               .pairs = (size_t)cosine->dims[1],
               .interleaved = p->interleaved,
@@ -304,7 +340,7 @@ static sdx_status turn(op_call *c, const gqa_state *s, const spans *at, size_t n
 static attend_view join(op_call *c, const gqa_state *s, const spans *at, size_t which, const attend_view *from,
                         void *own) {
   const gqa_params *p = c->params;
-  const tensor *past = call_in(c, which == K ? PAST_KEY : PAST_VALUE);
+  const tensor *past = given(c, which == K ? PAST_KEY : PAST_VALUE);
   tensor *present = call_out(c, which == K ? PRESENT_KEY : PRESENT_VALUE);
   size_t heads = (size_t)p->kv_heads;
   float *to = present ? present->data : own;
@@ -324,10 +360,48 @@ static attend_view join(op_call *c, const gqa_state *s, const spans *at, size_t 
   return view;
 }
 
+// Adds -inf to the scores of keys in blocks that are closed: [samples with a past of their own, layouts, rows, total].
+static sdx_status close_blocks(op_call *c, const gqa_state *s, const spans *at, attend_bias *bias) {
+  const tensor *rows = given(c, BLOCK_ROWS), *columns = given(c, BLOCK_COLUMNS);
+  const int32_t *first = rows->data, *column = columns->data;
+  const int8_t *inputs = ((const gqa_params *)c->params)->inputs;
+  size_t layouts = (size_t)rows->dims[0], ends = (size_t)rows->dims[1], most = (size_t)columns->dims[1],
+         block = (size_t)((const gqa_params *)c->params)->block, samples = s->batch, bytes = SIZE_MAX;
+  bool same = true;
+  for (size_t b = 1; b < s->batch; b++) same &= at->past[b] == at->past[0];
+  if (same) samples = 1;
+  int64_t dims[4] = {(int64_t)samples, (int64_t)layouts, (int64_t)s->rows, (int64_t)at->total};
+  float *to = size_product(dims, 4, &bytes) && size_mul(bytes, sizeof *to, &bytes) ? call_alloc(c, bytes) : NULL;
+  if (!to) return call_no_memory(c, bytes);
+  *bias =
+      (attend_bias){to, same ? 0 : layouts * s->rows * at->total, s->rows * at->total, at->total, at->total, layouts};
+  for (size_t i = 0; i < samples * layouts * s->rows; i++, to += at->total) {
+    size_t layout = i / s->rows % layouts, row = ((size_t)at->past[i / s->rows / layouts] + i % s->rows) / block;
+    for (size_t k = 0; k < at->total; k++) to[k] = -INFINITY;
+    if (row + 1 >= ends) {
+      if ((int64_t)(i % s->rows) >= at->lengths[i / s->rows / layouts]) continue;  // padding
+      return call_fail(c, SDX_OUT_OF_RANGE, "input %d has %zu rows of blocks, but queries stand in block %zu",
+                       inputs[BLOCK_ROWS], ends ? ends - 1 : 0, row);
+    }
+    int32_t begin = first[layout * ends + row], end = first[layout * ends + row + 1];
+    if (begin < 0 || end < begin || (size_t)end > most)
+      return call_fail(c, SDX_OUT_OF_RANGE, "input %d: row %zu of layout %zu spans %d to %d, but there are %zu blocks",
+                       inputs[BLOCK_ROWS], row, layout, begin, end, most);
+    for (int32_t n = begin; n < end; n++) {
+      int32_t open = column[layout * most + (size_t)n];
+      if (open < 0)
+        return call_fail(c, SDX_OUT_OF_RANGE, "input %d is %d at [%zu, %d]", inputs[BLOCK_COLUMNS], open, layout, n);
+      for (size_t k = (size_t)open * block; k < ((size_t)open + 1) * block && k < at->total; k++) to[k] = 0;
+    }
+    if (i % 64 == 0) SDX_TRY(call_check(c));
+  }
+  return SDX_OK;
+}
+
 static sdx_status attention(op_call *c) {
   const gqa_params *p = c->params;
   const gqa_state *s = c->state;
-  const tensor *sink = call_in(c, SINK), *add = call_in(c, ADD);
+  const tensor *sink = given(c, SINK), *add = given(c, ADD);
   tensor *y = call_out(c, Y), *stages = call_out(c, SCORES);
   size_t heads = (size_t)p->heads, kv_heads = (size_t)p->kv_heads;
   spans at;
@@ -338,7 +412,7 @@ static sdx_status attention(op_call *c) {
                      (long long)add->dims[3], at.total);
   char *scratch = call_scratch(c, s->total);
   if (!scratch) return c->err->status;
-  float *x = call_in(c, Q)->data;
+  float *x = given(c, Q)->data;
   attend_view q, k, v;
   if (s->packed) {
     size_t all = (heads + 2 * kv_heads) * s->width;
@@ -347,8 +421,8 @@ static sdx_status attention(op_call *c) {
     k.at = x + heads * s->width, v.at = x + (heads + kv_heads) * s->width;
   } else {
     q = heads_packed(x, heads, s->rows, s->width);
-    k = heads_packed(call_in(c, K)->data, kv_heads, s->rows, s->width);
-    v = heads_packed(call_in(c, V)->data, kv_heads, s->rows, s->width);
+    k = heads_packed(given(c, K)->data, kv_heads, s->rows, s->width);
+    v = heads_packed(given(c, V)->data, kv_heads, s->rows, s->width);
   }
   void *own_q = scratch_take(&scratch, s->q), *own_k = scratch_take(&scratch, s->k);
   SDX_TRY(turn(c, s, &at, Q_NORM, heads, own_q, &q));
@@ -368,8 +442,13 @@ static sdx_status attention(op_call *c) {
                    .stages = stages && p->scores ? stages->data : NULL,
                    .stage = p->scores == 2 ? ATTEND_PROBABILITIES : ATTEND_BIASED};
   if (add)
-    a.bias[0] = (attend_bias){add->data, add->dims[0] == 1 ? 0 : (size_t)add->dims[1] * s->rows * at.total,
-                              add->dims[1] == 1 ? 0 : s->rows * at.total, at.total, at.total};
+    a.bias[0] = (attend_bias){add->data,
+                              add->dims[0] == 1 ? 0 : (size_t)add->dims[1] * s->rows * at.total,
+                              add->dims[1] == 1 ? 0 : s->rows * at.total,
+                              at.total,
+                              at.total,
+                              0};
+  if (p->block) SDX_TRY(close_blocks(c, s, &at, &a.bias[0]));
   if (p->smooth && !sink) {
     float *zeros = call_alloc(c, heads * sizeof *zeros);
     if (!zeros) return call_no_memory(c, heads * sizeof *zeros);
@@ -394,6 +473,12 @@ SDX_CASES = {
     "query=float[2,3,16] key=float[2,3,8] value=float[2,3,8] seqlens_k=int32(2,1) "
     "total_sequence_length=int32(3) num_heads=4 kv_num_heads=2",
     NULL};
+static const char *const sparse_cases[] = {
+    "query=float[2,3,16] key=float[2,3,8] value=float[2,3,8] past_key=float[2,2,8,4] past_value=float[2,2,8,4] "
+    "block_row_indices=int32[2,5](0,1,3,5,8,0,1,3,6,9) "
+    "block_col_indices=int32[2,9](0,0,1,1,2,1,2,3,-1,0,0,1,0,1,2,0,2,3) total_sequence_length=int32(6) "
+    "key_total_sequence_lengths=int32(6,5) num_heads=4 kv_num_heads=2 sparse_block_size=2",
+    NULL};
 
 // clang-format off
 SDX_OP_MS(GroupQueryAttention) = {
@@ -409,5 +494,15 @@ SDX_OP_MS(GroupQueryAttention) = {
              "v_quant_type:string=NONE",
     .params_size = sizeof(gqa_params), .params = read_params, .infer = infer, .prepare = prepare, .compute = compute,
     .cases = cases,
+};
+SDX_OP_MS(SparseAttention) = {
+    .since = 1, .versions = "1",
+    .inputs = "query:T key:T? value:T? past_key:T past_value:T block_row_indices:M block_col_indices:M "
+              "total_sequence_length:M key_total_sequence_lengths:M cos_cache:T? sin_cache:T?",
+    .outputs = "output:T present_key:T present_value:T", .types = "T=float,float16,bfloat16;M=int32",
+    .attrs = "do_rotary:int=0 kv_num_heads:int! num_heads:int! rotary_interleaved:int=0 scale:float=0 "
+             "sparse_block_size:int!",
+    .params_size = sizeof(gqa_params), .params = read_sparse, .infer = infer, .prepare = prepare, .compute = compute,
+    .cases = sparse_cases,
 };
 // clang-format on

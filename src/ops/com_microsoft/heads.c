@@ -2,6 +2,8 @@
 // See heads.h.
 #include "ops/com_microsoft/heads.h"
 
+#include <math.h>
+
 #include "ops/elementwise.h"
 
 heads_input heads_from_type(const op_infer *c, size_t input) {
@@ -41,4 +43,30 @@ static void rows_range(void *context, size_t begin, size_t end, size_t worker) {
 
 void heads_run(op_call *c, const heads_move *m) {
   call_parallel(c, m->batch * m->heads, 1 + GRAIN_CHEAP / (m->rows * m->width + 1), rows_range, (void *)m);
+}
+
+typedef struct norm_job {
+  attend_view from, to;
+  const float *weight;
+  size_t heads, rows, width;
+  float epsilon;
+} norm_job;
+
+static void norm_range(void *context, size_t begin, size_t end, size_t worker) {
+  const norm_job *j = context;
+  for (size_t i = begin; i < end; i++) {
+    size_t row = i % j->rows, head = i / j->rows % j->heads, batch = i / j->rows / j->heads;
+    const float *x = (const float *)j->from.at + batch * j->from.batch + head * j->from.head + row * j->from.row;
+    float *y = (float *)j->to.at + batch * j->to.batch + head * j->to.head + row * j->to.row;
+    double squares = 0;
+    for (size_t k = 0; k < j->width; k++) squares += (double)x[k] * (double)x[k];
+    float inverse = (float)(1 / sqrt(squares / (double)j->width + (double)j->epsilon));
+    for (size_t k = 0; k < j->width; k++) y[k] = x[k] * inverse * j->weight[k];
+  }
+}
+
+void heads_norm(op_call *c, const attend_view *from, const attend_view *to, const float *weight, float epsilon,
+                const size_t size[4]) {
+  norm_job j = {*from, *to, weight, size[1], size[2], size[3], epsilon};
+  call_parallel(c, size[0] * size[1] * size[2], 1 + GRAIN_CHEAP / (size[3] + 1), norm_range, &j);
 }

@@ -26,6 +26,9 @@ typedef struct heads_move {
   size_t batch, heads, rows, width;
 } heads_move;
 void heads_run(op_call *c, const heads_move *move);
+// to = from / rms(from) * weight for each row of each head; size: batch, heads, rows, width. They may be the same.
+void heads_norm(op_call *c, const attend_view *from, const attend_view *to, const float *weight, float epsilon,
+                const size_t size[4]);
 
 // [batch, rows, heads * width] and [batch, heads, rows, width] as views; steps in floats.
 static inline attend_view heads_packed(void *at, size_t heads, size_t rows, size_t width) {

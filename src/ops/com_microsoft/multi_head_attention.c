@@ -392,7 +392,7 @@ static attend_bias numbers(op_call *c, const mha_state *s, float filter, float *
   size_t row = (size_t)mask->dims[mask->rank - 1];
   if (mask->rank == 2) return (attend_bias){.at = to, .batch = row, .columns = row};
   size_t first = mask->rank == 4 ? (columns - shape->rows) * row : 0;  // the rows of the latest positions
-  return (attend_bias){to + first, (size_t)mask->dims[mask->rank - 2] * row, 0, row, row < columns ? row : columns};
+  return (attend_bias){to + first, (size_t)mask->dims[mask->rank - 2] * row, 0, row, row < columns ? row : columns, 0};
 }
 
 static sdx_status attention(op_call *c) {
@@ -440,7 +440,7 @@ static sdx_status attention(op_call *c) {
   if (add) {
     size_t row = (size_t)add->dims[3], head = shape->rows * row;
     a.bias[1] = (attend_bias){add->data, add->dims[0] == 1 ? 0 : (size_t)add->dims[1] * head,
-                              add->dims[1] == 1 ? 0 : head, row, row};
+                              add->dims[1] == 1 ? 0 : head, row, row, 0};
   }
   int64_t *lengths = NULL;
   if (s->sizes.shared) {
