@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """ONNX's own backend tests, of today and of every release, through `sardonyx test`: as a user runs it, on the
-reference kernels, without graph passes, on 1 and 2 threads; with --long also sanitized.
+reference kernels, without graph passes, on 1 and 2 threads, and sanitized.
 
-    tests/ops/test_conformance.py [--long] [NAME ...]     only tests whose path contains a NAME
+    tests/ops/test_conformance.py [NAME ...]     only tests whose path contains a NAME
 
 Tolerance: that of ONNX's runner. What it stored as bfloat16 it compares as 16-bit integers; that is what the
 command's own tolerance for bfloat16 stands for. conformance_known.txt lists expectations that are wrong.
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -79,9 +80,8 @@ def main():
                       ("reference kernels", plain, [], {"SARDONYX_CPU": "ref"}),
                       ("no passes", plain, ["--option", "optimize=none"], {}),
                       ("1 thread", plain, ["--threads", "1"], {}),
-                      ("2 threads", plain, ["--threads", "2"], {})]
-    if "--long" in sys.argv:
-        configurations.append(("sanitized", ROOT / "build/asan-ubsan/sardonyx", [], {}))
+                      ("2 threads", plain, ["--threads", "2"], {}),
+                      ("sanitized", ROOT / "build/asan-ubsan/sardonyx", [], {})]
     passed = failed = skipped = 0
     with tempfile.TemporaryDirectory() as home:
         with tarfile.open(ARCHIVE) as archive:
@@ -95,6 +95,7 @@ def main():
                 print(f"SKIPPED {title}: {binary.relative_to(ROOT)} is not built")
                 skipped += 1
                 continue
+            start, before = time.monotonic(), passed
             for test, why in run(binary, folders, arguments, extra).items():
                 reasons = [p for p in known if fnmatch.fnmatch(test, p)]
                 if why is None:
@@ -105,6 +106,7 @@ def main():
                 else:
                     failed += 1
                     failures.setdefault((test, why), []).append(title)
+            print(f"{title}: {passed - before} of {len(folders)} passed, {time.monotonic() - start:.1f} s")
         for (test, why), titles in sorted(failures.items()):
             print(f"FAILED {test} ({'everywhere' if len(titles) == len(configurations) else ', '.join(titles)}): {why}")
         for pattern in sorted(set(known) - used):

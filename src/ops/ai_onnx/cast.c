@@ -3,10 +3,10 @@
 // * integer or bool -> integer: low bits, two's complement (as ONNX says); -> bool: not zero
 // * integer -> float kinds: round to nearest even, infinity when out of range
 // * float -> integer: towards zero; out of range saturates, NaN is 0 (ONNX leaves both open;
-//   ONNX Runtime on x86 gives the lowest number); the 4- and 2-bit kinds keep the low bits of the
-//   int64 instead, as ONNX's own data has it          * float -> bool: not zero (NaN is true)
-// * float -> float: nearest even; float8 saturates or not by `saturate`; float4 and 6 always, NaN is -0;
-//   float8e8m0 rounds its exponent by `round_mode` (up, down, nearest)
+//   ONNX Runtime on x86 gives the lowest number); from version 24 on the 4- and 2-bit kinds keep the
+//   low bits of the int64 instead, as ONNX's own data has it    * float -> bool: not zero (NaN is true)
+// * float -> float: nearest even; float8 saturates or not by `saturate`; float4 and 6 always, NaN is -0
+//   (for float4 6 up to version 23); float8e8m0 rounds its exponent by `round_mode` (up, down, nearest)
 // * number -> string: the shortest digits that read back as the same number, without exponent for
 //   1e-5 <= |x| < 1e16; NaN, INF, -INF; bool as 1 and 0
 // * string -> number: decimal integers exactly, else as strtod reads the whole string (spaces around
@@ -26,6 +26,7 @@ typedef enum round_mode { UP, DOWN, NEAREST } round_mode;
 typedef struct params {
   sdx_dtype to;
   bool saturate;
+  bool clamp4;  // up to version 23: 4-bit integers saturate, too, and NaN is float4's largest number
   round_mode round;
 } params;  // `to` 0: that of input 1
 
@@ -36,6 +37,7 @@ static sdx_status read_params(op_params_context *c, void *p) {
   if (!like && (to <= 0 || to >= SDX_DTYPE_COUNT || to == SDX_COMPLEX64 || to == SDX_COMPLEX128))
     return params_fail(c, "to", "is %lld, which is not a type to cast to", (long long)to);
   *out = (params){.to = (sdx_dtype)to, .saturate = params_int(c, "saturate") != 0};
+  out->clamp4 = params_int(c, "_clamp4") != 0;
   str mode = params_string(c, "round_mode");
   out->round = str_is(mode, "down") ? DOWN : str_is(mode, "nearest") ? NEAREST : UP;
   if (out->round == UP && !str_is(mode, "up"))
@@ -43,10 +45,17 @@ static sdx_status read_params(op_params_context *c, void *p) {
   return SDX_OK;
 }
 
+static sdx_status keep_clamp(op_upgrade *u) {
+  return u->version < 24 ? node_set_attr(u->graph, u->node, attr_of_int("_clamp4", 1)) : SDX_OK;
+}
+
 // "FLOAT" -> 1
 static sdx_status upgrade(op_upgrade *u) {
   const attr *a = node_attr(u->node, "to");
-  if (!a || a->kind != ATTR_STRING) return SDX_OK;  // some exporters kept the name after version 6
+  if (!a || a->kind != ATTR_STRING) {  // some exporters kept the name after version 6
+    int64_t to = node_attr_int(u->node, "to", 0);
+    return to == SDX_INT4 || to == SDX_UINT4 || to == SDX_FLOAT4E2M1 ? keep_clamp(u) : SDX_OK;
+  }
   char name[24] = "";
   for (size_t i = 0; i < a->s.size && i + 1 < sizeof name; i++)
     name[i] = a->s.at[i] >= 'A' && a->s.at[i] <= 'Z' ? (char)(a->s.at[i] + 32) : a->s.at[i];
@@ -136,7 +145,7 @@ static void store_floats(const params *p, sdx_dtype d, void *data, size_t first,
   else if (kind)
     for (size_t i = 0; i < n; i++) codes[i] = float8_from_float(kind, from[i], p->saturate);
   else convert_from_floats(d, data, first, n, from);
-  for (size_t i = 0; lacks_nan(d) && i < n; i++)
+  for (size_t i = 0; lacks_nan(d) && !p->clamp4 && i < n; i++)
     if (from[i] != from[i]) convert_from_floats(d, data, first + i, 1, &(float){-0.0f});
 }
 
@@ -170,7 +179,7 @@ static void cast_block(const job *j, size_t first, size_t n) {
     store_ints(to, j->y->data, first, n, u.i);
   } else if (from_int && to == SDX_FLOAT) {
     convert_to_floats(from, j->x->data, first, n, (float *)j->y->data + first);
-  } else if (dtype_is_packed(to) && !dtype_is_float(to)) {  // float kinds to 4 and 2 bits
+  } else if (dtype_is_packed(to) && !dtype_is_float(to) && !j->p->clamp4) {  // float kinds to 4 and 2 bits
     convert_to_doubles(from, j->x->data, first, n, u.d);
     convert_from_doubles(SDX_INT64, wide, 0, n, u.d);
     store_ints(to, j->y->data, first, n, wide);
@@ -346,7 +355,7 @@ SDX_OP(Cast) = {
     .inputs = "input:T1",
     .outputs = "output:T2",
     .types = CAST_TYPES,
-    .attrs = "to:int! saturate:int=1 round_mode:string=up",
+    .attrs = "to:int! saturate:int=1 round_mode:string=up _clamp4:int=0",
     .attrs_old = "to:string",
     .params_size = sizeof(params),
     .params = read_params,
@@ -388,9 +397,10 @@ SDX_OP(CastLike) = {
     .inputs = "input:T1 target_type:T2",
     .outputs = "output:T2",
     .types = CAST_TYPES,
-    .attrs = "saturate:int=1 round_mode:string=up",
+    .attrs = "saturate:int=1 round_mode:string=up _clamp4:int=0",
     .params_size = sizeof(params),
     .params = read_params,
+    .upgrade = keep_clamp,
     .infer = infer,
     .compute = compute,
     .cases = cast_like_cases,

@@ -12,8 +12,8 @@
 //   onnxruntime does, not the cell state under h). A sequence of length 0 gives zeros in Y, Y_h and Y_c;
 //   steps behind a sequence's end give zeros in Y. The reverse direction starts at each sequence's own end.
 //
-// History: 1 had output_sequence (ignored: it only says that Y is wanted); 7 broke no form; 14 adds layout; 22
-// adds bfloat16.
+// History: 1 had output_sequence (ignored: it only says that Y is wanted), and files without the axis of
+// directions; 7 broke no form; 14 adds layout; 22 adds bfloat16.
 #include <math.h>
 #include <strings.h>
 
@@ -63,6 +63,7 @@ typedef struct recurrent_params {
   size_t directions;
   bool reverse;  // the only direction is backwards
   bool batch_first, couple, linear_before_reset;
+  bool maybe_flat;                // the weights may come without their first axis
   float clip;                     // 0: none
   int64_t hidden;                 // 0: from the weights
   gate_function functions[2][3];  // f, g, h of each direction
@@ -118,6 +119,7 @@ static sdx_status read_common(op_params_context *c, recurrent_params *p, cell ce
     p->clip = params_float(c, "clip");
     if (!(p->clip >= 0)) return params_fail(c, "clip", "is %g, expected a number not below 0", (double)p->clip);
   }
+  p->maybe_flat = params_int(c, "_maybe_flat") != 0;
   p->hidden = params_int(c, "hidden_size");
   if (params_has(c, "hidden_size") && p->hidden < 1)
     return params_fail(c, "hidden_size", "is %lld, expected at least 1", (long long)p->hidden);
@@ -126,6 +128,11 @@ static sdx_status read_common(op_params_context *c, recurrent_params *p, cell ce
 static sdx_status rnn_params(op_params_context *c, void *p) { return read_common(c, p, RNN); }
 static sdx_status gru_params(op_params_context *c, void *p) { return read_common(c, p, GRU); }
 static sdx_status lstm_params(op_params_context *c, void *p) { return read_common(c, p, LSTM); }
+
+// PyTorch 0.3 left the axis of directions out of W, R, B and Y.
+static sdx_status upgrade(op_upgrade *u) {
+  return u->version < 7 ? node_set_attr(u->graph, u->node, attr_of_int("_maybe_flat", 1)) : SDX_OK;
+}
 
 // ---- infer ----------------------------------------------------------------------------------------
 
@@ -153,19 +160,25 @@ static sdx_status infer(op_infer *c) {
   const recurrent_params *p = c->params;
   sdx_dtype dtype = infer_dtype_of(c, X);
   int64_t directions = (int64_t)p->directions, gates = (int64_t)gates_of(p->cell);
-  int64_t hidden = p->hidden ? p->hidden : dim_of(c, R, 3, 2), input = known(dim_of(c, X, 3, 2), dim_of(c, W, 3, 2));
+  bool flat = p->maybe_flat && directions == 1 && infer_rank_of(c, W) == 2;
+  int rank = flat ? 2 : 3;  // of the weights
+  int64_t hidden = p->hidden ? p->hidden : dim_of(c, R, rank, rank - 1);
+  int64_t input = known(dim_of(c, X, 3, 2), dim_of(c, W, rank, rank - 1));
   int64_t steps = dim_of(c, X, 3, p->batch_first), batch = dim_of(c, X, 3, !p->batch_first);
   SDX_TRY(need_shape(c, X, "X", 3, (const int64_t[]){-1, -1, input}));
-  SDX_TRY(need_shape(c, W, "W", 3, (const int64_t[]){directions, times(hidden, gates), input}));
-  SDX_TRY(need_shape(c, R, "R", 3, (const int64_t[]){directions, times(hidden, gates), hidden}));
-  SDX_TRY(need_shape(c, B, "B", 2, (const int64_t[]){directions, times(hidden, 2 * gates)}));
+  SDX_TRY(need_shape(c, W, "W", rank, (const int64_t[]){directions, times(hidden, gates), input} + flat));
+  SDX_TRY(need_shape(c, R, "R", rank, (const int64_t[]){directions, times(hidden, gates), hidden} + flat));
+  SDX_TRY(need_shape(c, B, "B", rank - 1, (const int64_t[]){directions, times(hidden, 2 * gates)} + flat));
   SDX_TRY(need_shape(c, LENGTHS, "sequence_lens", 1, &batch));
   const int64_t state[3] = {p->batch_first ? batch : directions, p->batch_first ? directions : batch, hidden};
   SDX_TRY(need_shape(c, INITIAL_H, "initial_h", 3, state));
   SDX_TRY(need_shape(c, INITIAL_C, "initial_c", 3, state));
   SDX_TRY(need_shape(c, PEEPHOLES, "P", 2, (const int64_t[]){directions, times(hidden, 3)}));
   const int64_t forward[4] = {steps, directions, batch, hidden}, first[4] = {batch, steps, directions, hidden};
-  SDX_TRY(infer_output(c, 0, dtype, 4, p->batch_first ? first : forward));
+  const int64_t squeezed[3] = {steps, batch, hidden};
+  if (p->maybe_flat && infer_rank_of(c, W) < 0) SDX_TRY(infer_output(c, 0, dtype, -1, NULL));
+  else if (flat) SDX_TRY(infer_output(c, 0, dtype, 3, squeezed));
+  else SDX_TRY(infer_output(c, 0, dtype, 4, p->batch_first ? first : forward));
   SDX_TRY(infer_output(c, 1, dtype, 3, state));
   return p->cell == LSTM ? infer_output(c, 2, dtype, 3, state) : SDX_OK;
 }
@@ -274,7 +287,7 @@ static sdx_status prepare(op_prepare *c) {
   c->state = s;
   s->steps = (size_t)x->dims[p->batch_first], s->batch = (size_t)x->dims[!p->batch_first],
   s->input = (size_t)x->dims[2];
-  s->hidden = (size_t)r->dims[2], s->gates = gates_of(p->cell);
+  s->hidden = (size_t)r->dims[r->rank - 1], s->gates = gates_of(p->cell);
   s->chunk = s->batch ? 1 + 1024 / s->batch : 1;
   if (s->chunk > s->steps) s->chunk = s->steps;
   size_t wide = s->gates * s->hidden, elements = 0, bytes = 0;
@@ -450,10 +463,10 @@ static const char *const rnn_cases[] = {"X=float[4,2,3] W=float[1,5,3] R=float[1
 
 #define COMMON                                                                                               \
   .since = 22, .types = "T=float,double,float16,bfloat16;T1=int32", .params_size = sizeof(recurrent_params), \
-  .attrs_old = "output_sequence:int=0<7", .infer = infer, .prepare = prepare, .compute = compute
+  .attrs_old = "output_sequence:int=0<7", .upgrade = upgrade, .infer = infer, .prepare = prepare, .compute = compute
 #define ATTRS                                                                                               \
   "activation_alpha:floats activation_beta:floats activations:strings clip:float direction:string=forward " \
-  "hidden_size:int layout:int=0"
+  "hidden_size:int layout:int=0 _maybe_flat:int=0"
 #define INPUTS "X:T W:T R:T B:T? sequence_lens:T1? initial_h:T?"
 
 SDX_OP(RNN) = {COMMON,         .versions = "22 14 7 1", .inputs = INPUTS,  .outputs = "Y:T? Y_h:T?",

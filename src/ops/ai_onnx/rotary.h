@@ -8,7 +8,7 @@
 // elements i and i + pairs, or 2 i and 2 i + 1 if interleaved; what is behind 2 * pairs is copied.
 typedef struct rotary {
   const float *cos, *sin;
-  size_t table_rows, pairs;
+  size_t table_rows, columns, pairs;  // columns of the tables: at least `pairs`
   bool interleaved;
   const int64_t *positions;  // NULL: row r of sample b is at b * rows + r
   size_t position_batch;     // positions[b * position_batch + r * position_row] + (position_row ? 0 : r)

@@ -30,7 +30,7 @@ static void rotate_range(void *context, size_t begin, size_t end, size_t worker)
     size_t row = i % j->rows, head = i / j->rows % j->heads, batch = i / j->rows / j->heads;
     const float *x = (const float *)j->x.at + batch * j->x.batch + head * j->x.head + row * j->x.row;
     float *y = (float *)j->y.at + batch * j->y.batch + head * j->y.head + row * j->y.row;
-    size_t at = (size_t)position(r, batch, row, j->rows) * r->pairs;
+    size_t at = (size_t)position(r, batch, row, j->rows) * r->columns;
     for (size_t k = 0; k < r->pairs; k++) {
       float a = x[k * first], b = x[k * first + second], cosine = r->cos[at + k], sine = r->sin[at + k];
       y[k * first] = cosine * a - sine * b;
@@ -112,7 +112,8 @@ static sdx_status measure(op_infer *c, const rotary_params *p, int64_t pairs, in
   if (*width >= 0 && turned > *width)
     return infer_fail(c, SDX_INVALID_SHAPE, "rotary_embedding_dim is %lld, but heads have %lld numbers",
                       (long long)turned, (long long)*width);
-  if (turned >= 0 && (turned % 2 || (pairs >= 0 && turned / 2 != pairs)))
+  bool whole = pairs >= 0 && *width >= 0 && *width == 2 * pairs;  // ONNX 1.18 and ONNX Runtime read their beginning
+  if (turned >= 0 && (turned % 2 || (pairs >= 0 && turned / 2 != pairs && !whole)))
     return infer_fail(c, SDX_INVALID_SHAPE, "%lld numbers are turned, but the tables have %lld columns",
                       (long long)turned, (long long)pairs);
   return SDX_OK;
@@ -156,18 +157,19 @@ static sdx_status embed(op_call *c) {
   const tensor *x = call_in(c, 0), *cosine = call_in(c, at.cos), *ids = call_in(c, at.positions);
   tensor *y = call_out(c, 0);
   if (!y || y->count == 0) return SDX_OK;
-  size_t pairs = (size_t)cosine->dims[cosine->rank - 1], rows = (size_t)x->dims[x->rank - 2], heads, width;
+  size_t columns = (size_t)cosine->dims[cosine->rank - 1], rows = (size_t)x->dims[x->rank - 2], heads, width;
   if (x->rank == 4) heads = (size_t)x->dims[1], width = (size_t)x->dims[3];
   else if (p->heads) heads = (size_t)p->heads, width = (size_t)x->dims[2] / heads;
-  else width = 2 * pairs, heads = (size_t)x->dims[2] / width;
+  else width = 2 * columns, heads = (size_t)x->dims[2] / width;
   rotary r = {.cos = cosine->data,
               .sin = call_in(c, at.sin)->data,
-              .pairs = pairs,
+              .pairs = p->dim ? (size_t)p->dim / 2 : width / 2,
+              .columns = columns,
               .interleaved = p->interleaved,
               .positions = ids ? ids->data : NULL,
               .position_batch = ids && ids->rank == 2 ? rows : 0,
               .position_row = ids && ids->rank == 2};
-  r.table_rows = pairs ? cosine->count / pairs : SIZE_MAX;
+  r.table_rows = columns ? cosine->count / columns : SIZE_MAX;
   attend_view from = {x->data, heads * rows * width, rows * width, width};
   if (x->rank == 3) from.head = width, from.row = heads * width;
   attend_view to = from;

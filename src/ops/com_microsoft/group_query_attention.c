@@ -327,6 +327,7 @@ static sdx_status turn(op_call *c, const gqa_state *s, const spans *at, size_t n
               .sin = given(c, SIN)->data,
               .table_rows = (size_t)cosine->dims[0],
               .pairs = (size_t)cosine->dims[1],
+              .columns = (size_t)cosine->dims[1],
               .interleaved = p->interleaved,
               .positions = positions ? positions->data : at->past,
               .position_batch = positions ? s->rows : 1,
