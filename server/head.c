@@ -232,13 +232,12 @@ bool head_route(http_request *rq) {
   if (!rq->route && !allowed) {
     http_error(rq, 404, "no such path; GET /v2 describes the server, GET /swagger.json the scoring path");
   } else if (!rq->route) {
-    char list[64] = "";
     static const char *const names[] = {"GET, HEAD", "POST", "OPTIONS"};
+    char list[64];
+    int used = 0;
     for (int i = 0; i < 3; i++)
-      if (allowed >> i & 1) {
-        if (*list) strcat(list, ", ");
-        strcat(list, names[i]);
-      }
+      if (allowed >> i & 1)
+        used += snprintf(list + used, sizeof list - (size_t)used, "%s%s", used ? ", " : "", names[i]);
     http_error(rq, 405, "method %.20s is not allowed here, expected %s", rq->method, list);
     http_header(rq, "Allow", "%s", list);
   } else if (rq->route->access == ROUTE_MANAGE && !rq->peer->local) {

@@ -156,6 +156,36 @@ static size_t pick(size_t most) {
   return v < most ? v : most;
 }
 
+static void make_epilogue(problem *p) {
+  gemm_f32_shape *s = &p->shape;
+  gemm_f32_call *call = &p->call;
+  gemm_f32_epilogue *e = &call->epilogue;
+  *e = GEMM_F32_PLAIN;
+  if (random_next() % 2) {
+    e->alpha = random_next() % 2 ? -0.5f : 1.25f;
+    e->bias = p->bias = random_floats(s->m + s->n);
+    e->bias_kind = (gemm_bias)(random_next() % 3);
+    e->bias_scale = random_next() % 2 ? 1 : 0.75f;
+    e->act = (activation){(activation_kind)(random_next() % (ACTIVATION_GELU_TANH + 1)), 0.25f, 0.5f};
+  }
+  switch (random_next() % 3) {
+    case 0:
+      e->residual = p->residual = random_floats(call->c_batch_stride * s->batch);
+      e->residual_stride = call->c_stride;
+      e->residual_batch_stride = call->c_batch_stride;
+      e->residual_scale = random_next() % 2 ? 1 : -2;
+      break;
+    case 1:
+      s->residual_is_c = true;
+      e->residual = p->c;
+      e->residual_stride = call->c_stride;
+      e->residual_batch_stride = call->c_batch_stride;
+      break;
+    default:
+      break;
+  }
+}
+
 // mode: 0 plain, 1 packed A, 2 packed B, 3 filled B
 static void make_problem(problem *p, int mode, size_t k_most) {
   *p = (problem){0};
@@ -185,33 +215,9 @@ static void make_problem(problem *p, int mode, size_t k_most) {
   static const size_t reversed[] = {0, 0, 1};
   if (random_next() % 2) call->a.index = reversed;
   call->c_stride = s->n + random_next() % 3;
-  call->c_batch_stride = s->m * call->c_stride + random_next() % 5 * 0;
+  call->c_batch_stride = s->m * call->c_stride;
   call->c = p->c = random_floats(call->c_batch_stride * s->batch);
-  call->epilogue = GEMM_F32_PLAIN;
-  gemm_f32_epilogue *e = &call->epilogue;
-  if (random_next() % 2) {
-    e->alpha = random_next() % 2 ? -0.5f : 1.25f;
-    e->bias = p->bias = random_floats(s->m + s->n);
-    e->bias_kind = (gemm_bias)(random_next() % 3);
-    e->bias_scale = random_next() % 2 ? 1 : 0.75f;
-    e->act = (activation){(activation_kind)(random_next() % (ACTIVATION_GELU_TANH + 1)), 0.25f, 0.5f};
-  }
-  switch (random_next() % 3) {
-    case 0:
-      e->residual = p->residual = random_floats(call->c_batch_stride * s->batch);
-      e->residual_stride = call->c_stride;
-      e->residual_batch_stride = call->c_batch_stride;
-      e->residual_scale = random_next() % 2 ? 1 : -2;
-      break;
-    case 1:
-      s->residual_is_c = true;
-      e->residual = p->c;
-      e->residual_stride = call->c_stride;
-      e->residual_batch_stride = call->c_batch_stride;
-      break;
-    default:
-      break;
-  }
+  make_epilogue(p);
   if (mode == 1) {
     size_t bytes = gemm_f32_packed_a_bytes(s->m, s->k, s->precision);
     p->packed = mem_zalloc(NULL, bytes);

@@ -15,6 +15,52 @@
     }                                \
   } while (0)
 
+// The result of one output element; `number` has what the operators with square roots and logarithms add up.
+#ifdef FLOATING
+static T ROW_JOIN(reduce_finish, SUFFIX)(const reduce_job *j, ACC sum, double number, T best) {
+  switch (j->op) {
+    case REDUCE_MAX:
+    case REDUCE_MIN:
+      return best;
+    case REDUCE_MEAN:
+      return (T)(sum / (double)j->walk->terms);
+    case REDUCE_L2:
+      return (T)sqrt(number);
+    case REDUCE_LOG_SUM:
+      return (T)log(number);
+    case REDUCE_LOG_SUM_EXP:
+      return isinf(best) || best != best ? best : (T)((double)best + log(number));
+    default:
+      return (T)sum;
+  }
+}
+#else
+static T ROW_JOIN(reduce_finish, SUFFIX)(const reduce_job *j, ACC sum, double number, T best) {
+  size_t terms = j->walk->terms;
+  switch (j->op) {
+    case REDUCE_MAX:
+    case REDUCE_MIN:
+      return best;
+    case REDUCE_MEAN:  // truncates; (T)-1 < 0 asks whether T has a sign
+      return terms == 0 ? 0 : (T)-1 < (T)1 ? (T)((int64_t)sum / (int64_t)terms) : (T)(sum / terms);
+    case REDUCE_L2:
+      number = sqrt(number);
+      break;
+    case REDUCE_LOG_SUM:
+      number = log(number);
+      break;
+    case REDUCE_LOG_SUM_EXP:
+      number = (double)best + log(number);
+      break;
+    default:
+      return (T)sum;
+  }
+  T whole;
+  convert_from_doubles(j->dtype, &whole, 0, 1, &number);
+  return whole;
+}
+#endif
+
 static void ROW_JOIN(reduce_range, SUFFIX)(void *context, size_t begin, size_t end, size_t worker) {
   const reduce_job *j = context;
   const reduce_walk *w = j->walk;
@@ -61,43 +107,7 @@ static void ROW_JOIN(reduce_range, SUFFIX)(void *context, size_t begin, size_t e
         }
       } while (reduce_run_next(&run, w));
     }
-    T *y = (T *)j->out + index;
-    switch (j->op) {
-#ifdef FLOATING
-      case REDUCE_MEAN:
-        *y = (T)(sum / (double)w->terms);
-        break;
-      case REDUCE_L2:
-        *y = (T)sqrt(number);
-        break;
-      case REDUCE_LOG_SUM:
-        *y = (T)log(number);
-        break;
-      case REDUCE_LOG_SUM_EXP:
-        *y = isinf(best) || best != best ? best : (T)((double)best + log(number));
-        break;
-#else
-      case REDUCE_MEAN:  // truncates; (T)-1 < 0 asks whether T has a sign
-        *y = w->terms == 0 ? 0 : (T)-1 < (T)1 ? (T)((int64_t)sum / (int64_t)w->terms) : (T)(sum / w->terms);
-        break;
-      case REDUCE_L2:
-        number = sqrt(number), convert_from_doubles(j->dtype, y, 0, 1, &number);
-        break;
-      case REDUCE_LOG_SUM:
-        number = log(number), convert_from_doubles(j->dtype, y, 0, 1, &number);
-        break;
-      case REDUCE_LOG_SUM_EXP:
-        number = (double)best + log(number), convert_from_doubles(j->dtype, y, 0, 1, &number);
-        break;
-#endif
-      case REDUCE_MAX:
-      case REDUCE_MIN:
-        *y = best;
-        break;
-      default:
-        *y = (T)sum;
-        break;
-    }
+    ((T *)j->out)[index] = ROW_JOIN(reduce_finish, SUFFIX)(j, sum, number, best);
   }
 }
 #undef EACH

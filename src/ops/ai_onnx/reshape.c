@@ -20,20 +20,19 @@ static sdx_status reshape_upgrade(op_upgrade *u) {
   return u->version < 5 ? upgrade_ints_to_input(u, "shape", 1) : SDX_OK;
 }
 
-// `in` NULL: the input's rank is not known. Dims that cannot be told become DIM_UNKNOWN.
-static sdx_status reshape_dims(const int64_t *in, int in_rank, const int64_t *want, size_t rank, bool allow_zero,
-                               int64_t *out, error *err) {
-  char text[200];
-  int wild = -1;
-  bool zero = false, known = in_rank >= 0;
+// What each entry of `want` says by itself; *wild: where the -1 is, -1 if there is none.
+static sdx_status reshape_entries(const int64_t *in, int in_rank, const int64_t *want, size_t rank, bool allow_zero,
+                                  int64_t *out, int *wild, error *err) {
+  bool zero = false;
+  *wild = -1;
   if (rank > TENSOR_MAX_RANK)
     return error_set(err, SDX_INVALID_SHAPE, "input 1 ('shape') has %zu dimensions; the limit is %d", rank,
                      TENSOR_MAX_RANK);
   for (size_t i = 0; i < rank; i++) {
     out[i] = want[i];
     if (want[i] == -1) {
-      if (wild >= 0) return error_set(err, SDX_INVALID_SHAPE, "input 1 ('shape') has -1 at both %d and %zu", wild, i);
-      wild = (int)i;
+      if (*wild >= 0) return error_set(err, SDX_INVALID_SHAPE, "input 1 ('shape') has -1 at both %d and %zu", *wild, i);
+      *wild = (int)i;
     } else if (want[i] < 0) {
       return error_set(err, SDX_OUT_OF_RANGE, "input 1 ('shape') has %lld at %zu; the least value is -1",
                        (long long)want[i], i);
@@ -46,8 +45,18 @@ static sdx_status reshape_dims(const int64_t *in, int in_rank, const int64_t *wa
       out[i] = in_rank >= 0 ? in[i] : DIM_UNKNOWN;
     }
   }
-  if (zero && wild >= 0)
+  if (zero && *wild >= 0)
     return error_set(err, SDX_INVALID_SHAPE, "input 1 ('shape') has both 0 and -1, which allowzero forbids");
+  return SDX_OK;
+}
+
+// `in` NULL: the input's rank is not known. Dims that cannot be told become DIM_UNKNOWN.
+static sdx_status reshape_dims(const int64_t *in, int in_rank, const int64_t *want, size_t rank, bool allow_zero,
+                               int64_t *out, error *err) {
+  char text[200];
+  int wild;
+  bool known = in_rank >= 0;
+  SDX_TRY(reshape_entries(in, in_rank, want, rank, allow_zero, out, &wild, err));
   // Free dimensions that were copied cancel on both sides.
   size_t from = 1, to = 1;
   bool fits = true;

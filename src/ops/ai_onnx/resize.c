@@ -138,6 +138,63 @@ typedef struct grid {
 
 static bool is_given(const tensor *t) { return t && t->count > 0; }
 
+// Entry i of `scales`, for axis d of `in` elements (< 0: free, and then its output is).
+static sdx_status grid_scale(grid *g, const tensor *scales, size_t i, int64_t d, int64_t in, error *err) {
+  float s = ((const float *)scales->data)[i];
+  if (!(s > 0) || isinf(s))
+    return error_set(err, SDX_INVALID_ARGUMENT, "input 'scales'[%zu] is %g, a positive finite number is expected", i,
+                     (double)s);
+  g->scale[d] = s;
+  if (in < 0) {
+    if (s != 1) g->out[d] = DIM_UNKNOWN;
+    return SDX_OK;
+  }
+  g->length[d] = s * (float)in;
+  if (g->length[d] >= 0x1p40f)
+    return error_set(err, SDX_LIMIT_EXCEEDED,
+                     "input 'scales'[%zu] is %g: axis %lld of %lld elements would grow past 2^40", i, (double)s,
+                     (long long)d, (long long)in);
+  g->out[d] = (int64_t)g->length[d];
+  // A float holds sizes to 2^24 exactly; beyond, an unscaled axis must still keep its size.
+  if (s == 1) g->out[d] = in, g->length[d] = (float)in;
+  return SDX_OK;
+}
+
+// The same for `sizes`. *common: the scale of all axes under the policies that keep the aspect; 0: none seen yet,
+// NaN: not known.
+static sdx_status grid_size(grid *g, const tensor *sizes, size_t i, int64_t d, int64_t in, policy policy,
+                            double *common, error *err) {
+  int64_t size = tensor_index_at(sizes, i);
+  if (size < 0 || size > (int64_t)1 << 40)
+    return error_set(err, SDX_OUT_OF_RANGE, "input 'sizes'[%zu] is %lld, expected 0 to 2^40", i, (long long)size);
+  if (in == 0 && size > 0)
+    return error_set(err, SDX_INVALID_SHAPE, "axis %lld is empty and cannot be resized to %lld", (long long)d,
+                     (long long)size);
+  g->out[d] = size;
+  g->length[d] = (float)size;
+  if (in > 0) {
+    g->scale[d] = (float)size / (float)in;
+    double s = (double)size / (double)in;
+    if (*common == 0 || (policy == NOT_LARGER ? s < *common : s > *common)) *common = s;
+  } else if (in < 0) {
+    *common = NAN;
+  }
+  return SDX_OK;
+}
+
+static sdx_status grid_keep_aspect(grid *g, const int64_t *dims, double common, error *err) {
+  for (size_t i = 0; i < g->count; i++) {
+    int64_t d = g->axes[i];
+    if (dims[d] < 0 || isnan(common)) g->out[d] = DIM_UNKNOWN;
+    else
+      g->scale[d] = (float)common, g->length[d] = (float)(common * (double)dims[d]),
+      g->out[d] = (int64_t)(common * (double)dims[d] + 0.5);
+    if (g->out[d] > (int64_t)1 << 40)
+      return error_set(err, SDX_LIMIT_EXCEEDED, "axis %lld would grow past 2^40", (long long)d);
+  }
+  return SDX_OK;
+}
+
 // dims may hold free ones (< 0): their outputs stay free.
 static sdx_status grid_make(const resize_params *p, const int64_t *dims, size_t rank, const tensor *scales,
                             const tensor *sizes, grid *g, error *err) {
@@ -162,53 +219,11 @@ static sdx_status grid_make(const resize_params *p, const int64_t *dims, size_t 
                      list == scales ? "scales" : "sizes", list->count, g->count);
   double common = 0;
   for (size_t i = 0; i < g->count; i++) {
-    int64_t d = g->axes[i], in = dims[d];
-    if (list == scales) {
-      float s = ((const float *)scales->data)[i];
-      if (!(s > 0) || isinf(s))
-        return error_set(err, SDX_INVALID_ARGUMENT, "input 'scales'[%zu] is %g, a positive finite number is expected",
-                         i, (double)s);
-      g->scale[d] = s;
-      if (in < 0) {
-        if (s != 1) g->out[d] = DIM_UNKNOWN;
-        continue;
-      }
-      g->length[d] = s * (float)in;
-      if (g->length[d] >= 0x1p40f)
-        return error_set(err, SDX_LIMIT_EXCEEDED,
-                         "input 'scales'[%zu] is %g: axis %lld of %lld elements would grow past 2^40", i, (double)s,
-                         (long long)d, (long long)in);
-      g->out[d] = (int64_t)g->length[d];
-      // A float holds sizes to 2^24 exactly; beyond, an unscaled axis must still keep its size.
-      if (s == 1) g->out[d] = in, g->length[d] = (float)in;
-      continue;
-    }
-    int64_t size = tensor_index_at(sizes, i);
-    if (size < 0 || size > (int64_t)1 << 40)
-      return error_set(err, SDX_OUT_OF_RANGE, "input 'sizes'[%zu] is %lld, expected 0 to 2^40", i, (long long)size);
-    if (in == 0 && size > 0)
-      return error_set(err, SDX_INVALID_SHAPE, "axis %lld is empty and cannot be resized to %lld", (long long)d,
-                       (long long)size);
-    g->out[d] = size;
-    g->length[d] = (float)size;
-    if (in > 0) {
-      g->scale[d] = (float)size / (float)in;
-      double s = (double)size / (double)in;
-      if (common == 0 || (p->policy == NOT_LARGER ? s < common : s > common)) common = s;
-    } else if (in < 0) {
-      common = NAN;
-    }
-  }
-  for (size_t i = 0; list == sizes && p->policy != STRETCH && i < g->count; i++) {
     int64_t d = g->axes[i];
-    if (dims[d] < 0 || isnan(common)) g->out[d] = DIM_UNKNOWN;
-    else
-      g->scale[d] = (float)common, g->length[d] = (float)(common * (double)dims[d]),
-      g->out[d] = (int64_t)(common * (double)dims[d] + 0.5);
-    if (g->out[d] > (int64_t)1 << 40)
-      return error_set(err, SDX_LIMIT_EXCEEDED, "axis %lld would grow past 2^40", (long long)d);
+    if (list == scales) SDX_TRY(grid_scale(g, scales, i, d, dims[d], err));
+    else SDX_TRY(grid_size(g, sizes, i, d, dims[d], p->policy, &common, err));
   }
-  return SDX_OK;
+  return list == sizes && p->policy != STRETCH ? grid_keep_aspect(g, dims, common, err) : SDX_OK;
 }
 
 // ---- infer ----------------------------------------------------------------------------------------
