@@ -75,9 +75,8 @@ static sdx_status find_version(binder *b, node *n, int64_t opset, int *version, 
                  oldest, (long long)opset, *n->op->domain ? n->op->domain : "ai.onnx");
 }
 
-// Converters of the time before wrote attributes of their frameworks that no schema ever had, and Caffe2's
-// in-place hints (consumed_inputs).
-enum { FIRST_CHECKED_OPSET = 7 };
+// Files of version 1 (those that import no opset) hold attributes of frameworks that no schema ever had.
+enum { FIRST_CHECKED_OPSET = 2 };
 
 static sdx_status check_attrs(binder *b, const node *n, int version, bool from_file, error *err) {
   if (n->op->flags & OP_FREE_ATTRS) return SDX_OK;
@@ -140,9 +139,9 @@ static sdx_status check_arity(binder *b, const node *n, const char *what, const 
   for (; i < count; i++) {
     if (!f.variadic) more = schema_next_formal(&formals, &f);
     if (!more) break;
-    if (at[i] == VALUE_ABSENT && !f.optional && *what == 'i')
-      return problem(b, err, SDX_INVALID_GRAPH, "missing-input", n, "%s %u ('%.*s') is required but left out", what, i,
-                     STR_ARG(f.name));
+    if (at[i] == VALUE_ABSENT && !f.optional)
+      return problem(b, err, SDX_INVALID_GRAPH, *what == 'i' ? "missing-input" : "missing-output", n,
+                     "%s %u ('%.*s') is required but left out", what, i, STR_ARG(f.name));
   }
   if (i < count && !extra)
     return problem(b, err, SDX_INVALID_GRAPH, "arity", n, "%u %ss are given, but the operator has at most %u", count,

@@ -102,6 +102,8 @@ static void refuses_bad_nodes(void **state) {
   refused("graph g(%x: float[4]) -> (%y) { %y = Squeeze<axes=[0]>(%x) }", 13, SDX_INVALID_GRAPH, "'axes'");
   refused("graph g(%x: float[4]) -> (%y) { %y = Dropout<_mask_as_data=1>(%x) }", 13, SDX_INVALID_GRAPH,
           "'_mask_as_data'");
+  refused("graph g(%x: float[4], %k: int64[1]) -> (%i) { _, %i = TopK(%x, %k) }", 13, SDX_INVALID_GRAPH,
+          "output 0 ('Values') is required");
   refused("graph g(%x: float[4]) -> (%y) { %y = Transpose<perm=[0, 0]>(%x) }", 13, SDX_INVALID_GRAPH, "permutation");
   refused("graph g(%x: float[4]) -> (%y) { %y = Pad<mode=\"mirror\">(%x, %x) }", 13, SDX_INVALID_GRAPH, "'mirror'");
 }
@@ -110,6 +112,21 @@ static void drops_trailing_absent(void **state) {
   bound b = accepted("graph g(%x: float[4]) -> (%y) { %y = Squeeze(%x, _) }", 13);
   assert_int_equal(b.g->nodes[0]->input_count, 1);
   arena_deinit(&b.memory);
+}
+
+// Caffe2's in-place hints belong to the versions whose schemas name them; stray ones only to files without opsets.
+static void attributes_of_the_first_versions(void **state) {
+  bound b = accepted("graph g(%x: float[4]) -> (%y) { %y = Relu<consumed_inputs=[0]>(%x) }", 5);
+  assert_int_equal(b.g->nodes[0]->attr_count, 0);
+  arena_deinit(&b.memory);
+  b = accepted("graph g(%x: float[4]) -> (%y) { %y = Relu<is_test=1>(%x) }", 1);
+  assert_int_equal(b.g->nodes[0]->attr_count, 0);
+  arena_deinit(&b.memory);
+  refused("graph g(%x: float[4]) -> (%y) { %y = Relu<consumed_inputs=[0]>(%x) }", 6, SDX_INVALID_GRAPH,
+          "'consumed_inputs'");
+  refused("graph g(%x: float[4]) -> (%y) { %y = Flatten<consumed_inputs=[0]>(%x) }", 5, SDX_INVALID_GRAPH,
+          "'consumed_inputs'");
+  refused("graph g(%x: float[4]) -> (%y) { %y = Relu<is_test=1>(%x) }", 2, SDX_INVALID_GRAPH, "'is_test'");
 }
 
 static void upgrades(void **state) {
@@ -191,15 +208,25 @@ static void checks_types(void **state) {
   assert_non_null(strstr(err.message, "float,double"));
   error_clear(&err);
   assert_int_not_equal(schema_check_types(&op, &n, 1, (const type_info *[]){&s}, &err), SDX_OK);
+  op_def many = {.name = "Many", .inputs = "X:T+", .types = "T=float,double"};
+  assert_int_not_equal(schema_check_types(&many, &n, 2, (const type_info *[]){&f, &d}, &err), SDX_OK);
+  many.flags = OP_MIXED;
+  assert_int_equal(schema_check_types(&many, &n, 2, (const type_info *[]){&f, &d}, &err), SDX_OK);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(finds_operators),         cmocka_unit_test(resolves_versions),
-      cmocka_unit_test(records_are_well_formed), cmocka_unit_test(refuses_bad_nodes),
-      cmocka_unit_test(drops_trailing_absent),   cmocka_unit_test(upgrades),
-      cmocka_unit_test(upgrades_insert_nodes),   cmocka_unit_test(binds_subgraphs),
-      cmocka_unit_test(reports_every_problem),   cmocka_unit_test(checks_types),
+      cmocka_unit_test(finds_operators),
+      cmocka_unit_test(resolves_versions),
+      cmocka_unit_test(records_are_well_formed),
+      cmocka_unit_test(refuses_bad_nodes),
+      cmocka_unit_test(drops_trailing_absent),
+      cmocka_unit_test(upgrades),
+      cmocka_unit_test(attributes_of_the_first_versions),
+      cmocka_unit_test(upgrades_insert_nodes),
+      cmocka_unit_test(binds_subgraphs),
+      cmocka_unit_test(reports_every_problem),
+      cmocka_unit_test(checks_types),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,7 +22,6 @@ KINDS = {"FLOAT": "float", "INT": "int", "STRING": "string", "TENSOR": "tensor",
 ANY = 1 << 20
 # Parameters of old versions that the import turns into something else before types are looked at.
 CONVERTED = {("Split", 1, "split"): "cast to int64"}
-UNVERSIONED = 7  # before, consumed_inputs and other leftovers are accepted from every operator
 
 
 def accepts(types, name):
@@ -64,8 +63,6 @@ def attribute_problems(schema, record):
         now = [a for a in record.attrs if a.name == attribute.name]
         kind = KINDS[attribute.type.name]
         same = [a for a in old + now if a.kind == kind or (a.kind or "").split("_")[0] == kind.split("_")[0]]
-        if attribute.name == "consumed_inputs" and schema.since_version < UNVERSIONED:
-            continue
         if not same:
             yield f"attribute {attribute.name}:{kind} is not known"
         elif newest and now and now[0].default is not None and attribute.default_value.type:

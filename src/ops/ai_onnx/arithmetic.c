@@ -186,7 +186,7 @@ static const char *const prelu_cases[] = {"X=float[2,3,4] slope=float[3,1]", "X=
 
 // ---- records ----------------------------------------------------------------------------------
 
-#define OLD "axis:int<7 broadcast:int<7"
+#define OLD "axis:int<7 broadcast:int<7 consumed_inputs:ints<6"
 #define BINARY(Name, lower, more_flags)                                                                        \
   {                                                                                                            \
     .since = 14, .versions = "14 13 7 6 1", .inputs = "A:T B:T", .outputs = "C:T", .types = "T=" TYPES_NUMBER, \
@@ -214,7 +214,8 @@ SDX_OP(Mod) = {.since = 28,
 #define FOLDED(lower, type_list, version_list)                                                               \
   {                                                                                                          \
     .since = 13, .versions = version_list, .inputs = "data_0:T+", .outputs = "result:T", .types = type_list, \
-    .infer = infer, .prepare = prepare, .compute = lower##_compute, .cases = folded_cases                    \
+    .attrs_old = "consumed_inputs:ints<6", .infer = infer, .prepare = prepare, .compute = lower##_compute,   \
+    .cases = folded_cases                                                                                    \
   }
 SDX_OP(Min) = FOLDED(min, "T=" TYPES_NUMBER, "13 12 8 6 1");
 SDX_OP(Max) = FOLDED(max, "T=" TYPES_NUMBER, "13 12 8 6 1");
@@ -226,7 +227,7 @@ SDX_OP(PRelu) = {.since = 16,
                  .inputs = "X:T slope:T",
                  .outputs = "Y:T",
                  .types = "T=" TYPES_FLOAT ",uint32,uint64,int32,int64",
-
+                 .attrs_old = "consumed_inputs:ints<6",
                  .flags = OP_INPLACE,
                  .upgrade = prelu_upgrade,
                  .infer = prelu_infer,

@@ -176,7 +176,7 @@ SDX_OP(BatchNormalization) = {
     .outputs = "Y:T running_mean:T2? running_var:T2?",
     .types = "T=" TYPES_FLOAT ";T1=" TYPES_FLOAT ";T2=" TYPES_FLOAT,
     .attrs = "epsilon:float=1e-5 momentum:float=0.9 training_mode:int=0 _spatial:int=1",
-    .attrs_old = "is_test:int<7 spatial:int<9", .flags = OP_INPLACE | OP_TRAILING_EXTRA,
+    .attrs_old = "consumed_inputs:ints<6 is_test:int<7 spatial:int<9", .flags = OP_INPLACE | OP_TRAILING_EXTRA,
     .params_size = sizeof(batch_params), .params = params, .upgrade = upgrade, .infer = infer, .prepare = prepare,
     .compute = compute, .cases = cases};
 // clang-format on

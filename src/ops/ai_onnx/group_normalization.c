@@ -124,7 +124,7 @@ static const char *const instance_cases[] = {"input=float[2,3,4,5] scale=float[3
 // clang-format off
 SDX_OP(InstanceNormalization) = {
     .since = 22, .versions = "22 6 1", .inputs = "input:T scale:T B:T", .outputs = "output:T",
-    .types = "T=" TYPES_FLOAT, .attrs = "epsilon:float=1e-5", .flags = OP_INPLACE,
+    .types = "T=" TYPES_FLOAT, .attrs = "epsilon:float=1e-5", .attrs_old = "consumed_inputs:ints<6", .flags = OP_INPLACE,
     .params_size = sizeof(group_params), .params = instance_params, .infer = infer, .prepare = prepare,
     .compute = compute, .cases = instance_cases};
 SDX_OP(GroupNormalization) = {

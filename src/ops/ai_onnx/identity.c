@@ -105,7 +105,7 @@ SDX_OP(Dropout) = {
         "T=bfloat16,double,float,float16,float8e4m3fn,float8e4m3fnuz,float8e5m2,float8e5m2fnuz;"
         "T1=bfloat16,double,float,float16,float8e4m3fn,float8e4m3fnuz,float8e5m2,float8e5m2fnuz;T2=any",
     .attrs = "seed:int _mask_as_data:int=0",
-    .attrs_old = "ratio:float<12 is_test:int<7",
+    .attrs_old = "consumed_inputs:ints<6 ratio:float<12 is_test:int<7",
     .params_size = sizeof(dropout_params),
     .params = dropout_read,
     .upgrade = dropout_upgrade,

@@ -148,7 +148,7 @@ SDX_OP(Reshape) = {
     .outputs = "reshaped:T",
     .types = "T=any",
     .attrs = "allowzero:int=0",
-    .attrs_old = "shape:ints<5",
+    .attrs_old = "consumed_inputs:ints<6 shape:ints<5",
     .flags = OP_VIEW | OP_MOVES_DATA,
     .params_size = sizeof(reshape_params),
     .params = reshape_read,
