@@ -606,9 +606,9 @@ def paged_attention(random):
 # ---- channels last -------------------------------------------------------------------------------------------
 
 
-def reference(operator, inputs, attributes, opset=17, domain=""):
+def reference(operator, inputs, attributes, opset=17, domain="", outputs=1):
     """What ONNX Runtime computes for another operator."""
-    model, feeds = build(operator, inputs, attributes, {"opset": opset, "domain": domain})
+    model, feeds = build(operator, inputs, attributes, {"opset": opset, "domain": domain, "outputs": outputs})
     return ort.InferenceSession(model).run(None, feeds)
 
 
@@ -895,6 +895,75 @@ def linear(random):
     yield [q, k, v], {**heads_of, "update_rule": "linear"}, {"outputs": 2}
     yield [q, k, v, None, decay, beta], {**heads_of, "update_rule": "gated_delta"}, {"outputs": 2}
     yield [q, k, v, floats(random, 2, 2, 4, 3), decay], {**heads_of, "update_rule": "gated"}, {"outputs": 2}
+    yield [q[..., :4].copy(), k, v, None, None, beta], {**heads_of, "q_num_heads": 1, "update_rule": "delta"}, {"outputs": 2}
+    for window in (3, 7):  # the states after each of the last steps
+        past = floats(random, window, 2, 2, 4, 3)
+        attributes = {**heads_of, "update_rule": "gated"}
+        states = []
+        for n in range(1, 6):
+            want, state = reference("LinearAttention", [x[:, :n] for x in (q, k, v)] + [past[-1], decay[:, :n]], attributes,
+                                    domain="com.microsoft", outputs=2)
+            states.append(state)
+        states = np.stack([np.zeros_like(states[0])] * max(0, window - 5) + states)[-window:]
+        yield [q, k, v, past, decay], {**attributes, "state_window": window}, {"outputs": 2, "expect": [want, states]}
+
+
+def delta_net(q, k, v, decay=None, beta=None, state=None, scale=None):
+    """One sample: [tokens, heads, width]; the state is [value heads, v_width, width]."""
+    group, y, added = v.shape[1] // q.shape[1], [], []
+    state = np.zeros((v.shape[1], v.shape[2], q.shape[2])) if state is None else state.astype(np.float64)
+    for t in range(len(q)):
+        keys, values = k[t].repeat(group, 0), v[t].astype(np.float64)
+        if decay is not None:
+            state = state * np.exp(decay[t]).reshape(len(state), 1, -1)
+        if beta is not None:
+            values = beta[t][:, None] * (values - np.einsum("hvk,hk->hv", state, keys))
+        added.append(values)
+        state = state + values[:, :, None] * keys[:, None]
+        y.append(np.einsum("hvk,hk->hv", state, q[t].repeat(group, 0)) * (scale or 1 / np.sqrt(q.shape[2])))
+    return np.stack(y).astype(np.float32), state.astype(np.float32), np.stack(added).astype(np.float32)
+
+
+@case("GatedDeltaNet")
+def gated_delta_net(random):
+    def l2(x):
+        return x / np.sqrt((x ** 2).sum(-1, keepdims=True) + 1e-6)
+
+    ends = [0, 2, 6]
+    q, k, v = floats(random, 6, 2, 4), floats(random, 6, 2, 4), floats(random, 6, 4, 3)
+    decay, beta, state = -np.abs(floats(random, 6, 4)), floats(random, 6, 4), floats(random, 2, 4, 3, 4)
+    rate = 1 / (1 + np.exp(-beta))
+
+    def joined(parts):
+        return [np.concatenate([p[0] for p in parts]), np.stack([p[1] for p in parts])]
+
+    spans = [slice(*ends[b:b + 2]) for b in range(2)]
+    want = [delta_net(l2(q[b]), l2(k[b]), v[b], decay[b], rate[b], s) for b, s in zip(spans, state)]
+    attributes = {"beta_activation": "sigmoid", "qk_l2_norm": 1}
+    rest = [np.array(ends, np.int32), decay, beta, state]
+    yield [q, k, v, *rest], attributes, {"outputs": 2, "expect": joined(want)}
+    half = [x.astype(np.float16) for x in (q, k, v)]
+    yield [*half, *rest], attributes, {"outputs": [0], "expect": [joined(want)[0].astype(np.float16)]}
+    a_log, dt_bias = floats(random, 4), floats(random, 4)
+    gate = -np.exp(a_log) * np.log1p(np.exp(decay + dt_bias))
+    want = [delta_net(q[b], k[b], v[b], gate[b], None, s, 0.7) for b, s in zip(spans, state)]
+    updates = np.zeros((2, 3 * (4 + 8 + 12)), np.float32)
+    for b, counts in enumerate((1, 3)):  # asked for more than two of two, three of four
+        for t in range(counts):
+            updates[b, t * 4:t * 4 + 4] = np.exp(gate[ends[b] + t])
+            updates[b, 12 + t * 8:12 + t * 8 + 8] = k[ends[b] + t].ravel()
+            updates[b, 36 + t * 12:36 + t * 12 + 12] = want[b][2][t].ravel()
+    attributes = {"update_rule": "gated", "gate_activation": "qwen", "scale": 0.7}
+    rest = [np.array(ends, np.int32), decay, None, state, a_log, dt_bias]
+    yield [q, k, v, *rest, np.array([1, 9], np.int32)], {**attributes, "state_update_capacity": 3}, \
+        {"outputs": 3, "expect": [*joined(want), updates]}
+    yield [q, k, v, *rest, np.array([1, 9], np.int32), np.array([0], np.int32)], \
+        {**attributes, "state_update_capacity": 3}, {"outputs": 3, "expect": [*joined(want), updates * 0]}
+    each = -np.abs(floats(random, 2, 3, 4, 4))  # [batch, time, ...] packed
+    want = [delta_net(q[b], k[b], v[b], each[i], None, s) for i, (b, s) in enumerate(zip((slice(3), slice(3, 6)), state))]
+    qkv = np.concatenate([x.reshape(2, 3, -1) for x in (q, k, v)], -1)
+    yield [qkv, None, None, None, each, None, state], {"update_rule": "gated"}, \
+        {"outputs": 2, "expect": [np.stack([w[0] for w in want]), np.stack([w[1] for w in want])]}
 
 
 @case("CausalConvWithState")
@@ -902,6 +971,31 @@ def causal(random):
     x, w = floats(random, 2, 3, 5), floats(random, 3, 1, 4)
     yield [x, w, floats(random, 3), floats(random, 2, 3, 3)], {"activation": "silu"}, {"outputs": 2}
     yield [x, w], {}, {"outputs": 2}
+    yield [x, w, None, floats(random, 2, 3, 6)], {"dilation": 2}, {"outputs": 2}
+    yield [floats(random, 2, 5, 3), w, floats(random, 3), floats(random, 2, 3, 3)], {"channels_last": 1}, {"outputs": 2}
+    yield [floats(random, 2, 5, 3, 2), floats(random, 6, 1, 3), None, floats(random, 2, 4, 3, 2)], \
+        {"channels_last": 1, "dilation": 2}, {"outputs": 2}
+    for window in (2, 7):
+        past = floats(random, window, 2, 3, 3)
+        y = reference("CausalConvWithState", [x, w, None, past[-1]], {}, domain="com.microsoft", outputs=2)[0]
+        joined = np.concatenate([past[-1], x], 2)
+        states = [joined[:, :, n:n + 3] if n > 0 else joined[:, :, :3] * 0 for n in range(6 - window, 6)]
+        yield [x, w, None, past], {"state_window": window}, {"outputs": 2, "expect": [y, np.stack(states)]}
+
+
+@case("VarlenCausalConvWithState")
+def varlen_causal(random):
+    x, w, bias, state = floats(random, 7, 3), floats(random, 3, 1, 3), floats(random, 3), floats(random, 2, 3, 4)
+    ends, attributes = [0, 2, 7], {"activation": "silu", "dilation": 2}
+    parts = [reference("CausalConvWithState", [x[None, a:b].transpose(0, 2, 1).copy(), w, bias, s[None]], attributes,
+                       domain="com.microsoft", outputs=2) for a, b, s in zip(ends, ends[1:], state)]
+    want = [np.concatenate([p[0][0].T for p in parts]), np.concatenate([p[1] for p in parts])]
+    update = np.zeros((2, 3, 3), np.float32)
+    update[0, :2], update[1, :1] = x[:2], x[2:3]
+    inputs = [x, w, np.array(ends, np.int32), bias, state]
+    yield inputs, attributes, {"outputs": 2, "expect": want}
+    yield [*inputs, np.array([3, 1], np.int32)], {**attributes, "state_update_capacity": 3}, \
+        {"outputs": 3, "expect": [*want, update]}
 
 
 @case("CDist")

@@ -20,27 +20,6 @@ static sdx_status grid_sample(op_upgrade *u) {
   return same(u, "GridSample");
 }
 
-// ai.onnx has these without the options listed here.
-static sdx_status only(op_upgrade *u, const char *name, int64_t value) {
-  int64_t have = node_attr_int(u->node, name, value);
-  if (have != value)
-    return upgrade_fail(u, SDX_NOT_SUPPORTED, "attribute '%s' is %lld, only %lld is supported", name, (long long)have,
-                        (long long)value);
-  node_remove_attr(u->node, name);
-  return SDX_OK;
-}
-static sdx_status linear_attention(op_upgrade *u) {
-  SDX_TRY(only(u, "state_window", 0));
-  return same(u, "LinearAttention");
-}
-static sdx_status causal_conv(op_upgrade *u) {
-  SDX_TRY(only(u, "state_window", 0));
-  SDX_TRY(only(u, "channels_last", 0));
-  SDX_TRY(only(u, "dilation", 1));
-  SDX_TRY(only(u, "ndim", 1));
-  return same(u, "CausalConvWithState");
-}
-
 // Its second output is what ai.onnx has third, and the order is that of appearance.
 static sdx_status unique(op_upgrade *u) {
   node *n = u->node;
@@ -86,27 +65,11 @@ static const char *const range_cases[] = {"start=float(1) limit=float(4) delta=f
                                           "start=int64(3) limit=int64(9)", NULL};
 static const char *const expand_dims_cases[] = {"X=float[2,3] axis=int32[](1)", "X=float[2,3] axis=int32[](-1)", NULL};
 
-static const char *const linear_cases[] = {
-    "query=float[2,3,8] key=float[2,3,8] value=float[2,3,6] q_num_heads=2 kv_num_heads=2 update_rule=linear outputs=2",
-    NULL};
-static const char *const causal_cases[] = {"input=float[2,3,5] weight=float[3,1,4] bias=float[3] outputs=2", NULL};
-
 // clang-format off
 #define RECORD .since = 1, .versions = "1", .flags = OP_REWRITE
 SDX_OP_MS(GridSample) = {RECORD, .inputs = "X:T1 Grid:T1", .outputs = "Y:T1", .types = "T1=float,float16,double",
                          .attrs = "align_corners:int=0 mode:string=bilinear padding_mode:string=zeros",
                          .upgrade = grid_sample, .cases = cases};
-SDX_OP_MS(LinearAttention) = {
-    RECORD, .inputs = "query:T key:T value:T past_state:S? decay:T? beta:T?", .outputs = "output:T present_state:S",
-    .types = "T=float16,bfloat16,float;S=float16,bfloat16,float",
-    .attrs = "chunk_size:int=64 kv_num_heads:int! q_num_heads:int! scale:float=0 state_window:int=0 "
-             "update_rule:string=gated_delta",
-    .upgrade = linear_attention, .cases = linear_cases};
-SDX_OP_MS(CausalConvWithState) = {
-    RECORD, .inputs = "input:T weight:T bias:T? past_state:T?", .outputs = "output:T present_state:T",
-    .types = "T=float,float16,bfloat16",
-    .attrs = "activation:string=none channels_last:int=0 dilation:int=1 ndim:int=1 state_window:int=0",
-    .upgrade = causal_conv, .cases = causal_cases};
 SDX_OP_MS(Trilu) = {RECORD, .inputs = "X:T k:int64?", .outputs = "Y:T", .types = COPYABLE, .attrs = "upper:int=1",
                     .upgrade = trilu, .cases = any_cases};
 SDX_OP_MS(GatherND) = {RECORD, .inputs = "data:T indices:I", .outputs = "output:T", .types = "T=any;I=int32,int64",
