@@ -192,6 +192,21 @@ sdx_status schema_check_types(const op_def *op, const node *n, size_t count, con
   return SDX_OK;
 }
 
+sdx_status schema_check_results(const op_def *op, const node *n, size_t count, const type_info *out, error *err) {
+  const char *cursor = op->outputs;
+  schema_formal formal = {0};
+  char place[300];
+  for (size_t i = 0; i < count; i++) {
+    if (!formal.variadic && !schema_next_formal(&cursor, &formal)) break;
+    sdx_dtype dtype = (sdx_dtype)out[i].dtype;
+    if (out[i].kind != TYPE_TENSOR || dtype == SDX_UNDEFINED || allows(op, formal.type, dtype)) continue;
+    str list = type_list(op, formal.type);
+    return error_set(err, SDX_INVALID_SHAPE, "%s: output %zu ('%.*s') would have element type %s; allowed: %.*s",
+                     node_place(n, place, sizeof place), i, STR_ARG(formal.name), dtype_name(dtype), STR_ARG(list));
+  }
+  return SDX_OK;
+}
+
 const char *node_place(const node *n, char *buffer, size_t size) {
   if (n->name.size) snprintf(buffer, size, "node '%.*s' (%.*s)", STR_ARG(n->name), STR_ARG(n->op_type));
   else snprintf(buffer, size, "node of type %.*s", STR_ARG(n->op_type));

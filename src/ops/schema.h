@@ -26,5 +26,7 @@ const char *attr_kind_name(attr_kind kind);
 // Checks the element types of a node's known tensor inputs against the record, and that inputs of
 // one type variable agree. The error names input, found and allowed types.
 sdx_status schema_check_types(const op_def *op, const node *n, size_t count, const type_info *const *in, error *err);
+// The same for what infer says of its outputs: no attribute can ask for a type that compute does not know.
+sdx_status schema_check_results(const op_def *op, const node *n, size_t count, const type_info *out, error *err);
 // "node 'conv1' (Conv)" into the buffer.
 const char *node_place(const node *n, char *buffer, size_t size);

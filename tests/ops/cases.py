@@ -27,8 +27,8 @@ class Input:
         if text.startswith("map["):
             key, value, pairs = re.fullmatch(r"map\[(\w+),(\w+)\]\((.*)\)", text).groups()
             pairs = [p.split(":") for p in pairs.split(",")]
-            self.map = (key, value, {k if key == "string" else int(k): v if value == "string" else float(v)
-                                     if value in ("float", "double") else int(v) for k, v in pairs})
+            number = {"string": str, "float": float, "double": np.float64, "int64": int}
+            self.map = (key, value, {number[key](k): number[value](v) for k, v in pairs})
             text = ""
         parts = re.fullmatch(r"([a-z0-9_]*)(?:\[([^\]]*)\])?(?:\(([^)]*)\))?(?:@(.+)\.\.(.+))?", text)
         if self.items is None and parts is None:
@@ -182,9 +182,11 @@ def data(x, dtype, random, sizes, nonzero=False):
 
 
 def random_sizes(random, case):
-    """Another number for some of the dims of a case; equal numbers stay equal, 0 and 1 stay."""
+    """Another number for some of the dims of a case; equal numbers stay equal, 0 and 1 stay, and so do the dims
+    of a table whose values are given."""
+    fixed = {d for _, x in case.inputs if not x.items and not x.absent and x.values and len(x.dims) > 1 for d in x.dims}
     shapes = [i.dims for _, x in case.inputs for i in (x.items or [x]) if not x.absent and i.values is None]
-    found = sorted({d for dims in shapes for d in dims if d > 1})
+    found = sorted({d for dims in shapes for d in dims if d > 1} - fixed)
     for _ in range(8):
         sizes = {d: int(random.choice(SIZES)) for d in found if random.random() < 0.6}
         if all(np.prod([sizes.get(d, d) for d in dims]) <= MOST_ELEMENTS for dims in shapes):

@@ -108,8 +108,8 @@ def to_value(x):
     if isinstance(x, dict):
         keys = to_value(np.array(list(x), dtype=object if isinstance(next(iter(x), ""), str) else np.int64))
         values = list(x.values())
-        values = to_value(np.array(values, object if isinstance(values[0], str) else np.float32
-                                   if isinstance(values[0], float) else np.int64))
+        kinds = {str: object, np.float64: np.float64, float: np.float32, int: np.int64}
+        values = to_value(np.array(values, kinds[type(values[0])]))
         made = LIB.sdx_map_create(keys, values)
         LIB.sdx_value_release(keys)
         LIB.sdx_value_release(values)

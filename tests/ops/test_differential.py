@@ -7,7 +7,6 @@ that cannot run a case is not asked; where one is wrong, disagreements.md says s
 
     tests/ops/test_differential.py [--long] [--verbose] [NAME ...]     only operators whose name contains a NAME
 """
-import fnmatch
 import json
 import os
 import pathlib
@@ -17,7 +16,6 @@ import sys
 import time
 import warnings
 import zlib
-from typing import NamedTuple
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -26,16 +24,14 @@ import venv  # noqa: E402
 venv.enter()
 import numpy as np  # noqa: E402
 import onnx  # noqa: E402
-import onnx.reference  # noqa: E402
-import onnxruntime  # noqa: E402
 
 import cases  # noqa: E402
 import engine  # noqa: E402
+import oracles  # noqa: E402
 import records  # noqa: E402
 
 warnings.filterwarnings("ignore")
 np.seterr(all="ignore")
-onnxruntime.set_default_logger_severity(4)
 ROUNDS = {False: 20, True: 400}
 WORKERS = 2
 
@@ -43,7 +39,7 @@ WORKERS = 2
 ELSEWHERE = {
     "If": "takes graphs: conformance, tests/run", "Loop": "takes graphs: conformance, tests/run",
     "Scan": "takes graphs: conformance", "SequenceMap": "takes graphs: conformance",
-    "FlexAttention": "takes graphs: conformance", "Gradient": "takes graphs: conformance",
+    "Gradient": "takes graphs: conformance",
     "ImageDecoder": "takes files: conformance",
     "Bernoulli": "random: statistics below", "Multinomial": "random: statistics below",
     "RandomNormal": "random: statistics below", "RandomNormalLike": "random: statistics below",
@@ -57,93 +53,9 @@ COARSE = {"Resize": "near double", "Upsample": "near double", "GridSample": "nea
           "DynamicQuantizeLSTM": "bfloat16"}
 # Inputs in which a zero means something else in every engine.
 NONZERO = {"Div": ("B",), "Mod": ("B",)}
-# (rtol, atol); atol scales with the largest element.
-TOLERANCE = {"double": (1e-6, 1e-7), "complex128": (1e-6, 1e-7), "float": (1e-3, 1e-5), "complex64": (1e-3, 1e-5),
-             "float16": (5e-3, 2e-3), "bfloat16": (2e-2, 1e-2),
-             "near double": (1e-5, 1e-5)}  # ONNX Runtime has single-precision constants in kernels for double
-
-
-# ---- comparison -------------------------------------------------------------------------------------
-
-class Rules(NamedTuple):
-    steps: bool       # integers may be one off: they are rounded sums
-    computed_in: str  # the oracle's tolerance: its element type
-    lenient: bool     # the oracle's values count, not its types
-
-
-def differs(got, want, rules):
-    """None, or what is different."""
-    if isinstance(want, (list, tuple)) and not isinstance(got, np.ndarray):
-        if got is None or len(got) != len(want):
-            return f"{0 if got is None else len(got)} items, not {len(want)}"
-        return next(filter(None, (differs(g, w, rules) for g, w in zip(got, want))), None)
-    if isinstance(want, dict):
-        keys = list(want)
-        if not isinstance(got, dict) or set(got) != set(keys):
-            return "other keys"
-        return differs(np.array([got[k] for k in keys]), np.array([want[k] for k in keys]).astype(np.array(
-            [got[k] for k in keys]).dtype), rules)
-    want = np.asarray(want)
-    if want.dtype == np.uint8 and "float8" in got.dtype.name:
-        want = want.view(got.dtype)  # ONNX Runtime hands float8 out as bytes
-    if want.dtype.kind in "US":
-        want = want.astype(object)
-    if got.shape != want.shape:
-        return f"shape {list(got.shape)}, not {list(want.shape)}"
-    if engine.name_of(got.dtype) != engine.name_of(want.dtype):
-        if rules.lenient and "string" not in (engine.name_of(got.dtype), engine.name_of(want.dtype)):
-            return differs(got, typed(want, engine.name_of(got.dtype)), rules)
-        return f"type {engine.name_of(got.dtype)}, not {engine.name_of(want.dtype)}"
-    name = engine.name_of(got.dtype)
-    if name in ("string", "bool") or "int" in name:
-        if rules.steps and name in ("int8", "uint8", "int4", "uint4", "int16", "uint16", "int2", "uint2"):
-            off = np.abs(got.astype(np.int64) - want.astype(np.int64)) > 1
-        else:
-            off = np.asarray(got != want)
-    else:
-        most = np.complex128 if name.startswith("complex") else np.float64
-        a, b = got.astype(most), want.astype(most)
-        rtol, atol = max(TOLERANCE[name], TOLERANCE.get(rules.computed_in, (0, 0))) if name in TOLERANCE else (0, 0)
-        finite = np.abs(b[np.isfinite(b)])
-        atol *= max(1.0, finite.max() if finite.size else 0)
-        near = (a == b) | (np.isnan(a) & np.isnan(b)) | (np.abs(a - b) <= atol + rtol * np.abs(b))
-        # Codes of the narrow floats: neighbours where a sum was rounded another way.
-        if rules.steps and name.startswith("float") and name not in TOLERANCE:
-            near |= np.abs(a - b) <= 0.5 * np.maximum(np.abs(a), np.abs(b))
-        off = ~near
-    if not off.any():
-        return None
-    at = tuple(int(i) for i in np.argwhere(off)[0])
-    return f"{list(at)}: {got[at]!r}, not {want[at]!r}; {int(off.sum())} of {off.size} off"
 
 
 # ---- oracles ------------------------------------------------------------------------------------------
-
-class Reference:
-    name = "onnx.reference"
-
-    def __init__(self, model):
-        self.evaluator = onnx.reference.ReferenceEvaluator(model)
-
-    def run(self, feeds):
-        return self.evaluator.run(None, feeds)
-
-
-class Runtime:
-    name = "onnxruntime"
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-
-    def __init__(self, model):
-        self.session = onnxruntime.InferenceSession(model.SerializeToString(), self.options,
-                                                    providers=["CPUExecutionProvider"])
-
-    def run(self, feeds):
-        if any(engine.name_of(x.dtype) not in engine._NUMPY for x in feeds.values() if isinstance(x, np.ndarray)):
-            raise ValueError("not a numpy type")
-        return self.session.run(None, feeds)
-
 
 class Asked:
     """An oracle's answer to one case, if need be in a wider element type: half precision is judged by single,
@@ -169,11 +81,11 @@ class Asked:
 
     def run(self, arrays):
         made = self.oracle.run(cases.named(self.case, self.widened(arrays)))
-        return [typed(x, self.expected(i)) for i, x in enumerate(made)]
+        return [oracles.typed(x, self.expected(i)) for i, x in enumerate(made)]
 
     def expected(self, place):
         """Element type of output `place` by the record, None where only the result tells."""
-        if not self.wide and self.name != Reference.name:
+        if not self.wide and self.name != oracles.Reference.name:
             return None
         formals = self.case.record.outputs
         kind = formals[min(place, len(formals) - 1)].type
@@ -194,18 +106,6 @@ def convert(x, dtype):
     return [convert(i, dtype) for i in x] if isinstance(x, list) else x.astype(engine.DTYPES[dtype][1])
 
 
-def typed(x, dtype):
-    """The reference computes in Python: what it returns has the right values, not always the right type."""
-    if isinstance(x, list):
-        return [typed(i, dtype) for i in x]
-    x = np.asarray(x) if isinstance(x, np.generic) else x
-    if dtype is None or not isinstance(x, np.ndarray) or dtype == "string" or engine.name_of(x.dtype) in ("string", dtype):
-        return x
-    if "int" in dtype and x.dtype.kind == "f":
-        x = x.astype(np.int64)
-    return x.astype(engine.DTYPES[dtype][1])
-
-
 WIDER = {"float16": ["float"], "bfloat16": ["float"], "double": ["float"], "bool": ["uint8", "int32"],
          "int8": ["int32", "int64", "float"], "int16": ["int32", "int64", "float"], "int32": ["int64", "float"],
          "uint8": ["int32", "int64", "float"], "uint16": ["int32", "int64", "float"], "int64": ["float"],
@@ -216,7 +116,7 @@ def ask(case, variable, types, arrays, refused):
     """The oracles for a case."""
     def those(wide):
         found = []
-        for oracle in (Reference, Runtime):
+        for oracle in (oracles.Reference, oracles.Runtime):
             if oracle.name not in refused:
                 try:
                     found.append(Asked(oracle, case, types, arrays, wide))
@@ -235,26 +135,11 @@ def ask(case, variable, types, arrays, refused):
     return []
 
 
-def disagreements():
-    """[(operator pattern, type pattern, oracle)] of the table in disagreements.md."""
-    rows, oracles = [], ("onnx.reference", "onnxruntime")
-    for line in (HERE / "disagreements.md").read_text().splitlines():
-        cells = [c.strip().strip("`") for c in line.strip("|").split("|")]
-        if line.startswith("|") and len(cells) >= 5 and cells[2] in ("onnx.reference", "onnxruntime", "*"):
-            rows += [(name, kind, oracle) for oracle in (Reference.name, Runtime.name) if cells[2] in (oracle, "*") for name in cells[0].split() for kind in cells[1].split()]
-    return rows
-
-
 # ---- one operator -------------------------------------------------------------------------------------
 
 class Outcome:
     def __init__(self):
         self.passed, self.failures, self.unjudged = 0, [], []
-
-
-def rounded(record):
-    """Results are sums rounded to few bits, which may fall to either side."""
-    return bool(re.search("Quant|QLinear|QGemm|Resize|AveragePool", record.name))
 
 
 def run_type(record, texts, variable, dtype, rounds, ignored, outcome, verbose):
@@ -267,23 +152,23 @@ def run_type(record, texts, variable, dtype, rounds, ignored, outcome, verbose):
     for case in texts:
         types = case.retyped(variable, dtype) if variable else {}
         kinds = list(types.values()) or ["string"]
-        refused = [w for n, k, w in ignored if record.name == n and any(fnmatch.fnmatchcase(t, k) for t in kinds)]
+        refused = oracles.refused(record.name, kinds, case.text, ignored)
         usable.append((case, types, ask(case, variable, types, cases.feeds_of(case, types, random, {}, nonzero), refused)))
     # Cases that some oracle judges; without any, at least that they run.
     chosen = [u for u in usable if u[2]] or usable
     share = -(-rounds // len(chosen))
-    for case, types, oracles in chosen:
+    for case, types, asked in chosen:
         dynamic = static = None
         for k in range(share):
             sizes = cases.random_sizes(random, case) if k % 4 else {}
             arrays = cases.feeds_of(case, types, random, sizes, nonzero)
             feeds = cases.named(case, arrays)
-            wants = [(o, answer) for o, answer in ((o, attempt(o, arrays)) for o in oracles) if answer]
+            wants = [(o, answer) for o, answer in ((o, attempt(o, arrays)) for o in asked) if answer]
             if sizes and not wants:
                 sizes = {}
                 arrays = cases.feeds_of(case, types, random, sizes, nonzero)
                 feeds = cases.named(case, arrays)
-                wants = [(o, answer) for o, answer in ((o, attempt(o, arrays)) for o in oracles) if answer]
+                wants = [(o, answer) for o, answer in ((o, attempt(o, arrays)) for o in asked) if answer]
             text = f"{label}: {case.text}" + (f" sizes {sizes}" if sizes else "")
             try:
                 if k == 0:
@@ -306,10 +191,10 @@ def run_type(record, texts, variable, dtype, rounds, ignored, outcome, verbose):
             bad = None
             for oracle, want in wants:
                 judged += 1
-                wide = oracle.wide[1] if oracle.wide else dtype if oracle.name == Reference.name else "near double"
+                wide = oracle.wide[1] if oracle.wide else dtype if oracle.name == oracles.Reference.name else "near double"
                 wide = COARSE.get(record.name, wide)
-                lenient = oracle.wide is not None or oracle.name == Reference.name
-                why = differs(got, list(want), Rules(rounded(record), wide, lenient))
+                lenient = oracle.wide is not None or oracle.name == oracles.Reference.name
+                why = oracles.differs(got, list(want), oracles.Rules(oracles.rounded(record), wide, lenient))
                 if why and not bad:
                     bad = f"{text}: against {oracle.name}: {why}"
             if bad:
@@ -391,7 +276,7 @@ def statistics():
 def worker(rounds):
     """Operators by label from stdin, one JSON line each; a crash costs the parent only this one."""
     table = {r.label: r for r in records.load().values()}
-    ignored = disagreements()
+    ignored = oracles.disagreements()
     for line in sys.stdin:
         start = time.monotonic()
         label, *refused = line.split()
@@ -407,10 +292,10 @@ class Worker:
         """A crash may be an oracle's: then the operator passes without it."""
         answer = self.ask(label)
         if isinstance(answer, str):
-            again = self.ask(f"{label} {Runtime.name}")
+            again = self.ask(f"{label} {oracles.Runtime.name}")
             if isinstance(again, str):
                 return [0, [answer], [], 0]
-            again[2].append(f"{label} ({Runtime.name} dies)")
+            again[2].append(f"{label} ({oracles.Runtime.name} dies)")
             return again
         return answer
 

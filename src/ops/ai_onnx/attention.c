@@ -336,7 +336,12 @@ static sdx_status compute(op_call *c) { return call_widened(c, attention); }
 
 SDX_CASES = {"Q=float[2,4,5,8] K=float[2,2,6,8] V=float[2,2,6,3]",
              "Q=float[1,5,8] K=float[1,6,8] V=float[1,6,4] q_num_heads=2 kv_num_heads=2 is_causal=1",
-             "Q=double[1,2,3,4] K=double[1,2,5,4] V=double[1,2,5,4]", NULL};
+             "Q=double[1,2,3,4] K=double[1,2,5,4] V=double[1,2,5,4]",
+             "Q=float[2,2,3,4] K=float[2,2,5,4] V=float[2,2,5,4] attn_mask=float[3,5]",
+             "Q=float[2,2,3,4] K=float[2,2,5,4] V=float[2,2,5,6] attn_mask=bool[3,5](1,1,0,1,0,1,0,0,1,1,0,0,0,0,1)",
+             "Q=float[1,2,3,4] K=float[1,2,3,4] V=float[1,2,3,4] past_key=float[1,2,2,4] past_value=float[1,2,2,4] "
+             "outputs=3",
+             NULL};
 
 // clang-format off
 SDX_OP(Attention) = {

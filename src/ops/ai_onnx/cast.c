@@ -12,10 +12,8 @@
 // * string -> number: decimal integers exactly, else as strtod reads the whole string (spaces around
 //   are allowed), then by the rules above; anything else is an error, also above 1000 characters
 // Version 6 moved `to` from a name to a number; 9 added strings, 19 float8, 24 float8e8m0, 28 float6.
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/float8.h"
 #include "base/number.h"
@@ -202,35 +200,15 @@ static void cast_range(void *context, size_t begin, size_t end, size_t worker) {
 
 // ---- strings ----------------------------------------------------------------------------------------
 
-static void print_double(char *out, size_t size, double v, bool single) {
-  if (isnan(v) || isinf(v)) {
-    snprintf(out, size, "%s", isnan(v) ? "NaN" : v > 0 ? "INF" : "-INF");
-    return;
-  }
-  int digits = 1, most = single ? 9 : 17;
-  for (; digits < most; digits++) {
-    snprintf(out, size, "%.*e", digits - 1, v);
-    if (single ? strtof(out, NULL) == (float)v : strtod(out, NULL) == v) break;
-  }
-  snprintf(out, size, "%.*e", digits - 1, v);
-  const char *e = strchr(out, 'e');
-  int exponent = e ? (int)strtol(e + 1, NULL, 10) : 0;
-  if (v != 0 && (exponent < -5 || exponent > 15)) {
-    snprintf(out, size, "%.*g", digits, v);
-    return;
-  }
-  snprintf(out, size, "%.*f", digits - 1 > exponent ? digits - 1 - exponent : 0, v);
-}
-
 static sdx_status to_strings(op_call *c, const tensor *x, tensor *y) {
   sdx_dtype d = (sdx_dtype)x->dtype;
   str *to = y->data;
   for (size_t i = 0; i < x->count; i++) {
-    char text[64];
+    char text[NUMBER_TEXT];
     if (dtype_is_float(d)) {
       double v = 0;
       convert_to_doubles(d, x->data, i, 1, &v);
-      print_double(text, sizeof text, v, d != SDX_DOUBLE);
+      number_print(text, v, d != SDX_DOUBLE);
     } else if (d == SDX_UINT64) {
       snprintf(text, sizeof text, "%llu", (unsigned long long)((const uint64_t *)x->data)[i]);
     } else {
@@ -245,56 +223,31 @@ static sdx_status to_strings(op_call *c, const tensor *x, tensor *y) {
   return SDX_OK;
 }
 
-static bool is_space(char ch) { return ch == ' ' || (ch >= '\t' && ch <= '\r'); }
-
 static sdx_status parse_one(op_call *c, const job *j, size_t i) {
-  enum { LONGEST = 1000 };
   str s = ((const str *)j->x->data)[i];
   sdx_dtype to = (sdx_dtype)j->y->dtype;
-  char text[LONGEST + 1], *end;
-  while (s.size && is_space(s.at[s.size - 1])) s.size--;
-  while (s.size && is_space(*s.at)) s.at++, s.size--;
-  if (s.size == 0 || s.size > LONGEST || memchr(s.at, 0, s.size))
-    return call_fail(c, SDX_INVALID_ARGUMENT, "element %zu, a string of %zu characters, is not a number", i, s.size);
-  memcpy(text, s.at, s.size);
-  text[s.size] = 0;
-  if (!dtype_is_float(to)) {
-    errno = 0;
-    int64_t v = text[0] == '-' ? strtoll(text, &end, 10) : (int64_t)strtoull(text, &end, 10);
-    if (*end == 0 && errno == 0) {
-      store_ints(to, j->y->data, i, 1, &v);
-      return SDX_OK;
-    }
-  }
-  if (to == SDX_FLOAT) {  // one rounding
-    float v = strtof(text, &end);
-    if (*end == 0) {
-      store_floats(j->p, to, j->y->data, i, 1, &v);
-      return SDX_OK;
-    }
+  int64_t whole;
+  double real;
+  if (!dtype_is_float(to) && number_read_int(s, &whole)) {
+    store_ints(to, j->y->data, i, 1, &whole);
+  } else if (!number_read_real(s, to == SDX_FLOAT, &real)) {
+    if (s.size > 100) s.size = 100;
+    return call_fail(c, SDX_INVALID_ARGUMENT, "element %zu, '%.*s', is not a number", i, STR_ARG(s));
+  } else if (to == SDX_FLOAT) {
+    ((float *)j->y->data)[i] = (float)real;
   } else {
-    double v = strtod(text, &end);
-    if (*end == 0) {
-      store_doubles(j->p, to, j->y->data, i, 1, &v);
-      return SDX_OK;
-    }
+    store_doubles(j->p, to, j->y->data, i, 1, &real);
   }
-  return call_fail(c, SDX_INVALID_ARGUMENT, "element %zu, '%.*s', is not a number", i, STR_ARG(s));
+  return SDX_OK;
 }
 
 static sdx_status cast_strings(op_call *c, const job *j) {
-  locale_t before = number_locale_enter();
-  sdx_status status = SDX_OK;
-  if (j->y->dtype == SDX_STRING) {
-    status = to_strings(c, j->x, j->y);
-  } else {
-    for (size_t i = 0; i < j->x->count && status == SDX_OK; i++) {
-      status = parse_one(c, j, i);
-      if (status == SDX_OK && (i & 0xfff) == 0xfff) status = call_check(c);
-    }
+  if (j->y->dtype == SDX_STRING) return to_strings(c, j->x, j->y);
+  for (size_t i = 0; i < j->x->count; i++) {
+    SDX_TRY(parse_one(c, j, i));
+    if ((i & 0xfff) == 0xfff) SDX_TRY(call_check(c));
   }
-  number_locale_leave(before);
-  return status;
+  return SDX_OK;
 }
 
 static sdx_status compute(op_call *c) {
@@ -430,12 +383,17 @@ static sdx_status bits_infer(op_infer *c) {
   return infer_same_as(c, 0, 0, to);
 }
 
-static const char *const bit_cast_cases[] = {
-    "input=float[2,3] to=6",    "input=int32[5] to=1",    "input=double[2,2] to=13",
-    "input=uint8[7] to=3",      "input=float16[3] to=16", "input=int16[4] to=4",
-    "input=uint16[4] to=10",    "input=uint32[3] to=1",   "input=int64[3] to=11",
-    "input=uint64[3] to=7",     "input=bool[4] to=2",     "input=int8[4] to=2",
-    "input=complex64[2] to=11", "input=bfloat16[3] to=5", NULL};
+static const char *const bit_cast_cases[] = {"input=complex128[2] to=15", "input=complex64[3] to=11",
+                                             "input=int2[5] to=25",       "input=uint2[6] to=26",
+                                             "input=int4[5] to=21",       "input=uint4[3] to=23",
+                                             "input=float4e2m1[7] to=22", "input=float[2,3] to=6",
+                                             "input=int32[5] to=1",       "input=double[2,2] to=13",
+                                             "input=uint8[7] to=3",       "input=float16[3] to=16",
+                                             "input=int16[4] to=4",       "input=uint16[4] to=10",
+                                             "input=uint32[3] to=1",      "input=int64[3] to=11",
+                                             "input=uint64[3] to=7",      "input=bool[4] to=2",
+                                             "input=int8[4] to=2",        "input=complex64[2] to=11",
+                                             "input=bfloat16[3] to=5",    NULL};
 
 SDX_OP(BitCast) = {
     .since = 26,

@@ -44,6 +44,30 @@ value_list *list_create(op_call *c, size_t count) {
   return lists;
 }
 
+static unsigned code_at(const tensor *t, size_t i, size_t bits) {
+  return ((const uint8_t *)t->data)[i * bits / 8] >> (i * bits % 8) & ((1u << bits) - 1);
+}
+static void code_set(tensor *t, size_t i, size_t bits, unsigned code) {
+  uint8_t *at = (uint8_t *)t->data + i * bits / 8;
+  unsigned mask = ((1u << bits) - 1) << (i * bits % 8);
+  *at = (uint8_t)((*at & ~mask) | code << (i * bits % 8));
+}
+
+void runs_copy(op_call *c, const runs *r, const tensor *from, tensor *to) {
+  if (!dtype_is_packed((sdx_dtype)from->dtype)) {
+    size_t width = move_width(from);
+    strided box = {.rank = 2, .dims = {r->outer, r->inner}, .from = {r->from_step, 1}, .to = {r->to_step, 1}};
+    move_strided(c, &box, width, (const char *)from->data + (size_t)r->from * width,
+                 (char *)to->data + (size_t)r->to * width);
+    return;
+  }
+  size_t bits = (size_t)dtype_bits((sdx_dtype)from->dtype);
+  for (int64_t o = 0; o < r->outer; o++)
+    for (int64_t i = 0; i < r->inner; i++)
+      code_set(to, (size_t)(r->to + o * r->to_step + i), bits,
+               code_at(from, (size_t)(r->from + o * r->from_step + i), bits));
+}
+
 // Type and shape of one item that was never made.
 static sdx_status declared(op_call *c, const graph *body, size_t output, tensor *item, int64_t *dims) {
   const type_info *t = &body->values[body->outputs[output]].type;
@@ -78,17 +102,10 @@ sdx_status values_stack(op_call *c, const value_list *l, size_t length, int64_t 
       c, value_create(call_account(c), (sdx_dtype)first.dtype, rank, dims, NULL, NULL, NULL, out, c->err)));
   tensor *y = &(*out)->value.tensor;
   if (first.count == 0 || l->count == 0) return SDX_OK;
-  if (dtype_is_packed((sdx_dtype)first.dtype)) {
-    values_release(out, 1);
-    return call_fail(c, SDX_NOT_SUPPORTED, "body output %zu of type %s cannot be stacked", output,
-                     dtype_name((sdx_dtype)first.dtype));
-  }
-  size_t width = move_width(y);
   int64_t inner = (int64_t)first.count / outer;
   for (size_t i = 0; i < l->count; i++) {
     int64_t at = (int64_t)(reverse ? l->count - 1 - i : i) * inner;
-    strided box = {.rank = 2, .dims = {outer, inner}, .from = {inner, 1}, .to = {(int64_t)length * inner, 1}};
-    move_strided(c, &box, width, l->at[i]->value.tensor.data, (char *)y->data + (size_t)at * width);
+    runs_copy(c, &(runs){outer, inner, 0, inner, at, (int64_t)length * inner}, &l->at[i]->value.tensor, y);
   }
   for (size_t i = 0; y->dtype == SDX_STRING && i < y->count; i++) {
     sdx_status status = call_located(c, value_set_string(*out, i, ((const str *)y->data)[i], c->err));

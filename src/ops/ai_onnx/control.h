@@ -19,6 +19,13 @@ value_list *list_create(op_call *c, size_t count);                 // from the r
 sdx_status values_stack(op_call *c, const value_list *l, size_t length, int64_t axis, bool reverse, const graph *body,
                         size_t output, sdx_value **out);
 
+// `outer` runs of `inner` elements, each `step` elements after the one before; packed types too.
+typedef struct runs {
+  int64_t outer, inner;
+  int64_t from, from_step, to, to_step;  // elements
+} runs;
+void runs_copy(op_call *c, const runs *r, const tensor *from, tensor *to);
+
 // Runs a body whose outputs are all wanted; out[] is filled or, on failure, all NULL.
 sdx_status body_run(op_call *c, graph *body, size_t inputs, const value *const *in, sdx_value **out);
 void values_release(sdx_value **values, size_t count);

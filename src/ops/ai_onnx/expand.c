@@ -3,6 +3,7 @@
 // repeated along every axis; version 1 repeated along one axis given by scalar inputs.
 #include "base/size.h"
 #include "ops/ai_onnx/move.h"
+#include "tensor/convert.h"
 
 static sdx_status expand_dims(const int64_t *in, size_t rank, const int64_t *shape, size_t count, int64_t *out,
                               error *err) {
@@ -95,17 +96,8 @@ static sdx_status tile_upgrade(op_upgrade *u) {
 }
 
 static int64_t number_at(const tensor *t) {
-  switch ((sdx_dtype)t->dtype) {
-    case SDX_FLOAT: {
-      float f = *(const float *)t->data;
-      return f >= 0 && f < 0x1p31f ? (int64_t)f : -1;
-    }
-    case SDX_INT32:
-    case SDX_INT64:
-      return tensor_index_at(t, 0);
-    default:
-      return -1;
-  }
+  double v = -1;
+  return convert_to_doubles((sdx_dtype)t->dtype, t->data, 0, 1, &v) && v >= 0 && v < 0x1p53 ? (int64_t)v : -1;
 }
 
 static sdx_status tile_repeats(bool one_axis, const tensor *a, const tensor *b, size_t rank, int64_t *repeats,

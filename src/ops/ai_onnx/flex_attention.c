@@ -177,10 +177,13 @@ static sdx_status compute(op_call *c) {
   return call_check(c);
 }
 
+SDX_CASES = {"Q=float[1,2,3,4] K=float[1,2,5,4] V=float[1,2,5,6]", "Q=float[2,4,3,4] K=float[2,2,5,4] V=float[2,2,5,4]",
+             NULL};
+
 // clang-format off
 SDX_OP_PREVIEW(FlexAttention) = {
     .since = 1, .versions = "1", .inputs = "Q:T1 K:T1 V:T1", .outputs = "Y:T1", .types = "T1=" TYPES_FLOAT,
     .attrs = "prob_mod:graph scale:float score_mod:graph softmax_precision:int", .flags = OP_CONTROL,
-    .params_size = sizeof(flex_params), .params = read_params, .infer = infer, .compute = compute,
+    .params_size = sizeof(flex_params), .params = read_params, .infer = infer, .compute = compute, .cases = cases,
 };
 // clang-format on

@@ -228,6 +228,8 @@ static sdx_status linear_attention(op_call *c) {
 static sdx_status compute(op_call *c) { return call_widened(c, linear_attention); }
 
 SDX_CASES = {"query=float[2,3,8] key=float[2,3,4] value=float[2,3,6] q_num_heads=4 kv_num_heads=2 update_rule=linear",
+             "query=float[2,3,8] key=float[2,3,4] value=float[2,3,6] past_state=float[2,2,2,3] q_num_heads=4 "
+             "kv_num_heads=2 update_rule=linear",
              NULL};
 static const char *const microsoft_cases[] = {
     "query=float[2,3,8] key=float[2,3,8] value=float[2,3,6] q_num_heads=2 kv_num_heads=2 update_rule=linear outputs=2",

@@ -214,6 +214,12 @@ static sdx_status compute(op_call *c) {
 SDX_CASES = {"X=float[2,3,9,8] kernel_shape=3,2 strides=2,1 pads=1,0,1,1 ceil_mode=1",
              "X=float[1,2,7] kernel_shape=3 auto_pad=SAME_UPPER strides=2",
              "X=double[1,1,4,5,6] kernel_shape=2,2,2 dilations=1,2,1", NULL};
+static const char *const max_cases[] = {"X=float[2,3,9,8] kernel_shape=3,2 strides=2,1 pads=1,0,1,1 ceil_mode=1",
+                                        "X=float[1,2,7] kernel_shape=3 auto_pad=SAME_UPPER strides=2",
+                                        "X=double[1,1,4,5,6] kernel_shape=2,2,2 dilations=1,2,1",
+                                        "X=float[2,3,5,6] kernel_shape=2,3 pads=0,1,1,0 outputs=2",
+                                        "X=float[2,1,5,6] kernel_shape=2,2 storage_order=1 outputs=2",
+                                        NULL};
 static const char *const global_cases[] = {"X=float[2,3,5,6]", "X=float[2,3,7]", "X=double[1,4,2,3,4]", NULL};
 
 #define WINDOW "auto_pad:string=NOTSET ceil_mode:int=0 dilations:ints kernel_shape:ints! pads:ints strides:ints"
@@ -228,7 +234,7 @@ SDX_OP(MaxPool) = {COMMON,
                    .types = FLOATS ",int8,uint8;I=int64",
                    .attrs = WINDOW " storage_order:int=0",
                    .params = max_params,
-                   .cases = cases};
+                   .cases = max_cases};
 SDX_OP(AveragePool) = {COMMON,
                        .since = 22,
                        .versions = "22 19 11 10 7 1",

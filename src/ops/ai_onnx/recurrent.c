@@ -452,14 +452,23 @@ static sdx_status compute(op_call *c) {
   return SDX_OK;
 }
 
-SDX_CASES = {"X=float[4,2,3] W=float[1,20,3] R=float[1,20,5] B=float[1,40] hidden_size=5",
-             "X=double[3,2,3] W=double[2,8,3] R=double[2,8,2] hidden_size=2 direction=bidirectional", NULL};
+SDX_CASES = {
+    "X=float[4,2,3] W=float[1,20,3] R=float[1,20,5] B=float[1,40] hidden_size=5",
+    "X=double[3,2,3] W=double[2,8,3] R=double[2,8,2] hidden_size=2 direction=bidirectional",
+    "X=float[4,2,3] W=float[2,12,3] R=float[2,12,3] B=float[2,24] sequence_lens=int32(4,2) "
+    "initial_h=float[2,2,3] initial_c=float[2,2,3] P=float[2,9] hidden_size=3 direction=bidirectional outputs=3",
+    NULL};
 static const char *const gru_cases[] = {"X=float[4,2,3] W=float[1,15,3] R=float[1,15,5] B=float[1,30] hidden_size=5",
                                         "X=float[4,2,3] W=float[1,15,3] R=float[1,15,5] B=float[1,30] hidden_size=5 "
                                         "linear_before_reset=1 direction=reverse",
+                                        "X=float[4,2,3] W=float[1,6,3] R=float[1,6,2] sequence_lens=int32(3,4) "
+                                        "initial_h=float[1,2,2] hidden_size=2 clip=0.5 outputs=2",
                                         NULL};
 static const char *const rnn_cases[] = {"X=float[4,2,3] W=float[1,5,3] R=float[1,5,5] B=float[1,10] hidden_size=5",
-                                        "X=float[2,4,3] W=float[1,5,3] R=float[1,5,5] hidden_size=5 layout=1", NULL};
+                                        "X=float[2,4,3] W=float[1,5,3] R=float[1,5,5] hidden_size=5 layout=1",
+                                        "X=float[4,2,3] W=float[2,5,3] R=float[2,5,5] sequence_lens=int32(1,4) "
+                                        "initial_h=float[2,2,5] hidden_size=5 direction=bidirectional outputs=2",
+                                        NULL};
 
 #define COMMON                                                                                               \
   .since = 22, .types = "T=float,double,float16,bfloat16;T1=int32", .params_size = sizeof(recurrent_params), \

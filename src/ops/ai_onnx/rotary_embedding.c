@@ -180,7 +180,9 @@ static sdx_status embed(op_call *c) {
 static sdx_status compute(op_call *c) { return call_widened(c, embed); }
 
 SDX_CASES = {"X=float[2,3,5,8] cos_cache=float[2,5,4] sin_cache=float[2,5,4]",
-             "X=float[1,3,8] cos_cache=float[1,3,2] sin_cache=float[1,3,2] num_heads=2", NULL};
+             "X=float[1,3,8] cos_cache=float[1,3,2] sin_cache=float[1,3,2] num_heads=2",
+             "X=float[2,3,5,8] cos_cache=float[9,4] sin_cache=float[9,4] position_ids=int64[2,5]@0..8 interleaved=1",
+             NULL};
 
 // clang-format off
 SDX_OP(RotaryEmbedding) = {

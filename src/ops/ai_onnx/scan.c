@@ -110,18 +110,13 @@ static void fill_slice(op_call *c, const tensor *source, int64_t axis, int64_t t
   int64_t outer = 1, inner = 1, n = source->dims[axis];
   for (int64_t d = 0; d < source->rank; d++)
     if (d != axis) *(d < axis ? &outer : &inner) *= source->dims[d];
-  size_t width = move_width(source);
-  strided box = {.rank = 2, .dims = {outer, inner}, .from = {n * inner, 1}, .to = {inner, 1}};
-  if (slice->count) move_strided(c, &box, width, (const char *)source->data + (size_t)(t * inner) * width, slice->data);
+  if (slice->count) runs_copy(c, &(runs){outer, inner, t * inner, n * inner, 0, inner}, source, slice);
 }
 
 static sdx_status make_slice(op_call *c, const params *p, size_t i, const tensor *source, int64_t *axis,
                              int64_t *length, sdx_value **out) {
   int64_t dims[TENSOR_MAX_RANK];
   *axis = p->in_axes ? p->in_axes[i] : 0;
-  if (dtype_is_packed((sdx_dtype)source->dtype))
-    return call_fail(c, SDX_NOT_SUPPORTED, "scan input %zu has the packed type %s", i,
-                     dtype_name((sdx_dtype)source->dtype));
   SDX_TRY(call_located(c, axis_normalize(axis, source->rank, "attribute 'scan_input_axes'", c->err)));
   if (*length >= 0 && source->dims[*axis] < *length)
     return call_fail(c, SDX_INVALID_SHAPE, "scan input %zu has length %lld, the ones before it %lld", i,
@@ -227,6 +222,9 @@ static sdx_status entry(op_call *c, size_t input, int64_t batches, int64_t b, va
   if (!t || t->rank < 1 || t->dims[0] != batches)
     return call_fail(c, SDX_INVALID_SHAPE, "input %zu is %s, expected a batch dimension of %lld", input,
                      t ? tensor_describe(t, text, sizeof text) : "missing", (long long)batches);
+  if (dtype_is_packed((sdx_dtype)t->dtype))  // entries need not start at a byte; these types are younger
+    return call_fail(c, SDX_INVALID_SHAPE, "input %zu is %s, which version 8 does not know", input,
+                     dtype_name((sdx_dtype)t->dtype));
   SDX_TRY(call_located(c, tensor_init(&out->tensor, (sdx_dtype)t->dtype, t->rank - 1u, t->dims + 1, c->err)));
   out->tensor.data = (char *)t->data + (size_t)b * out->tensor.bytes;
   out->kind = VALUE_TENSOR;

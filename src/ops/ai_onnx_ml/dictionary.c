@@ -286,8 +286,15 @@ static sdx_status onehot_compute(op_call *c) {
   return call_check(c);
 }
 
-SDX_CASES = {"X=int64[3,4] keys_int64s=0,1,2 values_floats=0.5,1.5,2.5 default_float=-1", NULL};
-static const char *const onehot_cases[] = {"X=int64[3,4] cats_int64s=0,1,2", "X=float[5] cats_int64s=0,1", NULL};
+SDX_CASES = {"X=int64[3,4] keys_int64s=0,1,2 values_floats=0.5,1.5,2.5 default_float=-1",
+             "X=string(a,b,zz) keys_strings=a,b values_int64s=3,4 default_int64=-7",
+             "X=float(0.5,1,2) keys_floats=0.5,2 values_strings=x,y default_string=none",
+             "X=int32(0,1,5) keys_tensor=int32[2](0,1) values_tensor=double[2](0.5,1.5) default_tensor=double[1](7)",
+             "X=double(0.5,1) keys_tensor=double[2](0.5,2) values_tensor=int16[2](1,2) default_tensor=int16[1](9)",
+             "X=int16(1,2,3) keys_tensor=int16[2](1,2) values_tensor=int32[2](5,6) default_tensor=int32[1](9)",
+             NULL};
+static const char *const onehot_cases[] = {"X=int64[3,4] cats_int64s=0,1,2", "X=float[5] cats_int64s=0,1",
+                                           "X=string(a,b,q) cats_strings=a,b", NULL};
 
 SDX_OP_ML(LabelEncoder) = {
     .since = 4,

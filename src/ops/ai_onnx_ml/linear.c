@@ -120,7 +120,7 @@ static sdx_status compute(op_call *c) {
 SDX_CASES = {
     "X=float[3,2] coefficients=0.51,-0.3,0.2,0.11,0.37,0.3 intercepts=0.1,0.23,0 classlabels_ints=3,4,7 "
     "post_transform=SOFTMAX",
-    NULL};
+    "X=float[3,2] coefficients=0.51,-0.3,0.2,0.11 intercepts=0.1,0.23 classlabels_strings=no,yes", NULL};
 static const char *const regressor_cases[] = {"X=float[3,2] coefficients=0.5,-0.3,0.2,0.1 intercepts=0.1,0.2 targets=2",
                                               NULL};
 

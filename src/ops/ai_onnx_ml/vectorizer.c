@@ -5,6 +5,7 @@
 //   DictVectorizer     the values of a map in the order of a vocabulary, 0 (or "") where a key is missing
 //   CastMap            the values of a map with integer keys: DENSE in the order of the keys, SPARSE with the
 //                      key as position in max_map columns
+#include "base/number.h"
 #include "base/size.h"
 #include "ops/ai_onnx_ml/ml.h"
 #include "tensor/convert.h"
@@ -150,16 +151,31 @@ static sdx_status cast_infer(op_infer *c) {
   return infer_output(c, 0, p->to, 2, (int64_t[]){1, p->sparse ? p->columns : DIM_UNKNOWN});
 }
 
-// Element k of `values` as element i of y: numbers to numbers, or between equal types.
+// Element k of `values` as element i of y; text and numbers as Cast has them.
 static sdx_status cast_element(op_call *c, const tensor *values, size_t k, tensor *y, size_t i) {
+  sdx_dtype from = (sdx_dtype)values->dtype, to = (sdx_dtype)y->dtype;
+  str s = from == SDX_STRING ? ((const str *)values->data)[k] : STR("");
   double v = 0;
-  if ((values->dtype == SDX_STRING) != (y->dtype == SDX_STRING))
-    return call_fail(c, SDX_NOT_SUPPORTED, "values of %s cannot become %s here", dtype_name((sdx_dtype)values->dtype),
-                     dtype_name((sdx_dtype)y->dtype));
-  if (y->dtype == SDX_STRING) ((str *)y->data)[i] = ((const str *)values->data)[k];
-  else if (!convert_to_doubles((sdx_dtype)values->dtype, values->data, k, 1, &v) ||
-           !convert_from_doubles((sdx_dtype)y->dtype, y->data, i, 1, &v))
-    return call_fail(c, SDX_INVALID_SHAPE, "the map's values are %s", dtype_name((sdx_dtype)values->dtype));
+  if (from == SDX_STRING && to == SDX_STRING) {
+    ((str *)y->data)[i] = s;
+    return SDX_OK;
+  }
+  if (from == SDX_STRING) {
+    if (to == SDX_INT64 && number_read_int(s, (int64_t *)y->data + i)) return SDX_OK;
+    if (s.size > 100) s.size = 100;
+    if (!number_read_real(s, to == SDX_FLOAT, &v))
+      return call_fail(c, SDX_INVALID_ARGUMENT, "value %zu of the map, '%.*s', is not a number", k, STR_ARG(s));
+  } else if (!convert_to_doubles(from, values->data, k, 1, &v)) {
+    return call_fail(c, SDX_INVALID_SHAPE, "the map's values are %s", dtype_name(from));
+  }
+  if (to != SDX_STRING) {
+    convert_from_doubles(to, y->data, i, 1, &v);
+    return SDX_OK;
+  }
+  char *at = call_alloc(c, NUMBER_TEXT);
+  if (!at) return call_no_memory(c, NUMBER_TEXT);
+  number_print(at, v, from != SDX_DOUBLE);
+  ((str *)y->data)[i] = str_from(at);
   return SDX_OK;
 }
 
@@ -207,7 +223,11 @@ SDX_OP_ML(FeatureVectorizer) = {
 
 static const char *const dict_vectorizer_cases[] = {"X=map[string,int64](a:1,c:3) string_vocabulary=a,b,c",
                                                     "X=map[int64,float](1:0.5,4:2) int64_vocabulary=4,3,2,1",
-                                                    "X=map[string,float](b:0.5) string_vocabulary=a,b", NULL};
+                                                    "X=map[string,float](b:0.5) string_vocabulary=a,b",
+                                                    "X=map[string,double](a:1.5) string_vocabulary=b,a",
+                                                    "X=map[int64,double](1:0.5,4:2) int64_vocabulary=4,3,1",
+                                                    "X=map[int64,string](1:x,4:y) int64_vocabulary=4,3,1",
+                                                    NULL};
 
 SDX_OP_ML(DictVectorizer) = {
     .since = 1,
@@ -227,8 +247,13 @@ SDX_OP_ML(DictVectorizer) = {
 };
 
 static const char *const cast_map_cases[] = {
-    "X=map[int64,float](1:0.5,3:2.5) cast_to=TO_FLOAT", "X=map[int64,string](0:1.5,2:-2) cast_to=TO_FLOAT",
-    "X=map[int64,float](1:0.5,3:2.5) cast_to=TO_INT64 map_form=SPARSE max_map=5", NULL};
+    "X=map[int64,float](1:0.5,3:2.5) cast_to=TO_FLOAT",
+    "X=map[int64,string](0:1.5,2:-2) cast_to=TO_FLOAT",
+    "X=map[int64,float](1:0.5,3:2.5) cast_to=TO_INT64 map_form=SPARSE max_map=5",
+    "X=map[int64,string](4:7,2:-2) cast_to=TO_INT64",
+    "X=map[int64,string](4:x,2:y) cast_to=TO_STRING",
+    "X=map[int64,float](1:3,3:-2) cast_to=TO_STRING map_form=SPARSE max_map=4",
+    NULL};
 
 SDX_OP_ML(CastMap) = {
     .since = 1,

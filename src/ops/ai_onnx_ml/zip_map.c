@@ -76,7 +76,7 @@ static sdx_status compute(op_call *c) {
   return status;
 }
 
-SDX_CASES = {"X=float[3,2] classlabels_int64s=4,7", NULL};
+SDX_CASES = {"X=float[3,2] classlabels_int64s=4,7", "X=float[2,2] classlabels_strings=no,yes", NULL};
 
 SDX_OP_ML(ZipMap) = {
     .since = 1,

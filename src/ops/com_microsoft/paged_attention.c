@@ -428,7 +428,10 @@ static sdx_status compute(op_call *c) { return call_widened(c, paged); }
 SDX_CASES = {
     "query=float[4,16] key=float[4,8] value=float[4,8] key_cache=float[5,2,2,4] value_cache=float[5,2,2,4] "
     "cumulative_sequence_length=int32[3](0,1,4) past_seqlens=int32[2](2,1) block_table=int32[2,2](3,0,1,4) "
-    "num_heads=4 kv_num_heads=2",
+    "num_heads=4 kv_num_heads=2 not=int8,uint8,float8e4m3fn",
+    "query=float[4,16] key=float[4,8] value=float[4,8] key_cache=int8[5,2,2,4] value_cache=int8[5,2,2,4] "
+    "cumulative_sequence_length=int32[3](0,1,4) past_seqlens=int32[2](2,1) block_table=int32[2,2](3,0,1,4) "
+    "k_scale=float(0.1) v_scale=float(0.2) k_quant_type=PER_TENSOR v_quant_type=PER_TENSOR num_heads=4 kv_num_heads=2",
     NULL};
 
 // clang-format off
