@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packages that only tests need (numpy, onnx, onnxruntime, pytest), in build/venv.
+"""Packages that only tests need (oracles, pytest, what builds the Python package), in build/venv.
 
 A test script starts with `venv.enter()`: the virtual environment is made once, then the script goes on
 inside it. Where the packages cannot be had the script ends as skipped, with the reason.
@@ -13,7 +13,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HOME = ROOT / "build/venv"
 PYTHON = HOME / "bin/python"
-PACKAGES = ["numpy", "onnx", "onnxruntime", "pytest"]
+PACKAGES = ["numpy", "onnx", "onnxruntime", "pytest", "ml_dtypes", "setuptools", "wheel"]
 
 
 def skip(reason):

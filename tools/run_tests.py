@@ -20,6 +20,7 @@ CLOSING = re.compile(r"(\d+) passed(?:, (\d+) failed)?(?:, (\d+) skipped)?")
 
 def suites(long):
     yield "layers", [ROOT / "tools/check_layers"], {}
+    yield "lint", [ROOT / "tools/lint"], {}
     for program in sorted((BUILD / "tests").glob("test_*")):
         yield "unit/" + program.name[5:], [program], {}
     for program in sorted((BUILD / "asan-ubsan/tests").glob("test_*")):

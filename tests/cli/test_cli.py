@@ -18,6 +18,7 @@ import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
+import suite  # noqa: E402
 from onnx_bytes import BOOL, FLOAT, FLOAT16, FLOAT6E2M3, INT64, UINT8, node, numbers, simple, tensor  # noqa: E402
 
 COMMAND = os.environ.get("SARDONYX", str(ROOT / "build/sardonyx"))
@@ -338,8 +339,4 @@ class Sets(Case):
 
 
 if __name__ == "__main__":
-    program = unittest.main(argv=sys.argv[:1], exit=False, verbosity=1)
-    result = program.result
-    failed, skipped = len(result.failures) + len(result.errors), len(result.skipped)
-    print(f"{max(0, result.testsRun - failed - skipped)} passed, {failed} failed, {skipped} skipped")
-    sys.exit(1 if failed else 0)
+    sys.exit(suite.run())

@@ -13,6 +13,7 @@ import tempfile, threading, time, unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import onnx_bytes as onnx
+import suite
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAM = os.environ.get("SARDONYX", str(ROOT / "build/sardonyx"))
@@ -1175,22 +1176,13 @@ class ZLint(unittest.TestCase):
 
 
 def main():
-    names = [a for a in sys.argv[1:] if not a.startswith("-")]
     if not os.access(PROGRAM, os.X_OK):
         print(f"SKIPPED: {PROGRAM} is not built\n0 passed, 0 failed, 1 skipped")
         return 0
-    tests = unittest.TestSuite()
-    for test in unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"]):
-        for case in test:
-            if not names or any(n in case.id() for n in names):
-                tests.addTest(case)
     try:
-        result = unittest.TextTestRunner(verbosity=2, stream=sys.stdout).run(tests)
+        return suite.run(verbosity=2)
     finally:
         shutil.rmtree(WORK, ignore_errors=True)
-    failed, skipped = len(result.failures) + len(result.errors), len(result.skipped)
-    print(f"{result.testsRun - failed - skipped} passed, {failed} failed, {skipped} skipped")
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -439,8 +439,8 @@ static sdx_status attention(op_call *c) {
   if (call_in(c, MASK)) a.bias[0] = numbers(c, s, p->filter, mask);
   if (add) {
     size_t row = (size_t)add->dims[3], head = shape->rows * row;
-    a.bias[1] = (attend_bias){add->data, add->dims[0] == 1 ? 0 : (size_t)add->dims[1] * head,
-                              add->dims[1] == 1 ? 0 : head, row, row, 0};
+    a.bias[1] = (attend_bias){
+        add->data, add->dims[0] == 1 ? 0 : (size_t)add->dims[1] * head, add->dims[1] == 1 ? 0 : head, row, row, 0};
   }
   int64_t *lengths = NULL;
   if (s->sizes.shared) {
