@@ -18,15 +18,11 @@ static inline float clip(float x, float a, float b) {
   x = choose(x < a, a, x);
   return choose(x > b, b, x);
 }
-// The limits at infinity, where the products below would be inf * 0.
-static inline float swish(float x, float a) {
-  float s = logistic(a * x);
-  return choose(s == 0, 0.0f, x * s);
-}
 static inline float gelu_tanh(float x) {
   float t = 0x1.988454p-1f * FMA(0x1.6e4e26p-5f * x * x, x, x);
-  return choose(x < -30.0f, -0.0f, x * logistic(2.0f * t));
+  return choose(x < -30.0f, -0.0f, times_logistic(x, 2.0f * t));
 }
+// The limits at infinity, where the product below would be inf * 0.
 static inline float gelu(float x) {
   return choose(x < -30.0f, -0.0f, 0.5f * x * (1.0f + error_function(x * 0x1.6a09e6p-1f)));
 }
@@ -70,7 +66,7 @@ LOOP(TANH, hyperbolic_tangent(x))
 LOOP(ERF, error_function(x))
 LOOP(GELU, gelu(x))
 LOOP(GELU_TANH, gelu_tanh(x))
-LOOP(SWISH, swish(x, a))
+LOOP(SWISH, times_logistic(x, a *x))
 LOOP(ELU, elu(x, a))
 LOOP(SELU, b *elu(x, a))
 LOOP(CELU, celu(x, a))

@@ -15,9 +15,9 @@ static inline float sign_of(float magnitude, float sign) {
 }
 
 // x = n ln 2 + r, |r| <= ln 2 / 2, e^r = 1 + q, for |x| < 150 or NaN. Adding 1.5 * 2^23 rounds to an integer and leaves
-// it in the low bits, so nothing is converted and NaN stays NaN.
+// it in the low bits, so nothing is converted and NaN stays NaN; from there it is shifted to where the exponent stands.
 typedef struct exp_parts {
-  int32_t n;
+  uint32_t n;  // n * 2^23
   float q;
 } exp_parts;
 static inline exp_parts exp_split(float x) {
@@ -27,26 +27,29 @@ static inline exp_parts exp_split(float x) {
   float p = 0x1.a242f6p-13f;  // 2^-31
   p = FMA(p, r, 0x1.6d4292p-10f), p = FMA(p, r, 0x1.111004p-7f), p = FMA(p, r, 0x1.5554f2p-5f);
   p = FMA(p, r, 0x1.555556p-3f), p = FMA(p, r, 0.5f);
-  return (exp_parts){(int32_t)(float_bits(shifted) - 0x4b400000), FMA(r * r, p, r)};
+  return (exp_parts){float_bits(shifted) << 23, FMA(r * r, p, r)};
 }
-// 2^n, -126 <= n <= 127
-static inline float power_of_2(int32_t n) { return float_from_bits((uint32_t)(n + 127) << 23); }
+// 2^n for an n * 2^23, -126 <= n <= 127
+static inline float power_of_2(uint32_t n) { return float_from_bits(n + 0x3f800000); }
+// NaN stays NaN.
+static inline float at_least(float x, float low) { return low > x ? low : x; }
+static inline float at_most(float x, float high) { return high < x ? high : x; }
 
 static inline float exponential(float x) {
-  x = x < -104.0f ? -104.0f : x;
-  x = x > 89.0f ? 89.0f : x;
-  exp_parts e = exp_split(x);
-  int32_t half = e.n >> 1;  // in two steps: the ends of the range lie outside of the normal numbers
-  return (1.0f + e.q) * power_of_2(half) * power_of_2(e.n - half);
+  exp_parts e = exp_split(at_most(at_least(x, -104.0f), 89.0f));
+  uint32_t half = (uint32_t)((int32_t)e.n >> 1) & 0xff800000;  // in two steps: the ends of the range are not normal
+  float s = power_of_2(half);
+  return FMA(s, e.q, s) * power_of_2(e.n - half);
 }
 // e^x for x <= 0 (or NaN), results below the normal range flushed to 0: for sums and ratios.
 static inline float exponential_down(float x) {
-  exp_parts e = exp_split(x < -87.0f ? -87.0f : x);
-  return choose(x < -87.0f, 0.0f, (1.0f + e.q) * power_of_2(e.n));
+  exp_parts e = exp_split(at_least(x, -87.0f));
+  float s = power_of_2(e.n);
+  return choose(x < -87.0f, 0.0f, FMA(s, e.q, s));
 }
 // e^x - 1 for x <= 88
 static inline float exponential_minus_1(float x) {
-  exp_parts e = exp_split(x < -30.0f ? -30.0f : x);
+  exp_parts e = exp_split(at_least(x, -30.0f));
   float s = power_of_2(e.n);
   return FMA(s, e.q, s - 1.0f);
 }
@@ -76,10 +79,13 @@ static inline float logarithm_of_1_plus(float e) {
   return FMA(s * z, p, 2.0f * s);
 }
 
-static inline float logistic(float x) {
-  float e = exponential(-__builtin_fabsf(x)), d = 1.0f + e;
-  return choose(x < 0, e, 1.0f) / d;
+// y * logistic(x) = y / (1 + e^-x); 0 where e^-x leaves the range, whatever y.
+static inline float times_logistic(float y, float x) {
+  exp_parts e = exp_split(-at_most(at_least(x, -88.0f), 87.0f));
+  float s = power_of_2(e.n);
+  return choose(x < -88.0f, 0.0f, y / (1.0f + FMA(s, e.q, s)));
 }
+static inline float logistic(float x) { return times_logistic(1.0f, x); }
 static inline float hyperbolic_tangent(float x) {
   float e = exponential_minus_1(-2.0f * __builtin_fabsf(x));
   return sign_of(e / (2.0f + e), x);
