@@ -6,20 +6,22 @@ file(GLOB SDX_ENGINE_SOURCES CONFIGURE_DEPENDS
   src/base/*.c src/tensor/*.c src/kernels/*.c src/graph/*.c src/onnx/*.c src/ops/*.c src/ops/*/*.c
   src/passes/*.c src/plan/*.c src/run/*.c src/api/*.c)
 
-# Operator table: every line that starts with SDX_OP(Name), SDX_OP_ML(, SDX_OP_MS(, SDX_OP_OLD(, SDX_OP_PREVIEW(,
-# SDX_OP_TRAINING(.
+# Operator table: every line that starts with SDX_OP(Name), SDX_OP_ML(, SDX_OP_MS(, SDX_OP_NCHWC(, SDX_OP_NHWC(,
+# SDX_OP_OLD(, SDX_OP_PREVIEW(, SDX_OP_TRAINING(.
 set(op_externs "")
 set(op_rows "")
 foreach(source ${SDX_ENGINE_SOURCES})
   if(source MATCHES "/src/ops/")
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
-    file(STRINGS ${source} lines REGEX "^SDX_OP(_ML|_MS|_OLD|_PREVIEW|_TRAINING)?\\(")
+    file(STRINGS ${source} lines REGEX "^SDX_OP(_ML|_MS|_NCHWC|_NHWC|_OLD|_PREVIEW|_TRAINING)?\\(")
     foreach(line ${lines})
-      string(REGEX MATCH "^(SDX_OP(_ML|_MS|_OLD|_PREVIEW|_TRAINING)?)\\(([A-Za-z0-9_]+)" _ "${line}")
+      string(REGEX MATCH "^(SDX_OP(_ML|_MS|_NCHWC|_NHWC|_OLD|_PREVIEW|_TRAINING)?)\\(([A-Za-z0-9_]+)" _ "${line}")
       set(macro ${CMAKE_MATCH_1})
       set(name ${CMAKE_MATCH_3})
       string(REPLACE "SDX_OP_ML" "ai_onnx_ml;ai.onnx.ml" pair "${macro}")
       string(REPLACE "SDX_OP_MS" "com_microsoft;com.microsoft" pair "${pair}")
+      string(REPLACE "SDX_OP_NCHWC" "com_microsoft_nchwc;com.microsoft.nchwc" pair "${pair}")
+      string(REPLACE "SDX_OP_NHWC" "com_ms_internal_nhwc;com.ms.internal.nhwc" pair "${pair}")
       string(REPLACE "SDX_OP_OLD" "experimental;-" pair "${pair}")
       string(REPLACE "SDX_OP_PREVIEW" "ai_onnx_preview;ai.onnx.preview" pair "${pair}")
       string(REPLACE "SDX_OP_TRAINING" "ai_onnx_preview_training;ai.onnx.preview.training" pair "${pair}")

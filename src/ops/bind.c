@@ -287,7 +287,7 @@ sdx_status ops_bind_graph(graph *g, const opset_import *opsets, size_t opset_cou
         } else {
           inserted = true;
           binder ours = {.custom = custom, .late = true};
-          status = bind(&ours, body, n, 0, err);
+          status = bind(&ours, body, n, n->version, err);
         }
         if (status == SDX_OK && n->op && !push_subgraphs(&waiting, n)) status = error_no_memory(err, sizeof g);
       }

@@ -63,6 +63,8 @@ typedef struct op_def {
 #define SDX_OP(Name) const op_def op_ai_onnx_##Name
 #define SDX_OP_ML(Name) const op_def op_ai_onnx_ml_##Name
 #define SDX_OP_MS(Name) const op_def op_com_microsoft_##Name
+#define SDX_OP_NCHWC(Name) const op_def op_com_microsoft_nchwc_##Name
+#define SDX_OP_NHWC(Name) const op_def op_com_ms_internal_nhwc_##Name
 #define SDX_OP_OLD(Name) const op_def op_experimental_##Name  // retired, domain ""
 #define SDX_OP_PREVIEW(Name) const op_def op_ai_onnx_preview_##Name
 #define SDX_OP_TRAINING(Name) const op_def op_ai_onnx_preview_training_##Name

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// LayerNormalization (17): (x - mean) / sqrt(variance + epsilon) * Scale + B over the axes from `axis` on.
+// LayerNormalization (17): (x - mean) / sqrt(variance + epsilon) * Scale + B over the axes from `axis` on. ONNX
+// Runtime fuses it into files of any opset: hence version 1.
 // RMSNormalization (23): x / sqrt(mean of squares + epsilon) * scale. SimplifiedLayerNormalization is its
 // older name in files of ONNX Runtime, in both domains. com.microsoft SkipLayerNormalization and
 // SkipSimplifiedLayerNormalization normalise input + skip + bias over the last axis and can return that sum.
@@ -161,7 +162,7 @@ static const char *const skip_cases[] = {"input=float[2,3,4] skip=float[2,3,4] g
 
 // clang-format off
 SDX_OP(LayerNormalization) = {
-    .since = 17, .versions = "17", .inputs = "X:T Scale:T B:T?", .outputs = "Y:T Mean:U? InvStdDev:U?",
+    .since = 17, .versions = "17 1", .inputs = "X:T Scale:T B:T?", .outputs = "Y:T Mean:U? InvStdDev:U?",
     .types = "T=" TYPES_FLOAT ";U=float,bfloat16,double", .attrs = "axis:int=-1 epsilon:float=1e-5 stash_type:int=1",
     .flags = OP_INPLACE, .params_size = sizeof(layer_params), .params = layer_params_read, .infer = infer,
     .prepare = prepare, .compute = layer_compute, .cases = cases};
