@@ -717,6 +717,25 @@ def matmul_bnb4(random):
         yield [x, Const(w), Const(largest)], {**attributes, "transB": 0}, {"expect": [x @ weights]}
 
 
+@case("MatMulFpQ4")
+def matmul_fpq4(random):
+    for kind, size in ((0, 20), (1, 21)):
+        blobs = integers(random, 5, 3, size)
+        blobs[..., :4] = floats(random, 5, 3).view(np.uint8).reshape(5, 3, 4)
+        if kind:
+            blobs[..., 4] %= 16
+        yield [floats(random, 2, 3, 80), Const(blobs.ravel()), Const(np.array([80, 5], np.int64))], \
+            {"blk_quant_type": kind}, {"rtol": 1e-3, "atol": 1e-3}
+    blobs = integers(random, 3, 2, 36)
+    scale = floats(random, 3, 2)
+    blobs[..., :4] = scale.view(np.uint8).reshape(3, 2, 4)
+    pairs = blobs[..., 4:].reshape(3, 2, 2, 16)
+    w = np.stack([pairs & 15, pairs >> 4], 3).astype(np.float32) - 8
+    x = floats(random, 4, 128)
+    yield [x, Const(blobs.ravel()), Const(np.array([128, 3], np.int64))], {"blk_quant_type": 2}, \
+        {"expect": [x @ (w * scale[..., None, None, None]).reshape(3, 128).T], "rtol": 1e-3, "atol": 1e-3}
+
+
 @case("GatherBlockQuantized")
 def gather_blocks(random):
     import ml_dtypes
@@ -844,6 +863,54 @@ def packed_attention(random):
 def ngram(random):
     for size in (1, 2, 3):
         yield [random.integers(0, 3, (2, 8)).astype(np.int64), floats(random, 2, 5)], {"ngram_size": size}, {}
+
+
+@case("BifurcationDetector")
+def bifurcation(random):
+    for _ in range(6):
+        source, current = random.integers(0, 4, 8).astype(np.int64), random.integers(0, 4, 3).astype(np.int64)
+        start = int(random.integers(0, 8))
+        guess = np.append(source[start:], 2)
+        guess[int(random.integers(len(guess))):] = 3
+        sizes = {"min_ngram_size": int(random.integers(1, 3)), "max_ngram_size": int(random.integers(2, 5))}
+        yield [source, current, scalar(start, np.int64), guess], sizes, {"outputs": 2}
+        yield [source, current, scalar(0, np.int64)], sizes, {"outputs": 2}
+        yield [source, current, scalar(0, np.int64)], {}, {"outputs": 2}
+
+
+@case("CropAndResize")
+def crop_and_resize(random):
+    x, boxes = floats(random, 2, 3, 6, 7), random.uniform(-0.2, 1.2, (4, 4)).astype(np.float32)
+    batch = random.integers(0, 2, 4).astype(np.int32)
+    for size in ((3, 4), (1, 5), (8, 1)):
+        for mode in ("bilinear", "nearest"):
+            yield [x, boxes, batch, Const(np.array(size, np.int32))], {"mode": mode, "extrapolation_value": -7.0}, {}
+    yield [x, boxes, batch, np.array([2, 2], np.int32)], {}, {}
+
+
+@case("MaxpoolWithMask")
+def maxpool_with_mask(random):
+    def bits(*shape):
+        return (random.random(shape) < 0.7).astype(np.int32)
+
+    for shape, attributes in (((6, 7), {"kernel_shape": [3, 2], "pads": [1, 0, 1, 1], "strides": [1, 2]}),
+                              ((6, 7), {"kernel_shape": [2, 3], "auto_pad": "SAME_UPPER"}),
+                              ((9,), {"kernel_shape": [3]}), ((4, 5, 6), {"kernel_shape": [2, 2, 3]})):
+        x, mask = floats(random, 2, 3, *shape), bits(1, 1, *shape)
+        yield [x, mask], attributes, {}
+        # ONNX Runtime looks for the masks of further planes at wrong places: plane by plane they are found.
+        masks = bits(2, 3, *shape)
+        planes = [reference("MaxpoolWithMask", [x[i, j][None, None], masks[i, j][None, None]], attributes,
+                            domain="com.microsoft")[0] for i in range(2) for j in range(3)]
+        yield [x, masks], attributes, {"expect": [np.concatenate(planes).reshape(2, 3, *planes[0].shape[2:])]}
+
+
+@case("WordConvEmbedding")
+def word_conv_embedding(random):
+    words = random.integers(0, 6, (7, 9)).astype(np.int32)
+    words[0, 1:] = 0
+    words[:, 0] = 2  # ONNX Runtime leaves what a word that starts with 0 gives as it finds it
+    yield [words, floats(random, 5, 1, 4, 3), floats(random, 5), floats(random, 6, 3)], {}, {}
 
 
 @case("DynamicTimeWarping")
