@@ -2,9 +2,9 @@
 // Steps of text generation outside of the network:
 //   NGramRepeatBlock     the score of a token that would repeat an n-gram of the sequence becomes -inf
 //   DynamicTimeWarping   the cheapest path through a matrix of costs, as its row and column numbers
-//   BifurcationDetector  predicted tokens up to the first that the source does not have, and where to go on in the source
-//   UnfoldTensor         windows of one dimension, as a new last dimension
-//   RelativePositionBias T5's learned bias of the distance between query and key, in logarithmic buckets; the table
+//   BifurcationDetector  predicted tokens up to the first that the source does not have, and where to go on in the
+//   source UnfoldTensor         windows of one dimension, as a new last dimension RelativePositionBias T5's learned
+//   bias of the distance between query and key, in logarithmic buckets; the table
 //                        lies as [heads, buckets] whatever its shape says
 //   GatedRMSNorm         x / rms(x) * scale * act(gate) over groups as long as the scale
 #include <math.h>

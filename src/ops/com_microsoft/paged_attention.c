@@ -298,6 +298,7 @@ static sdx_status turn(op_call *c, const sample *s, size_t norm, size_t heads, s
               .sin = call_in(c, SIN)->data,
               .table_rows = (size_t)cosine->dims[0],
               .pairs = (size_t)cosine->dims[1],
+              .columns = (size_t)cosine->dims[1],
               .interleaved = p->interleaved,
               .positions = &s->past};
   to.at = own + p->rotary_offset;
