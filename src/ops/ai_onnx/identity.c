@@ -4,6 +4,7 @@
 // Identity-14 allowed sequences, -16 optionals. Dropout-12 moved ratio to an input; 7 to 10 have no
 // training mode; the mask is of the data's type before 10.
 #include "ops/ai_onnx/move.h"
+#include "ops/ai_onnx/random.h"
 #include "tensor/convert.h"
 
 static sdx_status infer(op_infer *c) { return infer_same(c, 0, 0); }
@@ -30,14 +31,15 @@ SDX_OP(Identity) = {
 // ---- Dropout ----------------------------------------------------------------------------------------
 
 typedef struct dropout_params {
-  bool mask_as_data;
-  uint64_t seed;
+  bool mask_as_data, seeded;
+  int64_t seed;
 } dropout_params;
 
 static sdx_status dropout_read(op_params_context *c, void *params) {
   dropout_params *p = params;
   p->mask_as_data = params_int(c, "_mask_as_data") != 0;
-  p->seed = params_has(c, "seed") ? (uint64_t)params_int(c, "seed") : 0;
+  p->seeded = params_has(c, "seed");
+  if (p->seeded) p->seed = params_int(c, "seed");
   return SDX_OK;
 }
 
@@ -54,22 +56,16 @@ static sdx_status dropout_infer(op_infer *c) {
   return infer_same_as(c, 1, 0, as_data ? infer_dtype_of(c, 0) : SDX_BOOL);
 }
 
-// Numbers in [0, 1) from a counter: the same for any thread count.
-static double uniform(uint64_t seed, uint64_t i) {
-  uint64_t z = seed + (i + 1) * 0x9e3779b97f4a7c15u;
-  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-  return (double)((z ^ z >> 31) >> 11) * 0x1p-53;
-}
-
 static sdx_status dropout_train(op_call *c, double ratio) {
   const tensor *x = call_in(c, 0);
   tensor *y = call_out(c, 0), *mask = call_out(c, 1);
   if (!(ratio >= 0 && ratio < 1))
     return call_fail(c, SDX_OUT_OF_RANGE, "input 1 ('ratio') is %g, expected a number in [0, 1)", ratio);
+  const dropout_params *p = c->params;
+  uint64_t seed = p->seeded ? random_mix((uint64_t)p->seed) : random_new_seed();
   double scale = 1 / (1 - ratio);
   for (size_t i = 0; i < x->count; i++) {
-    bool keep = uniform(((const dropout_params *)c->params)->seed, i) >= ratio;
+    bool keep = random_uniform(seed, i) >= ratio;
     double v;
     convert_to_doubles((sdx_dtype)x->dtype, x->data, i, 1, &v);
     v = keep ? v * scale : 0;
@@ -105,6 +101,7 @@ SDX_OP(Dropout) = {
         "T=bfloat16,double,float,float16,float8e4m3fn,float8e4m3fnuz,float8e5m2,float8e5m2fnuz;"
         "T1=bfloat16,double,float,float16,float8e4m3fn,float8e4m3fnuz,float8e5m2,float8e5m2fnuz;T2=any",
     .attrs = "seed:int _mask_as_data:int=0",
+    .flags = OP_NONDETERMINISTIC,
     .attrs_old = "consumed_inputs:ints<6 ratio:float<12 is_test:int<7",
     .params_size = sizeof(dropout_params),
     .params = dropout_read,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// RandomNormal RandomUniform (and ...Like), Bernoulli, Multinomial. Every number is a hash of the seed and its
-// own index, so results do not depend on threads or on how the work is split. With `seed` each run of a node gives
-// the same numbers; without it each run draws a new seed. History: 22 bfloat16.
-#include <math.h>
+// RandomNormal RandomUniform (and ...Like), Bernoulli, Multinomial. With `seed` each run of a node
+// gives the same numbers; without it each run draws a new seed. History: 22 bfloat16.
+#include "ops/ai_onnx/random.h"
+
 #include <stdatomic.h>
 #include <time.h>
 
@@ -85,30 +85,19 @@ static sdx_status multinomial_infer(op_infer *c) {
 
 // ---- compute ----------------------------------------------------------------------------------
 
-static uint64_t mix(uint64_t x) {  // splitmix64's finalizer
-  x += 0x9e3779b97f4a7c15;
-  x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-  x = (x ^ x >> 27) * 0x94d049bb133111eb;
-  return x ^ x >> 31;
-}
-// In [0, 1).
-static double uniform_at(uint64_t seed, uint64_t index) { return (double)(mix(seed ^ mix(index)) >> 11) * 0x1p-53; }
-static double normal_at(uint64_t seed, uint64_t index) {  // Box-Muller; 1 - u is never 0
-  double radius = sqrt(-2 * log(1 - uniform_at(seed, 2 * index)));
-  return radius * cos(6.283185307179586 * uniform_at(seed, 2 * index + 1));
+uint64_t random_new_seed(void) {
+  static atomic_ullong calls;
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return random_mix((uint64_t)now.tv_nsec ^ random_mix((uint64_t)now.tv_sec ^ random_mix(atomic_fetch_add(&calls, 1))));
 }
 
 static uint64_t seed_of(const random_params *p) {
-  static atomic_ullong runs;
-  if (p->seeded) {
-    double seed = p->seed;
-    uint64_t bits;
-    memcpy(&bits, &seed, sizeof bits);
-    return mix(bits);
-  }
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return mix((uint64_t)now.tv_nsec ^ mix((uint64_t)now.tv_sec ^ mix(atomic_fetch_add(&runs, 1))));
+  double seed = p->seed;
+  uint64_t bits;
+  if (!p->seeded) return random_new_seed();
+  memcpy(&bits, &seed, sizeof bits);
+  return random_mix(bits);
 }
 
 typedef struct random_job {
@@ -127,8 +116,8 @@ static void number_range(void *context, size_t begin, size_t end, size_t worker)
   for (size_t i = begin; i < end; i += BLOCK) {
     size_t n = end - i < BLOCK ? end - i : BLOCK;
     for (size_t k = 0; k < n; k++)
-      block[k] = p->kind == UNIFORM ? p->a + (p->b - p->a) * uniform_at(j->seed, i + k)
-                                    : p->a + p->b * normal_at(j->seed, i + k);
+      block[k] = p->kind == UNIFORM ? p->a + (p->b - p->a) * random_uniform(j->seed, i + k)
+                                    : p->a + p->b * random_normal(j->seed, i + k);
     convert_from_doubles((sdx_dtype)j->out->dtype, j->out->data, i, n, block);
   }
 }
@@ -138,7 +127,7 @@ static void bernoulli_range(void *context, size_t begin, size_t end, size_t work
   for (size_t i = begin; i < end; i += BLOCK) {
     size_t n = end - i < BLOCK ? end - i : BLOCK;
     convert_to_doubles((sdx_dtype)j->in->dtype, j->in->data, i, n, block);
-    for (size_t k = 0; k < n; k++) block[k] = uniform_at(j->seed, i + k) < block[k];
+    for (size_t k = 0; k < n; k++) block[k] = random_uniform(j->seed, i + k) < block[k];
     convert_from_doubles((sdx_dtype)j->out->dtype, j->out->data, i, n, block);
   }
 }
@@ -157,7 +146,7 @@ static void multinomial_range(void *context, size_t begin, size_t end, size_t wo
       total += exp(v - max);
     }
     size_t chosen = 0;
-    double limit = uniform_at(j->seed, i) * total;
+    double limit = random_uniform(j->seed, i) * total;
     for (size_t k = 0; k < classes; k++) {
       convert_to_doubles((sdx_dtype)j->in->dtype, j->in->data, i / samples * classes + k, 1, &v);
       running += exp(v - max);
