@@ -10,7 +10,6 @@ import argparse, os, pathlib, re, subprocess, sys, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
-SHARED = ROOT.parent / "shared" / "models"
 # Sanitized kernels are not optimised, and whole models run on them: minutes each.
 LONG_SANITIZED = ("kernels", "passes", "plan", "run")
 # Hold the whole operator set against other engines; some operators are still to come.
@@ -35,11 +34,6 @@ def suites(long):
         if script.parent.name != "python" and (long or script.stem not in LONG_SCRIPTS):
             yield script.parent.name + "/" + script.stem[5:], [sys.executable, script] + (["--long"] if long else []), {}
     yield "python", [ROOT / "tests/python/run"], {}
-    if SHARED.is_dir():
-        folders = [SHARED / "seed", SHARED / "conformance/light", SHARED / "vision", SHARED / "tabular"]
-        yield "models", [BUILD / "sardonyx", "test", *[f for f in folders if f.is_dir()]], {}
-    else:
-        yield "models", ["echo", f"0 passed, 0 failed, 1 skipped ({SHARED} is absent)"], {}
 
 
 def count(output, code):
