@@ -219,10 +219,10 @@ def magika():
     ours, theirs = both("text/magika/standard_v3_3/model.onnx")
     scores = ours({"bytes": x})[0]
     best = scores.argmax(1)
-    yield "contents", difference(scores, theirs({"bytes": x})[0], 1e-3)
+    # Against doubles, this engine is off by 7e-4 and ONNX Runtime by 1.2e-3, which is 3.5e-3 off what was stored.
+    yield "contents", difference(scores, theirs({"bytes": x})[0], 2e-3)
     wrong = [e["prediction"] for e, b in zip(examples, best) if labels[b] != e["prediction"]["dl"]]
     yield f"{len(examples)} labels", f"{len(wrong)} differ: {wrong[:3]}" if wrong else None
-    # ONNX Runtime 1.31.1 is up to 3.5e-3 away from what was stored.
     yield "scores", difference(scores.max(1), np.array([e["prediction"]["score"] for e in examples]), 5e-3)
 
 
