@@ -5,8 +5,6 @@
 // onnxruntime writes them; the ONNX reference writes [-s, s]. Sums are in double.
 #include "ops/ai_onnx_ml/ml.h"
 
-#include "base/size.h"
-
 typedef struct linear_params {
   ml_labels labels;  // classifier
   ml_transform transform;
@@ -68,24 +66,13 @@ static sdx_status infer(op_infer *c) {
 
 static sdx_status prepare(op_prepare *c) {
   const linear_params *p = c->params;
-  // One row of features and of scores for each thread.
-  if (!size_add(p->columns, p->scores + 2, &c->scratch_bytes) ||
-      !size_mul(c->scratch_bytes, (c->threads ? c->threads : 1) * sizeof(double), &c->scratch_bytes))
-    return error_no_memory(c->err, SIZE_MAX);
-  return SDX_OK;
+  return ml_prepare(c, p->columns, p->scores + 2);  // a row of features, a row of scores
 }
 
-typedef struct work {
-  const linear_params *p;
-  const tensor *x;
-  tensor *labels, *scores;
-  double *scratch;
-} work;
-
 static void rows_range(void *context, size_t begin, size_t end, size_t worker) {
-  const work *w = context;
-  const linear_params *p = w->p;
-  double *x = w->scratch + worker * (p->columns + p->scores + 2), *s = x + p->columns;
+  const ml_work *w = context;
+  const linear_params *p = w->params;
+  double *x = w->scratch + worker * w->each, *s = x + p->columns;
   for (size_t row = begin; row < end; row++) {
     ml_row(w->x, row, x);
     for (size_t i = 0; i < p->outputs; i++) {
@@ -98,7 +85,7 @@ static void rows_range(void *context, size_t begin, size_t end, size_t worker) {
       best = s[0] > 0;
       ml_second_class(p->transform, true, s[0], s);
     } else {
-      for (size_t i = 1; i < p->outputs; i++) best = s[i] > s[best] ? i : best;
+      best = ml_largest(s, p->outputs);
       ml_transform_apply(p->transform, s, p->outputs);
     }
     if (w->labels) ml_labels_store(&p->labels, best, w->labels, row);
@@ -108,13 +95,11 @@ static void rows_range(void *context, size_t begin, size_t end, size_t worker) {
 
 static sdx_status compute(op_call *c) {
   const linear_params *p = c->params;
-  work w = {.p = p, .x = call_in(c, 0), .scratch = c->scratch};
-  w.labels = p->classifies ? call_out(c, 0) : NULL, w.scores = call_out(c, p->classifies);
-  if (ml_columns(w.x) != p->columns)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 0 has %zu columns, but the coefficients expect %zu", ml_columns(w.x),
+  size_t columns = ml_columns(call_in(c, 0));
+  if (columns != p->columns)
+    return call_fail(c, SDX_INVALID_SHAPE, "input 0 has %zu columns, but the coefficients expect %zu", columns,
                      p->columns);
-  call_parallel(c, ml_rows(w.x), 1 + 16384 / (p->columns * p->outputs + 1), rows_range, &w);
-  return call_check(c);
+  return ml_compute(c, p->classifies, columns + p->scores + 2, 1 + 16384 / (columns * p->outputs + 1), rows_range);
 }
 
 SDX_CASES = {

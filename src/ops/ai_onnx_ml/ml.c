@@ -5,6 +5,7 @@
 
 #include <math.h>
 
+#include "base/size.h"
 #include "tensor/convert.h"
 
 sdx_status ml_labels_read(op_params_context *c, const char *ints, const char *strings, ml_labels *out) {
@@ -72,4 +73,26 @@ sdx_status ml_infer_rows(op_infer *c, size_t input, int64_t *rows, int64_t *colu
 void ml_row(const tensor *x, size_t row, double *to) {
   size_t n = ml_columns(x);
   convert_to_doubles((sdx_dtype)x->dtype, x->data, row * n, n, to);
+}
+
+sdx_status ml_prepare(op_prepare *c, size_t a, size_t b) {
+  if (!size_add(a, b, &c->scratch_bytes) ||
+      !size_mul(c->scratch_bytes, (c->threads ? c->threads : 1) * sizeof(double), &c->scratch_bytes))
+    return error_no_memory(c->err, SIZE_MAX);
+  return SDX_OK;
+}
+
+sdx_status ml_compute(op_call *c, bool classifies, size_t each, size_t grain,
+                      void (*rows)(void *context, size_t begin, size_t end, size_t worker)) {
+  ml_work w = {
+      .params = c->params, .x = call_in(c, 0), .scores = call_out(c, classifies), .scratch = c->scratch, .each = each};
+  if (classifies) w.labels = call_out(c, 0);
+  call_parallel(c, ml_rows(w.x), grain, rows, &w);
+  return call_check(c);
+}
+
+size_t ml_largest(const double *scores, size_t count) {
+  size_t best = 0;
+  for (size_t i = 1; i < count; i++) best = scores[i] > scores[best] ? i : best;
+  return best;
 }

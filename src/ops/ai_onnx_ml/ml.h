@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the classifiers and regressors of ai.onnx.ml share: class labels, rows of features as double,
-// and the transforms of scores.
+// the transforms of scores, and the walk over rows.
 #pragma once
 
 #include "ops/op.h"
@@ -26,3 +26,18 @@ static inline size_t ml_rows(const tensor *x) { return x->rank == 2 ? (size_t)x-
 static inline size_t ml_columns(const tensor *x) { return (size_t)x->dims[x->rank - 1]; }
 sdx_status ml_infer_rows(op_infer *c, size_t input, int64_t *rows, int64_t *columns);  // -1 where unknown
 void ml_row(const tensor *x, size_t row, double *to);
+
+// A model at work: a row of features in, a label (classifiers) and scores out.
+typedef struct ml_work {
+  const void *params;
+  const tensor *x;
+  tensor *labels, *scores;  // NULL: not wanted, or the model has none
+  double *scratch;          // `each` doubles for each thread
+  size_t each;
+} ml_work;
+// Scratch of a + b doubles for each thread.
+sdx_status ml_prepare(op_prepare *c, size_t a, size_t b);
+// Runs `rows` over the rows of input 0, its context an ml_work; the first output are labels if it classifies.
+sdx_status ml_compute(op_call *c, bool classifies, size_t each, size_t grain,
+                      void (*rows)(void *context, size_t begin, size_t end, size_t worker));
+size_t ml_largest(const double *scores, size_t count);  // index of the first of the largest

@@ -138,9 +138,7 @@ static bool room(const svm_params *p, size_t *each) {
 
 static sdx_status prepare(op_prepare *c) {
   size_t each = 0;
-  if (!room(c->params, &each) || !size_mul(each, (c->threads ? c->threads : 1) * sizeof(double), &c->scratch_bytes))
-    return error_no_memory(c->err, SIZE_MAX);
-  return SDX_OK;
+  return room(c->params, &each) ? ml_prepare(c, each, 0) : error_no_memory(c->err, SIZE_MAX);
 }
 
 // ---- compute --------------------------------------------------------------------------------------
@@ -226,23 +224,9 @@ static void probabilities(const svm_params *p, const double *decisions, double *
   couple(k, r, square + k * k, qp, prob);
 }
 
-static size_t largest(const double *v, size_t n) {
-  size_t best = 0;
-  for (size_t i = 1; i < n; i++) best = v[i] > v[best] ? i : best;
-  return best;
-}
-
-typedef struct work {
-  const svm_params *p;
-  const tensor *x;
-  tensor *labels, *scores;
-  double *scratch;
-  size_t each;
-} work;
-
 static void classify_range(void *context, size_t begin, size_t end, size_t worker) {
-  const work *w = context;
-  const svm_params *p = w->p;
+  const ml_work *w = context;
+  const svm_params *p = w->params;
   double *x = w->scratch + worker * w->each, *kernels = x + p->features, *decisions = kernels + p->vector_count;
   double *votes = decisions + p->pairs, *scores = votes + p->classes, *qp = scores + p->classes + 2,
          *square = qp + p->classes;
@@ -262,7 +246,7 @@ static void classify_range(void *context, size_t begin, size_t end, size_t worke
       if (p->has_probabilities) probabilities(p, decisions, square, qp, scores);
       else shown = decisions, count = p->pairs;
     }
-    size_t best = largest(judged, p->classes);
+    size_t best = ml_largest(judged, p->classes);
     // Two classes, one decision, no probabilities, no negative weight: the votes are compared with one half.
     if (p->rhos == 1 && p->classes == 2 && !p->has_probabilities && p->all_positive && judged[best] >= 0.5) best = 1;
     if (w->labels) ml_labels_store(&p->labels, best, w->labels, row);
@@ -281,8 +265,8 @@ static void classify_range(void *context, size_t begin, size_t end, size_t worke
 }
 
 static void regress_range(void *context, size_t begin, size_t end, size_t worker) {
-  const work *w = context;
-  const svm_params *p = w->p;
+  const ml_work *w = context;
+  const svm_params *p = w->params;
   double *x = w->scratch + worker * w->each;
   for (size_t row = begin; row < end; row++) {
     ml_row(w->x, row, x);
@@ -297,15 +281,12 @@ static void regress_range(void *context, size_t begin, size_t end, size_t worker
 static sdx_status compute(op_call *c) {
   const svm_params *p = c->params;
   bool classifies = p->labels.count != 0;
-  work w = {.p = p, .x = call_in(c, 0), .scratch = c->scratch};
-  w.labels = classifies ? call_out(c, 0) : NULL, w.scores = call_out(c, classifies);
-  if (ml_columns(w.x) != p->features)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 0 has %zu features, the model expects %zu", ml_columns(w.x),
-                     p->features);
-  room(p, &w.each);
-  call_parallel(c, ml_rows(w.x), 1 + 16384 / (p->features * (p->vector_count + p->classes) + 1),
-                classifies ? classify_range : regress_range, &w);
-  return call_check(c);
+  size_t columns = ml_columns(call_in(c, 0)), each = 0;
+  if (columns != p->features)
+    return call_fail(c, SDX_INVALID_SHAPE, "input 0 has %zu features, the model expects %zu", columns, p->features);
+  room(p, &each);
+  return ml_compute(c, classifies, each, 1 + 16384 / (p->features * (p->vector_count + p->classes) + 1),
+                    classifies ? classify_range : regress_range);
 }
 
 SDX_CASES = {

@@ -502,32 +502,22 @@ static void sum_trees(const tree_params *p, const double *x, double *scores) {
 
 // Scores -> label and transformed scores.
 static size_t classify(const tree_params *p, double *s) {
-  size_t best = 0;
   if (p->binary) {
     // The weights name one class; its sum is the score of the second label.
     uint32_t named = p->weight_count ? p->weights[0].target : 0;
     double score = s[named];
-    best = score > (p->all_positive ? 0.5 : 0);
     ml_second_class(p->transform, p->all_positive, score, s);
-    return best;
+    return score > (p->all_positive ? 0.5 : 0);
   }
-  for (size_t i = 1; i < p->targets; i++) best = s[i] > s[best] ? i : best;
+  size_t best = ml_largest(s, p->targets);
   ml_transform_apply(p->transform, s, p->targets);
   return best;
 }
 
-typedef struct work {
-  const tree_params *p;
-  const tensor *x;
-  tensor *labels, *scores;
-  double *scratch;
-} work;
-
 static void rows_range(void *context, size_t begin, size_t end, size_t worker) {
-  const work *w = context;
-  const tree_params *p = w->p;
-  size_t columns = ml_columns(w->x);
-  double *x = w->scratch + worker * (columns + p->targets + 2), *s = x + columns;
+  const ml_work *w = context;
+  const tree_params *p = w->params;
+  double *x = w->scratch + worker * w->each, *s = x + ml_columns(w->x);
   for (size_t row = begin; row < end; row++) {
     ml_row(w->x, row, x);
     sum_trees(p, x, s);
@@ -548,21 +538,16 @@ static void rows_range(void *context, size_t begin, size_t end, size_t worker) {
 
 static sdx_status prepare(op_prepare *c) {
   const tree_params *p = c->params;
-  if (!size_add(ml_columns(c->in[0]), p->targets + 2, &c->scratch_bytes) ||
-      !size_mul(c->scratch_bytes, (c->threads ? c->threads : 1) * sizeof(double), &c->scratch_bytes))
-    return error_no_memory(c->err, SIZE_MAX);
-  return SDX_OK;
+  return ml_prepare(c, ml_columns(c->in[0]), p->targets + 2);  // a row of features, a row of scores
 }
 
 static sdx_status compute(op_call *c) {
   const tree_params *p = c->params;
-  work w = {.p = p, .x = call_in(c, 0), .scratch = c->scratch};
-  w.labels = p->classifies ? call_out(c, 0) : NULL, w.scores = call_out(c, p->classifies);
-  if (ml_columns(w.x) < p->features)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 0 has %zu features, but a node reads feature %zu", ml_columns(w.x),
+  size_t columns = ml_columns(call_in(c, 0));
+  if (columns < p->features)
+    return call_fail(c, SDX_INVALID_SHAPE, "input 0 has %zu features, but a node reads feature %zu", columns,
                      p->features - 1);
-  call_parallel(c, ml_rows(w.x), 1 + 1024 / (p->root_count + 1), rows_range, &w);
-  return call_check(c);
+  return ml_compute(c, p->classifies, columns + p->targets + 2, 1 + 1024 / (p->root_count + 1), rows_range);
 }
 
 SDX_CASES = {
