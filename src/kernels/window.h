@@ -43,6 +43,17 @@ static inline bool window_next(int64_t *at, const int64_t *dims, size_t rank) {
   }
   return false;
 }
+// The place that output `at` reads with tap `tap`, flat over the first `rank` dimensions; false: it is padding.
+static inline bool window_place(const window *w, size_t rank, const int64_t *at, const int64_t *tap, int64_t *place) {
+  bool inside = true;
+  *place = 0;
+  for (size_t d = 0; d < rank; d++) {
+    int64_t i = at[d] * w->stride[d] + tap[d] * w->dilation[d] - w->pad[d];
+    inside = inside && i >= 0 && i < w->in[d];
+    *place = *place * w->in[d] + i;
+  }
+  return inside;
+}
 // Outputs of one dimension whose tap `t` reads inside the input: [*begin, *end), perhaps empty.
 static inline void window_valid(const window *w, size_t d, int64_t t, int64_t *begin, int64_t *end) {
   int64_t s = w->stride[d], offset = t * w->dilation[d] - w->pad[d];

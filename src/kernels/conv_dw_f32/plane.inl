@@ -21,13 +21,8 @@ static void plane(const window *w, const float *x, const float *weight, float bi
     int64_t tap[WINDOW_MAX_RANK] = {0};
     const float *k = weight;
     do {
-      int64_t base = 0;
-      bool inside = true;
-      for (size_t d = 0; d < last; d++) {
-        int64_t i = at[d] * w->stride[d] + tap[d] * w->dilation[d] - w->pad[d];
-        inside = inside && i >= 0 && i < w->in[d];
-        base = base * w->in[d] + i;
-      }
+      int64_t base;
+      bool inside = window_place(w, last, at, tap, &base);
       for (int64_t t = 0; inside && t < w->kernel[last]; t++) {
         int64_t begin, end;
         window_valid(w, last, t, &begin, &end);

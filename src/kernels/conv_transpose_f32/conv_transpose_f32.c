@@ -77,14 +77,8 @@ static void add_tap(const window *w, const int64_t *tap, const float *columns, f
   int64_t at[WINDOW_MAX_RANK] = {0}, begin, end, step = w->stride[last];
   window_valid(w, last, tap[last], &begin, &end);
   do {
-    int64_t place = 0;
-    bool inside = true;
-    for (size_t d = 0; d < last; d++) {
-      int64_t i = at[d] * w->stride[d] + tap[d] * w->dilation[d] - w->pad[d];
-      inside = inside && i >= 0 && i < w->in[d];
-      place = place * w->in[d] + i;
-    }
-    if (inside && begin < end) {
+    int64_t place;
+    if (window_place(w, last, at, tap, &place) && begin < end) {
       float *to = y + place * w->in[last] + begin * step + tap[last] * w->dilation[last] - w->pad[last];
       for (int64_t i = begin; i < end; i++) to[(i - begin) * step] += columns[i];
     }

@@ -4,14 +4,10 @@
 
 // Where the element lies in x, or -1 in the padding.
 static int64_t place_of(const window *w, size_t k, size_t n) {
-  int64_t at[WINDOW_MAX_RANK], tap[WINDOW_MAX_RANK], place = (int64_t)(k / window_taps(w));
+  int64_t at[WINDOW_MAX_RANK], tap[WINDOW_MAX_RANK], place;
   window_unravel(n, w->out, w->rank, at), window_unravel(k % window_taps(w), w->kernel, w->rank, tap);
-  for (size_t d = 0; d < w->rank; d++) {
-    int64_t i = at[d] * w->stride[d] + tap[d] * w->dilation[d] - w->pad[d];
-    if (i < 0 || i >= w->in[d]) return -1;
-    place = place * w->in[d] + i;
-  }
-  return place;
+  if (!window_place(w, w->rank, at, tap, &place)) return -1;
+  return (int64_t)(k / window_taps(w) * window_in(w)) + place;
 }
 
 static bool compare(kernel_check *k, const void *variant, const void *reference) {

@@ -25,14 +25,8 @@ typedef struct row {
     size_t last = w->rank - 1;                                                                              \
     int64_t tap[WINDOW_MAX_RANK] = {0}, first = (r)->at[last], step = w->stride[last];                      \
     do {                                                                                                    \
-      int64_t base = 0;                                                                                     \
-      bool inside = true;                                                                                   \
-      for (size_t d = 0; d < last; d++) {                                                                   \
-        int64_t i = (r)->at[d] * w->stride[d] + tap[d] * w->dilation[d] - w->pad[d];                        \
-        inside = inside && i >= 0 && i < w->in[d];                                                          \
-        base = base * w->in[d] + i;                                                                         \
-      }                                                                                                     \
-      if (!inside) continue;                                                                                \
+      int64_t base;                                                                                         \
+      if (!window_place(w, last, (r)->at, tap, &base)) continue;                                            \
       for (int64_t t = 0; t < w->kernel[last]; t++) {                                                       \
         int64_t begin, end;                                                                                 \
         window_valid(w, last, t, &begin, &end);                                                             \

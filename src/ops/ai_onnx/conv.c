@@ -83,29 +83,12 @@ typedef struct conv_state {
   const void *packed;
 } conv_state;
 
-typedef struct pack_context {
-  const conv_f32_plan *plan;
-  float *floats;  // room for weights that are not float
-} pack_context;
-
-static void pack(void *target, const tensor *source, void *context) {
-  const pack_context *x = context;
-  if (x->floats) convert_to_floats((sdx_dtype)source->dtype, source->data, 0, source->count, x->floats);
-  conv_f32_pack(x->plan, x->floats ? x->floats : source->data, target);
-}
+static void pack(void *target, const float *weights, const void *plan) { conv_f32_pack(plan, weights, target); }
 
 static sdx_status pack_weights(op_prepare *c, conv_state *s) {
-  const tensor *w = c->in[W];
-  pack_context context = {.plan = &s->plan};
-  if (w->dtype != SDX_FLOAT) {
-    context.floats = mem_alloc(c->memory->account, w->count * sizeof(float));
-    if (!context.floats) return error_no_memory(c->err, w->count * sizeof(float));
-  }
   const char *key = arena_format(c->memory, "conv_f32 %s group %lld precision %d", s->plan.name,
                                  (long long)s->plan.shape.groups, c->precision);
-  s->packed = key ? prepare_pack(c, W, key, s->plan.packed_bytes, pack, &context) : NULL;
-  mem_free(context.floats);
-  return s->packed ? SDX_OK : error_no_memory(c->err, s->plan.packed_bytes);
+  return floats_pack(c, W, key, s->plan.packed_bytes, pack, &s->plan, &s->packed);
 }
 
 sdx_status conv_prepare(op_prepare *c) {
@@ -164,14 +147,8 @@ static void double_planes(void *context, size_t begin, size_t end, size_t worker
         int64_t at[WINDOW_MAX_RANK] = {0};
         size_t o = 0;
         do {
-          size_t place = 0;
-          bool inside = true;
-          for (size_t d = 0; d < g->rank; d++) {
-            int64_t i = at[d] * g->stride[d] + tap[d] * g->dilation[d] - g->pad[d];
-            inside &= i >= 0 && i < g->in[d];
-            place = place * (size_t)g->in[d] + (size_t)i;
-          }
-          if (inside) y[o] += weight * x[place];
+          int64_t place;
+          if (window_place(g, g->rank, at, tap, &place)) y[o] += weight * x[place];
           o++;
         } while (window_next(at, g->out, g->rank));
       } while (window_next(tap, g->kernel, g->rank));

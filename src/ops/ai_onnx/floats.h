@@ -23,31 +23,14 @@ static inline bool floats_reserve(size_t *total, const tensor *t) {
   return size_mul(t->count, sizeof(float), &bytes) && scratch_reserve(total, bytes);
 }
 
-typedef struct floats_job {
-  const tensor *t;
-  float *at;
-  bool store;
-} floats_job;
-
-static void floats_range(void *context, size_t begin, size_t end, size_t worker) {
-  const floats_job *j = context;
-  if (j->store) convert_from_floats((sdx_dtype)j->t->dtype, j->t->data, begin, end - begin, j->at + begin);
-  else convert_to_floats((sdx_dtype)j->t->dtype, j->t->data, begin, end - begin, j->at + begin);
-}
-
 // The tensor's elements as float; NULL for NULL.
-static inline const float *floats_load(op_call *c, const tensor *t, char **scratch) {
-  if (!t || t->dtype == SDX_FLOAT) return t ? t->data : NULL;
-  floats_job job = {t, scratch_take(scratch, t->count * sizeof(float)), false};
-  call_parallel(c, t->count, 65536, floats_range, &job);
-  return job.at;
-}
+const float *floats_load(op_call *c, const tensor *t, char **scratch);
 // Where to compute an output, and bringing it to the tensor's type afterwards.
-static inline float *floats_target(const tensor *t, char **scratch) {
-  return t->dtype == SDX_FLOAT ? t->data : scratch_take(scratch, t->count * sizeof(float));
-}
-static inline void floats_store(op_call *c, tensor *t, float *from) {
-  if (t->dtype == SDX_FLOAT) return;
-  floats_job job = {t, from, true};
-  call_parallel(c, t->count, 65536, floats_range, &job);
-}
+float *floats_target(const tensor *t, char **scratch);
+void floats_store(op_call *c, tensor *t, float *from);
+
+// prepare_pack of weights as float: `pack` gets those of another type widened, in memory that is there for that
+// long. `key` may be NULL: memory is exhausted.
+sdx_status floats_pack(op_prepare *c, size_t input, const char *key, size_t bytes,
+                       void (*pack)(void *target, const float *weights, const void *context), const void *context,
+                       const void **packed);

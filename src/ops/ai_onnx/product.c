@@ -11,7 +11,6 @@ static bool through_float(sdx_dtype d) { return d == SDX_FLOAT || d == SDX_FLOAT
 typedef struct pack_context {
   const product *p;
   int precision;
-  float *floats;  // room for a source that is not float
 } pack_context;
 
 static gemm_f32_operand operand(const product_operand *o, const float *data) {
@@ -23,34 +22,20 @@ static gemm_f32_operand operand(const product_operand *o, const float *data) {
                             .index = o->index};
 }
 
-static void pack(void *target, const tensor *source, void *context) {
+static void pack(void *target, const float *weights, const void *context) {
   const pack_context *x = context;
-  const float *data = source->data;
-  if (x->floats) {
-    convert_to_floats((sdx_dtype)source->dtype, source->data, 0, source->count, x->floats);
-    data = x->floats;
-  }
-  gemm_f32_operand b = operand(&x->p->b, data);
+  gemm_f32_operand b = operand(&x->p->b, weights);
   gemm_f32_pack_b(target, &b, x->p->k, x->p->n, x->precision);
 }
 
 // Leaves packed NULL where packing does not apply.
 static sdx_status pack_weights(op_prepare *c, product *p) {
-  const tensor *b = c->in[1];
-  if (!c->constant[1] || p->b.batch != 0 || b->count == 0) return SDX_OK;
+  if (!c->constant[1] || p->b.batch != 0 || c->in[1]->count == 0) return SDX_OK;
   size_t bytes = gemm_f32_packed_b_bytes(p->k, p->n, c->precision);
   if (!bytes) return SDX_OK;
-  pack_context context = {.p = p, .precision = c->precision};
-  mem_account *account = c->memory->account;
-  if (b->dtype != SDX_FLOAT) {
-    context.floats = mem_alloc(account, b->count * sizeof(float));
-    if (!context.floats) return error_no_memory(c->err, b->count * sizeof(float));
-  }
   const char *key = arena_format(c->memory, "%s%s", gemm_f32_pack_key(p->k, p->n, c->precision),
                                  p->b.column == 1 ? "" : " transposed");
-  p->b.packed = key ? prepare_pack(c, 1, key, bytes, pack, &context) : NULL;
-  mem_free(context.floats);
-  return p->b.packed ? SDX_OK : error_no_memory(c->err, bytes);
+  return floats_pack(c, 1, key, bytes, pack, &(pack_context){p, c->precision}, &p->b.packed);
 }
 
 static sdx_status prepare_floats(op_prepare *c, product *p, size_t bias) {

@@ -205,21 +205,15 @@ typedef struct pack_context {
   const matrix *matrices;
   size_t count, directions, rows;  // rows of the weights of one direction
   int precision;
-  float *floats;
 } pack_context;
 
-static void pack(void *target, const tensor *source, void *context) {
+static void pack(void *target, const float *weights, const void *context) {
   const pack_context *x = context;
-  const float *data = source->data;
   char *to = target;
-  if (x->floats) {
-    convert_to_floats((sdx_dtype)source->dtype, source->data, 0, source->count, x->floats);
-    data = x->floats;
-  }
   for (size_t d = 0; d < x->directions; d++) {
     for (size_t i = 0; i < x->count; i++) {
       const matrix *m = &x->matrices[i];
-      gemm_f32_operand b = {.data = data + (d * x->rows + m->first) * m->k, .row_stride = 1, .column_stride = m->k};
+      gemm_f32_operand b = {.data = weights + (d * x->rows + m->first) * m->k, .row_stride = 1, .column_stride = m->k};
       gemm_f32_pack_b(to, &b, m->k, m->n, x->precision);
       to += gemm_f32_packed_b_bytes(m->k, m->n, x->precision);
     }
@@ -229,25 +223,19 @@ static void pack(void *target, const tensor *source, void *context) {
 // Packs input `index`, the constant weights of `count` matrices per direction.
 static sdx_status pack_weights(op_prepare *c, size_t index, const recurrent_state *s, matrix *matrices, size_t count) {
   const recurrent_params *p = c->params;
-  const tensor *w = c->in[index];
   size_t bytes = 0, offset = 0;
   for (size_t i = 0; i < count; i++) {
     size_t one = gemm_f32_packed_b_bytes(matrices[i].k, matrices[i].n, c->precision);
     if (!one || !size_mul(one, p->directions, &one) || !size_add(bytes, one, &bytes)) return SDX_OK;
   }
-  pack_context context = {matrices, count, p->directions, s->gates * s->hidden, c->precision, NULL};
-  if (w->dtype != SDX_FLOAT) {
-    context.floats = mem_alloc(c->memory->account, w->count * sizeof(float));
-    if (!context.floats) return error_no_memory(c->err, w->count * sizeof(float));
-  }
+  pack_context context = {matrices, count, p->directions, s->gates * s->hidden, c->precision};
   const char *key =
       arena_format(c->memory, "recurrent %zu %s", count, gemm_f32_pack_key(matrices[0].k, matrices[0].n, c->precision));
-  const char *packed = key ? prepare_pack(c, index, key, bytes, pack, &context) : NULL;
-  mem_free(context.floats);
-  if (!packed) return error_no_memory(c->err, bytes);
+  const void *packed;
+  SDX_TRY(floats_pack(c, index, key, bytes, pack, &context, &packed));
   for (size_t d = 0; d < p->directions; d++) {
     for (size_t i = 0; i < count; i++) {
-      matrices[i].packed[d] = packed + offset;
+      matrices[i].packed[d] = (const char *)packed + offset;
       offset += gemm_f32_packed_b_bytes(matrices[i].k, matrices[i].n, c->precision);
     }
   }

@@ -42,16 +42,11 @@ static float largest(const mask_job *j, const float *x, const int32_t *mask, con
   int64_t tap[WINDOW_MAX_RANK] = {0};
   float most = -FLT_MAX;
   do {
-    size_t row = 0;
-    bool inside = true;
-    for (size_t d = 0; d < last; d++) {
-      int64_t p = at[d] * w->stride[d] + tap[d] * w->dilation[d] - w->pad[d];
-      inside &= p >= 0 && p < w->in[d];
-      if (inside) row = row * (size_t)w->in[d] + (size_t)p;
-    }
+    int64_t row;
+    bool inside = window_place(w, last, at, tap, &row);
     for (int64_t t = 0; inside && t < w->kernel[last]; t++) {
       int64_t p = at[last] * w->stride[last] + t * w->dilation[last] - w->pad[last];
-      size_t place = row * (size_t)w->in[last] + (size_t)p;
+      int64_t place = row * w->in[last] + p;
       if (p < 0 || p >= w->in[last]) continue;
       if (mask[place] == 0 && (place > 0 || w->rank == 1)) break;
       if (x[place] > most) most = x[place];
