@@ -26,6 +26,16 @@ sdx_status conv_params_read(op_params_context *c, void *params) {
 
 static const tensor *tensor_or_null(const op_prepare *c, size_t i) { return i < c->input_count ? c->in[i] : NULL; }
 
+sdx_status conv_infer_bias(op_infer *c, size_t bias, int64_t channels) {
+  if (bias >= c->input_count || !c->in[bias]) return SDX_OK;
+  SDX_TRY(infer_rank(c, bias, 1, 1));
+  int64_t have = infer_rank_of(c, bias) == 1 ? c->in[bias]->dims[0] : -1;
+  if (have >= 0 && channels >= 0 && have != channels)
+    return infer_fail(c, SDX_INVALID_SHAPE, "input %zu (bias) has %lld elements, expected %lld", bias, (long long)have,
+                      (long long)channels);
+  return SDX_OK;
+}
+
 sdx_status conv_infer_shape(op_infer *c, const conv_params *p, size_t x, size_t w, size_t bias, sdx_dtype dtype) {
   int spatial = -1, weights_spatial = -1;
   SDX_TRY(window_attrs_rank(c, &p->window, x, &spatial));
@@ -45,21 +55,11 @@ sdx_status conv_infer_shape(op_infer *c, const conv_params *p, size_t x, size_t 
   if (weights[0] >= 0 && weights[0] % p->group != 0)
     return infer_fail(c, SDX_INVALID_SHAPE, "%lld output channels do not divide into %lld groups",
                       (long long)weights[0], (long long)p->group);
-  if (bias < c->input_count && c->in[bias]) {
-    SDX_TRY(infer_rank(c, bias, 1, 1));
-    int64_t have = infer_rank_of(c, bias) == 1 ? c->in[bias]->dims[0] : -1;
-    if (have >= 0 && weights[0] >= 0 && have != weights[0])
-      return infer_fail(c, SDX_INVALID_SHAPE, "input %zu (bias) has %lld elements, expected %lld", bias,
-                        (long long)have, (long long)weights[0]);
-  }
+  SDX_TRY(conv_infer_bias(c, bias, weights[0]));
   SDX_TRY(window_attrs_match(c, &p->window, weights + 2, (size_t)spatial));
   int64_t out[WINDOW_MAX_RANK + 2] = {in[0], weights[0]};
-  for (size_t d = 0; d < (size_t)spatial; d++) {
-    if (weights[d + 2] == 0 || weights[d + 2] > 1 << 30)
-      return infer_fail(c, SDX_INVALID_SHAPE, "the weights have %lld taps in spatial dimension %zu, expected 1 to 2^30",
-                        (long long)weights[d + 2], d);
+  for (size_t d = 0; d < (size_t)spatial; d++)
     SDX_TRY(window_attrs_output(c, &p->window, d, in[d + 2], weights[d + 2], &out[d + 2]));
-  }
   return infer_output(c, 0, dtype, spatial + 2, out);
 }
 

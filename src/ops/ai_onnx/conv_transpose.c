@@ -94,19 +94,10 @@ static sdx_status infer(op_infer *c) {
   int64_t out[WINDOW_MAX_RANK + 2] = {in[0], DIM_UNKNOWN};
   if (weights[1] >= 0 && !i64_mul(weights[1], p->group, &out[1]))
     return infer_fail(c, SDX_INVALID_SHAPE, "the number of output channels overflows");
-  if (c->input_count > B && c->in[B]) {
-    SDX_TRY(infer_rank(c, B, 1, 1));
-    int64_t have = infer_rank_of(c, B) == 1 ? c->in[B]->dims[0] : -1;
-    if (have >= 0 && out[1] >= 0 && have != out[1])
-      return infer_fail(c, SDX_INVALID_SHAPE, "input B has %lld elements, expected %lld", (long long)have,
-                        (long long)out[1]);
-  }
+  SDX_TRY(conv_infer_bias(c, B, out[1]));
   for (size_t d = 0; d < (size_t)spatial; d++) {
     int64_t size = in[d + 2], kernel = weights[d + 2], pad = 0;
     out[d + 2] = p->output_shape ? p->output_shape[d] : DIM_UNKNOWN;
-    if (kernel == 0 || kernel > 1 << 30)
-      return infer_fail(c, SDX_INVALID_SHAPE, "the weights have %lld taps in spatial dimension %zu, expected 1 to 2^30",
-                        (long long)kernel, d);
     if (size < 0 || kernel < 0) continue;
     out[d + 2] = size_of(p, d, size, kernel, &pad);
     if (out[d + 2] < 1 || out[d + 2] > (int64_t)1 << 40)

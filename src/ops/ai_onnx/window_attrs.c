@@ -105,9 +105,13 @@ void window_attrs_build(const window_attrs *w, size_t rank, const int64_t *in, c
 }
 
 sdx_status window_attrs_match(op_infer *c, const window_attrs *w, const int64_t *kernel, size_t rank) {
-  for (size_t d = 0; w->kernel && d < rank; d++)
-    if (kernel[d] >= 0 && kernel[d] != w->kernel[d])
+  for (size_t d = 0; d < rank; d++) {
+    if (kernel[d] == 0 || kernel[d] > 1 << 30)
+      return infer_fail(c, SDX_INVALID_SHAPE, "the weights have %lld taps in spatial dimension %zu, expected 1 to 2^30",
+                        (long long)kernel[d], d);
+    if (w->kernel && kernel[d] >= 0 && kernel[d] != w->kernel[d])
       return infer_fail(c, SDX_INVALID_SHAPE, "attribute 'kernel_shape'[%zu] is %lld, but the weights have %lld", d,
                         (long long)w->kernel[d], (long long)kernel[d]);
+  }
   return SDX_OK;
 }
