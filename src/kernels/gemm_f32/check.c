@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cases for the variants of gemm_f32: one panel of A against several of B, packed by the variant
-// itself, then the epilogue. The sums are judged by the reference, relative to the sum of magnitudes.
+// Cases for the variants of gemm_f32: one panel of A against several of B (several against a few columns), packed by
+// the variant itself, then the epilogue. The sums are judged by the reference, relative to the sum of magnitudes.
 #include <math.h>
 #include <string.h>
 
 #include "kernels/gemm_f32/gemm_f32.h"
 
-enum { ENTER_BYTES = 64, DEPTH_MOST = 200, ROWS_MOST = 40, COLUMNS_MOST = 140 };
+enum { ENTER_BYTES = 64, DEPTH_MOST = 200, ROWS_MOST = 40, COLUMNS_MOST = 140, FEW_MOST = 4, FEW_PANELS = 5 };
 
 typedef struct problem {
   size_t m, n, k;
@@ -23,14 +23,14 @@ static size_t panel_bytes(const gemm_f32_kernel *g, size_t width, size_t k, unsi
 // C in panels of this kernel's rows. Panels and packed operands are guarded buffers.
 static bool multiply(kernel_check *k, const gemm_f32_kernel *g, const problem *p, float *c) {
   size_t a_bytes = panel_bytes(g, g->mr, p->k, p->planes), b_bytes = panel_bytes(g, g->nr, p->k, p->planes);
-  size_t panels = (p->n + g->nr - 1) / g->nr;
-  char *a = check_buffer(k, a_bytes, 64), *b = check_buffer(k, b_bytes * panels, 64),
+  size_t panels = (p->n + g->nr - 1) / g->nr, step = p->n <= g->few ? (size_t)FEW_PANELS * g->mr : g->mr;
+  char *a = check_buffer(k, (p->m + g->mr - 1) / g->mr * a_bytes, 64), *b = check_buffer(k, b_bytes * panels, 64),
        *state = check_buffer(k, ENTER_BYTES, 64);
   if (!a || !b || !state) return false;
   gemm_f32_sweep s = {.n = p->n,
                       .k = p->k,
                       .planes = p->planes,
-                      .a = a,
+                      .a_panel_bytes = a_bytes,
                       .b = b,
                       .b_panel_bytes = b_bytes,
                       .c_stride = p->n,
@@ -42,10 +42,12 @@ static bool multiply(kernel_check *k, const gemm_f32_kernel *g, const problem *p
   for (size_t j = 0; j < panels; j++)
     g->pack_b(b + j * b_bytes, p->b + j * g->nr, p->n, 1, p->k, p->n - j * g->nr < g->nr ? p->n - j * g->nr : g->nr,
               p->planes);
+  for (size_t i = 0; i < p->m; i += g->mr)
+    g->pack_a(a + i / g->mr * a_bytes, p->a + i * p->k, p->k, 1, p->m - i < g->mr ? p->m - i : g->mr, p->k, p->planes);
   if (g->enter) g->enter(state);
-  for (size_t i = 0; i < p->m; i += g->mr) {
-    s.m = p->m - i < g->mr ? p->m - i : g->mr;
-    g->pack_a(a, p->a + i * p->k, p->k, 1, s.m, p->k, p->planes);
+  for (size_t i = 0; i < p->m; i += step) {
+    s.m = p->m - i < step ? p->m - i : step;
+    s.a = a + i / g->mr * a_bytes;
     s.c = c + i * p->n;
     g->sweep(&s);
     gemm_f32_epilogue e = p->epilogue;
@@ -70,7 +72,7 @@ static const float *operand(kernel_check *k, size_t count, bool special, bool sp
 static bool compare(kernel_check *k, const void *variant, const void *reference) {
   const gemm_f32_kernel *g = variant;
   problem p = {.m = check_size(k, 1, ROWS_MOST),
-               .n = check_size(k, 1, COLUMNS_MOST),
+               .n = check_size(k, 1, check_coin(k, 4) ? FEW_MOST : COLUMNS_MOST),
                .k = check_size(k, 0, DEPTH_MOST),
                .planes = g->split ? 1 + (unsigned)(check_random(k) % 3) : 0,
                .epilogue = GEMM_F32_PLAIN};

@@ -31,6 +31,8 @@ enum {
   COST_PACK = 16,  // per packed element
   COST_TASK = 20000,
   COST_FORK = 100000,
+  // The last few columns beside whole panels of B are computed for this many panels of A at once.
+  FEW_PANELS = 8,
 };
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
@@ -184,7 +186,6 @@ static void choose_grid(gemm_f32_plan *p) {
 // Offsets into a worker's scratch.
 typedef struct scratch_parts {
   size_t a, b, fill, residual, bytes;
-  size_t copy_stride;  // of the copy of the residual, in elements
 } scratch_parts;
 
 static bool scratch_layout(const gemm_f32_plan *p, scratch_parts *s) {
@@ -199,9 +200,10 @@ static bool scratch_layout(const gemm_f32_plan *p, scratch_parts *s) {
     s->fill += align64(divide_up(p->nc, p->kernel->nr) * panel_bytes(p->kernel, p->planes, p->kernel->nr, p->kc));
   s->residual = s->fill;
   if (p->shape.fill_b && p->kernel->split) s->residual += align64(p->kc * p->kernel->nr * sizeof(float));
-  s->copy_stride = once ? p->nc : p->columns;
-  if (p->shape.residual_is_c && !size_mul(once ? p->kernel->mr : rows, s->copy_stride * sizeof(float), &copy))
+  if (p->shape.residual_is_c &&
+      !size_mul(once ? p->kernel->mr : rows, (once ? p->nc : p->columns) * sizeof(float), &copy))
     return false;
+  if (once && copy) copy = most(copy, (size_t)FEW_PANELS * p->kernel->mr * p->kernel->few * sizeof(float));
   return size_add(s->residual, copy, &s->bytes) && size_align(s->bytes, 64, &s->bytes);
 }
 
@@ -261,27 +263,29 @@ static const void *at_batch(const gemm_f32_operand *o, const void *base, size_t 
   return base ? (const char *)base + (o->index ? o->index[batch] : batch) * o->batch_stride * unit : NULL;
 }
 
-// Keeps the part of a residual that is C itself, before C is overwritten.
-static void copy_residual(const task *t, size_t row, size_t column, size_t m, size_t n) {
+// The part of a residual that is C itself, copied before C is overwritten: its corner, and its stride in the scratch.
+typedef struct copied {
+  size_t row, column, stride;
+} copied;
+
+static void copy_residual(const task *t, copied to, size_t m, size_t n) {
   const gemm_f32_epilogue *e = &t->job->call->epilogue;
   float *copy = (float *)(t->scratch + t->job->parts.residual);
-  const float *from = e->residual + t->batch * e->residual_batch_stride + row * e->residual_stride + column;
-  for (size_t i = 0; i < m; i++, from += e->residual_stride, copy += t->job->parts.copy_stride)
-    memcpy(copy, from, n * sizeof *copy);
+  const float *from = e->residual + t->batch * e->residual_batch_stride + to.row * e->residual_stride + to.column;
+  for (size_t i = 0; i < m; i++, from += e->residual_stride, copy += to.stride) memcpy(copy, from, n * sizeof *copy);
 }
 
-// The epilogue of an m x n part of C at (row, column). The copy of the residual, if there is one,
-// starts at (copy_row, copy_column).
-static void finish(const task *t, size_t row, size_t column, size_t m, size_t n, size_t copy_row, size_t copy_column) {
+// The epilogue of an m x n part of C at (row, column); `in` holds it where the residual was copied.
+static void finish(const task *t, size_t row, size_t column, size_t m, size_t n, copied in) {
   const gemm_f32_call *call = t->job->call;
   gemm_f32_epilogue e = call->epilogue;
   if (e.bias) e.bias += t->batch * e.bias_batch_stride;
   if (e.bias && e.bias_kind == GEMM_BIAS_PER_COLUMN) e.bias += column;
   if (e.bias && e.bias_kind == GEMM_BIAS_PER_ROW) e.bias += row;
   if (t->job->residual_copied) {
-    e.residual_stride = t->job->parts.copy_stride;
-    e.residual = (const float *)(t->scratch + t->job->parts.residual) + (row - copy_row) * e.residual_stride +
-                 (column - copy_column);
+    e.residual =
+        (const float *)(t->scratch + t->job->parts.residual) + (row - in.row) * in.stride + (column - in.column);
+    e.residual_stride = in.stride;
   } else if (e.residual) {
     e.residual += t->batch * e.residual_batch_stride + row * e.residual_stride + column;
   }
@@ -337,36 +341,69 @@ static const char *block_of_b(const task *t, size_t column, size_t columns, size
   return block;
 }
 
+// What the parts of a block of C have in common.
+typedef struct block {
+  gemm_f32_sweep sweep;  // a, b: of the block's corner
+  size_t row, column;    // the corner
+  copied residual;
+  bool once, last;  // the depth is one block; this is its last
+} block;
+
+// Columns [j, j + n) of rows [i, i + m) of a block.
+static void run_part(const task *t, block *b, size_t i, size_t m, size_t j, size_t n) {
+  const gemm_f32_kernel *kernel = t->plan->kernel;
+  gemm_f32_sweep s = b->sweep;
+  s.m = m, s.n = n;
+  s.a = (const char *)s.a + i / kernel->mr * s.a_panel_bytes;
+  if (j > 0)
+    s.b = (const float *)s.b + (s.b_stride ? j : j / kernel->nr * (s.b_panel_bytes / sizeof(float)) + j % kernel->nr);
+  s.c += i * s.c_stride + j;
+  if (t->job->residual_copied && b->once) copy_residual(t, b->residual = (copied){b->row + i, b->column + j, n}, m, n);
+  kernel->sweep(&s);
+  if (t->job->epilogue && b->last) finish(t, b->row + i, b->column + j, m, n, b->residual);
+}
+
+// A few columns beside whole vectors are computed apart, for FEW_PANELS panels of A while these are near.
+static void run_block(const task *t, block *b, size_t rows, size_t columns) {
+  const gemm_f32_kernel *kernel = t->plan->kernel;
+  size_t mr = kernel->mr, few = kernel->few && rows > mr ? columns % kernel->lanes : 0;
+  if (few > kernel->few) few = 0;
+  for (size_t i = 0; i < rows; i += mr) {
+    if (few && i % (FEW_PANELS * mr) == 0) run_part(t, b, i, least(FEW_PANELS * mr, rows - i), columns - few, few);
+    if (columns > few) run_part(t, b, i, least(mr, rows - i), 0, columns - few);
+  }
+}
+
 // Rows [row, row + rows) x columns [first, past) of C over the whole depth.
 static void run_columns(const task *t, size_t row, size_t rows, size_t first, size_t past) {
   const gemm_f32_plan *p = t->plan;
   const gemm_f32_call *call = t->job->call;
-  size_t mr = p->kernel->mr, k0 = 0;
-  bool copies = t->job->residual_copied, once = p->kc >= p->shape.k;
-  if (copies && !once) copy_residual(t, row, first, rows, past - first);
+  size_t k0 = 0;
+  bool once = p->kc >= p->shape.k;
+  copied residual = {row, first, p->columns};
+  if (t->job->residual_copied && !once) copy_residual(t, residual, rows, past - first);
   do {
     size_t kc = least(p->kc, p->shape.k - k0);
     const char *a = block_of_a(t, row, rows, k0, kc);
     for (size_t column = first; column < past; column += p->nc) {
       size_t columns = least(p->nc, past - column);
       if (pool_stopped()) return;
-      gemm_f32_sweep s = {.n = columns,
-                          .k = kc,
-                          .planes = p->planes,
-                          .b = block_of_b(t, column, columns, k0, kc),
-                          .b_panel_bytes = panel_bytes(p->kernel, p->planes, p->kernel->nr, kc),
-                          .b_stride = t->job->plain_b ? call->b.row_stride : 0,
-                          .c_stride = call->c_stride,
-                          .accumulate = k0 > 0};
-      for (size_t i = 0; i < rows; i += mr) {
-        s.m = least(mr, rows - i);
-        s.a = a + i / mr * panel_bytes(p->kernel, p->planes, mr, kc);
-        s.c = t->c + (row + i) * call->c_stride + column;
-        if (copies && once) copy_residual(t, row + i, column, s.m, columns);
-        p->kernel->sweep(&s);
-        if (t->job->epilogue && k0 + kc == p->shape.k)
-          finish(t, row + i, column, s.m, columns, once ? row + i : row, once ? column : first);
-      }
+      block b = {.sweep = {.k = kc,
+                           .planes = p->planes,
+                           .a = a,
+                           .a_panel_bytes = panel_bytes(p->kernel, p->planes, p->kernel->mr, kc),
+                           .b = block_of_b(t, column, columns, k0, kc),
+                           .b_panel_bytes = panel_bytes(p->kernel, p->planes, p->kernel->nr, kc),
+                           .b_stride = t->job->plain_b ? call->b.row_stride : 0,
+                           .c = t->c + row * call->c_stride + column,
+                           .c_stride = call->c_stride,
+                           .accumulate = k0 > 0},
+                 .row = row,
+                 .column = column,
+                 .residual = residual,
+                 .once = once,
+                 .last = k0 + kc == p->shape.k};
+      run_block(t, &b, rows, columns);
     }
     k0 += kc;
   } while (k0 < p->shape.k);

@@ -116,11 +116,12 @@ const char *gemm_f32_pack_key(size_t k, size_t outer, int precision);
 
 // ---- for variants --------------------------------------------------------------------------------
 
-// One panel of A (m <= mr rows) times consecutive panels of B that cover n columns.
+// One panel of A (m <= mr rows; more panels where n <= few) times consecutive panels of B that cover n columns.
 typedef struct gemm_f32_sweep {
   size_t m, n, k;  // k: depth of this block
   unsigned planes;
-  const void *a;         // packed panel
+  const void *a;         // first packed panel
+  size_t a_panel_bytes;  // from one panel to the next
   const void *b;         // first packed panel, or plain rows if b_stride != 0
   size_t b_panel_bytes;  // from one panel to the next
   size_t b_stride;       // nonzero (only where reads_plain_b): b is fp32, row k at b + k * b_stride
@@ -133,6 +134,8 @@ typedef struct gemm_f32_sweep {
 // `element` bytes, times the planes if split. Plain fp32 panels are [k][mr] and [k][nr].
 struct gemm_f32_kernel {
   uint16_t mr, nr, k_unit;
+  uint8_t few;         // columns for which sweep takes any number of panels of A; 0: it never does
+  uint8_t lanes;       // of a vector: more than a multiple of it by `few` or less are best done apart
   uint8_t head;        // bytes before a panel's elements, a multiple of 64 or 0
   bool split;          // packs bf16 planes, serves the precisions with `planes` of them
   bool reads_plain_b;  // sweep accepts b_stride != 0

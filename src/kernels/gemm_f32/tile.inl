@@ -86,6 +86,75 @@ ROWS_1_TO_6(SWEEP)
 ROWS_7_TO_12(SWEEP)
 #endif
 
+// ---- few columns ---------------------------------------------------------------------------------
+// Lanes run along the rows of a panel of A; along those of B most would be empty.
+#define FEW 4
+#define PARTS ((MR + LANES - 1) / LANES)
+
+static inline __attribute__((always_inline)) void columns(const gemm_f32_sweep *s, size_t panels, size_t n,
+                                                          const char *a, float *c, size_t m) {
+  const size_t stride = s->b_stride ? s->b_stride : NR, last = MR - (PARTS - 1) * LANES;
+  float lane[CHAINS * PARTS * LANES + FEW * PARTS * LANES];  // [panel][column][row]
+  vec sum[CHAINS][FEW][PARTS];
+  for (size_t j = 0; s->accumulate && j < n; j++)
+    for (size_t i = 0; i < m; i++) lane[(i / MR * n + j) * PARTS * LANES + i % MR] = c[i * s->c_stride + j];
+#pragma GCC unroll 16
+  for (size_t p = 0; p < panels; p++)
+#pragma GCC unroll 4
+    for (size_t j = 0; j < n; j++)
+#pragma GCC unroll 4
+      for (size_t q = 0; q < PARTS; q++)
+        sum[p][j][q] = s->accumulate ? LOAD(lane + ((p * n + j) * PARTS + q) * LANES) : ZERO();
+  const float *b = s->b;
+  for (size_t k = 0; k < s->k; k++, a += MR * sizeof(float), b += stride) {
+    vec y[FEW];
+#pragma GCC unroll 4
+    for (size_t j = 0; j < n; j++) y[j] = BROADCAST(b + j);
+#pragma GCC unroll 16
+    for (size_t p = 0; p < panels; p++)
+#pragma GCC unroll 4
+      for (size_t q = 0; q < PARTS; q++) {
+        const float *from = (const float *)(a + p * s->a_panel_bytes) + q * LANES;
+        vec x = q + 1 < PARTS || last == LANES ? LOAD(from) : LOAD_TAIL(from, TAIL(last));
+#pragma GCC unroll 4
+        for (size_t j = 0; j < n; j++) sum[p][j][q] = FMA(x, y[j], sum[p][j][q]);
+      }
+  }
+#pragma GCC unroll 16
+  for (size_t p = 0; p < panels; p++)
+#pragma GCC unroll 4
+    for (size_t j = 0; j < n; j++)
+#pragma GCC unroll 4
+      for (size_t q = 0; q < PARTS; q++) STORE(lane + ((p * n + j) * PARTS + q) * LANES, sum[p][j][q]);
+  for (size_t j = 0; j < n; j++)
+    for (size_t i = 0; i < m; i++) c[i * s->c_stride + j] = lane[(i / MR * n + j) * PARTS * LANES + i % MR];
+}
+
+// As many panels side by side as it takes for CHAINS, then the others.
+static inline __attribute__((always_inline)) void sweep_columns(const gemm_f32_sweep *s, size_t n) {
+  const size_t together = (CHAINS + n - 1) / n;
+  const char *a = s->a;
+  float *c = s->c;
+  size_t m = s->m;
+  for (; m > (together - 1) * MR; a += together * s->a_panel_bytes, c += together * MR * s->c_stride) {
+    size_t rows = m < together * MR ? m : together * MR;
+    columns(s, together, n, a, c, rows);
+    m -= rows;
+  }
+  for (; m > 0; a += s->a_panel_bytes, c += MR * s->c_stride) {
+    size_t rows = m < MR ? m : MR;
+    columns(s, 1, n, a, c, rows);
+    m -= rows;
+  }
+}
+
+static void sweep_few(const gemm_f32_sweep *s) {
+  if (s->n == 1) sweep_columns(s, 1);
+  else if (s->n == 2) sweep_columns(s, 2);
+  else if (s->n == 3) sweep_columns(s, 3);
+  else if (s->n == 4) sweep_columns(s, 4);
+}
+
 static void sweep(const gemm_f32_sweep *s) {
   static void (*const by_rows[])(const gemm_f32_sweep *) = {
     ROWS_1_TO_6(SWEEP_NAME)
@@ -93,12 +162,15 @@ static void sweep(const gemm_f32_sweep *s) {
         ROWS_7_TO_12(SWEEP_NAME)
 #endif
   };
-  if (s->m) by_rows[s->m - 1](s);
+  if (s->m > MR) sweep_few(s);
+  else if (s->m) by_rows[s->m - 1](s);
 }
 
 KERNEL(gemm_f32) = {.mr = MR,
                     .nr = NR,
                     .k_unit = 1,
+                    .few = FEW,
+                    .lanes = LANES,
                     .reads_plain_b = true,
                     .pack_a = pack_a,
                     .pack_b = pack_b,
