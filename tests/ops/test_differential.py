@@ -50,7 +50,9 @@ NATIVE_ONLY = {"BitCast", "LabelEncoder", "OneHotEncoder", "Imputer", "CategoryM
 # Operators that are less precise by nature, and the type whose tolerance they get: coordinates in single
 # precision, as scales have it; quantisation on the way.
 COARSE = {"Resize": "near double", "Upsample": "near double", "GridSample": "near double",
-          "DynamicQuantizeLSTM": "bfloat16"}
+          "DeformConv": "near double",
+          "DynamicQuantizeLSTM": "bfloat16",
+          "MeanVarianceNormalization": "float16"}  # the function body subtracts E(X)^2 from E(X^2)
 # Inputs in which a zero means something else in every engine.
 NONZERO = {"Div": ("B",), "Mod": ("B",)}
 
