@@ -32,6 +32,12 @@ size_t utf8_put(char *to, int32_t code) {
   return n;
 }
 
+bool unicode_is_space(int32_t code) {
+  if (code < 0x80) return (code >= '\t' && code <= '\r') || (code >= 0x1c && code <= ' ');
+  return code == 0x85 || code == 0xa0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200a) || code == 0x2028 ||
+         code == 0x2029 || code == 0x202f || code == 0x205f || code == 0x3000;
+}
+
 static const struct {
   int32_t first, last, step, lower;
 } cases[] = {

@@ -119,7 +119,7 @@ def to_value(x):
     value = LIB.sdx_tensor_create(number, array.ndim, (ctypes.c_int64 * array.ndim)(*array.shape))
     if number == 8:
         for i, word in enumerate(array.reshape(-1)):
-            word = word.encode() if isinstance(word, str) else bytes(word)
+            word = word.encode("utf-8", "surrogateescape") if isinstance(word, str) else bytes(word)
             LIB.sdx_tensor_set_string(value, i, word, len(word))
     elif array.size:
         stored = _pack(array, PACKED[number]) if number in PACKED else np.ascontiguousarray(array)

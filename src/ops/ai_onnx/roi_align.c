@@ -153,34 +153,33 @@ static void align_channels(void *context, size_t begin, size_t end, size_t worke
   }
 }
 
-// Borders in the precision of the original (float), which decides how many samples a bin has.
+// Borders in the precision of the input (float at least), which decides how many samples a bin has: a double that
+// was computed from floats and is rounded at once is what float arithmetic gives.
+static double held(const tensor *rois, double v) { return rois->dtype == SDX_DOUBLE ? v : (double)(float)v; }
+
 static sdx_status read_region(op_call *c, const work *w, size_t i, int64_t image, region *r) {
   const roi_params *p = w->p;
   const tensor *rois = call_in(c, ROIS);
-  float offset = p->half_pixel ? 0.5f : 0, at[4];
+  double offset = p->half_pixel ? 0.5 : 0, at[4];
   for (size_t k = 0; k < 4; k++) {
-    at[k] = (float)number_at(rois, 4 * i + k) * p->scale - offset;
+    at[k] = held(rois, held(rois, number_at(rois, 4 * i + k) * (double)p->scale) - offset);
     if (!isfinite(at[k])) return call_fail(c, SDX_INVALID_ARGUMENT, "input 'rois'[%zu] is not finite", i);
   }
   if (image < 0 || image >= w->x->dims[0])
     return call_fail(c, SDX_OUT_OF_RANGE, "input 'batch_indices'[%zu] is %lld, expected 0 to %lld", i, (long long)image,
                      (long long)w->x->dims[0] - 1);
-  float width = at[2] - at[0], height = at[3] - at[1];
+  double width = held(rois, at[2] - at[0]), height = held(rois, at[3] - at[1]);
   if (!p->half_pixel) width = width > 1 ? width : 1, height = height > 1 ? height : 1;
-  *r = (region){(size_t)image,
-                (double)at[1],
-                (double)at[0],
-                (double)(height / (float)p->height),
-                (double)(width / (float)p->width),
-                p->sampling,
-                p->sampling};
+  *r = (region){
+      (size_t)image, at[1],      at[0], held(rois, height / (double)p->height), held(rois, width / (double)p->width),
+      p->sampling,   p->sampling};
   if (p->sampling == 0) {
-    float rows = ceilf(height / (float)p->height), columns = ceilf(width / (float)p->width);
-    if (rows > 0 && columns > 0 && !(rows * columns <= 0x1p20f))
+    double rows = ceil(r->bin_height), columns = ceil(r->bin_width);
+    if (rows > 0 && columns > 0 && !(rows * columns <= 0x1p20))
       return call_fail(c, SDX_LIMIT_EXCEEDED, "input 'rois'[%zu] needs %g x %g samples a bin, the limit is 2^20", i,
-                       (double)rows, (double)columns);
-    r->grid_height = rows > 0 ? (int64_t)fminf(rows, 0x1p20f) : 0,
-    r->grid_width = columns > 0 ? (int64_t)fminf(columns, 0x1p20f) : 0;
+                       rows, columns);
+    r->grid_height = rows > 0 ? (int64_t)fmin(rows, 0x1p20) : 0,
+    r->grid_width = columns > 0 ? (int64_t)fmin(columns, 0x1p20) : 0;
   }
   return SDX_OK;
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // StringSplit: each string cut at a delimiter into a row of substrings, rows filled up with empty strings to the
-// longest, and how many there were. Without a delimiter runs of ASCII white space separate, and none is left at the
-// ends. `maxsplit` bounds the cuts; the rest stays in one piece. Substrings point into the input's bytes.
+// longest, and how many there were. Without a delimiter runs of white space (of any script) separate, and none is left
+// at the ends. `maxsplit` bounds the cuts; the rest stays in one piece. Substrings point into the input's bytes.
 #include "base/size.h"
+#include "base/unicode.h"
 #include "ops/ai_onnx/move.h"
 
 typedef struct split_params {
@@ -27,17 +28,21 @@ static sdx_status infer(op_infer *c) {
   return infer_output(c, 0, SDX_STRING, rank < 0 ? -1 : rank + 1, dims);
 }
 
-static bool is_space(char x) { return x == ' ' || (x >= '\t' && x <= '\r'); }
+// Where the run of white space (or of anything else) that begins at i ends. Invalid UTF-8 is no space.
+static size_t run_end(str s, size_t i, bool space) {
+  for (size_t next = i; next < s.size; i = next)
+    if (unicode_is_space(utf8_next(s, &next)) != space) return i;
+  return s.size;
+}
 
 // Substrings of s, `stop` of them at most, into out (NULL: only counted).
 static size_t split_spaces(str s, uint64_t most, str *out) {
   size_t n = 0, i = 0;
   for (;; n++) {
-    while (i < s.size && is_space(s.at[i])) i++;
+    i = run_end(s, i, true);
     if (i == s.size) return n;
     size_t first = i;
-    if (n + 1 == most) i = s.size;
-    while (i < s.size && !is_space(s.at[i])) i++;
+    i = n + 1 == most ? s.size : run_end(s, i, false);
     if (out) out[n] = (str){s.at + first, i - first};
   }
 }

@@ -4,7 +4,8 @@
 //
 //   Tokens become numbers, n-grams paths of a tree: an edge is (node, token) -> node, kept in one map.
 //
-// `weights` scale the coordinates of the output, as all engines read them (IDF: instead of counts; TFIDF: times).
+// N-gram i counts at coordinate ngram_indexes[i] and is scaled by weights[i]. IDF: counts are 0 or 1, also where
+// n-grams share a coordinate, which then has the weight of the first of the pool that was found.
 #include "base/size.h"
 #include "ops/op.h"
 
@@ -15,8 +16,9 @@ typedef struct tfidf_params {
   int64_t shortest, longest, skips;
   bool strings;
   const float *weights;    // NULL: 1
-  const int64_t *indexes;  // of each n-gram
-  int64_t size;            // of the output
+  const int64_t *indexes;  // coordinate of each n-gram
+  size_t grams;
+  int64_t size;  // of the output
   str_map tokens, edges;
   const uint32_t *ends;  // [node]: n-gram that ends here + 1, 0: none
 } tfidf_params;
@@ -53,11 +55,10 @@ static sdx_status read_coordinates(op_params_context *c, tfidf_params *p, size_t
       return params_fail(c, "ngram_indexes", "%lld at %zu is no coordinate", (long long)p->indexes[i], i);
     if (p->indexes[i] >= p->size) p->size = p->indexes[i] + 1;
   }
+  p->grams = *count;
   p->weights = params_floats(c, "weights", &weights);
   if (weights == 0) p->weights = NULL;
-  else if (weights != *count || p->size > (int64_t)weights)
-    return params_fail(c, "weights", "has %zu entries for %zu n-grams and an output of %lld", weights, *count,
-                       (long long)p->size);
+  else if (weights != *count) return params_fail(c, "weights", "has %zu entries for %zu n-grams", weights, *count);
   return SDX_OK;
 }
 
@@ -156,18 +157,18 @@ static uint32_t token_at(const tfidf_params *p, const tensor *x, size_t i) {
 
 // Counts the n-grams that start at `start` and have `step` items from one member to the next.
 static void count_from(const tfidf_params *p, const uint32_t *tokens, size_t n, size_t start, size_t step,
-                       int64_t shortest, float *counts) {
+                       int64_t shortest, uint32_t *counts) {
   edge at = {0, 0};
   int64_t length = 1;
   for (size_t i = start; i < n && length <= p->longest; i += step, length++) {
     at.token = tokens[i];
     if (at.token == NO_TOKEN || !str_map_find(&p->edges, edge_key(&at), &at.node)) return;
-    if (length >= shortest && p->ends[at.node]) counts[p->indexes[p->ends[at.node] - 1]] += 1;
+    if (length >= shortest && p->ends[at.node]) counts[p->ends[at.node] - 1]++;
     if (step >= n - i) return;
   }
 }
 
-static sdx_status count_row(op_call *c, const uint32_t *tokens, size_t n, float *counts) {
+static sdx_status count_row(op_call *c, const uint32_t *tokens, size_t n, uint32_t *counts) {
   const tfidf_params *p = c->params;
   int64_t shortest = p->shortest;
   for (size_t step = 1; step - 1 <= (uint64_t)p->skips && step <= n; step++) {
@@ -184,16 +185,20 @@ static sdx_status compute(op_call *c) {
   tensor *y = call_out(c, 0);
   if (!y || y->count == 0) return SDX_OK;
   size_t rows = x->rank == 2 ? (size_t)x->dims[0] : 1, n = x->count / rows, size = (size_t)p->size;
-  float *counts = y->data;
-  uint32_t *tokens = call_alloc(c, x->count * sizeof *tokens);
-  if (!tokens) return call_no_memory(c, x->count * sizeof *tokens);
+  float *out = y->data;
+  uint32_t *tokens = call_alloc(c, x->count * sizeof *tokens), *counts = call_alloc(c, p->grams * sizeof *counts);
+  if (!tokens || !counts) return call_no_memory(c, (x->count + p->grams) * sizeof *tokens);
   for (size_t i = 0; i < x->count; i++) tokens[i] = token_at(p, x, i);
-  for (size_t i = 0; i < y->count; i++) counts[i] = 0;
-  for (size_t r = 0; r < rows; r++) SDX_TRY(count_row(c, tokens + r * n, n, counts + r * size));
-  if (p->mode == MODE_TF) return SDX_OK;
-  for (size_t i = 0; i < y->count; i++) {
-    float weight = p->weights ? p->weights[i % size] : 1;
-    counts[i] = p->mode == MODE_TFIDF ? counts[i] * weight : counts[i] > 0 ? weight : 0;
+  memset(out, 0, y->bytes);
+  for (size_t r = 0; r < rows; r++, out += size) {
+    memset(counts, 0, p->grams * sizeof *counts);
+    SDX_TRY(count_row(c, tokens + r * n, n, counts));
+    for (size_t i = 0; i < p->grams; i++) {
+      float weight = p->mode != MODE_TF && p->weights ? p->weights[i] : 1;
+      float *to = &out[p->indexes[i]];
+      if (p->mode != MODE_IDF) *to += weight * (float)counts[i];
+      else if (counts[i] && *to == 0) *to = weight;
+    }
   }
   return SDX_OK;
 }
