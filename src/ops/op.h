@@ -116,13 +116,14 @@ struct op_upgrade {
 sdx_status upgrade_set_input(op_upgrade *u, size_t index, value_id value);
 // attribute `name` (ints or int) -> 1-D int64 constant input at `index`; nothing if absent.
 sdx_status upgrade_ints_to_input(op_upgrade *u, const char *name, size_t index);
-// Inserts a node that computes `op_type` of the given inputs; returns its single output's value.
+// Inserts a node that computes `op_type` ("com.microsoft::Attention" where it is not of ai.onnx) of the given inputs;
+// returns its single output's value.
 value_id upgrade_insert(op_upgrade *u, const char *op_type, size_t inputs, const value_id *in, const attr *attrs,
                         size_t attr_count);
 // The same with any number of outputs; false: error is set.
 bool upgrade_insert_many(op_upgrade *u, const char *op_type, size_t inputs, const value_id *in, const attr *attrs,
                          size_t attr_count, size_t outputs, value_id *out);
-// The node becomes an ai.onnx operator with these inputs and attributes; its outputs stay.
+// The node becomes another operator with these inputs and attributes; its outputs stay.
 sdx_status upgrade_become(op_upgrade *u, const char *op_type, size_t inputs, const value_id *in, const attr *attrs,
                           size_t attr_count);
 // Input i of the node, VALUE_ABSENT if it is left out.

@@ -43,6 +43,15 @@ static bool set_attrs(op_upgrade *u, node *n, const attr *attrs, size_t count) {
   return true;
 }
 
+// "com.microsoft::MatMulNBits" names an operator of another domain.
+static str domain_of(const char **op_type) {
+  const char *name = strstr(*op_type, "::");
+  if (!name) return STR("");
+  str domain = {*op_type, (size_t)(name - *op_type)};
+  *op_type = name + 2;
+  return domain;
+}
+
 bool upgrade_insert_many(op_upgrade *u, const char *op_type, size_t inputs, const value_id *in, const attr *attrs,
                          size_t attr_count, size_t outputs, value_id *out) {
   if (u->err->status != SDX_OK) return false;  // something it reads could not be made
@@ -52,7 +61,8 @@ bool upgrade_insert_many(op_upgrade *u, const char *op_type, size_t inputs, cons
     error_no_memory(u->err, sizeof(graph_value));
     return false;
   }
-  node *n = graph_add_node(u->graph, STR(""), str_from(op_type), inputs, in, outputs, out, u->err);
+  str domain = domain_of(&op_type);
+  node *n = graph_add_node(u->graph, domain, str_from(op_type), inputs, in, outputs, out, u->err);
   if (!n) return false;
   const char *name = arena_format(u->graph->memory, "%.*s/%s", STR_ARG(u->node->name), op_type);
   n->name = name ? str_from(name) : u->node->name;
@@ -73,7 +83,7 @@ sdx_status upgrade_become(op_upgrade *u, const char *op_type, size_t inputs, con
   u->node->inputs = at;
   u->node->input_count = (uint32_t)inputs;
   u->node->attr_count = 0;
-  u->node->domain = STR("");
+  u->node->domain = domain_of(&op_type);
   upgrade_rename(u, op_type);
   return set_attrs(u, u->node, attrs, attr_count) ? SDX_OK : u->err->status;
 }

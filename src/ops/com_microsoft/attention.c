@@ -30,9 +30,7 @@ static attributes keep_all(op_upgrade *u) {
 }
 
 static sdx_status to_heads(op_upgrade *u, const value_id in[10], const attributes *a) {
-  SDX_TRY(upgrade_become(u, "MultiHeadAttention", 10, in, a->at, a->count));
-  u->node->domain = STR("com.microsoft");
-  return SDX_OK;
+  return upgrade_become(u, "com.microsoft::MultiHeadAttention", 10, in, a->at, a->count);
 }
 
 // Query, key and value beside one another in `product`; past and present [2, batch, heads, time, width].
@@ -64,10 +62,7 @@ static sdx_status attention(op_upgrade *u) {
 }
 
 static sdx_status qattention(op_upgrade *u) {
-  value_id in[7] = {IN(0), IN(1), IN(3), IN(4), IN(6), IN(7), IN(2)}, product = graph_add_value(u->graph, STR(""));
-  if (!product) return error_no_memory(u->err, sizeof(graph_value));
-  if (!graph_add_node(u->graph, STR("com.microsoft"), STR("MatMulIntegerToFloat"), 7, in, 1, &product, u->err))
-    return u->err->status;
+  value_id product = NODE("com.microsoft::MatMulIntegerToFloat", IN(0), IN(1), IN(3), IN(4), IN(6), IN(7), IN(2));
   return projected(u, product, VALUE_ABSENT, IN(5), IN(8), VALUE_ABSENT, VALUE_ABSENT);
 }
 

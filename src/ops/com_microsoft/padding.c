@@ -85,14 +85,10 @@ static sdx_status restore_compute(op_call *c) {
 
 // ---- attention over packed rows -------------------------------------------------------------------
 
+#define MS "com.microsoft::"
+
 static value_id restored(op_upgrade *u, value_id rows, value_id offset) {
-  value_id in[2] = {rows, offset}, out = graph_add_value(u->graph, STR(""));
-  if (u->err->status != SDX_OK) return VALUE_ABSENT;
-  if (!out || !graph_add_node(u->graph, STR("com.microsoft"), STR("RestorePadding"), 2, in, 1, &out, u->err)) {
-    error_no_memory(u->err, sizeof(node));
-    return VALUE_ABSENT;
-  }
-  return out;
+  return NODE(MS "RestorePadding", rows, offset);
 }
 
 static value_id size_at(op_upgrade *u, value_id x, int64_t axis) {
@@ -112,13 +108,7 @@ static sdx_status packed(op_upgrade *u, value_id q, value_id k, value_id v, valu
   value_id lengths = NODE("Sub", NODE("Slice", ends, INTS(1), INTS(INT64_MAX)), NODE("Slice", ends, INTS(0), INTS(-1)));
   value_id in[6] = {
       restored(u, q, offset), k ? restored(u, k, offset) : 0, v ? restored(u, v, offset) : 0, bias, lengths, add};
-  value_id whole = graph_add_value(u->graph, STR(""));
-  if (u->err->status != SDX_OK) return u->err->status;
-  if (!whole) return error_no_memory(u->err, sizeof(graph_value));
-  node *n = graph_add_node(u->graph, STR("com.microsoft"), STR("MultiHeadAttention"), 6, in, 1, &whole, u->err);
-  if (!n) return u->err->status;
-  n->name = u->node->name;
-  for (size_t i = 0; i < count; i++) SDX_TRY(node_set_attr(u->graph, n, attrs[i]));
+  value_id whole = upgrade_insert(u, MS "MultiHeadAttention", 6, in, attrs, count);
   value_id shape = NODE_WITH("Concat", ATTRS(attr_of_int("axis", 0)), INTS(-1), size_at(u, whole, 2));
   value_id places = NODE("Slice", NODE("Reshape", offset, INTS(-1)), INTS(0), size_at(u, q, 0));
   return BECOME("Gather", NODE("Reshape", whole, shape), places);
