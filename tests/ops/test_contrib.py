@@ -1096,5 +1096,203 @@ def finite(random):
             yield [x, np.append(x, np.float32(bad))], only, {"expect": [np.array(not found)]}
 
 
+# ---- gates, streams, spectra -----------------------------------------------------------------------------------
+
+
+@case("GatedAdd")
+def gated_add(random):
+    for dtype in (np.float32, np.float16):
+        yield [floats(random, 2, 3, 4, dtype=dtype), floats(random, 2, 3, 4, dtype=dtype),
+               floats(random, 2, 3, 1, dtype=dtype)], {}, {}
+
+
+@case("ScaledSiLU")
+def scaled_silu(random):
+    yield [floats(random, 3, 4)], {"alpha": 0.7}, {}
+    yield [floats(random, 3, 4), scalar(1.7)], {"alpha": 0.7}, {}
+    yield [floats(random, 3, 4, dtype=np.float16), scalar(1.7)], {}, {}
+
+
+@case("BranchwiseRMSNorm")
+def branchwise(random):
+    for scale in (None, floats(random, 12), floats(random, 3, 4), floats(random, 4)):
+        yield [floats(random, 2, 5, 3, 4), scale], {"epsilon": 1e-3}, {}
+        yield [floats(random, 2, 5, 12), scale], {"num_branches": 3}, {}
+
+
+@case("LinearAttentionGate")
+def linear_gate(random):
+    yield [floats(random, 2, 3, 4), floats(random, 4), floats(random, 4), floats(random, 2, 3, 4)], {}, {"outputs": 2}
+    yield [floats(random, 2, 3, 4, dtype=np.float16), floats(random, 4), floats(random, 4)], {}, {}
+
+
+@case("HyperConnectionPreMix")
+def pre_mix(random):
+    for shape in ((2, 5, 3), (2, 5, 3, 1), (2, 5, 3, 4)):
+        yield [floats(random, 2, 5, 3, 4), floats(random, *shape)], {"reduction_scale": 0.5}, {}
+        yield [floats(random, 2, 5, 12), floats(random, *shape)], {"num_branches": 3}, {}
+    yield [floats(random, 2, 5, 12), floats(random, 2, 5, 12)], {"num_branches": 3}, {}
+
+
+@case("HyperConnectionPostMix")
+def post_mix(random):
+    for shape in ((2, 5, 3), (2, 5, 3, 1), (2, 5, 3, 4)):
+        for mix in (None, floats(random, 2, 5, 3, 3)):
+            yield [floats(random, 2, 5, 3, 4), floats(random, 2, 5, 4), floats(random, *shape), mix], {}, {}
+            yield [floats(random, 2, 5, 12), floats(random, 2, 5, 4), floats(random, *shape), mix], \
+                {"num_branches": 3}, {}
+
+
+@case("EngramGate")
+def engram_gate(random):
+    inputs = [floats(random, 2, 3, 2, 4), floats(random, 2, 3, 2, 4), floats(random, 2, 3, 4), floats(random, 2, 4),
+              floats(random, 2, 4)]
+    yield inputs, {}, {}
+    yield [*inputs, floats(random, 2, 4)], {"epsilon": 1e-3}, {"outputs": 2}
+
+
+@case("Rfft")
+def rfft(random):
+    for ndim in (1, 2):
+        x = floats(random, 3, 6, 8)
+        y = np.fft.rfftn(x, axes=tuple(range(-ndim, 0)))
+        yield [x], {"signal_ndim": ndim}, {"expect": [np.stack([y.real, y.imag], -1).astype(np.float32)], "atol": 1e-4}
+
+
+@case("Irfft")
+def irfft(random):
+    for ndim in (1, 2):
+        x = floats(random, 3, 6, 8)
+        y = np.fft.rfftn(x, axes=tuple(range(-ndim, 0)))
+        yield [np.stack([y.real, y.imag], -1).astype(np.float32)], {"signal_ndim": ndim}, {"expect": [x], "atol": 1e-4}
+
+
+@case("ComplexMul")
+def complex_mul(random, sign=1j):
+    a, b = floats(random, 3, 4, 2), floats(random, 4, 2)
+    c = (a[..., 0] + 1j * a[..., 1]) * (b[..., 0] + sign * b[..., 1])
+    yield [a, b], {}, {"expect": [np.stack([c.real, c.imag], -1).astype(np.float32)]}
+
+
+@case("ComplexMulConj")
+def complex_mul_conj(random):
+    yield from complex_mul(random, -1j)
+
+
+# ---- more rewrites -----------------------------------------------------------------------------------------------
+
+
+@case("TorchEmbedding")
+def torch_embedding(random):
+    table, ids = floats(random, 7, 3), random.integers(0, 7, (2, 4)).astype(np.int64)
+    yield [table, ids], {}, {"expect": [table[ids]]}
+    yield [table, ids, scalar(1, np.int64)], {}, {"expect": [table[ids]]}
+
+
+@case("ConvTransposeWithDynamicPads")
+def conv_transpose(random):
+    x, w, bias = floats(random, 2, 4, 5, 6), floats(random, 4, 3, 3, 2), floats(random, 6)
+    yield [x, w, np.array([1, 0, 0, 1], np.int64), bias], {"group": 2, "strides": [2, 1]}, {}
+    yield [x, w, np.array([0, 0, 1, 1], np.int64)], {"strides": [2, 2], "output_padding": [1, 0], "dilations": [1, 2]}, {}
+    yield [x, w], {"group": 1}, {"expect": reference("ConvTranspose", [x, w], {})}
+
+
+@case("GemmaRotaryEmbedding")
+def gemma_rotary(random):
+    angle, states = floats(random, 2, 3, 8), [floats(random, 2, 4, 3, 8, dtype=np.float16) for _ in range(4)]
+    cosine, sine = (f(angle)[:, None].astype(np.float16) for f in (np.cos, np.sin))
+    yield [angle, *states], {}, {"outputs": 2, "expect": [states[0] * cosine + states[1] * sine,
+                                                          states[2] * cosine + states[3] * sine]}
+
+
+@case("MRotaryEmbedding")
+def multimodal_rotary(random):
+    angles = random.uniform(0, 6, (20, 8)).astype(np.float32)
+    ids = random.integers(0, 20, (3, 2, 5)).astype(np.int64)
+    for layout, sections in ((0, [4, 2, 2]), (1, [4, 2, 2]), (0, [8, 0, 0]), (1, [3, 3, 2])):
+        attributes = {"mrope_section": sections, "mrope_layout": layout}
+        yield [floats(random, 2, 3, 5, 16), ids, np.cos(angles), np.sin(angles)], attributes, {}
+        yield [floats(random, 2, 5, 48), ids, np.cos(angles), np.sin(angles)], \
+            {**attributes, "interleaved": 1, "num_heads": 3}, {}
+        yield [floats(random, 2, 5, 60), ids, np.cos(angles), np.sin(angles)], \
+            {**attributes, "num_heads": 3, "rotary_embedding_dim": 16}, {}
+
+
+@case("MatMulNBitsMlp")
+def nbits_mlp(random):
+    k, n, block = 64, 5, 32
+    weights = [Const(x) for _ in range(2) for x in (integers(random, n, 2, 16), floats(random, n, 2, scale=0.1))]
+    bias = [floats(random, n), floats(random, n)]
+    x, skip, scale = floats(random, 3, k), floats(random, 3, k), floats(random, k)
+    sizes = {"K": k, "N": n, "block_size": block, "bits": 4}
+    for plus, norm in ((None, None), (None, scale), (skip, scale)):
+        total = x if plus is None else x + plus
+        y = total if norm is None else rms(total, norm, 1e-5).astype(np.float32)
+        gate, up = (reference("MatMulNBits", [y, *weights[i:i + 2]], sizes, domain="com.microsoft")[0] + bias[i // 2]
+                    for i in (0, 2))
+        want = [gate / (1 + np.exp(-gate)) * up, *([] if plus is None else [total])]
+        yield [x, plus, norm, *weights[:2], bias[0], *weights[2:], bias[1]], {**sizes, "activation": "silu"}, \
+            {"outputs": len(want), "expect": want, "rtol": 1e-3, "atol": 1e-3}
+
+
+@case("MatMulNBitsQkv")
+def nbits_qkv(random):
+    k, block, x, skip, scale = 64, 32, floats(random, 3, 64), floats(random, 3, 64), floats(random, 64)
+    weights = [(Const(integers(random, n, 2, 16)), Const(floats(random, n, 2, scale=0.1)), floats(random, n))
+               for n in (5, 3, 3)]
+    y = rms(x + skip, scale).astype(np.float32)
+    want = [reference("MatMulNBits", [y, *w[:2]], {"K": k, "N": len(w[2]), "block_size": block, "bits": 4},
+                      domain="com.microsoft")[0] + w[2] for w in weights]
+    yield [x, skip, scale, *[a for w in weights for a in w]], {"K": k, "Nq": 5, "Nkv": 3, "block_size": block}, \
+        {"outputs": 4, "expect": [*want, x + skip], "rtol": 1e-3, "atol": 1e-3}
+
+
+@case("FusedMatMulActivation")
+def fused_activation(random):
+    a, b = floats(random, 2, 4, 3), floats(random, 2, 4, 5)
+    y = 0.5 * a.transpose(0, 2, 1) @ b
+    e = np.exp(y - y.max(1, keepdims=True))
+    yield [a, b], {"alpha": 0.5, "transA": 1, "activation": "LeakyRelu", "activation_alpha": 0.2}, \
+        {"expect": [np.where(y < 0, 0.2 * y, y).astype(np.float32)]}
+    yield [a, b], {"alpha": 0.5, "transA": 1, "activation": "Softmax", "activation_axis": 1}, \
+        {"expect": [(e / e.sum(1, keepdims=True)).astype(np.float32)]}
+
+
+@case("GatedRelativePositionBias")
+def gated_position_bias(random):
+    n, width, length, d = 3, 4, 5, 6
+    x, bias, table = floats(random, 2, length, n * width), floats(random, n * width), floats(random, 1, n, length, length)
+    w, b, eco = floats(random, width, d), floats(random, d), floats(random, 1, n, 1, 1)
+
+    def expect(q):
+        q = q.reshape(2, length, n, width).transpose(0, 2, 1, 3)
+        gates = 1 / (1 + np.exp(-(q @ w + b).reshape(2, n, length, 2, -1).sum(-1)))
+        return ((gates[..., :1] * (gates[..., 1:] * eco - 1) + 2) * table).astype(np.float32)
+
+    yield [x, bias, table, w, b, eco], {"num_heads": n}, {"expect": [expect(x + bias)]}
+    _, inside, offset, _ = padded(random, 2)
+    yield [x[inside], bias, table, w, b, eco, offset], {"num_heads": n}, \
+        {"expect": [expect((x + bias) * inside[..., None])]}
+
+
+@case("LongformerAttention")
+def longformer(random):
+    n, hidden, length, window = 2, 8, 12, 3
+    x, everywhere = floats(random, 2, length, hidden), (random.random((2, length)) < 0.2).astype(np.int32)
+    mask = np.where(np.arange(length) < [[12], [9]], 0, -10000).astype(np.float32)
+    weights = [floats(random, hidden, 3 * hidden, scale=0.5) for _ in range(2)]
+    biases = [floats(random, 3 * hidden) for _ in range(2)]
+    near = np.abs(np.arange(length)[:, None] - np.arange(length)) <= window
+    outs = []
+    for w, b, seen in zip(weights, biases, (near | (everywhere[:, None] > 0), np.ones((2, length, length), bool))):
+        q, k, v = np.moveaxis((x @ w + b).reshape(2, length, 3, n, -1), (2, 3), (0, 2))
+        scores = q @ k.transpose(0, 1, 3, 2) / np.sqrt(hidden // n) + mask[:, None, None]
+        y = soft(np.where(seen[:, None], scores, -np.inf)) @ v
+        outs.append(y.transpose(0, 2, 1, 3).reshape(2, length, hidden))
+    want = np.where(everywhere[..., None] > 0, outs[1], outs[0]).astype(np.float32)
+    yield [x, weights[0], biases[0], mask, weights[1], biases[1], everywhere], {"num_heads": n, "window": window}, \
+        {"expect": [want]}
+
+
 if __name__ == "__main__":
     sys.exit(main())

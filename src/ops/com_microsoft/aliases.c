@@ -51,6 +51,78 @@ static sdx_status expand_dims(op_upgrade *u) {
   return BECOME("Unsqueeze", IN(0), flat(u, rewrite_cast(u, IN(1), SDX_INT64)));
 }
 
+static sdx_status torch_embedding(op_upgrade *u) { return BECOME("Gather", IN(0), IN(1)); }
+
+// The output without padding, cut afterwards.
+static sdx_status conv_transpose(op_upgrade *u) {
+  static const char *const kept[] = {"auto_pad", "dilations", "group", "kernel_shape", "output_padding", "strides"};
+  attr attrs[6];
+  size_t count = 0;
+  value_id in[3] = {IN(0), IN(1), IN(3)}, ends[2] = {0}, pads = IN(2);
+  for (size_t i = 0; i < 6; i++)
+    if (node_attr(u->node, kept[i])) attrs[count++] = *node_attr(u->node, kept[i]);
+  if (!pads) return upgrade_become(u, "ConvTranspose", 3, in, attrs, count);
+  value_id y = upgrade_insert(u, "ConvTranspose", 3, in, attrs, count);
+  upgrade_insert_many(u, "Split", 1, &pads, ATTRS(attr_of_int("num_outputs", 2)), 2, ends);
+  value_id size = NODE_WITH("Shape", ATTRS(attr_of_int("start", 2)), y);
+  value_id axes =
+      NODE("Range", rewrite_scalar(u, SDX_INT64, 2), NODE("Add", NODE("Size", size), rewrite_scalar(u, SDX_INT64, 2)),
+           rewrite_scalar(u, SDX_INT64, 1));
+  return BECOME("Slice", y, ends[0], NODE("Sub", size, ends[1]), axes);
+}
+
+static sdx_status gemma_rotary(op_upgrade *u) {
+  value_id cosine = NODE("Unsqueeze", NODE("CastLike", NODE("Cos", IN(0)), IN(1)), INTS(1)),
+           sine = NODE("Unsqueeze", NODE("CastLike", NODE("Sin", IN(0)), IN(1)), INTS(1));
+  rewrite_output(u, 1, NODE("Add", NODE("Mul", IN(3), cosine), NODE("Mul", IN(4), sine)));
+  return BECOME("Add", NODE("Mul", IN(1), cosine), NODE("Mul", IN(2), sine));
+}
+
+// Rows of one table for the positions of a token in time, height and width: each column follows one of the three.
+static value_id position_table(op_upgrade *u, value_id table, const int64_t section[3], bool interleaved) {
+  value_id all = NODE("Gather", table, IN(1)), row[3], mask[3] = {0};
+  int64_t half = section[0] + section[1] + section[2],
+          *open = arena_array(u->graph->memory, (size_t)half + 1, sizeof *open);
+  if (!open) error_no_memory(u->err, (size_t)half * sizeof *open);
+  for (int64_t i = 0, first = 0; i < 3; first += section[i++]) {
+    row[i] = NODE("Gather", all, rewrite_scalar(u, SDX_INT64, (double)i));
+    for (int64_t k = 0; open && k < half; k++)
+      open[k] = interleaved ? k % 3 == i && k < 3 * section[i] : k >= first && k < first + section[i];
+    if (open) mask[i] = rewrite_cast(u, rewrite_constant(u, open, (size_t)half), SDX_BOOL);
+  }
+  value_id mixed = NODE("Where", mask[2], row[2], NODE("Where", mask[1], row[1], row[0]));
+  return NODE("Reshape", mixed, INTS(-1, half));
+}
+
+static sdx_status multimodal_rotary(op_upgrade *u) {
+  static const char *const kept[] = {"interleaved", "is_packed_batching", "num_heads", "rotary_embedding_dim", "scale"};
+  attr attrs[5];
+  size_t count = 0;
+  const attr *sections = node_attr(u->node, "mrope_section");
+  int64_t layout = node_attr_int(u->node, "mrope_layout", 0), section[3];
+  if (sections->ints.count != 3)
+    return upgrade_fail(u, SDX_INVALID_ARGUMENT, "attribute 'mrope_section' has %zu entries, expected 3",
+                        sections->ints.count);
+  for (size_t i = 0; i < 3; i++) {
+    section[i] = sections->ints.at[i];
+    if (section[i] < 0 || section[i] > 1 << 16)
+      return upgrade_fail(u, SDX_OUT_OF_RANGE, "attribute 'mrope_section'[%zu] is %lld, expected 0 to 2^16", i,
+                          (long long)section[i]);
+  }
+  if (layout != 0 && layout != 1)
+    return upgrade_fail(u, SDX_INVALID_ARGUMENT, "attribute 'mrope_layout' is %lld, expected 0 or 1",
+                        (long long)layout);
+  for (size_t i = 0; i < 5; i++)
+    if (node_attr(u->node, kept[i])) attrs[count++] = *node_attr(u->node, kept[i]);
+  value_id shape = NODE_WITH("Shape", ATTRS(attr_of_int("start", 1)), IN(1));
+  value_id rows =
+      NODE("Range", rewrite_scalar(u, SDX_INT64, 0), NODE_WITH("ReduceProd", ATTRS(attr_of_int("keepdims", 0)), shape),
+           rewrite_scalar(u, SDX_INT64, 1));
+  value_id in[4] = {IN(0), NODE("Reshape", rows, shape), position_table(u, IN(2), section, layout == 1),
+                    position_table(u, IN(3), section, layout == 1)};
+  return upgrade_become(u, "com.microsoft::RotaryEmbedding", 4, in, attrs, count);
+}
+
 SDX_CASES = {"X=float[2,3,5,6] Grid=float[2,4,4,2]", NULL};
 static const char *const pad_cases[] = {"data=float[2,3] pads=int64(1,0,0,2)", NULL};
 #define COPYABLE                                                                                   \
@@ -64,6 +136,15 @@ static const char *const gather_nd_cases[] = {"data=float[2,3,4] indices=int64[5
 static const char *const range_cases[] = {"start=float(1) limit=float(4) delta=float(0.5)",
                                           "start=int64(3) limit=int64(9)", NULL};
 static const char *const expand_dims_cases[] = {"X=float[2,3] axis=int32[](1)", "X=float[2,3] axis=int32[](-1)", NULL};
+
+static const char *const embedding_cases[] = {"weight=float[5,4] indices=int64[2,3]@0..4", NULL};
+static const char *const transpose_cases[] = {"X=float[1,2,4,5] W=float[2,3,3,3] Pads=int64(1,0,0,1) B=float[3]", NULL};
+static const char *const gemma_cases[] = {
+    "emb=float[2,3,4] q=float16[2,2,3,4] q_rot=float16[2,2,3,4] k=float16[2,2,3,4] k_rot=float16[2,2,3,4]", NULL};
+static const char *const multimodal_cases[] = {
+    "input=float[2,3,16] position_ids=int64[3,2,3]@0..8 cos_cache=float[9,4] sin_cache=float[9,4] mrope_section=2,1,1 "
+    "mrope_layout=1",
+    NULL};
 
 // clang-format off
 #define RECORD .since = 1, .versions = "1", .flags = OP_REWRITE
@@ -83,4 +164,18 @@ SDX_OP_MS(Range) = {RECORD, .inputs = "start:T limit:T delta:T?", .outputs = "Y:
                     .types = "T=float,double,int16,int32,int64", .upgrade = range, .cases = range_cases};
 SDX_OP_MS(ExpandDims) = {RECORD, .inputs = "X:T axis:int32", .outputs = "Y:T", .types = "T=any", .upgrade = expand_dims,
                          .cases = expand_dims_cases};
+SDX_OP_MS(TorchEmbedding) = {RECORD, .inputs = "weight:T indices:int64 padding_idx:int64? scale_grad_by_freq:bool?",
+                             .outputs = "Y:T", .types = "T=any", .upgrade = torch_embedding, .cases = embedding_cases};
+SDX_OP_MS(ConvTransposeWithDynamicPads) = {
+    RECORD, .inputs = "X:T W:T Pads:int64? B:T?", .outputs = "Y:T", .types = "T=float16,float,double",
+    .attrs = "auto_pad:string=NOTSET dilations:ints group:int=1 kernel_shape:ints output_padding:ints strides:ints",
+    .upgrade = conv_transpose, .cases = transpose_cases};
+SDX_OP_MS(GemmaRotaryEmbedding) = {RECORD, .inputs = "emb:U q:T q_rot:T k:T k_rot:T", .outputs = "output1:T output2:T",
+                                   .types = "T=float16,float,bfloat16;U=float", .upgrade = gemma_rotary,
+                                   .cases = gemma_cases};
+SDX_OP_MS(MRotaryEmbedding) = {
+    RECORD, .inputs = "input:T position_ids:int64 cos_cache:T sin_cache:T", .outputs = "output:T",
+    .types = "T=float,float16,bfloat16",
+    .attrs = "interleaved:int=0 is_packed_batching:int=0 mrope_layout:int=0 mrope_section:ints! num_heads:int=0 "
+             "rotary_embedding_dim:int=0 scale:float=1", .upgrade = multimodal_rotary, .cases = multimodal_cases};
 // clang-format on

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Chains of ai.onnx operators that onnxruntime's optimizer writes as one node. They are taken apart again at import,
 // so that our own passes see them; the formulas are the definition.
+#include <stdio.h>
+
 #include "ops/com_microsoft/rewrite.h"
 
 // X + bias + skip
@@ -73,9 +75,102 @@ static sdx_status qembed_layer_normalization(op_upgrade *u) {
   return embed(u, &at, look_up_quantized, dequantized(u, 5, IN(5)), dequantized(u, 6, IN(6)));
 }
 
+// Quantised projections of one normalised input: the node's inputs 0 to 2 are it, what is added to it, and the scale.
+// `weights` is the first of packed weights, scales and bias.
+static value_id normalized_input(op_upgrade *u, size_t sum_output, float epsilon) {
+  value_id x = IN(0);
+  if (IN(1)) x = NODE("Add", x, IN(1));
+  rewrite_output(u, sum_output, x);
+  if (!IN(2)) return x;
+  return NODE_WITH("com.microsoft::SimplifiedLayerNormalization",
+                   ATTRS(attr_of_float("epsilon", node_attr_float(u->node, "epsilon", epsilon))), x, IN(2));
+}
+static value_id projection(op_upgrade *u, value_id x, const char *columns, size_t weights) {
+  const node *n = u->node;
+  return NODE_WITH("com.microsoft::MatMulNBits",
+                   ATTRS(attr_of_int("K", node_attr_int(n, "K", 0)), attr_of_int("N", node_attr_int(n, columns, 0)),
+                         attr_of_int("bits", node_attr_int(n, "bits", 4)),
+                         attr_of_int("block_size", node_attr_int(n, "block_size", 0))),
+                   x, IN(weights), IN(weights + 1), VALUE_ABSENT, VALUE_ABSENT, IN(weights + 2));
+}
+
+static sdx_status nbits_mlp(op_upgrade *u) {
+  static const struct {
+    const char *name, *op;
+  } known[] = {{"silu", "Swish"}, {"swish", "Swish"}, {"gelu", "Gelu"}, {"relu", "Relu"}, {"sigmoid", "Sigmoid"}};
+  str name = node_attr(u->node, "activation")->s;
+  value_id x = normalized_input(u, 1, 1e-5f), gate = projection(u, x, "N", 3), up = projection(u, x, "N", 6);
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    if (str_is(name, known[i].name)) return BECOME("Mul", NODE(known[i].op, gate), up);
+  return upgrade_fail(u, SDX_NOT_SUPPORTED, "attribute 'activation': '%.*s' is not known", STR_ARG(name));
+}
+
+static sdx_status nbits_qkv(op_upgrade *u) {
+  value_id x = normalized_input(u, 3, 1e-6f);
+  rewrite_output(u, 1, projection(u, x, "Nkv", 6));
+  rewrite_output(u, 2, projection(u, x, "Nkv", 9));
+  return BECOME("Identity", projection(u, x, "Nq", 3));
+}
+
+static sdx_status matmul_activation(op_upgrade *u) {
+  static const char *const of_product[] = {"alpha", "transA", "transB", "transBatchA", "transBatchB"};
+  static const char *const of_activation[] = {"alpha", "beta", "gamma", "axis"};
+  attr product[5], after[4];
+  size_t count = 0;
+  value_id in[2] = {IN(0), IN(1)};
+  char name[64];
+  for (size_t i = 0; i < 5; i++)
+    if (node_attr(u->node, of_product[i])) product[count++] = *node_attr(u->node, of_product[i]);
+  value_id y = upgrade_insert(u, "com.microsoft::FusedMatMul", 2, in, product, count);
+  count = 0;
+  for (size_t i = 0; i < 4; i++) {
+    snprintf(name, sizeof name, "activation_%s", of_activation[i]);
+    const attr *given = node_attr(u->node, name);
+    if (given) after[count] = *given, after[count++].name = str_from(of_activation[i]);
+  }
+  const attr *activation = node_attr(u->node, "activation");
+  const char *op = arena_format(u->graph->memory, "%.*s", STR_ARG(activation->s));
+  if (!op) return error_no_memory(u->err, activation->s.size);
+  return upgrade_become(u, op, 1, &y, after, count);
+}
+
+// A learned gate for each head and query row over the biases of relative positions.
+static sdx_status gated_position_bias(op_upgrade *u) {
+  const int64_t perm[4] = {0, 2, 1, 3};
+  value_id parts[2] = {0}, x = NODE("Add", IN(0), IN(1));
+  if (IN(6)) x = NODE("com.microsoft::RestorePadding", x, IN(6));
+  x = NODE("Reshape", x, INTS(0, 0, node_attr_int(u->node, "num_heads", 0), -1));
+  x = NODE_WITH("Transpose", ATTRS(attr_of_ints("perm", perm, 4)), x);
+  x = NODE("Reshape", NODE("Add", NODE("MatMul", x, IN(3)), IN(4)), INTS(0, 0, 0, 2, -1));
+  x = NODE("Sigmoid", NODE_WITH("ReduceSum", ATTRS(attr_of_int("keepdims", 0)), x, INTS(-1)));
+  upgrade_insert_many(u, "Split", 1, &x, ATTRS(attr_of_int("axis", -1), attr_of_int("num_outputs", 2)), 2, parts);
+  value_id one = NODE("CastLike", rewrite_scalar(u, SDX_FLOAT, 1), x),
+           two = NODE("CastLike", rewrite_scalar(u, SDX_FLOAT, 2), x);
+  value_id gate = NODE("Mul", parts[0], NODE("Sub", NODE("Mul", parts[1], IN(5)), one));
+  return BECOME("Mul", NODE("Add", gate, two), IN(2));
+}
+
 SDX_CASES = {"X=float[2,3,4] bias=float[4] skip=float[2,3,4]", NULL};
 static const char *const split_cases[] = {"X=float[2,3,8] bias=float[8]", NULL};
 static const char *const gemm_cases[] = {"X=float[2,3,4] W=float[4,5] bias=float[5]", NULL};
+
+static const char *const mlp_cases[] = {
+    "A=float[2,3,32] skip=float[2,3,32] norm_scale=float[32] gate_B=uint8[5,2,8]@0..255 "
+    "gate_scales=float[10]@0.01..0.1 "
+    "gate_bias=float[5] up_B=uint8[5,2,8]@0..255 up_scales=float[10]@0.01..0.1 K=32 N=5 block_size=16 activation=silu "
+    "outputs=2",
+    NULL};
+static const char *const qkv_cases[] = {
+    "A=float[2,3,32] norm_scale=float[32] q_B=uint8[5,2,8]@0..255 q_scales=float[10]@0.01..0.1 "
+    "k_B=uint8[3,2,8]@0..255 k_scales=float[6]@0.01..0.1 v_B=uint8[3,2,8]@0..255 v_scales=float[6]@0.01..0.1 "
+    "K=32 Nq=5 Nkv=3 block_size=16 outputs=3",
+    NULL};
+static const char *const activation_cases[] = {
+    "A=float[2,3] B=float[4,3] transB=1 activation=LeakyRelu activation_alpha=0.2", NULL};
+static const char *const position_cases[] = {
+    "query_layer=float[2,3,8] query_bias=float[8] rel_pos=float[1,2,3,3] weight=float[4,6] bias=float[6] "
+    "eco_a=float[1,2,1,1] num_heads=2",
+    NULL};
 
 // clang-format off
 #define RECORD .since = 1, .versions = "1", .flags = OP_REWRITE
@@ -106,4 +201,24 @@ SDX_OP_MS(QEmbedLayerNormalization) = {
     .attrs = "epsilon:float=1e-12", .upgrade = qembed_layer_normalization,
     .cases = q_embed_cases,
 };
+#define NBITS "K:int! accuracy_level:int=0 bits:int=4 block_size:int! "
+SDX_OP_MS(MatMulNBitsMlp) = {
+    RECORD, .inputs = "A:T1 skip:T1? norm_scale:T1? gate_B:T2 gate_scales:T1 gate_bias:T1? up_B:T2 up_scales:T1 "
+                      "up_bias:T1?",
+    .outputs = "Y:T1 input_skip_bias_sum:T1?", .types = "T1=float,float16,bfloat16;T2=uint8",
+    .attrs = NBITS "N:int! activation:string! epsilon:float=1e-5", .upgrade = nbits_mlp, .cases = mlp_cases};
+SDX_OP_MS(MatMulNBitsQkv) = {
+    RECORD, .inputs = "A:T1 skip:T1? norm_scale:T1 q_B:T2 q_scales:T1 q_bias:T1? k_B:T2 k_scales:T1 k_bias:T1? v_B:T2 "
+                      "v_scales:T1 v_bias:T1?",
+    .outputs = "Q:T1 K:T1 V:T1 input_skip_bias_sum:T1?", .types = "T1=float,float16,bfloat16;T2=uint8",
+    .attrs = NBITS "Nkv:int! Nq:int! epsilon:float=1e-6", .upgrade = nbits_qkv, .cases = qkv_cases};
+SDX_OP_MS(FusedMatMulActivation) = {
+    RECORD, .inputs = "A:T B:T", .outputs = "Y:T", .types = "T=float16,float,double,bfloat16",
+    .attrs = "activation:string! activation_alpha:float activation_axis:int activation_beta:float "
+             "activation_gamma:float alpha:float=1 transA:int=0 transB:int=0 transBatchA:int=0 transBatchB:int=0",
+    .upgrade = matmul_activation, .cases = activation_cases};
+SDX_OP_MS(GatedRelativePositionBias) = {
+    RECORD, .inputs = "query_layer:T query_bias:T rel_pos:T weight:T bias:T eco_a:T token_offset:M?",
+    .outputs = "output:T", .types = "T=float,float16;M=int32", .attrs = "num_heads:int!",
+    .upgrade = gated_position_bias, .cases = position_cases};
 // clang-format on

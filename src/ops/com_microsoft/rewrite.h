@@ -43,5 +43,6 @@ static inline void rewrite_output(op_upgrade *u, size_t index, value_id v) {
   if (!rewrite_wants(u, index) || u->err->status != SDX_OK) return;
   value_id out = u->node->outputs[index];
   u->node->outputs[index] = VALUE_ABSENT;
+  while (u->node->output_count > 1 && !u->node->outputs[u->node->output_count - 1]) u->node->output_count--;
   if (!graph_add_node(u->graph, STR(""), STR("Identity"), 1, &v, 1, &out, u->err)) return;
 }
