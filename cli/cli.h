@@ -3,6 +3,7 @@
 // cmake/tools.cmake finds the records and makes the table. Read next: args.h, main.c, any cmd_*.c.
 #pragma once
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,6 +37,7 @@ void *xmalloc(size_t bytes);
 void *xrealloc(void *old, size_t bytes);
 char *xstrdup(const char *text);
 char *xformat(const char *format, ...) __attribute__((format(printf, 1, 2)));
+char *xformat_list(const char *format, va_list list);
 
 // The name of `names` nearest to `wrong`, or NULL when none is near enough to be meant.
 const char *name_closest(const char *wrong, const char *const *names, size_t count);

@@ -3,7 +3,6 @@
 // in a pipe nothing is cut, so that grep and awk see everything.
 #include "cli/table.h"
 
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,13 +104,8 @@ table *table_create(const char *columns) {
 void table_cell(table *t, const char *format, ...) {
   va_list list;
   va_start(list, format);
-  int length = vsnprintf(NULL, 0, format, list);
+  add(t, xformat_list(format, list));
   va_end(list);
-  char *text = xmalloc((size_t)length + 1);
-  va_start(list, format);
-  vsnprintf(text, (size_t)length + 1, format, list);
-  va_end(list);
-  add(t, text);
 }
 
 size_t table_rows(const table *t) { return t->cells / t->columns - 1; }

@@ -55,14 +55,20 @@ char *xstrdup(const char *text) {
   return memcpy(xmalloc(size), text, size);
 }
 
+char *xformat_list(const char *format, va_list list) {
+  va_list again;
+  va_copy(again, list);
+  size_t size = (size_t)vsnprintf(NULL, 0, format, list) + 1;
+  char *text = xmalloc(size);
+  vsnprintf(text, size, format, again);
+  va_end(again);
+  return text;
+}
+
 char *xformat(const char *format, ...) {
   va_list list;
   va_start(list, format);
-  int length = vsnprintf(NULL, 0, format, list);
-  va_end(list);
-  char *text = xmalloc((size_t)length + 1);
-  va_start(list, format);
-  vsnprintf(text, (size_t)length + 1, format, list);
+  char *text = xformat_list(format, list);
   va_end(list);
   return text;
 }

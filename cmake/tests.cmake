@@ -40,5 +40,6 @@ endif()
 
 # The hostile corpus is written by tests/hostile/test_hostile.py, which runs this program on it.
 add_executable(hostile_driver tests/hostile/driver.c)
+target_include_directories(hostile_driver PRIVATE ${CMAKE_SOURCE_DIR})
 target_link_libraries(hostile_driver PRIVATE sardonyx_internal)
 set_target_properties(hostile_driver PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)

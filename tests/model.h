@@ -16,17 +16,6 @@
 #include "onnx/onnx.h"
 #include "sardonyx/sardonyx.h"
 
-static inline bool model_sanitized(void) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  return true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-  return true;
-#endif
-#endif
-  return false;
-}
-
 // ModelProto bytes of a graph's text; text_deinit them.
 static inline text model_bytes(const char *source) {
   model m = {.ir_version = 10};

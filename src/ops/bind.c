@@ -25,13 +25,12 @@ typedef struct binder {
 // A problem of a node: message in `err`, code and hint beside it.
 static sdx_status problem(binder *b, error *err, sdx_status status, const char *code, const node *n, const char *format,
                           ...) {
-  char place[300], text[600];
   va_list args;
   va_start(args, format);
-  vsnprintf(text, sizeof text, format, args);
+  node_fail(n, err, status, format, args);
   va_end(args);
   b->code = code;
-  return error_set(err, status, "%s: %s", node_place(n, place, sizeof place), text);
+  return status;
 }
 
 static const op_def *find_custom(const binder *b, str domain, str name) {

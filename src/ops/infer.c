@@ -10,12 +10,11 @@
 // ---- infer ------------------------------------------------------------------------------------------
 
 sdx_status infer_fail(op_infer *c, sdx_status status, const char *format, ...) {
-  char place[300], text[600];
   va_list args;
   va_start(args, format);
-  vsnprintf(text, sizeof text, format, args);
+  node_fail(c->node, c->err, status, format, args);
   va_end(args);
-  return error_set(c->err, status, "%s: %s", node_place(c->node, place, sizeof place), text);
+  return status;
 }
 
 static sdx_status located(const node *n, error *err, sdx_status status) {
@@ -132,12 +131,11 @@ const int64_t *infer_constant_ints(op_infer *c, size_t input, size_t *count) {
 // ---- compute ----------------------------------------------------------------------------------------
 
 sdx_status call_fail(op_call *c, sdx_status status, const char *format, ...) {
-  char place[300], text[600];
   va_list args;
   va_start(args, format);
-  vsnprintf(text, sizeof text, format, args);
+  node_fail(c->node, c->err, status, format, args);
   va_end(args);
-  return error_set(c->err, status, "%s: %s", node_place(c->node, place, sizeof place), text);
+  return status;
 }
 
 sdx_status call_no_memory(op_call *c, size_t bytes) {

@@ -212,3 +212,9 @@ const char *node_place(const node *n, char *buffer, size_t size) {
   else snprintf(buffer, size, "node of type %.*s", STR_ARG(n->op_type));
   return buffer;
 }
+
+sdx_status node_fail(const node *n, error *err, sdx_status status, const char *format, va_list args) {
+  char place[300], text[600];
+  vsnprintf(text, sizeof text, format, args);
+  return error_set(err, status, "%s: %s", node_place(n, place, sizeof place), text);
+}

@@ -3,6 +3,8 @@
 // They are short, so they are walked in place: nothing to build, to cache or to free.
 #pragma once
 
+#include <stdarg.h>
+
 #include "ops/op.h"
 
 typedef struct schema_formal {
@@ -30,3 +32,5 @@ sdx_status schema_check_types(const op_def *op, const node *n, size_t count, con
 sdx_status schema_check_results(const op_def *op, const node *n, size_t count, const type_info *out, error *err);
 // "node 'conv1' (Conv)" into the buffer.
 const char *node_place(const node *n, char *buffer, size_t size);
+// Fails with a message that begins with the place.
+sdx_status node_fail(const node *n, error *err, sdx_status status, const char *format, va_list args);

@@ -89,12 +89,11 @@ sdx_status upgrade_become(op_upgrade *u, const char *op_type, size_t inputs, con
 }
 
 sdx_status upgrade_fail(op_upgrade *u, sdx_status status, const char *format, ...) {
-  char place[300], message[500];
   va_list args;
   va_start(args, format);
-  vsnprintf(message, sizeof message, format, args);
+  node_fail(u->node, u->err, status, format, args);
   va_end(args);
-  return error_set(u->err, status, "%s: %s", node_place(u->node, place, sizeof place), message);
+  return status;
 }
 
 void upgrade_rename(op_upgrade *u, const char *op_type) {

@@ -12,6 +12,13 @@ bool convert_to_floats(sdx_dtype from, const void *data, size_t first, size_t co
 bool convert_to_doubles(sdx_dtype from, const void *data, size_t first, size_t count, double *to);
 bool convert_from_floats(sdx_dtype to, void *data, size_t first, size_t count, const float *from);
 bool convert_from_doubles(sdx_dtype to, void *data, size_t first, size_t count, const double *from);
+// Element i of a tensor; 0 where the type is no real number.
+static inline double tensor_number_at(const tensor *t, size_t i) {
+  double v = 0;
+  if (t->dtype == SDX_FLOAT) return (double)((const float *)t->data)[i];
+  convert_to_doubles((sdx_dtype)t->dtype, t->data, i, 1, &v);
+  return v;
+}
 // One element of an integer type (bool, the packed 4- and 2-bit kinds included) and back; a value out
 // of range saturates.
 int64_t convert_get_int(sdx_dtype dtype, const void *data, size_t index);

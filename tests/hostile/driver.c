@@ -14,17 +14,7 @@
 #include <time.h>
 
 #include "sardonyx/sardonyx.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
+#include "tests/process.h"
 
 typedef struct outcome {
   sdx_status status;
@@ -122,16 +112,6 @@ static int open_files(void) {
   return n;
 }
 
-static long status_kb(const char *key) {
-  char line[256];
-  long kb = 0;
-  FILE *f = fopen("/proc/self/status", "re");
-  while (f && fgets(line, sizeof line, f))
-    if (strncmp(line, key, strlen(key)) == 0) kb = strtol(line + strlen(key), NULL, 10);
-  if (f) fclose(f);
-  return kb;
-}
-
 static void reset_peak(void) {
   FILE *f = fopen("/proc/self/clear_refs", "we");
   if (!f) return;
@@ -160,18 +140,18 @@ static bool judge(char *fields[7], good_model *good, char *why, size_t size) {
   outcome o = {0};
   int files = open_files();
   reset_peak();
-  long before = status_kb("VmHWM:");
+  long before = process_kb("VmHWM:");
   double start = now();
   load_and_run(fields[1], fields[6], &o);
-  double seconds = now() - start, limit = strtod(fields[4], NULL) * (SANITIZED ? 10 : 1);
-  long grown = status_kb("VmHWM:") - before;
+  double seconds = now() - start, limit = strtod(fields[4], NULL) * (process_sanitized() ? 10 : 1);
+  long grown = process_kb("VmHWM:") - before;
   const char *expect = fields[2];
   snprintf(why, size, "%s: %.300s", sdx_status_name(o.status), o.message);
   if (strcmp(expect, "OK") == 0 && o.status != SDX_OK) return false;
   if (strcmp(expect, "E") == 0 && o.status == SDX_OK) return snprintf(why, size, "was accepted"), false;
   if (o.status != SDX_OK && (!o.message[0] || leaks(o.message) || !matches(o.message, fields[3]))) return false;
   if (seconds > limit) return snprintf(why, size, "took %.2f s of %.2f", seconds, limit), false;
-  if (!SANITIZED && grown > strtol(fields[5], NULL, 10) * 1024)
+  if (!process_sanitized() && grown > strtol(fields[5], NULL, 10) * 1024)
     return snprintf(why, size, "took %ld MB of %s", grown / 1024, fields[5]), false;
   if (open_files() != files) return snprintf(why, size, "left a file open"), false;
   if (!still_good(good)) return snprintf(why, size, "the good model no longer gives its bits"), false;
@@ -282,7 +262,7 @@ static void batch(good_model *good, int *passed, int *failed) {
     if (o.status != SDX_OK && (!o.message[0] || leaks(o.message))) why = "unclear message";
     else if (o.status != SDX_OK && !located) why = "the message names no place";
     else if (o.status == SDX_INTERNAL) why = "internal error";
-    else if (seconds > (SANITIZED ? 20 : 4)) why = "too slow";
+    else if (seconds > (process_sanitized() ? 20 : 4)) why = "too slow";
     else if (!still_good(good)) why = "the good model no longer gives its bits";
     why ? ++*failed : ++*passed;
     if (why) printf("FAILED %s: %s (%.2f s): %s: %s\n", name, why, seconds, sdx_status_name(o.status), o.message);

@@ -2,6 +2,7 @@
 // Evaluating operators on constants written as text, node by node, as constant folding would.
 #pragma once
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -11,6 +12,7 @@
 #include <cmocka.h>
 
 #include "plan/frame.h"
+#include "tensor/convert.h"
 
 enum { BUDGET = 16 << 20, MOST_VALUES = 64 };
 
@@ -59,3 +61,21 @@ static inline void fails(const char *body, sdx_status status, const char *part) 
              o.err.message);
   clear(&o);
 }
+
+// The graph's output has this type and shape, and these numbers up to a relative 1e-5 (floats only).
+static inline void gives(const char *body, const char *shape, size_t count, const double *want) {
+  outcome o = evaluate(body);
+  if (o.status != SDX_OK) fail_msg("%s\n  %s", body, o.err.message);
+  const tensor *t = &o.values[o.g->outputs[0]]->value.tensor;
+  char text[200];
+  if (strcmp(tensor_describe(t, text, sizeof text), shape) != 0) fail_msg("%s\n  %s, wanted %s", body, text, shape);
+  assert_int_equal(t->count, count);
+  for (size_t i = 0; i < count; i++) {
+    double got = tensor_number_at(t, i), off = dtype_is_float((sdx_dtype)t->dtype) ? 1e-5 * (1 + fabs(want[i])) : 0;
+    bool same = isnan(want[i]) ? isnan(got) : got == want[i] || fabs(got - want[i]) <= off;
+    if (!same) fail_msg("%s\n  element %zu is %g, wanted %g", body, i, got, want[i]);
+  }
+  clear(&o);
+}
+#define GIVES(body, shape, ...) \
+  gives(body, shape, sizeof((double[]){__VA_ARGS__}) / sizeof(double), (double[]){__VA_ARGS__})

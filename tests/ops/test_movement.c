@@ -4,25 +4,6 @@
 // must name the place and stay within the budget.
 #include "tests/ops/evaluate.h"
 
-static void gives(const char *body, const char *shape, size_t count, const int64_t *want) {
-  outcome o = evaluate(body);
-  if (o.status != SDX_OK) fail_msg("%s\n  %s", body, o.err.message);
-  const tensor *t = &o.values[graph_find(o.g, STR("y"))]->value.tensor;
-  char text[200];
-  if (strcmp(tensor_describe(t, text, sizeof text), shape) != 0) fail_msg("%s\n  %s, wanted %s", body, text, shape);
-  assert_int_equal(t->count, count);
-  for (size_t i = 0; i < count; i++) {
-    int64_t got = t->dtype == SDX_FLOAT  ? (int64_t)((const float *)t->data)[i]
-                  : t->dtype == SDX_BOOL ? ((const uint8_t *)t->data)[i]
-                  : t->dtype == SDX_INT4 ? (int64_t)((((const uint8_t *)t->data)[i / 2] >> i % 2 * 4 & 15) ^ 8) - 8
-                                         : tensor_index_at(t, i);
-    if (got != want[i]) fail_msg("%s\n  element %zu is %lld, wanted %lld", body, i, (long long)got, (long long)want[i]);
-  }
-  clear(&o);
-}
-#define GIVES(body, shape, ...) \
-  gives(body, shape, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (int64_t[]){__VA_ARGS__})
-
 static void packed_types_move(void **state) {
   GIVES("const %x: int4[3,3]{1, -2, 3, -4, 5, -6, 7, -8, 0}\n %y = Transpose(%x)", "int4[3,3]", 1, -4, 7, -2, 5, -8, 3,
         -6, 0);

@@ -12,6 +12,7 @@
 #include "plan/frame.h"
 #include "run/session.h"
 #include "tests/model.h"
+#include "tests/process.h"
 
 enum { THREADS = 4 };
 static const char digits[] = "examples/digits/digits.onnx";
@@ -187,7 +188,7 @@ static void long_operators_can_be_ended(void **state) {
       pthread_join(canceller, NULL);
       print_message("model %zu, %d threads: %.0f ms past the deadline, %.0f ms past the cancel\n", i, threads,
                     late * 1e3, cancelled * 1e3);
-      double most = model_sanitized() ? 20 : 1;
+      double most = process_sanitized() ? 20 : 1;
       assert_true(late < most && cancelled < most);
       sdx_run_destroy(r);
       sdx_session_destroy(s);
@@ -197,7 +198,7 @@ static void long_operators_can_be_ended(void **state) {
 // ---- processes --------------------------------------------------------------------------------------
 
 static void a_forked_child_runs(void **state) {
-  if (model_sanitized()) skip();  // ThreadSanitizer ends a child that starts threads
+  if (process_sanitized()) skip();  // ThreadSanitizer ends a child that starts threads
   sdx_session *s = load_digits("threads=2");
   size_t bytes = 0, again = 0;
   float *want = result_of(s, 5, &bytes);

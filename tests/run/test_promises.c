@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "sardonyx/sardonyx.h"
+#include "tests/process.h"
 
 static const char digits[] = "examples/digits/digits.onnx";
 static const char resnet[] = "../shared/models/conformance/light/light_resnet50/model.onnx";
@@ -46,19 +47,8 @@ static void execute(sdx_run *r) {
   if (sdx_run_execute(r) != SDX_OK) fail_msg("%s", sdx_run_error(r));
 }
 
-static bool sanitized(void) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  return true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-  return true;
-#endif
-#endif
-  return false;
-}
-
 static const char *big_model(void) {
-  if (sanitized()) return digits;  // ten times slower
+  if (process_sanitized()) return digits;  // ten times slower
   if (access(resnet, R_OK) == 0) return resnet;
   print_message("SKIPPED ResNet-50: %s is absent\n", resnet);
   return digits;
@@ -112,16 +102,6 @@ static void batch_neighbours_change_nothing(void **unused) {
   sdx_session_destroy(s);
 }
 
-static long status_kb(const char *key) {
-  char line[256];
-  long kb = 0;
-  FILE *f = fopen("/proc/self/status", "re");
-  while (f && fgets(line, sizeof line, f))
-    if (strncmp(line, key, strlen(key)) == 0) kb = strtol(line + strlen(key), NULL, 10);
-  if (f) fclose(f);
-  return kb;
-}
-
 static double json_number(const char *json, const char *key) {
   const char *at = strstr(json, key);
   assert_non_null(at);
@@ -130,7 +110,7 @@ static double json_number(const char *json, const char *key) {
 
 // Peak memory of a fresh process that loads and runs, against what describe says beforehand.
 static void peak_memory_is_as_predicted(void **unused) {
-  if (sanitized()) skip();
+  if (process_sanitized()) skip();
   int ends[2];
   assert_int_equal(pipe(ends), 0);
   pid_t child = fork();
@@ -141,7 +121,7 @@ static void peak_memory_is_as_predicted(void **unused) {
     sdx_run *r = ready(s, 1);
     execute(r);
     execute(r);
-    figures[1] = (double)status_kb("VmHWM:") * 1024;
+    figures[1] = (double)process_kb("VmHWM:") * 1024;
     _exit(write(ends[1], figures, sizeof figures) == (ssize_t)sizeof figures ? 0 : 1);
   }
   double figures[2] = {0, 0};
@@ -160,11 +140,11 @@ static void memory_returns_after_unload(void **unused) {
     execute(r);
     sdx_run_destroy(r);
     sdx_session_destroy(s);
-    if (i == 20) baseline = status_kb("VmRSS:");
+    if (i == 20) baseline = process_kb("VmRSS:");
   }
-  long after = status_kb("VmRSS:");
+  long after = process_kb("VmRSS:");
   print_message("baseline %ld kB, after 1000 cycles %ld kB\n", baseline, after);
-  if (!sanitized()) assert_true(after <= baseline + baseline / 20);
+  if (!process_sanitized()) assert_true(after <= baseline + baseline / 20);
 }
 
 static void values_outlive_run_and_session(void **unused) {

@@ -108,9 +108,7 @@ static void statistics_range(void *context, size_t begin, size_t end, size_t wor
 
 static void write_running(tensor *out, const tensor *before, const double *now, double momentum) {
   for (size_t i = 0; out && i < out->count; i++) {
-    double v;
-    convert_to_doubles((sdx_dtype)before->dtype, before->data, i, 1, &v);
-    v = v * momentum + now[i] * (1 - momentum);
+    double v = tensor_number_at(before, i) * momentum + now[i] * (1 - momentum);
     convert_from_doubles((sdx_dtype)out->dtype, out->data, i, 1, &v);
   }
 }

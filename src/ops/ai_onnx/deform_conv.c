@@ -107,13 +107,6 @@ typedef struct work {
   void *columns;
 } work;
 
-static double number_at(const tensor *t, size_t i) {
-  double v = 0;
-  if (t->dtype == SDX_FLOAT) return (double)((const float *)t->data)[i];
-  convert_to_doubles((sdx_dtype)t->dtype, t->data, i, 1, &v);
-  return v;
-}
-
 // Multilinear sample of one plane; 2^rank corners, those outside are 0.
 static double sample(const work *w, size_t plane, const double *place) {
   const window *g = &w->s->window;
@@ -130,7 +123,7 @@ static double sample(const work *w, size_t plane, const double *place) {
       weight *= up ? part : 1 - part;
       at = at * (size_t)g->in[d] + (size_t)(inside ? i : 0);
     }
-    if (inside && weight != 0) sum += weight * number_at(w->x, plane + at);
+    if (inside && weight != 0) sum += weight * tensor_number_at(w->x, plane + at);
   }
   return sum;
 }
@@ -150,9 +143,9 @@ static void sample_rows(void *context, size_t begin, size_t end, size_t worker) 
       double place[WINDOW_MAX_RANK];
       for (size_t d = 0; d < g->rank; d++)
         place[d] = (double)(at[d] * g->stride[d] + where[d] * g->dilation[d] - g->pad[d]) +
-                   number_at(w->offset, (first * g->rank + d) * s->out + o);
+                   tensor_number_at(w->offset, (first * g->rank + d) * s->out + o);
       double v = sample(w, plane, place);
-      if (w->mask) v *= number_at(w->mask, first * s->out + o);
+      if (w->mask) v *= tensor_number_at(w->mask, first * s->out + o);
       if (w->x->dtype == SDX_DOUBLE) ((double *)w->columns)[row * s->out + o] = v;
       else ((float *)w->columns)[row * s->out + o] = (float)v;
       window_next(at, g->out, g->rank);

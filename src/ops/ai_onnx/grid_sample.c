@@ -134,13 +134,6 @@ typedef struct work {
   size_t spatial, channels, in, out, element;
 } work;
 
-static double number_at(const tensor *t, size_t i) {
-  double v = 0;
-  if (t->dtype == SDX_FLOAT) return (double)((const float *)t->data)[i];
-  convert_to_doubles((sdx_dtype)t->dtype, t->data, i, 1, &v);
-  return v;
-}
-
 static void sample_point(const work *w, size_t n, size_t point, const axis_taps *taps) {
   static const int64_t counts[] = {[NEAREST] = 1, [LINEAR] = 2, [CUBIC] = 4};
   int64_t most[WINDOW_MAX_RANK], at[WINDOW_MAX_RANK] = {0};
@@ -163,7 +156,7 @@ static void sample_point(const work *w, size_t n, size_t point, const axis_taps 
         if (inside) memcpy(to, (const char *)w->x->data + (base + place) * w->element, w->element);
         else memset(to, 0, w->element);
       } else if (inside) {
-        sum += weight * number_at(w->x, base + place);
+        sum += weight * tensor_number_at(w->x, base + place);
       }
     } while (window_next(at, most, w->spatial));
     if (w->p->mode != NEAREST) convert_from_doubles((sdx_dtype)w->y->dtype, w->y->data, target, 1, &sum);
@@ -176,7 +169,7 @@ static void sample_range(void *context, size_t begin, size_t end, size_t worker)
   for (size_t i = begin; i < end; i++) {
     for (size_t d = 0; d < w->spatial; d++) {
       // The grid names the innermost axis first.
-      double v = number_at(w->grid, i * w->spatial + w->spatial - 1 - d);
+      double v = tensor_number_at(w->grid, i * w->spatial + w->spatial - 1 - d);
       find_taps(w->p, v, w->grid->dtype == SDX_DOUBLE, w->x->dims[d + 2], &taps[d]);
     }
     sample_point(w, i / w->out, i % w->out, taps);
@@ -253,8 +246,8 @@ static void affine_range(void *context, size_t begin, size_t end, size_t worker)
     }
     for (size_t r = 0; r < w->spatial; r++) {
       size_t row = (n * w->spatial + r) * (w->spatial + 1);
-      double sum = number_at(w->theta, row + w->spatial);
-      for (size_t d = 0; d < w->spatial; d++) sum += number_at(w->theta, row + d) * at[d];
+      double sum = tensor_number_at(w->theta, row + w->spatial);
+      for (size_t d = 0; d < w->spatial; d++) sum += tensor_number_at(w->theta, row + d) * at[d];
       convert_from_doubles((sdx_dtype)w->y->dtype, w->y->data, i * w->spatial + r, 1, &sum);
     }
   }

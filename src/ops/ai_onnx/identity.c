@@ -66,9 +66,7 @@ static sdx_status dropout_train(op_call *c, double ratio) {
   double scale = 1 / (1 - ratio);
   for (size_t i = 0; i < x->count; i++) {
     bool keep = random_uniform(seed, i) >= ratio;
-    double v;
-    convert_to_doubles((sdx_dtype)x->dtype, x->data, i, 1, &v);
-    v = keep ? v * scale : 0;
+    double v = keep ? tensor_number_at(x, i) * scale : 0;
     if (y) convert_from_doubles((sdx_dtype)y->dtype, y->data, i, 1, &v);
     if (mask) ((uint8_t *)mask->data)[i] = keep;
   }
@@ -79,9 +77,7 @@ static sdx_status dropout_compute(op_call *c) {
   const tensor *ratio = call_in(c, 1), *training = call_in(c, 2);
   tensor *mask = call_out(c, 1);
   if (training && training->count && *(const uint8_t *)training->data) {
-    double r = 0.5;
-    if (ratio && ratio->count) convert_to_doubles((sdx_dtype)ratio->dtype, ratio->data, 0, 1, &r);
-    return dropout_train(c, r);
+    return dropout_train(c, ratio && ratio->count ? tensor_number_at(ratio, 0) : 0.5);
   }
   if (mask && mask->dtype == SDX_BOOL) memset(mask->data, 1, mask->bytes);
   for (size_t i = 0; mask && mask->dtype != SDX_BOOL && i < mask->count; i++)

@@ -364,11 +364,7 @@ bool element_is_true(const tensor *t, size_t i) {
     case SDX_STRING:
       return ((const str *)t->data)[i].size != 0;
     default:
-      return dtype_is_float((sdx_dtype)t->dtype) ? ({
-        double f = 0;
-        convert_to_doubles((sdx_dtype)t->dtype, t->data, i, 1, &f);
-        f != 0;
-      })
+      return dtype_is_float((sdx_dtype)t->dtype) ? tensor_number_at(t, i) != 0
                                                  : convert_get_int((sdx_dtype)t->dtype, t->data, i) != 0;
   }
 }

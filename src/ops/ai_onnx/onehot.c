@@ -18,10 +18,9 @@ static sdx_status onehot_read(op_params_context *c, void *p) {
 }
 
 static sdx_status depth_of(const tensor *t, int64_t *depth, error *err) {
-  double d = -1;
   if (t->count != 1)
     return error_set(err, SDX_INVALID_SHAPE, "input 1 ('depth') has %zu elements, expected 1", t->count);
-  convert_to_doubles((sdx_dtype)t->dtype, t->data, 0, 1, &d);
+  double d = tensor_number_at(t, 0);
   if (!(d >= 0 && d < 0x1p62)) return error_set(err, SDX_OUT_OF_RANGE, "input 1 ('depth') is %g", d);
   *depth = (int64_t)d;
   return SDX_OK;
@@ -62,12 +61,11 @@ static sdx_status onehot_compute(op_call *c) {
   move_fill(c, y->data, values->data, width, y->count);
   for (size_t d = axis; d < x->rank; d++) inner *= (size_t)x->dims[d];
   for (size_t i = 0; i < x->count; i++) {
-    double k;
     int64_t index;
     if (dtype_is_int((sdx_dtype)x->dtype)) {
       index = convert_get_int((sdx_dtype)x->dtype, x->data, i);
     } else {
-      convert_to_doubles((sdx_dtype)x->dtype, x->data, i, 1, &k);
+      double k = tensor_number_at(x, i);
       if (!(fabs(k) < 0x1p62)) continue;
       index = (int64_t)k;
     }

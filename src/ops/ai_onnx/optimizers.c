@@ -124,14 +124,9 @@ static sdx_status compute(op_call *c) {
   for (size_t k = 0; k < n; k++) {
     const tensor *x = call_in(c, 2 + k), *g = call_in(c, 2 + n + k);
     for (size_t i = 0; i < x->count; i++) {
-      double at[2], states[2];
-      convert_to_doubles((sdx_dtype)x->dtype, x->data, i, 1, &at[0]);
-      convert_to_doubles((sdx_dtype)g->dtype, g->data, i, 1, &at[1]);
-      for (size_t s = 0; s < p->states; s++) {
-        const tensor *state = call_in(c, 2 + (2 + s) * n + k);
-        convert_to_doubles((sdx_dtype)state->dtype, state->data, i, 1, &states[s]);
-      }
-      store(call_out(c, k), i, update(p, rate, count <= 0, at[0], at[1], states));
+      double states[2];
+      for (size_t s = 0; s < p->states; s++) states[s] = tensor_number_at(call_in(c, 2 + (2 + s) * n + k), i);
+      store(call_out(c, k), i, update(p, rate, count <= 0, tensor_number_at(x, i), tensor_number_at(g, i), states));
       for (size_t s = 0; s < p->states; s++) store(call_out(c, (1 + s) * n + k), i, states[s]);
       if ((i & 0xffff) == 0xffff) SDX_TRY(call_check(c));
     }

@@ -50,11 +50,7 @@ sdx_status granularity_make(const int64_t *dims, size_t rank, const int64_t *sca
   return SDX_OK;
 }
 
-float scale_at(const tensor *t, size_t i) {
-  float f = 0;
-  convert_to_floats((sdx_dtype)t->dtype, t->data, i, 1, &f);
-  return f;
-}
+float scale_at(const tensor *t, size_t i) { return (float)tensor_number_at(t, i); }
 int32_t zero_at(const tensor *t, size_t i) { return t ? (int32_t)convert_get_int((sdx_dtype)t->dtype, t->data, i) : 0; }
 
 static sdx_status check(op_call *c, const tensor *scale, const char *name, bool zero) {

@@ -136,20 +136,16 @@ static void multinomial_range(void *context, size_t begin, size_t end, size_t wo
   const random_job *j = context;
   size_t classes = (size_t)j->in->dims[1], samples = (size_t)j->params->samples;
   for (size_t i = begin; i < end; i++) {
-    double max = -INFINITY, total = 0, running = 0, v;
+    double max = -INFINITY, total = 0, running = 0;
     for (size_t k = 0; k < classes; k++) {
-      convert_to_doubles((sdx_dtype)j->in->dtype, j->in->data, i / samples * classes + k, 1, &v);
+      double v = tensor_number_at(j->in, i / samples * classes + k);
       if (v > max) max = v;
     }
-    for (size_t k = 0; k < classes; k++) {
-      convert_to_doubles((sdx_dtype)j->in->dtype, j->in->data, i / samples * classes + k, 1, &v);
-      total += exp(v - max);
-    }
+    for (size_t k = 0; k < classes; k++) total += exp(tensor_number_at(j->in, i / samples * classes + k) - max);
     size_t chosen = 0;
     double limit = random_uniform(j->seed, i) * total;
     for (size_t k = 0; k < classes; k++) {
-      convert_to_doubles((sdx_dtype)j->in->dtype, j->in->data, i / samples * classes + k, 1, &v);
-      running += exp(v - max);
+      running += exp(tensor_number_at(j->in, i / samples * classes + k) - max);
       chosen = k;
       if (running > limit) break;
     }

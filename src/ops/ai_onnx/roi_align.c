@@ -22,13 +22,6 @@ typedef struct roi_params {
 
 enum { X, ROIS, BATCH };
 
-static double number_at(const tensor *t, size_t i) {
-  double v = 0;
-  if (t->dtype == SDX_FLOAT) return (double)((const float *)t->data)[i];
-  convert_to_doubles((sdx_dtype)t->dtype, t->data, i, 1, &v);
-  return v;
-}
-
 static sdx_status params(op_params_context *c, void *params) {
   roi_params *p = params;
   str mode = params_string(c, "mode"), how = params_string(c, "coordinate_transformation_mode");
@@ -130,7 +123,7 @@ static double bin_value(const work *w, size_t plane, int64_t ph, int64_t pw) {
       size_t at[4] = {0};
       bool inside = corners(y, x, w->height, w->width, at, weight);
       for (int k = 0; k < 4; k++) {
-        double v = inside ? weight[k] * number_at(w->x, plane + at[k]) : 0;
+        double v = inside ? weight[k] * tensor_number_at(w->x, plane + at[k]) : 0;
         sum += v;
         most = v > most ? v : most;
       }
@@ -162,7 +155,7 @@ static sdx_status read_region(op_call *c, const work *w, size_t i, int64_t image
   const tensor *rois = call_in(c, ROIS);
   double offset = p->half_pixel ? 0.5 : 0, at[4];
   for (size_t k = 0; k < 4; k++) {
-    at[k] = held(rois, held(rois, number_at(rois, 4 * i + k) * (double)p->scale) - offset);
+    at[k] = held(rois, held(rois, tensor_number_at(rois, 4 * i + k) * (double)p->scale) - offset);
     if (!isfinite(at[k])) return call_fail(c, SDX_INVALID_ARGUMENT, "input 'rois'[%zu] is not finite", i);
   }
   if (image < 0 || image >= w->x->dims[0])
@@ -215,12 +208,12 @@ static sdx_status pool_compute(op_call *c) {
   int64_t height = x->dims[2], width = x->dims[3];
   size_t to = 0;
   for (size_t i = 0; y->count && i < (size_t)y->dims[0]; i++) {
-    double image = number_at(rois, 5 * i), at[4];
+    double image = tensor_number_at(rois, 5 * i), at[4];
     if (!(image >= 0 && image < (double)x->dims[0]))
       return call_fail(c, SDX_OUT_OF_RANGE, "input 'rois'[%zu] names image %g, expected 0 to %lld", i, image,
                        (long long)x->dims[0] - 1);
     for (size_t k = 0; k < 4; k++) {
-      at[k] = round(number_at(rois, 5 * i + 1 + k) * (double)p->scale);
+      at[k] = round(tensor_number_at(rois, 5 * i + 1 + k) * (double)p->scale);
       if (!(fabs(at[k]) < 0x1p30))
         return call_fail(c, SDX_OUT_OF_RANGE, "input 'rois'[%zu] has a coordinate of %g, expected below 2^30", i,
                          at[k]);
@@ -235,7 +228,8 @@ static sdx_status pool_compute(op_call *c) {
         borders(bin % p->width, bin_width, (int64_t)at[0], width, &left, &right);
         double most = bottom <= top || right <= left ? 0 : -INFINITY;
         for (int64_t h = top; h < bottom; h++)
-          for (int64_t v = left; v < right; v++) most = fmax(most, number_at(x, plane + (size_t)(h * width + v)));
+          for (int64_t v = left; v < right; v++)
+            most = fmax(most, tensor_number_at(x, plane + (size_t)(h * width + v)));
         convert_from_doubles((sdx_dtype)y->dtype, y->data, to, 1, &most);
       }
       SDX_TRY(call_check(c));

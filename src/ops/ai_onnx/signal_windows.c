@@ -148,8 +148,7 @@ static sdx_status mel_compute(op_call *c) {
     const tensor *edge = call_in(c, 3 + i);
     if (edge->count != 1)
       return call_fail(c, SDX_INVALID_SHAPE, "input %zu has %zu elements, expected 1", 3 + i, edge->count);
-    convert_to_doubles((sdx_dtype)edge->dtype, edge->data, 0, 1, &edges[i]);
-    edges[i] = 2595 * log1p(edges[i] / 700) / log(10);
+    edges[i] = 2595 * log1p(tensor_number_at(edge, 0) / 700) / log(10);
   }
   int64_t bands = y->dims[1];
   mel_scale m = {.low = edges[0],

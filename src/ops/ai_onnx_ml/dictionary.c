@@ -70,12 +70,10 @@ typedef struct dictionary {
   sdx_dtype dtype;  // of the keys
 } dictionary;
 
-static bool is_real(sdx_dtype d) { return dtype_is_float(d); }
-
 static entry entry_at(sdx_dtype dtype, const void *data, size_t i) {
   entry e = {.index = (uint32_t)i};
   if (dtype == SDX_STRING) e.s = ((const str *)data)[i];
-  else if (is_real(dtype)) convert_to_doubles(dtype, data, i, 1, &e.d);
+  else if (dtype_is_float(dtype)) convert_to_doubles(dtype, data, i, 1, &e.d);
   else e.i = convert_get_int(dtype, data, i);
   return e;
 }
@@ -96,7 +94,7 @@ static int by_int(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 typedef int (*order)(const void *, const void *);
-static order order_of(sdx_dtype d) { return d == SDX_STRING ? by_string : is_real(d) ? by_real : by_int; }
+static order order_of(sdx_dtype d) { return d == SDX_STRING ? by_string : dtype_is_float(d) ? by_real : by_int; }
 
 static int with_index(const void *a, const void *b, order by) {
   int o = by(a, b);
@@ -112,9 +110,9 @@ static sdx_status build(op_params_context *c, const list *keys, dictionary *d) {
   if (!d->entries) return error_no_memory(c->err, keys->count * sizeof *d->entries);
   for (size_t i = 0; i < keys->count; i++) d->entries[i] = entry_at(keys->dtype, keys->data, i);
   qsort(d->entries, keys->count, sizeof *d->entries,
-        keys->dtype == SDX_STRING ? string_then_index
-        : is_real(keys->dtype)    ? real_then_index
-                                  : int_then_index);
+        keys->dtype == SDX_STRING     ? string_then_index
+        : dtype_is_float(keys->dtype) ? real_then_index
+                                      : int_then_index);
   order by = order_of(keys->dtype);
   for (size_t i = 0; i < keys->count; i++)  // of equal ones keep the first
     if (!d->count || by(&d->entries[d->count - 1], &d->entries[i]) != 0) d->entries[d->count++] = d->entries[i];
@@ -267,12 +265,11 @@ static sdx_status onehot_compute(op_call *c) {
   memset(y->data, 0, y->bytes);
   for (size_t i = 0; i < x->count; i++) {
     int64_t number = 0;
-    double real = 0;
     tensor one = *x;
     size_t at = i;
     if (x->dtype != SDX_STRING) {
-      if (convert_to_doubles((sdx_dtype)x->dtype, x->data, i, 1, &real), is_real((sdx_dtype)x->dtype))
-        convert_from_doubles(SDX_INT64, &number, 0, 1, &real);
+      double real = tensor_number_at(x, i);
+      if (dtype_is_float((sdx_dtype)x->dtype)) convert_from_doubles(SDX_INT64, &number, 0, 1, &real);
       else number = convert_get_int((sdx_dtype)x->dtype, x->data, i);
       one = (tensor){.data = &number, .count = 1, .dtype = SDX_INT64};
       at = 0;

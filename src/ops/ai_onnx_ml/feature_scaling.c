@@ -48,9 +48,8 @@ static sdx_status scaler_compute(op_call *c) {
   size_t columns = (size_t)x->dims[x->rank - 1];
   float *y = call_out(c, 0)->data;
   for (size_t i = 0; i < x->count; i++) {
-    double v = 0;
+    double v = tensor_number_at(x, i);
     size_t k = i % columns;
-    convert_to_doubles((sdx_dtype)x->dtype, x->data, i, 1, &v);
     float offset = p->offsets ? p->offset[p->offsets > 1 ? k : 0] : 0,
           scale = p->scales ? p->scale[p->scales > 1 ? k : 0] : 1;
     y[i] = x->dtype == SDX_FLOAT ? ((float)v - offset) * scale : (float)((v - (double)offset) * (double)scale);
@@ -175,8 +174,7 @@ static sdx_status imputer_compute(op_call *c) {
   for (size_t i = 0; i < x->count; i++) {
     size_t k = p->count > 1 ? i % columns : 0;
     if (p->floats) {
-      double v = 0, replaced = (double)p->replaced_float;
-      convert_to_doubles((sdx_dtype)x->dtype, x->data, i, 1, &v);
+      double v = tensor_number_at(x, i), replaced = (double)p->replaced_float;
       if (isnan(replaced) ? isnan(v) : v == replaced) v = (double)p->floats[k];
       convert_from_doubles((sdx_dtype)x->dtype, y, i, 1, &v);
     } else {

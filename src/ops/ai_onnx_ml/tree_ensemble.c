@@ -71,10 +71,7 @@ static sdx_status read_numbers(op_params_context *c, const char *list, const cha
   return SDX_OK;
 }
 static double number_at(const numbers *n, size_t i) {
-  double d = 0;
-  if (n->tensor) convert_to_doubles((sdx_dtype)n->tensor->dtype, n->tensor->data, i, 1, &d);
-  else d = (double)n->floats[i];
-  return d;
+  return n->tensor ? tensor_number_at(n->tensor, i) : (double)n->floats[i];
 }
 
 // A list that must have `count` entries; NULL where it is optional and has none.

@@ -108,12 +108,10 @@ static float zero_at(const gather_job *j, size_t scale) {
 }
 
 static float value_at(const gather_job *j, size_t at) {
-  float value;
   if (j->data->dtype == SDX_UINT8) return (float)bits_at(j, j->data->data, at);
   if (!dtype_is_float((sdx_dtype)j->data->dtype))
     return (float)convert_get_int((sdx_dtype)j->data->dtype, j->data->data, at);
-  convert_to_floats((sdx_dtype)j->data->dtype, j->data->data, at, 1, &value);
-  return value;
+  return (float)tensor_number_at(j->data, at);
 }
 
 // Slices [begin, end) of `inner` numbers, one for each outer position and index.
@@ -124,11 +122,10 @@ static void slices_range(void *context, size_t begin, size_t end, size_t worker)
     if (index < 0) index += (int64_t)j->entries;
     bool inside = index >= 0 && index < (int64_t)j->entries;
     for (size_t k = 0; k < j->inner; k++) {
-      float value = 0, scale;
+      float value = 0;
       if (inside) {
         size_t at = (i / j->indices->count * j->entries + (size_t)index) * j->inner + k, s = scale_index(j, at);
-        convert_to_floats((sdx_dtype)j->scales->dtype, j->scales->data, s, 1, &scale);
-        value = (value_at(j, at) - zero_at(j, s)) * scale;
+        value = (value_at(j, at) - zero_at(j, s)) * (float)tensor_number_at(j->scales, s);
       }
       convert_from_floats((sdx_dtype)j->out->dtype, j->out->data, i * j->inner + k, 1, &value);
     }

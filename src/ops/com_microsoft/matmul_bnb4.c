@@ -66,7 +66,7 @@ static void fill(void *context, size_t batch, float *panel, size_t stride, size_
       size_t at = p->transposed ? n * p->k + k : k * p->k + n;
       if (at / p->block != block) {
         block = at / p->block;
-        convert_to_floats((sdx_dtype)w->largest->dtype, w->largest->data, block, 1, &scale);
+        scale = (float)tensor_number_at(w->largest, block);
       }
       panel[(k - k0) * stride + n - n0] = p->table[w->data[at / 2] >> (at % 2 ? 0 : 4) & 15] * scale;
     }

@@ -4,16 +4,9 @@
 
 #include "ops/ai_onnx/floats.h"
 
-static float number_at(const tensor *t, size_t i) {
-  float v = 0;
-  if (t->dtype == SDX_FLOAT) return ((const float *)t->data)[i];
-  convert_to_floats((sdx_dtype)t->dtype, t->data, i, 1, &v);
-  return v;
-}
-
 static float zero_of(const packed_weights *w, size_t n, size_t block) {
   if (!w->zeros) return (float)(1u << (w->bits - 1));
-  if (w->zeros->dtype != SDX_UINT8) return number_at(w->zeros, (w->first + n) * w->blocks + block);
+  if (w->zeros->dtype != SDX_UINT8) return (float)tensor_number_at(w->zeros, (w->first + n) * w->blocks + block);
   const uint8_t *zeros = w->zeros->data;
   return (float)packed_at(zeros + (w->first + n) * w->zero_bytes, block, w->bits);
 }
@@ -28,7 +21,7 @@ void packed_fill(void *context, size_t batch, float *panel, size_t stride, size_
       size_t now = w->groups ? (size_t)w->groups[k] : k / w->block;
       if (now != block) {
         block = now;
-        scale = number_at(w->scales, (w->first + n) * w->blocks + block);
+        scale = (float)tensor_number_at(w->scales, (w->first + n) * w->blocks + block);
         zero = zero_of(w, n, block);
       }
       panel[(k - k0) * stride + n - n0] = ((float)packed_at(row, k, w->bits) - zero) * scale;

@@ -178,8 +178,7 @@ static sdx_status concat_compute(op_call *c) {
     for (size_t o = 0; o < outer; o++) {
       if (as_is) memcpy((char *)y->data + o * row + offset, (const char *)x->data + o * piece, piece);
       for (size_t k = 0; k < piece && !as_is; k++) {
-        float v = 0;
-        convert_to_floats((sdx_dtype)x->dtype, x->data, o * piece + k, 1, &v);
+        float v = (float)tensor_number_at(x, o * piece + k);
         v = rintf((x->dtype == SDX_FLOAT ? v : (v - (float)zero_at(zero, 0)) * from) / to);
         convert_set_int((sdx_dtype)y->dtype, y->data, o * row + offset + k,
                         (int64_t)(v > 0x1p20f    ? 0x1p20f
