@@ -39,7 +39,7 @@ WORKERS = 2
 ELSEWHERE = {
     "If": "takes graphs: conformance, tests/run", "Loop": "takes graphs: conformance, tests/run",
     "Scan": "takes graphs: conformance", "SequenceMap": "takes graphs: conformance",
-    "Gradient": "takes graphs: conformance",
+    "Gradient": "takes graphs: test_gradient.py",
     "ImageDecoder": "takes files: conformance",
     "Bernoulli": "random: test_random.py", "Multinomial": "random: test_random.py",
     "RandomNormal": "random: test_random.py", "RandomNormalLike": "random: test_random.py",

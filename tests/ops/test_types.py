@@ -30,7 +30,7 @@ warnings.filterwarnings("ignore")
 np.seterr(all="ignore")
 
 # Operators that take graphs or files are tried elsewhere with every type that matters to them.
-ELSEWHERE = {"ImageDecoder": "takes pictures: tests/codecs", "Gradient": "takes graphs: conformance"}
+ELSEWHERE = {"ImageDecoder": "takes pictures: tests/codecs", "Gradient": "takes graphs: test_gradient.py"}
 # Texts for operators whose records have none because their results are random.
 RANDOM = {"Bernoulli": ["input=float[3,4]@0..1"], "Multinomial": ["input=float[2,3] sample_size=5"],
           "RandomNormal": ["shape=3,4"], "RandomUniform": ["shape=3,4"],
