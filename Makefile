@@ -1,5 +1,5 @@
 # The front door. `make demo` and `make test` each work as the first command on a fresh machine.
-.PHONY: all deps build demo test test-long bench lint format install clean debug asan-ubsan tsan fuzz
+.PHONY: all deps build demo docs test test-long bench lint format install clean debug asan-ubsan tsan fuzz
 all: build
 
 deps:
@@ -11,6 +11,9 @@ build: deps
 
 demo: build
 	@python3 examples/digits/demo.py build/sardonyx
+
+docs: build
+	@cmake --build --preset release --target docs && echo build/docs/operators.md
 
 test: build
 	@cmake --preset asan-ubsan >build.log 2>&1 || { cat build.log; exit 1; }

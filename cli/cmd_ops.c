@@ -8,6 +8,8 @@
 #include "cli/json_table.h"
 
 static const cli_option options[] = {OPTION_FLAG("json", "machine-readable"), {0}};
+static const cli_option ops_options[] = {
+    OPTION_FLAG("json", "machine-readable"), OPTION_FLAG("markdown", "a table for documents: versions and types"), {0}};
 
 // The rows whose text holds every word, ASCII case aside.
 static json_t *matching(const json_t *list, const args *a) {
@@ -55,6 +57,47 @@ static int show(const args *a, json_t *all, const char *what, const char *hide) 
   return shown || !a->word_count ? CLI_OK : CLI_FAILED;
 }
 
+// "float double int32"; those that cover every element type are one word.
+static void print_types(const json_t *types) {
+  size_t i, dtypes = 0, all = 0;
+  const json_t *type;
+  while (sdx_dtype_bits((sdx_dtype)(all + 1)) > 0) all++;
+  json_array_foreach(types, i, type) dtypes += sdx_dtype_from_name(json_string_value(type)) != SDX_UNDEFINED;
+  if (dtypes == all) printf(" every type");
+  json_array_foreach(types, i, type) {
+    const char *name = json_string_value(type);
+    if (dtypes < all || sdx_dtype_from_name(name) == SDX_UNDEFINED) printf(" %s", name);
+  }
+}
+
+// One row an operator: all its versions take the types of the newest, which they become when a model is loaded.
+static int print_markdown(const args *a, json_t *all) {
+  if (!all) return CLI_FAILED;
+  json_t *rows = matching(all, a), *row, *types;
+  size_t i;
+  const char *variable;
+  printf(
+      "# Operators of Sardonyx %s\n\nEach version of an operator takes the types of its row.\n\n"
+      "| operator | domain | versions | types | provider |\n|---|---|---|---|---|\n",
+      sdx_version());
+  json_array_foreach(rows, i, row) {
+    printf("| %s | %s | %s |", json_string_value(json_object_get(row, "name")),
+           json_string_value(json_object_get(row, "domain")), json_string_value(json_object_get(row, "versions")));
+    const char *separator = "";
+    json_t *newest = json_object_get(json_array_get(json_object_get(row, "supported"), 0), "types");
+    json_object_foreach(newest, variable, types) {
+      bool fixed = sdx_dtype_from_name(variable) != SDX_UNDEFINED;
+      printf("%s %s%s", separator, variable, fixed ? "" : ":");
+      if (!fixed) print_types(types);
+      separator = ";";
+    }
+    printf(" | CPU |\n");
+  }
+  json_decref(rows);
+  json_decref(all);
+  return CLI_OK;
+}
+
 static int run_ops(const args *a) {
   json_t *all = engine_json(sdx_describe_ops(), "operators"), *op;
   size_t i;
@@ -62,6 +105,7 @@ static int run_ops(const args *a) {
   if (!args_has(a, "json"))
     json_array_foreach(all, i, op) if (!*json_string_value(json_object_get(op, "domain")))
         json_object_set_new(op, "domain", json_string("ai.onnx"));
+  if (args_has(a, "markdown")) return print_markdown(a, all);
   return show(a, all, "operators", "inputs,outputs,attrs,attrs_old,supported,cases");
 }
 static int run_kernels(const args *a) {
@@ -71,11 +115,11 @@ static int run_kernels(const args *a) {
 CLI_COMMAND(ops) = {
     "ops",
     "List the operators this build supports",
-    "[WORD ...] [--json]",
+    "[WORD ...] [--json | --markdown]",
     "--json adds inputs, outputs, attributes, the element types of every version and test cases.\n\nExamples:\n  "
     "sardonyx ops\n  sardonyx ops conv\n  sardonyx ops "
     "--json\n",
-    options,
+    ops_options,
     0,
     SIZE_MAX,
     run_ops,

@@ -19,3 +19,12 @@ target_include_directories(sardonyx PRIVATE ${CMAKE_SOURCE_DIR} src)
 target_link_libraries(sardonyx PRIVATE sardonyx_codecs sardonyx_server PkgConfig::JANSSON PkgConfig::ARCHIVE)
 set_source_files_properties(cli/cmd_test.c PROPERTIES
   COMPILE_DEFINITIONS "SDX_KNOWN_SETS=\"${CMAKE_SOURCE_DIR}/tests/models/known.txt\"")
+
+# What this build supports, as a table to read.
+if(NOT CMAKE_CROSSCOMPILING)
+  add_custom_command(OUTPUT docs/operators.md
+    COMMAND ${CMAKE_COMMAND} -E make_directory docs
+    COMMAND sardonyx ops --markdown > docs/operators.md
+    DEPENDS sardonyx WORKING_DIRECTORY ${CMAKE_BINARY_DIR} VERBATIM)
+  add_custom_target(docs ALL DEPENDS docs/operators.md)
+endif()

@@ -241,6 +241,12 @@ class Messages(Case):
             for line in self.run_command("help", name).stdout.splitlines():
                 self.assertLess(len(line), 80, line)
 
+    def test_operators_as_markdown(self):
+        rows = self.run_command("ops", "--markdown").stdout.splitlines()
+        self.assertIn("| Not | ai.onnx | 1 | bool | CPU |", rows)
+        self.assertTrue(any(r.startswith("| Identity | ai.onnx | 25 24 23 21 19 16 14 13 1 | V: every type ") for r in rows))
+        self.assertEqual(len([r for r in rows if r.startswith("| ")]) - 1, len(json.loads(self.run_command("ops", "--json").stdout)))
+
     def test_no_colour_in_pipes(self):
         self.assertNotIn("\033", self.run_command("run", self.twice(), "--random").stdout)
 
