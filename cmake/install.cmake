@@ -1,5 +1,5 @@
 include(GNUInstallDirs)
-install(DIRECTORY include/sardonyx DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY include/sardonyx DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(TARGETS sardonyx_shared sardonyx_static)
 if(TARGET sardonyx)
   install(TARGETS sardonyx)

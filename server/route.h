@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A route is one file in routes/ that ends in an HTTP_ROUTE record; cmake/server.cmake finds the
+// A route is one file in routes/ that ends in an HTTP_ROUTE record; cmake/records.cmake finds the
 // records and makes the table. There are no aliases beside the listed paths and no route without
 // a class.
 #pragma once

@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 # Sanitized kernels are not optimised, and whole models run on them: minutes each.
 LONG_SANITIZED = ("kernels", "passes", "plan", "run")
-# Hold the whole operator set against other engines; some operators are still to come.
+# Minutes of generated input.
 LONG_SCRIPTS = ("test_bad_inputs",)
 CLOSING = re.compile(r"(\d+) passed(?:, (\d+) failed)?(?:, (\d+) skipped)?")
 

@@ -4,7 +4,7 @@
 // of Y's shape and applies an activation; both are this one implementation.
 //
 //   float goes to conv_f32, float16 and bfloat16 through it (constant weights are widened once, while
-//   packing), double to the plain loop of conv.inl. One to eight spatial dimensions.
+//   packing), double to the plain loop below. One to eight spatial dimensions.
 //
 // History: 1 and 11 differ in wording only; 22 adds bfloat16.
 #include "ops/ai_onnx/conv.h"
