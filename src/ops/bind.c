@@ -138,7 +138,7 @@ static sdx_status check_arity(binder *b, const node *n, const char *what, const 
   for (; i < count; i++) {
     if (!f.variadic) more = schema_next_formal(&formals, &f);
     if (!more) break;
-    if (at[i] == VALUE_ABSENT && !f.optional)
+    if (at[i] == VALUE_ABSENT && !f.optional && !(f.variadic && *what == 'o'))
       return problem(b, err, SDX_INVALID_GRAPH, *what == 'i' ? "missing-input" : "missing-output", n,
                      "%s %u ('%.*s') is required but left out", what, i, STR_ARG(f.name));
   }

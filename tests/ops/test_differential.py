@@ -40,6 +40,8 @@ ELSEWHERE = {
     "If": "takes graphs: conformance, tests/run", "Loop": "takes graphs: conformance, tests/run",
     "Scan": "takes graphs: conformance", "SequenceMap": "takes graphs: conformance",
     "Gradient": "takes graphs: test_gradient.py",
+    "BeamSearch": "takes graphs: test_search.py", "GreedySearch": "takes graphs: test_search.py",
+    "Sampling": "takes graphs: test_search.py", "WhisperBeamSearch": "takes graphs: test_search.py",
     "ImageDecoder": "takes files: conformance",
     "Bernoulli": "random: test_random.py", "Multinomial": "random: test_random.py",
     "RandomNormal": "random: test_random.py", "RandomNormalLike": "random: test_random.py",
