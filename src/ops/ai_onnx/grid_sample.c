@@ -3,9 +3,9 @@
 // AffineGrid: such a grid from an affine map of the regular one.
 //
 //   Per output point and axis there are 1, 2 or 4 taps (nearest, linear, cubic with a = -0.75), the same for
-//   all channels. What lies outside is 0, the border, or reflected; padding applies to the point and to
-//   each tap. Coordinates are in float (double for a double grid), sums in double. NaN counts as -1, far
-//   points are clamped to 2^40, so any grid takes the same time.
+//   all channels. What lies outside is 0, the border, or reflected; padding applies to the point (but for
+//   cubic with border) and to each tap. Coordinates are in float (double for a double grid), sums in double. NaN counts
+//   as -1, far points are clamped to 2^40, so any grid takes the same time.
 //
 // History: 16 had two spatial axes and the names bilinear and bicubic; 20 any number; 22 bfloat16.
 #include <math.h>
@@ -111,7 +111,7 @@ static void find_taps(const sample_params *p, double normalized, bool in_double,
   x = x > 0x1p40 ? 0x1p40 : x < -0x1p40 ? -0x1p40 : x;
   if (p->mode == NEAREST) x = rint(x);
   if (x < low || x > high) {
-    if (p->padding == BORDER) x = x < 0 ? 0 : (double)(size - 1);
+    if (p->padding == BORDER && p->mode != CUBIC) x = x < 0 ? 0 : (double)(size - 1);  // as PyTorch: taps only
     else if (p->padding == REFLECTION) x = reflect(x, low, high);
   }
   int64_t first = (int64_t)floor(x);
@@ -262,14 +262,16 @@ static sdx_status affine_compute(op_call *c) {
   return call_check(c);
 }
 
-SDX_CASES = {"X=float[2,3,5,6] grid=float[2,4,3,2] not=string,bool,complex64,complex128",
-             "X=float[1,2,4,4] grid=float[1,3,3,2] mode=cubic padding_mode=reflection align_corners=1 "
-             "not=string,bool,complex64,complex128",
-             "X=double[1,1,3,4,5] grid=float[1,2,2,2,3] mode=nearest padding_mode=border",
-             "X=string[1,1,4,4] grid=float[1,3,3,2] mode=nearest",
-             "X=complex64[1,2,4,4] grid=float[1,3,3,2] mode=nearest",
-             "X=bool[1,2,4,4] grid=float[1,3,3,2] mode=nearest",
-             NULL};
+SDX_CASES = {
+    "X=float[2,3,5,6] grid=float[2,4,3,2] not=string,bool,complex64,complex128",
+    "X=float[1,2,4,4] grid=float[1,3,3,2] mode=cubic padding_mode=reflection align_corners=1 "
+    "not=string,bool,complex64,complex128",
+    "X=double[1,1,3,4,5] grid=float[1,2,2,2,3] mode=nearest padding_mode=border",
+    "X=float[1,2,5,4] grid=float[1,3,5,2]@-2..2 mode=cubic padding_mode=border not=string,bool,complex64,complex128",
+    "X=string[1,1,4,4] grid=float[1,3,3,2] mode=nearest",
+    "X=complex64[1,2,4,4] grid=float[1,3,3,2] mode=nearest",
+    "X=bool[1,2,4,4] grid=float[1,3,3,2] mode=nearest",
+    NULL};
 static const char *const affine_cases[] = {"theta=float[2,2,3] size=int64(2,3,4,5)",
                                            "theta=float[1,3,4] size=int64(1,3,2,4,5) align_corners=1", NULL};
 
