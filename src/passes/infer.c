@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Types and shapes of every value, with symbolic dimensions, through the operators' own infer
-// functions. What the model declares is kept where it says more, and refused where it contradicts.
+// functions. What the model declares is kept where it says more, and refused where it contradicts, but for
+// shapes with free dimensions: exporters guess those of their outputs (skl2onnx: [N] for [N, 1]), so there the
+// operator's word counts and a warning is left.
 #include <stdio.h>
 
 #include "passes/passes.h"
@@ -9,6 +11,7 @@ typedef struct inference {
   graph *g;
   arena *scratch;
   const problem_sink *sink;
+  text *warnings;  // NULL: not wanted
   error *err;
 } inference;
 
@@ -21,12 +24,33 @@ static bool merge_dim(int64_t declared, int64_t inferred, int64_t *out) {
   return true;
 }
 
+static bool known(const type_info *t) {
+  if (t->kind == TYPE_UNKNOWN || (t->kind == TYPE_TENSOR && t->rank < 0)) return false;
+  for (int i = 0; t->kind == TYPE_TENSOR && i < t->rank; i++)
+    if (t->dims[i] < 0) return false;
+  return true;
+}
+
 static sdx_status contradiction(const inference *f, const node *n, value_id v, const type_info *declared,
                                 const type_info *inferred) {
   char a[200], b[200];
   return error_set(f->err, SDX_INVALID_GRAPH, "node '%.*s' (%.*s): output '%.*s' is declared %s but comes out as %s",
                    STR_ARG(n->name), STR_ARG(n->op_type), STR_ARG(f->g->values[v].name),
                    type_describe(f->g, declared, a, sizeof a), type_describe(f->g, inferred, b, sizeof b));
+}
+
+// The shapes differ.
+static sdx_status settle(const inference *f, const node *n, value_id v, const type_info *inferred) {
+  type_info *declared = &f->g->values[v].type;
+  if (known(inferred)) return contradiction(f, n, v, declared, inferred);
+  char a[200], b[200];
+  if (f->warnings)
+    text_format(f->warnings, "node '%.*s' (%.*s): output '%.*s' is declared %s but comes out as %s, which counts\n",
+                STR_ARG(n->name), STR_ARG(n->op_type), STR_ARG(f->g->values[v].name),
+                type_describe(f->g, declared, a, sizeof a), type_describe(f->g, inferred, b, sizeof b));
+  declared->rank = inferred->rank;
+  declared->dims = inferred->dims;
+  return SDX_OK;
 }
 
 static sdx_status merge(const inference *f, const node *n, value_id v, const type_info *inferred) {
@@ -49,20 +73,13 @@ static sdx_status merge(const inference *f, const node *n, value_id v, const typ
     t->dims = inferred->dims;
     return SDX_OK;
   }
-  if (t->rank != inferred->rank) return contradiction(f, n, v, t, inferred);
+  if (t->rank != inferred->rank) return settle(f, n, v, inferred);
   int64_t *dims = arena_array(f->g->memory, (size_t)t->rank, sizeof *dims);
   if (!dims) return error_no_memory(f->err, (size_t)t->rank * sizeof *dims);
   for (int i = 0; i < t->rank; i++)
-    if (!merge_dim(t->dims[i], inferred->dims[i], &dims[i])) return contradiction(f, n, v, t, inferred);
+    if (!merge_dim(t->dims[i], inferred->dims[i], &dims[i])) return settle(f, n, v, inferred);
   t->dims = dims;
   return SDX_OK;
-}
-
-static bool known(const type_info *t) {
-  if (t->kind == TYPE_UNKNOWN || (t->kind == TYPE_TENSOR && t->rank < 0)) return false;
-  for (int i = 0; t->kind == TYPE_TENSOR && i < t->rank; i++)
-    if (t->dims[i] < 0) return false;
-  return true;
 }
 
 static bool improves(const type_info *to, const type_info *from) { return from->kind != TYPE_UNKNOWN && !known(to); }
@@ -131,7 +148,7 @@ static sdx_status infer_graph(inference *f) {
   return SDX_OK;
 }
 
-sdx_status passes_infer(graph *g, arena *scratch, const problem_sink *sink, error *err) {
-  inference f = {.g = g, .scratch = scratch, .sink = sink, .err = err};
+sdx_status passes_infer(graph *g, arena *scratch, const problem_sink *sink, text *warnings, error *err) {
+  inference f = {.g = g, .scratch = scratch, .sink = sink, .warnings = warnings, .err = err};
   return infer_graph(&f);
 }

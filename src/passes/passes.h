@@ -34,5 +34,5 @@ extern const pass_def *const passes[];  // pipeline order, NULL-terminated
 // Runs the pipeline up to `level`, skipping the comma-separated names in `disabled`.
 sdx_status passes_run(pass_context *c, int level, const char *disabled);
 // Types and shapes (symbolic) of every value by the operators' infer functions; contradictions with
-// declared types are errors naming both. overrides: concrete values for graph inputs' symbols.
-sdx_status passes_infer(graph *g, arena *scratch, const problem_sink *sink, error *err);
+// declared types are errors naming both, or lines of `warnings` (may be NULL) where dimensions are free.
+sdx_status passes_infer(graph *g, arena *scratch, const problem_sink *sink, text *warnings, error *err);

@@ -44,7 +44,7 @@ static void check_model(sdx_session *s, const char *external_dir, const problem_
     error_clear(&s->err);
     arena scratch;
     arena_init(&scratch, &s->account);
-    status = passes_infer(g, &scratch, sink, &s->err);
+    status = passes_infer(g, &scratch, sink, &s->model->warnings, &s->err);
     arena_deinit(&scratch);
   }
   // Problems of the model went to the sink; that there was no memory to look for them did not.

@@ -296,7 +296,7 @@ static sdx_status prepare(sdx_session *s, const char *external_dir) {
   SDX_TRY(fix_dims(s));
   arena scratch;
   arena_init(&scratch, &s->account);
-  sdx_status status = passes_infer(s->main, &scratch, NULL, &s->err);
+  sdx_status status = passes_infer(s->main, &scratch, NULL, &s->model->warnings, &s->err);
   arena_deinit(&scratch);
   if (status != SDX_OK) return status;
   SDX_TRY(describe_io(s));
