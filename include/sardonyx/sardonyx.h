@@ -139,7 +139,7 @@ SDX_API sdx_status sdx_session_load_bytes(const void *bytes, size_t size, bool b
 SDX_API sdx_status sdx_session_load_reader(int64_t (*read)(void *context, void *buffer, size_t size), void *context,
                                            const sdx_options *options, sdx_session **session);
 SDX_API void sdx_session_destroy(sdx_session *session);  // after all of its runs
-// Message of the failed load ("" if it did not fail). Warnings of a load: one a line.
+// Message of the failed load ("" if it did not fail). Warnings of a load: one a line. Both live as long as the session.
 SDX_API const char *sdx_session_error(const sdx_session *session);
 SDX_API const char *sdx_session_warnings(const sdx_session *session);
 
@@ -173,7 +173,8 @@ SDX_API const char *sdx_session_custom_metadata(const sdx_session *session, size
 //   "plan" steps, kernels and offsets for the declared shapes (free dimensions count as 1) ·
 //   "memory" predicted peak. NULL: unknown word, failed load, or memory is exhausted.
 SDX_API char *sdx_session_describe(const sdx_session *session, const char *what);
-// Chrome-trace JSON of the runs so far (option profile=1); release with sdx_string_free.
+// Chrome-trace JSON of the runs so far (option profile=1; without it an empty list), also while runs are going on.
+// Release with sdx_string_free; NULL when memory is exhausted.
 SDX_API char *sdx_session_profile_json(const sdx_session *session);
 SDX_API void sdx_string_free(char *text);
 

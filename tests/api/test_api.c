@@ -168,6 +168,50 @@ static sdx_status scale_compute(void *user, sdx_op_context *c) {
   return SDX_OK;
 }
 
+// Looks at every kind of attribute and says what it saw in its result.
+static sdx_status attributes_compute(void *user, sdx_op_context *c) {
+  int64_t i = 0;
+  float f = 0;
+  size_t ints = 0, floats = 0, length = 0;
+  const int64_t *all_ints = sdx_op_attr_ints(c, "ints", &ints);
+  const float *all_floats = sdx_op_attr_floats(c, "floats", &floats);
+  bool absent = sdx_op_attr_int(c, "f", &i) || sdx_op_attr_float(c, "none", &f) || sdx_op_attr_string(c, "i", &length);
+  const sdx_value *x = sdx_op_input(c, 0);
+  float *y = sdx_op_set_output(c, 0, SDX_FLOAT, 2, sdx_tensor_shape(x));
+  if (absent || !y || !sdx_op_attr_int(c, "i", &i) || !sdx_op_attr_float(c, "f", &f) || ints != 2 || floats != 2)
+    return sdx_op_fail(c, SDX_INTERNAL, "attributes are not what the node has");
+  if (sdx_op_input_count(c) != 1 || sdx_op_output_count(c) != 1 || sdx_op_input(c, 1) || sdx_op_check(c))
+    return sdx_op_fail(c, SDX_INTERNAL, "one input, one output");
+  if (sdx_op_charge(c, 1000) != SDX_OK || sdx_op_charge(c, (size_t)1 << 60) != SDX_NO_MEMORY)
+    return sdx_op_fail(c, SDX_INTERNAL, "the budget");
+  y[0] = (float)(i + all_ints[0] + all_ints[1]);
+  y[1] = f + all_floats[0] + all_floats[1];
+  return SDX_OK;
+}
+
+static void an_operator_of_the_caller_sees_its_node(void **state) {
+  sdx_custom_op op = {"my", "Attributes", 1, 1, 1, 1, NULL, NULL, attributes_compute};
+  sdx_options *o = sdx_options_create();
+  assert_int_equal(sdx_options_add_op(o, &op), SDX_OK);
+  assert_int_equal(sdx_options_set(o, "run_memory_limit_bytes", "1000000"), SDX_OK);
+  text bytes = model_bytes(
+      "graph g(%x: float[1,2]) -> (%y) {\n"
+      "  %y = my::Attributes<i=3, f=0.5, ints=[10, 20], floats=[0.25, 4.0]>(%x)\n}\n");
+  sdx_session *s;
+  sdx_run *r;
+  if (sdx_session_load_bytes(bytes.at, bytes.size, false, o, &s) != SDX_OK) fail_msg("%s", sdx_session_error(s));
+  assert_int_equal(sdx_run_create(s, &r), SDX_OK);
+  sdx_value *x = row(2, 4);
+  sdx_run_set_input(r, 0, x);
+  if (sdx_run_execute(r) != SDX_OK) fail_msg("%s", sdx_run_error(r));
+  expect(sdx_run_output(r, 0), 33, 4.75f);
+  sdx_value_release(x);
+  sdx_run_destroy(r);
+  sdx_session_destroy(s);
+  text_deinit(&bytes);
+  sdx_options_destroy(o);
+}
+
 static void an_operator_of_the_caller_runs(void **state) {
   int calls = 0;
   sdx_custom_op op = {"my", "Scale", 1, 1, 1, 1, &calls, scale_infer, scale_compute};
@@ -215,6 +259,7 @@ int main(void) {
                                      cmocka_unit_test(constructors_refuse),
                                      cmocka_unit_test(strings_hold_any_bytes),
                                      cmocka_unit_test(results_go_where_the_caller_says),
-                                     cmocka_unit_test(an_operator_of_the_caller_runs)};
+                                     cmocka_unit_test(an_operator_of_the_caller_runs),
+                                     cmocka_unit_test(an_operator_of_the_caller_sees_its_node)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
