@@ -9,7 +9,7 @@ import ml_dtypes
 import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-LIBRARY = ROOT / "build/libsardonyx.so"
+LIBRARY = pathlib.Path(os.environ.get("SARDONYX_LIBRARY", ROOT / "build/libsardonyx.so"))
 
 # name: (number in TensorProto.DataType, numpy type, bits as stored)
 _EXTRA = {"bfloat16": 16, "float8_e4m3fn": 17, "float8_e4m3fnuz": 18, "float8_e5m2": 19, "float8_e5m2fnuz": 20,

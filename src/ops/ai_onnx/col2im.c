@@ -130,13 +130,13 @@ static sdx_status join(op_call *c, const work *w) {
     size_t size = 0;
     for (size_t k = 0; k < w->taps; k++)
       if (!size_add(size, parts[k].size, &size)) return call_no_memory(c, SIZE_MAX);
-    char *at = size ? call_alloc(c, size) : NULL;
-    if (size && !at) return call_no_memory(c, size);
-    ((str *)w->y->data)[i] = (str){at ? at : "", size};
-    for (size_t k = 0; k < w->taps; k++) {
+    ((str *)w->y->data)[i] = (str){"", 0};
+    if (size == 0) continue;
+    char *at = call_alloc(c, size);
+    if (!at) return call_no_memory(c, size);
+    ((str *)w->y->data)[i] = (str){at, size};
+    for (size_t k = 0; k < w->taps; at += parts[k++].size)
       if (parts[k].size) memcpy(at, parts[k].at, parts[k].size);
-      at += parts[k].size;
-    }
     SDX_TRY(call_check(c));
   }
   return SDX_OK;
