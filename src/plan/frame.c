@@ -263,7 +263,7 @@ done:
   return s;
 }
 
-sdx_status node_evaluate(graph *g, const node *n, const value *const *in, mem_account *account, size_t limit_bytes,
+sdx_status node_evaluate(const node *n, const value *const *in, mem_account *account, size_t limit_bytes,
                          const run_limits *limits, sdx_value **outputs, error *err) {
   run_frame f = {0};
   arena tables;

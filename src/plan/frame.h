@@ -41,7 +41,7 @@ uint64_t clock_deadline_ns(uint64_t timeout_ms);  // so long from now; 0 = none,
 sdx_status frame_run_dynamic(run_frame *f, op_call *c);
 // Computes a node whose inputs are all at hand, outside of any run (constant folding, shape
 // arithmetic at plan time). outputs receive counted values charged to `account`.
-sdx_status node_evaluate(graph *g, const node *n, const value *const *in, mem_account *account, size_t limit_bytes,
+sdx_status node_evaluate(const node *n, const value *const *in, mem_account *account, size_t limit_bytes,
                          const run_limits *limits, sdx_value **outputs, error *err);
 // A value's type as it is now.
 void value_type(const value *v, type_info *t);

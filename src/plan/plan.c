@@ -147,7 +147,7 @@ static sdx_status try_evaluate(builder *b, const node *n, const type_info *out, 
       inputs[i].tensor = p->values[n->inputs[i]].tensor;
       in[i] = &inputs[i];
     }
-  SDX_TRY(node_evaluate(b->g, n, in, p->account, SIZE_MAX, NULL, made, b->err));
+  SDX_TRY(node_evaluate(n, in, p->account, SIZE_MAX, NULL, made, b->err));
   for (uint32_t i = 0; i < n->output_count; i++) {
     if (!made[i]) continue;
     p->made[p->made_count++] = made[i];
@@ -160,7 +160,7 @@ static sdx_status try_evaluate(builder *b, const node *n, const type_info *out, 
 }
 
 // A view costs nothing: its name points at the bytes of input 0.
-static bool try_view(builder *b, const node *n, const type_info *out) {
+static bool try_view(builder *b, const node *n) {
   plan *p = b->p;
   if (!(n->op->flags & OP_VIEW) || n->output_count < 1 || !n->outputs[0] || !n->inputs[0]) return false;
   const plan_value *from = &p->values[n->inputs[0]];
@@ -218,7 +218,7 @@ static sdx_status plan_node(builder *b, const node *n) {
     outputs_known &= p->values[n->outputs[i]].known;
   }
   bool is_static = inputs_known && outputs_known && !(n->op->flags & OP_CONTROL);
-  if (is_static && try_view(b, n, out)) return SDX_OK;
+  if (is_static && try_view(b, n)) return SDX_OK;
   add_step(b, n, is_static);
   return SDX_OK;
 }

@@ -25,7 +25,7 @@ static void json_dims(text *t, const graph *g, const int64_t *dims, int rank) {
   text_append(t, "]", 1);
 }
 
-static void json_io(text *t, const graph *g, const sdx_io *io, size_t count) {
+static void json_io(text *t, const sdx_io *io, size_t count) {
   text_append(t, "[", 1);
   for (size_t i = 0; i < count; i++) {
     text_append(t, i ? ",{\"name\":" : "{\"name\":", i ? 9 : 8);
@@ -98,9 +98,9 @@ static void describe_summary(const sdx_session *s, text *t) {
     text_json_string(t, str_from(s->metadata[2 * i + 1]));
   }
   text_append(t, "},\"inputs\":", 11);
-  json_io(t, g, s->inputs, s->input_count);
+  json_io(t, s->inputs, s->input_count);
   text_append(t, ",\"outputs\":", 11);
-  json_io(t, g, s->outputs, s->output_count);
+  json_io(t, s->outputs, s->output_count);
   text_format(t, ",\"file_bytes\":%zu,\"nodes\":%u,\"weights\":%zu,\"weight_bytes\":%zu,\"operators\":", s->size,
               g->node_count, weights, weight_bytes);
   json_histogram(t, g);

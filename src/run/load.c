@@ -197,7 +197,7 @@ static sdx_status evaluate(void *context, graph *g, node *n, sdx_value **outputs
       in[i] = &inputs[i];
     }
   if (status == SDX_OK)
-    status = node_evaluate(g, n, in, &s->account, times(s->options->fold_limit_bytes, 2) + FOLD_OVERHEAD_BYTES,
+    status = node_evaluate(n, in, &s->account, times(s->options->fold_limit_bytes, 2) + FOLD_OVERHEAD_BYTES,
                            &(run_limits){.deadline_ns = s->load_deadline_ns}, outputs, err);
   arena_deinit(&scratch);
   return status;

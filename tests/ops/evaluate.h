@@ -43,7 +43,7 @@ static inline outcome evaluate(const char *body) {
       in[k] = v->constant ? &constants[k] : o.values[n->inputs[k]] ? &o.values[n->inputs[k]]->value : NULL;
     }
     sdx_value *out[8] = {NULL};
-    o.status = node_evaluate(o.g, n, in, NULL, BUDGET, NULL, out, &o.err);
+    o.status = node_evaluate(n, in, NULL, BUDGET, NULL, out, &o.err);
     for (uint32_t k = 0; k < n->output_count; k++) o.values[n->outputs[k]] = out[k];
   }
   return o;
