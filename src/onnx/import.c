@@ -152,6 +152,17 @@ static sdx_status scan_model(model *m, wire *file, wire_counts *counts, error *e
   return wire_scan(*file, &proto_model, counts, err);
 }
 
+// `check` goes on with the imports before a bad one, or with the newest operators.
+static sdx_status read_opsets(importer *im, wire file, size_t count) {
+  model *m = im->model;
+  sdx_status status =
+      opsets_read(&m->memory, file, &proto_model, MODEL_OPSET, count, &m->opsets, &m->opset_count, im->err);
+  if (status == SDX_OK) return SDX_OK;
+  SDX_TRY(import_settle(im, status, "opset", "opset_import"));
+  if (m->opset_count == 0) m->opsets[m->opset_count++] = (opset_import){STR(""), ONNX_NEWEST_OPSET};
+  return SDX_OK;
+}
+
 static sdx_status import_model(importer *im, const void *bytes, size_t size) {
   model *m = im->model;
   error *err = im->err;
@@ -162,9 +173,8 @@ static sdx_status import_model(importer *im, const void *bytes, size_t size) {
   if (!counts.of[MODEL_GRAPH]) return fail_no_model(bytes, bytes ? size : 0, err);
   SDX_TRY(status);
   read_scalars(m, file);
-  SDX_TRY(opsets_read(&m->memory, file, &proto_model, MODEL_OPSET, counts.of[MODEL_OPSET], &m->opsets, &m->opset_count,
-                      err));
-  SDX_TRY(check_versions(m, err));
+  SDX_TRY(read_opsets(im, file, counts.of[MODEL_OPSET]));
+  SDX_TRY(import_settle(im, check_versions(m, err), "ir-version", "model"));
   SDX_TRY(read_metadata(m, file, err));
   SDX_TRY(functions_read(&im->functions, &im->scratch, file, counts.of[MODEL_FUNCTION], im->options->max_function_depth,
                          err));

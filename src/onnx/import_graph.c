@@ -511,12 +511,13 @@ static sdx_status read_ids(importer *im, const scope *s, const node_head *h, val
       SDX_TRY(settle(im, s, h, status, "unknown-value"));
       if (status != SDX_OK && !(*id = graph_add_value(s->at->graph, STR("")))) return no_memory(im);
     }
-    if (f.slot == NODE_OUTPUT && out < inputs + outputs) {  // declared before; a name that was taken is dropped
+    if (f.slot == NODE_OUTPUT && out < inputs + outputs) {  // declared before; a name that was taken is replaced
       value_id id = VALUE_ABSENT;
       if (wire_str(&f).size) find_name(s, wire_str(&f), &home, &id);
       bool ours = id && home == s->at && s->at->graph->values[id].producer == PENDING;
       if (ours) s->at->graph->values[id].producer = 0;
-      ids[out++] = ours ? id : VALUE_ABSENT;
+      if (id && !ours && !(id = graph_add_value(s->at->graph, STR("")))) return no_memory(im);
+      ids[out++] = id;
     }
   }
   while (in < inputs) ids[in++] = VALUE_ABSENT;
@@ -852,5 +853,7 @@ sdx_status import_graph(importer *im, wire message, graph **out) {
   *out = b.graph;
   scope s = {.at = &b, .opsets = im->model->opsets, .opset_count = im->model->opset_count};
   SDX_TRY(read_graph(im, &s, message));
-  return graph_sort(b.graph, im->err);
+  sdx_status status = graph_sort(b.graph, im->err);
+  if (status != SDX_OK) im->out_of_order = false;  // was not mended
+  return import_settle(im, status, "cycle", "graph");
 }

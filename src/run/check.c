@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every problem of a model at once: import, binding and inference report into one list instead of
 // stopping at the first.
+#include <stdio.h>
+
 #include "passes/passes.h"
 #include "run/session.h"
 
@@ -9,16 +11,47 @@ typedef struct report {
   size_t count;
 } report;
 
+// What helps, by kind of problem, where nothing more is known.
+static const struct {
+  const char *code, *hint;
+} hints[] = {
+    {"arity", "`sardonyx ops NAME --json` shows what the operator takes"},
+    {"attribute-kind", "`sardonyx ops NAME --json` shows what the operator takes"},
+    {"cycle", "nodes cannot wait for each other; what repeats is the body of a Loop or Scan"},
+    {"duplicate-name", "rename one of them"},
+    {"initializer", "the file is cut or damaged, or its exporter is at fault: fetch or export it again"},
+    {"missing-attribute", "`sardonyx ops NAME --json` shows what the operator takes"},
+    {"missing-file", "put the file there, or name its folder with the option external_data_dir"},
+    {"opset", "every domain is imported once, with a version from 1 on"},
+    {"type-or-shape", "Cast, Reshape and Transpose make types and shapes fit"},
+    {"unknown-attribute", "`sardonyx ops NAME --json` shows what the operator takes"},
+    {"unknown-operator", "an operator of your own is added with sdx_options_add_op"},
+    {"unknown-value", "add what makes it; an input that is left out has an empty name"},
+    {"value", "add what makes it, or drop it from the graph's inputs or outputs"},
+};
+
+static const char *usual_hint(const char *code) {
+  for (size_t i = 0; i < sizeof hints / sizeof *hints; i++)
+    if (strcmp(hints[i].code, code) == 0) return hints[i].hint;
+  return "";
+}
+
 static void add(void *context, sdx_status status, const char *code, const char *place, const char *message,
                 const char *hint) {
   report *r = context;
+  char said[sizeof((error *)0)->message];
+  if (status == SDX_NOT_FOUND) code = "missing-file";
+  snprintf(said, sizeof said, "%s", message ? message : "");
+  char *guess = strstr(said, "; did you mean");
+  if (guess) *guess = 0, hint = guess + 2;
+  if (!hint || !*hint) hint = usual_hint(code);
   const struct {
     const char *key, *value;
   } parts[] = {{"severity", status == SDX_OK ? "warning" : "error"},
                {"status", status_name(status)},
                {"code", code},
                {"place", place},
-               {"message", message},
+               {"message", said},
                {"hint", hint}};
   text_format(&r->json, "%s\n{", r->count++ ? "," : "");
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {

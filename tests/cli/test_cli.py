@@ -19,7 +19,8 @@ import zlib
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 import suite  # noqa: E402
-from onnx_bytes import BOOL, FLOAT, FLOAT16, FLOAT6E2M3, INT64, UINT8, node, numbers, simple, tensor  # noqa: E402
+from onnx_bytes import (BOOL, FLOAT, FLOAT16, FLOAT6E2M3, INT64, UINT8, attr_float, attr_int, external,  # noqa: E402
+                        graph, model, node, numbers, opset, simple, tensor, value)
 
 COMMAND = os.environ.get("SARDONYX", str(ROOT / "build/sardonyx"))
 
@@ -256,6 +257,44 @@ class Messages(Case):
                 path = self.write(name + ".onnx", data)
                 self.assertIn(name, self.run_command("run", path, "--random", code=1).stderr)
                 self.assertIn("error", self.run_command("check", path, code=1).stdout)
+
+    def test_check_lists_everything_at_once(self):
+        nodes, wanted = [], []
+
+        def bad(code, place, hint, *parts):
+            nodes.extend(parts)
+            wanted.append((code, place, hint))
+
+        far = tensor(FLOAT, [4], name="far", extra=external("weights.bin"))
+        short = tensor(FLOAT, [3], bytes(8), "short")
+        bad("opset", "opset_import", "imported once")
+        bad("missing-file", "initializer 'far'", "external_data_dir", node("Abs", ["far"], ["y0"]))
+        bad("initializer", "initializer 'short'", "again", node("Abs", ["short"], ["y1"]))
+        bad("duplicate-name", "node 3 'second' (Exp)", "rename", node("Abs", ["x"], ["y2"]),
+            node("Exp", ["x"], ["y2"], name="second"))
+        bad("unknown-value", "node 4 'reader' (Neg)", "add what makes it", node("Neg", ["nowhere"], ["y3"], name="reader"))
+        bad("value", "output 'y99'", "did you mean 'y9'?")
+        bad("cycle", "graph", "Loop", node("Add", ["c2", "x"], ["c1"]), node("Neg", ["c1"], ["c2"]))
+        bad("unknown-operator", "node 'typo' (Reluu)", "did you mean 'Relu'?", node("Reluu", ["x"], ["y4"], name="typo"))
+        bad("attribute-kind", "node 'kind' (Softmax)", "sardonyx ops",
+            node("Softmax", ["x"], ["y5"], attr_float("axis", 1.0), name="kind"))
+        bad("unknown-attribute", "node 'spelling' (Flatten)", "did you mean 'axis'?",
+            node("Flatten", ["x"], ["y6"], attr_int("axes", 1), name="spelling"))
+        bad("missing-attribute", "node 'aim' (Cast)", "sardonyx ops", node("Cast", ["x"], ["y7"], name="aim"))
+        bad("arity", "node 'few' (Gemm)", "sardonyx ops", node("Gemm", ["x"], ["y8"], name="few"))
+        bad("type-or-shape", "node 'types' (Add)", "Cast", node("Add", ["x", "whole"], ["y9"], name="types"))
+        bad("type-or-shape", "node 'shapes' (MatMul)", "Reshape", node("MatMul", ["x", "x"], ["y10"], name="shapes"))
+        bad("type-or-shape", "node 'lie' (Relu)", "Reshape", node("Relu", ["x"], ["y11"], name="lie"))
+        outputs = [value(f"y{i}", FLOAT, [7] if i == 11 else None) for i in [*range(12), 99]]
+        whole = tensor(INT64, [2, 3], bytes(48), "whole")
+        data = model(graph(nodes, [value("x", FLOAT, [2, 3])], outputs, [far, short, whole]), extra=opset(3))
+        path = self.write("wrong.onnx", data)
+        found = json.loads(self.run_command("check", path, "--json", code=1).stdout)[0]["problems"]
+        self.assertEqual([(p["code"], p["place"]) for p in found], [w[:2] for w in wanted])
+        for problem, (_, place, hint) in zip(found, wanted):
+            self.assertIn(hint, problem["hint"], place)
+            self.assertEqual(problem["severity"], "error")
+        self.assertIn(f"{len(wanted)} errors, 0 warnings", self.run_command("check", path, code=1).stdout)
 
 
 class Json(Case):
