@@ -1096,6 +1096,25 @@ def finite(random):
             yield [x, np.append(x, np.float32(bad))], only, {"expect": [np.array(not found)]}
 
 
+@case("Tokenizer")
+def tokenizer(random):
+    texts = ["Hello World", "I love  computer science !", "", "übung a", "aXYb a.b\nab", "東京 tower"]
+    x = np.array([texts[i] for i in random.permutation(6)], object)
+    plain = {"mark": 0, "mincharnum": 1, "pad_value": "#"}
+    for separators in ([" "], [""], ["o", "lo"], ["lo", "o"], ["[a-l]+", " "], ["X", "XY", "\\s+"], ["a|ab"], ["^H", "."],
+                       ["o*"], [" ", "(?i)B"]):
+        yield [x], {**plain, "separators": separators}, {}
+        yield [x.reshape(2, 3)], {**plain, "separators": separators, "mark": 1}, {}
+    for expression in (".", "[a-z]+", "[a-z]*", "l|lo|love", "a.*?b|ab", "\\b[A-Z]\\w*", "a??", "^.", ".$"):
+        yield [x], {**plain, "tokenexp": expression}, {}
+        yield [x], {**plain, "tokenexp": expression, "mark": 1}, {}
+    yield [x], {**plain, "separators": [" "], "mincharnum": 3}, {}
+    yield [x], {**plain, "tokenexp": "\\S+", "mincharnum": 2, "mark": 1}, {}
+    for shape in ((0,), (3, 0)):
+        yield [np.zeros(shape, object)], {**plain, "separators": [" "]}, {}
+    yield [np.array(["", " "], object)], {**plain, "separators": [" "], "mark": 1}, {}
+
+
 # ---- gates, streams, spectra -----------------------------------------------------------------------------------
 
 

@@ -142,11 +142,51 @@ static void stays_quick(void **state) {
   assert_true((double)(clock() - start) / CLOCKS_PER_SEC < 2);
 }
 
+// Leftmost, then longest.
+static void finds(void **state) {
+  static const struct {
+    const char *pattern, *text;
+    size_t from;
+    int begin, end;
+  } cases[] = {{"a+", "bbaab", 0, 2, 4},
+               {"a|ab|abc", "xabcd", 0, 1, 4},
+               {"bc|abcd|ab", "abce", 0, 0, 2},
+               {"b.*d|abc", "abce", 0, 0, 3},
+               {"a*", "baa", 0, 0, 0},
+               {"a*", "baa", 1, 1, 3},
+               {"^a", "aa", 1, -1, 0},
+               {"a$", "aa", 0, 1, 2},
+               {"\\bab", "xab ab", 0, 4, 6},
+               {"x", "", 0, -1, 0},
+               {"", "", 0, 0, 0},
+               {"[^a]", "a\xc3\xa9z", 0, 1, 3},
+               {"abcd|bc", "abcx", 0, 1, 3},
+               {"\\Bb", "\xc3\xa9 ab", 3, 4, 5}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const char *problem;
+    size_t at, begin = 0, end = 0;
+    const regex *r = regex_compile(&memory, str_from(cases[i].pattern), &problem, &at);
+    assert_non_null(r);
+    void *scratch = arena_alloc(&memory, regex_scratch_bytes(r));
+    bool found = regex_find(r, str_from(cases[i].text), cases[i].from, scratch, &begin, &end);
+    if (found != (cases[i].begin >= 0) || (found && ((int)begin != cases[i].begin || (int)end != cases[i].end)))
+      fail_msg("%s in %s: %d %zu %zu", cases[i].pattern, cases[i].text, found, begin, end);
+  }
+  static char text[100000];
+  memset(text, 'a', sizeof text);
+  const char *problem;
+  size_t at, begin, end;
+  const regex *r = regex_compile(&memory, STR("(a*)*b|aac"), &problem, &at);
+  clock_t start = clock();
+  assert_false(regex_find(r, (str){text, sizeof text}, 0, arena_alloc(&memory, regex_scratch_bytes(r)), &begin, &end));
+  assert_true((double)(clock() - start) / CLOCKS_PER_SEC < 2);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(plain),           cmocka_unit_test(repetition), cmocka_unit_test(sets),
       cmocka_unit_test(flags_and_edges), cmocka_unit_test(bad_text),   cmocka_unit_test(bad_patterns),
-      cmocka_unit_test(stays_quick),
+      cmocka_unit_test(stays_quick),     cmocka_unit_test(finds),
   };
   return cmocka_run_group_tests(tests, make, drop);
 }

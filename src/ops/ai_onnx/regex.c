@@ -562,6 +562,7 @@ const regex *regex_compile(arena *memory, str pattern, const char **problem, siz
 // Instructions that wait for the next character, each once: `mark` tells which step listed it.
 typedef struct positions {
   uint32_t *at, count;
+  uint32_t *starts;  // where the match of each began; NULL: nobody asks
 } positions;
 
 typedef struct matcher {
@@ -572,7 +573,7 @@ typedef struct matcher {
   int32_t before, after;  // characters around the place, -1 at the ends of the text; -2: not UTF-8
 } matcher;
 
-size_t regex_scratch_bytes(const regex *r) { return r->count * (sizeof(uint64_t) + 4 * sizeof(uint32_t)) + 16; }
+size_t regex_scratch_bytes(const regex *r) { return r->count * (sizeof(uint64_t) + 5 * sizeof(uint32_t)) + 16; }
 
 static bool is_word(int32_t code) {
   return code == '_' || (code >= '0' && code <= '9') || (code >= 'A' && code <= 'Z') || (code >= 'a' && code <= 'z');
@@ -598,7 +599,7 @@ static bool holds(const matcher *m, assertion a) {
 
 // Everything that is reached from `first` without reading a character. Marked when pushed, so the stack holds each
 // instruction once.
-static void follow(matcher *m, positions *out, uint32_t first) {
+static void follow(matcher *m, positions *out, uint32_t first, uint32_t start) {
   uint32_t height = 0;
   if (m->marks[first] == m->step) return;
   m->marks[first] = m->step;
@@ -606,8 +607,10 @@ static void follow(matcher *m, positions *out, uint32_t first) {
   while (height) {
     uint32_t at = m->stack[--height], next[2], n = 0;
     const instruction *i = &m->r->code[at];
-    if (i->op == OP_SET) out->at[out->count++] = at;
-    else if (i->op == OP_MATCH) m->matched = true;
+    if (i->op == OP_SET) {
+      if (out->starts) out->starts[out->count] = start;
+      out->at[out->count++] = at;
+    } else if (i->op == OP_MATCH) m->matched = true;
     else if (i->op == OP_JUMP || i->op == OP_SPLIT || holds(m, (assertion)i->y)) next[n++] = i->x;
     if (i->op == OP_SPLIT) next[n++] = i->y;
     while (n--) {
@@ -632,7 +635,7 @@ bool regex_matches(const regex *r, str text, void *scratch) {
   matcher m = {.r = r, .marks = scratch, .before = -1};
   uint32_t *room = (uint32_t *)(m.marks + r->count);
   m.stack = room;
-  positions now = {room + r->count, 0}, next = {room + 2 * (size_t)r->count, 0};
+  positions now = {room + r->count, 0, NULL}, next = {room + 2 * (size_t)r->count, 0, NULL};
   memset(m.marks, 0, r->count * sizeof *m.marks);
   size_t at = 0;
   int32_t code = -1;
@@ -642,11 +645,11 @@ bool regex_matches(const regex *r, str text, void *scratch) {
     if (end) m.after = -1;
     m.step++;
     m.matched = false;
-    if (first) follow(&m, &now, 0);
+    if (first) follow(&m, &now, 0, 0);
     next.count = 0;
     for (uint32_t i = 0; !first && i < now.count; i++) {
       const instruction *in = &r->code[now.at[i]];
-      if (contains(in, code)) follow(&m, &next, in->x);
+      if (contains(in, code)) follow(&m, &next, in->x, 0);
     }
     if (!first) {
       positions swap = now;
@@ -655,5 +658,44 @@ bool regex_matches(const regex *r, str text, void *scratch) {
     if (end) return m.matched;
     if (now.count == 0) return false;
     m.before = code = m.after;
+  }
+}
+
+// Places are listed in the order of where their matches began, so that of two that wait at one instruction the earlier
+// stays. Whatever began behind the best match so far is dropped.
+bool regex_find(const regex *r, str text, size_t from, void *scratch, size_t *begin, size_t *end) {
+  matcher m = {.r = r, .marks = scratch, .before = -1};
+  uint32_t *room = (uint32_t *)(m.marks + r->count);
+  size_t n = r->count, at = from, last = from;
+  bool found = false;
+  m.stack = room;
+  positions now = {room + n, 0, room + 2 * n}, next = {room + 3 * n, 0, room + 4 * n};
+  memset(m.marks, 0, n * sizeof *m.marks);
+  if (text.size > UINT32_MAX) return false;
+  while (last > 0 && from - last < 4 && m.before < 0) {  // the character in front
+    size_t next_at = --last;
+    int32_t code = utf8_next(text, &next_at);
+    if (code >= 0 && next_at == from) m.before = code;
+  }
+  if (from > 0 && m.before < 0) m.before = -2;
+  for (int32_t code = -1;; m.before = code = m.after) {
+    size_t place = at;
+    bool stop = at == text.size;
+    if (!stop && (m.after = utf8_next(text, &at)) < 0) m.after = -2;
+    if (stop) m.after = -1;
+    m.step++;
+    next.count = 0;
+    for (uint32_t i = 0; i <= now.count; i++) {
+      bool fresh = i == now.count;  // a match that begins here
+      uint32_t start = fresh ? (uint32_t)place : now.starts[i];
+      if ((found && start > *begin) || (fresh && found)) break;
+      m.matched = false;
+      if (fresh) follow(&m, &next, 0, start);
+      else if (contains(&r->code[now.at[i]], code)) follow(&m, &next, r->code[now.at[i]].x, start);
+      if (m.matched) found = true, *begin = start, *end = place;
+    }
+    positions swap = now;
+    now = next, next = swap;
+    if (stop || (found && (now.count == 0 || now.starts[0] > *begin))) return found;
   }
 }

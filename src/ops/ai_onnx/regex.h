@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Regular expressions in RE2's syntax that match a whole text in time proportional to its length times the
+// Regular expressions in RE2's syntax that match a text in time proportional to its length times the
 // program's: states of the automaton advance together, nothing is ever tried again. Not known: \C, \p{...} classes.
 // Submatches are not recorded, so lazy and greedy repetition are the same.
 #pragma once
@@ -23,3 +23,5 @@ const regex *regex_compile(arena *memory, str pattern, const char **problem, siz
 size_t regex_scratch_bytes(const regex *r);
 // Bytes that are not UTF-8 match nothing. `scratch` is 8-byte aligned.
 bool regex_matches(const regex *r, str text, void *scratch);
+// The longest of the matches that begin first, at `from` or behind it: [*begin, *end), perhaps empty.
+bool regex_find(const regex *r, str text, size_t from, void *scratch, size_t *begin, size_t *end);
