@@ -470,6 +470,26 @@ def group_query(random):
     yield [*half, *whole(13)], attributes, {"outputs": 3}
 
 
+@case("GroupQueryAttention")
+def quantised_cache(random):
+    n, kv, width, batch = 4, 2, 16, 2
+
+    def rows(length, count):
+        return floats(random, batch, length, count * width)
+
+    for bits, dtype in ((8, np.int8), (4, np.uint8)):
+        past = [integers(random, batch, kv, 9, width * bits // 8, dtype=dtype) for _ in range(2)]
+        empty = [x[:, :, :0].copy() for x in past]
+        for kind, shape in (("PER_TENSOR", (1,)), ("PER_CHANNEL", (1, kv, 1, width))):
+            attributes = {"num_heads": n, "kv_num_heads": kv, "k_quant_type": kind, "v_quant_type": kind,
+                          "kv_cache_bit_width": bits}
+            scales = [np.abs(floats(random, *shape, scale=0.1)) + 0.05 for _ in range(2)]
+            for length, total, before, lengths in ((1, 10, past, (9, 9)), (3, 3, empty, (2, 2)), (1, 7, past, (6, 4))):
+                yield [rows(length, n), rows(length, kv), rows(length, kv), *before, np.array(lengths, np.int32),
+                       scalar(total, np.int32), *[None] * 5, *scales], attributes, \
+                    {"outputs": 3, "ignore": (1, 2) if total == 7 else (), "rtol": 1e-3, "atol": 1e-4}
+
+
 @case("SparseAttention")
 def sparse_attention(random):
     n, kv, width, batch, block, room = 4, 2, 16, 2, 16, 64

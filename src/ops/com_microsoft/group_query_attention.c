@@ -5,7 +5,8 @@
 //
 // seqlens_k[b] + 1 keys count for sample b, total_sequence_length is the most of them. If that equals the number of
 // new rows the call is a first prompt and the past is not looked at; else sample b has seqlens_k[b] + 1 - rows past
-// keys. The capacity of `present` is the longer of past and total. Rows of it that do not count are zero.
+// keys. The capacity of `present` is the longer of past and total. Rows of it that do not count are zero. The cache may
+// be quantised (kv_cache.h); what is looked at then is what the cache holds, new rows included.
 //
 // SparseAttention is the same with its inputs in other places, lengths that are not one less, and blocks of keys that
 // a block of queries may look at: for layout head % layouts, columns[layout][rows[layout][i] .. rows[layout][i + 1]).
@@ -15,6 +16,7 @@
 #include "ops/ai_onnx/floats.h"
 #include "ops/ai_onnx/rotary.h"
 #include "ops/com_microsoft/heads.h"
+#include "ops/com_microsoft/kv_cache.h"
 #include "ops/elementwise.h"
 
 enum {
@@ -49,8 +51,9 @@ typedef struct gqa_params {
   int64_t heads, kv_heads, window;  // window -1: none
   bool causal, rotary, interleaved, smooth;
   float scale, softcap, epsilon;
-  int64_t scores;  // 0: not wanted, 1: before softmax, 2: after
-  int64_t block;   // SparseAttention: positions of a block, else 0
+  int64_t scores;                       // 0: not wanted, 1: before softmax, 2: after
+  int64_t block;                        // SparseAttention: positions of a block, else 0
+  bool quantized, by_channel, nibbles;  // of the cache; nibbles: two numbers in a byte, each plus 8
 } gqa_params;
 
 static const tensor *given(const op_call *c, size_t input) {
@@ -89,11 +92,15 @@ static sdx_status read_params(op_params_context *c, void *params) {
     return params_fail(c, "qk_output", "is %lld, expected 0 to 2", (long long)p->scores);
   if (params_int(c, "sliding_window_cache"))
     return params_fail(c, "sliding_window_cache", "is set; caches that drop old keys are not supported");
-  static const char *const kinds[2] = {"k_quant_type", "v_quant_type"};
-  for (size_t i = 0; i < 2; i++)
-    if (!str_is(params_string(c, kinds[i]), "NONE"))
-      return params_fail(c, kinds[i], "is '%.*s'; only caches of floats are supported ('NONE')",
-                         STR_ARG(params_string(c, kinds[i])));
+  bool values, by_channel;
+  SDX_TRY(kv_cache_read_kind(c, "k_quant_type", &p->quantized, &p->by_channel));
+  SDX_TRY(kv_cache_read_kind(c, "v_quant_type", &values, &by_channel));
+  if (values != p->quantized || by_channel != p->by_channel)
+    return params_fail(c, "v_quant_type", "is not what 'k_quant_type' is");
+  int64_t bits = params_int(c, "kv_cache_bit_width");
+  p->nibbles = p->quantized && bits == 4;
+  if (p->quantized && bits != 0 && bits != 4 && bits != 8)
+    return params_fail(c, "kv_cache_bit_width", "is %lld, expected 4 or 8", (long long)bits);
   return SDX_OK;
 }
 
@@ -166,7 +173,9 @@ static sdx_status measure(const heads_input *in, const gqa_params *p, gqa_sizes 
     SDX_TRY(heads_agree(err, (size_t)at[i], "batch", dim(in, i, 0), &s->batch));
     SDX_TRY(heads_agree(err, (size_t)at[i], "heads", dim(in, i, 1), &heads));
     SDX_TRY(heads_agree(err, (size_t)at[i], "past keys", dim(in, i, 2), &s->past));
-    SDX_TRY(heads_agree(err, (size_t)at[i], "width of a head", dim(in, i, 3), &s->width));
+    int64_t stored = p->nibbles && s->width >= 0 ? (s->width + 1) / 2 : s->width;
+    SDX_TRY(heads_agree(err, (size_t)at[i], "width of a head", dim(in, i, 3), &stored));
+    if (!p->nibbles) s->width = stored;
   }
   int64_t positions = dim(in, COS, 0), pairs = dim(in, COS, 1), heads = p->heads, batch = s->batch, rows = s->rows,
           width[2] = {s->width, s->width};
@@ -193,6 +202,32 @@ static sdx_status measure(const heads_input *in, const gqa_params *p, gqa_sizes 
   return SDX_OK;
 }
 
+// A quantised cache comes with its scales, which may have any shape.
+static sdx_status check_scales(op_infer *c, const gqa_sizes *s) {
+  const gqa_params *p = c->params;
+  size_t past = (size_t)p->inputs[PAST_KEY];
+  sdx_dtype dtype = past < c->input_count ? infer_dtype_of(c, past) : SDX_UNDEFINED;
+  if (dtype && kv_cache_is_quantized(dtype) != p->quantized)
+    return infer_fail(c, SDX_INVALID_ARGUMENT, "attribute 'k_quant_type' does not go with a cache of %s",
+                      dtype_name(dtype));
+  if (p->quantized && dtype && (dtype == SDX_UINT8) != p->nibbles)
+    return infer_fail(c, SDX_INVALID_ARGUMENT, "attribute 'kv_cache_bit_width' does not go with a cache of %s",
+                      dtype_name(dtype));
+  for (size_t i = K_SCALE; p->quantized && i <= V_SCALE; i++) {
+    size_t at = (size_t)p->inputs[i];
+    if (at >= c->input_count || !c->in[at] || past >= c->input_count || !c->in[past])
+      return infer_fail(c, SDX_INVALID_GRAPH, "a quantised cache needs inputs %zu (past_key) and %zu (its scales)",
+                        past, at);
+    int64_t count = 1, wanted = s->width < 0 || !p->by_channel ? 1 : s->width * p->kv_heads;
+    for (int d = 0; d < infer_rank_of(c, at) && count >= 0; d++)
+      if (infer_dim(c, at, d) < 0 || !i64_mul(count, infer_dim(c, at, d), &count)) count = DIM_UNKNOWN;
+    if (infer_rank_of(c, at) >= 0 && count >= 0 && s->width >= 0 && count != wanted)
+      return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld scales, expected %lld", at, (long long)count,
+                        (long long)wanted);
+  }
+  return SDX_OK;
+}
+
 static void find_types(const op_infer *c, heads_input in[INPUTS]) {
   const int8_t *at = ((const gqa_params *)c->params)->inputs;
   for (size_t i = 0; i < INPUTS; i++) in[i] = at[i] < 0 ? (heads_input){.rank = -1} : heads_from_type(c, (size_t)at[i]);
@@ -204,6 +239,8 @@ static sdx_status infer(op_infer *c) {
   gqa_sizes s;
   find_types(c, in);
   SDX_TRY(infer_located(c, measure(in, p, &s, c->err)));
+  SDX_TRY(check_scales(c, &s));
+  int64_t stored = p->nibbles && s.width >= 0 ? (s.width + 1) / 2 : s.width;
   int64_t hidden = DIM_UNKNOWN, total = DIM_UNKNOWN, capacity = p->block ? s.past : DIM_UNKNOWN;
   if (s.width >= 0 && !i64_mul(p->heads, s.width, &hidden))
     return infer_fail(c, SDX_INVALID_SHAPE, "the output would be too large");
@@ -216,13 +253,17 @@ static sdx_status infer(op_infer *c) {
     total = ((const int32_t *)given->data)[0];
     if (total < 0)
       return infer_fail(c, SDX_OUT_OF_RANGE, "input %zu ('total_sequence_length') is %lld", total_at, (long long)total);
+    if (s.past >= 0 && s.rows >= 0 && total - s.rows > s.past)
+      return infer_fail(c, SDX_OUT_OF_RANGE,
+                        "input %zu ('total_sequence_length') is %lld with %lld past and %lld new keys", total_at,
+                        (long long)total, (long long)s.past, (long long)s.rows);
     if (s.past >= 0 && !p->block) capacity = i64_max(s.past, total);
   }
   sdx_dtype dtype = infer_dtype_of(c, Q),
             cache = in[PAST_KEY].given ? infer_dtype_of(c, (size_t)p->inputs[PAST_KEY]) : dtype;
   SDX_TRY(infer_output(c, Y, dtype, 3, (int64_t[]){s.batch, s.rows, hidden}));
-  SDX_TRY(infer_output(c, PRESENT_KEY, cache, 4, (int64_t[]){s.batch, p->kv_heads, capacity, s.width}));
-  SDX_TRY(infer_output(c, PRESENT_VALUE, cache, 4, (int64_t[]){s.batch, p->kv_heads, capacity, s.width}));
+  SDX_TRY(infer_output(c, PRESENT_KEY, cache, 4, (int64_t[]){s.batch, p->kv_heads, capacity, stored}));
+  SDX_TRY(infer_output(c, PRESENT_VALUE, cache, 4, (int64_t[]){s.batch, p->kv_heads, capacity, stored}));
   return infer_output(c, SCORES, dtype, 4, (int64_t[]){s.batch, p->heads, s.rows, total});
 }
 
@@ -265,7 +306,8 @@ static sdx_status prepare(op_prepare *c) {
           cache[4] = {z.batch, p->kv_heads, (int64_t)s->capacity, z.width};
   if (turned) fits = fits && size_product(q, 4, &s->q) && size_product(k, 4, &s->k);
   for (size_t i = 0; i < 2; i++)
-    if (!present[i]) fits = fits && size_product(cache, 4, &s->cache[i]) && size_mul(s->cache[i], 4, &s->cache[i]);
+    if (!present[i] && !p->quantized)
+      fits = fits && size_product(cache, 4, &s->cache[i]) && size_mul(s->cache[i], 4, &s->cache[i]);
   attend_shape shape = shape_of(p, s, s->capacity);
   fits = fits && size_mul(s->q, 4, &s->q) && size_mul(s->k, 4, &s->k) &&
          attend_plan_init(&plan, &shape, c->threads, c->precision) && scratch_reserve(&s->total, s->q) &&
@@ -337,6 +379,55 @@ static sdx_status turn(op_call *c, const gqa_state *s, const spans *at, size_t n
   return SDX_OK;
 }
 
+typedef struct load_job {
+  const kv_cache *cache;
+  float *to;
+  size_t heads, capacity, total, width;
+} load_job;
+
+static void load_range(void *context, size_t begin, size_t end, size_t worker) {
+  const load_job *j = context;
+  for (size_t i = begin; i < end; i++)
+    for (size_t t = 0; t < j->total; t++)
+      kv_cache_read(j->cache, i * j->capacity + t, i % j->heads, j->to + (i * j->total + t) * j->width);
+}
+
+// The same with a quantised cache: what the rows that count hold, as floats.
+static sdx_status join_quantized(op_call *c, const gqa_state *s, const spans *at, size_t which, const attend_view *from,
+                                 attend_view *view) {
+  const gqa_params *p = c->params;
+  const tensor *past = given(c, which == K ? PAST_KEY : PAST_VALUE), *scale = given(c, which == K ? K_SCALE : V_SCALE);
+  tensor *present = call_out(c, which == K ? PRESENT_KEY : PRESENT_VALUE);
+  size_t heads = (size_t)p->kv_heads, row = (size_t)past->dims[3];  // all types that are stored have one byte
+  int64_t raw[4] = {(int64_t)s->batch, p->kv_heads, (int64_t)s->capacity, (int64_t)row},
+          wide[5] = {(int64_t)s->batch, p->kv_heads, (int64_t)at->total, (int64_t)s->width, sizeof(float)};
+  size_t bytes = SIZE_MAX, float_bytes = SIZE_MAX;
+  bool fits = size_product(raw, 4, &bytes) && size_product(wide, 5, &float_bytes);
+  uint8_t *to = !fits ? NULL : present ? present->data : call_alloc(c, bytes);
+  float *floats = to ? call_alloc(c, float_bytes) : NULL, *scratch = call_alloc(c, s->width * sizeof(float));
+  if (!floats || !scratch) return call_no_memory(c, float_bytes);
+  kv_cache cache = {.data = to,
+                    .dtype = p->nibbles ? SDX_UINT4 : (sdx_dtype)past->dtype,
+                    .scale = scale->data,
+                    .by_channel = p->by_channel,
+                    .zero = p->nibbles ? 8 : 0,
+                    .width = s->width,
+                    .stride = p->nibbles ? 2 * row : row};
+  for (size_t i = 0; i < s->batch * heads; i++) {
+    size_t b = i / heads, used = (size_t)at->past[b];
+    uint8_t *rows = to + i * s->capacity * row;
+    if (used > 0 && row > 0) memcpy(rows, (const uint8_t *)past->data + i * s->past * row, used * row);
+    memset(rows + used * row, 0, (s->capacity - used) * row);
+    for (size_t r = 0; r < s->rows; r++)
+      kv_cache_write(&cache, i * s->capacity + used + r, i % heads,
+                     (const float *)from->at + b * from->batch + i % heads * from->head + r * from->row, scratch);
+  }
+  load_job j = {&cache, floats, heads, s->capacity, at->total, s->width};
+  call_parallel(c, s->batch * heads, 1 + GRAIN_CHEAP / (at->total * s->width + 1), load_range, &j);
+  *view = heads_apart(floats, heads, at->total, s->width);
+  return SDX_OK;
+}
+
 // Past and new rows of keys or values in one buffer.
 static attend_view join(op_call *c, const gqa_state *s, const spans *at, size_t which, const attend_view *from,
                         void *own) {
@@ -399,6 +490,21 @@ static sdx_status close_blocks(op_call *c, const gqa_state *s, const spans *at, 
   return SDX_OK;
 }
 
+// Heads of queries, keys and values where the inputs have them.
+static void find_heads(op_call *c, const gqa_state *s, attend_view *q, attend_view *k, attend_view *v) {
+  const gqa_params *p = c->params;
+  size_t heads = (size_t)p->heads, kv_heads = (size_t)p->kv_heads, all = (heads + 2 * kv_heads) * s->width;
+  float *x = given(c, Q)->data;
+  if (s->packed) {
+    *q = *k = *v = (attend_view){x, s->rows * all, s->width, all};
+    k->at = x + heads * s->width, v->at = x + (heads + kv_heads) * s->width;
+  } else {
+    *q = heads_packed(x, heads, s->rows, s->width);
+    *k = heads_packed(given(c, K)->data, kv_heads, s->rows, s->width);
+    *v = heads_packed(given(c, V)->data, kv_heads, s->rows, s->width);
+  }
+}
+
 static sdx_status attention(op_call *c) {
   const gqa_params *p = c->params;
   const gqa_state *s = c->state;
@@ -413,25 +519,21 @@ static sdx_status attention(op_call *c) {
                      (long long)add->dims[3], at.total);
   char *scratch = call_scratch(c, s->total);
   if (!scratch) return c->err->status;
-  float *x = given(c, Q)->data;
   attend_view q, k, v;
-  if (s->packed) {
-    size_t all = (heads + 2 * kv_heads) * s->width;
-    q = (attend_view){x, s->rows * all, s->width, all};
-    k = v = q;
-    k.at = x + heads * s->width, v.at = x + (heads + kv_heads) * s->width;
-  } else {
-    q = heads_packed(x, heads, s->rows, s->width);
-    k = heads_packed(given(c, K)->data, kv_heads, s->rows, s->width);
-    v = heads_packed(given(c, V)->data, kv_heads, s->rows, s->width);
-  }
+  find_heads(c, s, &q, &k, &v);
   void *own_q = scratch_take(&scratch, s->q), *own_k = scratch_take(&scratch, s->k);
   SDX_TRY(turn(c, s, &at, Q_NORM, heads, own_q, &q));
   SDX_TRY(turn(c, s, &at, K_NORM, kv_heads, own_k, &k));
   void *cache[2] = {scratch_take(&scratch, s->cache[0]), scratch_take(&scratch, s->cache[1])};
+  if (p->quantized) {
+    SDX_TRY(join_quantized(c, s, &at, K, &k, &k));
+    SDX_TRY(join_quantized(c, s, &at, V, &v, &v));
+  } else {
+    k = join(c, s, &at, K, &k, cache[0]), v = join(c, s, &at, V, &v, cache[1]);
+  }
   attend_call a = {.q = q,
-                   .k = join(c, s, &at, K, &k, cache[0]),
-                   .v = join(c, s, &at, V, &v, cache[1]),
+                   .k = k,
+                   .v = v,
                    .y = heads_packed(y->data, heads, s->rows, s->width),
                    .scale = p->scale != 0 ? (double)p->scale : 1 / sqrt((double)s->width),
                    .softcap = (double)p->softcap,
@@ -473,6 +575,10 @@ static sdx_status compute(op_call *c) { return call_widened(c, attention); }
 SDX_CASES = {
     "query=float[2,3,16] key=float[2,3,8] value=float[2,3,8] seqlens_k=int32(2,1) "
     "total_sequence_length=int32(3) num_heads=4 kv_num_heads=2",
+    "query=float[2,1,16] key=float[2,1,8] value=float[2,1,8] past_key=int8[2,2,3,4]@-127..127 "
+    "past_value=int8[2,2,3,4]@-127..127 seqlens_k=int32(3,2) total_sequence_length=int32(4) k_scale=float[8]@0.1..0.2 "
+    "v_scale=float[8]@0.1..0.2 num_heads=4 kv_num_heads=2 k_quant_type=PER_CHANNEL v_quant_type=PER_CHANNEL "
+    "kv_cache_bit_width=8 outputs=3",
     NULL};
 static const char *const sparse_cases[] = {
     "query=float[2,3,16] key=float[2,3,8] value=float[2,3,8] past_key=float[2,2,8,4] past_value=float[2,2,8,4] "
@@ -488,7 +594,7 @@ SDX_OP_MS(GroupQueryAttention) = {
               "cos_cache:T? sin_cache:T? position_ids:int64? attention_bias:T? head_sink:T? k_scale:S? v_scale:S? "
               "q_norm_weight:T? k_norm_weight:T?",
     .outputs = "output:T present_key:T_CACHE? present_value:T_CACHE? output_qk:T?",
-    .types = "T=float16,bfloat16,float;T_CACHE=float,float16,bfloat16;S=float;M=int32",
+    .types = "T=float16,bfloat16,float;T_CACHE=float,float16,bfloat16,uint8,int8,float8e4m3fn;S=float;M=int32",
     .attrs = "causal:int=1 do_rotary:int=0 k_quant_type:string=NONE kv_cache_bit_width:int=0 kv_num_heads:int! "
              "local_window_size:int=-1 num_heads:int! qk_norm_epsilon:float=1e-6 qk_output:int=0 "
              "rotary_interleaved:int=0 scale:float=0 sliding_window_cache:int=0 smooth_softmax:int=-1 softcap:float=0 "

@@ -11,8 +11,8 @@
 #include "base/size.h"
 #include "ops/ai_onnx/rotary.h"
 #include "ops/com_microsoft/heads.h"
+#include "ops/com_microsoft/kv_cache.h"
 #include "ops/elementwise.h"
-#include "tensor/convert.h"
 
 enum {
   Q,
@@ -46,13 +46,10 @@ typedef struct paged_params {
 static sdx_status read_cache(op_params_context *c, paged_params *p, int which) {
   static const char *const types[2] = {"k_cache_dtype", "v_cache_dtype"}, *const kinds[2] = {"k_quant_type",
                                                                                              "v_quant_type"};
-  str type = params_string(c, types[which]), kind = params_string(c, kinds[which]);
+  str type = params_string(c, types[which]);
   p->cache[which] = type.size ? dtype_from_name(type) : SDX_UNDEFINED;
   if (type.size && !p->cache[which]) return params_fail(c, types[which], "'%.*s' is no element type", STR_ARG(type));
-  p->by_channel[which] = str_is(kind, "PER_CHANNEL");
-  p->quantized[which] = p->by_channel[which] || str_is(kind, "PER_TENSOR");
-  if (p->quantized[which] || str_is(kind, "NONE")) return SDX_OK;
-  return params_fail(c, kinds[which], "'%.*s' is none of NONE, PER_TENSOR, PER_CHANNEL", STR_ARG(kind));
+  return kv_cache_read_kind(c, kinds[which], &p->quantized[which], &p->by_channel[which]);
 }
 
 static sdx_status read_params(op_params_context *c, void *params) {
@@ -113,7 +110,7 @@ static sdx_status check_pairs(op_infer *c, const paged_params *p) {
     if (stored && holds != stored && !(stored == SDX_UINT8 && (holds == SDX_INT4 || holds == SDX_FLOAT4E2M1)))
       return infer_fail(c, SDX_INVALID_ARGUMENT, "input %zu is %s, which does not hold %s", KEY_CACHE + i,
                         dtype_name(stored), dtype_name(holds));
-    if (stored && (!dtype_is_half(holds) && holds != SDX_FLOAT) != p->quantized[i])
+    if (stored && kv_cache_is_quantized(holds) != p->quantized[i])
       return infer_fail(c, SDX_INVALID_ARGUMENT, "a cache of %s %s a quantisation type", dtype_name(holds),
                         p->quantized[i] ? "has not" : "needs");
   }
@@ -199,32 +196,11 @@ static sdx_status infer(op_infer *c) {
 
 // ---- the cache ------------------------------------------------------------------------------------
 
-// Rows [block * size + position][head], each of `width` numbers that are `stride` elements of `dtype`.
+// Rows [block * size + position][head].
 typedef struct cache {
-  void *data;
-  sdx_dtype dtype;
-  const float *scale;
-  bool by_channel;
-  size_t blocks, size, heads, width, stride;
+  kv_cache rows;
+  size_t blocks, size, heads;
 } cache;
-
-static const float *scales_of(const cache *m, size_t head) { return m->scale + (m->by_channel ? head * m->width : 0); }
-
-static void cache_read(const cache *m, size_t slot, size_t head, float *to) {
-  convert_to_floats(m->dtype, m->data, (slot * m->heads + head) * m->stride, m->width, to);
-  for (size_t k = 0; m->scale && k < m->width; k++) to[k] *= scales_of(m, head)[m->by_channel ? k : 0];
-}
-
-static void cache_write(const cache *m, size_t slot, size_t head, const float *from, float *scaled) {
-  float most = m->dtype == SDX_INT8 ? 127.0f : m->dtype == SDX_INT4 ? 7.0f : m->dtype == SDX_FLOAT4E2M1 ? 6.0f : 448.0f;
-  bool whole = m->dtype == SDX_INT8 || m->dtype == SDX_INT4;
-  for (size_t k = 0; m->scale && k < m->width; k++) {
-    float v = from[k] / scales_of(m, head)[m->by_channel ? k : 0];
-    v = v > most ? most : v < -most - (float)whole ? -most - (float)whole : v;
-    scaled[k] = whole ? rintf(v) : v;
-  }
-  convert_from_floats(m->dtype, m->data, (slot * m->heads + head) * m->stride, m->width, m->scale ? scaled : from);
-}
 
 // The output, or a copy for the time of the call.
 static sdx_status open_cache(op_call *c, size_t which, size_t width, cache *m) {
@@ -232,17 +208,17 @@ static sdx_status open_cache(op_call *c, size_t which, size_t width, cache *m) {
   const tensor *from = call_in(c, KEY_CACHE + which), *scale = call_in(c, K_SCALE + which);
   tensor *to = call_out(c, 1 + which);
   sdx_dtype holds = from->dtype == SDX_UINT8 && p->cache[which] ? p->cache[which] : (sdx_dtype)from->dtype;
-  *m = (cache){.data = to ? to->data : call_alloc(c, from->bytes),
-               .dtype = holds,
-               .scale = p->quantized[which] ? scale->data : NULL,
-               .by_channel = p->by_channel[which],
+  *m = (cache){.rows = {.data = to ? to->data : call_alloc(c, from->bytes),
+                        .dtype = holds,
+                        .scale = p->quantized[which] ? scale->data : NULL,
+                        .by_channel = p->by_channel[which],
+                        .width = width,
+                        .stride = (size_t)from->dims[3] * (from->dtype == SDX_UINT8 && p->cache[which] ? 2 : 1)},
                .blocks = (size_t)from->dims[0],
                .size = (size_t)from->dims[1],
-               .heads = (size_t)from->dims[2],
-               .width = width,
-               .stride = (size_t)from->dims[3] * (from->dtype == SDX_UINT8 && p->cache[which] ? 2 : 1)};
-  if (!m->data) return call_no_memory(c, from->bytes);
-  if (from->bytes) memcpy(m->data, from->data, from->bytes);
+               .heads = (size_t)from->dims[2]};
+  if (!m->rows.data) return call_no_memory(c, from->bytes);
+  if (from->bytes) memcpy(m->rows.data, from->data, from->bytes);
   return SDX_OK;
 }
 
@@ -314,7 +290,8 @@ static sdx_status store(op_call *c, const cache *m, const sample *s, const atten
       return call_fail(c, SDX_OUT_OF_RANGE, "input %d is %lld at %zu, but the cache has %zu places", SLOTS,
                        (long long)slot, s->first + r, m->blocks * m->size);
     for (size_t h = 0; h < m->heads; h++)
-      cache_write(m, (size_t)slot, h, (const float *)from->at + h * from->head + r * from->row, scaled);
+      kv_cache_write(&m->rows, (size_t)slot * m->heads + h, h, (const float *)from->at + h * from->head + r * from->row,
+                     scaled);
   }
   return SDX_OK;
 }
@@ -329,7 +306,8 @@ static void load_range(void *context, size_t begin, size_t end, size_t worker) {
   const load_job *j = context;
   for (size_t i = begin; i < end; i++)
     for (size_t h = 0; h < j->m->heads; h++)
-      cache_read(j->m, slot_of(j->m, j->s, i), h, j->to + (h * j->s->total + i) * j->m->width);
+      kv_cache_read(&j->m->rows, slot_of(j->m, j->s, i) * j->m->heads + h, h,
+                    j->to + (h * j->s->total + i) * j->m->rows.width);
 }
 
 // Memory of a call, enough for the longest sample.
@@ -347,7 +325,7 @@ static sdx_status attend_sample(op_call *c, const sample *s, const cache m[2], c
   const paged_params *p = c->params;
   const tensor *sink = call_in(c, SINK);
   tensor *y = call_out(c, 0);
-  size_t heads = (size_t)p->heads, kv_heads = (size_t)p->kv_heads, width = m[KEYS].width;
+  size_t heads = (size_t)p->heads, kv_heads = (size_t)p->kv_heads, width = m[KEYS].rows.width;
   attend_view view[3], loaded[2];
   for (size_t i = 0; i < 3; i++) {
     view[i] = in[i];
