@@ -172,6 +172,24 @@ def cases():
     yield "Pad", lambda r: ([N("Pad", "x,s")], {"x": away(r, 2, 3)}, {"s": I([1, 0, 0, 2])})
     yield "Pad value", lambda r: ([N("Pad", "x,s,v")], {"x": away(r, 2, 3), "v": I(2.0)}, {"s": I([1, -1, 0, 2])})
     yield "Pad edge", lambda r: ([N("Pad", "x,s", mode="edge")], {"x": away(r, 2, 3)}, {"s": I([1, 0, 0, 2])})
+    for op in ("Selu", "Celu", "Mish", "HardSwish", "HardSigmoid", "ThresholdedRelu", "Gelu"):
+        yield op, lambda r, op=op: ([N(op, "x")], {"x": 3 * away(r, 3, 4)}, {})
+    yield "Gelu tanh", lambda r: ([N("Gelu", "x", approximate="tanh")], {"x": away(r, 3, 4)}, {})
+    yield "Dropout", lambda r: ([N("Dropout", "x")], {"x": away(r, 3)}, {})
+    for axis in (-1, 1):
+        yield f"LayerNormalization {axis}", lambda r, axis=axis: (
+            [N("LayerNormalization", "x,s,b", axis=axis)],
+            {"x": away(r, 2, 3, 4), "s": away(r, *((4,) if axis < 0 else (3, 4))), "b": away(r, 4)}, {})
+    for name, x, w, attributes in (
+            ("", (2, 3, 5), (4, 3, 2), {}), (" strides", (2, 2, 7), (3, 2, 3), {"strides": [2], "pads": [1, 2]}),
+            (" groups", (2, 4, 5, 6), (6, 2, 3, 2), {"group": 2, "strides": [2, 3], "pads": [1, 0, 2, 1]}),
+            (" dilations", (1, 2, 7, 6), (2, 2, 2, 3), {"dilations": [3, 2], "strides": [1, 2], "pads": [0, 1, 1, 0]}),
+            (" depthwise", (2, 3, 4, 4), (3, 1, 2, 2), {"group": 3})):
+        yield "Conv" + name, lambda r, x=x, w=w, a=attributes: (
+            [N("Conv", "x,w,b", **a)], {"x": away(r, *x), "w": away(r, *w), "b": away(r, w[0])}, {})
+    yield "MaxPool", lambda r: ([N("MaxPool", "x", kernel_shape=[2, 3], strides=[1, 2], pads=[1, 0, 0, 1])],
+                                {"x": away(r, 2, 2, 4, 5)}, {})
+    yield "GlobalAveragePool", lambda r: ([N("GlobalAveragePool", "x")], {"x": away(r, 2, 2, 4, 5)}, {})
     yield "independent", lambda r: ([N("Mul", "b,b")], {"x": away(r, 2), "b": away(r, 2)}, {})
 
 
@@ -224,7 +242,7 @@ def other_values(r):
 def refusals(_):
     x = np.ones(3)
     for nodes, attributes, part in (
-            ([N("HardSigmoid", "x")], {"xs": ["x"], "y": "y"}, "HardSigmoid"),
+            ([N("Det", "x")], {"xs": ["x"], "y": "y"}, "Det"),
             ([N("Neg", "x")], {"xs": ["x"], "y": "nothing"}, "'nothing'"),
             ([N("Neg", "x")], {"xs": ["none"], "y": "y"}, "'none'"),
             ([N("Neg", "x")], {"xs": ["x"], "zs": ["x"], "y": "y"}, "2 tensors")):

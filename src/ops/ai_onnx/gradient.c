@@ -73,6 +73,13 @@ static value_id reshaped(op_upgrade *u, value_id v, value_id like) {
   return NODE_WITH("Reshape", ATTRS(attr_of_int("allowzero", 1)), v, SHAPE(like));
 }
 
+// The rule does not cover this form of the operator.
+static void refuse(step *s, const char *why) {
+  if (s->u->err->status == SDX_OK)
+    upgrade_fail(s->u, SDX_NOT_SUPPORTED, "the derivative of %s '%.*s' is not known: %s", s->op_type,
+                 STR_ARG(s->n->name), why);
+}
+
 // ---- elementwise ----------------------------------------------------------------------------------------
 
 #define RULE(name) static void name(step *s, op_upgrade *u, value_id x, value_id y, value_id g)
@@ -111,6 +118,51 @@ UNARY(leaky_relu,
 UNARY(elu,
       NODE("Where", NODE("Less", x, NUMBER(x, 0)), MUL(g, ADD(y, NUMBER(x, node_attr_float(s->n, "alpha", 1)))), g))
 UNARY(same_elements, reshaped(u, g, x))
+UNARY(thresholded_relu,
+      NODE("Where", NODE("Greater", x, NUMBER(x, node_attr_float(s->n, "alpha", 1))), g, NUMBER(x, 0)))
+UNARY(celu, MUL(g, NODE("Exp", DIV(NODE("Min", x, NUMBER(x, 0)), NUMBER(x, node_attr_float(s->n, "alpha", 1))))))
+UNARY(mish, MUL(g, ADD(NODE("Tanh", NODE("Softplus", x)),
+                       MUL(MUL(x, NODE("Sigmoid", x)), SUB(NUMBER(x, 1), SQUARE(NODE("Tanh", NODE("Softplus", x))))))))
+UNARY(hard_swish, MUL(g, NODE("Where", NODE("Greater", NODE("Abs", x), NUMBER(x, 3)), NODE("Sign", NODE("Relu", x)),
+                              ADD(DIV(x, NUMBER(x, 3)), NUMBER(x, 0.5)))))
+RULE(selu) {
+  UNUSED;
+  double gamma = (double)node_attr_float(s->n, "gamma", 1.05070102214813232421875f);
+  double alpha = (double)node_attr_float(s->n, "alpha", 1.67326319217681884765625f);
+  value_id below = ADD(y, NUMBER(x, gamma * alpha));
+  give(s, 0, MUL(g, NODE("Where", NODE("Greater", x, NUMBER(x, 0)), NUMBER(x, gamma), below)));
+}
+RULE(hard_sigmoid) {
+  UNUSED;
+  value_id slope = NUMBER(x, node_attr_float(s->n, "alpha", 0.2f)), zero = NUMBER(x, 0);
+  value_id moves = NODE("And", NODE("Greater", y, zero), NODE("Less", y, NUMBER(x, 1)));
+  give(s, 0, NODE("Where", moves, MUL(g, slope), zero));
+}
+RULE(swish) {
+  UNUSED;
+  value_id alpha = NUMBER(x, node_attr_float(s->n, "alpha", 1)), z = NODE("Sigmoid", MUL(alpha, x));
+  give(s, 0, MUL(g, ADD(z, MUL(MUL(alpha, x), MUL(z, SUB(NUMBER(x, 1), z))))));
+}
+RULE(gelu) {
+  UNUSED;
+  const attr *approximate = node_attr(s->n, "approximate");
+  value_id half = NUMBER(x, 0.5), one = NUMBER(x, 1), slope;
+  if (approximate && str_is(approximate->s, "tanh")) {  // x (1 + t) / 2, t = tanh(c (x + k x^3))
+    value_id c = NUMBER(x, 0.7978845608028654), k = NUMBER(x, 0.044715), kxx = MUL(k, SQUARE(x));
+    value_id t = NODE("Tanh", MUL(c, MUL(x, ADD(one, kxx))));
+    value_id inner = MUL(c, ADD(one, MUL(NUMBER(x, 3), kxx)));
+    slope = ADD(MUL(half, ADD(one, t)), MUL(MUL(half, x), MUL(SUB(one, SQUARE(t)), inner)));
+  } else {
+    value_id share = MUL(half, ADD(one, NODE("Erf", MUL(x, NUMBER(x, 0.7071067811865476)))));
+    slope = ADD(share, MUL(MUL(x, NUMBER(x, 0.3989422804014327)), NODE("Exp", NEG(MUL(half, SQUARE(x))))));
+  }
+  give(s, 0, MUL(g, slope));
+}
+RULE(dropout) {
+  UNUSED;
+  if (s->n->input_count > 2 && s->n->inputs[2]) refuse(s, "it has a training mode");
+  else give(s, 0, g);
+}
 
 RULE(cast) {
   UNUSED;
@@ -281,6 +333,101 @@ UNARY(cum_sum, NODE_WITH("CumSum",
                                attr_of_int("reverse", !node_attr_int(s->n, "reverse", 0))),
                          g, s->in[1]))
 
+RULE(layer_normalization) {
+  UNUSED;
+  int64_t axis = node_attr_int(s->n, "axis", -1);
+  value_id rank = NODE("Size", SHAPE(x)), from = rewrite_scalar(u, SDX_INT64, (double)axis), scale = s->in[1];
+  value_id axes = NODE("Range", axis < 0 ? ADD(rank, from) : from, rank, rewrite_scalar(u, SDX_INT64, 1));
+  value_id centred = SUB(x, NODE("ReduceMean", x, axes));
+  value_id spread = ADD(NODE("ReduceMean", SQUARE(centred), axes), NUMBER(x, node_attr_float(s->n, "epsilon", 1e-5f)));
+  value_id inverse = NODE("Reciprocal", NODE("Sqrt", spread)), normal = MUL(centred, inverse), scaled = MUL(g, scale);
+  if (wants(s, 0)) {
+    value_id along = MUL(normal, NODE("ReduceMean", MUL(scaled, normal), axes));
+    give(s, 0, MUL(inverse, SUB(SUB(scaled, NODE("ReduceMean", scaled, axes)), along)));
+  }
+  if (wants(s, 1)) give_sum(s, 1, MUL(g, normal));
+  if (wants(s, 2)) give_sum(s, 2, g);
+}
+
+// ---- convolutions and pools -------------------------------------------------------------------------------
+
+enum { MOST_SPATIAL = 8 };
+
+// The spatial dimensions of a window, from what its attributes or operands declare; 0 = nothing does.
+static size_t spatial_rank(const step *s) {
+  static const char *const names[] = {"kernel_shape", "strides", "dilations"};
+  for (size_t i = 0; i < 3; i++) {
+    const attr *a = node_attr(s->n, names[i]);
+    if (a && a->ints.count) return a->ints.count;
+  }
+  for (uint32_t i = 0; i < s->n->input_count && i < 2; i++) {
+    const type_info *t = &s->u->graph->values[s->n->inputs[i]].type;
+    if (s->n->inputs[i] && t->kind == TYPE_TENSOR && t->rank > 2) return (size_t)t->rank - 2;
+  }
+  return 0;
+}
+
+static const int64_t *ints_or(const step *s, const char *name, size_t count, const int64_t *otherwise) {
+  const attr *a = node_attr(s->n, name);
+  return a && a->ints.count == count ? a->ints.at : otherwise;
+}
+
+// [a, groups * b, ...] as [a, groups, b, ...] with these three in another order, then joined to two: the latter two of
+// them or the former two.
+static value_id regroup(op_upgrade *u, value_id v, int64_t groups, const int64_t *front, size_t spatial,
+                        bool join_second) {
+  int64_t perm[3 + MOST_SPATIAL];
+  attr first[] = {attr_of_int("axis", 0)};
+  value_id shape = SHAPE(v), rest = NODE("Slice", shape, INTS(2), INTS(INT64_MAX));
+  value_id split = NODE_WITH("Concat", LIST(first), NODE("Gather", shape, INTS(0)), INTS(groups, -1), rest);
+  for (size_t i = 0; i < 3 + spatial; i++) perm[i] = i < 3 ? front[i] : (int64_t)i;
+  value_id turned = NODE_WITH("Transpose", ATTRS(attr_of_ints("perm", perm, 3 + spatial)), NODE("Reshape", v, split));
+  value_id own = NODE("Gather", SHAPE(turned), join_second ? INTS(0) : INTS(2));
+  return NODE("Reshape", turned,
+              join_second ? NODE_WITH("Concat", LIST(first), own, INTS(-1), rest)
+                          : NODE_WITH("Concat", LIST(first), INTS(-1), own, rest));
+}
+
+RULE(conv) {
+  UNUSED;
+  int64_t ones[MOST_SPATIAL], zeros[2 * MOST_SPATIAL] = {0}, axes[MOST_SPATIAL], extra[MOST_SPATIAL],
+                                        sums[1 + MOST_SPATIAL] = {0};
+  size_t n = spatial_rank(s);
+  const attr *pad = node_attr(s->n, "auto_pad");
+  bool automatic = pad && !str_is(pad->s, "NOTSET") && !str_is(pad->s, "VALID");
+  if (n == 0 || n > MOST_SPATIAL || automatic) {
+    refuse(s, automatic ? "auto_pad depends on shapes" : "nothing declares its rank");
+    return;
+  }
+  for (size_t i = 0; i < n; i++) ones[i] = 1, axes[i] = sums[1 + i] = (int64_t)i + 2;
+  const int64_t *strides = ints_or(s, "strides", n, ones), *dilations = ints_or(s, "dilations", n, ones);
+  const int64_t *pads = ints_or(s, "pads", 2 * n, zeros);
+  int64_t groups = node_attr_int(s->n, "group", 1);
+  value_id w = s->in[1], along = rewrite_constant(u, axes, n), begin = rewrite_constant(u, pads, n);
+  for (size_t i = 0; i < n; i++) extra[i] = strides[i] - 1;
+  if (wants(s, 0)) {  // without padding it reaches from the first padded element beyond the last one of x
+    attr attrs[] = {attr_of_ints("strides", strides, n), attr_of_ints("dilations", dilations, n),
+                    attr_of_ints("output_padding", extra, n), attr_of_int("group", groups)};
+    value_id size = NODE("Slice", SHAPE(x), INTS(2), INTS(INT64_MAX));
+    give(s, 0, NODE("Slice", NODE_WITH("ConvTranspose", LIST(attrs), g, w), begin, ADD(begin, size), along));
+  }
+  if (wants(s, 1)) {  // x with its batch as channels, g with its batch as filters
+    attr attrs[] = {attr_of_ints("strides", dilations, n), attr_of_ints("dilations", strides, n),
+                    attr_of_ints("pads", pads, 2 * n), attr_of_int("group", groups)};
+    int64_t swap[2 + MOST_SPATIAL] = {1, 0};
+    for (size_t i = 0; i < n; i++) swap[2 + i] = axes[i];
+    value_id xs = regroup(u, x, groups, (const int64_t[]){2, 1, 0}, n, true);
+    value_id gs = regroup(u, g, groups, (const int64_t[]){1, 2, 0}, n, false);
+    value_id made = NODE_WITH("Conv", LIST(attrs), xs, gs), size = NODE("Slice", SHAPE(w), INTS(2), INTS(INT64_MAX));
+    value_id part = NODE("Slice", made, rewrite_constant(u, zeros, n), size, along);
+    give(s, 1, NODE_WITH("Transpose", ATTRS(attr_of_ints("perm", swap, 2 + n)), part));
+  }
+  if (wants(s, 2))
+    give(s, 2, NODE_WITH("ReduceSum", ATTRS(attr_of_int("keepdims", 0)), g, rewrite_constant(u, sums, 1 + n)));
+}
+
+UNARY(global_average_pool, MUL(NODE("Expand", g, SHAPE(x)), DIV(COUNT(y), COUNT(x))))
+
 // ---- movements ------------------------------------------------------------------------------------------
 
 RULE(transpose) {
@@ -324,6 +471,20 @@ static bool again(step *s, op_upgrade *u, const value_id *in, value_id *out) {
 }
 static value_id flat(op_upgrade *u, value_id v) { return NODE("Reshape", v, INTS(-1)); }
 
+// Elements of `what` added up at flat positions among `slots` ones.
+static value_id gathered(op_upgrade *u, value_id from, value_id what, value_id slots) {
+  attr scatter[] = {attr_of_int("axis", 0), attr_of_string("reduction", "add")};
+  return NODE_WITH("ScatterElements", LIST(scatter), NODE("Expand", NUMBER(what, 0), slots), from, what);
+}
+
+RULE(max_pool) {  // which says itself where its elements are from
+  UNUSED;
+  value_id out[2];
+  if (node_attr_int(s->n, "storage_order", 0)) refuse(s, "it stores columns first");
+  if (!upgrade_insert_many(u, "MaxPool", 1, &x, s->n->attrs, s->n->attr_count, 2, out)) return;
+  give(s, 0, reshaped(u, gathered(u, flat(u, out[1]), flat(u, g), NODE("Reshape", NODE("Size", x), INTS(1))), x));
+}
+
 // What only moves elements moves their positions to where the derivatives are: these are added up there. Padding
 // comes from a position of its own behind the others.
 static void moved(step *s, op_upgrade *u, value_id x, bool pads) {
@@ -351,11 +512,11 @@ static void moved(step *s, op_upgrade *u, value_id x, bool pads) {
     out[i] = flat(u, out[i]);
     out[outputs + i] = flat(u, dy);
   }
-  attr first[] = {attr_of_int("axis", 0)}, scatter[] = {attr_of_int("axis", 0), attr_of_string("reduction", "add")};
+  attr first[] = {attr_of_int("axis", 0)};
   value_id from = upgrade_insert(u, "Concat", outputs, out, first, 1);
   value_id what = upgrade_insert(u, "Concat", outputs, out + outputs, first, 1);
   value_id slots = NODE("Reshape", pads ? ADD(size, one) : size, INTS(1));
-  value_id sums = NODE_WITH("ScatterElements", LIST(scatter), NODE("Expand", NUMBER(what, 0), slots), from, what);
+  value_id sums = gathered(u, from, what, slots);
   value_id end = NODE("Reshape", size, INTS(1));
   give(s, 0, reshaped(u, pads ? NODE("Slice", sums, INTS(0), end) : sums, x));
   if (pads && wants(s, 2)) give(s, 2, reshaped(u, NODE("Slice", sums, end, INTS(INT64_MAX)), s->in[2]));
@@ -390,15 +551,18 @@ static const struct rule {
     {"Cast", cast},
     {"CastLike", cast_like},
     {"Ceil", NULL},
+    {"Celu", celu},
     {"Clip", clip},
     {"Compress", move},
     {"Concat", concat},
     {"ConstantOfShape", NULL},
+    {"Conv", conv},
     {"Cos", cos_rule},
     {"Cosh", cosh_rule},
     {"CumSum", cum_sum},
     {"DepthToSpace", move},
     {"Div", div_rule},
+    {"Dropout", dropout},
     {"Elu", elu},
     {"Equal", NULL},
     {"Erf", erf_rule},
@@ -410,13 +574,18 @@ static const struct rule {
     {"Gather", move},
     {"GatherElements", move},
     {"GatherND", move},
+    {"Gelu", gelu},
     {"Gemm", gemm},
+    {"GlobalAveragePool", global_average_pool},
     {"Greater", NULL},
     {"GreaterOrEqual", NULL},
+    {"HardSigmoid", hard_sigmoid},
+    {"HardSwish", hard_swish},
     {"Hardmax", NULL},
     {"Identity", identity},
     {"IsInf", NULL},
     {"IsNaN", NULL},
+    {"LayerNormalization", layer_normalization},
     {"LeakyRelu", leaky_relu},
     {"Less", NULL},
     {"LessOrEqual", NULL},
@@ -424,8 +593,10 @@ static const struct rule {
     {"LogSoftmax", log_softmax},
     {"MatMul", matmul},
     {"Max", extreme},
+    {"MaxPool", max_pool},
     {"Mean", mean},
     {"Min", extreme},
+    {"Mish", mish},
     {"Mul", mul},
     {"Neg", neg},
     {"NonZero", NULL},
@@ -446,6 +617,7 @@ static const struct rule {
     {"Relu", relu},
     {"Reshape", same_elements},
     {"Round", NULL},
+    {"Selu", selu},
     {"Shape", NULL},
     {"Sigmoid", sigmoid},
     {"Sign", NULL},
@@ -462,8 +634,10 @@ static const struct rule {
     {"Squeeze", same_elements},
     {"Sub", sub},
     {"Sum", add},
+    {"Swish", swish},
     {"Tan", tan_rule},
     {"Tanh", tanh_rule},
+    {"ThresholdedRelu", thresholded_relu},
     {"Tile", move},
     {"Transpose", transpose},
     {"Trilu", trilu},
