@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the two halves of the import share: import.c (the model) and import_graph.c (graphs, nodes,
-// attributes, expanded functions).
+// What the two halves of the import share: import.c (the model) and import_graph.c with its parts (graphs, nodes,
+// attributes, expanded functions; import_scope.h).
 #pragma once
 
 #include "onnx/function.h"

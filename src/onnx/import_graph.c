@@ -1,55 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // GraphProto -> graph. A graph is read in three sweeps over its nodes: check and count, declare what
 // they make, build them. So memory is asked for exactly and once, and a name can be told apart that
-// is made later from one that is never made. Rules: a name is made once in a graph; a node's output
-// must not hide a name of an outer graph (inputs and initializers of a subgraph may); a subgraph reads
-// only what is made before its node; nodes of one graph may be listed in any order.
-//
-// Local functions are expanded while nodes are built. A scope says what names mean: names of a graph
-// are in the graph, names of a function body in a map of the call. Attributes that a body takes from
-// its call are read where they are used, with the scope of the caller.
+// is made later from one that is never made. Nodes of one graph may be listed in any order.
+// Read next: import_scope.h (scopes, functions), import_names.c, import_attributes.c.
 #include <stdio.h>
 #include <time.h>
 
 #include "base/size.h"
-#include "onnx/import.h"
-#include "onnx/proto.h"
-
-enum { PENDING = UINT32_MAX };  // producer of a value whose node is not built yet
-
-// A graph under construction; `outer` is the graph its subgraph-node is in.
-typedef struct building {
-  struct building *outer;
-  graph *graph;
-  uint32_t declared;  // values below have names of the file
-  str_map captured;   // name in the outer graph -> stand-in here
-  size_t depth;
-} building;
-
-typedef struct scope {
-  const struct scope *outer;  // where names that are not found are looked for; NULL in function bodies
-  building *at;               // the graph whose values the names mean
-  str_map *names;             // function bodies; NULL: the graph's own names
-  const struct call *call;    // where attributes come from, NULL outside of functions
-  const opset_import *opsets;
-  size_t opset_count;
-} scope;
-
-typedef struct call {
-  const function *function;
-  wire node;            // the calling NodeProto
-  const scope *caller;  // its scope
-  str_map outputs;      // formal output -> value of the caller
-} call;
-
-// A node of the file before it is built.
-typedef struct node_head {
-  wire message;
-  size_t index;
-  wire_counts counts;
-  str name, op_type, domain, overload;
-  size_t named_outputs;
-} node_head;
+#include "onnx/import_scope.h"
 
 enum { PLACE = 320 };
 
@@ -63,8 +21,7 @@ static const char *node_place(char buffer[PLACE], const scope *s, const node_hea
   return buffer;
 }
 
-// import_settle for a problem of a node.
-static sdx_status settle(importer *im, const scope *s, const node_head *h, sdx_status status, const char *code) {
+sdx_status import_settle_node(importer *im, const scope *s, const node_head *h, sdx_status status, const char *code) {
   char place[PLACE];
   return status == SDX_OK ? SDX_OK : import_settle(im, status, code, node_place(place, s, h));
 }
@@ -87,357 +44,8 @@ static sdx_status spend_work(importer *im, size_t amount) {
   return error_set(im->err, SDX_DEADLINE_EXCEEDED, "the time to load the model is over after %zu nodes", im->work);
 }
 
-static sdx_status no_memory(importer *im) {
+sdx_status import_no_memory(importer *im) {
   return error_set(im->err, SDX_NO_MEMORY, "no memory to build the graph: the memory budget is spent");
-}
-
-// ---- names ----------------------------------------------------------------------------------------------
-
-// The value a name means, and the graph it is in; false: nobody knows the name. An optional input of a
-// function that its call leaves out is known, and absent.
-static bool find_name(const scope *s, str name, const building **home, value_id *id) {
-  for (*id = VALUE_ABSENT; s; s = s->outer) {
-    *home = s->at;
-    if (s->names) return str_map_find(s->names, name, id);
-    *id = graph_find(s->at->graph, name);
-    if (*id && *id < s->at->declared) return true;
-    *id = VALUE_ABSENT;
-  }
-  return false;
-}
-
-// Brings a value of an enclosing graph into `target`, one graph at a time from the outside in.
-static value_id bring_in(building *target, const building *home, value_id id) {
-  while (id && home != target) {
-    building *inner = target;
-    while (inner->outer != home) inner = inner->outer;
-    const graph_value *from = &home->graph->values[id];
-    uint32_t stand_in;
-    if (!str_map_find(&inner->captured, from->name, &stand_in)) {
-      stand_in = graph_add_value(inner->graph, from->name);
-      if (!stand_in || !str_map_put(&inner->captured, from->name, stand_in)) return VALUE_ABSENT;
-      inner->graph->values[stand_in].type = from->type;
-      inner->graph->values[stand_in].outer = id;
-    }
-    id = stand_in;
-    home = inner;
-  }
-  return id;
-}
-
-static sdx_status fail_unknown(importer *im, const scope *s, const char *what, str name) {
-  enum { MOST_CANDIDATES = 20000 };
-  char hint[300];
-  str_nearest nearest;
-  str_nearest_init(&nearest, name);
-  for (; s && !s->names; s = s->outer)
-    for (uint32_t v = 1; v < s->at->declared && v < MOST_CANDIDATES; v++)
-      str_nearest_offer(&nearest, s->at->graph->values[v].name);
-  return error_set(im->err, SDX_INVALID_GRAPH, "%s '%.*s' is made by no node and is no input or initializer%s", what,
-                   STR_ARG(name), str_nearest_hint(&nearest, hint, sizeof hint));
-}
-
-// The value of `target` that a name read in scope s means; 0 for "".
-static sdx_status resolve(importer *im, const scope *s, building *target, const char *what, str name, value_id *out) {
-  const building *home;
-  value_id id;
-  *out = VALUE_ABSENT;
-  if (name.size == 0) return SDX_OK;
-  if (!find_name(s, name, &home, &id)) return fail_unknown(im, s, what, name);
-  if (!id) return SDX_OK;
-  if (home->graph->values[id].producer == PENDING) {
-    if (home != target)
-      return error_set(im->err, SDX_INVALID_GRAPH,
-                       "%s '%.*s' is made in the outer graph only after the node that holds "
-                       "this subgraph",
-                       what, STR_ARG(name));
-    im->out_of_order = true;
-  }
-  *out = bring_in(target, home, id);
-  return *out ? SDX_OK : no_memory(im);
-}
-
-static sdx_status fail_twice(importer *im, str name, const char *what) {
-  return error_set(im->err, SDX_INVALID_GRAPH, "the name '%.*s' is %s; every name of a graph is made once",
-                   STR_ARG(name), what);
-}
-
-// A name that a node of scope s makes. *id = 0 where the name is taken.
-static sdx_status declare(importer *im, const scope *s, str name, value_id *id) {
-  *id = VALUE_ABSENT;
-  graph *g = s->at->graph;
-  uint32_t given = VALUE_ABSENT;
-  if (s->names) {
-    if (str_map_find(s->names, name, NULL)) return fail_twice(im, name, "made twice in a function");
-    if (!str_map_find(&s->call->outputs, name, &given)) given = VALUE_ABSENT;
-  } else {
-    const building *home;
-    if (graph_find(g, name))
-      return fail_twice(im, name, "already an input, an initializer or the output of another node");
-    if (find_name(s->outer, name, &home, &given) && given && home->graph->values[given].producer != PENDING)
-      return fail_twice(im, name, "already in use by the outer graph");
-    given = VALUE_ABSENT;
-  }
-  *id = given ? given : graph_add_value(g, name);
-  if (!*id || (s->names && !str_map_put(s->names, name, *id))) return no_memory(im);
-  g->values[*id].producer = PENDING;
-  return SDX_OK;
-}
-
-static sdx_status read_subgraph(importer *im, const scope *names, building *outer, wire message, graph **out);
-
-// ---- attributes -----------------------------------------------------------------------------------------
-
-typedef struct attr_source {
-  wire message;
-  const scope *scope;  // what names in its graphs mean
-} attr_source;
-
-static sdx_status find_attribute(importer *im, wire message, const wire_schema *schema, size_t slot, str name,
-                                 bool *found, wire *out) {
-  wire_field f, part;
-  while (wire_next(&message, schema, &f)) {
-    if (f.slot != slot) continue;
-    wire_counts counts;
-    SDX_TRY(wire_scan(f.body, &proto_attribute, &counts, im->err));
-    str candidate = STR("");
-    for (wire w = f.body; wire_next(&w, &proto_attribute, &part);)
-      if (part.slot == ATTRIBUTE_NAME) candidate = wire_str(&part);
-    if (!str_equal(candidate, name)) continue;
-    *out = f.body;
-    *found = true;
-    return SDX_OK;
-  }
-  return SDX_OK;
-}
-
-// Follows a reference to what the call gives, or to the default. found = false: declared, but not given.
-static sdx_status follow_reference(importer *im, attr_source *source, str wanted, bool *found) {
-  const call *c = source->scope->call;
-  *found = false;
-  if (!c)
-    return error_set(im->err, SDX_INVALID_GRAPH, "refers to attribute '%.*s' of a function, but is not in a function",
-                     STR_ARG(wanted));
-  SDX_TRY(find_attribute(im, c->node, &proto_node, NODE_ATTRIBUTE, wanted, found, &source->message));
-  if (*found) {
-    source->scope = c->caller;
-    return SDX_OK;
-  }
-  wire body = c->function->body;
-  SDX_TRY(find_attribute(im, body, &proto_function, FUNCTION_ATTRIBUTE_PROTO, wanted, found, &source->message));
-  if (*found) return SDX_OK;
-  wire_field f;
-  while (wire_next(&body, &proto_function, &f))
-    if (f.slot == FUNCTION_ATTRIBUTE && str_equal(wire_str(&f), wanted)) return SDX_OK;
-  return error_set(im->err, SDX_INVALID_GRAPH, "refers to attribute '%.*s', which function '%.*s' does not have",
-                   STR_ARG(wanted), STR_ARG(c->function->name));
-}
-
-// The field that holds each kind of attribute.
-static const uint8_t slot_of_kind[] = {[ATTR_FLOAT] = ATTRIBUTE_F,
-                                       [ATTR_INT] = ATTRIBUTE_I,
-                                       [ATTR_STRING] = ATTRIBUTE_S,
-                                       [ATTR_TENSOR] = ATTRIBUTE_T,
-                                       [ATTR_GRAPH] = ATTRIBUTE_G,
-                                       [ATTR_FLOATS] = ATTRIBUTE_FLOATS,
-                                       [ATTR_INTS] = ATTRIBUTE_INTS,
-                                       [ATTR_STRINGS] = ATTRIBUTE_STRINGS,
-                                       [ATTR_TENSORS] = ATTRIBUTE_TENSORS,
-                                       [ATTR_GRAPHS] = ATTRIBUTE_GRAPHS,
-                                       [ATTR_SPARSE_TENSOR] = ATTRIBUTE_SPARSE,
-                                       [ATTR_SPARSE_TENSORS] = ATTRIBUTE_SPARSES,
-                                       [ATTR_TYPE] = ATTRIBUTE_TP,
-                                       [ATTR_TYPES] = ATTRIBUTE_TYPE_PROTOS};
-
-// Kind from tag and filled field, which must agree. Files of before the tag have the field alone;
-// writers that leave out zeros have the tag alone. Kind 0: neither.
-static sdx_status attribute_kind(importer *im, const wire_counts *counts, int64_t tag, attr_kind *kind) {
-  *kind = 0;
-  if (tag < 0 || tag > ATTR_TYPES)
-    return error_set(im->err, SDX_INVALID_MODEL, "type %lld does not exist", (long long)tag);
-  for (int k = ATTR_FLOAT; k <= ATTR_TYPES; k++) {
-    if (!counts->of[slot_of_kind[k]]) continue;
-    if (*kind || (tag && tag != k))
-      return error_set(im->err, SDX_INVALID_MODEL, "field '%s' is filled, but %s is '%s'",
-                       proto_attribute.fields[slot_of_kind[k]].name, *kind ? "so" : "its type tag",
-                       proto_attribute.fields[slot_of_kind[*kind ? (int)*kind : (int)tag]].name);
-    *kind = (attr_kind)k;
-  }
-  if (!*kind && (tag == ATTR_TENSOR || tag == ATTR_GRAPH || tag == ATTR_SPARSE_TENSOR || tag == ATTR_TYPE))
-    return error_set(im->err, SDX_INVALID_MODEL, "its type tag is '%s', but that field is empty",
-                     proto_attribute.fields[slot_of_kind[tag]].name);
-  if (!*kind) *kind = (attr_kind)tag;
-  return SDX_OK;
-}
-
-// One message of an attribute into element i of its (list) value.
-static sdx_status read_message(importer *im, const attr_source *source, building *target, attr *a, wire body,
-                               size_t i) {
-  tensor_reader *r = &im->tensors;
-  switch (a->kind) {
-    case ATTR_TENSOR:
-      return tensor_proto_read(r, body, (tensor *)a->tensor, NULL, im->err);
-    case ATTR_TENSORS: {
-      tensor *t = arena_zalloc(r->memory, sizeof *t);
-      if (!t) return no_memory(im);
-      ((const tensor **)a->tensors.at)[i] = t;
-      return tensor_proto_read(r, body, t, NULL, im->err);
-    }
-    case ATTR_SPARSE_TENSOR:
-      return sparse_proto_read(r, body, (sparse_tensor *)a->sparse, NULL, im->err);
-    case ATTR_SPARSE_TENSORS: {
-      sparse_tensor *t = arena_zalloc(r->memory, sizeof *t);
-      if (!t) return no_memory(im);
-      ((const sparse_tensor **)a->sparses.at)[i] = t;
-      return sparse_proto_read(r, body, t, NULL, im->err);
-    }
-    case ATTR_TYPE:
-      return type_proto_read(target->graph, &im->types, body, (type_info *)a->type, im->err);
-    case ATTR_TYPES:
-      return type_proto_read(target->graph, &im->types, body, (type_info *)&a->types.at[i], im->err);
-    case ATTR_GRAPH:
-      return read_subgraph(im, source->scope, target, body, &a->graph);
-    default:
-      return SDX_OK;
-  }
-}
-
-static sdx_status make_room(importer *im, attr *a, size_t count) {
-  static const uint8_t element[] = {[ATTR_TENSOR] = sizeof(tensor),    [ATTR_SPARSE_TENSOR] = sizeof(sparse_tensor),
-                                    [ATTR_TYPE] = sizeof(type_info),   [ATTR_FLOATS] = sizeof(float),
-                                    [ATTR_INTS] = sizeof(int64_t),     [ATTR_STRINGS] = sizeof(str),
-                                    [ATTR_TENSORS] = sizeof(tensor *), [ATTR_SPARSE_TENSORS] = sizeof(sparse_tensor *),
-                                    [ATTR_TYPES] = sizeof(type_info)};
-  if (a->kind == ATTR_GRAPHS) return error_set(im->err, SDX_NOT_SUPPORTED, "lists of graphs are not supported");
-  a->s = STR("");
-  if (a->kind == ATTR_INT) a->i = 0;
-  if (a->kind == ATTR_FLOAT) a->f = 0;
-  if (a->kind >= sizeof element || element[a->kind] == 0) return SDX_OK;
-  void *room = arena_array(im->tensors.memory, count, element[a->kind]);
-  if (!room) return no_memory(im);
-  a->ints.at = room;  // all members of the union begin with the pointer
-  if (a->kind != ATTR_TENSOR && a->kind != ATTR_SPARSE_TENSOR && a->kind != ATTR_TYPE) a->ints.count = count;
-  return SDX_OK;
-}
-
-static sdx_status read_value(importer *im, const attr_source *source, building *target, const wire_counts *counts,
-                             attr *a) {
-  size_t slot = slot_of_kind[a->kind], count = counts->of[slot], filled = 0;
-  SDX_TRY(make_room(im, a, count));
-  wire_field f;
-  for (wire w = source->message; wire_next(&w, &proto_attribute, &f);) {
-    if (f.slot != slot) continue;
-    switch (a->kind) {
-      case ATTR_FLOAT:
-        a->f = wire_float(&f);
-        break;
-      case ATTR_INT:
-        a->i = (int64_t)f.value;
-        break;
-      case ATTR_STRING:
-        a->s = wire_str(&f);
-        break;
-      case ATTR_FLOATS:
-        filled += wire_read_fixed(&f, sizeof(float), (float *)a->floats.at + filled, count - filled);
-        break;
-      case ATTR_INTS:
-        filled += wire_read_ints(&f, (int64_t *)a->ints.at + filled, count - filled);
-        break;
-      case ATTR_STRINGS:
-        if (filled < count) ((str *)a->strings.at)[filled++] = wire_str(&f);
-        break;
-      default:
-        if (filled < count) SDX_TRY(read_message(im, source, target, a, f.body, filled++));
-    }
-  }
-  return SDX_OK;
-}
-
-// kind 0 afterwards: the attribute is not given after all (a reference to nothing).
-static sdx_status read_attribute(importer *im, const scope *s, wire message, attr *a) {
-  attr_source source = {message, s};
-  *a = (attr){.name = STR("")};
-  int64_t first_tag = 0;
-  for (bool first = true;; first = false) {
-    wire_counts counts;
-    wire_field f;
-    int64_t tag = 0;
-    str reference = STR(""), name = STR("");
-    SDX_TRY(wire_scan(source.message, &proto_attribute, &counts, im->err));
-    for (wire w = source.message; wire_next(&w, &proto_attribute, &f);) {
-      if (f.slot == ATTRIBUTE_NAME) name = wire_str(&f);
-      if (f.slot == ATTRIBUTE_TYPE) tag = (int32_t)f.value;
-      if (f.slot == ATTRIBUTE_REF) reference = wire_str(&f);
-    }
-    if (first) {
-      a->name = name;
-      first_tag = tag;
-    }
-    if (!first && first_tag && tag && tag != first_tag)
-      return error_set(im->err, SDX_INVALID_GRAPH, "attribute '%.*s' that it refers to is of another type",
-                       STR_ARG(name));
-    attr_kind kind;
-    SDX_TRY(attribute_kind(im, &counts, reference.size ? 0 : tag, &kind));
-    if (!reference.size) {
-      a->kind = kind;
-      return kind ? read_value(im, &source, s->at, &counts, a) : SDX_OK;
-    }
-    if (kind)
-      return error_set(im->err, SDX_INVALID_MODEL, "it has a value and refers to '%.*s', too", STR_ARG(reference));
-    bool found;
-    SDX_TRY(follow_reference(im, &source, reference, &found));
-    if (!found) return SDX_OK;
-  }
-}
-
-// Names of all attributes: none empty, none twice. Before memory is asked for.
-static sdx_status check_attribute_names(importer *im, wire message) {
-  arena scratch;
-  arena_init(&scratch, im->options->account);
-  str_map seen;
-  str_map_init(&seen, &scratch);
-  sdx_status status = SDX_OK;
-  wire_field f, part;
-  while (status == SDX_OK && wire_next(&message, &proto_node, &f)) {
-    if (f.slot != NODE_ATTRIBUTE) continue;
-    wire_counts counts;
-    str name = STR("");
-    status = wire_scan(f.body, &proto_attribute, &counts, im->err);
-    for (wire w = f.body; status == SDX_OK && wire_next(&w, &proto_attribute, &part);)
-      if (part.slot == ATTRIBUTE_NAME) name = wire_str(&part);
-    if (status != SDX_OK) break;
-    if (name.size == 0) status = error_set(im->err, SDX_INVALID_MODEL, "byte %zu: an attribute has no name", f.offset);
-    else if (str_map_find(&seen, name, NULL))
-      status = error_set(im->err, SDX_INVALID_GRAPH, "attribute '%.*s' is given twice", STR_ARG(name));
-    else if (!str_map_put(&seen, name, 0)) status = no_memory(im);
-  }
-  arena_deinit(&scratch);
-  return status;
-}
-
-// Into `parts`: a node that has no place in the graph yet.
-static sdx_status read_attributes(importer *im, const scope *s, const node_head *h, node *parts) {
-  size_t count = h->counts.of[NODE_ATTRIBUTE];
-  wire message = h->message;
-  if (count == 0) return SDX_OK;
-  if (count > 1) SDX_TRY(settle(im, s, h, check_attribute_names(im, message), "attribute"));
-  parts->attrs = arena_array(im->tensors.memory, count, sizeof *parts->attrs);
-  if (!parts->attrs) return no_memory(im);
-  wire_field f;
-  while (wire_next(&message, &proto_node, &f)) {
-    if (f.slot != NODE_ATTRIBUTE || parts->attr_count == count) continue;
-    attr *a = &parts->attrs[parts->attr_count];
-    sdx_status status = read_attribute(im, s, f.body, a);
-    if (status == SDX_OK && a->name.size == 0)
-      status = error_set(im->err, SDX_INVALID_MODEL, "byte %zu: an attribute has no name", f.offset);
-    if (status != SDX_OK) {
-      error_prefix(im->err, "attribute '%.*s'", STR_ARG(a->name));
-      SDX_TRY(settle(im, s, h, status, "attribute"));
-    } else if (a->kind) {
-      parts->attr_count++;
-    }
-  }
-  return SDX_OK;
 }
 
 // ---- nodes ----------------------------------------------------------------------------------------------
@@ -496,7 +104,7 @@ static sdx_status ids_reserve(importer *im, size_t count) {
   size_t room = count < 64 ? 64 : count;
   im->ids = arena_array(&im->scratch, room, sizeof *im->ids);
   im->ids_room = im->ids ? room : 0;
-  return im->ids ? SDX_OK : no_memory(im);
+  return im->ids ? SDX_OK : import_no_memory(im);
 }
 
 // Reads the names of inputs and outputs as ids of the scope's graph: [inputs][outputs].
@@ -507,16 +115,16 @@ static sdx_status read_ids(importer *im, const scope *s, const node_head *h, val
   for (wire w = h->message; wire_next(&w, &proto_node, &f);) {
     if (f.slot == NODE_INPUT && in < inputs) {
       value_id *id = &ids[in++];
-      sdx_status status = resolve(im, s, s->at, "input", wire_str(&f), id);
-      SDX_TRY(settle(im, s, h, status, "unknown-value"));
-      if (status != SDX_OK && !(*id = graph_add_value(s->at->graph, STR("")))) return no_memory(im);
+      sdx_status status = scope_resolve(im, s, s->at, "input", wire_str(&f), id);
+      SDX_TRY(import_settle_node(im, s, h, status, "unknown-value"));
+      if (status != SDX_OK && !(*id = graph_add_value(s->at->graph, STR("")))) return import_no_memory(im);
     }
     if (f.slot == NODE_OUTPUT && out < inputs + outputs) {  // declared before; a name that was taken is replaced
       value_id id = VALUE_ABSENT;
-      if (wire_str(&f).size) find_name(s, wire_str(&f), &home, &id);
+      if (wire_str(&f).size) scope_find(s, wire_str(&f), &home, &id);
       bool ours = id && home == s->at && s->at->graph->values[id].producer == PENDING;
       if (ours) s->at->graph->values[id].producer = 0;
-      if (id && !ours && !(id = graph_add_value(s->at->graph, STR("")))) return no_memory(im);
+      if (id && !ours && !(id = graph_add_value(s->at->graph, STR("")))) return import_no_memory(im);
       ids[out++] = id;
     }
   }
@@ -529,15 +137,15 @@ static sdx_status build_node(importer *im, const scope *s, const node_head *h) {
   size_t inputs = h->counts.of[NODE_INPUT], outputs = h->counts.of[NODE_OUTPUT];
   int32_t version;
   SDX_TRY(spend_work(im, 1));
-  SDX_TRY(settle(im, s, h, find_opset(im, s, h->domain, &version), "opset"));
+  SDX_TRY(import_settle_node(im, s, h, find_opset(im, s, h->domain, &version), "opset"));
   // Subgraphs come first: what this node makes is not there yet for them.
   node parts = {0};
-  SDX_TRY(read_attributes(im, s, h, &parts));
-  if (node_collect_captures(s->at->graph, &parts) != SDX_OK) return no_memory(im);
+  SDX_TRY(import_attributes(im, s, h, &parts));
+  if (node_collect_captures(s->at->graph, &parts) != SDX_OK) return import_no_memory(im);
   SDX_TRY(ids_reserve(im, inputs + outputs));
   SDX_TRY(read_ids(im, s, h, im->ids));
   node *n = graph_add_node(s->at->graph, h->domain, h->op_type, inputs, im->ids, outputs, im->ids + inputs, im->err);
-  if (!n) return no_memory(im);
+  if (!n) return import_no_memory(im);
   n->name = h->name;
   n->version = version;
   n->attrs = parts.attrs;
@@ -552,7 +160,7 @@ static sdx_status declare_outputs(importer *im, const scope *s, const node_head 
   for (wire w = h->message; wire_next(&w, &proto_node, &f);) {
     value_id id;
     if (f.slot == NODE_OUTPUT && wire_str(&f).size)
-      SDX_TRY(settle(im, s, h, declare(im, s, wire_str(&f), &id), "duplicate-name"));
+      SDX_TRY(import_settle_node(im, s, h, scope_declare(im, s, wire_str(&f), &id), "duplicate-name"));
   }
   return SDX_OK;
 }
@@ -586,7 +194,7 @@ static sdx_status build_identity(importer *im, const scope *s, value_id from, va
   int32_t version = opset_of(im, s, STR(""));
   SDX_TRY(spend_work(im, 1));
   node *n = graph_add_node(s->at->graph, STR(""), STR("Identity"), 1, &from, 1, &to, im->err);
-  if (!n) return no_memory(im);
+  if (!n) return import_no_memory(im);
   n->version = version ? version : 1;
   return SDX_OK;
 }
@@ -612,7 +220,7 @@ static sdx_status bind_formals(importer *im, const node_head *h, const value_id 
     if (str_map_find(map, wire_str(&field), NULL))
       return error_set(im->err, SDX_INVALID_GRAPH, "function '%.*s' lists '%.*s' twice", STR_ARG(f->name),
                        STR_ARG(wire_str(&field)));
-    if (!str_map_put(map, wire_str(&field), id)) return no_memory(im);
+    if (!str_map_put(map, wire_str(&field), id)) return import_no_memory(im);
     if (!is_input && id) body->at->graph->values[id].producer = PENDING;
   }
   return SDX_OK;
@@ -636,7 +244,7 @@ static sdx_status finish_outputs(importer *im, const scope *body, const call *c)
 
 static sdx_status expand_in(importer *im, const scope *s, const node_head *h, const function *f, arena *memory) {
   value_id *ids = arena_array(memory, h->counts.of[NODE_INPUT] + h->counts.of[NODE_OUTPUT], sizeof *ids);
-  if (!ids) return no_memory(im);
+  if (!ids) return import_no_memory(im);
   str_map names;
   str_map_init(&names, memory);
   call c = {.function = f, .node = h->message, .caller = s};
@@ -653,7 +261,7 @@ static sdx_status expand_in(importer *im, const scope *s, const node_head *h, co
 
 static sdx_status expand(importer *im, const scope *s, const node_head *h, const function *f) {
   SDX_TRY(spend_work(im, 1));  // calls of empty functions are work, too
-  if (h->counts.of[NODE_ATTRIBUTE] > 1) SDX_TRY(check_attribute_names(im, h->message));
+  if (h->counts.of[NODE_ATTRIBUTE] > 1) SDX_TRY(import_check_attributes(im, h->message));
   arena memory;
   arena_init(&memory, im->options->account);
   sdx_status status = expand_in(im, s, h, f, &memory);
@@ -690,7 +298,7 @@ static sdx_status read_initializer(importer *im, building *b, const wire_field *
   tensor_reader *r = &im->tensors;
   str name = STR("");
   tensor *t = arena_zalloc(r->memory, sizeof *t);
-  if (!t) return no_memory(im);
+  if (!t) return import_no_memory(im);
   sdx_status status;
   if (f->slot == GRAPH_SPARSE) {
     sparse_tensor sparse = {0};
@@ -701,16 +309,16 @@ static sdx_status read_initializer(importer *im, building *b, const wire_field *
   }
   if (status == SDX_OK && name.size == 0)
     status = error_set(im->err, SDX_INVALID_GRAPH, "byte %zu: an initializer has no name", f->offset);
-  if (status == SDX_OK && graph_find(b->graph, name)) status = fail_twice(im, name, "made by two initializers");
+  if (status == SDX_OK && graph_find(b->graph, name)) status = scope_fail_twice(im, name, "made by two initializers");
   if (status != SDX_OK) {
     char place[PLACE];
     snprintf(place, sizeof place, "initializer '%.*s'", STR_ARG(name));
     if (!im->sink) error_prefix(im->err, "%s", place);
     status = import_settle(im, status, "initializer", place);
     if (status != SDX_OK || name.size == 0 || graph_find(b->graph, name)) return status;
-    return graph_add_value(b->graph, name) ? SDX_OK : no_memory(im);  // so that its readers are no problems, too
+    return graph_add_value(b->graph, name) ? SDX_OK : import_no_memory(im);  // so that its readers are no problems, too
   }
-  return graph_add_constant(b->graph, name, t) ? SDX_OK : no_memory(im);
+  return graph_add_constant(b->graph, name, t) ? SDX_OK : import_no_memory(im);
 }
 
 typedef struct value_info {
@@ -754,10 +362,10 @@ static sdx_status add_input(importer *im, building *b, const value_info *info) {
   value_id id = graph_find(g, info->name);
   if (id) {
     const graph_value *v = &g->values[id];
-    return v->constant ? check_default(im, g, v, info) : fail_twice(im, info->name, "an input twice");
+    return v->constant ? check_default(im, g, v, info) : scope_fail_twice(im, info->name, "an input twice");
   }
   id = graph_add_value(g, info->name);
-  if (!id) return no_memory(im);
+  if (!id) return import_no_memory(im);
   g->values[id].type = info->type;
   g->inputs[g->input_count++] = id;
   return SDX_OK;
@@ -767,7 +375,7 @@ static sdx_status add_output(importer *im, const scope *s, const value_info *inf
   graph *g = s->at->graph;
   value_id id;
   if (info->name.size == 0) return error_set(im->err, SDX_INVALID_GRAPH, "a graph output has no name");
-  SDX_TRY(resolve(im, s, s->at, "graph output", info->name, &id));
+  SDX_TRY(scope_resolve(im, s, s->at, "graph output", info->name, &id));
   if (g->values[id].type.kind == TYPE_UNKNOWN) g->values[id].type = info->type;
   g->outputs[g->output_count++] = id;
   return SDX_OK;
@@ -812,12 +420,12 @@ static sdx_status read_graph(importer *im, const scope *s, wire message) {
     if (f.slot == GRAPH_NAME) g->name = wire_str(&f);
     if (f.slot == GRAPH_DOC) g->doc = wire_str(&f);
   }
-  if (!graph_reserve(g, values, nodes)) return no_memory(im);
+  if (!graph_reserve(g, values, nodes)) return import_no_memory(im);
   for (wire w = message; wire_next(&w, &proto_graph, &f);)
     if (f.slot == GRAPH_INITIALIZER || f.slot == GRAPH_SPARSE) SDX_TRY(read_initializer(im, b, &f));
   g->inputs = arena_array(g->memory, inputs, sizeof *g->inputs);
   g->outputs = arena_array(g->memory, outputs, sizeof *g->outputs);
-  if (!g->inputs || !g->outputs) return no_memory(im);
+  if (!g->inputs || !g->outputs) return import_no_memory(im);
   SDX_TRY(read_value_infos(im, s, message, GRAPH_INPUT));
   SDX_TRY(read_nodes(im, s, message, &proto_graph, GRAPH_NODE, declare_outputs));
   b->declared = g->value_count;
@@ -829,14 +437,14 @@ static sdx_status read_graph(importer *im, const scope *s, wire message) {
   return SDX_OK;
 }
 
-static sdx_status read_subgraph(importer *im, const scope *names, building *outer, wire message, graph **out) {
+sdx_status import_subgraph(importer *im, const scope *names, building *outer, wire message, graph **out) {
   building b = {.outer = outer, .depth = outer->depth + 1, .graph = graph_create(outer->graph->memory, outer->graph)};
   size_t limit = im->options->limits.max_subgraph_depth;
   if (limit > MOST_SUBGRAPHS_DEEP) limit = MOST_SUBGRAPHS_DEEP;
   if (b.depth > limit)
     return error_set(im->err, SDX_LIMIT_EXCEEDED, "subgraphs are nested more than %zu deep (limit max_subgraph_depth)",
                      limit);
-  if (!b.graph) return no_memory(im);
+  if (!b.graph) return import_no_memory(im);
   *out = b.graph;
   arena memory;
   arena_init(&memory, im->options->account);
@@ -849,7 +457,7 @@ static sdx_status read_subgraph(importer *im, const scope *names, building *oute
 
 sdx_status import_graph(importer *im, wire message, graph **out) {
   building b = {.graph = graph_create(&im->model->memory, NULL)};
-  if (!b.graph) return no_memory(im);
+  if (!b.graph) return import_no_memory(im);
   *out = b.graph;
   scope s = {.at = &b, .opsets = im->model->opsets, .opset_count = im->model->opset_count};
   SDX_TRY(read_graph(im, &s, message));
