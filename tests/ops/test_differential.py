@@ -26,6 +26,7 @@ import numpy as np  # noqa: E402
 import onnx  # noqa: E402
 
 import cases  # noqa: E402
+import definitions  # noqa: E402
 import engine  # noqa: E402
 import oracles  # noqa: E402
 import records  # noqa: E402
@@ -122,7 +123,7 @@ def ask(case, variable, types, arrays, refused):
     """The oracles for a case."""
     def those(wide):
         found = []
-        for oracle in (oracles.Reference, oracles.Runtime):
+        for oracle in (oracles.Reference, oracles.Runtime, definitions.Definition):
             if oracle.name not in refused:
                 try:
                     found.append(Asked(oracle, case, types, arrays, wide))
@@ -148,20 +149,33 @@ class Outcome:
         self.passed, self.failures, self.unjudged = 0, [], []
 
 
-def run_type(record, texts, variable, dtype, rounds, ignored, outcome, verbose):
-    """`rounds` random runs of the cases in which type variable `variable` is `dtype`."""
-    label = f"{record.label} {variable}={dtype}" if variable else record.label
-    random = np.random.default_rng(zlib.crc32(label.encode()))
-    judged = runs = 0
-    usable = []
-    nonzero = NONZERO.get(record.name, ())
+def askable(record, texts, variable, dtype, random, ignored):
+    """[(case, types, oracles)]"""
+    found = []
     for case in texts:
         types = case.retyped(variable, dtype) if variable else {}
         kinds = list(types.values()) or ["string"]
         refused = oracles.refused(record.name, kinds, case.text, ignored)
-        usable.append((case, types, ask(case, variable, types, cases.feeds_of(case, types, random, {}, nonzero), refused)))
-    # Cases that some oracle judges; without any, at least that they run.
-    chosen = [u for u in usable if u[2]] or usable
+        arrays = cases.feeds_of(case, types, random, {}, NONZERO.get(record.name, ()))
+        found.append((case, types, ask(case, variable, types, arrays, refused)))
+    return found
+
+
+def run_type(record, groups, variable, dtype, rounds, ignored, outcome):
+    """`rounds` random runs of cases in which type variable `variable` is `dtype`: of the first group that some oracle
+    judges; without any, at least that the first group runs."""
+    label = f"{record.label} {variable}={dtype}" if variable else record.label
+    random = np.random.default_rng(zlib.crc32(label.encode()))
+    judged = runs = 0
+    nonzero = NONZERO.get(record.name, ())
+    first = chosen = None
+    for texts in groups:
+        found = askable(record, texts, variable, dtype, random, ignored)
+        first = first or found
+        chosen = [u for u in found if u[2]]
+        if chosen:
+            break
+    chosen = chosen or first
     share = -(-rounds // len(chosen))
     for case, types, asked in chosen:
         dynamic = static = None
@@ -211,7 +225,7 @@ def run_type(record, texts, variable, dtype, rounds, ignored, outcome, verbose):
         outcome.unjudged.append(label)
 
 
-def run_operator(record, rounds, ignored, verbose):
+def run_operator(record, rounds, ignored):
     outcome = Outcome()
     try:
         texts = [cases.Case(record, t) for t in record.cases]
@@ -226,13 +240,13 @@ def run_operator(record, rounds, ignored, verbose):
         mine = [t for t in texts if variable in t.base_types()]
         for dtype in [d for d in engine.DTYPES if any(d in t.elements(variable) for t in mine)]:
             # A case of the type itself says more than a retyped one.
-            best = min(t.fits(variable, dtype) for t in mine)
-            if best < cases.UNFIT and (not best or not {record.name, f"{record.name} {variable}"} & NATIVE_ONLY):
-                chosen = [t for t in mine if t.fits(variable, dtype) == best]
-                run_type(record, chosen, variable, dtype, rounds, ignored, outcome, verbose)
+            native = {record.name, f"{record.name} {variable}"} & NATIVE_ONLY
+            groups = [[t for t in mine if t.fits(variable, dtype) == fit] for fit in ((0,) if native else (0, 1, 2))]
+            if any(groups):
+                run_type(record, [g for g in groups if g], variable, dtype, rounds, ignored, outcome)
     rest = [t for t in texts if not t.base_types()]
     if rest:
-        run_type(record, rest, None, None, rounds, ignored, outcome, verbose)
+        run_type(record, [rest], None, None, rounds, ignored, outcome)
     return outcome
 
 
@@ -245,7 +259,7 @@ def worker(rounds):
     for line in sys.stdin:
         start = time.monotonic()
         label, *refused = line.split()
-        outcome = run_operator(table[label], rounds, ignored + [(table[label].name, "*", r) for r in refused], False)
+        outcome = run_operator(table[label], rounds, ignored + [(table[label].name, "*", r) for r in refused])
         print(json.dumps([outcome.passed, outcome.failures, outcome.unjudged, time.monotonic() - start]), flush=True)
 
 

@@ -248,7 +248,7 @@ SDX_CASES = {"input=float[2,8,1]",
              "input=float[2,7,3,2] inverse=1",
              "input=double[1,30,1] onesided=1",
              "input=float[2,8,1] dft_length=int64(5)",
-             "input=float[2,6,3,2] dft_length=int32(8) axis=const(2)",
+             "input=float[2,6,3,2] dft_length=int32(8) axis=int64(2)",
              NULL};
 
 static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }

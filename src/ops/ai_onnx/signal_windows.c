@@ -83,7 +83,7 @@ static sdx_status window_compute(op_call *c) {
   return SDX_OK;
 }
 
-static const char *const window_cases[] = {"size=int64(10)", "size=int32(7) periodic=0", "size=const(1)",
+static const char *const window_cases[] = {"size=int64(10)", "size=int32(7) periodic=0", "size=int64(1)",
                                            "size=int64(16) output_datatype=11", NULL};
 
 #define WINDOW(lower)                                                                                                 \
