@@ -50,8 +50,9 @@ static void add(const float *a, const float *b, float *y, size_t n) {
   static void name(const float *a, const float *b, float *y, size_t n) { \
     for (size_t i = 0; i < n; i++) { float u = A, v = B; y[i] = f; } \
   }
-#define FORMS(name, f) FORM(name##_vv, a[i], b[i], f) FORM(name##_vs, a[i], b[0], f) FORM(name##_sv, a[0], b[i], f)
-FORMS(plus, u + v) FORMS(minus, u - v) FORMS(times, u * v) FORMS(over, u / v)
+#define BY_ONE(name, f) FORM(name##_vs, a[i], b[0], f) FORM(name##_sv, a[0], b[i], f)
+#define FORMS(name, f) FORM(name##_vv, a[i], b[i], f) BY_ONE(name, f)
+BY_ONE(plus, u + v) FORMS(minus, u - v) FORMS(times, u * v) FORMS(over, u / v)
 FORMS(least, u != u ? u : v != v ? v : u < v ? u : v) FORMS(most, u != u ? u : v != v ? v : u > v ? u : v)
 FORMS(prelu, u >= 0 ? u : u * v) FORMS(plus_relu, u + v < 0 ? 0 : u + v) FORMS(power, powf(u, v))
 #define ROW(op, name) [BINARY_F32_##op] = {name##_vv, name##_vs, name##_sv}

@@ -79,11 +79,11 @@ static inline float logarithm_of_1_plus(float e) {
   return FMA(s * z, p, 2.0f * s);
 }
 
-// y * logistic(x) = y / (1 + e^-x); 0 where e^-x leaves the range, whatever y.
+// y / (1 + e^-x) in the two roundings that a division and a product have; 0 where e^-x leaves the range, whatever y.
 static inline float times_logistic(float y, float x) {
   exp_parts e = exp_split(-at_most(at_least(x, -88.0f), 87.0f));
   float s = power_of_2(e.n);
-  return choose(x < -88.0f, 0.0f, y / (1.0f + FMA(s, e.q, s)));
+  return choose(x < -88.0f, 0.0f, y * (1.0f / (1.0f + FMA(s, e.q, s))));
 }
 static inline float logistic(float x) { return times_logistic(1.0f, x); }
 static inline float hyperbolic_tangent(float x) {
