@@ -39,7 +39,8 @@ bool match_same_shape(const type_info *a, const type_info *b) {
   return true;
 }
 
-sdx_status match_new_constant(pass_context *c, size_t rank, const int64_t *dims, value_id *id, float **data) {
+// A new float constant, to be filled by the caller.
+static sdx_status new_constant(pass_context *c, size_t rank, const int64_t *dims, value_id *id, float **data) {
   sdx_value *made;
   SDX_TRY(value_create(c->account, SDX_FLOAT, rank, dims, NULL, NULL, NULL, &made, c->err));
   sdx_status status = c->keep(c->context, made);
@@ -63,8 +64,8 @@ sdx_status match_scale_conv(pass_context *c, node *conv, node *last, size_t chan
   size_t per_channel = w->count / channels;
   value_id new_w = conv->inputs[1], new_bias;
   float *to_w = NULL, *to_bias;
-  if (scale) SDX_TRY(match_new_constant(c, w->rank, w->dims, &new_w, &to_w));
-  SDX_TRY(match_new_constant(c, 1, w->dims, &new_bias, &to_bias));
+  if (scale) SDX_TRY(new_constant(c, w->rank, w->dims, &new_w, &to_w));
+  SDX_TRY(new_constant(c, 1, w->dims, &new_bias, &to_bias));
   for (size_t k = 0; k < channels; k++) {
     double s = scale ? scale[k] : 1;
     for (size_t i = 0; scale && i < per_channel; i++)

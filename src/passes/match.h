@@ -13,8 +13,6 @@ node *match_producer(const graph *g, value_id v);
 // Constant float scalar (or one-element tensor) input `i`; `otherwise` if the input is absent. False if not constant.
 bool match_scalar(const graph *g, const node *n, size_t i, float otherwise, float *out);
 bool match_same_shape(const type_info *a, const type_info *b);  // all dims known and equal, or same symbols
-// A new float constant of `count` elements in one dimension list, to be filled by the caller.
-sdx_status match_new_constant(pass_context *c, size_t rank, const int64_t *dims, value_id *id, float **data);
 // Gives a Conv with constant weights y' = y * scale[k] + shift[k] per output channel k (scale NULL: 1, and the
 // weights stay as they are) in place of the node `last` that computed it. Nothing happens where weights or bias do not
 // fit.
