@@ -12,8 +12,6 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 # Sanitized kernels are not optimised, and whole models run on them: minutes each.
 LONG_SANITIZED = ("kernels", "passes", "plan", "run")
-# Minutes of generated input.
-LONG_SCRIPTS = ("test_bad_inputs",)
 CLOSING = re.compile(r"(\d+) passed(?:, (\d+) failed)?(?:, (\d+) skipped)?")
 
 
@@ -31,7 +29,7 @@ def suites(long):
             yield f"{kind}/{program.name[5:]}", [program, ROOT / "tests/fuzz/corpus" / program.name[5:]], {}
     yield "kernels", [BUILD / "sardonyx", "selftest", "kernels"], {}
     for script in sorted(ROOT.glob("tests/*/test_*.py")):
-        if script.parent.name != "python" and (long or script.stem not in LONG_SCRIPTS):
+        if script.parent.name != "python":
             yield script.parent.name + "/" + script.stem[5:], [sys.executable, script] + (["--long"] if long else []), {}
     yield "python", [ROOT / "tests/python/run"], {}
 

@@ -8,16 +8,6 @@
 #include "base/size.h"
 #include "graph/graph.h"
 
-graph *graph_create(arena *memory, graph *parent) {
-  graph *g = arena_zalloc(memory, sizeof *g);
-  if (!g) return NULL;
-  g->memory = memory;
-  g->parent = parent;
-  str_map_init(&g->names, memory);
-  str_map_init(&g->symbol_names, memory);
-  return g;
-}
-
 // Room for `want` elements in an arena array; the old array stays behind in the arena.
 static void *grow(arena *memory, void *at, uint32_t count, uint32_t *capacity, size_t want, size_t element_bytes) {
   if (want <= *capacity) return at;
@@ -36,6 +26,18 @@ static bool reserve_values(graph *g, size_t room) {
   graph_value *values = grow(g->memory, g->values, g->value_count, &g->value_capacity, room, sizeof *values);
   if (values) g->values = values;
   return values != NULL;
+}
+
+graph *graph_create(arena *memory, graph *parent) {
+  graph *g = arena_zalloc(memory, sizeof *g);
+  if (!g) return NULL;
+  g->memory = memory;
+  g->parent = parent;
+  str_map_init(&g->names, memory);
+  str_map_init(&g->symbol_names, memory);
+  if (!reserve_values(g, 8)) return NULL;
+  g->values[g->value_count++] = (graph_value){.name = STR("")};  // slot 0 stands for "not given"
+  return g;
 }
 
 static bool reserve_nodes(graph *g, size_t room) {
@@ -70,10 +72,6 @@ static str fresh_name(graph *g, str wish) {
 }
 
 value_id graph_add_value(graph *g, str name) {
-  if (g->value_count == 0) {  // slot 0 stands for "not given"
-    if (!reserve_values(g, g->value_capacity ? g->value_capacity : 8)) return VALUE_ABSENT;
-    g->values[g->value_count++] = (graph_value){.name = STR("")};
-  }
   if (g->value_count == g->value_capacity && !reserve_values(g, doubled(g->value_capacity))) return VALUE_ABSENT;
   if (name.size == 0 || str_map_find(&g->names, name, NULL)) name = fresh_name(g, name);
   if (!name.at || !str_map_put(&g->names, name, g->value_count)) return VALUE_ABSENT;
@@ -300,7 +298,6 @@ static void replace_captures(node *n, value_id *to) {
 }
 
 void graph_replace_many(graph *g, value_id *to) {
-  if (g->value_count == 0) return;
   to[VALUE_ABSENT] = 0;
   for (uint32_t i = 0; i < g->node_count; i++) {
     node *n = g->nodes[i];
@@ -312,7 +309,7 @@ void graph_replace_many(graph *g, value_id *to) {
 }
 
 uint32_t *graph_count_uses(const graph *g, arena *memory) {
-  uint32_t *uses = arena_array(memory, g->value_count ? g->value_count : 1, sizeof *uses);
+  uint32_t *uses = arena_array(memory, g->value_count, sizeof *uses);
   if (!uses) return NULL;
   for (uint32_t i = 0; i < g->node_count; i++) {
     const node *n = g->nodes[i];

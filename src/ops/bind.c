@@ -169,7 +169,10 @@ static sdx_status run_params(graph *g, node *n, error *err) {
     n->params = arena_zalloc(g->memory, op->params_size);
     if (!n->params) return error_no_memory(err, op->params_size);
   }
-  return op->params ? op->params(&(op_params_context){n, g->memory, err}, n->params) : SDX_OK;
+  sdx_status status = op->params ? op->params(&(op_params_context){n, g->memory, err}, n->params) : SDX_OK;
+  char place[300];
+  if (status == SDX_NO_MEMORY) error_prefix(err, "%s", node_place(n, place, sizeof place));
+  return status;
 }
 
 static void name_node(const graph *g, node *n) {

@@ -138,16 +138,21 @@ static bool allows(const op_def *op, str type, sdx_dtype dtype) {
 
 static bool is_variable(const op_def *op, str type) { return type_list(op, type).at != type.at; }
 
-// Sequences and maps only where the record names them; a tensor's bytes are not there to be read.
+// What is no tensor only where the record names it; a tensor's bytes are not there to be read.
 static sdx_status check_kind(const op_def *op, const node *n, size_t input, const schema_formal *formal, type_kind kind,
                              error *err) {
-  const char *name = kind == TYPE_SEQUENCE ? "seq" : kind == TYPE_MAP ? "map" : NULL;
+  static const struct {
+    const char *name, *text;
+  } kinds[TYPE_SPARSE + 1] = {[TYPE_SEQUENCE] = {"seq", "a sequence"},
+                              [TYPE_MAP] = {"map", "a map"},
+                              [TYPE_OPTIONAL] = {"optional", "an optional"},
+                              [TYPE_SPARSE] = {"sparse", "a sparse tensor"}};
   char place[300];
   str list = type_list(op, formal->type);
-  if (!name || memmem(list.at, list.size, name, 3)) return SDX_OK;
-  return error_set(err, SDX_INVALID_SHAPE, "%s: input %zu ('%.*s') is a %s, expected a tensor",
-                   node_place(n, place, sizeof place), input, STR_ARG(formal->name),
-                   kind == TYPE_SEQUENCE ? "sequence" : "map");
+  const char *name = kinds[kind].name;
+  if (!name || memmem(list.at, list.size, name, strlen(name))) return SDX_OK;  // also "map(int64,float)"
+  return error_set(err, SDX_INVALID_SHAPE, "%s: input %zu ('%.*s') is %s; allowed: %.*s",
+                   node_place(n, place, sizeof place), input, STR_ARG(formal->name), kinds[kind].text, STR_ARG(list));
 }
 
 sdx_status schema_check_types(const op_def *op, const node *n, size_t count, const type_info *const *in, error *err) {

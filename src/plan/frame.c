@@ -63,16 +63,21 @@ typedef struct frame_block {
 
 // No memory for the slab: says which node asks for most of it.
 static sdx_status no_slab(const plan *p, error *err) {
-  const plan_value *most = NULL;
+  const node *n = NULL;
+  const char *what = "an output";
+  size_t most = 0;
   for (value_id v = 1; v < p->value_count; v++) {
     const plan_value *pv = &p->values[v];
-    if (pv->storage == STORE_SLAB && pv->root == v && (!most || pv->tensor.bytes > most->tensor.bytes)) most = pv;
+    if (pv->storage != STORE_SLAB || pv->root != v || pv->first >= p->step_count || pv->tensor.bytes <= most) continue;
+    most = pv->tensor.bytes, n = p->steps[pv->first].node;
   }
+  for (uint32_t s = 0; s < p->step_count; s++)
+    if (p->steps[s].scratch_bytes > most)
+      most = p->steps[s].scratch_bytes, n = p->steps[s].node, what = "its working memory";
   char place[300];
-  if (!most || most->first >= p->step_count) return error_no_memory(err, p->slab_bytes);
-  return error_set(err, SDX_NO_MEMORY,
-                   "%s: no memory for %zu bytes, of which an output takes %zu: the memory budget is spent",
-                   node_place(p->steps[most->first].node, place, sizeof place), p->slab_bytes, most->tensor.bytes);
+  if (!n) return error_no_memory(err, p->slab_bytes);
+  return error_set(err, SDX_NO_MEMORY, "%s: no memory for %zu bytes, of which %s takes %zu: the memory budget is spent",
+                   node_place(n, place, sizeof place), p->slab_bytes, what, most);
 }
 
 sdx_status frame_create(plan *p, mem_account *parent, size_t limit, run_frame **out, error *err) {
@@ -138,6 +143,8 @@ void value_type(const value *v, type_info *t) {
         .kind = TYPE_TENSOR, .dtype = v->tensor.dtype, .rank = (int8_t)v->tensor.rank, .dims = v->tensor.dims};
   else if (v->kind == VALUE_SEQUENCE) t->kind = TYPE_SEQUENCE;
   else if (v->kind == VALUE_MAP) t->kind = TYPE_MAP;
+  else if (v->kind == VALUE_SPARSE) t->kind = TYPE_SPARSE;
+  else if (v->kind == VALUE_NONE) t->kind = TYPE_OPTIONAL;
 }
 
 // A view shares the counted bytes of its input where there are any; a slab's bytes are copied.
@@ -195,7 +202,7 @@ static sdx_status prepare_dynamic(run_frame *f, op_call *c, arena *memory, void 
                         .session = f->plan ? f->plan->packs : NULL,
                         .err = c->err};
   pool_watch *former = pool_watch_set(NULL);  // what is packed now serves later runs: never half of it
-  sdx_status status = n->op->prepare(&context);
+  sdx_status status = op_prepare_node(&context);
   pool_watch_set(former);
   if (status != SDX_OK) return status;
   c->state = context.state;

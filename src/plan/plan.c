@@ -351,7 +351,7 @@ static sdx_status prepare_step(builder *b, plan_step *s) {
                   .memory = &p->memory,
                   .session = p->packs,
                   .err = b->err};
-  SDX_TRY(n->op->prepare(&c));
+  SDX_TRY(op_prepare_node(&c));
   s->state = c.state;
   s->kernel = c.kernel;
   s->scratch_bytes = c.scratch_bytes;

@@ -90,6 +90,16 @@ static void sort_keeps_what_is_in_order(void **state) {
   for (int i = 0; i < 5; i++) assert_true(str_is(f->g->nodes[i]->op_type, order[i]));
 }
 
+// A node that leaves out all it might read and make is all there is: nothing has a name, nothing a value.
+static void a_graph_without_values_is_sorted(void **state) {
+  fixture *f = *state;
+  graph *g = graph_create(f->g->memory, NULL);
+  value_id none = VALUE_ABSENT;
+  assert_non_null(graph_add_node(g, STR(""), STR("Relu"), 1, &none, 1, &none, &f->err));
+  assert_int_equal(graph_sort(g, &f->err), SDX_OK);
+  assert_int_equal(g->node_count, 1);
+}
+
 static void a_cycle_names_its_path(void **state) {
   fixture *f = *state;
   add(f, "Before", "x", "w");
@@ -253,6 +263,7 @@ int main(void) {
                                      T(constants_have_types),
                                      T(sort_restores_order_and_drops_the_dead),
                                      T(sort_keeps_what_is_in_order),
+                                     T(a_graph_without_values_is_sorted),
                                      T(a_cycle_names_its_path),
                                      T(a_node_that_reads_itself_is_a_cycle),
                                      T(two_makers_of_a_value_are_refused),

@@ -59,7 +59,8 @@ static sdx_status upgrade(op_upgrade *u) {
     name[i] = a->s.at[i] >= 'A' && a->s.at[i] <= 'Z' ? (char)(a->s.at[i] + 32) : a->s.at[i];
   sdx_dtype dtype = dtype_from_name(str_from(name));
   if (dtype == SDX_UNDEFINED)
-    return error_set(u->err, SDX_INVALID_GRAPH, "Cast: attribute 'to' is '%.*s', which is not a type", STR_ARG(a->s));
+    return upgrade_fail(u, SDX_INVALID_GRAPH, "attribute 'to' is '%.*s', which is not a type",
+                        (int)(a->s.size < 40 ? a->s.size : 40), a->s.at);
   return node_set_attr(u->graph, u->node, attr_of_int("to", dtype));
 }
 

@@ -25,7 +25,7 @@ static sdx_status read_params(op_params_context *c, void *p) {
 static sdx_status upgrade(op_upgrade *u) {
   if (u->version >= 11) return SDX_OK;
   const char *pads = node_attr(u->node, "paddings") ? "paddings" : "pads";
-  if (!node_attr(u->node, pads)) return error_set(u->err, SDX_INVALID_GRAPH, "Pad: attribute '%s' is required", pads);
+  if (!node_attr(u->node, pads)) return upgrade_fail(u, SDX_INVALID_GRAPH, "attribute '%s' is required", pads);
   SDX_TRY(upgrade_ints_to_input(u, pads, 1));
   float value = node_attr_float(u->node, "value", 0);
   if (value == 0) return SDX_OK;

@@ -120,9 +120,7 @@ static sdx_status upsample_upgrade(op_upgrade *u) {
   if (u->version >= 9) return SDX_OK;
   if (u->version < 7) scales = constant_floats(u->graph, four, 4);
   else if (list) scales = constant_floats(u->graph, list->floats.at, list->floats.count);
-  if (!scales)
-    return error_set(u->err, SDX_INVALID_GRAPH, "node '%.*s' (Upsample): attribute 'scales' is missing",
-                     STR_ARG(n->name));
+  if (!scales) return upgrade_fail(u, SDX_INVALID_GRAPH, "attribute 'scales' is missing");
   return upgrade_set_input(u, 1, scales);
 }
 

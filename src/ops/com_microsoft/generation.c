@@ -35,9 +35,9 @@ static sdx_status ngram_compute(op_call *c) {
   tensor *y = call_out(c, 0);
   int64_t length = ids->dims[1], words = scores->dims[1], n = *(const int64_t *)c->params;
   if (y->data != scores->data && y->bytes) memcpy(y->data, scores->data, y->bytes);
-  for (int64_t b = 0; b < ids->dims[0]; b++) {
+  for (int64_t b = 0; n <= length && b < ids->dims[0]; b++) {
     const int64_t *row = (const int64_t *)ids->data + b * length, *last = row + length - (n - 1);
-    for (int64_t i = 0; n <= length && i + n <= length; i++) {
+    for (int64_t i = 0; i + n <= length; i++) {
       if (n > 1 && memcmp(row + i, last, (size_t)(n - 1) * sizeof *row) != 0) continue;
       int64_t word = row[i + n - 1];
       if (word < 0 || word >= words)
