@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One node's type inference and preparation, shared by the whole-graph pass, the planner and the executor. Helpers
-// deep below say what memory lacked for; the node is put before it here.
+// One node's type inference and preparation, shared by the whole-graph pass, the planner and the executor. What fails
+// while preparing, and memory that lacks anywhere, is said without the node: it is put before that here.
 #include "ops/schema.h"
 
 sdx_status op_infer_node(op_infer *c) {
@@ -15,6 +15,6 @@ sdx_status op_infer_node(op_infer *c) {
 sdx_status op_prepare_node(op_prepare *c) {
   char place[300];
   sdx_status status = c->node->op->prepare ? c->node->op->prepare(c) : SDX_OK;
-  if (status == SDX_NO_MEMORY) error_prefix(c->err, "%s", node_place(c->node, place, sizeof place));
+  if (status != SDX_OK) error_prefix(c->err, "%s", node_place(c->node, place, sizeof place));
   return status;
 }

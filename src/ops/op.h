@@ -205,7 +205,7 @@ struct op_prepare {
   void *session;             // for prepare_pack
   error *err;
 };
-// Runs the node's prepare, if it has one.
+// Runs the node's prepare, if it has one; puts the node before its errors.
 sdx_status op_prepare_node(op_prepare *c);
 // Packed form of constant input `input`: made once per session and key, shared by plans, counted in
 // its memory. `bytes` of 64-byte aligned memory are filled by `pack`. NULL: memory (error set).
