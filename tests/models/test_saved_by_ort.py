@@ -198,7 +198,7 @@ def nhwc(rng, op, version, shape, constants=(), attributes=(), resize=None):
 def node_cases():
     for block in (8, 16):
         for outputs in ((24,) if block == 8 else (20, 4)):
-            for inputs, group in ((3, 1), (16, 1), (20, 1), (outputs, outputs)):
+            for inputs, group in ((3, 1), (8, 1), (16, 1), (20, 1), (outputs, outputs)):
                 for last in (False, True) if inputs > 3 else (False,):
                     yield (f"nchwc Conv, blocks of {block}, {inputs} to {outputs} in {group}, last {last}",
                            lambda r, a=(block, outputs, inputs, group, last): nchwc_conv(r, *a))
@@ -213,6 +213,8 @@ def node_cases():
     yield "nhwc ConvTranspose", lambda r: nhwc(r, "ConvTranspose", 17, image, {"w": w.transpose(1, 0, 2, 3).copy()})
     yield "nhwc GlobalAveragePool", lambda r: nhwc(r, "GlobalAveragePool", 17, image)
     yield "nhwc DepthToSpace", lambda r: nhwc(r, "DepthToSpace", 13, (1, 8, 3, 2), {}, {"blocksize": 2})
+    yield "nhwc GridSample", lambda r: nhwc(r, "GridSample", 16, (1, 3, 4, 5),
+                                            {"g": r.uniform(-1, 1, (1, 2, 3, 2)).astype(np.float32)})
     yield "nhwc LRN", lambda r: nhwc(r, "LRN", 13, image, {}, {"size": 3})
     yield "nhwc QLinearConv", lambda r: nhwc(
         r, "QLinearConv", 17, image, {"xs": np.float32(0.1), "xz": np.uint8(3), "w": (w * 40).astype(np.int8),

@@ -377,6 +377,18 @@ def whisper_extras(rng):
     assert np.allclose(again[1].astype(np.float32), final, rtol=1e-2)
 
 
+def greedy_with_encoder(rng):
+    """ONNX Runtime has none: greedy is what one beam does."""
+    vocabulary, seed = 12, int(rng.integers(1 << 30))
+    ids = {"input_ids": rng.integers(2, vocabulary, (3, 4)).astype(np.int32), "max_length": number(12)}
+    bodies = {"encoder": encoder(seed, vocabulary, False, True), "decoder": decoder(seed, vocabulary, False, True)}
+    attributes = {"eos_token_id": 2, "pad_token_id": 1, "decoder_start_token_id": 3, "model_type": 1}
+    beam = {**ids, "num_beams": number(1), "num_return_sequences": number(1)}
+    want = ours(build("BeamSearch", bodies, beam, ["sequences"], attributes), beam)[0]
+    got = ours(build("GreedySearch", bodies, ids, ["sequences"], attributes), ids)[0]
+    assert np.array_equal(got, want[:, 0]), f"{got}\nwanted\n{want}"
+
+
 def refusals(rng):
     ids = np.int32([[3, 4]])
     decoder_only, good = {"decoder": gpt(1, 10)}, {"input_ids": ids, "max_length": number(6), "num_beams": number(2),
@@ -407,7 +419,7 @@ CASES = {"greedy": gpt_case("GreedySearch"), "greedy mask": gpt_case("GreedySear
          "t5 encoder alone": t5_case(False, False), "whisper": whisper_case(False),
          "whisper timestamps": whisper_case(True), "sampling": sampling_case(0), "sampling custom": sampling_case(1)}
 ONCE = {"sampling statistics": sampling_statistics, "refusals": refusals,
-        "whisper extras": whisper_extras}
+        "whisper extras": whisper_extras, "greedy with an encoder": greedy_with_encoder}
 
 
 def main():

@@ -19,18 +19,27 @@ static const tensor *constant_of(const graph *g, value_id v) {
 
 static int64_t rounded(int64_t channels, int64_t block) { return (channels + block - 1) / block * block; }
 
+static const node *producer_of(const graph *g, value_id v) {
+  uint32_t producer = v ? g->values[v].producer : 0;
+  return producer && producer <= g->node_count ? g->nodes[producer - 1] : NULL;
+}
+
 // What the channels of a node say: 8, 16, or 0 = nothing.
 static int64_t evidence(const graph *g, const node *n) {
   if (str_is(n->op_type, "Conv")) {
     const tensor *w = n->input_count > 1 ? constant_of(g, n->inputs[1]) : NULL;
     if (!w || w->rank != 4) return 0;
     if (w->dims[0] % 16 == 8 || (w->dims[1] > 8 && w->dims[1] % 16 == 8)) return 8;
-    return node_attr_int(n, "group", 1) == 1 && w->dims[1] > 8 && w->dims[1] < 16 ? 16 : 0;
+    if (node_attr_int(n, "group", 1) != 1 || w->dims[1] < 8 || w->dims[1] > 16) return 0;
+    if (w->dims[1] != 8) return w->dims[1] < 16 ? 16 : 0;
+    // Inputs that do not fill a block are read as they are; those that do come reordered.
+    const node *from = producer_of(g, n->inputs[0]);
+    return from && str_is(from->domain, DOMAIN) ? 8 : from && from->domain.size == 0 ? 0 : 16;
   }
   if (!str_is(n->op_type, "ReorderOutput") || !n->input_count || !n->inputs[0]) return 0;
   int64_t channels = node_attr_int(n, "channels", 0), filled = 0;
   const graph_value *x = &g->values[n->inputs[0]];
-  const node *from = x->producer && x->producer <= g->node_count ? g->nodes[x->producer - 1] : NULL;
+  const node *from = producer_of(g, n->inputs[0]);
   const tensor *w =
       from && str_is(from->op_type, "Conv") && from->input_count > 1 ? constant_of(g, from->inputs[1]) : NULL;
   if (w && w->rank == 4) filled = w->dims[0];

@@ -90,6 +90,7 @@ SDX_OP_NHWC(DepthToSpace) = RECORD(13, "13 11 1");
 SDX_OP_NHWC(GlobalAveragePool) = RECORD(22, "22 1");
 SDX_OP_NHWC(GlobalLpPool) = RECORD(22, "22 2 1");
 SDX_OP_NHWC(GlobalMaxPool) = RECORD(22, "22 1");
+SDX_OP_NHWC(GridSample) = RECORD(22, "22 20 16");
 SDX_OP_NHWC(InstanceNormalization) = RECORD(22, "22 6 1");
 SDX_OP_NHWC(LRN) = RECORD(13, "13 1");
 SDX_OP_NHWC(LpPool) = RECORD(22, "22 18 11 2 1");
