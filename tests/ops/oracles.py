@@ -131,11 +131,12 @@ def disagreements():
     return rows
 
 
-def refused(operator, kinds, text, table=None):
+def refused(operator, kinds, text, table=None, version=None):
     """Names of the oracles that are not asked for a case (its text) of an operator with these element types."""
     found = []
     for name, pattern, oracle in table or disagreements():
         name, _, part = name.partition(":")
-        if name == operator and part in text and any(fnmatch.fnmatchcase(k, pattern) for k in kinds):
+        name, _, only = name.partition("@")
+        if name == operator and only in ("", str(version)) and part in text and any(fnmatch.fnmatchcase(k, pattern) for k in kinds):
             found.append(oracle)
     return found

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs every element type that the schemas of the onnx package allow, in every version of every operator: a tiny
 model of one node each, made from the operator's cases (docs/cases.md) as that version spells them, and compared
-with onnx.reference, else ONNX Runtime, where these run it.
+with onnx.reference, else ONNX Runtime, where these run it. Then every case in every version that can say it.
 
     tests/ops/test_types.py [NAME ...]     only operators whose name contains a NAME
 """
@@ -288,9 +288,8 @@ GRAPHS = ("If", "Loop", "Scan", "SequenceMap")
 
 # ---- one type -------------------------------------------------------------------------------------------
 
-def choices(schema, case, variable, kind):
-    """Assignments of the type variables of a schema to a case with `variable` = `kind`, the likeliest first."""
-    allowed = {c.type_param_str: sorted(c.allowed_type_strs) for c in schema.type_constraints}
+def written(schema, case):
+    """{type variable of the schema: type} as the case has it."""
     names = {f.name: f for f in schema.inputs}
     base = {}
     for place, (formal, x) in enumerate(case.inputs):
@@ -299,8 +298,14 @@ def choices(schema, case, variable, kind):
             continue
         first = x.items[0] if x.items else x
         spelling = f"map({x.map[0]}, {x.map[1]})" if x.map else f"tensor({first.dtype})"
-        spelling = f"seq({spelling})" if x.items else spelling
-        base.setdefault(at.type_str, spelling)
+        base.setdefault(at.type_str, f"seq({spelling})" if x.items else spelling)
+    return base
+
+
+def choices(schema, case, variable, kind):
+    """Assignments of the type variables of a schema to a case with `variable` = `kind`, the likeliest first."""
+    allowed = {c.type_param_str: sorted(c.allowed_type_strs) for c in schema.type_constraints}
+    base = written(schema, case)
     mine, element = plain(base.get(variable, ""))[0], plain(kind)[0]
     for follow in ("same", "none", "all"):
         chosen = {variable: kind}
@@ -365,7 +370,7 @@ def judged(trial, model, got, rules, refused):
             want = oracle(model).run(trial.feeds)
         except Exception:  # oracles refuse in their own words
             continue
-        why = oracles.differs(got, list(want), rules)
+        why = "runs" if got is None else oracles.differs(got, list(want), rules)
         if why is None:
             return "agreed"
         against.append(f"against {oracle.name}: {why}")
@@ -391,10 +396,11 @@ def attempt(schema, record, variable, kind):
             continue
         if record.name in RANDOM:
             return "alone", ""
-        rules = oracles.Rules(oracles.rounded(record), "float16" if "16" in kind else plain(kind)[0] or "float", True)
         kinds = [plain(k)[0] or "" for k in getattr(trial, "chosen", {variable: kind}).values()]
+        rules = rules_for(record, [plain(kind)[0] or "", *kinds])
         text = "" if isinstance(trial, GraphTrial) else trial.case.text
-        verdict = judged(trial, model, got, rules, oracles.refused(record.name, kinds, text))
+        refused = oracles.refused(record.name, kinds, text, version=schema.since_version)
+        verdict = judged(trial, model, got, rules, refused)
         if verdict == "agreed":
             return verdict, ""
         if verdict == "alone":
@@ -402,6 +408,40 @@ def attempt(schema, record, variable, kind):
         else:
             why = verdict
     return ("alone", "") if alone else ("failed", why)
+
+
+def rules_for(record, kinds):
+    """Half precision is judged as such wherever it takes part."""
+    half = next((k for k in kinds if "16" in k and "float" in k), None)
+    return oracles.Rules(oracles.rounded(record), half or next((k for k in kinds if k), "float"), True)
+
+
+def old_forms(schema, record):
+    """Each case as this version has it: what comes of every attribute and default that later versions changed.
+    Yields the verdict and the case's text."""
+    if schema.name in GRAPHS or record.name in RANDOM:
+        return
+    allowed = {c.type_param_str: c.allowed_type_strs for c in schema.type_constraints}
+    for text in record.cases:
+        case = cases.Case(record, text)
+        variable, kind = next(((v, k) for v, k in written(schema, case).items() if k in allowed.get(v, ())), ("", ""))
+        chosen = next(choices(schema, case, variable, kind))
+        chosen.pop("", None)
+        try:
+            trial = Trial(schema, case, chosen)
+        except (Unfit, ValueError, OverflowError):
+            continue
+        model = trial.model()
+        kinds = [plain(k)[0] or "" for k in chosen.values()]
+        refused = oracles.refused(record.name, kinds, text, version=schema.since_version)
+        try:
+            got = engine.Session(model.SerializeToString()).run(trial.feeds)
+        except engine.Failure as failure:
+            # What no oracle runs either may be no model of this version.
+            runs = judged(trial, model, None, None, refused) != "alone"
+            yield ": ".join(failure.args)[:260] if runs else "alone", text
+            continue
+        yield judged(trial, model, got, rules_for(record, kinds), refused), text
 
 
 def main():
@@ -423,12 +463,18 @@ def main():
                 alone[schema.name] += verdict == "alone"
                 if verdict == "failed":
                     failures[why].append(f"{constraint.type_param_str}={kind}")
+        for verdict, text in old_forms(schema, record) if record else ():
+            counts["forms"] += verdict in ("agreed", "alone")
+            if verdict not in ("agreed", "alone"):
+                counts["failed"] += 1
+                print(f"FAILED {schema.domain or 'ai.onnx'} {schema.name} {schema.since_version} {text}: {verdict}")
         for why, kinds in failures.items():
             print(f"FAILED {schema.domain or 'ai.onnx'} {schema.name} {schema.since_version} {' '.join(kinds)}: {why}")
     if "--verbose" in sys.argv:
         print("no oracle:", dict(alone.most_common()))
     print(f"{counts['agreed']} types agree with an oracle, {counts['alone']} run where no oracle does")
-    print(f"{counts['agreed'] + counts['alone']} passed, {counts['failed']} failed, 0 skipped")
+    print(f"{counts['forms']} cases as each version has them")
+    print(f"{counts['agreed'] + counts['alone'] + counts['forms']} passed, {counts['failed']} failed, 0 skipped")
     return counts["failed"] != 0
 
 
