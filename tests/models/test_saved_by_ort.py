@@ -23,6 +23,7 @@ import onnxruntime as ort  # noqa: E402
 from onnx import helper, numpy_helper  # noqa: E402
 
 import engine  # noqa: E402
+import suite  # noqa: E402
 
 ort.set_default_logger_severity(4)
 MODELS = HERE.parent.parent.parent / "shared/models"
@@ -77,12 +78,9 @@ def compare(want, got, tolerance):
             assert worst <= tolerance, f"off by {worst:.2g} of the largest"
 
 
-def check_models(names, long, folder):
-    passed = failed = skipped = 0
+def check_models(tally, long, folder):
     for path in sorted(MODELS.rglob("*.onnx")):
-        if names and not any(n in str(path) for n in names):
-            continue
-        if not long and any(h in str(path) for h in HUGE):
+        if not tally.wants(str(path)) or not long and any(h in str(path) for h in HUGE):
             continue
         original = onnx.load(path)
         inputs, want, seen = feeds(original, 1), None, set()
@@ -92,7 +90,7 @@ def check_models(names, long, folder):
             problem = save(path, level, target)
             if problem:
                 print(f"skipped {path.relative_to(MODELS)}: ONNX Runtime says {problem}")
-                skipped += 1
+                tally.skipped += 1
                 break
             data = target.read_bytes()
             target.unlink()
@@ -105,11 +103,10 @@ def check_models(names, long, folder):
                 # Initializers that were folded away may leave their inputs behind: anything will do for them.
                 extra = {k: v for k, v in feeds(saved, 2).items() if k not in inputs}
                 compare(want, engine.Session(data).run({**inputs, **extra}), 2e-2 if half else 1e-4)
-                passed += 1
+                wrong = None
             except (AssertionError, engine.Failure) as e:
-                print(f"FAILED {path.relative_to(MODELS)} at {level}: {e}")
-                failed += 1
-    return passed, failed, skipped
+                wrong = str(e)
+            tally.note(f"{path.relative_to(MODELS)} at {level}", wrong)
 
 
 # ---- node by node ---------------------------------------------------------------------------------------------------
@@ -239,26 +236,17 @@ def nhwc_resize_axes(rng, shape):
 
 def main():
     long = "--long" in sys.argv
-    names = [a for a in sys.argv[1:] if not a.startswith("-")]
-    passed = failed = skipped = 0
+    tally = suite.Tally()
     for i, (name, case) in enumerate(node_cases()):
-        if names and not any(n in name for n in names):
-            continue
-        try:
-            case(np.random.default_rng(i))
-            passed += 1
-        except (AssertionError, engine.Failure) as e:
-            failed += 1
-            print(f"FAILED {name}: {e}")
+        if tally.wants(name):
+            tally.attempt(name, lambda: case(np.random.default_rng(i)), (AssertionError, engine.Failure))
     if MODELS.is_dir():
         with tempfile.TemporaryDirectory() as folder:
-            p, f, s = check_models(names, long, folder)
-        passed, failed, skipped = passed + p, failed + f, skipped + s
+            check_models(tally, long, folder)
     else:
         print(f"SKIPPED: {MODELS} is absent")
-        skipped += 1
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return failed != 0
+        tally.skipped += 1
+    return tally.close()
 
 
 if __name__ == "__main__":

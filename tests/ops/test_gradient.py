@@ -19,6 +19,7 @@ import onnx  # noqa: E402
 from onnx import helper, numpy_helper  # noqa: E402
 
 import engine  # noqa: E402
+import suite  # noqa: E402
 
 TRAINING = "ai.onnx.preview.training"
 STEP = 1e-5
@@ -256,28 +257,15 @@ def refusals(_):
 
 
 def main():
-    arguments = sys.argv[1:]
-    seeds = 100 if "--long" in arguments else 12
-    if "--seeds" in arguments:
-        at = arguments.index("--seeds")
-        seeds = int(arguments[at + 1])
-        del arguments[at:at + 2]
-    names = [a for a in arguments if not a.startswith("-")]
+    seeds = suite.number_after("--seeds", 100 if "--long" in sys.argv else 12)
+    tally = suite.Tally()
     todo = [(name, lambda r, make=make: check(r, *make(r))) for name, make in cases()]
     todo += [(f"random {i}", lambda r: check(r, *random_graph(r))) for i in range(seeds)]
     todo += [("second order", second_order), ("other values", other_values), ("refusals", refusals)]
-    passed = failed = 0
     for i, (name, test) in enumerate(todo):
-        if names and not any(n in name for n in names):
-            continue
-        try:
-            test(np.random.default_rng(i))
-            passed += 1
-        except (AssertionError, engine.Failure) as e:
-            failed += 1
-            print(f"FAILED {name}: {e}")
-    print(f"{passed} passed, {failed} failed")
-    return failed != 0
+        if tally.wants(name):
+            tally.attempt(name, lambda: test(np.random.default_rng(i)), (AssertionError, engine.Failure))
+    return tally.close()
 
 
 if __name__ == "__main__":

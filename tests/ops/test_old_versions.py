@@ -16,6 +16,7 @@ import numpy as np
 from onnx import TensorProto, helper
 
 import engine
+import suite
 
 RANDOM = np.random.default_rng(3)
 KINDS = {np.dtype(np.float32): TensorProto.FLOAT, np.dtype(np.int64): TensorProto.INT64,
@@ -202,18 +203,15 @@ def difference(got, want):
 
 
 def main():
-    passed = failed = 0
+    tally = suite.Tally()
     for name, wanted, (op, opset, inputs), more in CASES:
         try:
             got = run(op, opset, inputs, **more)
             wrong = next((d for d in map(difference, got, wanted) if d), None)
         except engine.Failure as e:
             wrong = ": ".join(e.args)
-        passed, failed = passed + (not wrong), failed + bool(wrong)
-        if wrong:
-            print(f"FAILED opset {opset}, {name}: {wrong}")
-    print(f"{passed} passed, {failed} failed")
-    return failed != 0
+        tally.note(f"opset {opset}, {name}", wrong)
+    return tally.close()
 
 
 if __name__ == "__main__":

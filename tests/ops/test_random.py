@@ -17,17 +17,15 @@ from onnx import helper  # noqa: E402
 
 import cases  # noqa: E402
 import engine  # noqa: E402
+import suite  # noqa: E402
 
 COUNT = 40000
 FLOATS = {"float": 1, "double": 11, "float16": 10, "bfloat16": 16}
-passed, failures = 0, []
+tally = suite.Tally()
 
 
 def check(good, text):
-    global passed
-    passed += bool(good)
-    if not good:
-        failures.append(text)
+    tally.note("", None if good else text)
 
 
 def model(name, attributes, inputs=(), version=22):
@@ -185,10 +183,7 @@ def refusals():
 def main():
     for part in (numbers, bernoulli, multinomial, dropout, refusals):
         part()
-    for failure in failures:
-        print("FAILED " + failure)
-    print(f"{passed} passed, {len(failures)} failed, 0 skipped")
-    return bool(failures)
+    return tally.close()
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import onnxruntime as ort  # noqa: E402
 from onnx import TensorProto as T, helper, numpy_helper  # noqa: E402
 
 import engine  # noqa: E402
+import suite  # noqa: E402
 
 ort.set_default_logger_severity(4)
 HEADS, SIZE, WIDTH = 2, 3, 6  # WIDTH = HEADS * SIZE
@@ -423,30 +424,19 @@ ONCE = {"sampling statistics": sampling_statistics, "refusals": refusals,
 
 
 def main():
-    arguments = sys.argv[1:]
-    seeds = 300 if "--long" in arguments else 25
-    if "--seeds" in arguments:
-        at = arguments.index("--seeds")
-        seeds = int(arguments[at + 1])
-        del arguments[at:at + 2]
-    names = [a for a in arguments if not a.startswith("-")]
-    passed = failed = skipped = 0
+    seeds = suite.number_after("--seeds", 300 if "--long" in sys.argv else 25)
+    tally = suite.Tally()
     for name, case in {**CASES, **ONCE}.items():
-        if names and not any(n in name for n in names):
-            continue
         for seed in range(seeds if name in CASES else 2):
+            if not tally.wants(name):
+                continue
             try:
-                case(np.random.default_rng(seed))
-                passed += 1
+                tally.attempt(f"{name} {seed}", lambda: case(np.random.default_rng(seed)), (AssertionError, engine.Failure))
             except Refused as e:
-                skipped += 1
-                if "-v" in arguments:
+                tally.skipped += 1
+                if "-v" in sys.argv:
                     print(f"skipped {name} {seed}: {e}")
-            except (AssertionError, engine.Failure) as e:
-                failed += 1
-                print(f"FAILED {name} {seed}: {e}")
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return failed != 0
+    return tally.close()
 
 
 if __name__ == "__main__":

@@ -21,20 +21,18 @@ from onnx import helper  # noqa: E402
 
 import cases  # noqa: E402
 import engine  # noqa: E402
+import suite  # noqa: E402
 
 onnxruntime.set_default_logger_severity(4)
 ROUNDS = 20 if "--long" in sys.argv else 1
 LETTERS = ["a", "b", "B", "é", "É", "東", "😀", "0", "-", "_", " ", "\n", "ß", "İ", "ſ", "K"]
 SPACES = "\t\n\v\f\r \x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2006\u200a\u2028\u2029\u202f\u205f\u3000"
 NOT_SPACES = "\u200b\ufeff\u180e\u2060"
-passed, failures = 0, []
+tally = suite.Tally()
 
 
 def check(good, text):
-    global passed
-    passed += bool(good)
-    if not good:
-        failures.append(text)
+    tally.note("", None if good else text)
 
 
 def words(texts):
@@ -211,10 +209,7 @@ def tfidf():
 def main():
     for part in (regex, split, normalize, tfidf):
         part()
-    for failure in failures[:20]:
-        print("FAILED " + failure[:600])
-    print(f"{passed} passed, {len(failures)} failed, 0 skipped")
-    return bool(failures)
+    return tally.close()
 
 
 if __name__ == "__main__":
