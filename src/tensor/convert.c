@@ -93,6 +93,8 @@ void convert_set_int(sdx_dtype dtype, void *data, size_t i, int64_t v) {
   }
 }
 
+static float narrow_floats(float f) { return f; }
+static float narrow_doubles(double d) { return float_sticky(d); }
 static uint16_t half_from_floats(float f) { return fp16_from_float(f); }
 static uint16_t half_from_doubles(double d) { return fp16_from_double(d); }
 static uint16_t brain_from_floats(float f) { return bf16_from_float(f); }

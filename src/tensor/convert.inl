@@ -77,17 +77,17 @@ bool NAME(convert_from)(sdx_dtype to, void *data, size_t first, size_t count, co
          : from[i] <= (REAL)-0x1p63 ? INT64_MIN
                                     : 0)
     CASE(BOOL, uint8_t, from[i] != 0)
-    CASE(FLOAT8E4M3FN, uint8_t, float8_from_float(&float8_e4m3fn, (float)from[i], true))
-    CASE(FLOAT8E4M3FNUZ, uint8_t, float8_from_float(&float8_e4m3fnuz, (float)from[i], true))
-    CASE(FLOAT8E5M2, uint8_t, float8_from_float(&float8_e5m2, (float)from[i], true))
-    CASE(FLOAT8E5M2FNUZ, uint8_t, float8_from_float(&float8_e5m2fnuz, (float)from[i], true))
-    CASE(FLOAT6E2M3, uint8_t, float8_from_float(&float6_e2m3, (float)from[i], true))
-    CASE(FLOAT6E3M2, uint8_t, float8_from_float(&float6_e3m2, (float)from[i], true))
+    CASE(FLOAT8E4M3FN, uint8_t, float8_from_float(&float8_e4m3fn, NAME(narrow)(from[i]), true))
+    CASE(FLOAT8E4M3FNUZ, uint8_t, float8_from_float(&float8_e4m3fnuz, NAME(narrow)(from[i]), true))
+    CASE(FLOAT8E5M2, uint8_t, float8_from_float(&float8_e5m2, NAME(narrow)(from[i]), true))
+    CASE(FLOAT8E5M2FNUZ, uint8_t, float8_from_float(&float8_e5m2fnuz, NAME(narrow)(from[i]), true))
+    CASE(FLOAT6E2M3, uint8_t, float8_from_float(&float6_e2m3, NAME(narrow)(from[i]), true))
+    CASE(FLOAT6E3M2, uint8_t, float8_from_float(&float6_e3m2, NAME(narrow)(from[i]), true))
 #undef CASE
 #undef INT
     case SDX_FLOAT4E2M1:
       for (size_t i = 0; i < count; i++)
-        nibble_set(data, first + i, float8_from_float(&float4_e2m1, (float)from[i], true));
+        nibble_set(data, first + i, float8_from_float(&float4_e2m1, NAME(narrow)(from[i]), true));
       return true;
     case SDX_UINT4:
     case SDX_INT4:

@@ -110,6 +110,25 @@ static void float6_codes(void **state) {
   }
 }
 
+// A double just above the middle of two codes is nearer to the upper one, which a float on the way would not see.
+static void doubles_are_rounded_once(void **state) {
+  static const struct {
+    sdx_dtype type;
+    double middle, above;
+  } rows[] = {{SDX_FLOAT8E4M3FN, 1.0625, 1.125},       {SDX_FLOAT8E5M2, 1.125, 1.25},
+              {SDX_FLOAT8E4M3FNUZ, 1.0625, 1.125},     {SDX_FLOAT6E2M3, 1.0625, 1.125},
+              {SDX_FLOAT6E3M2, 1.125, 1.25},           {SDX_FLOAT4E2M1, 1.25, 1.5},
+              {SDX_FLOAT16, 1 + 0x1p-11, 1 + 0x1p-10}, {SDX_BFLOAT16, 1 + 0x1p-8, 1 + 0x1p-7}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    for (int sign = -1; sign <= 1; sign += 2) {
+      uint8_t data[8] = {0};
+      double from = sign * (rows[i].middle + 0x1p-40), back;
+      assert_true(convert_from_doubles(rows[i].type, data, 0, 1, &from));
+      assert_true(convert_to_doubles(rows[i].type, data, 0, 1, &back));
+      assert_true(back == sign * rows[i].above);
+    }
+}
+
 static void integers_saturate_and_nan_is_zero(void **state) {
   static const struct {
     sdx_dtype type;
@@ -157,6 +176,7 @@ int main(void) {
                                      cmocka_unit_test(axes_count_from_both_ends),
                                      cmocka_unit_test(every_number_type_converts),
                                      cmocka_unit_test(float6_codes),
+                                     cmocka_unit_test(doubles_are_rounded_once),
                                      cmocka_unit_test(integers_saturate_and_nan_is_zero),
                                      cmocka_unit_test(values_of_values_are_counted)};
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -154,7 +154,7 @@ static void store_doubles(const params *p, sdx_dtype d, void *data, size_t first
     return;
   }
   float narrow[BLOCK];
-  for (size_t i = 0; i < n; i++) narrow[i] = (float)from[i];
+  for (size_t i = 0; i < n; i++) narrow[i] = float_sticky(from[i]);  // one rounding in all
   store_floats(p, d, data, first, n, narrow);
 }
 
