@@ -1333,5 +1333,64 @@ def longformer(random):
         {"expect": [want]}
 
 
+@case("DecoderMaskedSelfAttention")
+def decoder_self(random):
+    n, width, length = 2, 4, 7
+    x, w, bias = floats(random, 4, 1, 6), floats(random, 6, 3 * n * width), floats(random, 3 * n * width)
+    past, used = floats(random, 2, 4, n, length, width), np.array([3], np.int32)
+    beams = random.integers(0, 2, (2, 2, length)).astype(np.int32)
+    q, k, v = np.split(x @ w, 3, axis=2)
+    shared = {"num_heads": n, "past_present_share_buffer": 1}
+    want = reference("DecoderMaskedMultiHeadAttention",
+                     [q, k, v, None, None, past[0], past[1], used, np.array([2], np.int32), beams, bias],
+                     shared, domain="com.microsoft", outputs=3)
+    yield [x, w, bias, None, past, None, used, np.array([2], np.int32), beams], shared, \
+        {"outputs": 2, "expect": [want[0], np.stack(want[1:])]}
+    want = reference("Attention", [x, w, bias, None, past], {"num_heads": n}, domain="com.microsoft", outputs=2)
+    yield [x, w, bias, None, past, None, used], {"num_heads": n}, {"outputs": 2, "expect": want}
+
+
+@case("BiasDropout")
+def bias_dropout(random):
+    x, bias, residual = floats(random, 3, 4), floats(random, 4), floats(random, 3, 4)
+    yield [x, bias, residual], {}, {"outputs": 2, "expect": [x + bias + residual, np.ones((3, 4), bool)]}
+    yield [x, bias], {}, {"expect": [x + bias]}
+
+
+@case("BitmaskDropout")
+def bitmask_dropout(random):
+    x = floats(random, 5, 9)
+    yield [x], {}, {"outputs": 2, "expect": [x, np.array([2**32 - 1, 2**13 - 1], np.uint32)]}
+
+
+@case("BitmaskBiasDropout")
+def bitmask_bias_dropout(random):
+    x, bias, residual = floats(random, 4, 8), floats(random, 8), floats(random, 4, 8)
+    yield [x, bias, residual, scalar(0.3)], {}, \
+        {"outputs": 2, "expect": [x + bias + residual, np.array([2**32 - 1], np.uint32)]}
+
+
+@case("SparseToDenseMatMul")
+def sparse_matmul(random):
+    for dtype in (np.float32, np.int64):
+        a = np.where(random.random((3, 4)) < 0.5, random.integers(-9, 9, (3, 4)), 0).astype(dtype)
+        b = random.integers(-9, 9, (5, 4)).astype(dtype)
+        yield [Const(a), b], {"transB": 1, "alpha": 2.0}, {"expect": [2 * a @ b.T]}
+        yield [Const(a), b[:3].copy()], {"transA": 1}, {"expect": [a.T @ b[:3]]}
+
+
+@case("MatMulBlockQuantizedFp8Weight")
+def fp8_weight(random):
+    import ml_dtypes
+    x, w = floats(random, 2, 3, 40, dtype=np.float16), floats(random, 5, 40).astype(ml_dtypes.float8_e4m3fn)
+    scales, bias = np.abs(floats(random, 5, 3)) + 0.1, floats(random, 5, dtype=np.float16)
+    wide = w.astype(np.float32) * scales.repeat(16, 1)[:, :40]
+    yield [x, Const(w), Const(scales)], {"block_size": 16}, \
+        {"expect": [(x.astype(np.float32) @ wide.T).astype(np.float16)], "atol": 0.05}
+    low = (x.astype(np.float32) / 0.5).astype(ml_dtypes.float8_e4m3fn).astype(np.float32) * 0.5
+    yield [x, Const(w), Const(scales), scalar(0.5), bias], {"block_size": 16}, \
+        {"expect": [(low @ wide.T + bias).astype(np.float16)], "atol": 0.05}
+
+
 if __name__ == "__main__":
     sys.exit(main())

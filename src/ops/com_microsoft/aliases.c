@@ -51,6 +51,39 @@ static sdx_status expand_dims(op_upgrade *u) {
   return BECOME("Unsqueeze", IN(0), flat(u, rewrite_cast(u, IN(1), SDX_INT64)));
 }
 
+// Dropout of data (+ bias) (+ residual afterwards); `bits`: the mask in words of 32 bits, low ones first.
+static sdx_status dropout(op_upgrade *u, value_id data, value_id residual, size_t ratio, bool bits) {
+  const attr *seed = node_attr(u->node, "seed");
+  value_id in[3] = {data, IN(ratio), IN(ratio + 1)}, out[2] = {0};
+  upgrade_insert_many(u, "Dropout", 3, in, seed, seed != NULL, 2, out);
+  value_id mask = out[1];
+  if (bits && rewrite_wants(u, 1)) {
+    int64_t places[32];
+    for (int64_t i = 0; i < 32; i++) places[i] = i;
+    mask = NODE("Reshape", rewrite_cast(u, mask, SDX_UINT32), INTS(-1));
+    value_id missing = NODE("Mod", NODE("Neg", NODE("Shape", mask)), INTS(32));
+    mask = NODE("Pad", mask, NODE_WITH("Concat", ATTRS(attr_of_int("axis", 0)), INTS(0), missing));
+    mask = NODE_WITH("BitShift", ATTRS(attr_of_string("direction", "LEFT")), NODE("Reshape", mask, INTS(-1, 32)),
+                     rewrite_cast(u, rewrite_constant(u, places, 32), SDX_UINT32));
+    mask = NODE_WITH("ReduceSum", ATTRS(attr_of_int("keepdims", 0)), mask, INTS(1));
+  }
+  rewrite_output(u, 1, mask);
+  return residual ? BECOME("Add", out[0], residual) : BECOME("Identity", out[0]);
+}
+static sdx_status bias_dropout(op_upgrade *u) { return dropout(u, NODE("Add", IN(0), IN(1)), IN(2), 3, false); }
+static sdx_status bitmask_bias_dropout(op_upgrade *u) { return dropout(u, NODE("Add", IN(0), IN(1)), IN(2), 3, true); }
+static sdx_status bitmask_dropout(op_upgrade *u) { return dropout(u, IN(0), VALUE_ABSENT, 1, true); }
+
+// Sparse constants are dense here.
+static sdx_status sparse_matmul(op_upgrade *u) {
+  float alpha = node_attr_float(u->node, "alpha", 1);
+  value_id a = node_attr_int(u->node, "transA", 0) ? NODE("Transpose", IN(0)) : IN(0),
+           b = node_attr_int(u->node, "transB", 0) ? NODE("Transpose", IN(1)) : IN(1);
+  if (alpha == 1) return BECOME("MatMul", a, b);
+  value_id factor = NODE("CastLike", rewrite_scalar(u, SDX_FLOAT, (double)alpha), b);
+  return BECOME("Mul", NODE("MatMul", a, b), factor);
+}
+
 static sdx_status torch_embedding(op_upgrade *u) { return BECOME("Gather", IN(0), IN(1)); }
 
 // The output without padding, cut afterwards.
@@ -146,6 +179,12 @@ static const char *const multimodal_cases[] = {
     "mrope_layout=1",
     NULL};
 
+static const char *const bias_dropout_cases[] = {
+    "data=float[3,4] bias=float[4] residual=float[3,4] ratio=float(0.4) training_mode=bool(0) outputs=2", NULL};
+static const char *const dropout_cases[] = {"data=float[7,9] ratio=float(0.4) outputs=2", NULL};
+static const char *const sparse_cases[] = {"A=float[4,3] B=float[4,5] transA=1 alpha=0.5", "A=int64[3,4] B=int64[4,5]",
+                                           NULL};
+
 // clang-format off
 #define RECORD .since = 1, .versions = "1", .flags = OP_REWRITE
 SDX_OP_MS(GridSample) = {RECORD, .inputs = "X:T1 Grid:T1", .outputs = "Y:T1", .types = "T1=float,float16,double",
@@ -178,4 +217,17 @@ SDX_OP_MS(MRotaryEmbedding) = {
     .types = "T=float,float16,bfloat16",
     .attrs = "interleaved:int=0 is_packed_batching:int=0 mrope_layout:int=0 mrope_section:ints! num_heads:int=0 "
              "rotary_embedding_dim:int=0 scale:float=1", .upgrade = multimodal_rotary, .cases = multimodal_cases};
+#define BIAS_DROPOUT(Mask) \
+    RECORD, .inputs = "data:T bias:T residual:T? ratio:T1? training_mode:T2?", .outputs = "output:T mask:" Mask "?", \
+    .types = "T=float,float16,double,bfloat16;T1=float,float16,double,bfloat16;T2=bool;T3=uint32", \
+    .attrs = "seed:int", .cases = bias_dropout_cases
+SDX_OP_MS(BiasDropout) = {BIAS_DROPOUT("T2"), .upgrade = bias_dropout};
+SDX_OP_MS(BitmaskBiasDropout) = {BIAS_DROPOUT("T3"), .upgrade = bitmask_bias_dropout};
+SDX_OP_MS(BitmaskDropout) = {
+    RECORD, .inputs = "data:T ratio:T1? training_mode:T2?", .outputs = "output:T mask:T3?",
+    .types = "T=float,float16,double,bfloat16;T1=float,float16,double,bfloat16;T2=bool;T3=uint32", .attrs = "seed:int",
+    .upgrade = bitmask_dropout, .cases = dropout_cases};
+SDX_OP_MS(SparseToDenseMatMul) = {
+    RECORD, .inputs = "A:T B:T", .outputs = "Y:T", .types = "T=float,double,int64,int32,uint64,uint32",
+    .attrs = "alpha:float=1 transA:int=0 transB:int=0", .upgrade = sparse_matmul, .cases = sparse_cases};
 // clang-format on

@@ -4,6 +4,7 @@
 //
 //   Attention                        MatMul(input, weights), past and present as one tensor [2, ...]
 //   QAttention                       MatMulIntegerToFloat instead
+//   DecoderMaskedSelfAttention       as Attention, with the beams of the cache
 //   DecoderMaskedMultiHeadAttention  one new row, cache in a longer buffer
 #include "ops/com_microsoft/rewrite.h"
 
@@ -35,13 +36,13 @@ static sdx_status to_heads(op_upgrade *u, const value_id in[10], const attribute
 
 // Query, key and value beside one another in `product`; past and present [2, batch, heads, time, width].
 static sdx_status projected(op_upgrade *u, value_id product, value_id bias, value_id mask, value_id past, value_id add,
-                            value_id length) {
+                            value_id length, value_id beams) {
   node *n = u->node;
   attributes a = keep_all(u);
   if (node_attr_int(n, "do_rotary", 0))
     return upgrade_fail(u, SDX_NOT_SUPPORTED, "attribute 'do_rotary' is 1; use GroupQueryAttention or RotaryEmbedding");
-  value_id in[10] = {
-      product, 0, 0, bias, mask, add, 0, 0, node_attr_int(n, "past_present_share_buffer", 0) ? length : 0};
+  bool shared = node_attr_int(n, "past_present_share_buffer", 0) != 0;
+  value_id in[10] = {product, 0, 0, bias, mask, add, 0, 0, shared ? length : 0, shared ? beams : 0};
   for (int i = 0; past && i < 2; i++) in[6 + i] = NODE("Gather", past, rewrite_scalar(u, SDX_INT64, i));
   if (!rewrite_wants(u, 1)) return to_heads(u, in, &a);
   value_id *outputs = arena_array(u->graph->memory, 3, sizeof *outputs), halves[2];
@@ -58,12 +59,15 @@ static sdx_status projected(op_upgrade *u, value_id product, value_id bias, valu
 }
 
 static sdx_status attention(op_upgrade *u) {
-  return projected(u, NODE("MatMul", IN(0), IN(1)), IN(2), IN(3), IN(4), IN(5), IN(6));
+  return projected(u, NODE("MatMul", IN(0), IN(1)), IN(2), IN(3), IN(4), IN(5), IN(6), VALUE_ABSENT);
+}
+static sdx_status decoder_self(op_upgrade *u) {
+  return projected(u, NODE("MatMul", IN(0), IN(1)), IN(2), IN(3), IN(4), IN(5), IN(6), IN(8));
 }
 
 static sdx_status qattention(op_upgrade *u) {
   value_id product = NODE("com.microsoft::MatMulIntegerToFloat", IN(0), IN(1), IN(3), IN(4), IN(6), IN(7), IN(2));
-  return projected(u, product, VALUE_ABSENT, IN(5), IN(8), VALUE_ABSENT, VALUE_ABSENT);
+  return projected(u, product, VALUE_ABSENT, IN(5), IN(8), VALUE_ABSENT, VALUE_ABSENT, VALUE_ABSENT);
 }
 
 static sdx_status decoder(op_upgrade *u) {
@@ -76,6 +80,11 @@ static sdx_status decoder(op_upgrade *u) {
 SDX_CASES = {"input=float[2,3,8] weights=float[8,24] bias=float[24] num_heads=2",
              "input=float[2,3,8] weights=float[8,20] num_heads=2 qkv_hidden_sizes=8,8,4 unidirectional=1", NULL};
 static const char *const decoder_cases[] = {"query=float[2,1,8] key=float[2,1,8] value=float[2,1,8] num_heads=2", NULL};
+
+static const char *const self_cases[] = {
+    "input=float[2,1,6] weights=float[6,24] bias=float[24] past=float[2,2,2,5,4] past_sequence_length=int32[1](3) "
+    "cache_indirection=int32[1,2,5]@0..1 num_heads=2 past_present_share_buffer=1 outputs=2",
+    NULL};
 
 // clang-format off
 #define RECORD .since = 1, .versions = "1", .flags = OP_REWRITE
@@ -94,6 +103,12 @@ SDX_OP_MS(QAttention) = {
     .attrs = ATTENTION, .upgrade = qattention,
     .cases = qattention_cases,
 };
+SDX_OP_MS(DecoderMaskedSelfAttention) = {
+    RECORD, .inputs = "input:T weights:T bias:T mask_index:M? past:T attention_bias:T? past_sequence_length:M "
+                      "beam_width:M? cache_indirection:M?",
+    .outputs = "output:T present:T", .types = "T=float,float16;M=int32",
+    .attrs = "do_rotary:int=0 mask_filter_value:float=-10000 num_heads:int! past_present_share_buffer:int=0 "
+             "scale:float=0", .upgrade = decoder_self, .cases = self_cases};
 SDX_OP_MS(DecoderMaskedMultiHeadAttention) = {
     RECORD, .inputs = "query:T key:T? value:T? mask_index:M? attention_bias:T? past_key:T? past_value:T? "
                       "past_sequence_length:M? beam_width:M? cache_indirection:M? bias:T?",

@@ -134,6 +134,21 @@ static sdx_status matmul_activation(op_upgrade *u) {
   return upgrade_become(u, op, 1, &y, after, count);
 }
 
+// A (B' in blocks of float8 numbers that each have a scale) + bias; A goes through float8, too, if it has a scale.
+static sdx_status fp8_matmul(op_upgrade *u) {
+  value_id a = rewrite_cast(u, IN(0), SDX_FLOAT);
+  if (IN(3)) {
+    value_id scale = NODE("Reshape", IN(3), rewrite_constant(u, NULL, 0));
+    value_id low = NODE_WITH("QuantizeLinear", ATTRS(attr_of_int("output_dtype", SDX_FLOAT8E4M3FN)), a, scale);
+    a = NODE("DequantizeLinear", low, scale);
+  }
+  attr blocks[2] = {attr_of_int("axis", 1), attr_of_int("block_size", node_attr_int(u->node, "block_size", 128))};
+  value_id y = NODE_WITH("com.microsoft::FusedMatMul", ATTRS(attr_of_int("transB", 1)), a,
+                         upgrade_insert(u, "DequantizeLinear", 2, (value_id[]){IN(1), IN(2)}, blocks, 2));
+  if (IN(4)) y = NODE("Add", y, rewrite_cast(u, IN(4), SDX_FLOAT));
+  return BECOME("CastLike", y, IN(0));
+}
+
 // A learned gate for each head and query row over the biases of relative positions.
 static sdx_status gated_position_bias(op_upgrade *u) {
   const int64_t perm[4] = {0, 2, 1, 3};
@@ -170,6 +185,11 @@ static const char *const activation_cases[] = {
 static const char *const position_cases[] = {
     "query_layer=float[2,3,8] query_bias=float[8] rel_pos=float[1,2,3,3] weight=float[4,6] bias=float[6] "
     "eco_a=float[1,2,1,1] num_heads=2",
+    NULL};
+
+static const char *const fp8_cases[] = {
+    "A=float16[3,32] B=float8e4m3fn[5,32] b_scale=float[5,2]@0.01..0.1 a_scale=float(0.1) bias=float16[5] "
+    "block_size=16",
     NULL};
 
 // clang-format off
@@ -221,4 +241,8 @@ SDX_OP_MS(GatedRelativePositionBias) = {
     RECORD, .inputs = "query_layer:T query_bias:T rel_pos:T weight:T bias:T eco_a:T token_offset:M?",
     .outputs = "output:T", .types = "T=float,float16;M=int32", .attrs = "num_heads:int!",
     .upgrade = gated_position_bias, .cases = position_cases};
+SDX_OP_MS(MatMulBlockQuantizedFp8Weight) = {
+    RECORD, .inputs = "A:T B:T1 b_scale:T2 a_scale:T2? bias:T?", .outputs = "Y:T",
+    .types = "T=float16,bfloat16,float;T1=float8e4m3fn;T2=float", .attrs = "block_size:int=128",
+    .upgrade = fp8_matmul, .cases = fp8_cases};
 // clang-format on
