@@ -8,6 +8,9 @@
 // keys. The capacity of `present` is the longer of past and total. Rows of it that do not count are zero. The cache may
 // be quantised (kv_cache.h); what is looked at then is what the cache holds, new rows included.
 //
+// With sliding_window_cache the past's buffer of C rows holds only the latest of the T keys, L(T) of them: all while
+// they fit, and when one more would not, only the window and what has come since (`held`).
+//
 // SparseAttention is the same with its inputs in other places, lengths that are not one less, and blocks of keys that
 // a block of queries may look at: for layout head % layouts, columns[layout][rows[layout][i] .. rows[layout][i + 1]).
 #include <math.h>
@@ -53,6 +56,7 @@ typedef struct gqa_params {
   float scale, softcap, epsilon;
   int64_t scores;                       // 0: not wanted, 1: before softmax, 2: after
   int64_t block;                        // SparseAttention: positions of a block, else 0
+  bool evicts;                          // sliding_window_cache
   bool quantized, by_channel, nibbles;  // of the cache; nibbles: two numbers in a byte, each plus 8
 } gqa_params;
 
@@ -90,8 +94,9 @@ static sdx_status read_params(op_params_context *c, void *params) {
                        (long long)p->window);
   if (p->scores < 0 || p->scores > 2)
     return params_fail(c, "qk_output", "is %lld, expected 0 to 2", (long long)p->scores);
-  if (params_int(c, "sliding_window_cache"))
-    return params_fail(c, "sliding_window_cache", "is set; caches that drop old keys are not supported");
+  p->evicts = params_int(c, "sliding_window_cache") != 0;
+  if (p->evicts && p->window < 1)
+    return params_fail(c, "sliding_window_cache", "is set, but 'local_window_size' is %lld", (long long)p->window);
   bool values, by_channel;
   SDX_TRY(kv_cache_read_kind(c, "k_quant_type", &p->quantized, &p->by_channel));
   SDX_TRY(kv_cache_read_kind(c, "v_quant_type", &values, &by_channel));
@@ -228,6 +233,19 @@ static sdx_status check_scales(op_infer *c, const gqa_sizes *s) {
   return SDX_OK;
 }
 
+static sdx_status check_window(op_infer *c, const heads_input *in, const gqa_sizes *s) {
+  const gqa_params *p = c->params;
+  if (!p->evicts) return SDX_OK;
+  if (!in[PAST_KEY].given)
+    return infer_fail(c, SDX_INVALID_GRAPH, "attribute 'sliding_window_cache' needs input 3 ('past_key')");
+  if (in[ADD].given || p->scores)
+    return infer_fail(c, SDX_NOT_SUPPORTED, "sliding_window_cache together with attention_bias or output_qk");
+  if (s->past >= 0 && s->past < p->window)
+    return infer_fail(c, SDX_INVALID_SHAPE, "the cache has room for %lld keys, but the window is %lld",
+                      (long long)s->past, (long long)p->window);
+  return SDX_OK;
+}
+
 static void find_types(const op_infer *c, heads_input in[INPUTS]) {
   const int8_t *at = ((const gqa_params *)c->params)->inputs;
   for (size_t i = 0; i < INPUTS; i++) in[i] = at[i] < 0 ? (heads_input){.rank = -1} : heads_from_type(c, (size_t)at[i]);
@@ -241,7 +259,8 @@ static sdx_status infer(op_infer *c) {
   SDX_TRY(infer_located(c, measure(in, p, &s, c->err)));
   SDX_TRY(check_scales(c, &s));
   int64_t stored = p->nibbles && s.width >= 0 ? (s.width + 1) / 2 : s.width;
-  int64_t hidden = DIM_UNKNOWN, total = DIM_UNKNOWN, capacity = p->block ? s.past : DIM_UNKNOWN;
+  int64_t hidden = DIM_UNKNOWN, total = DIM_UNKNOWN, capacity = p->block || p->evicts ? s.past : DIM_UNKNOWN;
+  SDX_TRY(check_window(c, in, &s));
   if (s.width >= 0 && !i64_mul(p->heads, s.width, &hidden))
     return infer_fail(c, SDX_INVALID_SHAPE, "the output would be too large");
   size_t total_at = (size_t)p->inputs[TOTAL];
@@ -253,11 +272,11 @@ static sdx_status infer(op_infer *c) {
     total = ((const int32_t *)given->data)[0];
     if (total < 0)
       return infer_fail(c, SDX_OUT_OF_RANGE, "input %zu ('total_sequence_length') is %lld", total_at, (long long)total);
-    if (s.past >= 0 && s.rows >= 0 && total - s.rows > s.past)
+    if (!p->evicts && s.past >= 0 && s.rows >= 0 && total - s.rows > s.past)
       return infer_fail(c, SDX_OUT_OF_RANGE,
                         "input %zu ('total_sequence_length') is %lld with %lld past and %lld new keys", total_at,
                         (long long)total, (long long)s.past, (long long)s.rows);
-    if (s.past >= 0 && !p->block) capacity = i64_max(s.past, total);
+    if (s.past >= 0 && !p->block && !p->evicts) capacity = i64_max(s.past, total);
   }
   sdx_dtype dtype = infer_dtype_of(c, Q),
             cache = in[PAST_KEY].given ? infer_dtype_of(c, (size_t)p->inputs[PAST_KEY]) : dtype;
@@ -306,7 +325,7 @@ static sdx_status prepare(op_prepare *c) {
           cache[4] = {z.batch, p->kv_heads, (int64_t)s->capacity, z.width};
   if (turned) fits = fits && size_product(q, 4, &s->q) && size_product(k, 4, &s->k);
   for (size_t i = 0; i < 2; i++)
-    if (!present[i] && !p->quantized)
+    if (!present[i] && !p->quantized && !p->evicts)
       fits = fits && size_product(cache, 4, &s->cache[i]) && size_mul(s->cache[i], 4, &s->cache[i]);
   attend_shape shape = shape_of(p, s, s->capacity);
   fits = fits && size_mul(s->q, 4, &s->q) && size_mul(s->k, 4, &s->k) &&
@@ -319,11 +338,18 @@ static sdx_status prepare(op_prepare *c) {
   return prepare_widened(c, s->total);
 }
 
-// How many keys each sample has, before and after, and where its new rows stand.
+// What each sample has: keys before, those of them that the buffer holds, and rows of the buffer that may be seen.
 typedef struct spans {
-  int64_t *past, *lengths;
-  size_t total;
+  int64_t *past, *held, *lengths;
+  size_t total;  // rows of the buffer that any sample needs
 } spans;
+
+// How many of n keys stay in a buffer of C rows: G at once leave it, so that the window always stays.
+static int64_t held_of(const gqa_params *p, const gqa_state *s, int64_t n) {
+  int64_t room = (int64_t)s->past, most = room - p->window + 1;
+  if (!p->evicts || n <= room) return n;
+  return n - most * ((n - room + most - 1) / most);
+}
 
 static sdx_status read_spans(op_call *c, const gqa_state *s, spans *out) {
   const tensor *lengths = given(c, LENGTHS), *most = given(c, TOTAL);
@@ -333,23 +359,25 @@ static sdx_status read_spans(op_call *c, const gqa_state *s, spans *out) {
     return call_fail(c, SDX_INVALID_SHAPE, "inputs %d and %d have %zu and %zu elements, expected %zu and 1",
                      inputs[LENGTHS], inputs[TOTAL], lengths->count, most->count, s->batch);
   int64_t total = ((const int32_t *)most->data)[0], rows = (int64_t)s->rows;
-  if (total < rows || total > (int64_t)s->capacity)
+  if (total < rows || (!p->evicts && total > (int64_t)s->capacity))
     return call_fail(c, SDX_OUT_OF_RANGE, "input %d ('total_sequence_length') is %lld, expected %zu to %zu",
                      inputs[TOTAL], (long long)total, s->rows, s->capacity);
-  out->total = (size_t)total;
-  out->past = call_alloc(c, 2 * s->batch * sizeof(int64_t));
-  if (!out->past) return call_no_memory(c, 2 * s->batch * sizeof(int64_t));
-  out->lengths = out->past + s->batch;
+  out->total = p->evicts ? s->rows : (size_t)total;
+  out->past = call_alloc(c, 3 * s->batch * sizeof(int64_t));
+  if (!out->past) return call_no_memory(c, 3 * s->batch * sizeof(int64_t));
+  out->held = out->past + s->batch, out->lengths = out->held + s->batch;
   for (size_t b = 0; b < s->batch; b++) {
     int64_t length = (int64_t)((const int32_t *)lengths->data)[b] + (p->block == 0),
             past = total == rows ? 0 : length - rows;
-    if (length < 1 || length > total || past < 0 || (past > 0 && past > (int64_t)s->past))
+    if (length < 1 || length > total || past < 0 || (past > (int64_t)s->past && !p->evicts))
       return call_fail(
           c, SDX_OUT_OF_RANGE,
           "input %d: sample %zu has %lld keys; with %zu new rows, %zu past ones and a total of %lld they must "
           "leave between 0 and %zu to the past",
           inputs[LENGTHS], b, (long long)length, s->rows, s->past, (long long)total, s->past);
-    out->past[b] = past, out->lengths[b] = length;
+    int64_t held = held_of(p, s, past);
+    out->past[b] = past, out->held[b] = held, out->lengths[b] = held + length - past;
+    if (p->evicts && (size_t)held + s->rows > out->total) out->total = (size_t)held + s->rows;
   }
   return SDX_OK;
 }
@@ -392,37 +420,70 @@ static void load_range(void *context, size_t begin, size_t end, size_t worker) {
       kv_cache_read(j->cache, i * j->capacity + t, i % j->heads, j->to + (i * j->total + t) * j->width);
 }
 
-// The same with a quantised cache: what the rows that count hold, as floats.
-static sdx_status join_quantized(op_call *c, const gqa_state *s, const spans *at, size_t which, const attend_view *from,
-                                 attend_view *view) {
+// A buffer of rows as they are stored, [batch, kv_heads, rows, bytes of a row].
+typedef struct stage {
+  uint8_t *at;
+  size_t rows, row;
+} stage;
+
+// Past and new rows of keys or values, one behind the other.
+static sdx_status fill_stage(op_call *c, const gqa_state *s, const spans *at, const attend_view *from,
+                             const tensor *past, const kv_cache *cache, const stage *g) {
+  size_t heads = (size_t)((const gqa_params *)c->params)->kv_heads;
+  float *scratch = call_alloc(c, s->width * sizeof(float));
+  if (!scratch) return call_no_memory(c, s->width * sizeof(float));
+  for (size_t i = 0; i < s->batch * heads; i++) {
+    size_t b = i / heads, used = (size_t)at->held[b];
+    uint8_t *rows = g->at + i * g->rows * g->row;
+    if (used > 0 && g->row > 0) memcpy(rows, (const uint8_t *)past->data + i * s->past * g->row, used * g->row);
+    memset(rows + used * g->row, 0, (g->rows - used) * g->row);
+    for (size_t r = 0; r < s->rows; r++)
+      kv_cache_write(cache, i * g->rows + used + r, i % heads,
+                     (const float *)from->at + b * from->batch + i % heads * from->head + r * from->row, scratch);
+  }
+  return call_check(c);
+}
+
+// The latest rows, as many as the buffer keeps.
+static void keep_latest(const op_call *c, const gqa_state *s, const spans *at, const stage *g, uint8_t *to) {
+  const gqa_params *p = c->params;
+  size_t heads = (size_t)p->kv_heads;
+  for (size_t i = 0; i < s->batch * heads; i++, to += s->capacity * g->row) {
+    size_t b = i / heads, end = (size_t)at->lengths[b],
+           kept = (size_t)held_of(p, s, at->past[b] + at->lengths[b] - at->held[b]);
+    if (kept > 0 && g->row > 0) memcpy(to, g->at + (i * g->rows + end - kept) * g->row, kept * g->row);
+    memset(to + kept * g->row, 0, (s->capacity - kept) * g->row);
+  }
+}
+
+// join for caches that are quantised or drop old rows.
+static sdx_status join_stored(op_call *c, const gqa_state *s, const spans *at, size_t which, const attend_view *from,
+                              attend_view *view) {
   const gqa_params *p = c->params;
   const tensor *past = given(c, which == K ? PAST_KEY : PAST_VALUE), *scale = given(c, which == K ? K_SCALE : V_SCALE);
   tensor *present = call_out(c, which == K ? PRESENT_KEY : PRESENT_VALUE);
-  size_t heads = (size_t)p->kv_heads, row = (size_t)past->dims[3];  // all types that are stored have one byte
-  int64_t raw[4] = {(int64_t)s->batch, p->kv_heads, (int64_t)s->capacity, (int64_t)row},
+  size_t heads = (size_t)p->kv_heads, bytes = SIZE_MAX, columns = (size_t)past->dims[3];
+  stage g = {.rows = p->evicts ? s->past + s->rows : s->capacity, .row = columns * (p->quantized ? 1 : sizeof(float))};
+  int64_t raw[4] = {(int64_t)s->batch, p->kv_heads, (int64_t)g.rows, (int64_t)g.row},
           wide[5] = {(int64_t)s->batch, p->kv_heads, (int64_t)at->total, (int64_t)s->width, sizeof(float)};
-  size_t bytes = SIZE_MAX, float_bytes = SIZE_MAX;
-  bool fits = size_product(raw, 4, &bytes) && size_product(wide, 5, &float_bytes);
-  uint8_t *to = !fits ? NULL : present ? present->data : call_alloc(c, bytes);
-  float *floats = to ? call_alloc(c, float_bytes) : NULL, *scratch = call_alloc(c, s->width * sizeof(float));
-  if (!floats || !scratch) return call_no_memory(c, float_bytes);
-  kv_cache cache = {.data = to,
+  if (!size_product(raw, 4, &bytes)) return call_no_memory(c, SIZE_MAX);
+  g.at = present && !p->evicts ? present->data : call_alloc(c, bytes);
+  if (!g.at) return call_no_memory(c, bytes);
+  kv_cache cache = {.data = g.at,
                     .dtype = p->nibbles ? SDX_UINT4 : (sdx_dtype)past->dtype,
-                    .scale = scale->data,
+                    .scale = p->quantized ? scale->data : NULL,
                     .by_channel = p->by_channel,
                     .zero = p->nibbles ? 8 : 0,
                     .width = s->width,
-                    .stride = p->nibbles ? 2 * row : row};
-  for (size_t i = 0; i < s->batch * heads; i++) {
-    size_t b = i / heads, used = (size_t)at->past[b];
-    uint8_t *rows = to + i * s->capacity * row;
-    if (used > 0 && row > 0) memcpy(rows, (const uint8_t *)past->data + i * s->past * row, used * row);
-    memset(rows + used * row, 0, (s->capacity - used) * row);
-    for (size_t r = 0; r < s->rows; r++)
-      kv_cache_write(&cache, i * s->capacity + used + r, i % heads,
-                     (const float *)from->at + b * from->batch + i % heads * from->head + r * from->row, scratch);
-  }
-  load_job j = {&cache, floats, heads, s->capacity, at->total, s->width};
+                    .stride = p->nibbles ? 2 * columns : columns};
+  SDX_TRY(fill_stage(c, s, at, from, past, &cache, &g));
+  if (present && p->evicts) keep_latest(c, s, at, &g, present->data);
+  *view = heads_apart(g.at, heads, g.rows, s->width);
+  if (!p->quantized) return SDX_OK;
+  if (!size_product(wide, 5, &bytes)) return call_no_memory(c, SIZE_MAX);
+  float *floats = call_alloc(c, bytes);
+  if (!floats) return call_no_memory(c, bytes);
+  load_job j = {&cache, floats, heads, g.rows, at->total, s->width};
   call_parallel(c, s->batch * heads, 1 + GRAIN_CHEAP / (at->total * s->width + 1), load_range, &j);
   *view = heads_apart(floats, heads, at->total, s->width);
   return SDX_OK;
@@ -525,9 +586,9 @@ static sdx_status attention(op_call *c) {
   SDX_TRY(turn(c, s, &at, Q_NORM, heads, own_q, &q));
   SDX_TRY(turn(c, s, &at, K_NORM, kv_heads, own_k, &k));
   void *cache[2] = {scratch_take(&scratch, s->cache[0]), scratch_take(&scratch, s->cache[1])};
-  if (p->quantized) {
-    SDX_TRY(join_quantized(c, s, &at, K, &k, &k));
-    SDX_TRY(join_quantized(c, s, &at, V, &v, &v));
+  if (p->quantized || p->evicts) {
+    SDX_TRY(join_stored(c, s, &at, K, &k, &k));
+    SDX_TRY(join_stored(c, s, &at, V, &v, &v));
   } else {
     k = join(c, s, &at, K, &k, cache[0]), v = join(c, s, &at, V, &v, cache[1]);
   }
@@ -537,7 +598,7 @@ static sdx_status attention(op_call *c) {
                    .y = heads_packed(y->data, heads, s->rows, s->width),
                    .scale = p->scale != 0 ? (double)p->scale : 1 / sqrt((double)s->width),
                    .softcap = (double)p->softcap,
-                   .offsets = at.past,
+                   .offsets = at.held,
                    .lengths = at.lengths,
                    .left = p->window < 0 ? -1 : p->window - 1,
                    .right = p->causal ? 0 : -1,
@@ -579,6 +640,9 @@ SDX_CASES = {
     "past_value=int8[2,2,3,4]@-127..127 seqlens_k=int32(3,2) total_sequence_length=int32(4) k_scale=float[8]@0.1..0.2 "
     "v_scale=float[8]@0.1..0.2 num_heads=4 kv_num_heads=2 k_quant_type=PER_CHANNEL v_quant_type=PER_CHANNEL "
     "kv_cache_bit_width=8 outputs=3",
+    "query=float[1,2,16] key=float[1,2,8] value=float[1,2,8] past_key=float[1,2,5,4] past_value=float[1,2,5,4] "
+    "seqlens_k=int32[1](8) total_sequence_length=int32(9) num_heads=4 kv_num_heads=2 local_window_size=3 "
+    "sliding_window_cache=1 outputs=3",
     NULL};
 static const char *const sparse_cases[] = {
     "query=float[2,3,16] key=float[2,3,8] value=float[2,3,8] past_key=float[2,2,8,4] past_value=float[2,2,8,4] "
