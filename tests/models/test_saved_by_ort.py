@@ -169,6 +169,18 @@ def nchwc_conv(rng, block, outputs, inputs, group, last=False):
     compare([want], [got], 1e-5)
 
 
+def nchwc_squeezed(rng):
+    """8 of 16 channels leave their block between two products: the second reads them as they are."""
+    x = rng.normal(size=(1, 32, 2, 2)).astype(np.float32)
+    w, v = (rng.normal(size=s).astype(np.float32) for s in ((8, 32, 1, 1), (32, 8, 1, 1)))
+    want = run([N("Conv", "x,w", "c"), N("Relu", "c", "r"), N("Conv", "r,v")], x, {"w": w, "v": v})
+    got = run([N("ReorderInput", "x", "b", NCHWC), N("Conv", "b,w", "c", NCHWC), N("Relu", "c", "r"),
+               N("ReorderOutput", "r", "o", NCHWC, channels=8), N("Conv", "o,v", "d", NCHWC),
+               N("ReorderOutput", "d", "y", NCHWC, channels=32)], x,
+              {"w": blocked(w, 16, True), "v": blocked(v, 16, False)}, [(NCHWC, 1)])
+    compare([want], [got], 1e-5)
+
+
 def nchwc_upsample(rng, mode, place):
     x = rng.normal(size=(1, 3, 4, 5)).astype(np.float32)
     attributes = {"mode": mode, "coordinate_transformation_mode": place}
@@ -193,6 +205,7 @@ def nhwc(rng, op, version, shape, constants=(), attributes=(), resize=None):
 
 
 def node_cases():
+    yield "nchwc Conv of channels that left their block", nchwc_squeezed
     for block in (8, 16):
         for outputs in ((24,) if block == 8 else (20, 4)):
             for inputs, group in ((3, 1), (8, 1), (16, 1), (20, 1), (outputs, outputs)):

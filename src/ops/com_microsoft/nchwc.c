@@ -34,7 +34,8 @@ static int64_t evidence(const graph *g, const node *n) {
     if (w->dims[1] != 8) return w->dims[1] < 16 ? 16 : 0;
     // Inputs that do not fill a block are read as they are; those that do come reordered.
     const node *from = producer_of(g, n->inputs[0]);
-    return from && str_is(from->domain, DOMAIN) ? 8 : from && from->domain.size == 0 ? 0 : 16;
+    bool blocked = from && str_is(from->domain, DOMAIN) && !str_is(from->op_type, "ReorderOutput");
+    return blocked ? 8 : from && from->domain.size == 0 ? 0 : 16;
   }
   if (!str_is(n->op_type, "ReorderOutput") || !n->input_count || !n->inputs[0]) return 0;
   int64_t channels = node_attr_int(n, "channels", 0), filled = 0;
