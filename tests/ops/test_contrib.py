@@ -1420,5 +1420,32 @@ def fp8_weight(random):
         {"expect": [(low @ wide.T + bias).astype(np.float16)], "atol": 0.05}
 
 
+@case("AttnLSTM")
+def attn_lstm(random):
+    steps, batch, width, hidden, memory, length, keys, layer = 4, 2, 3, 5, 6, 7, 4, 3
+
+    def inputs(directions, depth, *rest):
+        return [floats(random, steps, batch, width), floats(random, directions, 4 * hidden, width + depth),
+                floats(random, directions, 4 * hidden, hidden), floats(random, directions, 8 * hidden), *rest,
+                floats(random, directions, hidden, keys), floats(random, directions, memory, keys),
+                floats(random, directions, keys), floats(random, batch, length, memory)]
+
+    def layers(directions):
+        return floats(random, directions, memory + hidden, layer)
+
+    lens, inside = np.array([4, 2], np.int32), np.array([3, 7], np.int32)
+    attributes, outputs = {"hidden_size": hidden}, {"outputs": 3}
+    yield inputs(1, memory, None, None, None, None), attributes, outputs
+    yield [*inputs(1, layer, lens, None, None, None), inside, layers(1)], attributes, outputs
+    state = [floats(random, 1, batch, hidden) for _ in range(2)]
+    yield [*inputs(1, layer, None, *state, floats(random, 1, 3 * hidden)), None, layers(1)], attributes, outputs
+    yield [*inputs(1, layer, lens, None, None, None), inside, layers(1)], {**attributes, "direction": "reverse"}, outputs
+    yield [*inputs(2, layer, lens, None, None, None), inside, layers(2)], \
+        {**attributes, "direction": "bidirectional"}, outputs
+    yield [*inputs(1, layer, None, None, None, None), None, layers(1)], {**attributes, "input_forget": 1}, outputs
+    yield inputs(1, memory, None, None, None, None), \
+        {**attributes, "activations": ["HardSigmoid", "Softsign", "Relu"], "clip": 0.5}, outputs
+
+
 if __name__ == "__main__":
     sys.exit(main())

@@ -12,6 +12,10 @@
 //   onnxruntime does, not the cell state under h). A sequence of length 0 gives zeros in Y, Y_h and Y_c;
 //   steps behind a sequence's end give zeros in Y. The reverse direction starts at each sequence's own end.
 //
+//   AttnLSTM (com.microsoft) looks at a memory M after each step: with keys = M MW' and a = softmax(V tanh(keys + H
+//   QW)) over the memory's length, the context a M - or, with AW, [H, context] AW - goes into the next step like an
+//   input, by the last columns of W.
+//
 // History: 1 had output_sequence (ignored: it only says that Y is wanted), and files without the axis of
 // directions; 7 broke no form; 14 adds layout; 22 adds bfloat16.
 #include <math.h>
@@ -63,13 +67,29 @@ typedef struct recurrent_params {
   size_t directions;
   bool reverse;  // the only direction is backwards
   bool batch_first, couple, linear_before_reset;
+  bool attends;                   // AttnLSTM
   bool maybe_flat;                // the weights may come without their first axis
   float clip;                     // 0: none
   int64_t hidden;                 // 0: from the weights
   gate_function functions[2][3];  // f, g, h of each direction
 } recurrent_params;
 
-enum { X, W, R, B, LENGTHS, INITIAL_H, INITIAL_C, PEEPHOLES };
+enum {
+  X,
+  W,
+  R,
+  B,
+  LENGTHS,
+  INITIAL_H,
+  INITIAL_C,
+  PEEPHOLES,
+  QUERY,
+  MEMORY_WEIGHTS,
+  ALIGN,
+  MEMORY,
+  MEMORY_LENGTHS,
+  LAYER
+};
 
 static size_t gates_of(cell c) { return c == RNN ? 1 : c == GRU ? 3 : 4; }
 
@@ -125,6 +145,10 @@ static sdx_status read_common(op_params_context *c, recurrent_params *p, cell ce
     return params_fail(c, "hidden_size", "is %lld, expected at least 1", (long long)p->hidden);
   return read_functions(c, p);
 }
+static sdx_status attn_lstm_params(op_params_context *c, void *p) {
+  ((recurrent_params *)p)->attends = true;
+  return read_common(c, p, LSTM);
+}
 static sdx_status rnn_params(op_params_context *c, void *p) { return read_common(c, p, RNN); }
 static sdx_status gru_params(op_params_context *c, void *p) { return read_common(c, p, GRU); }
 static sdx_status lstm_params(op_params_context *c, void *p) { return read_common(c, p, LSTM); }
@@ -156,6 +180,24 @@ static int64_t dim_of(const op_infer *c, size_t i, int rank, int d) {
 }
 static int64_t times(int64_t n, int64_t by) { return n < 0 || n > INT64_MAX / 16 ? DIM_UNKNOWN : n * by; }
 
+// The inputs of the attention; *depth is how much it gives to the next step.
+static sdx_status check_attention(op_infer *c, int64_t batch, int64_t hidden, int64_t *depth) {
+  const recurrent_params *p = c->params;
+  int64_t directions = (int64_t)p->directions, memory = known(dim_of(c, MEMORY, 3, 2), dim_of(c, MEMORY_WEIGHTS, 3, 1)),
+          width = dim_of(c, QUERY, 3, 2), both = memory >= 0 && hidden >= 0 ? memory + hidden : DIM_UNKNOWN;
+  for (size_t i = QUERY; i <= MEMORY; i++)
+    if (i >= c->input_count || !c->in[i]) return infer_fail(c, SDX_INVALID_GRAPH, "input %zu is missing", i);
+  SDX_TRY(need_shape(c, QUERY, "QW", 3, (const int64_t[]){directions, hidden, width}));
+  SDX_TRY(need_shape(c, MEMORY_WEIGHTS, "MW", 3, (const int64_t[]){directions, memory, width}));
+  SDX_TRY(need_shape(c, ALIGN, "V", 2, (const int64_t[]){directions, width}));
+  SDX_TRY(need_shape(c, MEMORY, "M", 3, (const int64_t[]){batch, -1, memory}));
+  SDX_TRY(need_shape(c, MEMORY_LENGTHS, "memory_seq_lens", 1, &batch));
+  SDX_TRY(need_shape(c, LAYER, "AW", 3, (const int64_t[]){directions, both, -1}));
+  bool layer = LAYER < c->input_count && c->in[LAYER];
+  *depth = layer ? dim_of(c, LAYER, 3, 2) : memory;
+  return SDX_OK;
+}
+
 static sdx_status infer(op_infer *c) {
   const recurrent_params *p = c->params;
   sdx_dtype dtype = infer_dtype_of(c, X);
@@ -163,10 +205,12 @@ static sdx_status infer(op_infer *c) {
   bool flat = p->maybe_flat && directions == 1 && infer_rank_of(c, W) == 2;
   int rank = flat ? 2 : 3;  // of the weights
   int64_t hidden = p->hidden ? p->hidden : dim_of(c, R, rank, rank - 1);
-  int64_t input = known(dim_of(c, X, 3, 2), dim_of(c, W, rank, rank - 1));
-  int64_t steps = dim_of(c, X, 3, p->batch_first), batch = dim_of(c, X, 3, !p->batch_first);
+  int64_t steps = dim_of(c, X, 3, p->batch_first), batch = dim_of(c, X, 3, !p->batch_first), depth = 0;
+  if (p->attends) SDX_TRY(check_attention(c, batch, hidden, &depth));
+  int64_t input = dim_of(c, X, 3, 2), columns = input >= 0 && depth >= 0 ? input + depth : DIM_UNKNOWN;
+  if (!p->attends) input = columns = known(input, dim_of(c, W, rank, rank - 1));
   SDX_TRY(need_shape(c, X, "X", 3, (const int64_t[]){-1, -1, input}));
-  SDX_TRY(need_shape(c, W, "W", rank, (const int64_t[]){directions, times(hidden, gates), input} + flat));
+  SDX_TRY(need_shape(c, W, "W", rank, (const int64_t[]){directions, times(hidden, gates), columns} + flat));
   SDX_TRY(need_shape(c, R, "R", rank, (const int64_t[]){directions, times(hidden, gates), hidden} + flat));
   SDX_TRY(need_shape(c, B, "B", rank - 1, (const int64_t[]){directions, times(hidden, 2 * gates)} + flat));
   SDX_TRY(need_shape(c, LENGTHS, "sequence_lens", 1, &batch));
@@ -294,7 +338,7 @@ static sdx_status prepare(op_prepare *c) {
     return error_no_memory(c->err, SIZE_MAX);
   c->kernel = "portable";
   if (!is_double(x)) {
-    if (c->constant[W] && w->count) SDX_TRY(pack_weights(c, W, s, &s->inputs, 1));
+    if (c->constant[W] && w->count && !p->attends) SDX_TRY(pack_weights(c, W, s, &s->inputs, 1));
     if (c->constant[R] && r->count) SDX_TRY(pack_weights(c, R, s, s->states, s->state_count));
     s->last_inputs = s->inputs;
     s->last_inputs.m = s->chunk ? s->steps % s->chunk * s->batch : 0;
@@ -315,11 +359,19 @@ static sdx_status prepare(op_prepare *c) {
 
 // ---- compute --------------------------------------------------------------------------------------
 
+// What AttnLSTM has besides.
+typedef struct attention_operands {
+  const void *query, *memory_weights, *align, *memory, *layer;
+  const int32_t *lengths;
+  size_t steps, depth, width, out;  // of the memory; numbers of its rows, of keys, of what goes into the next step
+} attention_operands;
+
 // Operands in the working type; NULL where absent.
 typedef struct operands {
   const void *w, *r, *bias, *initial_h, *initial_c, *peepholes;
   void *y, *y_h, *y_c;
   void *work, *gemm;
+  const attention_operands *attention;
 } operands;
 
 // The length of sequence b, and the time that is its step t (t < length).
@@ -401,13 +453,34 @@ static const void *data_of(const op_call *c, size_t i) {
   return t ? t->data : NULL;
 }
 
+static sdx_status find_attention(op_call *c, const recurrent_state *s, attention_operands *a) {
+  const tensor *memory = call_in(c, MEMORY), *layer = call_in(c, LAYER), *lengths = call_in(c, MEMORY_LENGTHS);
+  *a = (attention_operands){.query = data_of(c, QUERY),
+                            .memory_weights = data_of(c, MEMORY_WEIGHTS),
+                            .align = data_of(c, ALIGN),
+                            .memory = memory->data,
+                            .layer = data_of(c, LAYER),
+                            .lengths = lengths ? lengths->data : NULL,
+                            .steps = (size_t)memory->dims[1],
+                            .depth = (size_t)memory->dims[2],
+                            .width = (size_t)call_in(c, QUERY)->dims[2]};
+  a->out = layer ? (size_t)layer->dims[2] : a->depth;
+  for (size_t b = 0; lengths && b < s->batch; b++)
+    if (a->lengths[b] < 0 || (size_t)a->lengths[b] > a->steps)
+      return call_fail(c, SDX_OUT_OF_RANGE, "input 'memory_seq_lens'[%zu] is %d, expected 0 to %zu", b, a->lengths[b],
+                       a->steps);
+  return SDX_OK;
+}
+
 static sdx_status compute(op_call *c) {
   const recurrent_params *p = c->params;
   const recurrent_state *s = c->state;
+  attention_operands attention;
   tensor *out[3] = {call_out(c, 0), call_out(c, 1), call_out(c, 2)};
   char *scratch = c->scratch;
   size_t elements = 0;
   SDX_TRY(check_lengths(c, s));
+  if (p->attends) SDX_TRY(find_attention(c, s, &attention));
   work_elements(s, &elements);
   if (is_double(call_in(c, X))) {
     operands o = {data_of(c, W),
@@ -420,11 +493,13 @@ static sdx_status compute(op_call *c) {
                   out[1] ? out[1]->data : NULL,
                   out[2] ? out[2]->data : NULL,
                   scratch,
-                  NULL};
+                  NULL,
+                  p->attends ? &attention : NULL};
     return run_doubles(c, p, s, &o);
   }
   operands o = {.work = scratch_take(&scratch, elements * sizeof(float)),
-                .gemm = scratch_take(&scratch, s->gemm_bytes)};
+                .gemm = scratch_take(&scratch, s->gemm_bytes),
+                .attention = p->attends ? &attention : NULL};
   if (!s->inputs.packed[0]) o.w = floats_load(c, call_in(c, W), &scratch);
   if (!s->states[0].packed[0]) o.r = floats_load(c, call_in(c, R), &scratch);
   o.bias = floats_load(c, call_in(c, B), &scratch);
@@ -458,6 +533,14 @@ static const char *const rnn_cases[] = {"X=float[4,2,3] W=float[1,5,3] R=float[1
                                         "initial_h=float[2,2,5] hidden_size=5 direction=bidirectional outputs=2",
                                         NULL};
 
+static const char *const attn_cases[] = {
+    "X=float[4,2,3] W=float[1,20,9] R=float[1,20,5] B=float[1,40] QW=float[1,5,4] MW=float[1,6,4] V=float[1,4] "
+    "M=float[2,7,6] hidden_size=5 outputs=3",
+    "X=double[4,2,3] W=double[2,20,5] R=double[2,20,5] sequence_lens=int32(4,2) QW=double[2,5,4] MW=double[2,6,4] "
+    "V=double[2,4] M=double[2,7,6] memory_seq_lens=int32(3,7) AW=double[2,11,2] hidden_size=5 direction=bidirectional "
+    "outputs=3",
+    NULL};
+
 #define COMMON                                                                                               \
   .since = 22, .types = "T=float,double,float16,bfloat16;T1=int32", .params_size = sizeof(recurrent_params), \
   .attrs_old = "output_sequence:int=0<7", .upgrade = upgrade, .infer = infer, .prepare = prepare, .compute = compute
@@ -482,3 +565,19 @@ SDX_OP(LSTM) = {COMMON,
                 .attrs = ATTRS " input_forget:int=0",
                 .params = lstm_params,
                 .cases = cases};
+SDX_OP_MS(AttnLSTM) = {
+    .since = 1,
+    .versions = "1",
+    .inputs = INPUTS " initial_c:T? P:T? QW:T? MW:T? V:T? M:T? memory_seq_lens:T1? AW:T?",
+    .outputs = "Y:T? Y_h:T? Y_c:T?",
+    .types = "T=float,double;T1=int32",
+    .attrs =
+        "activation_alpha:floats activation_beta:floats activations:strings clip:float direction:string=forward "
+        "hidden_size:int input_forget:int=0",
+    .params_size = sizeof(recurrent_params),
+    .params = attn_lstm_params,
+    .infer = infer,
+    .prepare = prepare,
+    .compute = compute,
+    .cases = attn_cases,
+};

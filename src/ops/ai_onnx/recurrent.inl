@@ -58,7 +58,83 @@ typedef struct NAME(lane) {  // one direction
   const REAL *r, *reset_bias, *peepholes;
   REAL *h, *c, *spare;  // [batch][hidden]
   void *gemm;
+  const attention_operands *attention;  // NULL: none
+  const REAL *in_weights;               // of what it gives, [gates][columns of W], from its first column on
+  size_t in_stride;
+  REAL *given, *keys, *scores, *context;  // [batch][out], [batch][steps][width], [steps], [depth]
 } NAME(lane);
+
+// ---- AttnLSTM -------------------------------------------------------------------------------------
+
+static void NAME(make_keys)(const NAME(lane) * l) {
+  const attention_operands *a = l->attention;
+  const REAL *m = a->memory, *w = (const REAL *)a->memory_weights + l->d * a->depth * a->width;
+  for (size_t i = 0; i < l->s->batch * a->out; i++) l->given[i] = 0;
+  for (size_t i = 0; i < l->s->batch * a->steps; i++, m += a->depth) {
+    REAL *key = l->keys + i * a->width;
+    for (size_t k = 0; k < a->width; k++) key[k] = 0;
+    for (size_t n = 0; n < a->depth; n++)
+      for (size_t k = 0; k < a->width; k++) key[k] += m[n] * w[n * a->width + k];
+  }
+}
+
+// What sequence b gives to its next step, from its H.
+static void NAME(look)(const NAME(lane) * l, size_t b) {
+  const attention_operands *a = l->attention;
+  size_t n = l->s->hidden, steps = a->lengths ? (size_t)a->lengths[b] : a->steps;
+  const REAL *h = l->h + b * n, *query = (const REAL *)a->query + l->d * n * a->width,
+             *align = (const REAL *)a->align + l->d * a->width,
+             *memory = (const REAL *)a->memory + b * a->steps * a->depth;
+  REAL top = -(REAL)INFINITY, sum = 0, *given = l->given + b * a->out;
+  for (size_t t = 0; t < steps; t++) l->scores[t] = 0;
+  for (size_t k = 0; k < a->width; k++) {
+    REAL q = 0;
+    for (size_t i = 0; i < n; i++) q += h[i] * query[i * a->width + k];
+    for (size_t t = 0; t < steps; t++)
+      l->scores[t] += align[k] * (REAL)tanh((double)(l->keys[(b * a->steps + t) * a->width + k] + q));
+  }
+  for (size_t t = 0; t < steps; t++) top = l->scores[t] > top ? l->scores[t] : top;
+  for (size_t t = 0; t < steps; t++) sum += l->scores[t] = (REAL)exp((double)(l->scores[t] - top));
+  for (size_t k = 0; k < a->depth; k++) l->context[k] = 0;
+  for (size_t t = 0; t < steps; t++)
+    for (size_t k = 0; k < a->depth; k++) l->context[k] += l->scores[t] / sum * memory[t * a->depth + k];
+  const REAL *layer = a->layer ? (const REAL *)a->layer + l->d * (n + a->depth) * a->out : NULL;
+  for (size_t k = 0; k < a->out; k++) given[k] = layer ? 0 : l->context[k];
+  for (size_t i = 0; layer && i < n + a->depth; i++)
+    for (size_t k = 0; k < a->out; k++) given[k] += (i < n ? h[i] : l->context[i - n]) * layer[i * a->out + k];
+}
+
+static void NAME(add_given)(const NAME(lane) * l, size_t b, REAL *gates) {
+  size_t out = l->attention->out;
+  for (size_t i = 0; i < l->s->gates * l->s->hidden; i++) {
+    REAL sum = 0;
+    for (size_t k = 0; k < out; k++) sum += l->in_weights[i * l->in_stride + k] * l->given[b * out + k];
+    gates[i] += sum;
+  }
+}
+
+// Memory for it, and the columns of W that belong to X as a matrix of their own.
+static sdx_status NAME(open_attention)(op_call *c, NAME(lane) * l, const operands *o, const REAL **w) {
+  const attention_operands *a = l->attention = o->attention;
+  const recurrent_state *s = l->s;
+  size_t rows = l->p->directions * s->gates * s->hidden, keys = SIZE_MAX, bytes = SIZE_MAX;
+  l->in_weights = o->w, l->in_stride = s->input + a->out;
+  const int64_t parts[4] = {(int64_t)s->batch, (int64_t)a->steps, (int64_t)a->width, sizeof(REAL)};
+  bool fits = size_product(parts, 4, &keys) && size_mul(s->batch, a->out, &bytes) &&
+              size_add(bytes, a->steps, &bytes) && size_add(bytes, a->depth, &bytes) &&
+              size_add(bytes, rows * s->input, &bytes) && size_mul(bytes, sizeof(REAL), &bytes);
+  REAL *own = fits ? call_alloc(c, bytes) : NULL;
+  l->keys = own ? call_alloc(c, keys) : NULL;
+  if (!l->keys) return call_no_memory(c, keys);
+  l->given = own, l->scores = l->given + s->batch * a->out, l->context = l->scores + a->steps;
+  REAL *of_x = l->context + a->depth;
+  for (size_t i = 0; i < rows && s->input; i++)
+    memcpy(of_x + i * s->input, l->in_weights + i * l->in_stride, s->input * sizeof *of_x);
+  *w = of_x;
+  return SDX_OK;
+}
+
+// ---- the cells ------------------------------------------------------------------------------------
 
 // Rows of X in the order of processing, steps [first, first + count); zeros behind a sequence's end.
 static void NAME(gather)(const op_call *c, const NAME(lane) * l, size_t first, size_t count, REAL *to) {
@@ -117,6 +193,7 @@ static void NAME(step)(const op_call *c, const NAME(lane) * l, size_t t, REAL *g
   for (size_t b = 0; b < s->batch; b++) {
     REAL *g = gates + b * wide, *h = l->h + b * n;
     if (t >= length_of(c, s, b)) continue;
+    if (l->attention) NAME(add_given)(l, b, g);
     if (l->p->cell == RNN) {
       NAME(apply)(&f[0], clip, g, n);
       memcpy(h, g, n * sizeof *h);
@@ -129,6 +206,7 @@ static void NAME(step)(const op_call *c, const NAME(lane) * l, size_t t, REAL *g
     } else {
       NAME(lstm_row)(l, g, h, l->c + b * n);
     }
+    if (l->attention) NAME(look)(l, b);
   }
 }
 
@@ -149,8 +227,10 @@ static sdx_status NAME(run)(op_call *c, const recurrent_params *p, const recurre
   NAME(lane) l = {.p = p, .s = s, .gemm = o->gemm};
   l.h = reset + wide, l.c = l.h + s->batch * n, l.spare = l.c + s->batch * n;
   REAL *y = o->y, *y_h = o->y_h, *y_c = o->y_c;
+  const REAL *weights = o->w;
+  if (o->attention) SDX_TRY(NAME(open_attention)(c, &l, o, &weights));
   for (l.d = 0; l.d < p->directions; l.d++) {
-    const REAL *w = o->w ? (const REAL *)o->w + l.d * wide * s->input : NULL,
+    const REAL *w = weights ? weights + l.d * wide * s->input : NULL,
                *bias = o->bias ? (const REAL *)o->bias + l.d * 2 * wide : NULL;
     l.functions = p->functions[l.d];
     l.backwards = p->reverse || l.d == 1;
@@ -158,6 +238,10 @@ static sdx_status NAME(run)(op_call *c, const recurrent_params *p, const recurre
     l.peepholes = o->peepholes ? (const REAL *)o->peepholes + l.d * 3 * n : NULL;
     l.reset_bias = bias ? reset : NULL;
     if (bias) NAME(join_bias)(&l, bias, joined, reset);
+    if (l.attention) {
+      l.in_weights = (const REAL *)o->w + l.d * wide * l.in_stride + s->input;
+      NAME(make_keys)(&l);
+    }
     for (size_t b = 0; b < s->batch; b++) {
       size_t from = state_row(p, s, l.d, b);
       for (size_t k = 0; k < n; k++) {
