@@ -42,6 +42,15 @@ static void fill_from(void *context, size_t batch, float *panel, size_t stride, 
       panel[k * stride + j] = s->b[batch * s->batch_stride + (k0 + k) * s->row_stride + (n0 + j) * s->column_stride];
 }
 
+// c[m][n] = a[m][k] b[k][n], all dense.
+static gemm_f32_call plain_call(const float *a, const float *b, float *c, size_t n, size_t k) {
+  return (gemm_f32_call){.a = {.data = a, .row_stride = k, .column_stride = 1},
+                         .b = {.data = b, .row_stride = n, .column_stride = 1},
+                         .c = c,
+                         .c_stride = n,
+                         .epilogue = GEMM_F32_PLAIN};
+}
+
 // Runs with scratch whose end is watched.
 static void run(const gemm_f32_plan *p, const gemm_f32_call *call) {
   char *scratch = mem_alloc(NULL, p->scratch_bytes + 64);
@@ -327,11 +336,7 @@ static void same_bits_in_all_fp32_tiers(void **state) {
         (variant->isa == CPU_ref && CPU_arm_neon != cpu_isa_limit()))
       continue;
     gemm_f32_shape shape = {.m = M, .n = N, .k = K};
-    gemm_f32_call call = {.a = {.data = a, .row_stride = K, .column_stride = 1},
-                          .b = {.data = b, .row_stride = N, .column_stride = 1},
-                          .c = got,
-                          .c_stride = N,
-                          .epilogue = GEMM_F32_PLAIN};
+    gemm_f32_call call = plain_call(a, b, got, N, K);
     gemm_f32_plan plan;
     assert_true(gemm_f32_plan_with(&plan, &shape, variant));
     run(&plan, &call);
@@ -369,11 +374,7 @@ static void specials_as_in_a_chain(void **state) {
   }
   for (int precision = 0; precision < 3; precision++) {
     gemm_f32_shape shape = {.m = M, .n = N, .k = K, .precision = precision};
-    gemm_f32_call call = {.a = {.data = a, .row_stride = K, .column_stride = 1},
-                          .b = {.data = b, .row_stride = N, .column_stride = 1},
-                          .c = c,
-                          .c_stride = N,
-                          .epilogue = GEMM_F32_PLAIN};
+    gemm_f32_call call = plain_call(a, b, c, N, K);
     gemm_f32_plan plan;
     assert_true(gemm_f32_plan_init(&plan, &shape));
     run(&plan, &call);

@@ -35,11 +35,7 @@ static double error_of(size_t m, size_t n, size_t k, int precision, double scale
   for (size_t i = 0; i < m * k; i++) a[i] *= (float)scale_a;
   for (size_t i = 0; i < k * n; i++) b[i] *= (float)scale_b;
   gemm_f32_shape shape = {.m = m, .n = n, .k = k, .precision = precision};
-  gemm_f32_call call = {.a = {.data = a, .row_stride = k, .column_stride = 1},
-                        .b = {.data = b, .row_stride = n, .column_stride = 1},
-                        .c = c,
-                        .c_stride = n,
-                        .epilogue = GEMM_F32_PLAIN};
+  gemm_f32_call call = plain_call(a, b, c, n, k);
   gemm_f32_plan plan;
   assert_true(gemm_f32_plan_init(&plan, &shape));
   assert_int_equal(plan.planes, 3 - precision);
@@ -82,11 +78,7 @@ static void largest_floats(void **state) {
       a[3] = firsts[i];
       for (size_t d = 0; d < K * N; d++) b[d] = 1;
       gemm_f32_shape shape = {.m = 1, .n = N, .k = K, .precision = precision};
-      gemm_f32_call call = {.a = {.data = a, .row_stride = K, .column_stride = 1},
-                            .b = {.data = b, .row_stride = N, .column_stride = 1},
-                            .c = c,
-                            .c_stride = N,
-                            .epilogue = GEMM_F32_PLAIN};
+      gemm_f32_call call = plain_call(a, b, c, N, K);
       gemm_f32_plan plan;
       assert_true(gemm_f32_plan_init(&plan, &shape));
       run(&plan, &call);
