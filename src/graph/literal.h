@@ -13,7 +13,7 @@ static inline bool text_is_plain(char c) {
 static inline bool text_is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // Numbers an element is spelled with: two for complex types.
-static inline size_t text_numbers(sdx_dtype dtype) { return dtype == SDX_COMPLEX64 || dtype == SDX_COMPLEX128 ? 2 : 1; }
+static inline size_t text_numbers(sdx_dtype dtype) { return dtype_is_complex(dtype) ? 2 : 1; }
 
 // Number i of a tensor that holds no strings, as text. Every bit survives the way back.
 void text_put_number(text *out, sdx_dtype dtype, const void *data, size_t i);

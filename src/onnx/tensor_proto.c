@@ -180,7 +180,7 @@ static void clean(tensor *t) {
 
 static size_t alignment_of(sdx_dtype dtype) {
   size_t bytes = (size_t)dtype_bits(dtype) / 8;
-  return dtype == SDX_COMPLEX64 || dtype == SDX_COMPLEX128 ? bytes / 2 : bytes ? bytes : 1;
+  return dtype_is_complex(dtype) ? bytes / 2 : bytes ? bytes : 1;
 }
 
 // ---- payloads -------------------------------------------------------------------------------------------

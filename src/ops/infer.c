@@ -87,7 +87,7 @@ sdx_status infer_broadcast(op_infer *c, size_t output, size_t first, size_t coun
 }
 
 sdx_status infer_need(op_infer *c, size_t input) {
-  if (input < c->input_count && c->in[input]) return SDX_OK;
+  if (infer_has(c, input)) return SDX_OK;
   return infer_fail(c, SDX_INVALID_GRAPH, "input %zu is missing", input);
 }
 

@@ -159,6 +159,8 @@ struct op_infer {
 };
 // Runs the node's infer with outputs pre-set to unknown.
 sdx_status op_infer_node(op_infer *c);
+// Is input i given?
+static inline bool infer_has(const op_infer *c, size_t i) { return i < c->input_count && c->in[i]; }
 // A tensor output. dims may hold DIM_UNKNOWN/~symbol; rank -1 = not even the rank is known.
 // Checks rank limit; copies dims.
 sdx_status infer_output(op_infer *c, size_t index, sdx_dtype dtype, int rank, const int64_t *dims);

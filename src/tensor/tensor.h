@@ -18,6 +18,7 @@ const char *dtype_name(sdx_dtype dtype);  // "float"; "undefined" if unknown
 sdx_dtype dtype_from_name(str name);      // SDX_UNDEFINED if unknown
 int dtype_bits(sdx_dtype dtype);          // 0 if unknown
 static inline bool dtype_is_packed(sdx_dtype d) { return d >= SDX_UINT4 && d <= SDX_INT2 && d != SDX_FLOAT8E8M0; }
+static inline bool dtype_is_complex(sdx_dtype d) { return d == SDX_COMPLEX64 || d == SDX_COMPLEX128; }
 bool dtype_is_float(sdx_dtype dtype);  // IEEE-like kinds, float8 and float4 included
 bool dtype_is_int(sdx_dtype dtype);    // integers without bool
 // Bytes of `count` dense elements (packed types round up); false on overflow or unknown dtype.

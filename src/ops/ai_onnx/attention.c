@@ -100,17 +100,15 @@ static sdx_status measure_heads(op_infer *c, const attention_params *p, sizes *s
   return infer_agree(c, V, 3, "width", &s->v_width);
 }
 
-static bool given(const op_infer *c, size_t input) { return input < c->input_count && c->in[input]; }
-
 static sdx_status measure_past(op_infer *c, sizes *s) {
-  if (given(c, PAST_KEY) != given(c, PAST_VALUE))
+  if (infer_has(c, PAST_KEY) != infer_has(c, PAST_VALUE))
     return infer_fail(c, SDX_INVALID_GRAPH, "past_key and past_value go together, but only one of them is given");
-  if (given(c, LENGTHS) && given(c, PAST_KEY))
+  if (infer_has(c, LENGTHS) && infer_has(c, PAST_KEY))
     return infer_fail(c, SDX_INVALID_GRAPH, "nonpad_kv_seqlen cannot be combined with past_key and past_value");
   SDX_TRY(infer_rank(c, LENGTHS, 1, 1));
   SDX_TRY(infer_agree(c, LENGTHS, 0, "batch", &s->batch));
   s->past = 0;
-  if (given(c, PAST_KEY)) {
+  if (infer_has(c, PAST_KEY)) {
     s->past = DIM_UNKNOWN;
     for (size_t i = PAST_KEY; i <= PAST_VALUE; i++) {
       SDX_TRY(infer_rank(c, i, 4, 4));
@@ -130,7 +128,7 @@ static sdx_status measure_past(op_infer *c, sizes *s) {
 static sdx_status check_mask(op_infer *c, const sizes *s) {
   const int64_t full[4] = {s->batch, s->heads, s->rows, s->columns};
   SDX_TRY(infer_rank(c, MASK, 1, 4));
-  int rank = given(c, MASK) ? infer_rank_of(c, MASK) : 0;
+  int rank = infer_has(c, MASK) ? infer_rank_of(c, MASK) : 0;
   for (int d = 0; d < rank; d++) {
     int64_t dim = c->in[MASK]->dims[d], whole = full[4 - rank + d];
     if (dim < 0 || whole < 0) continue;
@@ -219,16 +217,6 @@ static attend_view view(const tensor *t, size_t heads, size_t rows, size_t width
   return (attend_view){t->data, heads * rows * width, rows * width, width};
 }
 
-// Elements as the type that is computed in, and back.
-static void load(sdx_dtype dtype, const tensor *from, size_t first, size_t count, void *to) {
-  if (dtype == SDX_DOUBLE) convert_to_doubles((sdx_dtype)from->dtype, from->data, first, count, to);
-  else convert_to_floats((sdx_dtype)from->dtype, from->data, first, count, to);
-}
-static void store(sdx_dtype dtype, tensor *to, const void *from) {
-  if (dtype == SDX_DOUBLE) convert_from_doubles((sdx_dtype)to->dtype, to->data, 0, to->count, from);
-  else convert_from_floats((sdx_dtype)to->dtype, to->data, 0, to->count, from);
-}
-
 // Past and incoming rows in one piece: in the output `present` if it is wanted. Where there is nothing to join the
 // input is used as it lies.
 static sdx_status join(op_call *c, size_t input, size_t past, size_t present, const attention_state *s, size_t width,
@@ -247,14 +235,15 @@ static sdx_status join(op_call *c, size_t input, size_t past, size_t present, co
   *out = (attend_view){at, shape->kv_heads * shape->columns * width, shape->columns * width, width};
   for (size_t h = 0; h < shape->batch * shape->kv_heads; h++) {
     char *to = at + h * shape->columns * width * element;
-    if (old) load(dtype, old, h * s->past * width, s->past * width, to);
+    if (old) attend_load(dtype, old, h * s->past * width, s->past * width, to);
     to += s->past * width * element;
     size_t first = h / shape->kv_heads * from.batch + h % shape->kv_heads * from.head;
-    if (from.row == width) load(dtype, in, first, incoming * width, to);
+    if (from.row == width) attend_load(dtype, in, first, incoming * width, to);
     else
-      for (size_t r = 0; r < incoming; r++) load(dtype, in, first + r * from.row, width, to + r * width * element);
+      for (size_t r = 0; r < incoming; r++)
+        attend_load(dtype, in, first + r * from.row, width, to + r * width * element);
   }
-  if (wanted && wanted->data != at) store(dtype, wanted, at);
+  if (wanted && wanted->data != at) attend_store(dtype, wanted, at);
   return SDX_OK;
 }
 
@@ -273,7 +262,7 @@ static sdx_status make_bias(op_call *c, const attend_shape *shape, attend_bias *
   if (!at) return call_no_memory(c, mask->count * sizeof(double));
   bias->at = at;
   if (mask->dtype != SDX_BOOL) {
-    load(shape->dtype, mask, 0, mask->count, at);
+    attend_load(shape->dtype, mask, 0, mask->count, at);
     return SDX_OK;
   }
   const uint8_t *open = mask->data;

@@ -32,7 +32,7 @@ static sdx_status read_params(op_params_context *c, void *p) {
   params *out = p;
   bool like = str_is(c->node->op_type, "CastLike");
   int64_t to = like ? 0 : params_int(c, "to");
-  if (!like && (to <= 0 || to >= SDX_DTYPE_COUNT || to == SDX_COMPLEX64 || to == SDX_COMPLEX128))
+  if (!like && (to <= 0 || to >= SDX_DTYPE_COUNT || dtype_is_complex((sdx_dtype)to)))
     return params_fail(c, "to", "is %lld, which is not a type to cast to", (long long)to);
   *out = (params){.to = (sdx_dtype)to, .saturate = params_int(c, "saturate") != 0};
   out->clamp4 = params_int(c, "_clamp4") != 0;
@@ -68,7 +68,7 @@ static sdx_status infer(op_infer *c) {
   SDX_TRY(infer_need(c, 0));
   const params *p = c->params;
   sdx_dtype from = infer_dtype_of(c, 0);
-  if (from == SDX_COMPLEX64 || from == SDX_COMPLEX128)
+  if (dtype_is_complex(from))
     return infer_fail(c, SDX_NOT_SUPPORTED, "input 0 is %s, which cannot be cast", dtype_name(from));
   return infer_same_as(c, 0, 0, p->to ? p->to : infer_dtype_of(c, 1));
 }

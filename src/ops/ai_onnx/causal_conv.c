@@ -229,7 +229,7 @@ static sdx_status varlen_infer(op_infer *c) {
   SDX_TRY(infer_agree(c, INITIAL, 1, "channels", &channels));
   SDX_TRY(infer_agree(c, INITIAL, 2, "kept positions", &kept));
   SDX_TRY(infer_agree(c, CAPTURE, 0, "samples", &batch));
-  if ((p->capacity > 0) != (CAPTURE < c->input_count && c->in[CAPTURE]))
+  if ((p->capacity > 0) != (infer_has(c, CAPTURE)))
     return infer_fail(c, SDX_INVALID_GRAPH, "input %d ('capture_count') goes with state_update_capacity", CAPTURE);
   SDX_TRY(infer_same(c, 0, X));
   SDX_TRY(infer_output(c, 1, infer_dtype_of(c, X), 3, (int64_t[]){batch, channels, kept}));

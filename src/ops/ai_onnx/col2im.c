@@ -74,8 +74,6 @@ typedef struct work {
   str *parts;  // strings: the summands of each pixel, `taps` of them
 } work;
 
-static bool is_complex(sdx_dtype d) { return d == SDX_COMPLEX64 || d == SDX_COMPLEX128; }
-
 static void pixels(void *context, size_t begin, size_t end, size_t worker) {
   const work *w = context;
   const window *g = &w->g;
@@ -98,7 +96,7 @@ static void pixels(void *context, size_t begin, size_t end, size_t worker) {
       }
       if (hit && w->parts) {
         w->parts[i * w->taps + strings++] = ((const str *)w->x->data)[row * w->out + column];
-      } else if (hit && is_complex(dtype)) {
+      } else if (hit && dtype_is_complex(dtype)) {
         double v[2];
         sdx_dtype part = dtype == SDX_COMPLEX64 ? SDX_FLOAT : SDX_DOUBLE;
         convert_to_doubles(part, w->x->data, 2 * (row * w->out + column), 2, v);
@@ -112,7 +110,7 @@ static void pixels(void *context, size_t begin, size_t end, size_t worker) {
       row++;
     } while (window_next(tap, g->kernel, g->rank));
     if (w->parts) continue;
-    if (is_complex(dtype))
+    if (dtype_is_complex(dtype))
       convert_from_doubles(dtype == SDX_COMPLEX64 ? SDX_FLOAT : SDX_DOUBLE, w->y->data, 2 * i, 2,
                            (double[]){sum, imaginary});
     else if (!w->ints) convert_from_doubles(dtype, w->y->data, i, 1, &sum);

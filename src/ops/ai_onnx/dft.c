@@ -65,7 +65,7 @@ static sdx_status check_complex(op_infer *c, int rank, const dft_params *p) {
 static sdx_status dft_length(op_infer *c, const dft_params *p, int64_t dim, int64_t *length) {
   bool known;
   SDX_TRY(read_scalar(c, 1, DIM_UNKNOWN, length, &known));
-  bool given = c->input_count > 1 && c->in[1];
+  bool given = infer_has(c, 1);
   if (given && known && *length < 1)
     return infer_fail(c, SDX_OUT_OF_RANGE, "input 1 ('dft_length') is %lld, expected at least 1", (long long)*length);
   if (given || dim < 0) return SDX_OK;
@@ -103,13 +103,13 @@ static sdx_status dft_infer(op_infer *c) {
 static sdx_status stft_length(op_infer *c, int64_t *length) {
   bool known;
   SDX_TRY(read_scalar(c, 3, DIM_UNKNOWN, length, &known));
-  if (c->input_count > 3 && c->in[3]) {
+  if (infer_has(c, 3)) {
     if (known && *length < 1)
       return infer_fail(c, SDX_OUT_OF_RANGE, "input 3 ('frame_length') is %lld, expected at least 1",
                         (long long)*length);
     return known ? infer_agree(c, 2, 0, "frame_length", length) : SDX_OK;
   }
-  *length = c->input_count > 2 && c->in[2] ? infer_dim(c, 2, 0) : infer_dim(c, 0, 1);
+  *length = infer_has(c, 2) ? infer_dim(c, 2, 0) : infer_dim(c, 0, 1);
   if (*length == 0) return infer_fail(c, SDX_INVALID_SHAPE, "frames have no elements");
   return SDX_OK;
 }

@@ -89,23 +89,13 @@ static sdx_status make_plan(op_call *c, attend_plan *plan) {
   return attend_plan_init(plan, &shape, threads, GEMM_HIGHEST) ? SDX_OK : call_no_memory(c, SIZE_MAX);
 }
 
-// Elements as the type that is computed in, and back.
-static void load(sdx_dtype dtype, const tensor *from, void *to) {
-  if (dtype == SDX_DOUBLE) convert_to_doubles((sdx_dtype)from->dtype, from->data, 0, from->count, to);
-  else convert_to_floats((sdx_dtype)from->dtype, from->data, 0, from->count, to);
-}
-static void store(sdx_dtype dtype, tensor *to, const void *from) {
-  if (dtype == SDX_DOUBLE) convert_from_doubles((sdx_dtype)to->dtype, to->data, 0, to->count, from);
-  else convert_from_floats((sdx_dtype)to->dtype, to->data, 0, to->count, from);
-}
-
 static sdx_status view(op_call *c, const attend_shape *s, const tensor *t, bool fill, attend_view *out) {
   size_t rows = (size_t)t->dims[2], width = (size_t)t->dims[3], bytes = t->count * sizeof(double);
   *out = (attend_view){t->data, (size_t)t->dims[1] * rows * width, rows * width, width};
   if (t->dtype == s->dtype) return SDX_OK;
   out->at = call_alloc(c, bytes);
   if (!out->at) return call_no_memory(c, bytes);
-  if (fill) load(s->dtype, t, out->at);
+  if (fill) attend_load(s->dtype, t, 0, t->count, out->at);
   return SDX_OK;
 }
 
@@ -115,7 +105,7 @@ static sdx_status modify(op_call *c, graph *body, const char *name, const attend
   int64_t dims[4] = {(int64_t)s->batch, (int64_t)s->heads, (int64_t)s->rows, (int64_t)s->columns};
   sdx_value *in, *out = NULL;
   SDX_TRY(call_located(c, value_create(call_account(c), precision, 4, dims, NULL, NULL, NULL, &in, c->err)));
-  store(s->dtype, &in->value.tensor, between);
+  attend_store(s->dtype, &in->value.tensor, between);
   const value *inputs[1] = {&in->value};
   sdx_status status = body_run(c, body, 1, inputs, &out);
   if (status == SDX_OK) {
@@ -124,7 +114,7 @@ static sdx_status modify(op_call *c, graph *body, const char *name, const attend
     if (out->value.kind != VALUE_TENSOR || t->dtype != precision || !tensor_same_shape(t, &in->value.tensor))
       status = call_fail(c, SDX_INVALID_SHAPE, "'%s' makes %s, expected the type and shape it is given", name,
                          out->value.kind == VALUE_TENSOR ? tensor_describe(t, found, sizeof found) : "no tensor");
-    else load(s->dtype, t, between);
+    else attend_load(s->dtype, t, 0, t->count, between);
   }
   value_release(in);
   if (out) value_release(out);
@@ -173,7 +163,7 @@ static sdx_status compute(op_call *c) {
   if (!scratch) return call_no_memory(c, plan.scratch_bytes);
   if (p->score_mod || p->prob_mod) SDX_TRY(attend_modified(c, p, &plan, &a, scratch));
   else attend_run(c, &plan, &a, scratch);
-  if (a.y.at != y->data) store(s->dtype, y, a.y.at);
+  if (a.y.at != y->data) attend_store(s->dtype, y, a.y.at);
   return call_check(c);
 }
 

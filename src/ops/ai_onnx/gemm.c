@@ -21,7 +21,7 @@ sdx_status gemm_infer(op_infer *c) {
   const gemm_params *p = c->params;
   SDX_TRY(infer_rank(c, A, 2, 2));
   SDX_TRY(infer_rank(c, B, 2, 2));
-  SDX_TRY(c->input_count > C && c->in[C] ? infer_rank(c, C, 0, 2) : SDX_OK);
+  SDX_TRY(infer_has(c, C) ? infer_rank(c, C, 0, 2) : SDX_OK);
   int64_t out[2] = {DIM_UNKNOWN, DIM_UNKNOWN}, k[2] = {DIM_UNKNOWN, DIM_UNKNOWN};
   if (infer_rank_of(c, A) == 2) out[0] = c->in[A]->dims[p->transpose_a], k[0] = c->in[A]->dims[!p->transpose_a];
   if (infer_rank_of(c, B) == 2) out[1] = c->in[B]->dims[!p->transpose_b], k[1] = c->in[B]->dims[p->transpose_b];

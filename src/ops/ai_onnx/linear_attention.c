@@ -63,7 +63,7 @@ static sdx_status microsoft_params(op_params_context *c, void *params) {
 }
 
 static sdx_status check_given(op_infer *c, size_t input, const char *name, bool needed) {
-  bool given = input < c->input_count && c->in[input];
+  bool given = infer_has(c, input);
   if (given == needed) return SDX_OK;
   return infer_fail(c, SDX_INVALID_GRAPH, "update_rule %s input %zu ('%s')", needed ? "needs" : "does not take", input,
                     name);
@@ -113,7 +113,7 @@ static sdx_status infer(op_infer *c) {
     return infer_fail(c, SDX_INVALID_SHAPE, "the state would be too large");
   SDX_TRY(check_columns(c, DECAY, p->kv_heads, all));
   SDX_TRY(check_columns(c, BETA, p->kv_heads, 1));
-  bool past = PAST < c->input_count && c->in[PAST];
+  bool past = infer_has(c, PAST);
   SDX_TRY(infer_output(c, 0, infer_dtype_of(c, Q), 3, (int64_t[]){batch, time, hidden}));
   int64_t state[5] = {window, batch, p->kv_heads, width, v_width};
   return infer_output(c, 1, infer_dtype_of(c, past ? PAST : Q), window_rank, state + !first);

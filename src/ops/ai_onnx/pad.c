@@ -83,7 +83,7 @@ static sdx_status infer(op_infer *c) {
   int rank = infer_rank_of(c, 0);
   int64_t before[TENSOR_MAX_RANK], after[TENSOR_MAX_RANK], dims[TENSOR_MAX_RANK];
   const tensor *pads = c->constants[1], *axes = c->input_count > 3 ? c->constants[3] : NULL;
-  if (rank < 0 || !pads || (c->input_count > 3 && c->in[3] && !axes)) {
+  if (rank < 0 || !pads || (infer_has(c, 3) && !axes)) {
     for (int i = 0; i < TENSOR_MAX_RANK; i++) dims[i] = DIM_UNKNOWN;
     return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
   }

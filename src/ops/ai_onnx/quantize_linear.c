@@ -62,7 +62,7 @@ static sdx_status infer_shapes(op_infer *c, sdx_dtype dtype) {
 
 sdx_status quantize_infer(op_infer *c) {
   const quantize_params *p = c->params;
-  bool has_zero = c->input_count > ZERO && c->in[ZERO];
+  bool has_zero = infer_has(c, ZERO);
   sdx_dtype zero = has_zero ? infer_dtype_of(c, ZERO) : SDX_UNDEFINED;
   if (p->output && !is_quantized(p->output))
     return infer_fail(c, SDX_INVALID_GRAPH, "attribute 'output_dtype' is %s, which is no quantized type",

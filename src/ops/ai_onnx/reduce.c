@@ -284,7 +284,7 @@ static sdx_status infer(op_infer *c) {
   const reduce_params *p = c->params;
   int rank = infer_rank_of(c, 0);
   sdx_dtype dtype = infer_dtype_of(c, 0);
-  bool has_axes = c->input_count > 1 && c->in[1], reduce[TENSOR_MAX_RANK];
+  bool has_axes = infer_has(c, 1), reduce[TENSOR_MAX_RANK];
   const tensor *axes = has_axes && c->constants ? c->constants[1] : NULL;
   if (rank < 0 || rank > TENSOR_MAX_RANK) return infer_output(c, 0, dtype, -1, NULL);
   int64_t dims[TENSOR_MAX_RANK], bad;

@@ -352,7 +352,7 @@ static void table_fill(const resize_params *p, const grid *g, size_t d, int64_t 
 // ---- prepare and compute --------------------------------------------------------------------------
 
 // Complex numbers are pairs of reals: one more axis that is never resized.
-static size_t parts_of(sdx_dtype d) { return d == SDX_COMPLEX64 || d == SDX_COMPLEX128 ? 2 : 1; }
+static size_t parts_of(sdx_dtype d) { return dtype_is_complex(d) ? 2 : 1; }
 static bool works_in_double(sdx_dtype d) {
   return d == SDX_DOUBLE || d == SDX_COMPLEX128 || d == SDX_INT32 || d == SDX_INT64 || d == SDX_UINT32 ||
          d == SDX_UINT64;

@@ -122,7 +122,7 @@ static sdx_status measure(op_infer *c, const rotary_params *p, int64_t pairs, in
 static sdx_status infer(op_infer *c) {
   const rotary_params *p = c->params;
   rotary_inputs at = inputs(p);
-  bool ids = at.positions < c->input_count && c->in[at.positions];
+  bool ids = infer_has(c, at.positions);
   SDX_TRY(infer_rank(c, 0, 3, 4));
   SDX_TRY(infer_rank(c, at.cos, ids ? 2 : 3, ids ? 2 : 3));
   SDX_TRY(infer_rank(c, at.sin, ids ? 2 : 3, ids ? 2 : 3));

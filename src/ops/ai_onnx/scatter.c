@@ -108,7 +108,7 @@ static void apply(const tensor *y, reduction r, size_t at, const tensor *updates
 
 static bool can_reduce(sdx_dtype d, reduction r) {
   if (r == NONE) return true;
-  if (d == SDX_COMPLEX64 || d == SDX_COMPLEX128) return r == ADD;
+  if (dtype_is_complex(d)) return r == ADD;
   return combines[d][0] || (dtype_is_float(d) && !dtype_is_packed(d));
 }
 

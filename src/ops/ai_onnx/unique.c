@@ -64,12 +64,10 @@ static int by_first(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static bool is_complex(sdx_dtype d) { return d == SDX_COMPLEX64 || d == SDX_COMPLEX128; }
-
 static sdx_status gather_rows(op_call *c, const tensor *x, size_t outer, size_t n, size_t inner, rows *r) {
   sdx_dtype dtype = (sdx_dtype)x->dtype;
   size_t bytes, each = dtype == SDX_STRING ? sizeof(str) : sizeof(uint64_t);
-  if (is_complex(dtype)) {  // two numbers each
+  if (dtype_is_complex(dtype)) {  // two numbers each
     dtype = dtype == SDX_COMPLEX64 ? SDX_FLOAT : SDX_DOUBLE;
     each *= 2;
     inner *= 2;
@@ -100,7 +98,7 @@ static sdx_status compute(op_call *c) {
     for (int64_t d = 0; d < x->rank; d++)
       if (d != axis) *(d < axis ? &outer : &inner) *= (size_t)x->dims[d];
   }
-  if (x->dtype != SDX_STRING && !is_complex((sdx_dtype)x->dtype) && !order_has_keys((sdx_dtype)x->dtype))
+  if (x->dtype != SDX_STRING && !dtype_is_complex((sdx_dtype)x->dtype) && !order_has_keys((sdx_dtype)x->dtype))
     return call_fail(c, SDX_NOT_SUPPORTED, "elements of type %s have no order", dtype_name((sdx_dtype)x->dtype));
   rows r = {0};
   if (x->count) SDX_TRY(gather_rows(c, x, outer, n, inner, &r));

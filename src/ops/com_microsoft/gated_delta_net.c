@@ -51,23 +51,21 @@ typedef struct delta_sizes {
   int64_t first, time, samples, heads, v_heads, width, v_width;  // first: tokens or batch
 } delta_sizes;
 
-static bool is_given(const op_infer *c, size_t i) { return i < c->input_count && c->in[i]; }
-
 static sdx_status check_given(op_infer *c) {
   const delta_params *p = c->params;
   const struct {
     size_t input;
     bool needed, allowed;
     const char *why;
-  } rules[] = {{V, is_given(c, K), is_given(c, K), "goes with input 1 ('key')"},
+  } rules[] = {{V, infer_has(c, K), infer_has(c, K), "goes with input 1 ('key')"},
                {DECAY, p->rule.gated, p->rule.gated, "goes with a gated update_rule"},
                {BETA, p->rule.delta, p->rule.delta, "goes with an update_rule with delta"},
-               {INITIAL, !is_given(c, K) || !is_given(c, ENDS), true, "says what heads or samples there are"},
+               {INITIAL, !infer_has(c, K) || !infer_has(c, ENDS), true, "says what heads or samples there are"},
                {A_LOG, p->qwen, p->qwen, "goes with gate_activation=qwen"},
                {DT_BIAS, p->qwen, p->qwen, "goes with gate_activation=qwen"},
                {CAPTURE, p->capacity > 0, p->capacity > 0, "goes with state_update_capacity"}};
   for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-    if (is_given(c, rules[i].input) ? !rules[i].allowed : rules[i].needed)
+    if (infer_has(c, rules[i].input) ? !rules[i].allowed : rules[i].needed)
       return infer_fail(c, SDX_INVALID_GRAPH, "input %zu is %s: it %s", rules[i].input,
                         rules[i].needed ? "missing" : "given", rules[i].why);
   return SDX_OK;
@@ -125,7 +123,7 @@ static sdx_status check_gates(op_infer *c, delta_sizes *s) {
     SDX_TRY(infer_agree(c, i, 0, "heads of values", &s->v_heads));
   }
   SDX_TRY(infer_rank(c, ENDS, 1, 1));
-  if (is_given(c, ENDS) && rank == 2)
+  if (infer_has(c, ENDS) && rank == 2)
     return infer_fail(c, SDX_INVALID_GRAPH, "input %d ('cu_seqlens') goes with tokens of one dimension", ENDS);
   SDX_TRY(infer_agree(c, ENDS, 0, "ends", &ends));
   if (ends == 0) return infer_fail(c, SDX_INVALID_SHAPE, "input %d has no elements, expected samples and one", ENDS);
@@ -137,7 +135,7 @@ static sdx_status check_gates(op_infer *c, delta_sizes *s) {
   if (rank == 2 && s->samples >= 0 && s->first >= 0 && s->samples != s->first)
     return infer_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld samples, initial_state %lld", (long long)s->first,
                       (long long)s->samples);
-  if (rank == 1 && !is_given(c, ENDS) && s->samples >= 0 && s->first > 0 && (s->samples == 0 || s->first % s->samples))
+  if (rank == 1 && !infer_has(c, ENDS) && s->samples >= 0 && s->first > 0 && (s->samples == 0 || s->first % s->samples))
     return infer_fail(c, SDX_INVALID_SHAPE, "%lld tokens are not a multiple of %lld samples", (long long)s->first,
                       (long long)s->samples);
   return SDX_OK;
@@ -145,7 +143,7 @@ static sdx_status check_gates(op_infer *c, delta_sizes *s) {
 
 static sdx_status measure(op_infer *c, delta_sizes *s) {
   int rank = infer_rank_of(c, Q);
-  *s = (delta_sizes){.packed = !is_given(c, K),
+  *s = (delta_sizes){.packed = !infer_has(c, K),
                      .first = DIM_UNKNOWN,
                      .time = DIM_UNKNOWN,
                      .samples = DIM_UNKNOWN,

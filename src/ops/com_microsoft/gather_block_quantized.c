@@ -40,7 +40,7 @@ static sdx_status check_axes(op_infer *c, const gather_params *p, int rank, int6
     return infer_fail(c, SDX_INVALID_ARGUMENT, "gather_axis must be 0 where the data is uint8");
   if (dtype == SDX_UINT8 && p->bits < 8 && *quantize == 0)
     return infer_fail(c, SDX_INVALID_ARGUMENT, "quantize_axis and gather_axis are the same");
-  if (dtype_is_float(dtype) && ZEROS < c->input_count && c->in[ZEROS])
+  if (dtype_is_float(dtype) && infer_has(c, ZEROS))
     return infer_fail(c, SDX_INVALID_GRAPH, "small floats have no zero points");
   return SDX_OK;
 }

@@ -122,7 +122,7 @@ static sdx_status bifurcation_infer(op_infer *c) {
   for (size_t i = 0; i < 4; i++)
     if (i != 2) SDX_TRY(infer_rank(c, i, 1, 1));
   int64_t kept = infer_dim(c, 1, 0);
-  bool predicted = c->input_count > 3 && c->in[3];
+  bool predicted = infer_has(c, 3);
   SDX_TRY(infer_output(c, 0, SDX_INT64, 1, (int64_t[]){predicted ? DIM_UNKNOWN : kept}));
   return infer_output(c, 1, SDX_INT64, 0, NULL);
 }

@@ -7,7 +7,7 @@
 #include "ops/elementwise.h"
 
 heads_input heads_from_type(const op_infer *c, size_t input) {
-  bool given = input < c->input_count && c->in[input];
+  bool given = infer_has(c, input);
   int rank = given ? infer_rank_of(c, input) : -1;
   return (heads_input){given, rank, rank >= 0 ? c->in[input]->dims : NULL};
 }

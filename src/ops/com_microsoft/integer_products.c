@@ -143,7 +143,7 @@ static sdx_status qgemm_infer(op_infer *c) {
   const qgemm_params *p = c->params;
   SDX_TRY(infer_rank(c, G_A, 2, 2));
   SDX_TRY(infer_rank(c, G_B, 2, 2));
-  SDX_TRY(c->input_count > G_C && c->in[G_C] ? infer_rank(c, G_C, 0, 2) : SDX_OK);
+  SDX_TRY(infer_has(c, G_C) ? infer_rank(c, G_C, 0, 2) : SDX_OK);
   int64_t out[2] = {DIM_UNKNOWN, DIM_UNKNOWN}, k[2] = {DIM_UNKNOWN, DIM_UNKNOWN};
   if (infer_rank_of(c, G_A) == 2) out[0] = c->in[G_A]->dims[p->transpose_a], k[0] = c->in[G_A]->dims[!p->transpose_a];
   if (infer_rank_of(c, G_B) == 2) out[1] = c->in[G_B]->dims[!p->transpose_b], k[1] = c->in[G_B]->dims[p->transpose_b];
@@ -161,10 +161,10 @@ static sdx_status qgemm_infer(op_infer *c) {
       return infer_fail(c, SDX_INVALID_SHAPE, "dimension %d of input C is %lld and does not broadcast to %lld", i,
                         (long long)have, (long long)want);
   }
-  bool requantizes = c->input_count > G_Y_SCALE && c->in[G_Y_SCALE];
-  sdx_dtype dtype = !requantizes                                   ? SDX_FLOAT
-                    : c->input_count > G_Y_ZERO && c->in[G_Y_ZERO] ? infer_dtype_of(c, G_Y_ZERO)
-                                                                   : infer_dtype_of(c, G_A);
+  bool requantizes = infer_has(c, G_Y_SCALE);
+  sdx_dtype dtype = !requantizes             ? SDX_FLOAT
+                    : infer_has(c, G_Y_ZERO) ? infer_dtype_of(c, G_Y_ZERO)
+                                             : infer_dtype_of(c, G_A);
   return infer_output(c, 0, dtype, 2, out);
 }
 

@@ -139,7 +139,7 @@ static sdx_status infer(op_infer *c) {
   if (experts >= 0 && p->k > experts)
     return infer_fail(c, SDX_OUT_OF_RANGE, "attribute 'k' is %lld, but there are %lld experts", (long long)p->k,
                       (long long)experts);
-  bool third = at[FC3].weights < c->input_count && c->in[at[FC3].weights];
+  bool third = infer_has(c, at[FC3].weights);
   if (third && p->fusion)
     return infer_fail(c, SDX_INVALID_GRAPH, "swiglu_fusion %lld leaves no place for fc3", (long long)p->fusion);
   if (p->act == ACT_SWIGLU && !p->fusion && !third)

@@ -87,24 +87,22 @@ static sdx_status read_params(op_params_context *c, void *params) {
 
 // ---- infer ----------------------------------------------------------------------------------------
 
-static bool is_given(const op_infer *c, size_t i) { return i < c->input_count && c->in[i]; }
-
 static sdx_status check_pairs(op_infer *c, const paged_params *p) {
   static const struct {
     size_t one, other;
     const char *what;
   } pairs[] = {{K, V, "key and value"}, {COS, SIN, "cos_cache and sin_cache"}, {Q_NORM, K_NORM, "the norm weights"}};
   for (size_t i = 0; i < 3; i++)
-    if (is_given(c, pairs[i].one) != is_given(c, pairs[i].other) && !(p->latent && i == 0))
+    if (infer_has(c, pairs[i].one) != infer_has(c, pairs[i].other) && !(p->latent && i == 0))
       return infer_fail(c, SDX_INVALID_GRAPH, "%s go together, but only one of them is given", pairs[i].what);
-  if (p->latent && (is_given(c, V) || is_given(c, VALUE_CACHE) || !is_given(c, K)))
+  if (p->latent && (infer_has(c, V) || infer_has(c, VALUE_CACHE) || !infer_has(c, K)))
     return infer_fail(c, SDX_INVALID_GRAPH, "the layout LATENT has a key, and neither value nor value_cache");
-  if (!p->latent && !is_given(c, VALUE_CACHE))
+  if (!p->latent && !infer_has(c, VALUE_CACHE))
     return infer_fail(c, SDX_INVALID_GRAPH, "input %d ('value_cache') is missing", VALUE_CACHE);
-  if (p->rotary && !is_given(c, COS))
+  if (p->rotary && !infer_has(c, COS))
     return infer_fail(c, SDX_INVALID_GRAPH, "attribute 'do_rotary' needs inputs %d and %d", COS, SIN);
   for (size_t i = 0; i < (p->latent ? 1u : 2u); i++) {
-    if (p->quantized[i] && !is_given(c, K_SCALE + i))
+    if (p->quantized[i] && !infer_has(c, K_SCALE + i))
       return infer_fail(c, SDX_INVALID_GRAPH, "a quantised cache needs input %zu", K_SCALE + i);
     sdx_dtype stored = infer_dtype_of(c, KEY_CACHE + i), holds = p->cache[i] ? p->cache[i] : stored;
     if (stored && holds != stored && !(stored == SDX_UINT8 && (holds == SDX_INT4 || holds == SDX_FLOAT4E2M1)))
@@ -154,7 +152,7 @@ static sdx_status check_caches(op_infer *c, const paged_params *p, int64_t width
 
 static sdx_status infer(op_infer *c) {
   const paged_params *p = c->params;
-  bool packed = !is_given(c, K);
+  bool packed = !infer_has(c, K);
   static const int8_t ranks[METADATA + 1] = {[Q] = 2,   [K] = 2,   [V] = 2,     [ENDS] = 1, [PAST] = 1,   [TABLE] = 2,
                                              [COS] = 2, [SIN] = 2, [SLOTS] = 1, [SINK] = 1, [Q_NORM] = 1, [K_NORM] = 1};
   int64_t tokens = DIM_UNKNOWN, width = DIM_UNKNOWN, batch = DIM_UNKNOWN, pairs = DIM_UNKNOWN, rows = DIM_UNKNOWN,
@@ -190,7 +188,7 @@ static sdx_status infer(op_infer *c) {
     return infer_fail(c, SDX_INVALID_SHAPE, "the output would be too large");
   SDX_TRY(infer_output(c, 0, infer_dtype_of(c, Q), 2, (int64_t[]){tokens, hidden}));
   for (size_t i = 1; i < c->output_count; i++)
-    if (is_given(c, KEY_CACHE + i - 1)) SDX_TRY(infer_same(c, i, KEY_CACHE + i - 1));
+    if (infer_has(c, KEY_CACHE + i - 1)) SDX_TRY(infer_same(c, i, KEY_CACHE + i - 1));
   return SDX_OK;
 }
 
