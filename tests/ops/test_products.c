@@ -146,6 +146,8 @@ static void quantising(void **state) {
   fails(QUANTIZE("[2,5]{1,2,3,4,5,6,7,8,9,0}", "[2,2]{1,1,1,1}", "[2,2]{0,0,0,0}", "axis=1, block_size=2"),
         SDX_INVALID_SHAPE, "needs 3 scales");
   GIVES(QUANTIZE("[6]{0.5,1.5,-0.5,inf,-inf,nan}", "[]{1}", "[]{1}", "axis=0"), "int8[6]", 1, 3, 1, 127, -128, -128);
+  // ONNX Runtime's calibration of an attention mask that holds -inf
+  GIVES(QUANTIZE("[3]{1,-inf,-5}", "[]{inf}", "[]{100}", "axis=0"), "int8[3]", 100, -128, 100);
   GIVES(QUANTIZE("[1,3]{2,4,6}", "[1,2]{1,2}", "[1,2]{0,0}", "axis=1, block_size=2"), "int8[1,3]", 2, 4, 3);
   GIVES("const %x: int4[3]{-8,7,1}\nconst %s: float[3]{1,2,0}\n%y = DequantizeLinear<axis=0>(%x, %s)", "float[3]", -8,
         14, 0);

@@ -37,7 +37,7 @@ static inline size_t granularity_run(const granularity *g, size_t i) {
 // The number of a scalar input, or element i of a vector of them.
 float scale_at(const tensor *t, size_t i);
 int32_t zero_at(const tensor *t, size_t i);  // 0 if t is NULL
-// Every element must be a positive finite number; `name` is the input's.
+// Every element must be above 0, infinity too (calibrated on a mask of -inf); `name` is the input's.
 sdx_status scale_check(op_call *c, const tensor *scale, const char *name);
 // The same for a scale that only multiplies: 0 is fine (a channel whose weights are all zero).
 sdx_status multiplier_check(op_call *c, const tensor *scale, const char *name);
