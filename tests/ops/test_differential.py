@@ -56,8 +56,7 @@ NATIVE_ONLY = {"BitCast", "LabelEncoder", "OneHotEncoder", "Imputer", "CategoryM
 # precision, as scales have it; quantisation on the way.
 COARSE = {"Resize": "near double", "Upsample": "near double", "GridSample": "near double",
           "DeformConv": "near double",
-          "DynamicQuantizeLSTM": "quantised",
-          "MeanVarianceNormalization": "float16"}  # the function body subtracts E(X)^2 from E(X^2)
+          "DynamicQuantizeLSTM": "quantised"}
 # Inputs in which a zero means something else in every engine.
 NONZERO = {"Div": ("B",), "Mod": ("B",)}
 
