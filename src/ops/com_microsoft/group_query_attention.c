@@ -643,7 +643,7 @@ SDX_CASES = {
     "query=float[2,1,16] key=float[2,1,8] value=float[2,1,8] past_key=uint8[2,2,3,2]@0..255 "
     "past_value=uint8[2,2,3,2]@0..255 seqlens_k=int32(3,2) total_sequence_length=int32(4) k_scale=float[8]@0.1..0.2 "
     "v_scale=float[8]@0.1..0.2 num_heads=4 kv_num_heads=2 k_quant_type=PER_CHANNEL v_quant_type=PER_CHANNEL "
-    "kv_cache_bit_width=4 outputs=3 not=float,float16,bfloat16,int8",
+    "kv_cache_bit_width=4 outputs=3 not=float,float16,bfloat16,int8,float8e4m3fn",
     "query=float[1,2,16] key=float[1,2,8] value=float[1,2,8] past_key=float[1,2,5,4] past_value=float[1,2,5,4] "
     "seqlens_k=int32[1](8) total_sequence_length=int32(9) num_heads=4 kv_num_heads=2 local_window_size=3 "
     "sliding_window_cache=1 outputs=3 not=int8,uint8,float8e4m3fn",
