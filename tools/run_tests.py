@@ -10,8 +10,6 @@ import argparse, os, pathlib, re, subprocess, sys, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
-# Sanitized kernels are not optimised, and whole models run on them: minutes each.
-LONG_SANITIZED = ("kernels", "passes", "plan", "run")
 CLOSING = re.compile(r"(\d+) passed(?:, (\d+) failed)?(?:, (\d+) skipped)?")
 
 
@@ -21,8 +19,6 @@ def suites(long):
     for program in sorted((BUILD / "tests").glob("test_*")):
         yield "unit/" + program.name[5:], [program], {}
     for program in sorted((BUILD / "asan-ubsan/tests").glob("test_*")):
-        if not long and program.name.split("_")[1] in LONG_SANITIZED:
-            continue
         yield "sanitized/" + program.name[5:], [program], {}
     for build, kind in ((BUILD, "fuzz"), (BUILD / "asan-ubsan", "fuzz-sanitized")):
         for program in sorted((build / "fuzz").glob("fuzz_*")):
