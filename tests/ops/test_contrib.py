@@ -1447,5 +1447,38 @@ def attn_lstm(random):
         {**attributes, "activations": ["HardSigmoid", "Softsign", "Relu"], "clip": 0.5}, outputs
 
 
+@case("NGramHashMapping")
+def ngram_hash(random):
+    for dtype in (np.int32, np.int64):
+        ids, past = (random.integers(0, 6, s).astype(dtype) for s in ((2, 9), (2, 3)))
+        multipliers = random.integers(2**29, 2**30, 4).astype(dtype) * 2 + 1
+        sizes, offsets = random.integers(5, 99, 6).astype(dtype), random.integers(0, 99, 6).astype(dtype)
+        segments = (np.arange(9) >= [[3], [5]]).astype(np.int32)
+        attributes = {"max_ngram_size": 4, "n_head_per_ngram": 2, "pad_id": 7}
+        eos, reset = scalar(4, dtype), {"reset_on_eos": 1}
+        for rest in ([], [past], [past, offsets], [None, None, eos], [past, None, eos], [past, None, None, segments],
+                     [past, offsets, eos, segments]):
+            for extra in ({}, reset):
+                yield [ids, multipliers, sizes, *rest], {**attributes, **extra}, {"outputs": 2}
+
+
+@case("VarlenNGramHashMapping")
+def varlen_ngram_hash(random):
+    for dtype in (np.int32, np.int64):
+        ids, past = (random.integers(0, 6, s).astype(dtype) for s in ((9,), (2, 3)))
+        multipliers, sizes = (random.integers(5, 99, n).astype(dtype) for n in (4, 3))
+        segments, before = (np.sort(random.integers(0, 3, s)).astype(np.int32) for s in ((9,), (2, 3)))
+        ends, count = np.array([0, 4, 9], np.int32), np.array([3, 1], np.int32)
+        attributes = {"max_ngram_size": 4, "n_head_per_ngram": 1, "pad_id": 7}
+        eos = scalar(4, dtype)
+        for rest in ([], [past], [None, None, eos], [past, sizes, eos], [past, None, eos, segments],
+                     [past, None, None, segments, before], [past, None, eos, segments, before]):
+            wanted = {"outputs": [0, 1, 2] if len(rest) > 3 else 2}
+            for extra in ({}, {"reset_on_eos": 1}):
+                yield [ids, multipliers, sizes, ends, *rest], {**attributes, **extra}, wanted
+        yield [ids, multipliers, sizes, ends, past, None, eos, segments, before, count], \
+            {**attributes, "state_update_capacity": 2}, {"outputs": 4}
+
+
 if __name__ == "__main__":
     sys.exit(main())
