@@ -826,10 +826,10 @@ def experts(random):
         attributes = {"k": 2, "activation_type": act, "swiglu_fusion": fusion}
         if fusion:
             attributes.update(activation_alpha=1.702, activation_beta=1.0, swiglu_limit=1.5)
-        yield inputs, {**attributes, "normalize_routing_weights": 1}, {"rtol": 1e-3, "atol": 1e-3}
-        yield inputs, attributes, {"rtol": 1e-3, "atol": 1e-3}
+        yield inputs, {**attributes, "normalize_routing_weights": 1}, {"rtol": 1e-4, "atol": 1e-4}
+        yield inputs, attributes, {"rtol": 1e-4, "atol": 1e-4}
         inputs[3] = inputs[5] = None
-        yield [x[None], *inputs[1:5]], {**attributes, "k": 1}, {"rtol": 1e-3, "atol": 1e-3}
+        yield [x[None], *inputs[1:5]], {**attributes, "k": 1}, {"rtol": 1e-4, "atol": 1e-4}
 
 
 @case("QMoE")

@@ -4,6 +4,7 @@
 // normalize_routing_weights). An expert is fc2(act(fc1 x)), or fc2(act(fc1 x) * fc3 x).
 // QMoE: the same with weights of 2, 4 or 8 bits that stay packed (packed_weights.h).
 //
+//   gelu     the form with tanh, as onnxruntime has it
 //   swiglu   G sigmoid(alpha G) (L + beta), G at most `swiglu_limit`, L within it; G and L are fc1 and fc3, or the
 //            even and odd columns of fc1 (swiglu_fusion 1), or its halves (2)
 //
@@ -301,7 +302,7 @@ static float act_of(expert_act act, float v) {
     case ACT_RELU:
       return v > 0 ? v : 0;
     case ACT_GELU:
-      return 0.5f * v * (1 + erff(v * 0.70710678f));
+      return 0.5f * v * (1 + tanhf(0.79788456f * (v + 0.044715f * v * v * v)));
     case ACT_SILU:
       return v / (1 + expf(-v));
     default:
