@@ -1480,5 +1480,205 @@ def varlen_ngram_hash(random):
             {**attributes, "state_update_capacity": 2}, {"outputs": 4}
 
 
+# ---- what the optimizer and the quantisers write -------------------------------------------------------------------
+
+
+@case("Gelu")
+@case("QuickGelu")
+def gelus(random):
+    yield [floats(random, 3, 50, scale=3)], {}, {}
+
+
+@case("QuickGelu")
+def quick_gelu(random):
+    yield [floats(random, 3, 50, scale=3)], {"alpha": 0.7}, {}
+
+
+@case("BiasGelu")
+def bias_gelu(random):
+    yield [floats(random, 2, 3, 20, scale=2), floats(random, 20)], {}, {}
+
+
+@case("FastGelu")
+def fast_gelu(random):
+    yield [floats(random, 2, 3, 20, scale=2), floats(random, 20)], {}, {}
+    yield [floats(random, 2, 3, 20, scale=2)], {}, {}
+
+
+@case("SkipLayerNormalization")
+def skip_norm(random):
+    x, gamma, beta, bias = floats(random, 2, 3, 8), floats(random, 8), floats(random, 8), floats(random, 8)
+    for skip in (floats(random, 2, 3, 8), floats(random, 1, 3, 8), floats(random, 3, 8)):
+        yield [x, skip, gamma, beta, bias], {"epsilon": 1e-3}, {"outputs": [0, 3]}
+        yield [x, skip, gamma, None, bias], {}, {}
+        yield [x, skip, gamma], {}, {}
+
+
+@case("SkipSimplifiedLayerNormalization")
+def skip_rms_norm(random):
+    x, gamma, bias = floats(random, 2, 3, 8), floats(random, 8), floats(random, 8)
+    for skip in (floats(random, 2, 3, 8), floats(random, 3, 8)):
+        yield [x, skip, gamma, bias], {"epsilon": 1e-3}, {"outputs": [0, 3]}
+        yield [x, skip, gamma], {}, {}
+
+
+@case("SimplifiedLayerNormalization")
+def rms_norm(random):
+    x, scale = floats(random, 2, 3, 8), floats(random, 8)
+    want = (x / np.sqrt((x ** 2).mean(-1, keepdims=True) + 1e-3) * scale).astype(np.float32)
+    yield [x, scale], {"axis": -1, "epsilon": 1e-3}, {"expect": [want]}
+
+
+@case("RotaryEmbedding")
+def rotary_embedding(random):
+    angles = random.uniform(0, 6, (20, 8)).astype(np.float32)
+    tables = [np.cos(angles), np.sin(angles)]
+    ids = random.integers(0, 20, (2, 5)).astype(np.int64)
+    for interleaved in (0, 1):
+        attributes = {"interleaved": interleaved}
+        for positions in (ids, np.array([3], np.int64)):
+            yield [floats(random, 2, 5, 48), positions, *tables], attributes, {}
+            yield [floats(random, 2, 3, 5, 16), positions, *tables], attributes, {}
+            yield [floats(random, 2, 5, 60), positions, *tables], \
+                {**attributes, "num_heads": 3, "rotary_embedding_dim": 16}, {}
+
+
+@case("FusedConv")
+def fused_conv(random):
+    x, w, bias = floats(random, 2, 4, 7, 6), floats(random, 6, 2, 3, 3), floats(random, 6)
+    shared = {"group": 2, "pads": [1, 0, 1, 2], "strides": [2, 1]}
+    for activation, numbers in (("Relu", None), ("Tanh", None), ("Sigmoid", None), ("LeakyRelu", [0.3]),
+                                ("Clip", [-0.5, 0.7]), ("HardSigmoid", [0.3, 0.4])):
+        attributes = {**shared, "activation": activation, **({"activation_params": numbers} if numbers else {})}
+        yield [x, Const(w), Const(bias)], attributes, {}
+        yield [x, w], attributes, {}
+    y = reference("Conv", [x, w, bias], shared)[0]
+    z = floats(random, *y.shape)
+    yield [x, Const(w), Const(bias), z], {**shared, "activation": "Relu"}, {}
+
+
+@case("FusedGemm")
+def fused_gemm(random):
+    a, b = floats(random, 4, 5), floats(random, 5, 6)
+    for c in (None, floats(random, 6), floats(random, 4, 1), floats(random, 4, 6)):
+        for activation, extra in (("Relu", {}), ("LeakyRelu", {"activation_alpha": 0.3}), ("Tanh", {})):
+            yield [a, b, c], {"alpha": 0.5, "beta": 0.7, "activation": activation, **extra}, {}
+            yield [a.T.copy(), b.T.copy(), c], {"transA": 1, "transB": 1, "activation": activation, **extra}, {}
+
+
+@case("FusedMatMul")
+@case("TransposeMatMul")
+def fused_matmul(random):
+    a, b = floats(random, 2, 4, 5), floats(random, 2, 5, 6)
+    yield [a, b], {"alpha": 0.5}, {}
+    yield [a.swapaxes(1, 2).copy(), b], {"transA": 1}, {}
+    yield [a, b.swapaxes(1, 2).copy()], {"transB": 1, "alpha": 2.0}, {}
+    yield [floats(random, 3, 2, 4, 5), floats(random, 6, 5)], {"transB": 1}, {}
+    yield [floats(random, 5), floats(random, 5, 6)], {}, {}
+
+
+@case("FusedMatMul")
+def fused_matmul_batch(random):
+    yield [floats(random, 4, 2, 3, 5), floats(random, 2, 3, 5, 6)], {"transBatchA": 1}, {}
+    yield [floats(random, 2, 3, 4, 5), floats(random, 6, 2, 3, 5)], {"transBatchB": 1, "transB": 1}, {}
+
+
+@case("QuantizeLinear")
+def quantize(random):
+    for dtype in (np.uint8, np.int8, np.uint16, np.int16):
+        x, scale = floats(random, 3, 4, 5, scale=3), np.abs(floats(random, 4)) + 0.01
+        zero = integers(random, 4, dtype=dtype)
+        yield [x, scalar(0.02), scalar(3, dtype)], {}, {"steps": 1}
+        yield [x, scale, zero], {"axis": 1}, {"steps": 1}
+
+
+@case("DequantizeLinear")
+def dequantize(random):
+    for dtype in (np.uint8, np.int8, np.uint16, np.int16, np.int32):
+        x, scale = integers(random, 3, 4, 5, dtype=dtype), np.abs(floats(random, 4)) + 0.01
+        zero = np.zeros(4, dtype) if dtype == np.int32 else integers(random, 4, dtype=dtype)
+        yield [x, scalar(0.02)], {}, {}
+        yield [x, scale, zero], {"axis": -2}, {}
+
+
+@case("QLinearAdd")
+@case("QLinearMul")
+def qlinear_binary(random):
+    for dtype in EIGHT_BITS:
+        a, b = integers(random, 2, 3, 4, dtype=dtype), integers(random, 3, 1, dtype=dtype)
+        for left, right in ((a, b), (b, a), (a, a[::-1].copy()), (a, scalar(9, dtype))):
+            yield [left, scalar(0.02), scalar(7, dtype), right, scalar(0.03), scalar(2, dtype), scalar(0.05),
+                   scalar(5, dtype)], {}, {"steps": 1}
+
+
+@case("QLinearSigmoid")
+@case("QLinearLeakyRelu")
+def qlinear_unary(random):
+    for dtype in EIGHT_BITS:
+        yield [integers(random, 3, 40, dtype=dtype), scalar(0.05), scalar(7, dtype), scalar(1 / 200),
+               scalar(1, dtype)], {}, {"steps": 1}
+
+
+@case("QLinearAveragePool")
+def qlinear_pool(random):
+    for dtype in EIGHT_BITS:
+        for last_channels in (0, 1):
+            for attributes in ({"kernel_shape": [3, 2], "pads": [1, 0, 1, 1], "strides": [2, 1]},
+                               {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1},
+                               {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1}):
+                yield [integers(random, 2, 7, 6, 5, dtype=dtype), scalar(0.05), scalar(7, dtype), scalar(0.04),
+                       scalar(3, dtype)], {**attributes, "channels_last": last_channels}, {"steps": 1}
+
+
+@case("QLinearGlobalAveragePool")
+def qlinear_global_pool(random):
+    for dtype in EIGHT_BITS:
+        for last_channels in (0, 1):
+            yield [integers(random, 2, 7, 6, 5, dtype=dtype), scalar(0.05), scalar(7, dtype), scalar(0.04),
+                   scalar(3, dtype)], {"channels_last": last_channels}, {"steps": 1}
+
+
+@case("QLinearConcat")
+def qlinear_concat(random):
+    for dtype in EIGHT_BITS:
+        parts = [(integers(random, 2, n, 4, dtype=dtype), scalar(s), scalar(z, dtype))
+                 for n, s, z in ((3, 0.05, 7), (1, 0.02, 0), (2, 0.04, 3))]
+        yield [scalar(0.04), scalar(3, dtype), *[x for part in parts for x in part]], {"axis": 1}, {"steps": 1}
+
+
+@case("QGemm")
+def qgemm(random):
+    for dtype in EIGHT_BITS:
+        a, b = integers(random, 4, 5), integers(random, 5, 6, dtype=dtype)
+        scale, zero = np.abs(floats(random, 6)) * 0.02 + 0.001, integers(random, 6, dtype=dtype)
+        c = random.integers(-999, 999, 6).astype(np.int32)
+        end = [scalar(0.9), scalar(11, np.uint8)]
+        yield [a, scalar(0.03), scalar(120, np.uint8), b, scalar(0.01), scalar(3, dtype), c, *end], {}, {"steps": 1}
+        yield [a, scalar(0.03), scalar(120, np.uint8), Const(b), Const(scale), Const(zero), Const(c), *end], {}, {"steps": 1}
+        yield [a, scalar(0.03), scalar(120, np.uint8), Const(b), Const(scale), Const(zero)], {"alpha": 0.5}, {}
+        yield [a.T.copy(), scalar(0.03), scalar(120, np.uint8), b.T.copy(), scalar(0.01), scalar(3, dtype), None, *end], \
+            {"transA": 1, "transB": 1}, {"steps": 1}
+
+
+@case("MatMulIntegerToFloat")
+def matmul_integer_to_float(random):
+    for dtype in EIGHT_BITS:
+        a, b = integers(random, 2, 4, 5), integers(random, 5, 6, dtype=dtype)
+        scale, zero = np.abs(floats(random, 6)) * 0.02, integers(random, 6, dtype=dtype)
+        tolerance = {"rtol": 1e-3, "atol": 1e-4}
+        yield [a, Const(b), scalar(0.03), scalar(0.01)], {}, tolerance
+        yield [a, Const(b), scalar(0.03), Const(scale), scalar(120, np.uint8), Const(zero), floats(random, 6)], {}, tolerance
+
+
+@case("DynamicQuantizeMatMul")
+def dynamic_quantize_matmul(random):
+    for dtype in EIGHT_BITS:
+        b = integers(random, 5, 6, dtype=dtype)
+        scale, zero = np.abs(floats(random, 6)) * 0.02, integers(random, 6, dtype=dtype)
+        tolerance = {"rtol": 1e-3, "atol": 1e-3}
+        yield [floats(random, 2, 4, 5), Const(b), Const(scalar(0.01)), Const(scalar(3, dtype))], {}, tolerance
+        yield [floats(random, 2, 4, 5), Const(b), Const(scale), Const(zero), floats(random, 6)], {}, tolerance
+
+
 if __name__ == "__main__":
     sys.exit(main())
