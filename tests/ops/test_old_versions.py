@@ -118,8 +118,8 @@ case("Hardmax", [(flat == flat.max(1, keepdims=True)).astype(np.float32).reshape
 
 # Activations with consumed_inputs and the defaults of their time.
 for name, f, more in (("Relu", lambda v: np.maximum(v, 0), {}), ("Sigmoid", lambda v: 1 / (1 + np.exp(-v)), {}),
-                      ("Tanh", np.tanh, {}), ("Exp", np.exp, {}), ("Neg", np.negative, {}), ("Abs", np.abs, {}), ("Floor", np.floor, {}),
-                      ("Ceil", np.ceil, {}),
+                      ("Tanh", np.tanh, {}), ("Exp", np.exp, {}), ("Neg", np.negative, {}), ("Abs", np.abs, {}),
+                      ("Floor", np.floor, {}), ("Ceil", np.ceil, {}),
                       ("Reciprocal", np.reciprocal, {}), ("LeakyRelu", lambda v: np.where(v < 0, 0.01 * v, v), {}),
                       ("Elu", lambda v: np.where(v < 0, 0.5 * np.expm1(v), v), {"alpha": 0.5}),
                       ("Selu", lambda v: 1.0507 * np.where(v < 0, 1.6732 * np.expm1(v), v), {}),
