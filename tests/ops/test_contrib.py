@@ -1680,5 +1680,104 @@ def dynamic_quantize_matmul(random):
         yield [floats(random, 2, 4, 5), Const(b), Const(scale), Const(zero), floats(random, 6)], {}, tolerance
 
 
+# ---- matrices in the orders of cublasLt ------------------------------------------------------------------------------
+
+
+def place_of(order, r, c, rows, columns):
+    """Where element [r, c] of a matrix is stored."""
+    tile8 = (((r // 8 * 8) + (r & 1) * 4 + c % 32 // 8) * 8 + (c % 8 // 4) * 4 + r % 8 // 2) * 4 + c % 4
+    tile32 = r // 32 * 1024 + ((r % 8 // 2 * 4 + r % 32 // 8) * 2 + r % 2) * 32 + c % 32
+    return [c * rows + r, r * columns + c, c // 32 * 32 * rows + r * 32 + c % 32, c // 32 * 32 * rows + tile8,
+            c // 32 * 32 * rows + tile32][order]
+
+
+def stored(matrix, order):
+    """[..., rows, columns] with its numbers where the order puts them."""
+    rows, columns = matrix.shape[-2:]
+    flat = matrix.reshape(-1, rows, columns)
+    out = np.zeros((len(flat), rows * columns), matrix.dtype)
+    for r in range(rows):
+        for c in range(columns):
+            out[:, place_of(order, r, c, rows, columns)] = flat[:, r, c]
+    return out.reshape(matrix.shape)
+
+
+def to_bytes(x, scale):
+    return np.clip(np.rint(x / np.float32(scale)), -128, 127).astype(np.int8)
+
+
+@case("QuantizeWithOrder")
+def quantize_with_order(random):
+    for order in range(5):
+        x = floats(random, 2, 32, 64)
+        yield [x, scalar(0.03)], {"order_input": 1, "order_output": order}, {"expect": [stored(to_bytes(x, 0.03), order)]}
+
+
+@case("DequantizeWithOrder")
+def dequantize_with_order(random):
+    for order in range(5):
+        x = integers(random, 2, 32, 64, dtype=np.int8)
+        yield [stored(x, order), scalar(0.03)], {"order_input": order, "order_output": 1, "to": 1}, \
+            {"expect": [x * np.float32(0.03)]}
+
+
+@case("QOrderedGelu")
+def qordered_gelu(random):
+    x = integers(random, 3, 32, dtype=np.int8)
+    y = x * 0.02 * 0.5 * (1 + np.vectorize(math.erf)(x * 0.02 / np.sqrt(2)))
+    yield [x, scalar(0.02), scalar(0.03)], {"order_X": 2, "order_Y": 2}, {"expect": [to_bytes(y, 0.03)], "steps": 1}
+
+
+@case("QOrderedLayerNormalization")
+def qordered_norm(random):
+    for order in (1, 2):
+        x, gamma, beta = integers(random, 2, 3, 64, dtype=np.int8), floats(random, 64), floats(random, 64)
+        y = reference("LayerNormalization", [x * np.float32(0.02), gamma, beta], {"epsilon": 1e-5})[0]
+        yield [stored(x, order), scalar(0.02), gamma, beta, scalar(0.03)], {"order_X": order, "order_Y": order}, \
+            {"expect": [stored(to_bytes(y, 0.03), order)], "steps": 1}
+
+
+@case("QOrderedMatMul")
+def qordered_matmul(random):
+    a, b, c = (integers(random, *s, dtype=np.int8) for s in ((2, 3, 32), (32, 64), (2, 3, 64)))
+    bias, scale = floats(random, 64), np.abs(floats(random, 64)) * 0.01 + 0.001
+    product = (a * 0.02) @ (b * scale)
+    yield [a, scalar(0.02), stored(b, 0), scale, scalar(0.3), bias, c, scalar(0.1)], \
+        {"order_A": 1, "order_B": 0, "order_Y": 1}, {"expect": [to_bytes(product + bias + c * 0.1, 0.3)], "steps": 1}
+    for order in (3, 4):
+        turned = stored(np.ascontiguousarray(b.T), order).reshape(32, 64)
+        yield [stored(a, 2), scalar(0.02), turned, scale, scalar(0.3)], {"order_A": 2, "order_B": order, "order_Y": 2}, \
+            {"expect": [stored(to_bytes(product, 0.3), 2)], "steps": 1}
+
+
+@case("QOrderedAttention")
+def qordered_attention(random):
+    x = integers(random, 2, 5, 8, dtype=np.int8)
+    weights = [integers(random, 8, 8, dtype=np.int8) for _ in range(3)]
+    biases = [floats(random, 8) for _ in range(3)]
+    heads = [to_bytes((x * 0.02) @ (w * 0.01) + b, 0.05) * np.float32(0.05) for w, b in zip(weights, biases)]
+    mask = np.array([5, 3], np.int32)
+    y = reference("MultiHeadAttention", [*heads, None, mask], {"num_heads": 2}, domain="com.microsoft")[0]
+    gemm, weight = scalar(0.05), scalar(0.01)
+    yield [x, scalar(0.02), gemm, gemm, gemm, *[stored(w, 0) for w in weights], weight, weight, weight, *biases, None,
+           None, gemm, mask], {"num_heads": 2, "order_input": 1, "order_weight": 0, "order_output": 1}, \
+        {"expect": [to_bytes(y, 0.05)], "steps": 1}
+
+
+@case("QOrderedLongformerAttention")
+def qordered_longformer(random):
+    (inputs, attributes, options), = longformer(random)
+    x, w, bias, mask, global_w, global_bias, everywhere = inputs
+    weights = [to_bytes(m, 0.02) for m in (w, global_w)]
+    x = to_bytes(x, 0.03)
+    plain, feeds = build("LongformerAttention", [x * np.float32(0.03), weights[0] * np.float32(0.02), bias, mask,
+                                                 weights[1] * np.float32(0.02), global_bias, everywhere], attributes, {})
+    y = engine.Session(plain).run(feeds)[0]
+    yield [x, scalar(0.03), stored(weights[0], 0), scalar(0.02), bias, scalar(1), scalar(0.05), mask.astype(np.float16),
+           stored(weights[1], 0), scalar(0.02), global_bias, scalar(0.05), everywhere, scalar(0.04)], \
+        {**attributes, "order_input": 1, "order_weight": 0, "order_global_weight": 0, "order_output": 1}, \
+        {"expect": [to_bytes(y, 0.04)], "steps": 1}
+
+
 if __name__ == "__main__":
     sys.exit(main())
