@@ -28,11 +28,11 @@ def rand(*shape):
     return RANDOM.normal(size=shape).astype(np.float32)
 
 
-def run(op, opset, inputs, outputs=1, constants=(), **attributes):
-    """`constants`: which inputs are initializers."""
+def run(op, opset, inputs, outputs=1, read=None, constants=(), **attributes):
+    """`constants`: which inputs are initializers; `read`: how many of the outputs are the graph's."""
     names = [f"x{i}" if x is not None else "" for i, x in enumerate(inputs)]
     node = helper.make_node(op, names, [f"y{i}" for i in range(outputs)], **attributes)
-    made = [helper.make_tensor_value_info(f"y{i}", 0, None) for i in range(outputs)]
+    made = [helper.make_tensor_value_info(f"y{i}", 0, None) for i in range(read or outputs)]
     for output in made:
         output.ClearField("type")
     given = [i for i, x in enumerate(inputs) if x is not None and i not in constants]
@@ -142,6 +142,13 @@ case("BatchNormalization of Caffe2", [normal], "BatchNormalization", 1, [x, scal
      consumed_inputs=[0, 0, 0, 1, 1], spatial=1, momentum=0.9)
 case("BatchNormalization of Chainer", [normal], "BatchNormalization", 6, [x, scale, bias, mean, variance], is_test=1)
 parts = [rand(3, 4, 5) for _ in range(3)] + [np.abs(rand(3, 4, 5)) + 0.5]
+batch = (x - x.mean((0, 2, 3), keepdims=True)) / np.sqrt(x.var((0, 2, 3), keepdims=True) + 1e-5) * c(scale) + c(bias)
+for opset, more in ((1, {"consumed_inputs": [0, 0, 0, 1, 1]}), (6, {}), (9, {}), (13, {})):
+    running = [mean * 0.8 + x.mean((0, 2, 3)) * 0.2, variance * 0.8 + x.var((0, 2, 3)) * 0.2]
+    case("BatchNormalization in training", [batch, *running], "BatchNormalization", opset,
+         [x, scale, bias, mean, variance], outputs=5, read=3, momentum=0.8, **more)
+case("BatchNormalization of a test with five outputs", [normal], "BatchNormalization", 6,
+     [x, scale, bias, mean, variance], outputs=5, read=1, is_test=1)
 case("BatchNormalization of every place", [(x - parts[2]) / np.sqrt(parts[3] + 1e-3) * parts[0] + parts[1]],
      "BatchNormalization", 6,
      [x, *parts], is_test=1, spatial=0, epsilon=1e-3)

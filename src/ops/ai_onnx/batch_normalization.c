@@ -4,8 +4,9 @@
 // the running ones: running = input * momentum + batch * (1 - momentum).
 //
 // History: 1 and 6 had `is_test` and `spatial`, 7 `spatial` (0: one statistic an activation instead of a
-// channel; kept as _spatial), 9 neither, all with up to five outputs for training; those nodes run as inference
-// and leave the extra outputs alone. 14 brought training_mode, 15 types of their own for the parameters.
+// channel; kept as _spatial), 9 neither; up to 13 five outputs instead of one ask for training, of which the last
+// two (saved_mean and saved_var) are not computed. 14 brought training_mode, 15 types of their own for the
+// parameters.
 #include <math.h>
 
 #include "base/size.h"
@@ -28,8 +29,11 @@ static sdx_status params(op_params_context *c, void *params) {
 }
 
 static sdx_status upgrade(op_upgrade *u) {
-  if (u->version >= 9 || node_attr_int(u->node, "spatial", 1)) return SDX_OK;
-  return node_set_attr(u->graph, u->node, attr_of_int("_spatial", 0));
+  node *n = u->node;
+  bool test = u->version < 7 && node_attr_int(n, "is_test", 0) != 0;
+  if (u->version < 9 && !node_attr_int(n, "spatial", 1)) return node_set_attr(u->graph, n, attr_of_int("_spatial", 0));
+  if (u->version >= 14 || n->output_count < 2 || test) return SDX_OK;
+  return node_set_attr(u->graph, n, attr_of_int("training_mode", 1));
 }
 
 static sdx_status infer(op_infer *c) {
