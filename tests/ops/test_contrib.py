@@ -1680,6 +1680,20 @@ def dynamic_quantize_matmul(random):
         yield [floats(random, 2, 4, 5), Const(b), Const(scale), Const(zero), floats(random, 6)], {}, tolerance
 
 
+@case("MatMulBlockQuantizedFp4Weight")
+def fp4_weight(random):
+    import ml_dtypes
+    x, w = floats(random, 2, 3, 40, dtype=np.float16), integers(random, 5, 20)
+    scales, bias = np.abs(floats(random, 5, 3)).astype(ml_dtypes.float8_e4m3fn), floats(random, 5, dtype=np.float16)
+    values = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6])
+    wide = np.concatenate([values, -values])[np.stack([w & 15, w >> 4], -1).reshape(5, 40)]
+    wide = (wide * 0.2 * scales.astype(np.float32).repeat(16, 1)[:, :40]).astype(np.float16).astype(np.float32)
+    y = x.astype(np.float32) @ wide.T
+    inputs = [x, Const(w), Const(scales.view(np.uint8)), Const(scalar(0.2))]
+    yield inputs, {"block_size": 16}, {"expect": [y.astype(np.float16)], "atol": 0.02}
+    yield [*inputs, None, bias], {}, {"expect": [(y + bias).astype(np.float16)], "atol": 0.02}
+
+
 # ---- matrices in the orders of cublasLt ------------------------------------------------------------------------------
 
 

@@ -149,6 +149,27 @@ static sdx_status fp8_matmul(op_upgrade *u) {
   return BECOME("CastLike", y, IN(0));
 }
 
+// The same with pairs of float4 in a byte, a float8 (as a byte) for each block, and one scale for all.
+static sdx_status fp4_matmul(op_upgrade *u) {
+  value_id low = NODE("BitwiseAnd", IN(1), rewrite_scalar(u, SDX_UINT8, 15)),
+           high = NODE_WITH("BitShift", ATTRS(attr_of_string("direction", "RIGHT")), IN(1),
+                            rewrite_scalar(u, SDX_UINT8, 4));
+  value_id codes = NODE_WITH("Concat", ATTRS(attr_of_int("axis", -1)), NODE("Unsqueeze", low, INTS(-1)),
+                             NODE("Unsqueeze", high, INTS(-1)));
+  codes = rewrite_cast(u, NODE("Reshape", codes, INTS(0, -1)), SDX_INT32);
+  value_id halves = rewrite_cast(u, INTS(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12), SDX_FLOAT);
+  value_id values = NODE("Gather", NODE("Mul", halves, rewrite_scalar(u, SDX_FLOAT, 0.5)), codes);
+  value_id columns = NODE("Squeeze", NODE_WITH("Shape", ATTRS(attr_of_int("start", -1)), codes));
+  value_id places = NODE("Range", rewrite_scalar(u, SDX_INT64, 0), columns, rewrite_scalar(u, SDX_INT64, 1));
+  value_id blocks = NODE("Div", places, INTS(node_attr_int(u->node, "block_size", 16)));
+  value_id scales = rewrite_cast(u, NODE_WITH("BitCast", ATTRS(attr_of_int("to", SDX_FLOAT8E4M3FN)), IN(2)), SDX_FLOAT);
+  scales = NODE("Mul", NODE_WITH("Gather", ATTRS(attr_of_int("axis", 1)), scales, blocks),
+                NODE("Reshape", IN(3), rewrite_constant(u, NULL, 0)));
+  value_id weights = NODE("CastLike", NODE("Mul", values, scales), IN(0));
+  value_id y = NODE_WITH("com.microsoft::FusedMatMul", ATTRS(attr_of_int("transB", 1)), IN(0), weights);
+  return IN(5) ? BECOME("Add", y, IN(5)) : BECOME("Identity", y);
+}
+
 // A learned gate for each head and query row over the biases of relative positions.
 static sdx_status gated_position_bias(op_upgrade *u) {
   const int64_t perm[4] = {0, 2, 1, 3};
@@ -190,6 +211,10 @@ static const char *const position_cases[] = {
 static const char *const fp8_cases[] = {
     "A=float16[3,32] B=float8e4m3fn[5,32] b_scale=float[5,2]@0.01..0.1 a_scale=float(0.1) bias=float16[5] "
     "block_size=16",
+    NULL};
+
+static const char *const fp4_cases[] = {
+    "A=float16[3,32] B=uint8[5,16]@0..255 weight_scale=uint8[5,2]@40..60 weight_scale_2=float(0.1) bias=float16[5]",
     NULL};
 
 // clang-format off
@@ -245,4 +270,8 @@ SDX_OP_MS(MatMulBlockQuantizedFp8Weight) = {
     RECORD, .inputs = "A:T B:T1 b_scale:T2 a_scale:T2? bias:T?", .outputs = "Y:T",
     .types = "T=float16,bfloat16,float;T1=float8e4m3fn;T2=float", .attrs = "block_size:int=128",
     .upgrade = fp8_matmul, .cases = fp8_cases};
+SDX_OP_MS(MatMulBlockQuantizedFp4Weight) = {
+    RECORD, .inputs = "A:T B:T1 weight_scale:T2 weight_scale_2:T3 input_scale:T3? bias:T?", .outputs = "Y:T",
+    .types = "T=float16,bfloat16,float;T1=uint8;T2=uint8;T3=float", .attrs = "block_size:int=16",
+    .upgrade = fp4_matmul, .cases = fp4_cases};
 // clang-format on
