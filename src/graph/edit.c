@@ -4,9 +4,9 @@
 // Every function is linear in what it touches. Read next: sort.c (order), type.c (types, symbols).
 #include <stdlib.h>
 
-#include "base/half.h"
 #include "base/size.h"
 #include "graph/graph.h"
+#include "tensor/convert.h"
 
 // Room for `want` elements in an arena array; the old array stays behind in the arena.
 static void *grow(arena *memory, void *at, uint32_t count, uint32_t *capacity, size_t want, size_t element_bytes) {
@@ -113,59 +113,14 @@ value_id graph_constant_scalar(graph *g, sdx_dtype dtype, double number) {
   union {
     float f;
     double d;
-    uint16_t h;
-    int8_t i8;
-    int16_t i16;
-    int32_t i32;
-    int64_t i64;
-    uint64_t u64;
     unsigned char bytes[16];
   } u = {.bytes = {0}};
-  switch (dtype) {
-    case SDX_FLOAT:
-    case SDX_COMPLEX64:
-      u.f = (float)number;
-      break;
-    case SDX_DOUBLE:
-    case SDX_COMPLEX128:
-      u.d = number;
-      break;
-    case SDX_FLOAT16:
-      u.h = fp16_from_float((float)number);
-      break;
-    case SDX_BFLOAT16:
-      u.h = bf16_from_float((float)number);
-      break;
-    case SDX_BOOL:
-      u.i8 = number != 0;
-      break;
-    case SDX_INT8:
-      u.i8 = (int8_t)number;
-      break;
-    case SDX_UINT8:
-      u.bytes[0] = (uint8_t)number;
-      break;
-    case SDX_INT16:
-      u.i16 = (int16_t)number;
-      break;
-    case SDX_UINT16:
-      u.h = (uint16_t)number;
-      break;
-    case SDX_INT32:
-      u.i32 = (int32_t)number;
-      break;
-    case SDX_INT64:
-      u.i64 = (int64_t)number;
-      break;
-    case SDX_UINT32:
-    case SDX_UINT64:
-      u.u64 = (uint64_t)number;
-      break;  // little-endian: the low half is the uint32
-    default:
-      if (number != 0 || dtype == SDX_STRING) return VALUE_ABSENT;  // all other kinds spell zero as zero bits
-  }
   size_t bytes;
-  if (!dtype_bytes(dtype, 1, &bytes)) return VALUE_ABSENT;
+  if (dtype == SDX_STRING || !dtype_bytes(dtype, 1, &bytes)) return VALUE_ABSENT;
+  if (dtype == SDX_COMPLEX64) u.f = (float)number;
+  else if (dtype == SDX_COMPLEX128) u.d = number;
+  // What it does not convert spells zero as zero bits; integers saturate.
+  else if (!convert_from_doubles(dtype, u.bytes, 0, 1, &number) && number != 0) return VALUE_ABSENT;
   return add_small_constant(g, dtype, 0, 1, u.bytes, bytes);
 }
 

@@ -60,6 +60,8 @@ static void constants_have_types(void **state) {
   assert_true(s && s->rank == 0 && *(const uint16_t *)s->data == 0x3800);
   assert_int_equal(f->g->values[i].type.dtype, SDX_INT64);
   assert_int_equal(f->g->values[h].type.rank, 0);
+  t = f->g->values[graph_constant_scalar(f->g, SDX_INT64, 0x1p63)].constant;
+  assert_true(*(const int64_t *)t->data == INT64_MAX);
   for (int d = 1; d < SDX_DTYPE_COUNT; d++)
     assert_int_equal(graph_constant_scalar(f->g, (sdx_dtype)d, 0) != 0, d != SDX_STRING);
 }
