@@ -1539,6 +1539,7 @@ def rotary_embedding(random):
         for positions in (ids, np.array([3], np.int64)):
             yield [floats(random, 2, 5, 48), positions, *tables], attributes, {}
             yield [floats(random, 2, 3, 5, 16), positions, *tables], attributes, {}
+            yield [floats(random, 2, 3, 5, 16), positions, *tables], {**attributes, "scale": 0.5}, {}
             yield [floats(random, 2, 5, 60), positions, *tables], \
                 {**attributes, "num_heads": 3, "rotary_embedding_dim": 16}, {}
 

@@ -2,7 +2,7 @@
 // RotaryEmbedding: turns pairs of numbers of each head by angles that grow with the position. The tables of cosines
 // and sines are inputs: [positions, pairs] with position ids, else [batch, time, pairs].
 // com.microsoft has the same with its inputs in another order, ids that may be one offset for all, and heads whose
-// width follows from the tables.
+// width follows from the tables; its attributes scale and is_packed_batching change nothing in onnxruntime, nor here.
 #include "ops/ai_onnx/rotary.h"
 
 #include "base/size.h"
@@ -82,8 +82,6 @@ static sdx_status read_params(op_params_context *c, void *params) {
 }
 static sdx_status microsoft_params(op_params_context *c, void *params) {
   ((rotary_params *)params)->microsoft = true;
-  if (params_float(c, "scale") != 1)
-    return params_fail(c, "scale", "only 1 is supported, found %g", (double)params_float(c, "scale"));
   return read_params(c, params);
 }
 
