@@ -12,13 +12,14 @@
 #include "cli/compare.h"
 #include "cli/elements.h"
 #include "cli/engine.h"
+#include "cli/known.h"
 #include "cli/table.h"
 #include "cli/test_sets.h"
 
 static const cli_option options[] = {
     OPTION("rtol", ARG_NUMBER, "X", "relative tolerance (default by type: float 1e-3, half 2e-2, double 1e-7)"),
     OPTION("atol", ARG_NUMBER, "X", "absolute tolerance (default by type, scaled with the output: float 1e-5)"),
-    OPTION("known", ARG_TEXT, "FILE", "sets whose stored numbers are wrong: lines 'MODEL:SET evidence'"),
+    OPTION("known", ARG_TEXT, "FILE", "models or sets whose stored numbers are wrong: lines 'PATH[:SET] evidence'"),
     OPTION("jobs", ARG_INT, "N", "models at the same time (default 1)", .min = 1, .max = 256, .letter = 'j'),
     OPTION("verbose", ARG_FLAG, NULL, "also say why sets are skipped, and a table by model", .letter = 'v'),
     OPTION("timeout-ms", ARG_INT, "N", "give up on a run after N milliseconds"),
@@ -29,10 +30,6 @@ static const cli_option options[] = {
 
 typedef enum outcome { PASSED, FAILED, SKIPPED } outcome;
 
-typedef struct known_set {  // a set that is expected to fail
-  char *suffix, *reason;
-} known_set;
-
 typedef struct unit_result {
   size_t counts[3];
   double worst, ms;
@@ -42,8 +39,7 @@ typedef struct tester {
   const args *a;
   const test_plan *plan;
   unit_result *results;
-  known_set *known;
-  size_t known_count;
+  known_list known;
   atomic_size_t next;
   pthread_mutex_t lock;  // printing and `json`
   bool verbose, progress;
@@ -58,33 +54,6 @@ static const char *known_file(const args *a) {
   return path || access(SDX_KNOWN_SETS, R_OK) ? path : SDX_KNOWN_SETS;
 }
 
-static bool read_known(tester *t, const char *path) {
-  size_t size;
-  why w;
-  char *text = file_read(path, &size, &w);
-  if (!text) return !cli_error(CLI_FAILED, "%s", w.text);
-  char *rest = NULL;
-  for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-    size_t length = strcspn(line, " \t");
-    if (!length || *line == '#') continue;
-    t->known = xrealloc(t->known, (t->known_count + 1) * sizeof *t->known);
-    t->known[t->known_count].suffix = xformat("%.*s", (int)length, line);
-    t->known[t->known_count++].reason = xstrdup(line + length + strspn(line + length, " \t"));
-  }
-  free(text);
-  return true;
-}
-
-static const char *known_reason(const tester *t, const char *label) {
-  size_t length = strlen(label);
-  for (size_t i = 0; i < t->known_count; i++) {
-    size_t n = strlen(t->known[i].suffix);
-    if (n <= length && !strcmp(label + length - n, t->known[i].suffix) && (n == length || label[length - n - 1] == '/'))
-      return t->known[i].reason;
-  }
-  return NULL;
-}
-
 // ---- reporting --------------------------------------------------------------------------------
 
 static const char *base_name(const char *path) {
@@ -96,7 +65,7 @@ static void report(tester *t, unit_result *r, const char *model, const char *set
   static const char *const words[] = {"passed", "failed", "skipped"};
   static const ink colours[] = {INK_GREEN, INK_RED, INK_YELLOW};
   char *label = xformat("%s:%s", model, base_name(set));
-  const char *reason = known_reason(t, label);
+  const char *reason = known_list_find(&t->known, model, base_name(set));
   bool show = o == FAILED || t->verbose || reason;
   char *joined = NULL;
   if (o == FAILED && reason) {
@@ -353,7 +322,8 @@ static int run(const args *a) {
   test_plan plan = {0};
   tester t = {.a = a, .plan = &plan, .verbose = args_has(a, "verbose")};
   pthread_mutex_init(&t.lock, NULL);
-  bool ok = !known_file(a) || read_known(&t, known_file(a));
+  why w;
+  bool ok = !known_file(a) || known_list_read(&t.known, known_file(a), &w) || !cli_error(CLI_FAILED, "%s", w.text);
   for (size_t i = 0; i < a->word_count && ok; i++) ok = test_plan_add(&plan, a->words[i]);
   size_t total[3] = {0};
   if (ok) {
@@ -374,11 +344,7 @@ static int run(const args *a) {
       printf("%zu passed, %zu failed, %zu skipped\n", total[PASSED], total[FAILED], total[SKIPPED]);
     }
   }
-  for (size_t i = 0; i < t.known_count; i++) {
-    free(t.known[i].suffix);
-    free(t.known[i].reason);
-  }
-  free(t.known);
+  known_list_free(&t.known);
   free(t.results);
   test_plan_free(&plan);
   pthread_mutex_destroy(&t.lock);

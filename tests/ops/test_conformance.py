@@ -6,14 +6,11 @@ reference kernels, without graph passes, on 1 and 2 threads, and sanitized.
     tests/ops/test_conformance.py [NAME ...]     only tests whose path contains a NAME
 
 Tolerance: that of ONNX's runner. What it stored as bfloat16 it compares as 16-bit integers; that is what the
-command's own tolerance for bfloat16 stands for. conformance_known.txt lists expectations that are wrong.
+command's own tolerance for bfloat16 stands for. tests/models/known.txt lists expectations that are wrong.
 """
-import fnmatch
-import itertools
 import json
 import os
 import pathlib
-import re
 import subprocess
 import sys
 import tarfile
@@ -26,25 +23,8 @@ ARCHIVE = ROOT.parent / "shared/models/conformance/onnx-backend-tests.tar.xz"
 MOST_KNOWN = 40
 
 
-def braces(pattern):
-    """{a,b} stands for each of its words."""
-    parts = [p[1:-1].split(",") if p.startswith("{") else [p] for p in re.split(r"(\{[^}]*\})", pattern)]
-    return ["".join(words) for words in itertools.product(*parts)]
-
-
-def read_known():
-    lines = [l for l in (HERE / "conformance_known.txt").read_text().splitlines() if l and not l.startswith("#")]
-    assert len(lines) <= MOST_KNOWN, f"{len(lines)} known lines, at most {MOST_KNOWN}"
-    known = {}
-    for line in lines:
-        pattern, reason = line.split(" ", 1)
-        assert "*" not in pattern or reason.startswith("random"), f"{pattern}: only random families may use '*'"
-        known.update((name, reason) for name in braces(pattern))
-    return known
-
-
 def run(binary, folders, arguments, extra):
-    """{test: None or why it failed} of one configuration."""
+    """{test: (outcome, text)} of one configuration."""
     results = {}
     exact = [f for f in folders if "BFLOAT16" not in f]
     for some, tolerance in ((exact, ["--rtol", "1e-3", "--atol", "1e-7"]),
@@ -58,14 +38,12 @@ def run(binary, folders, arguments, extra):
                 sets = []
             for s in sets:
                 test = s["model"].removesuffix("/model.onnx")
-                if s["outcome"] != "passed":
-                    results[test] = s["text"] or s["outcome"]
-                else:
-                    results.setdefault(test, None)
+                if s["outcome"] != "passed" or test not in results:
+                    results[test] = s["outcome"], s["text"]
             if done.returncode not in (0, 1) or "Sanitizer" in done.stderr or "runtime error" in done.stderr:
                 print(f"FAILED: exit code {done.returncode}\n{done.stderr[-3000:]}")
     for folder in folders:
-        results.setdefault(folder, "was not run to its end")
+        results.setdefault(folder, ("failed", "was not run to its end"))
     return results
 
 
@@ -74,7 +52,8 @@ def main():
     if not ARCHIVE.exists():
         print(f"SKIPPED: {ARCHIVE} is absent\n0 passed, 0 failed, 1 skipped")
         return 0
-    known = read_known()
+    listed = sum("/test_" in l and not l.startswith("#") for l in (ROOT / "tests/models/known.txt").read_text().splitlines())
+    assert listed <= MOST_KNOWN, f"known.txt lists {listed} lines of tests, at most {MOST_KNOWN} are allowed"
     plain = ROOT / "build/sardonyx"
     configurations = [("default", plain, [], {}),
                       ("reference kernels", plain, [], {"SARDONYX_CPU": "ref"}),
@@ -89,30 +68,29 @@ def main():
         os.chdir(home)
         folders = sorted(str(p.parent.relative_to(home)) for p in pathlib.Path(home).glob("*/*/*/model.onnx"))
         folders = [f for f in folders if not names or any(n in f for n in names)]
-        used, failures = set(), {}
+        wrong, right, failures = set(), set(), {}
         for title, binary, arguments, extra in configurations:
             if not binary.exists():
                 print(f"SKIPPED {title}: {binary.relative_to(ROOT)} is not built")
                 skipped += 1
                 continue
             start, before = time.monotonic(), passed
-            for test, why in run(binary, folders, arguments, extra).items():
-                reasons = [p for p in known if fnmatch.fnmatch(test, p)]
-                if why is None:
+            for test, (outcome, text) in run(binary, folders, arguments, extra).items():
+                if outcome == "passed":
                     passed += 1
-                elif reasons:
-                    used.update(reasons)
+                    right |= {test} if text.startswith("listed as known") else set()
+                elif outcome == "skipped" and text.startswith("known: "):
                     skipped += 1
+                    wrong.add(test)
                 else:
                     failed += 1
-                    failures.setdefault((test, why), []).append(title)
+                    failures.setdefault((test, text), []).append(title)
             print(f"{title}: {passed - before} of {len(folders)} passed, {time.monotonic() - start:.1f} s")
         for (test, why), titles in sorted(failures.items()):
             print(f"FAILED {test} ({'everywhere' if len(titles) == len(configurations) else ', '.join(titles)}): {why}")
-        for pattern in sorted(set(known) - used):
-            if any(fnmatch.fnmatch(f, pattern) for f in folders):
-                print(f"FAILED conformance_known.txt: {pattern} passes everywhere")
-                failed += 1
+        for test in sorted(right - wrong):
+            print(f"FAILED {test} is listed in known.txt, but passes everywhere")
+            failed += 1
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return failed != 0
 
