@@ -60,6 +60,7 @@ static void release_model(sdx_session *s) {
   s->kept_count = s->kept_capacity = 0;
   model_destroy(s->model);
   s->model = NULL;
+  s->main = NULL;
   arena_deinit(&s->memory);
   s->input_count = s->output_count = 0;
   s->metadata_count = s->custom_at = 0;
