@@ -192,6 +192,7 @@ static void recycle_outputs(sdx_run *r) {
     const plan_value *pv = &p->values[r->session->main->outputs[i]];
     bool reusable = p->wanted[i] && pv->known && pv->storage != STORE_DYNAMIC && v->value.kind == VALUE_TENSOR &&
                     v->value.tensor.dtype == pv->tensor.dtype && pv->tensor.dtype != SDX_STRING &&
+                    value_owns_bytes(&v->value) &&  // not memory that was bound for an earlier run
                     atomic_load_explicit(&v->references, memory_order_acquire) == 1 &&
                     tensor_same_shape(&v->value.tensor, &pv->tensor);
     if (reusable) continue;

@@ -56,9 +56,9 @@ sdx_status axis_normalize(int64_t *axis, size_t rank, const char *what, error *e
 typedef struct buffer {
   atomic_size_t references;
   void *data;
-  void (*release)(void *context);  // borrowed memory: called at the end; NULL: data belongs to us
-  void *context;
-  arena strings;  // payload of string tensors whose elements were copied in
+  void (*release)(void *context);  // borrowed memory: called at the end, where given
+  void *context;                   // the buffer itself: data belongs to us
+  arena strings;                   // payload of string tensors whose elements were copied in
 } buffer;
 
 typedef enum value_kind { VALUE_TENSOR, VALUE_SEQUENCE, VALUE_MAP, VALUE_NONE, VALUE_SPARSE } value_kind;
@@ -93,6 +93,8 @@ sdx_status value_copy(mem_account *account, const value *from, sdx_value **out, 
 // Another shape over the same counted bytes (from->memory, which gains a reference).
 sdx_status value_create_view(mem_account *account, const value *from, size_t rank, const int64_t *dims, sdx_value **out,
                              error *err);
+// The bytes came from value_create, not from a caller who lent them.
+static inline bool value_owns_bytes(const value *v) { return v->memory && v->memory->context == v->memory; }
 // Takes a value out of its account's books, so that it may outlive the account.
 void value_detach(sdx_value *v);
 sdx_status value_set_string(sdx_value *v, size_t index, str bytes, error *err);

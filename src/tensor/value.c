@@ -21,7 +21,7 @@ static buffer *buffer_create(mem_account *account, size_t bytes, void *data, voi
       mem_free(b);
       return NULL;
     }
-    b->context = b;  // marks memory as ours
+    b->context = b;
   }
   return b;
 }
@@ -209,7 +209,7 @@ void value_detach(sdx_value *v) {
   mem_detach(v);
   v->account = NULL;
   if (!b) return;
-  if (b->context == b) mem_detach(b->data);
+  if (value_owns_bytes(&v->value)) mem_detach(b->data);
   arena_detach(&b->strings);
   mem_detach(b);
 }

@@ -145,6 +145,39 @@ static void results_go_where_the_caller_says(void **state) {
   sdx_value_release(wrong);
 }
 
+// Memory that was bound once is the caller's again: later results go elsewhere.
+static void unbound_memory_is_left_alone(void **state) {
+  sdx_session *s = model_load(two_outputs, "threads=1");
+  sdx_run *r;
+  float mine[2] = {0, 0};
+  assert_int_equal(sdx_run_create(s, &r), SDX_OK);
+  for (int i = 0; i < 2; i++) {
+    sdx_value *x = row(3.0f + (float)i, 4), *bound = NULL;
+    if (i == 0) bound = sdx_tensor_borrow(SDX_FLOAT, 2, (int64_t[]){1, 2}, mine, NULL, NULL);
+    sdx_run_set_input(r, 0, x);
+    sdx_run_set_output(r, 0, bound);
+    sdx_value_release(x);
+    sdx_value_release(bound);
+    assert_int_equal(sdx_run_execute(r), SDX_OK);
+  }
+  expect(sdx_run_output(r, 0), 8, 8);
+  assert_true(mine[0] == 6 && mine[1] == 8);
+  sdx_run_destroy(r);
+  sdx_session_destroy(s);
+}
+
+// A session that did not load holds its error, and nothing that points into the model.
+static void a_failed_session_has_no_model(void **state) {
+  text bytes = model_bytes("graph(%x: float[2]) -> (%y) {\n  %y = Nonsense(%x)\n}\n");
+  sdx_session *s;
+  sdx_run *r;
+  assert_int_equal(sdx_session_load_bytes(bytes.at, bytes.size, false, NULL, &s), SDX_NOT_SUPPORTED);
+  assert_int_equal(sdx_run_create(s, &r), SDX_INVALID_ARGUMENT);
+  assert_null(sdx_session_describe(s, "graph"));
+  sdx_session_destroy(s);
+  text_deinit(&bytes);
+}
+
 // ---- an operator of the caller ---------------------------------------------------------------
 
 static sdx_status scale_infer(void *user, sdx_op_context *c) {
@@ -259,6 +292,8 @@ int main(void) {
                                      cmocka_unit_test(constructors_refuse),
                                      cmocka_unit_test(strings_hold_any_bytes),
                                      cmocka_unit_test(results_go_where_the_caller_says),
+                                     cmocka_unit_test(unbound_memory_is_left_alone),
+                                     cmocka_unit_test(a_failed_session_has_no_model),
                                      cmocka_unit_test(an_operator_of_the_caller_runs),
                                      cmocka_unit_test(an_operator_of_the_caller_sees_its_node)};
   return cmocka_run_group_tests(tests, NULL, NULL);
