@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Conv/Gemm (+ Add or Sum of a residual) + activation become com.microsoft FusedConv/FusedGemm, whose
 // kernels add and activate while the tile is in registers. The arithmetic per element is the same.
+#include <math.h>
+
 #include "passes/match.h"
 
 typedef struct fused {
@@ -36,7 +38,7 @@ static bool activation_of(const graph *g, const node *n, fused *f) {
   }
   if (match_is(n, "Clip")) {
     *f = (fused){.name = "Clip", .param_count = 2};
-    return match_scalar(g, n, 1, -__FLT_MAX__, &f->params[0]) && match_scalar(g, n, 2, __FLT_MAX__, &f->params[1]);
+    return match_scalar(g, n, 1, -INFINITY, &f->params[0]) && match_scalar(g, n, 2, INFINITY, &f->params[1]);
   }
   return false;
 }

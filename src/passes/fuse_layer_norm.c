@@ -60,6 +60,7 @@ static sdx_status fuse(pass_context *c, node *div, node **reader) {
   if (g->values[normal].type.dtype != SDX_FLOAT || !read_division(g, div, &in[0], &epsilon) || epsilon < 0)
     return SDX_OK;
   const type_info *t = &g->values[in[0]].type;
+  if (g->values[normal].type.rank != t->rank) return SDX_OK;  // epsilon had more dimensions than x
   node *mul = reader[normal], *add;
   if (!match_is(mul, "Mul") || !is_row(g, in[1] = other_input(mul, normal), t)) return SDX_OK;
   node *last = mul;

@@ -96,6 +96,26 @@ static void activations(void **state) {
   }
 }
 
+// What is infinite or no number comes out as it does from the separate nodes.
+static void activations_of_extremes(void **state) {
+  static const char *const rows[] = {"Relu(%b)",      "Sigmoid(%b)",     "Tanh(%b)",     "HardSwish(%b)",
+                                     "LeakyRelu(%b)", "HardSigmoid(%b)", "Clip(%b)",     "Gelu(%b)",
+                                     "Swish(%b)",     "Clip(%b, _, %h)", "Clip(%b, %h)", "Clip(%b, %h, %l)"};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    char source[600];
+    snprintf(source, sizeof source,
+             "graph(%%x: float[N,1,3,3]) -> (%%y) {\n  const %%w: float[4,1,1,1]{3e38, 0, -3e38, 0}\n"
+             "  const %%k: float[4]{0, -inf, inf, nan}\n  const %%h: float[]{1}\n  const %%l: float[]{-1}\n"
+             "  %%b = Conv(%%x, %%w, %%k)\n  %%y = %s\n}\n",
+             rows[i]);
+    sdx_session *plain = rewrite_session(NULL, source), *fused = rewrite_session("fuse_activation", source);
+    assert_int_equal(fused->main->node_count, 1);
+    rewrite_same_numbers(plain, fused, 0, source);
+    sdx_session_destroy(plain);
+    sdx_session_destroy(fused);
+  }
+}
+
 static void residuals(void **state) {
   rewrites(
       "fuse_activation",
@@ -219,6 +239,10 @@ static void layer_norm(void **state) {
       {"%m = ReduceMean(%x, %last)\n  %d = Sub(%x, %m)\n  %q = Mul(%d, %d)\n  %v = ReduceMean(%q, %last)\n"
        "  %w = Add(%e, %v)\n  %r = Sqrt(%w)\n  %n = Div(%d, %r)\n  %k = Mul(%s, %n)\n  %y = Sub(%k, %n)\n",
        9},
+      {"const %wide: float[1,1,1]{0.001}\n  %m = ReduceMean(%x, %last)\n  %d = Sub(%x, %m)\n  %q = Mul(%d, %d)\n"
+       "  %v = ReduceMean(%q, %last)\n  %w = Add(%v, %wide)\n  %r = Sqrt(%w)\n  %n = Div(%d, %r)\n"
+       "  %y = Mul(%n, %s)\n",
+       8},  // the result has one dimension more
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     char source[1200];
@@ -237,7 +261,7 @@ int main(void) {
       cmocka_unit_test(product_and_row),   cmocka_unit_test(activations),
       cmocka_unit_test(residuals),         cmocka_unit_test(activations_that_stay),
       cmocka_unit_test(products_activate), cmocka_unit_test(squashed_products),
-      cmocka_unit_test(layer_norm),
+      cmocka_unit_test(layer_norm),        cmocka_unit_test(activations_of_extremes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
