@@ -208,6 +208,20 @@ size_t attr_graphs(const attr *a, struct graph *const **graphs) {
 
 // ---- uses -------------------------------------------------------------------------------------------
 
+static int compare_ids(const void *a, const void *b) {
+  value_id x = *(const value_id *)a, y = *(const value_id *)b;
+  return (x > y) - (x < y);
+}
+
+// Sorts ids and drops repetitions; how many are left.
+static uint32_t make_set(value_id *at, size_t count) {
+  uint32_t kept = 0;
+  qsort(at, count, sizeof *at, compare_ids);
+  for (size_t i = 0; i < count; i++)
+    if (kept == 0 || at[kept - 1] != at[i]) at[kept++] = at[i];
+  return kept;
+}
+
 // What v is replaced by in the end; chains are shortened on the way.
 static value_id resolve(value_id *to, value_id v) {
   value_id end = v;
@@ -228,19 +242,10 @@ static void replace_list(value_id *list, size_t count, value_id *to) {
 // Captures are a set: two that became one value are listed once.
 static void replace_captures(node *n, value_id *to) {
   bool changed = false;
-  for (uint32_t i = 0; i < n->capture_count; i++)
-    if (to[n->captures[i]]) {
-      n->captures[i] = resolve(to, n->captures[i]);
-      changed = true;
-    }
+  for (uint32_t i = 0; i < n->capture_count; i++) changed |= to[n->captures[i]] != VALUE_ABSENT;
   if (!changed) return;
-  uint32_t kept = 0;
-  for (uint32_t i = 0; i < n->capture_count; i++) {
-    uint32_t j = 0;
-    while (j < kept && n->captures[j] != n->captures[i]) j++;
-    if (j == kept) n->captures[kept++] = n->captures[i];
-  }
-  n->capture_count = kept;
+  replace_list(n->captures, n->capture_count, to);
+  n->capture_count = make_set(n->captures, n->capture_count);
   for (uint32_t i = 0; i < n->attr_count; i++) {
     struct graph *const *bodies;
     size_t count = attr_graphs(&n->attrs[i], &bodies);
@@ -279,11 +284,6 @@ uint32_t *graph_count_uses(const graph *g, arena *memory) {
 
 // ---- captures ---------------------------------------------------------------------------------------
 
-static int compare_ids(const void *a, const void *b) {
-  value_id x = *(const value_id *)a, y = *(const value_id *)b;
-  return (x > y) - (x < y);
-}
-
 // Writes what the subgraphs stand in for, repetitions included; NULL only counts.
 static size_t list_outer(const node *n, value_id *at) {
   size_t count = 0;
@@ -307,9 +307,6 @@ sdx_status node_collect_captures(graph *g, node *n) {
   n->captures = arena_array(g->memory, count, sizeof *n->captures);
   if (!n->captures) return SDX_NO_MEMORY;
   list_outer(n, n->captures);
-  qsort(n->captures, count, sizeof *n->captures, compare_ids);
-  for (size_t i = 0; i < count; i++)
-    if (n->capture_count == 0 || n->captures[n->capture_count - 1] != n->captures[i])
-      n->captures[n->capture_count++] = n->captures[i];
+  n->capture_count = make_set(n->captures, count);
   return SDX_OK;
 }

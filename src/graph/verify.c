@@ -91,15 +91,12 @@ static sdx_status check_captured(verifier *v, uint32_t index, const graph *body)
     value_id outer = body->values[i].outer;
     uint32_t low = 0, high = n->capture_count;
     if (!outer) continue;
-    while (low < high) {  // captures are sorted, but a pass may have replaced some
+    while (low < high) {  // captures are sorted
       uint32_t middle = (low + high) / 2;
       if (n->captures[middle] < outer) low = middle + 1;
       else high = middle;
     }
-    if (low < n->capture_count && n->captures[low] == outer) continue;
-    uint32_t k = 0;
-    while (k < n->capture_count && n->captures[k] != outer) k++;
-    if (k == n->capture_count)
+    if (low == n->capture_count || n->captures[low] != outer)
       SDX_TRY(problem(v, SDX_INTERNAL, "capture", node_place(v, index, place, sizeof place),
                       "a subgraph reads outer value %u, which the node does not capture", outer));
   }
