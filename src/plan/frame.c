@@ -37,9 +37,9 @@ static void set_call(run_frame *f, arena *a, op_call *c, const plan_step *s) {
                  .state = s->state,
                  .in = in,
                  .out = out,
-                 .input_count = (uint16_t)n->input_count,
+                 .input_count = n->input_count,
                  .captures = captures,
-                 .output_count = (uint16_t)n->output_count,
+                 .output_count = n->output_count,
                  .threads = (uint32_t)f->plan->threads,
                  .scratch_bytes = s->scratch_bytes,
                  .frame = f};
@@ -180,9 +180,9 @@ static bool type_known(const type_info *t) {
 // `memory`, scratch in *owned (mem_free).
 static sdx_status prepare_dynamic(run_frame *f, op_call *c, arena *memory, void **owned) {
   const node *n = c->node;
-  const tensor **in = arena_array(memory, c->input_count + 1u, sizeof *in);
-  const tensor **out = arena_array(memory, c->output_count + 1u, sizeof *out);
-  bool *constant = arena_array(memory, c->input_count + 1u, sizeof *constant);
+  const tensor **in = arena_array(memory, c->input_count + 1, sizeof *in);
+  const tensor **out = arena_array(memory, c->output_count + 1, sizeof *out);
+  bool *constant = arena_array(memory, c->input_count + 1, sizeof *constant);
   if (!in || !out || !constant) return error_no_memory(c->err, c->input_count * sizeof *in);
   for (uint32_t i = 0; i < c->input_count; i++) {
     in[i] = call_in(c, i);
@@ -217,10 +217,10 @@ sdx_status frame_run_dynamic(run_frame *f, op_call *c) {
   arena scratch;
   void *owned = NULL;
   arena_init(&scratch, &f->account);
-  type_info *in_types = arena_array(&scratch, c->input_count + 1u, sizeof *in_types);
-  const type_info **in = arena_array(&scratch, c->input_count + 1u, sizeof *in);
-  const tensor **constants = arena_array(&scratch, c->input_count + 1u, sizeof *constants);
-  type_info *out = arena_array(&scratch, c->output_count + 1u, sizeof *out);
+  type_info *in_types = arena_array(&scratch, c->input_count + 1, sizeof *in_types);
+  const type_info **in = arena_array(&scratch, c->input_count + 1, sizeof *in);
+  const tensor **constants = arena_array(&scratch, c->input_count + 1, sizeof *constants);
+  type_info *out = arena_array(&scratch, c->output_count + 1, sizeof *out);
   sdx_status s = SDX_OK;
   if (!in_types || !in || !constants || !out) {
     s = error_no_memory(c->err, c->input_count * sizeof *in);
@@ -292,12 +292,17 @@ sdx_status node_evaluate(const node *n, const value *const *in, mem_account *acc
                  .params = n->params,
                  .in = (value *const *)in,
                  .out = out,
-                 .input_count = (uint16_t)n->input_count,
-                 .output_count = (uint16_t)n->output_count,
+                 .input_count = n->input_count,
+                 .output_count = n->output_count,
                  .threads = 1,
                  .frame = &f,
                  .err = err};
-    s = frame_run_dynamic(&f, &c);
+    f.watch = (pool_watch){.cancel = f.limits.cancel, .deadline_ns = f.limits.deadline_ns};
+    s = frame_check(&f, err);
+    pool_watch *former = pool_watch_set(&f.watch);
+    if (s == SDX_OK) s = frame_run_dynamic(&f, &c);
+    pool_watch_set(former);
+    if (s == SDX_OK && f.watch.stopped) s = frame_check(&f, err);
   }
   for (uint32_t i = 0; f.owners && i < n->output_count; i++) {
     outputs[i] = NULL;

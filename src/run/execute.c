@@ -14,8 +14,9 @@ static void bind_input(run_frame *f, value_id v, const value *from) {
   f->values[v].memory = NULL;  // the caller may change these bytes later: never share them
 }
 
-// The caller's tensor, or a new one of the planned shape, to receive output k directly.
-static sdx_status provide_output(const plan *p, uint32_t k, mem_account *account, size_t limit, sdx_value **out,
+// The caller's tensor, or a new one of the planned shape, to receive output k directly. *room: what results that no
+// account is charged for may still take.
+static sdx_status provide_output(const plan *p, uint32_t k, mem_account *account, size_t *room, sdx_value **out,
                                  error *err) {
   value_id v = p->graph->outputs[k];
   const tensor *t = &p->values[v].tensor;
@@ -27,9 +28,10 @@ static sdx_status provide_output(const plan *p, uint32_t k, mem_account *account
                      STR_ARG(p->graph->values[v].name), tensor_describe(given, got, sizeof got),
                      tensor_describe(t, want, sizeof want));
   }
-  if (t->bytes > limit)
-    return error_set(err, SDX_NO_MEMORY, "output '%.*s' takes %zu bytes, but the memory budget of a run is %zu",
-                     STR_ARG(p->graph->values[v].name), t->bytes, limit);
+  if (t->bytes > *room)
+    return error_set(err, SDX_NO_MEMORY, "output '%.*s' takes %zu bytes, but the memory budget of the run has %zu left",
+                     STR_ARG(p->graph->values[v].name), t->bytes, *room);
+  if (!account) *room -= t->bytes;
   return value_create(account, (sdx_dtype)t->dtype, t->rank, t->dims, NULL, NULL, NULL, out, err);
 }
 
@@ -41,11 +43,13 @@ static bool is_planned(const plan *p, uint32_t k) {
 static sdx_status bind(run_frame *f, const value *const *inputs, mem_account *account, sdx_value **outputs,
                        error *err) {
   const plan *p = f->plan;
+  size_t used = atomic_load_explicit(&f->account.used, memory_order_relaxed), limit = f->account.limit;
+  size_t room = used < limit ? limit - used : 0;
   for (uint32_t i = 0; i < p->graph->input_count; i++) bind_input(f, p->graph->inputs[i], inputs[i]);
   for (uint32_t i = 0; i < p->captured_count; i++) bind_input(f, p->captured[i], inputs[p->graph->input_count + i]);
   for (uint32_t k = 0; k < p->graph->output_count; k++) {
     if (!p->wanted[k] || !is_planned(p, k)) continue;
-    SDX_TRY(provide_output(p, k, account, f->account.limit, &outputs[k], err));
+    SDX_TRY(provide_output(p, k, account, &room, &outputs[k], err));
     value_id v = p->graph->outputs[k];
     while (p->values[v].root != v) v = p->values[v].root;
     if (p->values[v].storage == STORE_OUTPUT && p->values[v].slot == k)
@@ -143,12 +147,13 @@ sdx_status frame_execute(run_frame *f, const value *const *inputs, mem_account *
   return s;
 }
 
-// After this many shapes a body gets one plan for all shapes instead of one more for each.
+// After this many shapes, or as many as the cache keeps, a body gets one plan for all shapes instead of one more for
+// each: the run's frames hold on to every plan they were made for.
 enum { BODY_PLANS = 4 };
 
 static sdx_status body_plan(sdx_session *s, plan_request *request, type_info *types, size_t count, plan **out,
                             error *err) {
-  size_t plans = 0;
+  size_t plans = 0, most = s->options->plan_cache < BODY_PLANS ? (size_t)s->options->plan_cache : BODY_PLANS;
   pthread_mutex_lock(&s->lock);
   for (const plan *p = s->plans; p; p = p->next) {
     if (p->graph != request->graph) continue;
@@ -159,7 +164,7 @@ static sdx_status body_plan(sdx_session *s, plan_request *request, type_info *ty
     }
   }
   pthread_mutex_unlock(&s->lock);
-  if (plans >= BODY_PLANS)
+  if (plans >= most)
     for (size_t i = 0; i < count; i++) types[i].rank = -1;
   return session_plan(s, request, out, err);
 }

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// What bounds a session and its runs: a body with a new shape in every trip, results against the budget, constant
+// folding against the deadline of the load.
+#include "run/session.h"
+#include "tests/model.h"
+
+static sdx_value *number(sdx_dtype dtype, int64_t value) {
+  sdx_value *v = sdx_tensor_create(dtype, 0, NULL);
+  if (dtype == SDX_INT64) *(int64_t *)sdx_tensor_data(v) = value;
+  else *(uint8_t *)sdx_tensor_data(v) = (uint8_t)value;
+  return v;
+}
+
+// However few plans a session keeps, a body that grows its state runs in a handful of frames.
+static void a_body_of_ever_new_shapes_gets_one_plan(void **state) {
+  static const char source[] =
+      "graph(%n: int64[], %go: bool[], %x: float[N]) -> (%y) {\n"
+      "  %y = Loop<body=graph body(%i: int64[], %c: bool[], %s: float[M]) -> (%more, %next) {\n"
+      "    const %k: float[1]{1}\n    %more = Identity(%c)\n    %next = Concat<axis=0>(%s, %k)\n  }>(%n, %go, %x)\n}\n";
+  static const char *const settings[] = {"plan_cache=1", "plan_cache=2", "plan_cache=8"};
+  for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+    sdx_session *s = model_load(source, settings[i]);
+    sdx_run *r;
+    assert_int_equal(sdx_run_create(s, &r), SDX_OK);
+    sdx_value *in[] = {number(SDX_INT64, 100), number(SDX_BOOL, 1), sdx_tensor_create(SDX_FLOAT, 1, (int64_t[]){2})};
+    for (size_t k = 0; k < 3; k++) {
+      sdx_run_set_input(r, k, in[k]);
+      sdx_value_release(in[k]);
+    }
+    if (sdx_run_execute(r) != SDX_OK) fail_msg("%s", sdx_run_error(r));
+    assert_int_equal(sdx_tensor_count(sdx_run_output(r, 0)), 102);
+    size_t frames = 0;
+    for (const body_frame *b = r->bodies; b; b = b->next) frames++;
+    assert_in_range(frames, 1, 5);
+    sdx_run_destroy(r);
+    sdx_session_destroy(s);
+  }
+}
+
+// Each result fits, all of them together do not.
+static void results_count_together(void **state) {
+  sdx_session *s = model_load(
+      "graph(%x: float[N]) -> (%a, %b, %c, %d) {\n  %a = Neg(%x)\n  %b = Abs(%x)\n"
+      "  %c = Ceil(%x)\n  %d = Floor(%x)\n}\n",
+      "");
+  sdx_run *r = model_run(s, 1 << 20);
+  sdx_run_set_memory_limit_bytes(r, 10 << 20);
+  assert_int_equal(sdx_run_execute(r), SDX_NO_MEMORY);
+  sdx_run_set_memory_limit_bytes(r, 20 << 20);
+  for (int i = 0; i < 3; i++)
+    if (sdx_run_execute(r) != SDX_OK) fail_msg("%s", sdx_run_error(r));
+  sdx_run_destroy(r);
+  sdx_session_destroy(s);
+}
+
+// Products of constants, each of which takes a good part of the time.
+static void folding_heeds_the_deadline(void **state) {
+  enum { PRODUCTS = 60 };
+  text source = {0};
+  text_format(&source,
+              "graph() -> (%%y) {\n  const %%m: int64[2]{500, 20000}\n  const %%n: int64[2]{20000, 500}\n"
+              "  %%a = ConstantOfShape(%%m)\n  %%b = ConstantOfShape(%%n)\n");
+  for (int i = 0; i < PRODUCTS; i++) text_format(&source, "  %%p%d = MatMul(%%a, %%b)\n", i);
+  text_format(&source, "  %%y = Sum(%%p0");
+  for (int i = 1; i < PRODUCTS; i++) text_format(&source, ", %%p%d", i);
+  text_format(&source, ")\n}\n");
+  text bytes = model_bytes(source.at);
+  sdx_options *o = model_options("load_timeout_ms=300 fold_limit_bytes=100000000");
+  sdx_session *s;
+  uint64_t start = clock_ns();
+  assert_int_equal(sdx_session_load_bytes(bytes.at, bytes.size, true, o, &s), SDX_DEADLINE_EXCEEDED);
+  assert_true(clock_ns() - start < 2000000000u);
+  sdx_session_destroy(s);
+  sdx_options_destroy(o);
+  text_deinit(&bytes);
+  text_deinit(&source);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_body_of_ever_new_shapes_gets_one_plan),
+      cmocka_unit_test(results_count_together),
+      cmocka_unit_test(folding_heeds_the_deadline),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
