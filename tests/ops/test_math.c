@@ -222,6 +222,27 @@ static void nan_stays(void **state) {
   }
 }
 
+// What is compared with NaN: the definition of ThresholdedRelu gives 0 where x > alpha does not hold; Hardmax finds
+// the first NaN, as ArgMax does.
+static void nan_compared(void **state) {
+  float x[] = {1, NAN, 3, NAN, 0}, y[5];
+  double dx[] = {1, NAN, 3, NAN, 0}, dy[5];
+  static const struct {
+    const char *name;
+    double want[5];
+  } all[] = {{"ThresholdedRelu", {0, 0, 3, 0, 0}}, {"Hardmax", {0, 1, 0, 0, 0}}};
+  for (size_t i = 0; i < 2; i++)
+    for (int wide = 0; wide < 2; wide++) {
+      bench k;
+      start(&k, all[i].name);
+      input(&k, wide ? SDX_DOUBLE : SDX_FLOAT, wide ? (void *)dx : x, DIMS(5));
+      output(&k, wide ? SDX_DOUBLE : SDX_FLOAT, wide ? (void *)dy : y, DIMS(5));
+      assert_int_equal(run(&k), SDX_OK);
+      for (int e = 0; e < 5; e++) assert_true((wide ? dy[e] : (double)y[e]) == all[i].want[e]);
+      finish(&k);
+    }
+}
+
 // Stand-ins for run/: the output exists already, late memory comes from an arena.
 static arena *late;
 static sdx_status set_shape(op_call *c, size_t output, sdx_dtype dtype, size_t rank, const int64_t *dims) {
@@ -361,6 +382,7 @@ int main(void) {
       cmocka_unit_test(powers_of_mixed_types),
       cmocka_unit_test(halves_are_computed_in_float),
       cmocka_unit_test(nan_stays),
+      cmocka_unit_test(nan_compared),
       cmocka_unit_test(reductions_over_any_axes),
       cmocka_unit_test(empty_sets_have_defined_results),
       cmocka_unit_test(softmax_along_any_axis),

@@ -126,6 +126,11 @@ static void resizing(void **state) {
   GIVES("const %x: float[1]{7}\nconst %n: int64[1]{3}\n%y = Resize<mode=\"cubic\">(%x, _, _, %n)", "float[3]", 7, 7, 7);
   GIVES("const %x: float[4]{1,2,3,4}\nconst %n: int64[1]{2}\n%y = Resize<mode=\"linear\", antialias=1>(%x, _, _, %n)",
         "float[2]", 1.625, 3.375);
+  // The aspect is kept: axis 0 keeps its size by rounding 1.6 up, but is filtered by a scale of 0.8 all the same.
+  GIVES(
+      "const %x: float[2,5]{0,1,0,0,4,2,0,0,8,0}\nconst %n: int64[2]{2,4}\n%y = Resize<mode=\"cubic\", antialias=1, "
+      "axes=[0, 1], cubic_coeff_a=-0.5, keep_aspect_ratio_policy=\"not_larger\">(%x, _, _, %n)",
+      "float[2,4]", 0.489679, 0.430491, 0.783421, 3.011658, 1.684062, -0.580672, 5.372092, 1.816931);
   GIVES("const %x: float[2]{1,2}\nconst %s: float[1]{2}\n%y = Upsample<mode=\"linear\">(%x, %s)", "float[4]", 1, 1.5, 2,
         2);
 }

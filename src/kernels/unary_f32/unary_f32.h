@@ -6,8 +6,8 @@
 // Error against the exactly rounded result: 0 for NEG .. CLIP (one rounding per written operation for those with a and
 // b); <= 1 ulp for EXP LOG, <= 3 ulp for TANH SIGMOID, <= 4 ulp for the others, plus 2^-126 absolute (results below the
 // normal range may flush gradually, never to garbage). GELU, SWISH and MISH: 4 ulp of |x|. NaN in, NaN out (RELU,
-// LEAKY_RELU, CLIP too). Infinities and signed zeros as in C's libm; LOG(-x) = NaN, LOG(0) = -inf, EXP overflows to inf
-// above 88.7228394 and underflows gradually.
+// LEAKY_RELU, CLIP too; not THRESHOLDED_RELU). Infinities and signed zeros as in C's libm; LOG(-x) = NaN, LOG(0) =
+// -inf, EXP overflows to inf above 88.7228394 and underflows gradually.
 #pragma once
 
 #include <stddef.h>

@@ -99,7 +99,7 @@ static sdx_status suppress(op_call *c, selection *s, candidate *order, box *kept
   bool center = ((const params *)c->params)->center;
   if (!(iou >= 0 && iou <= 1))
     return call_fail(c, SDX_OUT_OF_RANGE, "input 3 ('iou_threshold') is %g, expected 0 to 1", (double)iou);
-  for (int64_t line = 0; limit > 0 && line < boxes->dims[0] * classes; line++) {
+  for (int64_t line = 0; limit > 0 && n > 0 && line < boxes->dims[0] * classes; line++) {
     const float *score = (const float *)scores->data + line * n,
                 *at = (const float *)boxes->data + line / classes * n * 4;
     size_t count = 0, kept_count = 0;
@@ -110,11 +110,11 @@ static sdx_status suppress(op_call *c, selection *s, candidate *order, box *kept
     for (size_t i = 0; i < count && (int64_t)kept_count < limit; i++) {
       box b = read_box(at + 4 * (size_t)order[i].index, center);
       size_t k = 0;
+      if ((i & 255) == 255) SDX_TRY(call_check(c));
       while (k < kept_count && !overlaps(&kept[k], &b, iou)) k++;
       if (k < kept_count) continue;
       kept[kept_count++] = b;
       if (!add(c, s, line / classes, line % classes, order[i].index)) return call_no_memory(c, s->capacity * 48);
-      if ((kept_count & 255) == 0) SDX_TRY(call_check(c));
     }
     SDX_TRY(call_check(c));
   }

@@ -27,7 +27,7 @@ static void NAME(formula)(const gate_function *f, REAL *v, size_t n) {
         x = x < 0 ? a * x : x;
         break;
       case F_THRESHOLDED:
-        x = x < a ? 0 : x;
+        x = x >= a ? x : 0;
         break;
       case F_SCALED_TANH:
         x = a * (REAL)tanh((double)(b * x));

@@ -276,9 +276,11 @@ typedef struct table {
 static size_t taps_of(const resize_params *p, int64_t in, int64_t out) {
   if (p->mode == NEAREST) return 1;
   size_t support = p->mode == LINEAR ? 1 : 2;
-  if (!p->antialias || out >= in) return 2 * support;
-  // out = floor(scale * in) bounds the filter's width without knowing the scale.
-  return 2 * (support * (size_t)((in + out - 1) / i64_max(out, 1)) + 1);
+  // scale * in bounds the filter's width without knowing the scale: it is at least out, or out - 1/2 where the aspect
+  // is kept and out rounded.
+  int64_t twice = i64_max(p->policy == STRETCH ? 2 * out : 2 * out - 1, 1);
+  if (!p->antialias || twice >= 2 * in) return 2 * support;
+  return 2 * (support * (size_t)((2 * in + twice - 1) / twice) + 1);
 }
 static size_t table_bytes(const resize_params *p, int64_t in, int64_t out) {
   return (size_t)out * taps_of(p, in, out) * (sizeof(int64_t) + sizeof(double));

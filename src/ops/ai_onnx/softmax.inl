@@ -7,8 +7,10 @@ static void ROW_JOIN(columns, SUFFIX)(void *context, size_t begin, size_t end, s
     size_t offset = unit / step * j->axis * step + unit % step, best = 0;
     const T *x = (const T *)j->in + offset;
     T *y = (T *)j->out + offset;
-    for (size_t i = 1; i < j->axis; i++)
-      if (x[i * step] > x[best * step]) best = i;
+    for (size_t i = 1; i < j->axis; i++) {
+      T most = x[best * step], v = x[i * step];
+      if (v > most || (v != v && most == most)) best = i;  // NaN beats every number, as in ArgMax
+    }
     if (j->kind == HARDMAX) {
       for (size_t i = 0; i < j->axis; i++) y[i * step] = i == best;
       continue;
