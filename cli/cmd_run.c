@@ -18,7 +18,7 @@ static const cli_option options[] = {
     OPTION("outputs", ARG_TEXT, "A,B", "only these outputs (and only the work they need)"),
     OPTION("repeat", ARG_INT, "N", "execute N times and report the times", .min = 1, .max = 1e9),
     OPTION("timeout-ms", ARG_INT, "N", "give up after N milliseconds"),
-    OPTION("top", ARG_INT, "N", "how many of the highest scores to list (default 5)"),
+    OPTION("top", ARG_INT, "N", "how many of the highest scores to list (default 5)", .max = 1000),
     OPTION("profile", ARG_TEXT, "FILE", "write a Chrome trace (chrome://tracing, ui.perfetto.dev)"),
     OPTION_FLAG("json", "print the outputs as JSON"),
     ENGINE_OPTIONS,
@@ -72,6 +72,11 @@ static bool looks_like_scores(const sdx_value *v) {
   return count >= 3 && count <= 100000 && widest == count;
 }
 
+static long double score(const sdx_value *v, size_t i) {
+  long double x = element_number(v, i);
+  return isnan(x) ? -INFINITY : x;
+}
+
 static void print_top(const char *name, const sdx_value *v, size_t limit) {
   size_t count = sdx_tensor_count(v), shown = count < limit ? count : limit;
   bool *taken = xmalloc(count * sizeof *taken);
@@ -80,7 +85,7 @@ static void print_top(const char *name, const sdx_value *v, size_t limit) {
   for (size_t k = 0; k < shown; k++) {
     size_t best = count;
     for (size_t i = 0; i < count; i++)
-      if (!taken[i] && (best == count || element_number(v, i) > element_number(v, best))) best = i;
+      if (!taken[i] && (best == count || score(v, i) > score(v, best))) best = i;
     taken[best] = true;
     char text[64];
     table_cell(t, "%zu", best);
@@ -186,10 +191,13 @@ static bool save(const char *path, const sdx_session *session, const sdx_run *ru
 
 static void print_json(const sdx_session *session, const sdx_run *run, double ms) {
   json_t *outputs = json_object();
+  size_t digits = 9;  // tell float32 values apart; float64 needs more
   for (size_t i = 0; i < sdx_session_output_count(session); i++) {
     const sdx_value *v = sdx_run_output(run, i);
     if (!v) continue;
     json_t *one = json_pack("{s:s}", "type", sdx_session_output(session, i)->type);
+    if (strstr(sdx_session_output(session, i)->type, "double") || strstr(sdx_session_output(session, i)->type, "128"))
+      digits = 17;
     if (sdx_value_kind(v) == SDX_KIND_TENSOR) {
       json_t *shape = json_array();
       for (size_t d = 0; d < sdx_tensor_rank(v); d++)
@@ -201,7 +209,7 @@ static void print_json(const sdx_session *session, const sdx_run *run, double ms
   }
   json_t *all =
       json_pack("{s:o, s:f, s:I}", "outputs", outputs, "ms", ms, "peak_bytes", (json_int_t)sdx_run_peak_bytes(run));
-  json_dumpf(all, stdout, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9));
+  json_dumpf(all, stdout, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(digits));
   putchar('\n');
   json_decref(all);
 }
@@ -294,8 +302,9 @@ CLI_COMMAND(run) = {
     "Run a model on inputs from files and show or save its outputs",
     "MODEL [FILE | NAME=FILE | NAME=VALUE ...] [options]",
     "Inputs: .npy .npz .pb .raw .bin .json files and pictures; without a name they go to the inputs in\n"
-    "order. A value is JSON: sr=16000, x=[[1,2,3]]. Numbers are converted and dimensions of 1 added\n"
-    "where that makes them fit. bfloat16, float8 and 4-bit outputs are saved widened.\n\n"
+    "order. '-' reads JSON or .npy from standard input. A value is JSON: sr=16000, x=[[1,2,3]]. Numbers\n"
+    "are converted and dimensions of 1 added where that makes them fit. bfloat16, float8 and 4-bit\n"
+    "outputs are saved widened.\n\n"
     "Examples:\n"
     "  sardonyx run mnist.onnx digit.png --image-scale 1\n"
     "  sardonyx run model.onnx --random --repeat 100 --threads 2\n"

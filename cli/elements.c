@@ -145,6 +145,11 @@ void element_set_part(sdx_value *v, size_t i, int part, long double x) {
 
 void element_set(sdx_value *v, size_t i, long double number) { element_set_part(v, i, 0, number); }
 
+bool element_holds(const sdx_value *v, size_t i, long double number) {
+  long double held = element_number(v, i);
+  return dtype_is_real(sdx_tensor_dtype(v)) ? !isinf(held) || isinf(number) : held == number;
+}
+
 // ---- text ------------------------------------------------------------------------------------
 
 // Appends within the buffer; what does not fit is cut.

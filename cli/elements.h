@@ -14,6 +14,8 @@ long double element_part(const sdx_value *v, size_t i, int part);
 static inline long double element_number(const sdx_value *v, size_t i) { return element_part(v, i, 0); }
 // Rounds to the tensor's type: floats to nearest even; integers are cut and saturate.
 void element_set(sdx_value *v, size_t i, long double number);
+// Whether the element could take the number: whole and in range for integers, no finite one as infinity.
+bool element_holds(const sdx_value *v, size_t i, long double number);
 void element_set_part(sdx_value *v, size_t i, int part, long double number);
 // "1.25", "true", "\"text\"", "1+2i".
 const char *element_text(const sdx_value *v, size_t i, char *buffer, size_t size);

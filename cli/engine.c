@@ -260,7 +260,7 @@ static bool unknown_input(collector *c, const char *place, const char *name) {
   cli_error(CLI_USAGE, "%s: the model has no input '%s'", place, name);
   const char *near = name_closest(name, names, count);
   if (near) cli_hint("did you mean '%s'?", near);
-  else cli_hint("its inputs are: %s", all);
+  else cli_hint(*all ? "its inputs are: %s" : "it has none%s", all);
   free(all);
   return false;
 }
@@ -272,7 +272,7 @@ static bool place_value(collector *c, size_t index, sdx_value *v, const char *fr
   why w = {""};
   if (c->inputs[index]) {
     sdx_value_release(v);
-    cli_error(CLI_USAGE, "input '%s' is given twice", io->name);
+    c->code = cli_error(CLI_USAGE, "input '%s' is given twice", io->name);
     return false;
   }
   c->inputs[index] = value_fit(v, io, note, &w);
@@ -281,15 +281,27 @@ static bool place_value(collector *c, size_t index, sdx_value *v, const char *fr
   return c->inputs[index] != NULL;
 }
 
+static bool all_taken(collector *c, const char *from) {
+  size_t inputs = sdx_session_input_count(c->session);
+  c->code = inputs ? cli_error(CLI_USAGE, "%s: all %zu inputs of the model have a value already", from, inputs)
+                   : cli_error(CLI_USAGE, "%s: the model has no inputs", from);
+  return false;
+}
+
+// Index of the first input without a value, or the number of inputs.
+static size_t next_input(const collector *c) {
+  size_t index = 0;
+  while (index < sdx_session_input_count(c->session) && c->inputs[index]) index++;
+  return index;
+}
+
 static bool place_named(collector *c, named_values *list, const char *from) {
   bool ok = true;
-  size_t inputs = sdx_session_input_count(c->session);
   for (size_t i = 0; i < list->count && ok; i++) {
     int64_t index = sdx_session_find_input(c->session, list->at[i].name);
-    if (index < 0 && list->count == 1) {  // one array: its name ("arr_0") says nothing
-      for (index = 0; (size_t)index < inputs && c->inputs[index];) index++;
-      if ((size_t)index == inputs) index = -1;
-    }
+    size_t next = next_input(c);
+    if (index < 0 && list->count == 1 && sdx_session_input(c->session, next))
+      index = (int64_t)next;  // its name ("arr_0") says nothing
     if (index < 0) ok = unknown_input(c, from, list->at[i].name);
     else ok = place_value(c, (size_t)index, sdx_value_retain(list->at[i].value), from);
   }
@@ -334,9 +346,12 @@ static bool place_json(collector *c, int64_t index, const char *from, const char
       if (!ok) break;
     }
   } else {
-    sdx_value *v = json_read_value(json, sdx_session_input(c->session, index < 0 ? 0 : (size_t)index), &w);
-    if (!v) ok = !cli_error(CLI_FAILED, "%s: %s", from, w.text);
-    else ok = place_value(c, index < 0 ? 0 : (size_t)index, v, from);
+    size_t at = index < 0 ? next_input(c) : (size_t)index;
+    const sdx_io *io = sdx_session_input(c->session, at);
+    sdx_value *v = io ? json_read_value(json, io, &w) : NULL;
+    if (!io) ok = all_taken(c, from);
+    else if (!v) ok = !cli_error(CLI_FAILED, "%s: %s", from, w.text);
+    else ok = place_value(c, at, v, from);
   }
   json_decref(json);
   return ok;
@@ -345,7 +360,7 @@ static bool place_json(collector *c, int64_t index, const char *from, const char
 // `index` < 0: by the names inside, else the next input without a value.
 static bool place_file(collector *c, int64_t index, const char *path) {
   why w = {""};
-  size_t size, inputs = sdx_session_input_count(c->session);
+  size_t size;
   char *bytes = file_read(path, &size, &w);
   if (!bytes) {
     cli_error(CLI_FAILED, "%s", w.text);
@@ -354,7 +369,9 @@ static bool place_file(collector *c, int64_t index, const char *path) {
   }
   bool ok;
   named_values list = {0};
-  if (path_has_suffix(path, ".npz")) {
+  // What comes from a pipe has no ending: the first bytes tell.
+  const char *kind = strcmp(path, "-") ? path : size > 6 && !memcmp(bytes, "\x93NUMPY", 6) ? ".npy" : ".json";
+  if (path_has_suffix(kind, ".npz")) {
     ok = npz_read(bytes, size, &list, &w);
     if (!ok) cli_error(CLI_FAILED, "%s: %s", path, w.text);
     else if (index < 0) ok = place_named(c, &list, path);
@@ -366,18 +383,17 @@ static bool place_file(collector *c, int64_t index, const char *path) {
              : !cli_error(CLI_FAILED, "%s: no array named '%s'", path, io->name);
     }
     named_clear(&list);
-  } else if (path_has_suffix(path, ".json") || !strcmp(path, "-")) {
+  } else if (path_has_suffix(kind, ".json")) {
     ok = place_json(c, index, path, bytes, size);
   } else {
     char name[256];
-    if (index < 0 && path_has_suffix(path, ".pb"))
+    if (index < 0 && path_has_suffix(kind, ".pb"))
       index = sdx_session_find_input(c->session, pb_name(bytes, size, name, sizeof name));
-    if (index < 0)
-      for (index = 0; (size_t)index < inputs && c->inputs[index];) index++;
-    if ((size_t)index >= inputs) {
-      ok = !cli_error(CLI_USAGE, "%s: all %zu inputs of the model have a value already", path, inputs);
+    if (index < 0) index = (int64_t)next_input(c);
+    if (!sdx_session_input(c->session, (size_t)index)) {
+      ok = all_taken(c, path);
     } else {
-      sdx_value *v = read_value(c, (size_t)index, path, bytes, size, &w);
+      sdx_value *v = read_value(c, (size_t)index, kind, bytes, size, &w);
       ok = v ? place_value(c, (size_t)index, v, path) : !cli_error(CLI_FAILED, "%s: %s", path, w.text);
     }
   }
@@ -406,7 +422,11 @@ static bool place_word(collector *c, const char *word) {
     free(name);
     return false;
   }
-  bool literal = *value && strchr("[-0123456789\"tf", *value) && access(value, F_OK);
+  if (!*value) {
+    c->code = cli_error(CLI_USAGE, "%s: a file or a value is missing after '='", word);
+    return false;
+  }
+  bool literal = strchr("[-0123456789\"tf", *value) && access(value, F_OK);
   json_t *json = literal ? json_loads(value, JSON_DECODE_ANY, NULL) : NULL;
   if (!json && (!literal || *value != '[')) return place_file(c, index, value);
   json_decref(json);

@@ -57,6 +57,22 @@ bool shape_same_but_ones(size_t a_rank, const int64_t *a, size_t b_rank, const i
   }
 }
 
+// Converts `v` (taken) to the input's type; NULL with the reason when it cannot hold every element.
+static sdx_value *convert(sdx_value *v, sdx_dtype dtype, const char *found, const char *wanted, why *w) {
+  sdx_value *converted = tensor_convert(v, dtype);
+  if (!converted) why_set(w, "%s cannot become %s", found, wanted);
+  for (size_t i = 0; converted && i < sdx_tensor_count(v); i++) {
+    if (element_holds(converted, i, element_number(v, i))) continue;
+    char element[64];
+    why_set(w, "element %zu of %s is %s, which %s cannot hold", i, found, element_text(v, i, element, sizeof element),
+            sdx_dtype_name(dtype));
+    sdx_value_release(converted);
+    converted = NULL;
+  }
+  sdx_value_release(v);
+  return converted;
+}
+
 sdx_value *value_fit(sdx_value *v, const sdx_io *io, char note[200], why *w) {
   char found[160], wanted[200];
   note[0] = 0;
@@ -68,11 +84,9 @@ sdx_value *value_fit(sdx_value *v, const sdx_io *io, char note[200], why *w) {
     return why_set(w, "%s, expected %s", found, wanted);
   }
   if (sdx_tensor_dtype(v) != io->dtype) {
-    sdx_value *converted = tensor_convert(v, io->dtype);
-    sdx_value_release(v);
-    if (!converted) return why_set(w, "%s cannot become %s", found, wanted);
+    v = convert(v, io->dtype, found, wanted, w);
+    if (!v) return NULL;
     snprintf(note, 200, "converted from %s", found);
-    v = converted;
   }
   size_t rank = sdx_tensor_rank(v);
   if (shape_fits(io, rank, sdx_tensor_shape(v))) return v;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // JSON lists to tensors and values to JSON. Walks keep their own stack: the depth of a list is
 // bounded by the rank limit, so hostile nesting ends with a message.
+#include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +12,8 @@
 
 enum { MAX_RANK = 64 };
 
-static const char *kind_of(const json_t *json) {
+// What stands there, for messages: a number itself, else its kind.
+static const char *describe(const json_t *json, char *buffer, size_t size) {
   switch (json_typeof(json)) {
     case JSON_OBJECT:
       return "an object";
@@ -23,9 +26,26 @@ static const char *kind_of(const json_t *json) {
     case JSON_TRUE:
     case JSON_FALSE:
       return "a boolean";
+    case JSON_INTEGER:
+      snprintf(buffer, size, "%lld", (long long)json_integer_value(json));
+      return buffer;
     default:
-      return "a number";
+      snprintf(buffer, size, "%.9g", json_real_value(json));
+      return buffer;
   }
+}
+
+// Integers beyond int64, which the JSON library does not read or write as numbers, stand in strings.
+static bool read_u64(const char *text, uint64_t *number) {
+  char *end;
+  errno = 0;
+  *number = strtoull(text, &end, 10);
+  return *text >= '0' && *text <= '9' && !*end && !errno;
+}
+
+static bool set_number(sdx_value *v, size_t i, long double number) {
+  element_set(v, i, number);
+  return dtype_is_complex(sdx_tensor_dtype(v)) || element_holds(v, i, number);
 }
 
 // "[0][2]" for messages.
@@ -41,13 +61,14 @@ static bool set_element(sdx_value *v, size_t i, const json_t *json) {
   sdx_dtype dtype = sdx_tensor_dtype(v);
   if (dtype == SDX_STRING)
     return json_is_string(json) && !sdx_tensor_set_string(v, i, json_string_value(json), json_string_length(json));
-  if (json_is_integer(json)) element_set(v, i, (long double)json_integer_value(json));
-  else if (json_is_real(json)) {
-    if (!dtype_is_real(dtype) && !dtype_is_complex(dtype) && json_real_value(json) != trunc(json_real_value(json)))
-      return false;
-    element_set(v, i, json_real_value(json));
-  } else if (json_is_boolean(json)) element_set(v, i, json_is_true(json));
-  else if (json_is_string(json) && (dtype_is_real(dtype) || dtype_is_complex(dtype))) {
+  uint64_t whole;
+  if (json_is_number(json)) {
+    return set_number(v, i, json_is_integer(json) ? (long double)json_integer_value(json) : json_real_value(json));
+  } else if (json_is_boolean(json)) {
+    element_set(v, i, json_is_true(json));
+  } else if (dtype == SDX_UINT64 && json_is_string(json)) {
+    return read_u64(json_string_value(json), &whole) && set_number(v, i, whole);
+  } else if (json_is_string(json) && (dtype_is_real(dtype) || dtype_is_complex(dtype))) {
     const char *s = json_string_value(json);
     if (!strcmp(s, "NaN")) element_set(v, i, NAN);
     else if (!strcmp(s, "Infinity")) element_set(v, i, INFINITY);
@@ -85,9 +106,9 @@ sdx_value *json_read_value(const json_t *json, const sdx_io *io, why *w) {
     const json_t *at = depth ? json_array_get(list[depth - 1], index[depth - 1]) : json;
     if (depth < rank) {
       if (!json_is_array(at) || json_array_size(at) != (size_t)shape[depth]) {
-        char found[48];
+        char found[48], text[48];
         if (json_is_array(at)) snprintf(found, sizeof found, "a list of %zu", json_array_size(at));
-        else snprintf(found, sizeof found, "%s", kind_of(at));
+        else snprintf(found, sizeof found, "%s", describe(at, text, sizeof text));
         sdx_value_release(v);
         return why_set(w, "%s is %s, expected a list of %lld like its neighbours",
                        place(index, depth, where, sizeof where), found, (long long)shape[depth]);
@@ -97,9 +118,10 @@ sdx_value *json_read_value(const json_t *json, const sdx_io *io, why *w) {
       continue;
     }
     if (!set_element(v, next, at)) {
+      char found[48];
       sdx_value_release(v);
       return why_set(w, "%s%s is %s, expected an element of %s", rank ? "" : "the value",
-                     place(index, depth, where, sizeof where), kind_of(at), wanted);
+                     place(index, depth, where, sizeof where), describe(at, found, sizeof found), wanted);
     }
     next++;
     while (depth && ++index[depth - 1] == (size_t)shape[depth - 1]) depth--;
@@ -113,6 +135,7 @@ sdx_value *json_read_value(const json_t *json, const sdx_io *io, why *w) {
 static json_t *number(long double x, bool real) {
   if (isnan(x)) return json_string("NaN");
   if (isinf(x)) return json_string(x > 0 ? "Infinity" : "-Infinity");
+  if (!real && x > INT64_MAX) return json_sprintf("%.0Lf", x);
   return real ? json_real((double)x) : json_integer((json_int_t)x);
 }
 
