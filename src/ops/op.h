@@ -20,7 +20,7 @@ typedef enum op_flags {
   OP_FREE_ATTRS = 256,      // attributes are not described: any are accepted (custom operators)
   OP_READS_SHAPE = 128,     // looks at the shapes of its inputs only (Shape, Size)
   OP_REWRITE = 512,         // another spelling: `upgrade` turns every node into other operators at import
-  OP_LATE = 2048,           // its `upgrade` looks at other nodes: bound after all others of its graph
+  OP_LATE = 4096,           // its `upgrade` looks at other nodes: bound after all others of its graph
   OP_BY_CALLER = 1024,      // compute is up to the caller (sdx_options_add_op); ours only says so
   OP_MIXED = 2048,          // variadic inputs may differ in their element types (Loop, Scan, ...)
   OP_TRAILING_EXTRA = 64,   // more outputs may be listed than are computed (training-only ones)
@@ -223,8 +223,7 @@ struct op_call {
   void *state;       // from prepare, NULL if none ran
   value *const *in;  // [i] NULL if absent
   value **out;       // [i] NULL if not wanted
-  uint16_t input_count, output_count;
-  uint32_t threads;
+  uint32_t input_count, output_count, threads;
   void *scratch;
   size_t scratch_bytes;
   struct run_frame *frame;       // run/: allocation, subgraphs, cancel

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What bounds a session and its runs: a body with a new shape in every trip, results against the budget, constant
-// folding against the deadline of the load.
+// folding against the deadline of the load, nodes with more inputs than a short integer counts.
 #include "run/session.h"
 #include "tests/model.h"
 
@@ -76,11 +76,32 @@ static void folding_heeds_the_deadline(void **state) {
   text_deinit(&source);
 }
 
+static void a_node_may_have_very_many_inputs(void **state) {
+  enum { INPUTS = 65536 + 2 };
+  text source = {0};
+  text_format(&source, "graph(%%x: float[1]) -> (%%y) {\n  %%y = Sum(%%x");
+  for (int i = 1; i < INPUTS; i++) text_append(&source, ", %x", 4);
+  text_format(&source, ")\n}\n");
+  sdx_session *s = model_load(source.at, "");
+  sdx_run *r;
+  assert_int_equal(sdx_run_create(s, &r), SDX_OK);
+  sdx_value *x = sdx_tensor_create(SDX_FLOAT, 1, (int64_t[]){1});
+  *(float *)sdx_tensor_data(x) = 1;
+  sdx_run_set_input(r, 0, x);
+  if (sdx_run_execute(r) != SDX_OK) fail_msg("%s", sdx_run_error(r));
+  assert_true(*(float *)sdx_tensor_data(sdx_run_output(r, 0)) == (float)INPUTS);
+  sdx_value_release(x);
+  sdx_run_destroy(r);
+  sdx_session_destroy(s);
+  text_deinit(&source);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_body_of_ever_new_shapes_gets_one_plan),
       cmocka_unit_test(results_count_together),
       cmocka_unit_test(folding_heeds_the_deadline),
+      cmocka_unit_test(a_node_may_have_very_many_inputs),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
