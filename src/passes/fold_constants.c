@@ -25,6 +25,13 @@ static size_t known_bytes(const graph *g, const node *n) {
   return sum;
 }
 
+// Bytes of a result, those of its strings included.
+static size_t held_bytes(const tensor *t) {
+  size_t sum = t->bytes;
+  for (size_t i = 0; t->dtype == SDX_STRING && i < t->count; i++) sum += ((const str *)t->data)[i].size;
+  return sum;
+}
+
 static sdx_status fold(pass_context *c, node *n) {
   graph *g = c->graph;
   size_t expected = known_bytes(g, n);
@@ -38,7 +45,7 @@ static sdx_status fold(pass_context *c, node *n) {
   for (uint32_t i = 0; i < n->output_count; i++) {
     if (!n->outputs[i]) continue;
     tensors &= made[i] && made[i]->value.kind == VALUE_TENSOR;
-    if (tensors) bytes += made[i]->value.tensor.bytes;
+    if (tensors) bytes += held_bytes(&made[i]->value.tensor);
   }
   bool keep = tensors && bytes <= c->fold_node_bytes && bytes <= c->fold_total_bytes - c->folded_bytes;
   sdx_status status = SDX_OK;

@@ -122,7 +122,8 @@ static sdx_status mark_needed(builder *b) {
   return SDX_OK;
 }
 
-// Computes a node now if everything it looks at is known and the result is small.
+// Computes a node now if everything it looks at is known and the result is small. The size of strings shows only
+// afterwards: they are left to the run and its budget.
 static sdx_status try_evaluate(builder *b, const node *n, const type_info *out, bool *done) {
   plan *p = b->p;
   *done = false;
@@ -135,7 +136,7 @@ static sdx_status try_evaluate(builder *b, const node *n, const type_info *out, 
     tensor t;
     if (!n->outputs[i]) continue;
     if (!dims_known(&out[i]) || tensor_init(&t, out[i].dtype, (size_t)out[i].rank, out[i].dims, NULL) != SDX_OK ||
-        t.bytes > EVALUATE_LIMIT_BYTES)
+        t.bytes > EVALUATE_LIMIT_BYTES || t.dtype == SDX_STRING)
       return SDX_OK;
   }
   value *inputs = arena_array(&b->scratch, n->input_count + 1, sizeof *inputs);

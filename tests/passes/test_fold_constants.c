@@ -50,12 +50,25 @@ static void obeys_its_budget(void **state) {
   sdx_session_destroy(s);
 }
 
+static void strings_count_in_full(void **state) {
+  static const char source[] =
+      "graph() -> (%y) {\n  const %s: string[1]{\"0123456789012345678901234567890123456789\"}\n"
+      "  %y = StringConcat(%s, %s)\n}\n";
+  sdx_session *s = model_load(source, "fold_limit_bytes=95");  // 16 for the element, 80 for what it points at
+  assert_int_equal(s->main->node_count, 1);
+  sdx_session_destroy(s);
+  s = model_load(source, "fold_limit_bytes=96");
+  assert_int_equal(s->main->node_count, 0);
+  sdx_session_destroy(s);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(folds),
       cmocka_unit_test(leaves_what_is_no_constant),
       cmocka_unit_test(leaves_what_fails),
       cmocka_unit_test(obeys_its_budget),
+      cmocka_unit_test(strings_count_in_full),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,6 +53,22 @@ static void results_count_together(void **state) {
   sdx_session_destroy(s);
 }
 
+// Strings that double, of constants only: what is too long to fold is the run's to pay for.
+static void strings_are_charged_to_the_run(void **state) {
+  text source = {0};
+  text_format(&source, "graph() -> (%%y) {\n  const %%s0: string[1]{\"0123456789abcdef\"}\n");
+  for (int i = 0; i < 20; i++) text_format(&source, "  %%s%d = StringConcat(%%s%d, %%s%d)\n", i + 1, i, i);
+  text_format(&source, "  %%y = Identity(%%s20)\n}\n");
+  sdx_session *s = model_load(source.at, "fold_limit_bytes=1000 run_memory_limit_bytes=1000000");
+  sdx_run *r;
+  assert_int_equal(sdx_run_create(s, &r), SDX_OK);
+  assert_int_equal(sdx_run_execute(r), SDX_NO_MEMORY);
+  assert_true(atomic_load(&s->account.peak) < 2000000);
+  sdx_run_destroy(r);
+  sdx_session_destroy(s);
+  text_deinit(&source);
+}
+
 // Products of constants, each of which takes a good part of the time.
 static void folding_heeds_the_deadline(void **state) {
   enum { PRODUCTS = 60 };
@@ -98,9 +114,8 @@ static void a_node_may_have_very_many_inputs(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_body_of_ever_new_shapes_gets_one_plan),
-      cmocka_unit_test(results_count_together),
-      cmocka_unit_test(folding_heeds_the_deadline),
+      cmocka_unit_test(a_body_of_ever_new_shapes_gets_one_plan), cmocka_unit_test(results_count_together),
+      cmocka_unit_test(strings_are_charged_to_the_run),          cmocka_unit_test(folding_heeds_the_deadline),
       cmocka_unit_test(a_node_may_have_very_many_inputs),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
