@@ -31,7 +31,19 @@ static bool idle_dropout(const graph *g, const node *n, const uint32_t *uses) {
   return !trains && (n->output_count < 2 || uses[n->outputs[1]] == 0);
 }
 
-static bool hands_through(const graph *g, const node *n, const uint32_t *uses) {
+// A view or Expand whose result has the shape of its input anyway. What the model declares does not count: exporters
+// give dimensions of results the names they have in inputs.
+static bool keeps_shape(pass_context *c, const node *n) {
+  const type_info *in = &c->graph->values[n->inputs[0]].type;
+  type_info *out;
+  error ignored = {0};
+  return ((n->op->flags & OP_VIEW) || str_is(n->op_type, "Expand")) &&
+         same_shape(in, &c->graph->values[n->outputs[0]].type) &&
+         passes_infer_node(c->graph, n, c->scratch, &out, &ignored) == SDX_OK && same_shape(in, out);
+}
+
+static bool hands_through(pass_context *c, const node *n, const uint32_t *uses) {
+  const graph *g = c->graph;
   const type_info *in = &g->values[n->inputs[0]].type, *out = &g->values[n->outputs[0]].type;
   if (*n->op->domain) return false;
   if (str_is(n->op_type, "Identity")) return true;
@@ -41,7 +53,7 @@ static bool hands_through(const graph *g, const node *n, const uint32_t *uses) {
       str_is(n->op_type, "Min") || str_is(n->op_type, "Mean"))
     return n->input_count == 1;
   if (str_is(n->op_type, "Transpose")) return keeps_order(g, n);
-  return ((n->op->flags & OP_VIEW) || str_is(n->op_type, "Expand")) && same_shape(in, out);
+  return keeps_shape(c, n);
 }
 
 static sdx_status run(pass_context *c) {
@@ -53,7 +65,7 @@ static sdx_status run(pass_context *c) {
   for (uint32_t i = 0; i < g->node_count; i++) {
     node *n = g->nodes[i];
     if (n->dead || !n->op || n->input_count < 1 || n->output_count < 1 || !n->inputs[0] || !n->outputs[0]) continue;
-    if (!hands_through(g, n, uses)) continue;
+    if (!hands_through(c, n, uses)) continue;
     instead[n->outputs[0]] = instead[n->inputs[0]] ? instead[n->inputs[0]] : n->inputs[0];
     n->dead = c->changed = true;
   }

@@ -105,12 +105,11 @@ static sdx_status infer_body(op_infer *c, graph *body, size_t inputs, const type
   return SDX_OK;
 }
 
-static sdx_status infer_one(inference *f, node *n) {
-  graph *g = f->g;
-  const type_info **in = arena_array(f->scratch, n->input_count + 1, sizeof *in);
-  const tensor **constants = arena_array(f->scratch, n->input_count + 1, sizeof *constants);
-  type_info *out = arena_array(f->scratch, n->output_count + 1, sizeof *out);
-  if (!in || !constants || !out) return error_no_memory(f->err, n->input_count * sizeof *in);
+sdx_status passes_infer_node(graph *g, const node *n, arena *scratch, type_info **outputs, error *err) {
+  const type_info **in = arena_array(scratch, n->input_count + 1, sizeof *in);
+  const tensor **constants = arena_array(scratch, n->input_count + 1, sizeof *constants);
+  type_info *out = *outputs = arena_array(scratch, n->output_count + 1, sizeof *out);
+  if (!in || !constants || !out) return error_no_memory(err, n->input_count * sizeof *in);
   for (uint32_t i = 0; i < n->input_count; i++)
     if (n->inputs[i]) {
       in[i] = &g->values[n->inputs[i]].type;
@@ -126,8 +125,13 @@ static sdx_status infer_one(inference *f, node *n) {
                 .memory = g->memory,
                 .graph = g,
                 .infer_subgraph = infer_body,
-                .err = f->err};
-  SDX_TRY(op_infer_node(&c));
+                .err = err};
+  return op_infer_node(&c);
+}
+
+static sdx_status infer_one(inference *f, node *n) {
+  type_info *out;
+  SDX_TRY(passes_infer_node(f->g, n, f->scratch, &out, f->err));
   for (uint32_t i = 0; i < n->output_count; i++)
     if (n->outputs[i]) SDX_TRY(merge(f, n, n->outputs[i], &out[i]));
   return SDX_OK;

@@ -51,6 +51,20 @@ static void something_moves(void **state) {
                "  %y = Reshape(%a, %s)\n}\n");
 }
 
+// A declared dimension is a guess of the exporter; the result here is as long as %s says.
+static void declared_shapes_prove_nothing(void **state) {
+  static const char *const nodes[] = {"%y: float[N] = Expand(%x, %s)", "%y: float[N] = Reshape(%x, %s)",
+                                      "%y: float[2] = Expand(%x, %s)"};
+  for (size_t i = 0; i < 3; i++) {
+    char source[200];
+    snprintf(source, sizeof source, "graph(%%x: float[%s], %%s: int64[1]) -> (%%y) {\n  %s\n}\n", i == 2 ? "2" : "N",
+             nodes[i]);
+    sdx_session *s = rewrite_session(PASS, source);
+    if (s->main->node_count != 1) fail_msg("%s", source);
+    sdx_session_destroy(s);
+  }
+}
+
 static void dropout_whose_mask_nobody_reads(void **state) {
   rewrites(PASS, "graph(%x: float[2,3]) -> (%y) {\n  %a, %mask = Dropout(%x)\n  %y = Neg(%a)\n}\n",
            "graph test(%x: float[2,3]) -> (%y) {\n  %y = Neg(%x)\n}\n");
@@ -84,6 +98,7 @@ int main(void) {
       cmocka_unit_test(graph_inputs_and_outputs_may_meet),
       cmocka_unit_test(nothing_moves),
       cmocka_unit_test(something_moves),
+      cmocka_unit_test(declared_shapes_prove_nothing),
       cmocka_unit_test(dropout_whose_mask_nobody_reads),
       cmocka_unit_test(inside_of_bodies),
       cmocka_unit_test(empty_inputs),
