@@ -49,14 +49,18 @@ static bool want_outputs(const args *a, const sdx_session *session, sdx_run *run
   return true;
 }
 
+static bool is_missing(const sdx_session *session, sdx_value *const *inputs, size_t i) {
+  return !inputs[i] && strncmp(sdx_session_input(session, i)->type, "optional(", 9) != 0;
+}
+
 static bool all_inputs_given(const sdx_session *session, sdx_value *const *inputs) {
   size_t missing = 0;
   char wanted[256];
-  for (size_t i = 0; i < sdx_session_input_count(session); i++) missing += !inputs[i];
+  for (size_t i = 0; i < sdx_session_input_count(session); i++) missing += is_missing(session, inputs, i);
   if (!missing) return true;
   cli_error(CLI_USAGE, "%zu input%s without a value:", missing, missing > 1 ? "s" : "");
   for (size_t i = 0; i < sdx_session_input_count(session); i++)
-    if (!inputs[i])
+    if (is_missing(session, inputs, i))
       fprintf(stderr, "    %s  %s\n", sdx_session_input(session, i)->name,
               io_describe(sdx_session_input(session, i), wanted, sizeof wanted));
   cli_hint("give NAME=FILE, or --random to fill them");

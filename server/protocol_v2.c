@@ -384,7 +384,7 @@ static bool read_request(reader *r) {
   if (!json_end(j)) return false;
   if (!inputs) return json_fail(j, "inputs is missing");
   for (size_t i = 0; i < rq->model->input_count; i++)
-    if (!rq->inputs[i])
+    if (!rq->inputs[i] && !io_is_optional(sdx_session_input(rq->model->session, i)))
       return json_fail(j, "inputs: '%.100s' is missing", sdx_session_input(rq->model->session, i)->name);
   if (r->raw_left)
     return json_fail(j, "the body has %zu bytes of binary data that no input's binary_data_size claims", r->raw_left);

@@ -2,6 +2,8 @@
 // Between JSON and the engine's values; and shapes as people read them.
 #pragma once
 
+#include <string.h>
+
 #include "sardonyx/sardonyx.h"
 #include "server/json_tensor.h"
 #include "server/out.h"
@@ -13,4 +15,6 @@ const char *shape_format(const int64_t *shape, const char *const *symbols, size_
 sdx_value *tensor_take(json_tensor *t, size_t rank, const int64_t *shape);
 // Elements row by row without brackets ("1,2,3"), or nested lists. False: the type has no JSON form.
 bool tensor_write_flat(out *o, const sdx_value *tensor);
+// Such an input may be left out.
+static inline bool io_is_optional(const sdx_io *io) { return !strncmp(io->type, "optional(", 9); }
 bool value_write_json(out *o, const sdx_value *value);  // tensors nested; sequences, maps, empty too

@@ -104,7 +104,7 @@ static bool read_body(http_request *rq, json *j) {
   }
   if (!json_end(j)) return false;
   for (size_t i = 0; i < rq->model->input_count; i++)
-    if (!rq->inputs[i])
+    if (!rq->inputs[i] && !io_is_optional(sdx_session_input(rq->model->session, i)))
       return json_fail(j, "input '%.100s' is missing; expected {\"data\": ...}",
                        sdx_session_input(rq->model->session, i)->name);
   return true;

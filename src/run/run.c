@@ -124,12 +124,21 @@ static sdx_status check_symbols(sdx_run *r, uint32_t count) {
   return SDX_OK;
 }
 
+// An optional input that is not given is an empty optional.
+static sdx_status fill_input(sdx_run *r, uint32_t i, uint8_t kind) {
+  if (kind != TYPE_OPTIONAL)
+    return error_set(&r->err, SDX_INVALID_ARGUMENT, "input '%.200s' is not given", r->session->inputs[i].name);
+  SDX_TRY(value_create_none(NULL, &r->inputs[i], &r->err));
+  r->sources[i] = &r->inputs[i]->value;
+  return SDX_OK;
+}
+
 static sdx_status check_inputs(sdx_run *r) {
   const sdx_session *s = r->session;
   for (uint32_t i = 0; i < s->input_count; i++) {
-    const value *v = r->sources[i];
-    if (!v) return error_set(&r->err, SDX_INVALID_ARGUMENT, "input '%.200s' is not given", s->inputs[i].name);
     uint8_t kind = s->main->values[s->main->inputs[i]].type.kind;
+    if (!r->sources[i]) SDX_TRY(fill_input(r, i, kind));
+    const value *v = r->sources[i];
     bool fits = kind == TYPE_TENSOR     ? v->kind == VALUE_TENSOR
                 : kind == TYPE_SEQUENCE ? v->kind == VALUE_SEQUENCE
                 : kind == TYPE_MAP      ? v->kind == VALUE_MAP

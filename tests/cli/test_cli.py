@@ -20,8 +20,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 import onnx_bytes  # noqa: E402
 import suite  # noqa: E402
-from onnx_bytes import (BOOL, FLOAT, FLOAT16, FLOAT6E2M3, INT64, UINT8, attr_float, attr_int, external,  # noqa: E402
-                        graph, model, node, numbers, opset, simple, tensor, value)
+from onnx_bytes import (BOOL, FLOAT, FLOAT16, FLOAT6E2M3, INT64, UINT8, attr_float, attr_int, block,  # noqa: E402
+                        external, graph, model, node, number, numbers, opset, simple, tensor, value)
 
 COMMAND = os.environ.get("SARDONYX", str(ROOT / "build/sardonyx"))
 
@@ -179,6 +179,13 @@ class Inputs(Case):
             self.assertIn("the model has no inputs", self.run_command("run", m, word, code=2).stderr)
         self.assertIn("it has none", self.run_command("run", m, "x=1", code=2).stderr)
         self.assertIn("is missing after '='", self.run_command("run", self.twice(), "x=", code=2).stderr)
+
+    def test_optional_input(self):
+        kind = block(9, block(1, block(1, number(1, FLOAT) + block(2, b""))))  # optional(tensor(float))
+        m = self.write("optional.onnx", model(
+            block(1, node("OptionalHasElement", ["x"], ["y"])) + block(2, "g") +
+            block(11, block(1, "x") + block(2, kind)) + block(12, value("y", BOOL, [])), 18))
+        self.assertIs(self.outputs(m)["y"]["data"], False)
 
     def test_lists_in_order(self):
         m = self.write("minus.onnx", simple([node("Sub", ["a", "b"], ["c"])], [("a", FLOAT, [1]), ("b", FLOAT, [1])],
