@@ -247,7 +247,9 @@ bool head_route(http_request *rq) {
     if (!model_name_valid(rq->model_name)) {
       http_error(rq, 400, "the name of the model: expected 1 to 128 of A-Z a-z 0-9 . _ - with no dot first");
     } else if (!(rq->model = server_find_model(rq->srv, rq->model_name))) {
-      http_error(rq, 404, "no model '%.*s'; GET /v2 lists the models", (int)rq->model_name.size, rq->model_name.at);
+      http_error(rq, 404, "no model '%.*s'; there %s %zu, the first is '%s'", (int)rq->model_name.size,
+                 rq->model_name.at, rq->srv->model_count > 1 ? "are" : "is", rq->srv->model_count,
+                 rq->srv->models[0].name);
     } else if (rq->version_name.at && !slice_is(rq->version_name, "1")) {
       http_error(rq, 404, "model '%s' has only version 1", rq->model->name);
     } else {
