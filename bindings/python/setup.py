@@ -22,6 +22,7 @@ class BuildWithEngine(build_ext):
                         "-DSDX_TOOLS=OFF", "-DSDX_TESTS=OFF"], check=True)
         subprocess.run(["cmake", "--build", str(build), "--target", "sardonyx_static"], check=True)
         ext.extra_objects = [str(build / "libsardonyx.a")]
+        ext.depends = ext.extra_objects  # or an extension that is there already keeps the engine it has
         super().build_extension(ext)
 
 

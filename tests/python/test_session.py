@@ -122,6 +122,18 @@ def test_messages(twice):
         session.run(None, {"x": X, "z": X})
     with pytest.raises(sardonyx.InvalidArgument, match="Invalid output name:z"):
         session.run(["z"], {"x": X})
+    with pytest.raises(sardonyx.InvalidArgument, match="Invalid output name:\ud800"):
+        session.run(["\ud800"], {"x": X})
+    with pytest.raises(ValueError, match=r"Required inputs \(\['x'\]\) are missing from input feed \(\['z'\]\)\."):
+        session.run(None, {"z": X})
+    with pytest.raises(sardonyx.InvalidArgument, match=r"Actual: \(None\) , expected: \(tensor\(float\)\)"):
+        session.run(None, {"x": None})
+    with pytest.raises(TypeError, match="an unexpected argument 'options'"):
+        session.run(None, {"x": X}, options=None)
+    with pytest.raises(TypeError, match="a second argument 'input_feed'"):
+        session.run(None, {"x": X}, input_feed={"x": X})
+    with pytest.raises(TypeError):
+        session.run([1], {"x": X})
     with pytest.raises(TypeError):
         session.run("y", {"x": X})
     with pytest.raises(TypeError):
@@ -163,6 +175,35 @@ def test_options(twice, tmp_path, monkeypatch):
     options.add_session_config_entry("sardonyx.no_such_option", "1")
     with pytest.raises(sardonyx.InvalidArgument, match="no_such_option"):
         sardonyx.InferenceSession(twice, options)
+
+
+def test_misspelt_options(twice):
+    for options in (sardonyx.SessionOptions(), sardonyx.RunOptions()):
+        with pytest.raises(AttributeError):
+            options.intra_op_num_thread = 1
+    options = sardonyx.SessionOptions()
+    options.optimized_model_filepath = "there.onnx"
+    with pytest.warns(UserWarning, match="optimized_model_filepath is ignored"):
+        sardonyx.InferenceSession(twice, options)
+
+
+def test_missing_inputs():
+    names = ("a", "b", "c")
+    session = sardonyx.InferenceSession(ob.simple([ob.node("Sum", names, ["y"])], [(n, ob.FLOAT, [1]) for n in names],
+                                                  [("y", ob.FLOAT, [1])]))
+    with pytest.raises(ValueError, match=r"Required inputs \(\['a', 'c'\]\) are missing from input feed \(\['b'\]\)\."):
+        session.run(None, {"b": [1]})
+
+
+def test_optional_input_may_be_left_out():
+    kind = ob.block(9, ob.block(1, ob.block(1, ob.number(1, ob.FLOAT) + ob.block(2, b""))))  # optional(tensor(float))
+    graph = (ob.block(1, ob.node("OptionalHasElement", ["x"], ["y"])) + ob.block(2, "g") +
+             ob.block(11, ob.block(1, "x") + ob.block(2, kind)) + ob.block(12, ob.value("y", ob.BOOL, [])))
+    session = sardonyx.InferenceSession(ob.model(graph, 18))
+    assert session.get_inputs()[0].type == "optional(tensor(float))"
+    assert session.run(None, {"x": np.float32(1)})[0]
+    assert not session.run(None, {"x": None})[0]
+    assert not session.run(None, {})[0]
 
 
 def test_threads(twice):

@@ -17,10 +17,8 @@
 
 static PyObject *exceptions[SDX_STATUS_COUNT];  // class of each status; NULL for SDX_OK
 
-// Raises the class of a status: "[Sardonyx] : 1 : INVALID_ARGUMENT : text".
-static PyObject *raise_status(sdx_status status, const char *message) {
-  if (status == SDX_NO_MEMORY && (!message || !*message)) return PyErr_NoMemory();
-  PyObject *text = PyUnicode_DecodeUTF8(message ? message : "", message ? (Py_ssize_t)strlen(message) : 0, "replace");
+// Raises the class of a status with a text (taken): "[Sardonyx] : 1 : INVALID_ARGUMENT : text".
+static PyObject *raise_object(sdx_status status, PyObject *text) {
   PyObject *whole =
       text ? PyUnicode_FromFormat("[Sardonyx] : %d : %s : %U", (int)status, sdx_status_name(status), text) : NULL;
   if (whole) PyErr_SetObject(exceptions[status], whole);
@@ -29,14 +27,18 @@ static PyObject *raise_status(sdx_status status, const char *message) {
   return NULL;
 }
 
+static PyObject *raise_status(sdx_status status, const char *message) {
+  if (!message) message = "";
+  if (status == SDX_NO_MEMORY && !*message) return PyErr_NoMemory();
+  return raise_object(status, PyUnicode_DecodeUTF8(message, (Py_ssize_t)strlen(message), "replace"));
+}
+
 static PyObject *raise_text(sdx_status status, const char *format, ...) {
   va_list list;
   va_start(list, format);
   PyObject *text = PyUnicode_FromFormatV(format, list);
   va_end(list);
-  if (text) raise_status(status, PyUnicode_AsUTF8(text));
-  Py_XDECREF(text);
-  return NULL;
+  return raise_object(status, text);
 }
 
 // One class per name of the status list's last column; several statuses may share one.
@@ -559,33 +561,55 @@ static void give_run(session *s, sdx_run *run) {
   s->idle[s->idle_count++] = run;
 }
 
+static bool is_optional(const sdx_io *io) { return !strncmp(io->type, "optional(", 9); }
+
+// True if every input has a member in the feed, but for optional ones.
+static bool feed_is_complete(session *s, PyObject *feed) {
+  PyObject *name, *index, *missing = PyList_New(0), *found = PyDict_Keys(feed);
+  bool good = missing && found;
+  for (Py_ssize_t at = 0; good && PyDict_Next(s->input_names, &at, &name, &index);)
+    if (!PyDict_GetItemWithError(feed, name) && !is_optional(sdx_session_input(s->engine, PyLong_AsSize_t(index))))
+      good = !PyErr_Occurred() && !PyList_Append(missing, name);
+  if (good && PyList_GET_SIZE(missing))
+    PyErr_Format(PyExc_ValueError, "Required inputs (%R) are missing from input feed (%R).", missing, found);
+  Py_XDECREF(missing);
+  Py_XDECREF(found);
+  return !PyErr_Occurred();
+}
+
+static bool feed_one(session *s, sdx_run *run, PyObject *feed, PyObject *name, PyObject *object) {
+  PyObject *index = PyDict_GetItemWithError(s->input_names, name);
+  if (!index) {
+    if (!PyErr_Occurred() && feed_is_complete(s, feed))
+      raise_text(SDX_INVALID_ARGUMENT, "Invalid input name: %S", name);
+    return false;
+  }
+  size_t i = PyLong_AsSize_t(index);
+  const sdx_io *io = sdx_session_input(s->engine, i);
+  if (object == Py_None) {
+    if (is_optional(io)) return true;
+    raise_text(SDX_INVALID_ARGUMENT, "Unexpected input data type. Actual: (None) , expected: (%s)", io->type);
+    return false;
+  }
+  sdx_value *v = value_in(object, io->type, io->dtype);
+  if (!v) return false;
+  sdx_status status = sdx_run_set_input(run, i, v);
+  sdx_value_release(v);
+  if (status) raise_status(status, sdx_run_error(run));
+  return !status;
+}
+
 static bool feed_inputs(session *s, sdx_run *run, PyObject *feed) {
   PyObject *name, *object;
-  size_t given = 0, inputs = sdx_session_input_count(s->engine);
-  for (Py_ssize_t at = 0; PyDict_Next(feed, &at, &name, &object);) {
-    PyObject *index = PyDict_GetItemWithError(s->input_names, name);
-    if (!index)
-      return PyErr_Occurred() ? false : raise_text(SDX_INVALID_ARGUMENT, "Invalid input name: %S", name) != NULL;
-    size_t i = PyLong_AsSize_t(index);
-    const sdx_io *io = sdx_session_input(s->engine, i);
-    if (object == Py_None) {
-      given += !strncmp(io->type, "optional(", 9);
-      continue;
-    }
-    sdx_value *v = value_in(object, io->type, io->dtype);
-    if (!v) return false;
-    sdx_status status = sdx_run_set_input(run, i, v);
-    sdx_value_release(v);
-    if (status) return raise_status(status, sdx_run_error(run)) != NULL;
-    given++;
+  bool good = true;
+  for (Py_ssize_t at = 0; good && PyDict_Next(feed, &at, &name, &object);) {
+    Py_INCREF(name);  // another thread may change the caller's dict
+    Py_INCREF(object);
+    good = feed_one(s, run, feed, name, object);
+    Py_DECREF(name);
+    Py_DECREF(object);
   }
-  if (given >= inputs) return true;
-  PyObject *required = PyDict_Keys(s->input_names), *found = PyDict_Keys(feed);
-  if (required && found)
-    PyErr_Format(PyExc_ValueError, "Required inputs (%R) are missing from input feed (%R).", required, found);
-  Py_XDECREF(required);
-  Py_XDECREF(found);
-  return false;
+  return good && ((size_t)PyDict_GET_SIZE(feed) >= sdx_session_input_count(s->engine) || feed_is_complete(s, feed));
 }
 
 // Indices of the wanted outputs, in the caller's order; NULL with an exception.
@@ -607,7 +631,8 @@ static size_t *want_outputs(session *s, sdx_run *run, PyObject *names, size_t *c
     PyObject *name = PySequence_Fast_GET_ITEM(list, (Py_ssize_t)i);
     PyObject *index = PyDict_GetItemWithError(s->output_names, name);
     if (!index) {
-      if (!PyErr_Occurred()) raise_text(SDX_INVALID_ARGUMENT, "Invalid output name:%S", name);
+      if (!PyUnicode_Check(name)) PyErr_Format(PyExc_TypeError, "run(): the output name %R is no str", name);
+      else if (!PyErr_Occurred()) raise_text(SDX_INVALID_ARGUMENT, "Invalid output name:%S", name);
       PyMem_Free(wanted);
       wanted = NULL;
       break;
@@ -646,9 +671,15 @@ static PyObject *session_run(session *s, PyObject *const *arguments, Py_ssize_t 
   static const char *const names[] = {"output_names", "input_feed", "run_options"};
   PyObject *given[3] = {NULL, NULL, Py_None};
   for (Py_ssize_t i = 0; i < count && i < 3; i++) given[i] = arguments[i];
-  for (Py_ssize_t k = 0; keywords && k < PyTuple_GET_SIZE(keywords); k++)
-    for (int n = 0; n < 3; n++)
-      if (!PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(keywords, k), names[n])) given[n] = arguments[count + k];
+  for (Py_ssize_t k = 0; keywords && k < PyTuple_GET_SIZE(keywords); k++) {
+    PyObject *keyword = PyTuple_GET_ITEM(keywords, k);
+    int n = 0;
+    while (n < 3 && PyUnicode_CompareWithASCIIString(keyword, names[n])) n++;
+    if (n == 3 || n < count)
+      return PyErr_Format(PyExc_TypeError, "run() got %s argument '%U'", n == 3 ? "an unexpected" : "a second",
+                          keyword);
+    given[n] = arguments[count + k];
+  }
   if (count > 3 || !given[0] || !given[1])
     return PyErr_Format(PyExc_TypeError, "run(output_names, input_feed, run_options=None)");
   if (given[2] != Py_None && !PyObject_TypeCheck(given[2], &token_type))

@@ -30,8 +30,15 @@ class SessionOptions:
     intra_op_num_threads: threads of one run; 0 (default) = all the process may use.
     enable_profiling, profile_file_prefix: record a Chrome trace, see InferenceSession.end_profiling.
     precision: "highest" (default, at least as accurate as float32), "high" or "medium" matrix products.
-    The other attributes are accepted for compatibility and have no effect.
+    The other attributes are accepted for compatibility and have no effect; a misspelt one is an AttributeError.
     """
+
+    __slots__ = (
+        "graph_optimization_level", "intra_op_num_threads", "inter_op_num_threads", "execution_mode",
+        "enable_profiling", "profile_file_prefix", "precision", "enable_cpu_mem_arena", "enable_mem_pattern",
+        "enable_mem_reuse", "use_deterministic_compute", "use_per_session_threads", "log_severity_level",
+        "log_verbosity_level", "logid", "optimized_model_filepath", "_entries", "_dims",
+    )
 
     def __init__(self):
         self.graph_optimization_level = GraphOptimizationLevel.ORT_ENABLE_ALL
@@ -49,6 +56,7 @@ class SessionOptions:
         self.log_severity_level = 2
         self.log_verbosity_level = 0
         self.logid = ""
+        self.optimized_model_filepath = ""
         self._entries = {}
         self._dims = {}
 
@@ -87,8 +95,10 @@ class RunOptions(_engine.CancelToken):
 
     terminate: setting it to True, from any thread, ends the runs in progress that were given these
     options with Fail, and refuses new ones until it is False again.
-    The other attributes are accepted for compatibility and have no effect.
+    The other attributes are accepted for compatibility and have no effect; a misspelt one is an AttributeError.
     """
+
+    __slots__ = ("log_severity_level", "log_verbosity_level", "logid", "only_execute_path_to_fetches", "_entries")
 
     def __init__(self):
         self.log_severity_level = 2

@@ -107,6 +107,8 @@ class InferenceSession(_engine.Session):
         self._options = sess_options or SessionOptions()
         super().__init__(path_or_bytes, *self._options._translate(tuple(kwargs.get("disabled_optimizers") or ())))
         self._started_ns = time.time_ns()
+        if self._options.optimized_model_filepath:
+            warnings.warn("optimized_model_filepath is ignored: no optimised model is written", stacklevel=2)
         text = self._warnings()
         if text:
             warnings.warn(text.strip(), stacklevel=2)
