@@ -234,8 +234,8 @@ def qsoftmax(random):
         for axis, opset in ((-1, 13), (1, 13), (1, 11)):
             yield [x, Const(scalar(0.05)), Const(scalar(7, dtype)), Const(scalar(1 / 256)), Const(scalar(0, dtype))], \
                 {"axis": axis, "opset": opset}, {"steps": 1}
-        for scale in (np.inf, np.nan):  # of a mask that was quantised
-            yield [x, Const(scalar(scale)), Const(scalar(0, dtype)), Const(scalar(1 / 256)), Const(scalar(0, dtype))], \
+        for zero in (0, np.iinfo(dtype).min):  # the scale of a mask that was quantised
+            yield [x, Const(scalar(np.inf)), Const(scalar(0, dtype)), Const(scalar(1 / 256)), Const(scalar(zero, dtype))], \
                 {"opset": 13}, {}
 
 

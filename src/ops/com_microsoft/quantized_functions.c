@@ -24,15 +24,19 @@ static sdx_status reduce_mean(op_upgrade *u) {
   return quantize(u, mean, IN(3), zero_like(u, 4, 0));
 }
 
-// An infinite scale, which calibration gives where a mask of -inf was seen, leaves no numbers. ONNX Runtime then gives
-// the largest quantised value.
+// An infinite scale, which calibration gives where a mask of -inf was seen, leaves no numbers. What ONNX Runtime then
+// gives is the lowest value, as QuantizeLinear does, but with a negative zero point the highest.
+static bool infinite_scale(const op_upgrade *u) {
+  const tensor *scale = u->graph->values[IN(1)].constant, *zero = u->graph->values[IN(4)].constant;
+  return scale && scale->dtype == SDX_FLOAT && scale->count == 1 && isinf(*(const float *)scale->data) && zero &&
+         zero->dtype == SDX_INT8 && zero->count == 1 && *(const int8_t *)zero->data < 0;
+}
+
 static sdx_status softmax(op_upgrade *u) {
   int64_t axis = node_attr_int(u->node, "axis", -1), old = node_attr_int(u->node, "opset", 13) < 13;
   value_id p =
       NODE_WITH("Softmax", ATTRS(attr_of_int("axis", axis), attr_of_int("_flatten", old)), DEQUANTIZED(0, 1, 2));
-  const tensor *scale = u->graph->values[IN(1)].constant;
-  if (scale && scale->dtype == SDX_FLOAT && scale->count == 1 && !isfinite(*(const float *)scale->data))
-    p = NODE("Where", NODE("IsNaN", p), rewrite_scalar(u, SDX_FLOAT, INFINITY), p);
+  if (infinite_scale(u)) p = NODE("Where", NODE("IsNaN", p), rewrite_scalar(u, SDX_FLOAT, INFINITY), p);
   return quantize(u, p, IN(3), IN(4));
 }
 
