@@ -310,3 +310,9 @@ sdx_status node_collect_captures(graph *g, node *n) {
   n->capture_count = make_set(n->captures, count);
   return SDX_OK;
 }
+
+uint32_t node_find_capture(const node *n, value_id outer) {
+  if (n->capture_count == 0) return 0;
+  const value_id *at = bsearch(&outer, n->captures, n->capture_count, sizeof *at, compare_ids);
+  return at ? (uint32_t)(at - n->captures) : n->capture_count;
+}

@@ -156,6 +156,7 @@ int64_t node_attr_int(const node *n, const char *name, int64_t otherwise);
 float node_attr_float(const node *n, const char *name, float otherwise);
 // Fills captures from what the node's subgraphs stand in for: a sorted set.
 sdx_status node_collect_captures(graph *g, node *n);
+uint32_t node_find_capture(const node *n, value_id outer);  // its index in captures; capture_count: not there
 // One sweep over node inputs, captures, subgraphs and graph outputs: every read of v becomes a read of to[v]
 // (0 = as it is; chains are followed; `to` has value_count entries).
 void graph_replace_many(graph *g, value_id *to);

@@ -89,14 +89,7 @@ static sdx_status check_captured(verifier *v, uint32_t index, const graph *body)
   const node *n = v->graph->nodes[index];
   for (uint32_t i = 1; i < body->value_count; i++) {
     value_id outer = body->values[i].outer;
-    uint32_t low = 0, high = n->capture_count;
-    if (!outer) continue;
-    while (low < high) {  // captures are sorted
-      uint32_t middle = (low + high) / 2;
-      if (n->captures[middle] < outer) low = middle + 1;
-      else high = middle;
-    }
-    if (low == n->capture_count || n->captures[low] != outer)
+    if (outer && node_find_capture(n, outer) == n->capture_count)
       SDX_TRY(problem(v, SDX_INTERNAL, "capture", node_place(v, index, place, sizeof place),
                       "a subgraph reads outer value %u, which the node does not capture", outer));
   }

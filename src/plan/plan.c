@@ -92,14 +92,13 @@ static sdx_status bind_sources(builder *b) {
       SDX_TRY(set_constant(b, v, constant));
       continue;
     }
-    for (uint32_t k = 0; k < owner->capture_count; k++) {
-      if (owner->captures[k] != g->values[v].outer) continue;
-      SDX_TRY(set_type(b, v, &b->request->captures[k]));
-      p->values[v].storage = STORE_INPUT;
-      p->values[v].slot = p->slots++;
-      p->captured[p->captured_count] = v;
-      p->capture_index[p->captured_count++] = k;
-    }
+    uint32_t k = node_find_capture(owner, g->values[v].outer);
+    if (k == owner->capture_count) continue;
+    SDX_TRY(set_type(b, v, &b->request->captures[k]));
+    p->values[v].storage = STORE_INPUT;
+    p->values[v].slot = p->slots++;
+    p->captured[p->captured_count] = v;
+    p->capture_index[p->captured_count++] = k;
   }
   return SDX_OK;
 }

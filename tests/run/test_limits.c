@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What bounds a session and its runs: a body with a new shape in every trip, results against the budget, constant
-// folding against the deadline of the load, nodes with more inputs than a short integer counts.
+// folding against the deadline of the load, nodes with more inputs than a short integer
+// counts, branches that read more values than a square of them would allow.
 #include "run/session.h"
 #include "tests/model.h"
 
@@ -112,11 +113,36 @@ static void a_node_may_have_very_many_inputs(void **state) {
   text_deinit(&source);
 }
 
+// Planning a branch must not take longer than reading the file: captures are looked up, not searched for.
+static void a_body_may_read_very_many_values(void **state) {
+  enum { VALUES = 60000 };
+  text source = {0};
+  text_format(&source, "graph(%%x: float[1], %%c: bool[]) -> (%%y) {\n");
+  for (int i = 0; i < VALUES; i++) text_format(&source, "  %%a%d = Relu(%%x)\n", i);
+  for (int branch = 0; branch < 2; branch++) {
+    text_format(&source,
+                branch ? ", else_branch=graph e() -> (%%r) {\n" : "  %%y = If<then_branch=graph t() -> (%%r) {\n");
+    for (int i = 0; i < VALUES; i++) text_format(&source, "    outer %%a%d = %%a%d\n", i, i);
+    text_format(&source, "    %%r = Sum(%%a0");
+    for (int i = 1; i < VALUES; i++) text_format(&source, ", %%a%d", i);
+    text_format(&source, ")\n  }");
+  }
+  text_format(&source, ">(%%c)\n}\n");
+  sdx_session *s = model_load(source.at, "optimize=none");
+  sdx_run *r = model_run(s, 1);
+  uint64_t start = clock_ns();
+  if (sdx_run_execute(r) != SDX_OK) fail_msg("%s", sdx_run_error(r));
+  assert_true(clock_ns() - start < 3000000000u);
+  sdx_run_destroy(r);
+  sdx_session_destroy(s);
+  text_deinit(&source);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_body_of_ever_new_shapes_gets_one_plan), cmocka_unit_test(results_count_together),
       cmocka_unit_test(strings_are_charged_to_the_run),          cmocka_unit_test(folding_heeds_the_deadline),
-      cmocka_unit_test(a_node_may_have_very_many_inputs),
+      cmocka_unit_test(a_node_may_have_very_many_inputs),        cmocka_unit_test(a_body_may_read_very_many_values),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
