@@ -56,6 +56,7 @@ static void error_body(http_request *rq, int status, const char *format, va_list
   int length = vsnprintf(message, sizeof message, format, list);
   if (length < 0) length = 0;
   clear_reply(rq);
+  rq->reply.body.limit = 0;  // the message is short, and must be whole when the limit is what it tells of
   out_text(&rq->reply.body, "{\"error\":");
   out_json_string(&rq->reply.body, message, (size_t)length < sizeof message ? (size_t)length : sizeof message - 1);
   out_text(&rq->reply.body, "}");

@@ -4,9 +4,9 @@
 
 static uint64_t get(const atomic_uint_fast64_t *counter) { return atomic_load_explicit(counter, memory_order_relaxed); }
 
-static void duration(out *o, const char *name, uint64_t count, uint64_t ns) {
-  out_format(o, "%s\"%s\":{\"count\":%llu,\"ns\":%llu}", o->at[o->size - 1] == '{' ? "" : ",", name,
-             (unsigned long long)count, (unsigned long long)ns);
+static void duration(out *o, const char *before, const char *name, uint64_t count, uint64_t ns) {
+  out_format(o, "%s\"%s\":{\"count\":%llu,\"ns\":%llu}", before, name, (unsigned long long)count,
+             (unsigned long long)ns);
 }
 
 static void write_model(out *o, const model *m) {
@@ -17,12 +17,12 @@ static void write_model(out *o, const model *m) {
              "\"execution_count\":%llu,\"inference_stats\":{",
              m->name, (unsigned long long)get(&x->last_ms), (unsigned long long)get(&x->batch.sum),
              (unsigned long long)runs);
-  duration(o, "success", metrics_total(x, true), get(&x->latency.sum));
-  duration(o, "fail", metrics_total(x, false), 0);
-  duration(o, "queue", get(&x->queue.count), get(&x->queue.sum));
-  duration(o, "compute_input", runs, get(&x->parse_ns));
-  duration(o, "compute_infer", runs, get(&x->compute.sum));
-  duration(o, "compute_output", runs, get(&x->reply_ns));
+  duration(o, "", "success", metrics_total(x, true), get(&x->latency.sum));
+  duration(o, ",", "fail", metrics_total(x, false), 0);
+  duration(o, ",", "queue", get(&x->queue.count), get(&x->queue.sum));
+  duration(o, ",", "compute_input", runs, get(&x->parse_ns));
+  duration(o, ",", "compute_infer", runs, get(&x->compute.sum));
+  duration(o, ",", "compute_output", runs, get(&x->reply_ns));
   out_text(o, "},\"batch_stats\":[]}");
 }
 

@@ -814,6 +814,16 @@ class Limits(unittest.TestCase):
                 200,
             )
 
+    def test_response_too_large(self):
+        with Server(["rows"], "--max-response-bytes", "10") as server:
+            for path in ("/v2", "/v2/models/stats", "/v2/models/rows", "/v2/models/rows/stats", "/metrics", "/swagger.json"):
+                status, _, data = server.ask("GET", path)
+                self.assertEqual(status, 507, path)
+                self.assertIn("max-response-bytes (10)", json.loads(data)["error"])
+            self.assertEqual(server.score({"data": [[1, 2, 3]]})[0], 507)
+            self.assertIn("no such path", json.loads(server.ask("GET", "/nothing")[2])["error"])
+            self.assertEqual(server.ask("GET", "/")[0], 200)
+
     def test_buffer_memory(self):
         with Server(["rows"], "--max-buffered-bytes", "20000") as server:
             with server.connect() as s:
