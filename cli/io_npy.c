@@ -44,10 +44,11 @@ static bool parse_header(const char *dict, header *h, why *w) {
   if (!descr || !fortran || !shape) return why_set(w, ".npy header lacks descr, fortran_order or shape");
   if (*descr != '\'' && *descr != '"') return why_set(w, ".npy holds records with fields; expected plain elements");
   char *end;
+  if (!descr[1] || !descr[2]) return why_set(w, ".npy descr is not readable");
   h->order = descr[1];
   h->kind = strchr("<>|=", h->order) ? descr[2] : descr[1];
   unsigned long long width = strtoull(descr + (strchr("<>|=", h->order) ? 3 : 2), &end, 10);
-  if (!*descr || end > descr + 24) return why_set(w, ".npy descr is not readable");
+  if (end > descr + 24) return why_set(w, ".npy descr is not readable");
   if (h->kind == 'O')
     return why_set(w, ".npy holds pickled objects, which cannot be read; save text as array.astype(str)");
   h->width = (size_t)width;

@@ -107,11 +107,13 @@ class Inputs(Case):
     def test_npy_damaged(self):
         m = self.twice()
         good = npy("<f4", (1, 3), floats(1, 2, 3))
+        cut = b"{'fortran_order': False, 'shape': (1, 3), 'descr': '"
         for name, data, text in [("short", good[:-1], "ends early"), ("magic", b"NUMPY" + good[5:], "not a .npy"),
                                  ("objects", npy("|O", (1, 3), b"x" * 24), "pickled"),
                                  ("huge", npy("<f4", (1 << 62, 1 << 62), b""), "too large"),
                                  ("shape", npy("<f4", (1, 4), floats(1, 2, 3, 4)), "does not fit"),
-                                 ("header", good[:20], "ends inside")]:
+                                 ("header", good[:20], "ends inside"),
+                                 ("descr", b"\x93NUMPY\1\0" + struct.pack("<H", len(cut)) + cut + bytes(24), "descr is not")]:
             with self.subTest(name):
                 self.assertIn(text, self.run_command("run", m, self.write(name + ".npy", data), code=1).stderr)
 
