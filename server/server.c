@@ -2,6 +2,7 @@
 // Start and end of a server (server.h).
 #include "server/server.h"
 
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -75,6 +76,17 @@ static bool is_loopback(const struct sockaddr *address) {
   return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);
 }
 
+static int listen_at(const struct addrinfo *a) {
+  int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
+  if (fd < 0 || (!setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) && !bind(fd, a->ai_addr, a->ai_addrlen) &&
+                 !listen(fd, 4096)))
+    return fd;
+  int failure = errno;
+  close(fd);
+  errno = failure;
+  return -1;
+}
+
 static bool open_socket(server *srv) {
   const server_config *config = srv->config;
   char port[16];
@@ -85,12 +97,11 @@ static bool open_socket(server *srv) {
     log_line("error", "--host %s: %s", config->host, gai_strerror(failure));
     return false;
   }
-  int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
-  bool good = fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) &&
-              !bind(fd, list->ai_addr, list->ai_addrlen) && !listen(fd, 4096);
+  int fd = -1;
+  for (const struct addrinfo *a = list; a && fd < 0; a = a->ai_next) fd = listen_at(a);
   struct sockaddr_storage bound;
   socklen_t size = sizeof bound;
-  if (good && !getsockname(fd, (struct sockaddr *)&bound, &size)) {
+  if (fd >= 0 && !getsockname(fd, (struct sockaddr *)&bound, &size)) {
     srv->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
                                                   : ((struct sockaddr_in *)&bound)->sin_port);
     if (!is_loopback((struct sockaddr *)&bound))
@@ -149,13 +160,16 @@ int server_run(const server_config *config) {
   signal(SIGPIPE, SIG_IGN);
   start_limits(srv);
   int code = 1;
+  bool wrote_port = false, wrote_pid = false;
   char why[300] = "cannot start threads";
   if (!load_models(srv) || !open_socket(srv)) goto done;
   if (!watch_start(srv) || !workers_start(srv) || !http_start(srv, why, sizeof why)) {
     log_line("error", "%s", why);
     goto done;
   }
-  if (!write_number(config->port_file, srv->port) || !write_number(config->pid_file, getpid())) goto done;
+  wrote_port = write_number(config->port_file, srv->port);
+  wrote_pid = wrote_port && write_number(config->pid_file, getpid());
+  if (!wrote_pid) goto done;
   bool v6 = strchr(config->host, ':') != NULL;
   printf("listening on http://%s%s%s:%d\n", v6 ? "[" : "", config->host, v6 ? "]" : "", srv->port);
   fflush(stdout);
@@ -165,8 +179,9 @@ done:
   workers_stop(srv);
   watch_stop(srv);
   if (srv->listen_fd >= 0) close(srv->listen_fd);
-  if (config->pid_file) unlink(config->pid_file);
-  if (config->port_file) unlink(config->port_file);
+  // Only files of our own: a start that failed leaves those of the server that is running.
+  if (wrote_pid && config->pid_file) unlink(config->pid_file);
+  if (wrote_port && config->port_file) unlink(config->port_file);
   for (size_t i = 0; i < srv->model_count; i++) model_deinit(&srv->models[i]);
   free(srv->models);
   free(srv);

@@ -1119,6 +1119,10 @@ class Life(unittest.TestCase):
         with Server(["rows"], "--port-file", str(port), "--pid-file", str(pid), "--access-log", "--json-log") as server:
             self.assertEqual(int(port.read_text()), server.port)
             self.assertEqual(int(pid.read_text()), server.process.pid)
+            words = [PROGRAM, "serve", str(WORK / "rows.onnx"), "--port", str(server.port)]
+            second = subprocess.run([*words, "--port-file", str(port), "--pid-file", str(pid)], capture_output=True, text=True)
+            self.assertIn("Address already in use", second.stderr)
+            self.assertTrue(port.exists() and pid.exists())  # they belong to the first
             server.ask("GET", '/%1b[31m"nothing?a=\x1b'.replace("\x1b", "%1b"))
             server.ask("GET", "/caf%c3%a9%22%ff")
             server.ask("POST", "/score", '{"data":[1,2,3]}', {"x-request-id": 'a"b'})
