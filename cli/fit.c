@@ -57,12 +57,20 @@ bool shape_same_but_ones(size_t a_rank, const int64_t *a, size_t b_rank, const i
   }
 }
 
-// Converts `v` (taken) to the input's type; NULL with the reason when it cannot hold every element.
-static sdx_value *convert(sdx_value *v, sdx_dtype dtype, const char *found, const char *wanted, why *w) {
+// Converts `v` (taken) to the input's type; NULL with the reason when an integer cannot hold an element.
+// Floats that are too large become infinite, as masks of -1e9 mean to in a half-precision twin.
+static sdx_value *convert(sdx_value *v, sdx_dtype dtype, const char *found, const char *wanted, char note[200],
+                          why *w) {
   sdx_value *converted = tensor_convert(v, dtype);
   if (!converted) why_set(w, "%s cannot become %s", found, wanted);
+  snprintf(note, 200, "converted from %s", found);
   for (size_t i = 0; converted && i < sdx_tensor_count(v); i++) {
     if (element_holds(converted, i, element_number(v, i))) continue;
+    if (dtype_is_real(dtype)) {
+      snprintf(note, 200, "converted from %.100s; numbers too large for %s became infinite", found,
+               sdx_dtype_name(dtype));
+      break;
+    }
     char element[64];
     why_set(w, "element %zu of %s is %s, which %s cannot hold", i, found, element_text(v, i, element, sizeof element),
             sdx_dtype_name(dtype));
@@ -84,9 +92,8 @@ sdx_value *value_fit(sdx_value *v, const sdx_io *io, char note[200], why *w) {
     return why_set(w, "%s, expected %s", found, wanted);
   }
   if (sdx_tensor_dtype(v) != io->dtype) {
-    v = convert(v, io->dtype, found, wanted, w);
+    v = convert(v, io->dtype, found, wanted, note, w);
     if (!v) return NULL;
-    snprintf(note, 200, "converted from %s", found);
   }
   size_t rank = sdx_tensor_rank(v);
   if (shape_fits(io, rank, sdx_tensor_shape(v))) return v;
