@@ -241,7 +241,9 @@ sdx_status frame_run_dynamic(run_frame *f, op_call *c) {
         constants[i] = &c->in[i]->tensor;
     }
   f->dynamic = true;
-  if (!(n->op->flags & OP_CONTROL)) {
+  if (n->op->flags & OP_CONTROL) {  // its bodies say what comes out
+    s = schema_check_types(n->op, n, c->input_count, in, c->err);
+  } else {
     op_infer context = {.node = n,
                         .params = n->params,
                         .input_count = c->input_count,

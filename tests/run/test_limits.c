@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What bounds a session and its runs: a body with a new shape in every trip, results against the budget, constant
-// folding against the deadline of the load, nodes with more inputs than a short integer
-// counts, branches that read more values than a square of them would allow.
+// folding against the deadline of the load, nodes with more inputs than a short integer counts, branches that read
+// more values than a square of them would allow, types that show only in the run.
 #include "run/session.h"
 #include "tests/model.h"
 
@@ -138,11 +138,50 @@ static void a_body_may_read_very_many_values(void **state) {
   text_deinit(&source);
 }
 
+// What the model leaves open is checked when it is there: M must be int64.
+static void a_loop_checks_types_in_the_run(void **state) {
+  sdx_session *s = model_load(
+      "graph(%s: seq(?), %x: float[1]) -> (%y) {\n  const %zero: int64[]{0}\n"
+      "  %m = SequenceAt(%s, %zero)\n"
+      "  %y = Loop<body=graph b(%i: int64[], %c: bool[], %v: float[1]) -> (%go, %next) {\n"
+      "    %go = Identity(%c)\n    %next = Neg(%v)\n  }>(%m, _, %x)\n}\n",
+      "");
+  sdx_run *r;
+  assert_int_equal(sdx_run_create(s, &r), SDX_OK);
+  sdx_value *m = number(SDX_UINT8, 3), *items = sdx_sequence_create(1, &m);
+  sdx_value *x = sdx_tensor_create(SDX_FLOAT, 1, (int64_t[]){1});
+  sdx_run_set_input(r, 0, items);
+  sdx_run_set_input(r, 1, x);
+  assert_int_equal(sdx_run_execute(r), SDX_INVALID_SHAPE);
+  assert_non_null(strstr(sdx_run_error(r), "Loop"));
+  sdx_value_release(m);
+  sdx_value_release(items);
+  sdx_value_release(x);
+  sdx_run_destroy(r);
+  sdx_session_destroy(s);
+}
+
+// Dimensions whose product fits nothing, but for the zero beside them.
+static void empty_slices_of_any_shape(void **state) {
+  sdx_session *s = model_load(
+      "graph(%x: float[3]) -> (%y) {\n"
+      "  %y = Scan<num_scan_inputs=1, scan_output_axes=[2], body=graph b(%v: float[]) -> (%e) {\n"
+      "    const %huge: int64[3]{1099511627776, 1099511627776, 0}\n"
+      "    %e = Expand(%v, %huge)\n  }>(%x)\n}\n",
+      "");
+  sdx_run *r = model_run(s, 3);
+  if (sdx_run_execute(r) != SDX_OK) fail_msg("%s", sdx_run_error(r));
+  assert_int_equal(sdx_tensor_shape(sdx_run_output(r, 0))[2], 3);
+  sdx_run_destroy(r);
+  sdx_session_destroy(s);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_body_of_ever_new_shapes_gets_one_plan), cmocka_unit_test(results_count_together),
       cmocka_unit_test(strings_are_charged_to_the_run),          cmocka_unit_test(folding_heeds_the_deadline),
       cmocka_unit_test(a_node_may_have_very_many_inputs),        cmocka_unit_test(a_body_may_read_very_many_values),
+      cmocka_unit_test(a_loop_checks_types_in_the_run),          cmocka_unit_test(empty_slices_of_any_shape),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

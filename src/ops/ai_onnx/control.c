@@ -97,11 +97,11 @@ sdx_status values_stack(op_call *c, const value_list *l, size_t length, int64_t 
   SDX_TRY(call_located(c, axis_normalize(&axis, rank, "axis of a scan output", c->err)));
   for (size_t d = 0; d < rank; d++)
     dims[d] = (int64_t)d == axis ? (int64_t)length : first.dims[d - ((int64_t)d > axis)];
-  for (int64_t d = 0; d < axis; d++) outer *= dims[d];
   SDX_TRY(call_located(
       c, value_create(call_account(c), (sdx_dtype)first.dtype, rank, dims, NULL, NULL, NULL, out, c->err)));
   tensor *y = &(*out)->value.tensor;
   if (first.count == 0 || l->count == 0) return SDX_OK;
+  for (int64_t d = 0; d < axis; d++) outer *= dims[d];
   int64_t inner = (int64_t)first.count / outer;
   for (size_t i = 0; i < l->count; i++) {
     int64_t at = (int64_t)(reverse ? l->count - 1 - i : i) * inner;

@@ -108,9 +108,10 @@ typedef struct scan {
 // Cuts position t out of a source along an axis.
 static void fill_slice(op_call *c, const tensor *source, int64_t axis, int64_t t, tensor *slice) {
   int64_t outer = 1, inner = 1, n = source->dims[axis];
+  if (slice->count == 0) return;
   for (int64_t d = 0; d < source->rank; d++)
     if (d != axis) *(d < axis ? &outer : &inner) *= source->dims[d];
-  if (slice->count) runs_copy(c, &(runs){outer, inner, t * inner, n * inner, 0, inner}, source, slice);
+  runs_copy(c, &(runs){outer, inner, t * inner, n * inner, 0, inner}, source, slice);
 }
 
 static sdx_status make_slice(op_call *c, const params *p, size_t i, const tensor *source, int64_t *axis,
