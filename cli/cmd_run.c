@@ -28,7 +28,7 @@ static const cli_option options[] = {
 
 static bool want_outputs(const args *a, const sdx_session *session, sdx_run *run) {
   const char *list = args_text(a, "outputs", NULL);
-  if (!list) return true;
+  if (!list || !*list) return true;
   size_t count = sdx_session_output_count(session);
   for (size_t i = 0; i < count; i++) sdx_run_want_output(run, i, false);
   char name[512];
@@ -50,7 +50,7 @@ static bool want_outputs(const args *a, const sdx_session *session, sdx_run *run
 }
 
 static bool is_missing(const sdx_session *session, sdx_value *const *inputs, size_t i) {
-  return !inputs[i] && strncmp(sdx_session_input(session, i)->type, "optional(", 9) != 0;
+  return !inputs[i] && !input_is_optional(session, i);
 }
 
 static bool all_inputs_given(const sdx_session *session, sdx_value *const *inputs) {
@@ -153,6 +153,24 @@ static bool save_one(const char *path, const char *name, const sdx_value *v, why
   return ok;
 }
 
+// Into a folder, a file for each; names that differ only in what file_of replaces must not share one.
+static bool save_each(const char *folder, const named_values *list, why *w) {
+  char **files = xmalloc(list->count * sizeof *files);
+  bool ok = true;
+  for (size_t i = 0; i < list->count && ok; i++) {
+    bool tensor = sdx_value_kind(list->at[i].value) == SDX_KIND_TENSOR;
+    files[i] = file_of(folder, list->at[i].name, tensor ? ".npy" : ".json");
+    for (size_t k = 0; k < i && ok; k++)
+      if (!strcmp(files[k], files[i]))
+        ok = (bool)why_set(w, "outputs '%.100s' and '%.100s' would both be %.200s; save to a .npz", list->at[k].name,
+                           list->at[i].name, files[i]);
+    ok = ok && save_one(files[i], list->at[i].name, list->at[i].value, w);
+  }
+  for (size_t i = 0; i < list->count; i++) free(files[i]);
+  free(files);
+  return ok;
+}
+
 static bool save(const char *path, const sdx_session *session, const sdx_run *run, why *w) {
   named_values list = {0};
   for (size_t i = 0; i < sdx_session_output_count(session); i++)
@@ -182,12 +200,7 @@ static bool save(const char *path, const sdx_session *session, const sdx_run *ru
           (bool)why_set(w, "%s: unknown kind of file; expected .npz .json .npy .pb, or a folder (end it with /)", path);
     else if (!exists && mkdir(path, 0777))
       ok = (bool)why_set(w, "cannot make the folder %s: %s", path, strerror(errno));
-    for (size_t i = 0; i < list.count && ok; i++) {
-      bool tensor = sdx_value_kind(list.at[i].value) == SDX_KIND_TENSOR;
-      char *file = file_of(path, list.at[i].name, tensor ? ".npy" : ".json");
-      ok = save_one(file, list.at[i].name, list.at[i].value, w);
-      free(file);
-    }
+    ok = ok && save_each(path, &list, w);
   }
   named_clear(&list);
   return ok;

@@ -433,6 +433,10 @@ static bool place_word(collector *c, const char *word) {
   return place_json(c, index, word, value, strlen(value));
 }
 
+bool input_is_optional(const sdx_session *session, size_t index) {
+  return !strncmp(sdx_session_input(session, index)->type, "optional(", 9);
+}
+
 bool engine_inputs(const args *a, const sdx_session *session, const char *const *words, size_t count,
                    sdx_value **inputs, int *code) {
   collector c = {.a = a, .session = session, .inputs = inputs};
@@ -459,7 +463,7 @@ bool engine_inputs(const args *a, const sdx_session *session, const char *const 
     return false;
   }
   for (size_t i = 0; i < sdx_session_input_count(session); i++) {
-    if (inputs[i]) continue;
+    if (inputs[i] || input_is_optional(session, i)) continue;
     const sdx_io *io = sdx_session_input(session, i);
     inputs[i] = random_value(session, i, batch, &state);
     if (!inputs[i]) {

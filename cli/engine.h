@@ -29,6 +29,8 @@ sdx_options *engine_options(const args *a, int *code);
 // Loads with the options of the command line. NULL after printing; *code says how to exit.
 sdx_session *engine_load(const args *a, const char *path, int *code);
 
+bool input_is_optional(const sdx_session *session, size_t index);  // may be left out
+
 // Values for the inputs of a session from words ("x.npy", "name=x.npy", "name=[1,2]") and --random.
 // inputs[i] is set for each input that got one; the others stay NULL. False after printing.
 bool engine_inputs(const args *a, const sdx_session *session, const char *const *words, size_t count,

@@ -188,6 +188,7 @@ class Inputs(Case):
             block(1, node("OptionalHasElement", ["x"], ["y"])) + block(2, "g") +
             block(11, block(1, "x") + block(2, kind)) + block(12, value("y", BOOL, [])), 18))
         self.assertIs(self.outputs(m)["y"]["data"], False)
+        self.assertIs(self.outputs(m, "--random")["y"]["data"], False)
 
     def test_lists_in_order(self):
         m = self.write("minus.onnx", simple([node("Sub", ["a", "b"], ["c"])], [("a", FLOAT, [1]), ("b", FLOAT, [1])],
@@ -255,6 +256,15 @@ class Inputs(Case):
         self.run_command("run", m, "x=[[1,2,3]]", "-o", "y.json")
         self.assertEqual(json.loads((self.folder / "y.json").read_text()), {"y": [[2, 4, 6]]})
         self.assertIn("cannot write", self.run_command("run", m, "--random", "-o", "none/y.json", code=1).stderr)
+        twins = self.write("twins.onnx", simple([node("Identity", ["x"], ["a/b"]), node("Neg", ["x"], ["a_b"])],
+                                                [("x", FLOAT, [1])], [("a/b", FLOAT, [1]), ("a_b", FLOAT, [1])]))
+        self.assertIn("would both be", self.run_command("run", twins, "x=[1]", "-o", "both/", code=1).stderr)
+        self.run_command("run", twins, "x=[1]", "-o", "both.npz")
+
+    def test_highest(self):
+        text = self.run_command("run", self.same(FLOAT, [3]), 'x=["NaN",1,2]', "--top", "1").stdout
+        self.assertRegex(text, r"index  score\n +2 +2\n")
+        self.assertIn("0 to 1000", self.run_command("run", self.twice(), "--random", "--top", "1001", code=2).stderr)
 
     def test_profile(self):
         self.run_command("run", self.twice(), "--random", "--profile", "trace.json")
