@@ -379,7 +379,7 @@ bool json_end(json *j) {
   if (j->failed) return false;
   char found = json_peek(j);
   if (j->at == j->end) return true;
-  return json_fail_at(j, "expected the end of the text, found %s", json_kind(found));
+  return json_fail_at(j, "expected the end of the text, found %s", found ? json_kind(found) : "a NUL byte");
 }
 
 // ---- numbers ---------------------------------------------------------------------------------

@@ -244,6 +244,8 @@ class Plain(Shared):
             self.assertIn(self.ask("GET", path)[0], (400, 404), path)
         self.assertEqual(self.ask("GET", "/v2/models/%72ows")[0], 200)
         self.assertIn(b"no model 'ROWS'; there ", self.ask("GET", "/v2/models/ROWS")[2])
+        status, _, data = self.ask("POST", "/score", b'{"data":[1,2,3]}\0', {"Content-Type": "application/json"})
+        self.assertIn("found a NUL byte", json.loads(data)["error"])
         self.assertIn(b"the first is 'rows'", self.ask("GET", "/v2/models/ROWS")[2])
         self.assertEqual(self.ask("GET", "/" + "x" * 2000)[0], 414)
 
