@@ -23,10 +23,11 @@ typedef struct fold {
   float *y;
 } fold;
 
-// false: more than two dimensions, or too many taps.
+// false: more than two dimensions, or too many taps: also rows of them that only read padding.
 static inline bool fold_init(fold *f, const window *general) {
   *f = (fold){0};
-  return window_as_2d(general, &f->w) && f->w.kernel[1] <= FOLD_TAPS && f->w.stride[1] <= INT32_MAX / VECTOR;
+  return window_as_2d(general, &f->w) && f->w.kernel[1] <= FOLD_TAPS && f->w.kernel[0] - f->w.in[0] <= FOLD_TAPS &&
+         f->w.stride[1] <= INT32_MAX / VECTOR;
 }
 
 // How taps lie: constants where inlined. shared: strides are equal, dilations are 1, and rows and columns constants.

@@ -43,6 +43,14 @@ static inline bool window_next(int64_t *at, const int64_t *dims, size_t rank) {
   }
   return false;
 }
+// The same over [low, high).
+static inline bool window_next_in(int64_t *at, const int64_t *low, const int64_t *high, size_t rank) {
+  for (size_t i = rank; i-- > 0;) {
+    if (++at[i] < high[i]) return true;
+    at[i] = low[i];
+  }
+  return false;
+}
 // The place that output `at` reads with tap `tap`, flat over the first `rank` dimensions; false: it is padding.
 static inline bool window_place(const window *w, size_t rank, const int64_t *at, const int64_t *tap, int64_t *place) {
   bool inside = true;
@@ -62,6 +70,16 @@ static inline void window_valid(const window *w, size_t d, int64_t t, int64_t *b
   if (high > w->out[d]) high = w->out[d];
   if (low > high) low = high;
   *begin = low, *end = high;
+}
+// Taps of output `o` in dimension d that read inside of [low, high): [*begin, *end), perhaps empty. Later outputs have
+// the same taps or earlier ones.
+static inline void window_taps_in(const window *w, size_t d, int64_t o, int64_t low, int64_t high, int64_t *begin,
+                                  int64_t *end) {
+  int64_t start = o * w->stride[d] - w->pad[d], step = w->dilation[d];
+  int64_t first = start >= low ? 0 : (low - start + step - 1) / step;
+  int64_t past = start >= high ? 0 : (high - start + step - 1) / step;
+  first = window_min(first, w->kernel[d]), past = window_min(past, w->kernel[d]);
+  *begin = first, *end = past > first ? past : first;
 }
 // A window of rank 1..2 seen as rank 2, and ranks whose outer dimensions are trivial lowered to 2 (1-D
 // problems then need no code of their own). Returns false if more than two dimensions matter.

@@ -83,7 +83,39 @@ static void matches_definition(void **state) {
   }
 }
 
+// A kernel that is nearly all padding takes no longer than its input is large.
+static void kernels_larger_than_the_input(void **state) {
+  const int64_t huge = 1 << 30;
+  window w = {.rank = 3,
+              .in = {2, 3, 2},
+              .out = {2, 2, 3},
+              .kernel = {huge, huge, huge},
+              .stride = {huge, 1, huge / 2},
+              .dilation = {1, 1, 1},
+              .pad = {huge - 1, huge - 2, huge - 1},
+              .pad_end = {huge - 1, huge - 2, huge - 1}};
+  float x[12], y[12];
+  int64_t index[12];
+  for (int i = 0; i < 12; i++) x[i] = (float)(i + 1);
+  for (size_t i = 0; i < kernel_count(); i++) {
+    const kernel_entry *variant = kernel_at(i);
+    if (strcmp(variant->family, "pool_f32") != 0 || !cpu_isa_enabled(variant->isa)) continue;
+    const pool_f32_kernel *kernel = variant->kernel;
+    kernel->max(&w, x, y, index);
+    assert_true(y[0] == 3 && index[0] == 2 && y[1] == 4 && index[1] == 3 && y[11] == 12 && index[11] == 11);
+    kernel->lp(&w, x, y, 1);
+    assert_true(y[0] == 1 + 3 && y[1] == 1 + 2 + 3 + 4);
+    kernel->average(&w, x, y, false);
+    assert_true(y[0] == 2 && y[1] == 2.5f);
+    w.rank = 2;  // what vectors would do
+    kernel->max(&w, x, y, NULL);
+    assert_true(y[0] == 2 && y[3] == 6);
+    w.rank = 3;
+  }
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(matches_definition)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(matches_definition),
+                                     cmocka_unit_test(kernels_larger_than_the_input)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

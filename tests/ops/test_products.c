@@ -55,6 +55,13 @@ static void convolution(void **state) {
 }
 
 static void pooling(void **state) {
+  // Windows that are nearly all padding: 2^60 taps, 4 elements.
+#define HUGE_WINDOW(op)                          \
+  "const %x: double[1,1,2,2]{1,2,3,4}\n%y = " op \
+  "kernel_shape=[1073741824, 1073741824], "      \
+  "pads=[1073741823, 1073741823, 1073741823, 1073741823], strides=[1073741824, 1073741824]>(%x)"
+  GIVES(HUGE_WINDOW("MaxPool<"), "double[1,1,2,2]", 1, 2, 3, 4);
+  GIVES(HUGE_WINDOW("AveragePool<"), "double[1,1,2,2]", 1, 2, 3, 4);
 #define POOL(op, attrs, status, part) fails("const %x: float[1,1,4]{1,2,3,4}\n%y = " op "<" attrs ">(%x)", status, part)
   POOL("MaxPool", "kernel_shape=[0]", SDX_INVALID_GRAPH, "'kernel_shape' [0] is 0");
   POOL("MaxPool", "kernel_shape=[4611686018427387904]", SDX_INVALID_GRAPH, "'kernel_shape' [0]");

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // pool_f32 for any geometry in plain C: the judge, and what fast.inl leaves over. Rows of outputs are the unit: for
 // every tap the row of inputs it reads is folded into a row of results, so the inner loop runs along the width and the
-// compiler vectorises it; the same code serves any rank. Taps of one window are visited in row-major order.
+// compiler vectorises it; the same code serves any rank. Taps of one window are visited in row-major order. Taps that
+// read nothing but padding are not visited: a kernel may be much larger than the input and its pads.
 #include <math.h>
 #include <string.h>
 
@@ -17,17 +18,34 @@ typedef struct row {
   size_t n;
 } row;
 
+// Taps that read something for the row; false: none does.
+static bool row_taps(const row *r, int64_t *low, int64_t *high) {
+  const window *w = r->w;
+  size_t last = w->rank - 1;
+  int64_t unused;
+  for (size_t d = 0; d < last; d++) {
+    window_taps_in(w, d, r->at[d], 0, w->in[d], &low[d], &high[d]);
+    if (low[d] == high[d]) return false;
+  }
+  window_taps_in(w, last, r->at[last], 0, w->in[last], &unused, &high[last]);
+  window_taps_in(w, last, r->at[last] + (int64_t)r->n - 1, 0, w->in[last], &low[last], &unused);
+  return low[last] < high[last];
+}
+
 // Calls fold(i, x, flat) for all elements: the loops over taps. `begin`..`end` are row-local outputs that tap
 // column t reads inside the input, `place` the flat input place of output `begin`.
 #define FOR_TAPS(r, ...)                                                                                    \
   do {                                                                                                      \
     const window *w = (r)->w;                                                                               \
     size_t last = w->rank - 1;                                                                              \
-    int64_t tap[WINDOW_MAX_RANK] = {0}, first = (r)->at[last], step = w->stride[last];                      \
+    int64_t low[WINDOW_MAX_RANK], high[WINDOW_MAX_RANK], tap[WINDOW_MAX_RANK];                              \
+    int64_t first = (r)->at[last], step = w->stride[last];                                                  \
+    if (!row_taps(r, low, high)) break;                                                                     \
+    memcpy(tap, low, last * sizeof *tap);                                                                   \
     do {                                                                                                    \
       int64_t base;                                                                                         \
-      if (!window_place(w, last, (r)->at, tap, &base)) continue;                                            \
-      for (int64_t t = 0; t < w->kernel[last]; t++) {                                                       \
+      window_place(w, last, (r)->at, tap, &base);                                                           \
+      for (int64_t t = low[last]; t < high[last]; t++) {                                                    \
         int64_t begin, end;                                                                                 \
         window_valid(w, last, t, &begin, &end);                                                             \
         begin = begin > first ? begin - first : 0, end -= first;                                            \
@@ -37,7 +55,7 @@ typedef struct row {
         const float *from = (r)->x + place;                                                                 \
         __VA_ARGS__                                                                                         \
       }                                                                                                     \
-    } while (window_next(tap, w->kernel, last));                                                            \
+    } while (window_next_in(tap, low, high, last));                                                         \
   } while (0)
 
 static inline float larger(float a, float b) { return a > b || a != a ? a : b; }
@@ -86,29 +104,29 @@ static void power_row(const row *r, float *restrict out, int p) {
 
 // Places of window o in dimension d: inside the input, or inside the padded input.
 static int64_t places(const window *w, size_t d, int64_t o, bool include_pad) {
-  int64_t start = o * w->stride[d] - w->pad[d], step = w->dilation[d];
+  int64_t start = o * w->stride[d] - w->pad[d], begin, end;
   int64_t low = include_pad ? -w->pad[d] : 0, high = w->in[d] + (include_pad ? w->pad_end[d] : 0);
-  if (start >= low && start + (w->kernel[d] - 1) * step < high) return w->kernel[d];  // nearly all
-  int64_t first = start >= low ? 0 : (low - start + step - 1) / step;
-  int64_t past = start >= high ? 0 : (high - start + step - 1) / step;
-  if (past > w->kernel[d]) past = w->kernel[d];
-  return past > first ? past - first : 0;
+  if (start >= low && start + (w->kernel[d] - 1) * w->dilation[d] < high) return w->kernel[d];  // nearly all
+  window_taps_in(w, d, o, low, high, &begin, &end);
+  return end - begin;
 }
 
-// Visits all output rows in pieces of ROW: body sees `r` and the flat output place `o`.
-#define FOR_ROWS(...)                                                    \
-  do {                                                                   \
-    size_t last = w->rank - 1, o = 0;                                    \
-    if (window_out(w) == 0) return;                                      \
-    row r = {.w = w, .x = x};                                            \
-    do {                                                                 \
-      for (int64_t c = 0; c < w->out[last]; c += ROW) {                  \
-        r.at[last] = c;                                                  \
-        r.n = (size_t)(w->out[last] - c < ROW ? w->out[last] - c : ROW); \
-        __VA_ARGS__;                                                     \
-        o += r.n;                                                        \
-      }                                                                  \
-    } while (window_next(r.at, w->out, last));                           \
+// Visits all output rows in pieces: body sees `r` and the flat output place `o`. The windows of a piece start less than
+// the input's width apart, so that they have most of their taps in common.
+#define FOR_ROWS(...)                                                   \
+  do {                                                                  \
+    size_t last = w->rank - 1, o = 0;                                   \
+    if (window_out(w) == 0) return;                                     \
+    row r = {.w = w, .x = x};                                           \
+    int64_t piece = window_min(ROW, w->in[last] / w->stride[last] + 1); \
+    do {                                                                \
+      for (int64_t c = 0; c < w->out[last]; c += piece) {               \
+        r.at[last] = c;                                                 \
+        r.n = (size_t)window_min(w->out[last] - c, piece);              \
+        __VA_ARGS__;                                                    \
+        o += r.n;                                                       \
+      }                                                                 \
+    } while (window_next(r.at, w->out, last));                          \
   } while (0)
 
 static void rows_max(const window *w, const float *x, float *y, int64_t *index) {

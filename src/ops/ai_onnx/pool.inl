@@ -15,24 +15,25 @@ static void NAME(planes)(void *context, size_t begin, size_t end, size_t worker)
     do {
       T most = LOWEST;
       double sum = 0;
-      int64_t best = -1, places = 0, tap[WINDOW_MAX_RANK] = {0};
-      do {
-        int64_t flat = 0;
-        bool inside = true, padded = true;
-        for (size_t d = 0; d < w->rank; d++) {
-          int64_t a = at[d] * w->stride[d] + tap[d] * w->dilation[d] - w->pad[d];
-          inside &= a >= 0 && a < w->in[d];
-          padded &= a < w->in[d] + w->pad_end[d];
-          flat = flat * w->in[d] + a;
-        }
-        places += p->params->include_pad ? padded : inside;
-        if (!inside) continue;
-        T v = x[flat];
-        if (kind == POOL_AVERAGE) sum += (double)v;
-        else if (kind == POOL_LP) sum += power(fabs((double)v), p->params->p);
-        else if (!isnan((double)most) && (best < 0 || v > most || isnan((double)v)))
-          most = v, best = flat;  // first NaN
-      } while (window_next(tap, w->kernel, w->rank));
+      int64_t best = -1, places = 1, low[WINDOW_MAX_RANK], high[WINDOW_MAX_RANK], tap[WINDOW_MAX_RANK];
+      bool any = true;
+      for (size_t d = 0; d < w->rank; d++) {
+        int64_t begin, end;
+        window_taps_in(w, d, at[d], -w->pad[d], w->in[d] + w->pad_end[d], &begin, &end);
+        window_taps_in(w, d, at[d], 0, w->in[d], &low[d], &high[d]);
+        places *= p->params->include_pad ? end - begin : high[d] - low[d];
+        any &= low[d] < high[d];
+        tap[d] = low[d];
+      }
+      if (any) do {
+          int64_t flat = 0;
+          window_place(w, w->rank, at, tap, &flat);
+          T v = x[flat];
+          if (kind == POOL_AVERAGE) sum += (double)v;
+          else if (kind == POOL_LP) sum += power(fabs((double)v), p->params->p);
+          else if (!isnan((double)most) && (best < 0 || v > most || isnan((double)v)))
+            most = v, best = flat;  // first NaN
+        } while (window_next_in(tap, low, high, w->rank));
       y[o] = kind == POOL_MAX ? most : kind == POOL_AVERAGE ? (T)(sum / (double)places) : (T)root(sum, p->params->p);
       if (p->index) p->index[i * out + o] = best;
       o++;
