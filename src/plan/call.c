@@ -27,7 +27,7 @@ static sdx_status set_shape(op_call *c, size_t output, sdx_dtype dtype, size_t r
 
 static void *alloc(op_call *c, size_t bytes) { return arena_alloc(&c->frame->memory, bytes); }
 
-static sdx_status check(op_call *c) { return frame_check(c->frame, c->err); }
+static sdx_status check(op_call *c) { return frame_check(c->frame, c->node, c->err); }
 
 static sdx_status set_value(op_call *c, size_t output, sdx_value *owned) {
   if (output >= c->output_count || !c->out[output]) {

@@ -18,12 +18,14 @@ uint64_t clock_deadline_ns(uint64_t timeout_ms) {
   return timeout_ms && timeout_ms < UINT64_MAX / 2000000u ? clock_ns() + timeout_ms * 1000000u : 0;
 }
 
-sdx_status frame_check(const run_frame *f, error *err) {
+sdx_status frame_check(const run_frame *f, const node *at, error *err) {
   if (f->limits.cancel && atomic_load_explicit(f->limits.cancel, memory_order_relaxed))
-    return error_set(err, SDX_CANCELLED, "the run was cancelled");
+    return error_set(err, SDX_CANCELLED, "the run was cancelled at node '%.*s' (%.*s)", STR_ARG(at->name),
+                     STR_ARG(at->op_type));
   if (f->limits.deadline_ns && clock_ns() >= f->limits.deadline_ns)
     return error_set(err, SDX_DEADLINE_EXCEEDED,
-                     "the run passed its deadline; raise run_timeout_ms or the run's own timeout");
+                     "the run passed its deadline at node '%.*s' (%.*s); raise run_timeout_ms or the run's own timeout",
+                     STR_ARG(at->name), STR_ARG(at->op_type));
   return SDX_OK;
 }
 
@@ -300,11 +302,11 @@ sdx_status node_evaluate(const node *n, const value *const *in, mem_account *acc
                  .frame = &f,
                  .err = err};
     f.watch = (pool_watch){.cancel = f.limits.cancel, .deadline_ns = f.limits.deadline_ns};
-    s = frame_check(&f, err);
+    s = frame_check(&f, n, err);
     pool_watch *former = pool_watch_set(&f.watch);
     if (s == SDX_OK) s = frame_run_dynamic(&f, &c);
     pool_watch_set(former);
-    if (s == SDX_OK && f.watch.stopped) s = frame_check(&f, err);
+    if (s == SDX_OK && f.watch.stopped) s = frame_check(&f, n, err);
   }
   for (uint32_t i = 0; f.owners && i < n->output_count; i++) {
     outputs[i] = NULL;

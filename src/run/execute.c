@@ -98,7 +98,7 @@ static sdx_status compute(run_frame *f, op_call *c, bool dynamic) {
   pool_watch_set(former);
   if (!atomic_load_explicit(&f->watch.stopped, memory_order_relaxed)) return status;
   error_clear(c->err);
-  return frame_check(f, c->err);
+  return frame_check(f, c->node, c->err);
 }
 
 static sdx_status run_step(run_frame *f, uint32_t s, op_call *c) {
@@ -123,8 +123,8 @@ static sdx_status run_steps(run_frame *f, profile *profile, error *err) {
     op_call *c = &f->calls[s];
     c->err = err;
     if (f->limits.cancel && atomic_load_explicit(f->limits.cancel, memory_order_relaxed))
-      return error_set(err, SDX_CANCELLED, "the run was cancelled");
-    if (f->limits.deadline_ns && (s & 15) == 15) SDX_TRY(frame_check(f, err));
+      return frame_check(f, c->node, err);
+    if (f->limits.deadline_ns && (s & 15) == 15) SDX_TRY(frame_check(f, c->node, err));
     uint64_t start = profile ? clock_ns() : 0;
     sdx_status status = run_step(f, s, c);
     if (profile) profile_add(profile, c->node, p->steps[s].kernel, start, clock_ns());
@@ -224,7 +224,7 @@ sdx_status run_body(run_frame *f, op_call *c, graph *body, size_t inputs, const 
   b->frame->limits = f->limits;
   for (size_t i = 0; i < inputs; i++) bound[i] = in[i];
   for (uint32_t i = 0; i < p->captured_count; i++) bound[inputs + i] = c->captures[p->capture_index[i]];
-  status = frame_check(f, c->err);
+  status = frame_check(f, c->node, c->err);
   if (status == SDX_OK) status = frame_execute(b->frame, bound, &f->account, out, NULL, c->err);
   b->busy = false;
   if (status != SDX_OK)
