@@ -131,8 +131,9 @@ static void take(strided *b, size_t index, int64_t *n, int64_t *from, int64_t *t
 // False if nothing is to be copied.
 static bool simplify(const strided *in, size_t width, strided *out) {
   out->rank = 0;
+  for (size_t i = 0; i < in->rank; i++)
+    if (in->dims[i] <= 0) return false;  // beside a zero, the product of the others need not fit
   for (size_t i = 0; i < in->rank; i++) {
-    if (in->dims[i] <= 0) return false;
     if (in->dims[i] == 1) continue;
     int64_t from = in->from[i] * (int64_t)width, to = in->to[i] * (int64_t)width;
     size_t last = out->rank - 1;
