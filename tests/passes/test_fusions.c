@@ -101,13 +101,14 @@ static void activations_of_extremes(void **state) {
   static const char *const rows[] = {"Relu(%b)",      "Sigmoid(%b)",     "Tanh(%b)",     "HardSwish(%b)",
                                      "LeakyRelu(%b)", "HardSigmoid(%b)", "Clip(%b)",     "Gelu(%b)",
                                      "Swish(%b)",     "Clip(%b, _, %h)", "Clip(%b, %h)", "Clip(%b, %h, %l)"};
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-    char source[600];
+  static const char *const products[] = {"Conv(%x, %w, %k)", "Gemm(%f, %m, %k)"};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows * 2; i++) {
+    char source[700];
     snprintf(source, sizeof source,
-             "graph(%%x: float[N,1,3,3]) -> (%%y) {\n  const %%w: float[4,1,1,1]{3e38, 0, -3e38, 0}\n"
-             "  const %%k: float[4]{0, -inf, inf, nan}\n  const %%h: float[]{1}\n  const %%l: float[]{-1}\n"
-             "  %%b = Conv(%%x, %%w, %%k)\n  %%y = %s\n}\n",
-             rows[i]);
+             "graph(%%x: float[1,1,3,3], %%f: float[3,1]) -> (%%y) {\n  const %%w: float[4,1,1,1]{3e38, 0, -3e38, 0}\n"
+             "  const %%m: float[1,4]{3e38, 0, -3e38, 0}\n  const %%k: float[4]{0, -inf, inf, nan}\n"
+             "  const %%h: float[]{1}\n  const %%l: float[]{-1}\n  %%b = %s\n  %%y = %s\n}\n",
+             products[i % 2], rows[i / 2]);
     sdx_session *plain = rewrite_session(NULL, source), *fused = rewrite_session("fuse_activation", source);
     assert_int_equal(fused->main->node_count, 1);
     rewrite_same_numbers(plain, fused, 0, source);
