@@ -156,10 +156,20 @@ static const char endless[] =
     "  %y = Loop<body=graph body(%i: int64[], %c: bool[], %s: float) -> (%go, %next) {\n    %go = Identity(%c)\n"
     "    %next = Neg(%s)\n  }>(_, %true, %x)\n}\n";
 
+// One plane, one strip, one region: nothing but the inside of the operator can be cut.
+static const char one_plane[] =
+    "graph(%x: double[1,1,N,N]) -> (%y) {\n  const %s: int64[4]{1, 1, 71, 71}\n"
+    "  %f = ConstantOfShape(%s)\n  %w = Cast<to=11>(%f)\n  %y = Conv(%x, %w)\n}\n";
+static const char one_strip[] = "graph(%x: float[1,N,8,8]) -> (%y) {\n  %y = LRN<size=30000>(%x)\n}\n";
+static const char one_region[] =
+    "graph(%x: float[1,1,N,N]) -> (%y) {\n  const %r: float[1,4]{0, 0, 7, 7}\n  const %b: int64[1]{0}\n"
+    "  %y = RoiAlign<output_height=40, output_width=40, sampling_ratio=512>(%x, %r, %b)\n}\n";
+
 static const struct {
   const char *model;
   int64_t size;
-} long_runs[] = {{product, 3000}, {convolution, 400}, {depthwise, 600}, {endless, 10}};
+} long_runs[] = {{product, 3000},  {convolution, 400}, {depthwise, 600}, {endless, 10},
+                 {one_plane, 500}, {one_strip, 10000}, {one_region, 8}};
 
 static void *cancel_soon(void *run) {
   nanosleep(&(struct timespec){.tv_nsec = 60000000}, NULL);

@@ -128,29 +128,32 @@ typedef struct loop {
   double *y;
 } loop;
 
-// One plane of the output: taps outermost, so that each element is one chain in a fixed order.
-static void double_planes(void *context, size_t begin, size_t end, size_t worker) {
+enum { PIECE = 1024 };  // outputs done at once
+
+// Pieces of planes of the output: taps outermost, so that each element is one chain in a fixed order.
+static void double_pieces(void *context, size_t begin, size_t end, size_t worker) {
   const loop *l = context;
   const conv_f32_shape *s = l->shape;
   const window *g = &s->window;
   size_t in = window_in(g), out = window_out(g), taps = window_taps(g), channels = s->in_channels / s->groups;
-  for (size_t plane = begin; plane < end; plane++) {
+  size_t pieces = (out + PIECE - 1) / PIECE;
+  for (size_t unit = begin; unit < end; unit++) {
+    size_t plane = unit / pieces, first = unit % pieces * PIECE, count = out - first < PIECE ? out - first : PIECE;
     size_t n = plane / s->out_channels, m = plane % s->out_channels, group = m / (s->out_channels / s->groups);
-    double *y = l->y + plane * out;
-    for (size_t i = 0; i < out; i++) y[i] = l->bias ? l->bias[m] : 0;
+    double *y = l->y + plane * out + first;
+    int64_t start[WINDOW_MAX_RANK];
+    window_unravel(first, g->out, g->rank, start);
+    for (size_t i = 0; i < count; i++) y[i] = l->bias ? l->bias[m] : 0;
     for (size_t ch = 0; ch < channels; ch++) {
       const double *x = l->x + (n * s->in_channels + group * channels + ch) * in;
       const double *w = l->w + (m * channels + ch) * taps;
       int64_t tap[WINDOW_MAX_RANK] = {0};
       do {
         double weight = *w++;
-        int64_t at[WINDOW_MAX_RANK] = {0};
-        size_t o = 0;
-        do {
-          int64_t place;
+        int64_t at[WINDOW_MAX_RANK], place;
+        memcpy(at, start, g->rank * sizeof *at);
+        for (size_t o = 0; o < count; o++, window_next(at, g->out, g->rank))
           if (window_place(g, g->rank, at, tap, &place)) y[o] += weight * x[place];
-          o++;
-        } while (window_next(at, g->out, g->rank));
       } while (window_next(tap, g->kernel, g->rank));
     }
   }
@@ -168,7 +171,8 @@ sdx_status conv_compute(op_call *c) {
   if (y->count == 0) return SDX_OK;
   if (y->dtype == SDX_DOUBLE) {
     loop l = {&s->plan.shape, data_of(c, X), data_of(c, W), data_of(c, B), y->data};
-    call_parallel(c, (size_t)y->dims[0] * (size_t)y->dims[1], 1, double_planes, &l);
+    size_t pieces = (window_out(&s->plan.shape.window) + PIECE - 1) / PIECE;
+    call_parallel(c, (size_t)y->dims[0] * (size_t)y->dims[1] * pieces, 1, double_pieces, &l);
     return call_check(c);
   }
   char *scratch = c->scratch;

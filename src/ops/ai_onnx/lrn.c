@@ -55,7 +55,9 @@ static sdx_status normalize(op_call *c) {
                p->beta,
                p->bias};
   j.strips = (j.spatial + STRIP - 1) / STRIP;
-  call_parallel(c, (size_t)x->dims[0] * j.strips, 1, x->dtype == SDX_DOUBLE ? lrn_double : lrn_float, &j);
+  size_t window = p->size < j.channels ? p->size : j.channels;
+  call_parallel(c, (size_t)(x->dims[0] * x->dims[1]) * j.strips, 1 + GRAIN_COSTLY / (window + STRIP),
+                x->dtype == SDX_DOUBLE ? lrn_double : lrn_float, &j);
   return SDX_OK;
 }
 static sdx_status compute(op_call *c) { return call_out(c, 0) ? call_widened(c, normalize) : SDX_OK; }

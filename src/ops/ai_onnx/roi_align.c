@@ -143,19 +143,19 @@ static void bin_values(const work *w, size_t plane, size_t count, int64_t ph, in
   for (size_t ch = 0; ch < count; ch++) out[ch] = samples == 0 ? 0 : w->p->max ? most[ch] : sum[ch] / (double)samples;
 }
 
-static void align_channels(void *context, size_t begin, size_t end, size_t worker) {
+// Units are bins of up to CHANNELS channels.
+static void align_bins(void *context, size_t begin, size_t end, size_t worker) {
   const work *w = context;
-  size_t bins = (size_t)(w->p->height * w->p->width);
-  for (size_t ch = begin; ch < end; ch += CHANNELS) {
+  size_t width = (size_t)w->p->width, bins = (size_t)w->p->height * width;
+  for (size_t unit = begin; unit < end; unit++) {
+    size_t ch = unit / bins * CHANNELS, bin = unit % bins;
     size_t plane = (w->region.image * w->channels + ch) * (size_t)(w->height * w->width);
-    size_t to = (w->roi * w->channels + ch) * bins, count = end - ch < CHANNELS ? end - ch : CHANNELS;
-    for (int64_t ph = 0; ph < w->p->height; ph++)
-      for (int64_t pw = 0; pw < w->p->width; pw++, to++) {
-        double v[CHANNELS];
-        bin_values(w, plane, count, ph, pw, v);
-        for (size_t k = 0; k < count; k++)
-          convert_from_doubles((sdx_dtype)w->y->dtype, w->y->data, to + k * bins, 1, &v[k]);
-      }
+    size_t to = (w->roi * w->channels + ch) * bins + bin;
+    size_t count = w->channels - ch < CHANNELS ? w->channels - ch : CHANNELS;
+    double v[CHANNELS];
+    bin_values(w, plane, count, (int64_t)(bin / width), (int64_t)(bin % width), v);
+    for (size_t k = 0; k < count; k++)
+      convert_from_doubles((sdx_dtype)w->y->dtype, w->y->data, to + k * bins, 1, &v[k]);
   }
 }
 
@@ -202,7 +202,9 @@ static sdx_status compute(op_call *c) {
   if (w.height == 0 || w.width == 0) return call_fail(c, SDX_INVALID_SHAPE, "the feature map is empty");
   for (w.roi = 0; w.roi < (size_t)w.y->dims[0]; w.roi++) {
     SDX_TRY(read_region(c, &w, w.roi, ((const int64_t *)batch->data)[w.roi], &w.region));
-    call_parallel(c, w.channels, 1 + 2048 / (size_t)(w.p->height * w.p->width), align_channels, &w);
+    size_t samples = (size_t)(w.region.grid_height * w.region.grid_width),
+           groups = (w.channels + CHANNELS - 1) / CHANNELS;
+    call_parallel(c, groups * (size_t)(w.p->height * w.p->width), 1 + 256 / (samples + 1), align_bins, &w);
     SDX_TRY(call_check(c));
   }
   return SDX_OK;
