@@ -101,11 +101,9 @@ sdx_status frame_create(plan *p, mem_account *parent, size_t limit, run_frame **
   }
   for (value_id v = 1; v < p->value_count; v++) {
     const plan_value *pv = &p->values[v];
-    value_id root = v;
-    while (p->values[root].root != root) root = p->values[root].root;
     f->values[v].tensor = pv->tensor;
     f->values[v].kind = VALUE_TENSOR;
-    if (pv->storage == STORE_SLAB) f->values[v].tensor.data = (char *)f->slab + p->values[root].offset;
+    if (pv->storage == STORE_SLAB) f->values[v].tensor.data = (char *)f->slab + p->values[pv->root].offset;
   }
   for (uint32_t s = 0; s < p->step_count; s++) {
     set_call(f, &block->tables, &f->calls[s], &p->steps[s]);

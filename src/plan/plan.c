@@ -28,6 +28,7 @@ static bool dims_known(const type_info *t) {
   return true;
 }
 
+// While the plan is made, views may stand on views; share_storage shortens the ways.
 static value_id root_of(const plan *p, value_id v) {
   while (p->values[v].root != v) v = p->values[v].root;
   return v;
@@ -279,7 +280,10 @@ static void share_storage(plan *p) {
     root->storage = STORE_OUTPUT;
     root->slot = i;
   }
-  for (value_id v = 1; v < p->value_count; v++) p->values[v].storage = p->values[root_of(p, v)].storage;
+  for (value_id v = 1; v < p->value_count; v++) {
+    value_id root = p->values[v].root = root_of(p, v);
+    p->values[v].storage = p->values[root].storage;
+  }
 }
 
 static sdx_status list_views(plan *p, error *err) {

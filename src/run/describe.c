@@ -159,16 +159,15 @@ static void describe_plan(const plan *p, text *t) {
     text_format(t, ",\"dynamic\":%s,\"scratch_bytes\":%zu,\"scratch_offset\":%zu,\"outputs\":[",
                 step->dynamic ? "true" : "false", step->scratch_bytes, step->scratch_offset);
     for (uint32_t i = 0, shown = 0; i < step->node->output_count; i++) {
-      value_id v = step->node->outputs[i], root = v;
+      value_id v = step->node->outputs[i];
       if (!v) continue;
-      while (p->values[root].root != root) root = p->values[root].root;
       text_format(t, "%s{\"name\":", shown++ ? "," : "");
       text_json_string(t, g->values[v].name);
       text_format(t, ",\"dtype\":\"%s\",\"shape\":", dtype_name((sdx_dtype)p->values[v].tensor.dtype));
       if (p->values[v].known) json_dims(t, g, p->values[v].tensor.dims, p->values[v].tensor.rank);
       else text_append(t, "null", 4);
       text_format(t, ",\"storage\":\"%s\",\"offset\":%zu,\"bytes\":%zu}", storage_name(&p->values[v]),
-                  p->values[root].offset, p->values[v].tensor.bytes);
+                  p->values[p->values[v].root].offset, p->values[v].tensor.bytes);
     }
     text_append(t, "]}", 2);
   }

@@ -50,15 +50,13 @@ static sdx_status bind(run_frame *f, const value *const *inputs, mem_account *ac
   for (uint32_t k = 0; k < p->graph->output_count; k++) {
     if (!p->wanted[k] || !is_planned(p, k)) continue;
     SDX_TRY(provide_output(p, k, account, &room, &outputs[k], err));
-    value_id v = p->graph->outputs[k];
-    while (p->values[v].root != v) v = p->values[v].root;
+    value_id v = p->values[p->graph->outputs[k]].root;
     if (p->values[v].storage == STORE_OUTPUT && p->values[v].slot == k)
       f->values[v].tensor.data = outputs[k]->value.tensor.data;
   }
   for (uint32_t i = 0; i < p->view_count; i++) {
-    value_id v = p->views[i], root = v;
-    while (p->values[root].root != root) root = p->values[root].root;
-    f->values[v].tensor.data = f->values[root].tensor.data;
+    value_id v = p->views[i];
+    f->values[v].tensor.data = f->values[p->values[v].root].tensor.data;
   }
   return SDX_OK;
 }
