@@ -161,6 +161,13 @@ static void quantising(void **state) {
   // ONNX Runtime's calibration of an attention mask that holds -inf
   GIVES(QUANTIZE("[3]{1,-inf,-5}", "[]{inf}", "[]{100}", "axis=0"), "int8[3]", 100, -128, 100);
   GIVES(QUANTIZE("[1,3]{2,4,6}", "[1,2]{1,2}", "[1,2]{0,0}", "axis=1, block_size=2"), "int8[1,3]", 2, 4, 3);
+  // The same roundings in short and long runs.
+#define WIDE "16777217"
+  GIVES("const %x: int32[1]{" WIDE "}\nconst %s: float[]{3}\n%y = DequantizeLinear(%x, %s)", "float[1]", 50331648);
+  GIVES("const %x: int32[9]{" WIDE "," WIDE "," WIDE "," WIDE "," WIDE "," WIDE "," WIDE "," WIDE "," WIDE
+        "}\nconst %s: float[]{3}\n%y = DequantizeLinear(%x, %s)",
+        "float[9]", 50331648, 50331648, 50331648, 50331648, 50331648, 50331648, 50331648, 50331648, 50331648);
+#undef WIDE
   GIVES("const %x: int4[3]{-8,7,1}\nconst %s: float[3]{1,2,0}\n%y = DequantizeLinear<axis=0>(%x, %s)", "float[3]", -8,
         14, 0);
 #define NBITS(k, n, b, status, part)                                                                              \

@@ -2,7 +2,7 @@
 // Contract: linear quantisation of contiguous runs that share one scale and zero point; any alignment of the
 // element; n may be 0; no overlap of different widths.
 // to_*: saturate(round_half_even(x / scale) + zero); NaN gives the type's lowest value.
-// from_*: (x - zero) * scale, one rounding (the difference is exact).
+// from_*: (float)(x - zero) * scale; the difference itself is exact.
 // again_*: the same as to_* on int32 sums with a multiplier: saturate(round_half_even((float)x * scale) + zero).
 // All variants give the same bits.
 #pragma once

@@ -47,8 +47,8 @@ sdx_status conv_infer_shape(op_infer *c, const conv_params *p, size_t x, size_t 
     return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has %d spatial dimensions, the weights have %d", x, spatial,
                       weights_spatial);
   const int64_t *in = c->in[x]->dims, *weights = c->in[w]->dims;
-  int64_t channels = weights[1];
-  if (channels >= 0 && in[1] >= 0 && channels * p->group != in[1])
+  int64_t channels = weights[1], total;
+  if (channels >= 0 && in[1] >= 0 && (!i64_mul(channels, p->group, &total) || total != in[1]))
     return infer_fail(c, SDX_INVALID_SHAPE,
                       "input %zu has %lld channels, but the weights expect %lld in each of %lld groups", x,
                       (long long)in[1], (long long)channels, (long long)p->group);

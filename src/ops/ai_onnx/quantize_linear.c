@@ -161,9 +161,7 @@ static void dequantize_small(const work *w, size_t first, size_t n, float scale,
   } else {
     int64_t zero = w->zero ? convert_get_int(from, w->zero->data, index) : 0;
     for (size_t i = 0; i < n; i++) {
-      // One rounding: the difference is exact in double.
-      double d = (double)(convert_get_int(from, w->x->data, first + i) - zero);
-      v[i] = (float)(d * (double)scale);
+      v[i] = (float)(convert_get_int(from, w->x->data, first + i) - zero) * scale;
     }
   }
   convert_from_floats((sdx_dtype)w->y->dtype, w->y->data, first, n, v);
