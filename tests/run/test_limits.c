@@ -161,6 +161,20 @@ static void a_loop_checks_types_in_the_run(void **state) {
   sdx_session_destroy(s);
 }
 
+// Exporters declare the trip number as one element of rank 1, and slice with it.
+static void a_loop_counts_in_the_shape_its_body_declares(void **state) {
+  sdx_session *s = model_load(
+      "graph(%x: int64[N]) -> (%y) {\n  const %m: int64[]{3}\n"
+      "  %y = Loop<body=graph b(%i: int64[1], %c: bool[], %v: int64[M]) -> (%go, %next) {\n"
+      "    %go = Identity(%c)\n    %next = Concat<axis=0>(%v, %i)\n  }>(%m, _, %x)\n}\n",
+      "");
+  sdx_run *r = model_run(s, 2);
+  if (sdx_run_execute(r) != SDX_OK) fail_msg("%s", sdx_run_error(r));
+  assert_int_equal(sdx_tensor_count(sdx_run_output(r, 0)), 5);
+  sdx_run_destroy(r);
+  sdx_session_destroy(s);
+}
+
 // Dimensions whose product fits nothing, but for the zero beside them.
 static void empty_slices_of_any_shape(void **state) {
   sdx_session *s = model_load(
@@ -178,10 +192,15 @@ static void empty_slices_of_any_shape(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_body_of_ever_new_shapes_gets_one_plan), cmocka_unit_test(results_count_together),
-      cmocka_unit_test(strings_are_charged_to_the_run),          cmocka_unit_test(folding_heeds_the_deadline),
-      cmocka_unit_test(a_node_may_have_very_many_inputs),        cmocka_unit_test(a_body_may_read_very_many_values),
-      cmocka_unit_test(a_loop_checks_types_in_the_run),          cmocka_unit_test(empty_slices_of_any_shape),
+      cmocka_unit_test(a_body_of_ever_new_shapes_gets_one_plan),
+      cmocka_unit_test(results_count_together),
+      cmocka_unit_test(strings_are_charged_to_the_run),
+      cmocka_unit_test(folding_heeds_the_deadline),
+      cmocka_unit_test(a_node_may_have_very_many_inputs),
+      cmocka_unit_test(a_body_may_read_very_many_values),
+      cmocka_unit_test(a_loop_checks_types_in_the_run),
+      cmocka_unit_test(empty_slices_of_any_shape),
+      cmocka_unit_test(a_loop_counts_in_the_shape_its_body_declares),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,10 @@
 typedef struct params {
   graph *body;
   size_t carried, stacked;
+  int rank[2];  // 1: the body declares trip number or condition as [1], which exporters do and then rely on
 } params;
+
+static const int64_t one[1] = {1};
 
 static sdx_status read_params(op_params_context *c, void *p) {
   params *out = p;
@@ -20,6 +23,7 @@ static sdx_status read_params(op_params_context *c, void *p) {
   if (body->output_count < 1 + out->carried)
     return params_fail(c, "body", "has %u outputs, expected a condition and %zu carried values", body->output_count,
                        out->carried);
+  for (size_t i = 0; i < 2; i++) out->rank[i] = i < body->input_count && body->values[body->inputs[i]].type.rank == 1;
   out->stacked = body->output_count - 1 - out->carried;
   if (c->node->output_count > out->carried + out->stacked)
     return params_fail(c, "body", "has %u outputs, too few for the node's %u", body->output_count,
@@ -33,8 +37,8 @@ static sdx_status infer(op_infer *c) {
   size_t n = p->carried + 2;
   const type_info **in = arena_array(c->memory, n, sizeof *in), **types;
   if (!in) return error_no_memory(c->err, n * sizeof *in);
-  in[0] = type_tensor(c->memory, SDX_INT64, 0, NULL);
-  in[1] = type_tensor(c->memory, SDX_BOOL, 0, NULL);
+  in[0] = type_tensor(c->memory, SDX_INT64, p->rank[0], one);
+  in[1] = type_tensor(c->memory, SDX_BOOL, p->rank[1], one);
   for (size_t i = 2; i < n; i++) {
     const type_info *t = i < c->input_count ? c->in[i] : NULL;
     if (!t) return infer_fail(c, SDX_INVALID_GRAPH, "input %zu, a carried value, is missing", i);
@@ -151,9 +155,10 @@ static sdx_status compute(op_call *c) {
             .out = (sdx_value **)pointers + 2 * p->carried + 2,
             .lists = list_create(c, p->stacked)};
   if (!l.lists) return call_no_memory(c, p->stacked * sizeof *l.lists);
-  sdx_status status = value_create(call_account(c), SDX_INT64, 0, NULL, NULL, NULL, NULL, &l.trip, c->err);
+  sdx_status status =
+      value_create(call_account(c), SDX_INT64, (size_t)p->rank[0], one, NULL, NULL, NULL, &l.trip, c->err);
   if (status == SDX_OK)
-    status = value_create(call_account(c), SDX_BOOL, 0, NULL, NULL, NULL, NULL, &l.condition, c->err);
+    status = value_create(call_account(c), SDX_BOOL, (size_t)p->rank[1], one, NULL, NULL, NULL, &l.condition, c->err);
   if (status == SDX_OK) {
     l.in[0] = &l.trip->value;
     l.in[1] = &l.condition->value;
