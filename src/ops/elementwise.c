@@ -5,7 +5,7 @@
 #include "ops/elementwise.h"
 
 #include "base/size.h"
-#include "tensor/convert.h"
+#include "ops/widen.h"
 
 sdx_status call_fail_dtype(op_call *c, const tensor *t) {
   return call_fail(c, SDX_NOT_SUPPORTED, "element type %s has no implementation", dtype_name(t->dtype));
@@ -48,9 +48,9 @@ static void unary_range(void *context, size_t begin, size_t end, size_t worker) 
   for (size_t i = begin; i < end; i += BLOCK) {
     size_t n = end - i < BLOCK ? end - i : BLOCK;
     char *out = j->out + i * j->out_width;
-    convert_to_floats(j->half, j->in + i * j->in_width, 0, n, block);
+    widen_read(j->half, j->in + i * j->in_width, 0, n, block);
     j->row(j->context, j->out_half ? (void *)block : out, block, n);
-    if (j->out_half) convert_from_floats(j->half, out, 0, n, block);
+    if (j->out_half) widen_write(j->half, out, 0, n, block);
   }
 }
 
@@ -90,14 +90,14 @@ static void half_binary(const binary_job *j, char *out, const char *a, const cha
   float fa[BLOCK], fb[BLOCK];
   for (size_t i = 0; i < n; i += BLOCK) {
     size_t m = n - i < BLOCK ? n - i : BLOCK;
-    if (!(j->scalar & ROW_A_SCALAR)) convert_to_floats(j->half, a + 2 * i, 0, m, fa);
-    else convert_to_floats(j->half, a, 0, 1, fa);
-    if (!(j->scalar & ROW_B_SCALAR)) convert_to_floats(j->half, b + 2 * i, 0, m, fb);
-    else convert_to_floats(j->half, b, 0, 1, fb);
+    if (!(j->scalar & ROW_A_SCALAR)) widen_read(j->half, a + 2 * i, 0, m, fa);
+    else widen_read(j->half, a, 0, 1, fa);
+    if (!(j->scalar & ROW_B_SCALAR)) widen_read(j->half, b + 2 * i, 0, m, fb);
+    else widen_read(j->half, b, 0, 1, fb);
     if (j->out_half) {
       float result[BLOCK];
       j->row(j->context, result, fa, fb, m, j->scalar);
-      convert_from_floats(j->half, out + 2 * i, 0, m, result);
+      widen_write(j->half, out + 2 * i, 0, m, result);
     } else j->row(j->context, out + i * j->out_width, fa, fb, m, j->scalar);
   }
 }
@@ -254,7 +254,7 @@ sdx_status call_widened(op_call *c, sdx_status (*compute)(op_call *c)) {
     to->tensor.dtype = SDX_FLOAT;
     to->tensor.bytes = from->tensor.count * sizeof(float);
     to->tensor.data = at;
-    if (!is_out) convert_to_floats(from->tensor.dtype, from->tensor.data, 0, from->tensor.count, (float *)at);
+    if (!is_out) widen_read(from->tensor.dtype, from->tensor.data, 0, from->tensor.count, (float *)at);
     at += (to->tensor.bytes + 63) & ~(size_t)63;
     (is_out ? out_at : in_at)[k] = to;
   }
@@ -267,7 +267,7 @@ sdx_status call_widened(op_call *c, sdx_status (*compute)(op_call *c)) {
   SDX_TRY(compute(&wide));
   for (size_t k = 0; k < c->output_count; k++)
     if (out_at[k] && out_at[k] != c->out[k])
-      convert_from_floats(c->out[k]->tensor.dtype, c->out[k]->tensor.data, 0, out[k].tensor.count, out[k].tensor.data);
+      widen_write(c->out[k]->tensor.dtype, c->out[k]->tensor.data, 0, out[k].tensor.count, out[k].tensor.data);
   return SDX_OK;
 }
 

@@ -7,8 +7,7 @@
 #pragma once
 
 #include "ops/op.h"
-
-static inline bool dtype_is_half(int dtype) { return dtype == SDX_FLOAT16 || dtype == SDX_BFLOAT16; }
+#include "ops/widen.h"
 
 // Loops over n consecutive elements. `out` may be `in` / `a` itself. `context` is whatever the
 // operator gave to the driver.

@@ -11,7 +11,7 @@
 #include "kernels/gemm_f32/gemm_f32.h"
 #include "kernels/softmax_f32/softmax_f32.h"
 #include "ops/op.h"
-#include "tensor/convert.h"
+#include "ops/widen.h"
 
 // [batch, heads, rows, width], the last dense; steps in elements.
 typedef struct attend_view {
@@ -70,9 +70,9 @@ void attend_run(op_call *c, const attend_plan *plan, const attend_call *call, vo
 // Elements as the type that is computed in (float or double), and back.
 static inline void attend_load(sdx_dtype dtype, const tensor *from, size_t first, size_t count, void *to) {
   if (dtype == SDX_DOUBLE) convert_to_doubles((sdx_dtype)from->dtype, from->data, first, count, to);
-  else convert_to_floats((sdx_dtype)from->dtype, from->data, first, count, to);
+  else widen_read((sdx_dtype)from->dtype, from->data, first, count, to);
 }
 static inline void attend_store(sdx_dtype dtype, tensor *to, const void *from) {
   if (dtype == SDX_DOUBLE) convert_from_doubles((sdx_dtype)to->dtype, to->data, 0, to->count, from);
-  else convert_from_floats((sdx_dtype)to->dtype, to->data, 0, to->count, from);
+  else widen_write((sdx_dtype)to->dtype, to->data, 0, to->count, from);
 }

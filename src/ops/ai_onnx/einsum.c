@@ -422,7 +422,7 @@ static sdx_status compute(op_call *c) {
   bool direct = dtype == SDX_FLOAT || dtype == SDX_DOUBLE || dtype == SDX_INT64 || dtype == SDX_UINT64;
   move_work w = {&s->only, now, now_type, direct ? y->data : scratch, kind};
   call_parallel(c, y->count, 1 + 4096 / (s->only.each + 1), move_range, &w);
-  if (kind == WORK_FLOAT && !direct) convert_from_floats(dtype, y->data, 0, y->count, w.to);
+  if (kind == WORK_FLOAT && !direct) widen_write(dtype, y->data, 0, y->count, w.to);
   // Integers wrap to their width: the low bytes are the result.
   size_t width = y->bytes / y->count;
   for (size_t i = 0; kind == WORK_INT && !direct && i < y->count; i++) {

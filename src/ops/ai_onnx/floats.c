@@ -10,8 +10,8 @@ typedef struct range_job {
 
 static void convert_range(void *context, size_t begin, size_t end, size_t worker) {
   const range_job *j = context;
-  if (j->store) convert_from_floats((sdx_dtype)j->t->dtype, j->t->data, begin, end - begin, j->at + begin);
-  else convert_to_floats((sdx_dtype)j->t->dtype, j->t->data, begin, end - begin, j->at + begin);
+  if (j->store) widen_write((sdx_dtype)j->t->dtype, j->t->data, begin, end - begin, j->at + begin);
+  else widen_read((sdx_dtype)j->t->dtype, j->t->data, begin, end - begin, j->at + begin);
 }
 
 const float *floats_load(op_call *c, const tensor *t, char **scratch) {
@@ -39,7 +39,7 @@ typedef struct pack_job {
 
 static void pack_any(void *target, const tensor *source, void *context) {
   const pack_job *j = context;
-  if (j->floats) convert_to_floats((sdx_dtype)source->dtype, source->data, 0, source->count, j->floats);
+  if (j->floats) widen_read((sdx_dtype)source->dtype, source->data, 0, source->count, j->floats);
   j->pack(target, j->floats ? j->floats : source->data, j->context);
 }
 

@@ -5,7 +5,7 @@
 
 #include "base/size.h"
 #include "ops/op.h"
-#include "tensor/convert.h"
+#include "ops/widen.h"
 
 // Adds `bytes`, rounded up to 64, to *total; false on overflow.
 static inline bool scratch_reserve(size_t *total, size_t bytes) {

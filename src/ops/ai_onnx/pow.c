@@ -9,7 +9,7 @@
 #include "base/size.h"
 #include "kernels/binary_f32/binary_f32.h"
 #include "ops/row.h"
-#include "tensor/convert.h"
+#include "ops/widen.h"
 
 enum { BLOCK = 256 };
 
@@ -69,11 +69,11 @@ static void row(const void *context, void *out_, const void *a_, const void *b_,
     size_t m = n - i < BLOCK ? n - i : BLOCK;
     if (in_float) {
       float x[BLOCK], y[BLOCK];
-      convert_to_floats(p->x, a, i * sa, sa ? m : 1, x);
-      convert_to_floats(p->y, b, i * sb, sb ? m : 1, y);
+      widen_read(p->x, a, i * sa, sa ? m : 1, x);
+      widen_read(p->y, b, i * sb, sb ? m : 1, y);
       for (size_t k = 1; !sa && k < m; k++) x[k] = x[0];
       float_block(p, x, y, m, sb == 0);
-      convert_from_floats(p->x, out, i, m, x);
+      widen_write(p->x, out, i, m, x);
     } else {
       double x[BLOCK], y[BLOCK];
       convert_to_doubles(p->x, a, i * sa, sa ? m : 1, x);

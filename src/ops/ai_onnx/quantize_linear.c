@@ -17,7 +17,7 @@
 #include "base/float8.h"
 #include "kernels/quantize/quantize.h"
 #include "ops/ai_onnx/quantization.h"
-#include "tensor/convert.h"
+#include "ops/widen.h"
 
 enum { DATA, SCALE, ZERO };
 
@@ -109,7 +109,7 @@ static void narrow(sdx_dtype d, float *q, size_t n) {
 static void quantize_small(const work *w, size_t first, size_t n, float scale, size_t index) {
   sdx_dtype to = (sdx_dtype)w->y->dtype;
   float q[SMALL];
-  convert_to_floats((sdx_dtype)w->x->dtype, w->x->data, first, n, q);
+  widen_read((sdx_dtype)w->x->dtype, w->x->data, first, n, q);
   for (size_t i = 0; i < n; i++) q[i] /= scale;
   narrow(w->precision, q, n);
   const float8_kind *kind = float8_of(to);
@@ -119,7 +119,7 @@ static void quantize_small(const work *w, size_t first, size_t n, float scale, s
   } else if (has_zero_point(to)) {
     float zero = w->zero ? scale_at(w->zero, index) : 0;
     for (size_t i = 0; i < n; i++) q[i] += zero;
-    convert_from_floats(to, w->y->data, first, n, q);
+    widen_write(to, w->y->data, first, n, q);
   } else {
     int64_t zero = zero_at(w->zero, index);
     for (size_t i = 0; i < n; i++) {
@@ -156,7 +156,7 @@ static void dequantize_small(const work *w, size_t first, size_t n, float scale,
   float v[SMALL];
   if (is_float) {
     float zero = w->zero && has_zero_point(from) ? scale_at(w->zero, index) : 0;  // float8: it is 0
-    convert_to_floats(from, w->x->data, first, n, v);
+    widen_read(from, w->x->data, first, n, v);
     for (size_t i = 0; i < n; i++) v[i] = (v[i] - zero) * scale;
   } else {
     int64_t zero = w->zero ? convert_get_int(from, w->zero->data, index) : 0;
@@ -164,7 +164,7 @@ static void dequantize_small(const work *w, size_t first, size_t n, float scale,
       v[i] = (float)(convert_get_int(from, w->x->data, first + i) - zero) * scale;
     }
   }
-  convert_from_floats((sdx_dtype)w->y->dtype, w->y->data, first, n, v);
+  widen_write((sdx_dtype)w->y->dtype, w->y->data, first, n, v);
 }
 
 static bool dequantize_long(const work *w, size_t first, size_t n, float scale, size_t index) {

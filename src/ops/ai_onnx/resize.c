@@ -16,7 +16,7 @@
 
 #include "base/size.h"
 #include "ops/op.h"
-#include "tensor/convert.h"
+#include "ops/widen.h"
 
 typedef enum mode { NEAREST, LINEAR, CUBIC } mode;
 typedef enum coordinates { HALF_PIXEL, HALF_PIXEL_SYMMETRIC, PYTORCH, ALIGN, ASYMMETRIC, CROP, TF_NEAREST } coordinates;
@@ -424,7 +424,7 @@ static void fill_elements(const gather *g, char *to, size_t bytes) {
       else ((double *)to)[2 * i] = (double)g->p->extrapolation;
     }
   } else {
-    for (size_t i = 0; i < bytes / g->element; i++) convert_from_floats(g->y->dtype, to, i, 1, &g->p->extrapolation);
+    for (size_t i = 0; i < bytes / g->element; i++) widen_write(g->y->dtype, to, i, 1, &g->p->extrapolation);
   }
 }
 
@@ -495,7 +495,7 @@ static sdx_status compute(op_call *c) {
                        roi ? roi->count : 0, 2 * g.count);
     for (size_t i = 0; i < g.count; i++)
       for (size_t side = 0; side < 2; side++)
-        convert_to_floats(roi->dtype, roi->data, side * g.count + i, 1, &crop[g.axes[i]][side]);
+        widen_read(roi->dtype, roi->data, side * g.count + i, 1, &crop[g.axes[i]][side]);
   }
   size_t table_total = 0, buffer = 0;
   if (!scratch_of(p, x, y, &table_total, &buffer)) return call_no_memory(c, SIZE_MAX);

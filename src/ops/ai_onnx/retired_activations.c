@@ -5,7 +5,7 @@
 #include "ops/ai_onnx/arithmetic.h"
 #include "ops/ai_onnx/unary.h"
 #include "ops/row.h"
-#include "tensor/convert.h"
+#include "ops/widen.h"
 
 // y = outer * f(a*x + b); f absent: a*x + b.
 typedef struct retired_params {
@@ -64,7 +64,7 @@ static sdx_status compute(op_call *c) {
   SDX_TRY(tensor_init(&bias, (sdx_dtype)out->dtype, out->rank, dims, c->err));
   bias.data = call_alloc(c, bias.bytes);
   if (!bias.data) return call_no_memory(c, bias.bytes);
-  convert_from_floats((sdx_dtype)out->dtype, bias.data, 0, bias.count, p->bias);
+  widen_write((sdx_dtype)out->dtype, bias.data, 0, bias.count, p->bias);
   return arithmetic_add(c, out, out, &bias);
 }
 

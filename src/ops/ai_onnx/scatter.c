@@ -5,7 +5,7 @@
 #include "base/half.h"
 #include "base/size.h"
 #include "ops/ai_onnx/move.h"
-#include "tensor/convert.h"
+#include "ops/widen.h"
 
 typedef enum reduction { NONE, ADD, MUL, MIN, MAX } reduction;
 typedef struct params {
@@ -87,10 +87,10 @@ static void combine_floats(sdx_dtype dtype, reduction r, void *to, size_t at, co
   float x[64], y[64];
   for (size_t i = 0; i < count; i += 64) {
     size_t n = count - i < 64 ? count - i : 64;
-    convert_to_floats(dtype, to, at + i, n, x);
-    convert_to_floats(dtype, from, from_at + i, n, y);
+    widen_read(dtype, to, at + i, n, x);
+    widen_read(dtype, from, from_at + i, n, y);
     combines[SDX_FLOAT][r - 1](x, y, n);
-    convert_from_floats(dtype, to, at + i, n, x);
+    widen_write(dtype, to, at + i, n, x);
   }
 }
 

@@ -8,7 +8,7 @@
 #include "base/number.h"
 #include "base/size.h"
 #include "ops/ai_onnx_ml/ml.h"
-#include "tensor/convert.h"
+#include "ops/widen.h"
 
 // ---- FeatureVectorizer ----------------------------------------------------------------------------
 
@@ -55,7 +55,7 @@ static sdx_status feature_compute(op_call *c) {
     size_t columns = ml_columns(x), width = p->count ? (size_t)p->widths[i] : columns,
            n = width < columns ? width : columns;
     for (size_t r = 0; r < rows; r++)
-      convert_to_floats((sdx_dtype)x->dtype, x->data, r * columns, n, (float *)y->data + r * total + offset);
+      widen_read((sdx_dtype)x->dtype, x->data, r * columns, n, (float *)y->data + r * total + offset);
     offset += width;
     SDX_TRY(call_check(c));
   }

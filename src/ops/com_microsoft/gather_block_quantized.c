@@ -4,7 +4,7 @@
 // dimension, low bits first, and its zero is 2^(bits - 1) if not given. Indices outside of the table give zeros.
 #include "base/size.h"
 #include "ops/elementwise.h"
-#include "tensor/convert.h"
+#include "ops/widen.h"
 
 enum { DATA, INDICES, SCALES, ZEROS };
 
@@ -127,7 +127,7 @@ static void slices_range(void *context, size_t begin, size_t end, size_t worker)
         size_t at = (i / j->indices->count * j->entries + (size_t)index) * j->inner + k, s = scale_index(j, at);
         value = (value_at(j, at) - zero_at(j, s)) * (float)tensor_number_at(j->scales, s);
       }
-      convert_from_floats((sdx_dtype)j->out->dtype, j->out->data, i * j->inner + k, 1, &value);
+      widen_write((sdx_dtype)j->out->dtype, j->out->data, i * j->inner + k, 1, &value);
     }
   }
 }

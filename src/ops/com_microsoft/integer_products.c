@@ -30,7 +30,7 @@ static void scale_rows(void *context, size_t begin, size_t end, size_t worker) {
       float v =
           (float)s->sums[row * s->columns + j] * (s->a_scale * scale_at(s->b_scale, s->b_scale->count > 1 ? j : 0));
       if (s->bias) v += scale_at(s->bias, j);
-      convert_from_floats((sdx_dtype)s->y->dtype, s->y->data, row * s->columns + j, 1, &v);
+      widen_write((sdx_dtype)s->y->dtype, s->y->data, row * s->columns + j, 1, &v);
     }
   }
 }

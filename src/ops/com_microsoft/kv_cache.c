@@ -5,7 +5,7 @@
 #include <math.h>
 
 #include "ops/elementwise.h"
-#include "tensor/convert.h"
+#include "ops/widen.h"
 
 bool kv_cache_is_quantized(sdx_dtype dtype) { return dtype != SDX_FLOAT && !dtype_is_half((int)dtype); }
 
@@ -22,7 +22,7 @@ static const float *scales_of(const kv_cache *m, size_t head) {
 }
 
 void kv_cache_read(const kv_cache *m, size_t row, size_t head, float *to) {
-  convert_to_floats(m->dtype, m->data, row * m->stride, m->width, to);
+  widen_read(m->dtype, m->data, row * m->stride, m->width, to);
   const float *scale = scales_of(m, head);
   for (size_t k = 0; scale && k < m->width; k++) to[k] = (to[k] - m->zero) * scale[m->by_channel ? k : 0];
 }
@@ -51,5 +51,5 @@ void kv_cache_write(const kv_cache *m, size_t row, size_t head, const float *fro
     v = v > high ? high : v < low ? low : v;
     scratch[k] = (whole ? rintf(v) : v) + m->zero;
   }
-  convert_from_floats(m->dtype, m->data, row * m->stride, m->width, scale ? scratch : from);
+  widen_write(m->dtype, m->data, row * m->stride, m->width, scale ? scratch : from);
 }

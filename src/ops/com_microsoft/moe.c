@@ -242,7 +242,7 @@ static void plain_fill(void *context, size_t batch, float *panel, size_t stride,
   for (size_t n = n0; n < n0 + nc; n++)
     for (size_t k = 0; k < kc; k += 256) {
       size_t m = kc - k < 256 ? kc - k : 256;
-      convert_to_floats((sdx_dtype)w->t->dtype, w->t->data, w->first + n * w->k + k0 + k, m, block);
+      widen_read((sdx_dtype)w->t->dtype, w->t->data, w->first + n * w->k + k0 + k, m, block);
       for (size_t i = 0; i < m; i++) panel[(k + i) * stride + n - n0] = block[i];
     }
 }
@@ -290,7 +290,7 @@ static sdx_status project(const expert_call *e, size_t which, const float *x, fl
                         .c_stride = n,
                         .epilogue = GEMM_F32_PLAIN};
   if (bias) {
-    convert_to_floats((sdx_dtype)bias->dtype, bias->data, e->expert * n, n, e->bias);
+    widen_read((sdx_dtype)bias->dtype, bias->data, e->expert * n, n, e->bias);
     call.epilogue.bias = e->bias, call.epilogue.bias_kind = GEMM_BIAS_PER_COLUMN;
   }
   gemm_f32_run(&plan, &call, scratch);

@@ -7,7 +7,7 @@
 
 #include "base/size.h"
 #include "ops/ai_onnx/random.h"
-#include "tensor/convert.h"
+#include "ops/widen.h"
 
 // ---- params ---------------------------------------------------------------------------------------------------
 
@@ -184,7 +184,7 @@ static sdx_status read_float(search *s, size_t input, const char *name, bool pos
   if (t && t->count != 1)
     return call_fail(s->c, SDX_INVALID_SHAPE, "input %zu ('%s') has %zu elements, expected 1", input, name, t->count);
   if (t && t->dtype == SDX_FLOAT16) s->type = SDX_FLOAT16;
-  if (t && !convert_to_floats((sdx_dtype)t->dtype, t->data, 0, 1, out))
+  if (t && !widen_read((sdx_dtype)t->dtype, t->data, 0, 1, out))
     return call_fail(s->c, SDX_INVALID_SHAPE, "input %zu ('%s') is no number", input, name);
   if (positive && !(*out > 0))
     return call_fail(s->c, SDX_OUT_OF_RANGE, "input %zu ('%s') is %g, expected more than 0", input, name, (double)*out);

@@ -7,7 +7,7 @@
 #include "base/size.h"
 #include "ops/ai_onnx/random.h"
 #include "ops/com_microsoft/search.h"
-#include "tensor/convert.h"
+#include "ops/widen.h"
 
 #define NEVER (-FLT_MAX)
 
@@ -66,7 +66,7 @@ static sdx_status read_logits(search *s, const tensor *t, bool log_softmax) {
   for (size_t row = 0; row < s->rows; row++) {
     size_t from = shared ? row / s->beams : row;
     float *to = s->scores + row * n;
-    convert_to_floats((sdx_dtype)t->dtype, t->data, (from * length + length - 1) * stride, n, to);
+    widen_read((sdx_dtype)t->dtype, t->data, (from * length + length - 1) * stride, n, to);
     if (!log_softmax) continue;
     double sum = 0;
     float most = -INFINITY;
@@ -303,7 +303,7 @@ static void choose_beams(search *s) {
   size_t n = s->rows * s->vocabulary;
   for (size_t i = 0; i < n; i++) s->scores[i] += s->beam_scores[i / s->vocabulary];
   tensor *all = call_out(s->c, 2);
-  if (all && s->trip <= (size_t)all->dims[0]) convert_from_floats(s->type, all->data, (s->trip - 1) * n, n, s->scores);
+  if (all && s->trip <= (size_t)all->dims[0]) widen_write(s->type, all->data, (s->trip - 1) * n, n, s->scores);
   for (size_t entry = 0; entry < s->batch; entry++) {
     if (!s->done[entry]) {
       continue_beams(s, entry);
@@ -325,7 +325,7 @@ static sdx_status say_no_speech(search *s) {
   SDX_TRY(call_set_shape(s->c, 4, s->type, 1, (int64_t[]){(int64_t)s->batch}));
   for (size_t i = 0; i < s->batch; i++) {
     float share = expf(s->scores[i * s->beams * s->vocabulary + (size_t)s->p->no_speech]);
-    convert_from_floats(s->type, call_out(s->c, 4)->data, i, 1, &share);
+    widen_write(s->type, call_out(s->c, 4)->data, i, 1, &share);
   }
   return SDX_OK;
 }
@@ -381,7 +381,7 @@ sdx_status search_finish(search *s) {
     for (size_t i = 0; i < s->returned; i++) {
       const hypothesis *h = &s->finished[entry * s->beams + i];
       memcpy(y + (entry * s->returned + i) * s->most, h->tokens, h->length * sizeof *y);
-      if (scores) convert_from_floats(s->type, scores->data, entry * s->returned + i, 1, &h->score);
+      if (scores) widen_write(s->type, scores->data, entry * s->returned + i, 1, &h->score);
     }
   }
   return SDX_OK;
