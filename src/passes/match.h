@@ -13,8 +13,3 @@ node *match_producer(const graph *g, value_id v);
 // Constant float scalar (or one-element tensor) input `i`; `otherwise` if the input is absent. False if not constant.
 bool match_scalar(const graph *g, const node *n, size_t i, float otherwise, float *out);
 bool match_same_shape(const type_info *a, const type_info *b);  // all dims known and equal, or same symbols
-// Gives a Conv with constant weights y' = y * scale[k] + shift[k] per output channel k (scale NULL: 1, and the
-// weights stay as they are) in place of the node `last` that computed it. Nothing happens where weights or bias do not
-// fit.
-sdx_status match_scale_conv(pass_context *c, node *conv, node *last, size_t channels, const double *scale,
-                            const double *shift);

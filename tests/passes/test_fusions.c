@@ -2,7 +2,7 @@
 // The fusions: patterns that are taken, and look-alikes that must stay.
 #include "tests/passes/rewrite.h"
 
-// ---- fuse_conv_batch_norm -------------------------------------------------------------------------
+// ---- fuse_conv_channels -------------------------------------------------------------------------
 
 #define NORM                                                                                      \
   "  const %w: float[2,1,1,1]{1, -2}\n  const %s: float[2]{1, 3}\n  const %t: float[2]{0.5, 0}\n" \
@@ -11,28 +11,39 @@
 static void conv_and_norm(void **state) {
   static const char source[] = "graph(%x: float[N,1,3,3]) -> (%y) {\n" NORM
                                "  %a = Conv(%x, %w)\n  %y = BatchNormalization<epsilon=0.0>(%a, %s, %t, %m, %v)\n}\n";
-  sdx_session *plain = rewrite_session(NULL, source), *fused = rewrite_session("fuse_conv_batch_norm", source);
+  sdx_session *plain = rewrite_session(NULL, source), *fused = rewrite_session("fuse_conv_channels", source);
   assert_int_equal(fused->main->node_count, 1);
   rewrite_same_numbers(plain, fused, 1e-6, source);
   sdx_session_destroy(plain);
   sdx_session_destroy(fused);
-  leaves_alone("fuse_conv_batch_norm",
+  leaves_alone("fuse_conv_channels",
                "graph(%x: float[N,1,3,3]) -> (%y, %z) {\n" NORM
                "  %a = Conv(%x, %w)\n  %y = BatchNormalization(%a, %s, %t, %m, %v)\n  %z = Neg(%a)\n}\n");
-  leaves_alone("fuse_conv_batch_norm", "graph(%x: float[N,1,3,3]) -> (%a, %y) {\n" NORM
-                                       "  %a = Conv(%x, %w)\n  %y = BatchNormalization(%a, %s, %t, %m, %v)\n}\n");
-  leaves_alone("fuse_conv_batch_norm", "graph(%x: float[N,1,3,3], %mean: float[2]) -> (%y) {\n" NORM
-                                       "  %a = Conv(%x, %w)\n  %y = BatchNormalization(%a, %s, %t, %mean, %v)\n}\n");
-  leaves_alone("fuse_conv_batch_norm",
+  leaves_alone("fuse_conv_channels", "graph(%x: float[N,1,3,3]) -> (%a, %y) {\n" NORM
+                                     "  %a = Conv(%x, %w)\n  %y = BatchNormalization(%a, %s, %t, %m, %v)\n}\n");
+  leaves_alone("fuse_conv_channels", "graph(%x: float[N,1,3,3], %mean: float[2]) -> (%y) {\n" NORM
+                                     "  %a = Conv(%x, %w)\n  %y = BatchNormalization(%a, %s, %t, %mean, %v)\n}\n");
+  leaves_alone("fuse_conv_channels",
                "graph(%x: float[N,1,3,3]) -> (%y, %p, %q) {\n" NORM
                "  %a = Conv(%x, %w)\n  %y, %p, %q = BatchNormalization<training_mode=1>(%a, %s, %t, %m, %v)\n}\n");
+}
+
+static void a_chain_behind_conv(void **state) {
+  static const char source[] = "graph(%x: float[N,1,3,3]) -> (%y) {\n" NORM
+                               "  const %b: float[2,1,1]{1, -1}\n  %a = Conv(%x, %w)\n  %p = Add(%a, %b)\n"
+                               "  %n = BatchNormalization(%p, %s, %t, %m, %v)\n  %y = Mul(%n, %b)\n}\n";
+  sdx_session *plain = rewrite_session(NULL, source), *fused = rewrite_session("fuse_conv_channels", source);
+  assert_int_equal(fused->main->node_count, 1);
+  rewrite_same_numbers(plain, fused, 1e-6, source);
+  sdx_session_destroy(plain);
+  sdx_session_destroy(fused);
 }
 
 static void weights_of_two_convolutions(void **state) {
   static const char source[] = "graph(%x: float[N,1,3,3]) -> (%y, %z) {\n" NORM
                                "  %a = Conv(%x, %w)\n  %b = Conv(%x, %w)\n  %c = Neg(%b)\n"
                                "  %y = BatchNormalization(%a, %s, %t, %m, %v)\n  %z = Neg(%c)\n}\n";
-  sdx_session *plain = rewrite_session(NULL, source), *fused = rewrite_session("fuse_conv_batch_norm", source);
+  sdx_session *plain = rewrite_session(NULL, source), *fused = rewrite_session("fuse_conv_channels", source);
   assert_int_equal(fused->main->node_count, 4);
   rewrite_same_numbers(plain, fused, 1e-6, source);
   sdx_session_destroy(plain);
@@ -258,11 +269,17 @@ static void layer_norm(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(conv_and_norm),     cmocka_unit_test(weights_of_two_convolutions),
-      cmocka_unit_test(product_and_row),   cmocka_unit_test(activations),
-      cmocka_unit_test(residuals),         cmocka_unit_test(activations_that_stay),
-      cmocka_unit_test(products_activate), cmocka_unit_test(squashed_products),
-      cmocka_unit_test(layer_norm),        cmocka_unit_test(activations_of_extremes),
+      cmocka_unit_test(conv_and_norm),
+      cmocka_unit_test(a_chain_behind_conv),
+      cmocka_unit_test(weights_of_two_convolutions),
+      cmocka_unit_test(product_and_row),
+      cmocka_unit_test(activations),
+      cmocka_unit_test(residuals),
+      cmocka_unit_test(activations_that_stay),
+      cmocka_unit_test(products_activate),
+      cmocka_unit_test(squashed_products),
+      cmocka_unit_test(layer_norm),
+      cmocka_unit_test(activations_of_extremes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
