@@ -74,7 +74,7 @@ static int add(args *a, const cli_option *o, const char *value) {
 }
 
 int args_parse(args *a, const cli_option *options, int argc, char **argv) {
-  *a = (args){.options = options, .words = xmalloc((size_t)argc * sizeof *a->words + 1)};
+  *a = (args){.options = options, .words = xmalloc(((size_t)argc + 1) * sizeof *a->words)};
   bool only_words = false;
   for (int i = 0; i < argc; i++) {
     const char *word = argv[i];

@@ -38,7 +38,7 @@ typedef struct args {
     const char *value;  // NULL for a flag
   } * found;
   size_t found_count;
-  const char **words;
+  const char **words;  // ended by NULL
   size_t word_count;
   bool help;  // --help or -h was given
 } args;

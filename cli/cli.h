@@ -9,20 +9,24 @@
 #include <stdint.h>
 
 #include "cli/args.h"
+#include "support/names.h"
 
 enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };  // exit codes of every sub-command
 
+// A name of two words belongs to a group; the group itself is a record without `run`.
 typedef struct cli_command {
-  const char *name;
+  const char *name;             // "run", "model register"
   const char *summary;          // one line for the overview
   const char *usage;            // "MODEL [NAME=FILE ...]"
   const char *details;          // paragraphs and examples below the options; may be NULL
-  const cli_option *options;    // ends with {0}; --help is added to all
+  const cli_option *options;    // ends with {0}; --help is added to all; NULL for a group
   size_t min_words, max_words;  // how many arguments beside options
   int (*run)(const args *a);
 } cli_command;
 
 #define CLI_COMMAND(id) const cli_command cli_command_##id
+#define CLI_GROUP(name_, summary_, details_) \
+  { .name = name_, .summary = summary_, .usage = "COMMAND [arguments]", .details = details_ }
 
 extern const cli_command *const cli_commands[];  // generated, ends with NULL
 
@@ -38,9 +42,6 @@ void *xrealloc(void *old, size_t bytes);
 char *xstrdup(const char *text);
 char *xformat(const char *format, ...) __attribute__((format(printf, 1, 2)));
 char *xformat_list(const char *format, va_list list);
-
-// The name of `names` nearest to `wrong`, or NULL when none is near enough to be meant.
-const char *name_closest(const char *wrong, const char *const *names, size_t count);
 
 // Why something failed, for the caller to print with its own place in front. why_set returns NULL.
 typedef struct why {

@@ -112,8 +112,7 @@ sdx_options *engine_options(const args *a, int *code) {
 
 // ---- loading ---------------------------------------------------------------------------------
 
-// The file in the same folder whose name is nearest to the one asked for.
-static void hint_file(const char *path) {
+void file_hint(const char *path) {
   const char *slash = strrchr(path, '/');
   char *folder = slash ? xformat("%.*s", (int)(slash - path + 1), path) : xstrdup("./");
   DIR *dir = opendir(folder);
@@ -135,7 +134,7 @@ static void report_load(const char *path, const sdx_session *session, sdx_status
   if (!*message) message = sdx_status_text(status);
   if (strstr(message, path)) cli_error(CLI_FAILED, "%s", message);
   else cli_error(CLI_FAILED, "%s: %s", path, message);
-  if (status == SDX_NOT_FOUND && access(path, F_OK)) hint_file(path);
+  if (status == SDX_NOT_FOUND && access(path, F_OK)) file_hint(path);
   else if (status == SDX_INVALID_MODEL || status == SDX_INVALID_GRAPH || status == SDX_NOT_SUPPORTED)
     cli_hint("'sardonyx check %s' lists every problem of the model", path);
 }
@@ -364,7 +363,7 @@ static bool place_file(collector *c, int64_t index, const char *path) {
   char *bytes = file_read(path, &size, &w);
   if (!bytes) {
     cli_error(CLI_FAILED, "%s", w.text);
-    if (access(path, F_OK)) hint_file(path);
+    if (access(path, F_OK)) file_hint(path);
     return false;
   }
   bool ok;

@@ -29,6 +29,9 @@ sdx_options *engine_options(const args *a, int *code);
 // Loads with the options of the command line. NULL after printing; *code says how to exit.
 sdx_session *engine_load(const args *a, const char *path, int *code);
 
+// Hints at the file of the same folder whose name is nearest to one that is not there.
+void file_hint(const char *path);
+
 bool input_is_optional(const sdx_session *session, size_t index);  // may be left out
 
 // Values for the inputs of a session from words ("x.npy", "name=x.npy", "name=[1,2]") and --random.

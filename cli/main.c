@@ -9,29 +9,49 @@
 #include "cli/table.h"
 #include "sardonyx/sardonyx.h"
 
-static const cli_command *find(const char *name) {
-  for (const cli_command *const *c = cli_commands; *c; c++)
-    if (!strcmp((*c)->name, name)) return *c;
+static const cli_command *find(const char *name, const char *sub) {
+  for (const cli_command *const *c = cli_commands; *c; c++) {
+    size_t length = strlen(name);
+    if (sub ? !strncmp((*c)->name, name, length) && (*c)->name[length] == ' ' && !strcmp((*c)->name + length + 1, sub)
+            : !strcmp((*c)->name, name))
+      return *c;
+  }
   return NULL;
 }
 
-static int unknown_command(const char *name) {
-  const char *names[64] = {"help"};
-  size_t count = 1;
-  for (const cli_command *const *c = cli_commands; *c && count < 64; c++) names[count++] = (*c)->name;
-  cli_error(CLI_USAGE, "unknown command '%s'", name);
+static bool is_group(const cli_command *c) { return !c->run; }
+
+// The name behind that of the group, or NULL where the command is not in it ("" is the group of all).
+static const char *name_within(const cli_command *c, const char *group) {
+  size_t length = strlen(group);
+  if (!length) return strchr(c->name, ' ') ? NULL : c->name;
+  return !strncmp(c->name, group, length) && c->name[length] == ' ' ? c->name + length + 1 : NULL;
+}
+
+static int unknown_command(const char *group, const char *name) {
+  const char *names[64], *gap = *group ? " " : "";
+  size_t count = 0;
+  for (const cli_command *const *c = cli_commands; *c && count < 63; c++)
+    if (name_within(*c, group)) names[count++] = name_within(*c, group);
+  if (!*group) names[count++] = "help";
+  cli_error(CLI_USAGE, "unknown command '%s%s%s'", group, gap, name);
   const char *near = name_closest(name, names, count);
-  if (near) cli_hint("did you mean 'sardonyx %s'?", near);
+  if (near) cli_hint("did you mean 'sardonyx %s%s%s'?", group, gap, near);
   else if (path_has_suffix(name, ".onnx")) cli_hint("to run a model: sardonyx run %s", name);
-  else cli_hint("'sardonyx help' lists the commands");
+  else cli_hint("'sardonyx help%s%s' lists the commands", gap, group);
   return CLI_USAGE;
+}
+
+static void print_commands(const char *group) {
+  for (const cli_command *const *c = cli_commands; *c; c++)
+    if (name_within(*c, group))
+      printf("  %s%-10s%s %s\n", ink_on(stdout, INK_BOLD), name_within(*c, group), ink_off(stdout), (*c)->summary);
 }
 
 static int overview(void) {
   printf("Sardonyx %s runs ONNX models and puts them into service.\n\nUsage: sardonyx COMMAND [arguments]\n\n",
          sdx_version());
-  for (const cli_command *const *c = cli_commands; *c; c++)
-    printf("  %s%-10s%s %s\n", ink_on(stdout, INK_BOLD), (*c)->name, ink_off(stdout), (*c)->summary);
+  print_commands("");
   printf("\n'sardonyx help COMMAND' shows options and examples.\n");
   return CLI_OK;
 }
@@ -65,9 +85,15 @@ static void print_details(const char *text) {
 }
 
 static int help(const cli_command *command) {
-  printf("%s\n\nUsage: sardonyx %s %s\n\nOptions:\n", command->summary, command->name, command->usage);
-  for (const cli_option *o = command->options; o->name; o++) print_option(o);
-  print_option(&(cli_option)OPTION_FLAG("help", "this text", .letter = 'h'));
+  printf("%s\n\nUsage: sardonyx %s %s\n\n", command->summary, command->name, command->usage);
+  if (is_group(command)) {
+    print_commands(command->name);
+    printf("\n'sardonyx help %s COMMAND' shows options and examples.\n", command->name);
+  } else {
+    printf("Options:\n");
+    for (const cli_option *o = command->options; o->name; o++) print_option(o);
+    print_option(&(cli_option)OPTION_FLAG("help", "this text", .letter = 'h'));
+  }
   if (command->details) {
     putchar('\n');
     print_details(command->details);
@@ -75,23 +101,17 @@ static int help(const cli_command *command) {
   return CLI_OK;
 }
 
-int main(int argc, char **argv) {
-  signal(SIGPIPE, SIG_IGN);  // `sardonyx ... | head` ends with a write error, not with a signal
-  if (argc < 2) {
-    overview();
-    return CLI_USAGE;
-  }
-  const char *name = argv[1];
-  if (!strcmp(name, "--version") || !strcmp(name, "-V")) name = "version";
-  if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h")) {
-    if (argc < 3) return overview();
-    const cli_command *command = find(argv[2]);
-    return command ? help(command) : unknown_command(argv[2]);
-  }
-  const cli_command *command = find(name);
-  if (!command) return unknown_command(name);
+static int help_for(int count, char **words) {
+  if (!count) return overview();
+  const cli_command *command = count > 1 ? find(words[0], words[1]) : NULL;
+  if (!command) command = find(words[0], NULL);
+  if (!command) return unknown_command("", words[0]);
+  return is_group(command) && count > 1 ? unknown_command(words[0], words[1]) : help(command);
+}
+
+static int run(const cli_command *command, int count, char **words) {
   args a;
-  int code = args_parse(&a, command->options, argc - 2, argv + 2);
+  int code = args_parse(&a, command->options, count, words);
   if (!code && a.help) {
     code = help(command);
   } else if (!code && a.word_count < command->min_words) {
@@ -105,6 +125,33 @@ int main(int argc, char **argv) {
   }
   if (code == CLI_USAGE) cli_hint("'sardonyx help %s' shows options and examples", command->name);
   args_free(&a);
+  return code;
+}
+
+int main(int argc, char **argv) {
+  signal(SIGPIPE, SIG_IGN);  // `sardonyx ... | head` ends with a write error, not with a signal
+  signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error, too
+  if (argc < 2) {
+    overview();
+    return CLI_USAGE;
+  }
+  const char *name = argv[1];
+  if (!strcmp(name, "--version") || !strcmp(name, "-V")) name = "version";
+  if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h")) return help_for(argc - 2, argv + 2);
+  const cli_command *command = find(name, NULL);
+  if (!command) return unknown_command("", name);
+  int code, used = 2;
+  if (is_group(command) && argc > 2 && argv[2][0] != '-') {
+    command = find(name, argv[2]);
+    if (!command) return unknown_command(name, argv[2]);
+    used = 3;
+  }
+  if (is_group(command)) {
+    code = help(command);
+    if (argc == 2) code = CLI_USAGE;
+  } else {
+    code = run(command, argc - used, argv + used);
+  }
   if (fflush(stdout) || ferror(stdout)) return code ? code : CLI_FAILED;
   return code;
 }

@@ -1,7 +1,6 @@
 # The command and the server: clients of the public header.
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(MHD REQUIRED IMPORTED_TARGET libmicrohttpd)
-pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive)
 include(cmake/records.cmake)
 
@@ -16,7 +15,7 @@ file(GLOB cli_sources CONFIGURE_DEPENDS cli/*.c)
 sdx_record_table(cli_command CLI_COMMAND cli/cli.h ${cli_sources})
 add_executable(sardonyx ${cli_sources} ${cli_command_table})
 target_include_directories(sardonyx PRIVATE ${CMAKE_SOURCE_DIR} src)
-target_link_libraries(sardonyx PRIVATE sardonyx_codecs sardonyx_server PkgConfig::JANSSON PkgConfig::ARCHIVE)
+target_link_libraries(sardonyx PRIVATE sardonyx_codecs sardonyx_server sardonyx_registry PkgConfig::ARCHIVE)
 set_source_files_properties(cli/cmd_test.c PROPERTIES
   COMPILE_DEFINITIONS "SDX_KNOWN_SETS=\"${CMAKE_SOURCE_DIR}/tests/models/known.txt\"")
 

@@ -23,7 +23,9 @@ extern "C" {
   X(CANCELLED, "the caller cancelled the work", 499, Fail)                                          \
   X(IO_ERROR, "reading or writing a file failed", 500, Fail)                                        \
   X(FORBIDDEN, "the path is outside of what the model may read", 403, InvalidArgument)              \
-  X(INTERNAL, "an internal rule was broken; please report it", 500, RuntimeException)
+  X(INTERNAL, "an internal rule was broken; please report it", 500, RuntimeException)               \
+  X(CONFLICT, "what exists already does not allow it", 409, Fail)                                   \
+  X(NO_SPACE, "the disk or a quota is full", 507, Fail)
 
 typedef enum sdx_status {
 #define X(name, sentence, http, exception) SDX_##name,

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the commands about a workspace share: opening it, telling what failed, assets as tables and as facts, words for
+// tags, and the commands that are the same for every kind of asset.
+#pragma once
+
+#include <jansson.h>
+
+#include "cli/cli.h"
+#include "registry/registry.h"
+
+#define WORKSPACE_OPTIONS                                                                                      \
+  OPTION("workspace", ARG_TEXT, "FOLDER", "folder or config.json (default: found from the current folder up)", \
+         .letter = 'w'),                                                                                       \
+      OPTION_FLAG("json", "machine-readable")
+#define WORD_OPTIONS                                                                                            \
+  OPTION("tag", ARG_TEXT, "KEY[=VALUE]", "a tag; may be given several times", .letter = 't'),                   \
+      OPTION("property", ARG_TEXT, "KEY=VALUE", "a property, never changed later; may be given several times"), \
+      OPTION("description", ARG_TEXT, "TEXT", "what it is", .letter = 'd')
+
+// Prints message and hint; the exit code that fits.
+int fault_report(const fault *f);
+registry *workspace_open(const args *a, int *code);  // NULL after printing
+void progress_end(void);                             // takes the line of progress away before something else is printed
+
+// Values of a repeated option as {key: value}; NULL after printing.
+json_t *words_of(const args *a, const char *option);
+// Prints one asset, or JSON with --json; takes the reference.
+int asset_print(const args *a, json_t *asset);
+// A fact on its own line: "name        value".
+void fact_print(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// ---- commands of any kind -------------------------------------------------------------------------
+extern const cli_option asset_list_options[], asset_show_options[], asset_update_options[], asset_tag_options[],
+    asset_delete_options[];
+int asset_list(const args *a, asset_kind kind);
+int asset_show(const args *a, asset_kind kind);
+int asset_update(const args *a, asset_kind kind);
+int asset_tag(const args *a, asset_kind kind);
+int asset_delete(const args *a, asset_kind kind);

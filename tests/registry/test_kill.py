@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 while a registry is written, at random instants and before each system call that writes. After each kill: what
+was acknowledged is there, what was not is wholly there or wholly absent, nothing is lost, nothing dangles.
+
+    python3 tests/registry/test_kill.py [--kills 200] [NAME ...]
+"""
+import hashlib
+import json
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from lab import COMMAND, Case, twice, with_constant  # noqa: E402
+import suite  # noqa: E402
+
+KILLS = suite.number_after("--kills", 2000 if "--long" in sys.argv else 200)
+WRITES = "openat,mkdirat,linkat,renameat,renameat2,unlinkat,rmdir,write,pwrite64,fsync,fdatasync,ftruncate,fchmod,flock,exit_group"
+
+
+class Kill(Case):
+    def setUp(self):
+        super().setUp()
+        self.known = {}  # id: digest of what was acknowledged
+        self.random = random.Random(7)
+
+    def check(self, doubtful):
+        """`doubtful`: ids that may be there or not, with their digests (None: any)."""
+        self.verify()
+        found = {m["id"]: m["digest"] for m in self.ask("model", "list")}
+        for name, digest in self.known.items():
+            if name not in doubtful:
+                self.assertEqual(found.get(name), digest, f"{name} was acknowledged")
+        for name, digest in found.items():
+            if name not in self.known:
+                self.assertIn(name, doubtful, "nobody asked for it")
+                self.assertEqual(digest, doubtful[name])
+        self.known = found
+
+    def next_id(self, name):
+        """Versions are never given twice, so the next one follows from the log."""
+        last = [int(o["asset"].split(":")[1]) for o in self.ask("workspace", "log", "--count", "10000")
+                if o["asset"].startswith(name + ":")]
+        return f"{name}:{max(last, default=0) + 1}"
+
+    def plan(self):
+        """(command, the ids that are doubtful while it runs)"""
+        what = self.random.random()
+        if what < 0.35 and self.known:
+            victim = self.random.choice(list(self.known))
+            return ("model", "delete", victim), {victim: self.known[victim]}
+        data = with_constant([self.random.random()])
+        name = self.random.choice("abc")
+        if what < 0.7:  # looked into, or taken as it is (twice as fast: kills land elsewhere)
+            self.write("m.onnx", data)
+            more = [] if what < 0.5 else ["--framework", "x"]
+            return ("model", "register", "m.onnx", "--name", name, *more), {self.next_id(name): digest_of(data)}
+        if what < 0.9:
+            shutil.rmtree(self.folder / "unit", ignore_errors=True)
+            parts = {"unit/a.bin": self.random.randbytes(200000), "unit/b.bin": data, "unit/c/d.bin": b"same"}
+            for path, content in parts.items():
+                self.write(path, content)
+            listing = "".join(f"{hashlib.sha256(parts[p]).hexdigest()}  {p}\n" for p in sorted(parts))
+            return ("model", "register", "unit", "--name", name, "--framework", "x"), {self.next_id(name): digest_of(listing.encode())}
+        return ("workspace", "gc"), {}
+
+    def test_random_instants(self):
+        longest = 0.02
+        killed = 0
+        for count in range(KILLS):
+            words, doubtful = self.plan()
+            start = time.monotonic()
+            child = subprocess.Popen([COMMAND, *words], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                code = child.wait(self.random.uniform(0.001, longest))
+                longest = 0.9 * longest + 0.1 * (time.monotonic() - start) * 1.2
+            except subprocess.TimeoutExpired:
+                child.send_signal(signal.SIGKILL)
+                code = child.wait()
+                longest = min(longest * 1.01, 0.2)
+            killed += code == -signal.SIGKILL
+            if code == 0 and words[1] == "register":
+                self.known.update(doubtful)
+                doubtful = {}
+            elif code == 0 and words[1] == "delete":
+                self.known.pop(words[2])
+                doubtful = {}
+            self.check(doubtful)
+        print(f"{killed} of {KILLS} were killed, {len(self.known)} models at the end")
+        self.assertGreater(killed, KILLS / 4)
+
+    def killed_before(self, number, words):
+        """Whether the process died before its system call `number` of those that write; False: it has not so many."""
+        done = subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={WRITES}",
+                               "-e", f"inject={WRITES}:signal=SIGKILL:when={number}", COMMAND, *words], cwd=self.folder,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        return done.returncode == -signal.SIGKILL
+
+    def each_call(self, words_for):
+        if not shutil.which("strace") or subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], check=False).returncode:
+            self.skipTest("strace is not there or may not trace")
+        number, step = 1, 1 if KILLS >= 2000 else 3
+        while True:
+            words, doubtful, there_after = words_for()
+            if not self.killed_before(number, words):
+                self.known = {m["id"]: m["digest"] for m in self.ask("model", "list")}
+                self.assertEqual(there_after in self.known, words[1] == "register")
+                return number
+            self.check(doubtful)
+            number += step
+
+    def test_each_system_call_of_register(self):
+        def words():
+            data = with_constant([self.random.random()])
+            self.write("m.onnx", data)
+            name = self.next_id("m")
+            return ("model", "register", "m.onnx", "--framework", "x"), {name: digest_of(data)}, name
+
+        self.assertGreater(self.each_call(words), 20)
+
+    def test_each_system_call_of_delete(self):
+        def words():
+            if not self.known:
+                m = self.register("m", with_constant([self.random.random()]))
+                self.known = {m["id"]: m["digest"]}
+            name = next(iter(self.known))
+            return ("model", "delete", name), {name: self.known[name]}, name
+
+        self.assertGreater(self.each_call(words), 15)
+
+
+def digest_of(data):
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+if __name__ == "__main__":
+    sys.exit(suite.run())
