@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/host.h"
 #include "base/mem.h"
 #include "base/pool.h"
 #include "bench/probe.h"
@@ -144,7 +145,7 @@ static void bench_shape(size_t m, size_t n, size_t k, size_t threads, double sec
 
 int main(int argc, char **argv) {
   double seconds = 2;
-  size_t threads = pool_max_threads() < 2 ? 1 : 2;
+  size_t threads = host_cpus() < 2 ? 1 : 2;
   int i = 1;
   for (; i + 1 < argc && argv[i][0] == '-'; i += 2) {
     if (strcmp(argv[i], "--seconds") == 0) seconds = strtod(argv[i + 1], NULL);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/host.h"
 #include "bench/ort.h"
 #include "sardonyx/sardonyx.h"
 
@@ -83,11 +84,7 @@ static bytes chain(unsigned nodes) {
   return model;
 }
 
-static double now_us(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
+static double now_us(void) { return (double)clock_ns() / 1e3; }
 
 static int compare(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;

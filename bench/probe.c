@@ -6,12 +6,9 @@
 #include <time.h>
 
 #include "base/cpu.h"
+#include "base/host.h"
 
-double clock_seconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
+double clock_seconds(void) { return (double)clock_ns() * 1e-9; }
 
 static int ascending(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;

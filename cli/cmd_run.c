@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/host.h"
 #include "cli/elements.h"
 #include "cli/engine.h"
 #include "cli/table.h"

@@ -36,7 +36,7 @@ static const char details[] =
 static server_model split_model(const char *word, char **copy) {
   const char *equals = strchr(word, '=');
   *copy = xstrdup(word);
-  if (!equals || equals == word || !model_name_valid((slice){(char *)word, (size_t)(equals - word)}))
+  if (!equals || equals == word || !model_name_valid((str){(char *)word, (size_t)(equals - word)}))
     return (server_model){NULL, word};
   (*copy)[equals - word] = 0;
   return (server_model){*copy, equals + 1};

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/host.h"
 #include "cli/compare.h"
 #include "cli/elements.h"
 #include "cli/engine.h"

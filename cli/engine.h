@@ -42,5 +42,3 @@ bool engine_inputs(const args *a, const sdx_session *session, const char *const 
 // Engine JSON parsed; NULL after printing. Frees `text` with sdx_string_free.
 json_t *engine_json(char *text, const char *what);
 void json_print(json_t *json);  // indented to stdout; takes the reference
-
-uint64_t clock_ns(void);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/unicode.h"
 #include "cli/elements.h"
 #include "cli/io.h"
 
@@ -89,16 +90,6 @@ static sdx_dtype dtype_of(const header *h) {
   }
 }
 
-static size_t utf8_put(char *out, uint32_t point) {
-  if (point > 0x10ffff || (point >= 0xd800 && point < 0xe000)) point = 0xfffd;
-  if (point < 0x80) return out[0] = (char)point, 1;
-  size_t more = point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;
-  static const unsigned char lead[] = {0, 0xc0, 0xe0, 0xf0};
-  out[0] = (char)(lead[more] | point >> (6 * more));
-  for (size_t i = 1; i <= more; i++) out[i] = (char)(0x80 | (point >> (6 * (more - i)) & 63));
-  return more + 1;
-}
-
 static bool read_string(sdx_value *v, size_t i, const unsigned char *at, const header *h, char *text) {
   size_t length = 0;
   if (h->kind == 'S') {
@@ -110,7 +101,8 @@ static bool read_string(sdx_value *v, size_t i, const unsigned char *at, const h
   for (size_t p = 0; p < points; p++, at += 4) {
     uint32_t point = h->order == '>' ? (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]
                                      : (uint32_t)at[3] << 24 | (uint32_t)at[2] << 16 | (uint32_t)at[1] << 8 | at[0];
-    length += utf8_put(text + length, point);
+    bool valid = point <= 0x10ffff && !(point >= 0xd800 && point < 0xe000);
+    length += utf8_put(text + length, valid ? (int32_t)point : 0xfffd);
   }
   return !sdx_tensor_set_string(v, i, text, length);
 }
@@ -188,8 +180,8 @@ static size_t longest(const sdx_value *v) {
   size_t most = 0;
   for (size_t i = 0; i < sdx_tensor_count(v); i++) {
     size_t length, points = 0;
-    const char *s = sdx_tensor_string(v, i, &length);
-    for (size_t k = 0; k < length; k++) points += (s[k] & 0xc0) != 0x80;
+    const char *bytes = sdx_tensor_string(v, i, &length);
+    for (size_t at = 0; at < length; points++) utf8_next((str){bytes, length}, &at);
     if (points > most) most = points;
   }
   return most ? most : 1;
@@ -197,12 +189,11 @@ static size_t longest(const sdx_value *v) {
 
 static void write_strings(const sdx_value *v, size_t width, unsigned char *out) {
   for (size_t i = 0; i < sdx_tensor_count(v); i++, out += 4 * width) {
-    size_t length, p = 0;
-    const unsigned char *s = (const unsigned char *)sdx_tensor_string(v, i, &length);
-    for (size_t k = 0; k < length && p < width; p++) {
-      size_t more = s[k] >= 0xf0 ? 3 : s[k] >= 0xe0 ? 2 : s[k] >= 0xc0 ? 1 : 0;
-      uint32_t point = more ? s[k] & (0x3fu >> more) : s[k];
-      for (k++; more-- && k < length; k++) point = point << 6 | (s[k] & 63u);
+    size_t length, at = 0;
+    const char *bytes = sdx_tensor_string(v, i, &length);
+    for (size_t p = 0; at < length && p < width; p++) {
+      int32_t point = utf8_next((str){bytes, length}, &at);
+      if (point < 0) point = 0xfffd;
       memcpy(out + 4 * p,
              (unsigned char[]){(unsigned char)point, (unsigned char)(point >> 8), (unsigned char)(point >> 16), 0}, 4);
     }

@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/unicode.h"
 #include "cli/cli.h"
 
 bool stream_is_terminal(FILE *stream) { return isatty(fileno(stream)); }
@@ -32,14 +33,9 @@ static int terminal_width(void) {
   return !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : 80;
 }
 
-// One code point: its columns (0 combining, 2 East Asian wide, else 1); *text moves behind it.
-static size_t step(const char **text) {
-  const unsigned char *s = (const unsigned char *)*text;
-  size_t more = s[0] >= 0xf0 ? 3 : s[0] >= 0xe0 ? 2 : s[0] >= 0xc0 ? 1 : 0;
-  uint32_t point = more == 3 ? s[0] & 7u : more == 2 ? s[0] & 15u : more == 1 ? s[0] & 31u : s[0];
-  size_t used = 1;
-  while (used <= more && (s[used] & 0xc0) == 0x80) point = point << 6 | (s[used++] & 63u);
-  *text += used;
+// One code point: its columns (0 combining, 2 East Asian wide, else 1); *at moves behind it.
+static size_t step(str text, size_t *at) {
+  int32_t point = utf8_next(text, at);
   if ((point >= 0x300 && point < 0x370) || (point >= 0x200b && point <= 0x200f) || point == 0xfe0f) return 0;
   bool wide = (point >= 0x1100 && point < 0x1160) || (point >= 0x2e80 && point < 0xa4d0) ||
               (point >= 0xac00 && point < 0xd7a4) || (point >= 0xf900 && point < 0xfb00) ||
@@ -51,7 +47,8 @@ static size_t step(const char **text) {
 // Terminal columns a text takes.
 static size_t text_columns(const char *utf8) {
   size_t columns = 0;
-  while (*utf8) columns += step(&utf8);
+  str text = str_from(utf8);
+  for (size_t at = 0; at < text.size;) columns += step(text, &at);
   return columns;
 }
 
@@ -114,14 +111,9 @@ static void print_cell(const char *text, size_t width, bool right, bool last) {
   size_t columns = text_columns(text), pad = columns < width ? width - columns : 0;
   if (right) printf("%*s", (int)pad, "");
   if (columns > width) {  // cut, and say so with an ellipsis
-    const char *end = text;
-    for (size_t used = 0; *end;) {
-      const char *next = end;
-      used += step(&next);
-      if (used >= width) break;
-      end = next;
-    }
-    printf("%.*s…", (int)(end - text), text);
+    size_t end = 0;
+    for (size_t next = 0, used = 0; (used += step(str_from(text), &next)) < width;) end = next;
+    printf("%.*s…", (int)end, text);
   } else {
     fputs(text, stdout);
   }

@@ -2,8 +2,17 @@
 find_package(Threads REQUIRED)
 set(SDX_GENERATED ${CMAKE_BINARY_DIR}/generated)
 
+# The base: what needs nothing but libc and threads. The engine contains it; the server and the command link it as a
+# library of their own, for the headers that LAYERS opens to them.
+file(GLOB SDX_BASE_SOURCES CONFIGURE_DEPENDS src/base/*.c)
+add_library(sardonyx_base_objects OBJECT ${SDX_BASE_SOURCES})
+target_include_directories(sardonyx_base_objects PUBLIC src include)
+add_library(sardonyx_base STATIC $<TARGET_OBJECTS:sardonyx_base_objects>)
+target_include_directories(sardonyx_base PUBLIC src)
+target_link_libraries(sardonyx_base PUBLIC Threads::Threads m)
+
 file(GLOB SDX_ENGINE_SOURCES CONFIGURE_DEPENDS
-  src/base/*.c src/tensor/*.c src/kernels/*.c src/graph/*.c src/onnx/*.c src/ops/*.c src/ops/*/*.c
+  src/tensor/*.c src/kernels/*.c src/graph/*.c src/onnx/*.c src/ops/*.c src/ops/*/*.c
   src/passes/*.c src/plan/*.c src/run/*.c src/api/*.c)
 
 # Operator table: every line that starts with SDX_OP(Name), SDX_OP_ML(, SDX_OP_MS(, SDX_OP_NCHWC(, SDX_OP_NHWC(,
@@ -57,7 +66,8 @@ target_link_libraries(sardonyx_objects PUBLIC Threads::Threads m)
 
 include(cmake/kernels.cmake)
 
-add_library(sardonyx_shared SHARED $<TARGET_OBJECTS:sardonyx_objects> ${SDX_KERNEL_OBJECTS})
+set(SDX_OBJECTS $<TARGET_OBJECTS:sardonyx_base_objects> $<TARGET_OBJECTS:sardonyx_objects> ${SDX_KERNEL_OBJECTS})
+add_library(sardonyx_shared SHARED ${SDX_OBJECTS})
 set_target_properties(sardonyx_shared PROPERTIES OUTPUT_NAME sardonyx VERSION ${PROJECT_VERSION} SOVERSION 0
   LINK_DEPENDS ${CMAKE_SOURCE_DIR}/cmake/sardonyx.map)
 target_link_options(sardonyx_shared PRIVATE -Wl,--gc-sections -Wl,--no-undefined
@@ -71,9 +81,9 @@ target_link_libraries(sardonyx_shared PRIVATE Threads::Threads m)
 # One relocatable object whose internal names are local: linking the archive brings no foreign names.
 set(one ${CMAKE_BINARY_DIR}/sardonyx_one.o)
 add_custom_command(OUTPUT ${one}
-  COMMAND ${CMAKE_LINKER} -r -o ${one} $<TARGET_OBJECTS:sardonyx_objects> ${SDX_KERNEL_OBJECTS}
+  COMMAND ${CMAKE_LINKER} -r -o ${one} ${SDX_OBJECTS}
   COMMAND ${CMAKE_OBJCOPY} --localize-hidden ${one}
-  DEPENDS sardonyx_objects $<TARGET_OBJECTS:sardonyx_objects> ${SDX_KERNEL_OBJECTS} COMMAND_EXPAND_LISTS)
+  DEPENDS sardonyx_base_objects sardonyx_objects ${SDX_OBJECTS} COMMAND_EXPAND_LISTS)
 add_library(sardonyx_static STATIC ${one})
 set_target_properties(sardonyx_static PROPERTIES OUTPUT_NAME sardonyx LINKER_LANGUAGE C)
 set_source_files_properties(${one} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)

@@ -1,15 +1,15 @@
 # Fuzz targets: tests/fuzz/fuzz_<name>.c. With SDX_FUZZ they are libFuzzer programs; else each is linked
 # with replay.c and runs its corpus as the test fuzz/<name>.
 # The server's parsers alone: the fuzz preset builds neither command nor server.
-add_library(server_parsers STATIC server/json.c server/json_tensor.c server/out.c)
-target_include_directories(server_parsers PUBLIC ${CMAKE_SOURCE_DIR} include PRIVATE src)
-target_link_libraries(server_parsers PUBLIC m)
+add_library(server_parsers STATIC server/json.c server/json_tensor.c)
+target_include_directories(server_parsers PUBLIC ${CMAKE_SOURCE_DIR})
+target_link_libraries(server_parsers PUBLIC sardonyx_internal)
 file(GLOB fuzzers CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
 foreach(source ${fuzzers})
   get_filename_component(target ${source} NAME_WE)
   string(REGEX REPLACE "^fuzz_" "" name ${target})
   add_executable(${target} ${source})
-  target_link_libraries(${target} PRIVATE sardonyx_codecs sardonyx_internal server_parsers)
+  target_link_libraries(${target} PRIVATE sardonyx_codecs server_parsers)
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
   if(SDX_FUZZ)
     target_link_options(${target} PRIVATE -fsanitize=fuzzer)

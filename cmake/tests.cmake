@@ -1,7 +1,7 @@
 # Unit tests mirror src/: tests/<folder>/test_<name>.c becomes the program test_<folder>_<name>.
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
-add_library(sardonyx_internal STATIC $<TARGET_OBJECTS:sardonyx_objects> ${SDX_KERNEL_OBJECTS})
+add_library(sardonyx_internal STATIC ${SDX_OBJECTS})
 set_target_properties(sardonyx_internal PROPERTIES LINKER_LANGUAGE C)
 target_include_directories(sardonyx_internal PUBLIC src include)
 target_link_libraries(sardonyx_internal PUBLIC Threads::Threads m)

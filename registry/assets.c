@@ -2,8 +2,8 @@
 // Assets as rows and as JSON: finding by reference, listing, words, deleting. One code for models, images and services.
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/host.h"
 #include "registry/handle.h"
 
 enum { MOST_TAGS = 100, WORD_BYTES = 1024, METADATA_BYTES = 65536, KEPT_OPERATIONS = 10000 };
@@ -13,18 +13,9 @@ const char *asset_kind_name(asset_kind kind) {
   return kind < ASSET_KINDS ? names[kind] : "asset";
 }
 
-void asset_time(char text[32]) {
-  struct timespec now;
-  struct tm parts;
-  clock_gettime(CLOCK_REALTIME, &now);
-  gmtime_r(&now.tv_sec, &parts);
-  size_t used = strftime(text, 32, "%Y-%m-%dT%H:%M:%S", &parts);
-  snprintf(text + used, 32 - used, ".%03ldZ", now.tv_nsec / 1000000);
-}
-
 sdx_status asset_log(registry *r, const char *operation, const asset_key *key, fault *f) {
-  char now[32];
-  asset_time(now);
+  char now[CLOCK_STAMP];
+  clock_stamp(now);
   database_do(&r->db, f, "INSERT INTO operations(time, operation, kind, name, version) VALUES (?1, ?2, ?3, ?4, ?5)",
               "tttti", now, operation, asset_kind_name(key->kind), key->name, key->version);
   return database_do(&r->db, f, "DELETE FROM operations WHERE id <= last_insert_rowid() - ?1", "i",
@@ -329,7 +320,7 @@ static sdx_status apply(registry *r, const asset_key *key, const json_t *changes
   const char *description = json_string_value(json_object_get(changes, "description"));
   char *text[3] = {NULL}, now[32];
   json_t *words[3] = {NULL};
-  asset_time(now);
+  clock_stamp(now);
   sqlite3_stmt *s =
       database_query(&r->db, f, "SELECT tags, properties, detail, description FROM assets WHERE id = ?1", "i", key->id);
   bool found = database_row(&r->db, s, f);

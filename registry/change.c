@@ -13,6 +13,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/host.h"
 #include "registry/handle.h"
 #include "support/files.h"
 
@@ -228,7 +229,7 @@ static sdx_status insert_parts(registry *r, const registry_draft *d, int64_t id,
 static sdx_status insert(registry *r, const registry_draft *d, json_t *words[3], asset_key *key, fault *f) {
   char digest[DIGEST_BYTES], now[32], *text[3] = {NULL};
   int64_t size;
-  asset_time(now);
+  clock_stamp(now);
   key->version = next_version(r, d, f);
   for (int i = 0; i < 3; i++)
     if (!(text[i] = json_dumps(words[i], JSON_COMPACT | JSON_SORT_KEYS))) fault_no_memory(f);

@@ -30,7 +30,6 @@ json_t *asset_json(registry *r, int64_t id, fault *f);
 // tags, properties and detail of a draft as objects within their limits.
 sdx_status asset_words(const registry_draft *d, json_t *words[3], fault *f);
 sdx_status asset_log(registry *r, const char *operation, const asset_key *key, fault *f);
-void asset_time(char text[32]);  // now, UTC
 
 // ---- change.c ----
 int change_folder(const registry_change *c);  // its staging folder, to work in

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/host.h"
 #include "server/http.h"
 #include "server/log.h"
 #include "server/watch.h"
@@ -63,7 +64,7 @@ static void stop_accepting(server *srv) {
   drop_new_connections(srv->listen_fd);
   int fd = MHD_quiesce_daemon(srv->daemon);
   if (fd == MHD_INVALID_SOCKET) fd = srv->listen_fd;
-  for (uint64_t end = now_ns() + BACKLOG_MS * 1000000u; now_ns() < end;) {
+  for (uint64_t end = clock_ns() + BACKLOG_MS * 1000000u; clock_ns() < end;) {
     int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (client >= 0) http_adopt(srv, client);
     else quit_on_second(1);
@@ -75,17 +76,17 @@ static void stop_accepting(server *srv) {
 int drain_wait(server *srv) {
   const limits *l = &srv->limits;
   end_signal(-1);
-  uint64_t start = now_ns();
+  uint64_t start = clock_ns();
   atomic_store(&srv->draining, true);
   log_line("info", "draining: %zu requests in flight", atomic_load(&srv->active));
   if (l->drain_lag_ms) quit_on_second(l->drain_lag_ms);
   stop_accepting(srv);
   atomic_store(&srv->closing, true);
-  uint64_t idle_from = now_ns() + IDLE_MS * 1000000u,
+  uint64_t idle_from = clock_ns() + IDLE_MS * 1000000u,
            deadline = start + (uint64_t)(l->drain_lag_ms + l->drain_ms) * 1000000u;
   size_t cut = 0;
   while (atomic_load(&srv->connections) > 0) {
-    uint64_t now = now_ns();
+    uint64_t now = clock_ns();
     // A client that is about to send on an open connection gets a moment to do so.
     if (atomic_load(&srv->active) == 0 && now >= idle_from) watch_close_idle(srv);
     if (!cut && now >= deadline) cut = watch_cancel_all(srv, 503) + 1;

@@ -199,10 +199,10 @@ bool head_read(http_request *rq, const char *version, bool *fatal) {
 
 static bool match(http_request *rq, const char *pattern) {
   char *p = rq->path;
-  rq->model_name = rq->version_name = (slice){0};
+  rq->model_name = rq->version_name = (str){0};
   while (*pattern) {
     if (*pattern == '{') {
-      slice word = {p, strcspn(p, "/")};
+      str word = {p, strcspn(p, "/")};
       if (!word.size) return false;
       if (!strncmp(pattern, "{model}", 7)) rq->model_name = word;
       else rq->version_name = word;
@@ -250,7 +250,7 @@ bool head_route(http_request *rq) {
       http_error(rq, 404, "no model '%.*s'; there %s %zu, the first is '%s'", (int)rq->model_name.size,
                  rq->model_name.at, rq->srv->model_count > 1 ? "are" : "is", rq->srv->model_count,
                  rq->srv->models[0].name);
-    } else if (rq->version_name.at && !slice_is(rq->version_name, "1")) {
+    } else if (rq->version_name.at && !str_is(rq->version_name, "1")) {
       http_error(rq, 404, "model '%s' has only version 1", rq->model->name);
     } else {
       return true;

@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/host.h"
 #include "server/log.h"
 #include "server/watch.h"
 #include "server/worker.h"
@@ -57,9 +58,10 @@ static void error_body(http_request *rq, int status, const char *format, va_list
   if (length < 0) length = 0;
   clear_reply(rq);
   rq->reply.body.limit = 0;  // the message is short, and must be whole when the limit is what it tells of
-  out_text(&rq->reply.body, "{\"error\":");
-  out_json_string(&rq->reply.body, message, (size_t)length < sizeof message ? (size_t)length : sizeof message - 1);
-  out_text(&rq->reply.body, "}");
+  text_put(&rq->reply.body, "{\"error\":");
+  text_json_string(&rq->reply.body,
+                   (str){message, (size_t)length < sizeof message ? (size_t)length : sizeof message - 1});
+  text_put(&rq->reply.body, "}");
   http_json(rq, status);
 }
 
@@ -85,7 +87,7 @@ void http_json(http_request *rq, int status) {
 
 void http_text(http_request *rq, int status, const char *text) {
   clear_reply(rq);
-  out_text(&rq->reply.body, text);
+  text_put(&rq->reply.body, text);
   rq->reply.status = status;
   rq->reply.content_type = "text/plain; charset=utf-8";
 }
@@ -114,14 +116,14 @@ static enum MHD_Result send_reply(http_request *rq) {
   http_reply *reply = &rq->reply;
   const limits *l = &rq->srv->limits;
   if (reply->body.failed) {
-    out_free(&reply->body);
+    text_deinit(&reply->body);
     http_error(rq, 507, "the response is larger than the limit max-response-bytes (%lld) or memory is exhausted",
                (long long)l->max_response_bytes);
   }
   struct MHD_Response *response =
-      MHD_create_response_from_buffer(reply->body.size, reply->body.at, MHD_RESPMEM_MUST_FREE);
+      MHD_create_response_from_buffer_with_free_callback(reply->body.size, reply->body.at, mem_free);
   if (!response) return MHD_NO;
-  reply->body = (out){0};
+  reply->body = (text){0};
   if (reply->content_type) MHD_add_response_header(response, "Content-Type", reply->content_type);
   for (size_t i = 0; i < reply->header_count; i++)
     MHD_add_response_header(response, reply->headers[i].name, reply->headers[i].value);
@@ -293,16 +295,16 @@ static void drop_body(http_request *rq) {
 // libmicrohttpd queues no reply in the middle of a body. Nothing of this request was answered yet
 // and all earlier replies are out, so the reply goes to the socket directly and the connection ends.
 static void send_raw(http_request *rq) {
-  out head = {0};
-  out_format(&head, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %zu\r\n",
-             rq->reply.status, MHD_get_reason_phrase_for((unsigned)rq->reply.status), rq->reply.body.size);
+  text head = {0};
+  text_format(&head, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %zu\r\n",
+              rq->reply.status, MHD_get_reason_phrase_for((unsigned)rq->reply.status), rq->reply.body.size);
   for (size_t i = 0; i < rq->reply.header_count; i++)
-    out_format(&head, "%s: %s\r\n", rq->reply.headers[i].name, rq->reply.headers[i].value);
-  out_text(&head, "\r\n");
-  out_bytes(&head, rq->reply.body.at, rq->reply.body.size);
+    text_format(&head, "%s: %s\r\n", rq->reply.headers[i].name, rq->reply.headers[i].value);
+  text_put(&head, "\r\n");
+  text_append(&head, rq->reply.body.at, rq->reply.body.size);
   if (!head.failed && send(rq->peer->fd, head.at, head.size, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) rq->peer->linger = true;
   rq->peer->replied = true;
-  out_free(&head);
+  text_deinit(&head);
 }
 
 // ---- the three callbacks -------------------------------------------------------------------------
@@ -331,7 +333,7 @@ static void begin(http_peer *peer) {
   memset(rq, 0, sizeof *rq);
   rq->srv = peer->srv;
   rq->peer = peer;
-  rq->start_ns = now_ns();
+  rq->start_ns = clock_ns();
   peer->replied = false;
   peer->cancel_status = 0;
   atomic_store(&peer->gone, false);
@@ -369,7 +371,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     *size = 0;
     return MHD_YES;
   }
-  rq->body_ns = now_ns();
+  rq->body_ns = clock_ns();
   if (rq->swallow) return send_reply(rq);
   if (!rq->route->answer) return score(rq);
   rq->route->answer(rq);
@@ -382,7 +384,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
   if (!peer) return;
   http_request *rq = &peer->rq;
   server *srv = peer->srv;
-  uint64_t now = now_ns();
+  uint64_t now = clock_ns();
   model_metrics *metrics = rq->model && rq->scoring ? &rq->model->metrics : &srv->no_model;
   metrics_count(metrics, rq->reply.status);
   histogram_seconds(&metrics->latency, now - rq->start_ns);
@@ -395,7 +397,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
   }
   free(rq->route_state);
   rq->route_state = NULL;
-  out_free(&rq->reply.body);
+  text_deinit(&rq->reply.body);
   drop_body(rq);
   rq->method = NULL;
   *state = NULL;

@@ -10,9 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/text.h"
 #include "server/json.h"
 #include "server/model.h"
-#include "server/out.h"
 #include "server/route.h"
 #include "server/server.h"
 
@@ -33,7 +33,7 @@ typedef enum http_phase {
 typedef struct http_reply {
   int status;
   const char *content_type;
-  out body;
+  text body;
   size_t header_count;
   struct http_reply_header {
     const char *name;
@@ -49,8 +49,8 @@ typedef struct http_request {
   // Head. Pointers lead into libmicrohttpd's memory and live as long as the request.
   const char *method;
   unsigned method_bit;
-  char path[HTTP_PATH_BYTES];      // decoded
-  slice model_name, version_name;  // words of the path; NULL when the route has none
+  char path[HTTP_PATH_BYTES];    // decoded
+  str model_name, version_name;  // words of the path; NULL when the route has none
   const char *content_type, *content_encoding, *client_id, *request_id, *binary_header, *deadline;
   uint64_t content_length;
   bool has_length, chunked;

@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The JSON reader (json.h). Numbers: up to 20 digits are gathered into an integer; where it and the
-// power of ten are exact in a 64-bit significand, one division or product is the correctly rounded
-// extended value, and rounding that to double or float is right unless it lies exactly half-way
-// between two of them. Those, and everything longer, go to strtod.
+// The JSON reader (json.h). Of a number up to 20 digits are gathered into an integer; base/number.h makes
+// the nearest double or float of it.
 #include "server/json.h"
 
-#include <float.h>
-#include <locale.h>
-#include <math.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/unicode.h"
 
 enum { LONGEST_NUMBER = 400, LARGEST_EXPONENT = 100000 };
 
@@ -127,25 +122,6 @@ static int hex4(const char *p) {
   return n;
 }
 
-static char *utf8_write(char *to, int code) {
-  if (code < 0x80) {
-    *to++ = (char)code;
-  } else if (code < 0x800) {
-    *to++ = (char)(0xC0 | code >> 6);
-    *to++ = (char)(0x80 | (code & 63));
-  } else if (code < 0x10000) {
-    *to++ = (char)(0xE0 | code >> 12);
-    *to++ = (char)(0x80 | (code >> 6 & 63));
-    *to++ = (char)(0x80 | (code & 63));
-  } else {
-    *to++ = (char)(0xF0 | code >> 18);
-    *to++ = (char)(0x80 | (code >> 12 & 63));
-    *to++ = (char)(0x80 | (code >> 6 & 63));
-    *to++ = (char)(0x80 | (code & 63));
-  }
-  return to;
-}
-
 // Reads one escape after the backslash; returns the code point, or -1 with the message set.
 static int escape(json *j) {
   if (j->at == j->end) return -1;
@@ -183,20 +159,13 @@ static bool walk_string(json *j, char *write, size_t *size) {
       j->at++;
       int code = escape(j);
       if (code < 0) return json_fail_at(j, "the text ends inside a string");
-      if (write) write = utf8_write(write, code);
+      if (write) write += utf8_put(write, code);
       continue;
     }
     if (c < 0x20) return json_fail_at(j, "a control character inside a string (escape it)");
-    size_t n = 1;
-    if (c >= 0x80) {
-      const unsigned char *p = (const unsigned char *)j->at;
-      n = c >= 0xC2 && c <= 0xDF ? 2 : (c & 0xF0) == 0xE0 ? 3 : c >= 0xF0 && c <= 0xF4 ? 4 : 0;
-      bool valid = n && n <= (size_t)(j->end - j->at);
-      for (size_t i = 1; valid && i < n; i++) valid = (p[i] & 0xC0) == 0x80;
-      if (valid && n == 3) valid = !(c == 0xE0 && p[1] < 0xA0) && !(c == 0xED && p[1] > 0x9F);
-      if (valid && n == 4) valid = !(c == 0xF0 && p[1] < 0x90) && !(c == 0xF4 && p[1] > 0x8F);
-      if (!valid) return json_fail_at(j, "a string is not valid UTF-8");
-    }
+    size_t n = 0;
+    if (utf8_next((str){j->at, (size_t)(j->end - j->at)}, &n) < 0)
+      return json_fail_at(j, "a string is not valid UTF-8");
     if (write) {
       memmove(write, j->at, n);
       write += n;
@@ -206,14 +175,15 @@ static bool walk_string(json *j, char *write, size_t *size) {
   return json_fail_at(j, "the text ends inside a string");
 }
 
-bool json_string_read(json *j, slice *text, const char *what) {
+bool json_string_read(json *j, str *text, const char *what) {
   char found = json_peek(j);
   if (j->failed || found != '"') return expected(j, what, "a string", found);
-  text->at = j->at + 1;
-  return count_value(j) && walk_string(j, text->at, &text->size);
+  char *write = j->at + 1;
+  text->at = write;
+  return count_value(j) && walk_string(j, write, &text->size);
 }
 
-bool json_key(json *j, slice *key) {
+bool json_key(json *j, str *key) {
   if (!json_string_read(j, key, "name of a member")) return false;
   if (json_peek(j) != ':') return json_fail_at(j, "expected ':' after a member's name");
   j->at++;
@@ -221,7 +191,7 @@ bool json_key(json *j, slice *key) {
 }
 
 // Takes one more digit while all of them fit 64 bits.
-static inline bool take_digit(json_number *n, int *count, char c) {
+static inline bool take_digit(number_decimal *n, int *count, char c) {
   uint64_t digit = (uint64_t)(c - '0');
   if (*count >= 19) {
     uint64_t longer;
@@ -240,9 +210,9 @@ static inline bool take_digit(json_number *n, int *count, char c) {
 }
 
 // Scans the number at j->at. The grammar is JSON's own: no plus, no leading zero, no bare point.
-static bool scan_number(json *j, json_number *n) {
+static bool scan_number(json *j, number_decimal *n) {
   const char *p = j->at, *end = j->end;
-  *n = (json_number){.at = p, .whole = true, .exact = true};
+  *n = (number_decimal){.exact = true, .text.at = p};
   int dropped = 0, count = 0;
   if (p < end && *p == '-') {
     n->negative = true;
@@ -258,7 +228,6 @@ static bool scan_number(json *j, json_number *n) {
   }
   if (*integer == '0' && p - integer > 1) return json_fail_at(j, "a number begins with a needless zero");
   if (p < end && *p == '.') {
-    n->whole = false;
     const char *fraction = ++p;
     for (; p < end && *p >= '0' && *p <= '9'; p++) {
       if (take_digit(n, &count, *p)) dropped--;
@@ -268,7 +237,6 @@ static bool scan_number(json *j, json_number *n) {
   }
   int exponent = 0;
   if (p < end && (*p == 'e' || *p == 'E')) {
-    n->whole = false;
     bool minus = ++p < end && *p == '-';
     if (p < end && (*p == '-' || *p == '+')) p++;
     const char *first = p;
@@ -278,13 +246,13 @@ static bool scan_number(json *j, json_number *n) {
     if (minus) exponent = -exponent;
   }
   n->exponent = exponent + dropped;
-  n->size = (size_t)(p - n->at);
-  if (n->size > LONGEST_NUMBER) return json_fail_at(j, "a number has more than %d characters", LONGEST_NUMBER);
-  j->at += n->size;
+  n->text.size = (size_t)(p - n->text.at);
+  if (n->text.size > LONGEST_NUMBER) return json_fail_at(j, "a number has more than %d characters", LONGEST_NUMBER);
+  j->at += n->text.size;
   return true;
 }
 
-bool json_number_read(json *j, json_number *n, const char *what) {
+bool json_number_read(json *j, number_decimal *n, const char *what) {
   char found = json_peek(j);
   if (j->failed || !(found == '-' || (found >= '0' && found <= '9'))) return expected(j, what, "a number", found);
   return count_value(j) && scan_number(j, n);
@@ -305,7 +273,7 @@ bool json_bool(json *j, bool *value, const char *what) {
 }
 
 bool json_i64(json *j, int64_t *value, const char *what) {
-  json_number n;
+  number_decimal n;
   if (!json_number_read(j, &n, what)) return false;
   uint64_t digits = n.digits;
   for (; n.exponent > 0 && digits; n.exponent--)
@@ -316,7 +284,8 @@ bool json_i64(json *j, int64_t *value, const char *what) {
   }
   uint64_t most = n.negative ? (uint64_t)1 << 63 : INT64_MAX;
   if (!n.exact || digits > most)
-    return json_fail_at(j, "%s: %.*s is not a 64-bit integer", what, n.size > 40 ? 40 : (int)n.size, n.at);
+    return json_fail_at(j, "%s: %.*s is not a 64-bit integer", what, n.text.size > 40 ? 40 : (int)n.text.size,
+                        n.text.at);
   *value = n.negative ? (int64_t)(0 - digits) : (int64_t)digits;
   return true;
 }
@@ -324,7 +293,7 @@ bool json_i64(json *j, int64_t *value, const char *what) {
 bool json_skip(json *j) {
   uint64_t is_object = 0;  // one bit a level; the first level is the lowest bit
   unsigned base = j->depth;
-  json_number n;
+  number_decimal n;
   bool after_value = false;
   while (!j->failed) {
     char c = json_peek(j);
@@ -380,53 +349,4 @@ bool json_end(json *j) {
   char found = json_peek(j);
   if (j->at == j->end) return true;
   return json_fail_at(j, "expected the end of the text, found %s", found ? json_kind(found) : "a NUL byte");
-}
-
-// ---- numbers ---------------------------------------------------------------------------------
-
-enum { POWERS = 28 };
-static const long double powers[POWERS] = {1e0L,  1e1L,  1e2L,  1e3L,  1e4L,  1e5L,  1e6L,  1e7L,  1e8L,  1e9L,
-                                           1e10L, 1e11L, 1e12L, 1e13L, 1e14L, 1e15L, 1e16L, 1e17L, 1e18L, 1e19L,
-                                           1e20L, 1e21L, 1e22L, 1e23L, 1e24L, 1e25L, 1e26L, 1e27L};
-
-static locale_t plain_locale;
-static void make_locale(void) { plain_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0); }
-
-// The host program may have set a locale with a decimal comma.
-static void to_text(const json_number *n, char *text) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, make_locale);
-  memcpy(text, n->at, n->size);
-  text[n->size] = 0;
-}
-
-// digits * 10^exponent rounded once to 64 significant bits; false when that is not possible.
-static bool extended(const json_number *n, long double *value) {
-  if (LDBL_MANT_DIG != 64 || !n->exact || n->exponent <= -POWERS || n->exponent >= POWERS) return false;
-  long double digits = n->digits;
-  *value = n->exponent < 0 ? digits / powers[-n->exponent] : digits * powers[n->exponent];
-  return true;
-}
-
-static uint64_t low_bits(long double value) {
-  uint64_t bits;
-  memcpy(&bits, &value, sizeof bits);  // x87: the low eight bytes
-  return bits;
-}
-
-double json_number_f64(const json_number *n) {
-  long double value;
-  if (extended(n, &value) && (low_bits(value) & 0x7FF) != 0x400) return (double)(n->negative ? -value : value);
-  char text[LONGEST_NUMBER + 1];
-  to_text(n, text);
-  return strtod_l(text, NULL, plain_locale);
-}
-
-float json_number_f32(const json_number *n) {
-  long double value;
-  if (extended(n, &value) && (low_bits(value) & 0xFFFFFFFFFF) != 0x8000000000 && (value >= FLT_MIN || value == 0))
-    return (float)(n->negative ? -value : value);
-  char text[LONGEST_NUMBER + 1];
-  to_text(n, text);
-  return strtof_l(text, NULL, plain_locale);
 }

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pull reader for JSON (RFC 8259, strict): the caller asks for what it expects and walks along; no
 // tree is built, nothing is allocated. Strings are decoded in place, so the text must be writable
-// and is changed by json_string_read and json_key (not by json_skip). Nothing recurses.
-// Read next: json_tensor.h, protocol_v2.c.
+// and is changed by json_string_read and json_key (not by json_skip). Nothing recurses. The writer
+// is base/text.h. Read next: json_tensor.h, protocol_v2.c.
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct slice {
-  char *at;
-  size_t size;
-} slice;
+#include "base/number.h"
+#include "base/str.h"
 
 typedef struct json {
   char *begin, *at, *end;
@@ -21,16 +19,6 @@ typedef struct json {
   bool failed;
   char message[400];  // "at byte 17: ..." or "inputs[0].data[3]: ..."
 } json;
-
-typedef struct json_number {
-  uint64_t digits;  // the first significant ones, as many as fit
-  int exponent;     // value = digits * 10^exponent
-  bool negative;
-  bool whole;      // no fraction, no exponent
-  bool exact;      // digits holds all of them
-  const char *at;  // the text
-  size_t size;
-} json_number;
 
 void json_init(json *j, char *bytes, size_t size, unsigned max_depth, size_t max_values);
 // The first failure is kept. json_fail_at puts the byte offset in front. Both return false.
@@ -44,17 +32,10 @@ const char *json_kind(char first);  // "a list", "a string", ... for messages
 bool json_open(json *j, char bracket, const char *what);
 // True when another element follows, false at the closing bracket (consumed) or on failure.
 bool json_more(json *j, char bracket, bool *first);
-bool json_key(json *j, slice *key);  // and its colon
-bool json_string_read(json *j, slice *text, const char *what);
-bool json_number_read(json *j, json_number *n, const char *what);
+bool json_key(json *j, str *key);  // and its colon
+bool json_string_read(json *j, str *text, const char *what);
+bool json_number_read(json *j, number_decimal *n, const char *what);
 bool json_bool(json *j, bool *value, const char *what);
 bool json_i64(json *j, int64_t *value, const char *what);  // 3.0 is 3; 3.5 fails
 bool json_skip(json *j);                                   // any one value, checked, unchanged
 bool json_end(json *j);                                    // nothing but white space follows
-// The double nearest to the number; +-inf when it is too large.
-double json_number_f64(const json_number *n);
-// The same for float: correctly rounded once, not by way of double.
-float json_number_f32(const json_number *n);
-static inline bool slice_is(slice s, const char *text) {
-  return s.size == __builtin_strlen(text) && __builtin_memcmp(s.at, text, s.size) == 0;
-}

@@ -31,7 +31,7 @@ size_t json_tensor_element_bytes(sdx_dtype dtype) {
     case SDX_UINT64:
       return 8;
     case SDX_STRING:
-      return sizeof(slice);
+      return sizeof(str);
     default:
       return 0;
   }
@@ -67,17 +67,8 @@ static const char *place(const json_tensor *t, const size_t *at, size_t depth, c
   return buffer;
 }
 
-static const char *type_name(sdx_dtype dtype) {
-  static const char *const names[] = {
-#define X(name, number, onnx, numpy, bits) [number] = onnx,
-      SDX_DTYPE_LIST(X)
-#undef X
-  };
-  return names[dtype];
-}
-
 // A whole number within [lowest, highest] of the type; 5.0 and 5e0 are whole.
-static const char *whole(const json_number *n, int64_t lowest, uint64_t highest, uint64_t *out) {
+static const char *whole(const number_decimal *n, int64_t lowest, uint64_t highest, uint64_t *out) {
   uint64_t digits = n->digits;
   if (!n->exact) return n->exponent >= 0 ? "out of range of" : "not a whole number, expected";
   for (int e = n->exponent; e < 0 && digits; e++) {
@@ -92,27 +83,27 @@ static const char *whole(const json_number *n, int64_t lowest, uint64_t highest,
 }
 
 // Converts and stores; returns NULL or what is wrong with the number.
-static const char *store(json_tensor *t, size_t i, const json_number *n) {
+static const char *store(json_tensor *t, size_t i, const number_decimal *n) {
   uint64_t bits = 0;
   const char *wrong = NULL;
   switch (t->dtype) {
     case SDX_FLOAT: {
-      float value = json_number_f32(n);
+      float value = number_from_decimal_f32(n);
       ((float *)t->data)[i] = value;
       return isinf(value) ? "out of range of" : NULL;
     }
     case SDX_DOUBLE: {
-      double value = json_number_f64(n);
+      double value = number_from_decimal(n);
       ((double *)t->data)[i] = value;
       return isinf(value) ? "out of range of" : NULL;
     }
     case SDX_FLOAT16: {
-      uint16_t half = fp16_from_double(json_number_f64(n));
+      uint16_t half = fp16_from_double(number_from_decimal(n));
       ((uint16_t *)t->data)[i] = half;
       return (half & 0x7FFF) == 0x7C00 ? "out of range of" : NULL;
     }
     case SDX_BFLOAT16: {
-      uint16_t half = bf16_from_double(json_number_f64(n));
+      uint16_t half = bf16_from_double(number_from_decimal(n));
       ((uint16_t *)t->data)[i] = half;
       return (half & 0x7FFF) == 0x7F80 ? "out of range of" : NULL;
     }
@@ -145,7 +136,7 @@ static bool read_element(json *j, json_tensor *t, const size_t *at, size_t depth
     if (first != '"')
       return json_fail(j, "%s: found %s, expected a string", place(t, at, depth, where, sizeof where),
                        json_kind(first));
-    return json_string_read(j, &((slice *)t->data)[t->count++], t->path);
+    return json_string_read(j, &((str *)t->data)[t->count++], t->path);
   }
   if (t->dtype == SDX_BOOL && (first == 't' || first == 'f')) {
     bool value;
@@ -155,13 +146,13 @@ static bool read_element(json *j, json_tensor *t, const size_t *at, size_t depth
   }
   if (first != '-' && (first < '0' || first > '9'))
     return json_fail(j, "%s: found %s, expected %s", place(t, at, depth, where, sizeof where), json_kind(first),
-                     t->dtype == SDX_BOOL ? "true or false" : type_name(t->dtype));
-  json_number n;
+                     t->dtype == SDX_BOOL ? "true or false" : sdx_dtype_name(t->dtype));
+  number_decimal n;
   if (!json_number_read(j, &n, t->path)) return false;
   const char *wrong = store(t, t->count, &n);
   if (wrong)
-    return json_fail(j, "%s: %.*s is %s %s", place(t, at, depth, where, sizeof where), n.size > 40 ? 40 : (int)n.size,
-                     n.at, wrong, type_name(t->dtype));
+    return json_fail(j, "%s: %.*s is %s %s", place(t, at, depth, where, sizeof where),
+                     n.text.size > 40 ? 40 : (int)n.text.size, n.text.at, wrong, sdx_dtype_name(t->dtype));
   t->count++;
   return true;
 }
@@ -226,7 +217,7 @@ bool json_tensor_read(json *j, json_tensor *t) {
   // An element takes at least two bytes of text, so nothing beyond that is believed.
   size_t room = (size_t)(j->end - j->at) / 2 + 1;
   if (!json_tensor_element_bytes(t->dtype))
-    return json_fail(j, "%s: %s has no JSON form, send it as binary data", t->path, type_name(t->dtype));
+    return json_fail(j, "%s: %s has no JSON form, send it as binary data", t->path, sdx_dtype_name(t->dtype));
   if (t->expect_count > room)
     return json_fail(j, "%s: %zu elements are expected, the text that is left holds at most %zu", t->path,
                      t->expect_count, room);

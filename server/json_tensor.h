@@ -4,7 +4,7 @@
 // "data[0][3]: found a list of 4, the lists before it have 3".
 #pragma once
 
-#include "sardonyx/types.h"
+#include "sardonyx/sardonyx.h"
 #include "server/json.h"
 
 enum { JSON_TENSOR_RANK = 64 };

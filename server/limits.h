@@ -8,7 +8,7 @@
 
 // X(field, "flag", default, min, max, "meaning")
 #define LIMIT_LIST(X)                                                                                                \
-  X(workers, "workers", 0, 0, 1024, "threads that compute requests; 0: one a processor, at least 2")                 \
+  X(workers, "workers", 0, 0, 1024, "threads that compute requests; 0: one a processor")                             \
   X(io_threads, "io-threads", 0, 0, 64, "threads that serve sockets; 0: one a processor, at most 4")                 \
   X(inline_us, "inline-us", 500, 0, 1000000, "models faster than this run on the socket thread; 0: never")           \
   X(timeout_ms, "timeout-ms", 30000, 1, 86400000, "time from the whole request to its result, else 504")             \
@@ -19,7 +19,8 @@
   X(max_connections, "max-connections", 10000, 1, 1000000, "open connections; more wait to be accepted")             \
   X(max_client_connections, "max-client-connections", 1000, 0, 1000000, "connections of one address; 0: any")        \
   X(max_body_bytes, "max-body-bytes", 67108864, 1, 1099511627776, "largest request body, else 413")                  \
-  X(max_buffered_bytes, "max-buffered-bytes", 1073741824, 1, 1099511627776, "request bodies held at once, else 503") \
+  X(max_buffered_bytes, "max-buffered-bytes", 0, 0, 1099511627776,                                                   \
+    "request bodies held at once, else 503; 0: 1 GiB, or a quarter of the memory if that is less")                   \
   X(max_response_bytes, "max-response-bytes", 268435456, 1, 1099511627776, "largest response body, else 507")        \
   X(max_head_bytes, "max-head-bytes", 16384, 1024, 65536, "request line and headers, else 431")                      \
   X(max_headers, "max-headers", 100, 1, 1000, "number of headers, else 431")                                         \

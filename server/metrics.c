@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/host.h"
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -54,68 +55,63 @@ void histogram_number(histogram *h, uint64_t number) { observe(h, (double)number
 
 // ---- the page --------------------------------------------------------------------------------------
 
-static void head(out *o, const char *name, const char *type, const char *help) {
-  out_format(o, "# HELP sardonyx_%s %s\n# TYPE sardonyx_%s %s\n", name, help, name, type);
+static void head(text *o, const char *name, const char *type, const char *help) {
+  text_format(o, "# HELP sardonyx_%s %s\n# TYPE sardonyx_%s %s\n", name, help, name, type);
 }
 
-static void single(out *o, const char *name, const char *type, const char *help, double value) {
+static void single(text *o, const char *name, const char *type, const char *help, double value) {
   head(o, name, type, help);
-  out_format(o, "sardonyx_%s %.17g\n", name, value);
+  text_format(o, "sardonyx_%s %.17g\n", name, value);
 }
 
-static void label(out *o, const char *name, const char *value) {
-  out_format(o, "%s=\"", name);
+static void label(text *o, const char *name, const char *value) {
+  text_format(o, "%s=\"", name);
   for (const char *p = value; *p; p++) {
-    if (*p == '\\' || *p == '"') out_bytes(o, "\\", 1);
-    if (*p == '\n') out_text(o, "\\n");
-    else out_bytes(o, p, 1);
+    if (*p == '\\' || *p == '"') text_append(o, "\\", 1);
+    if (*p == '\n') text_put(o, "\\n");
+    else text_append(o, p, 1);
   }
-  out_text(o, "\"");
+  text_put(o, "\"");
 }
 
-static void histogram_rows(out *o, const char *name, const char *model, const histogram *h, double unit) {
+static void histogram_rows(text *o, const char *name, const char *model, const histogram *h, double unit) {
   uint64_t sum = 0;
   for (size_t i = 0;; i++) {
     sum += get(&h->buckets[i]);
-    out_format(o, "sardonyx_%s_bucket{", name);
+    text_format(o, "sardonyx_%s_bucket{", name);
     label(o, "model", model);
-    if (h->bounds[i]) out_format(o, ",le=\"%g\"} %llu\n", h->bounds[i], (unsigned long long)sum);
-    else out_format(o, ",le=\"+Inf\"} %llu\n", (unsigned long long)sum);
+    if (h->bounds[i]) text_format(o, ",le=\"%g\"} %llu\n", h->bounds[i], (unsigned long long)sum);
+    else text_format(o, ",le=\"+Inf\"} %llu\n", (unsigned long long)sum);
     if (!h->bounds[i]) break;
   }
-  out_format(o, "sardonyx_%s_sum{", name);
+  text_format(o, "sardonyx_%s_sum{", name);
   label(o, "model", model);
-  out_format(o, "} %.17g\nsardonyx_%s_count{", (double)get(&h->sum) * unit, name);
+  text_format(o, "} %.17g\nsardonyx_%s_count{", (double)get(&h->sum) * unit, name);
   label(o, "model", model);
-  out_format(o, "} %llu\n", (unsigned long long)sum);
+  text_format(o, "} %llu\n", (unsigned long long)sum);
 }
 
-static void histograms(server *srv, out *o, const char *name, const char *help, size_t offset, double unit) {
+static void histograms(server *srv, text *o, const char *name, const char *help, size_t offset, double unit) {
   head(o, name, "histogram", help);
   for (size_t i = 0; i < srv->model_count; i++)
     histogram_rows(o, name, srv->models[i].name, (histogram *)((char *)&srv->models[i].metrics + offset), unit);
 }
 
-static void request_rows(out *o, const char *model, const model_metrics *m) {
+static void request_rows(text *o, const char *model, const model_metrics *m) {
   for (size_t i = 0; i < METRIC_CODES; i++) {
     uint64_t count = get(&m->requests[i]);
     if (!count) continue;
-    out_text(o, "sardonyx_requests_total{");
+    text_put(o, "sardonyx_requests_total{");
     label(o, "model", model);
-    if (metric_codes[i]) out_format(o, ",code=\"%d\"} %llu\n", metric_codes[i], (unsigned long long)count);
-    else out_format(o, ",code=\"other\"} %llu\n", (unsigned long long)count);
+    if (metric_codes[i]) text_format(o, ",code=\"%d\"} %llu\n", metric_codes[i], (unsigned long long)count);
+    else text_format(o, ",code=\"other\"} %llu\n", (unsigned long long)count);
   }
 }
 
-static void process_rows(out *o) {
+static void process_rows(text *o) {
   char text[512];
-  unsigned long long rss = 0, user = 0, system = 0;
-  FILE *file = fopen("/proc/self/statm", "r");
-  if (file) {
-    if (fscanf(file, "%*s %llu", &rss) != 1) rss = 0;
-    fclose(file);
-  }
-  file = fopen("/proc/self/stat", "r");
+  unsigned long long user = 0, system = 0;
+  FILE *file = fopen("/proc/self/stat", "r");
   if (file) {
     size_t n = fread(text, 1, sizeof text - 1, file);
     text[n] = 0;
@@ -124,19 +120,19 @@ static void process_rows(out *o) {
       user = system = 0;
     fclose(file);
   }
-  out_format(o,
-             "# HELP process_resident_memory_bytes Resident memory.\n# TYPE process_resident_memory_bytes gauge\n"
-             "process_resident_memory_bytes %llu\n"
-             "# HELP process_cpu_seconds_total CPU time used.\n# TYPE process_cpu_seconds_total counter\n"
-             "process_cpu_seconds_total %.2f\n",
-             rss * (unsigned long long)sysconf(_SC_PAGESIZE), (double)(user + system) / (double)sysconf(_SC_CLK_TCK));
+  text_format(o,
+              "# HELP process_resident_memory_bytes Resident memory.\n# TYPE process_resident_memory_bytes gauge\n"
+              "process_resident_memory_bytes %llu\n"
+              "# HELP process_cpu_seconds_total CPU time used.\n# TYPE process_cpu_seconds_total counter\n"
+              "process_cpu_seconds_total %.2f\n",
+              (unsigned long long)host_resident_bytes(), (double)(user + system) / (double)sysconf(_SC_CLK_TCK));
 }
 
-void metrics_write(server *srv, out *o) {
+void metrics_write(server *srv, text *o) {
   head(o, "build_info", "gauge", "Version of the server.");
-  out_format(o, "sardonyx_build_info{version=\"%s\"} 1\n", sdx_version());
+  text_format(o, "sardonyx_build_info{version=\"%s\"} 1\n", sdx_version());
   single(o, "ready", "gauge", "1 while /health/ready says so.", server_ready(srv));
-  single(o, "uptime_seconds", "gauge", "Time since the start.", (double)(now_ns() - srv->start_ns) / 1e9);
+  single(o, "uptime_seconds", "gauge", "Time since the start.", (double)(clock_ns() - srv->start_ns) / 1e9);
   single(o, "connections", "gauge", "Open connections.", (double)atomic_load(&srv->connections));
   single(o, "requests_in_flight", "gauge", "Requests begun and not yet answered.", (double)atomic_load(&srv->active));
   single(o, "buffered_bytes", "gauge", "Memory of request bodies.", (double)atomic_load(&srv->buffered_bytes));
@@ -157,16 +153,16 @@ void metrics_write(server *srv, out *o) {
                  {"client_cap", &srv->refused_client},
                  {"buffer_memory", &srv->refused_memory}};
   for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
-    out_format(o, "sardonyx_refused_total{reason=\"%s\"} %llu\n", refused[i].reason,
-               (unsigned long long)get(refused[i].count));
+    text_format(o, "sardonyx_refused_total{reason=\"%s\"} %llu\n", refused[i].reason,
+                (unsigned long long)get(refused[i].count));
   head(o, "requests_total", "counter", "Answered requests by model (empty: none) and status code.");
   request_rows(o, "", &srv->no_model);
   for (size_t i = 0; i < srv->model_count; i++) request_rows(o, srv->models[i].name, &srv->models[i].metrics);
   head(o, "queue_length", "gauge", "Requests that wait for a worker.");
   for (size_t i = 0; i < srv->model_count; i++) {
-    out_text(o, "sardonyx_queue_length{");
+    text_put(o, "sardonyx_queue_length{");
     label(o, "model", srv->models[i].name);
-    out_format(o, "} %zu\n", worker_queued(srv, &srv->models[i]));
+    text_format(o, "} %zu\n", worker_queued(srv, &srv->models[i]));
   }
   histograms(srv, o, "request_seconds", "Time from the request line to the last byte of the reply.",
              offsetof(model_metrics, latency), 1e-9);
@@ -175,6 +171,8 @@ void metrics_write(server *srv, out *o) {
   histograms(srv, o, "batch_size", "First dimension of the first input.", offsetof(model_metrics, batch), 1);
   head(o, "limit", "gauge", "Limits in force.");
   for (const limit_row *row = limit_rows; row->flag; row++)
-    out_format(o, "sardonyx_limit{name=\"%s\"} %lld\n", row->flag, (long long)*limit_at(&srv->limits, row));
+    text_format(o, "sardonyx_limit{name=\"%s\"} %lld\n", row->flag, (long long)*limit_at(&srv->limits, row));
+  single(o, "host_cpus", "gauge", "Processors the server may use.", (double)host_cpus());
+  single(o, "host_memory_bytes", "gauge", "Memory the server may use.", (double)host_memory_bytes());
   process_rows(o);
 }

@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "server/out.h"
+#include "base/text.h"
 
 enum { METRIC_CODES = 22, HISTOGRAM_BUCKETS = 18 };
 extern const int metric_codes[METRIC_CODES];  // the last one, 0, stands for all others
@@ -32,5 +32,5 @@ void histogram_seconds(histogram *h, uint64_t ns);
 void histogram_number(histogram *h, uint64_t number);
 
 struct server;
-void metrics_write(struct server *srv, out *o);
+void metrics_write(struct server *srv, text *o);
 uint64_t metrics_total(const model_metrics *m, bool success);

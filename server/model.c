@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool model_name_valid(slice name) {
+bool model_name_valid(str name) {
   if (!name.size || name.size >= MODEL_NAME_BYTES || name.at[0] == '.') return false;
   for (size_t i = 0; i < name.size; i++)
     if (!isalnum((unsigned char)name.at[i]) && !strchr("._-", name.at[i])) return false;
@@ -29,7 +29,7 @@ static void name_from_path(const char *path, char *name) {
 bool model_init(model *m, const char *name, const char *path, const sdx_options *options, char *why, size_t why_size) {
   memset(m, 0, sizeof *m);
   if (name) {
-    slice given = {(char *)name, strlen(name)};
+    str given = {(char *)name, strlen(name)};
     if (!model_name_valid(given)) {
       snprintf(why, why_size, "model name '%.140s': expected 1 to 128 of A-Z a-z 0-9 . _ - with no dot first", name);
       return false;

@@ -30,7 +30,7 @@ typedef struct model {
 // is returned.
 bool model_init(model *m, const char *name, const char *path, const sdx_options *options, char *why, size_t why_size);
 void model_deinit(model *m);
-bool model_name_valid(slice name);  // A-Z a-z 0-9 . _ -, at most 128, no dot first
+bool model_name_valid(str name);  // A-Z a-z 0-9 . _ -, at most 128, no dot first
 
 sdx_status model_take_run(model *m, sdx_run **run);
 void model_give_run(model *m, sdx_run *run);

@@ -35,18 +35,18 @@ static const type_row *find_type(sdx_dtype dtype) {
   return NULL;
 }
 
-void v2_write_io(out *o, const sdx_io *io) {
+void v2_write_io(text *o, const sdx_io *io) {
   const type_row *row = find_type(io->dtype);
-  out_text(o, "{\"name\":");
-  out_json_string(o, io->name, strlen(io->name));
-  out_text(o, ",\"datatype\":");
+  text_put(o, "{\"name\":");
+  text_json_string(o, str_from(io->name));
+  text_put(o, ",\"datatype\":");
   // What the protocol cannot carry is named as ONNX names it, so that a reader sees why.
   const char *name = row ? row->name : io->type;
-  out_json_string(o, name, strlen(name));
-  out_text(o, ",\"shape\":[");
+  text_json_string(o, str_from(name));
+  text_put(o, ",\"shape\":[");
   for (size_t i = 0; io->has_shape && i < io->rank; i++)
-    out_format(o, i ? ",%lld" : "%lld", (long long)(io->shape[i] < 0 ? -1 : io->shape[i]));
-  out_text(o, "]}");
+    text_format(o, i ? ",%lld" : "%lld", (long long)(io->shape[i] < 0 ? -1 : io->shape[i]));
+  text_put(o, "]}");
 }
 
 // ---- request -------------------------------------------------------------------------------------
@@ -55,7 +55,7 @@ typedef enum output_form { FORM_DEFAULT, FORM_JSON, FORM_BINARY } output_form;
 
 // Kept for the response; one block with room for each output of the model.
 typedef struct v2_state {
-  slice id;
+  str id;
   bool has_id, all_outputs, binary;
   size_t wanted_count;
   struct v2_wanted {
@@ -71,7 +71,7 @@ typedef struct parameters {
 } parameters;
 
 typedef struct input_object {
-  slice name, datatype;
+  str name, datatype;
   bool has_name, has_type, has_shape, has_data;
   size_t rank;
   int64_t shape[JSON_TENSOR_RANK];
@@ -91,27 +91,27 @@ typedef struct reader {
 static bool read_parameters(reader *r, parameters *p, const char *path) {
   json *j = &r->j;
   bool first = true, flag;
-  slice key;
+  str key;
   char where[PATH_TEXT * 2];
   snprintf(where, sizeof where, "%s.parameters", path);
   if (!json_open(j, '{', where)) return false;
   while (json_more(j, '{', &first)) {
     if (!json_key(j, &key)) return false;
     snprintf(where, sizeof where, "%s.parameters.%.*s", path, key.size > 40 ? 40 : (int)key.size, key.at);
-    if (slice_is(key, "binary_data_size")) {
+    if (str_is(key, "binary_data_size")) {
       if (!json_i64(j, &p->binary_size, where)) return false;
       if (p->binary_size < 0) return json_fail(j, "%s is negative", where);
-    } else if (slice_is(key, "binary_data")) {
+    } else if (str_is(key, "binary_data")) {
       if (!json_bool(j, &flag, where)) return false;
       p->form = flag ? FORM_BINARY : FORM_JSON;
-    } else if (slice_is(key, "binary_data_output")) {
+    } else if (str_is(key, "binary_data_output")) {
       if (!json_bool(j, &flag, where)) return false;
       p->all_form = flag ? FORM_BINARY : FORM_JSON;
-    } else if (slice_is(key, "timeout")) {
+    } else if (str_is(key, "timeout")) {
       if (!json_i64(j, &p->timeout_us, where)) return false;
       if (p->timeout_us < 0) return json_fail(j, "%s is negative, expected microseconds", where);
-    } else if (slice_is(key, "classification") || (key.size > 13 && !memcmp(key.at, "shared_memory", 13)) ||
-               slice_is(key, "sequence_id")) {
+    } else if (str_is(key, "classification") || (key.size > 13 && !memcmp(key.at, "shared_memory", 13)) ||
+               str_is(key, "sequence_id")) {
       // Ignoring these would change the meaning of the answer.
       return json_fail(j, "%s is not supported", where);
     } else if (json_peek(j) == '{' || json_peek(j) == '[') {
@@ -158,7 +158,7 @@ static bool resolve(reader *r, const input_object *in, const char *path, size_t 
   if (!in->has_type) return json_fail(j, "%s.datatype is missing", path);
   if (!in->has_shape) return json_fail(j, "%s.shape is missing", path);
   for (*index = 0; *index < m->input_count; ++*index)
-    if (slice_is(in->name, sdx_session_input(m->session, *index)->name)) break;
+    if (str_is(in->name, sdx_session_input(m->session, *index)->name)) break;
   if (*index == m->input_count)
     return json_fail(j, "%s.name: model '%s' has no input '%.*s'", path, m->name,
                      in->name.size > 100 ? 100 : (int)in->name.size, in->name.at);
@@ -166,7 +166,7 @@ static bool resolve(reader *r, const input_object *in, const char *path, size_t 
   if (r->rq->inputs[*index]) return json_fail(j, "%s.name: input '%.100s' is given twice", path, io->name);
   *type = find_type(io->dtype);
   if (!*type) return json_fail(j, "%s: the model wants %.60s, which this protocol cannot carry", path, io->type);
-  if (!slice_is(in->datatype, (*type)->name))
+  if (!str_is(in->datatype, (*type)->name))
     return json_fail(j, "%s.datatype is %.*s, input '%.100s' expects %s", path,
                      in->datatype.size > 20 ? 20 : (int)in->datatype.size, in->datatype.at, io->name, (*type)->name);
   bool fits = !io->has_shape || io->rank == in->rank;
@@ -259,18 +259,18 @@ static bool read_input(reader *r, size_t number) {
   const type_row *type = NULL;
   size_t index = 0, count = 0;
   bool first = true, seen_parameters = false, done = false;
-  slice key;
+  str key;
   char path[PATH_TEXT];
   snprintf(path, sizeof path, "inputs[%zu]", number);
   if (!json_open(j, '{', path)) return false;
   while (json_more(j, '{', &first)) {
     if (!json_key(j, &key)) return false;
-    bool *seen = slice_is(key, "name")         ? &in.has_name
-                 : slice_is(key, "datatype")   ? &in.has_type
-                 : slice_is(key, "shape")      ? &in.has_shape
-                 : slice_is(key, "data")       ? &in.has_data
-                 : slice_is(key, "parameters") ? &seen_parameters
-                                               : NULL;
+    bool *seen = str_is(key, "name")         ? &in.has_name
+                 : str_is(key, "datatype")   ? &in.has_type
+                 : str_is(key, "shape")      ? &in.has_shape
+                 : str_is(key, "data")       ? &in.has_data
+                 : str_is(key, "parameters") ? &seen_parameters
+                                             : NULL;
     if (!seen) return json_fail(j, "%s.%.*s: no such member", path, key.size > 40 ? 40 : (int)key.size, key.at);
     if (*seen) return json_fail(j, "%s.%.*s is given twice", path, (int)key.size, key.at);
     char where[PATH_TEXT + 16];
@@ -318,17 +318,17 @@ static bool read_output(reader *r, size_t number) {
   model *m = r->rq->model;
   parameters p = {.binary_size = -1};
   bool first = true, has_name = false;
-  slice key, name = {0};
+  str key, name = {0};
   char path[PATH_TEXT], where[PATH_TEXT + 8];
   snprintf(path, sizeof path, "outputs[%zu]", number);
   snprintf(where, sizeof where, "%s.name", path);
   if (!json_open(j, '{', path)) return false;
   while (json_more(j, '{', &first)) {
     if (!json_key(j, &key)) return false;
-    if (slice_is(key, "name") && !has_name) {
+    if (str_is(key, "name") && !has_name) {
       if (!json_string_read(j, &name, where)) return false;
       has_name = true;
-    } else if (slice_is(key, "parameters")) {
+    } else if (str_is(key, "parameters")) {
       if (!read_parameters(r, &p, path)) return false;
     } else {
       return json_fail(j, "%s.%.*s: no such member", path, key.size > 40 ? 40 : (int)key.size, key.at);
@@ -337,7 +337,7 @@ static bool read_output(reader *r, size_t number) {
   if (j->failed) return false;
   if (!has_name) return json_fail(j, "%s.name is missing", path);
   size_t index = 0;
-  while (index < m->output_count && !slice_is(name, sdx_session_output(m->session, index)->name)) index++;
+  while (index < m->output_count && !str_is(name, sdx_session_output(m->session, index)->name)) index++;
   if (index == m->output_count)
     return json_fail(j, "%s.name: model '%s' has no output '%.*s'", path, m->name,
                      name.size > 100 ? 100 : (int)name.size, name.at);
@@ -361,19 +361,19 @@ static bool read_request(reader *r) {
   http_request *rq = r->rq;
   parameters p = {.binary_size = -1};
   bool first = true, inputs = false, outputs = false;
-  slice key;
+  str key;
   if (!json_open(j, '{', "the body")) return false;
   while (json_more(j, '{', &first)) {
     if (!json_key(j, &key)) return false;
-    if (slice_is(key, "id") && !r->state->has_id) {
+    if (str_is(key, "id") && !r->state->has_id) {
       if (!json_string_read(j, &r->state->id, "id")) return false;
       r->state->has_id = true;
-    } else if (slice_is(key, "parameters")) {
+    } else if (str_is(key, "parameters")) {
       if (!read_parameters(r, &p, "request")) return false;
-    } else if (slice_is(key, "inputs") && !inputs) {
+    } else if (str_is(key, "inputs") && !inputs) {
       if (!read_list(r, "inputs", read_input)) return false;
       inputs = true;
-    } else if (slice_is(key, "outputs") && !outputs) {
+    } else if (str_is(key, "outputs") && !outputs) {
       if (!read_list(r, "outputs", read_output)) return false;
       outputs = true;
     } else {
@@ -467,19 +467,19 @@ static size_t strings_bytes(const sdx_value *tensor) {
   return bytes;
 }
 
-static void write_strings(out *o, const sdx_value *tensor) {
+static void write_strings(text *o, const sdx_value *tensor) {
   for (size_t i = 0; i < sdx_tensor_count(tensor); i++) {
     size_t length;
     const char *text = sdx_tensor_string(tensor, i, &length);
     uint32_t prefix = (uint32_t)length;
-    out_bytes(o, &prefix, 4);
-    out_bytes(o, text, length);
+    text_append(o, (const char *)&prefix, sizeof prefix);
+    text_append(o, text, length);
   }
 }
 
 // False: the reply is an error.
 static bool write_output(http_request *rq, const sdx_io *io, const sdx_value *value, bool binary) {
-  out *o = &rq->reply.body;
+  text *o = &rq->reply.body;
   const type_row *type = value && sdx_value_kind(value) == SDX_KIND_TENSOR ? find_type(sdx_tensor_dtype(value)) : NULL;
   if (!type) {
     http_error(rq, 501, "output '%.100s' is %.60s, which this protocol cannot carry; /score may", io->name, io->type);
@@ -490,18 +490,18 @@ static bool write_output(http_request *rq, const sdx_io *io, const sdx_value *va
                io->name, type->name);
     return false;
   }
-  out_text(o, "{\"name\":");
-  out_json_string(o, io->name, strlen(io->name));
-  out_format(o, ",\"datatype\":\"%s\",\"shape\":[", type->name);
+  text_put(o, "{\"name\":");
+  text_json_string(o, str_from(io->name));
+  text_format(o, ",\"datatype\":\"%s\",\"shape\":[", type->name);
   for (size_t i = 0; i < sdx_tensor_rank(value); i++)
-    out_format(o, i ? ",%lld" : "%lld", (long long)sdx_tensor_shape(value)[i]);
+    text_format(o, i ? ",%lld" : "%lld", (long long)sdx_tensor_shape(value)[i]);
   if (binary) {
     size_t bytes = type->bytes ? sdx_tensor_bytes(value) : strings_bytes(value);
-    out_format(o, "],\"parameters\":{\"binary_data_size\":%zu}}", bytes);
+    text_format(o, "],\"parameters\":{\"binary_data_size\":%zu}}", bytes);
   } else {
-    out_text(o, "],\"data\":[");
+    text_put(o, "],\"data\":[");
     tensor_write_flat(o, value);
-    out_text(o, "]}");
+    text_put(o, "]}");
   }
   return true;
 }
@@ -509,27 +509,27 @@ static bool write_output(http_request *rq, const sdx_io *io, const sdx_value *va
 void v2_reply(http_request *rq, sdx_run *run) {
   v2_state *state = rq->route_state;
   model *m = rq->model;
-  out *o = &rq->reply.body;
+  text *o = &rq->reply.body;
   if (state->all_outputs) {
     state->wanted_count = m->output_count;
     for (size_t i = 0; i < m->output_count; i++) state->wanted[i] = (struct v2_wanted){i, FORM_DEFAULT};
   }
   bool any_binary = false;
-  out_format(o, "{\"model_name\":\"%s\",\"model_version\":\"1\"", m->name);
+  text_format(o, "{\"model_name\":\"%s\",\"model_version\":\"1\"", m->name);
   if (state->has_id) {
-    out_text(o, ",\"id\":");
-    out_json_string(o, state->id.at, state->id.size);
+    text_put(o, ",\"id\":");
+    text_json_string(o, state->id);
   }
-  out_text(o, ",\"outputs\":[");
+  text_put(o, ",\"outputs\":[");
   for (size_t i = 0; i < state->wanted_count; i++) {
     struct v2_wanted *w = &state->wanted[i];
     bool binary = w->form == FORM_BINARY || (w->form == FORM_DEFAULT && state->binary);
     w->form = binary ? FORM_BINARY : FORM_JSON;
     any_binary |= binary;
-    if (i) out_bytes(o, ",", 1);
+    if (i) text_append(o, ",", 1);
     if (!write_output(rq, sdx_session_output(m->session, w->index), sdx_run_output(run, w->index), binary)) return;
   }
-  out_text(o, "]}");
+  text_put(o, "]}");
   http_json(rq, 200);
   if (!any_binary) return;
   http_header(rq, "Inference-Header-Content-Length", "%zu", o->size);
@@ -538,6 +538,6 @@ void v2_reply(http_request *rq, sdx_run *run) {
     const sdx_value *value = sdx_run_output(run, state->wanted[i].index);
     if (state->wanted[i].form != FORM_BINARY) continue;
     if (sdx_tensor_dtype(value) == SDX_STRING) write_strings(o, value);
-    else out_bytes(o, sdx_tensor_data(value), sdx_tensor_bytes(value));
+    else text_append(o, sdx_tensor_data(value), sdx_tensor_bytes(value));
   }
 }

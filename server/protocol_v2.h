@@ -6,6 +6,6 @@
 #include "server/http.h"
 
 // {"name":"x","datatype":"FP32","shape":[-1,3]}
-void v2_write_io(out *o, const sdx_io *io);
+void v2_write_io(text *o, const sdx_io *io);
 bool v2_parse(http_request *rq);
 void v2_reply(http_request *rq, sdx_run *run);

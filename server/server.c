@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,25 +12,19 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/host.h"
 #include "server/http.h"
 #include "server/log.h"
 #include "server/watch.h"
 #include "server/worker.h"
 
-uint64_t now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 bool server_ready(const server *srv) { return !atomic_load(&srv->draining); }
 
-model *server_find_model(server *srv, slice name) {
+model *server_find_model(server *srv, str name) {
   for (size_t i = 0; i < srv->model_count; i++)
-    if (slice_is(name, srv->models[i].name)) return &srv->models[i];
+    if (str_is(name, srv->models[i].name)) return &srv->models[i];
   return NULL;
 }
 
@@ -40,23 +33,18 @@ unsigned server_retry_seconds(server *srv) {
   return 1 + (unsigned)((srv->seed + atomic_fetch_add(&serial, 1)) * 0x9E3779B97F4A7C15u >> 33) % 3;
 }
 
-static size_t processors(void) {
-  cpu_set_t set;
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? (size_t)CPU_COUNT(&set) : 1;
-}
-
 static bool load_models(server *srv) {
   const server_config *config = srv->config;
   srv->models = calloc(config->model_count, sizeof *srv->models);
   for (size_t i = 0; srv->models && i < config->model_count; i++) {
     model *m = &srv->models[i];
     char why[1400];
-    uint64_t start = now_ns();
+    uint64_t start = clock_ns();
     if (!model_init(m, config->models[i].name, config->models[i].path, config->options, why, sizeof why)) {
       log_line("error", "%s", why);
       return false;
     }
-    slice name = {m->name, strlen(m->name)};
+    str name = {m->name, strlen(m->name)};
     if (server_find_model(srv, name)) {
       log_line("error", "two models are named '%s'; give one another name: NAME=%s", m->name, config->models[i].path);
       srv->model_count++;
@@ -65,7 +53,7 @@ static bool load_models(server *srv) {
     srv->model_count++;
     const char *warnings = sdx_session_warnings(m->session);
     if (warnings && *warnings) log_line("warning", "%s: %s", m->name, warnings);
-    log_line("info", "model '%s' loaded in %.1f ms", m->name, (double)(now_ns() - start) / 1e6);
+    log_line("info", "model '%s' loaded in %.1f ms", m->name, (double)(clock_ns() - start) / 1e6);
   }
   return srv->models != NULL;
 }
@@ -130,15 +118,16 @@ static bool write_number(const char *path, long number) {
 }
 
 static void start_limits(server *srv) {
-  size_t cores = processors();
-  if (!srv->limits.workers) srv->limits.workers = cores > 2 ? (int64_t)cores : 2;
-  if (!srv->limits.io_threads) srv->limits.io_threads = cores < 4 ? (int64_t)cores : 4;
+  int64_t cpus = (int64_t)host_cpus(), quarter = (int64_t)(host_memory_bytes() / 4), usual = (int64_t)1 << 30;
+  if (!srv->limits.workers) srv->limits.workers = cpus;
+  if (!srv->limits.io_threads) srv->limits.io_threads = cpus < 4 ? cpus : 4;
+  if (!srv->limits.max_buffered_bytes) srv->limits.max_buffered_bytes = quarter < usual ? quarter : usual;
   struct rlimit files;
   if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
   }
-  if (getrandom(&srv->seed, sizeof srv->seed, 0) < 0) srv->seed = now_ns();
+  if (getrandom(&srv->seed, sizeof srv->seed, 0) < 0) srv->seed = clock_ns();
 }
 
 int server_run(const server_config *config) {
@@ -147,7 +136,7 @@ int server_run(const server_config *config) {
   srv->config = config;
   srv->limits = config->limits;
   srv->listen_fd = -1;
-  srv->start_ns = now_ns();
+  srv->start_ns = clock_ns();
   model_metrics_init(&srv->no_model);
   log_init(config->json_log);
   // Signals are read by this thread only; all others are started with them blocked.

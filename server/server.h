@@ -55,9 +55,8 @@ typedef struct server {
   struct watch *watch;
 } server;
 
-uint64_t now_ns(void);  // monotonic
 bool server_ready(const server *srv);
-model *server_find_model(server *srv, slice name);
+model *server_find_model(server *srv, str name);
 // Spread over 1 to 3: what Retry-After tells refused clients, so that they do not return together.
 unsigned server_retry_seconds(server *srv);
 

@@ -25,7 +25,7 @@ sdx_value *tensor_take(json_tensor *t, size_t rank, const int64_t *shape) {
   sdx_value *value = NULL;
   if (t->dtype == SDX_STRING) {
     value = sdx_tensor_create(SDX_STRING, rank, shape);
-    const slice *texts = t->data;
+    const str *texts = t->data;
     for (size_t i = 0; value && i < t->count; i++)
       if (sdx_tensor_set_string(value, i, texts[i].at, texts[i].size) != SDX_OK) {
         sdx_value_release(value);
@@ -43,51 +43,51 @@ sdx_value *tensor_take(json_tensor *t, size_t rank, const int64_t *shape) {
   return value;
 }
 
-static bool write_element(out *o, sdx_dtype dtype, const sdx_value *tensor, const void *data, size_t i) {
+static bool write_element(text *o, sdx_dtype dtype, const sdx_value *tensor, const void *data, size_t i) {
   switch (dtype) {
     case SDX_FLOAT:
-      out_f32(o, ((const float *)data)[i]);
+      text_json_f32(o, ((const float *)data)[i]);
       return true;
     case SDX_DOUBLE:
-      out_f64(o, ((const double *)data)[i]);
+      text_json_f64(o, ((const double *)data)[i]);
       return true;
     case SDX_FLOAT16:
-      out_f32(o, fp16_to_float(((const uint16_t *)data)[i]));
+      text_json_f32(o, fp16_to_float(((const uint16_t *)data)[i]));
       return true;
     case SDX_BFLOAT16:
-      out_f32(o, bf16_to_float(((const uint16_t *)data)[i]));
+      text_json_f32(o, bf16_to_float(((const uint16_t *)data)[i]));
       return true;
     case SDX_INT8:
-      out_i64(o, ((const int8_t *)data)[i]);
+      text_json_i64(o, ((const int8_t *)data)[i]);
       return true;
     case SDX_INT16:
-      out_i64(o, ((const int16_t *)data)[i]);
+      text_json_i64(o, ((const int16_t *)data)[i]);
       return true;
     case SDX_INT32:
-      out_i64(o, ((const int32_t *)data)[i]);
+      text_json_i64(o, ((const int32_t *)data)[i]);
       return true;
     case SDX_INT64:
-      out_i64(o, ((const int64_t *)data)[i]);
+      text_json_i64(o, ((const int64_t *)data)[i]);
       return true;
     case SDX_UINT8:
-      out_u64(o, ((const uint8_t *)data)[i]);
+      text_json_u64(o, ((const uint8_t *)data)[i]);
       return true;
     case SDX_UINT16:
-      out_u64(o, ((const uint16_t *)data)[i]);
+      text_json_u64(o, ((const uint16_t *)data)[i]);
       return true;
     case SDX_UINT32:
-      out_u64(o, ((const uint32_t *)data)[i]);
+      text_json_u64(o, ((const uint32_t *)data)[i]);
       return true;
     case SDX_UINT64:
-      out_u64(o, ((const uint64_t *)data)[i]);
+      text_json_u64(o, ((const uint64_t *)data)[i]);
       return true;
     case SDX_BOOL:
-      out_text(o, ((const uint8_t *)data)[i] ? "true" : "false");
+      text_put(o, ((const uint8_t *)data)[i] ? "true" : "false");
       return true;
     case SDX_STRING: {
       size_t size = 0;
       const char *text = sdx_tensor_string(tensor, i, &size);
-      out_json_string(o, text, size);
+      text_json_string(o, (str){text, size});
       return true;
     }
     default:
@@ -95,13 +95,13 @@ static bool write_element(out *o, sdx_dtype dtype, const sdx_value *tensor, cons
   }
 }
 
-bool tensor_write_flat(out *o, const sdx_value *tensor) {
+bool tensor_write_flat(text *o, const sdx_value *tensor) {
   size_t count = sdx_tensor_count(tensor);
   sdx_dtype dtype = sdx_tensor_dtype(tensor);
   if (!json_tensor_element_bytes(dtype)) return false;
   const void *data = sdx_tensor_data(tensor);
   for (size_t i = 0; i < count; i++) {
-    if (i) out_bytes(o, ",", 1);
+    if (i) text_append(o, ",", 1);
     write_element(o, dtype, tensor, data, i);
   }
   return true;
@@ -109,7 +109,7 @@ bool tensor_write_flat(out *o, const sdx_value *tensor) {
 
 // Brackets open and close where an index of some level starts and ends: at multiples of the level's
 // element count.
-static bool write_nested(out *o, const sdx_value *tensor) {
+static bool write_nested(text *o, const sdx_value *tensor) {
   size_t count = sdx_tensor_count(tensor), rank = sdx_tensor_rank(tensor);
   const int64_t *shape = sdx_tensor_shape(tensor);
   sdx_dtype dtype = sdx_tensor_dtype(tensor);
@@ -119,12 +119,12 @@ static bool write_nested(out *o, const sdx_value *tensor) {
     size_t lists = 1, empty = 0;
     while (empty < rank && shape[empty] != 0) lists *= (size_t)shape[empty++];
     if (empty > 1 || lists > 4096) {  // [0] in any other arrangement carries nothing more
-      out_text(o, "[]");
+      text_put(o, "[]");
       return true;
     }
-    if (empty == 1) out_text(o, "[");
-    for (size_t i = 0; i < lists; i++) out_text(o, i ? ",[]" : "[]");
-    if (empty == 1) out_text(o, "]");
+    if (empty == 1) text_put(o, "[");
+    for (size_t i = 0; i < lists; i++) text_put(o, i ? ",[]" : "[]");
+    if (empty == 1) text_put(o, "]");
     return true;
   }
   const void *data = sdx_tensor_data(tensor);
@@ -135,53 +135,53 @@ static bool write_nested(out *o, const sdx_value *tensor) {
       if (i % block) break;
       opens++;
     }
-    if (i) out_bytes(o, ",", 1);
-    for (size_t k = 0; k < opens; k++) out_bytes(o, "[", 1);
+    if (i) text_append(o, ",", 1);
+    for (size_t k = 0; k < opens; k++) text_append(o, "[", 1);
     write_element(o, dtype, tensor, data, i);
     block = 1;
     for (size_t d = rank; d-- > 0;) {
       block *= (size_t)shape[d];
       if ((i + 1) % block) break;
-      out_bytes(o, "]", 1);
+      text_append(o, "]", 1);
     }
   }
   return true;
 }
 
-static bool write_value(out *o, const sdx_value *value, int depth);
+static bool write_value(text *o, const sdx_value *value, int depth);
 
-static bool write_map(out *o, const sdx_value *map) {
+static bool write_map(text *o, const sdx_value *map) {
   const sdx_value *keys = sdx_value_item(map, 0), *values = sdx_value_item(map, 1);
   size_t count = keys ? sdx_tensor_count(keys) : 0;
   bool text = keys && sdx_tensor_dtype(keys) == SDX_STRING;
-  out_text(o, "{");
+  text_put(o, "{");
   for (size_t i = 0; i < count; i++) {
-    if (i) out_bytes(o, ",", 1);
-    if (!text) out_text(o, "\"");
+    if (i) text_append(o, ",", 1);
+    if (!text) text_put(o, "\"");
     if (!write_element(o, sdx_tensor_dtype(keys), keys, sdx_tensor_data(keys), i)) return false;
-    out_text(o, text ? ":" : "\":");
+    text_put(o, text ? ":" : "\":");
     if (!values || !write_element(o, sdx_tensor_dtype(values), values, sdx_tensor_data(values), i)) return false;
   }
-  out_text(o, "}");
+  text_put(o, "}");
   return true;
 }
 
 // Depth is bounded by NESTING.
-static bool write_value(out *o, const sdx_value *value, int depth) {
+static bool write_value(text *o, const sdx_value *value, int depth) {
   if (!value || sdx_value_kind(value) == SDX_KIND_NONE) {
-    out_text(o, "null");
+    text_put(o, "null");
     return true;
   }
   if (sdx_value_kind(value) == SDX_KIND_TENSOR) return write_nested(o, value);
   if (depth == NESTING) return false;
   if (sdx_value_kind(value) == SDX_KIND_MAP) return write_map(o, value);
-  out_text(o, "[");
+  text_put(o, "[");
   for (size_t i = 0; i < sdx_value_item_count(value); i++) {
-    if (i) out_bytes(o, ",", 1);
+    if (i) text_append(o, ",", 1);
     if (!write_value(o, sdx_value_item(value, i), depth + 1)) return false;
   }
-  out_text(o, "]");
+  text_put(o, "]");
   return true;
 }
 
-bool value_write_json(out *o, const sdx_value *value) { return write_value(o, value, 0); }
+bool value_write_json(text *o, const sdx_value *value) { return write_value(o, value, 0); }

@@ -4,9 +4,9 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "sardonyx/sardonyx.h"
 #include "server/json_tensor.h"
-#include "server/out.h"
 
 // "[2,3]"; free dimensions by their symbol or as -1. Cut to the buffer.
 const char *shape_format(const int64_t *shape, const char *const *symbols, size_t rank, char *buffer, size_t size);
@@ -14,7 +14,7 @@ const char *shape_format(const int64_t *shape, const char *const *symbols, size_
 // memory of `t`, also on failure (NULL).
 sdx_value *tensor_take(json_tensor *t, size_t rank, const int64_t *shape);
 // Elements row by row without brackets ("1,2,3"), or nested lists. False: the type has no JSON form.
-bool tensor_write_flat(out *o, const sdx_value *tensor);
+bool tensor_write_flat(text *o, const sdx_value *tensor);
 // Such an input may be left out.
 static inline bool io_is_optional(const sdx_io *io) { return !strncmp(io->type, "optional(", 9); }
-bool value_write_json(out *o, const sdx_value *value);  // tensors nested; sequences, maps, empty too
+bool value_write_json(text *o, const sdx_value *value);  // tensors nested; sequences, maps, empty too

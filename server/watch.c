@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/host.h"
 #include "server/worker.h"
 
 enum {
@@ -68,7 +69,7 @@ void watch_phase(http_peer *peer, http_phase phase, uint64_t limit_ns) {
   atomic_store(&peer->due_ns, UINT64_MAX);
   atomic_store(&peer->phase, phase);
   if (!limit_ns) return;
-  uint64_t due = now_ns() + limit_ns;
+  uint64_t due = clock_ns() + limit_ns;
   atomic_store(&peer->due_ns, due);
   plan(peer->srv->watch, due);
 }
@@ -125,14 +126,14 @@ void watch_linger(server *srv, int fd) {
   uint32_t i = 0;
   while (i < LINGER_MAX && w->linger[i].fd >= 0) i++;
   if (i < LINGER_MAX) {
-    w->linger[i] = (lingering){copy, now_ns() + LINGER_MS * ms, LINGER_BYTES};
+    w->linger[i] = (lingering){copy, clock_ns() + LINGER_MS * ms, LINGER_BYTES};
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.u64 = tag(TAG_LINGER, i)};
     epoll_ctl(w->epoll, EPOLL_CTL_ADD, copy, &event);
   } else {
     close(copy);
   }
   pthread_mutex_unlock(&w->lock);
-  plan(w, now_ns() + LINGER_MS * ms);
+  plan(w, clock_ns() + LINGER_MS * ms);
 }
 
 size_t watch_close_idle(server *srv) {
@@ -217,7 +218,7 @@ static http_request *handle_due(watch *w, http_peer *peer, uint64_t due, uint64_
 
 // Handles up to EVENTS requests that are due; returns how many were put into `expired`.
 static size_t sweep(watch *w, uint64_t *next, http_request **expired) {
-  uint64_t now = now_ns();
+  uint64_t now = clock_ns();
   size_t count = 0;
   *next = UINT64_MAX;
   for (size_t i = 0; i < w->used; i++) {
@@ -249,7 +250,7 @@ static void client_event(watch *w, uint32_t slot) {
   struct pollfd state = {.fd = peer->fd, .events = POLLRDHUP};
   if ((phase != PHASE_QUEUED && phase != PHASE_RUNNING) || poll(&state, 1, 0) <= 0) return;
   atomic_store(&peer->gone, true);
-  uint64_t due = atomic_load(&peer->due_ns), soon = now_ns() + GONE_MS * ms;
+  uint64_t due = atomic_load(&peer->due_ns), soon = clock_ns() + GONE_MS * ms;
   if (soon < due) atomic_compare_exchange_strong(&peer->due_ns, &due, soon);
 }
 
@@ -281,7 +282,7 @@ static void *run(void *context) {
       http_resume(expired[i]);
     }
     atomic_store(&w->planned, next);
-    now = now_ns();
+    now = clock_ns();
     int timeout = next == UINT64_MAX            ? -1
                   : next <= now                 ? 0
                   : (next - now) / ms > 3600000 ? 3600000

@@ -7,8 +7,8 @@
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/host.h"
 #include "server/watch.h"
 
 typedef struct workers {
@@ -56,7 +56,7 @@ static void reply_deadline(http_request *rq) {
 
 static bool run_model(http_request *rq, sdx_run *run, uint64_t limit_ns, bool *dirty) {
   model *m = rq->model;
-  uint64_t start = now_ns();
+  uint64_t start = clock_ns();
   rq->run_ns = rq->done_ns = start;
   if (start >= rq->deadline_ns) {
     reply_deadline(rq);
@@ -76,19 +76,16 @@ static bool run_model(http_request *rq, sdx_run *run, uint64_t limit_ns, bool *d
   } else {
     cancelled = rq->peer->cancel_status;
   }
-  rq->done_ns = now_ns();
+  rq->done_ns = clock_ns();
   bool moved = false;
   if (status == SDX_OK) {
     histogram_seconds(&m->metrics.compute, rq->done_ns - start);
     rq->reply.status = 0;
     rq->route->reply(rq, run);
-    uint64_t written = now_ns();
+    uint64_t written = clock_ns();
     atomic_fetch_add_explicit(&m->metrics.reply_ns, written - rq->done_ns, memory_order_relaxed);
     model_note_cost(m, written - start);
-    struct timespec wall;
-    clock_gettime(CLOCK_REALTIME_COARSE, &wall);
-    atomic_store_explicit(&m->metrics.last_ms, (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000,
-                          memory_order_relaxed);
+    atomic_store_explicit(&m->metrics.last_ms, clock_wall_ns() / 1000000, memory_order_relaxed);
   } else if (cancelled) {
     reply_cancelled(rq, cancelled);
   } else if (status == SDX_DEADLINE_EXCEEDED && partial) {
@@ -112,9 +109,9 @@ bool worker_execute(http_request *rq, uint64_t limit_ns) {
       http_retry(rq, 503, "memory is exhausted");
       return true;
     }
-    uint64_t start = now_ns();
+    uint64_t start = clock_ns();
     rq->parsed = rq->route->parse(rq);
-    atomic_fetch_add_explicit(&m->metrics.parse_ns, now_ns() - start, memory_order_relaxed);
+    atomic_fetch_add_explicit(&m->metrics.parse_ns, clock_ns() - start, memory_order_relaxed);
     if (!rq->parsed) return true;
     if (m->input_count && rq->inputs[0] && sdx_tensor_rank(rq->inputs[0]))
       histogram_number(&m->metrics.batch, (uint64_t)sdx_tensor_shape(rq->inputs[0])[0]);
@@ -143,7 +140,7 @@ bool worker_submit(http_request *rq) {
   workers *w = rq->srv->workers;
   model *m = rq->model;
   http_peer *peer = rq->peer;
-  rq->queued_ns = now_ns();
+  rq->queued_ns = clock_ns();
   rq->queue_next = NULL;
   pthread_mutex_lock(&w->lock);
   bool free_worker = m->queued == 0 && m->running < w->model_cap;
@@ -219,7 +216,7 @@ static void *work(void *context) {
     model *m = rq->model;
     http_peer *peer = rq->peer;
     watch_phase(peer, PHASE_RUNNING, 0);
-    histogram_seconds(&m->metrics.queue, now_ns() - rq->queued_ns);
+    histogram_seconds(&m->metrics.queue, clock_ns() - rq->queued_ns);
     if (atomic_load(&peer->gone)) reply_cancelled(rq, 499);
     else worker_execute(rq, 0);
     watch_client_end(peer);

@@ -13,16 +13,10 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/host.h"
 #include "support/files.h"
-
-static uint64_t now_ms(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 typedef struct failure {  // what the child tells through the pipe before exec
   int step, error;
@@ -146,9 +140,9 @@ static bool gather(stream *s, size_t most) {
 static void converse(stream streams[2], size_t most, uint64_t end, process_output *o) {
   while ((streams[0].fd >= 0 || streams[1].fd >= 0) && !o->late && !o->excess) {
     struct pollfd polled[2] = {{streams[0].fd, POLLIN, 0}, {streams[1].fd, POLLIN, 0}};
-    uint64_t now = now_ms();
+    uint64_t now = clock_ns() / 1000000;
     int ready = now >= end ? 0 : poll(polled, 2, (int)(end - now > 1000000 ? 1000000 : end - now));
-    o->late = ready == 0 && now_ms() >= end;
+    o->late = ready == 0 && clock_ns() / 1000000 >= end;
     for (int i = 0; i < 2 && ready > 0; i++)
       if (polled[i].revents && !gather(&streams[i], most)) o->excess = true;
   }
@@ -162,7 +156,7 @@ static void await(pid_t pid, uint64_t end, process_output *o) {
   for (unsigned wait_us = 100; !o->late && !o->excess && !(done = waitpid(pid, &status, WNOHANG));) {
     usleep(wait_us);
     if (wait_us < 20000) wait_us *= 2;
-    o->late = now_ms() >= end;
+    o->late = clock_ns() / 1000000 >= end;
   }
   if (done != pid) status = process_end(pid);
   o->code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -179,7 +173,7 @@ static int input_file(const void *input, size_t size) {
 
 sdx_status process_run(program p, const void *input, size_t input_size, size_t most, unsigned timeout_ms,
                        process_output *o, fault *f) {
-  uint64_t end = now_ms() + timeout_ms;
+  uint64_t end = clock_ns() / 1000000 + timeout_ms;
   int out[2] = {-1, -1}, err[2] = {-1, -1};
   pid_t pid = -1;
   *o = (process_output){.out = calloc(1, 1), .err = calloc(1, 1)};

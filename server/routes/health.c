@@ -6,13 +6,13 @@
 static void root(http_request *rq) { http_text(rq, 200, "Healthy"); }
 
 static void live(http_request *rq) {
-  out_text(&rq->reply.body, "{\"live\":true}");
+  text_put(&rq->reply.body, "{\"live\":true}");
   http_json(rq, 200);
 }
 
 static void ready(http_request *rq) {
   bool yes = server_ready(rq->srv);
-  out_text(&rq->reply.body, yes ? "{\"ready\":true}" : "{\"ready\":false,\"error\":\"the server is draining\"}");
+  text_put(&rq->reply.body, yes ? "{\"ready\":true}" : "{\"ready\":false,\"error\":\"the server is draining\"}");
   http_json(rq, yes ? 200 : 503);
 }
 

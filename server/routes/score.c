@@ -64,13 +64,13 @@ static bool read_input(http_request *rq, json *j, size_t index, const char *path
   return rq->inputs[index] || json_fail(j, "%s: not enough memory", path);
 }
 
-static size_t find_input(const http_request *rq, slice name) {
+static size_t find_input(const http_request *rq, str name) {
   size_t i = 0;
-  while (i < rq->model->input_count && !slice_is(name, sdx_session_input(rq->model->session, i)->name)) i++;
+  while (i < rq->model->input_count && !str_is(name, sdx_session_input(rq->model->session, i)->name)) i++;
   return i;
 }
 
-static bool read_named(http_request *rq, json *j, slice name, const char *prefix) {
+static bool read_named(http_request *rq, json *j, str name, const char *prefix) {
   size_t index = find_input(rq, name);
   if (index == rq->model->input_count)
     return json_fail(j, "%s%.*s: the model has no such input; its first one is '%.100s'", prefix,
@@ -83,11 +83,11 @@ static bool read_named(http_request *rq, json *j, slice name, const char *prefix
 
 static bool read_body(http_request *rq, json *j) {
   bool first = true;
-  slice key, inner;
+  str key, inner;
   if (!json_open(j, '{', "the body")) return false;
   while (json_more(j, '{', &first)) {
     if (!json_key(j, &key)) return false;
-    bool data = slice_is(key, "data");
+    bool data = str_is(key, "data");
     if (data && json_peek(j) == '{') {
       bool inner_first = true;
       if (!json_open(j, '{', "data")) return false;
@@ -125,22 +125,22 @@ static bool parse(http_request *rq) {
 
 static void reply(http_request *rq, sdx_run *run) {
   model *m = rq->model;
-  out *o = &rq->reply.body;
+  text *o = &rq->reply.body;
   bool single = m->output_count == 1;
-  out_text(o, single ? "{\"result\":" : "{\"result\":{");
+  text_put(o, single ? "{\"result\":" : "{\"result\":{");
   for (size_t i = 0; i < m->output_count; i++) {
     const sdx_io *io = sdx_session_output(m->session, i);
     if (!single) {
-      if (i) out_bytes(o, ",", 1);
-      out_json_string(o, io->name, strlen(io->name));
-      out_bytes(o, ":", 1);
+      if (i) text_append(o, ",", 1);
+      text_json_string(o, str_from(io->name));
+      text_append(o, ":", 1);
     }
     if (!value_write_json(o, sdx_run_output(run, i))) {
       http_error(rq, 501, "output '%.100s' is %.60s, which has no JSON form", io->name, io->type);
       return;
     }
   }
-  out_text(o, single ? "}" : "}}");
+  text_put(o, single ? "}" : "}}");
   http_json(rq, 200);
 }
 

@@ -3,32 +3,32 @@
 #include "server/protocol_v2.h"
 
 static void describe_server(http_request *rq) {
-  out_format(&rq->reply.body,
-             "{\"name\":\"sardonyx\",\"version\":\"%s\",\"extensions\":[\"binary_tensor_data\",\"statistics\"]}",
-             sdx_version());
+  text_format(&rq->reply.body,
+              "{\"name\":\"sardonyx\",\"version\":\"%s\",\"extensions\":[\"binary_tensor_data\",\"statistics\"]}",
+              sdx_version());
   http_json(rq, 200);
 }
 
 static void describe_model(http_request *rq) {
-  out *o = &rq->reply.body;
+  text *o = &rq->reply.body;
   const model *m = rq->model;
-  out_format(o, "{\"name\":\"%s\",\"versions\":[\"1\"],\"platform\":\"onnx_onnxv1\",\"inputs\":[", m->name);
+  text_format(o, "{\"name\":\"%s\",\"versions\":[\"1\"],\"platform\":\"onnx_onnxv1\",\"inputs\":[", m->name);
   for (size_t i = 0; i < m->input_count; i++) {
-    if (i) out_bytes(o, ",", 1);
+    if (i) text_append(o, ",", 1);
     v2_write_io(o, sdx_session_input(m->session, i));
   }
-  out_text(o, "],\"outputs\":[");
+  text_put(o, "],\"outputs\":[");
   for (size_t i = 0; i < m->output_count; i++) {
-    if (i) out_bytes(o, ",", 1);
+    if (i) text_append(o, ",", 1);
     v2_write_io(o, sdx_session_output(m->session, i));
   }
-  out_text(o, "]}");
+  text_put(o, "]}");
   http_json(rq, 200);
 }
 
 static void model_ready(http_request *rq) {
   bool yes = server_ready(rq->srv);
-  out_format(&rq->reply.body, "{\"name\":\"%s\",\"ready\":%s}", rq->model->name, yes ? "true" : "false");
+  text_format(&rq->reply.body, "{\"name\":\"%s\",\"ready\":%s}", rq->model->name, yes ? "true" : "false");
   http_json(rq, yes ? 200 : 503);
 }
 

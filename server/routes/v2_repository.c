@@ -4,7 +4,7 @@
 
 static bool ready_only(http_request *rq, bool *only) {
   json j;
-  slice key;
+  str key;
   bool first = true;
   *only = false;
   if (!rq->body_size) return true;
@@ -13,7 +13,7 @@ static bool ready_only(http_request *rq, bool *only) {
   bool good = json_open(&j, '{', "the body");
   while (good && json_more(&j, '{', &first))
     good = json_key(&j, &key) &&
-           (slice_is(key, "ready") ? json_bool(&j, only, "ready") : json_fail(&j, "expected only the member ready"));
+           (str_is(key, "ready") ? json_bool(&j, only, "ready") : json_fail(&j, "expected only the member ready"));
   if (good && json_end(&j)) return true;
   http_error(rq, 400, "%s", j.message);
   return false;
@@ -23,12 +23,12 @@ static void answer(http_request *rq) {
   bool only;
   if (!ready_only(rq, &only)) return;
   bool ready = server_ready(rq->srv);
-  out *o = &rq->reply.body;
-  out_text(o, "[");
+  text *o = &rq->reply.body;
+  text_put(o, "[");
   for (size_t i = 0; i < rq->srv->model_count && (ready || !only); i++)
-    out_format(o, "%s{\"name\":\"%s\",\"version\":\"1\",\"state\":\"%s\",\"reason\":\"%s\"}", i ? "," : "",
-               rq->srv->models[i].name, ready ? "READY" : "UNAVAILABLE", ready ? "" : "the server is draining");
-  out_text(o, "]");
+    text_format(o, "%s{\"name\":\"%s\",\"version\":\"1\",\"state\":\"%s\",\"reason\":\"%s\"}", i ? "," : "",
+                rq->srv->models[i].name, ready ? "READY" : "UNAVAILABLE", ready ? "" : "the server is draining");
+  text_put(o, "]");
   http_json(rq, 200);
 }
 

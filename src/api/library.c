@@ -2,6 +2,7 @@
 // Version, status and element-type names, kernel and operator listings.
 #include <stdio.h>
 
+#include "base/text.h"
 #include "kernels/kernel.h"
 #include "ops/schema.h"
 #include "sardonyx/sardonyx.h"

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "base/text.h"
 #include "sardonyx/sardonyx.h"
 
 static void print(const char *line) {

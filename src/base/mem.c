@@ -19,7 +19,8 @@
 #define UNPOISON(p, n) __asan_unpoison_memory_region(p, n)
 // A size that a lying model asks for is refused with NULL, as by the system, not by ending the process.
 const char *__asan_default_options(void);
-__attribute__((visibility("default"))) const char *__asan_default_options(void) {
+// Weak: the tools link the base beside the engine, which has its own.
+__attribute__((weak, visibility("default"))) const char *__asan_default_options(void) {
   return "allocator_may_return_null=1";
 }
 #else

@@ -11,17 +11,14 @@
 
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/host.h"
 
 enum { MAX_WORKERS = 255, SPIN_NS = 50000, STACK_BYTES = 1 << 20 };
 
@@ -77,12 +74,6 @@ static long futex(atomic_uint *word, int op, unsigned value) {
   return syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
 }
 
-static uint64_t now_ns(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 // Counts a turn of a waiting loop; false once SPIN_NS have passed since the first.
 typedef struct spin {
   unsigned turns;
@@ -91,7 +82,7 @@ typedef struct spin {
 static bool spin_on(spin *s) {
   PAUSE();
   if ((++s->turns & 63) != 0) return true;  // the clock costs more than the pauses
-  uint64_t now = now_ns();
+  uint64_t now = clock_ns();
   if (s->until == 0) s->until = now + SPIN_NS;
   return now < s->until;
 }
@@ -107,7 +98,7 @@ bool pool_stopped(void) {
   if (!w) return false;
   if (atomic_load_explicit(&w->stopped, memory_order_relaxed)) return true;
   bool stop = (w->cancel && atomic_load_explicit(w->cancel, memory_order_relaxed)) ||
-              (w->deadline_ns && now_ns() >= w->deadline_ns);
+              (w->deadline_ns && clock_ns() >= w->deadline_ns);
   if (stop) atomic_store_explicit(&w->stopped, true, memory_order_relaxed);
   return stop;
 }
@@ -213,61 +204,4 @@ void pool_run(size_t threads, size_t tasks, pool_task task, void *context) {
   atomic_store(&pool.seats, 0);
   await_workers();
   pthread_mutex_unlock(&pool.owner);
-}
-
-// CPUs that a quota of microseconds per period allows, rounded up; 0 = no quota.
-static size_t quota_cpus(long long quota, long long period) {
-  return quota > 0 && period > 0 ? (size_t)((quota + period - 1) / period) : 0;
-}
-
-static size_t tighter(size_t a, size_t b) { return a == 0 || (b != 0 && b < a) ? b : a; }
-
-static long long number_in(const char *path) {
-  long long value = 0;
-  FILE *f = fopen(path, "re");
-  if (!f) return 0;
-  if (fscanf(f, "%lld", &value) != 1) value = 0;
-  fclose(f);
-  return value;
-}
-
-// cpu.max of a folder, "QUOTA PERIOD" or "max PERIOD".
-static size_t quota_of(const char *folder) {
-  char path[640];
-  long long quota = 0, period = 0;
-  snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", folder);
-  FILE *f = fopen(path, "re");
-  if (!f) return 0;
-  if (fscanf(f, "%lld %lld", &quota, &period) != 2) quota = 0;
-  fclose(f);
-  return quota_cpus(quota, period);
-}
-
-// The tightest quota of the process's cgroup and those above it (version 2), or version 1 as a
-// container sees it.
-static size_t cgroup_quota(void) {
-  char line[512], folder[512] = "";
-  FILE *f = fopen("/proc/self/cgroup", "re");
-  while (f && fgets(line, sizeof line, f))
-    if (strncmp(line, "0::/", 4) == 0) snprintf(folder, sizeof folder, "%.*s", (int)strcspn(line + 3, "\n"), line + 3);
-  if (f) fclose(f);
-  size_t cpus = quota_of("");
-  for (char *slash; (slash = strrchr(folder, '/')) != NULL; *slash = 0) cpus = tighter(cpus, quota_of(folder));
-  return tighter(cpus, quota_cpus(number_in("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
-                                  number_in("/sys/fs/cgroup/cpu/cpu.cfs_period_us")));
-}
-
-static size_t max_threads;
-static void count_threads(void) {
-  cpu_set_t set;
-  long n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
-  size_t quota = cgroup_quota();
-  max_threads = n < 1 ? 1 : (size_t)n;
-  if (quota && quota < max_threads) max_threads = quota;
-}
-
-size_t pool_max_threads(void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, count_threads);
-  return max_threads;
 }

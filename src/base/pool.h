@@ -13,8 +13,6 @@
 // worker: 0 .. threads-1, stable for the call; index into per-worker scratch.
 typedef void (*pool_task)(void *context, size_t index, size_t worker);
 
-// min(affinity mask, cgroup CPU quota rounded up, online cores); at least 1. Read once per process.
-size_t pool_max_threads(void);
 // Runs task(context, i, worker) for i in [0, tasks). Returns when all are done. Nested calls and
 // calls while another job holds the workers run on the caller alone. Safe after fork().
 void pool_run(size_t threads, size_t tasks, pool_task task, void *context);

@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Strings, text buffer, name map, nearest name; see str.h.
+// Strings, name map, nearest name; see str.h.
 #include "base/str.h"
 
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/random.h>
-
-#include "base/number.h"
-#include "base/size.h"
-#include "base/unicode.h"
 
 char *str_to_c(arena *a, str s) {
   char *p = arena_alloc(a, s.size + 1);
@@ -17,74 +12,6 @@ char *str_to_c(arena *a, str s) {
   if (s.size) memcpy(p, s.at, s.size);
   p[s.size] = 0;
   return p;
-}
-
-static bool text_reserve(text *t, size_t more) {
-  size_t need;
-  if (t->failed || !size_add(t->size, more, &need) || !size_add(need, 1, &need)) {
-    t->failed = true;
-    return false;
-  }
-  if (need <= t->capacity) return true;
-  size_t capacity = need < 256 ? 256 : need + need / 2;
-  char *p = mem_alloc(t->account, capacity);
-  if (!p) {
-    t->failed = true;
-    return false;
-  }
-  if (t->size) memcpy(p, t->at, t->size);
-  mem_free(t->at);
-  t->at = p;
-  t->capacity = capacity;
-  return true;
-}
-
-void text_append(text *t, const char *bytes, size_t size) {
-  if (!text_reserve(t, size)) return;
-  if (size) memcpy(t->at + t->size, bytes, size);
-  t->size += size;
-  t->at[t->size] = 0;
-}
-
-void text_str(text *t, str s) { text_append(t, s.at, s.size); }
-
-void text_format(text *t, const char *format, ...) {
-  va_list args, again;
-  va_start(args, format);
-  va_copy(again, args);
-  locale_t before = number_locale_enter();
-  int n = vsnprintf(NULL, 0, format, args);
-  va_end(args);
-  if (n >= 0 && text_reserve(t, (size_t)n)) {
-    vsnprintf(t->at + t->size, (size_t)n + 1, format, again);
-    t->size += (size_t)n;
-  }
-  number_locale_leave(before);
-  va_end(again);
-}
-
-void text_json_string(text *t, str s) {
-  text_append(t, "\"", 1);
-  for (size_t i = 0; i < s.size;) {
-    const unsigned char *p = (const unsigned char *)s.at + i;
-    size_t end = i;
-    if (utf8_next(s, &end) < 0) {
-      text_append(t, "\xef\xbf\xbd", 3);
-    } else if (*p == '"' || *p == '\\') {
-      text_format(t, "\\%c", *p);
-    } else if (*p < 0x20 || *p == 0x7f) {
-      text_format(t, "\\u%04x", *p);
-    } else {
-      text_append(t, s.at + i, end - i);
-    }
-    i = end;
-  }
-  text_append(t, "\"", 1);
-}
-
-void text_deinit(text *t) {
-  mem_free(t->at);
-  *t = (text){0};
 }
 
 typedef struct str_map_slot {
@@ -189,9 +116,17 @@ static size_t edit_distance(str a, str b) {
   return rows[a.size % 3][b.size];
 }
 
+static bool begins_with(str s, str beginning) {
+  size_t same = 0;
+  while (same < s.size && same < beginning.size && lower(s.at[same]) == lower(beginning.at[same])) same++;
+  return same == beginning.size;
+}
+
 void str_nearest_offer(str_nearest *n, str candidate) {
   if (n->wanted.size > NEAREST_LONGEST || candidate.size > NEAREST_LONGEST || candidate.size == 0) return;
-  size_t distance = edit_distance(n->wanted, candidate);
+  size_t distance = edit_distance(n->wanted, candidate), farthest = 1 + n->wanted.size / 4;
+  // A beginning that is long enough is meant, too: "thr" for "threads".
+  if (distance > farthest && n->wanted.size >= 3 && begins_with(candidate, n->wanted)) distance = farthest;
   if (distance >= n->distance) return;
   n->distance = distance;
   n->best = candidate;

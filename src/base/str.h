@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Strings with a length (names in models may hold any byte), a growing text buffer, a hash map from
-// names to numbers with a random seed, and "did you mean".
+// Strings with a length (names in models may hold any byte), a hash map from names to numbers with a
+// random seed, and "did you mean". Text that grows: text.h.
 #pragma once
 
 #include <stdbool.h>
@@ -25,19 +25,6 @@ static inline bool str_equal(str a, str b) {
 }
 static inline bool str_is(str a, const char *text) { return str_equal(a, str_from(text)); }
 char *str_to_c(arena *a, str s);  // NUL-terminated copy
-
-// Text that grows; on memory exhaustion `failed` is set and later appends do nothing.
-typedef struct text {
-  char *at;  // NUL-terminated once anything was appended
-  size_t size, capacity;
-  mem_account *account;
-  bool failed;
-} text;
-void text_append(text *t, const char *bytes, size_t size);
-void text_str(text *t, str s);
-void text_format(text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void text_json_string(text *t, str s);  // quoted and escaped; invalid UTF-8 becomes U+FFFD
-void text_deinit(text *t);
 
 // name -> uint32. Names are borrowed. Seeded per process against chosen collisions.
 typedef struct str_map {

@@ -5,6 +5,7 @@
 // parse.c.
 #pragma once
 
+#include "base/text.h"
 #include "tensor/tensor.h"
 
 typedef uint32_t value_id;  // 0 = "not given"

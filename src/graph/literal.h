@@ -2,6 +2,7 @@
 // What print.c and parse.c must agree on: which names need no quotes, and how elements are spelled.
 #pragma once
 
+#include "base/text.h"
 #include "graph/graph.h"
 
 enum { TEXT_MOST_ELEMENTS = 64, TEXT_MOST_DEEP = 64 };  // larger constants print as {...}

@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "base/str.h"
+#include "base/text.h"
 
 typedef struct external_gate {
   const char *dir;  // NULL: external data is refused

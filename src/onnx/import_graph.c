@@ -4,8 +4,8 @@
 // is made later from one that is never made. Nodes of one graph may be listed in any order.
 // Read next: import_scope.h (scopes, functions), import_names.c, import_attributes.c.
 #include <stdio.h>
-#include <time.h>
 
+#include "base/host.h"
 #include "base/size.h"
 #include "onnx/import_scope.h"
 
@@ -38,9 +38,7 @@ static sdx_status spend_work(importer *im, size_t amount) {
   bool look = (im->work + amount) / LOOK_AT_CLOCK_EVERY != im->work / LOOK_AT_CLOCK_EVERY;
   im->work += amount;
   if (!look || !im->options->deadline_ns) return SDX_OK;
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  if ((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec < im->options->deadline_ns) return SDX_OK;
+  if (clock_ns() < im->options->deadline_ns) return SDX_OK;
   return error_set(im->err, SDX_DEADLINE_EXCEEDED, "the time to load the model is over after %zu nodes", im->work);
 }
 

@@ -4,6 +4,7 @@
 // Read next: wire.h (protobuf), import.c, external.h (the one gate for files a model names).
 #pragma once
 
+#include "base/text.h"
 #include "graph/graph.h"
 
 enum { ONNX_NEWEST_OPSET = 28 };  // of domain ai.onnx

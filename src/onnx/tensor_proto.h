@@ -3,6 +3,7 @@
 // bytes that are there: raw_data is used in place where its alignment allows.
 #pragma once
 
+#include "base/text.h"
 #include "graph/graph.h"
 #include "onnx/external.h"
 #include "onnx/wire.h"

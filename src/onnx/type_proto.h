@@ -2,6 +2,7 @@
 // TypeProto <-> type_info.
 #pragma once
 
+#include "base/text.h"
 #include "graph/graph.h"
 #include "onnx/wire.h"
 

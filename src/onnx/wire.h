@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "base/str.h"
+#include "base/text.h"
 
 typedef enum wire_kind {
   WIRE_INT,      // varint

@@ -3,6 +3,7 @@
 // meaning of the graph bit for bit, except the ones marked `reassociates` (they may change rounding).
 #pragma once
 
+#include "base/text.h"
 #include "ops/op.h"
 
 typedef struct pass_context {

@@ -3,16 +3,10 @@
 #include "plan/frame.h"
 
 #include <string.h>
-#include <time.h>
 
+#include "base/host.h"
 #include "base/size.h"
 #include "ops/schema.h"
-
-uint64_t clock_ns(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 uint64_t clock_deadline_ns(uint64_t timeout_ms) {
   return timeout_ms && timeout_ms < UINT64_MAX / 2000000u ? clock_ns() + timeout_ms * 1000000u : 0;

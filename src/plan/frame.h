@@ -34,7 +34,6 @@ void frame_destroy(run_frame *f);
 // Lets go of dynamic values and of the frame's arena.
 void frame_reset(run_frame *f);
 sdx_status frame_check(const run_frame *f, const node *at, error *err);  // cancel and deadline
-uint64_t clock_ns(void);
 uint64_t clock_deadline_ns(uint64_t timeout_ms);  // so long from now; 0 = none, for 0 and for what lies too far away
 
 // Infers, allocates and computes one step whose shapes are only known now.

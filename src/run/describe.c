@@ -3,15 +3,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/host.h"
 #include "run/session.h"
-
-static size_t resident_bytes(void) {
-  unsigned long long size, resident = 0;
-  FILE *f = fopen("/proc/self/statm", "re");
-  if (f && fscanf(f, "%llu %llu", &size, &resident) != 2) resident = 0;
-  if (f) fclose(f);
-  return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
-}
 
 static void json_dims(text *t, const graph *g, const int64_t *dims, int rank) {
   text_append(t, "[", 1);
@@ -180,7 +173,7 @@ static void describe_memory(const sdx_session *s, const plan *p, text *t) {
   for (uint32_t i = 0; i < s->output_count; i++) io += p->values[s->main->outputs[i]].tensor.bytes;
   size_t held = atomic_load(&s->account.used), load_peak = atomic_load(&s->account.peak);
   size_t running = held + p->slab_bytes + io, peak = running > load_peak ? running : load_peak;
-  size_t resident = resident_bytes(), other = resident > held ? resident - held : 0;
+  size_t resident = host_resident_bytes(), other = resident > held ? resident - held : 0;
   text_format(
       t,
       "{\"process_bytes\":%zu,\"session_bytes\":%zu,\"load_peak_bytes\":%zu,\"slab_bytes\":%zu,\"io_bytes\":%zu,"

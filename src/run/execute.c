@@ -2,6 +2,7 @@
 // The step loop, and bodies of If, Loop and Scan, which run in frames of their own.
 #include <string.h>
 
+#include "base/host.h"
 #include "base/size.h"
 #include "run/session.h"
 

@@ -7,20 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/host.h"
 #include "base/size.h"
 #include "passes/passes.h"
 #include "run/session.h"
-
-// 80 % of what the machine or the memory group of this process may hold.
-static size_t default_memory_limit(void) {
-  long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-  size_t total = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : SIZE_MAX / 2;
-  FILE *f = fopen("/sys/fs/cgroup/memory.max", "re");
-  unsigned long long group;
-  if (f && fscanf(f, "%llu", &group) == 1 && group < total) total = (size_t)group;
-  if (f) fclose(f);
-  return total / 5 * 4;
-}
 
 sdx_session *session_create(const sdx_options *options) {
   sdx_session *s = mem_zalloc(NULL, sizeof *s);
@@ -31,7 +21,7 @@ sdx_session *session_create(const sdx_options *options) {
     return NULL;
   }
   size_t limit = (size_t)s->options->memory_limit_bytes;
-  mem_account_init(&s->account, limit ? limit : default_memory_limit(), NULL);
+  mem_account_init(&s->account, limit ? limit : host_memory_bytes() / 5 * 4, NULL);
   arena_init(&s->memory, &s->account);
   pack_cache_init(&s->packs, &s->account);
   pthread_mutex_init(&s->lock, NULL);

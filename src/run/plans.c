@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The plan cache of a session: least recently used plans go first, per graph.
+#include "base/host.h"
 #include "run/session.h"
 
 plan_request session_request(sdx_session *s, const type_info *inputs, const bool *wanted) {
@@ -7,7 +8,7 @@ plan_request session_request(sdx_session *s, const type_info *inputs, const bool
   return (plan_request){.graph = s->main,
                         .inputs = inputs,
                         .wanted = wanted,
-                        .threads = threads ? threads : pool_max_threads(),
+                        .threads = threads ? threads : host_cpus(),
                         .precision = s->options->precision,
                         .account = &s->account,
                         .packs = &s->packs};

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/host.h"
 #include "run/session.h"
 
 enum { MOST_EVENTS = 1 << 20 };

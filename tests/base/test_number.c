@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "base/str.h"
+#include "base/text.h"
 
 static void numbers_have_points(void) {
   char *end;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text buffer, JSON strings, name map, nearest name.
+// Strings, name map, nearest name.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -19,49 +19,6 @@ static void equality(void **state) {
   assert_true(str_equal((str){0}, STR("")));
   assert_true(str_is(STR("x"), "x"));
   assert_true(str_is((str){0}, NULL));
-}
-
-static void text_grows(void **state) {
-  text t = {0};
-  for (int i = 0; i < 1000; i++) text_format(&t, "%d,", i);
-  assert_false(t.failed);
-  assert_int_equal(t.size, 10 * 2 + 90 * 3 + 900 * 4);
-  assert_memory_equal(t.at, "0,1,2,", 6);
-  assert_int_equal(t.at[t.size], 0);
-  text_deinit(&t);
-}
-
-static void text_remembers_failure(void **state) {
-  mem_account account;
-  mem_account_init(&account, 1000, NULL);
-  text t = {.account = &account};
-  for (int i = 0; i < 1000; i++) text_append(&t, "0123456789", 10);
-  assert_true(t.failed);
-  text_deinit(&t);
-  assert_int_equal(account.used, 0);
-}
-
-static void json_escapes(void **state) {
-  static const struct {
-    str in;
-    const char *out;
-  } cases[] = {
-      {STR("plain"), "\"plain\""},
-      {STR("q\" b\\ n\n"), "\"q\\\" b\\\\ n\\u000a\""},
-      {STR("\xc3\xa4"), "\"\xc3\xa4\""},
-      {STR("\xf0\x9f\x98\x80"), "\"\xf0\x9f\x98\x80\""},
-      {STR("\xff"), "\"\xef\xbf\xbd\""},                                  // no UTF-8
-      {STR("\xc0\x80"), "\"\xef\xbf\xbd\xef\xbf\xbd\""},                  // overlong
-      {STR("\xed\xa0\x80"), "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""},  // surrogate
-      {STR("\xe4\xb8"), "\"\xef\xbf\xbd\xef\xbf\xbd\""},                  // cut off
-      {{"a\0b", 3}, "\"a\\u0000b\""},
-  };
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    text t = {0};
-    text_json_string(&t, cases[i].in);
-    assert_string_equal(t.at, cases[i].out);
-    text_deinit(&t);
-  }
 }
 
 static void map_finds_what_was_put(void **state) {
@@ -103,6 +60,8 @@ static void nearest_name(void **state) {
   assert_string_equal(hint("relu", names, buffer), "; did you mean 'Relu'?");
   assert_string_equal(hint("Softmaks", names, buffer), "; did you mean 'Softmax'?");
   assert_string_equal(hint("GlobalAvgPool", names, buffer), "; did you mean 'GlobalAveragePool'?");
+  assert_string_equal(hint("global", names, buffer), "; did you mean 'GlobalAveragePool'?");  // a beginning
+  assert_string_equal(hint("Gl", names, buffer), "");
   assert_string_equal(hint("Conv", names, buffer), "");
   assert_string_equal(hint("", names, buffer), "");
 }
@@ -110,9 +69,6 @@ static void nearest_name(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(equality),
-      cmocka_unit_test(text_grows),
-      cmocka_unit_test(text_remembers_failure),
-      cmocka_unit_test(json_escapes),
       cmocka_unit_test(map_finds_what_was_put),
       cmocka_unit_test(nearest_name),
   };

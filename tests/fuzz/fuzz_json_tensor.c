@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "server/json_tensor.h"
-#include "server/out.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,47 +21,47 @@ static const sdx_dtype dtypes[] = {SDX_FLOAT,    SDX_DOUBLE, SDX_INT64, SDX_UINT
                                    SDX_BFLOAT16, SDX_UINT16, SDX_INT16, SDX_UINT32, SDX_COMPLEX64};
 enum { DTYPES = sizeof dtypes / sizeof *dtypes, MOST = 1 << 20 };
 
-static void write_number(out *o, const json_tensor *t, size_t i) {
+static void write_number(text *o, const json_tensor *t, size_t i) {
   switch (t->dtype) {
     case SDX_FLOAT:
-      out_f32(o, ((float *)t->data)[i]);
+      text_json_f32(o, ((float *)t->data)[i]);
       break;
     case SDX_DOUBLE:
-      out_f64(o, ((double *)t->data)[i]);
+      text_json_f64(o, ((double *)t->data)[i]);
       break;
     case SDX_INT64:
-      out_i64(o, ((int64_t *)t->data)[i]);
+      text_json_i64(o, ((int64_t *)t->data)[i]);
       break;
     case SDX_UINT64:
-      out_u64(o, ((uint64_t *)t->data)[i]);
+      text_json_u64(o, ((uint64_t *)t->data)[i]);
       break;
     default:
-      out_json_string(o, ((slice *)t->data)[i].at, ((slice *)t->data)[i].size);
+      text_json_string(o, ((str *)t->data)[i]);
       break;
   }
 }
 
 // The elements as a flat list, read again.
 static void round_trip(const json_tensor *t) {
-  out o = {0};
-  out_text(&o, "[");
+  text o = {0};
+  text_put(&o, "[");
   for (size_t i = 0; i < t->count; i++) {
-    if (i) out_text(&o, ",");
+    if (i) text_put(&o, ",");
     write_number(&o, t, i);
   }
-  out_text(&o, "]");
+  text_put(&o, "]");
   json j;
   json_init(&j, o.at, o.size, 64, MOST);
   json_tensor again = {.dtype = t->dtype, .path = "again", .max_count = MOST};
   need(json_tensor_read(&j, &again) && json_end(&j) && again.count == t->count);
   for (size_t i = 0; i < t->count && t->dtype == SDX_STRING; i++) {
-    const slice *a = (slice *)t->data + i, *b = (slice *)again.data + i;
+    const str *a = (str *)t->data + i, *b = (str *)again.data + i;
     need(a->size == b->size && memcmp(a->at, b->at, a->size) == 0);
   }
   if (t->dtype != SDX_STRING && t->count)
     need(memcmp(t->data, again.data, t->count * json_tensor_element_bytes(t->dtype)) == 0);
   json_tensor_free(&again);
-  out_free(&o);
+  text_deinit(&o);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/host.h"
 #include "plan/frame.h"
 #include "run/session.h"
 #include "tests/model.h"

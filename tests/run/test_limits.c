@@ -2,6 +2,7 @@
 // What bounds a session and its runs: a body with a new shape in every trip, results against the budget, constant
 // folding against the deadline of the load, nodes with more inputs than a short integer counts, branches that read
 // more values than a square of them would allow, types that show only in the run.
+#include "base/host.h"
 #include "run/session.h"
 #include "tests/model.h"
 

@@ -4,8 +4,8 @@
 #include "ops/ai_onnx/random.h"
 
 #include <stdatomic.h>
-#include <time.h>
 
+#include "base/host.h"
 #include "ops/row.h"
 #include "tensor/convert.h"
 
@@ -87,9 +87,7 @@ static sdx_status multinomial_infer(op_infer *c) {
 
 uint64_t random_new_seed(void) {
   static atomic_ullong calls;
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return random_mix((uint64_t)now.tv_nsec ^ random_mix((uint64_t)now.tv_sec ^ random_mix(atomic_fetch_add(&calls, 1))));
+  return random_mix(clock_wall_ns() ^ random_mix(atomic_fetch_add(&calls, 1)));
 }
 
 static uint64_t seed_of(const random_params *p) {
