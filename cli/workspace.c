@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the commands about a workspace share (workspace.h). Read next: cmd_model.c.
 #include "cli/workspace.h"
+#include "base/host.h"
 
 #include <stdio.h>
 #include <stdlib.h>

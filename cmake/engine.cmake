@@ -8,7 +8,7 @@ file(GLOB SDX_BASE_SOURCES CONFIGURE_DEPENDS src/base/*.c)
 add_library(sardonyx_base_objects OBJECT ${SDX_BASE_SOURCES})
 target_include_directories(sardonyx_base_objects PUBLIC src include)
 add_library(sardonyx_base STATIC $<TARGET_OBJECTS:sardonyx_base_objects>)
-target_include_directories(sardonyx_base PUBLIC src)
+target_include_directories(sardonyx_base PUBLIC src include)
 target_link_libraries(sardonyx_base PUBLIC Threads::Threads m)
 
 file(GLOB SDX_ENGINE_SOURCES CONFIGURE_DEPENDS

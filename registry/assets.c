@@ -318,7 +318,7 @@ static sdx_status check_changes(const json_t *changes, fault *f) {
 static sdx_status apply(registry *r, const asset_key *key, const json_t *changes, fault *f) {
   static const char *const names[3] = {"tags", "properties", "detail"};
   const char *description = json_string_value(json_object_get(changes, "description"));
-  char *text[3] = {NULL}, now[32];
+  char *text[3] = {NULL}, now[CLOCK_STAMP];
   json_t *words[3] = {NULL};
   clock_stamp(now);
   sqlite3_stmt *s =

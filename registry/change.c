@@ -227,7 +227,7 @@ static sdx_status insert_parts(registry *r, const registry_draft *d, int64_t id,
 }
 
 static sdx_status insert(registry *r, const registry_draft *d, json_t *words[3], asset_key *key, fault *f) {
-  char digest[DIGEST_BYTES], now[32], *text[3] = {NULL};
+  char digest[DIGEST_BYTES], now[CLOCK_STAMP], *text[3] = {NULL};
   int64_t size;
   clock_stamp(now);
   key->version = next_version(r, d, f);
