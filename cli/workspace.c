@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/host.h"
 #include "cli/engine.h"
 #include "cli/json_table.h"
 #include "cli/table.h"

@@ -260,8 +260,9 @@ SDX_API sdx_status sdx_op_fail(sdx_op_context *context, sdx_status status, const
 
 // ---- kernels and operators --------------------------------------------------------------------
 
-// JSON of the kernel families and variants of this machine, and of the operator table. Release with
-// sdx_string_free; NULL when memory is exhausted.
+// JSON of the kernel families and variants of this machine, with the processors and the memory this process may use
+// (affinity, control groups, resource limits); and of the operator table. Release with sdx_string_free; NULL when
+// memory is exhausted.
 SDX_API char *sdx_describe_kernels(void);
 SDX_API char *sdx_describe_ops(void);
 // Compares every kernel variant with its reference; prints to stdout; returns how many failed.

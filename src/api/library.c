@@ -2,6 +2,7 @@
 // Version, status and element-type names, kernel and operator listings.
 #include <stdio.h>
 
+#include "base/host.h"
 #include "base/text.h"
 #include "kernels/kernel.h"
 #include "ops/schema.h"
@@ -24,7 +25,8 @@ static char *finished(text *t) {
 
 char *sdx_describe_kernels(void) {
   text t = {0};
-  text_format(&t, "{\"tier\":\"%s\",\"kernels\":[", cpu_isa_short_name(cpu_isa_limit()));
+  text_format(&t, "{\"tier\":\"%s\",\"cpus\":%zu,\"memory_bytes\":%zu,\"kernels\":[",
+              cpu_isa_short_name(cpu_isa_limit()), host_cpus(), host_memory_bytes());
   for (size_t i = 0; i < kernel_count(); i++) {
     const kernel_entry *k = kernel_at(i);
     const char *missing = cpu_isa_missing(k->isa);

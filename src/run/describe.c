@@ -177,8 +177,8 @@ static void describe_memory(const sdx_session *s, const plan *p, text *t) {
   text_format(
       t,
       "{\"process_bytes\":%zu,\"session_bytes\":%zu,\"load_peak_bytes\":%zu,\"slab_bytes\":%zu,\"io_bytes\":%zu,"
-      "\"predicted_peak_bytes\":%zu}\n",
-      other, held, load_peak, p->slab_bytes, io, other + peak);
+      "\"predicted_peak_bytes\":%zu,\"limit_bytes\":%zu}\n",
+      other, held, load_peak, p->slab_bytes, io, other + peak, s->account.limit);
 }
 
 char *sdx_session_describe(const sdx_session *session, const char *what) {

@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""tools/lint finds what it is there to find: each case adds one offence to the sources, in memory, and names the rule."""
+import importlib.machinery
+import importlib.util
+import pathlib
+import sys
+import unittest
+import unittest.mock
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+import suite  # noqa: E402
+
+loader = importlib.machinery.SourceFileLoader("lint", str(ROOT / "tools/lint"))
+lint = importlib.util.module_from_spec(importlib.util.spec_from_loader("lint", loader))
+sys.dont_write_bytecode = True
+loader.exec_module(lint)
+
+SECOND = {
+    "clock": "static void f(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); }",
+    "count of processors": "static long f(void) { return sysconf(_SC_NPROCESSORS_ONLN); }",
+    "reader of control groups": 'static FILE *f(void) { return fopen("/sys/fs/cgroup/memory.max", "re"); }',
+    "string slice": "typedef struct piece {\n  const char *start;\n  size_t length;\n} piece;",
+    "JSON writer": r'static void f(char c) { printf("\\u%04x", c); }',
+    "edit distance": "static size_t edit_distance(const char *a, const char *b) { return 0; }",
+    "UTF-8 reader": "static bool f(char c) { return (c & 0xC0) == 0x80; }",
+}
+
+
+class Lint(unittest.TestCase):
+    def test_the_tree_has_one_of_each(self):
+        self.assertEqual(lint.check_one_of_each(), [])
+
+    def test_a_second_of_each(self):
+        self.assertEqual(SECOND.keys(), lint.ONE_OF_EACH.keys())
+        for what, code in SECOND.items():
+            for file in ("server/second.c", "src/run/second.c", "cli/second.c"):
+                with self.subTest(what=what, file=file), unittest.mock.patch.dict(lint.CODE, {file: code}):
+                    self.assertEqual(lint.check_one_of_each(),
+                                     [f"{file}:1: a second {what}; use {lint.ONE_OF_EACH[what][1]}"])
+                with self.subTest(what=what), unittest.mock.patch.dict(lint.CODE, {"tests/second.c": code}):
+                    self.assertEqual(lint.check_one_of_each(), [])
+
+    def test_rules_of_the_engine(self):
+        for code, complaint in (("void f(void) { free(malloc(1)); }", "malloc(1)"),
+                                ("void f(char *s) { strcpy(s, s); }", "strcpy(")):
+            with self.subTest(code=code), unittest.mock.patch.dict(lint.CODE, {"src/run/new.c": code}):
+                self.assertIn(complaint, "".join(lint.check_banned()))
+
+
+if __name__ == "__main__":
+    sys.exit(suite.run())
