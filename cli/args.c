@@ -37,14 +37,12 @@ static const cli_option *find_letter(const cli_option *options, char letter) {
 }
 
 static int unknown_option(const cli_option *options, const char *word, size_t length) {
-  const char *names[128] = {"help"};
-  size_t count = 1;
-  for (const cli_option *o = options; o->name && count < 128; o++) names[count++] = o->name;
-  char wrong[64];
-  snprintf(wrong, sizeof wrong, "%.*s", (int)length, word);
-  cli_error(CLI_USAGE, "unknown option --%s", wrong);
-  const char *near = name_closest(wrong, names, count);
-  if (near) cli_hint("did you mean --%s?", near);
+  str_nearest nearest;
+  str_nearest_init(&nearest, (str){word, length});
+  str_nearest_offer(&nearest, STR("help"));
+  for (const cli_option *o = options; o->name; o++) str_nearest_offer(&nearest, str_from(o->name));
+  cli_error(CLI_USAGE, "unknown option --%.*s", (int)(length < 60 ? length : 60), word);
+  if (nearest.best.at) cli_hint("did you mean --%s?", nearest.best.at);
   return CLI_USAGE;
 }
 

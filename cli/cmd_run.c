@@ -36,13 +36,12 @@ static bool want_outputs(const args *a, const sdx_session *session, sdx_run *run
   for (size_t i = 0; args_list_item(list, i, name, sizeof name); i++) {
     int64_t index = sdx_session_find_output(session, name);
     if (index < 0) {
-      const char **names = xmalloc(count * sizeof *names);
-      for (size_t o = 0; o < count; o++) names[o] = sdx_session_output(session, o)->name;
-      const char *near = name_closest(name, names, count);
+      str_nearest nearest;
+      str_nearest_init(&nearest, str_from(name));
+      for (size_t o = 0; o < count; o++) str_nearest_offer(&nearest, str_from(sdx_session_output(session, o)->name));
       cli_error(CLI_USAGE, "the model has no output '%s'", name);
-      if (near) cli_hint("did you mean '%s'?", near);
+      if (nearest.best.at) cli_hint("did you mean '%s'?", nearest.best.at);
       else cli_hint("'sardonyx inspect' lists the outputs");
-      free(names);
       return false;
     }
     sdx_run_want_output(run, (size_t)index, true);

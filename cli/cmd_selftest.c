@@ -15,16 +15,18 @@ static const cli_option options[] = {
 
 static bool family_exists(const char *family) {
   json_t *all = engine_json(sdx_describe_kernels(), "kernels"), *kernels = json_object_get(all, "kernels"), *row;
-  size_t i, count = 0;
-  const char **names = xmalloc((json_array_size(kernels) + 1) * sizeof *names);
-  json_array_foreach(kernels, i, row) names[count++] = json_string_value(json_object_get(row, "family"));
+  size_t i;
   bool found = false;
-  for (i = 0; i < count && !found; i++) found = !strcmp(names[i], family);
-  const char *near = found ? NULL : name_closest(family, names, count);
+  str_nearest nearest;
+  str_nearest_init(&nearest, str_from(family));
+  json_array_foreach(kernels, i, row) {
+    const char *name = json_string_value(json_object_get(row, "family"));
+    str_nearest_offer(&nearest, str_from(name));
+    found = found || !strcmp(name, family);
+  }
   if (!found) cli_error(CLI_USAGE, "--filter %s: there is no such kernel family", family);
-  if (near) cli_hint("did you mean %s?", near);
+  if (!found && nearest.best.at) cli_hint("did you mean %s?", nearest.best.at);
   else if (!found) cli_hint("'sardonyx kernels' lists them");
-  free(names);
   json_decref(all);
   return found;
 }

@@ -37,17 +37,15 @@ static void print_option_list(void) {
 }
 
 static void hint_option(const char *wrong) {
-  char *names[128];
-  size_t count = 0;
-  for (const char *line = sdx_options_list(); *line && count < 128;) {
-    names[count++] = xformat("%.*s", (int)strcspn(line, "\t\n"), line);
+  str_nearest nearest;
+  str_nearest_init(&nearest, str_from(wrong));
+  for (const char *line = sdx_options_list(); *line;) {
+    str_nearest_offer(&nearest, (str){line, strcspn(line, "\t\n")});
     line += strcspn(line, "\n");
     if (*line) line++;
   }
-  const char *near = name_closest(wrong, (const char *const *)names, count);
-  if (near && strcmp(near, wrong)) cli_hint("did you mean --option %s=...?", near);
+  if (nearest.best.at && nearest.distance) cli_hint("did you mean --option %.*s=...?", STR_ARG(nearest.best));
   else cli_hint("'--option list' names all options");
-  while (count) free(names[--count]);
 }
 
 // Splits "key=value"; false if there is no '='.
@@ -109,15 +107,18 @@ void file_hint(const char *path) {
   const char *slash = strrchr(path, '/');
   char *folder = slash ? xformat("%.*s", (int)(slash - path + 1), path) : xstrdup("./");
   DIR *dir = opendir(folder);
-  char *names[512];
-  size_t count = 0;
-  for (struct dirent *e; dir && count < 512 && (e = readdir(dir));)
-    if (e->d_name[0] != '.') names[count++] = xstrdup(e->d_name);
+  char near[sizeof((struct dirent *)0)->d_name];
+  str_nearest nearest;
+  str_nearest_init(&nearest, str_from(slash ? slash + 1 : path));
+  for (struct dirent *e; dir && (e = readdir(dir));) {
+    if (e->d_name[0] == '.') continue;
+    str_nearest_offer(&nearest, str_from(e->d_name));
+    // The entry is overwritten by the next one.
+    if (nearest.best.at == e->d_name) nearest.best.at = memcpy(near, e->d_name, nearest.best.size + 1);
+  }
   if (dir) closedir(dir);
-  const char *near = name_closest(slash ? slash + 1 : path, (const char *const *)names, count);
   if (!dir) cli_hint("the folder %s does not exist", folder);
-  else if (near) cli_hint("did you mean %s%s?", slash ? folder : "", near);
-  while (count) free(names[--count]);
+  else if (nearest.best.at) cli_hint("did you mean %s%s?", slash ? folder : "", near);
   free(folder);
 }
 
@@ -243,15 +244,14 @@ static char *names_of_inputs(const sdx_session *s) {
 }
 
 static bool unknown_input(collector *c, const char *place, const char *name) {
-  const char *names[256];
-  size_t count = 0;
-  for (size_t i = 0; i < sdx_session_input_count(c->session) && count < 256; i++)
-    names[count++] = sdx_session_input(c->session, i)->name;
+  str_nearest nearest;
+  str_nearest_init(&nearest, str_from(name));
+  for (size_t i = 0; i < sdx_session_input_count(c->session); i++)
+    str_nearest_offer(&nearest, str_from(sdx_session_input(c->session, i)->name));
   char *all = names_of_inputs(c->session);
   c->code = CLI_USAGE;
   cli_error(CLI_USAGE, "%s: the model has no input '%s'", place, name);
-  const char *near = name_closest(name, names, count);
-  if (near) cli_hint("did you mean '%s'?", near);
+  if (nearest.best.at) cli_hint("did you mean '%s'?", nearest.best.at);
   else cli_hint(*all ? "its inputs are: %s" : "it has none%s", all);
   free(all);
   return false;

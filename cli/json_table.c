@@ -9,8 +9,6 @@
 #include "cli/cli.h"
 #include "cli/table.h"
 
-enum { MAX_COLUMNS = 24 };
-
 static char *append(char *text, const char *more, const char *separator) {
   char *joined = xformat("%s%s%s", text, *text ? separator : "", more);
   free(text);
@@ -62,15 +60,17 @@ static bool is_hidden(const char *key, const char *hide) {
 }
 
 void json_table_print(const json_t *list, const char *hide) {
-  const char *keys[MAX_COLUMNS], *key;
-  bool right[MAX_COLUMNS];
+  const char **keys = NULL, *key;
+  bool *right = NULL;
   size_t columns = 0, count = json_array_size(list);
   for (size_t i = 0; i < count; i++) {
     json_t *field;
     json_object_foreach(json_array_get(list, i), key, field) {
       size_t c = 0;
       while (c < columns && strcmp(keys[c], key)) c++;
-      if (c == columns && columns < MAX_COLUMNS && !is_hidden(key, hide)) {
+      if (c == columns && !is_hidden(key, hide)) {
+        keys = xrealloc(keys, (columns + 1) * sizeof *keys);
+        right = xrealloc(right, (columns + 1) * sizeof *right);
         right[columns] = true;
         keys[columns++] = key;
       }
@@ -96,4 +96,6 @@ void json_table_print(const json_t *list, const char *hide) {
     }
   table_print(t);
   table_destroy(t);
+  free(keys);
+  free(right);
 }

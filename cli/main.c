@@ -29,14 +29,14 @@ static const char *name_within(const cli_command *c, const char *group) {
 }
 
 static int unknown_command(const char *group, const char *name) {
-  const char *names[64], *gap = *group ? " " : "";
-  size_t count = 0;
-  for (const cli_command *const *c = cli_commands; *c && count < 63; c++)
-    if (name_within(*c, group)) names[count++] = name_within(*c, group);
-  if (!*group) names[count++] = "help";
+  const char *gap = *group ? " " : "";
+  str_nearest nearest;
+  str_nearest_init(&nearest, str_from(name));
+  for (const cli_command *const *c = cli_commands; *c; c++)
+    if (name_within(*c, group)) str_nearest_offer(&nearest, str_from(name_within(*c, group)));
+  if (!*group) str_nearest_offer(&nearest, STR("help"));
   cli_error(CLI_USAGE, "unknown command '%s%s%s'", group, gap, name);
-  const char *near = name_closest(name, names, count);
-  if (near) cli_hint("did you mean 'sardonyx %s%s%s'?", group, gap, near);
+  if (nearest.best.at) cli_hint("did you mean 'sardonyx %s%s%s'?", group, gap, nearest.best.at);
   else if (path_has_suffix(name, ".onnx")) cli_hint("to run a model: sardonyx run %s", name);
   else cli_hint("'sardonyx help%s%s' lists the commands", gap, group);
   return CLI_USAGE;

@@ -73,13 +73,13 @@ static void write_variables(text *t, const op_def *op) {
   }
   schema_formal f;
   const char *const formals[] = {op->inputs, op->outputs};
-  str seen[8];
+  str seen[SCHEMA_MOST_VARIABLES];
   size_t seen_count = 0;
   for (int i = 0; i < 2; i++)
     for (const char *p = formals[i]; schema_next_formal(&p, &f);) {
       bool known = !is_dtype(f.type.at, f.type.size) && !str_is(f.type, "any");
       for (size_t k = 0; k < seen_count; k++) known = known || str_equal(seen[k], f.type);
-      if (known || seen_count == sizeof seen / sizeof *seen) continue;
+      if (known || seen_count == SCHEMA_MOST_VARIABLES) continue;
       seen[seen_count++] = f.type;
       text_format(t, "%s\"%.*s\":", separator, STR_ARG(f.type));
       write_types(t, f.type);

@@ -105,12 +105,15 @@ static const type_info *parse_type(const char *text, type_info *room, size_t cou
 sdx_status sdx_value_from_pb(const void *bytes, size_t size, const char *type, sdx_value **value, char *message,
                              size_t message_size) {
   error err = {0};
-  type_info room[16];
-  const type_info *t = parse_type(type, room, sizeof room / sizeof *room);
+  type_info room[VALUE_MAX_NESTING];
+  const type_info *t = parse_type(type, room, VALUE_MAX_NESTING);
   bool tensor_only = !t || t->kind == TYPE_TENSOR || t->kind == TYPE_UNKNOWN;
   *value = NULL;
-  sdx_status status = tensor_only ? onnx_read_tensor(bytes, size, NULL, value, &err)
-                                  : onnx_read_value(bytes, size, t, NULL, value, &err);
+  if (type && !t)
+    error_set(&err, SDX_INVALID_ARGUMENT, "type '%.60s...' is nested deeper than %d", type, VALUE_MAX_NESTING);
+  sdx_status status = err.status    ? err.status
+                      : tensor_only ? onnx_read_tensor(bytes, size, NULL, value, &err)
+                                    : onnx_read_value(bytes, size, t, NULL, value, &err);
   if (message && message_size) snprintf(message, message_size, "%s", err.message);
   return status;
 }

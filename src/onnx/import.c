@@ -27,7 +27,11 @@ static import_options with_defaults(const import_options *given) {
 sdx_status import_settle(importer *im, sdx_status status, const char *code, const char *place) {
   bool stops = status == SDX_NO_MEMORY || status == SDX_LIMIT_EXCEEDED || status == SDX_DEADLINE_EXCEEDED;
   if (status == SDX_OK || !im->sink || stops) return status;
-  if (++im->problems > MOST_PROBLEMS) return status;
+  if (++im->problems > MOST_PROBLEMS) {
+    error_clear(im->err);
+    return error_set(im->err, SDX_LIMIT_EXCEEDED, "there are more than %d problems; these are the first",
+                     MOST_PROBLEMS);
+  }
   im->sink->report(im->sink->context, status, code, place, im->err->message, "");
   error_clear(im->err);
   return SDX_OK;

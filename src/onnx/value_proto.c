@@ -6,8 +6,6 @@
 #include "onnx/proto.h"
 #include "onnx/tensor_proto.h"
 
-enum { MOST_DEEP = 64 };
-
 typedef struct value_reader {
   arena scratch;  // tensors before they are copied
   mem_account *account;
@@ -162,9 +160,10 @@ static sdx_status read_map(value_reader *r, wire message, size_t depth, sdx_valu
   return status;
 }
 
-// Recursion is bounded by MOST_DEEP.
+// Recursion is bounded by VALUE_MAX_NESTING.
 static sdx_status read_value(value_reader *r, const wire_schema *schema, wire message, size_t depth, sdx_value **out) {
-  if (depth > MOST_DEEP) return error_set(r->err, SDX_LIMIT_EXCEEDED, "values are nested more than %d deep", MOST_DEEP);
+  if (depth > VALUE_MAX_NESTING)
+    return error_set(r->err, SDX_LIMIT_EXCEEDED, "values are nested more than %d deep", VALUE_MAX_NESTING);
   if (schema == &proto_sequence) return read_sequence(r, message, depth, out);
   if (schema == &proto_optional) return read_optional(r, message, depth, out);
   if (schema == &proto_map) return read_map(r, message, depth, out);

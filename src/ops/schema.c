@@ -156,13 +156,12 @@ static sdx_status check_kind(const op_def *op, const node *n, size_t input, cons
 }
 
 sdx_status schema_check_types(const op_def *op, const node *n, size_t count, const type_info *const *in, error *err) {
-  enum { MOST_VARIABLES = 16 };
   struct {
     str type;
     sdx_dtype dtype;
     str input;
     size_t index;
-  } bound[MOST_VARIABLES];
+  } bound[SCHEMA_MOST_VARIABLES];
   size_t bound_count = 0;
   const char *cursor = op->inputs;
   schema_formal formal = {0};
@@ -186,7 +185,7 @@ sdx_status schema_check_types(const op_def *op, const node *n, size_t count, con
                        "%s: input %zu ('%.*s') is %s but input %zu ('%.*s'), which has the same type, is %s",
                        node_place(n, place, sizeof place), bound[k].index, STR_ARG(bound[k].input),
                        dtype_name(bound[k].dtype), i, STR_ARG(formal.name), dtype_name(dtype));
-    if (k == bound_count && k < MOST_VARIABLES) {
+    if (k == bound_count && k < SCHEMA_MOST_VARIABLES) {
       bound[k].type = formal.type;
       bound[k].dtype = dtype;
       bound[k].input = formal.name;

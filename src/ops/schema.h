@@ -7,6 +7,8 @@
 
 #include "ops/op.h"
 
+enum { SCHEMA_MOST_VARIABLES = 16 };  // type variables of one operator's inputs and outputs
+
 typedef struct schema_formal {
   str name, type;
   bool optional, variadic, some;  // some: variadic, at least one

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A session as JSON: summary, graph, plan with its memory map, predicted peak memory.
 #include <stdio.h>
-#include <unistd.h>
+#include <stdlib.h>
 
 #include "base/host.h"
 #include "run/session.h"
@@ -40,32 +40,46 @@ static void json_io(text *t, const sdx_io *io, size_t count) {
   text_append(t, "]", 1);
 }
 
-// Operator counts, most frequent first. Quadratic in kinds of operators, of which there are few.
+typedef struct kind {
+  str op_type;
+  size_t count;
+  uint32_t first;  // node
+} kind;
+
+static int more_first(const void *a, const void *b) {
+  const kind *x = a, *y = b;
+  if (x->count != y->count) return x->count < y->count ? 1 : -1;
+  return x->first < y->first ? -1 : x->first > y->first;
+}
+
+// Operator counts, most frequent first.
 static void json_histogram(text *t, const graph *g) {
-  enum { KINDS = 512 };
-  str names[KINDS];
-  size_t counts[KINDS], kinds = 0;
-  for (uint32_t i = 0; i < g->node_count; i++) {
-    size_t k = 0;
-    while (k < kinds && !str_equal(names[k], g->nodes[i]->op_type)) k++;
-    if (k == KINDS) continue;
-    if (k == kinds) {
-      names[kinds] = g->nodes[i]->op_type;
-      counts[kinds++] = 0;
+  arena scratch;
+  arena_init(&scratch, t->account);
+  str_map index;
+  str_map_init(&index, &scratch);
+  kind *kinds = arena_array(&scratch, g->node_count, sizeof *kinds);
+  uint32_t count = 0;
+  for (uint32_t i = 0; kinds && i < g->node_count; i++) {
+    str name = g->nodes[i]->op_type;
+    uint32_t k;
+    if (!str_map_find(&index, name, &k)) {
+      k = count++;
+      kinds[k] = (kind){.op_type = name, .first = i};
+      if (!str_map_put(&index, name, k)) t->failed = true;
     }
-    counts[k]++;
+    kinds[k].count++;
   }
+  if (!kinds) t->failed = true;
+  if (count > 1) qsort(kinds, count, sizeof *kinds, more_first);
   text_append(t, "{", 1);
-  for (size_t shown = 0; shown < kinds; shown++) {
-    size_t best = SIZE_MAX;
-    for (size_t k = 0; k < kinds; k++)
-      if (counts[k] && (best == SIZE_MAX || counts[k] > counts[best])) best = k;
-    if (shown) text_append(t, ",", 1);
-    text_json_string(t, names[best]);
-    text_format(t, ":%zu", counts[best]);
-    counts[best] = 0;
+  for (uint32_t k = 0; k < count; k++) {
+    if (k) text_append(t, ",", 1);
+    text_json_string(t, kinds[k].op_type);
+    text_format(t, ":%zu", kinds[k].count);
   }
   text_append(t, "}", 1);
+  arena_deinit(&scratch);
 }
 
 static void describe_summary(const sdx_session *s, text *t) {

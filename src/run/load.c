@@ -125,6 +125,34 @@ static sdx_status fill_io(sdx_session *s, value_id v, sdx_io *io) {
   return SDX_OK;
 }
 
+static uint32_t place_of(uint32_t input, size_t axis) { return input * (TENSOR_MAX_RANK + 1) + (uint32_t)axis; }
+
+// Looked up once, so that a run only compares.
+static sdx_status find_shared_dims(sdx_session *s) {
+  size_t named = 0;
+  for (uint32_t i = 0; i < s->input_count; i++)
+    for (size_t k = 0; s->inputs[i].dtype && k < s->inputs[i].rank; k++) named += s->inputs[i].symbols[k] != NULL;
+  arena scratch;
+  arena_init(&scratch, &s->account);
+  str_map first;
+  str_map_init(&first, &scratch);
+  s->shared_dims = arena_array(&s->memory, named, sizeof *s->shared_dims);
+  bool fits = s->shared_dims != NULL && s->input_count < UINT32_MAX / (TENSOR_MAX_RANK + 1);
+  for (uint32_t i = 0; fits && i < s->input_count; i++) {
+    const sdx_io *io = &s->inputs[i];
+    for (size_t k = 0; fits && io->dtype && k < io->rank; k++) {
+      uint32_t at;
+      if (!io->symbols[k]) continue;
+      if (str_map_find(&first, str_from(io->symbols[k]), &at))
+        s->shared_dims[s->shared_dim_count++] =
+            (shared_dim){i, at / (TENSOR_MAX_RANK + 1), (uint8_t)k, (uint8_t)(at % (TENSOR_MAX_RANK + 1))};
+      else fits = str_map_put(&first, str_from(io->symbols[k]), place_of(i, k));
+    }
+  }
+  arena_deinit(&scratch);
+  return fits ? SDX_OK : error_no_memory(&s->err, named * sizeof *s->shared_dims);
+}
+
 static sdx_status describe_io(sdx_session *s) {
   graph *g = s->main;
   s->inputs = arena_array(&s->memory, g->input_count, sizeof *s->inputs);
@@ -134,7 +162,7 @@ static sdx_status describe_io(sdx_session *s) {
   s->output_count = g->output_count;
   for (uint32_t i = 0; i < g->input_count; i++) SDX_TRY(fill_io(s, g->inputs[i], &s->inputs[i]));
   for (uint32_t i = 0; i < g->output_count; i++) SDX_TRY(fill_io(s, g->outputs[i], &s->outputs[i]));
-  return SDX_OK;
+  return find_shared_dims(s);
 }
 
 static void add_metadata(sdx_session *s, const char *key, str value) {

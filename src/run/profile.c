@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The profiler: one event a step, as Chrome-trace JSON (chrome://tracing, Perfetto). It stops at a million events:
-// a server that is left profiling must not grow without end.
+// The profiler: one event a step, as Chrome-trace JSON (chrome://tracing, Perfetto). It keeps the first million events:
+// a server that is left profiling must not grow without end. How many came after says the trace (otherData).
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -34,6 +34,7 @@ void profile_add(profile *p, const node *n, const char *kernel, uint64_t start_n
   }
   if (p->count < p->capacity)
     p->events[p->count++] = (profile_event){n, kernel, start_ns, end_ns - start_ns, (int)syscall(SYS_gettid)};
+  else p->dropped++;
   pthread_mutex_unlock(&p->lock);
 }
 
@@ -53,8 +54,8 @@ char *sdx_session_profile_json(const sdx_session *session) {
     text_json_string(&t, str_from(e->kernel ? e->kernel : "portable"));
     text_append(&t, "}}", 2);
   }
+  text_format(&t, "\n],\"otherData\":{\"events_dropped\":%zu}}\n", p->dropped);
   pthread_mutex_unlock(&p->lock);
-  text_append(&t, "\n]}\n", 4);
   if (!t.failed) return t.at;
   text_deinit(&t);
   return NULL;

@@ -103,23 +103,17 @@ static sdx_status check_tensor(sdx_run *r, uint32_t i, const tensor *t) {
 }
 
 // One name for a free dimension means one size.
-static sdx_status check_symbols(sdx_run *r, uint32_t count) {
+static sdx_status check_shared_dims(sdx_run *r) {
   const sdx_session *s = r->session;
-  for (uint32_t i = 0; i < count; i++) {
-    const sdx_io *io = &s->inputs[i];
-    for (size_t k = 0; io->dtype && k < io->rank; k++) {
-      if (!io->symbols[k]) continue;
-      for (uint32_t j = 0; j <= i; j++) {
-        const sdx_io *other = &s->inputs[j];
-        for (size_t m = 0; other->dtype && m < other->rank; m++)
-          if (other->symbols[m] && strcmp(other->symbols[m], io->symbols[k]) == 0 &&
-              r->sources[i]->tensor.dims[k] != r->sources[j]->tensor.dims[m])
-            return error_set(&r->err, SDX_INVALID_SHAPE,
-                             "dimension '%s' is %lld in input '%.200s' but %lld in input '%.200s'", io->symbols[k],
-                             (long long)r->sources[i]->tensor.dims[k], io->name,
-                             (long long)r->sources[j]->tensor.dims[m], other->name);
-      }
-    }
+  for (size_t i = 0; i < s->shared_dim_count; i++) {
+    const shared_dim *d = &s->shared_dims[i];
+    int64_t size = r->sources[d->input]->tensor.dims[d->axis];
+    int64_t first = r->sources[d->first_input]->tensor.dims[d->first_axis];
+    if (size != first)
+      return error_set(&r->err, SDX_INVALID_SHAPE,
+                       "dimension '%s' is %lld in input '%.200s' but %lld in input '%.200s'",
+                       s->inputs[d->input].symbols[d->axis], (long long)size, s->inputs[d->input].name,
+                       (long long)first, s->inputs[d->first_input].name);
   }
   return SDX_OK;
 }
@@ -148,7 +142,7 @@ static sdx_status check_inputs(sdx_run *r) {
                        s->inputs[i].type);
     if (kind == TYPE_TENSOR) SDX_TRY(check_tensor(r, i, &v->tensor));
   }
-  return check_symbols(r, s->input_count < 64 ? s->input_count : 64);
+  return check_shared_dims(r);
 }
 
 // The frame's plan was made for exactly these shapes and outputs.

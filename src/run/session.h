@@ -18,11 +18,17 @@ typedef struct profile_event {
 typedef struct profile {
   pthread_mutex_t lock;
   profile_event *events;
-  size_t count, capacity;
+  size_t count, capacity, dropped;
   uint64_t origin_ns;
 } profile;
 
 typedef enum bytes_kind { BYTES_OWNED, BYTES_MAPPED, BYTES_BORROWED } bytes_kind;
+
+// A free dimension of an input that has the name of an earlier one.
+typedef struct shared_dim {
+  uint32_t input, first_input;
+  uint8_t axis, first_axis;
+} shared_dim;
 
 struct sdx_session {
   mem_account account;
@@ -44,6 +50,8 @@ struct sdx_session {
   graph *main;                // model->graph
   uint32_t input_count, output_count;
   sdx_io *inputs, *outputs;
+  shared_dim *shared_dims;
+  size_t shared_dim_count;
   const char **metadata;  // pairs key, value; built-in keys first, then custom from custom_at
   size_t metadata_count, custom_at;
   profile profile;

@@ -12,7 +12,7 @@
 #include "base/status.h"
 #include "base/str.h"
 
-enum { TENSOR_MAX_RANK = 64 };
+enum { TENSOR_MAX_RANK = 64, VALUE_MAX_NESTING = 64 };
 
 const char *dtype_name(sdx_dtype dtype);  // "float"; "undefined" if unknown
 sdx_dtype dtype_from_name(str name);      // SDX_UNDEFINED if unknown

@@ -4,8 +4,6 @@
 #include "base/size.h"
 #include "tensor/tensor.h"
 
-enum { MAX_NESTING = 64 };
-
 // One reference; data NULL allocates zeroed memory. NULL: memory.
 static buffer *buffer_create(mem_account *account, size_t bytes, void *data, void (*release)(void *), void *context) {
   buffer *b = mem_zalloc(account, sizeof *b);
@@ -161,8 +159,8 @@ static sdx_status copy_tensor(mem_account *account, const tensor *from, sdx_valu
 
 static sdx_status copy(mem_account *account, const value *from, int depth, sdx_value **out, error *err) {
   *out = NULL;
-  if (depth > MAX_NESTING)
-    return error_set(err, SDX_LIMIT_EXCEEDED, "values are nested more than %d deep", MAX_NESTING);
+  if (depth > VALUE_MAX_NESTING)
+    return error_set(err, SDX_LIMIT_EXCEEDED, "values are nested more than %d deep", VALUE_MAX_NESTING);
   if (from->kind == VALUE_TENSOR) return copy_tensor(account, &from->tensor, out, err);
   size_t rank = from->kind == VALUE_SPARSE ? from->tensor.rank : 0;
   SDX_TRY(create_items(account, (value_kind)from->kind, rank, from->item_count, NULL, out, err));

@@ -101,6 +101,20 @@ static void constructors_refuse(void **state) {
   sdx_value_release(NULL);
 }
 
+static void types_nest_to_a_depth(void **state) {
+  char type[1000] = "", message[200];
+  for (int i = 0; i < 64; i++) strcat(type, "seq(");
+  strcat(type, "tensor(float");
+  for (int i = 0; i < 65; i++) strcat(type, ")");
+  sdx_value *v;
+  assert_int_equal(sdx_value_from_pb("", 0, type, &v, message, sizeof message), SDX_INVALID_ARGUMENT);
+  assert_non_null(strstr(message, "deeper than 64"));
+  assert_null(v);
+  assert_int_equal(sdx_value_from_pb("", 0, type + 4, &v, message, sizeof message), SDX_OK);  // an empty sequence
+  assert_int_equal(sdx_value_kind(v), SDX_KIND_SEQUENCE);
+  sdx_value_release(v);
+}
+
 static void strings_hold_any_bytes(void **state) {
   sdx_value *v = sdx_tensor_create(SDX_STRING, 1, (int64_t[]){2});
   size_t length = 9;
@@ -290,6 +304,7 @@ int main(void) {
                                      cmocka_unit_test(loads_borrowed_bytes),
                                      cmocka_unit_test(borrowed_memory_is_released_once),
                                      cmocka_unit_test(constructors_refuse),
+                                     cmocka_unit_test(types_nest_to_a_depth),
                                      cmocka_unit_test(strings_hold_any_bytes),
                                      cmocka_unit_test(results_go_where_the_caller_says),
                                      cmocka_unit_test(unbound_memory_is_left_alone),

@@ -283,9 +283,24 @@ class Messages(Case):
                 self.assertIn("did you mean", self.run_command(*words, code=2).stderr)
                 self.assertIn(hint, self.run_command(*words, code=2).stderr)
         self.assertIn("twice.onnx", self.run_command("run", "twcie.onnx", "--random", code=1).stderr)
+        # However many names there are.
+        inputs = [value(f"{'ab'[i % 2]}{i}_input", FLOAT, [1]) for i in range(600)]
+        many = self.write("many.onnx", model(graph([node("Identity", ["a0_input"], ["y"])], inputs, [value("y", FLOAT, [1])])))
+        self.assertIn("'b599_input'", self.run_command("run", many, "b599_inptu=[1]", code=2).stderr)
+        for i in range(600):
+            self.write(f"file-{i}.txt", b"")
+        self.write("file-zebra.onnx", b"")
+        self.assertIn("file-zebra.onnx", self.run_command("run", "file-zerba.onnx", code=1).stderr)
         self.assertIn("expected .npz", self.run_command("run", m, "--random", "-o", "y.txt", code=1).stderr)
         self.assertIn("no reference data", self.run_command("test", m).stderr)
         self.assertIn("sardonyx run", self.run_command("twice.onnx", code=2).stderr)
+
+    def test_check_says_that_there_are_more(self):
+        nodes = [node("Neg", [f"nowhere{i}"], [f"y{i}"]) for i in range(1200)]
+        path = self.write("wrong.onnx", model(graph(nodes, [], [value("y0", FLOAT, None)])))
+        found = json.loads(self.run_command("check", path, "--json", code=1).stdout)[0]["problems"]
+        self.assertEqual([p["code"] for p in found], ["unknown-value"] * 1000 + ["import"])
+        self.assertIn("more than 1000 problems", found[-1]["message"])
 
     def test_usage(self):
         m = self.twice()

@@ -71,6 +71,21 @@ static void resolves_versions(void **state) {
 }
 
 // Every record's texts can be read: kinds, defaults, newest version first.
+// Of inputs and outputs.
+static size_t distinct_types(const op_def *op) {
+  str types[200];
+  size_t count = 0;
+  schema_formal f;
+  const char *const formals[] = {op->inputs, op->outputs};
+  for (size_t i = 0; i < 2; i++)
+    for (const char *cursor = formals[i]; schema_next_formal(&cursor, &f);) {
+      size_t k = 0;
+      while (k < count && !str_equal(types[k], f.type)) k++;
+      if (k == count && count < sizeof types / sizeof *types) types[count++] = f.type;
+    }
+  return count;
+}
+
 static void records_are_well_formed(void **state) {
   for (size_t i = 0; i < op_count(); i++) {
     const op_def *op = op_at(i);
@@ -84,6 +99,7 @@ static void records_are_well_formed(void **state) {
         if (!a.kind || !a.name.size) fail_msg("%s: attribute '%.*s' has no kind", op->name, STR_ARG(a.name));
     for (cursor = op->inputs; schema_next_formal(&cursor, &f);)
       if (!f.name.size || !f.type.size) fail_msg("%s: input '%.*s'", op->name, STR_ARG(f.name));
+    if (distinct_types(op) > SCHEMA_MOST_VARIABLES) fail_msg("%s has more type variables than are checked", op->name);
     if (!op->compute && !op->upgrade) fail_msg("%s has no compute", op->name);
   }
 }

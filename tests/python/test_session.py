@@ -171,7 +171,8 @@ def test_options(twice, tmp_path, monkeypatch):
     session = sardonyx.InferenceSession(twice, options)
     assert session.get_inputs()[0].shape == [1, 3]
     session.run(None, {"x": X})
-    assert json.loads(pathlib.Path(session.end_profiling()).read_text())
+    trace = json.loads(pathlib.Path(session.end_profiling()).read_text())
+    assert trace["traceEvents"] and trace["otherData"] == {"events_dropped": 0}
     options.add_session_config_entry("sardonyx.no_such_option", "1")
     with pytest.raises(sardonyx.InvalidArgument, match="no_such_option"):
         sardonyx.InferenceSession(twice, options)
@@ -233,6 +234,28 @@ def test_terminate(slow):
         session.run(None, {"x": np.zeros((1, 1), np.float32)}, options)
     options.terminate = False
     session.run(None, {"x": np.zeros((1, 1), np.float32)}, options)
+
+
+def test_terminate_reaches_every_run(slow):
+    session, options = sardonyx.InferenceSession(slow), sardonyx.RunOptions()
+    x, ended = np.zeros((700, 700), np.float32), []
+
+    def work():
+        try:
+            while True:
+                session.run(None, {"x": x}, options)
+        except sardonyx.Fail:
+            ended.append(1)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(80)]
+    for t in threads:
+        t.start()
+    time.sleep(0.3)
+    start = time.monotonic()
+    options.terminate = True
+    for t in threads:
+        t.join(20)
+    assert len(ended) == 80 and time.monotonic() - start < 20
 
 
 def test_interrupt(slow):

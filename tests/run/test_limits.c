@@ -191,6 +191,37 @@ static void empty_slices_of_any_shape(void **state) {
   sdx_session_destroy(s);
 }
 
+// A name means one size, in the first inputs and in the last ones alike.
+static void every_input_shares_its_dimensions(void **state) {
+  enum { INPUTS = 150 };
+  text source = {0};
+  text_put(&source, "graph(");
+  for (int i = 0; i < INPUTS; i++) text_format(&source, "%s%%x%d: float[N,own%d]", i ? ", " : "", i, i / 2);
+  text_put(&source, ") -> (%y) {\n  %y = Identity(%x0)\n}\n");
+  sdx_session *s = model_load(source.at, "");
+  const int wrong[] = {1, 63, 64, 65, INPUTS - 1};
+  for (size_t w = 0; w < sizeof wrong / sizeof *wrong; w++)
+    for (int axis = 0; axis < 2; axis++) {
+      sdx_run *r = model_run(s, 4);
+      int64_t shape[2] = {axis ? 4 : 5, axis ? 5 : 4};
+      sdx_value *v = sdx_tensor_create(SDX_FLOAT, 2, shape);
+      sdx_run_set_input(r, (size_t)wrong[w], v);
+      sdx_value_release(v);
+      char place[40];
+      snprintf(place, sizeof place, "'x%d'", wrong[w]);
+      bool alone = axis == 1 && wrong[w] == 64;  // its own dimension is shared with the next input, which is named then
+      sdx_status status = sdx_run_execute(r);
+      if (status != SDX_INVALID_SHAPE || (!alone && !strstr(sdx_run_error(r), place)))
+        fail_msg("input %d, axis %d: %s", wrong[w], axis, sdx_run_error(r));
+      sdx_run_destroy(r);
+    }
+  sdx_run *r = model_run(s, 4);
+  if (sdx_run_execute(r) != SDX_OK) fail_msg("%s", sdx_run_error(r));
+  sdx_run_destroy(r);
+  sdx_session_destroy(s);
+  text_deinit(&source);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_body_of_ever_new_shapes_gets_one_plan),
@@ -202,6 +233,7 @@ int main(void) {
       cmocka_unit_test(a_loop_checks_types_in_the_run),
       cmocka_unit_test(empty_slices_of_any_shape),
       cmocka_unit_test(a_loop_counts_in_the_shape_its_body_declares),
+      cmocka_unit_test(every_input_shares_its_dimensions),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -366,11 +366,15 @@ static PyObject *value_out(sdx_value *v) {
 
 // ---- cancelling ------------------------------------------------------------------------------
 
-enum { MAX_RUNS = 64 };  // runs one token can watch at the same time
+// A run in progress; on the stack of the thread that runs it.
+typedef struct watched_run {
+  sdx_run *run;
+  struct watched_run *next;
+} watched_run;
 
 typedef struct cancel_token {
   PyObject_HEAD bool set;
-  sdx_run *runs[MAX_RUNS];  // in progress; guarded by the GIL
+  watched_run *runs;  // guarded by the GIL
 } cancel_token;
 
 static PyObject *token_get(cancel_token *t, void *closure) { return PyBool_FromLong(t->set); }
@@ -379,8 +383,7 @@ static int token_set(cancel_token *t, PyObject *value, void *closure) {
   int truth = value ? PyObject_IsTrue(value) : 0;
   if (truth < 0) return -1;
   t->set = truth;
-  for (size_t i = 0; i < MAX_RUNS && truth; i++)
-    if (t->runs[i]) sdx_run_cancel(t->runs[i]);
+  for (watched_run *w = t->runs; w && truth; w = w->next) sdx_run_cancel(w->run);
   return 0;
 }
 
@@ -649,17 +652,19 @@ static size_t *want_outputs(session *s, sdx_run *run, PyObject *names, size_t *c
 // Executes under the token; true if outputs are ready.
 static bool run_watched(sdx_run *run, cancel_token *token) {
   static const char refused[] = "Exiting due to terminate flag being set to true.";
-  size_t slot = MAX_RUNS;
   if (token && token->set) return raise_status(SDX_CANCELLED, refused) != NULL;
-  for (size_t i = 0; token && i < MAX_RUNS && slot == MAX_RUNS; i++)
-    if (!token->runs[i]) slot = i;
-  if (slot < MAX_RUNS) token->runs[slot] = run;
+  watched_run here = {run, token ? token->runs : NULL};
+  if (token) token->runs = &here;
   bool interrupted;
   sdx_status status = execute(run, &interrupted);
   // A handler of SIGINT that does not raise wants the work to go on.
   while (interrupted && !PyErr_CheckSignals() && status == SDX_CANCELLED && !(token && token->set))
     status = execute(run, &interrupted);
-  if (slot < MAX_RUNS) token->runs[slot] = NULL;
+  if (token) {
+    watched_run **at = &token->runs;
+    while (*at != &here) at = &(*at)->next;
+    *at = here.next;
+  }
   if (PyErr_Occurred()) return false;
   if (status == SDX_CANCELLED && token && token->set) raise_status(status, refused);
   else if (status) raise_status(status, sdx_run_error(run));
