@@ -1,7 +1,7 @@
 # Fuzz targets: tests/fuzz/fuzz_<name>.c. With SDX_FUZZ they are libFuzzer programs; else each is linked
 # with replay.c and runs its corpus as the test fuzz/<name>.
 # The server's parsers alone: the fuzz preset builds neither command nor server.
-add_library(server_parsers STATIC server/json.c server/json_tensor.c)
+add_library(server_parsers STATIC server/json_tensor.c)
 target_include_directories(server_parsers PUBLIC ${CMAKE_SOURCE_DIR})
 target_link_libraries(server_parsers PUBLIC sardonyx_internal)
 file(GLOB fuzzers CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)

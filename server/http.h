@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/json.h"
 #include "base/text.h"
-#include "server/json.h"
 #include "server/model.h"
 #include "server/route.h"
 #include "server/server.h"

@@ -4,8 +4,8 @@
 // "data[0][3]: found a list of 4, the lists before it have 3".
 #pragma once
 
+#include "base/json.h"
 #include "sardonyx/sardonyx.h"
-#include "server/json.h"
 
 enum { JSON_TENSOR_RANK = 64 };
 

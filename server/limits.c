@@ -12,3 +12,9 @@ const limit_row limit_rows[] = {
 void limits_init(limits *l) {
   for (const limit_row *row = limit_rows; row->flag; row++) *limit_at(l, row) = row->standard;
 }
+
+void limits_json(const limits *l, json *j, char *bytes, size_t size) {
+  json_init(j, bytes, size, (unsigned)l->max_json_depth, (size_t)l->max_json_values);
+  j->depth_note = " (limit max-json-depth)";
+  j->values_note = " (limit max-json-values)";
+}

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/json.h"
+
 // X(field, "flag", default, min, max, "meaning")
 #define LIMIT_LIST(X)                                                                                                \
   X(workers, "workers", 0, 0, 1024, "threads that compute requests; 0: one a processor")                             \
@@ -45,6 +47,7 @@ typedef struct limit_row {
   size_t offset;  // of the field in struct limits
 } limit_row;
 
-extern const limit_row limit_rows[];  // ends with a NULL flag
-void limits_init(limits *l);          // defaults
+extern const limit_row limit_rows[];                                   // ends with a NULL flag
+void limits_init(limits *l);                                           // defaults
+void limits_json(const limits *l, json *j, char *bytes, size_t size);  // a reader that keeps them
 static inline int64_t *limit_at(limits *l, const limit_row *row) { return (int64_t *)((char *)l + row->offset); }

@@ -5,8 +5,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/json.h"
 #include "sardonyx/sardonyx.h"
-#include "server/json.h"
 #include "server/metrics.h"
 
 enum { MODEL_NAME_BYTES = 129 };

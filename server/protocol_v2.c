@@ -450,7 +450,7 @@ bool v2_parse(http_request *rq) {
     r.raw = rq->body + header;
     r.raw_left = rq->body_size - header;
   }
-  json_init(&r.j, rq->body, header, (unsigned)rq->srv->limits.max_json_depth, (size_t)rq->srv->limits.max_json_values);
+  limits_json(&rq->srv->limits, &r.j, rq->body, header);
   if (rq->binary_header && header == 0 ? read_raw(&r) : read_request(&r)) return true;
   http_error(rq, 400, "%s", r.j.message);
   return false;

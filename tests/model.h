@@ -21,15 +21,15 @@ static inline text model_bytes(const char *source) {
   model m = {.ir_version = 10};
   opset_import opsets[] = {{STR(""), 23}, {STR("com.microsoft"), 1}, {STR("ai.onnx.ml"), 3}, {STR("my"), 1}};
   error err = {0};
-  text out = {0};
+  wire_out out = {0};
   arena_init(&m.memory, NULL);
   if (graph_parse(&m.memory, str_from(source), &m.graph, &err) != SDX_OK) fail_msg("%s\n%s", source, err.message);
   m.graph->name = STR("test");
   m.opsets = opsets;
   m.opset_count = sizeof opsets / sizeof *opsets;
-  assert_int_equal(onnx_export(&m, &out), SDX_OK);
+  assert_int_equal(onnx_export(&m, NULL, &out), SDX_OK);
   arena_deinit(&m.memory);
-  return out;
+  return out.kept;
 }
 
 // `settings`: "name=value name=value".

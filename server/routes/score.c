@@ -116,8 +116,7 @@ static bool parse(http_request *rq) {
     return false;
   }
   json j;
-  json_init(&j, rq->body, rq->body_size, (unsigned)rq->srv->limits.max_json_depth,
-            (size_t)rq->srv->limits.max_json_values);
+  limits_json(&rq->srv->limits, &j, rq->body, rq->body_size);
   if (read_body(rq, &j)) return true;
   http_error(rq, 400, "%s", j.message);
   return false;

@@ -8,8 +8,7 @@ static bool ready_only(http_request *rq, bool *only) {
   bool first = true;
   *only = false;
   if (!rq->body_size) return true;
-  json_init(&j, rq->body, rq->body_size, (unsigned)rq->srv->limits.max_json_depth,
-            (size_t)rq->srv->limits.max_json_values);
+  limits_json(&rq->srv->limits, &j, rq->body, rq->body_size);
   bool good = json_open(&j, '{', "the body");
   while (good && json_more(&j, '{', &first))
     good = json_key(&j, &key) &&

@@ -75,38 +75,11 @@ const sdx_value *sdx_value_item(const sdx_value *v, size_t index) {
   return index < v->value.item_count ? (const sdx_value *)v->value.items[index] : NULL;
 }
 
-// "seq(map(int64,tensor(float)))" back to a type; elements are placed in `room`.
-static const type_info *parse_type(const char *text, type_info *room, size_t count) {
-  if (!text || count == 0) return NULL;
-  str rest = str_from(text);
-  static const struct {
-    const char *prefix;
-    type_kind kind;
-  } kinds[] = {{"tensor(", TYPE_TENSOR}, {"seq(", TYPE_SEQUENCE}, {"optional(", TYPE_OPTIONAL}, {"map(", TYPE_MAP}};
-  for (size_t depth = 0; depth < count; depth++) {
-    type_info *t = &room[depth];
-    *t = (type_info){.kind = TYPE_UNKNOWN, .rank = -1};
-    for (size_t k = 0; k < 4; k++) {
-      size_t n = strlen(kinds[k].prefix);
-      if (rest.size < n || memcmp(rest.at, kinds[k].prefix, n) != 0) continue;
-      t->kind = (uint8_t)kinds[k].kind;
-      rest = (str){rest.at + n, rest.size - n};
-    }
-    size_t end = 0;
-    while (end < rest.size && rest.at[end] != ',' && rest.at[end] != ')') end++;
-    if (t->kind == TYPE_TENSOR || t->kind == TYPE_MAP) t->dtype = (uint8_t)dtype_from_name((str){rest.at, end});
-    if (t->kind == TYPE_TENSOR || t->kind == TYPE_UNKNOWN) return room;
-    if (t->kind == TYPE_MAP && end < rest.size) rest = (str){rest.at + end + 1, rest.size - end - 1};
-    if (depth + 1 < count) t->element = &room[depth + 1];
-  }
-  return NULL;
-}
-
 sdx_status sdx_value_from_pb(const void *bytes, size_t size, const char *type, sdx_value **value, char *message,
                              size_t message_size) {
   error err = {0};
   type_info room[VALUE_MAX_NESTING];
-  const type_info *t = parse_type(type, room, VALUE_MAX_NESTING);
+  const type_info *t = type_parse(type, room, VALUE_MAX_NESTING);
   bool tensor_only = !t || t->kind == TYPE_TENSOR || t->kind == TYPE_UNKNOWN;
   *value = NULL;
   if (type && !t)
@@ -119,11 +92,11 @@ sdx_status sdx_value_from_pb(const void *bytes, size_t size, const char *type, s
 }
 
 char *sdx_value_to_pb(const sdx_value *value, const char *name, size_t *size) {
-  text t = {0};
-  if (value->value.kind != VALUE_TENSOR || onnx_write_tensor(&value->value, str_from(name), &t) != SDX_OK || t.failed) {
-    text_deinit(&t);
+  wire_out out = {0};
+  if (value->value.kind != VALUE_TENSOR || onnx_write_tensor(&value->value, str_from(name), &out) != SDX_OK) {
+    wire_out_deinit(&out);
     return NULL;
   }
-  *size = t.size;
-  return t.at;
+  *size = out.kept.size;
+  return out.kept.at;
 }

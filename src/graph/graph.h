@@ -172,6 +172,8 @@ size_t attr_graphs(const attr *a, struct graph *const **graphs);
 int64_t graph_symbol(graph *g, str name);
 str graph_symbol_name(const graph *g, int64_t dim);  // "" when unnamed
 type_info *type_tensor(arena *memory, sdx_dtype dtype, int rank, const int64_t *dims);
+// "seq(map(int64,tensor(float)))" to a type whose parts lie in `room`; NULL: it is none.
+const type_info *type_parse(const char *text, type_info *room, size_t count);
 const char *type_describe(const graph *g, const type_info *t, char *buffer, size_t size);
 
 // Checks every rule that needs no operator table: names, single assignment, arity of lists, order,

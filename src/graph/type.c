@@ -98,3 +98,29 @@ const char *type_describe(const graph *g, const type_info *t, char *buffer, size
   while (closing--) put(&w, ")");
   return buffer;
 }
+
+const type_info *type_parse(const char *text, type_info *room, size_t count) {
+  if (!text || count == 0) return NULL;
+  str rest = str_from(text);
+  static const struct {
+    const char *prefix;
+    type_kind kind;
+  } kinds[] = {{"tensor(", TYPE_TENSOR}, {"seq(", TYPE_SEQUENCE}, {"optional(", TYPE_OPTIONAL}, {"map(", TYPE_MAP}};
+  for (size_t depth = 0; depth < count; depth++) {
+    type_info *t = &room[depth];
+    *t = (type_info){.kind = TYPE_UNKNOWN, .rank = -1};
+    for (size_t k = 0; k < 4; k++) {
+      size_t n = strlen(kinds[k].prefix);
+      if (rest.size < n || memcmp(rest.at, kinds[k].prefix, n) != 0) continue;
+      t->kind = (uint8_t)kinds[k].kind;
+      rest = (str){rest.at + n, rest.size - n};
+    }
+    size_t end = 0;
+    while (end < rest.size && rest.at[end] != ',' && rest.at[end] != ')') end++;
+    if (t->kind == TYPE_TENSOR || t->kind == TYPE_MAP) t->dtype = (uint8_t)dtype_from_name((str){rest.at, end});
+    if (t->kind == TYPE_TENSOR || t->kind == TYPE_UNKNOWN) return room;
+    if (t->kind == TYPE_MAP && end < rest.size) rest = (str){rest.at + end + 1, rest.size - end - 1};
+    if (depth + 1 < count) t->element = &room[depth + 1];
+  }
+  return NULL;
+}

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // model -> ModelProto. Constants become initializers, values that a subgraph takes from outside keep
-// the name they have there. Nothing is ever written to a place a model names: data is always inside.
+// the name they have there. Data is inside, or goes where the caller says, never to a place a model names.
 // Nested graphs recurse; import and the verifier bound how deep they are.
+#include <stdio.h>
+
 #include "onnx/onnx.h"
 #include "onnx/proto.h"
 #include "onnx/tensor_proto.h"
@@ -11,168 +13,213 @@ enum { IR_VERSION_WRITTEN = 10 };
 
 #define NUMBER(schema, slot) proto_number(&proto_##schema, slot)
 
-static void write_graph(text *out, const graph *g);
+typedef struct exporter {
+  wire_out *out;
+  const export_options *options;
+  uint64_t external_end;  // of what is in the file of the external data
+} exporter;
+
+static void write_graph(exporter *e, const graph *g);
 
 static str name_of(const graph *g, value_id id) {
   for (; id && g->values[id].outer && g->parent; g = g->parent) id = g->values[id].outer;
   return id ? g->values[id].name : STR("");
 }
 
-static void write_sparse(text *out, uint32_t number, const sparse_tensor *s) {
-  size_t at = wire_begin(out, number), part = wire_begin(out, NUMBER(sparse, SPARSE_VALUES));
-  tensor_proto_write(out, &s->values, STR(""));
-  wire_end(out, part);
-  part = wire_begin(out, NUMBER(sparse, SPARSE_INDICES));
-  tensor_proto_write(out, &s->indices, STR(""));
-  wire_end(out, part);
-  wire_put_ints(out, NUMBER(sparse, SPARSE_DIMS), s->dims, s->rank);
-  wire_end(out, at);
+static void write_sparse(exporter *e, uint32_t number, const sparse_tensor *s) {
+  size_t at = wire_begin(e->out, number), part = wire_begin(e->out, NUMBER(sparse, SPARSE_VALUES));
+  tensor_proto_write(e->out, &s->values, STR(""));
+  wire_end(e->out, part);
+  part = wire_begin(e->out, NUMBER(sparse, SPARSE_INDICES));
+  tensor_proto_write(e->out, &s->indices, STR(""));
+  wire_end(e->out, part);
+  wire_put_ints(e->out, NUMBER(sparse, SPARSE_DIMS), s->dims, s->rank);
+  wire_end(e->out, at);
 }
 
-static void write_tensor(text *out, uint32_t number, const tensor *t, str name) {
-  size_t at = wire_begin(out, number);
-  tensor_proto_write(out, t, name);
-  wire_end(out, at);
+static void write_entry(exporter *e, uint32_t number, str key, str value) {
+  size_t at = wire_begin(e->out, number);
+  wire_put_bytes(e->out, NUMBER(entry, ENTRY_KEY), key);
+  wire_put_bytes(e->out, NUMBER(entry, ENTRY_VALUE), value);
+  wire_end(e->out, at);
 }
 
-static void write_type(text *out, uint32_t number, const graph *g, const type_info *type) {
-  size_t at = wire_begin(out, number);
-  type_proto_write(out, g, type);
-  wire_end(out, at);
+static void write_external_number(exporter *e, str key, uint64_t number) {
+  char digits[24];
+  write_entry(e, NUMBER(tensor, TENSOR_EXTERNAL_DATA), key,
+              (str){digits, (size_t)snprintf(digits, sizeof digits, "%llu", (unsigned long long)number)});
 }
 
-static void write_subgraph(text *out, uint32_t number, const graph *g) {
-  size_t at = wire_begin(out, number);
-  write_graph(out, g);
-  wire_end(out, at);
+// The bytes begin at a multiple of a page, so that they can be mapped.
+static void write_external(exporter *e, const tensor *t, str name) {
+  static const char zeros[4096];
+  const export_options *o = e->options;
+  size_t padding = (size_t)(-e->external_end % sizeof zeros);
+  tensor_proto_write_head(e->out, t, name);
+  write_entry(e, NUMBER(tensor, TENSOR_EXTERNAL_DATA), STR("location"), str_from(o->external));
+  write_external_number(e, STR("offset"), e->external_end + padding);
+  write_external_number(e, STR("length"), t->bytes);
+  wire_put_int(e->out, NUMBER(tensor, TENSOR_DATA_LOCATION), 1);
+  e->external_end += padding + t->bytes;
+  if (e->out->counting || wire_failed(e->out)) return;
+  if (!o->put_external(o->context, zeros, padding) || !o->put_external(o->context, t->data, t->bytes))
+    e->out->failed = true;
 }
 
-static void write_attribute(text *out, const graph *g, const attr *a) {
-  size_t at = wire_begin(out, NUMBER(node, NODE_ATTRIBUTE)), list;
-  wire_put_bytes(out, NUMBER(attribute, ATTRIBUTE_NAME), a->name);
-  wire_put_int(out, NUMBER(attribute, ATTRIBUTE_TYPE), a->kind);
+static void write_tensor(exporter *e, uint32_t number, const tensor *t, str name) {
+  size_t at = wire_begin(e->out, number);
+  tensor ready = *t;
+  if (!t->data && t->bytes && !e->out->counting && !wire_failed(e->out)) {
+    ready.data = e->options && e->options->fetch ? (void *)e->options->fetch(e->options->context, t) : NULL;
+    if (!ready.data) e->out->failed = true;
+  }
+  bool external = e->options && e->options->external && t->bytes >= EXPORT_EXTERNAL_LEAST && t->dtype != SDX_STRING;
+  if (external) write_external(e, &ready, name);
+  else if (ready.data || e->out->counting || !t->bytes) tensor_proto_write(e->out, &ready, name);
+  wire_end(e->out, at);
+}
+
+static void write_type(exporter *e, uint32_t number, const graph *g, const type_info *type) {
+  size_t at = wire_begin(e->out, number);
+  type_proto_write(e->out, g, type);
+  wire_end(e->out, at);
+}
+
+static void write_subgraph(exporter *e, uint32_t number, const graph *g) {
+  size_t at = wire_begin(e->out, number);
+  write_graph(e, g);
+  wire_end(e->out, at);
+}
+
+static void write_attribute(exporter *e, const graph *g, const attr *a) {
+  size_t at = wire_begin(e->out, NUMBER(node, NODE_ATTRIBUTE)), list;
+  wire_put_bytes(e->out, NUMBER(attribute, ATTRIBUTE_NAME), a->name);
+  wire_put_int(e->out, NUMBER(attribute, ATTRIBUTE_TYPE), a->kind);
   switch (a->kind) {
     case ATTR_FLOAT:
-      wire_put_float(out, NUMBER(attribute, ATTRIBUTE_F), a->f);
+      wire_put_float(e->out, NUMBER(attribute, ATTRIBUTE_F), a->f);
       break;
     case ATTR_INT:
-      wire_put_int(out, NUMBER(attribute, ATTRIBUTE_I), a->i);
+      wire_put_int(e->out, NUMBER(attribute, ATTRIBUTE_I), a->i);
       break;
     case ATTR_STRING:
-      wire_put_bytes(out, NUMBER(attribute, ATTRIBUTE_S), a->s);
+      wire_put_bytes(e->out, NUMBER(attribute, ATTRIBUTE_S), a->s);
       break;
     case ATTR_TENSOR:
-      write_tensor(out, NUMBER(attribute, ATTRIBUTE_T), a->tensor, STR(""));
+      write_tensor(e, NUMBER(attribute, ATTRIBUTE_T), a->tensor, STR(""));
       break;
     case ATTR_GRAPH:
-      write_subgraph(out, NUMBER(attribute, ATTRIBUTE_G), a->graph);
+      write_subgraph(e, NUMBER(attribute, ATTRIBUTE_G), a->graph);
       break;
     case ATTR_FLOATS:
-      list = wire_begin(out, NUMBER(attribute, ATTRIBUTE_FLOATS));
-      text_append(out, (const char *)a->floats.at, a->floats.count * sizeof(float));
-      wire_end(out, list);
+      list = wire_begin(e->out, NUMBER(attribute, ATTRIBUTE_FLOATS));
+      wire_put_raw(e->out, a->floats.at, a->floats.count * sizeof(float));
+      wire_end(e->out, list);
       break;
     case ATTR_INTS:
-      wire_put_ints(out, NUMBER(attribute, ATTRIBUTE_INTS), a->ints.at, a->ints.count);
+      wire_put_ints(e->out, NUMBER(attribute, ATTRIBUTE_INTS), a->ints.at, a->ints.count);
       break;
     case ATTR_STRINGS:
       for (size_t i = 0; i < a->strings.count; i++)
-        wire_put_bytes(out, NUMBER(attribute, ATTRIBUTE_STRINGS), a->strings.at[i]);
+        wire_put_bytes(e->out, NUMBER(attribute, ATTRIBUTE_STRINGS), a->strings.at[i]);
       break;
     case ATTR_TENSORS:
       for (size_t i = 0; i < a->tensors.count; i++)
-        write_tensor(out, NUMBER(attribute, ATTRIBUTE_TENSORS), a->tensors.at[i], STR(""));
+        write_tensor(e, NUMBER(attribute, ATTRIBUTE_TENSORS), a->tensors.at[i], STR(""));
       break;
     case ATTR_GRAPHS:
       for (size_t i = 0; i < a->graphs.count; i++)
-        write_subgraph(out, NUMBER(attribute, ATTRIBUTE_GRAPHS), a->graphs.at[i]);
+        write_subgraph(e, NUMBER(attribute, ATTRIBUTE_GRAPHS), a->graphs.at[i]);
       break;
     case ATTR_SPARSE_TENSOR:
-      write_sparse(out, NUMBER(attribute, ATTRIBUTE_SPARSE), a->sparse);
+      write_sparse(e, NUMBER(attribute, ATTRIBUTE_SPARSE), a->sparse);
       break;
     case ATTR_SPARSE_TENSORS:
       for (size_t i = 0; i < a->sparses.count; i++)
-        write_sparse(out, NUMBER(attribute, ATTRIBUTE_SPARSES), a->sparses.at[i]);
+        write_sparse(e, NUMBER(attribute, ATTRIBUTE_SPARSES), a->sparses.at[i]);
       break;
     case ATTR_TYPE:
-      write_type(out, NUMBER(attribute, ATTRIBUTE_TP), g, a->type);
+      write_type(e, NUMBER(attribute, ATTRIBUTE_TP), g, a->type);
       break;
     case ATTR_TYPES:
       for (size_t i = 0; i < a->types.count; i++)
-        write_type(out, NUMBER(attribute, ATTRIBUTE_TYPE_PROTOS), g, &a->types.at[i]);
+        write_type(e, NUMBER(attribute, ATTRIBUTE_TYPE_PROTOS), g, &a->types.at[i]);
       break;
   }
-  wire_end(out, at);
+  wire_end(e->out, at);
 }
 
-static void write_node(text *out, const graph *g, const node *n) {
-  size_t at = wire_begin(out, NUMBER(graph, GRAPH_NODE));
-  for (uint32_t i = 0; i < n->input_count; i++) wire_put_bytes(out, NUMBER(node, NODE_INPUT), name_of(g, n->inputs[i]));
+static void write_node(exporter *e, const graph *g, const node *n) {
+  size_t at = wire_begin(e->out, NUMBER(graph, GRAPH_NODE));
+  for (uint32_t i = 0; i < n->input_count; i++)
+    wire_put_bytes(e->out, NUMBER(node, NODE_INPUT), name_of(g, n->inputs[i]));
   for (uint32_t i = 0; i < n->output_count; i++)
-    wire_put_bytes(out, NUMBER(node, NODE_OUTPUT), name_of(g, n->outputs[i]));
-  if (n->name.size) wire_put_bytes(out, NUMBER(node, NODE_NAME), n->name);
-  wire_put_bytes(out, NUMBER(node, NODE_OP_TYPE), n->op_type);
-  if (n->domain.size) wire_put_bytes(out, NUMBER(node, NODE_DOMAIN), n->domain);
-  for (uint32_t i = 0; i < n->attr_count; i++) write_attribute(out, g, &n->attrs[i]);
-  wire_end(out, at);
+    wire_put_bytes(e->out, NUMBER(node, NODE_OUTPUT), name_of(g, n->outputs[i]));
+  if (n->name.size) wire_put_bytes(e->out, NUMBER(node, NODE_NAME), n->name);
+  wire_put_bytes(e->out, NUMBER(node, NODE_OP_TYPE), n->op_type);
+  if (n->domain.size) wire_put_bytes(e->out, NUMBER(node, NODE_DOMAIN), n->domain);
+  for (uint32_t i = 0; i < n->attr_count; i++) write_attribute(e, g, &n->attrs[i]);
+  wire_end(e->out, at);
 }
 
-static void write_value(text *out, size_t slot, const graph *g, value_id id) {
-  size_t at = wire_begin(out, NUMBER(graph, slot));
-  wire_put_bytes(out, NUMBER(value_info, VALUE_INFO_NAME), name_of(g, id));
+static void write_value(exporter *e, size_t slot, const graph *g, value_id id) {
+  size_t at = wire_begin(e->out, NUMBER(graph, slot));
+  wire_put_bytes(e->out, NUMBER(value_info, VALUE_INFO_NAME), name_of(g, id));
   if (g->values[id].type.kind != TYPE_UNKNOWN)
-    write_type(out, NUMBER(value_info, VALUE_INFO_TYPE), g, &g->values[id].type);
-  wire_end(out, at);
+    write_type(e, NUMBER(value_info, VALUE_INFO_TYPE), g, &g->values[id].type);
+  wire_end(e->out, at);
 }
 
-static void write_graph(text *out, const graph *g) {
+static void write_graph(exporter *e, const graph *g) {
   for (uint32_t i = 0; i < g->node_count; i++)
-    if (!g->nodes[i]->dead) write_node(out, g, g->nodes[i]);
-  wire_put_bytes(out, NUMBER(graph, GRAPH_NAME), g->name.size ? g->name : STR("graph"));
+    if (!g->nodes[i]->dead) write_node(e, g, g->nodes[i]);
+  wire_put_bytes(e->out, NUMBER(graph, GRAPH_NAME), g->name.size ? g->name : STR("graph"));
   for (uint32_t v = 1; v < g->value_count; v++)
     if (g->values[v].constant)
-      write_tensor(out, NUMBER(graph, GRAPH_INITIALIZER), g->values[v].constant, g->values[v].name);
-  if (g->doc.size) wire_put_bytes(out, NUMBER(graph, GRAPH_DOC), g->doc);
-  for (uint32_t i = 0; i < g->input_count; i++) write_value(out, GRAPH_INPUT, g, g->inputs[i]);
-  for (uint32_t i = 0; i < g->output_count; i++) write_value(out, GRAPH_OUTPUT, g, g->outputs[i]);
+      write_tensor(e, NUMBER(graph, GRAPH_INITIALIZER), g->values[v].constant, g->values[v].name);
+  if (g->doc.size) wire_put_bytes(e->out, NUMBER(graph, GRAPH_DOC), g->doc);
+  for (uint32_t i = 0; i < g->input_count; i++) write_value(e, GRAPH_INPUT, g, g->inputs[i]);
+  for (uint32_t i = 0; i < g->output_count; i++) write_value(e, GRAPH_OUTPUT, g, g->outputs[i]);
   for (uint32_t v = 1; v < g->value_count; v++)
-    if (g->values[v].producer && g->values[v].type.kind != TYPE_UNKNOWN) write_value(out, GRAPH_VALUE_INFO, g, v);
+    if (g->values[v].producer && g->values[v].type.kind != TYPE_UNKNOWN) write_value(e, GRAPH_VALUE_INFO, g, v);
 }
 
-static void write_opset(text *out, str domain, int64_t version) {
-  size_t at = wire_begin(out, NUMBER(model, MODEL_OPSET));
-  wire_put_bytes(out, NUMBER(opset, OPSET_DOMAIN), domain);
-  wire_put_int(out, NUMBER(opset, OPSET_VERSION), version);
-  wire_end(out, at);
+static void write_opset(exporter *e, str domain, int64_t version) {
+  size_t at = wire_begin(e->out, NUMBER(model, MODEL_OPSET));
+  wire_put_bytes(e->out, NUMBER(opset, OPSET_DOMAIN), domain);
+  wire_put_int(e->out, NUMBER(opset, OPSET_VERSION), version);
+  wire_end(e->out, at);
 }
 
 // Nodes that were upgraded are of the newest version, whatever the model was written for.
-static void write_opsets(text *out, const model *m) {
+static void write_opsets(exporter *e, const model *m) {
   bool upgraded = m->graph->node_count && m->graph->nodes[0]->version == 0, standard = false;
   for (size_t i = 0; i < m->opset_count; i++) {
     bool is_standard = m->opsets[i].domain.size == 0;
     standard |= is_standard;
     bool raise = is_standard && upgraded && m->opsets[i].version < ONNX_NEWEST_OPSET;
-    write_opset(out, m->opsets[i].domain, raise ? ONNX_NEWEST_OPSET : m->opsets[i].version);
+    write_opset(e, m->opsets[i].domain, raise ? ONNX_NEWEST_OPSET : m->opsets[i].version);
   }
-  if (!standard) write_opset(out, STR(""), upgraded ? ONNX_NEWEST_OPSET : 1);
+  if (!standard) write_opset(e, STR(""), upgraded ? ONNX_NEWEST_OPSET : 1);
 }
 
-sdx_status onnx_export(const model *m, text *out) {
-  wire_put_int(out, NUMBER(model, MODEL_IR_VERSION),
-               m->ir_version > IR_VERSION_WRITTEN ? m->ir_version : IR_VERSION_WRITTEN);
+// Versions of the types in use: what was imported may hold any of them, what was built says it itself.
+static int64_t ir_version(const model *m) {
+  bool built = m->graph->node_count && m->graph->nodes[0]->version != 0;
+  return built || m->ir_version > IR_VERSION_WRITTEN ? m->ir_version : IR_VERSION_WRITTEN;
+}
+
+sdx_status onnx_export(const model *m, const export_options *options, wire_out *out) {
+  exporter exporter = {.out = out, .options = options}, *e = &exporter;
+  wire_put_int(out, NUMBER(model, MODEL_IR_VERSION), ir_version(m));
   wire_put_bytes(out, NUMBER(model, MODEL_PRODUCER_NAME), m->producer_name);
   wire_put_bytes(out, NUMBER(model, MODEL_PRODUCER_VERSION), m->producer_version);
   wire_put_bytes(out, NUMBER(model, MODEL_DOMAIN), m->domain);
   wire_put_int(out, NUMBER(model, MODEL_VERSION), m->model_version);
   wire_put_bytes(out, NUMBER(model, MODEL_DOC), m->doc);
-  write_subgraph(out, NUMBER(model, MODEL_GRAPH), m->graph);
-  write_opsets(out, m);
-  for (size_t i = 0; i < m->metadata_count; i++) {
-    size_t at = wire_begin(out, NUMBER(model, MODEL_METADATA));
-    wire_put_bytes(out, NUMBER(entry, ENTRY_KEY), m->metadata[i].key);
-    wire_put_bytes(out, NUMBER(entry, ENTRY_VALUE), m->metadata[i].value);
-    wire_end(out, at);
-  }
-  return out->failed ? SDX_NO_MEMORY : SDX_OK;
+  write_subgraph(e, NUMBER(model, MODEL_GRAPH), m->graph);
+  write_opsets(e, m);
+  for (size_t i = 0; i < m->metadata_count; i++)
+    write_entry(e, NUMBER(model, MODEL_METADATA), m->metadata[i].key, m->metadata[i].value);
+  return wire_failed(out) ? SDX_NO_MEMORY : SDX_OK;
 }

@@ -3,8 +3,8 @@
 // in a circle before anything is expanded. Expansion itself is in import_graph.c.
 #pragma once
 
+#include "base/wire.h"
 #include "graph/graph.h"
-#include "onnx/wire.h"
 
 typedef struct function {
   str domain, name, overload;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // ModelProto bytes <-> model. Import is zero-copy: names and tensors point into `bytes`, which must
 // outlive the model. Nothing here knows the operator table; nodes come out unbound (op NULL).
-// Read next: wire.h (protobuf), import.c, external.h (the one gate for files a model names).
+// Read next: base/wire.h (protobuf), import.c, external.h (the one gate for files a model names).
 #pragma once
 
 #include "base/text.h"
+#include "base/wire.h"
 #include "graph/graph.h"
 
 enum { ONNX_NEWEST_OPSET = 28 };  // of domain ai.onnx
@@ -35,6 +36,16 @@ sdx_status onnx_read_tensor(const void *bytes, size_t size, mem_account *account
 // Sequence- and OptionalProto too: `type` says what is expected (kind unknown = TensorProto).
 sdx_status onnx_read_value(const void *bytes, size_t size, const type_info *type, mem_account *account, sdx_value **out,
                            error *err);
-sdx_status onnx_write_tensor(const value *v, str name, text *out);  // TensorProto with raw_data; name may be empty
-// ModelProto of a model whose nodes are in newest form (for saving and for tests).
-sdx_status onnx_export(const model *m, text *out);
+sdx_status onnx_write_tensor(const value *v, str name, wire_out *out);  // TensorProto with raw_data; name may be empty
+
+// Every member may be 0.
+typedef struct export_options {
+  const char *external;  // name of the file that takes tensors of EXPORT_EXTERNAL_LEAST bytes and more
+  bool (*put_external)(void *context, const void *bytes, size_t size);
+  // Bytes of a tensor that has none in memory, asked for when it is written; good until the next call. NULL: failure.
+  const void *(*fetch)(void *context, const tensor *t);
+  void *context;
+} export_options;
+enum { EXPORT_EXTERNAL_LEAST = 1024 };
+// ModelProto of a model whose nodes are in newest form, or all as they were built (node.version). options may be NULL.
+sdx_status onnx_export(const model *m, const export_options *options, wire_out *out);

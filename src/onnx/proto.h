@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The messages of onnx.proto that mean something to us, one list each: slot, field number, kind,
 // name. Fields that are not listed are skipped unread (training_info, quantization annotations,
-// device configurations, documentation of parts). Read with wire.h.
+// device configurations, documentation of parts). Read with base/wire.h.
 #pragma once
 
-#include "onnx/wire.h"
+#include "base/wire.h"
 
 #define PROTO_MODEL(F)                                    \
   F(MODEL_IR_VERSION, 1, INT, "ir_version")               \
@@ -167,11 +167,9 @@
   M(map, PROTO_MAP, "MapProto")                             \
   M(optional, PROTO_OPTIONAL, "OptionalProto")
 
-#define F(slot, number, kind, name) slot,
-#define M(id, fields, name) enum { fields(F) PROTO_COUNT_##id };
+#define M(id, fields, name) enum { fields(WIRE_SLOT) };
 PROTO_LIST(M)
 #undef M
-#undef F
 
 // proto_node.fields[NODE_INPUT] is field 1, "input".
 #define M(id, fields, name) extern const wire_schema proto_##id;

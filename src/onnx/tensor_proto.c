@@ -362,26 +362,27 @@ sdx_status sparse_to_dense(tensor_reader *r, const sparse_tensor *s, tensor *out
 
 static uint32_t number_of(size_t slot) { return proto_number(&proto_tensor, slot); }
 
-static void write_float6(text *out, const tensor *t) {
-  text packed = {0};
+static void write_float6(wire_out *out, const tensor *t) {
   const unsigned char *at = t->data;
+  size_t begin = wire_begin(out, number_of(TENSOR_RAW_DATA)), left = raw_bytes(t);
   for (size_t i = 0; i < t->count; i += 4) {
     unsigned long bits = 0;
     for (size_t k = 0; k < 4 && i + k < t->count; k++) bits |= (unsigned long)(at[i + k] & 63) << 6 * k;
-    for (size_t k = 0; k < 3 && packed.size < raw_bytes(t); k++)
-      text_append(&packed, &(char){(char)(bits >> 8 * k)}, 1);
+    for (size_t k = 0; k < 3 && left; k++, left--) wire_put_raw(out, &(char){(char)(bits >> 8 * k)}, 1);
   }
-  out->failed |= packed.failed;
-  wire_put_bytes(out, number_of(TENSOR_RAW_DATA), (str){packed.at, packed.size});
-  text_deinit(&packed);
+  wire_end(out, begin);
 }
 
-void tensor_proto_write(text *out, const tensor *t, str name) {
+void tensor_proto_write_head(wire_out *out, const tensor *t, str name) {
   wire_put_ints(out, number_of(TENSOR_DIMS), t->dims, t->rank);
   wire_put_int(out, number_of(TENSOR_DATA_TYPE), t->dtype);
+  if (name.size) wire_put_bytes(out, number_of(TENSOR_NAME), name);
+}
+
+void tensor_proto_write(wire_out *out, const tensor *t, str name) {
+  tensor_proto_write_head(out, t, name);
   if (t->dtype == SDX_STRING)
     for (size_t i = 0; i < t->count; i++) wire_put_bytes(out, number_of(TENSOR_STRING_DATA), ((const str *)t->data)[i]);
-  if (name.size) wire_put_bytes(out, number_of(TENSOR_NAME), name);
-  if (is_float6(t)) write_float6(out, t);
-  else if (t->dtype != SDX_STRING) wire_put_bytes(out, number_of(TENSOR_RAW_DATA), (str){t->data, t->bytes});
+  else if (is_float6(t)) write_float6(out, t);
+  else wire_put_bytes(out, number_of(TENSOR_RAW_DATA), (str){t->data, t->bytes});
 }

@@ -4,9 +4,9 @@
 #pragma once
 
 #include "base/text.h"
+#include "base/wire.h"
 #include "graph/graph.h"
 #include "onnx/external.h"
-#include "onnx/wire.h"
 
 typedef struct tensor_reader {
   arena *memory;  // dims, and data that cannot stay in the file
@@ -21,4 +21,6 @@ sdx_status sparse_proto_read(tensor_reader *r, wire message, sparse_tensor *out,
 // The same tensor with its zeros, in arena memory.
 sdx_status sparse_to_dense(tensor_reader *r, const sparse_tensor *s, tensor *out, error *err);
 
-void tensor_proto_write(text *out, const tensor *t, str name);  // content of a TensorProto
+// Content of a TensorProto; head: everything but the data.
+void tensor_proto_write(wire_out *out, const tensor *t, str name);
+void tensor_proto_write_head(wire_out *out, const tensor *t, str name);

@@ -105,7 +105,7 @@ sdx_status type_proto_read(graph *g, const type_limits *limits, wire message, ty
 
 #define NUMBER(schema, slot) proto_number(&proto_##schema, slot)
 
-static void write_tensor_type(text *out, const graph *g, const type_info *type) {
+static void write_tensor_type(wire_out *out, const graph *g, const type_info *type) {
   wire_put_int(out, NUMBER(tensor_type, TENSOR_TYPE_ELEMENT), type->dtype);
   if (type->rank < 0) return;
   size_t shape = wire_begin(out, NUMBER(tensor_type, TENSOR_TYPE_SHAPE));
@@ -120,7 +120,7 @@ static void write_tensor_type(text *out, const graph *g, const type_info *type) 
 }
 
 // Nesting is bounded by type_limits.depth, so recursion is, too.
-void type_proto_write(text *out, const graph *g, const type_info *type) {
+void type_proto_write(wire_out *out, const graph *g, const type_info *type) {
   static const uint8_t slots[] = {[TYPE_TENSOR] = TYPE_PROTO_TENSOR,
                                   [TYPE_SEQUENCE] = TYPE_PROTO_SEQUENCE,
                                   [TYPE_MAP] = TYPE_PROTO_MAP,

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "base/text.h"
+#include "base/wire.h"
 #include "graph/graph.h"
-#include "onnx/wire.h"
 
 typedef struct type_limits {
   size_t rank, depth;
@@ -12,4 +12,4 @@ typedef struct type_limits {
 
 // Symbols go into g's root. Negative fixed dimensions, which old exporters write for "any", are free.
 sdx_status type_proto_read(graph *g, const type_limits *limits, wire message, type_info *out, error *err);
-void type_proto_write(text *out, const graph *g, const type_info *type);  // content of a TypeProto
+void type_proto_write(wire_out *out, const graph *g, const type_info *type);  // content of a TypeProto

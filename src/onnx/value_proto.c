@@ -187,8 +187,8 @@ sdx_status onnx_read_tensor(const void *bytes, size_t size, mem_account *account
   return onnx_read_value(bytes, size, NULL, account, out, err);
 }
 
-sdx_status onnx_write_tensor(const value *v, str name, text *out) {
+sdx_status onnx_write_tensor(const value *v, str name, wire_out *out) {
   if (v->kind != VALUE_TENSOR) return SDX_INVALID_ARGUMENT;
   tensor_proto_write(out, &v->tensor, name);
-  return out->failed ? SDX_NO_MEMORY : SDX_OK;
+  return wire_failed(out) ? SDX_NO_MEMORY : SDX_OK;
 }

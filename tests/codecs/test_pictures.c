@@ -234,7 +234,7 @@ static void depths_of_pnm(void **state) {
 
 // ---- ImageDecoder ----------------------------------------------------------------------------------------
 
-static void put_node_with_format(text *t, const char *format) {
+static void put_node_with_format(wire_out *t, const char *format) {
   size_t node = begin_node(t, 1, "ImageDecoder", "x", "y"), at;
   if (format) {
     at = wire_begin(t, 5);
@@ -246,7 +246,7 @@ static void put_node_with_format(text *t, const char *format) {
   wire_end(t, node);
 }
 
-static void put_typed(text *t, uint32_t field, const char *name) {
+static void put_typed(wire_out *t, uint32_t field, const char *name) {
   size_t at = wire_begin(t, field), type, tensor;
   put(t, 1, name);
   type = wire_begin(t, 2);
@@ -258,7 +258,7 @@ static void put_typed(text *t, uint32_t field, const char *name) {
 }
 
 static sdx_status load(const char *format, bool codecs, sdx_session **s) {
-  text t = {0};
+  wire_out t = {0};
   wire_put_int(&t, 1, 9);
   put_opset(&t, 8, "", 20);
   size_t graph = wire_begin(&t, 7);
@@ -269,9 +269,9 @@ static sdx_status load(const char *format, bool codecs, sdx_session **s) {
   wire_end(&t, graph);
   sdx_options *o = sdx_options_create();
   if (codecs) assert_int_equal(codecs_add_operator(o), SDX_OK);
-  sdx_status status = sdx_session_load_bytes(t.at, t.size, false, o, s);
+  sdx_status status = sdx_session_load_bytes(t.kept.at, t.kept.size, false, o, s);
   sdx_options_destroy(o);
-  text_deinit(&t);
+  wire_out_deinit(&t);
   return status;
 }
 

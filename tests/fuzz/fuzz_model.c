@@ -21,7 +21,8 @@ static sdx_status import_bytes(const void *bytes, size_t size, mem_account *acco
 }
 
 static void round_trip(const model *m, mem_account *account) {
-  text once = {.account = account}, twice = {.account = account}, bytes = {.account = account};
+  text once = {.account = account}, twice = {.account = account};
+  wire_out out = {.kept = {.account = account}};
   error err = {0};
   arena memory;
   graph *back;
@@ -37,9 +38,9 @@ static void round_trip(const model *m, mem_account *account) {
   arena_deinit(&memory);
   text_deinit(&once);
   text_deinit(&twice);
-  if (onnx_export(m, &bytes) == SDX_OK && import_bytes(bytes.at, bytes.size, account, &again) == SDX_OK)
+  if (onnx_export(m, NULL, &out) == SDX_OK && import_bytes(out.kept.at, out.kept.size, account, &again) == SDX_OK)
     model_destroy(again);
-  text_deinit(&bytes);
+  wire_out_deinit(&out);
 }
 
 static void as_value(const void *bytes, size_t size, uint8_t kind, mem_account *account) {

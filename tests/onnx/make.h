@@ -11,13 +11,13 @@
 
 #include <cmocka.h>
 
+#include "base/wire.h"
 #include "onnx/onnx.h"
-#include "onnx/wire.h"
 
-static inline void put(text *t, uint32_t field, const char *s) { wire_put_bytes(t, field, str_from(s)); }
+static inline void put(wire_out *t, uint32_t field, const char *s) { wire_put_bytes(t, field, str_from(s)); }
 
 // Splits "a b c" at blanks into repeated strings; "-" is an empty name.
-static inline void put_words(text *t, uint32_t field, const char *words) {
+static inline void put_words(wire_out *t, uint32_t field, const char *words) {
   for (; *words; words += *words == ' ') {
     size_t n = strcspn(words, " ");
     wire_put_bytes(t, field, (str){words, n == 1 && *words == '-' ? 0 : n});
@@ -25,7 +25,7 @@ static inline void put_words(text *t, uint32_t field, const char *words) {
   }
 }
 
-static inline void put_opset(text *t, uint32_t field, const char *domain, int64_t version) {
+static inline void put_opset(wire_out *t, uint32_t field, const char *domain, int64_t version) {
   size_t at = wire_begin(t, field);
   put(t, 1, domain);
   wire_put_int(t, 2, version);
@@ -33,7 +33,7 @@ static inline void put_opset(text *t, uint32_t field, const char *domain, int64_
 }
 
 // A value with a float tensor type of one dimension; n < 0: without a type.
-static inline void put_value(text *t, uint32_t field, const char *name, int64_t n) {
+static inline void put_value(wire_out *t, uint32_t field, const char *name, int64_t n) {
   size_t at = wire_begin(t, field), type, tensor_type, shape, dim;
   put(t, 1, name);
   if (n >= 0) {
@@ -52,7 +52,7 @@ static inline void put_value(text *t, uint32_t field, const char *name, int64_t 
 }
 
 // begin_node leaves the message open for attributes; close it with wire_end.
-static inline size_t begin_node(text *t, uint32_t field, const char *op, const char *in, const char *out) {
+static inline size_t begin_node(wire_out *t, uint32_t field, const char *op, const char *in, const char *out) {
   size_t at = wire_begin(t, field);
   put_words(t, 1, in);
   put_words(t, 2, out);
@@ -61,17 +61,17 @@ static inline size_t begin_node(text *t, uint32_t field, const char *op, const c
   put(t, 4, colon ? colon + 1 : op);
   return at;
 }
-static inline void put_node(text *t, uint32_t field, const char *op, const char *in, const char *out) {
+static inline void put_node(wire_out *t, uint32_t field, const char *op, const char *in, const char *out) {
   wire_end(t, begin_node(t, field, op, in, out));
 }
-static inline void put_attr_int(text *t, const char *name, int64_t value) {
+static inline void put_attr_int(wire_out *t, const char *name, int64_t value) {
   size_t at = wire_begin(t, 5);
   put(t, 1, name);
   wire_put_int(t, 3, value);
   wire_put_int(t, 20, ATTR_INT);
   wire_end(t, at);
 }
-static inline void put_attr_ref(text *t, const char *name, const char *of) {
+static inline void put_attr_ref(wire_out *t, const char *name, const char *of) {
   size_t at = wire_begin(t, 5);
   put(t, 1, name);
   wire_put_int(t, 20, ATTR_INT);
@@ -79,7 +79,7 @@ static inline void put_attr_ref(text *t, const char *name, const char *of) {
   wire_end(t, at);
 }
 
-static inline void put_floats(text *t, uint32_t field, const char *name, int64_t n) {
+static inline void put_floats(wire_out *t, uint32_t field, const char *name, int64_t n) {
   size_t at = wire_begin(t, field);
   wire_put_int(t, 1, n);
   wire_put_int(t, 2, SDX_FLOAT);
@@ -89,7 +89,7 @@ static inline void put_floats(text *t, uint32_t field, const char *name, int64_t
 }
 
 // ir 8, opset 17; then the graph, left open.
-static inline size_t begin_model(text *t) {
+static inline size_t begin_model(wire_out *t) {
   wire_put_int(t, 1, 8);
   put_opset(t, 8, "", 17);
   return wire_begin(t, 7);
@@ -113,11 +113,11 @@ static inline void drop(imported *r) {
   assert_int_equal(atomic_load(&r->account.used), 0);
 }
 // Imports what t holds and forgets t.
-static inline void expect_model(text *t, sdx_status status, const char *part) {
+static inline void expect_model(wire_out *t, sdx_status status, const char *part) {
   imported r;
-  import_bytes(&r, t->at, t->size, (import_options){0});
+  import_bytes(&r, t->kept.at, t->kept.size, (import_options){0});
   if (r.status != status || !strstr(r.err.message, part))
     fail_msg("wanted %s with '%s', got %s: %s", status_name(status), part, status_name(r.status), r.err.message);
   drop(&r);
-  text_deinit(t);
+  wire_out_deinit(t);
 }

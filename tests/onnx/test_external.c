@@ -45,7 +45,7 @@ typedef struct entry {
   const char *key, *value;
 } entry;
 
-static void put_external(text *t, uint32_t field, const char *name, const entry *entries) {
+static void put_external(wire_out *t, uint32_t field, const char *name, const entry *entries) {
   size_t at = wire_begin(t, field);
   if (name) put(t, 8, name);
   wire_put_int(t, 1, 2);
@@ -60,23 +60,23 @@ static void put_external(text *t, uint32_t field, const char *name, const entry 
   wire_end(t, at);
 }
 
-static void import_external(imported *r, text *t, const entry *entries, import_options o) {
+static void import_external(imported *r, wire_out *t, const entry *entries, import_options o) {
   size_t g = begin_model(t);
   put_external(t, 5, "w", entries);
   put_value(t, 12, "w", -1);
   wire_end(t, g);
-  import_bytes(r, t->at, t->size, o);
+  import_bytes(r, t->kept.at, t->kept.size, o);
 }
 
 static void refused_with(const entry *entries, import_options o, const char *part) {
   imported r;
-  text t = {0};
+  wire_out t = {0};
   import_external(&r, &t, entries, o);
   assert_int_not_equal(r.status, SDX_OK);
   if (!strstr(r.err.message, part)) fail_msg("'%s' lacks '%s'", r.err.message, part);
   assert_null(strstr(r.err.message, folder));  // no path of the host in a message
   drop(&r);
-  text_deinit(&t);
+  wire_out_deinit(&t);
 }
 
 static void location_refused(const char *location, const char *part) {
@@ -85,13 +85,13 @@ static void location_refused(const char *location, const char *part) {
 
 static void accepted(const entry *entries, float first) {
   imported r;
-  text t = {0};
+  wire_out t = {0};
   import_external(&r, &t, entries, (import_options){.external_dir = folder});
   if (r.status != SDX_OK) fail_msg("%s", r.err.message);
   const tensor *w = r.m->graph->values[graph_find(r.m->graph, STR("w"))].constant;
   assert_true(w && ((const float *)w->data)[0] == first);
   drop(&r);
-  text_deinit(&t);
+  wire_out_deinit(&t);
 }
 
 static void files_beneath_the_folder_are_read(void **state) {
@@ -124,7 +124,7 @@ static void bad_locations_are_refused(void **state) {
 }
 
 static void a_nul_in_a_location_is_refused(void **state) {
-  text t = {0};
+  wire_out t = {0};
   imported r;
   size_t g = begin_model(&t), at = wire_begin(&t, 5), e;
   wire_put_int(&t, 1, 2);
@@ -136,11 +136,11 @@ static void a_nul_in_a_location_is_refused(void **state) {
   wire_end(&t, e);
   wire_end(&t, at);
   wire_end(&t, g);
-  import_bytes(&r, t.at, t.size, (import_options){.external_dir = folder});
+  import_bytes(&r, t.kept.at, t.kept.size, (import_options){.external_dir = folder});
   assert_int_equal(r.status, SDX_FORBIDDEN);
   assert_non_null(strstr(r.err.message, "NUL"));
   drop(&r);
-  text_deinit(&t);
+  wire_out_deinit(&t);
 }
 
 static void links_are_refused(void **state) {
@@ -158,12 +158,12 @@ static void links_are_refused(void **state) {
   assert_int_equal(link(to, from), 0);
   location_refused("hard", "2 names (hard links)");
   imported r;
-  text t = {0};
+  wire_out t = {0};
   import_external(&r, &t, (entry[]){{"location", "hard"}, {0}},
                   (import_options){.external_dir = folder, .allow_hard_links = true});
   assert_int_equal(r.status, SDX_OK);
   drop(&r);
-  text_deinit(&t);
+  wire_out_deinit(&t);
   assert_int_equal(unlink(from), 0);
 }
 
@@ -204,12 +204,12 @@ static void bad_numbers_are_refused(void **state) {
 static void the_checksum_is_held_against_the_file(void **state) {
   write_file("abc", "abcabcab", 8);
   imported r;
-  text t = {0};
+  wire_out t = {0};
   import_external(&r, &t, (entry[]){{"location", "abc"}, {"checksum", "6881C58F4EAA62FDC3C3A95334582ED535ABCA35"}, {0}},
                   (import_options){.external_dir = folder});  // printf abcabcab | sha1sum
   if (r.status != SDX_OK) fail_msg("%s", r.err.message);
   drop(&r);
-  text_deinit(&t);
+  wire_out_deinit(&t);
   refused_with((entry[]){{"location", "abc"}, {"checksum", "0000000000000000000000000000000000000000"}, {0}},
                (import_options){.external_dir = folder}, "does not have the SHA-1 checksum");
   refused_with((entry[]){{"location", "abc"}, {"checksum", "6881c58f"}, {0}}, (import_options){.external_dir = folder},
@@ -222,7 +222,7 @@ static void a_model_in_memory_needs_a_named_folder(void **state) {
 
 static void what_happens_to_the_file_later_does_not_matter(void **state) {
   imported r;
-  text t = {0};
+  wire_out t = {0};
   float data[2] = {5, 6};
   char path[256];
   write_file("later.bin", data, sizeof data);
@@ -233,14 +233,14 @@ static void what_happens_to_the_file_later_does_not_matter(void **state) {
   const tensor *w = r.m->graph->values[graph_find(r.m->graph, STR("w"))].constant;
   assert_true(((const float *)w->data)[1] == 6);
   drop(&r);
-  text_deinit(&t);
+  wire_out_deinit(&t);
 }
 
 // Attributes, sparse parts, subgraphs and functions all go through the same gate.
 static void every_place_uses_the_gate(void **state) {
   static const entry outside[] = {{"location", "../w.bin"}, {0}};
   for (int where = 0; where < 4; where++) {
-    text t = {0};
+    wire_out t = {0};
     size_t g = begin_model(&t), n, a, s;
     if (where == 0) {  // tensor attribute
       n = begin_node(&t, 1, "Constant", "", "y");
@@ -281,11 +281,11 @@ static void every_place_uses_the_gate(void **state) {
       wire_end(&t, s);
     }
     imported r;
-    import_bytes(&r, t.at, t.size, (import_options){.external_dir = folder});
+    import_bytes(&r, t.kept.at, t.kept.size, (import_options){.external_dir = folder});
     assert_int_equal(r.status, SDX_FORBIDDEN);
     assert_non_null(strstr(r.err.message, "leaves the model's folder"));
     drop(&r);
-    text_deinit(&t);
+    wire_out_deinit(&t);
   }
 }
 

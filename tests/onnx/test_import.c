@@ -4,23 +4,23 @@
 #include "tests/onnx/make.h"
 
 // x -> Relu -> y, with a graph left open.
-static size_t begin_small(text *t) {
+static size_t begin_small(wire_out *t) {
   size_t g = begin_model(t);
   put_value(t, 11, "x", 4);
   put_value(t, 12, "y", 4);
   return g;
 }
 
-static void expect_nodes(text *t, const char *printed) {
+static void expect_nodes(wire_out *t, const char *printed) {
   imported r;
   text out = {0};
-  import_bytes(&r, t->at, t->size, (import_options){0});
+  import_bytes(&r, t->kept.at, t->kept.size, (import_options){0});
   if (r.status != SDX_OK) fail_msg("%s", r.err.message);
   graph_print(r.m->graph, &out);
   assert_string_equal(out.at, printed);
   text_deinit(&out);
   drop(&r);
-  text_deinit(t);
+  wire_out_deinit(t);
 }
 
 // ---- what is no model ---------------------------------------------------------------------------------
@@ -40,15 +40,15 @@ static void other_files_are_no_models(void **state) {
                {"{\"a\": 1}", 8, "not an ONNX model: it looks like JSON"},
                {"\x08\x03", 2, "not an ONNX model: there is no graph in it"}};
   for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-    text t = {0};
-    text_append(&t, files[i].bytes, files[i].size);
+    wire_out t = {0};
+    wire_put_raw(&t, files[i].bytes, files[i].size);
     expect_model(&t, SDX_INVALID_MODEL, files[i].part);
   }
-  text noise = {0};
+  wire_out noise = {0};
   uint32_t random = 1;
   for (int i = 0; i < 4096; i++) {
     random = random * 1664525 + 1013904223;
-    text_append(&noise, (char *)&random + 3, 1);
+    wire_put_raw(&noise, (char *)&random + 3, 1);
   }
   expect_model(&noise, SDX_INVALID_MODEL, "not an ONNX model");
 }
@@ -71,7 +71,7 @@ static void versions(void **state) {
                {0, 17, 0, SDX_OK, "", "ir_version is missing"},
                {1000, 17, 0, SDX_OK, "", "ir_version 1000 is newer"}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    text t = {0};
+    wire_out t = {0};
     imported r;
     if (cases[i].ir) wire_put_int(&t, 1, cases[i].ir);
     put_opset(&t, 8, "", cases[i].opset);
@@ -81,19 +81,19 @@ static void versions(void **state) {
     put_node(&t, 1, "Relu", "x", "y");
     put_value(&t, 12, "y", 4);
     wire_end(&t, g);
-    import_bytes(&r, t.at, t.size, (import_options){0});
+    import_bytes(&r, t.kept.at, t.kept.size, (import_options){0});
     assert_int_equal(r.status, cases[i].status);
     assert_non_null(strstr(r.err.message, cases[i].part));
     if (r.m && cases[i].warning) assert_non_null(strstr(r.m->warnings.at, cases[i].warning));
     if (r.m && !cases[i].warning) assert_int_equal(r.m->warnings.size, 0);
     if (r.m) assert_int_equal(r.m->graph->nodes[0]->version, cases[i].opset);
     drop(&r);
-    text_deinit(&t);
+    wire_out_deinit(&t);
   }
 }
 
 static void a_file_without_opsets_is_of_version_1(void **state) {
-  text t = {0};
+  wire_out t = {0};
   imported r;
   wire_put_int(&t, 1, 3);
   size_t g = wire_begin(&t, 7);
@@ -101,29 +101,29 @@ static void a_file_without_opsets_is_of_version_1(void **state) {
   put_value(&t, 11, "x", 4);
   put_value(&t, 12, "y", 4);
   wire_end(&t, g);
-  text_append(&t, "\x0a\x02\x08\x0a", 4);  // the tail of a longer file: tolerated in such files alone
-  import_bytes(&r, t.at, t.size, (import_options){0});
+  wire_put_raw(&t, "\x0a\x02\x08\x0a", 4);  // the tail of a longer file: tolerated in such files alone
+  import_bytes(&r, t.kept.at, t.kept.size, (import_options){0});
   assert_int_equal(r.status, SDX_OK);
   assert_int_equal(r.m->graph->nodes[0]->version, 1);
   assert_non_null(strstr(r.m->warnings.at, "4 bytes behind the graph"));
   drop(&r);
   put_opset(&t, 8, "", 7);
-  text again = {0};
+  wire_out again = {0};
   put_opset(&again, 8, "", 7);
-  text_append(&again, t.at, t.size);
+  wire_put_raw(&again, t.kept.at, t.kept.size);
   expect_model(&again, SDX_INVALID_MODEL, "the wire type does not fit the field");
-  text_deinit(&t);
+  wire_out_deinit(&t);
 }
 
 static void two_graphs_are_refused(void **state) {
-  text t = {0};
+  wire_out t = {0};
   wire_end(&t, begin_small(&t));
   wire_end(&t, wire_begin(&t, 7));
   expect_model(&t, SDX_INVALID_MODEL, "field 'graph' of ModelProto: the field is given twice");
 }
 
 static void an_operator_of_an_unlisted_standard_domain_is_refused(void **state) {
-  text t = {0};
+  wire_out t = {0};
   wire_put_int(&t, 1, 8);
   put_opset(&t, 8, "ai.onnx.ml", 2);
   size_t g = wire_begin(&t, 7);
@@ -152,7 +152,7 @@ static void names(void **state) {
       {{{"Relu", "b", "y"}, {"Neg", "y", "b"}}, "cycle of 2 nodes"},
       {{{"", "x", "y"}}, "has no op_type"}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    text t = {0};
+    wire_out t = {0};
     size_t g = begin_small(&t);
     for (int n = 0; n < 4 && cases[i].nodes[n][0]; n++)
       put_node(&t, 1, cases[i].nodes[n][0], cases[i].nodes[n][1], cases[i].nodes[n][2]);
@@ -162,7 +162,7 @@ static void names(void **state) {
 }
 
 static void names_are_bytes(void **state) {
-  text t = {0};
+  wire_out t = {0};
   size_t g = begin_small(&t), n;
   n = wire_begin(&t, 1);
   put(&t, 1, "x");
@@ -182,7 +182,7 @@ static void names_are_bytes(void **state) {
 }
 
 static void nodes_may_come_in_any_order(void **state) {
-  text t = {0};
+  wire_out t = {0};
   size_t g = begin_small(&t);
   put_node(&t, 1, "Neg", "a", "y");
   put_node(&t, 1, "Relu", "x", "a");
@@ -191,7 +191,7 @@ static void nodes_may_come_in_any_order(void **state) {
 }
 
 static void inputs_and_initializers(void **state) {
-  text t = {0};
+  wire_out t = {0};
   size_t g = begin_small(&t);
   put_value(&t, 11, "w", 2);  // an initializer makes a constant of it
   put_floats(&t, 5, "w", 2);
@@ -221,7 +221,7 @@ static void inputs_and_initializers(void **state) {
 }
 
 static void outputs_may_be_inputs_or_constants(void **state) {
-  text t = {0};
+  wire_out t = {0};
   size_t g = begin_model(&t);
   put_value(&t, 11, "x", 4);
   put_floats(&t, 5, "w", 1);
@@ -237,7 +237,7 @@ static void outputs_may_be_inputs_or_constants(void **state) {
 
 // fields: pairs of field number and value; 1000 + n writes a string into field n.
 static void expect_attr(int tag, const int *fields, sdx_status status, const char *part) {
-  text t = {0};
+  wire_out t = {0};
   imported r;
   size_t g = begin_small(&t), n = begin_node(&t, 1, "Op", "x", "y"), a = wire_begin(&t, 5);
   put(&t, 1, "a");
@@ -251,14 +251,14 @@ static void expect_attr(int tag, const int *fields, sdx_status status, const cha
   wire_end(&t, a);
   wire_end(&t, n);
   wire_end(&t, g);
-  import_bytes(&r, t.at, t.size, (import_options){0});
+  import_bytes(&r, t.kept.at, t.kept.size, (import_options){0});
   text out = {0};
   if (r.m) graph_print(r.m->graph, &out);
   if (r.status != status || !strstr(r.m ? out.at : r.err.message, part))
     fail_msg("wanted '%s', got %s", part, r.m ? out.at : r.err.message);
   text_deinit(&out);
   drop(&r);
-  text_deinit(&t);
+  wire_out_deinit(&t);
 }
 
 static void attributes(void **state) {
@@ -282,7 +282,7 @@ static void attributes(void **state) {
   expect_attr(ATTR_GRAPH, (int[]){0}, SDX_INVALID_MODEL, "its type tag is 'g'");
   expect_attr(ATTR_TENSOR, (int[]){5, 0, 0}, SDX_INVALID_MODEL, "node 0 '' (Op): attribute 'a': data_type 0");
   expect_attr(ATTR_INT, (int[]){1021, 0, 0}, SDX_INVALID_GRAPH, "is not in a function");
-  text t = {0};
+  wire_out t = {0};
   size_t g = begin_small(&t), n = begin_node(&t, 1, "Op", "x", "y");
   put_attr_int(&t, "a", 1);
   put_attr_int(&t, "a", 1);
@@ -294,7 +294,7 @@ static void attributes(void **state) {
 // ---- subgraphs ----------------------------------------------------------------------------------------
 
 // A node with a body of one node: op in -> out, whose output is `out`.
-static void put_with_body(text *t, const char *outputs, const char *input, const char *out) {
+static void put_with_body(wire_out *t, const char *outputs, const char *input, const char *out) {
   size_t n = begin_node(t, 1, "If", "x", outputs), a = wire_begin(t, 5), b;
   put(t, 1, "body");
   b = wire_begin(t, 6);
@@ -307,13 +307,13 @@ static void put_with_body(text *t, const char *outputs, const char *input, const
 }
 
 static void subgraphs_see_what_was_made_before(void **state) {
-  text t = {0};
+  wire_out t = {0};
   size_t g = begin_small(&t);
   put_node(&t, 1, "Relu", "x", "a");
   put_with_body(&t, "y", "a", "o");
   wire_end(&t, g);
   imported r;
-  import_bytes(&r, t.at, t.size, (import_options){0});
+  import_bytes(&r, t.kept.at, t.kept.size, (import_options){0});
   assert_int_equal(r.status, SDX_OK);
   node *n = r.m->graph->nodes[1];
   assert_int_equal(n->capture_count, 1);
@@ -348,7 +348,7 @@ static void subgraphs_see_what_was_made_before(void **state) {
   expect_model(&t, SDX_INVALID_GRAPH, "input 'o' is made by no node");
 }
 
-static void put_nested(text *t, int depth, const char *input) {
+static void put_nested(wire_out *t, int depth, const char *input) {
   if (depth == 0) {
     put_node(t, 1, "Neg", input, "deep");
     return;
@@ -364,14 +364,14 @@ static void put_nested(text *t, int depth, const char *input) {
 
 static void nesting_has_a_limit(void **state) {
   for (int depth = 32; depth <= 33; depth++) {
-    text t = {0};
+    wire_out t = {0};
     size_t g = begin_small(&t);
     put_node(&t, 1, "Relu", "x", "y");
     put_nested(&t, depth, "y");
     wire_end(&t, g);
     if (depth == 32) {
       imported r;
-      import_bytes(&r, t.at, t.size, (import_options){0});
+      import_bytes(&r, t.kept.at, t.kept.size, (import_options){0});
       assert_int_equal(r.status, SDX_OK);
       assert_int_equal(r.m->graph->nodes[1]->captures[0], graph_find(r.m->graph, STR("y")));  // handed down 32 graphs
       drop(&r);
@@ -379,28 +379,28 @@ static void nesting_has_a_limit(void **state) {
     expect_model(&t, depth == 32 ? SDX_OK : SDX_LIMIT_EXCEEDED, depth == 32 ? "" : "more than 32 deep");
   }
   for (int depth = 99; depth <= 101; depth++) {  // sequences of sequences of ...
-    text t = {0}, type = {0};
+    wire_out t = {0}, type = {0};
     for (int i = 0; i < depth; i++) {
-      text outer = {0};
+      wire_out outer = {0};
       size_t s = wire_begin(&outer, 4);
-      wire_put_bytes(&outer, 1, (str){type.at, type.size});
+      wire_put_bytes(&outer, 1, (str){type.kept.at, type.kept.size});
       wire_end(&outer, s);
-      text_deinit(&type);
+      wire_out_deinit(&type);
       type = outer;
     }
     size_t g = begin_model(&t), v = wire_begin(&t, 11);
     put(&t, 1, "x");
-    wire_put_bytes(&t, 2, (str){type.at, type.size});
+    wire_put_bytes(&t, 2, (str){type.kept.at, type.kept.size});
     wire_end(&t, v);
     wire_end(&t, g);
-    text_deinit(&type);
+    wire_out_deinit(&type);
     expect_model(&t, depth <= 100 ? SDX_OK : SDX_LIMIT_EXCEEDED, depth <= 100 ? "" : "nested more than 100 deep");
   }
 }
 
 // ---- functions ----------------------------------------------------------------------------------------
 
-static size_t begin_function(text *t, const char *name, const char *inputs, const char *outputs) {
+static size_t begin_function(wire_out *t, const char *name, const char *inputs, const char *outputs) {
   size_t f = wire_begin(t, 25);
   put(t, 1, name);
   put(t, 10, "local");
@@ -410,7 +410,7 @@ static size_t begin_function(text *t, const char *name, const char *inputs, cons
 }
 
 static void functions_are_expanded(void **state) {
-  text t = {0};
+  wire_out t = {0};
   size_t g = begin_small(&t), n, f;
   n = begin_node(&t, 1, "local:F", "x", "y");
   put_attr_int(&t, "given", 5);
@@ -446,7 +446,7 @@ static void functions_are_expanded(void **state) {
 }
 
 static void an_input_that_is_an_output_is_carried_over(void **state) {
-  text t = {0};
+  wire_out t = {0};
   size_t g = begin_small(&t), f;
   put_node(&t, 1, "local:F", "x", "y");
   wire_end(&t, g);
@@ -456,7 +456,7 @@ static void an_input_that_is_an_output_is_carried_over(void **state) {
 }
 
 static void a_function_comes_before_an_operator(void **state) {
-  text t = {0};
+  wire_out t = {0};
   size_t g = begin_small(&t), f;
   put_node(&t, 1, "Gelu", "x", "y");
   wire_end(&t, g);
@@ -471,7 +471,7 @@ static void a_function_comes_before_an_operator(void **state) {
 }
 
 static void subgraphs_of_functions_see_the_function(void **state) {
-  text t = {0};
+  wire_out t = {0};
   size_t g = begin_small(&t), f;
   put_node(&t, 1, "local:F", "x", "y");
   wire_end(&t, g);
@@ -507,7 +507,7 @@ static void wrong_functions_are_refused(void **state) {
                {{"x", "y"}, "local:F", "a", "b", NULL, SDX_INVALID_GRAPH, "in a circle: F -> F"},
                {{"x", "y"}, "Neg", "a", "b", "nothing", SDX_INVALID_GRAPH, "which function 'F' does not have"}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    text t = {0};
+    wire_out t = {0};
     size_t g = begin_small(&t), f, n;
     put_node(&t, 1, "local:F", cases[i].call[0], cases[i].call[1]);
     wire_end(&t, g);
@@ -521,7 +521,7 @@ static void wrong_functions_are_refused(void **state) {
 }
 
 static void circles_of_calls_are_found_even_unused(void **state) {
-  text t = {0};
+  wire_out t = {0};
   size_t g = begin_small(&t), f;
   put_node(&t, 1, "Relu", "x", "y");
   wire_end(&t, g);
@@ -552,7 +552,7 @@ static void circles_of_calls_are_found_even_unused(void **state) {
 }
 
 static void a_bomb_of_functions_stops_at_the_limit(void **state) {
-  text t = {0};
+  wire_out t = {0};
   imported r;
   size_t g = begin_small(&t), f;
   put_node(&t, 1, "local:f13", "x", "y");
@@ -568,20 +568,20 @@ static void a_bomb_of_functions_stops_at_the_limit(void **state) {
     put_node(&t, 7, callee, "d", "e");
     wire_end(&t, f);
   }
-  assert_true(t.size < 1700);
-  import_bytes(&r, t.at, t.size, (import_options){.limits = {.max_nodes = 50000}});
+  assert_true(t.kept.size < 1700);
+  import_bytes(&r, t.kept.at, t.kept.size, (import_options){.limits = {.max_nodes = 50000}});
   assert_int_equal(r.status, SDX_LIMIT_EXCEEDED);
   assert_non_null(strstr(r.err.message, "more than 50000 nodes"));
   assert_true(atomic_load(&r.account.peak) < (32u << 20));
   drop(&r);
-  import_bytes(&r, t.at, t.size, (import_options){.deadline_ns = 1});
+  import_bytes(&r, t.kept.at, t.kept.size, (import_options){.deadline_ns = 1});
   assert_int_equal(r.status, SDX_DEADLINE_EXCEEDED);
   drop(&r);
-  import_bytes(&r, t.at, t.size, (import_options){.max_function_depth = 13});
+  import_bytes(&r, t.kept.at, t.kept.size, (import_options){.max_function_depth = 13});
   assert_int_equal(r.status, SDX_LIMIT_EXCEEDED);
   assert_non_null(strstr(r.err.message, "nested 14 deep"));
   drop(&r);
-  text_deinit(&t);
+  wire_out_deinit(&t);
 }
 
 // ---- size -----------------------------------------------------------------------------------------------
@@ -593,7 +593,7 @@ static void memory_stays_near_the_size_of_the_file(void **state) {
   } cases[] = {{7, 1}, {7, 5}, {7, 11}, {7, 12}, {7, 13}, {7, 15}, {1, 1},
                {1, 2}, {1, 5}, {0, 8},  {0, 14}, {0, 20}, {0, 25}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    text t = {0};
+    wire_out t = {0};
     imported r;
     size_t g = begin_small(&t), n = 0;
     put_node(&t, 1, "Relu", "x", "y");
@@ -602,16 +602,16 @@ static void memory_stays_near_the_size_of_the_file(void **state) {
     for (int k = 0; k < MANY; k++) put(&t, cases[i].field, "");
     if (cases[i].at == 1) wire_end(&t, n);
     if (cases[i].at) wire_end(&t, g);
-    import_bytes(&r, t.at, t.size, (import_options){0});
-    assert_true(atomic_load(&r.account.peak) <= 8 * t.size + (1u << 20));
+    import_bytes(&r, t.kept.at, t.kept.size, (import_options){0});
+    assert_true(atomic_load(&r.account.peak) <= 8 * t.kept.size + (1u << 20));
     drop(&r);
-    text_deinit(&t);
+    wire_out_deinit(&t);
   }
 }
 
 static void a_chain_of_200000_nodes(void **state) {
   enum { COUNT = 200000 };
-  text t = {0};
+  wire_out t = {0};
   imported r;
   char in[32], out[32];
   size_t g = begin_model(&t);
@@ -623,18 +623,18 @@ static void a_chain_of_200000_nodes(void **state) {
   }
   put_value(&t, 12, out, 4);
   wire_end(&t, g);
-  import_bytes(&r, t.at, t.size, (import_options){0});
+  import_bytes(&r, t.kept.at, t.kept.size, (import_options){0});
   assert_int_equal(r.status, SDX_OK);
   assert_int_equal(r.m->graph->node_count, COUNT);
-  assert_true(atomic_load(&r.account.peak) <= 8 * t.size + (16u << 20));
+  assert_true(atomic_load(&r.account.peak) <= 8 * t.kept.size + (16u << 20));
   drop(&r);
-  text_deinit(&t);
+  wire_out_deinit(&t);
 }
 
 // ---- damage ---------------------------------------------------------------------------------------------
 
 // A model with a bit of everything.
-static void put_rich_model(text *t) {
+static void put_rich_model(wire_out *t) {
   size_t g = begin_small(t), n, f, s;
   put(t, 2, "main");
   put_floats(t, 5, "w", 3);
@@ -666,46 +666,46 @@ static void put_rich_model(text *t) {
 }
 
 static void cut_anywhere(void **state) {
-  text t = {0};
+  wire_out t = {0};
   imported r;
   put_rich_model(&t);
-  for (size_t size = 0; size <= t.size; size++) {
+  for (size_t size = 0; size <= t.kept.size; size++) {
     char *copy = malloc(size ? size : 1);  // exactly as long, so that the sanitizer sees a step too far
-    memcpy(copy, t.at, size);
+    memcpy(copy, t.kept.at, size);
     import_bytes(&r, copy, size, (import_options){0});
     if (r.status != SDX_OK) assert_true(strstr(r.err.message, "byte ") || strstr(r.err.message, "not an ONNX model"));
-    if (size == t.size) assert_int_equal(r.status, SDX_OK);
+    if (size == t.kept.size) assert_int_equal(r.status, SDX_OK);
     drop(&r);
     free(copy);
   }
-  text_deinit(&t);
+  wire_out_deinit(&t);
 }
 
 static void any_bit_flipped(void **state) {
-  text t = {0};
+  wire_out t = {0};
   imported r;
   put_rich_model(&t);
-  for (size_t bit = 0; bit < 8 * t.size; bit++) {
-    char *copy = malloc(t.size);
-    memcpy(copy, t.at, t.size);
+  for (size_t bit = 0; bit < 8 * t.kept.size; bit++) {
+    char *copy = malloc(t.kept.size);
+    memcpy(copy, t.kept.at, t.kept.size);
     copy[bit / 8] ^= (char)(1 << bit % 8);
-    import_bytes(&r, copy, t.size, (import_options){0});
+    import_bytes(&r, copy, t.kept.size, (import_options){0});
     assert_true(r.status == SDX_OK || r.err.message[0]);
     assert_true(atomic_load(&r.account.peak) < (1u << 20));
     drop(&r);
     free(copy);
   }
-  text_deinit(&t);
+  wire_out_deinit(&t);
 }
 
 static void memory_may_run_out_anywhere(void **state) {
-  text t = {0};
+  wire_out t = {0};
   imported r;
   put_rich_model(&t);
   for (int ever = 0; ever < 2; ever++)
     for (uint64_t nth = 1;; nth++) {
       mem_fail_at(nth, ever);
-      import_bytes(&r, t.at, t.size, (import_options){0});
+      import_bytes(&r, t.kept.at, t.kept.size, (import_options){0});
       mem_fail_at(0, false);
       sdx_status status = r.status;
       drop(&r);
@@ -713,7 +713,7 @@ static void memory_may_run_out_anywhere(void **state) {
       assert_int_equal(status, SDX_NO_MEMORY);
       assert_true(nth < 200);
     }
-  text_deinit(&t);
+  wire_out_deinit(&t);
 }
 
 typedef struct seen {
@@ -729,7 +729,7 @@ static void note(void *context, sdx_status status, const char *code, const char 
 }
 
 static void a_sink_gets_all_problems(void **state) {
-  text t = {0};
+  wire_out t = {0};
   mem_account account;
   model *m;
   error err = {0};
@@ -747,34 +747,35 @@ static void a_sink_gets_all_problems(void **state) {
   wire_end(&t, n);
   put_value(&t, 12, "phantom", 1);
   wire_end(&t, g);
-  assert_int_equal(onnx_import(t.at, t.size, &(import_options){.account = &account}, &sink, &m, &err), SDX_OK);
+  assert_int_equal(onnx_import(t.kept.at, t.kept.size, &(import_options){.account = &account}, &sink, &m, &err),
+                   SDX_OK);
   assert_int_equal(s.count, 5);
   assert_string_equal(s.codes, "initializer duplicate-name unknown-value attribute value ");
   assert_non_null(m);
   model_destroy(m);
   assert_int_equal(atomic_load(&account.used), 0);
-  text_deinit(&t);
+  wire_out_deinit(&t);
 }
 
 static void export_and_import_agree(void **state) {
-  text t = {0}, out = {0}, again = {0};
+  wire_out t = {0}, out = {0}, again = {0};
   imported r, back;
   put_rich_model(&t);
-  import_bytes(&r, t.at, t.size, (import_options){0});
+  import_bytes(&r, t.kept.at, t.kept.size, (import_options){0});
   assert_int_equal(r.status, SDX_OK);
-  assert_int_equal(onnx_export(r.m, &out), SDX_OK);
-  import_bytes(&back, out.at, out.size, (import_options){0});
+  assert_int_equal(onnx_export(r.m, NULL, &out), SDX_OK);
+  import_bytes(&back, out.kept.at, out.kept.size, (import_options){0});
   if (back.status != SDX_OK) fail_msg("%s", back.err.message);
   assert_int_equal(back.m->metadata_count, 1);
   assert_true(str_is(back.m->metadata[0].value, "value"));
-  assert_int_equal(onnx_export(back.m, &again), SDX_OK);
-  assert_int_equal(again.size, out.size);
-  assert_memory_equal(again.at, out.at, out.size);
+  assert_int_equal(onnx_export(back.m, NULL, &again), SDX_OK);
+  assert_int_equal(again.kept.size, out.kept.size);
+  assert_memory_equal(again.kept.at, out.kept.at, out.kept.size);
   drop(&r);
   drop(&back);
-  text_deinit(&t);
-  text_deinit(&out);
-  text_deinit(&again);
+  wire_out_deinit(&t);
+  wire_out_deinit(&out);
+  wire_out_deinit(&again);
 }
 
 int main(void) {

@@ -41,12 +41,12 @@ static int visit(const char *path, const struct stat *info, int kind, struct FTW
   assert_true(atomic_load(&r.account.peak) <= 8 * (size_t)info->st_size + (16u << 20));
   check_text(r.m->graph, &r.account, path);
   if (info->st_size < 4 << 20) {
-    text out = {0};
-    assert_int_equal(onnx_export(r.m, &out), SDX_OK);
-    import_bytes(&again, out.at, out.size, (import_options){0});
+    wire_out out = {0};
+    assert_int_equal(onnx_export(r.m, NULL, &out), SDX_OK);
+    import_bytes(&again, out.kept.at, out.kept.size, (import_options){0});
     if (again.status != SDX_OK) fail_msg("%s, exported: %s", path, again.err.message);
     drop(&again);
-    text_deinit(&out);
+    wire_out_deinit(&out);
   }
   drop(&r);
   munmap(bytes, (size_t)info->st_size);

@@ -16,27 +16,27 @@ static int teardown(void **state) {
   return 0;
 }
 
-static sdx_status read_tensor(const text *t, tensor *out) {
+static sdx_status read_tensor(const wire_out *t, tensor *out) {
   tensor_reader r = {.memory = &memory, .max_rank = 64};
   err = (error){0};
-  return tensor_proto_read(&r, wire_of(t->at, t->size), out, NULL, &err);
+  return tensor_proto_read(&r, wire_of(t->kept.at, t->kept.size), out, NULL, &err);
 }
 
-static void refused(text *t, const char *part) {
+static void refused(wire_out *t, const char *part) {
   tensor out;
   assert_int_not_equal(read_tensor(t, &out), SDX_OK);
   if (!strstr(err.message, part)) fail_msg("'%s' lacks '%s'", err.message, part);
-  text_deinit(t);
+  wire_out_deinit(t);
 }
 
-static text head(sdx_dtype dtype, size_t rank, const int64_t *dims) {
-  text t = {0};
+static wire_out head(sdx_dtype dtype, size_t rank, const int64_t *dims) {
+  wire_out t = {0};
   wire_put_ints(&t, 1, dims, rank);
   wire_put_int(&t, 2, dtype);
   return t;
 }
 
-static text vector(sdx_dtype dtype, int64_t n) { return head(dtype, 1, &n); }
+static wire_out vector(sdx_dtype dtype, int64_t n) { return head(dtype, 1, &n); }
 
 static void raw_data_of_every_type_and_odd_count(void **state) {
   for (int d = 1; d < SDX_DTYPE_COUNT; d++)
@@ -47,7 +47,7 @@ static void raw_data_of_every_type_and_odd_count(void **state) {
       assert_true(dtype_bytes((sdx_dtype)d, (size_t)n, &bytes));
       for (size_t i = 0; i < bytes; i++) raw[i] = (char)(d == SDX_BOOL ? i % 2 : i * 37 + 11);
       for (size_t shift = 0; shift < 3; shift++) {  // odd offsets: copied where a type needs alignment
-        text t = {0};
+        wire_out t = {0};
         for (size_t i = 0; i < shift; i++) wire_put_int(&t, 100, 1);
         wire_put_int(&t, 1, n);
         wire_put_int(&t, 2, d);
@@ -65,7 +65,7 @@ static void raw_data_of_every_type_and_odd_count(void **state) {
               (uintptr_t)out.data %
                   (uintptr_t)(dtype_bits((sdx_dtype)d) >= 16 && d != SDX_COMPLEX64 ? dtype_bits((sdx_dtype)d) / 8 : 1),
               0);
-        text_deinit(&t);
+        wire_out_deinit(&t);
       }
       arena_reset(&memory);
     }
@@ -86,22 +86,22 @@ static void float6_of_every_count(void **state) {
     if (n % 4) dirty[bytes - 1] |= (unsigned char)(0xff << 6 * n % 8);
     tensor out;
     for (size_t form = 0; form < 3; form++) {  // packed, packed with odd bits behind the end, one entry an element
-      text t = vector(SDX_FLOAT6E3M2, n);
+      wire_out t = vector(SDX_FLOAT6E3M2, n);
       if (form < 2) wire_put_bytes(&t, 9, (str){(char *)(form ? dirty : raw), bytes});
       for (size_t i = 0; form == 2 && i < (size_t)n; i++) wire_put_int(&t, 5, codes[i]);
       assert_int_equal(read_tensor(&t, &out), SDX_OK);
       assert_int_equal(out.count, n);
       if (n) assert_memory_equal(out.data, codes, (size_t)n);
-      text_deinit(&t);
+      wire_out_deinit(&t);
     }
     if (n) {  // and back
       tensor again;
-      text t = {0};
+      wire_out t = {0};
       tensor_proto_write(&t, &out, STR(""));
-      assert_memory_equal(t.at + t.size - bytes, raw, bytes);
+      assert_memory_equal(t.kept.at + t.kept.size - bytes, raw, bytes);
       assert_int_equal(read_tensor(&t, &again), SDX_OK);
       assert_memory_equal(again.data, codes, (size_t)n);
-      text_deinit(&t);
+      wire_out_deinit(&t);
     }
     arena_reset(&memory);
   }
@@ -109,33 +109,33 @@ static void float6_of_every_count(void **state) {
 
 static void typed_lists(void **state) {
   tensor out;
-  text t = vector(SDX_FLOAT16, 2);
+  wire_out t = vector(SDX_FLOAT16, 2);
   wire_put_ints(&t, 5, (int64_t[]){0x3c00, 0xc000}, 2);
   assert_int_equal(read_tensor(&t, &out), SDX_OK);
   assert_int_equal(((uint16_t *)out.data)[1], 0xc000);
-  text_deinit(&t);
+  wire_out_deinit(&t);
   t = vector(SDX_INT8, 300);
   for (int i = 0; i < 300; i++) wire_put_int(&t, 5, i % 2 ? -1 : i % 100);
   assert_int_equal(read_tensor(&t, &out), SDX_OK);
   assert_int_equal(((int8_t *)out.data)[299], -1);
   assert_int_equal(((int8_t *)out.data)[298], 98);
-  text_deinit(&t);
+  wire_out_deinit(&t);
   t = vector(SDX_INT4, 3);
   wire_put_ints(&t, 5, (int64_t[]){0x21, 0xf3}, 2);  // two elements an entry; the last half is padding
   assert_int_equal(read_tensor(&t, &out), SDX_OK);
   assert_memory_equal(out.data, "\x21\x03", 2);
-  text_deinit(&t);
+  wire_out_deinit(&t);
   t = vector(SDX_UINT32, 2);
   wire_put_ints(&t, 11, (int64_t[]){5, 0xffffffff}, 2);
   assert_int_equal(read_tensor(&t, &out), SDX_OK);
   assert_int_equal(((uint32_t *)out.data)[1], 0xffffffff);
-  text_deinit(&t);
+  wire_out_deinit(&t);
   t = vector(SDX_COMPLEX64, 1);
   wire_put_float(&t, 4, 1);
   wire_put_float(&t, 4, -2);
   assert_int_equal(read_tensor(&t, &out), SDX_OK);
   assert_true(((float *)out.data)[1] == -2);
-  text_deinit(&t);
+  wire_out_deinit(&t);
   t = vector(SDX_STRING, 3);
   wire_put_bytes(&t, 6, (str){"a\0b", 3});
   put(&t, 6, "");
@@ -143,33 +143,33 @@ static void typed_lists(void **state) {
   assert_int_equal(read_tensor(&t, &out), SDX_OK);
   assert_int_equal(((str *)out.data)[0].size, 3);
   assert_int_equal(((str *)out.data)[2].size, 2);
-  text_deinit(&t);
+  wire_out_deinit(&t);
 }
 
 static void booleans_become_zero_or_one(void **state) {
   tensor out;
-  text t = vector(SDX_BOOL, 4);
+  wire_out t = vector(SDX_BOOL, 4);
   wire_put_bytes(&t, 9, (str){"\0\1\2\xff", 4});
   assert_int_equal(read_tensor(&t, &out), SDX_OK);
   assert_memory_equal(out.data, "\0\1\1\1", 4);
-  text_deinit(&t);
+  wire_out_deinit(&t);
   t = vector(SDX_BOOL, 2);
   wire_put_ints(&t, 5, (int64_t[]){256, 0}, 2);
   assert_int_equal(read_tensor(&t, &out), SDX_OK);
   assert_memory_equal(out.data, "\1\0", 2);
-  text_deinit(&t);
+  wire_out_deinit(&t);
 }
 
 static void empty_tensors_need_no_data(void **state) {
   tensor out;
-  text t = head(SDX_FLOAT, 2, (int64_t[]){0, INT64_MAX});
+  wire_out t = head(SDX_FLOAT, 2, (int64_t[]){0, INT64_MAX});
   assert_int_equal(read_tensor(&t, &out), SDX_OK);
   assert_int_equal(out.count, 0);
-  text_deinit(&t);
+  wire_out_deinit(&t);
 }
 
 static void lies_are_refused(void **state) {
-  text t = vector(SDX_FLOAT, 2);
+  wire_out t = vector(SDX_FLOAT, 2);
   wire_put_bytes(&t, 9, STR("1234567"));
   refused(&t, "raw_data holds 7 bytes where float[2] needs 8");
   t = vector(SDX_FLOAT, 2);
@@ -217,8 +217,8 @@ static void lies_are_refused(void **state) {
   refused(&t, "external data has no place");
 }
 
-static text sparse(const int64_t *indices, size_t count, int64_t rank, int64_t dims0, int64_t dims1) {
-  text t = {0};
+static wire_out sparse(const int64_t *indices, size_t count, int64_t rank, int64_t dims0, int64_t dims1) {
+  wire_out t = {0};
   size_t at = wire_begin(&t, 1);
   wire_put_int(&t, 1, (int64_t)(count / (size_t)rank));
   wire_put_int(&t, 2, SDX_FLOAT);
@@ -236,11 +236,11 @@ static text sparse(const int64_t *indices, size_t count, int64_t rank, int64_t d
 
 static void expect_sparse(const int64_t *indices, size_t count, int64_t rank, const char *part) {
   tensor_reader r = {.memory = &memory, .max_rank = 64};
-  text t = sparse(indices, count, rank, 2, 3);
+  wire_out t = sparse(indices, count, rank, 2, 3);
   sparse_tensor s;
   tensor dense;
   err = (error){0};
-  sdx_status status = sparse_proto_read(&r, wire_of(t.at, t.size), &s, NULL, &err);
+  sdx_status status = sparse_proto_read(&r, wire_of(t.kept.at, t.kept.size), &s, NULL, &err);
   if (part) {
     assert_int_not_equal(status, SDX_OK);
     if (!strstr(err.message, part)) fail_msg("'%s' lacks '%s'", err.message, part);
@@ -250,7 +250,7 @@ static void expect_sparse(const int64_t *indices, size_t count, int64_t rank, co
     const float *f = dense.data;
     assert_true(dense.count == 6 && f[0] == 0 && f[1] == 1 && f[5] == 2);
   }
-  text_deinit(&t);
+  wire_out_deinit(&t);
 }
 
 static void sparse_tensors_are_checked(void **state) {
@@ -272,16 +272,16 @@ static void what_is_written_is_read(void **state) {
     assert_int_equal(value_create(&account, (sdx_dtype)d, 2, (int64_t[]){3, 5}, NULL, NULL, NULL, &v, &err), SDX_OK);
     if (d == SDX_STRING) value_set_string(v, 7, (str){"x\0y", 3}, &err);
     else memset(v->value.tensor.data, 1, v->value.tensor.bytes / 2);
-    text t = {0};
+    wire_out t = {0};
     assert_int_equal(onnx_write_tensor(&v->value, STR("name"), &t), SDX_OK);
-    assert_int_equal(onnx_read_tensor(t.at, t.size, &account, &back, &err), SDX_OK);
+    assert_int_equal(onnx_read_tensor(t.kept.at, t.kept.size, &account, &back, &err), SDX_OK);
     const tensor *a = &v->value.tensor, *b = &back->value.tensor;
     assert_true(a->dtype == b->dtype && tensor_same_shape(a, b));
     if (d == SDX_STRING) assert_true(str_equal(((str *)a->data)[7], ((str *)b->data)[7]));
     else assert_memory_equal(a->data, b->data, a->bytes);
     value_release(v);
     value_release(back);
-    text_deinit(&t);
+    wire_out_deinit(&t);
   }
   assert_int_equal(atomic_load(&account.used), 0);
 }
@@ -293,15 +293,15 @@ static void sequences_optionals_and_maps(void **state) {
   type_info tensor_type = {.kind = TYPE_TENSOR}, sequence = {.kind = TYPE_SEQUENCE, .element = &tensor_type},
             optional = {.kind = TYPE_OPTIONAL, .element = &tensor_type},
             map = {.kind = TYPE_MAP, .element = &tensor_type};
-  text t = {0};
+  wire_out t = {0};
   put_floats(&t, 3, "", 2);
   put_floats(&t, 3, "", 0);
-  assert_int_equal(onnx_read_value(t.at, t.size, &sequence, &account, &v, &err), SDX_OK);
+  assert_int_equal(onnx_read_value(t.kept.at, t.kept.size, &sequence, &account, &v, &err), SDX_OK);
   assert_int_equal(v->value.item_count, 2);
   value_release(v);
-  assert_int_equal(onnx_read_value(t.at, t.size, &optional, &account, &v, &err),
+  assert_int_equal(onnx_read_value(t.kept.at, t.kept.size, &optional, &account, &v, &err),
                    SDX_INVALID_MODEL);  // tensor given twice
-  t.size = 0;
+  t.kept.size = 0;
   assert_int_equal(onnx_read_value("", 0, &optional, &account, &v, &err), SDX_OK);
   assert_int_equal(v->value.kind, VALUE_NONE);
   value_release(v);
@@ -310,20 +310,20 @@ static void sequences_optionals_and_maps(void **state) {
   put_floats(&t, 3, "", 1);
   put_floats(&t, 3, "", 1);
   wire_end(&t, values);
-  assert_int_equal(onnx_read_value(t.at, t.size, &map, &account, &v, &err), SDX_OK);
+  assert_int_equal(onnx_read_value(t.kept.at, t.kept.size, &map, &account, &v, &err), SDX_OK);
   assert_int_equal(v->value.items[0]->tensor.count, 2);
   assert_int_equal(v->value.items[1]->tensor.count, 2);
   value_release(v);
-  t.size = 0;
+  t.kept.size = 0;
   for (int i = 0; i < 200; i++) {  // 200 sequences inside one another
-    text outer = {0};
-    wire_put_bytes(&outer, 5, (str){t.at, t.size});
-    text_deinit(&t);
+    wire_out outer = {0};
+    wire_put_bytes(&outer, 5, (str){t.kept.at, t.kept.size});
+    wire_out_deinit(&t);
     t = outer;
   }
   err = (error){0};
-  assert_int_equal(onnx_read_value(t.at, t.size, &sequence, &account, &v, &err), SDX_LIMIT_EXCEEDED);
-  text_deinit(&t);
+  assert_int_equal(onnx_read_value(t.kept.at, t.kept.size, &sequence, &account, &v, &err), SDX_LIMIT_EXCEEDED);
+  wire_out_deinit(&t);
   assert_int_equal(atomic_load(&account.used), 0);
 }
 

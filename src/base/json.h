@@ -2,7 +2,7 @@
 // Pull reader for JSON (RFC 8259, strict): the caller asks for what it expects and walks along; no
 // tree is built, nothing is allocated. Strings are decoded in place, so the text must be writable
 // and is changed by json_string_read and json_key (not by json_skip). Nothing recurses. The writer
-// is base/text.h. Read next: json_tensor.h, protocol_v2.c.
+// is text.h.
 #pragma once
 
 #include <stdbool.h>
@@ -16,6 +16,7 @@ typedef struct json {
   char *begin, *at, *end;
   unsigned depth, max_depth;  // max_depth <= 64
   size_t values, max_values;
+  const char *depth_note, *values_note;  // what a message about these limits ends in: "" by default
   bool failed;
   char message[400];  // "at byte 17: ..." or "inputs[0].data[3]: ..."
 } json;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Protobuf wire format; see wire.h.
-#include "onnx/wire.h"
+#include "base/wire.h"
+
+#include "base/size.h"
 
 enum { TYPE_VARINT, TYPE_FIXED64, TYPE_DELIMITED, TYPE_GROUP, TYPE_END_GROUP, TYPE_FIXED32 };
 enum { MAX_VARINT_BYTES = 10, MAX_FIELD_NUMBER = (1 << 29) - 1 };
@@ -92,14 +94,15 @@ static const char *skip_group(const unsigned char *file, size_t *at, size_t end,
 
 // The slot of a field number; schema->count when it is unknown.
 static size_t slot_of(const wire_schema *schema, uint32_t number) {
-  size_t slot = number <= WIRE_MAX_NUMBER ? schema->slot_of[number] : 0;
+  size_t slot = number <= schema->max_number ? schema->slot_of[number] : 0;
   return slot ? slot - 1 : schema->count;
 }
 
-static const uint8_t type_of_kind[] = {
-    [WIRE_INT] = TYPE_VARINT,        [WIRE_FLOAT] = TYPE_FIXED32,        [WIRE_BYTES] = TYPE_DELIMITED,
-    [WIRE_MESSAGE] = TYPE_DELIMITED, [WIRE_BYTES_LIST] = TYPE_DELIMITED, [WIRE_MESSAGE_LIST] = TYPE_DELIMITED,
-    [WIRE_INTS] = TYPE_VARINT,       [WIRE_FLOATS] = TYPE_FIXED32,       [WIRE_DOUBLES] = TYPE_FIXED64};
+static const uint8_t type_of_kind[] = {[WIRE_INT] = TYPE_VARINT,        [WIRE_FLOAT] = TYPE_FIXED32,
+                                       [WIRE_DOUBLE] = TYPE_FIXED64,    [WIRE_BYTES] = TYPE_DELIMITED,
+                                       [WIRE_MESSAGE] = TYPE_DELIMITED, [WIRE_BYTES_LIST] = TYPE_DELIMITED,
+                                       [WIRE_INTS] = TYPE_VARINT,       [WIRE_FLOATS] = TYPE_FIXED32,
+                                       [WIRE_DOUBLES] = TYPE_FIXED64,   [WIRE_MESSAGE_LIST] = TYPE_DELIMITED};
 
 static bool packs(wire_kind kind) { return kind >= WIRE_INTS; }
 static bool type_fits(wire_kind kind, uint32_t type) {
@@ -130,7 +133,8 @@ static sdx_status fail(const wire_schema *schema, size_t slot, size_t offset, co
 }
 
 sdx_status wire_scan(wire message, const wire_schema *schema, wire_counts *counts, error *err) {
-  *counts = (wire_counts){0};
+  memset(counts->of, 0, schema->count * sizeof *counts->of);
+  counts->misfit = false;
   while (message.at < message.end) {
     raw_field f = {0};
     size_t offset = message.at;
@@ -191,6 +195,12 @@ float wire_float(const wire_field *f) {
   return number;
 }
 
+double wire_double(const wire_field *f) {
+  double number;
+  memcpy(&number, &f->value, sizeof number);
+  return number;
+}
+
 size_t wire_read_ints(wire_field *f, int64_t *at, size_t room) {
   if (!f->delimited) {
     if (room == 0 || f->taken) return 0;
@@ -217,6 +227,26 @@ size_t wire_read_fixed(const wire_field *f, size_t element_bytes, void *at, size
 
 // ---- writing ----------------------------------------------------------------------------------------
 
+void wire_rewind(wire_out *out) {
+  out->counting = false;
+  out->size = out->next = 0;
+}
+
+void wire_out_deinit(wire_out *out) {
+  text_deinit(&out->kept);
+  mem_free(out->lengths);
+  *out = (wire_out){0};
+}
+
+void wire_put_raw(wire_out *out, const void *bytes, size_t size) {
+  if (!out->put) {
+    text_append(&out->kept, bytes, size);
+    return;
+  }
+  if (!out->counting && size && !out->failed) out->failed = !out->put(out->context, bytes, size);
+  if (!size_add(out->size, size, &out->size)) out->failed = true;
+}
+
 static size_t varint_bytes(uint64_t value, unsigned char bytes[MAX_VARINT_BYTES]) {
   size_t n = 0;
   while (value >= 0x80) {
@@ -227,48 +257,82 @@ static size_t varint_bytes(uint64_t value, unsigned char bytes[MAX_VARINT_BYTES]
   return n;
 }
 
-static void put_varint(text *out, uint64_t value) {
+static void put_varint(wire_out *out, uint64_t value) {
   unsigned char bytes[MAX_VARINT_BYTES];
-  text_append(out, (const char *)bytes, varint_bytes(value, bytes));
+  wire_put_raw(out, bytes, varint_bytes(value, bytes));
 }
 
-static void put_tag(text *out, uint32_t number, uint32_t type) { put_varint(out, (uint64_t)number << 3 | type); }
+static void put_tag(wire_out *out, uint32_t number, uint32_t type) { put_varint(out, (uint64_t)number << 3 | type); }
 
-void wire_put_int(text *out, uint32_t number, int64_t value) {
+void wire_put_int(wire_out *out, uint32_t number, int64_t value) {
   put_tag(out, number, TYPE_VARINT);
   put_varint(out, (uint64_t)value);
 }
 
-void wire_put_float(text *out, uint32_t number, float value) {
+void wire_put_float(wire_out *out, uint32_t number, float value) {
   put_tag(out, number, TYPE_FIXED32);
-  text_append(out, (const char *)&value, sizeof value);
+  wire_put_raw(out, &value, sizeof value);
 }
 
-void wire_put_bytes(text *out, uint32_t number, str bytes) {
+void wire_put_bytes(wire_out *out, uint32_t number, str bytes) {
   put_tag(out, number, TYPE_DELIMITED);
   put_varint(out, bytes.size);
-  text_str(out, bytes);
+  wire_put_raw(out, bytes.at, bytes.size);
 }
 
-void wire_put_ints(text *out, uint32_t number, const int64_t *at, size_t count) {
+void wire_put_ints(wire_out *out, uint32_t number, const int64_t *at, size_t count) {
   size_t begin = wire_begin(out, number);
   for (size_t i = 0; i < count; i++) put_varint(out, (uint64_t)at[i]);
   wire_end(out, begin);
 }
 
-// One byte is kept free for the length; a longer one moves the content up.
-size_t wire_begin(text *out, uint32_t number) {
-  put_tag(out, number, TYPE_DELIMITED);
-  text_append(out, "", 1);
-  return out->size;
+static bool add_length(wire_out *out) {
+  if (out->length_count == out->length_capacity) {
+    size_t capacity = out->length_capacity ? 2 * out->length_capacity : 256;
+    size_t *lengths = mem_alloc(out->kept.account, capacity * sizeof *lengths);
+    if (!lengths) return false;
+    if (out->length_count) memcpy(lengths, out->lengths, out->length_count * sizeof *lengths);
+    mem_free(out->lengths);
+    out->lengths = lengths;
+    out->length_capacity = capacity;
+  }
+  out->lengths[out->length_count++] = out->size;  // until its end is known: where it begins
+  return true;
 }
 
-void wire_end(text *out, size_t begin) {
-  if (out->failed) return;
+// Kept: one byte stays free for the length; a longer one moves the content up.
+size_t wire_begin(wire_out *out, uint32_t number) {
+  put_tag(out, number, TYPE_DELIMITED);
+  if (!out->put) {
+    text_append(&out->kept, "", 1);
+    return out->kept.size;
+  }
+  if (out->failed) return 0;
+  if (!out->counting) {
+    put_varint(out, out->lengths[out->next]);
+    return out->next++;
+  }
+  if (add_length(out)) return out->length_count - 1;
+  out->failed = true;
+  return 0;
+}
+
+static void end_kept(text *kept, size_t begin) {
+  if (kept->failed) return;
   unsigned char bytes[MAX_VARINT_BYTES];
-  size_t size = out->size - begin, n = varint_bytes(size, bytes);
-  text_append(out, (const char *)bytes, n - 1);
-  if (out->failed) return;
-  memmove(out->at + begin + n - 1, out->at + begin, size);
-  memcpy(out->at + begin - 1, bytes, n);
+  size_t size = kept->size - begin, n = varint_bytes(size, bytes);
+  text_append(kept, (const char *)bytes, n - 1);
+  if (kept->failed) return;
+  memmove(kept->at + begin + n - 1, kept->at + begin, size);
+  memcpy(kept->at + begin - 1, bytes, n);
+}
+
+void wire_end(wire_out *out, size_t begin) {
+  if (!out->put) {
+    end_kept(&out->kept, begin);
+  } else if (out->counting && !out->failed) {
+    size_t size = out->size - out->lengths[begin];
+    out->lengths[begin] = size;
+    put_varint(out, size);
+  }
 }

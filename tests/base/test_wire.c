@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // The protobuf reader on good, odd and broken bytes; the writer's bytes against known ones.
-#include "tests/onnx/make.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
 
-enum { A, S, SUB, LIST, INTS, FLOATS };
-static const wire_field_def defs[] = {{1, WIRE_INT, "a"},           {2, WIRE_BYTES, "s"},   {3, WIRE_MESSAGE, "sub"},
-                                      {4, WIRE_BYTES_LIST, "list"}, {5, WIRE_INTS, "ints"}, {6, WIRE_FLOATS, "floats"}};
-static const uint8_t slots[WIRE_MAX_NUMBER + 1] = {0, A + 1, S + 1, SUB + 1, LIST + 1, INTS + 1, FLOATS + 1};
-static const wire_schema schema = {"Test", 6, slots, defs};
+#include <cmocka.h>
+
+#include "base/wire.h"
+
+#define TEST(F)                  \
+  F(A, 1, INT, "a")              \
+  F(S, 2, BYTES, "s")            \
+  F(SUB, 3, MESSAGE, "sub")      \
+  F(LIST, 4, BYTES_LIST, "list") \
+  F(INTS, 5, INTS, "ints")       \
+  F(FLOATS, 6, FLOATS, "floats") \
+  F(WIDE, 1000, DOUBLE, "wide")
+enum { TEST(WIRE_SLOT) };
+WIRE_SCHEMA(static const, schema, TEST, "Test")
 
 static sdx_status scan(const void *bytes, size_t size, wire_counts *counts, error *err) {
   *err = (error){0};
@@ -89,6 +100,18 @@ static void the_last_scalar_counts_and_lists_mix(void **state) {
   assert_true(ints[0] == 3 && ints[1] == 4 && ints[2] == 300 && ints[3] == 5);
 }
 
+static void numbers_of_fields_may_be_large(void **state) {
+  static const char bytes[] = "\xc1\x3e\0\0\0\0\0\0\xf8\x3f\xc9\x3e\0\0\0\0\0\0\0\0";
+  wire w = wire_of(bytes, sizeof bytes - 1);
+  wire_counts counts;
+  wire_field f;
+  error err = {0};
+  assert_int_equal(wire_scan(w, &schema, &counts, &err), SDX_OK);
+  assert_int_equal(counts.of[WIDE], 1);
+  assert_true(wire_next(&w, &schema, &f) && f.slot == WIDE && wire_double(&f) == 1.5);
+  assert_false(wire_next(&w, &schema, &f));  // field 1001 is not known
+}
+
 static void groups_deeper_than_100_are_refused(void **state) {
   char bytes[300000];
   size_t n = 0;
@@ -126,14 +149,19 @@ static void damaged_messages_stay_inside(void **state) {
   }
 }
 
+static void write_something(wire_out *out) {
+  wire_put_int(out, 1, 300);
+  wire_put_int(out, 1, -1);
+  size_t outer = wire_begin(out, 3);
+  for (int i = 0; i < 50; i++) wire_put_bytes(out, 4, STR("abc"));
+  wire_end(out, outer);
+  wire_put_ints(out, 5, (int64_t[]){1, 300}, 2);
+}
+
 static void the_writer_writes_the_shortest_form(void **state) {
-  text t = {0};
-  wire_put_int(&t, 1, 300);
-  wire_put_int(&t, 1, -1);
-  size_t outer = wire_begin(&t, 3);
-  for (int i = 0; i < 50; i++) put(&t, 4, "abc");
-  wire_end(&t, outer);
-  wire_put_ints(&t, 5, (int64_t[]){1, 300}, 2);
+  wire_out out = {0};
+  write_something(&out);
+  text t = out.kept;
   static const char begin[] =
       "\x08\xac\x02\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x1a\xfa\x01\x22\x03"
       "abc";
@@ -142,15 +170,44 @@ static void the_writer_writes_the_shortest_form(void **state) {
   wire_counts counts;
   error err;
   assert_int_equal(scan(t.at, t.size, &counts, &err), SDX_OK);
-  text_deinit(&t);
+  wire_out_deinit(&out);
+}
+
+static bool append(void *context, const void *bytes, size_t size) {
+  text_append(context, bytes, size);
+  return true;
+}
+static bool refuse(void *context, const void *bytes, size_t size) { return false; }
+
+static void writing_twice_gives_the_same_bytes_as_keeping(void **state) {
+  text passed = {0};
+  wire_out kept = {0}, out = {.put = append, .context = &passed, .counting = true};
+  write_something(&kept);
+  write_something(&out);
+  assert_int_equal(out.size, kept.kept.size);
+  assert_int_equal(passed.size, 0);
+  wire_rewind(&out);
+  write_something(&out);
+  assert_false(wire_failed(&out));
+  assert_int_equal(passed.size, kept.kept.size);
+  assert_memory_equal(passed.at, kept.kept.at, passed.size);
+  wire_rewind(&out);
+  out.put = refuse;
+  write_something(&out);
+  assert_true(wire_failed(&out));
+  wire_out_deinit(&out);
+  wire_out_deinit(&kept);
+  text_deinit(&passed);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(broken_bytes_are_refused_with_their_offset),
                                      cmocka_unit_test(odd_but_legal_bytes_are_read),
                                      cmocka_unit_test(the_last_scalar_counts_and_lists_mix),
+                                     cmocka_unit_test(numbers_of_fields_may_be_large),
                                      cmocka_unit_test(groups_deeper_than_100_are_refused),
                                      cmocka_unit_test(damaged_messages_stay_inside),
-                                     cmocka_unit_test(the_writer_writes_the_shortest_form)};
+                                     cmocka_unit_test(the_writer_writes_the_shortest_form),
+                                     cmocka_unit_test(writing_twice_gives_the_same_bytes_as_keeping)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The JSON reader (json.h). Of a number up to 20 digits are gathered into an integer; base/number.h makes
 // the nearest double or float of it.
-#include "server/json.h"
+#include "base/json.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,7 +14,13 @@ enum { LONGEST_NUMBER = 400, LARGEST_EXPONENT = 100000 };
 void json_init(json *j, char *bytes, size_t size, unsigned max_depth, size_t max_values) {
   static char nothing[1];  // a body that never came has no address
   if (!bytes) bytes = nothing;
-  *j = (json){bytes, bytes, bytes + size, 0, max_depth, 0, max_values, false, ""};
+  *j = (json){.begin = bytes,
+              .at = bytes,
+              .end = bytes + size,
+              .max_depth = max_depth,
+              .max_values = max_values,
+              .depth_note = "",
+              .values_note = ""};
 }
 
 static void say(json *j, const char *prefix, const char *format, va_list list) {
@@ -74,7 +80,7 @@ const char *json_kind(char first) {
 
 static bool count_value(json *j) {
   if (++j->values > j->max_values)
-    return json_fail_at(j, "the text has more than %zu values (limit max-json-values)", j->max_values);
+    return json_fail_at(j, "the text has more than %zu values%s", j->max_values, j->values_note);
   return true;
 }
 
@@ -85,7 +91,7 @@ static bool expected(json *j, const char *what, const char *wanted, char found) 
 bool json_open(json *j, char bracket, const char *what) {
   char found = json_peek(j);
   if (j->failed || found != bracket) return expected(j, what, json_kind(bracket), found);
-  if (j->depth >= j->max_depth) return json_fail_at(j, "nested deeper than %u (limit max-json-depth)", j->max_depth);
+  if (j->depth >= j->max_depth) return json_fail_at(j, "nested deeper than %u%s", j->max_depth, j->depth_note);
   j->depth++;
   j->at++;
   return count_value(j);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Protobuf wire format, read in place and written. A message is a window of the file; its fields are
-// described by a table (proto.h). `wire_scan` goes over a message once: it checks every tag, length,
+// described by a table (WIRE_SCHEMA). `wire_scan` goes over a message once: it checks every tag, length,
 // wire type and packed list against the table and counts the elements of each field, so that callers
 // allocate exactly and from bytes that are present. `wire_next` then steps through the known fields.
 //
@@ -16,6 +16,7 @@
 typedef enum wire_kind {
   WIRE_INT,      // varint
   WIRE_FLOAT,    // 4 bytes
+  WIRE_DOUBLE,   // 8 bytes
   WIRE_BYTES,    // string or bytes
   WIRE_MESSAGE,  // at most one
   WIRE_BYTES_LIST,
@@ -34,11 +35,26 @@ typedef struct wire_field_def {
 typedef struct wire_schema {
   const char *name;  // "NodeProto"
   size_t count;
-  const uint8_t *slot_of;        // [WIRE_MAX_NUMBER + 1] by field number: slot + 1, 0 = unknown
+  uint32_t max_number;
+  const uint8_t *slot_of;        // by field number: slot + 1, 0 = unknown
   const wire_field_def *fields;  // a field's index here is its slot
 } wire_schema;
 
-enum { WIRE_MAX_SLOTS = 24, WIRE_MAX_NUMBER = 31, WIRE_MAX_GROUP_DEPTH = 100 };
+enum { WIRE_MAX_SLOTS = 250, WIRE_MAX_GROUP_DEPTH = 100 };
+
+// The table of a message from a list of its fields: slot (a constant of an enum in the same order), number, kind, name.
+//   #define DIM(F) F(DIM_VALUE, 1, INT, "dim_value") F(DIM_PARAM, 2, BYTES, "dim_param")
+//   enum { DIM(WIRE_SLOT) };
+//   WIRE_SCHEMA(static const, dim, DIM, "TensorShapeProto.Dimension")
+#define WIRE_SLOT(slot, number, kind, name) slot,
+#define WIRE_FIELD_(slot, number, kind, name) {number, WIRE_##kind, name},
+#define WIRE_NUMBER_(slot, number, kind, name) [number] = (slot) + 1,
+#define WIRE_SCHEMA(qualifiers, id, list, text)                                                                   \
+  static const wire_field_def id##_fields[] = {list(WIRE_FIELD_)};                                                \
+  static const uint8_t id##_slots[] = {list(WIRE_NUMBER_)};                                                       \
+  _Static_assert(sizeof id##_fields / sizeof *id##_fields <= (size_t)WIRE_MAX_SLOTS, "too many fields");          \
+  qualifiers wire_schema id = {text, sizeof id##_fields / sizeof *id##_fields, sizeof id##_slots - 1, id##_slots, \
+                               id##_fields};
 
 // A message: bytes [at, end) of the file.
 typedef struct wire {
@@ -47,7 +63,7 @@ typedef struct wire {
 } wire;
 
 typedef struct wire_counts {
-  size_t of[WIRE_MAX_SLOTS];  // elements of lists, occurrences of everything else
+  size_t of[WIRE_MAX_SLOTS];  // elements of lists, occurrences of everything else; as many as the table has fields
   bool misfit;                // the scan failed at a known field of another wire type,
   size_t misfit_at;           // whose tag is here
 } wire_counts;
@@ -72,16 +88,34 @@ static inline str wire_str(const wire_field *f) {
   return (str){(const char *)f->body.file + f->body.at, wire_size(f->body)};
 }
 float wire_float(const wire_field *f);
+double wire_double(const wire_field *f);
 // Takes the next elements, at most `room`, out of a list field (one element or a packed run); how many.
 size_t wire_read_ints(wire_field *f, int64_t *at, size_t room);
 size_t wire_read_fixed(const wire_field *f, size_t element_bytes, void *at, size_t room);  // from its start
 
 // ---- writing ----------------------------------------------------------------------------------------
 
-void wire_put_int(text *out, uint32_t number, int64_t value);
-void wire_put_float(text *out, uint32_t number, float value);
-void wire_put_bytes(text *out, uint32_t number, str bytes);
-void wire_put_ints(text *out, uint32_t number, const int64_t *at, size_t count);  // packed
+// Where messages go. Zeroed, it keeps their bytes. A length stands before its content, so a writer that keeps nothing
+// goes over everything twice: with `put` and `counting` set, then, after wire_rewind, through `put`.
+typedef struct wire_out {
+  text kept;
+  bool (*put)(void *context, const void *bytes, size_t size);  // false: it failed
+  void *context;
+  bool counting;
+  size_t size;      // counted or written so far
+  size_t *lengths;  // of the messages in the order in which they begin
+  size_t length_count, length_capacity, next;
+  bool failed;
+} wire_out;
+void wire_rewind(wire_out *out);
+static inline bool wire_failed(const wire_out *out) { return out->failed || out->kept.failed; }
+void wire_out_deinit(wire_out *out);
+
+void wire_put_int(wire_out *out, uint32_t number, int64_t value);
+void wire_put_float(wire_out *out, uint32_t number, float value);
+void wire_put_bytes(wire_out *out, uint32_t number, str bytes);
+void wire_put_ints(wire_out *out, uint32_t number, const int64_t *at, size_t count);  // packed
 // A message or packed list whose content is written between begin and end.
-size_t wire_begin(text *out, uint32_t number);
-void wire_end(text *out, size_t begin);
+size_t wire_begin(wire_out *out, uint32_t number);
+void wire_put_raw(wire_out *out, const void *bytes, size_t size);  // elements of a packed list
+void wire_end(wire_out *out, size_t begin);
