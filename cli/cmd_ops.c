@@ -129,7 +129,7 @@ CLI_COMMAND(kernels) = {
     "kernels",
     "List the kernel variants and which of them this machine uses",
     "[WORD ...] [--json]",
-    "SARDONYX_CPU=ref|avx2|avx512|amx narrows the choice.\n\n"
+    "SARDONYX_CPU=ref|portable|avx2|avx512|amx|neon narrows the choice.\n\n"
     "Examples:\n  sardonyx kernels\n  sardonyx kernels gemm\n",
     options,
     0,

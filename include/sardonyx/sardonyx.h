@@ -265,7 +265,8 @@ SDX_API sdx_status sdx_op_fail(sdx_op_context *context, sdx_status status, const
 // memory is exhausted.
 SDX_API char *sdx_describe_kernels(void);
 SDX_API char *sdx_describe_ops(void);
-// Compares every kernel variant with its reference; prints to stdout; returns how many failed.
+// Compares every kernel variant with its reference; prints to stdout; returns how many failed (1 if there was none to
+// compare).
 // filter: family name or NULL; bench: also time each variant.
 SDX_API int sdx_selftest_kernels(const char *filter, unsigned rounds, bool bench);
 

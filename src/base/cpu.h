@@ -18,7 +18,7 @@ const char *cpu_isa_short_name(cpu_isa isa);
 // NULL if the tier can run here, else the reason why not ("processor lacks AMX-BF16", "build for
 // another architecture").
 const char *cpu_isa_missing(cpu_isa isa);
-// The highest tier to use: the best that can run, lowered by SARDONYX_CPU=ref|avx2|avx512|amx|neon.
+// The highest tier to use: the best that can run, lowered by SARDONYX_CPU=ref|portable|avx2|avx512|amx|neon.
 cpu_isa cpu_isa_limit(void);
 // cpu_isa_limit() reaches the tier and it can run.
 bool cpu_isa_enabled(cpu_isa isa);

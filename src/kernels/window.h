@@ -76,6 +76,10 @@ static inline void window_valid(const window *w, size_t d, int64_t t, int64_t *b
 static inline void window_taps_in(const window *w, size_t d, int64_t o, int64_t low, int64_t high, int64_t *begin,
                                   int64_t *end) {
   int64_t start = o * w->stride[d] - w->pad[d], step = w->dilation[d];
+  if (start >= low && start + (w->kernel[d] - 1) * step < high) {  // nearly all windows: nothing to divide
+    *begin = 0, *end = w->kernel[d];
+    return;
+  }
   int64_t first = start >= low ? 0 : (low - start + step - 1) / step;
   int64_t past = start >= high ? 0 : (high - start + step - 1) / step;
   first = window_min(first, w->kernel[d]), past = window_min(past, w->kernel[d]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One plane of any geometry: a row of outputs at a time, one tap after the other, so that the inner loop runs
-// along the width. The judge, and what fast.inl leaves over.
+// along the width. What fast.inl leaves over.
 
 // out[i] += weight * x[i * step] for a row; strides 1 and 2 have loops whose addresses the compiler can shuffle.
 static void row(float *restrict out, const float *restrict x, int64_t n, int64_t step, float weight) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The body of im2col for one element type; see ref.c. Needs TYPE and NAME.
+// im2col of any geometry for one element type: what fast.inl leaves over. Needs TYPE and NAME. Columns are cut into
+// pieces that lie in one output row; for a piece all rows k follow each other with the tap's coordinates counted up, so
+// nothing is divided on the way.
 
 // Short runs are the rule: fixed sizes become plain vector moves, where a call of memcpy would cost more.
 static inline void NAME(copy)(TYPE *to, const TYPE *from, int64_t n) {

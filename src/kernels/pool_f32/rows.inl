@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// pool_f32 for any geometry in plain C: the judge, and what fast.inl leaves over. Rows of outputs are the unit: for
-// every tap the row of inputs it reads is folded into a row of results, so the inner loop runs along the width and the
-// compiler vectorises it; the same code serves any rank. Taps of one window are visited in row-major order. Taps that
-// read nothing but padding are not visited: a kernel may be much larger than the input and its pads.
+// pool_f32 for any geometry: what fast.inl leaves over. Rows of outputs are the unit: for every tap the row of inputs
+// it reads is folded into a row of results, so the inner loop runs along the width and the compiler vectorises it; the
+// same code serves any rank. Taps of one window are visited in row-major order. Taps that read nothing but padding are
+// not visited: a kernel may be much larger than the input and its pads.
 #include <math.h>
 #include <string.h>
 
+#include "kernels/loop.h"
 #include "kernels/pool_f32/pool_f32.h"
 
 enum { ROW = 512 };  // outputs of a row done at once; bounds the buffers on the stack
@@ -32,106 +33,110 @@ static bool row_taps(const row *r, int64_t *low, int64_t *high) {
   return low[last] < high[last];
 }
 
-// Calls fold(i, x, flat) for all elements: the loops over taps. `begin`..`end` are row-local outputs that tap
-// column t reads inside the input, `place` the flat input place of output `begin`.
-#define FOR_TAPS(r, ...)                                                                                    \
-  do {                                                                                                      \
-    const window *w = (r)->w;                                                                               \
-    size_t last = w->rank - 1;                                                                              \
-    int64_t low[WINDOW_MAX_RANK], high[WINDOW_MAX_RANK], tap[WINDOW_MAX_RANK];                              \
-    int64_t first = (r)->at[last], step = w->stride[last];                                                  \
-    if (!row_taps(r, low, high)) break;                                                                     \
-    memcpy(tap, low, last * sizeof *tap);                                                                   \
-    do {                                                                                                    \
-      int64_t base;                                                                                         \
-      window_place(w, last, (r)->at, tap, &base);                                                           \
-      for (int64_t t = low[last]; t < high[last]; t++) {                                                    \
-        int64_t begin, end;                                                                                 \
-        window_valid(w, last, t, &begin, &end);                                                             \
-        begin = begin > first ? begin - first : 0, end -= first;                                            \
-        if (end > (int64_t)(r)->n) end = (int64_t)(r)->n;                                                   \
-        if (begin >= end) continue;                                                                         \
-        int64_t place = base * w->in[last] + (begin + first) * step + t * w->dilation[last] - w->pad[last]; \
-        const float *from = (r)->x + place;                                                                 \
-        __VA_ARGS__                                                                                         \
-      }                                                                                                     \
-    } while (window_next_in(tap, low, high, last));                                                         \
-  } while (0)
+typedef enum row_op { ROW_MAX, ROW_SUM, ROW_SUM_ABS, ROW_SUM_SQUARE, ROW_SUM_POWER } row_op;
 
-static inline float larger(float a, float b) { return a > b || a != a ? a : b; }
+INLINE float row_element(row_op op, float total, float v, float p) {
+  switch (op) {
+    case ROW_MAX:
+      return total > v || total != total ? total : v;
+    case ROW_SUM:
+      return total + v;
+    case ROW_SUM_ABS:
+      return total + __builtin_fabsf(v);
+    case ROW_SUM_SQUARE:
+      return total + v * v;
+    default:
+      return total + powf(__builtin_fabsf(v), p);
+  }
+}
 
-// Strides 1 and 2 get loops of their own: a constant stride is what the compiler can turn into shuffles.
-#define FOLD(expression)                                      \
-  if (step == 1)                                              \
-    for (int64_t i = begin, k = 0; i < end; i++, k++) {       \
-      float v = from[k];                                      \
-      out[i] = expression;                                    \
-    }                                                         \
-  else if (step == 2)                                         \
-    for (int64_t i = begin, k = 0; i < end; i++, k++) {       \
-      float v = from[2 * k];                                  \
-      out[i] = expression;                                    \
-    }                                                         \
-  else                                                        \
-    for (int64_t i = begin, k = 0; i < end; i++, k += step) { \
-      float v = from[k];                                      \
-      out[i] = expression;                                    \
+// One tap: outputs begin .. end of the row read `from` on, `step` apart. Strides 1 and 2 get loops of their own: a
+// constant stride is what the compiler can turn into shuffles.
+INLINE void row_tap(row_op op, float *restrict out, const float *from, int64_t n, int64_t step, float p) {
+  if (step == 1)
+    for (int64_t i = 0; i < n; i++) out[i] = row_element(op, out[i], from[i], p);
+  else if (step == 2)
+    for (int64_t i = 0; i < n; i++) out[i] = row_element(op, out[i], from[2 * i], p);
+  else
+    for (int64_t i = 0; i < n; i++) out[i] = row_element(op, out[i], from[i * step], p);
+}
+
+// The place of the first element that is the largest so far.
+static void row_index_tap(float *out, int64_t *index, const float *from, int64_t n, int64_t step, int64_t place) {
+  for (int64_t i = 0; i < n; i++) {
+    float v = from[i * step];
+    bool better = index[i] < 0 || v > out[i] || (v != v && out[i] == out[i]);
+    if (better) out[i] = v, index[i] = place + i * step;
+  }
+}
+
+// All taps of a row. With `index` the places of the largest are kept, whatever `op` says.
+INLINE void row_reduce(const row *r, row_op op, float *out, int64_t *index, float p) {
+  const window *w = r->w;
+  size_t last = w->rank - 1;
+  int64_t low[WINDOW_MAX_RANK], high[WINDOW_MAX_RANK], tap[WINDOW_MAX_RANK];
+  int64_t first = r->at[last], step = w->stride[last], base, begin, end;
+  for (size_t i = 0; i < r->n; i++) out[i] = op == ROW_MAX ? -INFINITY : 0;
+  for (size_t i = 0; index && i < r->n; i++) index[i] = -1;
+  if (!row_taps(r, low, high)) return;
+  memcpy(tap, low, last * sizeof *tap);
+  do {
+    window_place(w, last, r->at, tap, &base);
+    for (int64_t t = low[last]; t < high[last]; t++) {
+      // Outputs of the row whose tap t reads inside of the input.
+      window_valid(w, last, t, &begin, &end);
+      begin = begin > first ? begin - first : 0, end = window_min(end - first, (int64_t)r->n);
+      if (begin >= end) continue;
+      int64_t place = base * w->in[last] + (begin + first) * step + t * w->dilation[last] - w->pad[last];
+      if (index) row_index_tap(out + begin, index + begin, r->x + place, end - begin, step, place);
+      else row_tap(op, out + begin, r->x + place, end - begin, step, p);
     }
-
-static void max_row(const row *r, float *restrict out) {
-  for (size_t i = 0; i < r->n; i++) out[i] = -INFINITY;
-  FOR_TAPS(r, FOLD(larger(out[i], v)));
-}
-static void max_index_row(const row *r, float *out, int64_t *index) {
-  for (size_t i = 0; i < r->n; i++) out[i] = -INFINITY, index[i] = -1;
-  FOR_TAPS(
-      r, for (int64_t i = begin; i < end; i++) {
-        float v = from[(i - begin) * step];
-        bool better = index[i] < 0 || v > out[i] || (v != v && out[i] == out[i]);
-        if (better) out[i] = v, index[i] = place + (i - begin) * step;
-      });
-}
-static void sum_row(const row *r, float *restrict out) {
-  for (size_t i = 0; i < r->n; i++) out[i] = 0;
-  FOR_TAPS(r, FOLD(out[i] + v));
-}
-static void power_row(const row *r, float *restrict out, int p) {
-  for (size_t i = 0; i < r->n; i++) out[i] = 0;
-  if (p == 1) FOR_TAPS(r, FOLD(out[i] + __builtin_fabsf(v)));
-  else if (p == 2) FOR_TAPS(r, FOLD(out[i] + v * v));
-  else FOR_TAPS(r, FOLD(out[i] + powf(__builtin_fabsf(v), (float)p)));
+  } while (window_next_in(tap, low, high, last));
 }
 
 // Places of window o in dimension d: inside the input, or inside the padded input.
 static int64_t places(const window *w, size_t d, int64_t o, bool include_pad) {
-  int64_t start = o * w->stride[d] - w->pad[d], begin, end;
-  int64_t low = include_pad ? -w->pad[d] : 0, high = w->in[d] + (include_pad ? w->pad_end[d] : 0);
-  if (start >= low && start + (w->kernel[d] - 1) * w->dilation[d] < high) return w->kernel[d];  // nearly all
+  int64_t begin, end, low = include_pad ? -w->pad[d] : 0, high = w->in[d] + (include_pad ? w->pad_end[d] : 0);
   window_taps_in(w, d, o, low, high, &begin, &end);
   return end - begin;
 }
 
-// Visits all output rows in pieces: body sees `r` and the flat output place `o`. The windows of a piece start less than
-// the input's width apart, so that they have most of their taps in common.
-#define FOR_ROWS(...)                                                   \
-  do {                                                                  \
-    size_t last = w->rank - 1, o = 0;                                   \
-    if (window_out(w) == 0) return;                                     \
-    row r = {.w = w, .x = x};                                           \
-    int64_t piece = window_min(ROW, w->in[last] / w->stride[last] + 1); \
-    do {                                                                \
-      for (int64_t c = 0; c < w->out[last]; c += piece) {               \
-        r.at[last] = c;                                                 \
-        r.n = (size_t)window_min(w->out[last] - c, piece);              \
-        __VA_ARGS__;                                                    \
-        o += r.n;                                                       \
-      }                                                                 \
-    } while (window_next(r.at, w->out, last));                          \
-  } while (0)
+// The output rows in pieces, whose windows start less than the input's width apart, so that they have most of their
+// taps in common.
+typedef struct pieces {
+  row row;
+  size_t done;  // outputs before the piece
+  int64_t most;
+} pieces;
+
+// The first piece; false: there are no outputs.
+static bool pieces_begin(pieces *p, const window *w, const float *x) {
+  size_t last = w->rank - 1;
+  if (window_out(w) == 0) return false;
+  *p = (pieces){.row = {.w = w, .x = x}, .most = window_min(ROW, w->in[last] / w->stride[last] + 1)};
+  p->row.n = (size_t)window_min(w->out[last], p->most);
+  return true;
+}
+
+static bool pieces_next(pieces *p) {
+  const window *w = p->row.w;
+  size_t last = w->rank - 1;
+  int64_t *at = p->row.at;
+  p->done += p->row.n;
+  at[last] += (int64_t)p->row.n;
+  if (at[last] == w->out[last]) {
+    at[last] = 0;
+    if (!window_next(at, w->out, last)) return false;
+  }
+  p->row.n = (size_t)window_min(w->out[last] - at[last], p->most);
+  return true;
+}
 
 static void rows_max(const window *w, const float *x, float *y, int64_t *index) {
-  if (index) FOR_ROWS(max_index_row(&r, y + o, index + o));
-  else FOR_ROWS(max_row(&r, y + o));
+  pieces p;
+  for (bool more = pieces_begin(&p, w, x); more; more = pieces_next(&p))
+    if (index) row_reduce(&p.row, ROW_MAX, y + p.done, index + p.done, 0);
+    else row_reduce(&p.row, ROW_MAX, y + p.done, NULL, 0);
 }
 
 static void average_row(const row *r, float *out, bool include_pad) {
@@ -139,7 +144,7 @@ static void average_row(const row *r, float *out, bool include_pad) {
   size_t last = w->rank - 1;
   int64_t outer = 1, column = -1;
   for (size_t d = 0; d < last; d++) outer *= places(w, d, r->at[d], include_pad);
-  sum_row(r, out);
+  row_reduce(r, ROW_SUM, out, NULL, 0);
   float divisor = 0;
   for (size_t i = 0; i < r->n; i++) {
     int64_t n = places(w, last, r->at[last] + (int64_t)i, include_pad);
@@ -147,15 +152,23 @@ static void average_row(const row *r, float *out, bool include_pad) {
     out[i] /= divisor;
   }
 }
+
 static void rows_average(const window *w, const float *x, float *y, bool include_pad) {
-  FOR_ROWS(average_row(&r, y + o, include_pad));
+  pieces p;
+  for (bool more = pieces_begin(&p, w, x); more; more = pieces_next(&p)) average_row(&p.row, y + p.done, include_pad);
 }
 
 static void lp_row(const row *r, float *out, int p) {
-  power_row(r, out, p);
+  if (p == 1) row_reduce(r, ROW_SUM_ABS, out, NULL, 0);
+  else if (p == 2) row_reduce(r, ROW_SUM_SQUARE, out, NULL, 0);
+  else row_reduce(r, ROW_SUM_POWER, out, NULL, (float)p);
   if (p == 2)
     for (size_t i = 0; i < r->n; i++) out[i] = __builtin_sqrtf(out[i]);
   else if (p != 1)
     for (size_t i = 0; i < r->n; i++) out[i] = powf(out[i], 1.0f / (float)p);
 }
-static void rows_lp(const window *w, const float *x, float *y, int p) { FOR_ROWS(lp_row(&r, y + o, p)); }
+
+static void rows_lp(const window *w, const float *x, float *y, int p) {
+  pieces at;
+  for (bool more = pieces_begin(&at, w, x); more; more = pieces_next(&at)) lp_row(&at.row, y + at.done, p);
+}

@@ -1,73 +1,118 @@
 // SPDX-License-Identifier: Apache-2.0
-// reduce_f32 in plain C: the lanes are an array that the compiler turns into vector registers, so the
-// automatic variants are fast and give the same bits.
+// reduce_f32 in plain C. Every function is told which reduction it does; each entry point at the end passes a
+// constant, so the compiler makes a loop of its own for each and the choices below cost nothing. The lanes are an array
+// that it turns into vector registers: the automatic variants are fast and give the same bits.
 #include <math.h>
 
+#include "kernels/loop.h"
 #include "kernels/reduce_f32/reduce_f32.h"
 
 enum { LANES = REDUCE_F32_LANES, BLOCK = REDUCE_F32_BLOCK, ROWS = REDUCE_F32_ROWS, STRIP = 256 };
 
-static inline float larger(float a, float b) { return a > b || a != a ? a : b; }
-static inline float smaller(float a, float b) { return a < b || a != a ? a : b; }
-static inline float plus(float a, float b) { return a + b; }
-static inline float times(float a, float b) { return a * b; }
+// The result over no elements, but for the mean.
+INLINE float start(reduce_f32_op op) {
+  switch (op) {
+    case REDUCE_F32_PROD:
+      return 1;
+    case REDUCE_F32_MAX:
+      return -INFINITY;
+    case REDUCE_F32_MIN:
+      return INFINITY;
+    default:
+      return 0;
+  }
+}
 
-// TERM(v): what an element contributes; FOLD(a, b): combines two; Wide: type that combines blocks;
-// FINISH(total, count): the result.
-#define REDUCE(NAME, START, TERM, FOLD, Wide, WIDE_FOLD, FINISH)                                \
-  static float NAME##_block(const float *x, size_t n) {                                         \
-    float lane[LANES];                                                                          \
-    for (size_t l = 0; l < LANES; l++) lane[l] = START;                                         \
-    size_t i = 0;                                                                               \
-    for (; i + LANES <= n; i += LANES)                                                          \
-      for (size_t l = 0; l < LANES; l++) lane[l] = FOLD(lane[l], TERM(x[i + l]));               \
-    for (size_t l = 0; i + l < n; l++) lane[l] = FOLD(lane[l], TERM(x[i + l]));                 \
-    for (size_t step = LANES / 2; step > 0; step /= 2)                                          \
-      for (size_t l = 0; l < step; l++) lane[l] = FOLD(lane[l], lane[l + step]);                \
-    return lane[0];                                                                             \
-  }                                                                                             \
+// What an element contributes.
+INLINE float term(reduce_f32_op op, float x) {
+  switch (op) {
+    case REDUCE_F32_SUMSQ:
+      return x * x;
+    case REDUCE_F32_L1:
+      return __builtin_fabsf(x);
+    default:
+      return x;
+  }
+}
+
+// Two contributions, or two lanes, become one. A NaN on either side stays.
+INLINE float fold(reduce_f32_op op, float a, float b) {
+  switch (op) {
+    case REDUCE_F32_PROD:
+      return a * b;
+    case REDUCE_F32_MAX:
+      return a > b || a != a ? a : b;
+    case REDUCE_F32_MIN:
+      return a < b || a != a ? a : b;
+    default:
+      return a + b;
+  }
+}
+
+// Blocks of sums are added in double; all else goes on as within a block.
+INLINE bool is_sum(reduce_f32_op op) { return op != REDUCE_F32_PROD && op != REDUCE_F32_MAX && op != REDUCE_F32_MIN; }
+
+INLINE float finish_sum(reduce_f32_op op, double sum, size_t count) {
+  return (float)(op == REDUCE_F32_MEAN ? sum / (double)count : sum);
+}
+
+INLINE float reduce_block(reduce_f32_op op, const float *x, size_t n) {
+  float lane[LANES];
+  for (size_t l = 0; l < LANES; l++) lane[l] = start(op);
+  size_t i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (size_t l = 0; l < LANES; l++) lane[l] = fold(op, lane[l], term(op, x[i + l]));
+  for (size_t l = 0; i + l < n; l++) lane[l] = fold(op, lane[l], term(op, x[i + l]));
+  for (size_t step = LANES / 2; step > 0; step /= 2)
+    for (size_t l = 0; l < step; l++) lane[l] = fold(op, lane[l], lane[l + step]);
+  return lane[0];
+}
+
+INLINE void inner(reduce_f32_op op, const float *x, float *y, size_t rows, size_t cols) {
+  for (size_t r = 0; r < rows; r++, x += cols) {
+    double sum = 0;
+    float total = start(op);
+    for (size_t i = 0; i < cols; i += BLOCK) {
+      float block = reduce_block(op, x + i, cols - i < BLOCK ? cols - i : BLOCK);
+      sum = i == 0 ? (double)block : sum + (double)block;
+      total = i == 0 ? block : fold(op, total, block);
+    }
+    y[r] = is_sum(op) ? finish_sum(op, sum, cols) : total;
+  }
+}
+
+// STRIP columns side by side.
+INLINE void outer(reduce_f32_op op, const float *x, size_t stride, float *y, size_t rows, size_t cols) {
+  for (size_t c = 0; c < cols; c += STRIP) {
+    size_t width = cols - c < STRIP ? cols - c : STRIP;
+    double sum[STRIP];
+    float total[STRIP];
+    for (size_t j = 0; j < width; j++) sum[j] = 0, total[j] = start(op);
+    for (size_t r = 0; r < rows; r += ROWS) {
+      size_t last = rows - r < ROWS ? rows : r + ROWS;
+      float block[STRIP];
+      for (size_t j = 0; j < width; j++) block[j] = start(op);
+      for (size_t i = r; i < last; i++) {
+        const float *row = x + i * stride + c;
+        for (size_t j = 0; j < width; j++) block[j] = fold(op, block[j], term(op, row[j]));
+      }
+      if (is_sum(op))
+        for (size_t j = 0; j < width; j++) sum[j] += (double)block[j];
+      else
+        for (size_t j = 0; j < width; j++) total[j] = fold(op, total[j], block[j]);
+    }
+    for (size_t j = 0; j < width; j++) y[c + j] = is_sum(op) ? finish_sum(op, sum[j], rows) : total[j];
+  }
+}
+
+#define ENTRY_POINTS(NAME)                                                                      \
   static void NAME##_inner(const float *x, float *y, size_t rows, size_t cols) {                \
-    for (size_t r = 0; r < rows; r++, x += cols) {                                              \
-      Wide total = START;                                                                       \
-      for (size_t i = 0; i < cols; i += BLOCK) {                                                \
-        float block = NAME##_block(x + i, cols - i < BLOCK ? cols - i : BLOCK);                 \
-        total = i == 0 ? (Wide)block : WIDE_FOLD(total, block);                                 \
-      }                                                                                         \
-      y[r] = FINISH(total, cols);                                                               \
-    }                                                                                           \
+    inner(REDUCE_F32_##NAME, x, y, rows, cols);                                                 \
   }                                                                                             \
   static void NAME##_outer(const float *x, size_t stride, float *y, size_t rows, size_t cols) { \
-    for (size_t c = 0; c < cols; c += STRIP) {                                                  \
-      size_t width = cols - c < STRIP ? cols - c : STRIP;                                       \
-      Wide total[STRIP];                                                                        \
-      for (size_t j = 0; j < width; j++) total[j] = START;                                      \
-      for (size_t r = 0; r < rows; r += ROWS) {                                                 \
-        size_t last = rows - r < ROWS ? rows : r + ROWS;                                        \
-        float sum[STRIP];                                                                       \
-        for (size_t j = 0; j < width; j++) sum[j] = START;                                      \
-        for (size_t i = r; i < last; i++) {                                                     \
-          const float *from = x + i * stride + c;                                               \
-          for (size_t j = 0; j < width; j++) sum[j] = FOLD(sum[j], TERM(from[j]));              \
-        }                                                                                       \
-        for (size_t j = 0; j < width; j++) total[j] = WIDE_FOLD(total[j], sum[j]);              \
-      }                                                                                         \
-      for (size_t j = 0; j < width; j++) y[c + j] = FINISH(total[j], rows);                     \
-    }                                                                                           \
+    outer(REDUCE_F32_##NAME, x, stride, y, rows, cols);                                         \
   }
-
-#define SELF(v) (v)
-#define SQUARE(v) ((v) * (v))
-#define ADD(a, b) ((a) + (b))
-#define MULTIPLY(a, b) ((a) * (b))
-#define KEEP(total, count) ((float)(total))
-#define DIVIDE(total, count) ((float)((total) / (double)(count)))
-REDUCE(SUM, 0, SELF, plus, double, ADD, KEEP)
-REDUCE(MEAN, 0, SELF, plus, double, ADD, DIVIDE)
-REDUCE(SUMSQ, 0, SQUARE, plus, double, ADD, KEEP)
-REDUCE(L1, 0, __builtin_fabsf, plus, double, ADD, KEEP)
-REDUCE(PROD, 1, SELF, times, float, MULTIPLY, KEEP)
-REDUCE(MAX, -INFINITY, SELF, larger, float, larger, KEEP)
-REDUCE(MIN, INFINITY, SELF, smaller, float, smaller, KEEP)
+REDUCE_F32_LIST(ENTRY_POINTS)
 
 #define INNER(NAME) [REDUCE_F32_##NAME] = NAME##_inner,
 #define OUTER(NAME) [REDUCE_F32_##NAME] = NAME##_outer,
