@@ -1,5 +1,6 @@
 # Kernel variants: src/kernels/<family>/<row>.c is compiled with the flags of its row in
-# src/base/isa.def; ref.c is compiled again per tier as auto_<row>; the table is generated.
+# src/base/isa.def; ref.c is compiled again per tier as auto_<row>, unless a portable.c shows that it is not made for
+# speed; the table is generated.
 file(STRINGS src/base/isa.def isa_lines REGEX "^ISA\\(")
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/base/isa.def)
 string(REPLACE "AMD64" "x86_64" SDX_ARCH "${CMAKE_SYSTEM_PROCESSOR}")
@@ -40,7 +41,7 @@ foreach(ref ${families})
     set(arch ${CMAKE_MATCH_2})
     set(flags "${CMAKE_MATCH_3}")
     if(arch STREQUAL "any" OR arch STREQUAL SDX_ARCH)
-      if(NOT row STREQUAL "ref" AND NOT flags STREQUAL "" AND NOT row STREQUAL "x86_amx")
+      if(NOT flags STREQUAL "" AND NOT row STREQUAL "x86_amx" AND NOT EXISTS ${folder}/portable.c)
         sdx_kernel(${family} ${ref} auto_${row} ${row} true "${flags}")
       endif()
       if(EXISTS ${folder}/${row}.c)
