@@ -13,7 +13,7 @@ target_link_libraries(sardonyx_base PUBLIC Threads::Threads m)
 
 file(GLOB SDX_ENGINE_SOURCES CONFIGURE_DEPENDS
   src/tensor/*.c src/kernels/*.c src/graph/*.c src/onnx/*.c src/ops/*.c src/ops/*/*.c
-  src/passes/*.c src/plan/*.c src/run/*.c src/api/*.c)
+  src/passes/*.c src/plan/*.c src/run/*.c src/builder/*.c src/api/*.c)
 
 # Operator table: every line that starts with SDX_OP(Name), SDX_OP_ML(, SDX_OP_MS(, SDX_OP_NCHWC(, SDX_OP_NHWC(,
 # SDX_OP_OLD(, SDX_OP_PREVIEW(, SDX_OP_TRAINING(.

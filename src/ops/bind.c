@@ -218,6 +218,16 @@ sdx_status op_bind(graph *g, node *n, int64_t opset, error *err) {
   return bind(&b, g, n, opset, err);
 }
 
+sdx_status op_check(const node *n, int64_t opset, error *err) {
+  binder b = {.opset = opset};
+  node copy = *n;
+  int version;
+  SDX_TRY(find_op(&b, &copy, err));
+  SDX_TRY(find_version(&b, &copy, opset, &version, err));
+  SDX_TRY(check_attrs(&b, &copy, version, true, err));
+  return version == copy.op->since ? check_form(&b, &copy, err) : SDX_OK;
+}
+
 static sdx_status bind_node(binder *b, graph *g, node *n) {
   error err = {0};
   sdx_status status = bind(b, g, n, opset_of(b, n), &err);

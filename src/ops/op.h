@@ -80,6 +80,9 @@ const char *op_hint(str domain, str name, char *buffer, size_t size);
 int op_version_at(const op_def *op, int64_t opset);
 // Known and unknown attributes, arity, required ones: against the record. `params` then runs.
 sdx_status op_bind(graph *g, node *n, int64_t opset, error *err);
+// What of this can be told without changing the node: operator, version and attributes; arity and required attributes
+// where the version is the newest.
+sdx_status op_check(const node *n, int64_t opset, error *err);
 
 // ---- params ---------------------------------------------------------------------------------------
 

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model that is being built: the engine's graph with references for callers outside of it. A reference is an index
+// into a table of (graph, value), so that one number serves in all graphs; a graph that reads a value of a graph around
+// it gets stand-ins on the way down. Read next: builder.c (model, names, checks), graph.c (values, nodes, attributes),
+// save.c.
+#pragma once
+
+#include "graph/graph.h"
+#include "onnx/onnx.h"
+#include "sardonyx/build.h"
+
+struct sdx_graph {
+  sdx_builder *builder;
+  graph *graph;
+  sdx_graph *parent, *next;  // next: of the builder's list of all graphs, newest first
+  node *last;                // what attributes are set on
+  bool attached;             // an attribute holds it
+};
+
+typedef struct build_value {
+  sdx_graph *graph;
+  value_id id;
+} build_value;
+
+// A tensor without bytes: `fill` makes them when they are written.
+typedef struct build_filled {
+  tensor tensor;  // first: a tensor without data is one of these
+  sdx_fill fill;
+  void *context;
+} build_filled;
+
+struct sdx_builder {
+  model model;
+  error err;
+  sdx_graph *main, *graphs;
+  str_map names;  // of all values of the model: ONNX wants nested graphs to differ
+  uint32_t fresh;
+  build_value *values;  // by reference
+  size_t value_count, value_capacity;
+  sdx_value **kept;  // tensors that were handed over
+  size_t kept_count, kept_capacity;
+  size_t opset_capacity, metadata_capacity;
+  size_t most_inside;  // bytes of a file; above it the weights get a file of their own
+  void (*report)(void *context, uint64_t done, uint64_t total);
+  void *report_context;
+};
+
+static inline bool build_failed(const sdx_builder *b) { return b->err.status != SDX_OK; }
+static inline arena *build_memory(sdx_builder *b) { return &b->model.memory; }
+void build_no_memory(sdx_builder *b);
+// A copy in the model's memory; {NULL, 0} after a failure.
+str build_text(sdx_builder *b, const char *text);
+// `wish`, or with a number behind it where that is taken; of an empty one "v". The name is taken then.
+str build_name(sdx_builder *b, str wish);
+sdx_ref build_refer(sdx_graph *g, value_id id);
+// Room for one more element of an array from mem_alloc.
+bool build_grow(void **at, size_t count, size_t *capacity, size_t element_bytes);
+// Completes the graphs and checks them: what is left to find when nothing more is added.
+sdx_status build_check(sdx_builder *b);
