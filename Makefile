@@ -15,7 +15,9 @@ demo: build
 docs: build
 	@cmake --build --preset release --target docs && echo build/docs/operators.md
 
+# Others that tests ask; what cannot be had is skipped.
 test: build
+	@tools/deps podman runc skopeo umoci docker-registry strace || true
 	@cmake --preset asan-ubsan >build.log 2>&1 || { cat build.log; exit 1; }
 	@cmake --build --preset asan-ubsan
 	@python3 tools/run_tests.py

@@ -178,3 +178,53 @@ CLI_COMMAND(model_download) = {"model download",
                                1,
                                2,
                                run_download};
+
+// ---- elsewhere -----------------------------------------------------------------------------------
+
+static int run_push(const args *a) { return transfer_push_to(a, ASSET_MODEL); }
+CLI_COMMAND(model_push) = {
+    "model push",
+    "Push a model to an OCI registry",
+    "NAME[:VERSION] HOST/REPOSITORY[:TAG] [options]",
+    "It becomes an artifact with one layer a file, as ORAS writes them. The tag is the version where none is given.\n\n"
+    "Examples:\n"
+    "  sardonyx model push digits registry.example.com/models/digits\n"
+    "  sardonyx serve oci://registry.example.com/models/digits:1\n",
+    transfer_push_options,
+    2,
+    2,
+    run_push};
+
+static int run_pull(const args *a) { return transfer_pull_from(a, ASSET_MODEL); }
+CLI_COMMAND(model_pull) = {"model pull",
+                           "Pull a model from an OCI registry into the workspace",
+                           "HOST/REPOSITORY[:TAG] [options]",
+                           "What comes is looked into as when it is registered. Pulled twice, it is here once.\n\n"
+                           "Example:\n"
+                           "  sardonyx model pull registry.example.com/models/digits:1\n",
+                           transfer_pull_options,
+                           1,
+                           1,
+                           run_pull};
+
+static int run_export(const args *a) { return transfer_export_to(a, ASSET_MODEL); }
+CLI_COMMAND(model_export) = {"model export",
+                             "Write a model as an OCI layout",
+                             "NAME[:VERSION] FOLDER|FILE.tar [options]",
+                             "Example:\n"
+                             "  sardonyx model export digits digits.tar\n",
+                             transfer_file_options,
+                             2,
+                             2,
+                             run_export};
+
+static int run_import(const args *a) { return transfer_import_from(a); }
+CLI_COMMAND(model_import) = {"model import",
+                             "Take in the models and images of an OCI layout",
+                             "FOLDER|FILE.tar [options]",
+                             "Example:\n"
+                             "  sardonyx model import digits.tar\n",
+                             transfer_file_options,
+                             1,
+                             1,
+                             run_import};

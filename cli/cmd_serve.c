@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/engine.h"
+#include "cli/locate.h"
 #include "server/server.h"
 
 static const cli_option options[] = {
@@ -23,23 +24,26 @@ static const cli_option options[] = {
         {0}};
 
 static const char details[] =
-    "A model is named after its file; NAME=PATH gives it another name. The first one answers POST /score,\n"
+    "A model is named after its file; NAME=PATH gives it another name. Beside paths there are registry:NAME[:VERSION]\n"
+    "(of the workspace) and oci://HOST/REPOSITORY[:TAG] (of an OCI registry). The first one answers POST /score,\n"
     "every one POST /v2/models/NAME/infer. Also: GET / /health/live /health/ready /v2 /metrics /swagger.json.\n"
     "SIGTERM stops accepting, answers what was accepted, and ends; a second one ends at once.\n\n"
     "Examples:\n"
     "  sardonyx serve model.onnx\n"
     "  sardonyx serve digits=model.onnx faces=other.onnx --port 0 --workers 4\n"
+    "  sardonyx serve oci://registry.example.com/models/digits:1\n"
     "  curl localhost:8080/score -H 'Content-Type: application/json' \\\n"
     "    -d '{\"data\": [[0.1, 0.2]]}'\n";
 
 // "name=path" when what stands before the first '=' can be a name; a path may hold one too.
-static server_model split_model(const char *word, char **copy) {
+static bool find_model(const char *word, server_model *m) {
   const char *equals = strchr(word, '=');
-  *copy = xstrdup(word);
-  if (!equals || equals == word || !model_name_valid((str){(char *)word, (size_t)(equals - word)}))
-    return (server_model){NULL, word};
-  (*copy)[equals - word] = 0;
-  return (server_model){*copy, equals + 1};
+  bool named = equals && equals > word && model_name_valid((str){(char *)word, (size_t)(equals - word)});
+  char *its_own;
+  m->path = model_locate(named ? equals + 1 : word, &its_own);
+  m->name = named ? xformat("%.*s", (int)(equals - word), word) : its_own;
+  if (named) free(its_own);
+  return m->path != NULL;
 }
 
 static int run(const args *a) {
@@ -58,12 +62,14 @@ static int run(const args *a) {
   if (!session) return code;
   config.options = session;
   server_model *models = xmalloc((a->word_count + 1) * sizeof *models);
-  char **copies = xmalloc((a->word_count + 1) * sizeof *copies);
-  for (size_t i = 0; i < a->word_count; i++) models[i] = split_model(a->words[i], &copies[i]);
+  bool found = true;
+  for (size_t i = 0; i < a->word_count && found; i++) found = find_model(a->words[i], &models[i]);
   config.models = models;
-  code = server_run(&config) ? CLI_FAILED : CLI_OK;
-  for (size_t i = 0; i < a->word_count; i++) free(copies[i]);
-  free(copies);
+  code = !found || server_run(&config) ? CLI_FAILED : CLI_OK;
+  for (size_t i = 0; i < a->word_count; i++) {
+    free((char *)models[i].name);
+    free((char *)models[i].path);
+  }
   free(models);
   sdx_options_destroy(session);
   return code;

@@ -8,6 +8,7 @@
 #include "cli/json_table.h"
 #include "cli/table.h"
 #include "cli/workspace.h"
+#include "deploy/transfer.h"
 
 CLI_COMMAND(workspace) =
     CLI_GROUP("workspace", "The folder that holds models and images: create, show, verify, gc",
@@ -220,3 +221,40 @@ CLI_COMMAND(workspace_gc) = {
     0,
     0,
     run_gc};
+
+// ---- export and import ---------------------------------------------------------------------------
+
+static int run_export(const args *a) {
+  int code;
+  fault f = {0};
+  registry *r = workspace_open(a, &code);
+  if (!r) return code;
+  if (transfer_export(r, a->words[0], &f)) code = fault_report(&f);
+  progress_end();
+  registry_close(r);
+  return code;
+}
+
+CLI_COMMAND(workspace_export) = {"workspace export",
+                                 "Write all models and images as an OCI layout",
+                                 "FOLDER|FILE.tar [options]",
+                                 "Examples:\n"
+                                 "  sardonyx workspace export backup.tar\n"
+                                 "  sardonyx workspace import backup.tar --workspace elsewhere\n",
+                                 plain_options,
+                                 1,
+                                 1,
+                                 run_export};
+
+static int run_import(const args *a) { return transfer_import_from(a); }
+CLI_COMMAND(workspace_import) = {
+    "workspace import",
+    "Take in the models and images of an OCI layout",
+    "FOLDER|FILE.tar [options]",
+    "Names and versions are kept where they are free; what is here already stays as it is.\n\n"
+    "Example:\n"
+    "  sardonyx workspace import backup.tar\n",
+    plain_options,
+    1,
+    1,
+    run_import};

@@ -177,7 +177,7 @@ const cli_option asset_list_options[] = {
     WORKSPACE_OPTIONS,
     {0}};
 
-static const char *const *each_of(const args *a, const char *option) {
+const char *const *each_of(const args *a, const char *option) {
   const char **list = xmalloc((a->found_count + 1) * sizeof *list);
   size_t count = 0;
   for (size_t at = 0; (list[count] = args_each(a, option, &at));) count++;

@@ -24,10 +24,21 @@ void progress_end(void);                             // takes the line of progre
 
 // Values of a repeated option as {key: value}; NULL after printing.
 json_t *words_of(const args *a, const char *option);
+// Values of a repeated option, ended by NULL; free() the list.
+const char *const *each_of(const args *a, const char *option);
 // Prints one asset, or JSON with --json; takes the reference.
 int asset_print(const args *a, json_t *asset);
 // A fact on its own line: "name        value".
 void fact_print(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// ---- to and from elsewhere: models and images alike ------------------------------------------------
+#define TRANSFER_OPTIONS \
+  OPTION_FLAG("plain-http", "talk to the registry without TLS; this machine's are always talked to so")
+extern const cli_option transfer_push_options[], transfer_pull_options[], transfer_file_options[];
+int transfer_push_to(const args *a, asset_kind kind);    // NAME[:VERSION] PLACE
+int transfer_pull_from(const args *a, asset_kind kind);  // PLACE
+int transfer_export_to(const args *a, asset_kind kind);  // NAME[:VERSION] FOLDER|FILE.tar
+int transfer_import_from(const args *a);                 // FOLDER|FILE.tar
 
 // ---- commands of any kind -------------------------------------------------------------------------
 extern const cli_option asset_list_options[], asset_show_options[], asset_update_options[], asset_tag_options[],

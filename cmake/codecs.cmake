@@ -20,7 +20,7 @@ foreach(pair "png:libpng" "jpeg:libjpeg" "webp:libwebp" "tiff:libtiff-4" "jpeg20
     message(STATUS "Pictures: no ${name} (needs SDX_CODECS=ON and ${library})")
   endif()
 endforeach()
-sdx_record_table(codec CODEC codecs/codec.h ${codec_sources})
+sdx_record_table(codec CODEC codecs/codec.h codec ${codec_sources})
 add_library(sardonyx_codecs STATIC ${codec_sources} ${codec_table})
 target_include_directories(sardonyx_codecs PUBLIC ${CMAKE_SOURCE_DIR} include)
 target_link_libraries(sardonyx_codecs PRIVATE ${codec_libraries})

@@ -3,6 +3,7 @@ install(DIRECTORY include/sardonyx DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES
 install(TARGETS sardonyx_shared sardonyx_static)
 if(TARGET sardonyx)
   install(TARGETS sardonyx)
+  install(TARGETS sardonyx-runtime DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/sardonyx)
 endif()
 # The prefix is found from where the file lies, so that an installed tree may be moved.
 file(RELATIVE_PATH SDX_PREFIX_FROM_PC /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)

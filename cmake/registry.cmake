@@ -1,8 +1,12 @@
-# What stands beside the engine: support, the registry. Libraries, as the command, the server and their tests link them.
+# What stands beside the engine: support, the registry, images. Libraries, as the command, the server and their tests link them.
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
+pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive)
+pkg_check_modules(CURL REQUIRED libcurl) # its header: the library is loaded when it is needed
+pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 include(cmake/embed.cmake)
 
@@ -16,3 +20,9 @@ file(GLOB migrations CONFIGURE_DEPENDS registry/migrations/*.sql)
 sdx_embed(migrations ${migrations})
 add_library(sardonyx_registry STATIC ${registry_sources} ${migrations_table})
 target_link_libraries(sardonyx_registry PUBLIC sardonyx_support PkgConfig::JANSSON PRIVATE PkgConfig::SQLITE)
+
+file(GLOB deploy_sources CONFIGURE_DEPENDS deploy/*.c)
+add_library(sardonyx_deploy STATIC ${deploy_sources})
+target_include_directories(sardonyx_deploy PRIVATE ${CURL_INCLUDE_DIRS})
+target_link_libraries(sardonyx_deploy PUBLIC sardonyx_registry sardonyx_static
+  PRIVATE PkgConfig::ARCHIVE PkgConfig::CRYPTO PkgConfig::ZLIB PkgConfig::ZSTD ${CMAKE_DL_LIBS})

@@ -1,23 +1,39 @@
 # The command and the server: clients of the public header.
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(MHD REQUIRED IMPORTED_TARGET libmicrohttpd)
-pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive)
 include(cmake/records.cmake)
 
 # The server is a library: the command and its tests link it.
 file(GLOB server_sources CONFIGURE_DEPENDS server/*.c server/routes/*.c)
-sdx_record_table(http_route HTTP_ROUTE server/route.h ${server_sources})
+sdx_record_table(http_route HTTP_ROUTE server/route.h http_route ${server_sources})
 add_library(sardonyx_server STATIC ${server_sources} ${http_route_table})
 target_include_directories(sardonyx_server PUBLIC ${CMAKE_SOURCE_DIR})
 target_link_libraries(sardonyx_server PUBLIC sardonyx_static sardonyx_base PkgConfig::MHD)
 
 file(GLOB cli_sources CONFIGURE_DEPENDS cli/*.c)
-sdx_record_table(cli_command CLI_COMMAND cli/cli.h ${cli_sources})
-add_executable(sardonyx ${cli_sources} ${cli_command_table})
+sdx_record_table(cli_command CLI_COMMAND cli/cli.h cli_command ${cli_sources})
+sdx_record_table(model_scheme MODEL_SCHEME cli/locate.h model_scheme ${cli_sources})
+add_executable(sardonyx ${cli_sources} ${cli_command_table} ${model_scheme_table})
 target_include_directories(sardonyx PRIVATE ${CMAKE_SOURCE_DIR})
-target_link_libraries(sardonyx PRIVATE sardonyx_codecs sardonyx_server sardonyx_registry PkgConfig::ARCHIVE)
+target_link_libraries(sardonyx PRIVATE sardonyx_codecs sardonyx_server sardonyx_deploy PkgConfig::ARCHIVE)
 set_source_files_properties(cli/cmd_test.c PROPERTIES
   COMPILE_DEFINITIONS "SDX_KNOWN_SETS=\"${CMAKE_SOURCE_DIR}/tests/models/known.txt\"")
+
+# The server alone, for images (deploy/runtime.c): it finds loader and libraries where images have them.
+set(runtime_sources cli/main.c cli/args.c cli/util.c cli/table.c cli/locate.c cli/engine_options.c cli/cmd_serve.c
+  cli/cmd_version.c)
+sdx_record_table(cli_command CLI_COMMAND cli/cli.h runtime_command ${runtime_sources})
+sdx_record_table(model_scheme MODEL_SCHEME cli/locate.h runtime_scheme ${runtime_sources})
+add_executable(sardonyx-runtime ${runtime_sources} ${runtime_command_table} ${runtime_scheme_table})
+target_include_directories(sardonyx-runtime PRIVATE ${CMAKE_SOURCE_DIR})
+target_link_libraries(sardonyx-runtime PRIVATE sardonyx_codecs sardonyx_server sardonyx_support PkgConfig::JANSSON)
+if(SDX_ARCH STREQUAL "aarch64")
+  set(loader ld-linux-aarch64.so.1)
+else()
+  set(loader ld-linux-x86-64.so.2)
+endif()
+target_link_options(sardonyx-runtime PRIVATE -Wl,--as-needed -Wl,--gc-sections -s
+  -Wl,--dynamic-linker=/opt/sardonyx/lib/${loader} -Wl,-rpath,/opt/sardonyx/lib -Wl,--disable-new-dtags)
 
 # What this build supports, as a table to read.
 if(NOT CMAKE_CROSSCOMPILING)

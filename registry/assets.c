@@ -378,7 +378,7 @@ sdx_status registry_delete(registry *r, asset_kind kind, const char *reference, 
   registry_change *c;
   asset_key key;
   if (registry_begin(r, &c, f)) return f->status;
-  change_leaves_garbage(c);
+  registry_expect_garbage(c);
   if (!database_begin(&r->db, f)) {
     if (!asset_find(r, kind, reference, &key, f) && !check_unused(r, &key, f) &&
         !database_do(&r->db, f, "DELETE FROM assets WHERE id = ?1", "i", key.id))

@@ -18,7 +18,6 @@
 #include "support/files.h"
 
 enum { LOCK_WAIT_MS = 60000, PIECE = 1 << 20, LONGEST_REQUEST = 256 };
-static const uint64_t largest_blob = (uint64_t)16 << 30;
 
 struct registry_change {
   registry *r;
@@ -26,6 +25,7 @@ struct registry_change {
   char name[33];  // of the staging folder
   unsigned next;  // of its files
   bool garbage;   // there may be blobs without a row
+  bool expected;  // and there will be
 };
 
 sdx_status registry_begin(registry *r, registry_change **change, fault *f) {
@@ -56,9 +56,10 @@ void registry_end(registry_change *c) {
   free(c);
 }
 
+registry *change_registry(const registry_change *c) { return c->r; }
 int change_folder(const registry_change *c) { return c->folder; }
 const char *change_name(const registry_change *c) { return c->name; }
-void change_leaves_garbage(registry_change *c) { c->garbage = true; }
+void registry_expect_garbage(registry_change *c) { c->garbage = c->expected = true; }
 
 // ---- blobs -------------------------------------------------------------------------------------
 
@@ -117,14 +118,14 @@ static sdx_status copy_bytes(copy *c, bool cloned, fault *f) {
   while (good && (got = read(cloned ? c->to : c->from, piece, PIECE)) > 0) {
     digest_add(c->digest, piece, (size_t)got);
     c->done += (uint64_t)got;
-    good = c->done <= largest_blob && (cloned || file_write_all(c->to, piece, (size_t)got));
+    good = c->done <= REGISTRY_BLOB_BYTES && (cloned || file_write_all(c->to, piece, (size_t)got));
     if (good) registry_progress(c->r, c->what, c->done, c->total);
   }
   int error = errno;
   free(piece);
-  if (c->done > largest_blob)
+  if (c->done > REGISTRY_BLOB_BYTES)
     return fault_set(f, SDX_LIMIT_EXCEEDED, "%s: a file may have %llu bytes at most", c->what,
-                     (unsigned long long)largest_blob);
+                     (unsigned long long)REGISTRY_BLOB_BYTES);
   return good && got == 0 ? SDX_OK : fault_errno(f, error, "%s: cannot copy it", c->what);
 }
 
@@ -172,9 +173,9 @@ static int64_t next_version(registry *r, const registry_draft *d, fault *f) {
   const char *kind = asset_kind_name(d->kind);
   sqlite3_stmt *s = database_query(&r->db, f, "SELECT name, last_version FROM names WHERE kind = ?1 AND name = ?2",
                                    "tt", kind, d->name);
-  int64_t version = 1;
+  int64_t last = 0;
   if (database_row(&r->db, s, f)) {
-    version = sqlite3_column_int64(s, 1) + 1;
+    last = sqlite3_column_int64(s, 1);
     if (strcmp(database_text(s, 0), d->name) != 0) {
       fault_set(f, SDX_CONFLICT, "%s '%s': there is '%s', and names that differ in case only are taken for one", kind,
                 d->name, database_text(s, 0));
@@ -182,6 +183,9 @@ static int64_t next_version(registry *r, const registry_draft *d, fault *f) {
     }
   }
   sqlite3_finalize(s);
+  int64_t version = d->version ? d->version : last + 1;
+  if (version <= last)
+    fault_set(f, SDX_CONFLICT, "%s '%s': version %lld was given already", kind, d->name, (long long)version);
   if (f->status) return 0;
   database_do(&r->db, f,
               "INSERT INTO names VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET last_version = excluded.last_version",
@@ -193,8 +197,8 @@ static int64_t next_version(registry *r, const registry_draft *d, fault *f) {
 static sdx_status sum(const registry_draft *d, char digest[DIGEST_BYTES], int64_t *size, fault *f) {
   *size = 0;
   for (size_t i = 0; i < d->file_count; i++) *size += (int64_t)d->files[i].blob.size;
-  if (d->file_count == 1) {
-    memcpy(digest, d->files[0].blob.digest, DIGEST_BYTES);
+  if (d->digest || d->file_count == 1) {
+    snprintf(digest, DIGEST_BYTES, "%s", d->digest ? d->digest : d->files[0].blob.digest);
     return SDX_OK;
   }
   digest_state *state = digest_create();
@@ -284,7 +288,7 @@ sdx_status registry_commit(registry_change *c, const registry_draft *d, json_t *
   if (before) key.id = before;
   else if (!f->status) insert(r, d, words, &key, f);
   if (database_end(&r->db, f)) goto done;
-  if (!before) c->garbage = false;
+  if (!before) c->garbage = c->expected;
   *asset = asset_json(r, key.id, f);
 done:
   for (int i = 0; i < 3; i++) json_decref(words[i]);

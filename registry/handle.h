@@ -6,6 +6,8 @@
 #include "registry/registry.h"
 #include "registry/store.h"
 
+#define ONNX_MEDIA_TYPE "application/vnd.onnx.model"
+
 struct registry {
   registry_options options;
   json_t *config;  // what config.json says
@@ -32,9 +34,9 @@ sdx_status asset_words(const registry_draft *d, json_t *words[3], fault *f);
 sdx_status asset_log(registry *r, const char *operation, const asset_key *key, fault *f);
 
 // ---- change.c ----
+registry *change_registry(const registry_change *c);
 int change_folder(const registry_change *c);  // its staging folder, to work in
 const char *change_name(const registry_change *c);
-void change_leaves_garbage(registry_change *c);  // blobs will be without a row: collected at the end
 
 // ---- tree.c ----
 // Writes the files of an asset beneath an empty folder, as hard links to their blobs.

@@ -60,7 +60,7 @@ static json_t *summarise(const json_t *said) {
   json_object_foreach((json_t *)metadata, key, value) {
     if (!strncmp(key, "opset:", 6)) json_object_set(opsets, key[6] ? key + 6 : "ai.onnx", value);
   }
-  return json_pack("{s:O,s:O,s:o,s:O?,s:O?,s:O?}", "inputs", json_object_get(summary, "inputs"), "outputs",
+  return json_pack("{s:O,s:O,s:o,s:O*,s:O*,s:O*}", "inputs", json_object_get(summary, "inputs"), "outputs",
                    json_object_get(summary, "outputs"), "opsets", opsets, "producer",
                    json_object_get(metadata, "producer_name"), "weight_bytes", json_object_get(summary, "weight_bytes"),
                    "peak_bytes", json_object_get(json_object_get(said, "memory"), "predicted_peak_bytes"));

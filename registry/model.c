@@ -12,7 +12,6 @@
 #include "support/files.h"
 
 enum { MOST_FILES = 10000, MOST_NAMED = 100 };
-static const char onnx_type[] = "application/vnd.onnx.model", other_type[] = "application/octet-stream";
 
 typedef struct gathering {
   registry_change *change;
@@ -35,7 +34,7 @@ static sdx_status take_file(void *context, const char *path, int fd, fault *f) {
     return fault_no_memory(f);
   }
   registry_file *file = &g->files[g->count++];
-  *file = (registry_file){.path = copy, .media_type = is_onnx(path) ? onnx_type : other_type};
+  *file = (registry_file){.path = copy, .media_type = is_onnx(path) ? ONNX_MEDIA_TYPE : "application/octet-stream"};
   return registry_add_file(g->change, fd, path, &file->blob, f);
 }
 
@@ -128,6 +127,8 @@ static json_t *look(registry *r, const gathering *g, const char *main, fault *f)
       else json_decref(said);
     }
   if (folder >= 0) close(folder);
+  fault ignored = {0};
+  tree_remove(change_folder(g->change), "look", &ignored);
   free(path);
   if (!f->status) return summary;
   json_decref(summary);
@@ -154,20 +155,23 @@ static char *name_of(const registry_model *model) {
   return name;
 }
 
-static sdx_status commit(registry *r, const gathering *g, const registry_model *model, const char *name, json_t **asset,
-                         fault *f) {
-  json_t *detail = describe(r, g, model, f);
+sdx_status registry_commit_model(registry_change *c, const registry_model *model, const registry_file *files,
+                                 size_t count, json_t **asset, fault *f) {
+  gathering g = {.change = c, .files = (registry_file *)files, .count = count};
+  json_t *detail = describe(change_registry(c), &g, model, f);
+  *asset = NULL;
   if (!detail) return f->status;
   registry_draft draft = {.kind = ASSET_MODEL,
-                          .name = name,
+                          .name = model->name,
+                          .version = model->version,
                           .description = model->description,
                           .tags = model->tags,
                           .properties = model->properties,
                           .detail = detail,
                           .request = model->request,
-                          .files = g->files,
-                          .file_count = g->count};
-  registry_commit(g->change, &draft, asset, f);
+                          .files = files,
+                          .file_count = count};
+  registry_commit(c, &draft, asset, f);
   json_decref(detail);
   return f->status;
 }
@@ -175,6 +179,8 @@ static sdx_status commit(registry *r, const gathering *g, const registry_model *
 sdx_status registry_register_model(registry *r, const registry_model *model, json_t **asset, fault *f) {
   gathering g = {0};
   char *name = name_of(model);
+  registry_model named = *model;
+  named.name = name;
   *asset = NULL;
   if (!name) {
     fault_no_memory(f);
@@ -182,7 +188,7 @@ sdx_status registry_register_model(registry *r, const registry_model *model, jso
     fault_set(f, SDX_INVALID_ARGUMENT, "'%.200s' cannot name a model", name);
     fault_hint(f, "letters, digits, '.', '_' and '-', at most %d of them", NAME_BYTES);
   } else if (!registry_begin(r, &g.change, f)) {
-    if (!gather(&g, model->paths, f)) commit(r, &g, model, name, asset, f);
+    if (!gather(&g, model->paths, f)) registry_commit_model(g.change, &named, g.files, g.count, asset, f);
   }
   for (size_t i = 0; i < g.count; i++) free((char *)g.files[i].path);
   free(g.files);

@@ -61,6 +61,8 @@ void registry_close(registry *r) {
   free(r);
 }
 
+const char *registry_command(const registry *r) { return r->command; }
+
 void registry_progress(const registry *r, const char *what, uint64_t done, uint64_t total) {
   if (r->options.progress) r->options.progress(r->options.context, what, done, total);
 }

@@ -52,6 +52,7 @@ typedef struct registry_options {
 
 sdx_status registry_open(const registry_options *options, registry **r, fault *f);
 void registry_close(registry *r);
+const char *registry_command(const registry *r);  // the `sardonyx` that belongs to it
 void registry_progress(const registry *r, const char *what, uint64_t done, uint64_t total);  // calls the callback
 // name, resource_group, subscription_id, location, folder, config, store; how many of each kind; sandbox.
 json_t *registry_describe(registry *r, fault *f);
@@ -91,13 +92,14 @@ typedef struct registry_model {
   const char *main;          // the .onnx to look into where there are several, as registered; NULL: found
   const char *description, *framework, *framework_version;
   const json_t *tags, *properties;  // as registry_words takes them; NULL: none
+  int64_t version;                  // 0: the next one; CONFLICT if it is not above those given before
   const char *request;              // NULL, or a name for this registration: asked twice, done once
 } registry_model;
 // Copies, looks into the model in a sandbox (a model that does not load is refused with the engine's message), commits.
 // Files without an ONNX model among them need a `framework` other than ONNX and are taken as they are.
 sdx_status registry_register_model(registry *r, const registry_model *model, json_t **asset, fault *f);
 // A path to read it from: of its one file or folder, or of the folder that holds its files. free() it. The files are
-// hard links into the store, not to be changed; external data of a model is read with the option allow_hard_links=1.
+// the store's, not to be changed; they are checked against their digests here.
 sdx_status registry_model_path(registry *r, const char *reference, char **path, fault *f);
 // The folder that holds what registry_model_path names: what a script finds as AZUREML_MODEL_DIR. free() it.
 sdx_status registry_model_folder(registry *r, const char *reference, char **path, fault *f);
@@ -106,6 +108,8 @@ sdx_status registry_download_model(registry *r, const char *reference, const cha
 
 // ---- changes: blobs first, then one row ------------------------------------------------------
 
+#define REGISTRY_BLOB_BYTES ((uint64_t)16 << 30)  // the largest file
+
 typedef struct registry_change registry_change;
 typedef struct registry_blob {
   char digest[DIGEST_BYTES];
@@ -113,7 +117,8 @@ typedef struct registry_blob {
 } registry_blob;
 
 sdx_status registry_begin(registry *r, registry_change **change, fault *f);
-void registry_end(registry_change *change);  // always; what was not committed is gone
+void registry_end(registry_change *change);             // always; what was not committed is gone
+void registry_expect_garbage(registry_change *change);  // not all blobs will be committed: collected at the end
 // Copies an open file (by reference where the file system can).
 sdx_status registry_add_file(registry_change *c, int fd, const char *what, registry_blob *blob, fault *f);
 sdx_status registry_add_bytes(registry_change *c, const void *bytes, size_t size, registry_blob *blob, fault *f);
@@ -133,6 +138,8 @@ typedef struct registry_file {
 typedef struct registry_draft {
   asset_kind kind;
   const char *name;
+  int64_t version;                           // 0: the next one
+  const char *digest;                        // NULL: that of the file, or of the list of files
   const char *description;                   // NULL: ""
   const json_t *tags, *properties, *detail;  // NULL: {}
   const char *request;
@@ -141,6 +148,9 @@ typedef struct registry_draft {
   const char *const *uses;  // ids of assets "model/name:version", ended by NULL; NULL: none
 } registry_draft;
 sdx_status registry_commit(registry_change *c, const registry_draft *draft, json_t **asset, fault *f);
+// Commits a model whose files are in the store (its paths are not looked at): looks into it first, as registering does.
+sdx_status registry_commit_model(registry_change *c, const registry_model *model, const registry_file *files,
+                                 size_t count, json_t **asset, fault *f);
 
 // ---- blobs -----------------------------------------------------------------------------------
 

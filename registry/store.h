@@ -3,7 +3,7 @@
 //   registry.db        rows (database.h)
 //   blobs/sha256/HEX   files by what they hold: written elsewhere, synced, renamed into place, never changed
 //   staging/ID/        one folder a change in progress: its blobs before they are complete
-//   models/NAME/N/     files under the names they were registered with, as links to blobs; made when asked for
+//   models/NAME/N/     files under the names they were registered with; made when asked for
 //   lock               held shared by who writes, exclusively by who collects: no blob vanishes before its row is there
 // A change that died leaves its staging folder; whoever opens the store next and meets no writer collects.
 #pragma once

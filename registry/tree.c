@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Registered files under their own names again: links into the store for who reads them here, copies for who takes them
-// away. Either way every byte is checked against its digest first: a damaged model is not served.
+// Registered files under their own names again: in the store for who reads them here, copies for who takes them away.
+// Either way every byte is checked against its digest first: a damaged model is not served.
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -45,7 +45,8 @@ static void list_free(file_list *list) {
 
 static sdx_status list_read(registry *r, const asset_key *key, file_list *list, fault *f) {
   *list = (file_list){0};
-  sqlite3_stmt *s = database_query(&r->db, f, "SELECT path, digest, size FROM files WHERE asset = ?1", "i", key->id);
+  sqlite3_stmt *s =
+      database_query(&r->db, f, "SELECT path, digest, size, media_type FROM files WHERE asset = ?1", "i", key->id);
   while (database_row(&r->db, s, f)) {
     registry_file *more = realloc(list->at, (list->count + 1) * sizeof *more);
     char *path = strdup(database_text(s, 0));
@@ -55,14 +56,16 @@ static sdx_status list_read(registry *r, const asset_key *key, file_list *list, 
       fault_no_memory(f);
       break;
     }
-    list->at[list->count] = (registry_file){.path = path, .blob.size = (uint64_t)sqlite3_column_int64(s, 2)};
+    bool onnx = !strcmp(database_text(s, 3), ONNX_MEDIA_TYPE);
+    list->at[list->count] = (registry_file){
+        .path = path, .media_type = onnx ? ONNX_MEDIA_TYPE : "", .blob.size = (uint64_t)sqlite3_column_int64(s, 2)};
     snprintf(list->at[list->count++].blob.digest, DIGEST_BYTES, "%s", database_text(s, 1));
   }
   sqlite3_finalize(s);
   return f->status;
 }
 
-static sdx_status check_blob(const registry *r, const registry_file *file, int fd, fault *f) {
+static sdx_status check_file(const registry_file *file, int fd, fault *f) {
   char digest[DIGEST_BYTES];
   uint64_t size;
   if (store_digest(fd, digest, &size, f)) return fault_place(f, "%s", file->path);
@@ -71,21 +74,70 @@ static sdx_status check_blob(const registry *r, const registry_file *file, int f
   return fault_hint(f, "'sardonyx workspace verify' lists everything that is damaged");
 }
 
-// ---- links -------------------------------------------------------------------------------------
+// ---- trees -------------------------------------------------------------------------------------
 
-static sdx_status make_tree(registry *r, const asset_key *key, const file_list *list, fault *f) {
+static bool copy_out(int from, int to, uint64_t size) {
+  if (!ioctl(to, FICLONE, from)) return true;
+  while (size) {
+    ssize_t done = copy_file_range(from, NULL, to, NULL, size, 0);
+    if (done <= 0) break;
+    size -= (uint64_t)done;
+  }
+  return !size;
+}
+
+// A file that has another name as well is refused as external data: only the model itself may be a link.
+static sdx_status place_file(const registry *r, const registry_file *file, int folder, fault *f) {
+  if (!strcmp(file->media_type, ONNX_MEDIA_TYPE)) return tree_link(r, file, 1, folder, f);
+  if (folder_make_parents(folder, file->path, 0700, f)) return f->status;
+  int from = store_open_blob(&r->store, file->blob.digest, NULL, f);
+  int to = from < 0 ? -1 : openat(folder, file->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+  if (from >= 0 && (to < 0 || !copy_out(from, to, file->blob.size) || fsync(to)))
+    fault_errno(f, errno, "%s: cannot copy %s", r->store.path, file->path);
+  if (to >= 0) close(to);
+  if (from >= 0) close(from);
+  return f->status;
+}
+
+static sdx_status make_tree(registry *r, const asset_key *key, const file_list *list, int models, const char *version,
+                            fault *f) {
   registry_change *c;
-  char version[24];
   if (registry_begin(r, &c, f)) return f->status;
   int tree = folder_open(change_folder(c), "tree", 0700, f);
-  int models = tree < 0 ? -1 : folder_open(r->store.models, key->name, 0700, f);
-  snprintf(version, sizeof version, "%lld", (long long)key->version);
-  if (models >= 0 && !tree_link(r, list->at, list->count, tree, f) && !folder_sync(tree, f) &&
-      renameat(change_folder(c), "tree", models, version) && errno != EEXIST && errno != ENOTEMPTY)
+  for (size_t i = 0; i < list->count && !f->status; i++) place_file(r, &list->at[i], tree, f);
+  if (!f->status && !folder_sync(tree, f) && renameat(change_folder(c), "tree", models, version) && errno != EEXIST &&
+      errno != ENOTEMPTY)
     fault_errno(f, errno, "%s: cannot place the files of %s:%s", r->store.path, key->name, version);
   if (tree >= 0) close(tree);
-  if (models >= 0) close(models);
   registry_end(c);
+  return f->status;
+}
+
+// Whether every file of a tree is there with the bytes it was registered with.
+static sdx_status check_tree(const file_list *list, int tree, fault *f) {
+  for (size_t i = 0; i < list->count && !f->status; i++) {
+    int fd = openat(tree, list->at[i].path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return fault_errno(f, errno, "%s", list->at[i].path);
+    check_file(&list->at[i], fd, f);
+    close(fd);
+  }
+  return f->status;
+}
+
+static sdx_status open_tree(registry *r, const asset_key *key, const file_list *list, fault *f) {
+  char version[24];
+  snprintf(version, sizeof version, "%lld", (long long)key->version);
+  int models = folder_open(r->store.models, key->name, 0700, f);
+  for (int turn = 0; turn < 2 && models >= 0 && !f->status; turn++) {
+    fault damaged = {0};
+    int tree = openat(models, version, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    bool good = tree >= 0 && !check_tree(list, tree, &damaged);
+    if (tree >= 0) close(tree);
+    if (good) break;
+    if (turn) *f = damaged;  // the blobs are no better
+    else if (!tree_remove(models, version, f)) make_tree(r, key, list, models, version, f);
+  }
+  if (models >= 0) close(models);
   return f->status;
 }
 
@@ -93,20 +145,12 @@ sdx_status registry_model_folder(registry *r, const char *reference, char **path
   asset_key key;
   file_list list = {0};
   *path = NULL;
-  if (!asset_find(r, ASSET_MODEL, reference, &key, f)) list_read(r, &key, &list, f);
-  for (size_t i = 0; i < list.count && !f->status; i++) {
-    int fd = store_open_blob(&r->store, list.at[i].blob.digest, NULL, f);
-    if (fd < 0) break;
-    check_blob(r, &list.at[i], fd, f);
-    close(fd);
+  if (!asset_find(r, ASSET_MODEL, reference, &key, f) && !list_read(r, &key, &list, f) &&
+      !open_tree(r, &key, &list, f)) {
+    *path = path_format("%s/models/%s/%lld", r->store.path, key.name, (long long)key.version);
+    if (!*path) fault_no_memory(f);
   }
-  if (!f->status) *path = path_format("%s/models/%s/%lld", r->store.path, key.name, (long long)key.version);
-  if (!f->status && !*path) fault_no_memory(f);
-  if (!f->status && access(*path, F_OK)) make_tree(r, &key, &list, f);
   list_free(&list);
-  if (!f->status) return SDX_OK;
-  free(*path);
-  *path = NULL;
   return f->status;
 }
 
@@ -129,21 +173,11 @@ sdx_status registry_model_path(registry *r, const char *reference, char **path, 
 
 // ---- copies ------------------------------------------------------------------------------------
 
-static bool copy_out(int from, int to, uint64_t size) {
-  if (!ioctl(to, FICLONE, from)) return true;
-  while (size) {
-    ssize_t done = copy_file_range(from, NULL, to, NULL, size, 0);
-    if (done <= 0) break;
-    size -= (uint64_t)done;
-  }
-  return !size;
-}
-
 static sdx_status download(const registry *r, const registry_file *file, int folder, bool replace, fault *f) {
   char *other = path_format("%s.%d.new", file->path, (int)getpid());
   int from = other ? store_open_blob(&r->store, file->blob.digest, NULL, f) : -1, to = -1;
   if (!other) fault_no_memory(f);
-  if (from >= 0 && !check_blob(r, file, from, f) && !folder_make_parents(folder, file->path, 0755, f)) {
+  if (from >= 0 && !check_file(file, from, f) && !folder_make_parents(folder, file->path, 0755, f)) {
     to = openat(folder, other, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (to < 0 || !copy_out(from, to, file->blob.size)) fault_errno(f, errno, "cannot write %s", file->path);
     else if (replace ? renameat(folder, other, folder, file->path)

@@ -12,6 +12,8 @@ def run(verbosity=1):
                                for case in group if not names or any(n in case.id() for n in names))
     result = unittest.TextTestRunner(verbosity=verbosity, stream=sys.stdout).run(tests)
     failed, skipped = len(result.failures) + len(result.errors), len(result.skipped)
+    for case, reason in result.skipped:
+        print(f"SKIPPED {case.id().split('.', 1)[-1]}: {reason}")
     print(f"{max(0, result.testsRun - failed - skipped)} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0
 

@@ -16,7 +16,7 @@ import sys
 import time
 import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from lab import COMMAND, Case, twice, with_constant  # noqa: E402
 import suite  # noqa: E402
 
@@ -72,8 +72,9 @@ class Kill(Case):
 
     def test_random_instants(self):
         longest = 0.02
-        killed = 0
-        for count in range(KILLS):
+        killed = runs = 0
+        while killed < KILLS:
+            runs += 1
             words, doubtful = self.plan()
             start = time.monotonic()
             child = subprocess.Popen([COMMAND, *words], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -92,8 +93,7 @@ class Kill(Case):
                 self.known.pop(words[2])
                 doubtful = {}
             self.check(doubtful)
-        print(f"{killed} of {KILLS} were killed, {len(self.known)} models at the end")
-        self.assertGreater(killed, KILLS / 4)
+        print(f"{killed} of {runs} were killed, {len(self.known)} models at the end")
 
     def killed_before(self, number, words):
         """Whether the process died before its system call `number` of those that write; False: it has not so many."""

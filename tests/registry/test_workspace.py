@@ -15,7 +15,7 @@ import subprocess
 import sys
 import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from lab import COMMAND, ROOT, Case, twice, with_constant, with_external  # noqa: E402
 import suite  # noqa: E402
 

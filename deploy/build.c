@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+// Building an image (build.h): layers, config, manifest, row.
+#include "deploy/build.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "deploy/runtime.h"
+#include "sardonyx/sardonyx.h"
+#include "support/files.h"
+
+#define MODELS_FOLDER "var/azureml-app/azureml-models"
+
+enum { MOST_MODELS = 64, OWN_LAYERS = MOST_MODELS + 8, STANDARD_PORT = 5001 };
+static const char nobody[] = "65532:65532";
+
+typedef struct build {
+  registry *r;
+  registry_change *change;
+  const build_spec *spec;
+  json_t *models[MOST_MODELS];  // assets
+  size_t model_count;
+  pulled base;
+  json_t *base_config;  // NULL: no base
+  oci_descriptor *layers;
+  char (*diff_ids)[DIGEST_BYTES];
+  size_t layer_count;
+  json_t *all_diff_ids, *history;
+} build;
+
+static const char *text_of(const json_t *object, const char *key) {
+  const char *text = json_string_value(json_object_get(object, key));
+  return text ? text : "";
+}
+
+static void epoch_text(char text[32]) {
+  time_t seconds = layer_epoch();
+  struct tm parts;
+  gmtime_r(&seconds, &parts);
+  strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &parts);
+}
+
+// ---- layers ------------------------------------------------------------------------------------
+
+static void note_layer(build *b, const oci_descriptor *d, const char *diff_id, bool own, const char *what) {
+  char now[32];
+  epoch_text(now);
+  b->layers[b->layer_count] = *d;
+  snprintf(b->diff_ids[b->layer_count++], DIGEST_BYTES, "%s", own ? diff_id : "");
+  json_array_append_new(b->all_diff_ids, json_string(diff_id));
+  if (own)
+    json_array_append_new(
+        b->history, json_pack("{s:s,s:s,s:s}", "created", now, "created_by", "sardonyx image build", "comment", what));
+}
+
+// Takes the layer.
+static sdx_status write_layer(build *b, layer *l, const char *what, fault *f) {
+  layer_result made;
+  registry_progress(b->r, what, 0, 0);
+  if (!f->status && !layer_write(l, b->r, b->change, b->spec->compression, &made, f))
+    note_layer(b, &made.descriptor, made.diff_id, true, what);
+  layer_destroy(l);
+  return f->status;
+}
+
+static sdx_status add_runtime(build *b, fault *f) {
+  static const char users[] = "root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n";
+  static const char groups[] = "root:x:0:\nnonroot:x:65532:\n";
+  layer *l = layer_create();
+  if (!l) return fault_no_memory(f);
+  runtime_add(l, registry_command(b->r), f);
+  if (!b->base_config && !f->status && !layer_add_bytes(l, "etc/passwd", 0644, users, strlen(users), f) &&
+      !layer_add_bytes(l, "etc/group", 0644, groups, strlen(groups), f))
+    layer_add_folder(l, "tmp", 01777, f);
+  return write_layer(b, l, "the server and its libraries", f);
+}
+
+static sdx_status add_model(build *b, const json_t *asset, fault *f) {
+  layer *l = layer_create();
+  json_t *file;
+  size_t i;
+  if (!l) return fault_no_memory(f);
+  json_array_foreach(json_object_get(asset, "files"), i, file) {
+    registry_blob blob = {.size = (uint64_t)json_integer_value(json_object_get(file, "size"))};
+    snprintf(blob.digest, sizeof blob.digest, "%.71s", text_of(file, "digest"));
+    char *path = path_format(MODELS_FOLDER "/%s/%lld/%s", text_of(asset, "name"),
+                             (long long)json_integer_value(json_object_get(asset, "version")), text_of(file, "path"));
+    if (!path) fault_no_memory(f);
+    else if (!f->status) layer_add_blob(l, path, 0644, &blob, f);
+    free(path);
+  }
+  char what[NAME_BYTES + 40];
+  snprintf(what, sizeof what, "model %s", text_of(asset, "id"));
+  return write_layer(b, l, what, f);
+}
+
+// ---- base --------------------------------------------------------------------------------------
+
+static sdx_status pull_base(build *b, fault *f) {
+  const char *base = b->spec->base;
+  if (!base || !strcmp(base, "none")) return SDX_OK;
+  if (transfer_pull(b->r, b->change, base, &b->spec->transfer, &b->base, f)) return fault_place(f, "base %s", base);
+  b->base_config = json_loadb(b->base.config, b->base.config_size, JSON_REJECT_DUPLICATES, NULL);
+  const json_t *ids = json_object_get(json_object_get(b->base_config, "rootfs"), "diff_ids");
+  const char *architecture = text_of(b->base_config, "architecture");
+  if (b->base.manifest.artifact_type[0] || !json_is_array(ids))
+    return fault_set(f, SDX_INVALID_MODEL, "base %s: it is not an image", base);
+  if (json_array_size(ids) != b->base.manifest.layer_count)
+    return fault_set(f, SDX_INVALID_MODEL, "base %s: %zu layers, and digests of %zu", base,
+                     b->base.manifest.layer_count, json_array_size(ids));
+  if (strcmp(architecture, oci_architecture()))
+    return fault_set(f, SDX_INVALID_MODEL, "base %s: it is for %s, this machine makes images for %s", base,
+                     architecture, oci_architecture());
+  for (size_t i = 0; i < json_array_size(ids); i++)
+    if (!json_is_string(json_array_get(ids, i)) || !digest_valid(json_string_value(json_array_get(ids, i))))
+      return fault_set(f, SDX_INVALID_MODEL, "base %s: a layer's digest is not one", base);
+  return SDX_OK;
+}
+
+static sdx_status begin_layers(build *b, fault *f) {
+  size_t most = b->base.manifest.layer_count + OWN_LAYERS;
+  b->layers = calloc(most, sizeof *b->layers);
+  b->diff_ids = calloc(most, sizeof *b->diff_ids);
+  b->all_diff_ids = json_array();
+  b->history = json_is_array(json_object_get(b->base_config, "history"))
+                   ? json_deep_copy(json_object_get(b->base_config, "history"))
+                   : json_array();
+  if (!b->layers || !b->diff_ids || !b->all_diff_ids || !b->history) return fault_no_memory(f);
+  const json_t *ids = json_object_get(json_object_get(b->base_config, "rootfs"), "diff_ids");
+  for (size_t i = 0; i < b->base.manifest.layer_count; i++)
+    note_layer(b, &b->base.manifest.layers[i], json_string_value(json_array_get(ids, i)), false, NULL);
+  return SDX_OK;
+}
+
+// ---- documents ---------------------------------------------------------------------------------
+
+static json_t *labels_of(const build *b) {
+  json_t *labels = json_object(), *names = json_string("");
+  const json_t *base = json_object_get(json_object_get(b->base_config, "config"), "Labels");
+  if (json_is_object(base)) json_object_update(labels, (json_t *)base);
+  for (size_t i = 0; i < b->model_count; i++) {
+    json_t *more = json_sprintf("%s%s%s", json_string_value(names), i ? " " : "", text_of(b->models[i], "id"));
+    json_decref(names);
+    names = more;
+  }
+  json_object_set_new(labels, "org.opencontainers.image.title", json_string(b->spec->name));
+  if (b->spec->description)
+    json_object_set_new(labels, "org.opencontainers.image.description", json_string(b->spec->description));
+  json_object_set_new(labels, "io.sardonyx.version", json_string(sdx_version()));
+  json_object_set_new(labels, "io.sardonyx.models", names);
+  json_object_set_new(labels, "io.sardonyx.healthcheck", json_string("/health/ready"));
+  if (b->spec->labels) json_object_update(labels, (json_t *)b->spec->labels);
+  return labels;
+}
+
+// What the server is told: where to listen and which files are the models.
+static json_t *command_of(const build *b) {
+  json_t *command = json_pack("[s,s,s]", "--host", "0.0.0.0", "--port");
+  json_array_append_new(command, json_sprintf("%d", b->spec->port ? b->spec->port : STANDARD_PORT));
+  for (size_t i = 0; i < b->model_count; i++)
+    json_array_append_new(command, json_sprintf("%s=/" MODELS_FOLDER "/%s/%lld/%s", text_of(b->models[i], "name"),
+                                                text_of(b->models[i], "name"),
+                                                (long long)json_integer_value(json_object_get(b->models[i], "version")),
+                                                text_of(b->models[i], "main")));
+  return command;
+}
+
+static json_t *config_of(const build *b) {
+  json_t *run = json_object(), *ports = json_object();
+  const json_t *base = json_object_get(b->base_config, "config");
+  char port[24], now[32];
+  epoch_text(now);
+  if (json_is_object(base)) json_object_update(run, (json_t *)base);
+  json_object_del(run, "OnBuild");
+  snprintf(port, sizeof port, "%d/tcp", b->spec->port ? b->spec->port : STANDARD_PORT);
+  json_object_set_new(ports, port, json_object());
+  if (!*text_of(run, "User")) json_object_set_new(run, "User", json_string(nobody));
+  if (!*text_of(run, "WorkingDir")) json_object_set_new(run, "WorkingDir", json_string("/"));
+  if (!json_is_array(json_object_get(run, "Env")))
+    json_object_set_new(run, "Env", json_pack("[s]", "PATH=/opt/sardonyx/bin:/usr/local/bin:/usr/bin:/bin"));
+  json_object_set_new(run, "ExposedPorts", ports);
+  json_object_set_new(run, "Labels", labels_of(b));
+  json_object_set_new(run, "Entrypoint", json_pack("[s,s]", RUNTIME_PROGRAM, "serve"));
+  json_object_set_new(run, "Cmd", command_of(b));
+  return json_pack("{s:s,s:s,s:s,s:o,s:{s:s,s:O},s:O}", "created", now, "architecture", oci_architecture(), "os",
+                   "linux", "config", run, "rootfs", "type", "layers", "diff_ids", b->all_diff_ids, "history",
+                   b->history);
+}
+
+static sdx_status add_document(build *b, json_t *json, const char *media_type, oci_descriptor *d, fault *f) {
+  registry_blob blob;
+  char *text = json ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+  json_decref(json);
+  if (!text) return fault_set(f, SDX_INVALID_ARGUMENT, "labels and names of an image are expected to be UTF-8");
+  *d = (oci_descriptor){0};
+  snprintf(d->media_type, sizeof d->media_type, "%s", media_type);
+  if (!registry_add_bytes(b->change, text, strlen(text), &blob, f)) {
+    memcpy(d->digest, blob.digest, DIGEST_BYTES);
+    d->size = blob.size;
+  }
+  free(text);
+  return f->status;
+}
+
+static sdx_status commit(build *b, json_t **asset, fault *f) {
+  image_parts parts = {.layers = b->layers, .diff_ids = b->diff_ids, .layer_count = b->layer_count};
+  if (add_document(b, config_of(b), OCI_CONFIG, &parts.config, f)) return f->status;
+  json_t *layers = json_array();
+  for (size_t i = 0; i < b->layer_count; i++) json_array_append_new(layers, oci_descriptor_json(&b->layers[i]));
+  json_t *manifest = json_pack("{s:i,s:s,s:o,s:o}", "schemaVersion", 2, "mediaType", OCI_MANIFEST, "config",
+                               oci_descriptor_json(&parts.config), "layers", layers);
+  if (add_document(b, manifest, OCI_MANIFEST, &parts.manifest, f)) return f->status;
+  char uses[MOST_MODELS][NAME_BYTES + 40];
+  const char *used[MOST_MODELS + 1] = {NULL};
+  for (size_t i = 0; i < b->model_count; i++) {
+    snprintf(uses[i], sizeof uses[i], "model/%s", text_of(b->models[i], "id"));
+    used[i] = uses[i];
+  }
+  json_t *detail =
+      json_pack("{s:s,s:s,s:i,s:s*}", "os", "linux", "architecture", oci_architecture(), "port",
+                b->spec->port ? b->spec->port : STANDARD_PORT, "base", b->base_config ? b->spec->base : NULL);
+  registry_draft draft = {.kind = ASSET_IMAGE,
+                          .name = b->spec->name,
+                          .description = b->spec->description,
+                          .tags = b->spec->tags,
+                          .properties = b->spec->properties,
+                          .detail = detail,
+                          .uses = used};
+  image_commit(b->change, &parts, draft, asset, f);
+  json_decref(detail);
+  return f->status;
+}
+
+// ---- all of it ---------------------------------------------------------------------------------
+
+static sdx_status find_models(build *b, fault *f) {
+  for (const char *const *m = b->spec->models; m && *m && !f->status; m++) {
+    if (b->model_count == MOST_MODELS)
+      return fault_set(f, SDX_LIMIT_EXCEEDED, "an image holds at most %d models", MOST_MODELS);
+    json_t *asset;
+    if (registry_get(b->r, ASSET_MODEL, *m, &asset, f)) return f->status;
+    b->models[b->model_count++] = asset;
+    if (!*text_of(asset, "main")) {
+      fault_set(f, SDX_CONFLICT, "model %s is not an ONNX model but %s: the server cannot run it by itself",
+                text_of(asset, "id"), text_of(asset, "framework"));
+      fault_hint(f, "a script can: --script score.py");
+    }
+  }
+  if (!f->status && !b->model_count) fault_set(f, SDX_INVALID_ARGUMENT, "an image needs a model");
+  return f->status;
+}
+
+sdx_status build_image(registry *r, const build_spec *spec, json_t **asset, fault *f) {
+  build b = {.r = r, .spec = spec};
+  *asset = NULL;
+  if (!spec->name || !name_valid(spec->name)) {
+    fault_set(f, SDX_INVALID_ARGUMENT, "'%.200s' cannot name an image", spec->name ? spec->name : "");
+    return fault_hint(f, "letters, digits, '.', '_' and '-', at most %d of them", NAME_BYTES);
+  }
+  if (!find_models(&b, f) && !registry_begin(r, &b.change, f)) {
+    if (!pull_base(&b, f) && !begin_layers(&b, f)) add_runtime(&b, f);
+    for (size_t i = 0; i < b.model_count && !f->status; i++) add_model(&b, b.models[i], f);
+    if (!f->status) commit(&b, asset, f);
+    registry_end(b.change);
+  }
+  for (size_t i = 0; i < b.model_count; i++) json_decref(b.models[i]);
+  pulled_free(&b.base);
+  json_decref(b.base_config);
+  json_decref(b.all_diff_ids);
+  json_decref(b.history);
+  free(b.layers);
+  free(b.diff_ids);
+  return f->status;
+}
