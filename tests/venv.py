@@ -13,7 +13,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HOME = ROOT / "build/venv"
 PYTHON = HOME / "bin/python"
-PACKAGES = ["numpy", "onnx", "onnxruntime", "pytest", "ml_dtypes", "setuptools", "wheel"]
+REQUIREMENTS = ROOT / "tests/requirements.txt"
 
 
 def skip(reason):
@@ -31,17 +31,18 @@ def _make():
     HOME.parent.mkdir(exist_ok=True)
     with open(HOME.parent / "venv.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another script may be making it
-        done = HOME / "packages"
-        if done.exists() and done.read_text() == " ".join(PACKAGES):
+        done, wanted = HOME / "requirements", REQUIREMENTS.read_text()
+        if done.exists() and done.read_text() == wanted:
             return None
         made = _call(sys.executable, "-m", "venv", HOME)
         if made.returncode:
             return "this Python has no venv: " + made.stdout.strip()[-200:]
         installed = _call(PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--retries", "1",
-                          "--timeout", "20", *PACKAGES)
+                          "--timeout", "20", "-r", REQUIREMENTS)
         if installed.returncode:
-            return f"{', '.join(PACKAGES)} cannot be had here: " + installed.stderr.strip().splitlines()[-1][:200]
-        done.write_text(" ".join(PACKAGES))
+            return f"what {REQUIREMENTS.relative_to(ROOT)} names cannot be had here: " + \
+                installed.stderr.strip().splitlines()[-1][:200]
+        done.write_text(wanted)
     return None
 
 

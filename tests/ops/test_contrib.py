@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Operators of com.microsoft against ONNX Runtime on random data.
+"""Operators of com.microsoft on random data, against ONNX Runtime where its answer does not depend on the processor: what
+adds byte products is judged by definitions.py, in exact arithmetic.
 
     tests/ops/test_contrib.py [--seeds N] [NAME ...]     only operators whose name starts with a NAME
 
@@ -25,6 +26,7 @@ import onnx  # noqa: E402
 import onnxruntime as ort  # noqa: E402
 from onnx import helper, numpy_helper  # noqa: E402
 
+import definitions  # noqa: E402
 import engine  # noqa: E402
 
 CASES = []
@@ -62,6 +64,8 @@ def build(operator, inputs, attributes, options):
 
 
 def differ(got, want, options):
+    if isinstance(want, definitions.Real):
+        return want.differs(got)
     if isinstance(want, list):
         return None if got == want else "sequences differ"
     if got.shape != want.shape:
@@ -96,12 +100,21 @@ def in_place(session, feeds, shared):
     return binding.copy_outputs_to_cpu()
 
 
+def exact(operator, inputs, attributes):
+    """By the definition; None for operators that ONNX Runtime may judge."""
+    if operator not in definitions.BYTE_PRODUCTS:
+        return None
+    words = {n: v.encode() if isinstance(v, str) else v for n, v in attributes.items()}
+    made = definitions.BYTE_PRODUCTS[operator](*(x.array if isinstance(x, Const) else x for x in inputs), **words)
+    return list(made) if isinstance(made, tuple) else [made]
+
+
 def check(operator, inputs, attributes, options):
     """None, ("skipped" or "failed", why)"""
     model, feeds = build(operator, inputs, attributes, options)
     settings = ort.SessionOptions()
     settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    want = options.get("expect")
+    want = options.get("expect") or exact(operator, inputs, attributes)
     try:
         if not want:
             session = ort.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
@@ -234,9 +247,12 @@ def qsoftmax(random):
         for axis, opset in ((-1, 13), (1, 13), (1, 11)):
             yield [x, Const(scalar(0.05)), Const(scalar(7, dtype)), Const(scalar(1 / 256)), Const(scalar(0, dtype))], \
                 {"axis": axis, "opset": opset}, {"steps": 1}
-        for zero in (0, np.iinfo(dtype).min):  # the scale of a mask that was quantised
+        # The scale of a mask that was quantised leaves no numbers, and every release of ONNX Runtime gives something
+        # else. Here it is the lowest value, but with a negative zero point the highest.
+        for zero in (0, np.iinfo(dtype).min):
+            want = np.iinfo(dtype).max if zero < 0 else np.iinfo(dtype).min
             yield [x, Const(scalar(np.inf)), Const(scalar(0, dtype)), Const(scalar(1 / 256)), Const(scalar(zero, dtype))], \
-                {"opset": 13}, {}
+                {"opset": 13}, {"expect": [np.full(x.shape, want, dtype)]}
 
 
 @case("QLinearWhere")
@@ -257,8 +273,7 @@ def quantized_lstm(random):
         zero = Const(np.full(shape, 0 if dtype == np.int8 else 128, dtype))
         yield [floats(random, 4, 3, width), w, r, floats(random, directions, 8 * hidden), None, None, None, None, scale,
                zero, scale, zero], \
-            {"hidden_size": hidden, "direction": "forward" if directions == 1 else "bidirectional"}, \
-            {"outputs": 3, "rtol": 0.05, "atol": 0.02}
+            {"hidden_size": hidden, "direction": "forward" if directions == 1 else "bidirectional"}, {"outputs": 3}
 
 
 @case("MulInteger")
@@ -411,10 +426,10 @@ def qattention(random):
             scale = floats(random, 36) ** 2 * 0.002 if columns else scalar(0.002)
             zero = integers(random, 36, dtype=dtype) if columns else scalar(3, dtype)
             yield [x, Const(w), Const(floats(random, 36)), Const(scalar(0.02)), Const(scale), padding(random, 2, 5),
-                   Const(scalar(128, np.uint8)), Const(zero)], {"num_heads": n}, {"rtol": 1e-3, "atol": 1e-4}
+                   Const(scalar(128, np.uint8)), Const(zero)], {"num_heads": n}, {}
         yield [x, Const(w), Const(floats(random, 36)), Const(scalar(0.02)), Const(scalar(0.002)), None,
                Const(scalar(128, np.uint8)), Const(scalar(3, dtype)), floats(random, 2, 2, n, 4, 4)], \
-            {"num_heads": n, "unidirectional": 1}, {"outputs": 2, "rtol": 1e-3, "atol": 1e-4}
+            {"num_heads": n, "unidirectional": 1}, {"outputs": 2}
 
 
 @case("DecoderMaskedMultiHeadAttention")
@@ -707,7 +722,7 @@ def qlinear_conv(random):
         scales = (random.random(6) * 0.01).astype(np.float32)
         yield [x if channels_last else first(x), scalar(0.02), scalar(120, np.uint8), Const(w), Const(scales),
                Const(np.zeros(6, np.int8)), scalar(0.5), scalar(110, np.uint8), Const(bias)], \
-            {"pads": [1, 1, 0, 1], "channels_last": channels_last}, {"steps": 1}
+            {"pads": [1, 1, 0, 1], "channels_last": channels_last}, {}
 
 
 def group_norm(x, gamma, beta, groups, silu, channels_last):
@@ -770,21 +785,18 @@ def matmul_bnb4(random):
 
 @case("MatMulFpQ4")
 def matmul_fpq4(random):
-    for kind, size in ((0, 20), (1, 21)):
-        blobs = integers(random, 5, 3, size)
-        blobs[..., :4] = floats(random, 5, 3).view(np.uint8).reshape(5, 3, 4)
-        if kind:
-            blobs[..., 4] %= 16
-        yield [floats(random, 2, 3, 80), Const(blobs.ravel()), Const(np.array([80, 5], np.int64))], \
-            {"blk_quant_type": kind}, {"rtol": 1e-3, "atol": 1e-3}
-    blobs = integers(random, 3, 2, 36)
-    scale = floats(random, 3, 2)
-    blobs[..., :4] = scale.view(np.uint8).reshape(3, 2, 4)
-    pairs = blobs[..., 4:].reshape(3, 2, 2, 16)
-    w = np.stack([pairs & 15, pairs >> 4], 3).astype(np.float32) - 8
-    x = floats(random, 4, 128)
-    yield [x, Const(blobs.ravel()), Const(np.array([128, 3], np.int64))], {"blk_quant_type": 2}, \
-        {"expect": [x @ (w * scale[..., None, None, None]).reshape(3, 128).T], "rtol": 1e-3, "atol": 1e-3}
+    # ONNX Runtime has it on some processors only. A block: scale, perhaps a zero point, then 16 bytes for 32 codes, the
+    # low halves first.
+    for kind, columns, blocks, parts in ((0, 5, 3, 1), (1, 5, 3, 1), (2, 3, 2, 2)):
+        zeros = random.integers(0, 16, (columns, blocks, 1)).astype(np.uint8) if kind == 1 else None
+        scale, codes = floats(random, columns, blocks, 1), integers(random, columns, blocks, parts, 16)
+        w = np.concatenate([codes & 15, codes >> 4], -1).reshape(columns, blocks, -1).astype(np.float32)
+        w = ((w - (8 if zeros is None else zeros)) * scale).reshape(columns, -1)
+        k = w.shape[1] - (16 if kind < 2 else 0)  # the last block may be cut
+        x = floats(random, 2, 3, k)
+        blob = np.concatenate([scale.view(np.uint8), *([] if zeros is None else [zeros]), codes.reshape(columns, blocks, -1)], -1)
+        yield [x, Const(blob.ravel()), Const(np.array([k, columns], np.int64))], {"blk_quant_type": kind}, \
+            {"expect": [x @ w[:, :k].T]}
 
 
 @case("GatherBlockQuantized")
@@ -1657,11 +1669,11 @@ def qgemm(random):
         scale, zero = np.abs(floats(random, 6)) * 0.02 + 0.001, integers(random, 6, dtype=dtype)
         c = random.integers(-999, 999, 6).astype(np.int32)
         end = [scalar(0.9), scalar(11, np.uint8)]
-        yield [a, scalar(0.03), scalar(120, np.uint8), b, scalar(0.01), scalar(3, dtype), c, *end], {}, {"steps": 1}
-        yield [a, scalar(0.03), scalar(120, np.uint8), Const(b), Const(scale), Const(zero), Const(c), *end], {}, {"steps": 1}
+        yield [a, scalar(0.03), scalar(120, np.uint8), b, scalar(0.01), scalar(3, dtype), c, *end], {}, {}
+        yield [a, scalar(0.03), scalar(120, np.uint8), Const(b), Const(scale), Const(zero), Const(c), *end], {}, {}
         yield [a, scalar(0.03), scalar(120, np.uint8), Const(b), Const(scale), Const(zero)], {"alpha": 0.5}, {}
         yield [a.T.copy(), scalar(0.03), scalar(120, np.uint8), b.T.copy(), scalar(0.01), scalar(3, dtype), None, *end], \
-            {"transA": 1, "transB": 1}, {"steps": 1}
+            {"transA": 1, "transB": 1}, {}
 
 
 @case("MatMulIntegerToFloat")
@@ -1669,9 +1681,8 @@ def matmul_integer_to_float(random):
     for dtype in EIGHT_BITS:
         a, b = integers(random, 2, 4, 5), integers(random, 5, 6, dtype=dtype)
         scale, zero = np.abs(floats(random, 6)) * 0.02, integers(random, 6, dtype=dtype)
-        tolerance = {"rtol": 1e-3, "atol": 1e-4}
-        yield [a, Const(b), scalar(0.03), scalar(0.01)], {}, tolerance
-        yield [a, Const(b), scalar(0.03), Const(scale), scalar(120, np.uint8), Const(zero), floats(random, 6)], {}, tolerance
+        yield [a, Const(b), scalar(0.03), scalar(0.01)], {}, {}
+        yield [a, Const(b), scalar(0.03), Const(scale), scalar(120, np.uint8), Const(zero), floats(random, 6)], {}, {}
 
 
 @case("DynamicQuantizeMatMul")
@@ -1679,9 +1690,8 @@ def dynamic_quantize_matmul(random):
     for dtype in EIGHT_BITS:
         b = integers(random, 5, 6, dtype=dtype)
         scale, zero = np.abs(floats(random, 6)) * 0.02, integers(random, 6, dtype=dtype)
-        tolerance = {"rtol": 1e-3, "atol": 1e-3}
-        yield [floats(random, 2, 4, 5), Const(b), Const(scalar(0.01)), Const(scalar(3, dtype))], {}, tolerance
-        yield [floats(random, 2, 4, 5), Const(b), Const(scale), Const(zero), floats(random, 6)], {}, tolerance
+        yield [floats(random, 2, 4, 5), Const(b), Const(scalar(0.01)), Const(scalar(3, dtype))], {}, {}
+        yield [floats(random, 2, 4, 5), Const(b), Const(scale), Const(zero), floats(random, 6)], {}, {}
 
 
 @case("MatMulBlockQuantizedFp4Weight")

@@ -77,8 +77,9 @@ static sdx_status decoder(op_upgrade *u) {
   return to_heads(u, in, &a);
 }
 
-SDX_CASES = {"input=float[2,3,8] weights=float[8,24] bias=float[24] num_heads=2",
-             "input=float[2,3,8] weights=float[8,20] num_heads=2 qkv_hidden_sizes=8,8,4 unidirectional=1", NULL};
+SDX_CASES = {"input=float[2,3,8] weights=float[8,24]@-0.3..0.3 bias=float[24] num_heads=2",
+             "input=float[2,3,8] weights=float[8,20]@-0.3..0.3 num_heads=2 qkv_hidden_sizes=8,8,4 unidirectional=1",
+             NULL};
 static const char *const decoder_cases[] = {"query=float[2,1,8] key=float[2,1,8] value=float[2,1,8] num_heads=2", NULL};
 
 static const char *const self_cases[] = {
