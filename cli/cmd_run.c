@@ -250,6 +250,7 @@ static int execute(const args *a, sdx_session *session, sdx_run *run) {
     }
     ms[i] = (double)(clock_ns() - start) / 1e6;
   }
+  if (*sdx_run_warning(run)) cli_note("%s", sdx_run_warning(run));
   double first = ms[0];
   qsort(ms, repeat, sizeof *ms, by_size);
   double least = ms[0], median = ms[repeat / 2];

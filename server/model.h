@@ -16,6 +16,7 @@ typedef struct model {
   sdx_session *session;
   size_t input_count, output_count;
   model_metrics metrics;
+  atomic_bool warned;            // of sizes that are not the declared ones: once
   atomic_uint_fast64_t cost_ns;  // moving average of one request; 0: not known yet
   // Idle run handles, newest last: the one with the warmest memory is taken first.
   pthread_mutex_t lock;

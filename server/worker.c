@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/host.h"
+#include "server/log.h"
 #include "server/watch.h"
 
 typedef struct workers {
@@ -79,6 +80,8 @@ static bool run_model(http_request *rq, sdx_run *run, uint64_t limit_ns, bool *d
   rq->done_ns = clock_ns();
   bool moved = false;
   if (status == SDX_OK) {
+    if (*sdx_run_warning(run) && !atomic_exchange(&m->warned, true))
+      log_line("warning", "%s: %s", m->name, sdx_run_warning(run));
     histogram_seconds(&m->metrics.compute, rq->done_ns - start);
     rq->reply.status = 0;
     rq->route->reply(rq, run);

@@ -115,6 +115,7 @@ SDX_API void sdx_options_destroy(sdx_options *options);
 //   map_file           0 | 1: map the file instead of copying it (only for files nobody rewrites)
 //   allow_hard_links   0 | 1: external data may have more than one name
 //   external_data_dir  folder for external data of models loaded from bytes
+//   strict_dims        0 | 1: refuse what sdx_run_warning would say
 //   profile            0 | 1: record a Chrome trace, see sdx_session_profile_json
 //   plan_cache         how many input-shape signatures keep a plan (default 8)
 // Returns SDX_INVALID_ARGUMENT for an unknown name or a bad value; see sdx_options_error.
@@ -212,6 +213,9 @@ SDX_API void sdx_run_cancel(sdx_run *run);
 // NULL if it was not wanted or the execution failed.
 SDX_API sdx_value *sdx_run_output(const sdx_run *run, size_t index);
 SDX_API const char *sdx_run_error(const sdx_run *run);  // of the last failed call; "" if none failed
+// What the model declares and the last execution did not keep to: inputs that differ in a dimension they give one name,
+// an output of another shape. "" if nothing. The option strict_dims makes it an error.
+SDX_API const char *sdx_run_warning(const sdx_run *run);
 // High-water mark of memory charged to this run's last execution.
 SDX_API uint64_t sdx_run_peak_bytes(const sdx_run *run);
 

@@ -75,7 +75,7 @@ value_id graph_add_value(graph *g, str name) {
   if (g->value_count == g->value_capacity && !reserve_values(g, doubled(g->value_capacity))) return VALUE_ABSENT;
   if (name.size == 0 || str_map_find(&g->names, name, NULL)) name = fresh_name(g, name);
   if (!name.at || !str_map_put(&g->names, name, g->value_count)) return VALUE_ABSENT;
-  g->values[g->value_count] = (graph_value){.name = name, .type = {.rank = -1}};
+  g->values[g->value_count] = (graph_value){.name = name, .type = {.rank = -1}, .declared = {.rank = -1}};
   return g->value_count++;
 }
 

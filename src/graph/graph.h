@@ -92,7 +92,8 @@ typedef struct node {
 
 typedef struct graph_value {
   str name;
-  type_info type;          // dims: DIM_UNKNOWN / ~symbol where free
+  type_info type;          // what inference proves, or what an input or constant is; free dims: DIM_UNKNOWN / ~symbol
+  type_info declared;      // what the file says of a value that a node makes, or of a body's input: a hint, no proof
   const tensor *constant;  // initializer (sparse ones made dense) or folded value, else NULL
   uint32_t producer;       // node index + 1, 0 = input/constant/outer
   value_id outer;          // subgraphs: the value of the parent this stands for, else 0
@@ -170,11 +171,17 @@ sdx_status graph_sort(graph *g, error *err);
 size_t attr_graphs(const attr *a, struct graph *const **graphs);
 // Free dimension: index of a named symbol (adds it); ~index is the dim. 0 (unknown) for "" or without memory.
 int64_t graph_symbol(graph *g, str name);
+int64_t graph_add_symbol(graph *g, str name);        // one more, unlike all others, whatever their names
+bool dim_name_is_placeholder(str name);              // "?", "None", "unk__7", ...: says that there is no name
 str graph_symbol_name(const graph *g, int64_t dim);  // "" when unnamed
 type_info *type_tensor(arena *memory, sdx_dtype dtype, int rank, const int64_t *dims);
 // "seq(map(int64,tensor(float)))" to a type whose parts lie in `room`; NULL: it is none.
 const type_info *type_parse(const char *text, type_info *room, size_t count);
 const char *type_describe(const graph *g, const type_info *t, char *buffer, size_t size);
+// The best that is known of a value, for people and files: what is proved, else what is declared.
+const type_info *type_best_known(const graph_value *v);
+// The same dimension by dimension; the list lies in `memory`. false: memory.
+bool type_complete(arena *memory, const graph_value *v, type_info *out);
 
 // Checks every rule that needs no operator table: names, single assignment, arity of lists, order,
 // scoping, limits. Reports each problem through `report` (check lists all; load stops at the first).

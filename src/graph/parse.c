@@ -440,7 +440,7 @@ static sdx_status parse_read(parser *p, graph *g, value_id *id) {
 }
 
 // %name: type where it is made.
-static sdx_status parse_made(parser *p, graph *g, bool typed, value_id *id) {
+static sdx_status parse_made(parser *p, graph *g, value_id *id) {
   str name;
   SDX_TRY(need(p, "%"));
   size_t before = p->at;
@@ -453,11 +453,14 @@ static sdx_status parse_made(parser *p, graph *g, bool typed, value_id *id) {
   }
   if (!*id && !(*id = graph_add_value(g, name))) return error_no_memory(p->err, sizeof(graph_value));
   g->values[*id].producer = 0;
-  if (!typed || !take(p, ":")) return SDX_OK;
-  type_info type;
-  SDX_TRY(parse_type(p, g, &type));
-  g->values[*id].type = type;
   return SDX_OK;
+}
+
+// The same with a type behind it, where one is written.
+static sdx_status parse_typed(parser *p, graph *g, value_id *id, type_info *type) {
+  *type = (type_info){.kind = TYPE_UNKNOWN, .rank = -1};
+  SDX_TRY(parse_made(p, g, id));
+  return take(p, ":") ? parse_type(p, g, type) : SDX_OK;
 }
 
 static sdx_status parse_reads(parser *p, graph *g, value_id **ids, uint32_t *count) {
@@ -476,7 +479,7 @@ static sdx_status parse_reads(parser *p, graph *g, value_id **ids, uint32_t *cou
 
 static sdx_status parse_const(parser *p, graph *g) {
   value_id id;
-  SDX_TRY(parse_made(p, g, false, &id));
+  SDX_TRY(parse_made(p, g, &id));
   SDX_TRY(need(p, ":"));
   tensor *t = arena_zalloc(p->memory, sizeof *t);
   if (!t) return error_no_memory(p->err, sizeof *t);
@@ -489,7 +492,9 @@ static sdx_status parse_const(parser *p, graph *g) {
 static sdx_status parse_outer(parser *p, graph *g) {
   value_id id, outer;
   if (!g->parent) return fail(p, "no outer values in the outermost graph");
-  SDX_TRY(parse_made(p, g, true, &id));
+  type_info type;
+  SDX_TRY(parse_typed(p, g, &id, &type));
+  g->values[id].type = type;
   SDX_TRY(need(p, "="));
   SDX_TRY(parse_read(p, g->parent, &outer));
   if (!outer) return fail(p, "a value of the outer graph");
@@ -504,9 +509,12 @@ static sdx_status parse_outputs(parser *p, graph *g, value_id **ids, uint32_t *c
   do {
     SDX_TRY(more(p, ids, *count, sizeof **ids));
     value_id id = VALUE_ABSENT;
-    if (!take(p, "_")) SDX_TRY(parse_made(p, g, true, &id));
+    type_info type;
+    if (!take(p, "_")) SDX_TRY(parse_typed(p, g, &id, &type));
     (*ids)[(*count)++] = id;
-    if (id) g->values[id].producer = g->node_count + 1;  // so that a second maker is noticed at once
+    if (!id) continue;
+    g->values[id].declared = type;
+    g->values[id].producer = g->node_count + 1;  // so that a second maker is noticed at once
   } while (take(p, ","));
   return SDX_OK;
 }
@@ -554,7 +562,9 @@ static sdx_status parse_inputs(parser *p, graph *g) {
     if (g->input_count) SDX_TRY(need(p, ","));
     SDX_TRY(more(p, &g->inputs, g->input_count, sizeof *g->inputs));
     value_id id;
-    SDX_TRY(parse_made(p, g, true, &id));
+    type_info type;
+    SDX_TRY(parse_typed(p, g, &id, &type));
+    *(g->parent ? &g->values[id].declared : &g->values[id].type) = type;
     g->inputs[g->input_count] = id;
   }
   return SDX_OK;

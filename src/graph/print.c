@@ -58,8 +58,7 @@ static void put_shape(printer *p, const int64_t *dims, size_t rank) {
     str symbol = graph_symbol_name(p->graph, dims[i]);
     if (dims[i] >= 0) text_format(p->out, "%lld", (long long)dims[i]);
     else if (symbol.size) put_name(p, symbol, false);
-    else if (dims[i] == DIM_UNKNOWN) put(p, "?");
-    else text_format(p->out, "#%lld", (long long)~dims[i]);
+    else put(p, "?");
   }
   put(p, "]");
 }
@@ -90,9 +89,11 @@ static bool says_something(const type_info *t) {
 
 static void put_typed(printer *p, value_id id) {
   put_value(p, id);
-  if (id == VALUE_ABSENT || !says_something(&p->graph->values[id].type)) return;
+  if (id == VALUE_ABSENT) return;
+  const type_info *type = type_best_known(&p->graph->values[id]);
+  if (!says_something(type)) return;
   put(p, ": ");
-  put_type(p, &p->graph->values[id].type);
+  put_type(p, type);
 }
 
 static void put_tensor(printer *p, const tensor *t) {

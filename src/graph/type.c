@@ -12,11 +12,8 @@ static const graph *root_of(const graph *g) {
   return g;
 }
 
-int64_t graph_symbol(graph *g, str name) {
+int64_t graph_add_symbol(graph *g, str name) {
   while (g->parent) g = g->parent;
-  uint32_t index;
-  if (name.size == 0) return 0;
-  if (str_map_find(&g->symbol_names, name, &index)) return index;
   if (g->symbol_count == g->symbol_capacity) {
     size_t capacity = g->symbol_capacity ? (size_t)g->symbol_capacity * 2 : 8;
     if (capacity > INT32_MAX) return 0;
@@ -27,9 +24,43 @@ int64_t graph_symbol(graph *g, str name) {
     g->symbols = symbols;
     g->symbol_capacity = (uint32_t)capacity;
   }
-  if (!str_map_put(&g->symbol_names, name, g->symbol_count)) return 0;
   g->symbols[g->symbol_count] = name;
   return g->symbol_count++;
+}
+
+int64_t graph_symbol(graph *g, str name) {
+  while (g->parent) g = g->parent;
+  uint32_t index;
+  if (name.size == 0) return 0;
+  if (str_map_find(&g->symbol_names, name, &index)) return index;
+  int64_t added = graph_add_symbol(g, name);
+  return added && str_map_put(&g->symbol_names, name, (uint32_t)added) ? added : 0;
+}
+
+static bool is_digits(str s) {
+  for (size_t i = 0; i < s.size; i++)
+    if (s.at[i] < '0' || s.at[i] > '9') return false;
+  return s.size > 0;
+}
+
+// What converters write where a dimension has no name.
+bool dim_name_is_placeholder(str name) {
+  static const char *const whole[] = {"", "?", "-1", "None", "unknown"};
+  static const char *const numbered[] = {"unk__", "DynamicDimension."};
+  for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+    if (str_is(name, whole[i])) return true;
+  for (size_t i = 0; i < sizeof numbered / sizeof *numbered; i++) {
+    size_t n = strlen(numbered[i]);
+    if (name.size > n && memcmp(name.at, numbered[i], n) == 0 && is_digits((str){name.at + n, name.size - n}))
+      return true;
+  }
+  return false;
+}
+
+const type_info *type_best_known(const graph_value *v) {
+  const type_info *t = &v->type;
+  bool says_all = t->kind != TYPE_UNKNOWN && (t->kind != TYPE_TENSOR || t->rank >= 0);
+  return says_all || v->declared.kind == TYPE_UNKNOWN ? t : &v->declared;
 }
 
 str graph_symbol_name(const graph *g, int64_t dim) {
@@ -44,6 +75,19 @@ type_info *type_tensor(arena *memory, sdx_dtype dtype, int rank, const int64_t *
   *t = (type_info){.kind = TYPE_TENSOR, .dtype = (uint8_t)dtype, .rank = (int8_t)rank};
   if (rank > 0 && !(t->dims = arena_copy(memory, dims, (size_t)rank * sizeof *dims))) return NULL;
   return t;
+}
+
+bool type_complete(arena *memory, const graph_value *v, type_info *out) {
+  const type_info *proved = &v->type, *declared = &v->declared;
+  *out = *type_best_known(v);
+  if (proved->kind != TYPE_TENSOR || declared->kind != TYPE_TENSOR) return true;
+  if (!out->dtype) out->dtype = proved->dtype ? proved->dtype : declared->dtype;
+  if (proved->rank < 1 || proved->rank != declared->rank) return true;
+  int64_t *dims = arena_copy(memory, proved->dims, (size_t)proved->rank * sizeof *dims);
+  for (int i = 0; dims && i < proved->rank; i++)
+    if (dims[i] == DIM_UNKNOWN) dims[i] = declared->dims[i];
+  out->dims = dims;
+  return dims != NULL;
 }
 
 typedef struct writer {
@@ -69,8 +113,7 @@ static void put_tensor(writer *w, const graph *g, const type_info *t) {
     if (i) put(w, ",");
     if (t->dims[i] >= 0) put(w, "%lld", (long long)t->dims[i]);
     else if (symbol.size) put(w, "%.*s", STR_ARG(symbol));
-    else if (t->dims[i] == DIM_UNKNOWN) put(w, "?");
-    else put(w, "#%lld", (long long)~t->dims[i]);
+    else put(w, "?");
   }
   put(w, "]");
 }

@@ -116,6 +116,17 @@ static sdx_status check_subgraphs(verifier *v, uint32_t index) {
   return SDX_OK;
 }
 
+static sdx_status check_ranks(verifier *v, const graph_value *value, const type_info *type) {
+  char place[200];
+  for (const type_info *t = type; t; t = t->element) {
+    if (t->rank <= 0 || (size_t)t->rank <= v->limits->max_rank) continue;
+    snprintf(place, sizeof place, "value '%.*s'", cut(value->name), value->name.at);
+    SDX_TRY(problem(v, SDX_LIMIT_EXCEEDED, "rank", place, "its rank is %d; the limit is %zu", t->rank,
+                    v->limits->max_rank));
+  }
+  return SDX_OK;
+}
+
 static sdx_status check_values(verifier *v) {
   const graph *g = v->graph;
   char place[200];
@@ -126,12 +137,8 @@ static sdx_status check_values(verifier *v) {
       SDX_TRY(problem(v, SDX_LIMIT_EXCEEDED, "name-length", place, "its name has %zu bytes; the limit is %zu",
                       value->name.size, v->limits->max_name_bytes));
     }
-    for (const type_info *t = &value->type; t; t = t->element) {
-      if (t->rank <= 0 || (size_t)t->rank <= v->limits->max_rank) continue;
-      snprintf(place, sizeof place, "value '%.*s'", cut(value->name), value->name.at);
-      SDX_TRY(problem(v, SDX_LIMIT_EXCEEDED, "rank", place, "its rank is %d; the limit is %zu", t->rank,
-                      v->limits->max_rank));
-    }
+    SDX_TRY(check_ranks(v, value, &value->type));
+    SDX_TRY(check_ranks(v, value, &value->declared));
     if (value->outer && (!g->parent || value->outer >= g->parent->value_count)) {
       snprintf(place, sizeof place, "value '%.*s'", cut(value->name), value->name.at);
       SDX_TRY(problem(v, SDX_INTERNAL, "outer", place, "it stands for a value that its outer graph does not have"));

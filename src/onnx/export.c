@@ -165,8 +165,8 @@ static void write_node(exporter *e, const graph *g, const node *n) {
 static void write_value(exporter *e, size_t slot, const graph *g, value_id id) {
   size_t at = wire_begin(e->out, NUMBER(graph, slot));
   wire_put_bytes(e->out, NUMBER(value_info, VALUE_INFO_NAME), name_of(g, id));
-  if (g->values[id].type.kind != TYPE_UNKNOWN)
-    write_type(e, NUMBER(value_info, VALUE_INFO_TYPE), g, &g->values[id].type);
+  const type_info *type = type_best_known(&g->values[id]);
+  if (type->kind != TYPE_UNKNOWN) write_type(e, NUMBER(value_info, VALUE_INFO_TYPE), g, type);
   wire_end(e->out, at);
 }
 
@@ -181,7 +181,8 @@ static void write_graph(exporter *e, const graph *g) {
   for (uint32_t i = 0; i < g->input_count; i++) write_value(e, GRAPH_INPUT, g, g->inputs[i]);
   for (uint32_t i = 0; i < g->output_count; i++) write_value(e, GRAPH_OUTPUT, g, g->outputs[i]);
   for (uint32_t v = 1; v < g->value_count; v++)
-    if (g->values[v].producer && g->values[v].type.kind != TYPE_UNKNOWN) write_value(e, GRAPH_VALUE_INFO, g, v);
+    if (g->values[v].producer && type_best_known(&g->values[v])->kind != TYPE_UNKNOWN)
+      write_value(e, GRAPH_VALUE_INFO, g, v);
 }
 
 static void write_opset(exporter *e, str domain, int64_t version) {

@@ -354,6 +354,22 @@ static sdx_status check_default(importer *im, graph *g, const graph_value *v, co
                    type_describe(g, &info->type, declared, sizeof declared), tensor_describe(t, found, sizeof found));
 }
 
+// Every free dimension of an input is one of its own, whatever it is called: callers feed sizes that differ under one
+// name. With strict_dims a name is a promise, unless it says that there is none.
+static sdx_status own_dims(importer *im, graph *g, type_info *t) {
+  if (t->kind != TYPE_TENSOR || t->rank < 1) return SDX_OK;
+  int64_t *dims = arena_copy(g->memory, t->dims, (size_t)t->rank * sizeof *dims);
+  if (!dims) return import_no_memory(im);
+  for (int i = 0; i < t->rank; i++) {
+    str name = graph_symbol_name(g, dims[i]);
+    if (dims[i] >= 0 || (im->options->strict_dims && !dim_name_is_placeholder(name))) continue;
+    dims[i] = ~graph_add_symbol(g, name);
+    if (dims[i] == DIM_UNKNOWN) return import_no_memory(im);
+  }
+  t->dims = dims;
+  return SDX_OK;
+}
+
 static sdx_status add_input(importer *im, building *b, const value_info *info) {
   graph *g = b->graph;
   if (info->name.size == 0) return error_set(im->err, SDX_INVALID_GRAPH, "a graph input has no name");
@@ -364,9 +380,10 @@ static sdx_status add_input(importer *im, building *b, const value_info *info) {
   }
   id = graph_add_value(g, info->name);
   if (!id) return import_no_memory(im);
-  g->values[id].type = info->type;
   g->inputs[g->input_count++] = id;
-  return SDX_OK;
+  if (g->parent) g->values[id].declared = info->type;  // what its node hands in counts
+  else g->values[id].type = info->type;
+  return g->parent ? SDX_OK : own_dims(im, g, &g->values[id].type);
 }
 
 static sdx_status add_output(importer *im, const scope *s, const value_info *info) {
@@ -374,7 +391,7 @@ static sdx_status add_output(importer *im, const scope *s, const value_info *inf
   value_id id;
   if (info->name.size == 0) return error_set(im->err, SDX_INVALID_GRAPH, "a graph output has no name");
   SDX_TRY(scope_resolve(im, s, s->at, "graph output", info->name, &id));
-  if (g->values[id].type.kind == TYPE_UNKNOWN) g->values[id].type = info->type;
+  if (g->values[id].declared.kind == TYPE_UNKNOWN) g->values[id].declared = info->type;
   g->outputs[g->output_count++] = id;
   return SDX_OK;
 }
@@ -382,7 +399,8 @@ static sdx_status add_output(importer *im, const scope *s, const value_info *inf
 // Declared types of inner values are a help, not a need: names that nobody makes are passed over.
 static void add_value_info(const building *b, const value_info *info) {
   value_id id = graph_find(b->graph, info->name);
-  if (id && id < b->declared && b->graph->values[id].type.kind == TYPE_UNKNOWN) b->graph->values[id].type = info->type;
+  if (id && id < b->declared && b->graph->values[id].declared.kind == TYPE_UNKNOWN)
+    b->graph->values[id].declared = info->type;
 }
 
 // All messages of one slot that describe values.

@@ -26,6 +26,7 @@ static value_id bring_in(building *target, const building *home, value_id id) {
       stand_in = graph_add_value(inner->graph, from->name);
       if (!stand_in || !str_map_put(&inner->captured, from->name, stand_in)) return VALUE_ABSENT;
       inner->graph->values[stand_in].type = from->type;
+      inner->graph->values[stand_in].declared = from->declared;
       inner->graph->values[stand_in].outer = id;
     }
     id = stand_in;

@@ -17,6 +17,7 @@ typedef struct import_options {
   size_t decode_depth;        // nesting of protobuf messages
   const char *external_dir;   // folder of the model file; NULL: external data is refused
   bool allow_hard_links;
+  bool strict_dims;      // inputs that share a dimension's name share its size
   mem_account *account;  // what the model's arena and external data are charged to
   uint64_t deadline_ns;  // CLOCK_MONOTONIC, 0 = none
 } import_options;

@@ -247,6 +247,7 @@ typedef struct call_services {
   sdx_status (*set_value)(op_call *c, size_t output, sdx_value *owned);
   sdx_status (*run_subgraph)(op_call *c, graph *body, size_t inputs, const value *const *in, size_t outputs,
                              sdx_value **out);
+  bool (*body_output)(op_call *c, graph *body, const value *const *in, size_t output, tensor *out, int64_t *dims);
   mem_account *(*account)(op_call *c);
   int64_t (*max_loop_trips)(const op_call *c);
 } call_services;
@@ -272,6 +273,12 @@ static inline sdx_status call_check(op_call *c) { return op_services->check(c); 
 static inline sdx_status call_run_subgraph(op_call *c, graph *body, size_t inputs, const value *const *in,
                                            size_t outputs, sdx_value **out) {
   return op_services->run_subgraph(c, body, inputs, in, outputs, out);
+}
+// Type and shape that a body would give its output, without running it; `dims` has room for TENSOR_MAX_RANK. false:
+// they depend on data.
+static inline bool call_body_output(op_call *c, graph *body, const value *const *in, size_t output, tensor *out,
+                                    int64_t *dims) {
+  return op_services->body_output(c, body, in, output, out, dims);
 }
 // "node 'x' (Gather): ..." Message with place; returns the status.
 sdx_status call_fail(op_call *c, sdx_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -4,15 +4,7 @@
 // order, Concat, Sum, Max, ... of one input.
 #include <string.h>
 
-#include "passes/passes.h"
-
-static bool same_shape(const type_info *a, const type_info *b) {
-  if (a->kind != TYPE_TENSOR || b->kind != TYPE_TENSOR || a->dtype != b->dtype || a->rank < 0 || a->rank != b->rank)
-    return false;
-  for (int i = 0; i < a->rank; i++)
-    if (a->dims[i] != b->dims[i] || a->dims[i] == DIM_UNKNOWN) return false;
-  return true;
-}
+#include "passes/match.h"
 
 static bool keeps_order(const graph *g, const node *n) {
   const attr *perm = node_attr(n, "perm");
@@ -31,19 +23,7 @@ static bool idle_dropout(const graph *g, const node *n, const uint32_t *uses) {
   return !trains && (n->output_count < 2 || uses[n->outputs[1]] == 0);
 }
 
-// A view or Expand whose result has the shape of its input anyway. What the model declares does not count: exporters
-// give dimensions of results the names they have in inputs.
-static bool keeps_shape(pass_context *c, const node *n) {
-  const type_info *in = &c->graph->values[n->inputs[0]].type;
-  type_info *out;
-  error ignored = {0};
-  return ((n->op->flags & OP_VIEW) || str_is(n->op_type, "Expand")) &&
-         same_shape(in, &c->graph->values[n->outputs[0]].type) &&
-         passes_infer_node(c->graph, n, c->scratch, &out, &ignored) == SDX_OK && same_shape(in, out);
-}
-
-static bool hands_through(pass_context *c, const node *n, const uint32_t *uses) {
-  const graph *g = c->graph;
+static bool hands_through(const graph *g, const node *n, const uint32_t *uses) {
   const type_info *in = &g->values[n->inputs[0]].type, *out = &g->values[n->outputs[0]].type;
   if (*n->op->domain) return false;
   if (str_is(n->op_type, "Identity")) return true;
@@ -53,7 +33,8 @@ static bool hands_through(pass_context *c, const node *n, const uint32_t *uses) 
       str_is(n->op_type, "Min") || str_is(n->op_type, "Mean"))
     return n->input_count == 1;
   if (str_is(n->op_type, "Transpose")) return keeps_order(g, n);
-  return keeps_shape(c, n);
+  return ((n->op->flags & OP_VIEW) || str_is(n->op_type, "Expand")) && in->dtype == out->dtype &&
+         match_same_shape(in, out);
 }
 
 static sdx_status run(pass_context *c) {
@@ -65,7 +46,7 @@ static sdx_status run(pass_context *c) {
   for (uint32_t i = 0; i < g->node_count; i++) {
     node *n = g->nodes[i];
     if (n->dead || !n->op || n->input_count < 1 || n->output_count < 1 || !n->inputs[0] || !n->outputs[0]) continue;
-    if (!hands_through(c, n, uses)) continue;
+    if (!hands_through(g, n, uses)) continue;
     instead[n->outputs[0]] = instead[n->inputs[0]] ? instead[n->inputs[0]] : n->inputs[0];
     n->dead = c->changed = true;
   }

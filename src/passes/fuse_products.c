@@ -103,6 +103,12 @@ static bool recognise(const graph *g, value_id x, value_id squashed, double coef
   return false;
 }
 
+// All other factors are numbers, which can add no more than dimensions of 1 in front.
+static bool keeps_shape(const graph *g, value_id x, value_id result) {
+  const type_info *from = &g->values[x].type, *to = &g->values[result].type;
+  return from->kind == TYPE_TENSOR && from->rank >= 0 && from->rank == to->rank;
+}
+
 static sdx_status fuse(pass_context *c, node *last, value_id x, const activation_match *m) {
   graph *g = c->graph;
   node *made = graph_add_node(g, (str){0}, str_from(m->op_type), 1, &x, 1, last->outputs, c->err);
@@ -124,9 +130,7 @@ static sdx_status run(pass_context *c) {
     for (size_t k = 0; k < 2 && p.count == 2; k++) {
       activation_match m;
       value_id x = p.terms[k];
-      if (!recognise(g, x, p.terms[1 - k], p.coefficient, &m) ||
-          !match_same_shape(&g->values[x].type, &g->values[last->outputs[0]].type))
-        continue;
+      if (!recognise(g, x, p.terms[1 - k], p.coefficient, &m) || !keeps_shape(g, x, last->outputs[0])) continue;
       SDX_TRY(fuse(c, last, x, &m));
       break;
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Types and shapes of every value, with symbolic dimensions, through the operators' own infer
-// functions. What the model declares is kept where it says more, and refused where it contradicts, but for
-// shapes with free dimensions: exporters guess those of their outputs (skl2onnx: [N] for [N, 1]), so there the
-// operator's word counts and a warning is left.
+// Types and shapes of every value, with symbolic dimensions, through the operators' own infer functions. What comes
+// out is proved: it follows from the operators and from what the graph's inputs are held to. What the model declares
+// of a result is a hint that exporters get wrong (skl2onnx: [N] for [N, 1]) and editors leave stale: another element
+// type is refused, another shape gets a warning, and neither has a say here.
 #include <stdio.h>
 
 #include "passes/passes.h"
@@ -12,100 +12,98 @@ typedef struct inference {
   arena *scratch;
   const problem_sink *sink;
   text *warnings;  // NULL: not wanted
+  bool strict;     // a shape that differs is refused
+  size_t differ;   // shapes that do; the first is described:
+  char place[256], first[600];
   error *err;
 } inference;
 
 static sdx_status infer_graph(inference *f);
 
-// Keeps the more precise of two dimensions; false if both are fixed and differ.
-static bool merge_dim(int64_t declared, int64_t inferred, int64_t *out) {
-  if (declared >= 0 && inferred >= 0 && declared != inferred) return false;
-  *out = inferred >= 0 ? inferred : declared >= 0 ? declared : inferred != DIM_UNKNOWN ? inferred : declared;
-  return true;
-}
-
-static bool known(const type_info *t) {
-  if (t->kind == TYPE_UNKNOWN || (t->kind == TYPE_TENSOR && t->rank < 0)) return false;
-  for (int i = 0; t->kind == TYPE_TENSOR && i < t->rank; i++)
-    if (t->dims[i] < 0) return false;
-  return true;
-}
-
-static sdx_status contradiction(const inference *f, const node *n, value_id v, const type_info *declared,
-                                const type_info *inferred) {
+static sdx_status contradiction(const inference *f, const node *n, value_id v, const type_info *inferred) {
   char a[200], b[200];
   return error_set(f->err, SDX_INVALID_GRAPH, "node '%.*s' (%.*s): output '%.*s' is declared %s but comes out as %s",
                    STR_ARG(n->name), STR_ARG(n->op_type), STR_ARG(f->g->values[v].name),
-                   type_describe(f->g, declared, a, sizeof a), type_describe(f->g, inferred, b, sizeof b));
+                   type_describe(f->g, &f->g->values[v].declared, a, sizeof a),
+                   type_describe(f->g, inferred, b, sizeof b));
 }
 
-// The shapes differ.
-static sdx_status settle(const inference *f, const node *n, value_id v, const type_info *inferred) {
-  type_info *declared = &f->g->values[v].type;
-  if (known(inferred)) return contradiction(f, n, v, declared, inferred);
+static bool shapes_agree(const type_info *a, const type_info *b) {
+  if (a->rank < 0 || b->rank < 0) return true;
+  if (a->rank != b->rank) return false;
+  for (int i = 0; i < a->rank; i++)
+    if (a->dims[i] >= 0 && b->dims[i] >= 0 && a->dims[i] != b->dims[i]) return false;
+  return true;
+}
+
+static void describe_node(const node *n, char *place, size_t size) {
+  snprintf(place, size, "node '%.*s' (%.*s)", STR_ARG(n->name), STR_ARG(n->op_type));
+}
+
+static sdx_status compare(inference *f, const node *n, value_id v, const type_info *inferred) {
+  const type_info *declared = &f->g->values[v].declared;
+  if (declared->kind == TYPE_UNKNOWN || inferred->kind == TYPE_UNKNOWN) return SDX_OK;
+  if (declared->kind != inferred->kind || (declared->dtype && inferred->dtype && declared->dtype != inferred->dtype))
+    return contradiction(f, n, v, inferred);
+  if (declared->kind != TYPE_TENSOR || shapes_agree(declared, inferred)) return SDX_OK;
+  if (f->strict) return contradiction(f, n, v, inferred);
   char a[200], b[200];
-  if (f->warnings)
-    text_format(f->warnings, "node '%.*s' (%.*s): output '%.*s' is declared %s but comes out as %s, which counts\n",
-                STR_ARG(n->name), STR_ARG(n->op_type), STR_ARG(f->g->values[v].name),
-                type_describe(f->g, declared, a, sizeof a), type_describe(f->g, inferred, b, sizeof b));
-  declared->rank = inferred->rank;
-  declared->dims = inferred->dims;
+  if (f->differ++) return SDX_OK;
+  describe_node(n, f->place, sizeof f->place);
+  snprintf(f->first, sizeof f->first, "output '%.*s' is declared %s but comes out as %s, which counts",
+           STR_ARG(f->g->values[v].name), type_describe(f->g, declared, a, sizeof a),
+           type_describe(f->g, inferred, b, sizeof b));
   return SDX_OK;
 }
 
-static sdx_status merge(const inference *f, const node *n, value_id v, const type_info *inferred) {
-  type_info *t = &f->g->values[v].type;
-  if (inferred->kind == TYPE_UNKNOWN) return SDX_OK;
-  if (t->kind == TYPE_UNKNOWN) {
-    *t = *inferred;
-    return SDX_OK;
+// One warning for all: a file that was traced at one size has a thousand such shapes.
+static void warn_of_shapes(const inference *f) {
+  char more[60] = "";
+  if (!f->differ) return;
+  if (f->differ > 1) snprintf(more, sizeof more, "; so it is with %zu more", f->differ - 1);
+  if (f->sink) {
+    char message[sizeof f->first + sizeof more];
+    snprintf(message, sizeof message, "%s%s", f->first, more);
+    f->sink->report(f->sink->context, SDX_OK, "declared-shape", f->place, message, "");
+  } else if (f->warnings) {
+    text_format(f->warnings, "%s: %s%s\n", f->place, f->first, more);
   }
-  if (t->kind != inferred->kind || (t->dtype && inferred->dtype && t->dtype != inferred->dtype))
-    return contradiction(f, n, v, t, inferred);
-  if (!t->dtype) t->dtype = inferred->dtype;
-  if (t->kind != TYPE_TENSOR) {
-    if (!t->element) t->element = inferred->element;
-    return SDX_OK;
-  }
-  if (inferred->rank < 0) return SDX_OK;
-  if (t->rank < 0) {
-    t->rank = inferred->rank;
-    t->dims = inferred->dims;
-    return SDX_OK;
-  }
-  if (t->rank != inferred->rank) return settle(f, n, v, inferred);
-  int64_t *dims = arena_array(f->g->memory, (size_t)t->rank, sizeof *dims);
-  if (!dims) return error_no_memory(f->err, (size_t)t->rank * sizeof *dims);
-  for (int i = 0; i < t->rank; i++)
-    if (!merge_dim(t->dims[i], inferred->dims[i], &dims[i])) return settle(f, n, v, inferred);
-  t->dims = dims;
-  return SDX_OK;
 }
-
-static bool improves(const type_info *to, const type_info *from) { return from->kind != TYPE_UNKNOWN && !known(to); }
 
 // Bodies see outer values through their own names.
 static void import_outer_types(graph *body) {
-  for (value_id v = 1; v < body->value_count; v++) {
-    const graph_value *outer = body->values[v].outer ? &body->parent->values[body->values[v].outer] : NULL;
-    if (outer && improves(&body->values[v].type, &outer->type)) body->values[v].type = outer->type;
+  for (value_id v = 1; v < body->value_count; v++)
+    if (body->values[v].outer) body->values[v].type = body->parent->values[body->values[v].outer].type;
+}
+
+// An input of which the caller says nothing has the element type and rank that the body declares.
+static sdx_status body_input_type(graph *body, const type_info *given, value_id v, error *err) {
+  graph_value *input = &body->values[v];
+  if (given) {
+    input->type = *given;
+    return SDX_OK;
   }
+  input->type = input->declared;
+  if (input->type.kind != TYPE_TENSOR || input->type.rank < 1) return SDX_OK;
+  int64_t *dims = arena_array(body->memory, (size_t)input->type.rank, sizeof *dims);
+  if (!dims) return error_no_memory(err, (size_t)input->type.rank * sizeof *dims);
+  for (int i = 0; i < input->type.rank; i++) dims[i] = DIM_UNKNOWN;
+  input->type.dims = dims;
+  return SDX_OK;
 }
 
 static sdx_status infer_body(op_infer *c, graph *body, size_t inputs, const type_info *const *in,
                              const type_info **outputs) {
   inference f = {.g = body, .scratch = c->memory, .err = c->err};
-  for (size_t i = 0; i < inputs && i < body->input_count; i++) {
-    type_info *t = &body->values[body->inputs[i]].type;
-    if (in[i] && improves(t, in[i])) *t = *in[i];
-  }
+  for (size_t i = 0; i < inputs && i < body->input_count; i++)
+    SDX_TRY(body_input_type(body, in[i], body->inputs[i], c->err));
   import_outer_types(body);
   SDX_TRY(infer_graph(&f));
   for (uint32_t i = 0; i < body->output_count; i++) outputs[i] = &body->values[body->outputs[i]].type;
   return SDX_OK;
 }
 
-sdx_status passes_infer_node(graph *g, const node *n, arena *scratch, type_info **outputs, error *err) {
+static sdx_status infer_node(graph *g, const node *n, arena *scratch, type_info **outputs, error *err) {
   const type_info **in = arena_array(scratch, n->input_count + 1, sizeof *in);
   const tensor **constants = arena_array(scratch, n->input_count + 1, sizeof *constants);
   type_info *out = *outputs = arena_array(scratch, n->output_count + 1, sizeof *out);
@@ -131,9 +129,12 @@ sdx_status passes_infer_node(graph *g, const node *n, arena *scratch, type_info 
 
 static sdx_status infer_one(inference *f, node *n) {
   type_info *out;
-  SDX_TRY(passes_infer_node(f->g, n, f->scratch, &out, f->err));
-  for (uint32_t i = 0; i < n->output_count; i++)
-    if (n->outputs[i]) SDX_TRY(merge(f, n, n->outputs[i], &out[i]));
+  SDX_TRY(infer_node(f->g, n, f->scratch, &out, f->err));
+  for (uint32_t i = 0; i < n->output_count; i++) {
+    if (!n->outputs[i]) continue;
+    f->g->values[n->outputs[i]].type = out[i];
+    SDX_TRY(compare(f, n, n->outputs[i], &out[i]));
+  }
   return SDX_OK;
 }
 
@@ -145,14 +146,16 @@ static sdx_status infer_graph(inference *f) {
     if (status == SDX_OK) continue;
     if (!f->sink || status == SDX_NO_MEMORY) return status;
     char place[256];
-    snprintf(place, sizeof place, "node '%.*s' (%.*s)", STR_ARG(n->name), STR_ARG(n->op_type));
+    describe_node(n, place, sizeof place);
     f->sink->report(f->sink->context, status, "type-or-shape", place, f->err->message, "");
     error_clear(f->err);
   }
   return SDX_OK;
 }
 
-sdx_status passes_infer(graph *g, arena *scratch, const problem_sink *sink, text *warnings, error *err) {
-  inference f = {.g = g, .scratch = scratch, .sink = sink, .warnings = warnings, .err = err};
-  return infer_graph(&f);
+sdx_status passes_infer(graph *g, arena *scratch, const problem_sink *sink, text *warnings, bool strict, error *err) {
+  inference f = {.g = g, .scratch = scratch, .sink = sink, .warnings = warnings, .strict = strict, .err = err};
+  SDX_TRY(infer_graph(&f));
+  warn_of_shapes(&f);
+  return SDX_OK;
 }

@@ -77,7 +77,7 @@ sdx_status passes_run(pass_context *c, int level, const char *disabled) {
       c->graph = root;
       if (status == SDX_OK && c->changed) {
         status = graph_sort(root, c->err);
-        if (status == SDX_OK) status = passes_infer(root, c->scratch, NULL, NULL, c->err);
+        if (status == SDX_OK) status = passes_infer(root, c->scratch, NULL, NULL, false, c->err);
       }
       if (status == SDX_OK && c->check) status = c->check(c->context, c->err);
       arena_reset(c->scratch);

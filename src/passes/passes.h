@@ -34,8 +34,7 @@ typedef struct pass_def {
 extern const pass_def *const passes[];  // pipeline order, NULL-terminated
 // Runs the pipeline up to `level`, skipping the comma-separated names in `disabled`.
 sdx_status passes_run(pass_context *c, int level, const char *disabled);
-// What the operator alone says of its outputs, without what the model declares: [output_count] in scratch.
-sdx_status passes_infer_node(graph *g, const node *n, arena *scratch, type_info **outputs, error *err);
-// Types and shapes (symbolic) of every value by the operators' infer functions; contradictions with
-// declared types are errors naming both, or lines of `warnings` (may be NULL) where dimensions are free.
-sdx_status passes_infer(graph *g, arena *scratch, const problem_sink *sink, text *warnings, error *err);
+// Types and shapes (symbolic) of every value by the operators' infer functions. A declared element type that
+// contradicts is an error naming both; declared shapes are one line of `warnings` (may be NULL) or one report to the
+// sink, errors if `strict`.
+sdx_status passes_infer(graph *g, arena *scratch, const problem_sink *sink, text *warnings, bool strict, error *err);

@@ -52,6 +52,10 @@ static sdx_status run_subgraph(op_call *c, graph *body, size_t inputs, const val
   return c->frame->run_subgraph(c->frame, c, body, inputs, in, outputs, out);
 }
 
+static bool body_output(op_call *c, graph *body, const value *const *in, size_t output, tensor *out, int64_t *dims) {
+  return c->frame->body_output && c->frame->body_output(c->frame, c, body, in, output, out, dims);
+}
+
 static mem_account *account(op_call *c) { return &c->frame->account; }
 
 static int64_t max_loop_trips(const op_call *c) {
@@ -59,5 +63,6 @@ static int64_t max_loop_trips(const op_call *c) {
   return most ? most : INT64_MAX;
 }
 
-static const call_services services = {set_shape, alloc, check, set_value, run_subgraph, account, max_loop_trips};
+static const call_services services = {set_shape,    alloc,       check,   set_value,
+                                       run_subgraph, body_output, account, max_loop_trips};
 const call_services *op_services = &services;

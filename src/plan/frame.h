@@ -22,10 +22,12 @@ typedef struct run_frame {
   run_limits limits;
   pool_watch watch;  // the same limits, for the tasks of long steps
   bool dynamic;      // the step that runs now allocates its outputs
-  // Runs a body; set by run/.
+  // Runs a body; says what it would give; set by run/.
   sdx_status (*run_subgraph)(struct run_frame *frame, op_call *c, graph *body, size_t inputs, const value *const *in,
                              size_t outputs, sdx_value **out);
-  void *context;   // of run_subgraph
+  bool (*body_output)(struct run_frame *frame, op_call *c, graph *body, const value *const *in, size_t output,
+                      tensor *out, int64_t *dims);
+  void *context;   // of both
   uint32_t depth;  // nesting of bodies
 } run_frame;
 

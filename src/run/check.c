@@ -17,6 +17,7 @@ static const struct {
 } hints[] = {
     {"arity", "`sardonyx ops NAME --json` shows what the operator takes"},
     {"attribute-kind", "`sardonyx ops NAME --json` shows what the operator takes"},
+    {"declared-shape", "what the operators say counts; the exporter, or an editor, left the declaration behind"},
     {"cycle", "nodes cannot wait for each other; what repeats is the body of a Loop or Scan"},
     {"duplicate-name", "rename one of them"},
     {"initializer", "the file is cut or damaged, or its exporter is at fault: fetch or export it again"},
@@ -77,7 +78,7 @@ static void check_model(sdx_session *s, const char *external_dir, const problem_
     error_clear(&s->err);
     arena scratch;
     arena_init(&scratch, &s->account);
-    status = passes_infer(g, &scratch, sink, &s->model->warnings, &s->err);
+    status = passes_infer(g, &scratch, sink, &s->model->warnings, s->options->strict_dims, &s->err);
     arena_deinit(&scratch);
   }
   // Problems of the model went to the sink; that there was no memory to look for them did not.

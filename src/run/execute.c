@@ -182,11 +182,50 @@ static sdx_status take_body(sdx_run *r, plan *p, body_frame **out, error *err) {
     return status;
   }
   b->frame->run_subgraph = run_body;
+  b->frame->body_output = run_body_output;
   b->frame->context = r;
   b->next = r->bodies;
   r->bodies = b;
   *out = b;
   return SDX_OK;
+}
+
+// A request for a body with these inputs and the captures of the node that holds it. `types` has room for all.
+static plan_request body_request(const run_frame *f, const op_call *c, graph *body, const value *const *in,
+                                 type_info *types) {
+  size_t inputs = body->input_count;
+  for (size_t i = 0; i < inputs; i++) value_type(in[i], &types[i]);
+  for (size_t i = 0; i < c->node->capture_count; i++) value_type(c->captures[i], &types[inputs + i]);
+  plan_request request = session_request(((sdx_run *)f->context)->session, types, NULL);
+  request.graph = body;
+  request.owner = c->node;
+  request.captures = types + inputs;
+  return request;
+}
+
+// From a plan of its own: those that the session keeps know less once there are many.
+bool run_body_output(run_frame *f, op_call *c, graph *body, const value *const *in, size_t output, tensor *out,
+                     int64_t *dims) {
+  error ignored = {0};  // a body that does not fit is no fault as long as it does not run
+  arena scratch;
+  plan *p = NULL;
+  bool known = false;
+  arena_init(&scratch, &f->account);
+  type_info *types = arena_array(&scratch, body->input_count + c->node->capture_count + 1, sizeof *types);
+  if (types) {
+    plan_request request = body_request(f, c, body, in, types);
+    request.account = &f->account;
+    known = plan_create(&request, &p, &ignored) == SDX_OK && p->values[body->outputs[output]].known;
+  }
+  if (known) {
+    *out = p->values[body->outputs[output]].tensor;
+    if (out->rank) memcpy(dims, out->dims, out->rank * sizeof *dims);
+    out->dims = dims;
+    out->data = NULL;
+  }
+  plan_release(p);
+  arena_deinit(&scratch);
+  return known;
 }
 
 sdx_status run_body(run_frame *f, op_call *c, graph *body, size_t inputs, const value *const *in, size_t outputs,
@@ -200,7 +239,7 @@ sdx_status run_body(run_frame *f, op_call *c, graph *body, size_t inputs, const 
   if (f->depth + 1 > (uint32_t)s->options->max_subgraph_depth)
     return call_fail(c, SDX_LIMIT_EXCEEDED, "bodies are nested deeper than max_subgraph_depth = %lld",
                      (long long)s->options->max_subgraph_depth);
-  size_t captures = c->node->capture_count, total = inputs + captures;
+  size_t total = inputs + c->node->capture_count;
   arena scratch;
   arena_init(&scratch, &f->account);
   type_info *types = arena_array(&scratch, total + 1, sizeof *types);
@@ -209,12 +248,7 @@ sdx_status run_body(run_frame *f, op_call *c, graph *body, size_t inputs, const 
   body_frame *b = NULL;
   sdx_status status = types && bound ? SDX_OK : error_no_memory(c->err, total * sizeof *types);
   if (status != SDX_OK) goto done;
-  for (size_t i = 0; i < inputs; i++) value_type(in[i], &types[i]);
-  for (size_t i = 0; i < captures; i++) value_type(c->captures[i], &types[inputs + i]);
-  plan_request request = session_request(s, types, NULL);
-  request.graph = body;
-  request.owner = c->node;
-  request.captures = types + inputs;
+  plan_request request = body_request(f, c, body, in, types);
   status = body_plan(s, &request, types, total, &p, c->err);
   if (status == SDX_OK) status = take_body(r, p, &b, c->err);
   if (status != SDX_OK) goto done;

@@ -101,8 +101,10 @@ static void onnx_type(const type_info *t, text *out) {
 
 static sdx_status fill_io(sdx_session *s, value_id v, sdx_io *io) {
   const graph_value *gv = &s->main->values[v];
-  const type_info *t = &gv->type;
+  type_info complete;
+  const type_info *t = &complete;
   text type = {.account = &s->account};
+  if (!type_complete(&s->memory, gv, &complete)) return error_no_memory(&s->err, sizeof complete);
   onnx_type(t, &type);
   io->name = str_to_c(&s->memory, gv->name);
   io->type = type.failed ? NULL : str_to_c(&s->memory, (str){type.at, type.size});
@@ -142,7 +144,7 @@ static sdx_status find_shared_dims(sdx_session *s) {
     const sdx_io *io = &s->inputs[i];
     for (size_t k = 0; fits && io->dtype && k < io->rank; k++) {
       uint32_t at;
-      if (!io->symbols[k]) continue;
+      if (!io->symbols[k] || dim_name_is_placeholder(str_from(io->symbols[k]))) continue;
       if (str_map_find(&first, str_from(io->symbols[k]), &at))
         s->shared_dims[s->shared_dim_count++] =
             (shared_dim){i, at / (TENSOR_MAX_RANK + 1), (uint8_t)k, (uint8_t)(at % (TENSOR_MAX_RANK + 1))};
@@ -302,6 +304,7 @@ import_options session_import_options(sdx_session *s, const char *external_dir) 
                           .decode_depth = (size_t)o->max_decode_depth,
                           .external_dir = external_dir ? external_dir : o->external_data_dir,
                           .allow_hard_links = o->allow_hard_links,
+                          .strict_dims = o->strict_dims,
                           .account = &s->account,
                           .deadline_ns = s->load_deadline_ns};
 }
@@ -315,7 +318,7 @@ static sdx_status prepare(sdx_session *s, const char *external_dir) {
   SDX_TRY(fix_dims(s));
   arena scratch;
   arena_init(&scratch, &s->account);
-  sdx_status status = passes_infer(s->main, &scratch, NULL, &s->model->warnings, &s->err);
+  sdx_status status = passes_infer(s->main, &scratch, NULL, &s->model->warnings, s->options->strict_dims, &s->err);
   arena_deinit(&scratch);
   if (status != SDX_OK) return status;
   SDX_TRY(describe_io(s));

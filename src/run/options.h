@@ -25,6 +25,8 @@
   X(max_loop_trips, 1000000000, 1, 9223372036854775807, "trips of one Loop")                                          \
   X(map_file, 0, 0, 1, "map the file instead of copying it; only for files nobody rewrites")                          \
   X(allow_hard_links, 0, 0, 1, "external data files may have more than one name")                                     \
+  X(strict_dims, 0, 0, 1,                                                                                             \
+    "refuse sizes that differ under one dimension name, and declared shapes that do not come out")                    \
   X(profile, 0, 0, 1, "record a Chrome trace of every run")                                                           \
   X(plan_cache, 8, 1, 1024, "input-shape signatures that keep a plan")
 

@@ -79,6 +79,7 @@ sdx_value *sdx_run_output(const sdx_run *r, size_t index) {
   return index < r->session->output_count ? r->outputs[index] : NULL;
 }
 const char *sdx_run_error(const sdx_run *r) { return r->err.message; }
+const char *sdx_run_warning(const sdx_run *r) { return r->warning.message; }
 uint64_t sdx_run_peak_bytes(const sdx_run *r) { return r->frame ? atomic_load(&r->frame->account.peak) : 0; }
 
 // ---- inputs ---------------------------------------------------------------------------------------
@@ -102,18 +103,59 @@ static sdx_status check_tensor(sdx_run *r, uint32_t i, const tensor *t) {
   return SDX_OK;
 }
 
-// One name for a free dimension means one size.
+static sdx_status strict_verdict(sdx_run *r) {
+  if (!r->session->options->strict_dims) return SDX_OK;
+  return error_set(&r->err, r->warning.status, "%s (option strict_dims)", r->warning.message);
+}
+
+// Inputs whose sizes differ under one name get a warning: whether they fit is up to the operators.
 static sdx_status check_shared_dims(sdx_run *r) {
   const sdx_session *s = r->session;
   for (size_t i = 0; i < s->shared_dim_count; i++) {
     const shared_dim *d = &s->shared_dims[i];
     int64_t size = r->sources[d->input]->tensor.dims[d->axis];
     int64_t first = r->sources[d->first_input]->tensor.dims[d->first_axis];
-    if (size != first)
-      return error_set(&r->err, SDX_INVALID_SHAPE,
-                       "dimension '%s' is %lld in input '%.200s' but %lld in input '%.200s'",
-                       s->inputs[d->input].symbols[d->axis], (long long)size, s->inputs[d->input].name,
-                       (long long)first, s->inputs[d->first_input].name);
+    if (size == first) continue;
+    error_set(&r->warning, SDX_INVALID_SHAPE, "dimension '%s' is %lld in input '%.200s' but %lld in input '%.200s'",
+              s->inputs[d->input].symbols[d->axis], (long long)size, s->inputs[d->input].name, (long long)first,
+              s->inputs[d->first_input].name);
+    return strict_verdict(r);
+  }
+  return SDX_OK;
+}
+
+// The size that the inputs of this run give a name; -1: none has it.
+static int64_t size_of_name(const sdx_run *r, const char *name) {
+  const sdx_session *s = r->session;
+  for (uint32_t i = 0; i < s->input_count; i++)
+    for (size_t k = 0; s->inputs[i].dtype && k < s->inputs[i].rank; k++)
+      if (s->inputs[i].symbols[k] && strcmp(s->inputs[i].symbols[k], name) == 0) return r->sources[i]->tensor.dims[k];
+  return -1;
+}
+
+static bool as_declared(const sdx_run *r, const sdx_io *io, const tensor *t) {
+  if (t->rank != io->rank) return false;
+  for (size_t k = 0; k < io->rank; k++) {
+    int64_t size = io->shape[k];
+    if (size < 0 && r->session->options->strict_dims && io->symbols[k] &&
+        !dim_name_is_placeholder(str_from(io->symbols[k])))
+      size = size_of_name(r, io->symbols[k]);
+    if (size >= 0 && size != t->dims[k]) return false;
+  }
+  return true;
+}
+
+// Results that are not what the model declares get a warning, too.
+static sdx_status check_outputs(sdx_run *r) {
+  for (uint32_t i = 0; i < r->session->output_count; i++) {
+    const sdx_io *io = &r->session->outputs[i];
+    const sdx_value *v = r->outputs[i];
+    if (!v || v->value.kind != VALUE_TENSOR || !io->has_shape || as_declared(r, io, &v->value.tensor)) continue;
+    char declared[200], found[200];
+    error_set(&r->warning, SDX_INVALID_SHAPE, "output '%.200s' is declared %s but is %s", io->name,
+              shape_describe(io->shape, io->rank, declared, sizeof declared),
+              shape_describe(v->value.tensor.dims, v->value.tensor.rank, found, sizeof found));
+    return strict_verdict(r);
   }
   return SDX_OK;
 }
@@ -161,6 +203,7 @@ static bool frame_fits(const sdx_run *r) {
 
 static sdx_status make_frame(sdx_run *r) {
   sdx_session *s = r->session;
+  error_clear(&r->warning);
   SDX_TRY(check_inputs(r));
   for (uint32_t i = 0; i < s->input_count; i++) value_type(r->sources[i], &r->types[i]);
   plan_request request = session_request(s, r->types, r->wanted);
@@ -178,6 +221,7 @@ static sdx_status make_frame(sdx_run *r) {
   plan_release(p);
   if (status != SDX_OK) return status;
   r->frame->run_subgraph = run_body;
+  r->frame->body_output = run_body_output;
   r->frame->context = r;
   return SDX_OK;
 }
@@ -210,7 +254,8 @@ sdx_status sdx_run_execute(sdx_run *r) {
   r->err.status = SDX_OK;
   r->err.message[0] = 0;
   uint64_t deadline = clock_deadline_ns(r->timeout_ms ? r->timeout_ms : (uint64_t)s->options->run_timeout_ms);
-  if (!r->frame || !frame_fits(r)) status = make_frame(r);
+  bool fits = r->frame && frame_fits(r);
+  if (!fits) status = make_frame(r);
   if (status == SDX_OK) {
     run_frame *f = r->frame;
     f->account.limit =
@@ -222,6 +267,7 @@ sdx_status sdx_run_execute(sdx_run *r) {
     recycle_outputs(r);
     if (status == SDX_OK)
       status = frame_execute(f, r->sources, NULL, r->outputs, s->options->profile ? &s->profile : NULL, &r->err);
+    if (status == SDX_OK && (!fits || f->plan->has_dynamic)) status = check_outputs(r);
   }
   if (status != SDX_OK) drop_outputs(r);
   atomic_store_explicit(&r->cancel, false, memory_order_relaxed);

@@ -67,6 +67,7 @@ typedef struct body_frame {
 struct sdx_run {
   sdx_session *session;
   error err;
+  error warning;     // of the shapes fed last
   run_frame *frame;  // of the last plan
   body_frame *bodies;
   sdx_value **inputs, **bound, **outputs;  // bound: the caller's memory for results
@@ -88,6 +89,8 @@ sdx_status frame_execute(run_frame *f, const value *const *inputs, mem_account *
                          profile *profile, error *err);
 sdx_status run_body(run_frame *f, op_call *c, graph *body, size_t inputs, const value *const *in, size_t outputs,
                     sdx_value **out);
+bool run_body_output(run_frame *f, op_call *c, graph *body, const value *const *in, size_t output, tensor *out,
+                     int64_t *dims);
 void run_drop_bodies(sdx_run *r);
 
 void profile_init(profile *p);

@@ -363,8 +363,8 @@ class Messages(Case):
         bad("arity", "node 'few' (Gemm)", "sardonyx ops", node("Gemm", ["x"], ["y8"], name="few"))
         bad("type-or-shape", "node 'types' (Add)", "Cast", node("Add", ["x", "whole"], ["y9"], name="types"))
         bad("type-or-shape", "node 'shapes' (MatMul)", "Reshape", node("MatMul", ["x", "x"], ["y10"], name="shapes"))
-        bad("type-or-shape", "node 'lie' (Relu)", "Reshape", node("Relu", ["x"], ["y11"], name="lie"))
-        outputs = [value(f"y{i}", FLOAT, [7] if i == 11 else None) for i in [*range(12), 99]]
+        bad("type-or-shape", "node 'lie' (Relu)", "Cast", node("Relu", ["x"], ["y11"], name="lie"))
+        outputs = [value(f"y{i}", INT64 if i == 11 else FLOAT, None) for i in [*range(12), 99]]
         whole = tensor(INT64, [2, 3], bytes(48), "whole")
         data = model(graph(nodes, [value("x", FLOAT, [2, 3])], outputs, [far, short, whole]), extra=opset(3))
         path = self.write("wrong.onnx", data)
@@ -374,6 +374,20 @@ class Messages(Case):
             self.assertIn(hint, problem["hint"], place)
             self.assertEqual(problem["severity"], "error")
         self.assertIn(f"{len(wanted)} errors, 0 warnings", self.run_command("check", path, code=1).stdout)
+
+
+    def test_check_warns_once_of_declared_shapes(self):
+        nodes = [node("Relu", ["x"], ["a"], name="first"), node("Neg", ["a"], ["b"]), node("Abs", ["b"], ["y"])]
+        stale = [value("y", FLOAT, [1, 3]), value("a", FLOAT, [1, 3])]
+        path = self.write("stale.onnx", model(graph(nodes, [value("x", FLOAT, [2, 3])], stale)))
+        found = json.loads(self.run_command("check", path, "--json").stdout)[0]["problems"]
+        self.assertEqual([(p["severity"], p["code"], p["place"]) for p in found],
+                         [("warning", "declared-shape", "node 'first' (Relu)")])
+        self.assertIn("declared float[1,3] but comes out as float[2,3], which counts; so it is with 1 more",
+                      found[0]["message"])
+        self.assertIn("1 warning", self.run_command("check", path).stdout)
+        self.assertEqual(self.run_command("run", path, "--random").stderr.count("declared"), 1)
+        self.assertIn("output 'a' is declared", self.run_command("run", path, "--random", "--option", "strict_dims=1", code=1).stderr)
 
 
 class Json(Case):

@@ -29,13 +29,15 @@ static inline void rewrite_forget(graph *g) {
   for (uint32_t i = 0; i < g->node_count; i++) {
     node *n = g->nodes[i];
     n->name = (str){0};
-    for (uint32_t k = 0; k < n->output_count; k++) g->values[n->outputs[k]].type = (type_info){.rank = -1};
+    for (uint32_t k = 0; k < n->output_count; k++)
+      g->values[n->outputs[k]].type = g->values[n->outputs[k]].declared = (type_info){.rank = -1};
     for (uint32_t a = 0; a < n->attr_count; a++) {
       graph *const *bodies;
       size_t count = attr_graphs(&n->attrs[a], &bodies);
       for (size_t b = 0; b < count; b++) {
         for (value_id v = 1; v < bodies[b]->value_count; v++)
-          if (bodies[b]->values[v].outer) bodies[b]->values[v].type = (type_info){.rank = -1};
+          if (bodies[b]->values[v].outer)
+            bodies[b]->values[v].type = bodies[b]->values[v].declared = (type_info){.rank = -1};
         rewrite_forget(bodies[b]);
       }
     }

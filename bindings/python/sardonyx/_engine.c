@@ -447,6 +447,7 @@ typedef struct session {
   PyObject_HEAD sdx_session *engine;
   sdx_run **idle;  // warm run handles, one per thread that ever ran at the same time
   size_t idle_count, idle_capacity;
+  bool warned;                           // of sizes that are not the declared ones
   PyObject *input_names, *output_names;  // {name: index}
 } session;
 
@@ -671,6 +672,14 @@ static bool run_watched(sdx_run *run, cancel_token *token) {
   return !status;
 }
 
+// Once a session: loops would drown in it. False if the warning was made an exception.
+static bool warn_once(session *s, const sdx_run *run) {
+  const char *warning = sdx_run_warning(run);
+  if (!*warning || s->warned) return true;
+  s->warned = true;
+  return PyErr_WarnEx(PyExc_UserWarning, warning, 1) == 0;
+}
+
 static PyObject *session_run(session *s, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords) {
   // By hand: this is the path that a small model's time is measured on.
   static const char *const names[] = {"output_names", "input_feed", "run_options"};
@@ -696,7 +705,7 @@ static PyObject *session_run(session *s, PyObject *const *arguments, Py_ssize_t 
   sdx_run *run = feed ? take_run(s) : NULL;
   size_t outputs = 0, *wanted = run ? want_outputs(s, run, given[0], &outputs) : NULL;
   cancel_token *token = given[2] == Py_None ? NULL : (cancel_token *)given[2];
-  if (wanted && feed_inputs(s, run, feed) && run_watched(run, token)) {
+  if (wanted && feed_inputs(s, run, feed) && run_watched(run, token) && warn_once(s, run)) {
     results = PyList_New((Py_ssize_t)outputs);
     for (size_t i = 0; results && i < outputs; i++) {
       PyObject *value = value_out(sdx_run_output(run, wanted[i]));

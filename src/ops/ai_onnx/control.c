@@ -68,35 +68,49 @@ void runs_copy(op_call *c, const runs *r, const tensor *from, tensor *to) {
                code_at(from, (size_t)(r->from + o * r->from_step + i), bits));
 }
 
+sdx_status repeated_read(op_params_context *c, const char *attribute, repeated *out) {
+  graph *g = out->graph = params_graph(c, attribute);
+  type_info *declared = arena_array(c->memory, g->output_count, sizeof *declared);
+  if (!declared) return error_no_memory(c->err, g->output_count * sizeof *declared);
+  for (uint32_t i = 0; i < g->output_count; i++) declared[i] = *type_best_known(&g->values[g->outputs[i]]);
+  out->declared = declared;
+  return SDX_OK;
+}
+
 // Type and shape of one item that was never made.
-static sdx_status declared(op_call *c, const graph *body, size_t output, tensor *item, int64_t *dims) {
-  const type_info *t = &body->values[body->outputs[output]].type;
+static sdx_status missing_item(op_call *c, const stacking *s, tensor *item, int64_t *dims) {
+  graph *g = s->body->graph;
+  if (s->in && call_body_output(c, g, s->in, s->output, item, dims)) return SDX_OK;
+  const type_info *proved = &g->values[g->outputs[s->output]].type, *declared = &s->body->declared[s->output];
+  const type_info *t = proved->kind == TYPE_TENSOR && proved->rank >= 0 ? proved : declared;
   int rank = t->kind == TYPE_TENSOR && t->rank > 0 ? t->rank : 0;
-  for (int i = 0; i < rank; i++) dims[i] = t->dims[i] < 0 ? 0 : t->dims[i];
+  for (int i = 0; i < rank; i++) {
+    dims[i] = t->dims[i] < 0 && declared->rank == rank ? declared->dims[i] : t->dims[i];
+    if (dims[i] < 0) dims[i] = 0;
+  }
   sdx_dtype dtype = t->kind == TYPE_TENSOR && t->dtype ? (sdx_dtype)t->dtype : SDX_FLOAT;
   return call_located(c, tensor_init(item, dtype, (size_t)rank, dims, c->err));
 }
 
-sdx_status values_stack(op_call *c, const value_list *l, size_t length, int64_t axis, bool reverse, const graph *body,
-                        size_t output, sdx_value **out) {
-  int64_t item_dims[TENSOR_MAX_RANK], dims[TENSOR_MAX_RANK], outer = 1;
+sdx_status values_stack(op_call *c, const value_list *l, const stacking *s, sdx_value **out) {
+  int64_t item_dims[TENSOR_MAX_RANK], dims[TENSOR_MAX_RANK], outer = 1, axis = s->axis;
   tensor first;
   char a[200], b[200];
   *out = NULL;
   if (l->count) first = l->at[0]->value.tensor;
-  else SDX_TRY(declared(c, body, output, &first, item_dims));
+  else SDX_TRY(missing_item(c, s, &first, item_dims));
   for (size_t i = 0; i < l->count; i++) {
     const tensor *t = &l->at[i]->value.tensor;
     if (l->at[i]->value.kind != VALUE_TENSOR || t->dtype != first.dtype || !tensor_same_shape(t, &first))
-      return call_fail(c, SDX_INVALID_SHAPE, "body output %zu is %s in trip %zu but %s in the first", output,
+      return call_fail(c, SDX_INVALID_SHAPE, "body output %zu is %s in trip %zu but %s in the first", s->output,
                        tensor_describe(t, a, sizeof a), i, tensor_describe(&first, b, sizeof b));
   }
   size_t rank = first.rank + 1u;
   if (rank > TENSOR_MAX_RANK)
-    return call_fail(c, SDX_INVALID_SHAPE, "output of body output %zu would have rank %zu", output, rank);
+    return call_fail(c, SDX_INVALID_SHAPE, "output of body output %zu would have rank %zu", s->output, rank);
   SDX_TRY(call_located(c, axis_normalize(&axis, rank, "axis of a scan output", c->err)));
   for (size_t d = 0; d < rank; d++)
-    dims[d] = (int64_t)d == axis ? (int64_t)length : first.dims[d - ((int64_t)d > axis)];
+    dims[d] = (int64_t)d == axis ? (int64_t)s->length : first.dims[d - ((int64_t)d > axis)];
   SDX_TRY(call_located(
       c, value_create(call_account(c), (sdx_dtype)first.dtype, rank, dims, NULL, NULL, NULL, out, c->err)));
   tensor *y = &(*out)->value.tensor;
@@ -104,8 +118,8 @@ sdx_status values_stack(op_call *c, const value_list *l, size_t length, int64_t 
   for (int64_t d = 0; d < axis; d++) outer *= dims[d];
   int64_t inner = (int64_t)first.count / outer;
   for (size_t i = 0; i < l->count; i++) {
-    int64_t at = (int64_t)(reverse ? l->count - 1 - i : i) * inner;
-    runs_copy(c, &(runs){outer, inner, 0, inner, at, (int64_t)length * inner}, &l->at[i]->value.tensor, y);
+    int64_t at = (int64_t)(s->reverse ? l->count - 1 - i : i) * inner;
+    runs_copy(c, &(runs){outer, inner, 0, inner, at, (int64_t)s->length * inner}, &l->at[i]->value.tensor, y);
   }
   for (size_t i = 0; y->dtype == SDX_STRING && i < y->count; i++) {
     sdx_status status = call_located(c, value_set_string(*out, i, ((const str *)y->data)[i], c->err));
@@ -138,4 +152,49 @@ sdx_status body_types(op_infer *c, graph *body, size_t inputs, const type_info *
   if (status == SDX_OK) return SDX_OK;
   for (size_t i = 0; i < body->output_count; i++) at[i] = &unknown;
   return status == SDX_NO_MEMORY ? error_set(outer, status, "%s", local.message) : SDX_OK;
+}
+
+static bool holds_bodies(const graph *g) {
+  for (uint32_t i = 0; i < g->node_count; i++)
+    for (uint32_t k = 0; k < g->nodes[i]->attr_count; k++) {
+      struct graph *const *bodies;
+      if (attr_graphs(&g->nodes[i]->attrs[k], &bodies)) return true;
+    }
+  return false;
+}
+
+// Makes *before say no more than what holds of both; *holds becomes false if it said more.
+static bool widen(op_infer *c, const type_info **before, const type_info *after, bool *holds) {
+  const type_info *t = *before;
+  if (t->kind != TYPE_TENSOR || t->rank < 0) return true;
+  type_info *wide = type_tensor(c->memory, (sdx_dtype)t->dtype, t->rank, t->dims);
+  if (!wide) return false;
+  if (after->kind != TYPE_TENSOR || after->rank != t->rank) wide->rank = -1;
+  bool same = wide->rank == t->rank;
+  int64_t *dims = (int64_t *)wide->dims;
+  for (int i = 0; i < wide->rank; i++) {
+    if (dims[i] == DIM_UNKNOWN || dims[i] == after->dims[i]) continue;
+    dims[i] = DIM_UNKNOWN;
+    same = false;
+  }
+  *holds &= same;
+  *before = wide;
+  return true;
+}
+
+// By induction: what holds of the carried values before the first trip is assumed, and widened until the body keeps it.
+// A body with bodies of its own is looked at once, or the work would double with every level.
+sdx_status repeated_types(op_infer *c, graph *body, size_t inputs, const type_info **in, size_t first, size_t back,
+                          size_t carried, const type_info ***types) {
+  enum { MOST_TRIALS = 3 };
+  for (int trial = holds_bodies(body) ? MOST_TRIALS : 0; trial <= MOST_TRIALS; trial++) {
+    for (size_t i = first; trial == MOST_TRIALS && i < first + carried; i++)
+      if (in[i]->kind == TYPE_TENSOR) in[i] = type_tensor(c->memory, (sdx_dtype)in[i]->dtype, -1, NULL);
+    SDX_TRY(body_types(c, body, inputs, in, types));
+    bool holds = true;
+    for (size_t i = 0; i < carried; i++)
+      if (!widen(c, &in[first + i], (*types)[back + i], &holds)) return error_no_memory(c->err, sizeof(type_info));
+    if (holds) break;
+  }
+  return SDX_OK;
 }

@@ -14,10 +14,24 @@ sdx_status list_add(op_call *c, value_list *l, sdx_value *owned);  // takes the 
 void list_release(value_list *lists, size_t count);                // of `count` lists
 value_list *list_create(op_call *c, size_t count);                 // from the run's memory
 
-// Tensors of one type and shape along a new axis. `length` >= count: the rest is zeros. Without any
-// item, shape and type are those declared for the body's output (free dimensions become 0).
-sdx_status values_stack(op_call *c, const value_list *l, size_t length, int64_t axis, bool reverse, const graph *body,
-                        size_t output, sdx_value **out);
+// A body that runs again and again.
+typedef struct repeated {
+  graph *graph;
+  const type_info *declared;  // what the file says of each output; passes may drop the values it is said of
+} repeated;
+sdx_status repeated_read(op_params_context *c, const char *attribute, repeated *out);
+
+// How the items of one output of a body become one tensor: along a new axis, `length` >= count of them, the rest zeros.
+typedef struct stacking {
+  const repeated *body;
+  const value *const *in;  // what the body was given last; NULL: it never came to that
+  size_t output, length;
+  int64_t axis;
+  bool reverse;
+} stacking;
+// Items have one type and shape: those of the first; where there is none, those that the body would give, else the
+// declared ones (free dimensions become 0).
+sdx_status values_stack(op_call *c, const value_list *l, const stacking *s, sdx_value **out);
 
 // `outer` runs of `inner` elements, each `step` elements after the one before; packed types too.
 typedef struct runs {
@@ -33,3 +47,7 @@ void values_release(sdx_value **values, size_t count);
 // Infers a body; types[] has one entry per output, all unknown if that cannot be done now or fails.
 // A failure is not the model's: the body may never run with these types.
 sdx_status body_types(op_infer *c, graph *body, size_t inputs, const type_info *const *in, const type_info ***types);
+// The same for a body whose inputs [first, first + carried) come back as outputs from `back` on. in[] then says what of
+// them holds in every trip.
+sdx_status repeated_types(op_infer *c, graph *body, size_t inputs, const type_info **in, size_t first, size_t back,
+                          size_t carried, const type_info ***types);

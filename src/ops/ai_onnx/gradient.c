@@ -361,7 +361,7 @@ static size_t spatial_rank(const step *s) {
     if (a && a->ints.count) return a->ints.count;
   }
   for (uint32_t i = 0; i < s->n->input_count && i < 2; i++) {
-    const type_info *t = &s->u->graph->values[s->n->inputs[i]].type;
+    const type_info *t = type_best_known(&s->u->graph->values[s->n->inputs[i]]);
     if (s->n->inputs[i] && t->kind == TYPE_TENSOR && t->rank > 2) return (size_t)t->rank - 2;
   }
   return 0;

@@ -5,7 +5,7 @@
 #include "ops/ai_onnx/control.h"
 
 typedef struct params {
-  graph *body;
+  repeated body;
   size_t carried, stacked;
   int rank[2];  // 1: the body declares trip number or condition as [1], which exporters do and then rely on
 } params;
@@ -14,7 +14,8 @@ static const int64_t one[1] = {1};
 
 static sdx_status read_params(op_params_context *c, void *p) {
   params *out = p;
-  graph *body = out->body = params_graph(c, "body");
+  SDX_TRY(repeated_read(c, "body", &out->body));
+  const graph *body = out->body.graph;
   out->carried = body->input_count < 2 ? 0 : body->input_count - 2;
   size_t given = c->node->input_count < 2 ? 0 : c->node->input_count - 2;
   if (body->input_count < 2 || out->carried != given)
@@ -23,7 +24,8 @@ static sdx_status read_params(op_params_context *c, void *p) {
   if (body->output_count < 1 + out->carried)
     return params_fail(c, "body", "has %u outputs, expected a condition and %zu carried values", body->output_count,
                        out->carried);
-  for (size_t i = 0; i < 2; i++) out->rank[i] = i < body->input_count && body->values[body->inputs[i]].type.rank == 1;
+  for (size_t i = 0; i < 2; i++)
+    out->rank[i] = i < body->input_count && body->values[body->inputs[i]].declared.rank == 1;
   out->stacked = body->output_count - 1 - out->carried;
   if (c->node->output_count > out->carried + out->stacked)
     return params_fail(c, "body", "has %u outputs, too few for the node's %u", body->output_count,
@@ -31,7 +33,6 @@ static sdx_status read_params(op_params_context *c, void *p) {
   return SDX_OK;
 }
 
-// Carried values may change their shapes from trip to trip: only their types are known.
 static sdx_status infer(op_infer *c) {
   const params *p = c->params;
   size_t n = p->carried + 2;
@@ -39,12 +40,12 @@ static sdx_status infer(op_infer *c) {
   if (!in) return error_no_memory(c->err, n * sizeof *in);
   in[0] = type_tensor(c->memory, SDX_INT64, p->rank[0], one);
   in[1] = type_tensor(c->memory, SDX_BOOL, p->rank[1], one);
+  if (!in[0] || !in[1]) return error_no_memory(c->err, sizeof **in);
   for (size_t i = 2; i < n; i++) {
-    const type_info *t = i < c->input_count ? c->in[i] : NULL;
-    if (!t) return infer_fail(c, SDX_INVALID_GRAPH, "input %zu, a carried value, is missing", i);
-    in[i] = t->kind == TYPE_TENSOR ? type_tensor(c->memory, (sdx_dtype)t->dtype, -1, NULL) : t;
+    SDX_TRY(infer_need(c, i));
+    in[i] = c->in[i];
   }
-  SDX_TRY(body_types(c, p->body, n, in, &types));
+  SDX_TRY(repeated_types(c, p->body.graph, n, in, 2, 1, p->carried, &types));
   for (size_t i = 0; i < c->output_count; i++) {
     const type_info *t = types[i + 1];
     if (i < p->carried) {
@@ -52,11 +53,10 @@ static sdx_status infer(op_infer *c) {
       if (first->kind == TYPE_TENSOR && t->kind == TYPE_TENSOR && first->dtype && t->dtype && first->dtype != t->dtype)
         return infer_fail(c, SDX_INVALID_GRAPH, "carried value %zu is %s before the first trip and %s after it", i,
                           dtype_name((sdx_dtype)first->dtype), dtype_name((sdx_dtype)t->dtype));
-      if (first->kind == TYPE_TENSOR) SDX_TRY(infer_output(c, i, (sdx_dtype)first->dtype, -1, NULL));
-      else if (t->kind == TYPE_UNKNOWN || t->kind == first->kind) c->out[i] = *first;
+      if (first->kind == TYPE_TENSOR || t->kind == TYPE_UNKNOWN || t->kind == first->kind) c->out[i] = *in[i + 2];
     } else if (t->kind == TYPE_TENSOR) {
-      int64_t dims[TENSOR_MAX_RANK + 1] = {DIM_UNKNOWN};
-      for (int d = 0; d < t->rank; d++) dims[d + 1] = DIM_UNKNOWN;
+      int64_t dims[TENSOR_MAX_RANK + 1] = {DIM_UNKNOWN};  // free ones may be unknown where there is no trip
+      for (int d = 0; d < t->rank; d++) dims[d + 1] = t->dims[d] < 0 ? DIM_UNKNOWN : t->dims[d];
       SDX_TRY(infer_output(c, i, (sdx_dtype)t->dtype, t->rank < 0 ? -1 : t->rank + 1, dims));
     }
   }
@@ -79,7 +79,7 @@ static sdx_status one_flag(op_call *c, const value *v, const char *what, bool *f
 }
 
 static sdx_status run_trip(op_call *c, const params *p, loop *l, bool *go_on) {
-  SDX_TRY(body_run(c, p->body, p->carried + 2, l->in, l->out));
+  SDX_TRY(body_run(c, p->body.graph, p->carried + 2, l->in, l->out));
   SDX_TRY(one_flag(c, &l->out[0]->value, "the condition that the body computes", go_on));
   for (size_t i = 0; i < p->carried; i++) {
     value_release(l->states[i]);
@@ -114,7 +114,7 @@ static sdx_status run_trips(op_call *c, const params *p, loop *l) {
     *(int64_t *)l->trip->value.tensor.data = i;
     *(uint8_t *)l->condition->value.tensor.data = 1;
     sdx_status status = run_trip(c, p, l, &go_on);
-    values_release(l->out, p->body->output_count);
+    values_release(l->out, p->body.graph->output_count);
     if (status != SDX_OK) {
       error_prefix(c->err, "trip %lld", (long long)i);
       return call_located(c, status);
@@ -137,7 +137,8 @@ static sdx_status hand_over(op_call *c, const params *p, loop *l) {
   for (size_t i = 0; i < p->stacked && p->carried + i < c->output_count; i++) {
     sdx_value *stacked;
     if (!c->out[p->carried + i]) continue;
-    SDX_TRY(values_stack(c, &l->lists[i], l->lists[i].count, 0, false, p->body, 1 + p->carried + i, &stacked));
+    stacking how = {&p->body, l->in, 1 + p->carried + i, l->lists[i].count, 0, false};
+    SDX_TRY(values_stack(c, &l->lists[i], &how, &stacked));
     list_release(&l->lists[i], 1);
     SDX_TRY(call_set_value(c, p->carried + i, stacked));
   }
@@ -146,7 +147,7 @@ static sdx_status hand_over(op_call *c, const params *p, loop *l) {
 
 static sdx_status compute(op_call *c) {
   const params *p = c->params;
-  size_t bytes = (2 * p->carried + 2 + p->body->output_count + 1) * sizeof(void *);
+  size_t bytes = (2 * p->carried + 2 + p->body.graph->output_count + 1) * sizeof(void *);
   void **pointers = call_alloc(c, bytes);
   if (!pointers) return call_no_memory(c, bytes);
   memset(pointers, 0, bytes);

@@ -6,7 +6,7 @@
 #include "ops/ai_onnx/control.h"
 
 typedef struct params {
-  graph *body;
+  repeated body;
   size_t scans, states, stacked;
   bool batched;  // version 8: input 0 is sequence_lens, everything has a batch dimension
   const int64_t *in_axes, *in_directions, *out_axes, *out_directions;  // NULL: all 0
@@ -24,7 +24,8 @@ static sdx_status read_list(op_params_context *c, const char *name, size_t expec
 
 static sdx_status read_params(op_params_context *c, void *p) {
   params *out = p;
-  graph *body = out->body = params_graph(c, "body");
+  SDX_TRY(repeated_read(c, "body", &out->body));
+  const graph *body = out->body.graph;
   int64_t scans = params_int(c, "num_scan_inputs");
   out->batched = params_int(c, "_batched") != 0;
   size_t given = c->node->input_count - out->batched;
@@ -83,14 +84,14 @@ static sdx_status infer(op_infer *c) {
     in[i] = c->in[i];
     if (i >= p->states) SDX_TRY(slice_type(c, p, i - p->states, c->in[i], &in[i]));
   }
-  SDX_TRY(body_types(c, p->body, n, in, &types));
+  SDX_TRY(repeated_types(c, p->body.graph, n, in, 0, 0, p->states, &types));
   for (size_t i = 0; i < c->output_count; i++) {
     const type_info *t = types[i];
     if (t->kind != TYPE_TENSOR) continue;
     int64_t dims[TENSOR_MAX_RANK + 1];
-    bool state = i < p->states;
-    for (int d = 0; d < t->rank + !state; d++) dims[d] = DIM_UNKNOWN;
-    SDX_TRY(infer_output(c, i, (sdx_dtype)t->dtype, t->rank < 0 ? -1 : t->rank + !state, dims));
+    for (int d = 0; d <= t->rank; d++) dims[d] = DIM_UNKNOWN;
+    if (i < p->states) SDX_TRY(infer_output(c, i, (sdx_dtype)t->dtype, in[i]->rank, in[i]->dims));
+    else SDX_TRY(infer_output(c, i, (sdx_dtype)t->dtype, t->rank < 0 ? -1 : t->rank + 1, dims));
   }
   return SDX_OK;
 }
@@ -132,7 +133,7 @@ static sdx_status make_slice(op_call *c, const params *p, size_t i, const tensor
 }
 
 static sdx_status run_step(op_call *c, const params *p, scan *s) {
-  SDX_TRY(body_run(c, p->body, p->states + p->scans, s->in, s->out));
+  SDX_TRY(body_run(c, p->body.graph, p->states + p->scans, s->in, s->out));
   for (size_t i = 0; i < p->states; i++) {
     value_release(s->states[i]);
     s->states[i] = s->out[i];
@@ -162,7 +163,7 @@ static sdx_status run_sequence(op_call *c, const params *p, scan *s, const tenso
       fill_slice(c, sources[i], axes[i], backward ? length - 1 - t : t, &s->slices[i]->value.tensor);
     }
     sdx_status status = run_step(c, p, s);
-    values_release(s->out, p->body->output_count);
+    values_release(s->out, p->body.graph->output_count);
     if (status != SDX_OK) {
       error_prefix(c->err, "step %lld", (long long)t);
       return call_located(c, status);
@@ -172,7 +173,8 @@ static sdx_status run_sequence(op_call *c, const params *p, scan *s, const tenso
 }
 
 static sdx_status scan_create(op_call *c, const params *p, scan *s) {
-  size_t inputs = p->states + p->scans, bytes = (2 * inputs + p->states + p->body->output_count + 1) * sizeof(void *);
+  size_t inputs = p->states + p->scans,
+         bytes = (2 * inputs + p->states + p->body.graph->output_count + 1) * sizeof(void *);
   void **pointers = call_alloc(c, bytes);
   s->lists = list_create(c, p->stacked);
   if (!pointers || !s->lists) return call_no_memory(c, bytes);
@@ -206,8 +208,13 @@ static sdx_status whole(op_call *c, const params *p, scan *s, const tensor **sou
       made = s->states[i];
       s->states[i] = NULL;
     } else {
-      SDX_TRY(values_stack(c, &s->lists[k], s->lists[k].count, p->out_axes ? p->out_axes[k] : 0,
-                           p->out_directions && p->out_directions[k], p->body, i, &made));
+      stacking how = {&p->body,
+                      s->in,
+                      i,
+                      s->lists[k].count,
+                      p->out_axes ? p->out_axes[k] : 0,
+                      p->out_directions && p->out_directions[k]};
+      SDX_TRY(values_stack(c, &s->lists[k], &how, &made));
     }
     SDX_TRY(call_set_value(c, i, made));
   }
@@ -246,10 +253,11 @@ static sdx_status run_entry(op_call *c, const params *p, scan *s, int64_t batche
     return call_fail(c, SDX_OUT_OF_RANGE, "input 0 ('sequence_lens') is %lld at %lld, expected 0 to %lld",
                      (long long)length, (long long)b, (long long)most);
   SDX_TRY(run_sequence(c, p, s, sources, length));
-  for (size_t i = 0; i < p->body->output_count; i++) {
+  for (size_t i = 0; i < p->body.graph->output_count; i++) {
     sdx_value *made = NULL;
     if (i >= p->states) {
-      SDX_TRY(values_stack(c, &s->lists[i - p->states], (size_t)most, 0, false, p->body, i, &made));
+      stacking how = {&p->body, s->in, i, (size_t)most, 0, false};
+      SDX_TRY(values_stack(c, &s->lists[i - p->states], &how, &made));
     } else if (s->states[i]) {
       made = value_retain(s->states[i]);
     } else {
@@ -263,7 +271,7 @@ static sdx_status run_entry(op_call *c, const params *p, scan *s, int64_t batche
 static sdx_status batched(op_call *c, const params *p, scan *s, const tensor **sources) {
   const tensor *first = call_in(c, 1), *lengths = call_in(c, 0);
   int64_t batches = first && first->rank ? first->dims[0] : 0;
-  size_t bytes = (p->states + p->scans) * sizeof(value), outputs = p->body->output_count;
+  size_t bytes = (p->states + p->scans) * sizeof(value), outputs = p->body.graph->output_count;
   value *entries = call_alloc(c, bytes);
   value_list *results = list_create(c, outputs);
   if (!entries || !results) return call_no_memory(c, bytes);
@@ -278,7 +286,8 @@ static sdx_status batched(op_call *c, const params *p, scan *s, const tensor **s
   }
   for (size_t i = 0; i < c->output_count && status == SDX_OK; i++) {
     sdx_value *made;
-    status = values_stack(c, &results[i], (size_t)batches, 0, false, p->body, i, &made);
+    stacking how = {&p->body, NULL, i, (size_t)batches, 0, false};
+    status = values_stack(c, &results[i], &how, &made);
     if (status == SDX_OK) status = call_set_value(c, i, made);
   }
   list_release(results, outputs);

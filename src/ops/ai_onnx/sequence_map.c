@@ -20,8 +20,13 @@ static sdx_status infer(op_infer *c) {
   graph *body = ((const params *)c->params)->body;
   const type_info **in = arena_array(c->memory, c->input_count, sizeof *in), **types;
   if (!in) return error_no_memory(c->err, c->input_count * sizeof *in);
-  for (size_t i = 0; i < c->input_count; i++)
-    in[i] = c->in[i] && c->in[i]->kind == TYPE_SEQUENCE ? c->in[i]->element : c->in[i];
+  for (size_t i = 0; i < c->input_count; i++) {
+    const type_info *item = c->in[i] && c->in[i]->kind == TYPE_SEQUENCE ? c->in[i]->element : NULL;
+    in[i] = item ? item : c->in[i];
+    if (item && item->kind == TYPE_TENSOR)  // items may differ in their shapes
+      in[i] = type_tensor(c->memory, (sdx_dtype)item->dtype, -1, NULL);
+    if (item && !in[i]) return error_no_memory(c->err, sizeof *item);
+  }
   SDX_TRY(body_types(c, body, c->input_count, in, &types));
   for (size_t i = 0; i < c->output_count; i++) {
     sdx_dtype dtype = types[i]->kind == TYPE_TENSOR ? (sdx_dtype)types[i]->dtype : SDX_UNDEFINED;

@@ -39,12 +39,12 @@ static int64_t evidence(const graph *g, const node *n) {
   }
   if (!str_is(n->op_type, "ReorderOutput") || !n->input_count || !n->inputs[0]) return 0;
   int64_t channels = node_attr_int(n, "channels", 0), filled = 0;
-  const graph_value *x = &g->values[n->inputs[0]];
+  const type_info *x = type_best_known(&g->values[n->inputs[0]]);
   const node *from = producer_of(g, n->inputs[0]);
   const tensor *w =
       from && str_is(from->op_type, "Conv") && from->input_count > 1 ? constant_of(g, from->inputs[1]) : NULL;
   if (w && w->rank == 4) filled = w->dims[0];
-  else if (x->type.kind == TYPE_TENSOR && x->type.rank == 4) filled = x->type.dims[1];
+  else if (x->kind == TYPE_TENSOR && x->rank == 4) filled = x->dims[1];
   if (channels <= 0 || channels > filled || rounded(channels, 8) == rounded(channels, 16)) return 0;
   return filled == rounded(channels, 8) ? 8 : filled == rounded(channels, 16) ? 16 : 0;
 }

@@ -11,7 +11,7 @@ static size_t rank_of(const op_upgrade *u) {
   const attr *kernel = node_attr(u->node, "kernel_shape");
   value_id at[] = {IN(0), u->node->output_count ? u->node->outputs[0] : VALUE_ABSENT};
   for (size_t i = 0; i < 2; i++) {
-    const type_info *t = &u->graph->values[at[i]].type;
+    const type_info *t = type_best_known(&u->graph->values[at[i]]);
     if (at[i] && t->kind == TYPE_TENSOR && t->rank >= 0) return (size_t)t->rank;
   }
   return kernel ? kernel->ints.count + 2 : 4;

@@ -323,7 +323,7 @@ static sdx_status pick(search *s, sdx_value **v, size_t axis, const int32_t *at,
 // A state before the first token: as the decoder declares it, without any position.
 static sdx_status empty_state(search *s, size_t input, sdx_value **out) {
   const graph *d = s->p->decoder;
-  const type_info *t = &d->values[d->inputs[input]].type;
+  const type_info *t = &d->values[d->inputs[input]].declared;
   size_t batch_axis = s->p->model == 0, length_axis = batch_axis + 2;
   int64_t dims[TENSOR_MAX_RANK];
   bool known = t->kind == TYPE_TENSOR && t->rank == (int)batch_axis + 4;
@@ -432,7 +432,7 @@ static sdx_status start_with_encoder(search *s, feeds *f) {
 // Tokens that the decoder has not seen yet; all of them where it keeps none itself.
 static sdx_status feed_decoder(search *s, feeds *f) {
   const graph *d = s->p->decoder;
-  const type_info *t = &d->values[d->inputs[0]].type;
+  const type_info *t = &d->values[d->inputs[0]].declared;
   bool whole = s->trip == 0 || (s->p->model && (t->kind != TYPE_TENSOR || t->rank != 2 || t->dims[1] != 1));
   size_t from = whole ? 0 : s->length - 1, count = s->length - from;
   SDX_TRY(new_ints(s, s->rows, count, &f->tokens));

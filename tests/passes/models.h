@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole models for tests of passes: those of the repository and, where they lie beside the checkout, of
+// ../shared/models. Under a sanitizer kernels are not optimised: models that take more than a second are left out.
+#pragma once
+
+#include <ftw.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tests/model.h"
+#include "tests/process.h"
+
+enum { MOST_MODELS = 200, MOST_BYTES = 24 << 20 };
+static char *models[MOST_MODELS];
+static size_t model_count;
+
+static inline int models_add(const char *path, const struct stat *st, int type, struct FTW *where) {
+  size_t n = strlen(path);
+  bool is_model = type == FTW_F && n > 5 && strcmp(path + n - 5, ".onnx") == 0;
+  if (is_model && st->st_size <= MOST_BYTES && model_count < MOST_MODELS) models[model_count++] = strdup(path);
+  return 0;
+}
+
+// The folders of the command line, else `folders`.
+static inline void models_find(int count, char **arguments, const char *const *folders) {
+  for (size_t i = 0; folders[i] && count < 2; i++) {
+    if (access(folders[i], R_OK) == 0) nftw(folders[i], models_add, 8, FTW_PHYS);
+    else printf("# SKIPPED: %s is absent\n", folders[i]);
+  }
+  for (int i = 1; i < count; i++) nftw(arguments[i], models_add, 8, FTW_PHYS);
+}
+
+// A run that was executed; NULL if the model does not take inputs of these sizes.
+static inline sdx_run *models_run(sdx_session *s, int64_t free_dim, bool say) {
+  sdx_run *r = model_run(s, free_dim);
+  if (!r || sdx_run_execute(r) == SDX_OK) return r;
+  if (say) print_message("%s\n", sdx_run_error(r));
+  sdx_run_destroy(r);
+  return NULL;
+}
+
+// The plain meaning of a model: no passes. Free dimensions take the first of `sizes` (0 ends them) that it runs with.
+static inline sdx_run *models_plain(const char *path, const int64_t *sizes, int64_t *free_dim, sdx_session **s) {
+  sdx_options *o = model_options(process_sanitized() ? "optimize=none run_timeout_ms=1000" : "optimize=none");
+  sdx_status status = sdx_session_load_file(path, o, s);
+  sdx_options_destroy(o);
+  if (status != SDX_OK) fail_msg("%s: %s", path, sdx_session_error(*s));
+  sdx_run *r = NULL;
+  for (; *sizes && !r; sizes++) r = models_run(*s, *free_dim = *sizes, false);
+  return r;
+}
+
+static inline void models_compare(const char *path, const char *what, const sdx_run *plain, const sdx_run *other,
+                                  size_t outputs, double tolerance) {
+  for (size_t i = 0; i < outputs; i++) {
+    double difference = model_difference(sdx_run_output(plain, i), sdx_run_output(other, i));
+    if (!(difference <= tolerance)) fail_msg("%s, %s: result %zu differs by %g", path, what, i, difference);
+  }
+}
