@@ -22,5 +22,5 @@ foreach(pair "png:libpng" "jpeg:libjpeg" "webp:libwebp" "tiff:libtiff-4" "jpeg20
 endforeach()
 sdx_record_table(codec CODEC codecs/codec.h codec ${codec_sources})
 add_library(sardonyx_codecs STATIC ${codec_sources} ${codec_table})
-target_include_directories(sardonyx_codecs PUBLIC ${CMAKE_SOURCE_DIR} include)
+target_include_directories(sardonyx_codecs PUBLIC ${PROJECT_SOURCE_DIR} include)
 target_link_libraries(sardonyx_codecs PRIVATE ${codec_libraries})

@@ -1,6 +1,6 @@
 # The engine: object files, then the shared and the static library.
 find_package(Threads REQUIRED)
-set(SDX_GENERATED ${CMAKE_BINARY_DIR}/generated)
+set(SDX_GENERATED ${PROJECT_BINARY_DIR}/generated)
 
 # The base: what needs nothing but libc and threads. The engine contains it; the server and the command link it as a
 # library of their own, for the headers that LAYERS opens to them.
@@ -69,17 +69,17 @@ include(cmake/kernels.cmake)
 set(SDX_OBJECTS $<TARGET_OBJECTS:sardonyx_base_objects> $<TARGET_OBJECTS:sardonyx_objects> ${SDX_KERNEL_OBJECTS})
 add_library(sardonyx_shared SHARED ${SDX_OBJECTS})
 set_target_properties(sardonyx_shared PROPERTIES OUTPUT_NAME sardonyx VERSION ${PROJECT_VERSION} SOVERSION 0
-  LINK_DEPENDS ${CMAKE_SOURCE_DIR}/cmake/sardonyx.map)
+  LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/sardonyx.map)
 target_link_options(sardonyx_shared PRIVATE -Wl,--gc-sections -Wl,--no-undefined
-  -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/sardonyx.map)
+  -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/sardonyx.map)
 if(SDX_SANITIZE)
   set_target_properties(sardonyx_shared PROPERTIES LINK_OPTIONS "-Wl,--gc-sections;-fsanitize=${SDX_SANITIZE}")
 endif()
-target_include_directories(sardonyx_shared PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
+target_include_directories(sardonyx_shared PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
 target_link_libraries(sardonyx_shared PRIVATE Threads::Threads m)
 
 # One relocatable object whose internal names are local: linking the archive brings no foreign names.
-set(one ${CMAKE_BINARY_DIR}/sardonyx_one.o)
+set(one ${PROJECT_BINARY_DIR}/sardonyx_one.o)
 add_custom_command(OUTPUT ${one}
   COMMAND ${CMAKE_LINKER} -r -o ${one} ${SDX_OBJECTS}
   COMMAND ${CMAKE_OBJCOPY} --localize-hidden ${one}
@@ -87,5 +87,5 @@ add_custom_command(OUTPUT ${one}
 add_library(sardonyx_static STATIC ${one})
 set_target_properties(sardonyx_static PROPERTIES OUTPUT_NAME sardonyx LINKER_LANGUAGE C)
 set_source_files_properties(${one} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
-target_include_directories(sardonyx_static PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
+target_include_directories(sardonyx_static PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
 target_link_libraries(sardonyx_static PUBLIC Threads::Threads m)

@@ -2,7 +2,7 @@
 # src/base/isa.def; ref.c is compiled again per tier as auto_<row>, unless a portable.c shows that it is not made for
 # speed; the table is generated.
 file(STRINGS src/base/isa.def isa_lines REGEX "^ISA\\(")
-set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/base/isa.def)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/base/isa.def)
 string(REPLACE "AMD64" "x86_64" SDX_ARCH "${CMAKE_SYSTEM_PROCESSOR}")
 set(SDX_KERNEL_OBJECTS "")
 set(kernel_externs "")

@@ -20,10 +20,10 @@ foreach(test ${tests})
     set(library sardonyx_codecs sardonyx_internal)
   endif()
   add_executable(test_${folder}_${name} ${test})
-  target_include_directories(test_${folder}_${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_include_directories(test_${folder}_${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(test_${folder}_${name} PRIVATE ${library} PkgConfig::CMOCKA)
-  set_target_properties(test_${folder}_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  add_test(NAME ${folder}/${name} COMMAND test_${folder}_${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_target_properties(test_${folder}_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  add_test(NAME ${folder}/${name} COMMAND test_${folder}_${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 endforeach()
 
 # x86_amx.c on emulated tiles: runs where there is AVX512-BF16 but no AMX.
@@ -40,6 +40,6 @@ endif()
 
 # The hostile corpus is written by tests/hostile/test_hostile.py, which runs this program on it.
 add_executable(hostile_driver tests/hostile/driver.c)
-target_include_directories(hostile_driver PRIVATE ${CMAKE_SOURCE_DIR})
+target_include_directories(hostile_driver PRIVATE ${PROJECT_SOURCE_DIR})
 target_link_libraries(hostile_driver PRIVATE sardonyx_internal)
-set_target_properties(hostile_driver PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+set_target_properties(hostile_driver PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)

@@ -7,17 +7,17 @@ include(cmake/records.cmake)
 file(GLOB server_sources CONFIGURE_DEPENDS server/*.c server/routes/*.c)
 sdx_record_table(http_route HTTP_ROUTE server/route.h http_route ${server_sources})
 add_library(sardonyx_server STATIC ${server_sources} ${http_route_table})
-target_include_directories(sardonyx_server PUBLIC ${CMAKE_SOURCE_DIR})
+target_include_directories(sardonyx_server PUBLIC ${PROJECT_SOURCE_DIR})
 target_link_libraries(sardonyx_server PUBLIC sardonyx_static sardonyx_base PkgConfig::MHD)
 
 file(GLOB cli_sources CONFIGURE_DEPENDS cli/*.c)
 sdx_record_table(cli_command CLI_COMMAND cli/cli.h cli_command ${cli_sources})
 sdx_record_table(model_scheme MODEL_SCHEME cli/locate.h model_scheme ${cli_sources})
 add_executable(sardonyx ${cli_sources} ${cli_command_table} ${model_scheme_table})
-target_include_directories(sardonyx PRIVATE ${CMAKE_SOURCE_DIR})
+target_include_directories(sardonyx PRIVATE ${PROJECT_SOURCE_DIR})
 target_link_libraries(sardonyx PRIVATE sardonyx_codecs sardonyx_server sardonyx_deploy PkgConfig::ARCHIVE)
 set_source_files_properties(cli/cmd_test.c PROPERTIES
-  COMPILE_DEFINITIONS "SDX_KNOWN_SETS=\"${CMAKE_SOURCE_DIR}/tests/models/known.txt\"")
+  COMPILE_DEFINITIONS "SDX_KNOWN_SETS=\"${PROJECT_SOURCE_DIR}/tests/models/known.txt\"")
 
 # The server alone, for images (deploy/runtime.c): it finds loader and libraries where images have them.
 set(runtime_sources cli/main.c cli/args.c cli/util.c cli/table.c cli/locate.c cli/engine_options.c cli/cmd_serve.c
@@ -25,7 +25,7 @@ set(runtime_sources cli/main.c cli/args.c cli/util.c cli/table.c cli/locate.c cl
 sdx_record_table(cli_command CLI_COMMAND cli/cli.h runtime_command ${runtime_sources})
 sdx_record_table(model_scheme MODEL_SCHEME cli/locate.h runtime_scheme ${runtime_sources})
 add_executable(sardonyx-runtime ${runtime_sources} ${runtime_command_table} ${runtime_scheme_table})
-target_include_directories(sardonyx-runtime PRIVATE ${CMAKE_SOURCE_DIR})
+target_include_directories(sardonyx-runtime PRIVATE ${PROJECT_SOURCE_DIR})
 target_link_libraries(sardonyx-runtime PRIVATE sardonyx_codecs sardonyx_server sardonyx_support PkgConfig::JANSSON)
 if(SDX_ARCH STREQUAL "aarch64")
   set(loader ld-linux-aarch64.so.1)
@@ -40,6 +40,6 @@ if(NOT CMAKE_CROSSCOMPILING)
   add_custom_command(OUTPUT docs/operators.md
     COMMAND ${CMAKE_COMMAND} -E make_directory docs
     COMMAND sardonyx ops --markdown > docs/operators.md
-    DEPENDS sardonyx WORKING_DIRECTORY ${CMAKE_BINARY_DIR} VERBATIM)
+    DEPENDS sardonyx WORKING_DIRECTORY ${PROJECT_BINARY_DIR} VERBATIM)
   add_custom_target(docs ALL DEPENDS docs/operators.md)
 endif()

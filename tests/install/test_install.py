@@ -94,6 +94,34 @@ class Installed(unittest.TestCase):
         self.run_here(f"cc app.c $(pkg-config --cflags sardonyx) {self.library}/libsardonyx.a -lm -pthread -o static")
         self.assertEqual(self.run_here("LD_LIBRARY_PATH= ./static"), "2 4 6 8\n")
 
+    def test_cmake_package(self):
+        """A project that finds the package and links both libraries, built against the prefix."""
+        self.model()
+        project = self.work / "a consumer"
+        project.mkdir()
+        (project / "CMakeLists.txt").write_text("""
+            cmake_minimum_required(VERSION 3.22)
+            project(consumer LANGUAGES C)
+            find_package(sardonyx 0.1 REQUIRED)
+            foreach(kind sardonyx static)
+              add_executable(with_${kind} main.c)
+              target_link_libraries(with_${kind} PRIVATE sardonyx::${kind})
+            endforeach()""")
+        (project / "main.c").write_text("""
+            #include <sardonyx/sardonyx.h>
+            #include <stdio.h>
+            int main(int argc, char **argv) {
+              sdx_session *s;
+              if (sdx_session_load_file(argv[1], NULL, &s)) return 1;
+              printf("%s %zu\\n", sdx_version(), sdx_session_input_count(s));
+              sdx_session_destroy(s);
+              return 0;
+            }""")
+        self.run_here(f'cmake -S "{project}" -B "{project}/build" -DCMAKE_PREFIX_PATH="{self.prefix}"')
+        self.run_here(f'cmake --build "{project}/build"')
+        for kind in ("sardonyx", "static"):
+            self.assertRegex(self.run_here(f'"{project}/build/with_{kind}" model.onnx'), r"^\d+\.\d+\.\d+ 1\n$")
+
     def test_shell_examples(self):
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
@@ -115,6 +143,32 @@ class Installed(unittest.TestCase):
             else:
                 print("SKIPPED the curl example: there is no curl")
         self.assertIsNotNone(server)
+
+
+class Make(unittest.TestCase):
+    def make(self, *words, **environment):
+        done = subprocess.run(["make", "-s", *words], cwd=ROOT, capture_output=True, text=True, check=False,
+                              env={**os.environ, **environment})
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
+
+    def test_install_and_uninstall(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder) / "a stage"
+            (root / "opt/here/lib").mkdir(parents=True)
+            (root / "opt/here/lib/other.so").write_text("somebody else's")
+            self.make("install", "PREFIX=/opt/here", DESTDIR=str(root))
+            self.assertTrue((root / "opt/here/bin/sardonyx").is_file())
+            self.assertIn("removed", self.make("uninstall", "PREFIX=/opt/here", DESTDIR=str(root)))
+            left = [p for p in root.rglob("*") if not p.is_dir() or p.name == "sardonyx"]
+            self.assertEqual(left, [root / "opt/here/lib/other.so"])
+
+    def test_help_names_every_target(self):
+        """Targets for people: those of the Makefile's own list, but for `all`."""
+        text = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+        targets = set(re.search(r"\.PHONY:(.*)", text).group(1).split()) - {"all"}
+        told = {word for line in self.make("help").splitlines() for word in line[:31].split()[1:]}
+        self.assertEqual(told, targets)
 
 
 if __name__ == "__main__":
