@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 double clock_seconds(void);
+double clock_thread_seconds(void);  // in which this thread ran: what else runs on its processor does not count
 
 // Multiply-adds of one core, GF/s over about `seconds`.
 double probe_fma(double seconds);  // the widest vectors that are enabled (SARDONYX_CPU lowers them)

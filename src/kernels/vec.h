@@ -20,6 +20,8 @@ static inline vec vec_fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c)
 static inline vec vec_max(vec a, vec b) {                                            // NaN if either is
   return _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a);
 }
+// v < low ? low : v, then v > high ? high : v; NaN stays.
+static inline vec vec_limit(vec v, vec low, vec high) { return _mm512_min_ps(high, _mm512_max_ps(low, v)); }
 typedef __mmask16 lanes;
 static inline lanes lanes_below(int n) { return (lanes)_bzhi_u32(0xffff, (unsigned)n); }  // 0 <= n <= VECTOR
 static inline lanes lanes_but(lanes a, lanes b) { return (lanes)(a & ~b); }
@@ -52,6 +54,7 @@ static inline vec vec_fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c)
 static inline vec vec_max(vec a, vec b) {
   return _mm256_blendv_ps(_mm256_max_ps(a, b), a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
 }
+static inline vec vec_limit(vec v, vec low, vec high) { return _mm256_min_ps(high, _mm256_max_ps(low, v)); }
 typedef __m256i lanes;
 static inline lanes lanes_below(int n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -90,6 +93,10 @@ static inline vec vec_splat(float f) { return vdupq_n_f32(f); }
 static inline vec vec_add(vec a, vec b) { return vaddq_f32(a, b); }
 static inline vec vec_fma(vec a, vec b, vec c) { return vfmaq_f32(c, a, b); }
 static inline vec vec_max(vec a, vec b) { return vmaxq_f32(a, b); }
+static inline vec vec_limit(vec v, vec low, vec high) {
+  v = vbslq_f32(vcltq_f32(v, low), low, v);
+  return vbslq_f32(vcgtq_f32(v, high), high, v);
+}
 typedef uint32x4_t lanes;
 static inline lanes lanes_below(int n) {
   return vcltq_s32(vcombine_s32(vcreate_s32(1ull << 32), vcreate_s32(3ull << 32 | 2)), vdupq_n_s32(n));
