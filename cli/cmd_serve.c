@@ -10,9 +10,17 @@
 #include "server/server.h"
 
 static const cli_option options[] = {
-    OPTION("host", ARG_TEXT, "ADDRESS", "address to listen on (default 127.0.0.1)"),
+    OPTION("host", ARG_TEXT, "ADDRESS",
+           "name or address to listen on, all addresses of a name; may be repeated "
+           "(default 127.0.0.1)"),
     OPTION("port", ARG_INT, "N", "port; 0 takes a free one and prints it (default 8080)", .max = 65535, .letter = 'p'),
     ENGINE_OPTIONS,
+    OPTION("unix", ARG_TEXT, "PATH", "listen on a Unix socket; on TCP, too, if --host or --port is given"),
+    OPTION("tls-cert", ARG_TEXT, "FILE", "certificate chain (PEM): HTTPS; read again on SIGHUP and when it changes"),
+    OPTION("tls-key", ARG_TEXT, "FILE", "its private key (PEM)"),
+    OPTION("trusted-proxy", ARG_TEXT, "CIDR",
+           "believe Forwarded and X-Forwarded-For of these addresses, or 'unix'; "
+           "may be repeated"),
     OPTION_FLAG("access-log", "one line on stderr for each request"),
     OPTION_FLAG("json-log", "log lines as JSON objects"),
     OPTION("pid-file", ARG_TEXT, "FILE", "write the process id there, remove it at the end"),
@@ -24,7 +32,8 @@ static const cli_option options[] = {
         {0}};
 
 static const char details[] =
-    "A model is named after its file; NAME=PATH gives it another name. Beside paths there are registry:NAME[:VERSION]\n"
+    "A model is named after its file; NAME=PATH gives it another name, NAME:2=PATH a version. Beside paths there are "
+    "registry:NAME[:VERSION]\n"
     "(of the workspace) and oci://HOST/REPOSITORY[:TAG] (of an OCI registry). The first one answers POST /score,\n"
     "every one POST /v2/models/NAME/infer. Also: GET / /health/live /health/ready /v2 /metrics /swagger.json.\n"
     "SIGTERM stops accepting, answers what was accepted, and ends; a second one ends at once.\n\n"
@@ -35,10 +44,10 @@ static const char details[] =
     "  curl localhost:8080/score -H 'Content-Type: application/json' \\\n"
     "    -d '{\"data\": [[0.1, 0.2]]}'\n";
 
-// "name=path" when what stands before the first '=' can be a name; a path may hold one too.
+// "name=path" or "name:2=path" when what stands before the first '=' can be a name; a path may hold one too.
 static bool find_model(const char *word, server_model *m) {
-  const char *equals = strchr(word, '=');
-  bool named = equals && equals > word && model_name_valid((str){(char *)word, (size_t)(equals - word)});
+  const char *equals = strchr(word, '='), *colon = equals ? memchr(word, ':', (size_t)(equals - word)) : NULL;
+  bool named = equals && model_name_valid((str){word, (size_t)((colon ? colon : equals) - word)});
   char *its_own;
   m->path = model_locate(named ? equals + 1 : word, &its_own);
   m->name = named ? xformat("%.*s", (int)(equals - word), word) : its_own;
@@ -46,17 +55,46 @@ static bool find_model(const char *word, server_model *m) {
   return m->path != NULL;
 }
 
+static const char **take_hosts(const args *a, server_config *config) {
+  size_t cursor = 0;
+  const char **hosts = xmalloc((a->found_count + 1) * sizeof *hosts), *host;
+  while ((host = args_each(a, "host", &cursor)) != NULL) hosts[config->host_count++] = host;
+  if (!config->host_count && (!config->unix_path || args_has(a, "port"))) hosts[config->host_count++] = "127.0.0.1";
+  config->hosts = hosts;
+  return hosts;
+}
+
+// NULL: said what is wrong.
+static network *take_proxies(const args *a, size_t *count, int *code) {
+  size_t cursor = 0;
+  const char *word;
+  network *list = xmalloc((a->found_count + 1) * sizeof *list);
+  while ((word = args_each(a, "trusted-proxy", &cursor)) != NULL) {
+    if (network_parse(&list[*count], str_from(word))) {
+      ++*count;
+      continue;
+    }
+    *code = cli_error(CLI_USAGE, "--trusted-proxy %s: expected an address, a network as 10.0.0.0/8, or unix", word);
+    free(list);
+    return NULL;
+  }
+  return list;
+}
+
 static int run(const args *a) {
-  server_config config = {.host = args_text(a, "host", "127.0.0.1"),
-                          .port = (int)args_int(a, "port", 8080),
+  server_config config = {.port = (int)args_int(a, "port", 8080),
                           .access_log = args_has(a, "access-log"),
                           .json_log = args_has(a, "json-log"),
+                          .unix_path = args_text(a, "unix", NULL),
+                          .certificate = args_text(a, "tls-cert", NULL),
+                          .key = args_text(a, "tls-key", NULL),
                           .pid_file = args_text(a, "pid-file", NULL),
                           .port_file = args_text(a, "port-file", NULL),
                           .model_count = a->word_count};
   limits_init(&config.limits);
   for (const limit_row *row = limit_rows; row->flag; row++)
     *limit_at(&config.limits, row) = args_int(a, row->flag, row->standard);
+  if (!config.certificate != !config.key) return cli_error(CLI_USAGE, "--tls-cert and --tls-key need each other");
   int code;
   sdx_options *session = engine_options(a, &code);
   if (!session) return code;
@@ -65,7 +103,11 @@ static int run(const args *a) {
   bool found = true;
   for (size_t i = 0; i < a->word_count && found; i++) found = find_model(a->words[i], &models[i]);
   config.models = models;
-  code = !found || server_run(&config) ? CLI_FAILED : CLI_OK;
+  const char **hosts = take_hosts(a, &config);
+  config.trusted_proxies.at = take_proxies(a, &config.trusted_proxies.count, &code);
+  if (config.trusted_proxies.at) code = !found || server_run(&config) ? CLI_FAILED : CLI_OK;
+  free(config.trusted_proxies.at);
+  free(hosts);
   for (size_t i = 0; i < a->word_count; i++) {
     free((char *)models[i].name);
     free((char *)models[i].path);

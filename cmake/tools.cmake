@@ -1,14 +1,13 @@
 # The command and the server: clients of the public header.
 find_package(PkgConfig REQUIRED)
-pkg_check_modules(MHD REQUIRED IMPORTED_TARGET libmicrohttpd)
 include(cmake/records.cmake)
 
 # The server is a library: the command and its tests link it.
-file(GLOB server_sources CONFIGURE_DEPENDS server/*.c server/routes/*.c)
+file(GLOB server_sources CONFIGURE_DEPENDS server/*.c server/admission/*.c server/routes/*.c)
 sdx_record_table(http_route HTTP_ROUTE server/route.h http_route ${server_sources})
 add_library(sardonyx_server STATIC ${server_sources} ${http_route_table})
 target_include_directories(sardonyx_server PUBLIC ${PROJECT_SOURCE_DIR})
-target_link_libraries(sardonyx_server PUBLIC sardonyx_static sardonyx_base PkgConfig::MHD)
+target_link_libraries(sardonyx_server PUBLIC sardonyx_net sardonyx_static sardonyx_base)
 
 file(GLOB cli_sources CONFIGURE_DEPENDS cli/*.c)
 sdx_record_table(cli_command CLI_COMMAND cli/cli.h cli_command ${cli_sources})

@@ -127,6 +127,28 @@ static const char *store(json_tensor *t, size_t i, const number_decimal *n) {
   }
 }
 
+static bool is_real(sdx_dtype dtype) {
+  return dtype == SDX_FLOAT || dtype == SDX_DOUBLE || dtype == SDX_FLOAT16 || dtype == SDX_BFLOAT16;
+}
+
+// NaN, null, Infinity and -Infinity: missing values and what Python's json module writes for them.
+static bool read_word(json *j, json_tensor *t) {
+  static const struct {
+    const char *word;
+    float value;
+  } words[] = {{"null", NAN}, {"NaN", NAN}, {"Infinity", INFINITY}, {"-Infinity", -INFINITY}};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    if (!json_word(j, words[i].word)) continue;
+    size_t at = t->count++;
+    if (t->dtype == SDX_FLOAT) ((float *)t->data)[at] = words[i].value;
+    else if (t->dtype == SDX_DOUBLE) ((double *)t->data)[at] = (double)words[i].value;
+    else if (t->dtype == SDX_FLOAT16) ((uint16_t *)t->data)[at] = fp16_from_double((double)words[i].value);
+    else ((uint16_t *)t->data)[at] = bf16_from_double((double)words[i].value);
+    return true;
+  }
+  return false;
+}
+
 static bool read_element(json *j, json_tensor *t, const size_t *at, size_t depth, char first) {
   char where[200];
   if (t->count == t->max_count)
@@ -144,6 +166,8 @@ static bool read_element(json *j, json_tensor *t, const size_t *at, size_t depth
     ((uint8_t *)t->data)[t->count++] = value;
     return true;
   }
+  bool word = first == 'n' || first == 'N' || first == 'I' || (first == '-' && j->end - j->at > 1 && j->at[1] == 'I');
+  if (word && is_real(t->dtype) && read_word(j, t)) return true;
   if (first != '-' && (first < '0' || first > '9'))
     return json_fail(j, "%s: found %s, expected %s", place(t, at, depth, where, sizeof where), json_kind(first),
                      t->dtype == SDX_BOOL ? "true or false" : sdx_dtype_name(t->dtype));

@@ -26,6 +26,9 @@
   X(max_response_bytes, "max-response-bytes", 268435456, 1, 1099511627776, "largest response body, else 507")        \
   X(max_head_bytes, "max-head-bytes", 16384, 1024, 65536, "request line and headers, else 431")                      \
   X(max_headers, "max-headers", 100, 1, 1000, "number of headers, else 431")                                         \
+  X(max_chunks, "max-chunks", 65536, 1, 1000000000, "chunks of one body, else 413")                                  \
+  X(compress_bytes, "compress-bytes", 4096, 0, 1099511627776,                                                        \
+    "responses from this size up are compressed if the client accepts it; 0: none")                                  \
   X(max_json_depth, "max-json-depth", 32, 1, 64, "nesting of JSON, else 400")                                        \
   X(max_json_values, "max-json-values", 10000000, 1, 1000000000, "values in one JSON text, else 400")                \
   X(head_timeout_ms, "head-timeout-ms", 10000, 1, 86400000, "for the head of a request, then the connection closes") \

@@ -8,5 +8,5 @@
 void log_init(bool json);
 void log_line(const char *level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-struct http_request;
-void log_access(const struct http_request *rq, uint64_t ns);
+struct call;
+void log_access(const struct call *c, uint64_t ns);

@@ -8,11 +8,10 @@
 #include <unistd.h>
 
 #include "base/host.h"
-#include "server/server.h"
-#include "server/worker.h"
+#include "server/call.h"
 
-const int metric_codes[METRIC_CODES] = {200, 204, 400, 403, 404, 405, 408, 411, 413, 414, 415,
-                                        422, 429, 431, 499, 500, 501, 502, 503, 504, 507, 0};
+const int metric_codes[METRIC_CODES] = {200, 204, 400, 403, 404, 405, 408, 413, 414, 415, 417,
+                                        422, 429, 431, 499, 500, 501, 503, 504, 505, 507, 0};
 
 static const double second_bounds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
                                        0.1,    0.25,    0.5,    1,     2.5,    5,     10,   0};
@@ -74,37 +73,64 @@ static void label(text *o, const char *name, const char *value) {
   text_put(o, "\"");
 }
 
-static void histogram_rows(text *o, const char *name, const char *model, const histogram *h, double unit) {
+// model="x", and the version where the name has several.
+static void labels(text *o, const model_entry *e) {
+  label(o, "model", e ? e->name : "");
+  if (e && !e->alone) text_format(o, ",version=\"%s\"", e->version);
+}
+
+static void histogram_rows(text *o, const char *name, const model_entry *e, const histogram *h, double unit) {
   uint64_t sum = 0;
   for (size_t i = 0;; i++) {
     sum += get(&h->buckets[i]);
     text_format(o, "sardonyx_%s_bucket{", name);
-    label(o, "model", model);
+    labels(o, e);
     if (h->bounds[i]) text_format(o, ",le=\"%g\"} %llu\n", h->bounds[i], (unsigned long long)sum);
     else text_format(o, ",le=\"+Inf\"} %llu\n", (unsigned long long)sum);
     if (!h->bounds[i]) break;
   }
   text_format(o, "sardonyx_%s_sum{", name);
-  label(o, "model", model);
+  labels(o, e);
   text_format(o, "} %.17g\nsardonyx_%s_count{", (double)get(&h->sum) * unit, name);
-  label(o, "model", model);
+  labels(o, e);
   text_format(o, "} %llu\n", (unsigned long long)sum);
 }
 
 static void histograms(server *srv, text *o, const char *name, const char *help, size_t offset, double unit) {
   head(o, name, "histogram", help);
-  for (size_t i = 0; i < srv->model_count; i++)
-    histogram_rows(o, name, srv->models[i].name, (histogram *)((char *)&srv->models[i].metrics + offset), unit);
+  for (size_t i = 0; i < srv->models.count; i++) {
+    model_entry *e = srv->models.entries[i];
+    histogram_rows(o, name, e, (histogram *)((char *)&e->metrics + offset), unit);
+  }
 }
 
-static void request_rows(text *o, const char *model, const model_metrics *m) {
+static void request_rows(text *o, const model_entry *e, const model_metrics *m) {
   for (size_t i = 0; i < METRIC_CODES; i++) {
     uint64_t count = get(&m->requests[i]);
     if (!count) continue;
     text_put(o, "sardonyx_requests_total{");
-    label(o, "model", model);
-    if (metric_codes[i]) text_format(o, ",code=\"%d\"} %llu\n", metric_codes[i], (unsigned long long)count);
-    else text_format(o, ",code=\"other\"} %llu\n", (unsigned long long)count);
+    label(o, "model", e ? e->name : "");
+    if (metric_codes[i]) text_format(o, ",code=\"%d\"", metric_codes[i]);
+    else text_put(o, ",code=\"other\"");
+    if (e && !e->alone) text_format(o, ",version=\"%s\"", e->version);
+    text_format(o, "} %llu\n", (unsigned long long)count);
+  }
+}
+
+static void model_rows(server *srv, text *o) {
+  models *t = &srv->models;
+  head(o, "requests_total", "counter", "Answered requests by model (empty: none) and status code.");
+  request_rows(o, NULL, &srv->no_model);
+  for (size_t i = 0; i < t->count; i++) request_rows(o, t->entries[i], &t->entries[i]->metrics);
+  head(o, "queue_length", "gauge", "Requests that wait for a worker.");
+  for (size_t i = 0; i < t->count; i++) {
+    model *m = models_acquire(t, t->entries[i]);
+    if (m) {
+      text_put(o, "sardonyx_queue_length{");
+      labels(o, t->entries[i]);
+      text_format(o, "} %zu\n", m->lane.waiting);
+    }
+    model_release(m);
   }
 }
 
@@ -133,13 +159,14 @@ void metrics_write(server *srv, text *o) {
   text_format(o, "sardonyx_build_info{version=\"%s\"} 1\n", sdx_version());
   single(o, "ready", "gauge", "1 while /health/ready says so.", server_ready(srv));
   single(o, "uptime_seconds", "gauge", "Time since the start.", (double)(clock_ns() - srv->start_ns) / 1e9);
-  single(o, "connections", "gauge", "Open connections.", (double)atomic_load(&srv->connections));
-  single(o, "requests_in_flight", "gauge", "Requests begun and not yet answered.", (double)atomic_load(&srv->active));
-  single(o, "buffered_bytes", "gauge", "Memory of request bodies.", (double)atomic_load(&srv->buffered_bytes));
+  single(o, "connections", "gauge", "Open connections.", (double)atomic_load(&srv->net.connections));
+  single(o, "requests_in_flight", "gauge", "Requests begun and not yet answered.",
+         (double)atomic_load(&srv->net.exchanges));
+  single(o, "buffered_bytes", "gauge", "Memory of request bodies.", (double)atomic_load(&srv->net.held));
   single(o, "cancelled_total", "counter", "Requests given up because the client left or the server stops.",
          (double)get(&srv->cancelled));
   single(o, "connections_cut_total", "counter", "Connections closed because a phase lasted too long.",
-         (double)get(&srv->timeouts_cut));
+         (double)get(&srv->net.cut));
   single(o, "inline_runs_total", "counter", "Requests computed on a socket thread.", (double)get(&srv->inline_runs));
   single(o, "inline_moved_total", "counter", "Requests begun on a socket thread and moved to a worker.",
          (double)get(&srv->inline_moved));
@@ -147,23 +174,15 @@ void metrics_write(server *srv, text *o) {
   const struct {
     const char *reason;
     const atomic_uint_fast64_t *count;
-  } refused[] = {{"framing", &srv->refused_framing},
+  } refused[] = {{"framing", &srv->net.malformed},
+                 {"client_connections", &srv->net.refused_connections},
                  {"queue_full", &srv->refused_queue},
                  {"queue_wait", &srv->refused_wait},
-                 {"client_cap", &srv->refused_client},
-                 {"buffer_memory", &srv->refused_memory}};
+                 {"client_cap", &srv->refused_client}};
   for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
     text_format(o, "sardonyx_refused_total{reason=\"%s\"} %llu\n", refused[i].reason,
                 (unsigned long long)get(refused[i].count));
-  head(o, "requests_total", "counter", "Answered requests by model (empty: none) and status code.");
-  request_rows(o, "", &srv->no_model);
-  for (size_t i = 0; i < srv->model_count; i++) request_rows(o, srv->models[i].name, &srv->models[i].metrics);
-  head(o, "queue_length", "gauge", "Requests that wait for a worker.");
-  for (size_t i = 0; i < srv->model_count; i++) {
-    text_put(o, "sardonyx_queue_length{");
-    label(o, "model", srv->models[i].name);
-    text_format(o, "} %zu\n", worker_queued(srv, &srv->models[i]));
-  }
+  model_rows(srv, o);
   histograms(srv, o, "request_seconds", "Time from the request line to the last byte of the reply.",
              offsetof(model_metrics, latency), 1e-9);
   histograms(srv, o, "queue_seconds", "Wait for a worker.", offsetof(model_metrics, queue), 1e-9);

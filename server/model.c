@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Models of the server (model.h): names, loading, the pool of run handles.
+// Loaded models (model.h): loading, counting, the pool of run handles.
 #include "server/model.h"
 
 #include <ctype.h>
@@ -14,51 +14,41 @@ bool model_name_valid(str name) {
   return memchr(name.at, 0, name.size) == NULL;
 }
 
-// "models/My net.onnx" -> "My_net"
-static void name_from_path(const char *path, char *name) {
-  const char *base = strrchr(path, '/');
-  base = base ? base + 1 : path;
-  size_t size = strlen(base);
-  if (size > 5 && !strcmp(base + size - 5, ".onnx")) size -= 5;
-  if (size >= MODEL_NAME_BYTES) size = MODEL_NAME_BYTES - 1;
-  for (size_t i = 0; i < size; i++)
-    name[i] = isalnum((unsigned char)base[i]) || strchr("_-", base[i]) || (base[i] == '.' && i) ? base[i] : '_';
-  name[size] = 0;
-}
-
-bool model_init(model *m, const char *name, const char *path, const sdx_options *options, char *why, size_t why_size) {
-  memset(m, 0, sizeof *m);
-  if (name) {
-    str given = {(char *)name, strlen(name)};
-    if (!model_name_valid(given)) {
-      snprintf(why, why_size, "model name '%.140s': expected 1 to 128 of A-Z a-z 0-9 . _ - with no dot first", name);
-      return false;
-    }
-    memcpy(m->name, name, given.size + 1);
-  } else {
-    name_from_path(path, m->name);
+model *model_create(const char *name, const char *path, const sdx_options *options, struct admission *admission,
+                    char *why, size_t why_size) {
+  model *m = calloc(1, sizeof *m);
+  if (!m) {
+    snprintf(why, why_size, "memory is exhausted");
+    return NULL;
   }
   sdx_status status = sdx_session_load_file(path, options, &m->session);
   if (status != SDX_OK) {
-    snprintf(why, why_size, "%s: %s", path, m->session ? sdx_session_error(m->session) : sdx_status_text(status));
+    snprintf(why, why_size, "%s", m->session ? sdx_session_error(m->session) : sdx_status_text(status));
     sdx_session_destroy(m->session);
-    m->session = NULL;
-    return false;
+    free(m);
+    return NULL;
   }
+  atomic_init(&m->references, 1);
   m->input_count = sdx_session_input_count(m->session);
   m->output_count = sdx_session_output_count(m->session);
+  m->admission = admission;
+  m->lane.name = name;
   pthread_mutex_init(&m->lock, NULL);
-  model_metrics_init(&m->metrics);
-  return true;
+  return m;
 }
 
-void model_deinit(model *m) {
-  if (!m->session) return;
+model *model_retain(model *m) {
+  atomic_fetch_add(&m->references, 1);
+  return m;
+}
+
+void model_release(model *m) {
+  if (!m || atomic_fetch_sub(&m->references, 1) > 1) return;
   for (size_t i = 0; i < m->idle_count; i++) sdx_run_destroy(m->idle[i]);
   free(m->idle);
   sdx_session_destroy(m->session);
   pthread_mutex_destroy(&m->lock);
-  m->session = NULL;
+  free(m);
 }
 
 sdx_status model_take_run(model *m, sdx_run **run) {

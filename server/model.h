@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A loaded model as the server sees it: name, session, idle run handles, queue, metrics.
+// A loaded model: session, idle run handles, the lane its calls wait in. Counted by reference; the last one to let go
+// frees it.
 #pragma once
 
 #include <pthread.h>
@@ -7,30 +8,30 @@
 
 #include "base/json.h"
 #include "sardonyx/sardonyx.h"
+#include "server/lane.h"
 #include "server/metrics.h"
 
 enum { MODEL_NAME_BYTES = 129 };
 
 typedef struct model {
-  char name[MODEL_NAME_BYTES];
+  atomic_size_t references;
   sdx_session *session;
   size_t input_count, output_count;
-  model_metrics metrics;
   atomic_bool warned;            // of sizes that are not the declared ones: once
-  atomic_uint_fast64_t cost_ns;  // moving average of one request; 0: not known yet
+  atomic_uint_fast64_t cost_ns;  // moving average of one call; 0: not known yet
+  struct admission *admission;
+  lane lane;
   // Idle run handles, newest last: the one with the warmest memory is taken first.
   pthread_mutex_t lock;
   sdx_run **idle;
   size_t idle_count, idle_capacity;
-  // Guarded by the lock of the workers:
-  struct http_request *queue_first, *queue_last;
-  size_t queued, running;
 } model;
 
-// Loads `path`. `name` NULL: made from the file name. On failure the message is written and false
-// is returned.
-bool model_init(model *m, const char *name, const char *path, const sdx_options *options, char *why, size_t why_size);
-void model_deinit(model *m);
+// NULL: the message is written.
+model *model_create(const char *name, const char *path, const sdx_options *options, struct admission *admission,
+                    char *why, size_t why_size);
+model *model_retain(model *m);    // returns its argument
+void model_release(model *m);     // NULL is accepted
 bool model_name_valid(str name);  // A-Z a-z 0-9 . _ -, at most 128, no dot first
 
 sdx_status model_take_run(model *m, sdx_run **run);

@@ -80,7 +80,7 @@ typedef struct input_object {
 } input_object;
 
 typedef struct reader {
-  http_request *rq;
+  call *c;
   v2_state *state;
   json j;
   char *raw;  // the binary part that is left
@@ -153,17 +153,17 @@ static bool product(const int64_t *shape, size_t rank, size_t *count) {
 static bool resolve(reader *r, const input_object *in, const char *path, size_t *index, const type_row **type,
                     size_t *count) {
   json *j = &r->j;
-  model *m = r->rq->model;
+  model *m = r->c->model;
   if (!in->has_name) return json_fail(j, "%s.name is missing", path);
   if (!in->has_type) return json_fail(j, "%s.datatype is missing", path);
   if (!in->has_shape) return json_fail(j, "%s.shape is missing", path);
   for (*index = 0; *index < m->input_count; ++*index)
     if (str_is(in->name, sdx_session_input(m->session, *index)->name)) break;
   if (*index == m->input_count)
-    return json_fail(j, "%s.name: model '%s' has no input '%.*s'", path, m->name,
+    return json_fail(j, "%s.name: model '%s' has no input '%.*s'", path, r->c->entry->name,
                      in->name.size > 100 ? 100 : (int)in->name.size, in->name.at);
   const sdx_io *io = sdx_session_input(m->session, *index);
-  if (r->rq->inputs[*index]) return json_fail(j, "%s.name: input '%.100s' is given twice", path, io->name);
+  if (r->c->inputs[*index]) return json_fail(j, "%s.name: input '%.100s' is given twice", path, io->name);
   *type = find_type(io->dtype);
   if (!*type) return json_fail(j, "%s: the model wants %.60s, which this protocol cannot carry", path, io->type);
   if (!str_is(in->datatype, (*type)->name))
@@ -201,8 +201,8 @@ static bool read_json_data(reader *r, json *at, const input_object *in, size_t i
     json_tensor_free(&t);
     return false;
   }
-  r->rq->inputs[index] = tensor_take(&t, in->rank, in->shape);
-  return r->rq->inputs[index] || json_fail(j, "%s: not enough memory", where);
+  r->c->inputs[index] = tensor_take(&t, in->rank, in->shape);
+  return r->c->inputs[index] || json_fail(j, "%s: not enough memory", where);
 }
 
 static bool read_strings(reader *r, sdx_value *tensor, const char *bytes, size_t size, size_t count, const char *path) {
@@ -249,7 +249,7 @@ static bool take_binary(reader *r, char *bytes, size_t size, size_t index, const
       return false;
     }
   }
-  r->rq->inputs[index] = value;
+  r->c->inputs[index] = value;
   return value || json_fail(&r->j, "%s: not enough memory", path);
 }
 
@@ -315,7 +315,7 @@ static bool read_input(reader *r, size_t number) {
 
 static bool read_output(reader *r, size_t number) {
   json *j = &r->j;
-  model *m = r->rq->model;
+  model *m = r->c->model;
   parameters p = {.binary_size = -1};
   bool first = true, has_name = false;
   str key, name = {0};
@@ -339,7 +339,7 @@ static bool read_output(reader *r, size_t number) {
   size_t index = 0;
   while (index < m->output_count && !str_is(name, sdx_session_output(m->session, index)->name)) index++;
   if (index == m->output_count)
-    return json_fail(j, "%s.name: model '%s' has no output '%.*s'", path, m->name,
+    return json_fail(j, "%s.name: model '%s' has no output '%.*s'", path, r->c->entry->name,
                      name.size > 100 ? 100 : (int)name.size, name.at);
   for (size_t i = 0; i < r->state->wanted_count; i++)
     if (r->state->wanted[i].index == index) return json_fail(j, "%s.name: the output is asked for twice", path);
@@ -358,7 +358,7 @@ static bool read_list(reader *r, const char *what, bool (*each)(reader *, size_t
 
 static bool read_request(reader *r) {
   json *j = &r->j;
-  http_request *rq = r->rq;
+  call *c = r->c;
   parameters p = {.binary_size = -1};
   bool first = true, inputs = false, outputs = false;
   str key;
@@ -383,23 +383,23 @@ static bool read_request(reader *r) {
   }
   if (!json_end(j)) return false;
   if (!inputs) return json_fail(j, "inputs is missing");
-  for (size_t i = 0; i < rq->model->input_count; i++)
-    if (!rq->inputs[i] && !io_is_optional(sdx_session_input(rq->model->session, i)))
-      return json_fail(j, "inputs: '%.100s' is missing", sdx_session_input(rq->model->session, i)->name);
+  for (size_t i = 0; i < c->model->input_count; i++)
+    if (!c->inputs[i] && !io_is_optional(sdx_session_input(c->model->session, i)))
+      return json_fail(j, "inputs: '%.100s' is missing", sdx_session_input(c->model->session, i)->name);
   if (r->raw_left)
     return json_fail(j, "the body has %zu bytes of binary data that no input's binary_data_size claims", r->raw_left);
   r->state->all_outputs = r->state->wanted_count == 0;
   r->state->binary = p.all_form == FORM_BINARY;
-  if (p.timeout_us > 0 && (uint64_t)p.timeout_us < (rq->deadline_ns - rq->body_ns) / 1000)
-    rq->deadline_ns = rq->body_ns + (uint64_t)p.timeout_us * 1000;
+  if (p.timeout_us > 0 && (uint64_t)p.timeout_us < (c->deadline_ns - c->x.body_ns) / 1000)
+    c->deadline_ns = c->x.body_ns + (uint64_t)p.timeout_us * 1000;
   return true;
 }
 
 // The body is the tensor: batch 1, and at most one other dimension, which the size tells.
 static bool read_raw(reader *r) {
   json *j = &r->j;
-  http_request *rq = r->rq;
-  model *m = rq->model;
+  call *c = r->c;
+  model *m = c->model;
   if (m->input_count != 1)
     return json_fail(j, "raw binary data needs a model with one input, this has %zu", m->input_count);
   const sdx_io *io = sdx_session_input(m->session, 0);
@@ -421,38 +421,42 @@ static bool read_raw(reader *r) {
     if (open != SIZE_MAX) shape[open] = 1;
     count = fixed;
   } else {
-    count = rq->body_size / type->bytes;
+    count = c->x.request.body.size / type->bytes;
     if (open != SIZE_MAX && fixed) shape[open] = (int64_t)(count / fixed);
     if (!product(shape, io->rank, &count)) return json_fail(j, "the input's shape has too many elements");
   }
   r->state->all_outputs = r->state->binary = true;
-  return take_binary(r, rq->body, rq->body_size, 0, type, io->rank, shape, count, "the body");
+  return take_binary(r, c->x.request.body.at, c->x.request.body.size, 0, type, io->rank, shape, count, "the body");
 }
 
-bool v2_parse(http_request *rq) {
-  reader r = {.rq = rq};
-  size_t outputs = rq->model->output_count;
-  rq->route_state = r.state = calloc(1, sizeof *r.state + outputs * sizeof *r.state->wanted);
+bool v2_parse(call *c) {
+  reader r = {.c = c};
+  size_t outputs = c->model->output_count;
+  c->route_state = r.state = calloc(1, sizeof *r.state + outputs * sizeof *r.state->wanted);
   if (!r.state) {
-    http_retry(rq, 503, "memory is exhausted");
+    call_retry(c, 503, "memory is exhausted");
     return false;
   }
-  size_t header = rq->body_size;
-  if (rq->binary_header) {
-    size_t digits = strspn(rq->binary_header, "0123456789");
-    header = digits && digits < 16 && !rq->binary_header[digits] ? strtoull(rq->binary_header, NULL, 10) : SIZE_MAX;
-    if (header > rq->body_size) {
-      http_error(rq, 400, "header Inference-Header-Content-Length: expected a number up to the body's size, %zu",
-                 rq->body_size);
+  http_body *body = &c->x.request.body;
+  const str *given = http_request_header(&c->x.request, "inference-header-content-length");
+  size_t header = body->size;
+  if (given) {
+    int64_t number = -1;
+    bool digits = given->size > 0 && given->size < 16;
+    for (size_t i = 0; i < given->size && digits; i++) digits = given->at[i] >= '0' && given->at[i] <= '9';
+    if (!digits || !number_read_int(*given, &number) || (size_t)number > body->size) {
+      call_error(c, 400, "header Inference-Header-Content-Length: expected a number up to the body's size, %zu",
+                 body->size);
       return false;
     }
+    header = (size_t)number;
     r.has_raw = true;
-    r.raw = rq->body + header;
-    r.raw_left = rq->body_size - header;
+    r.raw = body->at + header;
+    r.raw_left = body->size - header;
   }
-  limits_json(&rq->srv->limits, &r.j, rq->body, header);
-  if (rq->binary_header && header == 0 ? read_raw(&r) : read_request(&r)) return true;
-  http_error(rq, 400, "%s", r.j.message);
+  limits_json(&c->srv->limits, &r.j, body->at, header);
+  if (given && header == 0 ? read_raw(&r) : read_request(&r)) return true;
+  call_error(c, 400, "%s", r.j.message);
   return false;
 }
 
@@ -478,15 +482,15 @@ static void write_strings(text *o, const sdx_value *tensor) {
 }
 
 // False: the reply is an error.
-static bool write_output(http_request *rq, const sdx_io *io, const sdx_value *value, bool binary) {
-  text *o = &rq->reply.body;
+static bool write_output(call *c, const sdx_io *io, const sdx_value *value, bool binary) {
+  text *o = call_body(c);
   const type_row *type = value && sdx_value_kind(value) == SDX_KIND_TENSOR ? find_type(sdx_tensor_dtype(value)) : NULL;
   if (!type) {
-    http_error(rq, 501, "output '%.100s' is %.60s, which this protocol cannot carry; /score may", io->name, io->type);
+    call_error(c, 501, "output '%.100s' is %.60s, which this protocol cannot carry; /score may", io->name, io->type);
     return false;
   }
   if (!binary && !type->json) {
-    http_error(rq, 400, "output '%.100s' is %s, which has no JSON form: ask for it with parameters.binary_data true",
+    call_error(c, 400, "output '%.100s' is %s, which has no JSON form: ask for it with parameters.binary_data true",
                io->name, type->name);
     return false;
   }
@@ -500,22 +504,22 @@ static bool write_output(http_request *rq, const sdx_io *io, const sdx_value *va
     text_format(o, "],\"parameters\":{\"binary_data_size\":%zu}}", bytes);
   } else {
     text_put(o, "],\"data\":[");
-    tensor_write_flat(o, value);
+    tensor_write_flat(o, value, c->nan_literal);
     text_put(o, "]}");
   }
   return true;
 }
 
-void v2_reply(http_request *rq, sdx_run *run) {
-  v2_state *state = rq->route_state;
-  model *m = rq->model;
-  text *o = &rq->reply.body;
+void v2_reply(call *c, sdx_run *run) {
+  v2_state *state = c->route_state;
+  model *m = c->model;
+  text *o = call_body(c);
   if (state->all_outputs) {
     state->wanted_count = m->output_count;
     for (size_t i = 0; i < m->output_count; i++) state->wanted[i] = (struct v2_wanted){i, FORM_DEFAULT};
   }
   bool any_binary = false;
-  text_format(o, "{\"model_name\":\"%s\",\"model_version\":\"1\"", m->name);
+  text_format(o, "{\"model_name\":\"%s\",\"model_version\":\"%s\"", c->entry->name, c->entry->version);
   if (state->has_id) {
     text_put(o, ",\"id\":");
     text_json_string(o, state->id);
@@ -527,13 +531,13 @@ void v2_reply(http_request *rq, sdx_run *run) {
     w->form = binary ? FORM_BINARY : FORM_JSON;
     any_binary |= binary;
     if (i) text_append(o, ",", 1);
-    if (!write_output(rq, sdx_session_output(m->session, w->index), sdx_run_output(run, w->index), binary)) return;
+    if (!write_output(c, sdx_session_output(m->session, w->index), sdx_run_output(run, w->index), binary)) return;
   }
   text_put(o, "]}");
-  http_json(rq, 200);
+  call_json(c, 200);
   if (!any_binary) return;
-  http_header(rq, "Inference-Header-Content-Length", "%zu", o->size);
-  rq->reply.content_type = "application/octet-stream";
+  http_response_header(&c->x.response, "Inference-Header-Content-Length", "%zu", o->size);
+  c->x.response.content_type = "application/octet-stream";
   for (size_t i = 0; i < state->wanted_count; i++) {
     const sdx_value *value = sdx_run_output(run, state->wanted[i].index);
     if (state->wanted[i].form != FORM_BINARY) continue;

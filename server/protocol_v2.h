@@ -3,9 +3,9 @@
 // description of an input or output, and the two halves of an inference: request to tensors, outputs to response.
 #pragma once
 
-#include "server/http.h"
+#include "server/call.h"
 
 // {"name":"x","datatype":"FP32","shape":[-1,3]}
 void v2_write_io(text *o, const sdx_io *io);
-bool v2_parse(http_request *rq);
-void v2_reply(http_request *rq, sdx_run *run);
+bool v2_parse(call *c);
+void v2_reply(call *c, sdx_run *run);

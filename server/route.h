@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // A route is one file in routes/ that ends in an HTTP_ROUTE record; cmake/records.cmake finds the
 // records and makes the table. There are no aliases beside the listed paths and no route without
-// a class.
+// a class. The record describes the route too: /openapi.json is made from nothing else.
 #pragma once
 
 #include <stdbool.h>
 
+#include "base/text.h"
 #include "sardonyx/sardonyx.h"
+#include "server/net/message.h"
 
-struct http_request;
+struct call;
+struct model;
 
 typedef enum route_class {
   ROUTE_PUBLIC,  // health, descriptions, metrics
@@ -17,19 +20,21 @@ typedef enum route_class {
 } route_class;
 
 enum { ROUTE_PATHS = 4 };
-enum { METHOD_GET = 1, METHOD_POST = 2, METHOD_OPTIONS = 4 };  // HEAD goes where GET goes
 
 typedef struct http_route {
   route_class access;
-  unsigned methods;
+  unsigned methods;                // METHOD_GET | ...
   bool container;                  // replies carry the x-ms- headers of the scoring container
+  bool binary;                     // the body may be application/octet-stream
+  bool blocks;                     // `answer` may take long: it is called on a thread for such work
+  bool unloaded_too;               // {model} may name one that is not loaded
   const char *paths[ROUTE_PATHS];  // "/v2/models/{model}/infer"; words in braces: {model}, {version}
-  // Answers at once, on the socket thread: never blocks, never computes.
-  void (*answer)(struct http_request *rq);
-  // Score routes that are not answered at once: `parse` turns the body into rq->inputs (false: the
-  // reply is set), `reply` turns the outputs of the run into the reply. Both on the thread that runs.
-  bool (*parse)(struct http_request *rq);
-  void (*reply)(struct http_request *rq, sdx_run *run);
+  // Answers at once, on the socket thread: never blocks (but see `blocks`), never computes.
+  void (*answer)(struct call *c);
+  // Score routes that are not answered at once: `parse` turns the body into c->inputs (false: the
+  // response is set), `reply` turns the outputs of the run into the response. Both on the thread that runs.
+  bool (*parse)(struct call *c);
+  void (*reply)(struct call *c, sdx_run *run);
 } http_route;
 
 #define HTTP_ROUTE(name) const http_route http_route_##name

@@ -2,6 +2,7 @@
 // Values from and to JSON (tensor_io.h).
 #include "server/tensor_io.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -43,19 +44,27 @@ sdx_value *tensor_take(json_tensor *t, size_t rank, const int64_t *shape) {
   return value;
 }
 
-static bool write_element(text *o, sdx_dtype dtype, const sdx_value *tensor, const void *data, size_t i) {
+// What is not finite has no JSON form: null, or the words that most readers of JSON know all the same.
+static void write_real(text *o, double value, bool single, bool literal) {
+  if (literal && isnan(value)) text_put(o, "NaN");
+  else if (literal && isinf(value)) text_put(o, value < 0 ? "-Infinity" : "Infinity");
+  else if (single) text_json_f32(o, (float)value);
+  else text_json_f64(o, value);
+}
+
+static bool write_element(text *o, sdx_dtype dtype, const sdx_value *tensor, const void *data, size_t i, bool literal) {
   switch (dtype) {
     case SDX_FLOAT:
-      text_json_f32(o, ((const float *)data)[i]);
+      write_real(o, ((const float *)data)[i], true, literal);
       return true;
     case SDX_DOUBLE:
-      text_json_f64(o, ((const double *)data)[i]);
+      write_real(o, ((const double *)data)[i], false, literal);
       return true;
     case SDX_FLOAT16:
-      text_json_f32(o, fp16_to_float(((const uint16_t *)data)[i]));
+      write_real(o, fp16_to_float(((const uint16_t *)data)[i]), true, literal);
       return true;
     case SDX_BFLOAT16:
-      text_json_f32(o, bf16_to_float(((const uint16_t *)data)[i]));
+      write_real(o, bf16_to_float(((const uint16_t *)data)[i]), true, literal);
       return true;
     case SDX_INT8:
       text_json_i64(o, ((const int8_t *)data)[i]);
@@ -95,21 +104,21 @@ static bool write_element(text *o, sdx_dtype dtype, const sdx_value *tensor, con
   }
 }
 
-bool tensor_write_flat(text *o, const sdx_value *tensor) {
+bool tensor_write_flat(text *o, const sdx_value *tensor, bool literal) {
   size_t count = sdx_tensor_count(tensor);
   sdx_dtype dtype = sdx_tensor_dtype(tensor);
   if (!json_tensor_element_bytes(dtype)) return false;
   const void *data = sdx_tensor_data(tensor);
   for (size_t i = 0; i < count; i++) {
     if (i) text_append(o, ",", 1);
-    write_element(o, dtype, tensor, data, i);
+    write_element(o, dtype, tensor, data, i, literal);
   }
   return true;
 }
 
 // Brackets open and close where an index of some level starts and ends: at multiples of the level's
 // element count.
-static bool write_nested(text *o, const sdx_value *tensor) {
+static bool write_nested(text *o, const sdx_value *tensor, bool literal) {
   size_t count = sdx_tensor_count(tensor), rank = sdx_tensor_rank(tensor);
   const int64_t *shape = sdx_tensor_shape(tensor);
   sdx_dtype dtype = sdx_tensor_dtype(tensor);
@@ -137,7 +146,7 @@ static bool write_nested(text *o, const sdx_value *tensor) {
     }
     if (i) text_append(o, ",", 1);
     for (size_t k = 0; k < opens; k++) text_append(o, "[", 1);
-    write_element(o, dtype, tensor, data, i);
+    write_element(o, dtype, tensor, data, i, literal);
     block = 1;
     for (size_t d = rank; d-- > 0;) {
       block *= (size_t)shape[d];
@@ -148,9 +157,9 @@ static bool write_nested(text *o, const sdx_value *tensor) {
   return true;
 }
 
-static bool write_value(text *o, const sdx_value *value, int depth);
+static bool write_value(text *o, const sdx_value *value, int depth, bool literal);
 
-static bool write_map(text *o, const sdx_value *map) {
+static bool write_map(text *o, const sdx_value *map, bool literal) {
   const sdx_value *keys = sdx_value_item(map, 0), *values = sdx_value_item(map, 1);
   size_t count = keys ? sdx_tensor_count(keys) : 0;
   bool text = keys && sdx_tensor_dtype(keys) == SDX_STRING;
@@ -158,30 +167,31 @@ static bool write_map(text *o, const sdx_value *map) {
   for (size_t i = 0; i < count; i++) {
     if (i) text_append(o, ",", 1);
     if (!text) text_put(o, "\"");
-    if (!write_element(o, sdx_tensor_dtype(keys), keys, sdx_tensor_data(keys), i)) return false;
+    if (!write_element(o, sdx_tensor_dtype(keys), keys, sdx_tensor_data(keys), i, literal)) return false;
     text_put(o, text ? ":" : "\":");
-    if (!values || !write_element(o, sdx_tensor_dtype(values), values, sdx_tensor_data(values), i)) return false;
+    if (!values || !write_element(o, sdx_tensor_dtype(values), values, sdx_tensor_data(values), i, literal))
+      return false;
   }
   text_put(o, "}");
   return true;
 }
 
 // Depth is bounded by NESTING.
-static bool write_value(text *o, const sdx_value *value, int depth) {
+static bool write_value(text *o, const sdx_value *value, int depth, bool literal) {
   if (!value || sdx_value_kind(value) == SDX_KIND_NONE) {
     text_put(o, "null");
     return true;
   }
-  if (sdx_value_kind(value) == SDX_KIND_TENSOR) return write_nested(o, value);
+  if (sdx_value_kind(value) == SDX_KIND_TENSOR) return write_nested(o, value, literal);
   if (depth == NESTING) return false;
-  if (sdx_value_kind(value) == SDX_KIND_MAP) return write_map(o, value);
+  if (sdx_value_kind(value) == SDX_KIND_MAP) return write_map(o, value, literal);
   text_put(o, "[");
   for (size_t i = 0; i < sdx_value_item_count(value); i++) {
     if (i) text_append(o, ",", 1);
-    if (!write_value(o, sdx_value_item(value, i), depth + 1)) return false;
+    if (!write_value(o, sdx_value_item(value, i), depth + 1, literal)) return false;
   }
   text_put(o, "]");
   return true;
 }
 
-bool value_write_json(text *o, const sdx_value *value) { return write_value(o, value, 0); }
+bool value_write_json(text *o, const sdx_value *value, bool literal) { return write_value(o, value, 0, literal); }

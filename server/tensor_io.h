@@ -14,7 +14,8 @@ const char *shape_format(const int64_t *shape, const char *const *symbols, size_
 // memory of `t`, also on failure (NULL).
 sdx_value *tensor_take(json_tensor *t, size_t rank, const int64_t *shape);
 // Elements row by row without brackets ("1,2,3"), or nested lists. False: the type has no JSON form.
-bool tensor_write_flat(text *o, const sdx_value *tensor);
+// `literal`: NaN, Infinity, -Infinity are written as such words, not as null.
+bool tensor_write_flat(text *o, const sdx_value *tensor, bool literal);
 // Such an input may be left out.
 static inline bool io_is_optional(const sdx_io *io) { return !strncmp(io->type, "optional(", 9); }
-bool value_write_json(text *o, const sdx_value *value);  // tensors nested; sequences, maps, empty too
+bool value_write_json(text *o, const sdx_value *value, bool literal);  // tensors nested; sequences, maps, empty too

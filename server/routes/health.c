@@ -1,23 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // Health. Live: the socket thread turns. Ready: models are loaded (the port opens after that) and
 // nobody asked the server to stop. Neither depends on load.
-#include "server/http.h"
+#include "server/call.h"
 
-static void root(http_request *rq) { http_text(rq, 200, "Healthy"); }
+static void root(call *c) { call_text(c, 200, "Healthy"); }
 
-static void live(http_request *rq) {
-  text_put(&rq->reply.body, "{\"live\":true}");
-  http_json(rq, 200);
+static void live(call *c) {
+  text_put(call_body(c), "{\"live\":true}");
+  call_json(c, 200);
 }
 
-static void ready(http_request *rq) {
-  bool yes = server_ready(rq->srv);
-  text_put(&rq->reply.body, yes ? "{\"ready\":true}" : "{\"ready\":false,\"error\":\"the server is draining\"}");
-  http_json(rq, yes ? 200 : 503);
+static void ready(call *c) {
+  bool yes = server_ready(c->srv);
+  text_put(call_body(c), yes ? "{\"ready\":true}" : "{\"ready\":false,\"error\":\"the server is draining\"}");
+  call_json(c, yes ? 200 : 503);
 }
 
-HTTP_ROUTE(root) = {.access = ROUTE_PUBLIC, .methods = METHOD_GET, .paths = {"/"}, .answer = root};
-HTTP_ROUTE(live) = {
-    .access = ROUTE_PUBLIC, .methods = METHOD_GET, .paths = {"/health/live", "/v2/health/live"}, .answer = live};
-HTTP_ROUTE(ready) = {
-    .access = ROUTE_PUBLIC, .methods = METHOD_GET, .paths = {"/health/ready", "/v2/health/ready"}, .answer = ready};
+HTTP_ROUTE(root) = {.access = ROUTE_PUBLIC, .methods = METHOD_GET | METHOD_HEAD, .paths = {"/"}, .answer = root};
+HTTP_ROUTE(live) = {.access = ROUTE_PUBLIC,
+                    .methods = METHOD_GET | METHOD_HEAD,
+                    .paths = {"/health/live", "/v2/health/live"},
+                    .answer = live};
+HTTP_ROUTE(ready) = {.access = ROUTE_PUBLIC,
+                     .methods = METHOD_GET | METHOD_HEAD,
+                     .paths = {"/health/ready", "/v2/health/ready"},
+                     .answer = ready};

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // GET /metrics for Prometheus.
-#include "server/http.h"
+#include "server/call.h"
 
-static void answer(http_request *rq) {
-  metrics_write(rq->srv, &rq->reply.body);
-  rq->reply.status = 200;
-  rq->reply.content_type = "text/plain; version=0.0.4; charset=utf-8";
+static void answer(call *c) {
+  metrics_write(c->srv, call_body(c));
+  c->x.response.status = 200;
+  c->x.response.content_type = "text/plain; version=0.0.4; charset=utf-8";
 }
 
-HTTP_ROUTE(metrics) = {.access = ROUTE_PUBLIC, .methods = METHOD_GET, .paths = {"/metrics"}, .answer = answer};
+HTTP_ROUTE(metrics) = {
+    .access = ROUTE_PUBLIC, .methods = METHOD_GET | METHOD_HEAD, .paths = {"/metrics"}, .answer = answer};

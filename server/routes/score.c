@@ -4,9 +4,8 @@
 // or {"result": {"name": ...}} when there are several outputs. Headers and refusals are those of the
 // scoring container (route.h: container).
 #include <stdio.h>
-#include <strings.h>
 
-#include "server/http.h"
+#include "server/call.h"
 #include "server/tensor_io.h"
 
 enum { SHAPE_TEXT = 200 };
@@ -37,9 +36,9 @@ static bool fit_shape(const sdx_io *io, const json_tensor *t, int64_t *shape) {
   return true;
 }
 
-static bool read_input(http_request *rq, json *j, size_t index, const char *path) {
-  const sdx_io *io = sdx_session_input(rq->model->session, index);
-  if (rq->inputs[index]) return json_fail(j, "%s: given twice", path);
+static bool read_input(call *c, json *j, size_t index, const char *path) {
+  const sdx_io *io = sdx_session_input(c->model->session, index);
+  if (c->inputs[index]) return json_fail(j, "%s: given twice", path);
   if (io->dtype == SDX_UNDEFINED)
     return json_fail(j, "%s: the model wants %s, which JSON cannot carry", path, io->type);
   json_tensor t = {.dtype = io->dtype, .path = path, .max_count = SIZE_MAX / 64};
@@ -60,28 +59,28 @@ static bool read_input(http_request *rq, json *j, size_t index, const char *path
     json_tensor_free(&t);
     return false;
   }
-  rq->inputs[index] = tensor_take(&t, io->has_shape ? io->rank : t.rank, io->has_shape ? shape : t.shape);
-  return rq->inputs[index] || json_fail(j, "%s: not enough memory", path);
+  c->inputs[index] = tensor_take(&t, io->has_shape ? io->rank : t.rank, io->has_shape ? shape : t.shape);
+  return c->inputs[index] || json_fail(j, "%s: not enough memory", path);
 }
 
-static size_t find_input(const http_request *rq, str name) {
+static size_t find_input(const call *c, str name) {
   size_t i = 0;
-  while (i < rq->model->input_count && !str_is(name, sdx_session_input(rq->model->session, i)->name)) i++;
+  while (i < c->model->input_count && !str_is(name, sdx_session_input(c->model->session, i)->name)) i++;
   return i;
 }
 
-static bool read_named(http_request *rq, json *j, str name, const char *prefix) {
-  size_t index = find_input(rq, name);
-  if (index == rq->model->input_count)
+static bool read_named(call *c, json *j, str name, const char *prefix) {
+  size_t index = find_input(c, name);
+  if (index == c->model->input_count)
     return json_fail(j, "%s%.*s: the model has no such input; its first one is '%.100s'", prefix,
                      name.size > 100 ? 100 : (int)name.size, name.at,
-                     index ? sdx_session_input(rq->model->session, 0)->name : "");
+                     index ? sdx_session_input(c->model->session, 0)->name : "");
   char path[200];
-  snprintf(path, sizeof path, "%s%s", prefix, sdx_session_input(rq->model->session, index)->name);
-  return read_input(rq, j, index, path);
+  snprintf(path, sizeof path, "%s%s", prefix, sdx_session_input(c->model->session, index)->name);
+  return read_input(c, j, index, path);
 }
 
-static bool read_body(http_request *rq, json *j) {
+static bool read_body(call *c, json *j) {
   bool first = true;
   str key, inner;
   if (!json_open(j, '{', "the body")) return false;
@@ -92,39 +91,35 @@ static bool read_body(http_request *rq, json *j) {
       bool inner_first = true;
       if (!json_open(j, '{', "data")) return false;
       while (json_more(j, '{', &inner_first))
-        if (!json_key(j, &inner) || !read_named(rq, j, inner, "data.")) return false;
-    } else if (data && rq->model->input_count == 1) {
-      if (!read_input(rq, j, 0, "data")) return false;
-    } else if (data && find_input(rq, key) == rq->model->input_count) {
+        if (!json_key(j, &inner) || !read_named(c, j, inner, "data.")) return false;
+    } else if (data && c->model->input_count == 1) {
+      if (!read_input(c, j, 0, "data")) return false;
+    } else if (data && find_input(c, key) == c->model->input_count) {
       return json_fail(j, "data: the model has %zu inputs, expected an object with one member for each",
-                       rq->model->input_count);
-    } else if (!read_named(rq, j, key, "")) {
+                       c->model->input_count);
+    } else if (!read_named(c, j, key, "")) {
       return false;
     }
   }
   if (!json_end(j)) return false;
-  for (size_t i = 0; i < rq->model->input_count; i++)
-    if (!rq->inputs[i] && !io_is_optional(sdx_session_input(rq->model->session, i)))
+  for (size_t i = 0; i < c->model->input_count; i++)
+    if (!c->inputs[i] && !io_is_optional(sdx_session_input(c->model->session, i)))
       return json_fail(j, "input '%.100s' is missing; expected {\"data\": ...}",
-                       sdx_session_input(rq->model->session, i)->name);
+                       sdx_session_input(c->model->session, i)->name);
   return true;
 }
 
-static bool parse(http_request *rq) {
-  if (rq->content_type && strncasecmp(rq->content_type, "application/json", 16) != 0) {
-    http_error(rq, 415, "header Content-Type is %.60s, expected application/json", rq->content_type);
-    return false;
-  }
+static bool parse(call *c) {
   json j;
-  limits_json(&rq->srv->limits, &j, rq->body, rq->body_size);
-  if (read_body(rq, &j)) return true;
-  http_error(rq, 400, "%s", j.message);
+  call_read_json(c, &j);
+  if (read_body(c, &j)) return true;
+  call_error(c, 400, "%s", j.message);
   return false;
 }
 
-static void reply(http_request *rq, sdx_run *run) {
-  model *m = rq->model;
-  text *o = &rq->reply.body;
+static void reply(call *c, sdx_run *run) {
+  model *m = c->model;
+  text *o = call_body(c);
   bool single = m->output_count == 1;
   text_put(o, single ? "{\"result\":" : "{\"result\":{");
   for (size_t i = 0; i < m->output_count; i++) {
@@ -134,18 +129,18 @@ static void reply(http_request *rq, sdx_run *run) {
       text_json_string(o, str_from(io->name));
       text_append(o, ":", 1);
     }
-    if (!value_write_json(o, sdx_run_output(run, i))) {
-      http_error(rq, 501, "output '%.100s' is %.60s, which has no JSON form", io->name, io->type);
+    if (!value_write_json(o, sdx_run_output(run, i), c->nan_literal)) {
+      call_error(c, 501, "output '%.100s' is %.60s, which has no JSON form", io->name, io->type);
       return;
     }
   }
   text_put(o, single ? "}" : "}}");
-  http_json(rq, 200);
+  call_json(c, 200);
 }
 
-static void options(http_request *rq) {
-  rq->reply.status = 204;
-  http_header(rq, "Allow", "POST, OPTIONS");
+static void options(call *c) {
+  c->x.response.status = 204;
+  http_response_header(&c->x.response, "Allow", "POST, OPTIONS");
 }
 
 HTTP_ROUTE(score) = {.access = ROUTE_SCORE,

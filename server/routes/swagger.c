@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // GET /swagger.json: OpenAPI 3 of the scoring path, from the inputs and outputs of the first model.
-#include "server/http.h"
+#include "server/call.h"
 
 static const char *json_type(sdx_dtype dtype) {
   switch (dtype) {
@@ -49,16 +49,21 @@ static void schemas(text *o, size_t count, const sdx_io *(*get)(const sdx_sessio
   text_put(o, "}}");
 }
 
-static void answer(http_request *rq) {
-  const char *version = http_query(rq, "version");
-  if (version && strcmp(version, "3") != 0) {
-    http_error(rq, 404, "query parameter version: only 3 is served");
+static void answer(call *c) {
+  str version;
+  if (http_request_query(&c->x.request, "version", &version) && !str_is(version, "3")) {
+    call_error(c, 404, "query parameter version: only 3 is served");
     return;
   }
-  const model *m = &rq->srv->models[0];
-  text *o = &rq->reply.body;
+  model *m = NULL;
+  const model_entry *e = models_default(&c->srv->models, &m);
+  if (!m) {
+    call_retry(c, 503, "model '%s' is not loaded", e->name);
+    return;
+  }
+  text *o = call_body(c);
   text_put(o, "{\"openapi\":\"3.0.3\",\"info\":{\"title\":");
-  text_json_string(o, str_from(m->name));
+  text_json_string(o, str_from(e->name));
   text_put(o,
            ",\"version\":\"1\"},\"paths\":{\"/\":{\"get\":{\"operationId\":\"ServiceHealthCheck\",\"responses\":{"
            "\"200\":{\"description\":\"Healthy\"}}}},\"/score\":{\"post\":{\"operationId\":\"RunMLService\","
@@ -72,7 +77,9 @@ static void answer(http_request *rq) {
   text_put(o,
            "}}}}},\"default\":{\"description\":\"an error\",\"content\":{\"application/json\":{\"schema\":{"
            "\"type\":\"object\",\"properties\":{\"error\":{\"type\":\"string\"}}}}}}}}}}}");
-  http_json(rq, 200);
+  model_release(m);
+  call_json(c, 200);
 }
 
-HTTP_ROUTE(swagger) = {.access = ROUTE_PUBLIC, .methods = METHOD_GET, .paths = {"/swagger.json"}, .answer = answer};
+HTTP_ROUTE(swagger) = {
+    .access = ROUTE_PUBLIC, .methods = METHOD_GET | METHOD_HEAD, .paths = {"/swagger.json"}, .answer = answer};

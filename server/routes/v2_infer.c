@@ -4,6 +4,7 @@
 
 HTTP_ROUTE(v2_infer) = {.access = ROUTE_SCORE,
                         .methods = METHOD_POST,
+                        .binary = true,
                         .paths = {"/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer"},
                         .parse = v2_parse,
                         .reply = v2_reply};

@@ -2,17 +2,26 @@
 // Descriptions of the Open Inference Protocol: the server, a model, whether it is ready.
 #include "server/protocol_v2.h"
 
-static void describe_server(http_request *rq) {
-  text_format(&rq->reply.body,
-              "{\"name\":\"sardonyx\",\"version\":\"%s\",\"extensions\":[\"binary_tensor_data\",\"statistics\"]}",
+static void describe_server(call *c) {
+  text_format(call_body(c),
+              "{\"name\":\"sardonyx\",\"version\":\"%s\",\"extensions\":[\"binary_tensor_data\",\"json_values\","
+              "\"model_repository\",\"statistics\"]}",
               sdx_version());
-  http_json(rq, 200);
+  call_json(c, 200);
 }
 
-static void describe_model(http_request *rq) {
-  text *o = &rq->reply.body;
-  const model *m = rq->model;
-  text_format(o, "{\"name\":\"%s\",\"versions\":[\"1\"],\"platform\":\"onnx_onnxv1\",\"inputs\":[", m->name);
+static void describe_model(call *c) {
+  text *o = call_body(c);
+  const models *t = &c->srv->models;
+  const model *m = c->model;
+  text_format(o, "{\"name\":\"%s\",\"versions\":[", c->entry->name);
+  bool first = true;
+  for (size_t i = t->count; i-- > 0;) {  // the oldest first
+    if (strcmp(t->entries[i]->name, c->entry->name) != 0) continue;
+    text_format(o, first ? "\"%s\"" : ",\"%s\"", t->entries[i]->version);
+    first = false;
+  }
+  text_put(o, "],\"platform\":\"onnx_onnxv1\",\"inputs\":[");
   for (size_t i = 0; i < m->input_count; i++) {
     if (i) text_append(o, ",", 1);
     v2_write_io(o, sdx_session_input(m->session, i));
@@ -23,22 +32,23 @@ static void describe_model(http_request *rq) {
     v2_write_io(o, sdx_session_output(m->session, i));
   }
   text_put(o, "]}");
-  http_json(rq, 200);
+  call_json(c, 200);
 }
 
-static void model_ready(http_request *rq) {
-  bool yes = server_ready(rq->srv);
-  text_format(&rq->reply.body, "{\"name\":\"%s\",\"ready\":%s}", rq->model->name, yes ? "true" : "false");
-  http_json(rq, yes ? 200 : 503);
+static void model_ready(call *c) {
+  bool yes = server_ready(c->srv) && c->model;
+  text_format(call_body(c), "{\"name\":\"%s\",\"ready\":%s}", c->entry->name, yes ? "true" : "false");
+  call_json(c, yes ? 200 : 503);
 }
 
 HTTP_ROUTE(v2_server) = {
-    .access = ROUTE_PUBLIC, .methods = METHOD_GET, .paths = {"/v2", "/v2/"}, .answer = describe_server};
+    .access = ROUTE_PUBLIC, .methods = METHOD_GET | METHOD_HEAD, .paths = {"/v2", "/v2/"}, .answer = describe_server};
 HTTP_ROUTE(v2_model) = {.access = ROUTE_PUBLIC,
-                        .methods = METHOD_GET,
+                        .methods = METHOD_GET | METHOD_HEAD,
                         .paths = {"/v2/models/{model}", "/v2/models/{model}/versions/{version}"},
                         .answer = describe_model};
 HTTP_ROUTE(v2_model_ready) = {.access = ROUTE_PUBLIC,
-                              .methods = METHOD_GET,
+                              .methods = METHOD_GET | METHOD_HEAD,
                               .paths = {"/v2/models/{model}/ready", "/v2/models/{model}/versions/{version}/ready"},
+                              .unloaded_too = true,
                               .answer = model_ready};

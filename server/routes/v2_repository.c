@@ -1,35 +1,113 @@
 // SPDX-License-Identifier: Apache-2.0
-// POST /v2/repository/index: which models there are. Loading and unloading over HTTP is not offered.
-#include "server/http.h"
+// The repository extension: which models there are; loading (again) and unloading what the operator named. A client
+// names no files: a reload reads the path from the command line, and calls that run keep the old model until they end.
+#include <string.h>
 
-static bool ready_only(http_request *rq, bool *only) {
+#include "server/call.h"
+
+static bool ready_only(call *c, bool *only) {
   json j;
   str key;
   bool first = true;
   *only = false;
-  if (!rq->body_size) return true;
-  limits_json(&rq->srv->limits, &j, rq->body, rq->body_size);
+  if (!call_request(c)->body.size) return true;
+  call_read_json(c, &j);
   bool good = json_open(&j, '{', "the body");
   while (good && json_more(&j, '{', &first))
     good = json_key(&j, &key) &&
            (str_is(key, "ready") ? json_bool(&j, only, "ready") : json_fail(&j, "expected only the member ready"));
   if (good && json_end(&j)) return true;
-  http_error(rq, 400, "%s", j.message);
+  call_error(c, 400, "%s", j.message);
   return false;
 }
 
-static void answer(http_request *rq) {
-  bool only;
-  if (!ready_only(rq, &only)) return;
-  bool ready = server_ready(rq->srv);
-  text *o = &rq->reply.body;
-  text_put(o, "[");
-  for (size_t i = 0; i < rq->srv->model_count && (ready || !only); i++)
-    text_format(o, "%s{\"name\":\"%s\",\"version\":\"1\",\"state\":\"%s\",\"reason\":\"%s\"}", i ? "," : "",
-                rq->srv->models[i].name, ready ? "READY" : "UNAVAILABLE", ready ? "" : "the server is draining");
-  text_put(o, "]");
-  http_json(rq, 200);
+static void write_entry(text *o, const model_entry *e, const char *state, const char *reason) {
+  text_format(o, "{\"name\":\"%s\",\"version\":\"%s\",\"state\":\"%s\",\"reason\":", e->name, e->version, state);
+  text_json_string(o, str_from(reason));
+  text_put(o, "}");
 }
 
+static void answer_index(call *c) {
+  bool only, ready = server_ready(c->srv), first = true;
+  if (!ready_only(c, &only)) return;
+  text *o = call_body(c);
+  models *t = &c->srv->models;
+  text_put(o, "[");
+  pthread_mutex_lock(&t->lock);
+  for (size_t i = 0; i < t->count; i++) {
+    const model_entry *e = t->entries[i];
+    bool good = ready && e->loaded;
+    if (only && !good) continue;
+    if (!first) text_append(o, ",", 1);
+    first = false;
+    write_entry(o, e,
+                good         ? "READY"
+                : e->loading ? "LOADING"
+                             : "UNAVAILABLE",
+                ready ? e->reason : "the server is draining");
+  }
+  pthread_mutex_unlock(&t->lock);
+  text_put(o, "]");
+  call_json(c, 200);
+}
+
+// {"parameters": {...}}: none of Triton's parameters has a meaning here but unload_dependents, which has no dependents.
+static bool no_parameters(call *c) {
+  json j;
+  str key;
+  bool outer = true, inner = true, flag;
+  if (!call_request(c)->body.size) return true;
+  call_read_json(c, &j);
+  bool good = json_open(&j, '{', "the body");
+  while (good && json_more(&j, '{', &outer)) {
+    good = json_key(&j, &key) && (str_is(key, "parameters") || json_fail(&j, "expected only the member parameters")) &&
+           json_open(&j, '{', "parameters");
+    while (good && json_more(&j, '{', &inner))
+      good = json_key(&j, &key) && (str_is(key, "unload_dependents")
+                                        ? json_bool(&j, &flag, "parameters.unload_dependents")
+                                        : json_fail(&j,
+                                                    "parameters.%.*s is not supported: a model is loaded from the "
+                                                    "path the server was started with",
+                                                    STR_ARG(key)));
+  }
+  if (good && json_end(&j)) return true;
+  call_error(c, 400, "%s", j.message);
+  return false;
+}
+
+// All versions of the name.
+static void change(call *c, bool load) {
+  models *t = &c->srv->models;
+  char why[1400];
+  if (!no_parameters(c)) return;
+  for (size_t i = 0; i < t->count; i++) {
+    model_entry *e = t->entries[i];
+    if (strcmp(e->name, c->entry->name) != 0) continue;
+    if (!load) {
+      models_unload(t, e);
+    } else if (!models_load(t, e, why, sizeof why)) {
+      call_error(c, 500, "model '%s' version %s cannot be loaded; the log says why", e->name, e->version);
+      return;
+    }
+  }
+  text_put(call_body(c), "{}");
+  call_json(c, 200);
+}
+
+static void answer_load(call *c) { change(c, true); }
+static void answer_unload(call *c) { change(c, false); }
+
 HTTP_ROUTE(v2_repository) = {
-    .access = ROUTE_MANAGE, .methods = METHOD_POST, .paths = {"/v2/repository/index"}, .answer = answer};
+    .access = ROUTE_MANAGE, .methods = METHOD_POST, .paths = {"/v2/repository/index"}, .answer = answer_index};
+HTTP_ROUTE(v2_load) = {.access = ROUTE_MANAGE,
+                       .methods = METHOD_POST,
+                       .paths = {"/v2/repository/models/{model}/load"},
+                       .unloaded_too = true,
+                       .blocks = true,
+                       .answer = answer_load};
+HTTP_ROUTE(v2_unload) = {.access = ROUTE_MANAGE,
+                         .methods = METHOD_POST,
+                         .paths = {"/v2/repository/models/{model}/unload"},
+                         .unloaded_too = true,
+                         .blocks = true,
+                         .answer = answer_unload};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The statistics extension: what /metrics has, in the protocol's own form.
-#include "server/http.h"
+#include "server/call.h"
 
 static uint64_t get(const atomic_uint_fast64_t *counter) { return atomic_load_explicit(counter, memory_order_relaxed); }
 
@@ -9,13 +9,13 @@ static void duration(text *o, const char *before, const char *name, uint64_t cou
               (unsigned long long)ns);
 }
 
-static void write_model(text *o, const model *m) {
-  const model_metrics *x = &m->metrics;
+static void write_model(text *o, const model_entry *e) {
+  const model_metrics *x = &e->metrics;
   uint64_t runs = get(&x->compute.count);
   text_format(o,
-              "{\"name\":\"%s\",\"version\":\"1\",\"last_inference\":%llu,\"inference_count\":%llu,"
+              "{\"name\":\"%s\",\"version\":\"%s\",\"last_inference\":%llu,\"inference_count\":%llu,"
               "\"execution_count\":%llu,\"inference_stats\":{",
-              m->name, (unsigned long long)get(&x->last_ms), (unsigned long long)get(&x->batch.sum),
+              e->name, e->version, (unsigned long long)get(&x->last_ms), (unsigned long long)get(&x->batch.sum),
               (unsigned long long)runs);
   duration(o, "", "success", metrics_total(x, true), get(&x->latency.sum));
   duration(o, ",", "fail", metrics_total(x, false), 0);
@@ -26,20 +26,24 @@ static void write_model(text *o, const model *m) {
   text_put(o, "},\"batch_stats\":[]}");
 }
 
-static void answer(http_request *rq) {
-  text *o = &rq->reply.body;
+static void answer(call *c) {
+  text *o = call_body(c);
   text_put(o, "{\"model_stats\":[");
-  for (size_t i = 0; i < rq->srv->model_count; i++) {
-    if (rq->model && rq->model != &rq->srv->models[i]) continue;
-    if (i && !rq->model) text_append(o, ",", 1);
-    write_model(o, &rq->srv->models[i]);
+  const models *t = &c->srv->models;
+  bool first = true;
+  for (size_t i = 0; i < t->count; i++) {
+    if (c->entry && c->entry != t->entries[i]) continue;
+    if (!first) text_append(o, ",", 1);
+    first = false;
+    write_model(o, t->entries[i]);
   }
   text_put(o, "]}");
-  http_json(rq, 200);
+  call_json(c, 200);
 }
 
 HTTP_ROUTE(v2_stats) = {
     .access = ROUTE_PUBLIC,
-    .methods = METHOD_GET,
+    .methods = METHOD_GET | METHOD_HEAD,
     .paths = {"/v2/models/stats", "/v2/models/{model}/stats", "/v2/models/{model}/versions/{version}/stats"},
+    .unloaded_too = true,
     .answer = answer};

@@ -271,6 +271,11 @@ static bool word(json *j, const char *text) {
   return true;
 }
 
+bool json_word(json *j, const char *text) {
+  json_peek(j);
+  return !j->failed && word(j, text) && count_value(j);
+}
+
 bool json_bool(json *j, bool *value, const char *what) {
   char found = json_peek(j);
   *value = found == 't';

@@ -38,5 +38,6 @@ bool json_string_read(json *j, str *text, const char *what);
 bool json_number_read(json *j, number_decimal *n, const char *what);
 bool json_bool(json *j, bool *value, const char *what);
 bool json_i64(json *j, int64_t *value, const char *what);  // 3.0 is 3; 3.5 fails
-bool json_skip(json *j);                                   // any one value, checked, unchanged
-bool json_end(json *j);                                    // nothing but white space follows
+bool json_word(json *j, const char *word);  // takes a bare word ("null") if it stands next; else false, no failure
+bool json_skip(json *j);                    // any one value, checked, unchanged
+bool json_end(json *j);                     // nothing but white space follows

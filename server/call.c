@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Responses of calls (call.h).
+#include "server/call.h"
+
+#include <stdarg.h>
+
+void call_error(call *c, int status, const char *format, ...) {
+  va_list list;
+  va_start(list, format);
+  http_response_verror(&c->x.response, status, format, list);
+  va_end(list);
+}
+
+void call_retry(call *c, int status, const char *format, ...) {
+  va_list list;
+  va_start(list, format);
+  http_response_verror(&c->x.response, status, format, list);
+  va_end(list);
+  http_response_header(&c->x.response, "Retry-After", "%u", server_retry_seconds(c->srv));
+}
+
+void call_json(call *c, int status) {
+  c->x.response.status = status;
+  c->x.response.content_type = "application/json";
+}
+
+void call_text(call *c, int status, const char *string) {
+  text_put(call_body(c), string);
+  c->x.response.status = status;
+  c->x.response.content_type = "text/plain; charset=utf-8";
+}
+
+void call_engine_error(call *c, sdx_status status, const char *message) {
+  if (!message || !*message) message = sdx_status_text(status);
+  if (status == SDX_NO_MEMORY) call_retry(c, sdx_status_http(status), "%s", message);
+  else call_error(c, sdx_status_http(status), "%s", message);
+}
+
+void call_read_json(call *c, json *j) {
+  http_body *b = &c->x.request.body;
+  limits_json(&c->srv->limits, j, b->at, b->size);
+}
+
+void call_cancel(call *c, int status) {
+  pthread_mutex_lock(&c->lock);
+  if (!c->cancel_status) {
+    c->cancel_status = status;
+    if (c->run) sdx_run_cancel(c->run);
+  }
+  pthread_mutex_unlock(&c->lock);
+}

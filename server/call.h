@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// A call: an exchange of the connection layer and what the server adds to it: route, model, tensors, times. Who may
+// touch it: the loop of its connection, until admission has taken it; then the worker that has it, until exchange_post.
+// Read next: dispatch.c (from head to answer), route.h, admission/admission.h.
+#pragma once
+
+#include <pthread.h>
+
+#include "server/models.h"
+#include "server/net/net.h"
+#include "server/route.h"
+#include "server/server.h"
+
+enum { CALL_ID_BYTES = HTTP_VALUE_BYTES };
+
+typedef struct call {
+  exchange x;  // first: the connection layer makes calls
+  server *srv;
+  const http_route *route;
+  model_entry *entry;            // named by the path, or by the lack of a name
+  model *model;                  // held; NULL: the entry is not loaded, or the route needs none
+  str model_name, version_name;  // words of the path; at NULL when the route has none
+  char id[CALL_ID_BYTES + 1];
+  bool counted;     // among the scoring calls of its client
+  unsigned client;  // bucket
+  bool parsed, nan_literal;
+  sdx_value **inputs;  // by index of the model's inputs
+  void *route_state;   // of the route, freed with free()
+  uint64_t queued_ns, run_ns, done_ns;
+  uint64_t deadline_ns;
+  // Of the queue:
+  void (*work)(struct call *c);
+  struct lane *lane;  // NULL: not in a queue
+  struct call *queue_next;
+  // A run that may be cancelled from outside:
+  pthread_mutex_t lock;
+  sdx_run *run;
+  int cancel_status;  // 0, or the status to answer with
+} call;
+
+static inline http_request *call_request(call *c) { return &c->x.request; }
+static inline text *call_body(call *c) { return &c->x.response.body; }  // of the response
+
+// Responses.
+void call_error(call *c, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void call_retry(call *c, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));  // Retry-After
+void call_json(call *c, int status);  // the body holds it
+void call_text(call *c, int status, const char *text);
+void call_engine_error(call *c, sdx_status status, const char *message);
+
+// The body of the request as JSON.
+void call_read_json(call *c, json *j);
+void call_cancel(call *c, int status);  // any thread
+extern const net_handler call_handler;  // dispatch.c

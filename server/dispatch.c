@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a head to an answer: what the connection layer asks of the server (net_handler).
+//   head    id, route, model, caps: a refusal is decided here, before a byte of the body is kept
+//   body    a route answers at once, or admission takes the call
+//   end     metrics, access log, memory back
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/host.h"
+#include "server/admission/admission.h"
+#include "server/log.h"
+
+enum { SMALL_BODY_BYTES = 65536 };  // of requests that run no model
+static const uint64_t ms = 1000000;
+
+// ---- head ----------------------------------------------------------------------------------------
+
+// What the client calls its request: printable, short, echoed.
+static bool take_id(call *c) {
+  static const char hex[] = "0123456789abcdef";
+  const str *given = http_request_header(&c->x.request, "x-ms-request-id");
+  if (!given) given = http_request_header(&c->x.request, "x-request-id");
+  if (given) {
+    for (size_t i = 0; i < given->size; i++)
+      if (!isprint((unsigned char)given->at[i])) {
+        call_error(c, 400, "header x-request-id: expected printable ASCII");
+        return false;
+      }
+    if (given->size > CALL_ID_BYTES) {
+      call_error(c, 431, "header x-request-id has %zu characters, expected at most %d", given->size, CALL_ID_BYTES);
+      return false;
+    }
+    memcpy(c->id, given->at, given->size);
+    return true;
+  }
+  static atomic_uint_fast64_t serial;
+  uint64_t seed = c->srv->seed, words[2] = {seed, (seed ^ atomic_fetch_add(&serial, 1)) * 0x9E3779B97F4A7C15u};
+  for (size_t i = 0; i < 32; i++) c->id[i] = hex[words[i / 16] >> (i % 16 * 4) & 15];
+  return true;
+}
+
+static bool match(call *c, const char *pattern) {
+  const char *p = c->x.request.path;
+  c->model_name = c->version_name = (str){0};
+  while (*pattern) {
+    if (*pattern == '{') {
+      str word = {p, strcspn(p, "/")};
+      if (!word.size) return false;
+      if (!strncmp(pattern, "{model}", 7)) c->model_name = word;
+      else c->version_name = word;
+      p += word.size;
+      pattern += strcspn(pattern, "}") + 1;
+    } else if (*pattern++ != *p++) {
+      return false;
+    }
+  }
+  return !*p;
+}
+
+static void refuse_method(call *c, unsigned allowed) {
+  static const char *const names[] = {"GET", "HEAD", "POST", "OPTIONS"};
+  char list[64];
+  int used = 0;
+  for (int i = 0; i < 4; i++)
+    if (allowed >> i & 1) used += snprintf(list + used, sizeof list - (size_t)used, "%s%s", used ? ", " : "", names[i]);
+  str name = c->x.request.method_name;
+  call_error(c, 405, "method %.*s is not allowed here, expected %s", name.size < 20 ? (int)name.size : 20, name.at,
+             list);
+  http_response_header(&c->x.response, "Allow", "%s", list);
+}
+
+static bool find_route(call *c) {
+  unsigned allowed = 0;
+  // Paths without words first: /v2/models/stats is no model named stats.
+  for (int words = 0; words < 2 && !allowed; words++)
+    for (const http_route *const *r = http_routes; *r && !c->route; r++)
+      for (size_t i = 0; i < ROUTE_PATHS && (*r)->paths[i] && !c->route; i++)
+        if (!strchr((*r)->paths[i], '{') == !words && match(c, (*r)->paths[i])) {
+          allowed |= (*r)->methods;
+          if ((*r)->methods & c->x.request.method) c->route = *r;
+        }
+  if (c->route) return true;
+  if (allowed) refuse_method(c, allowed);
+  else call_error(c, 404, "no such path; GET /v2 describes the server, GET /openapi.json its paths");
+  return false;
+}
+
+// A proxy on this machine speaks for others, unless it is trusted and says who they are.
+static bool is_local(const call *c) { return address_is_loopback(&c->x.client) && !c->x.unproven; }
+
+static bool find_model(call *c) {
+  models *t = &c->srv->models;
+  if (!c->model_name.at) {
+    if (c->route->access == ROUTE_SCORE && !c->route->answer) c->entry = models_default(t, &c->model);
+    if (!c->entry || c->model) return true;
+  } else if (!model_name_valid(c->model_name)) {
+    call_error(c, 400, "the name of the model: expected 1 to 128 of A-Z a-z 0-9 . _ - with no dot first");
+    return false;
+  } else {
+    c->entry = models_find(t, c->model_name, c->version_name, &c->model);
+  }
+  if (c->model || (c->entry && c->route->unloaded_too)) return true;
+  model *other = NULL;
+  model_entry *newest = c->entry ? NULL : models_find(t, c->model_name, (str){0}, &other);
+  model_release(other);
+  if (c->entry) call_retry(c, 503, "model '%s' version %s is not loaded", c->entry->name, c->entry->version);
+  else if (newest)
+    call_error(c, 404, "model '%s' has no version '%.*s'; the newest is %s", newest->name, STR_ARG(c->version_name),
+               newest->version);
+  else
+    call_error(c, 404, "no model '%.*s'; there %s %zu, the first is '%s'", STR_ARG(c->model_name),
+               t->count > 1 ? "are" : "is", t->count, t->first->name);
+  return false;
+}
+
+// The time a call may take: the server's, or less when the client says so.
+static bool take_deadline(call *c) {
+  uint64_t limit = (uint64_t)c->srv->limits.timeout_ms;
+  const str *given = http_request_header(&c->x.request, "x-request-timeout-ms");
+  if (given) {
+    uint64_t wanted = 0;
+    for (size_t i = 0; i < given->size && given->size <= 18; i++) {
+      bool digit = given->at[i] >= '0' && given->at[i] <= '9';
+      wanted = digit ? wanted * 10 + (uint64_t)(given->at[i] - '0') : 0;
+      if (!digit) break;
+    }
+    if (!wanted) {
+      call_error(c, 400, "header x-request-timeout-ms: expected a positive whole number of milliseconds");
+      return false;
+    }
+    if (wanted < limit) limit = wanted;
+  }
+  c->deadline_ns = limit * ms;  // made absolute when the body is complete
+  return true;
+}
+
+static bool media_type_is(str value, const char *type) {
+  size_t size = strlen(type);
+  return value.size >= size && !strncasecmp(value.at, type, size) &&
+         (value.size == size || value.at[size] == ';' || value.at[size] == ' ');
+}
+
+static bool check_types(call *c) {
+  const str *coding = http_request_header(&c->x.request, "content-encoding");
+  const str *type = http_request_header(&c->x.request, "content-type");
+  if (coding && coding_from_name(*coding) == CODING_UNKNOWN) {
+    call_error(c, 415, "header Content-Encoding is '%.*s', expected gzip, zstd or none", STR_ARG(*coding));
+    http_response_header(&c->x.response, "Accept-Encoding", "gzip, zstd");
+    return false;
+  }
+  // Only types that a foreign web page cannot send without asking first (CORS).
+  if (!type || media_type_is(*type, "application/json") ||
+      (c->route->binary && media_type_is(*type, "application/octet-stream")))
+    return true;
+  bool form = media_type_is(*type, "application/x-www-form-urlencoded");  // what curl -d sends
+  call_error(c, 415, "header Content-Type is '%.*s', expected application/json%s%s",
+             type->size < 60 ? (int)type->size : 60, type->at,
+             c->route->binary ? " or, with binary tensors, application/octet-stream" : "",
+             form ? "; with curl: -H 'Content-Type: application/json'" : "");
+  return false;
+}
+
+static bool take_options(call *c) {
+  str nan;
+  if (!http_request_query(&c->x.request, "nan", &nan)) return true;
+  c->nan_literal = str_is(nan, "literal");
+  if (c->nan_literal || str_is(nan, "null")) return true;
+  call_error(c, 400, "query parameter nan: expected null or literal");
+  return false;
+}
+
+static bool admit_scoring(call *c) {
+  server *srv = c->srv;
+  c->client = (unsigned)(address_hash(&c->x.client, srv->seed) % NET_CLIENTS);
+  unsigned now = atomic_fetch_add(&srv->clients[c->client], 1) + 1;
+  c->counted = true;
+  if (!check_types(c) || !take_options(c)) return false;
+  if (!http_request_has_body(&c->x.request) && !c->x.request.has_length && !c->x.stream) {
+    call_error(c, 400, "the request has no body, expected JSON");
+    return false;
+  }
+  if (!take_deadline(c)) return false;
+  int64_t most = srv->limits.max_client_requests;
+  if (!most || now <= most) return true;
+  atomic_fetch_add(&srv->refused_client, 1);
+  call_retry(c, 429, "this client has %u scoring requests open, the limit max-client-requests is %lld", now - 1,
+             (long long)most);
+  return false;
+}
+
+static bool head(exchange *x) {
+  call *c = (call *)x;
+  c->srv = x->net->context;
+  pthread_mutex_init(&c->lock, NULL);
+  if (!take_id(c) || !find_route(c)) return false;
+  if (c->route->access == ROUTE_MANAGE && !is_local(c)) {
+    call_error(c, 403, "this path is answered to clients on the same machine only");
+    return false;
+  }
+  if (!find_model(c)) return false;
+  if (!c->route->answer) return admit_scoring(c);
+  x->body_limit = x->body_limit < SMALL_BODY_BYTES ? x->body_limit : SMALL_BODY_BYTES;
+  return !http_request_has_body(&x->request) || !(c->route->methods & METHOD_POST) || check_types(c);
+}
+
+// ---- body ----------------------------------------------------------------------------------------
+
+static void answer(call *c) {
+  const str *encoding = http_request_header(&c->x.request, "content-encoding");
+  http_problem p = {0};
+  if (encoding && http_request_has_body(&c->x.request) &&
+      !coding_decode(coding_from_name(*encoding), &c->x.request.body, c->x.body_limit, &p))
+    call_error(c, p.status, "%s", p.message);
+  else c->route->answer(c);
+}
+
+static bool body(exchange *x) {
+  call *c = (call *)x;
+  if (c->route->answer && !c->route->blocks) {
+    answer(c);
+    return true;
+  }
+  admission *a = c->route->blocks ? c->srv->chores : c->model->admission;
+  c->work = c->route->blocks ? answer : compute_work;
+  c->deadline_ns += x->body_ns;
+  return a->submit(a, c);
+}
+
+static bool withdrawn(call *c) {
+  admission *a = c->route->blocks ? c->srv->chores : c->model->admission;
+  return a->withdraw(a, c);
+}
+
+static void cancel(exchange *x, int status) {
+  call *c = (call *)x;
+  if (!withdrawn(c)) {
+    call_cancel(c, status);
+    return;
+  }
+  atomic_fetch_add(&c->srv->cancelled, 1);
+  if (status == 499) call_error(c, 499, "the client closed the connection before its turn came");
+  else call_retry(c, status, "the server is shutting down");
+  exchange_post(x);
+}
+
+static void expire(exchange *x) {
+  call *c = (call *)x;
+  if (!withdrawn(c)) return;
+  atomic_fetch_add(&c->srv->refused_wait, 1);
+  call_retry(c, 503, "no worker became free for %lld ms (limit max-queue-wait-ms)",
+             (long long)c->srv->limits.max_queue_wait_ms);
+  exchange_post(x);
+}
+
+// ---- end -----------------------------------------------------------------------------------------
+
+// What clients of the scoring container look for.
+static void add_container_headers(call *c) {
+  http_response *r = &c->x.response;
+  const str *client = http_request_header(&c->x.request, "x-ms-client-request-id");
+  http_response_header(r, "x-ms-request-id", "%s", c->id);
+  if (client && client->size <= CALL_ID_BYTES)
+    http_response_header(r, "x-ms-client-request-id", "%.*s", (int)client->size, client->at);
+  http_response_header(r, "x-ms-server-version", "%s", sdx_version());
+  if (!c->run_ns) return;
+  http_response_header(r, "x-ms-run-fn-exec-ms", "%.3f", (double)(c->done_ns - c->run_ns) / 1e6);
+  http_response_header(r, "x-ms-run-function-failed", r->status == 200 ? "False" : "True");
+}
+
+static void seal(exchange *x) {
+  call *c = (call *)x;
+  bool container = c->route && c->route->container;
+  if (!c->srv) return;
+  if (container || http_request_header(&x->request, "x-request-id") ||
+      http_request_header(&x->request, "x-ms-request-id"))
+    http_response_header(&x->response, "x-request-id", "%s", c->id);
+  if (container) add_container_headers(c);
+}
+
+static void end(exchange *x) {
+  call *c = (call *)x;
+  server *srv = x->net->context;
+  if (!x->response.status) x->response.status = 499;
+  uint64_t took = clock_ns() - x->start_ns;
+  model_metrics *metrics = c->counted && c->model ? &c->entry->metrics : &srv->no_model;
+  metrics_count(metrics, x->response.status);
+  histogram_seconds(&metrics->latency, took);
+  if (srv->config->access_log) log_access(c, took);
+  if (c->counted) atomic_fetch_sub(&srv->clients[c->client], 1);
+  for (size_t i = 0; c->inputs && i < c->model->input_count; i++) sdx_value_release(c->inputs[i]);
+  free(c->inputs);
+  free(c->route_state);
+  model_release(c->model);
+  if (c->srv) pthread_mutex_destroy(&c->lock);
+}
+
+const net_handler call_handler = {sizeof(call), head, body, cancel, expire, seal, end};

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of models (models.h). The lock is held to look up and to swap, never while a file is read.
+#include "server/models.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/host.h"
+#include "server/log.h"
+
+void models_init(models *t, const sdx_options *options) {
+  *t = (models){.options = options};
+  pthread_mutex_init(&t->lock, NULL);
+}
+
+void models_deinit(models *t) {
+  for (size_t i = 0; i < t->count; i++) {
+    models_unload(t, t->entries[i]);
+    free(t->entries[i]);
+  }
+  free(t->entries);
+  pthread_mutex_destroy(&t->lock);
+}
+
+// "models/My net.onnx" -> "My_net"
+static void name_from_path(const char *path, char *name) {
+  const char *base = strrchr(path, '/');
+  base = base ? base + 1 : path;
+  size_t size = strlen(base);
+  if (size > 5 && !strcmp(base + size - 5, ".onnx")) size -= 5;
+  if (size >= MODEL_NAME_BYTES) size = MODEL_NAME_BYTES - 1;
+  for (size_t i = 0; i < size; i++)
+    name[i] = isalnum((unsigned char)base[i]) || strchr("_-", base[i]) || (base[i] == '.' && i) ? base[i] : '_';
+  name[size] = 0;
+}
+
+// Below 0: `a` stands first.
+static int order(const model_entry *a, str name, int64_t number) {
+  str own = str_from(a->name);
+  size_t least = own.size < name.size ? own.size : name.size;
+  int by_name = memcmp(own.at, name.at, least);
+  if (!by_name) by_name = (own.size > name.size) - (own.size < name.size);
+  return by_name ? by_name : (a->number < number) - (a->number > number);
+}
+
+// Where the name's entries from that version down begin.
+static size_t position(const models *t, str name, int64_t number) {
+  size_t low = 0, high = t->count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (order(t->entries[middle], name, number) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+static bool same_name(const models *t, size_t i, str name) { return i < t->count && str_is(name, t->entries[i]->name); }
+
+static bool take_name(model_entry *e, const char *name) {
+  e->number = 1;
+  if (!name) {
+    name_from_path(e->path, e->name);
+  } else {
+    const char *colon = strchr(name, ':');
+    str given = {name, colon ? (size_t)(colon - name) : strlen(name)};
+    int64_t number = 1;
+    if (!model_name_valid(given) || (colon && (!number_read_int(str_from(colon + 1), &number) || number < 1))) {
+      log_line("error",
+               "model name '%.140s': expected 1 to 128 of A-Z a-z 0-9 . _ - with no dot first, then perhaps "
+               "':' and a version from 1 up",
+               name);
+      return false;
+    }
+    memcpy(e->name, name, given.size);
+    e->number = number;
+  }
+  snprintf(e->version, sizeof e->version, "%lld", (long long)e->number);
+  return true;
+}
+
+bool models_add(models *t, const char *name, const char *path) {
+  model_entry *e = calloc(1, sizeof *e), **entries = realloc(t->entries, (t->count + 1) * sizeof *entries);
+  if (entries) t->entries = entries;
+  if (!e || !entries) {
+    free(e);
+    return false;
+  }
+  e->path = path;
+  model_metrics_init(&e->metrics);
+  if (!take_name(e, name)) {
+    free(e);
+    return false;
+  }
+  str own = str_from(e->name);
+  size_t at = position(t, own, e->number);
+  if (same_name(t, at, own) && t->entries[at]->number == e->number) {
+    log_line("error", "two models are named '%s' version %s; give one another name or version: NAME:VERSION=%s",
+             e->name, e->version, path);
+    free(e);
+    return false;
+  }
+  memmove(entries + at + 1, entries + at, (t->count - at) * sizeof *entries);
+  entries[at] = e;
+  t->count++;
+  if (!t->first) t->first = e;
+  size_t from = position(t, own, INT64_MAX), to = from;
+  while (same_name(t, to, own)) to++;
+  for (size_t i = from; i < to; i++) entries[i]->alone = to - from == 1;
+  return true;
+}
+
+model_entry *models_find(models *t, str name, str version, model **loaded) {
+  int64_t number = INT64_MAX;
+  bool one = version.at != NULL;
+  *loaded = NULL;
+  if (one && (!number_read_int(version, &number) || number < 1)) return NULL;
+  size_t at = position(t, name, number);
+  if (!same_name(t, at, name) || (one && !str_is(version, t->entries[at]->version))) return NULL;
+  pthread_mutex_lock(&t->lock);
+  size_t found = at;
+  while (!one && !t->entries[found]->loaded && same_name(t, found + 1, name)) found++;
+  if (!t->entries[found]->loaded) found = at;
+  model_entry *e = t->entries[found];
+  if (e->loaded) *loaded = model_retain(e->loaded);
+  pthread_mutex_unlock(&t->lock);
+  return e;
+}
+
+model_entry *models_default(models *t, model **loaded) {
+  return models_find(t, str_from(t->first->name), (str){0}, loaded);
+}
+
+model *models_acquire(models *t, model_entry *e) {
+  pthread_mutex_lock(&t->lock);
+  model *m = e->loaded ? model_retain(e->loaded) : NULL;
+  pthread_mutex_unlock(&t->lock);
+  return m;
+}
+
+static void swap(models *t, model_entry *e, model *fresh, const char *reason) {
+  pthread_mutex_lock(&t->lock);
+  model *old = e->loaded;
+  e->loaded = fresh;
+  e->loading = false;
+  snprintf(e->reason, sizeof e->reason, "%s", reason);
+  pthread_mutex_unlock(&t->lock);
+  model_release(old);
+}
+
+bool models_load(models *t, model_entry *e, char *why, size_t why_size) {
+  uint64_t start = clock_ns();
+  pthread_mutex_lock(&t->lock);
+  e->loading = true;
+  pthread_mutex_unlock(&t->lock);
+  model *fresh = model_create(e->name, e->path, t->options, t->admission, why, why_size);
+  if (!fresh) {
+    pthread_mutex_lock(&t->lock);
+    e->loading = false;
+    if (!e->loaded) snprintf(e->reason, sizeof e->reason, "%s", "the file cannot be loaded; the log says why");
+    pthread_mutex_unlock(&t->lock);
+    log_line("error", "%s: %s", e->path, why);
+    return false;
+  }
+  const char *warnings = sdx_session_warnings(fresh->session);
+  if (warnings && *warnings) log_line("warning", "%s: %s", e->name, warnings);
+  swap(t, e, fresh, "");
+  log_line("info", e->alone ? "model '%s' loaded in %.1f ms" : "model '%s' loaded in %.1f ms (version %s)", e->name,
+           (double)(clock_ns() - start) / 1e6, e->version);
+  return true;
+}
+
+void models_unload(models *t, model_entry *e) { swap(t, e, NULL, "unloaded"); }

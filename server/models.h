@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of models: names and versions the operator declared (entries), and what of them is loaded (model.h).
+// Entries stay; models are counted by reference, so one may be loaded again or unloaded while calls still run on it.
+#pragma once
+
+#include "server/model.h"
+
+typedef struct model_entry {
+  char name[MODEL_NAME_BYTES], version[20];
+  int64_t number;  // the version
+  const char *path;
+  bool alone;             // the only version of its name
+  model_metrics metrics;  // survive a reload
+  // Guarded by the table:
+  model *loaded;
+  bool loading;
+  char reason[300];  // why it is not loaded
+} model_entry;
+
+typedef struct models {
+  pthread_mutex_t lock;
+  model_entry **entries;  // by name, then from the newest version down
+  size_t count;
+  model_entry *first;  // the first one declared: what is asked without a name
+  const sdx_options *options;
+  struct admission *admission;  // of models that are loaded
+} models;
+
+void models_init(models *t, const sdx_options *options);
+void models_deinit(models *t);
+// Declares a model. `name` NULL: made from the file name; "name:2" is its version 2. False: said in the log.
+bool models_add(models *t, const char *name, const char *path);
+static inline size_t models_count(const models *t) { return t->count; }
+
+// The entry of a name and version (at NULL: the newest that is loaded, else the newest). NULL: there is none.
+// *loaded: held for the caller (model_release), or NULL.
+model_entry *models_find(models *t, str name, str version, model **loaded);
+model_entry *models_default(models *t, model **loaded);
+model *models_acquire(models *t, model_entry *e);  // NULL: it is not loaded
+// Loads a file, again if it is loaded; calls that have the old one keep it until they are done. Blocks. False: why.
+bool models_load(models *t, model_entry *e, char *why, size_t why_size);
+void models_unload(models *t, model_entry *e);

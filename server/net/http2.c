@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+// HTTP/2 over a connection, by libnghttp2: it frames, compresses heads, controls flow and refuses what is malformed;
+// here its streams become exchanges. What a client may cost is bounded as with HTTP/1.1: heads, bodies, time; and
+// the number of streams, at once and given up.
+#include <nghttp2/nghttp2.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/net/loop.h"
+
+enum { STREAMS = 100, STREAM_WINDOW = 1 << 20, CONNECTION_WINDOW = 8 << 20, RESETS = 200, STAGE_BYTES = 16384 };
+
+static bool wants(const connection *c) { return c->out.size - c->out_at < OUT_HIGH_BYTES; }
+
+static exchange *of_stream(connection *c, int32_t stream) {
+  return nghttp2_session_get_stream_user_data(c->http2, stream);
+}
+
+// ---- responses -----------------------------------------------------------------------------------
+
+static ssize_t read_response(nghttp2_session *s, int32_t stream, uint8_t *at, size_t size, uint32_t *flags,
+                             nghttp2_data_source *source, void *context) {
+  exchange *x = source->ptr;
+  text staged = {0};
+  bool last;
+  // A compressor may keep what it was given: on to the next piece, until there is something or nothing is left.
+  do last = http_response_take(&x->response, x->response.stream ? size / 2 : size, &staged);
+  while (!last && !staged.size);
+  ssize_t got = (ssize_t)staged.size;
+  if (staged.failed || staged.size > size) got = NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  else if (staged.size) memcpy(at, staged.at, staged.size);
+  if (last && got >= 0) *flags |= NGHTTP2_DATA_FLAG_EOF;
+  text_deinit(&staged);
+  return got;
+}
+
+static nghttp2_nv pair(const char *name, const char *value) {
+  return (nghttp2_nv){(uint8_t *)name, (uint8_t *)value, strlen(name), strlen(value), NGHTTP2_NV_FLAG_NONE};
+}
+
+static void answer(exchange *x) {
+  connection *c = x->connection;
+  exchange_prepare(x);
+  http_response *r = &x->response;
+  if (x->stream < 0) {
+    exchange_end(x);
+    return;
+  }
+  char status[8], length[24], names[HTTP_RESPONSE_HEADERS][40];
+  nghttp2_nv headers[HTTP_RESPONSE_HEADERS + 6];
+  size_t n = 0;
+  status[0] = (char)('0' + r->status / 100);
+  status[1] = (char)('0' + r->status / 10 % 10);
+  status[2] = (char)('0' + r->status % 10);
+  status[3] = 0;
+  headers[n++] = pair(":status", status);
+  headers[n++] = pair("date", loop_date(c->loop));
+  if (r->content_type) headers[n++] = pair("content-type", r->content_type);
+  if (r->stream) {
+    headers[n++] = pair("content-encoding", coding_name(r->coding));
+    headers[n++] = pair("vary", "accept-encoding");
+  } else if (r->status != 204) {
+    snprintf(length, sizeof length, "%zu", r->body.size);
+    headers[n++] = pair("content-length", length);
+  }
+  for (size_t i = 0; i < r->header_count; i++) {
+    size_t size = strnlen(r->headers[i].name, sizeof *names - 1);
+    for (size_t k = 0; k < size; k++) {
+      char letter = r->headers[i].name[k];
+      names[i][k] = letter >= 'A' && letter <= 'Z' ? (char)(letter | 32) : letter;
+    }
+    names[i][size] = 0;
+    headers[n++] = pair(names[i], r->headers[i].value);
+  }
+  nghttp2_data_provider body = {.source.ptr = x, .read_callback = read_response};
+  bool none = x->request.method == METHOD_HEAD || r->status == 204 || !r->body.size;
+  if (nghttp2_submit_response(c->http2, x->stream, headers, n, none ? NULL : &body)) c->broken = true;
+}
+
+static bool fill(connection *c) {
+  const uint8_t *bytes;
+  size_t before = c->out.size;
+  while (c->out.size < OUT_HIGH_BYTES) {
+    ssize_t n = nghttp2_session_mem_send(c->http2, &bytes);
+    if (n < 0) c->broken = true;
+    if (n <= 0) break;
+    text_append(&c->out, (const char *)bytes, (size_t)n);
+  }
+  if (!nghttp2_session_want_read(c->http2) && !nghttp2_session_want_write(c->http2)) c->ending = true;
+  return c->out.size > before;
+}
+
+// ---- requests ------------------------------------------------------------------------------------
+
+static int on_begin_headers(nghttp2_session *s, const nghttp2_frame *frame, void *context) {
+  connection *c = context;
+  if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+  exchange *x = exchange_create(c);
+  if (!x) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  x->stream = frame->hd.stream_id;
+  nghttp2_session_set_stream_user_data(s, x->stream, x);
+  return 0;
+}
+
+// Names and values are gathered one behind the other; pointers to them are made when all are there.
+static int on_header(nghttp2_session *s, const nghttp2_frame *frame, const uint8_t *name, size_t name_size,
+                     const uint8_t *value, size_t value_size, uint8_t flags, void *context) {
+  connection *c = context;
+  exchange *x = of_stream(c, frame->hd.stream_id);
+  if (!x || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+  http_request *r = &x->request;
+  const limits *l = c->net->limits;
+  if (r->header_count > (size_t)l->max_headers + 4 || r->head.size > (size_t)l->max_head_bytes) return 0;
+  http_header *h = http_request_add(r);
+  if (!h) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  text_append(&r->head, (const char *)name, name_size);
+  text_append(&r->head, (const char *)value, value_size);
+  *h = (http_header){{"", name_size}, {"", value_size}};
+  return r->head.failed ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
+}
+
+static bool take_head(exchange *x, http_problem *p) {
+  http_request *r = &x->request;
+  const limits *l = x->net->limits;
+  size_t kept = 0;
+  bool host = false;
+  str authority = {0};
+  const char *at = r->head.at;
+  for (size_t i = 0; i < r->header_count; i++) {
+    http_header h = {{at, r->headers[i].name.size}, {at + r->headers[i].name.size, r->headers[i].value.size}};
+    at = h.value.at + h.value.size;
+    if (str_is(h.name, ":method")) r->method_name = h.value;
+    else if (str_is(h.name, ":path")) r->target = h.value;
+    else if (str_is(h.name, ":authority")) authority = h.value;
+    else if (*h.name.at != ':') r->headers[kept++] = h;
+    host |= str_is(h.name, "host");
+  }
+  r->header_count = kept;
+  if (r->head.size > (size_t)l->max_head_bytes)
+    return http_wrong(p, 431, "the head has more than %lld bytes (limit max-head-bytes)", (long long)l->max_head_bytes);
+  if (kept > (size_t)l->max_headers)
+    return http_wrong(p, 431, "the head has more than %lld headers (limit max-headers)", (long long)l->max_headers);
+  if (!host) {
+    http_header *h = http_request_add(r);
+    if (!h) return http_wrong(p, 503, "memory is exhausted");
+    *h = (http_header){STR("host"), authority};
+  }
+  if (!head_finish(r, p)) return false;
+  r->keep_alive = true;
+  return true;
+}
+
+static void complete(exchange *x) {
+  if (x->state == EXCHANGE_READING && exchange_complete(x)) answer(x);
+}
+
+static int on_frame(nghttp2_session *s, const nghttp2_frame *frame, void *context) {
+  connection *c = context;
+  exchange *x = frame->hd.stream_id ? of_stream(c, frame->hd.stream_id) : NULL;
+  if (!x || (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)) return 0;
+  if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+    http_problem p = {0};
+    if (!take_head(x, &p)) {
+      exchange_malformed(x, &p);
+      answer(x);
+    } else if (!exchange_begin(x)) {
+      answer(x);
+    } else if (x->request.expects_continue && !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
+      nghttp2_nv go = pair(":status", "100");
+      nghttp2_submit_headers(s, NGHTTP2_FLAG_NONE, x->stream, NULL, &go, 1, NULL);
+    }
+  }
+  if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) complete(x);
+  return 0;
+}
+
+static int on_data(nghttp2_session *s, uint8_t flags, int32_t stream, const uint8_t *at, size_t size, void *context) {
+  exchange *x = of_stream(context, stream);
+  if (x && x->state == EXCHANGE_READING && !exchange_take(x, (str){(const char *)at, size})) answer(x);
+  return 0;
+}
+
+// A response that is out before its request was whole: the rest is not wanted.
+static int on_sent(nghttp2_session *s, const nghttp2_frame *frame, void *context) {
+  bool last = (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
+              frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+  if (last && nghttp2_session_get_stream_remote_close(s, frame->hd.stream_id) == 0)
+    nghttp2_submit_rst_stream(s, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+  return 0;
+}
+
+static int on_stream_close(nghttp2_session *s, int32_t stream, uint32_t code, void *context) {
+  connection *c = context;
+  exchange *x = of_stream(c, stream);
+  if (!x) return 0;
+  // Streams that are opened and given up at once are work for nothing.
+  if (x->state != EXCHANGE_ANSWERING && ++c->resets > RESETS + c->served / 2)
+    nghttp2_session_terminate_session(s, NGHTTP2_ENHANCE_YOUR_CALM);
+  if (x->state != EXCHANGE_PENDING) {
+    exchange_end(x);
+    return 0;
+  }
+  x->stream = -1;
+  c->net->handler->cancel(x, 499);
+  return 0;
+}
+
+// nghttp2 refuses the frame; the log shows it.
+static int on_invalid(nghttp2_session *s, const nghttp2_frame *frame, int code, void *context) {
+  exchange *x = frame->hd.stream_id ? of_stream(context, frame->hd.stream_id) : NULL;
+  http_problem p = {0};
+  if (!x || x->state != EXCHANGE_READING) return 0;
+  http_wrong(&p, 400, "the stream is malformed: %s", nghttp2_strerror(code));
+  exchange_malformed(x, &p);
+  return 0;
+}
+
+// ---- the protocol --------------------------------------------------------------------------------
+
+static bool start(connection *c) {
+  nghttp2_session_callbacks *calls;
+  nghttp2_option *option;
+  if (nghttp2_session_callbacks_new(&calls)) return false;
+  nghttp2_session_callbacks_set_on_begin_headers_callback(calls, on_begin_headers);
+  nghttp2_session_callbacks_set_on_header_callback(calls, on_header);
+  nghttp2_session_callbacks_set_on_frame_recv_callback(calls, on_frame);
+  nghttp2_session_callbacks_set_on_data_chunk_recv_callback(calls, on_data);
+  nghttp2_session_callbacks_set_on_frame_send_callback(calls, on_sent);
+  nghttp2_session_callbacks_set_on_stream_close_callback(calls, on_stream_close);
+  nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(calls, on_invalid);
+  bool good = !nghttp2_option_new(&option);
+  if (good) {
+    nghttp2_option_set_no_closed_streams(option, 1);
+    nghttp2_option_set_max_deflate_dynamic_table_size(option, 4096);
+    good = !nghttp2_session_server_new2(&c->http2, calls, c, option);
+    nghttp2_option_del(option);
+  }
+  nghttp2_session_callbacks_del(calls);
+  nghttp2_settings_entry settings[] = {
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, STREAMS},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW},
+      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)c->net->limits->max_head_bytes},
+  };
+  return good && !nghttp2_submit_settings(c->http2, NGHTTP2_FLAG_NONE, settings, sizeof settings / sizeof *settings) &&
+         !nghttp2_session_set_local_window_size(c->http2, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW);
+}
+
+static void stop(connection *c) {
+  nghttp2_session_del(c->http2);
+  c->http2 = NULL;
+}
+
+static size_t feed(connection *c, char *bytes, size_t size) {
+  // On failure a GOAWAY is queued, or the connection is beyond help.
+  ssize_t n = nghttp2_session_mem_recv(c->http2, (const uint8_t *)bytes, size);
+  if (n < 0) {
+    nghttp2_session_terminate_session(c->http2, NGHTTP2_PROTOCOL_ERROR);
+    c->linger = true;
+  }
+  return size;
+}
+
+static void input_ended(connection *c) {
+  if (!c->exchanges) c->ending = true;
+  for (exchange *x = c->exchanges, *next; x; x = next) {
+    next = x->next;
+    if (x->state == EXCHANGE_READING) nghttp2_submit_rst_stream(c->http2, NGHTTP2_FLAG_NONE, x->stream, NGHTTP2_CANCEL);
+  }
+}
+
+static net_phase phase(const connection *c) {
+  net_phase found = c->served ? PHASE_IDLE : PHASE_HEAD;
+  for (const exchange *x = c->exchanges; x; x = x->next) {
+    if (x->state == EXCHANGE_READING) return PHASE_BODY;
+    if (x->state == EXCHANGE_ANSWERING) found = PHASE_WRITE;
+    else if (found != PHASE_WRITE) found = PHASE_NONE;
+  }
+  return found;
+}
+
+static void out_of_time(connection *c, net_phase phase) {
+  http_problem p = {0};
+  for (exchange *x = c->exchanges; x; x = x->next) {
+    if (x->state != EXCHANGE_READING) continue;
+    http_wrong(&p, 408, "the request came too slowly (limit min-rate-bytes)");
+    exchange_malformed(x, &p);
+    answer(x);
+  }
+  nghttp2_session_terminate_session(c->http2, NGHTTP2_NO_ERROR);
+}
+
+static void drain(connection *c, bool idle) {
+  if (!c->drained) nghttp2_submit_shutdown_notice(c->http2);
+  if (idle) nghttp2_session_terminate_session(c->http2, NGHTTP2_NO_ERROR);
+  c->drained = true;
+}
+
+const protocol protocol_http2 = {"HTTP/2", start,       stop,  wants,       feed, fill,
+                                 answer,   input_ended, phase, out_of_time, drain};

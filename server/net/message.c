@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests and responses (message.h).
+#include "server/net/message.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool http_wrong(http_problem *p, int status, const char *format, ...) {
+  va_list list;
+  va_start(list, format);
+  p->status = status;
+  vsnprintf(p->message, sizeof p->message, format, list);
+  va_end(list);
+  return false;
+}
+
+// ---- bodies --------------------------------------------------------------------------------------
+
+bool body_reserve(http_body *b, size_t capacity) {
+  if (capacity <= b->capacity) return true;
+  size_t more = capacity - b->capacity, all = atomic_fetch_add(b->held, more) + more;
+  char *at = all <= b->held_limit ? realloc(b->at, capacity) : NULL;
+  if (!at) {
+    atomic_fetch_sub(b->held, more);
+    return false;
+  }
+  b->at = at;
+  b->capacity = capacity;
+  return true;
+}
+
+void body_drop(http_body *b) {
+  if (b->capacity) atomic_fetch_sub(b->held, b->capacity);
+  free(b->at);
+  b->at = NULL;
+  b->size = b->capacity = 0;
+}
+
+// ---- requests ------------------------------------------------------------------------------------
+
+void http_request_reset(http_request *r) {
+  body_drop(&r->body);
+  *r = (http_request){.head = r->head, .headers = r->headers, .header_capacity = r->header_capacity, .body = r->body};
+  r->head.size = 0;
+  r->head.failed = false;
+}
+
+void http_request_deinit(http_request *r) {
+  body_drop(&r->body);
+  text_deinit(&r->head);
+  free(r->headers);
+  r->headers = NULL;
+}
+
+http_header *http_request_add(http_request *r) {
+  if (r->header_count == r->header_capacity) {
+    size_t capacity = r->header_capacity ? r->header_capacity * 2 : 16;
+    http_header *headers = realloc(r->headers, capacity * sizeof *headers);
+    if (!headers) return NULL;
+    r->headers = headers;
+    r->header_capacity = capacity;
+  }
+  return &r->headers[r->header_count++];
+}
+
+const str *http_request_header(const http_request *r, const char *name) {
+  str wanted = str_from(name);
+  for (size_t i = 0; i < r->header_count; i++)
+    if (str_equal(r->headers[i].name, wanted)) return &r->headers[i].value;
+  return NULL;
+}
+
+bool http_request_query(const http_request *r, const char *name, str *value) {
+  str wanted = str_from(name);
+  const char *p = r->query.at, *end = p ? p + r->query.size : NULL;
+  while (p < end) {
+    const char *next = memchr(p, '&', (size_t)(end - p));
+    if (!next) next = end;
+    const char *equals = memchr(p, '=', (size_t)(next - p)), *stop = equals ? equals : next;
+    if (str_equal((str){p, (size_t)(stop - p)}, wanted)) {
+      *value = equals ? (str){equals + 1, (size_t)(next - equals - 1)} : (str){next, 0};
+      return true;
+    }
+    p = next + 1;
+  }
+  return false;
+}
+
+// ---- responses -----------------------------------------------------------------------------------
+
+void http_response_reset(http_response *r, size_t limit) {
+  coding_stream_destroy(r->stream);
+  r->status = 0;
+  r->content_type = NULL;
+  r->taken = r->header_count = 0;
+  r->coding = CODING_IDENTITY;
+  r->stream = NULL;
+  r->close = false;
+  r->body.size = 0;
+  r->body.limit = limit;
+  r->body.failed = false;
+}
+
+void http_response_deinit(http_response *r) {
+  coding_stream_destroy(r->stream);
+  text_deinit(&r->body);
+}
+
+void http_response_header(http_response *r, const char *name, const char *format, ...) {
+  if (r->header_count == HTTP_RESPONSE_HEADERS) return;
+  struct http_response_header *h = &r->headers[r->header_count++];
+  h->name = name;
+  va_list list;
+  va_start(list, format);
+  vsnprintf(h->value, sizeof h->value, format, list);
+  va_end(list);
+}
+
+void http_response_verror(http_response *r, int status, const char *format, va_list list) {
+  char message[1200];
+  int length = vsnprintf(message, sizeof message, format, list);
+  if (length < 0) length = 0;
+  size_t size = (size_t)length < sizeof message ? (size_t)length : sizeof message - 1;
+  text_deinit(&r->body);  // no limit: the message is short, and must be whole when the limit is what it tells of
+  r->header_count = 0;
+  text_put(&r->body, "{\"error\":");
+  text_json_string(&r->body, (str){message, size});
+  text_put(&r->body, "}");
+  r->status = status;
+  r->content_type = "application/json";
+}
+
+void http_response_error(http_response *r, int status, const char *format, ...) {
+  va_list list;
+  va_start(list, format);
+  http_response_verror(r, status, format, list);
+  va_end(list);
+}
+
+bool http_response_take(http_response *r, size_t room, text *to) {
+  size_t left = r->body.size - r->taken, piece = left < room ? left : room;
+  const char *at = r->body.at ? r->body.at + r->taken : "";
+  r->taken += piece;
+  bool last = piece == left;
+  if (!r->stream) text_append(to, at, piece);
+  else if (!coding_stream_write(r->stream, (str){at, piece}, last, to)) to->failed = true;
+  return last;
+}
+
+const char *http_reason(int status) {
+  static const struct {
+    int status;
+    const char *reason;
+  } rows[] = {{200, "OK"},
+              {204, "No Content"},
+              {400, "Bad Request"},
+              {401, "Unauthorized"},
+              {403, "Forbidden"},
+              {404, "Not Found"},
+              {405, "Method Not Allowed"},
+              {408, "Request Timeout"},
+              {413, "Content Too Large"},
+              {414, "URI Too Long"},
+              {415, "Unsupported Media Type"},
+              {417, "Expectation Failed"},
+              {422, "Unprocessable Content"},
+              {429, "Too Many Requests"},
+              {431, "Request Header Fields Too Large"},
+              {499, "Client Closed Request"},
+              {500, "Internal Server Error"},
+              {501, "Not Implemented"},
+              {503, "Service Unavailable"},
+              {504, "Gateway Timeout"},
+              {505, "HTTP Version Not Supported"},
+              {507, "Insufficient Storage"}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    if (rows[i].status == status) return rows[i].reason;
+  return "Unknown";
+}
