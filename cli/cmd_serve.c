@@ -100,6 +100,7 @@ static int run(const args *a) {
   if (!session) return code;
   config.options = session;
   server_model *models = xmalloc((a->word_count + 1) * sizeof *models);
+  memset(models, 0, (a->word_count + 1) * sizeof *models);
   bool found = true;
   for (size_t i = 0; i < a->word_count && found; i++) found = find_model(a->words[i], &models[i]);
   config.models = models;
