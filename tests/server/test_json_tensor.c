@@ -196,8 +196,9 @@ static void test_tensor_errors(void **state) {
                {"[[],[1]]", SDX_FLOAT, "data[1]: found a list of 1, the lists before it have 0"},
                {"[[1],[]]", SDX_FLOAT, "data[1]: found a list of 0, the lists before it have 1"},
                {"[1,\"2\"]", SDX_FLOAT, "data[1]: found a string, expected float"},
-               {"[1,NaN]", SDX_FLOAT, "data[1]: found NaN or Infinity (no JSON number), expected float"},
-               {"[null]", SDX_FLOAT, "data[0]: found null, expected float"},
+               {"[1,NaN]", SDX_INT32, "data[1]: found NaN or Infinity (no JSON number), expected int32"},
+               {"[null]", SDX_INT64, "data[0]: found null, expected int64"},
+               {"[-Infinite]", SDX_FLOAT, "byte 1: a minus sign without a number"},
                {"[true]", SDX_FLOAT, "data[0]: found true or false, expected float"},
                {"[1.5]", SDX_INT64, "data[0]: 1.5 is not a whole number, expected int64"},
                {"[0,300]", SDX_UINT8, "data[1]: 300 is out of range of uint8"},
@@ -221,6 +222,29 @@ static void test_tensor_errors(void **state) {
     if (read_tensor(cases[i].text, cases[i].dtype, &t, message)) fail_msg("accepted: %s", cases[i].text);
     assert_string_equal(message, cases[i].message);
   }
+}
+
+// NaN, infinities and null stand for values of every real type.
+static void test_tensor_words(void **state) {
+  static const char words[] = "[NaN, null, Infinity, -Infinity, 1]";
+  char message[400];
+  json_tensor t;
+  assert_true(read_tensor(words, SDX_FLOAT, &t, message));
+  const float *f = t.data;
+  assert_true(isnan(f[0]) && isnan(f[1]) && f[2] == INFINITY && f[3] == -INFINITY && f[4] == 1);
+  json_tensor_free(&t);
+  assert_true(read_tensor(words, SDX_DOUBLE, &t, message));
+  const double *d = t.data;
+  assert_true(isnan(d[0]) && isnan(d[1]) && d[2] == (double)INFINITY && d[3] == -(double)INFINITY && d[4] == 1);
+  json_tensor_free(&t);
+  assert_true(read_tensor(words, SDX_FLOAT16, &t, message));
+  const uint16_t *h = t.data;
+  assert_true((h[0] & 0x7FFF) > 0x7C00 && (h[1] & 0x7FFF) > 0x7C00 && h[2] == 0x7C00 && h[3] == 0xFC00);
+  json_tensor_free(&t);
+  assert_true(read_tensor(words, SDX_BFLOAT16, &t, message));
+  const uint16_t *b = t.data;
+  assert_true((b[0] & 0x7FFF) > 0x7F80 && (b[1] & 0x7FFF) > 0x7F80 && b[2] == 0x7F80 && b[3] == 0xFF80);
+  json_tensor_free(&t);
 }
 
 static void test_tensor_types(void **state) {
@@ -265,6 +289,7 @@ int main(void) {
                                      cmocka_unit_test(test_numbers_round_once),
                                      cmocka_unit_test(test_tensor_shapes),
                                      cmocka_unit_test(test_tensor_errors),
+                                     cmocka_unit_test(test_tensor_words),
                                      cmocka_unit_test(test_tensor_types),
                                      cmocka_unit_test(test_tensor_limits)};
   return cmocka_run_group_tests(tests, NULL, NULL);
