@@ -1059,6 +1059,7 @@ class Life(unittest.TestCase):
                 server = Server([model], "--max-queue-wait-ms", "60000")
                 clients = self.load(server, 12, stop, value, results)
                 time.sleep(0.4)
+                wait_for(lambda: len(results) > 12, 20)
                 server.process.send_signal(signal.SIGTERM)
                 self.assertEqual(server.process.wait(30), 0)
                 stop.set()
