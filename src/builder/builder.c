@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "builder/builder.h"
-#include "ops/op.h"
+#include "ops/record.h"
 
 // Which versions were released together; an opset that is not listed belongs to the row above it.
 static const struct release {

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "builder/builder.h"
-#include "ops/op.h"
+#include "ops/record.h"
 
 enum { MOST_DEEP = 250 };  // what is nested deeper cannot be written
 

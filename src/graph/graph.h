@@ -76,7 +76,7 @@ typedef struct sparse_tensor {
   size_t rank;
 } sparse_tensor;
 
-struct op_def;  // ops/op.h
+struct op_def;  // ops/record.h
 
 typedef struct node {
   const struct op_def *op;  // NULL until bound

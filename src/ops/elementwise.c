@@ -5,21 +5,23 @@
 #include "ops/elementwise.h"
 
 #include "base/size.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "ops/widen.h"
 
-sdx_status call_fail_dtype(op_call *c, const tensor *t) {
-  return call_fail(c, SDX_NOT_SUPPORTED, "element type %s has no implementation", dtype_name(t->dtype));
+sdx_status step_fail_dtype(op_step *c, const tensor *t) {
+  return step_fail(c, SDX_NOT_SUPPORTED, "element type %s has no implementation", dtype_name(t->dtype));
 }
 
-sdx_status infer_common_dtype(op_infer *c, size_t first, size_t count, sdx_dtype *out) {
+sdx_status infer_common_dtype(op_step *c, size_t first, size_t count, sdx_dtype *out) {
   *out = SDX_UNDEFINED;
   for (size_t i = first; i < first + count && i < c->input_count; i++) {
     sdx_dtype dtype = infer_dtype_of(c, i);
     if (dtype == SDX_UNDEFINED) continue;
     if (*out == SDX_UNDEFINED) *out = dtype;
     if (dtype != *out)
-      return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has element type %s where the others have %s", i,
-                        dtype_name(dtype), dtype_name(*out));
+      return step_fail(c, SDX_INVALID_SHAPE, "input %zu has element type %s where the others have %s", i,
+                       dtype_name(dtype), dtype_name(*out));
   }
   return SDX_OK;
 }
@@ -54,7 +56,7 @@ static void unary_range(void *context, size_t begin, size_t end, size_t worker) 
   }
 }
 
-sdx_status unary_run(op_call *c, tensor *out, const tensor *in, const unary_row rows[SDX_DTYPE_COUNT],
+sdx_status unary_run(op_step *c, tensor *out, const tensor *in, const unary_row rows[SDX_DTYPE_COUNT],
                      const void *context, size_t grain) {
   if (!out || out->count == 0) return SDX_OK;
   unary_job j = {.row = rows[in->dtype], .context = context, .out = out->data, .in = in->data};
@@ -65,7 +67,7 @@ sdx_status unary_run(op_call *c, tensor *out, const tensor *in, const unary_row 
     j.half = in->dtype;
     j.out_half = out->dtype == in->dtype;
   }
-  if (!j.row) return call_fail_dtype(c, in);
+  if (!j.row) return step_fail_dtype(c, in);
   call_parallel(c, out->count, grain, unary_range, &j);
   return SDX_OK;
 }
@@ -165,14 +167,14 @@ static bool plan_walk(binary_job *j, const tensor *out, const tensor *a, const t
   return true;
 }
 
-static sdx_status run_job(op_call *c, binary_job *j, tensor *out, const tensor *a, const tensor *b, size_t grain) {
+static sdx_status run_job(op_step *c, binary_job *j, tensor *out, const tensor *a, const tensor *b, size_t grain) {
   j->out = out->data, j->a = a->data, j->b = b->data;
   j->out_width = (size_t)dtype_bits(out->dtype) / 8;
   j->a_width = (size_t)dtype_bits(a->dtype) / 8;
   j->b_width = (size_t)dtype_bits(b->dtype) / 8;
   if (!plan_walk(j, out, a, b)) {
     char left[200], right[200];
-    return call_fail(c, SDX_INVALID_SHAPE, "shapes %s and %s do not broadcast",
+    return step_fail(c, SDX_INVALID_SHAPE, "shapes %s and %s do not broadcast",
                      shape_describe(a->dims, a->rank, left, sizeof left),
                      shape_describe(b->dims, b->rank, right, sizeof right));
   }
@@ -180,11 +182,11 @@ static sdx_status run_job(op_call *c, binary_job *j, tensor *out, const tensor *
   return SDX_OK;
 }
 
-sdx_status binary_run(op_call *c, tensor *out, const tensor *a, const tensor *b, const binary_row rows[SDX_DTYPE_COUNT],
+sdx_status binary_run(op_step *c, tensor *out, const tensor *a, const tensor *b, const binary_row rows[SDX_DTYPE_COUNT],
                       const void *context, size_t grain) {
   if (!out || out->count == 0) return SDX_OK;
   if (a->dtype != b->dtype)
-    return call_fail(c, SDX_INVALID_SHAPE, "inputs have element types %s and %s; they must be the same",
+    return step_fail(c, SDX_INVALID_SHAPE, "inputs have element types %s and %s; they must be the same",
                      dtype_name(a->dtype), dtype_name(b->dtype));
   binary_job j;
   j.row = rows[a->dtype];
@@ -196,11 +198,11 @@ sdx_status binary_run(op_call *c, tensor *out, const tensor *a, const tensor *b,
     j.half = a->dtype;
     j.out_half = out->dtype == a->dtype;
   }
-  if (!j.row) return call_fail_dtype(c, a);
+  if (!j.row) return step_fail_dtype(c, a);
   return run_job(c, &j, out, a, b, grain);
 }
 
-sdx_status binary_run_row(op_call *c, tensor *out, const tensor *a, const tensor *b, binary_row row,
+sdx_status binary_run_row(op_step *c, tensor *out, const tensor *a, const tensor *b, binary_row row,
                           const void *context, size_t grain) {
   if (!out || out->count == 0) return SDX_OK;
   binary_job j;
@@ -213,7 +215,7 @@ sdx_status binary_run_row(op_call *c, tensor *out, const tensor *a, const tensor
 
 // ---- widening ---------------------------------------------------------------------------------
 
-void *call_scratch(op_call *c, size_t bytes) {
+void *call_scratch(op_step *c, size_t bytes) {
   if (c->scratch && c->scratch_bytes >= bytes) return c->scratch;
   void *memory = call_alloc(c, bytes);
   if (!memory) call_no_memory(c, bytes);
@@ -228,16 +230,16 @@ static bool add_float_bytes(size_t count, size_t *total) {
 
 enum { WIDENED_MAX = 24 };  // tensors of an operator that is widened
 
-sdx_status call_widened(op_call *c, sdx_status (*compute)(op_call *c)) {
+sdx_status call_widened(op_step *c, sdx_status (*compute)(op_step *c)) {
   size_t total = 0;
   bool any = false, fits = c->input_count <= WIDENED_MAX && c->output_count <= WIDENED_MAX;
   for (size_t i = 0; fits && i < c->input_count + (size_t)c->output_count; i++) {
-    const tensor *t = i < c->input_count ? call_in(c, i) : call_out(c, i - c->input_count);
+    const tensor *t = i < c->input_count ? step_in(c, i) : step_out(c, i - c->input_count);
     if (!t || !dtype_is_half(t->dtype)) continue;
     any = true;
     fits = add_float_bytes(t->count, &total);
   }
-  if (!fits) return call_fail(c, SDX_NOT_SUPPORTED, "too many or too large half-precision tensors");
+  if (!fits) return step_fail(c, SDX_NOT_SUPPORTED, "too many or too large half-precision tensors");
   if (!any) return compute(c);
 
   char *at = call_scratch(c, total);
@@ -258,7 +260,7 @@ sdx_status call_widened(op_call *c, sdx_status (*compute)(op_call *c)) {
     at += (to->tensor.bytes + 63) & ~(size_t)63;
     (is_out ? out_at : in_at)[k] = to;
   }
-  op_call wide = *c;
+  op_step wide = *c;
   wide.in = in_at;
   wide.out = out_at;
   bool own = c->scratch && c->scratch_bytes >= total;
@@ -271,10 +273,10 @@ sdx_status call_widened(op_call *c, sdx_status (*compute)(op_call *c)) {
   return SDX_OK;
 }
 
-sdx_status prepare_widened(op_prepare *c, size_t inner) {
+sdx_status prepare_widened(op_step *c, size_t inner) {
   size_t total = 0;
   for (size_t i = 0; i < c->input_count + c->output_count; i++) {
-    const tensor *t = i < c->input_count ? c->in[i] : c->out[i - c->input_count];
+    const tensor *t = i < c->input_count ? step_in(c, i) : step_out(c, i - c->input_count);
     if (t && dtype_is_half(t->dtype) && !add_float_bytes(t->count, &total)) return error_no_memory(c->err, SIZE_MAX);
   }
   if (!size_add(total, inner, &c->scratch_bytes)) return error_no_memory(c->err, SIZE_MAX);

@@ -6,7 +6,7 @@
 // ai_onnx/arithmetic.c, ai_onnx/unary.c.
 #pragma once
 
-#include "ops/op.h"
+#include "ops/infer.h"
 #include "ops/widen.h"
 
 // Loops over n consecutive elements. `out` may be `in` / `a` itself. `context` is whatever the
@@ -19,26 +19,26 @@ typedef void (*binary_row)(const void *context, void *out, const void *a, const 
 enum { GRAIN_CHEAP = 1 << 15, GRAIN_COSTLY = 1 << 12 };
 
 // out = rows[dtype of in](in); a half type without a row of its own uses rows[SDX_FLOAT].
-sdx_status unary_run(op_call *c, tensor *out, const tensor *in, const unary_row rows[SDX_DTYPE_COUNT],
+sdx_status unary_run(op_step *c, tensor *out, const tensor *in, const unary_row rows[SDX_DTYPE_COUNT],
                      const void *context, size_t grain);
-sdx_status binary_run(op_call *c, tensor *out, const tensor *a, const tensor *b, const binary_row rows[SDX_DTYPE_COUNT],
+sdx_status binary_run(op_step *c, tensor *out, const tensor *a, const tensor *b, const binary_row rows[SDX_DTYPE_COUNT],
                       const void *context, size_t grain);
 // The same without a check of b's type: for loops that know it (Pow).
-sdx_status binary_run_row(op_call *c, tensor *out, const tensor *a, const tensor *b, binary_row row,
+sdx_status binary_run_row(op_step *c, tensor *out, const tensor *a, const tensor *b, binary_row row,
                           const void *context, size_t grain);
 
 // Error for an element type without a loop; callers reach it only when binding let one through.
-sdx_status call_fail_dtype(op_call *c, const tensor *t);
+sdx_status step_fail_dtype(op_step *c, const tensor *t);
 // dtype of the first input of [first, first + count) whose type is known; all known ones must agree.
-sdx_status infer_common_dtype(op_infer *c, size_t first, size_t count, sdx_dtype *out);
+sdx_status infer_common_dtype(op_step *c, size_t first, size_t count, sdx_dtype *out);
 
 // Scratch of the plan when it is large enough, else memory of the run. NULL: error is set.
-void *call_scratch(op_call *c, size_t bytes);
+void *call_scratch(op_step *c, size_t bytes);
 // Runs `compute` on float copies of the half inputs and rounds its float outputs to half. Outputs must be
 // allocated (their shapes known) before. Calls without half tensors go straight through.
-sdx_status call_widened(op_call *c, sdx_status (*compute)(op_call *c));
+sdx_status call_widened(op_step *c, sdx_status (*compute)(op_step *c));
 // scratch_bytes that call_widened needs; `inner` is what `compute` itself asks for.
-sdx_status prepare_widened(op_prepare *c, size_t inner);
+sdx_status prepare_widened(op_step *c, size_t inner);
 
 // ---- upgrades shared by families --------------------------------------------------------------
 

@@ -1,57 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-// Helpers of `infer` and `compute` functions: filling output types, reading constant inputs, errors
-// that start with the node, and splitting work over the threads of a call.
-#include <stdarg.h>
-#include <stdio.h>
+// Helpers of `infer` functions: filling output types, facts of inputs, constant inputs. See infer.h.
+#include "ops/infer.h"
 
 #include "base/size.h"
 #include "ops/schema.h"
 
-// ---- infer ------------------------------------------------------------------------------------------
-
-sdx_status infer_fail(op_infer *c, sdx_status status, const char *format, ...) {
-  va_list args;
-  va_start(args, format);
-  node_fail(c->node, c->err, status, format, args);
-  va_end(args);
-  return status;
-}
-
-static sdx_status located(const node *n, error *err, sdx_status status) {
-  char place[300];
-  if (status != SDX_OK) error_prefix(err, "%s", node_place(n, place, sizeof place));
-  return status;
-}
-sdx_status infer_located(op_infer *c, sdx_status status) { return located(c->node, c->err, status); }
-sdx_status call_located(op_call *c, sdx_status status) { return located(c->node, c->err, status); }
-
-sdx_status infer_output(op_infer *c, size_t index, sdx_dtype dtype, int rank, const int64_t *dims) {
+sdx_status infer_output(op_step *c, size_t index, sdx_dtype dtype, int rank, const int64_t *dims) {
   if (index >= c->output_count) return SDX_OK;  // not wanted
   if (rank > TENSOR_MAX_RANK)
-    return infer_fail(c, SDX_INVALID_SHAPE, "output %zu would have rank %d, over the limit of %d", index, rank,
-                      TENSOR_MAX_RANK);
-  type_info *out = &c->out[index];
+    return step_fail(c, SDX_INVALID_SHAPE, "output %zu would have rank %d, over the limit of %d", index, rank,
+                     TENSOR_MAX_RANK);
+  type_info *out = &c->out_types[index];
   *out = (type_info){.kind = TYPE_TENSOR, .dtype = (uint8_t)dtype, .rank = (int8_t)(rank < 0 ? -1 : rank)};
   if (rank <= 0) return SDX_OK;
   out->dims = arena_copy(c->memory, dims, (size_t)rank * sizeof *dims);
   return out->dims ? SDX_OK : error_no_memory(c->err, (size_t)rank * sizeof *dims);
 }
 
-sdx_status infer_same_as(op_infer *c, size_t output, size_t input, sdx_dtype dtype) {
-  const type_info *in = input < c->input_count ? c->in[input] : NULL;
+sdx_status infer_same_as(op_step *c, size_t output, size_t input, sdx_dtype dtype) {
+  const type_info *in = input < c->input_count ? c->in_types[input] : NULL;
   if (!in || in->kind != TYPE_TENSOR) return infer_output(c, output, dtype, -1, NULL);
   return infer_output(c, output, dtype, in->rank, in->dims);
 }
 
-sdx_status infer_same(op_infer *c, size_t output, size_t input) {
-  const type_info *in = input < c->input_count ? c->in[input] : NULL;
+sdx_status infer_same(op_step *c, size_t output, size_t input) {
+  const type_info *in = input < c->input_count ? c->in_types[input] : NULL;
   if (output >= c->output_count || !in) return SDX_OK;
   if (in->kind == TYPE_TENSOR) return infer_same_as(c, output, input, (sdx_dtype)in->dtype);
-  c->out[output] = *in;
+  c->out_types[output] = *in;
   return SDX_OK;
 }
 
-sdx_status infer_broadcast(op_infer *c, size_t output, size_t first, size_t count, sdx_dtype dtype) {
+sdx_status infer_broadcast(op_step *c, size_t output, size_t first, size_t count, sdx_dtype dtype) {
   int64_t dims[TENSOR_MAX_RANK];
   int rank = 0;
   for (size_t i = first; i < first + count && i < c->input_count; i++) {
@@ -63,17 +43,17 @@ sdx_status infer_broadcast(op_infer *c, size_t output, size_t first, size_t coun
     int64_t joined = 1;
     bool open = false;  // a free dimension met another one: either may turn out to be 1
     for (size_t i = first; i < first + count && i < c->input_count; i++) {
-      const type_info *t = c->in[i];
+      const type_info *t = c->in_types[i];
       if (d >= t->rank) continue;
       int64_t dim = t->dims[t->rank - 1 - d];
       if (dim == 1 || (dim == joined && dim != DIM_UNKNOWN)) continue;
       if (joined == 1) {
         joined = dim;
       } else if (joined >= 0 && dim >= 0) {
-        return infer_fail(c, SDX_INVALID_SHAPE,
-                          "shapes do not broadcast: dimension %d from the right is %lld in one input and %lld in "
-                          "input %zu",
-                          d + 1, (long long)joined, (long long)dim, i);
+        return step_fail(c, SDX_INVALID_SHAPE,
+                         "shapes do not broadcast: dimension %d from the right is %lld in one input and %lld in "
+                         "input %zu",
+                         d + 1, (long long)joined, (long long)dim, i);
       } else if (dim >= 0) {
         joined = dim;  // the free one must be this or 1
         open = false;
@@ -86,35 +66,34 @@ sdx_status infer_broadcast(op_infer *c, size_t output, size_t first, size_t coun
   return infer_output(c, output, dtype, rank, dims);
 }
 
-sdx_status infer_need(op_infer *c, size_t input) {
+sdx_status infer_need(op_step *c, size_t input) {
   if (infer_has(c, input)) return SDX_OK;
-  return infer_fail(c, SDX_INVALID_GRAPH, "input %zu is missing", input);
+  return step_fail(c, SDX_INVALID_GRAPH, "input %zu is missing", input);
 }
 
-sdx_status infer_rank(op_infer *c, size_t input, int low, int high) {
+sdx_status infer_rank(op_step *c, size_t input, int low, int high) {
   int rank = input < c->input_count ? infer_rank_of(c, input) : -1;
   if (rank < 0 || (rank >= low && (high < 0 || rank <= high))) return SDX_OK;
-  if (low == high) return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has rank %d, expected %d", input, rank, low);
-  if (high < 0)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has rank %d, expected at least %d", input, rank, low);
-  return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has rank %d, expected %d to %d", input, rank, low, high);
+  if (low == high) return step_fail(c, SDX_INVALID_SHAPE, "input %zu has rank %d, expected %d", input, rank, low);
+  if (high < 0) return step_fail(c, SDX_INVALID_SHAPE, "input %zu has rank %d, expected at least %d", input, rank, low);
+  return step_fail(c, SDX_INVALID_SHAPE, "input %zu has rank %d, expected %d to %d", input, rank, low, high);
 }
 
-int64_t infer_dim(const op_infer *c, size_t input, int axis) {
+int64_t infer_dim(const op_step *c, size_t input, int axis) {
   int rank = input < c->input_count ? infer_rank_of(c, input) : -1;
-  return axis < rank ? c->in[input]->dims[axis] : DIM_UNKNOWN;
+  return axis < rank ? c->in_types[input]->dims[axis] : DIM_UNKNOWN;
 }
 
-sdx_status infer_agree(op_infer *c, size_t input, int axis, const char *what, int64_t *size) {
+sdx_status infer_agree(op_step *c, size_t input, int axis, const char *what, int64_t *size) {
   int64_t dim = infer_dim(c, input, axis);
   if (dim >= 0 && *size >= 0 && dim != *size)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld as its dimension %d (%s), expected %lld", input,
-                      (long long)dim, axis, what, (long long)*size);
+    return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld as its dimension %d (%s), expected %lld", input,
+                     (long long)dim, axis, what, (long long)*size);
   if (dim >= 0 || *size == DIM_UNKNOWN) *size = dim;
   return SDX_OK;
 }
 
-const int64_t *infer_constant_ints(op_infer *c, size_t input, size_t *count) {
+const int64_t *infer_constant_ints(op_step *c, size_t input, size_t *count) {
   const tensor *t = input < c->input_count && c->constants ? c->constants[input] : NULL;
   if (!t || (t->dtype != SDX_INT32 && t->dtype != SDX_INT64) || (!t->data && t->count)) return NULL;
   if (t->dtype == SDX_INT64 && t->count) {
@@ -126,44 +105,4 @@ const int64_t *infer_constant_ints(op_infer *c, size_t input, size_t *count) {
   for (size_t i = 0; i < t->count; i++) at[i] = tensor_index_at(t, i);
   *count = t->count;
   return at;
-}
-
-// ---- compute ----------------------------------------------------------------------------------------
-
-sdx_status call_fail(op_call *c, sdx_status status, const char *format, ...) {
-  va_list args;
-  va_start(args, format);
-  node_fail(c->node, c->err, status, format, args);
-  va_end(args);
-  return status;
-}
-
-sdx_status call_no_memory(op_call *c, size_t bytes) {
-  return call_fail(c, SDX_NO_MEMORY, "no memory for %zu bytes: the run's memory budget is spent", bytes);
-}
-
-typedef struct ranges {
-  void (*range)(void *context, size_t begin, size_t end, size_t worker);
-  void *context;
-  size_t count, tasks;
-} ranges;
-
-static void run_range(void *context, size_t index, size_t worker) {
-  const ranges *r = context;
-  size_t each = r->count / r->tasks, rest = r->count % r->tasks;
-  size_t begin = index * each + (index < rest ? index : rest);
-  r->range(r->context, begin, begin + each + (index < rest), worker);
-}
-
-void call_parallel(op_call *c, size_t count, size_t grain,
-                   void (*range)(void *context, size_t begin, size_t end, size_t worker), void *context) {
-  enum { MOST_TASKS = 64 };  // slack against uneven threads, and between two looks at the clock
-  size_t threads = c->threads ? c->threads : 1, tasks = count / (grain ? grain : 1);
-  if (count == 0) return;
-  if (tasks > threads * 4 && tasks > MOST_TASKS) tasks = threads * 4 > MOST_TASKS ? threads * 4 : MOST_TASKS;
-  if (tasks <= 1) {
-    range(context, 0, count, 0);
-    return;
-  }
-  pool_run(threads, tasks, run_range, &(ranges){range, context, count, tasks});
 }

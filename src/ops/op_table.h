@@ -2,7 +2,7 @@
 // The generated table of operator records.
 #pragma once
 
-#include "ops/op.h"
+#include "ops/record.h"
 
 typedef struct op_row {
   const char *domain, *name;

@@ -5,7 +5,7 @@
 
 #include <stdarg.h>
 
-#include "ops/op.h"
+#include "ops/record.h"
 
 enum { SCHEMA_MOST_VARIABLES = 16 };  // type variables of one operator's inputs and outputs
 

@@ -92,7 +92,7 @@ static sdx_status body_input_type(graph *body, const type_info *given, value_id 
   return SDX_OK;
 }
 
-static sdx_status infer_body(op_infer *c, graph *body, size_t inputs, const type_info *const *in,
+static sdx_status infer_body(op_step *c, graph *body, size_t inputs, const type_info *const *in,
                              const type_info **outputs) {
   inference f = {.g = body, .scratch = c->memory, .err = c->err};
   for (size_t i = 0; i < inputs && i < body->input_count; i++)
@@ -104,31 +104,24 @@ static sdx_status infer_body(op_infer *c, graph *body, size_t inputs, const type
 }
 
 static sdx_status infer_node(graph *g, const node *n, arena *scratch, type_info **outputs, error *err) {
-  const type_info **in = arena_array(scratch, n->input_count + 1, sizeof *in);
-  const tensor **constants = arena_array(scratch, n->input_count + 1, sizeof *constants);
-  type_info *out = *outputs = arena_array(scratch, n->output_count + 1, sizeof *out);
-  if (!in || !constants || !out) return error_no_memory(err, n->input_count * sizeof *in);
+  static const step_services services = {.infer_body = infer_body};
+  op_step c;
+  if (!step_init(&c, n, STEP_TYPES, scratch)) return error_no_memory(err, n->input_count * sizeof *c.in_types);
   for (uint32_t i = 0; i < n->input_count; i++)
     if (n->inputs[i]) {
-      in[i] = &g->values[n->inputs[i]].type;
-      constants[i] = g->values[n->inputs[i]].constant;
+      c.in_types[i] = &g->values[n->inputs[i]].type;
+      c.constants[i] = g->values[n->inputs[i]].constant;
     }
-  op_infer c = {.node = n,
-                .params = n->params,
-                .input_count = n->input_count,
-                .output_count = n->output_count,
-                .in = in,
-                .constants = constants,
-                .out = out,
-                .memory = g->memory,
-                .graph = g,
-                .infer_subgraph = infer_body,
-                .err = err};
-  return op_infer_node(&c);
+  *outputs = c.out_types;
+  c.memory = g->memory;
+  c.graph = g;
+  c.services = &services;
+  c.err = err;
+  return step_infer(&c);
 }
 
 static sdx_status infer_one(inference *f, node *n) {
-  type_info *out;
+  type_info *out = NULL;
   SDX_TRY(infer_node(f->g, n, f->scratch, &out, f->err));
   for (uint32_t i = 0; i < n->output_count; i++) {
     if (!n->outputs[i]) continue;

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "base/text.h"
-#include "ops/op.h"
+#include "ops/record.h"
 
 typedef struct pass_context {
   graph *graph;                              // the root or a body: passes run on each by itself

@@ -6,6 +6,7 @@
 
 #include "base/host.h"
 #include "base/size.h"
+#include "ops/call.h"
 #include "ops/schema.h"
 
 uint64_t clock_deadline_ns(uint64_t timeout_ms) {
@@ -23,32 +24,24 @@ sdx_status frame_check(const run_frame *f, const node *at, error *err) {
   return SDX_OK;
 }
 
-static void set_call(run_frame *f, arena *a, op_call *c, const plan_step *s) {
-  const node *n = s->node;
-  value **in = arena_array(a, n->input_count, sizeof *in), **out = arena_array(a, n->output_count, sizeof *out);
-  const value **captures = arena_array(a, n->capture_count, sizeof *captures);
-  *c = (op_call){.compute = n->op->compute,
-                 .node = n,
-                 .params = n->params,
-                 .state = s->state,
-                 .in = in,
-                 .out = out,
-                 .input_count = n->input_count,
-                 .captures = captures,
-                 .output_count = n->output_count,
-                 .threads = (uint32_t)f->plan->threads,
-                 .scratch_bytes = s->scratch_bytes,
-                 .frame = f};
-  if (!in || !out || !captures) {
-    c->compute = NULL;
-    return;
-  }
-  if (f->slab) c->scratch = (char *)f->slab + s->scratch_offset;
+// The plan's step on the values of this frame. Steps whose shapes are only known now infer while running, too.
+static bool bind_step(run_frame *f, arena *a, op_step *c, const plan_step *s) {
+  const node *n = s->step.node;
+  if (!step_init(c, n, s->dynamic ? STEP_ALL : STEP_VALUES, a)) return false;
+  c->state = s->step.state;
+  c->scratch_bytes = s->step.scratch_bytes;
+  c->threads = s->step.threads;
+  c->precision = s->step.precision;
+  c->kernel = s->step.kernel;
+  c->services = &frame_services;
+  c->owner = f;
+  c->scratch = (char *)f->slab + s->scratch_offset;
   for (uint32_t i = 0; i < n->input_count; i++)
-    if (n->inputs[i]) in[i] = &f->values[n->inputs[i]];
+    if (n->inputs[i]) c->in[i] = &f->values[n->inputs[i]];
   for (uint32_t i = 0; i < n->output_count; i++)
-    if (n->outputs[i]) out[i] = &f->values[n->outputs[i]];
-  for (uint32_t i = 0; i < n->capture_count; i++) captures[i] = &f->values[n->captures[i]];
+    if (n->outputs[i]) c->out[i] = &f->values[n->outputs[i]];
+  for (uint32_t i = 0; i < n->capture_count; i++) c->captures[i] = &f->values[n->captures[i]];
+  return true;
 }
 
 // The frame's tables live in an arena right behind the struct.
@@ -64,12 +57,13 @@ static sdx_status no_slab(const plan *p, error *err) {
   size_t most = 0;
   for (value_id v = 1; v < p->value_count; v++) {
     const plan_value *pv = &p->values[v];
-    if (pv->storage != STORE_SLAB || pv->root != v || pv->first >= p->step_count || pv->tensor.bytes <= most) continue;
-    most = pv->tensor.bytes, n = p->steps[pv->first].node;
+    if (pv->storage != STORE_SLAB || pv->root != v || pv->first >= p->step_count || pv->value.tensor.bytes <= most)
+      continue;
+    most = pv->value.tensor.bytes, n = p->steps[pv->first].step.node;
   }
   for (uint32_t s = 0; s < p->step_count; s++)
-    if (p->steps[s].scratch_bytes > most)
-      most = p->steps[s].scratch_bytes, n = p->steps[s].node, what = "its working memory";
+    if (p->steps[s].step.scratch_bytes > most)
+      most = p->steps[s].step.scratch_bytes, n = p->steps[s].step.node, what = "its working memory";
   char place[300];
   if (!n) return error_no_memory(err, p->slab_bytes);
   return error_set(err, SDX_NO_MEMORY, "%s: no memory for %zu bytes, of which %s takes %zu: the memory budget is spent",
@@ -87,23 +81,21 @@ sdx_status frame_create(plan *p, mem_account *parent, size_t limit, run_frame **
   arena_init(&block->tables, parent);
   f->values = arena_array(&block->tables, p->value_count, sizeof *f->values);
   f->owners = arena_array(&block->tables, p->value_count, sizeof *f->owners);
-  f->calls = arena_array(&block->tables, p->step_count, sizeof *f->calls);
+  f->steps = arena_array(&block->tables, p->step_count, sizeof *f->steps);
   f->slab = mem_alloc(&f->account, p->slab_bytes);
-  if (!f->values || !f->owners || !f->calls || !f->slab) {
+  if (!f->values || !f->owners || !f->steps || !f->slab) {
     frame_destroy(f);
     return no_slab(p, err);
   }
   for (value_id v = 1; v < p->value_count; v++) {
     const plan_value *pv = &p->values[v];
-    f->values[v].tensor = pv->tensor;
-    f->values[v].kind = VALUE_TENSOR;
+    f->values[v] = pv->value;
     if (pv->storage == STORE_SLAB) f->values[v].tensor.data = (char *)f->slab + p->values[pv->root].offset;
   }
   for (uint32_t s = 0; s < p->step_count; s++) {
-    set_call(f, &block->tables, &f->calls[s], &p->steps[s]);
-    if (!f->calls[s].compute) {
+    if (!bind_step(f, &block->tables, &f->steps[s], &p->steps[s])) {
       frame_destroy(f);
-      return error_no_memory(err, sizeof(op_call));
+      return error_no_memory(err, sizeof(op_step));
     }
   }
   *out = f;
@@ -142,7 +134,7 @@ void value_type(const value *v, type_info *t) {
 }
 
 // A view shares the counted bytes of its input where there are any; a slab's bytes are copied.
-static sdx_status share_or_copy(run_frame *f, op_call *c, const type_info *t) {
+static sdx_status share_or_copy(run_frame *f, op_step *c, const type_info *t) {
   value *from = c->in[0];
   size_t v = (size_t)(c->out[0] - f->values);
   sdx_value *made = NULL;
@@ -172,98 +164,116 @@ static bool type_known(const type_info *t) {
 
 // What a plan does once for a step with fixed shapes, for one whose shapes are only known now: state in
 // `memory`, scratch in *owned (mem_free).
-static sdx_status prepare_dynamic(run_frame *f, op_call *c, arena *memory, void **owned) {
-  const node *n = c->node;
-  const tensor **in = arena_array(memory, c->input_count + 1, sizeof *in);
-  const tensor **out = arena_array(memory, c->output_count + 1, sizeof *out);
-  bool *constant = arena_array(memory, c->input_count + 1, sizeof *constant);
-  if (!in || !out || !constant) return error_no_memory(c->err, c->input_count * sizeof *in);
-  for (uint32_t i = 0; i < c->input_count; i++) {
-    in[i] = call_in(c, i);
-    constant[i] = f->plan && in[i] && plan_is_packable(f->plan, n->inputs[i]);
-  }
-  for (uint32_t i = 0; i < c->output_count; i++) out[i] = call_out(c, i);
-  op_prepare context = {.node = n,
-                        .params = n->params,
-                        .input_count = c->input_count,
-                        .output_count = c->output_count,
-                        .in = in,
-                        .out = out,
-                        .constant = constant,
-                        .threads = c->threads,
-                        .precision = f->plan ? f->plan->precision : 0,
-                        .memory = memory,
-                        .session = f->plan ? f->plan->packs : NULL,
-                        .err = c->err};
+static sdx_status prepare_dynamic(run_frame *f, op_step *c, arena *memory, void **owned) {
+  for (uint32_t i = 0; i < c->input_count; i++)
+    c->packable[i] = f->plan && c->in[i] && plan_is_packable(f->plan, c->node->inputs[i]);
+  c->memory = memory;
+  c->state = NULL;
+  c->scratch_bytes = 0;
   pool_watch *former = pool_watch_set(NULL);  // what is packed now serves later runs: never half of it
-  sdx_status status = op_prepare_node(&context);
+  sdx_status status = step_prepare(c);
   pool_watch_set(former);
-  if (status != SDX_OK) return status;
-  c->state = context.state;
-  c->scratch_bytes = context.scratch_bytes;
-  if (!context.scratch_bytes) return SDX_OK;
-  c->scratch = *owned = mem_alloc(&f->account, context.scratch_bytes);
-  return *owned ? SDX_OK : call_no_memory(c, context.scratch_bytes);
+  if (status != SDX_OK || !c->scratch_bytes) return status;
+  c->scratch = *owned = mem_alloc(&f->account, c->scratch_bytes);
+  return *owned ? SDX_OK : call_no_memory(c, c->scratch_bytes);
 }
 
-sdx_status frame_run_dynamic(run_frame *f, op_call *c) {
-  const node *n = c->node;
+static void drop_outputs(run_frame *f, op_step *c) {
+  for (uint32_t i = 0; i < c->output_count; i++) {
+    if (!c->out[i]) continue;
+    size_t v = (size_t)(c->out[i] - f->values);
+    value_release(f->owners[v]);
+    f->owners[v] = NULL;
+    *c->out[i] = (value){0};
+  }
+}
+
+static sdx_status infer_dynamic(op_step *c, arena *memory) {
+  type_info *types = arena_array(memory, c->input_count + 1, sizeof *types);
+  if (!types) return error_no_memory(c->err, c->input_count * sizeof *types);
+  for (uint32_t i = 0; i < c->input_count; i++) {
+    const value *v = c->in[i];
+    c->in_types[i] = NULL;
+    c->constants[i] = NULL;
+    if (!v) continue;
+    value_type(v, &types[i]);
+    c->in_types[i] = &types[i];
+    if (v->kind == VALUE_TENSOR && (v->tensor.data || v->tensor.count == 0)) c->constants[i] = &v->tensor;
+  }
+  c->memory = memory;
+  if (c->node->op->flags & OP_CONTROL)  // its bodies say what comes out
+    return schema_check_types(c->node->op, c->node, c->input_count, c->in_types, c->err);
+  return step_infer(c);
+}
+
+static bool is_view(const op_step *c) {
+  return (c->node->op->flags & OP_VIEW) && c->out[0] && c->in[0] &&
+         (c->in[0]->kind != VALUE_TENSOR || type_known(&c->out_types[0]));
+}
+
+static sdx_status make_outputs(op_step *c) {
+  for (uint32_t i = 0; i < c->output_count; i++) {
+    const type_info *t = &c->out_types[i];
+    if (c->out[i] && type_known(t)) SDX_TRY(call_set_shape(c, i, (sdx_dtype)t->dtype, (size_t)t->rank, t->dims));
+  }
+  return SDX_OK;
+}
+
+sdx_status frame_run_dynamic(run_frame *f, op_step *c) {
+  bool control = c->node->op->flags & OP_CONTROL;
   arena scratch;
   void *owned = NULL;
   arena_init(&scratch, &f->account);
-  type_info *in_types = arena_array(&scratch, c->input_count + 1, sizeof *in_types);
-  const type_info **in = arena_array(&scratch, c->input_count + 1, sizeof *in);
-  const tensor **constants = arena_array(&scratch, c->input_count + 1, sizeof *constants);
-  type_info *out = arena_array(&scratch, c->output_count + 1, sizeof *out);
-  sdx_status s = SDX_OK;
-  if (!in_types || !in || !constants || !out) {
-    s = error_no_memory(c->err, c->input_count * sizeof *in);
-    goto done;
-  }
-  for (uint32_t i = 0; i < c->output_count; i++)
-    if (c->out[i]) {
-      size_t v = (size_t)(c->out[i] - f->values);
-      if (f->owners[v]) value_release(f->owners[v]);
-      f->owners[v] = NULL;
-      *c->out[i] = (value){0};
-    }
-  for (uint32_t i = 0; i < c->input_count; i++)
-    if (c->in[i]) {
-      value_type(c->in[i], &in_types[i]);
-      in[i] = &in_types[i];
-      if (c->in[i]->kind == VALUE_TENSOR && (c->in[i]->tensor.data || c->in[i]->tensor.count == 0))
-        constants[i] = &c->in[i]->tensor;
-    }
+  drop_outputs(f, c);
   f->dynamic = true;
-  if (n->op->flags & OP_CONTROL) {  // its bodies say what comes out
-    s = schema_check_types(n->op, n, c->input_count, in, c->err);
+  sdx_status s = infer_dynamic(c, &scratch);
+  if (s == SDX_OK && !control && is_view(c)) {
+    s = share_or_copy(f, c, &c->out_types[0]);
   } else {
-    op_infer context = {.node = n,
-                        .params = n->params,
-                        .input_count = c->input_count,
-                        .output_count = c->output_count,
-                        .in = in,
-                        .constants = constants,
-                        .out = out,
-                        .memory = &scratch,
-                        .err = c->err};
-    s = op_infer_node(&context);
-    if (s == SDX_OK && (n->op->flags & OP_VIEW) && c->out[0] && c->in[0] &&
-        (c->in[0]->kind != VALUE_TENSOR || type_known(&out[0]))) {
-      s = share_or_copy(f, c, &out[0]);
-      goto done;
-    }
-    for (uint32_t i = 0; i < c->output_count && s == SDX_OK; i++)
-      if (c->out[i] && type_known(&out[i]))
-        s = call_set_shape(c, i, (sdx_dtype)out[i].dtype, (size_t)out[i].rank, out[i].dims);
-    if (s == SDX_OK && n->op->prepare) s = prepare_dynamic(f, c, &scratch, &owned);
+    if (s == SDX_OK && !control) s = make_outputs(c);
+    if (s == SDX_OK && !control) s = prepare_dynamic(f, c, &scratch, &owned);
+    if (s == SDX_OK) s = c->compute(c);
   }
-  if (s == SDX_OK) s = c->compute(c);
-done:
   mem_free(owned);
   f->dynamic = false;
   arena_deinit(&scratch);
   return s;
+}
+
+// Hands the results of one node over; whatever fails, nothing is left behind.
+static sdx_status take_results(run_frame *f, uint32_t count, mem_account *account, sdx_status s, sdx_value **outputs,
+                               error *err) {
+  for (uint32_t i = 0; i < count; i++) {
+    outputs[i] = NULL;
+    if (!f->owners[i]) continue;
+    if (s == SDX_OK) s = value_copy(account, &f->owners[i]->value, &outputs[i], err);
+    value_release(f->owners[i]);
+  }
+  for (uint32_t i = 0; s != SDX_OK && i < count; i++) {
+    value_release(outputs[i]);
+    outputs[i] = NULL;
+  }
+  return s;
+}
+
+static sdx_status evaluate_in(run_frame *f, const node *n, const value *const *in, arena *tables, error *err) {
+  op_step c;
+  f->values = arena_array(tables, n->output_count + 1, sizeof *f->values);
+  f->owners = arena_array(tables, n->output_count + 1, sizeof *f->owners);
+  if (!f->values || !f->owners || !step_init(&c, n, STEP_ALL, tables))
+    return error_no_memory(err, n->output_count * sizeof *f->values);
+  for (uint32_t i = 0; i < n->input_count; i++) c.in[i] = (value *)in[i];
+  for (uint32_t i = 0; i < n->output_count; i++)
+    if (n->outputs[i]) c.out[i] = &f->values[i];
+  c.threads = 1;
+  c.services = &frame_services;
+  c.owner = f;
+  c.err = err;
+  SDX_TRY(frame_check(f, n, err));
+  pool_watch *former = pool_watch_set(&f->watch);
+  sdx_status s = frame_run_dynamic(f, &c);
+  pool_watch_set(former);
+  return s == SDX_OK && f->watch.stopped ? frame_check(f, n, err) : s;
 }
 
 sdx_status node_evaluate(const node *n, const value *const *in, mem_account *account, size_t limit_bytes,
@@ -274,43 +284,9 @@ sdx_status node_evaluate(const node *n, const value *const *in, mem_account *acc
   arena_init(&f.memory, &f.account);
   arena_init(&tables, account);
   if (limits) f.limits = *limits;
-  f.values = arena_array(&tables, n->output_count + 1, sizeof *f.values);
-  f.owners = arena_array(&tables, n->output_count + 1, sizeof *f.owners);
-  value **out = arena_array(&tables, n->output_count + 1, sizeof *out);
-  sdx_status s = SDX_OK;
-  if (!f.values || !f.owners || !out) {
-    s = error_no_memory(err, n->output_count * sizeof *f.values);
-  } else {
-    for (uint32_t i = 0; i < n->output_count; i++)
-      if (n->outputs[i]) out[i] = &f.values[i];
-    op_call c = {.compute = n->op->compute,
-                 .node = n,
-                 .params = n->params,
-                 .in = (value *const *)in,
-                 .out = out,
-                 .input_count = n->input_count,
-                 .output_count = n->output_count,
-                 .threads = 1,
-                 .frame = &f,
-                 .err = err};
-    f.watch = (pool_watch){.cancel = f.limits.cancel, .deadline_ns = f.limits.deadline_ns};
-    s = frame_check(&f, n, err);
-    pool_watch *former = pool_watch_set(&f.watch);
-    if (s == SDX_OK) s = frame_run_dynamic(&f, &c);
-    pool_watch_set(former);
-    if (s == SDX_OK && f.watch.stopped) s = frame_check(&f, n, err);
-  }
-  for (uint32_t i = 0; f.owners && i < n->output_count; i++) {
-    outputs[i] = NULL;
-    if (!f.owners[i]) continue;
-    if (s == SDX_OK) s = value_copy(account, &f.owners[i]->value, &outputs[i], err);
-    value_release(f.owners[i]);
-  }
-  if (s != SDX_OK && f.owners)
-    for (uint32_t i = 0; i < n->output_count; i++) {
-      value_release(outputs[i]);
-      outputs[i] = NULL;
-    }
+  f.watch = (pool_watch){.cancel = f.limits.cancel, .deadline_ns = f.limits.deadline_ns};
+  sdx_status s = evaluate_in(&f, n, in, &tables, err);
+  if (f.owners) s = take_results(&f, n->output_count, account, s, outputs, err);
   arena_deinit(&tables);
   arena_deinit(&f.memory);
   return s;

@@ -49,10 +49,9 @@ static packed *entry_create(mem_account *account, const tensor *source, const ch
   return e;
 }
 
-const void *prepare_pack(op_prepare *c, size_t input, const char *key, size_t bytes,
-                         void (*pack)(void *target, const tensor *source, void *context), void *context) {
-  pack_cache *cache = c->session;
-  const tensor *source = c->in[input];
+const void *pack_cache_get(pack_cache *cache, op_step *c, size_t input, const char *key, size_t bytes,
+                           void (*pack)(void *target, const tensor *source, void *context), void *context) {
+  const tensor *source = step_in(c, input);
   pthread_mutex_lock(&cache->lock);
   packed *e = cache->first;
   while (e && !serves(e, source, key, bytes)) e = e->next;

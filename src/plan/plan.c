@@ -16,8 +16,7 @@ typedef struct builder {
   const plan_request *request;
   graph *g;
   arena scratch;
-  type_info *types;  // by value_id
-  bool *needed;      // by value_id
+  bool *needed;  // by value_id
   error *err;
 } builder;
 
@@ -36,21 +35,21 @@ static value_id root_of(const plan *p, value_id v) {
 
 static sdx_status set_type(builder *b, value_id v, const type_info *t) {
   plan_value *pv = &b->p->values[v];
-  b->types[v] = *t;
+  pv->type = *t;
   pv->known = dims_known(t);
   if (!pv->known) return SDX_OK;
   int64_t *dims = arena_copy(&b->p->memory, t->dims, (size_t)t->rank * sizeof *dims);
   if (!dims) return error_no_memory(b->err, (size_t)t->rank * sizeof *dims);
-  b->types[v].dims = dims;
-  return tensor_init(&pv->tensor, (sdx_dtype)t->dtype, (size_t)t->rank, dims, b->err);
+  pv->type.dims = dims;
+  return tensor_init(&pv->value.tensor, (sdx_dtype)t->dtype, (size_t)t->rank, dims, b->err);
 }
 
 static sdx_status set_constant(builder *b, value_id v, const tensor *t) {
   plan_value *pv = &b->p->values[v];
-  pv->tensor = *t;
+  pv->value.tensor = *t;
   pv->storage = STORE_CONST;
   pv->known = true;
-  b->types[v] = (type_info){.kind = TYPE_TENSOR, .dtype = t->dtype, .rank = (int8_t)t->rank, .dims = t->dims};
+  pv->type = (type_info){.kind = TYPE_TENSOR, .dtype = t->dtype, .rank = (int8_t)t->rank, .dims = t->dims};
   return SDX_OK;
 }
 
@@ -69,7 +68,7 @@ static sdx_status bind_sources(builder *b) {
   graph *g = b->g;
   for (value_id v = 1; v < g->value_count; v++) {
     p->values[v].root = v;
-    b->types[v] = (type_info){.kind = TYPE_UNKNOWN, .rank = -1};
+    p->values[v].type = (type_info){.kind = TYPE_UNKNOWN, .rank = -1};
     if (g->values[v].constant) SDX_TRY(set_constant(b, v, g->values[v].constant));
   }
   for (uint32_t i = 0; i < g->input_count; i++) {
@@ -145,7 +144,7 @@ static sdx_status try_evaluate(builder *b, const node *n, const type_info *out, 
   if (!inputs || !in || !made) return error_no_memory(b->err, n->input_count * sizeof *inputs);
   for (uint32_t i = 0; i < n->input_count; i++)
     if (n->inputs[i]) {
-      inputs[i].tensor = p->values[n->inputs[i]].tensor;
+      inputs[i].tensor = p->values[n->inputs[i]].value.tensor;
       in[i] = &inputs[i];
     }
   SDX_TRY(node_evaluate(n, in, p->account, SIZE_MAX, NULL, made, b->err));
@@ -168,60 +167,62 @@ static bool try_view(builder *b, const node *n) {
   plan_value *to = &p->values[n->outputs[0]];
   for (uint32_t i = 1; i < n->output_count; i++)
     if (n->outputs[i] && b->needed[n->outputs[i]]) return false;
-  if (!from->known || !to->known || from->storage == STORE_DYNAMIC || from->tensor.bytes != to->tensor.bytes)
+  if (!from->known || !to->known || from->storage == STORE_DYNAMIC ||
+      from->value.tensor.bytes != to->value.tensor.bytes)
     return false;
   to->storage = from->storage;
   to->local = from->local;
-  if (from->storage == STORE_CONST) to->tensor.data = from->tensor.data;
+  if (from->storage == STORE_CONST) to->value.tensor.data = from->value.tensor.data;
   else to->root = root_of(p, n->inputs[0]);
   return true;
 }
 
-static void add_step(builder *b, const node *n, bool is_static) {
+static sdx_status add_step(builder *b, const node *n, bool is_static) {
   plan *p = b->p;
-  p->steps[p->step_count++] = (plan_step){.node = n, .dynamic = !is_static};
+  plan_step *s = &p->steps[p->step_count++];
+  *s = (plan_step){.dynamic = !is_static};
   p->has_dynamic |= !is_static;
-  for (uint32_t i = 0; i < n->output_count; i++)
-    if (n->outputs[i]) p->values[n->outputs[i]].storage = is_static ? STORE_SLAB : STORE_DYNAMIC;
+  if (!step_init(&s->step, n, STEP_VALUES, &p->memory)) return error_no_memory(b->err, sizeof *s);
+  s->step.threads = (uint32_t)p->threads;
+  s->step.precision = (uint32_t)p->precision;
+  for (uint32_t i = 0; i < n->input_count; i++) {
+    if (!n->inputs[i]) continue;
+    s->step.in[i] = &p->values[n->inputs[i]].value;
+    s->step.packable[i] = plan_is_packable(p, n->inputs[i]);
+  }
+  for (uint32_t i = 0; i < n->output_count; i++) {
+    if (!n->outputs[i]) continue;
+    s->step.out[i] = &p->values[n->outputs[i]].value;
+    p->values[n->outputs[i]].storage = is_static ? STORE_SLAB : STORE_DYNAMIC;
+  }
+  return SDX_OK;
 }
 
 static sdx_status plan_node(builder *b, const node *n) {
   plan *p = b->p;
-  arena *a = &b->scratch;
-  const type_info **in = arena_array(a, n->input_count + 1, sizeof *in);
-  const tensor **constants = arena_array(a, n->input_count + 1, sizeof *constants);
-  type_info *out = arena_array(a, n->output_count + 1, sizeof *out);
-  if (!in || !constants || !out) return error_no_memory(b->err, n->input_count * sizeof *in);
+  op_step c;
+  if (!step_init(&c, n, STEP_TYPES, &b->scratch)) return error_no_memory(b->err, n->input_count * sizeof *c.in_types);
+  c.err = b->err;
   bool inputs_known = true;
   for (uint32_t i = 0; i < n->input_count; i++) {
-    value_id v = n->inputs[i];
-    if (!v) continue;
-    in[i] = &b->types[v];
-    if (p->values[v].storage == STORE_CONST) constants[i] = &p->values[v].tensor;
-    inputs_known &= p->values[v].known;
+    plan_value *in = &p->values[n->inputs[i]];
+    if (!n->inputs[i]) continue;
+    c.in_types[i] = &in->type;
+    if (in->storage == STORE_CONST) c.constants[i] = &in->value.tensor;
+    inputs_known &= in->known;
   }
-  op_infer c = {.node = n,
-                .params = n->params,
-                .input_count = n->input_count,
-                .output_count = n->output_count,
-                .in = in,
-                .constants = constants,
-                .out = out,
-                .memory = a,
-                .err = b->err};
-  SDX_TRY(op_infer_node(&c));
+  SDX_TRY(step_infer(&c));
   bool done, outputs_known = true;
-  SDX_TRY(try_evaluate(b, n, out, &done));
+  SDX_TRY(try_evaluate(b, n, c.out_types, &done));
   if (done) return SDX_OK;
   for (uint32_t i = 0; i < n->output_count; i++) {
     if (!n->outputs[i]) continue;
-    SDX_TRY(infer_located(&c, set_type(b, n->outputs[i], &out[i])));
+    SDX_TRY(step_located(&c, set_type(b, n->outputs[i], &c.out_types[i])));
     outputs_known &= p->values[n->outputs[i]].known;
   }
   bool is_static = inputs_known && outputs_known && !(n->op->flags & OP_CONTROL);
   if (is_static && try_view(b, n)) return SDX_OK;
-  add_step(b, n, is_static);
-  return SDX_OK;
+  return add_step(b, n, is_static);
 }
 
 static void use(plan *p, value_id v, uint32_t step) {
@@ -232,7 +233,7 @@ static void use(plan *p, value_id v, uint32_t step) {
 
 static void find_life_spans(plan *p) {
   for (uint32_t s = 0; s < p->step_count; s++) {
-    const node *n = p->steps[s].node;
+    const node *n = p->steps[s].step.node;
     for (uint32_t i = 0; i < n->input_count; i++) use(p, n->inputs[i], s);
     for (uint32_t i = 0; i < n->capture_count; i++) use(p, n->captures[i], s);
     for (uint32_t i = 0; i < n->output_count; i++)
@@ -247,12 +248,12 @@ static void find_life_spans(plan *p) {
 
 // Input `i` of step `s` may be overwritten by output 0.
 static bool can_overwrite(const plan *p, uint32_t s, uint32_t i) {
-  const node *n = p->steps[s].node;
+  const node *n = p->steps[s].step.node;
   if (i >= n->input_count || !n->inputs[i] || !n->outputs[0]) return false;
   value_id r = root_of(p, n->inputs[i]);
   const plan_value *root = &p->values[r], *out = &p->values[n->outputs[0]];
-  if (root->storage != STORE_SLAB || root->last != s || root->tensor.bytes != out->tensor.bytes ||
-      !tensor_same_shape(&p->values[n->inputs[i]].tensor, &out->tensor))
+  if (root->storage != STORE_SLAB || root->last != s || root->value.tensor.bytes != out->value.tensor.bytes ||
+      !tensor_same_shape(&p->values[n->inputs[i]].value.tensor, &out->value.tensor))
     return false;
   for (uint32_t k = 0; k < n->input_count; k++)
     if (k != i && n->inputs[k] && root_of(p, n->inputs[k]) == r) return false;
@@ -261,7 +262,7 @@ static bool can_overwrite(const plan *p, uint32_t s, uint32_t i) {
 
 static void share_storage(plan *p) {
   for (uint32_t s = 0; s < p->step_count; s++) {
-    const node *n = p->steps[s].node;
+    const node *n = p->steps[s].step.node;
     if (p->steps[s].dynamic || !(n->op->flags & OP_INPLACE)) continue;
     uint32_t candidates = n->op->flags & OP_COMMUTATIVE ? 2 : 1;
     for (uint32_t i = 0; i < candidates; i++)
@@ -276,7 +277,7 @@ static void share_storage(plan *p) {
   for (uint32_t i = 0; i < p->graph->output_count; i++) {
     if (!p->wanted[i]) continue;
     plan_value *root = &p->values[root_of(p, p->graph->outputs[i])];
-    if (root->storage != STORE_SLAB || root->tensor.dtype == SDX_STRING) continue;
+    if (root->storage != STORE_SLAB || root->value.tensor.dtype == SDX_STRING) continue;
     root->storage = STORE_OUTPUT;
     root->slot = i;
   }
@@ -327,39 +328,18 @@ static sdx_status list_releases(plan *p, error *err) {
   return SDX_OK;
 }
 
+static const void *pack(op_step *c, size_t input, const char *key, size_t bytes,
+                        void (*fill)(void *target, const tensor *source, void *context), void *context) {
+  return pack_cache_get(((plan *)c->owner)->packs, c, input, key, bytes, fill, context);
+}
+
 static sdx_status prepare_step(builder *b, plan_step *s) {
-  plan *p = b->p;
-  const node *n = s->node;
-  if (s->dynamic || !n->op->prepare) return SDX_OK;
-  arena *a = &b->scratch;
-  const tensor **in = arena_array(a, n->input_count + 1, sizeof *in);
-  const tensor **out = arena_array(a, n->output_count + 1, sizeof *out);
-  bool *constant = arena_array(a, n->input_count + 1, sizeof *constant);
-  if (!in || !out || !constant) return error_no_memory(b->err, n->input_count * sizeof *in);
-  for (uint32_t i = 0; i < n->input_count; i++)
-    if (n->inputs[i]) {
-      in[i] = &p->values[n->inputs[i]].tensor;
-      constant[i] = plan_is_packable(p, n->inputs[i]);
-    }
-  for (uint32_t i = 0; i < n->output_count; i++)
-    if (n->outputs[i]) out[i] = &p->values[n->outputs[i]].tensor;
-  op_prepare c = {.node = n,
-                  .params = n->params,
-                  .input_count = n->input_count,
-                  .output_count = n->output_count,
-                  .in = in,
-                  .out = out,
-                  .constant = constant,
-                  .threads = p->threads,
-                  .precision = p->precision,
-                  .memory = &p->memory,
-                  .session = p->packs,
-                  .err = b->err};
-  SDX_TRY(op_prepare_node(&c));
-  s->state = c.state;
-  s->kernel = c.kernel;
-  s->scratch_bytes = c.scratch_bytes;
-  return SDX_OK;
+  static const step_services services = {.pack = pack};
+  if (s->dynamic) return SDX_OK;
+  s->step.services = &services;
+  s->step.owner = b->p;
+  s->step.err = b->err;
+  return step_prepare(&s->step);
 }
 
 static sdx_status keep_signature(builder *b) {
@@ -386,11 +366,10 @@ static sdx_status build(builder *b) {
   p->wanted = arena_array(&p->memory, g->output_count + 1, sizeof *p->wanted);
   p->values = arena_array(&p->memory, g->value_count, sizeof *p->values);
   p->steps = arena_array(&p->memory, g->node_count, sizeof *p->steps);
-  b->types = arena_array(&b->scratch, g->value_count, sizeof *b->types);
   size_t results = 0;
   for (uint32_t i = 0; i < g->node_count; i++) results += g->nodes[i]->output_count;
   p->made = arena_array(&p->memory, results, sizeof *p->made);
-  if (!p->wanted || !p->values || !p->steps || !b->types || !p->made)
+  if (!p->wanted || !p->values || !p->steps || !p->made)
     return error_no_memory(b->err, g->value_count * sizeof *p->values);
   for (uint32_t i = 0; i < g->output_count; i++) p->wanted[i] = !b->request->wanted || b->request->wanted[i];
   SDX_TRY(keep_signature(b));

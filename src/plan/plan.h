@@ -8,7 +8,7 @@
 
 #include <pthread.h>
 
-#include "ops/op.h"
+#include "ops/prepare.h"
 
 typedef enum storage {
   STORE_NONE,     // nobody reads it
@@ -20,7 +20,8 @@ typedef enum storage {
 } storage;
 
 typedef struct plan_value {
-  tensor tensor;         // shape when `known`; data only for constants
+  value value;           // shape when `known`; data only for constants
+  type_info type;        // what is known of it before the run
   value_id root;         // views: whose bytes these are; itself otherwise
   uint32_t slot;         // STORE_INPUT: inputs first, then captures; STORE_OUTPUT: output index
   uint32_t first, last;  // steps that write it first and read it last
@@ -31,10 +32,8 @@ typedef struct plan_value {
 } plan_value;
 
 typedef struct plan_step {
-  const node *node;
-  void *state;
-  const char *kernel;
-  size_t scratch_bytes, scratch_offset;   // of the slab
+  op_step step;                           // prepared; frames copy it and bind it to values of their own
+  size_t scratch_offset;                  // of the slab
   uint32_t release_first, release_count;  // dynamic values nobody reads after this step
   bool dynamic;
 } plan_step;
@@ -77,6 +76,9 @@ struct pack_cache {
 };
 void pack_cache_init(pack_cache *p, mem_account *account);
 void pack_cache_deinit(pack_cache *p);
+// The packed form of a step's constant input, whose `pack` service it is.
+const void *pack_cache_get(pack_cache *cache, op_step *c, size_t input, const char *key, size_t bytes,
+                           void (*pack)(void *target, const tensor *source, void *context), void *context);
 
 typedef struct plan_request {
   graph *graph;

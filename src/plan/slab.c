@@ -144,14 +144,15 @@ static bool list_blocks(plan *p, block *blocks, uint32_t *count) {
   bool fits = true;
   for (uint32_t s = 0; s < p->step_count; s++) {
     plan_step *step = &p->steps[s];
-    for (uint32_t i = 0; i < step->node->output_count; i++) {
-      value_id v = step->node->outputs[i];
+    for (uint32_t i = 0; i < step->step.node->output_count; i++) {
+      value_id v = step->step.node->outputs[i];
       plan_value *pv = &p->values[v];
       if (!v || pv->root != v || pv->storage != STORE_SLAB) continue;
       uint32_t last = pv->last < p->step_count ? pv->last : p->step_count;
-      fits &= add_block(&blocks[(*count)++], pv->tensor.bytes, s, last, &pv->offset);
+      fits &= add_block(&blocks[(*count)++], pv->value.tensor.bytes, s, last, &pv->offset);
     }
-    if (step->scratch_bytes) fits &= add_block(&blocks[(*count)++], step->scratch_bytes, s, s, &step->scratch_offset);
+    if (step->step.scratch_bytes)
+      fits &= add_block(&blocks[(*count)++], step->step.scratch_bytes, s, s, &step->scratch_offset);
   }
   size_t sum = 0;  // what no order of placing can pass
   for (uint32_t b = 0; b < *count; b++) fits = fits && size_add(sum, blocks[b].size, &sum);
@@ -161,7 +162,7 @@ static bool list_blocks(plan *p, block *blocks, uint32_t *count) {
 sdx_status slab_assign(plan *p, arena *scratch, error *err) {
   size_t most = p->step_count, by_size = SIZE_MAX;
   uint32_t count = 0;
-  for (uint32_t s = 0; s < p->step_count; s++) most += p->steps[s].node->output_count;
+  for (uint32_t s = 0; s < p->step_count; s++) most += p->steps[s].step.node->output_count;
   block *blocks = arena_array(scratch, most, sizeof *blocks);
   if (!blocks) return error_no_memory(err, most * sizeof *blocks);
   if (!list_blocks(p, blocks, &count)) return error_no_memory(err, SIZE_MAX);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Custom operators: the caller's callbacks behind ordinary operator records.
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "run/session.h"
 
 typedef struct custom_record {
@@ -8,26 +10,26 @@ typedef struct custom_record {
 } custom_record;
 
 struct sdx_op_context {
-  op_infer *infer;  // one of the two
-  op_call *call;
+  op_step *infer;  // one of the two
+  op_step *call;
   size_t charged;
 };
 
 static const node *node_of(const sdx_op_context *c) { return c->infer ? c->infer->node : c->call->node; }
 static const custom_record *record_of(const node *n) { return (const custom_record *)n->op; }
 
-static sdx_status custom_infer(op_infer *infer) {
+static sdx_status custom_infer(op_step *infer) {
   const sdx_custom_op *op = &record_of(infer->node)->op;
   sdx_op_context c = {.infer = infer};
   return op->infer ? op->infer(op->user, &c) : SDX_OK;
 }
 
-static sdx_status custom_compute(op_call *call) {
+static sdx_status custom_compute(op_step *call) {
   const sdx_custom_op *op = &record_of(call->node)->op;
   sdx_op_context c = {.call = call};
   sdx_status status = op->compute(op->user, &c);
   mem_uncharge(call_account(call), c.charged);
-  return status == SDX_OK ? SDX_OK : call_fail(call, status, "the custom operator failed: %s", status_text(status));
+  return status == SDX_OK ? SDX_OK : step_fail(call, status, "the custom operator failed: %s", status_text(status));
 }
 
 static const char *formals(arena *a, const char *name, size_t least, size_t most) {
@@ -86,7 +88,7 @@ const sdx_value *sdx_op_input(sdx_op_context *c, size_t index) {
     *wrapped = (sdx_value){.value = *v};
     return wrapped;
   }
-  const type_info *t = c->infer->in[index];
+  const type_info *t = c->infer->in_types[index];
   if (!t || t->kind != TYPE_TENSOR || t->rank < 0) return NULL;
   sdx_value *wrapped = arena_zalloc(c->infer->memory, sizeof *wrapped);
   if (!wrapped) return NULL;
@@ -148,6 +150,6 @@ const float *sdx_op_attr_floats(const sdx_op_context *c, const char *name, size_
 }
 
 sdx_status sdx_op_fail(sdx_op_context *c, sdx_status status, const char *message) {
-  if (c->infer) return infer_fail(c->infer, status, "%s", message);
-  return call_fail(c->call, status, "%s", message);
+  if (c->infer) return step_fail(c->infer, status, "%s", message);
+  return step_fail(c->call, status, "%s", message);
 }

@@ -20,7 +20,7 @@ static void bind_input(run_frame *f, value_id v, const value *from) {
 static sdx_status provide_output(const plan *p, uint32_t k, mem_account *account, size_t *room, sdx_value **out,
                                  error *err) {
   value_id v = p->graph->outputs[k];
-  const tensor *t = &p->values[v].tensor;
+  const tensor *t = &p->values[v].value.tensor;
   if (*out) {
     const tensor *given = &(*out)->value.tensor;
     if ((*out)->value.kind == VALUE_TENSOR && given->dtype == t->dtype && tensor_same_shape(given, t)) return SDX_OK;
@@ -38,7 +38,7 @@ static sdx_status provide_output(const plan *p, uint32_t k, mem_account *account
 
 static bool is_planned(const plan *p, uint32_t k) {
   const plan_value *pv = &p->values[p->graph->outputs[k]];
-  return pv->known && pv->storage != STORE_DYNAMIC && pv->tensor.dtype != SDX_STRING;
+  return pv->known && pv->storage != STORE_DYNAMIC && pv->value.tensor.dtype != SDX_STRING;
 }
 
 static sdx_status bind(run_frame *f, const value *const *inputs, mem_account *account, sdx_value **outputs,
@@ -91,7 +91,7 @@ static sdx_status collect(run_frame *f, mem_account *account, sdx_value **output
 }
 
 // Inside one operator, tasks are skipped once the run is to stop; a body looks after itself.
-static sdx_status compute(run_frame *f, op_call *c, bool dynamic) {
+static sdx_status compute(run_frame *f, op_step *c, bool dynamic) {
   pool_watch *former = pool_watch_set(c->node->op->flags & OP_CONTROL ? NULL : &f->watch);
   sdx_status status = dynamic ? frame_run_dynamic(f, c) : c->compute(c);
   pool_watch_set(former);
@@ -100,7 +100,7 @@ static sdx_status compute(run_frame *f, op_call *c, bool dynamic) {
   return frame_check(f, c->node, c->err);
 }
 
-static sdx_status run_step(run_frame *f, uint32_t s, op_call *c) {
+static sdx_status run_step(run_frame *f, uint32_t s, op_step *c) {
   const plan_step *step = &f->plan->steps[s];
   SDX_TRY(compute(f, c, step->dynamic));
   // Dynamic values that were read for the last time.
@@ -119,14 +119,14 @@ static sdx_status run_step(run_frame *f, uint32_t s, op_call *c) {
 static sdx_status run_steps(run_frame *f, profile *profile, error *err) {
   const plan *p = f->plan;
   for (uint32_t s = 0; s < p->step_count; s++) {
-    op_call *c = &f->calls[s];
+    op_step *c = &f->steps[s];
     c->err = err;
     if (f->limits.cancel && atomic_load_explicit(f->limits.cancel, memory_order_relaxed))
       return frame_check(f, c->node, err);
     if (f->limits.deadline_ns && (s & 15) == 15) SDX_TRY(frame_check(f, c->node, err));
     uint64_t start = profile ? clock_ns() : 0;
     sdx_status status = run_step(f, s, c);
-    if (profile) profile_add(profile, c->node, p->steps[s].kernel, start, clock_ns());
+    if (profile) profile_add(profile, c->node, c->kernel, start, clock_ns());
     if (status == SDX_OK) continue;
     return error_set(err, status, "node '%.*s' (%.*s): %s", STR_ARG(c->node->name), STR_ARG(c->node->op_type),
                      status_text(status));
@@ -181,7 +181,7 @@ static sdx_status take_body(sdx_run *r, plan *p, body_frame **out, error *err) {
     mem_free(b);
     return status;
   }
-  b->frame->run_subgraph = run_body;
+  b->frame->run_body = run_body;
   b->frame->body_output = run_body_output;
   b->frame->context = r;
   b->next = r->bodies;
@@ -191,7 +191,7 @@ static sdx_status take_body(sdx_run *r, plan *p, body_frame **out, error *err) {
 }
 
 // A request for a body with these inputs and the captures of the node that holds it. `types` has room for all.
-static plan_request body_request(const run_frame *f, const op_call *c, graph *body, const value *const *in,
+static plan_request body_request(const run_frame *f, const op_step *c, graph *body, const value *const *in,
                                  type_info *types) {
   size_t inputs = body->input_count;
   for (size_t i = 0; i < inputs; i++) value_type(in[i], &types[i]);
@@ -204,7 +204,7 @@ static plan_request body_request(const run_frame *f, const op_call *c, graph *bo
 }
 
 // From a plan of its own: those that the session keeps know less once there are many.
-bool run_body_output(run_frame *f, op_call *c, graph *body, const value *const *in, size_t output, tensor *out,
+bool run_body_output(run_frame *f, op_step *c, graph *body, const value *const *in, size_t output, tensor *out,
                      int64_t *dims) {
   error ignored = {0};  // a body that does not fit is no fault as long as it does not run
   arena scratch;
@@ -218,7 +218,7 @@ bool run_body_output(run_frame *f, op_call *c, graph *body, const value *const *
     known = plan_create(&request, &p, &ignored) == SDX_OK && p->values[body->outputs[output]].known;
   }
   if (known) {
-    *out = p->values[body->outputs[output]].tensor;
+    *out = p->values[body->outputs[output]].value.tensor;
     if (out->rank) memcpy(dims, out->dims, out->rank * sizeof *dims);
     out->dims = dims;
     out->data = NULL;
@@ -228,16 +228,16 @@ bool run_body_output(run_frame *f, op_call *c, graph *body, const value *const *
   return known;
 }
 
-sdx_status run_body(run_frame *f, op_call *c, graph *body, size_t inputs, const value *const *in, size_t outputs,
+sdx_status run_body(run_frame *f, op_step *c, graph *body, size_t inputs, const value *const *in, size_t outputs,
                     sdx_value **out) {
   sdx_run *r = f->context;
   sdx_session *s = r->session;
   for (size_t i = 0; i < outputs; i++) out[i] = NULL;
   if (inputs != body->input_count || outputs != body->output_count)
-    return call_fail(c, SDX_INVALID_GRAPH, "the body '%.*s' takes %u inputs and gives %u outputs, not %zu and %zu",
+    return step_fail(c, SDX_INVALID_GRAPH, "the body '%.*s' takes %u inputs and gives %u outputs, not %zu and %zu",
                      STR_ARG(body->name), body->input_count, body->output_count, inputs, outputs);
   if (f->depth + 1 > (uint32_t)s->options->max_subgraph_depth)
-    return call_fail(c, SDX_LIMIT_EXCEEDED, "bodies are nested deeper than max_subgraph_depth = %lld",
+    return step_fail(c, SDX_LIMIT_EXCEEDED, "bodies are nested deeper than max_subgraph_depth = %lld",
                      (long long)s->options->max_subgraph_depth);
   size_t total = inputs + c->node->capture_count;
   arena scratch;

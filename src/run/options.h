@@ -3,7 +3,7 @@
 // the documentation and the tests of both sides of each bound come from it.
 #pragma once
 
-#include "ops/op.h"
+#include "ops/record.h"
 #include "sardonyx/sardonyx.h"
 
 // X(name, default, lowest, highest, meaning)

@@ -220,7 +220,7 @@ static sdx_status make_frame(sdx_run *r) {
   sdx_status status = frame_create(p, &s->account, limit, &r->frame, &r->err);
   plan_release(p);
   if (status != SDX_OK) return status;
-  r->frame->run_subgraph = run_body;
+  r->frame->run_body = run_body;
   r->frame->body_output = run_body_output;
   r->frame->context = r;
   return SDX_OK;
@@ -238,10 +238,10 @@ static void recycle_outputs(sdx_run *r) {
     if (!v) continue;
     const plan_value *pv = &p->values[r->session->main->outputs[i]];
     bool reusable = p->wanted[i] && pv->known && pv->storage != STORE_DYNAMIC && v->value.kind == VALUE_TENSOR &&
-                    v->value.tensor.dtype == pv->tensor.dtype && pv->tensor.dtype != SDX_STRING &&
+                    v->value.tensor.dtype == pv->value.tensor.dtype && pv->value.tensor.dtype != SDX_STRING &&
                     value_owns_bytes(&v->value) &&  // not memory that was bound for an earlier run
                     atomic_load_explicit(&v->references, memory_order_acquire) == 1 &&
-                    tensor_same_shape(&v->value.tensor, &pv->tensor);
+                    tensor_same_shape(&v->value.tensor, &pv->value.tensor);
     if (reusable) continue;
     value_release(v);
     r->outputs[i] = NULL;

@@ -87,9 +87,9 @@ plan_request session_request(sdx_session *s, const type_info *inputs, const bool
 // tensor to write into, or NULL to receive a new counted value charged to `account`.
 sdx_status frame_execute(run_frame *f, const value *const *inputs, mem_account *account, sdx_value **outputs,
                          profile *profile, error *err);
-sdx_status run_body(run_frame *f, op_call *c, graph *body, size_t inputs, const value *const *in, size_t outputs,
+sdx_status run_body(run_frame *f, op_step *c, graph *body, size_t inputs, const value *const *in, size_t outputs,
                     sdx_value **out);
-bool run_body_output(run_frame *f, op_call *c, graph *body, const value *const *in, size_t output, tensor *out,
+bool run_body_output(run_frame *f, op_step *c, graph *body, const value *const *in, size_t output, tensor *out,
                      int64_t *dims);
 void run_drop_bodies(sdx_run *r);
 

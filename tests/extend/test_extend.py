@@ -16,13 +16,13 @@ from onnx_bytes import FLOAT, graph, model, node, opset, value  # noqa: E402
 
 OPERATOR = r'''// SPDX-License-Identifier: Apache-2.0
 // Triple: y = 3 x. An operator that exists in this test only.
-#include "ops/op.h"
+#include "ops/infer.h"
 
-static sdx_status infer(op_infer *c) { return infer_same(c, 0, 0); }
+static sdx_status infer(op_step *c) { return infer_same(c, 0, 0); }
 
-static sdx_status compute(op_call *c) {
-  const tensor *x = call_in(c, 0);
-  tensor *y = call_out(c, 0);
+static sdx_status compute(op_step *c) {
+  const tensor *x = step_in(c, 0);
+  tensor *y = step_out(c, 0);
   for (size_t i = 0; i < x->count; i++) ((float *)y->data)[i] = 3 * ((const float *)x->data)[i];
   return SDX_OK;
 }

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/half.h"
-#include "ops/op.h"
+#include "ops/record.h"
 
 enum { MOST = 6 };
 
@@ -52,19 +52,31 @@ static void output(bench *b, sdx_dtype dtype, void *data, size_t rank, const int
   b->out[b->outs] = put(b, MOST + b->outs, dtype, data, rank, dims);
   b->outs++;
 }
+// Stand-ins for run/: the output exists already, late memory comes from an arena.
+static arena *late;
+static sdx_status set_shape(op_step *c, size_t output, sdx_dtype dtype, size_t rank, const int64_t *dims) {
+  const tensor *t = &c->out[output]->tensor;
+  assert_int_equal(t->rank, rank);
+  assert_memory_equal(t->dims, dims, rank * sizeof *dims);
+  return SDX_OK;
+}
+static void *late_alloc(op_step *c, size_t bytes) { return arena_alloc(late, bytes); }
+static const step_services services = {.set_shape = set_shape, .alloc = late_alloc};
+
 static sdx_status run(bench *b) {
   void *params = arena_zalloc(&b->memory, b->n.op->params_size + 1);
   if (b->n.op->params) {
     op_params_context p = {&b->n, &b->memory, &b->err};
     if (b->n.op->params(&p, params) != SDX_OK) return b->err.status;
   }
-  op_call c = {.node = &b->n,
+  op_step c = {.node = &b->n,
                .params = params,
                .in = b->in,
                .out = b->out,
                .input_count = (uint16_t)b->ins,
                .output_count = (uint16_t)b->outs,
                .threads = 2,
+               .services = &services,
                .err = &b->err};
   return b->n.op->compute(&c);
 }
@@ -243,17 +255,6 @@ static void nan_compared(void **state) {
     }
 }
 
-// Stand-ins for run/: the output exists already, late memory comes from an arena.
-static arena *late;
-static sdx_status set_shape(op_call *c, size_t output, sdx_dtype dtype, size_t rank, const int64_t *dims) {
-  const tensor *t = &c->out[output]->tensor;
-  assert_int_equal(t->rank, rank);
-  assert_memory_equal(t->dims, dims, rank * sizeof *dims);
-  return SDX_OK;
-}
-static void *late_alloc(op_call *c, size_t bytes) { return arena_alloc(late, bytes); }
-static const call_services services = {.set_shape = set_shape, .alloc = late_alloc};
-
 static void reductions_over_any_axes(void **state) {
   enum { N = 2 * 3 * 4 * 5 };
   float x[N], y[N];
@@ -375,7 +376,6 @@ static void layer_normalization_with_any_scale(void **state) {
 }
 
 int main(void) {
-  op_services = &services;
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(broadcasting_matches_a_naive_loop),
       cmocka_unit_test(integers_wrap_and_never_trap),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a model declares of its results has no say in what it computes: with the declarations dropped, stale (traced at
 // batch 1) or all free dimensions of one name, passes may change results no more than they do anyway.
-#include "ops/op.h"
+#include "ops/record.h"
 #include "passes/passes.h"
 #include "tests/passes/models.h"
 

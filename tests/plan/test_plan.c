@@ -18,11 +18,11 @@ static void check_slab(const plan *p, const char *what) {
   span *spans = calloc(most, sizeof *spans);
   for (uint32_t s = 0; s < p->step_count; s++) {
     const plan_step *step = &p->steps[s];
-    if (step->scratch_bytes) spans[count++] = (span){step->scratch_offset, step->scratch_bytes, s, s};
-    for (uint32_t i = 0; i < step->node->output_count; i++) {
-      const plan_value *v = &p->values[step->node->outputs[i]];
-      if (step->node->outputs[i] && v->storage == STORE_SLAB && v->root == step->node->outputs[i])
-        spans[count++] = (span){v->offset, v->tensor.bytes, s, v->last};
+    if (step->step.scratch_bytes) spans[count++] = (span){step->scratch_offset, step->step.scratch_bytes, s, s};
+    for (uint32_t i = 0; i < step->step.node->output_count; i++) {
+      const plan_value *v = &p->values[step->step.node->outputs[i]];
+      if (step->step.node->outputs[i] && v->storage == STORE_SLAB && v->root == step->step.node->outputs[i])
+        spans[count++] = (span){v->offset, v->value.tensor.bytes, s, v->last};
     }
   }
   for (size_t i = 0; i < count; i++) {

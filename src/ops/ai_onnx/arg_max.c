@@ -20,15 +20,15 @@ static sdx_status min_params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const arg_params *p = c->params;
   int rank = infer_rank_of(c, 0), kept = 0;
   int64_t axis = p->axis, dims[TENSOR_MAX_RANK];
   if (rank < 0) return infer_output(c, 0, SDX_INT64, -1, NULL);
   if (axis_normalize(&axis, (size_t)rank, "", NULL) != SDX_OK)
-    return infer_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)p->axis, rank, rank);
+    return step_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)p->axis, rank, rank);
   for (int i = 0; i < rank; i++)
-    if (i != axis) dims[kept++] = c->in[0]->dims[i];
+    if (i != axis) dims[kept++] = c->in_types[0]->dims[i];
     else if (p->keepdims) dims[kept++] = 1;
   return infer_output(c, 0, SDX_INT64, kept, dims);
 }
@@ -42,28 +42,30 @@ typedef struct arg_job {
 
 #define IS_NAN(v) ((v) != (v))  // of integers: never
 #define LOOPS "ops/ai_onnx/arg_max.inl"
+#include "ops/call.h"
 #include "ops/each_float.inl"
 #include "ops/each_integer.inl"
+#include "ops/infer.h"
 
-static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
+static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
 
-static sdx_status find(op_call *c) {
+static sdx_status find(op_step *c) {
   static void (*const ranges[SDX_DTYPE_COUNT])(void *, size_t, size_t, size_t) = {
       ROWS_INTEGER(arg), [SDX_FLOAT] = arg_float, [SDX_DOUBLE] = arg_double};
   const arg_params *p = c->params;
-  const tensor *in = call_in(c, 0);
-  tensor *out = call_out(c, 0);
+  const tensor *in = step_in(c, 0);
+  tensor *out = step_out(c, 0);
   int64_t axis = p->axis;
   if (axis < 0) axis += in->rank;  // infer has checked it
   arg_job j = {in->data, out->data, (size_t)in->dims[axis], 1, p->max, p->last};
   for (size_t i = (size_t)axis + 1; i < in->rank; i++) j.inner *= (size_t)in->dims[i];
   if (out->count == 0) return SDX_OK;
-  if (j.axis == 0) return call_fail(c, SDX_INVALID_SHAPE, "axis %lld has no elements to choose from", (long long)axis);
-  if (!ranges[in->dtype]) return call_fail_dtype(c, in);
+  if (j.axis == 0) return step_fail(c, SDX_INVALID_SHAPE, "axis %lld has no elements to choose from", (long long)axis);
+  if (!ranges[in->dtype]) return step_fail_dtype(c, in);
   call_parallel(c, out->count, j.axis >= GRAIN_CHEAP ? 1 : GRAIN_CHEAP / j.axis, ranges[in->dtype], &j);
   return SDX_OK;
 }
-static sdx_status compute(op_call *c) { return call_out(c, 0) ? call_widened(c, find) : SDX_OK; }
+static sdx_status compute(op_step *c) { return step_out(c, 0) ? call_widened(c, find) : SDX_OK; }
 
 SDX_CASES = {"data=float[2,3,4] axis=1", "data=float[5] keepdims=0", "data=int8[3,4] axis=-1 select_last_index=1",
              "data=float16[2,3] axis=1", "data=double[0,3] axis=1",  NULL};

@@ -15,6 +15,7 @@
 
 #include "base/size.h"
 #include "kernels/binary_f32/binary_f32.h"
+#include "ops/infer.h"
 #include "ops/row.h"
 #include "tensor/convert.h"
 
@@ -91,46 +92,46 @@ static sdx_status prelu_upgrade(op_upgrade *u) {
   return u->version < 7 && u->node->input_count == 2 ? upgrade_align(u, 1) : SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   sdx_dtype dtype;
   SDX_TRY(infer_common_dtype(c, 0, c->input_count, &dtype));
   return infer_broadcast(c, 0, 0, c->input_count, dtype);
 }
 
-static sdx_status prelu_infer(op_infer *c) { return infer_same(c, 0, 0); }  // the slope is broadcast to X alone
+static sdx_status prelu_infer(op_step *c) { return infer_same(c, 0, 0); }  // the slope is broadcast to X alone
 
 // ---- compute ----------------------------------------------------------------------------------
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   c->state = (void *)KERNEL_BEST(binary_f32);
   return SDX_OK;
 }
 
-static sdx_status apply(op_call *c, const arithmetic *op, tensor *out, const tensor *a, const tensor *b,
+static sdx_status apply(op_step *c, const arithmetic *op, tensor *out, const tensor *a, const tensor *b,
                         const binary_f32_kernel *kernel) {
   return binary_run(c, out, a, b, op->rows, kernel->fn[op->f32], GRAIN_CHEAP);
 }
 // The state is this file's kernel only for this file's own nodes.
-static const binary_f32_kernel *kernel_of(const op_call *c) { return c->state ? c->state : KERNEL_BEST(binary_f32); }
+static const binary_f32_kernel *kernel_of(const op_step *c) { return c->state ? c->state : KERNEL_BEST(binary_f32); }
 
-sdx_status arithmetic_add(op_call *c, tensor *out, const tensor *a, const tensor *b) {
+sdx_status arithmetic_add(op_step *c, tensor *out, const tensor *a, const tensor *b) {
   return apply(c, &Add_arithmetic, out, a, b, KERNEL_BEST(binary_f32));
 }
-sdx_status arithmetic_mul(op_call *c, tensor *out, const tensor *a, const tensor *b) {
+sdx_status arithmetic_mul(op_step *c, tensor *out, const tensor *a, const tensor *b) {
   return apply(c, &Mul_arithmetic, out, a, b, KERNEL_BEST(binary_f32));
 }
 
 // Two inputs: one pass. More: the output collects them one after another, in the order given.
-static sdx_status fold(op_call *c, const arithmetic *op) {
-  tensor *out = call_out(c, 0);
+static sdx_status fold(op_step *c, const arithmetic *op) {
+  tensor *out = step_out(c, 0);
   if (!out) return SDX_OK;
   if (c->input_count == 1) {
-    if (out->data != call_in(c, 0)->data) memcpy(out->data, call_in(c, 0)->data, out->bytes);
+    if (out->data != step_in(c, 0)->data) memcpy(out->data, step_in(c, 0)->data, out->bytes);
     return SDX_OK;
   }
   const binary_f32_kernel *kernel = kernel_of(c);
-  SDX_TRY(apply(c, op, out, call_in(c, 0), call_in(c, 1), kernel));
-  for (size_t i = 2; i < c->input_count; i++) SDX_TRY(apply(c, op, out, out, call_in(c, i), kernel));
+  SDX_TRY(apply(c, op, out, step_in(c, 0), step_in(c, 1), kernel));
+  for (size_t i = 2; i < c->input_count; i++) SDX_TRY(apply(c, op, out, out, step_in(c, i), kernel));
   return SDX_OK;
 }
 
@@ -142,32 +143,32 @@ static size_t find_zero(const tensor *t) {
     if (memcmp((const char *)t->data + i * width, zero, width) == 0) return i;
   return t->count;
 }
-static sdx_status check_divisor(op_call *c) {
-  const tensor *divisor = call_in(c, 1);
-  if (!dtype_is_int(divisor->dtype) || !call_out(c, 0) || call_out(c, 0)->count == 0) return SDX_OK;
+static sdx_status check_divisor(op_step *c) {
+  const tensor *divisor = step_in(c, 1);
+  if (!dtype_is_int(divisor->dtype) || !step_out(c, 0) || step_out(c, 0)->count == 0) return SDX_OK;
   size_t at = find_zero(divisor);
   if (at == divisor->count) return SDX_OK;
-  return call_fail(c, SDX_OUT_OF_RANGE, "integer division by zero: element %zu of input 1 is 0", at);
+  return step_fail(c, SDX_OUT_OF_RANGE, "integer division by zero: element %zu of input 1 is 0", at);
 }
 
-static sdx_status add_compute(op_call *c) { return fold(c, &Add_arithmetic); }
-static sdx_status sub_compute(op_call *c) { return fold(c, &Sub_arithmetic); }
-static sdx_status mul_compute(op_call *c) { return fold(c, &Mul_arithmetic); }
-static sdx_status min_compute(op_call *c) { return fold(c, &Min_arithmetic); }
-static sdx_status max_compute(op_call *c) { return fold(c, &Max_arithmetic); }
-static sdx_status prelu_compute(op_call *c) { return fold(c, &PRelu_arithmetic); }
-static sdx_status div_compute(op_call *c) {
+static sdx_status add_compute(op_step *c) { return fold(c, &Add_arithmetic); }
+static sdx_status sub_compute(op_step *c) { return fold(c, &Sub_arithmetic); }
+static sdx_status mul_compute(op_step *c) { return fold(c, &Mul_arithmetic); }
+static sdx_status min_compute(op_step *c) { return fold(c, &Min_arithmetic); }
+static sdx_status max_compute(op_step *c) { return fold(c, &Max_arithmetic); }
+static sdx_status prelu_compute(op_step *c) { return fold(c, &PRelu_arithmetic); }
+static sdx_status div_compute(op_step *c) {
   SDX_TRY(check_divisor(c));
   return fold(c, &Div_arithmetic);
 }
-static sdx_status mod_compute(op_call *c) {
+static sdx_status mod_compute(op_step *c) {
   SDX_TRY(check_divisor(c));
   const binary_row *rows = *(const bool *)c->params ? trunc_mod_rows : floor_mod_rows;
-  return binary_run(c, call_out(c, 0), call_in(c, 0), call_in(c, 1), rows, NULL, GRAIN_COSTLY);
+  return binary_run(c, step_out(c, 0), step_in(c, 0), step_in(c, 1), rows, NULL, GRAIN_COSTLY);
 }
-static sdx_status mean_compute(op_call *c) {
+static sdx_status mean_compute(op_step *c) {
   SDX_TRY(fold(c, &Add_arithmetic));
-  tensor *out = call_out(c, 0);
+  tensor *out = step_out(c, 0);
   if (!out || c->input_count == 1) return SDX_OK;
   double bytes = 0, number = c->input_count;
   tensor count = {.data = &bytes, .count = 1, .dtype = out->dtype};

@@ -85,6 +85,7 @@ static void gemm_mix(const attend_job *j, const attend_block *b) {
 }
 
 #define LOOPS "ops/ai_onnx/attend.inl"
+#include "ops/call.h"
 #include "ops/each_float.inl"
 
 // ---- entry points ---------------------------------------------------------------------------------
@@ -118,7 +119,7 @@ bool attend_plan_init(attend_plan *p, const attend_shape *shape, size_t threads,
          size_align(bytes, 64, &p->worker_bytes) && size_mul(p->worker_bytes, threads ? threads : 1, &p->scratch_bytes);
 }
 
-void attend_run(op_call *c, const attend_plan *plan, const attend_call *call, void *scratch) {
+void attend_run(op_step *c, const attend_plan *plan, const attend_call *call, void *scratch) {
   const attend_shape *s = &plan->shape;
   attend_job j = {plan, call, scratch};
   size_t work = plan->block * s->columns * (s->width + s->v_width);

@@ -10,7 +10,7 @@
 
 #include "kernels/gemm_f32/gemm_f32.h"
 #include "kernels/softmax_f32/softmax_f32.h"
-#include "ops/op.h"
+#include "ops/record.h"
 #include "ops/widen.h"
 
 // [batch, heads, rows, width], the last dense; steps in elements.
@@ -65,7 +65,7 @@ typedef struct attend_call {
 // false: a size overflows.
 bool attend_plan_init(attend_plan *plan, const attend_shape *shape, size_t threads, int precision);
 // scratch: plan->scratch_bytes, 64-byte aligned.
-void attend_run(op_call *c, const attend_plan *plan, const attend_call *call, void *scratch);
+void attend_run(op_step *c, const attend_plan *plan, const attend_call *call, void *scratch);
 
 // Elements as the type that is computed in (float or double), and back.
 static inline void attend_load(sdx_dtype dtype, const tensor *from, size_t first, size_t count, void *to) {

@@ -9,7 +9,9 @@
 #include "ops/ai_onnx/attend.h"
 #include "ops/ai_onnx/floats.h"
 #include "ops/ai_onnx/move.h"
+#include "ops/call.h"
 #include "ops/elementwise.h"
+#include "ops/infer.h"
 #include "ops/row.h"
 
 enum { Q, K, V, MASK, PAST_KEY, PAST_VALUE, LENGTHS };
@@ -61,23 +63,23 @@ typedef struct sizes {
 } sizes;
 
 // hidden = heads * width, whichever of them are known.
-static sdx_status split_hidden(op_infer *c, size_t input, int64_t *heads, int64_t given, int64_t *width) {
+static sdx_status split_hidden(op_step *c, size_t input, int64_t *heads, int64_t given, int64_t *width) {
   int64_t hidden = infer_dim(c, input, 2);
   if (given == 0)
-    return infer_fail(c, SDX_INVALID_GRAPH, "inputs of rank 3 need the attributes q_num_heads and kv_num_heads");
+    return step_fail(c, SDX_INVALID_GRAPH, "inputs of rank 3 need the attributes q_num_heads and kv_num_heads");
   if (hidden >= 0 && hidden % given != 0)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld columns, not a multiple of its %lld heads", input,
-                      (long long)hidden, (long long)given);
+    return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld columns, not a multiple of its %lld heads", input,
+                     (long long)hidden, (long long)given);
   int64_t own = hidden >= 0 ? hidden / given : DIM_UNKNOWN;
   if (own >= 0 && *width >= 0 && own != *width)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has heads of %lld numbers, expected %lld", input, (long long)own,
-                      (long long)*width);
+    return step_fail(c, SDX_INVALID_SHAPE, "input %zu has heads of %lld numbers, expected %lld", input, (long long)own,
+                     (long long)*width);
   if (own >= 0) *width = own;
   *heads = given;
   return SDX_OK;
 }
 
-static sdx_status measure_heads(op_infer *c, const attention_params *p, sizes *s) {
+static sdx_status measure_heads(op_step *c, const attention_params *p, sizes *s) {
   SDX_TRY(infer_agree(c, K, 0, "batch", &s->batch));
   SDX_TRY(infer_agree(c, V, 0, "batch", &s->batch));
   if (s->rank == 3) {
@@ -100,11 +102,11 @@ static sdx_status measure_heads(op_infer *c, const attention_params *p, sizes *s
   return infer_agree(c, V, 3, "width", &s->v_width);
 }
 
-static sdx_status measure_past(op_infer *c, sizes *s) {
+static sdx_status measure_past(op_step *c, sizes *s) {
   if (infer_has(c, PAST_KEY) != infer_has(c, PAST_VALUE))
-    return infer_fail(c, SDX_INVALID_GRAPH, "past_key and past_value go together, but only one of them is given");
+    return step_fail(c, SDX_INVALID_GRAPH, "past_key and past_value go together, but only one of them is given");
   if (infer_has(c, LENGTHS) && infer_has(c, PAST_KEY))
-    return infer_fail(c, SDX_INVALID_GRAPH, "nonpad_kv_seqlen cannot be combined with past_key and past_value");
+    return step_fail(c, SDX_INVALID_GRAPH, "nonpad_kv_seqlen cannot be combined with past_key and past_value");
   SDX_TRY(infer_rank(c, LENGTHS, 1, 1));
   SDX_TRY(infer_agree(c, LENGTHS, 0, "batch", &s->batch));
   s->past = 0;
@@ -120,27 +122,27 @@ static sdx_status measure_past(op_infer *c, sizes *s) {
   }
   s->columns = s->past == 0 ? s->incoming : DIM_UNKNOWN;
   if (s->past > 0 && s->incoming >= 0 && !i64_add(s->past, s->incoming, &s->columns))
-    return infer_fail(c, SDX_INVALID_SHAPE, "past and new keys are too many");
+    return step_fail(c, SDX_INVALID_SHAPE, "past and new keys are too many");
   return SDX_OK;
 }
 
 // Broadcast to [batch, heads, rows, columns], but the last dimension may only be shorter.
-static sdx_status check_mask(op_infer *c, const sizes *s) {
+static sdx_status check_mask(op_step *c, const sizes *s) {
   const int64_t full[4] = {s->batch, s->heads, s->rows, s->columns};
   SDX_TRY(infer_rank(c, MASK, 1, 4));
   int rank = infer_has(c, MASK) ? infer_rank_of(c, MASK) : 0;
   for (int d = 0; d < rank; d++) {
-    int64_t dim = c->in[MASK]->dims[d], whole = full[4 - rank + d];
+    int64_t dim = c->in_types[MASK]->dims[d], whole = full[4 - rank + d];
     if (dim < 0 || whole < 0) continue;
     if (d == rank - 1 ? dim > whole : dim != whole && dim != 1)
-      return infer_fail(c, SDX_INVALID_SHAPE,
-                        "input 3 ('attn_mask') has %lld as its dimension %d where the scores have %lld", (long long)dim,
-                        d, (long long)whole);
+      return step_fail(c, SDX_INVALID_SHAPE,
+                       "input 3 ('attn_mask') has %lld as its dimension %d where the scores have %lld", (long long)dim,
+                       d, (long long)whole);
   }
   return SDX_OK;
 }
 
-static sdx_status measure(op_infer *c, sizes *s) {
+static sdx_status measure(op_step *c, sizes *s) {
   const attention_params *p = c->params;
   *s = (sizes){DIM_UNKNOWN, DIM_UNKNOWN, DIM_UNKNOWN, DIM_UNKNOWN, DIM_UNKNOWN,
                DIM_UNKNOWN, DIM_UNKNOWN, DIM_UNKNOWN, DIM_UNKNOWN, DIM_UNKNOWN};
@@ -148,7 +150,7 @@ static sdx_status measure(op_infer *c, sizes *s) {
     SDX_TRY(infer_rank(c, i, 3, 4));
     int rank = infer_rank_of(c, i);
     if (rank >= 0 && s->rank >= 0 && rank != s->rank)
-      return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has rank %d, but the ones before have %d", i, rank, s->rank);
+      return step_fail(c, SDX_INVALID_SHAPE, "input %zu has rank %d, but the ones before have %d", i, rank, s->rank);
     if (rank >= 0) s->rank = rank;
   }
   if (s->rank < 0) return SDX_OK;
@@ -156,12 +158,12 @@ static sdx_status measure(op_infer *c, sizes *s) {
   SDX_TRY(measure_heads(c, p, s));
   SDX_TRY(measure_past(c, s));
   if (s->heads >= 0 && s->kv_heads >= 0 && (s->kv_heads == 0 || s->heads % s->kv_heads != 0))
-    return infer_fail(c, SDX_INVALID_SHAPE, "%lld query heads cannot be divided among %lld key and value heads",
-                      (long long)s->heads, (long long)s->kv_heads);
+    return step_fail(c, SDX_INVALID_SHAPE, "%lld query heads cannot be divided among %lld key and value heads",
+                     (long long)s->heads, (long long)s->kv_heads);
   return check_mask(c, s);
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   sizes s;
   SDX_TRY(measure(c, &s));
   sdx_dtype key = infer_dtype_of(c, Q), value = infer_dtype_of(c, V);
@@ -173,7 +175,7 @@ static sdx_status infer(op_infer *c) {
   }
   int64_t hidden = DIM_UNKNOWN;
   if (s.heads >= 0 && s.v_width >= 0 && !i64_mul(s.heads, s.v_width, &hidden))
-    return infer_fail(c, SDX_INVALID_SHAPE, "the output would be too large");
+    return step_fail(c, SDX_INVALID_SHAPE, "the output would be too large");
   int64_t flat[3] = {s.batch, s.rows, hidden}, heads[4] = {s.batch, s.heads, s.rows, s.v_width};
   SDX_TRY(infer_output(c, Y, key, s.rank, s.rank == 3 ? flat : heads));
   SDX_TRY(infer_output(c, PRESENT_KEY, key, 4, (int64_t[]){s.batch, s.kv_heads, s.columns, s.width}));
@@ -188,10 +190,10 @@ typedef struct attention_state {
   size_t past;
 } attention_state;
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   const attention_params *p = c->params;
-  const tensor *q = c->in[Q], *k = c->in[K], *v = c->in[V];
-  const tensor *past = c->input_count > PAST_KEY ? c->in[PAST_KEY] : NULL;
+  const tensor *q = step_in(c, Q), *k = step_in(c, K), *v = step_in(c, V);
+  const tensor *past = c->input_count > PAST_KEY ? step_in(c, PAST_KEY) : NULL;
   attention_state *s = arena_zalloc(c->memory, sizeof *s);
   if (!s) return error_no_memory(c->err, sizeof *s);
   c->state = s;
@@ -219,12 +221,12 @@ static attend_view view(const tensor *t, size_t heads, size_t rows, size_t width
 
 // Past and incoming rows in one piece: in the output `present` if it is wanted. Where there is nothing to join the
 // input is used as it lies.
-static sdx_status join(op_call *c, size_t input, size_t past, size_t present, const attention_state *s, size_t width,
+static sdx_status join(op_step *c, size_t input, size_t past, size_t present, const attention_state *s, size_t width,
                        attend_view *out) {
   const attend_shape *shape = &s->plan.shape;
   sdx_dtype dtype = shape->dtype;
-  const tensor *in = call_in(c, input), *old = call_in(c, past);
-  tensor *wanted = call_out(c, present);
+  const tensor *in = step_in(c, input), *old = step_in(c, past);
+  tensor *wanted = step_out(c, present);
   size_t element = dtype == SDX_DOUBLE ? sizeof(double) : sizeof(float), incoming = shape->columns - s->past;
   size_t total = shape->batch * shape->kv_heads * shape->columns * width;
   *out = view(in, shape->kv_heads, incoming, width);
@@ -248,8 +250,8 @@ static sdx_status join(op_call *c, size_t input, size_t past, size_t present, co
 }
 
 // The mask as numbers to add: false is -inf.
-static sdx_status make_bias(op_call *c, const attend_shape *shape, attend_bias *bias) {
-  const tensor *mask = call_in(c, MASK);
+static sdx_status make_bias(op_step *c, const attend_shape *shape, attend_bias *bias) {
+  const tensor *mask = step_in(c, MASK);
   if (!mask) return SDX_OK;
   size_t step = 1, steps[4] = {0};
   for (size_t d = mask->rank; d-- > 0;) {
@@ -274,25 +276,25 @@ static sdx_status make_bias(op_call *c, const attend_shape *shape, attend_bias *
 }
 
 // A cache kept outside: how many keys of each sample count, and where its queries stand.
-static sdx_status read_lengths(op_call *c, const attend_shape *shape, attend_call *a) {
-  const tensor *lengths = call_in(c, LENGTHS);
+static sdx_status read_lengths(op_step *c, const attend_shape *shape, attend_call *a) {
+  const tensor *lengths = step_in(c, LENGTHS);
   if (!lengths) return SDX_OK;
   a->lengths = lengths->data;
   for (size_t i = 0; i < lengths->count; i++)
     if (a->lengths[i] < 0 || a->lengths[i] > (int64_t)shape->columns)
-      return call_fail(c, SDX_OUT_OF_RANGE, "input 6 ('nonpad_kv_seqlen') is %lld at %zu, outside of [0, %zu]",
+      return step_fail(c, SDX_OUT_OF_RANGE, "input 6 ('nonpad_kv_seqlen') is %lld at %zu, outside of [0, %zu]",
                        (long long)a->lengths[i], i, shape->columns);
   a->offsets = a->lengths;
   a->offset = -(int64_t)shape->rows;
   return SDX_OK;
 }
 
-static sdx_status attention(op_call *c) {
+static sdx_status attention(op_step *c) {
   const attention_params *p = c->params;
   const attention_state *s = c->state;
   const attend_shape *shape = &s->plan.shape;
-  const tensor *stages = call_out(c, SCORES);
-  attend_call a = {.q = view(call_in(c, Q), shape->heads, shape->rows, shape->width),
+  const tensor *stages = step_out(c, SCORES);
+  attend_call a = {.q = view(step_in(c, Q), shape->heads, shape->rows, shape->width),
                    .scale = p->has_scale ? p->scale : 1 / sqrt((double)shape->width),
                    .softcap = p->softcap,
                    .offset = (int64_t)s->past,
@@ -305,7 +307,7 @@ static sdx_status attention(op_call *c) {
   SDX_TRY(join(c, V, PAST_VALUE, PRESENT_VALUE, s, shape->v_width, &a.v));
   SDX_TRY(make_bias(c, shape, &a.bias[0]));
   SDX_TRY(read_lengths(c, shape, &a));
-  tensor *y = call_out(c, Y);
+  tensor *y = step_out(c, Y);
   if (!y && !stages) return SDX_OK;
   if (y) {
     a.y = view(y, shape->heads, shape->rows, shape->v_width);
@@ -321,7 +323,7 @@ static sdx_status attention(op_call *c) {
   return call_check(c);
 }
 
-static sdx_status compute(op_call *c) { return call_widened(c, attention); }
+static sdx_status compute(op_step *c) { return call_widened(c, attention); }
 
 SDX_CASES = {"Q=float[2,4,5,8] K=float[2,2,6,8] V=float[2,2,6,3]",
              "Q=float[1,5,8] K=float[1,6,8] V=float[1,6,4] q_num_heads=2 kv_num_heads=2 is_causal=1",

@@ -12,6 +12,8 @@
 #include "base/size.h"
 #include "kernels/norm_f32/norm_f32.h"
 #include "ops/ai_onnx/normalize.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "ops/row.h"
 #include "tensor/convert.h"
 
@@ -36,16 +38,17 @@ static sdx_status upgrade(op_upgrade *u) {
   return node_set_attr(u->graph, n, attr_of_int("training_mode", 1));
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const batch_params *p = c->params;
   int rank = infer_rank_of(c, 0);
   SDX_TRY(infer_rank(c, 0, 1, -1));
-  int64_t channels = rank < 1 ? DIM_UNKNOWN : rank == 1 ? 1 : c->in[0]->dims[1];
+  int64_t channels = rank < 1 ? DIM_UNKNOWN : rank == 1 ? 1 : c->in_types[0]->dims[1];
   for (size_t i = 1; i < 5 && !p->per_activation; i++) {
     SDX_TRY(infer_rank(c, i, 1, 1));
-    if (infer_rank_of(c, i) == 1 && channels >= 0 && c->in[i]->dims[0] >= 0 && c->in[i]->dims[0] != channels)
-      return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld elements for %lld channels", i,
-                        (long long)c->in[i]->dims[0], (long long)channels);
+    if (infer_rank_of(c, i) == 1 && channels >= 0 && c->in_types[i]->dims[0] >= 0 &&
+        c->in_types[i]->dims[0] != channels)
+      return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld elements for %lld channels", i,
+                       (long long)c->in_types[i]->dims[0], (long long)channels);
   }
   SDX_TRY(infer_same(c, 0, 0));
   if (!p->training) return SDX_OK;
@@ -117,20 +120,20 @@ static void write_running(tensor *out, const tensor *before, const double *now, 
   }
 }
 
-static sdx_status normalize(op_call *c) {
+static sdx_status normalize(op_step *c) {
   const batch_params *p = c->params;
-  const tensor *x = call_in(c, 0);
+  const tensor *x = step_in(c, 0);
   batch_job j = {.kernel = c->state ? c->state : KERNEL_BEST(norm_f32),
                  .x = x,
-                 .y = call_out(c, 0),
+                 .y = step_out(c, 0),
                  .batch = (size_t)x->dims[0],
                  .channels = x->rank > 1 ? (size_t)x->dims[1] : 1,
                  .spatial = 1};
   for (size_t i = 2; i < x->rank; i++) j.spatial *= (size_t)x->dims[i];
   if (p->per_activation) j.channels *= j.spatial, j.spatial = 1;
   for (size_t i = 1; i < 5; i++)
-    if (call_in(c, i)->count != j.channels)
-      return call_fail(c, SDX_INVALID_SHAPE, "input %zu has %zu elements, expected %zu", i, call_in(c, i)->count,
+    if (step_in(c, i)->count != j.channels)
+      return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %zu elements, expected %zu", i, step_in(c, i)->count,
                        j.channels);
   size_t bytes;
   if (!size_mul(j.channels, 4 * sizeof(double) + 2 * sizeof(float), &bytes)) return call_no_memory(c, SIZE_MAX);
@@ -138,14 +141,14 @@ static sdx_status normalize(op_call *c) {
   if (!j.mean) return c->err->status;
   j.variance = j.mean + j.channels, j.k = j.variance + j.channels, j.s = j.k + j.channels;
   j.float_k = (float *)(j.s + j.channels), j.float_s = j.float_k + j.channels;
-  const tensor *scale = call_in(c, 1), *bias = call_in(c, 2);
+  const tensor *scale = step_in(c, 1), *bias = step_in(c, 2);
   if (p->training) {
     call_parallel(c, j.channels, 1, statistics_range, &j);
-    write_running(call_out(c, 1), call_in(c, 3), j.mean, p->momentum);
-    write_running(call_out(c, 2), call_in(c, 4), j.variance, p->momentum);
+    write_running(step_out(c, 1), step_in(c, 3), j.mean, p->momentum);
+    write_running(step_out(c, 2), step_in(c, 4), j.variance, p->momentum);
   } else {
-    convert_to_doubles((sdx_dtype)call_in(c, 3)->dtype, call_in(c, 3)->data, 0, j.channels, j.mean);
-    convert_to_doubles((sdx_dtype)call_in(c, 4)->dtype, call_in(c, 4)->data, 0, j.channels, j.variance);
+    convert_to_doubles((sdx_dtype)step_in(c, 3)->dtype, step_in(c, 3)->data, 0, j.channels, j.mean);
+    convert_to_doubles((sdx_dtype)step_in(c, 4)->dtype, step_in(c, 4)->data, 0, j.channels, j.variance);
   }
   convert_to_doubles((sdx_dtype)scale->dtype, scale->data, 0, j.channels, j.k);
   convert_to_doubles((sdx_dtype)bias->dtype, bias->data, 0, j.channels, j.s);
@@ -159,11 +162,11 @@ static sdx_status normalize(op_call *c) {
                 x->dtype == SDX_FLOAT ? float_range : any_range, &j);
   return SDX_OK;
 }
-static sdx_status compute(op_call *c) { return call_out(c, 0) ? call_widened(c, normalize) : SDX_OK; }
+static sdx_status compute(op_step *c) { return step_out(c, 0) ? call_widened(c, normalize) : SDX_OK; }
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   c->state = (void *)KERNEL_BEST(norm_f32);
-  size_t bytes, channels = c->in[1]->count;
+  size_t bytes, channels = step_in(c, 1)->count;
   if (!size_mul(channels, 4 * sizeof(double) + 2 * sizeof(float), &bytes)) return error_no_memory(c->err, SIZE_MAX);
   return prepare_widened(c, bytes);
 }

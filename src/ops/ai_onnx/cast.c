@@ -18,6 +18,8 @@
 #include "base/float8.h"
 #include "base/number.h"
 #include "ops/ai_onnx/move.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "tensor/convert.h"
 
 typedef enum round_mode { UP, DOWN, NEAREST } round_mode;
@@ -64,12 +66,12 @@ static sdx_status upgrade(op_upgrade *u) {
   return node_set_attr(u->graph, u->node, attr_of_int("to", dtype));
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   const params *p = c->params;
   sdx_dtype from = infer_dtype_of(c, 0);
   if (dtype_is_complex(from))
-    return infer_fail(c, SDX_NOT_SUPPORTED, "input 0 is %s, which cannot be cast", dtype_name(from));
+    return step_fail(c, SDX_NOT_SUPPORTED, "input 0 is %s, which cannot be cast", dtype_name(from));
   return infer_same_as(c, 0, 0, p->to ? p->to : infer_dtype_of(c, 1));
 }
 
@@ -201,7 +203,7 @@ static void cast_range(void *context, size_t begin, size_t end, size_t worker) {
 
 // ---- strings ----------------------------------------------------------------------------------------
 
-static sdx_status to_strings(op_call *c, const tensor *x, tensor *y) {
+static sdx_status to_strings(op_step *c, const tensor *x, tensor *y) {
   sdx_dtype d = (sdx_dtype)x->dtype;
   str *to = y->data;
   for (size_t i = 0; i < x->count; i++) {
@@ -224,7 +226,7 @@ static sdx_status to_strings(op_call *c, const tensor *x, tensor *y) {
   return SDX_OK;
 }
 
-static sdx_status parse_one(op_call *c, const job *j, size_t i) {
+static sdx_status parse_one(op_step *c, const job *j, size_t i) {
   str s = ((const str *)j->x->data)[i];
   sdx_dtype to = (sdx_dtype)j->y->dtype;
   int64_t whole;
@@ -233,7 +235,7 @@ static sdx_status parse_one(op_call *c, const job *j, size_t i) {
     store_ints(to, j->y->data, i, 1, &whole);
   } else if (!number_read_real(s, to == SDX_FLOAT, &real)) {
     if (s.size > 100) s.size = 100;
-    return call_fail(c, SDX_INVALID_ARGUMENT, "element %zu, '%.*s', is not a number", i, STR_ARG(s));
+    return step_fail(c, SDX_INVALID_ARGUMENT, "element %zu, '%.*s', is not a number", i, STR_ARG(s));
   } else if (to == SDX_FLOAT) {
     ((float *)j->y->data)[i] = (float)real;
   } else {
@@ -242,7 +244,7 @@ static sdx_status parse_one(op_call *c, const job *j, size_t i) {
   return SDX_OK;
 }
 
-static sdx_status cast_strings(op_call *c, const job *j) {
+static sdx_status cast_strings(op_step *c, const job *j) {
   if (j->y->dtype == SDX_STRING) return to_strings(c, j->x, j->y);
   for (size_t i = 0; i < j->x->count; i++) {
     SDX_TRY(parse_one(c, j, i));
@@ -251,9 +253,9 @@ static sdx_status cast_strings(op_call *c, const job *j) {
   return SDX_OK;
 }
 
-static sdx_status compute(op_call *c) {
-  const tensor *x = call_in(c, 0);
-  tensor *y = call_out(c, 0);
+static sdx_status compute(op_step *c) {
+  const tensor *x = step_in(c, 0);
+  tensor *y = step_out(c, 0);
   job j = {c->params, x, y};
   if (x->dtype == y->dtype) {
     move_bytes(c, y->data, x->data, y->bytes);
@@ -375,12 +377,12 @@ static sdx_status bits_read(op_params_context *c, void *p) {
   return SDX_OK;
 }
 
-static sdx_status bits_infer(op_infer *c) {
+static sdx_status bits_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   sdx_dtype from = infer_dtype_of(c, 0), to = ((const bits_params *)c->params)->to;
   if (from && (from == SDX_STRING || dtype_bits(from) != dtype_bits(to)))
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 0 is %s, which has not the width of %s", dtype_name(from),
-                      dtype_name(to));
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 is %s, which has not the width of %s", dtype_name(from),
+                     dtype_name(to));
   return infer_same_as(c, 0, 0, to);
 }
 

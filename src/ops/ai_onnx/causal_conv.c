@@ -6,7 +6,9 @@
 #include <math.h>
 
 #include "base/size.h"
+#include "ops/call.h"
 #include "ops/elementwise.h"
+#include "ops/infer.h"
 
 enum { X, W, BIAS, PAST };
 enum { MOST_STATES = 8 };
@@ -57,7 +59,7 @@ static sdx_status varlen_params(op_params_context *c, void *at) {
 // ---- infer ----------------------------------------------------------------------------------------
 
 // Weights and bias; *channels is shared with the input, *kept is what the state holds of a channel.
-static sdx_status check_weights(op_infer *c, size_t bias, int64_t *channels, int64_t *kept) {
+static sdx_status check_weights(op_step *c, size_t bias, int64_t *channels, int64_t *kept) {
   const causal_params *p = c->params;
   int64_t one = 1, taps = infer_dim(c, W, 2);
   SDX_TRY(infer_rank(c, W, 3, 3));
@@ -65,26 +67,26 @@ static sdx_status check_weights(op_infer *c, size_t bias, int64_t *channels, int
   SDX_TRY(infer_agree(c, W, 0, "channels", channels));
   SDX_TRY(infer_agree(c, W, 1, "channels of a group", &one));
   SDX_TRY(infer_agree(c, bias, 0, "channels", channels));
-  if (taps == 0) return infer_fail(c, SDX_INVALID_SHAPE, "input 1 ('weight') is a kernel of length 0");
+  if (taps == 0) return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('weight') is a kernel of length 0");
   *kept = DIM_UNKNOWN;
   if (taps > 0 && !i64_mul(taps - 1, p->dilation, kept))
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 1 ('weight') and the dilation are too large");
+    return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('weight') and the dilation are too large");
   return SDX_OK;
 }
 
 // The channels of an input with them last, as one number.
-static sdx_status last_channels(op_infer *c, int64_t *channels) {
+static sdx_status last_channels(op_step *c, int64_t *channels) {
   int rank = infer_rank_of(c, X);
   int64_t all = 1;
   for (int d = 2; d < rank; d++)
-    if (c->in[X]->dims[d] < 0) return SDX_OK;
-    else if (!i64_mul(all, c->in[X]->dims[d], &all))
-      return infer_fail(c, SDX_INVALID_SHAPE, "input 0 has too many channels");
+    if (c->in_types[X]->dims[d] < 0) return SDX_OK;
+    else if (!i64_mul(all, c->in_types[X]->dims[d], &all))
+      return step_fail(c, SDX_INVALID_SHAPE, "input 0 has too many channels");
   if (rank >= 0) *channels = all;
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const causal_params *p = c->params;
   int rank = infer_rank_of(c, X), first = p->window > 0, time = p->last ? 1 : 2;
   int64_t batch = DIM_UNKNOWN, channels = DIM_UNKNOWN, kept, window = p->window, state[TENSOR_MAX_RANK + 1];
@@ -97,7 +99,7 @@ static sdx_status infer(op_infer *c) {
   if (rank < 0) return infer_output(c, 1, infer_dtype_of(c, X), -1, NULL);
   SDX_TRY(infer_rank(c, PAST, rank + first, rank + first));
   state[0] = window;
-  for (int d = 0; d < rank; d++) state[first + d] = d == time ? kept : c->in[X]->dims[d];
+  for (int d = 0; d < rank; d++) state[first + d] = d == time ? kept : c->in_types[X]->dims[d];
   if (!p->last) state[first + 1] = channels;
   for (int d = 0; d < rank + first; d++)
     SDX_TRY(infer_agree(c, PAST, d, d - first == time ? "kept positions" : "size", &state[d]));
@@ -174,23 +176,23 @@ static void channels_range(void *context, size_t begin, size_t end, size_t worke
   }
 }
 
-static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
+static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
 
 static const float *data_of(const tensor *t) { return t ? t->data : NULL; }
 
-static causal_job job_of(op_call *c, size_t bias, size_t past) {
+static causal_job job_of(op_step *c, size_t bias, size_t past) {
   const causal_params *p = c->params;
-  const tensor *w = call_in(c, W);
-  tensor *y = call_out(c, 0), *state = call_out(c, 1);
-  return (causal_job){.lane = {.x = call_in(c, X)->data,
+  const tensor *w = step_in(c, W);
+  tensor *y = step_out(c, 0), *state = step_out(c, 1);
+  return (causal_job){.lane = {.x = step_in(c, X)->data,
                                .w = w->data,
-                               .past = data_of(call_in(c, past)),
+                               .past = data_of(step_in(c, past)),
                                .step = p->last ? (size_t)w->dims[0] : 1,
                                .past_step = 1,
                                .taps = (size_t)w->dims[2],
                                .dilation = (size_t)p->dilation,
                                .silu = p->silu},
-                      .bias = data_of(call_in(c, bias)),
+                      .bias = data_of(step_in(c, bias)),
                       .y = y ? y->data : NULL,
                       .state = state ? state->data : NULL,
                       .channels = (size_t)w->dims[0],
@@ -198,22 +200,22 @@ static causal_job job_of(op_call *c, size_t bias, size_t past) {
                       .last = p->last};
 }
 
-static sdx_status convolve(op_call *c) {
+static sdx_status convolve(op_step *c) {
   const causal_params *p = c->params;
-  const tensor *x = call_in(c, X);
+  const tensor *x = step_in(c, X);
   causal_job j = job_of(c, BIAS, PAST);
   j.batch = (size_t)x->dims[0], j.lane.length = (size_t)x->dims[p->last ? 1 : 2];
   j.lane.past_step = j.lane.step;
   call_parallel(c, j.batch * j.channels, 1 + GRAIN_CHEAP / (j.lane.length * j.lane.taps + 1), channels_range, &j);
   return call_check(c);
 }
-static sdx_status compute(op_call *c) { return call_widened(c, convolve); }
+static sdx_status compute(op_step *c) { return call_widened(c, convolve); }
 
 // ---- samples of different lengths -----------------------------------------------------------------
 
 enum { ENDS = 2, VARLEN_BIAS, INITIAL, CAPTURE };
 
-static sdx_status varlen_infer(op_infer *c) {
+static sdx_status varlen_infer(op_step *c) {
   const causal_params *p = c->params;
   int64_t channels = DIM_UNKNOWN, batch = DIM_UNKNOWN, kept, ends = infer_dim(c, ENDS, 0);
   SDX_TRY(infer_rank(c, X, 2, 2));
@@ -222,30 +224,29 @@ static sdx_status varlen_infer(op_infer *c) {
   SDX_TRY(infer_rank(c, CAPTURE, 1, 1));
   SDX_TRY(infer_agree(c, X, 1, "channels", &channels));
   SDX_TRY(check_weights(c, VARLEN_BIAS, &channels, &kept));
-  if (ends == 0)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input %d has no elements, expected the samples and one", ENDS);
+  if (ends == 0) return step_fail(c, SDX_INVALID_SHAPE, "input %d has no elements, expected the samples and one", ENDS);
   if (ends > 0) batch = ends - 1;
   SDX_TRY(infer_agree(c, INITIAL, 0, "samples", &batch));
   SDX_TRY(infer_agree(c, INITIAL, 1, "channels", &channels));
   SDX_TRY(infer_agree(c, INITIAL, 2, "kept positions", &kept));
   SDX_TRY(infer_agree(c, CAPTURE, 0, "samples", &batch));
   if ((p->capacity > 0) != (infer_has(c, CAPTURE)))
-    return infer_fail(c, SDX_INVALID_GRAPH, "input %d ('capture_count') goes with state_update_capacity", CAPTURE);
+    return step_fail(c, SDX_INVALID_GRAPH, "input %d ('capture_count') goes with state_update_capacity", CAPTURE);
   SDX_TRY(infer_same(c, 0, X));
   SDX_TRY(infer_output(c, 1, infer_dtype_of(c, X), 3, (int64_t[]){batch, channels, kept}));
   return infer_output(c, 2, infer_dtype_of(c, X), 3, (int64_t[]){batch, p->capacity, channels});
 }
 
-static sdx_status convolve_varlen(op_call *c) {
-  const tensor *x = call_in(c, X), *ends = call_in(c, ENDS), *capture = call_in(c, CAPTURE);
-  tensor *update = call_out(c, 2);
+static sdx_status convolve_varlen(op_step *c) {
+  const tensor *x = step_in(c, X), *ends = step_in(c, ENDS), *capture = step_in(c, CAPTURE);
+  tensor *update = step_out(c, 2);
   causal_job j = job_of(c, VARLEN_BIAS, INITIAL);
   size_t row = j.channels * sizeof(float), capacity = (size_t)((const causal_params *)c->params)->capacity;
   j.ends = ends->data, j.batch = ends->count - 1;
   for (size_t b = 0; b <= j.batch; b++)
     if (j.ends[b] < 0 || j.ends[b] > x->dims[0] || (b == 0 && j.ends[0]) || (b && j.ends[b] < j.ends[b - 1]) ||
         (b == j.batch && j.ends[b] != x->dims[0]))
-      return call_fail(c, SDX_OUT_OF_RANGE, "input %d is %d at %zu: samples must rise from 0 to all %lld rows", ENDS,
+      return step_fail(c, SDX_OUT_OF_RANGE, "input %d is %d at %zu: samples must rise from 0 to all %lld rows", ENDS,
                        j.ends[b], b, (long long)x->dims[0]);
   call_parallel(c, j.batch * j.channels, 1 + GRAIN_CHEAP / (j.lane.taps * 16), channels_range, &j);
   if (update && update->bytes) memset(update->data, 0, update->bytes);
@@ -257,7 +258,7 @@ static sdx_status convolve_varlen(op_call *c) {
   }
   return call_check(c);
 }
-static sdx_status varlen_compute(op_call *c) { return call_widened(c, convolve_varlen); }
+static sdx_status varlen_compute(op_step *c) { return call_widened(c, convolve_varlen); }
 
 SDX_CASES = {"input=float[2,3,5] weight=float[3,1,4]", "input=float16[1,2,3] weight=float16[2,1,2] activation=silu",
              NULL};

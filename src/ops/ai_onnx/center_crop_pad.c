@@ -4,6 +4,8 @@
 #include "ops/ai_onnx/move.h"
 
 #include "base/size.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 typedef struct crop_params {
   const int64_t *axes;  // NULL: all
@@ -38,18 +40,18 @@ static sdx_status measure(const crop_params *p, const int64_t *in, size_t rank, 
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   int rank = infer_rank_of(c, 0);
   int64_t dims[TENSOR_MAX_RANK];
   size_t count = 0;
   SDX_TRY(infer_rank(c, 1, 1, 1));
   if (rank < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
   const int64_t *shape = infer_constant_ints(c, 1, &count);
-  SDX_TRY(infer_located(c, measure(c->params, c->in[0]->dims, (size_t)rank, shape, count, dims, c->err)));
+  SDX_TRY(step_located(c, measure(c->params, c->in_types[0]->dims, (size_t)rank, shape, count, dims, c->err)));
   return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   tensor x, y;
   SDX_TRY(move_input(c, 0, &x));
   SDX_TRY(move_output(c, 0, &y));

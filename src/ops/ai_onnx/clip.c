@@ -7,6 +7,7 @@
 
 #include "kernels/unary_f32/unary_f32.h"
 #include "ops/ai_onnx/unary.h"
+#include "ops/infer.h"
 #include "ops/row.h"
 #include "tensor/convert.h"
 
@@ -35,47 +36,47 @@ static sdx_status upgrade(op_upgrade *u) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   SDX_TRY(infer_rank(c, 1, 0, 1));
   SDX_TRY(infer_rank(c, 2, 0, 1));
   return infer_same(c, 0, 0);
 }
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   c->state = (void *)KERNEL_BEST(unary_f32);
   return SDX_OK;
 }
 
 // Element of a bound as the input's type.
-static sdx_status read_bound(op_call *c, size_t input, sdx_dtype dtype, bool *has, char out[8]) {
-  const tensor *t = call_in(c, input);
+static sdx_status read_bound(op_step *c, size_t input, sdx_dtype dtype, bool *has, char out[8]) {
+  const tensor *t = step_in(c, input);
   *has = t != NULL;
   if (!t) return SDX_OK;
   if (t->count != 1)
-    return call_fail(c, SDX_INVALID_SHAPE, "input %zu has %zu elements, expected one", input, t->count);
+    return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %zu elements, expected one", input, t->count);
   if (t->dtype == dtype) {
     memcpy(out, t->data, t->bytes <= 8 ? t->bytes : 8);
     return SDX_OK;
   }
   double number;
-  if (!convert_to_doubles((sdx_dtype)t->dtype, t->data, 0, 1, &number)) return call_fail_dtype(c, t);
+  if (!convert_to_doubles((sdx_dtype)t->dtype, t->data, 0, 1, &number)) return step_fail_dtype(c, t);
   convert_from_doubles(dtype, out, 0, 1, &number);
   return SDX_OK;
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   static const unary_row rows[SDX_DTYPE_COUNT] = {ROWS_INTEGER(Clip), [SDX_DOUBLE] = Clip_double};
-  const tensor *in = call_in(c, 0);
+  const tensor *in = step_in(c, 0);
   bool in_float = in->dtype == SDX_FLOAT || dtype_is_half(in->dtype);
   clip_bounds bounds = {0};
   sdx_dtype dtype = in_float ? SDX_FLOAT : (sdx_dtype)in->dtype;
   SDX_TRY(read_bound(c, 1, dtype, &bounds.has_low, bounds.low));
   SDX_TRY(read_bound(c, 2, dtype, &bounds.has_high, bounds.high));
-  if (!in_float) return unary_run(c, call_out(c, 0), in, rows, &bounds, GRAIN_CHEAP);
+  if (!in_float) return unary_run(c, step_out(c, 0), in, rows, &bounds, GRAIN_CHEAP);
   float low = -INFINITY, high = INFINITY;
   if (bounds.has_low) memcpy(&low, bounds.low, sizeof low);
   if (bounds.has_high) memcpy(&high, bounds.high, sizeof high);
-  return unary_apply(c, c->state, UNARY_F32_CLIP, call_out(c, 0), in, low, high);
+  return unary_apply(c, c->state, UNARY_F32_CLIP, step_out(c, 0), in, low, high);
 }
 
 SDX_CASES = {

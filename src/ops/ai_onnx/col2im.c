@@ -4,6 +4,8 @@
 // Floats are summed in double, integers wrap, of bools one is enough, strings are put one behind the other.
 #include "base/size.h"
 #include "ops/ai_onnx/window_attrs.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "tensor/convert.h"
 
 enum { DATA, IMAGE, BLOCK };
@@ -33,7 +35,7 @@ static sdx_status make_window(const window_attrs *w, const int64_t *image, const
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   size_t rank = 0, block_rank = 0, taps = 0, blocks = 0;
   const int64_t *image = infer_constant_ints(c, IMAGE, &rank), *block = infer_constant_ints(c, BLOCK, &block_rank);
   int64_t out[WINDOW_MAX_RANK + 2] = {DIM_UNKNOWN, DIM_UNKNOWN};
@@ -45,20 +47,20 @@ static sdx_status infer(op_infer *c) {
   SDX_TRY(infer_rank(c, BLOCK, 1, 1));
   if (!image || !block) return infer_output(c, 0, dtype, -1, NULL);
   if (rank != block_rank)
-    return infer_fail(c, SDX_INVALID_SHAPE, "'image_shape' has %zu elements, 'block_shape' %zu", rank, block_rank);
+    return step_fail(c, SDX_INVALID_SHAPE, "'image_shape' has %zu elements, 'block_shape' %zu", rank, block_rank);
   if (make_window(c->params, image, block, rank, &g, &why) != SDX_OK)
-    return infer_fail(c, why.status, "%s", why.message);
+    return step_fail(c, why.status, "%s", why.message);
   if (!size_product(g.kernel, rank, &taps) || !size_product(g.out, rank, &blocks))
-    return infer_fail(c, SDX_INVALID_SHAPE, "the block is out of range");
+    return step_fail(c, SDX_INVALID_SHAPE, "the block is out of range");
   for (size_t d = 0; d < rank; d++) out[d + 2] = image[d];
   if (infer_rank_of(c, DATA) == 3) {
-    const int64_t *x = c->in[DATA]->dims;
+    const int64_t *x = c->in_types[DATA]->dims;
     if (x[1] >= 0 && (size_t)x[1] % taps)
-      return infer_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld rows, expected a multiple of the block's %zu elements",
-                        (long long)x[1], taps);
+      return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld rows, expected a multiple of the block's %zu elements",
+                       (long long)x[1], taps);
     if (x[2] >= 0 && (size_t)x[2] != blocks)
-      return infer_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld columns, but %zu blocks fit the image", (long long)x[2],
-                        blocks);
+      return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld columns, but %zu blocks fit the image", (long long)x[2],
+                       blocks);
     out[0] = x[0];
     if (x[1] >= 0) out[1] = x[1] / (int64_t)taps;
   }
@@ -122,7 +124,7 @@ static void pixels(void *context, size_t begin, size_t end, size_t worker) {
 }
 
 // The summands of each pixel as one string.
-static sdx_status join(op_call *c, const work *w) {
+static sdx_status join(op_step *c, const work *w) {
   for (size_t i = 0; i < w->y->count; i++) {
     const str *parts = &w->parts[i * w->taps];
     size_t size = 0;
@@ -140,13 +142,13 @@ static sdx_status join(op_call *c, const work *w) {
   return SDX_OK;
 }
 
-static sdx_status compute(op_call *c) {
-  const tensor *image = call_in(c, IMAGE), *block = call_in(c, BLOCK);
-  work w = {.x = call_in(c, DATA), .y = call_out(c, 0)};
+static sdx_status compute(op_step *c) {
+  const tensor *image = step_in(c, IMAGE), *block = step_in(c, BLOCK);
+  work w = {.x = step_in(c, DATA), .y = step_out(c, 0)};
   error why = {0};
   if (w.y->count == 0) return SDX_OK;
   if (make_window(c->params, image->data, block->data, image->count, &w.g, &why) != SDX_OK)
-    return call_fail(c, why.status, "%s", why.message);
+    return step_fail(c, why.status, "%s", why.message);
   w.in = window_in(&w.g), w.out = window_out(&w.g), w.taps = window_taps(&w.g);
   w.ints = dtype_is_int((sdx_dtype)w.x->dtype);
   if (w.x->dtype == SDX_STRING) {

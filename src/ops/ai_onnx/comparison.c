@@ -2,6 +2,7 @@
 // Equal Greater Less GreaterOrEqual LessOrEqual: numpy broadcasting, bool results. Comparisons with NaN
 // are false; -0 equals 0; Equal also compares strings byte by byte.
 // History: up to 6 `broadcast` and `axis` (see AlignToAxis); Equal 19 added strings.
+#include "ops/infer.h"
 #include "ops/row.h"
 
 #define LOOPS "ops/ai_onnx/comparison.inl"
@@ -13,13 +14,13 @@ ROW_TO(bool, Equal, str_equal(x, y))
 #undef T
 #undef SUFFIX
 
-static sdx_status infer(op_infer *c) { return infer_broadcast(c, 0, 0, 2, SDX_BOOL); }
+static sdx_status infer(op_step *c) { return infer_broadcast(c, 0, 0, 2, SDX_BOOL); }
 
 #define COMPARE(Name, lower, ...)                                                                   \
-  static sdx_status lower##_compute(op_call *c) {                                                   \
+  static sdx_status lower##_compute(op_step *c) {                                                   \
     static const binary_row rows[SDX_DTYPE_COUNT] = {                                               \
         ROWS_INTEGER(Name), [SDX_FLOAT] = Name##_float, [SDX_DOUBLE] = Name##_double, __VA_ARGS__}; \
-    return binary_run(c, call_out(c, 0), call_in(c, 0), call_in(c, 1), rows, NULL, GRAIN_CHEAP);    \
+    return binary_run(c, step_out(c, 0), step_in(c, 0), step_in(c, 1), rows, NULL, GRAIN_CHEAP);    \
   }
 COMPARE(Equal, equal, [SDX_BOOL] = Equal_uint8, [SDX_STRING] = Equal_string)
 COMPARE(Greater, greater)

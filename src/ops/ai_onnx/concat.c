@@ -4,6 +4,7 @@
 #include "ops/ai_onnx/move.h"
 
 #include "base/size.h"
+#include "ops/infer.h"
 
 typedef struct params {
   int64_t axis;
@@ -19,13 +20,13 @@ static sdx_status upgrade(op_upgrade *u) {
   return node_set_attr(u->graph, u->node, attr_of_int("axis", 1));
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   int64_t dims[TENSOR_MAX_RANK], axis = ((const params *)c->params)->axis;
   int rank = -1;
   for (size_t i = 0; i < c->input_count; i++)
     if (infer_rank_of(c, i) >= 0) rank = infer_rank_of(c, i);
   if (rank < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
-  SDX_TRY(infer_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
   for (int d = 0; d < rank; d++) dims[d] = DIM_UNKNOWN;
   dims[axis] = 0;
   for (size_t i = 0; i < c->input_count; i++) {
@@ -34,16 +35,16 @@ static sdx_status infer(op_infer *c) {
       dims[axis] = DIM_UNKNOWN;
       continue;
     }
-    const int64_t *in = c->in[i]->dims;
+    const int64_t *in = c->in_types[i]->dims;
     for (int d = 0; d < rank; d++) {
       if (d == axis) {
         if (in[d] < 0 && c->input_count == 1) dims[d] = in[d];
         else if (in[d] < 0 || dims[d] < 0) dims[d] = DIM_UNKNOWN;
         else if (!i64_add(dims[d], in[d], &dims[d]))
-          return infer_fail(c, SDX_INVALID_SHAPE, "the sizes of axis %lld overflow", (long long)axis);
+          return step_fail(c, SDX_INVALID_SHAPE, "the sizes of axis %lld overflow", (long long)axis);
       } else if (dims[d] >= 0 && in[d] >= 0 && dims[d] != in[d]) {
-        return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld in dimension %d, the inputs before it %lld", i,
-                          (long long)in[d], d, (long long)dims[d]);
+        return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld in dimension %d, the inputs before it %lld", i,
+                         (long long)in[d], d, (long long)dims[d]);
       } else if (in[d] >= 0 || dims[d] == DIM_UNKNOWN) {
         dims[d] = in[d];
       }
@@ -52,11 +53,11 @@ static sdx_status infer(op_infer *c) {
   return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   tensor y;
   SDX_TRY(move_output(c, 0, &y));
   int64_t axis = ((const params *)c->params)->axis, offset = 0;
-  SDX_TRY(call_located(c, axis_normalize(&axis, y.rank, "attribute 'axis'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(&axis, y.rank, "attribute 'axis'", c->err)));
   int64_t outer = 1, inner = 1;
   for (int64_t d = 0; d < y.rank; d++) *(d < axis ? &outer : &inner) *= d == axis ? 1 : y.dims[d];
   if (y.count == 0) return SDX_OK;
@@ -66,7 +67,7 @@ static sdx_status compute(op_call *c) {
     SDX_TRY(move_input(c, i, &x));
     int64_t n = x.dims[axis] * inner;
     if (x.dtype != y.dtype || offset + n > y.dims[axis] * inner)
-      return call_fail(c, SDX_INVALID_SHAPE, "input %zu does not fit the output's type or size", i);
+      return step_fail(c, SDX_INVALID_SHAPE, "input %zu does not fit the output's type or size", i);
     strided box = {.rank = 2, .dims = {outer, n}, .from = {n, 1}, .to = {y.dims[axis] * inner, 1}};
     move_strided(c, &box, width, x.data, (char *)y.data + (size_t)offset * width);
     offset += n;

@@ -5,6 +5,8 @@
 #include "ops/ai_onnx/move.h"
 
 #include "base/size.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 // ---- Constant ---------------------------------------------------------------------------------------
 
@@ -77,14 +79,14 @@ static sdx_status constant_read(op_params_context *c, void *params) {
   }
 }
 
-static sdx_status constant_infer(op_infer *c) {
+static sdx_status constant_infer(op_step *c) {
   const tensor *t = &((const constant_params *)c->params)->value;
   return infer_output(c, 0, (sdx_dtype)t->dtype, t->rank, t->dims);
 }
 
-static sdx_status constant_compute(op_call *c) {
+static sdx_status constant_compute(op_step *c) {
   const tensor *t = &((const constant_params *)c->params)->value;
-  move_bytes(c, call_out(c, 0)->data, t->data, t->bytes);
+  move_bytes(c, step_out(c, 0)->data, t->data, t->bytes);
   return SDX_OK;
 }
 
@@ -142,27 +144,27 @@ static sdx_status check_dims(const int64_t *dims, size_t rank, error *err) {
   return SDX_OK;
 }
 
-static sdx_status fill_infer(op_infer *c) {
+static sdx_status fill_infer(op_step *c) {
   SDX_TRY(infer_rank(c, 0, 1, 1));
   size_t rank;
   const int64_t *dims = infer_constant_ints(c, 0, &rank);
   if (dims) {
-    SDX_TRY(infer_located(c, check_dims(dims, rank, c->err)));
+    SDX_TRY(step_located(c, check_dims(dims, rank, c->err)));
     return infer_output(c, 0, fill_dtype(c->params), rank > TENSOR_MAX_RANK ? TENSOR_MAX_RANK + 1 : (int)rank, dims);
   }
   int64_t unknown[TENSOR_MAX_RANK];
   for (size_t i = 0; i < TENSOR_MAX_RANK; i++) unknown[i] = DIM_UNKNOWN;
-  int n = infer_rank_of(c, 0) == 1 && c->in[0]->dims[0] >= 0 && c->in[0]->dims[0] <= TENSOR_MAX_RANK
-              ? (int)c->in[0]->dims[0]
+  int n = infer_rank_of(c, 0) == 1 && c->in_types[0]->dims[0] >= 0 && c->in_types[0]->dims[0] <= TENSOR_MAX_RANK
+              ? (int)c->in_types[0]->dims[0]
               : -1;
   return infer_output(c, 0, fill_dtype(c->params), n, unknown);
 }
 
-static sdx_status fill_compute(op_call *c) {
-  const tensor *shape = call_in(c, 0), *value = ((const fill_params *)c->params)->value;
-  SDX_TRY(call_located(c, check_dims(shape->data, shape->count, c->err)));
+static sdx_status fill_compute(op_step *c) {
+  const tensor *shape = step_in(c, 0), *value = ((const fill_params *)c->params)->value;
+  SDX_TRY(step_located(c, check_dims(shape->data, shape->count, c->err)));
   SDX_TRY(call_set_shape(c, 0, fill_dtype(c->params), shape->count, shape->data));
-  tensor *y = call_out(c, 0);
+  tensor *y = step_out(c, 0);
   if (!value) {
     memset(y->data, 0, y->bytes);
   } else if (dtype_is_packed((sdx_dtype)y->dtype)) {
@@ -235,32 +237,32 @@ static sdx_status given_dims(const given_params *p, const int64_t *in, size_t in
   return SDX_OK;
 }
 
-static sdx_status given_infer(op_infer *c) {
+static sdx_status given_infer(op_step *c) {
   const given_params *p = c->params;
   int64_t dims[TENSOR_MAX_RANK];
   size_t rank = p->rank;
   const int64_t *in = p->shape;
-  if (c->input_count && c->in[0]) {
+  if (c->input_count && c->in_types[0]) {
     if (p->input_is_shape) in = infer_constant_ints(c, 0, &rank);
-    else in = infer_rank_of(c, 0) >= 0 ? c->in[0]->dims : NULL, rank = (size_t)i64_max(0, infer_rank_of(c, 0));
+    else in = infer_rank_of(c, 0) >= 0 ? c->in_types[0]->dims : NULL, rank = (size_t)i64_max(0, infer_rank_of(c, 0));
     if (!in && (p->input_is_shape || infer_rank_of(c, 0) != 0)) return infer_output(c, 0, SDX_FLOAT, -1, NULL);
   }
-  SDX_TRY(infer_located(c, given_dims(p, in, rank, dims, &rank, c->err)));
+  SDX_TRY(step_located(c, given_dims(p, in, rank, dims, &rank, c->err)));
   return infer_output(c, 0, SDX_FLOAT, (int)rank, dims);
 }
 
-static sdx_status given_compute(op_call *c) {
+static sdx_status given_compute(op_step *c) {
   const given_params *p = c->params;
-  const tensor *x = call_in(c, 0);
+  const tensor *x = step_in(c, 0);
   int64_t dims[TENSOR_MAX_RANK];
   size_t rank = !x ? p->rank : p->input_is_shape ? x->count : x->rank;
   const int64_t *in = !x ? p->shape : p->input_is_shape ? x->data : x->dims;
   if (x && p->input_is_shape && x->dtype != SDX_INT64)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 0 ('shape') is %s, expected int64", dtype_name((sdx_dtype)x->dtype));
-  SDX_TRY(call_located(c, given_dims(p, in, rank, dims, &rank, c->err)));
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 ('shape') is %s, expected int64", dtype_name((sdx_dtype)x->dtype));
+  SDX_TRY(step_located(c, given_dims(p, in, rank, dims, &rank, c->err)));
   SDX_TRY(call_set_shape(c, 0, SDX_FLOAT, rank, dims));
-  tensor *y = call_out(c, 0);
-  if (y->count != p->count) return call_fail(c, SDX_INVALID_SHAPE, "attribute 'values' does not fill the output");
+  tensor *y = step_out(c, 0);
+  if (y->count != p->count) return step_fail(c, SDX_INVALID_SHAPE, "attribute 'values' does not fill the output");
   move_bytes(c, y->data, p->values, y->bytes);
   return SDX_OK;
 }

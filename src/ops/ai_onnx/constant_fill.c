@@ -3,6 +3,7 @@
 // input's shape, with extra_shape behind it.
 #include "base/size.h"
 #include "ops/ai_onnx/move.h"
+#include "ops/infer.h"
 #include "tensor/convert.h"
 
 typedef struct fill_params {
@@ -25,30 +26,30 @@ static sdx_status read_params(op_params_context *c, void *params) {
   return params_fail(c, "dtype", "%lld is none of float, int32, int64, bool", (long long)dtype);
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const fill_params *p = c->params;
   int64_t dims[TENSOR_MAX_RANK];
   size_t rank = p->rank;
   const int64_t *from = p->shape;
-  if (c->input_count && c->in[0]) {
+  if (c->input_count && c->in_types[0]) {
     int known = infer_rank_of(c, 0);
     if (p->input_is_shape) from = infer_constant_ints(c, 0, &rank);
-    else from = known > 0 ? c->in[0]->dims : NULL, rank = (size_t)(known > 0 ? known : 0);
+    else from = known > 0 ? c->in_types[0]->dims : NULL, rank = (size_t)(known > 0 ? known : 0);
     if (!from && (p->input_is_shape || known < 0)) return infer_output(c, 0, p->dtype, -1, NULL);
   }
   if (rank > TENSOR_MAX_RANK || p->extra_rank > TENSOR_MAX_RANK - rank)
-    return infer_fail(c, SDX_INVALID_SHAPE, "the output would have rank %zu", rank + p->extra_rank);
+    return step_fail(c, SDX_INVALID_SHAPE, "the output would have rank %zu", rank + p->extra_rank);
   for (size_t d = 0; d < rank; d++) dims[d] = from[d];
   for (size_t d = 0; d < p->extra_rank; d++) dims[rank + d] = p->extra[d];
   for (size_t d = 0; d < rank + p->extra_rank; d++)
     if (dims[d] < 0 && (p->input_is_shape || d >= rank || !c->input_count))
-      return infer_fail(c, SDX_OUT_OF_RANGE, "dimension %zu of the shape is %lld", d, (long long)dims[d]);
+      return step_fail(c, SDX_OUT_OF_RANGE, "dimension %zu of the shape is %lld", d, (long long)dims[d]);
   return infer_output(c, 0, p->dtype, (int)(rank + p->extra_rank), dims);
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const fill_params *p = c->params;
-  tensor *y = call_out(c, 0);
+  tensor *y = step_out(c, 0);
   char element[8] = {0};
   if (!y) return SDX_OK;
   if (p->dtype == SDX_BOOL) element[0] = p->value != 0;

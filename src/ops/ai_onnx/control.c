@@ -3,8 +3,9 @@
 #include "ops/ai_onnx/control.h"
 
 #include "base/size.h"
+#include "ops/call.h"
 
-sdx_status list_add(op_call *c, value_list *l, sdx_value *owned) {
+sdx_status list_add(op_step *c, value_list *l, sdx_value *owned) {
   if (l->count == l->capacity) {
     size_t capacity = l->capacity ? l->capacity * 2 : 16, bytes;
     sdx_value **at = size_mul(capacity, sizeof *at, &bytes) ? mem_alloc(call_account(c), bytes) : NULL;
@@ -36,7 +37,7 @@ void list_release(value_list *lists, size_t count) {
   }
 }
 
-value_list *list_create(op_call *c, size_t count) {
+value_list *list_create(op_step *c, size_t count) {
   size_t bytes;
   if (!size_mul(count + 1, sizeof(value_list), &bytes)) return NULL;
   value_list *lists = call_alloc(c, bytes);
@@ -53,7 +54,7 @@ static void code_set(tensor *t, size_t i, size_t bits, unsigned code) {
   *at = (uint8_t)((*at & ~mask) | code << (i * bits % 8));
 }
 
-void runs_copy(op_call *c, const runs *r, const tensor *from, tensor *to) {
+void runs_copy(op_step *c, const runs *r, const tensor *from, tensor *to) {
   if (!dtype_is_packed((sdx_dtype)from->dtype)) {
     size_t width = move_width(from);
     strided box = {.rank = 2, .dims = {r->outer, r->inner}, .from = {r->from_step, 1}, .to = {r->to_step, 1}};
@@ -78,7 +79,7 @@ sdx_status repeated_read(op_params_context *c, const char *attribute, repeated *
 }
 
 // Type and shape of one item that was never made.
-static sdx_status missing_item(op_call *c, const stacking *s, tensor *item, int64_t *dims) {
+static sdx_status missing_item(op_step *c, const stacking *s, tensor *item, int64_t *dims) {
   graph *g = s->body->graph;
   if (s->in && call_body_output(c, g, s->in, s->output, item, dims)) return SDX_OK;
   const type_info *proved = &g->values[g->outputs[s->output]].type, *declared = &s->body->declared[s->output];
@@ -89,10 +90,10 @@ static sdx_status missing_item(op_call *c, const stacking *s, tensor *item, int6
     if (dims[i] < 0) dims[i] = 0;
   }
   sdx_dtype dtype = t->kind == TYPE_TENSOR && t->dtype ? (sdx_dtype)t->dtype : SDX_FLOAT;
-  return call_located(c, tensor_init(item, dtype, (size_t)rank, dims, c->err));
+  return step_located(c, tensor_init(item, dtype, (size_t)rank, dims, c->err));
 }
 
-sdx_status values_stack(op_call *c, const value_list *l, const stacking *s, sdx_value **out) {
+sdx_status values_stack(op_step *c, const value_list *l, const stacking *s, sdx_value **out) {
   int64_t item_dims[TENSOR_MAX_RANK], dims[TENSOR_MAX_RANK], outer = 1, axis = s->axis;
   tensor first;
   char a[200], b[200];
@@ -102,16 +103,16 @@ sdx_status values_stack(op_call *c, const value_list *l, const stacking *s, sdx_
   for (size_t i = 0; i < l->count; i++) {
     const tensor *t = &l->at[i]->value.tensor;
     if (l->at[i]->value.kind != VALUE_TENSOR || t->dtype != first.dtype || !tensor_same_shape(t, &first))
-      return call_fail(c, SDX_INVALID_SHAPE, "body output %zu is %s in trip %zu but %s in the first", s->output,
+      return step_fail(c, SDX_INVALID_SHAPE, "body output %zu is %s in trip %zu but %s in the first", s->output,
                        tensor_describe(t, a, sizeof a), i, tensor_describe(&first, b, sizeof b));
   }
   size_t rank = first.rank + 1u;
   if (rank > TENSOR_MAX_RANK)
-    return call_fail(c, SDX_INVALID_SHAPE, "output of body output %zu would have rank %zu", s->output, rank);
-  SDX_TRY(call_located(c, axis_normalize(&axis, rank, "axis of a scan output", c->err)));
+    return step_fail(c, SDX_INVALID_SHAPE, "output of body output %zu would have rank %zu", s->output, rank);
+  SDX_TRY(step_located(c, axis_normalize(&axis, rank, "axis of a scan output", c->err)));
   for (size_t d = 0; d < rank; d++)
     dims[d] = (int64_t)d == axis ? (int64_t)s->length : first.dims[d - ((int64_t)d > axis)];
-  SDX_TRY(call_located(
+  SDX_TRY(step_located(
       c, value_create(call_account(c), (sdx_dtype)first.dtype, rank, dims, NULL, NULL, NULL, out, c->err)));
   tensor *y = &(*out)->value.tensor;
   if (first.count == 0 || l->count == 0) return SDX_OK;
@@ -122,7 +123,7 @@ sdx_status values_stack(op_call *c, const value_list *l, const stacking *s, sdx_
     runs_copy(c, &(runs){outer, inner, 0, inner, at, (int64_t)s->length * inner}, &l->at[i]->value.tensor, y);
   }
   for (size_t i = 0; y->dtype == SDX_STRING && i < y->count; i++) {
-    sdx_status status = call_located(c, value_set_string(*out, i, ((const str *)y->data)[i], c->err));
+    sdx_status status = step_located(c, value_set_string(*out, i, ((const str *)y->data)[i], c->err));
     if (status != SDX_OK) {
       values_release(out, 1);
       return status;
@@ -131,23 +132,23 @@ sdx_status values_stack(op_call *c, const value_list *l, const stacking *s, sdx_
   return SDX_OK;
 }
 
-sdx_status body_run(op_call *c, graph *body, size_t inputs, const value *const *in, sdx_value **out) {
+sdx_status body_run(op_step *c, graph *body, size_t inputs, const value *const *in, sdx_value **out) {
   memset(out, 0, body->output_count * sizeof *out);
-  sdx_status status = call_run_subgraph(c, body, inputs, in, body->output_count, out);
+  sdx_status status = call_run_body(c, body, inputs, in, body->output_count, out);
   if (status != SDX_OK) values_release(out, body->output_count);
   return status;
 }
 
-sdx_status body_types(op_infer *c, graph *body, size_t inputs, const type_info *const *in, const type_info ***types) {
+sdx_status body_types(op_step *c, graph *body, size_t inputs, const type_info *const *in, const type_info ***types) {
   static const type_info unknown = {.kind = TYPE_UNKNOWN, .rank = -1};
   const type_info **at = arena_array(c->memory, body->output_count + 1, sizeof *at);
   *types = at;
   if (!at) return error_no_memory(c->err, body->output_count * sizeof *at);
   for (size_t i = 0; i < body->output_count; i++) at[i] = &unknown;
-  if (!c->infer_subgraph) return SDX_OK;
+  if (!c->services || !c->services->infer_body) return SDX_OK;
   error local = {0}, *outer = c->err;
   c->err = &local;
-  sdx_status status = c->infer_subgraph(c, body, inputs, in, at);
+  sdx_status status = c->services->infer_body(c, body, inputs, in, at);
   c->err = outer;
   if (status == SDX_OK) return SDX_OK;
   for (size_t i = 0; i < body->output_count; i++) at[i] = &unknown;
@@ -164,7 +165,7 @@ static bool holds_bodies(const graph *g) {
 }
 
 // Makes *before say no more than what holds of both; *holds becomes false if it said more.
-static bool widen(op_infer *c, const type_info **before, const type_info *after, bool *holds) {
+static bool widen(op_step *c, const type_info **before, const type_info *after, bool *holds) {
   const type_info *t = *before;
   if (t->kind != TYPE_TENSOR || t->rank < 0) return true;
   type_info *wide = type_tensor(c->memory, (sdx_dtype)t->dtype, t->rank, t->dims);
@@ -184,7 +185,7 @@ static bool widen(op_infer *c, const type_info **before, const type_info *after,
 
 // By induction: what holds of the carried values before the first trip is assumed, and widened until the body keeps it.
 // A body with bodies of its own is looked at once, or the work would double with every level.
-sdx_status repeated_types(op_infer *c, graph *body, size_t inputs, const type_info **in, size_t first, size_t back,
+sdx_status repeated_types(op_step *c, graph *body, size_t inputs, const type_info **in, size_t first, size_t back,
                           size_t carried, const type_info ***types) {
   enum { MOST_TRIALS = 3 };
   for (int trial = holds_bodies(body) ? MOST_TRIALS : 0; trial <= MOST_TRIALS; trial++) {

@@ -11,6 +11,8 @@
 
 #include "kernels/conv_f32/conv_f32.h"
 #include "ops/ai_onnx/floats.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 enum { X, W, B, Z };
 
@@ -24,19 +26,17 @@ sdx_status conv_params_read(op_params_context *c, void *params) {
 
 // ---- infer ----------------------------------------------------------------------------------------
 
-static const tensor *tensor_or_null(const op_prepare *c, size_t i) { return i < c->input_count ? c->in[i] : NULL; }
-
-sdx_status conv_infer_bias(op_infer *c, size_t bias, int64_t channels) {
-  if (bias >= c->input_count || !c->in[bias]) return SDX_OK;
+sdx_status conv_infer_bias(op_step *c, size_t bias, int64_t channels) {
+  if (bias >= c->input_count || !c->in_types[bias]) return SDX_OK;
   SDX_TRY(infer_rank(c, bias, 1, 1));
-  int64_t have = infer_rank_of(c, bias) == 1 ? c->in[bias]->dims[0] : -1;
+  int64_t have = infer_rank_of(c, bias) == 1 ? c->in_types[bias]->dims[0] : -1;
   if (have >= 0 && channels >= 0 && have != channels)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input %zu (bias) has %lld elements, expected %lld", bias, (long long)have,
-                      (long long)channels);
+    return step_fail(c, SDX_INVALID_SHAPE, "input %zu (bias) has %lld elements, expected %lld", bias, (long long)have,
+                     (long long)channels);
   return SDX_OK;
 }
 
-sdx_status conv_infer_shape(op_infer *c, const conv_params *p, size_t x, size_t w, size_t bias, sdx_dtype dtype) {
+sdx_status conv_infer_shape(op_step *c, const conv_params *p, size_t x, size_t w, size_t bias, sdx_dtype dtype) {
   int spatial = -1, weights_spatial = -1;
   SDX_TRY(window_attrs_rank(c, &p->window, x, &spatial));
   SDX_TRY(window_attrs_rank(c, &p->window, w, &weights_spatial));
@@ -44,17 +44,17 @@ sdx_status conv_infer_shape(op_infer *c, const conv_params *p, size_t x, size_t 
     return infer_output(c, 0, dtype, spatial < 0 && weights_spatial < 0 ? -1 : i64_max(spatial, weights_spatial) + 2,
                         (const int64_t[]){-1, -1, -1, -1, -1, -1, -1, -1, -1, -1});
   if (spatial != weights_spatial)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has %d spatial dimensions, the weights have %d", x, spatial,
-                      weights_spatial);
-  const int64_t *in = c->in[x]->dims, *weights = c->in[w]->dims;
+    return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %d spatial dimensions, the weights have %d", x, spatial,
+                     weights_spatial);
+  const int64_t *in = c->in_types[x]->dims, *weights = c->in_types[w]->dims;
   int64_t channels = weights[1], total;
   if (channels >= 0 && in[1] >= 0 && (!i64_mul(channels, p->group, &total) || total != in[1]))
-    return infer_fail(c, SDX_INVALID_SHAPE,
-                      "input %zu has %lld channels, but the weights expect %lld in each of %lld groups", x,
-                      (long long)in[1], (long long)channels, (long long)p->group);
+    return step_fail(c, SDX_INVALID_SHAPE,
+                     "input %zu has %lld channels, but the weights expect %lld in each of %lld groups", x,
+                     (long long)in[1], (long long)channels, (long long)p->group);
   if (weights[0] >= 0 && weights[0] % p->group != 0)
-    return infer_fail(c, SDX_INVALID_SHAPE, "%lld output channels do not divide into %lld groups",
-                      (long long)weights[0], (long long)p->group);
+    return step_fail(c, SDX_INVALID_SHAPE, "%lld output channels do not divide into %lld groups", (long long)weights[0],
+                     (long long)p->group);
   SDX_TRY(conv_infer_bias(c, bias, weights[0]));
   SDX_TRY(window_attrs_match(c, &p->window, weights + 2, (size_t)spatial));
   int64_t out[WINDOW_MAX_RANK + 2] = {in[0], weights[0]};
@@ -63,15 +63,15 @@ sdx_status conv_infer_shape(op_infer *c, const conv_params *p, size_t x, size_t 
   return infer_output(c, 0, dtype, spatial + 2, out);
 }
 
-sdx_status conv_infer(op_infer *c) {
+sdx_status conv_infer(op_step *c) {
   SDX_TRY(conv_infer_shape(c, c->params, X, W, B, infer_dtype_of(c, X)));
-  if (c->input_count <= Z || infer_rank_of(c, Z) < 0 || c->out[0].rank < 0) return SDX_OK;
-  SDX_TRY(infer_rank(c, Z, c->out[0].rank, c->out[0].rank));
-  for (int i = 0; i < c->out[0].rank; i++) {
-    int64_t have = c->in[Z]->dims[i], want = c->out[0].dims[i];
+  if (c->input_count <= Z || infer_rank_of(c, Z) < 0 || c->out_types[0].rank < 0) return SDX_OK;
+  SDX_TRY(infer_rank(c, Z, c->out_types[0].rank, c->out_types[0].rank));
+  for (int i = 0; i < c->out_types[0].rank; i++) {
+    int64_t have = c->in_types[Z]->dims[i], want = c->out_types[0].dims[i];
     if (have >= 0 && want >= 0 && have != want)
-      return infer_fail(c, SDX_INVALID_SHAPE, "dimension %d of input Z is %lld, the output's is %lld", i,
-                        (long long)have, (long long)want);
+      return step_fail(c, SDX_INVALID_SHAPE, "dimension %d of input Z is %lld, the output's is %lld", i,
+                       (long long)have, (long long)want);
   }
   return SDX_OK;
 }
@@ -85,15 +85,15 @@ typedef struct conv_state {
 
 static void pack(void *target, const float *weights, const void *plan) { conv_f32_pack(plan, weights, target); }
 
-static sdx_status pack_weights(op_prepare *c, conv_state *s) {
+static sdx_status pack_weights(op_step *c, conv_state *s) {
   const char *key = arena_format(c->memory, "conv_f32 %s group %lld precision %d", s->plan.name,
                                  (long long)s->plan.shape.groups, c->precision);
   return floats_pack(c, W, key, s->plan.packed_bytes, pack, &s->plan, &s->packed);
 }
 
-sdx_status conv_prepare(op_prepare *c) {
+sdx_status conv_prepare(op_step *c) {
   const conv_params *p = c->params;
-  const tensor *x = c->in[X], *w = c->in[W], *y = c->out[0];
+  const tensor *x = step_in(c, X), *w = step_in(c, W), *y = step_out(c, 0);
   conv_state *s = arena_zalloc(c->memory, sizeof *s);
   if (!s) return error_no_memory(c->err, sizeof *s);
   c->state = s;
@@ -103,7 +103,7 @@ sdx_status conv_prepare(op_prepare *c) {
                           .out_channels = (size_t)w->dims[0],
                           .threads = c->threads,
                           .precision = c->precision,
-                          .constant_weights = c->constant[W]};
+                          .constant_weights = c->packable[W]};
   window_attrs_build(&p->window, x->rank - 2u, x->dims + 2, w->dims + 2, y->dims + 2, &shape.window);
   s->plan.shape = shape;
   c->kernel = "portable";
@@ -112,8 +112,8 @@ sdx_status conv_prepare(op_prepare *c) {
   if (s->plan.packed_bytes) SDX_TRY(pack_weights(c, s));
   size_t total = 0;
   bool fits = scratch_reserve(&total, s->plan.scratch_bytes) && floats_reserve(&total, x) &&
-              (s->packed || floats_reserve(&total, w)) && floats_reserve(&total, tensor_or_null(c, B)) &&
-              floats_reserve(&total, tensor_or_null(c, Z)) && floats_reserve(&total, y);
+              (s->packed || floats_reserve(&total, w)) && floats_reserve(&total, step_in(c, B)) &&
+              floats_reserve(&total, step_in(c, Z)) && floats_reserve(&total, y);
   if (!fits) return error_no_memory(c->err, SIZE_MAX);
   c->scratch_bytes = total;
   c->kernel = s->plan.name;
@@ -159,15 +159,15 @@ static void double_pieces(void *context, size_t begin, size_t end, size_t worker
   }
 }
 
-static const void *data_of(const op_call *c, size_t i) {
-  const tensor *t = call_in(c, i);
+static const void *data_of(const op_step *c, size_t i) {
+  const tensor *t = step_in(c, i);
   return t ? t->data : NULL;
 }
 
-sdx_status conv_compute(op_call *c) {
+sdx_status conv_compute(op_step *c) {
   const conv_params *p = c->params;
   const conv_state *s = c->state;
-  tensor *y = call_out(c, 0);
+  tensor *y = step_out(c, 0);
   if (y->count == 0) return SDX_OK;
   if (y->dtype == SDX_DOUBLE) {
     loop l = {&s->plan.shape, data_of(c, X), data_of(c, W), data_of(c, B), y->data};
@@ -178,10 +178,10 @@ sdx_status conv_compute(op_call *c) {
   char *scratch = c->scratch;
   void *conv_scratch = scratch_take(&scratch, s->plan.scratch_bytes);
   conv_f32_call call = {.packed = s->packed, .activation = p->activation};
-  call.x = floats_load(c, call_in(c, X), &scratch);
-  call.weights = s->packed ? NULL : floats_load(c, call_in(c, W), &scratch);
-  call.bias = floats_load(c, call_in(c, B), &scratch);
-  call.residual = floats_load(c, call_in(c, Z), &scratch);
+  call.x = floats_load(c, step_in(c, X), &scratch);
+  call.weights = s->packed ? NULL : floats_load(c, step_in(c, W), &scratch);
+  call.bias = floats_load(c, step_in(c, B), &scratch);
+  call.residual = floats_load(c, step_in(c, Z), &scratch);
   call.y = floats_target(y, &scratch);
   conv_f32_run(&s->plan, &call, conv_scratch);
   floats_store(c, y, call.y);

@@ -14,10 +14,10 @@ typedef struct conv_params {
 
 sdx_status conv_params_read(op_params_context *c, void *params);  // without the activation
 // Output type of X (input `x`), W (input `w`), bias (input `bias` if present).
-sdx_status conv_infer_shape(op_infer *c, const conv_params *p, size_t x, size_t w, size_t bias, sdx_dtype dtype);
+sdx_status conv_infer_shape(op_step *c, const conv_params *p, size_t x, size_t w, size_t bias, sdx_dtype dtype);
 // Input `bias`, if present, has an element for each of `channels` (negative: not known).
-sdx_status conv_infer_bias(op_infer *c, size_t bias, int64_t channels);
+sdx_status conv_infer_bias(op_step *c, size_t bias, int64_t channels);
 // Inputs X W B? Z?
-sdx_status conv_infer(op_infer *c);
-sdx_status conv_prepare(op_prepare *c);
-sdx_status conv_compute(op_call *c);
+sdx_status conv_infer(op_step *c);
+sdx_status conv_prepare(op_step *c);
+sdx_status conv_compute(op_step *c);

@@ -4,26 +4,27 @@
 #include "ops/ai_onnx/int_product.h"
 
 #include "ops/ai_onnx/quantization.h"
+#include "ops/infer.h"
 
 enum { X, W, X_ZERO, W_ZERO };
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   SDX_TRY(infer_per_channel(c, X_ZERO, 1));
-  SDX_TRY(infer_per_channel(c, W_ZERO, infer_rank_of(c, W) > 0 ? c->in[W]->dims[0] : -1));
+  SDX_TRY(infer_per_channel(c, W_ZERO, infer_rank_of(c, W) > 0 ? c->in_types[W]->dims[0] : -1));
   return conv_infer_shape(c, c->params, X, W, SIZE_MAX, SDX_INT32);
 }
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   int_conv *v = arena_zalloc(c->memory, sizeof *v);
   if (!v) return error_no_memory(c->err, sizeof *v);
   c->state = v;
-  SDX_TRY(int_conv_prepare(c, c->params, v, X, W, c->out[0]));
+  SDX_TRY(int_conv_prepare(c, c->params, v, X, W, step_out(c, 0)));
   c->scratch_bytes = v->scratch_bytes;
   return SDX_OK;
 }
 
-static sdx_status compute(op_call *c) {
-  tensor *y = call_out(c, 0);
+static sdx_status compute(op_step *c) {
+  tensor *y = step_out(c, 0);
   return y->count ? int_conv_run(c, c->state, X_ZERO, W_ZERO, y->data, c->scratch) : SDX_OK;
 }
 

@@ -11,6 +11,8 @@
 #include "kernels/conv_transpose_f32/conv_transpose_f32.h"
 #include "ops/ai_onnx/conv.h"
 #include "ops/ai_onnx/floats.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 enum { X, W, B };
 
@@ -73,7 +75,7 @@ static int64_t size_of(const transpose_params *p, size_t d, int64_t in, int64_t 
 
 // ---- infer ----------------------------------------------------------------------------------------
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const transpose_params *p = c->params;
   int spatial = -1, weights_spatial = -1;
   sdx_dtype dtype = infer_dtype_of(c, X);
@@ -81,19 +83,19 @@ static sdx_status infer(op_infer *c) {
   SDX_TRY(window_attrs_rank(c, &p->window, W, &weights_spatial));
   if (spatial < 0 || weights_spatial < 0) return infer_output(c, 0, dtype, -1, NULL);
   if (spatial != weights_spatial)
-    return infer_fail(c, SDX_INVALID_SHAPE, "X has %d spatial dimensions, the weights have %d", spatial,
-                      weights_spatial);
-  const int64_t *in = c->in[X]->dims, *weights = c->in[W]->dims;
+    return step_fail(c, SDX_INVALID_SHAPE, "X has %d spatial dimensions, the weights have %d", spatial,
+                     weights_spatial);
+  const int64_t *in = c->in_types[X]->dims, *weights = c->in_types[W]->dims;
   if (in[1] >= 0 && weights[0] >= 0 && in[1] != weights[0])
-    return infer_fail(c, SDX_INVALID_SHAPE, "X has %lld channels, the weights expect %lld", (long long)in[1],
-                      (long long)weights[0]);
+    return step_fail(c, SDX_INVALID_SHAPE, "X has %lld channels, the weights expect %lld", (long long)in[1],
+                     (long long)weights[0]);
   if (weights[0] >= 0 && weights[0] % p->group != 0)
-    return infer_fail(c, SDX_INVALID_SHAPE, "%lld input channels do not divide into %lld groups", (long long)weights[0],
-                      (long long)p->group);
+    return step_fail(c, SDX_INVALID_SHAPE, "%lld input channels do not divide into %lld groups", (long long)weights[0],
+                     (long long)p->group);
   SDX_TRY(window_attrs_match(c, &p->window, weights + 2, (size_t)spatial));
   int64_t out[WINDOW_MAX_RANK + 2] = {in[0], DIM_UNKNOWN};
   if (weights[1] >= 0 && !i64_mul(weights[1], p->group, &out[1]))
-    return infer_fail(c, SDX_INVALID_SHAPE, "the number of output channels overflows");
+    return step_fail(c, SDX_INVALID_SHAPE, "the number of output channels overflows");
   SDX_TRY(conv_infer_bias(c, B, out[1]));
   for (size_t d = 0; d < (size_t)spatial; d++) {
     int64_t size = in[d + 2], kernel = weights[d + 2], pad = 0;
@@ -101,8 +103,8 @@ static sdx_status infer(op_infer *c) {
     if (size < 0 || kernel < 0) continue;
     out[d + 2] = size_of(p, d, size, kernel, &pad);
     if (out[d + 2] < 1 || out[d + 2] > (int64_t)1 << 40)
-      return infer_fail(c, SDX_INVALID_SHAPE, "spatial dimension %zu of the output would be %lld, expected 1 to 2^40",
-                        d, (long long)out[d + 2]);
+      return step_fail(c, SDX_INVALID_SHAPE, "spatial dimension %zu of the output would be %lld, expected 1 to 2^40", d,
+                       (long long)out[d + 2]);
   }
   return infer_output(c, 0, dtype, spatial + 2, out);
 }
@@ -118,15 +120,15 @@ static void pack(void *target, const float *weights, const void *plan) {
   conv_transpose_f32_pack(plan, weights, target);
 }
 
-static sdx_status pack_weights(op_prepare *c, transpose_state *s) {
+static sdx_status pack_weights(op_step *c, transpose_state *s) {
   const char *key = arena_format(c->memory, "conv_transpose_f32 group %zu chunk %zu precision %d", s->plan.shape.groups,
                                  s->plan.chunk, c->precision);
   return floats_pack(c, W, key, s->plan.packed_bytes, pack, &s->plan, &s->packed);
 }
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   const transpose_params *p = c->params;
-  const tensor *x = c->in[X], *w = c->in[W], *y = c->out[0];
+  const tensor *x = step_in(c, X), *w = step_in(c, W), *y = step_out(c, 0);
   transpose_state *s = arena_zalloc(c->memory, sizeof *s);
   if (!s) return error_no_memory(c->err, sizeof *s);
   c->state = s;
@@ -137,7 +139,7 @@ static sdx_status prepare(op_prepare *c) {
                                     .out_channels = (size_t)y->dims[1],
                                     .threads = c->threads,
                                     .precision = c->precision,
-                                    .constant_weights = c->constant[W]};
+                                    .constant_weights = c->packable[W]};
   shape.window.rank = x->rank - 2u;
   for (size_t d = 0; d < shape.window.rank; d++) {
     shape.window.in[d] = y->dims[d + 2], shape.window.out[d] = x->dims[d + 2], shape.window.kernel[d] = w->dims[d + 2];
@@ -152,7 +154,7 @@ static sdx_status prepare(op_prepare *c) {
   size_t total = 0;
   bool fits = scratch_reserve(&total, s->plan.scratch_bytes) && floats_reserve(&total, x) &&
               (s->packed || floats_reserve(&total, w)) &&
-              floats_reserve(&total, c->input_count > B ? c->in[B] : NULL) && floats_reserve(&total, y);
+              floats_reserve(&total, c->input_count > B ? step_in(c, B) : NULL) && floats_reserve(&total, y);
   if (!fits) return error_no_memory(c->err, SIZE_MAX);
   c->scratch_bytes = total;
   c->kernel = s->plan.gemm.name;
@@ -195,21 +197,21 @@ static void double_planes(void *context, size_t begin, size_t end, size_t worker
   }
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const transpose_state *s = c->state;
-  const tensor *bias = call_in(c, B);
-  tensor *y = call_out(c, 0);
+  const tensor *bias = step_in(c, B);
+  tensor *y = step_out(c, 0);
   if (y->count == 0) return SDX_OK;
   if (y->dtype == SDX_DOUBLE) {
-    loop l = {&s->plan.shape, call_in(c, X)->data, call_in(c, W)->data, bias ? bias->data : NULL, y->data};
+    loop l = {&s->plan.shape, step_in(c, X)->data, step_in(c, W)->data, bias ? bias->data : NULL, y->data};
     call_parallel(c, (size_t)y->dims[0] * (size_t)y->dims[1], 1, double_planes, &l);
     return call_check(c);
   }
   char *scratch = c->scratch;
   void *own = scratch_take(&scratch, s->plan.scratch_bytes);
   conv_transpose_f32_call call = {.packed = s->packed};
-  call.x = floats_load(c, call_in(c, X), &scratch);
-  call.weights = s->packed ? NULL : floats_load(c, call_in(c, W), &scratch);
+  call.x = floats_load(c, step_in(c, X), &scratch);
+  call.weights = s->packed ? NULL : floats_load(c, step_in(c, W), &scratch);
   call.bias = floats_load(c, bias, &scratch);
   call.y = floats_target(y, &scratch);
   conv_transpose_f32_run(&s->plan, &call, own);

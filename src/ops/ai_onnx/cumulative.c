@@ -2,6 +2,8 @@
 // CumSum CumProd: running sum or product along the axis that input 1 names; `exclusive` leaves the element
 // itself out, `reverse` starts at the end. Floats collect in double, integers wrap.
 // History: CumSum 14 bfloat16; CumProd is new in 26.
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "ops/row.h"
 
 typedef struct cumulative_params {
@@ -19,7 +21,7 @@ static sdx_status product_params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   SDX_TRY(infer_rank(c, 1, 0, 1));
   return infer_same(c, 0, 0);
 }
@@ -56,30 +58,30 @@ typedef struct cumulative_job {
 #define WIDE double
 #include "ops/ai_onnx/cumulative.inl"
 
-static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
+static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
 
-static sdx_status cumulate(op_call *c) {
+static sdx_status cumulate(op_step *c) {
   static void (*const ranges[SDX_DTYPE_COUNT])(void *, size_t, size_t, size_t) = {
       [SDX_INT32] = cumulate_int32,   [SDX_UINT32] = cumulate_uint32, [SDX_INT64] = cumulate_int64,
       [SDX_UINT64] = cumulate_uint64, [SDX_FLOAT] = cumulate_float,   [SDX_DOUBLE] = cumulate_double};
   const cumulative_params *p = c->params;
-  const tensor *in = call_in(c, 0), *which = call_in(c, 1);
-  tensor *out = call_out(c, 0);
+  const tensor *in = step_in(c, 0), *which = step_in(c, 1);
+  tensor *out = step_out(c, 0);
   if (which->count != 1)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 1 (axis) has %zu elements, expected one", which->count);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 1 (axis) has %zu elements, expected one", which->count);
   int64_t axis = tensor_index_at(which, 0), rank = in->rank;
   if (axis < -rank || axis >= rank)
-    return call_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%lld, %lld)", (long long)axis, (long long)rank,
+    return step_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%lld, %lld)", (long long)axis, (long long)rank,
                      (long long)rank);
   if (axis < 0) axis += rank;
   if (out->count == 0) return SDX_OK;
-  if (!ranges[in->dtype]) return call_fail_dtype(c, in);
+  if (!ranges[in->dtype]) return step_fail_dtype(c, in);
   cumulative_job j = {in->data, out->data, (size_t)in->dims[axis], 1, p->product, p->exclusive, p->reverse};
   for (size_t i = (size_t)axis + 1; i < in->rank; i++) j.inner *= (size_t)in->dims[i];
   call_parallel(c, out->count / j.axis, j.axis >= GRAIN_CHEAP ? 1 : GRAIN_CHEAP / j.axis, ranges[in->dtype], &j);
   return SDX_OK;
 }
-static sdx_status compute(op_call *c) { return call_out(c, 0) ? call_widened(c, cumulate) : SDX_OK; }
+static sdx_status compute(op_step *c) { return step_out(c, 0) ? call_widened(c, cumulate) : SDX_OK; }
 
 SDX_CASES = {"x=float[2,3,4] axis=const(1)", "x=int32[5] axis=const(0) exclusive=1",
              "x=float16[2,3] axis=const(-1) reverse=1", "x=uint64[3,2] axis=const(0) exclusive=1 reverse=1", NULL};

@@ -12,6 +12,8 @@
 #include "kernels/gemm_f32/gemm_f32.h"
 #include "ops/ai_onnx/conv.h"
 #include "ops/ai_onnx/floats.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 enum { X, W, OFFSET, B, MASK };
 
@@ -29,30 +31,30 @@ static sdx_status params(op_params_context *c, void *params) {
 }
 
 // Input i must be [N, channels, out...].
-static sdx_status need(op_infer *c, size_t i, const char *name, int64_t channels) {
-  if (i >= c->input_count || !c->in[i]) return SDX_OK;
-  const type_info *y = &c->out[0];
+static sdx_status need(op_step *c, size_t i, const char *name, int64_t channels) {
+  if (i >= c->input_count || !c->in_types[i]) return SDX_OK;
+  const type_info *y = &c->out_types[0];
   SDX_TRY(infer_rank(c, i, y->rank, y->rank));
   for (int d = 0; infer_rank_of(c, i) >= 0 && d < y->rank; d++) {
-    int64_t have = c->in[i]->dims[d], want = d == 1 ? channels : y->dims[d];
+    int64_t have = c->in_types[i]->dims[d], want = d == 1 ? channels : y->dims[d];
     if (have >= 0 && want >= 0 && have != want)
-      return infer_fail(c, SDX_INVALID_SHAPE, "dimension %d of input %zu ('%s') is %lld, expected %lld", d, i, name,
-                        (long long)have, (long long)want);
+      return step_fail(c, SDX_INVALID_SHAPE, "dimension %d of input %zu ('%s') is %lld, expected %lld", d, i, name,
+                       (long long)have, (long long)want);
   }
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const deform_params *p = c->params;
   SDX_TRY(conv_infer_shape(c, &p->conv, X, W, B, infer_dtype_of(c, X)));
   int rank = infer_rank_of(c, W);
-  int64_t taps = p->offset_group, channels = infer_rank_of(c, X) > 1 ? c->in[X]->dims[1] : DIM_UNKNOWN;
+  int64_t taps = p->offset_group, channels = infer_rank_of(c, X) > 1 ? c->in_types[X]->dims[1] : DIM_UNKNOWN;
   if (channels >= 0 && channels % p->offset_group)
-    return infer_fail(c, SDX_INVALID_SHAPE, "%lld channels do not divide into %lld offset groups", (long long)channels,
-                      (long long)p->offset_group);
-  if (!c->output_count || c->out[0].rank < 0 || rank < 0) return SDX_OK;
+    return step_fail(c, SDX_INVALID_SHAPE, "%lld channels do not divide into %lld offset groups", (long long)channels,
+                     (long long)p->offset_group);
+  if (!c->output_count || c->out_types[0].rank < 0 || rank < 0) return SDX_OK;
   for (int d = 2; d < rank; d++)
-    if (taps < 0 || c->in[W]->dims[d] < 0 || !i64_mul(taps, c->in[W]->dims[d], &taps)) taps = DIM_UNKNOWN;
+    if (taps < 0 || c->in_types[W]->dims[d] < 0 || !i64_mul(taps, c->in_types[W]->dims[d], &taps)) taps = DIM_UNKNOWN;
   SDX_TRY(need(c, OFFSET, "offset", taps < 0 || taps > INT64_MAX / 64 ? DIM_UNKNOWN : taps * (rank - 2)));
   return need(c, MASK, "mask", taps);
 }
@@ -66,9 +68,9 @@ typedef struct deform_state {
   gemm_f32_plan plan;
 } deform_state;
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   const deform_params *p = c->params;
-  const tensor *x = c->in[X], *w = c->in[W], *y = c->out[0];
+  const tensor *x = step_in(c, X), *w = step_in(c, W), *y = step_out(c, 0);
   deform_state *s = arena_zalloc(c->memory, sizeof *s);
   size_t columns = 0, total = 0;
   if (!s) return error_no_memory(c->err, sizeof *s);
@@ -90,7 +92,7 @@ static sdx_status prepare(op_prepare *c) {
                             .precision = c->precision};
     fits = gemm_f32_plan_init(&s->plan, &shape) && scratch_reserve(&total, s->plan.scratch_bytes) &&
            floats_reserve(&total, w) && floats_reserve(&total, y) &&
-           floats_reserve(&total, c->input_count > B ? c->in[B] : NULL);
+           floats_reserve(&total, c->input_count > B ? step_in(c, B) : NULL);
     c->kernel = s->plan.name;
   }
   if (!fits) return error_no_memory(c->err, SIZE_MAX);
@@ -164,30 +166,30 @@ static void multiply_doubles(const deform_state *s, const double *weights, const
   }
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const deform_params *p = c->params;
   const deform_state *s = c->state;
-  const tensor *bias = call_in(c, B);
-  tensor *y = call_out(c, 0);
+  const tensor *bias = step_in(c, B);
+  tensor *y = step_out(c, 0);
   char *scratch = c->scratch;
   bool wide = y->dtype == SDX_DOUBLE;
   work w = {.s = s,
-            .x = call_in(c, X),
-            .offset = call_in(c, OFFSET),
-            .mask = call_in(c, MASK),
+            .x = step_in(c, X),
+            .offset = step_in(c, OFFSET),
+            .mask = step_in(c, MASK),
             .per_group = s->channels / (size_t)p->offset_group};
   if (y->count == 0) return SDX_OK;
   size_t rows = s->channels * s->taps, k = rows / s->groups, maps = s->outputs / s->groups;
   w.columns = scratch_take(&scratch, rows * s->out * (wide ? sizeof(double) : sizeof(float)));
   void *own = wide ? NULL : scratch_take(&scratch, s->plan.scratch_bytes);
-  const float *weights = wide ? NULL : floats_load(c, call_in(c, W), &scratch),
+  const float *weights = wide ? NULL : floats_load(c, step_in(c, W), &scratch),
               *added = wide ? NULL : floats_load(c, bias, &scratch);
   float *target = wide ? NULL : floats_target(y, &scratch);
   for (w.n = 0; w.n < (size_t)y->dims[0]; w.n++) {
     call_parallel(c, rows, 1 + 1024 / s->out, sample_rows, &w);
     SDX_TRY(call_check(c));
     if (wide) {
-      multiply_doubles(s, call_in(c, W)->data, w.columns, bias ? bias->data : NULL,
+      multiply_doubles(s, step_in(c, W)->data, w.columns, bias ? bias->data : NULL,
                        (double *)y->data + w.n * s->outputs * s->out);
       continue;
     }

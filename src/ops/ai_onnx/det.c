@@ -4,17 +4,19 @@
 #include <math.h>
 
 #include "base/size.h"
+#include "ops/call.h"
 #include "ops/elementwise.h"
+#include "ops/infer.h"
 #include "ops/row.h"
 #include "tensor/convert.h"
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   int rank = infer_rank_of(c, 0);
   SDX_TRY(infer_rank(c, 0, 2, -1));
   if (rank < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
   int64_t rows = infer_dim(c, 0, rank - 2);
   SDX_TRY(infer_agree(c, 0, rank - 1, "columns", &rows));
-  return infer_output(c, 0, infer_dtype_of(c, 0), rank - 2, c->in[0]->dims);
+  return infer_output(c, 0, infer_dtype_of(c, 0), rank - 2, c->in_types[0]->dims);
 }
 
 static double determinant(double *a, size_t n) {
@@ -55,9 +57,9 @@ static void det_range(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-static sdx_status compute(op_call *c) {
-  const tensor *x = call_in(c, 0);
-  tensor *y = call_out(c, 0);
+static sdx_status compute(op_step *c) {
+  const tensor *x = step_in(c, 0);
+  tensor *y = step_out(c, 0);
   if (!y) return SDX_OK;
   det_job j = {.in = x, .out = y, .n = (size_t)x->dims[x->rank - 1]};
   size_t bytes, threads = c->threads ? c->threads : 1;

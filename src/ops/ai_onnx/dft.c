@@ -6,7 +6,9 @@
 // onesided.
 #include "base/size.h"
 #include "ops/ai_onnx/fft.h"
+#include "ops/call.h"
 #include "ops/elementwise.h"
+#include "ops/infer.h"
 #include "ops/row.h"
 
 typedef struct dft_params {
@@ -39,44 +41,43 @@ static sdx_status dft_upgrade(op_upgrade *u) {
 // ---- infer ----------------------------------------------------------------------------------------
 
 // A scalar input: absent gives `otherwise`; *known is false where it is not known yet.
-static sdx_status read_scalar(op_infer *c, size_t input, int64_t otherwise, int64_t *value, bool *known) {
+static sdx_status read_scalar(op_step *c, size_t input, int64_t otherwise, int64_t *value, bool *known) {
   size_t count;
   *value = otherwise;
   *known = true;
-  if (input >= c->input_count || !c->in[input]) return SDX_OK;
+  if (input >= c->input_count || !c->in_types[input]) return SDX_OK;
   const int64_t *at = infer_constant_ints(c, input, &count);
   *known = at != NULL;
   if (!at) return SDX_OK;
-  if (count != 1) return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has %zu elements, expected 1", input, count);
+  if (count != 1) return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %zu elements, expected 1", input, count);
   *value = *at;
   return SDX_OK;
 }
 
-static sdx_status check_complex(op_infer *c, int rank, const dft_params *p) {
+static sdx_status check_complex(op_step *c, int rank, const dft_params *p) {
   int64_t parts = infer_dim(c, 0, rank - 1);
   if (parts >= 0 && parts != 1 && parts != 2)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld as its last dimension, expected 1 (real) or 2 (complex)",
-                      (long long)parts);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld as its last dimension, expected 1 (real) or 2 (complex)",
+                     (long long)parts);
   if (parts == 2 && p->onesided && !p->inverse)
-    return infer_fail(c, SDX_INVALID_SHAPE, "onesided needs a real signal, but input 0 is complex");
+    return step_fail(c, SDX_INVALID_SHAPE, "onesided needs a real signal, but input 0 is complex");
   return SDX_OK;
 }
 
-static sdx_status dft_length(op_infer *c, const dft_params *p, int64_t dim, int64_t *length) {
+static sdx_status dft_length(op_step *c, const dft_params *p, int64_t dim, int64_t *length) {
   bool known;
   SDX_TRY(read_scalar(c, 1, DIM_UNKNOWN, length, &known));
   bool given = infer_has(c, 1);
   if (given && known && *length < 1)
-    return infer_fail(c, SDX_OUT_OF_RANGE, "input 1 ('dft_length') is %lld, expected at least 1", (long long)*length);
+    return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('dft_length') is %lld, expected at least 1", (long long)*length);
   if (given || dim < 0) return SDX_OK;
   *length = p->inverse && p->onesided ? 2 * (dim - 1) : dim;
   if (*length < 1 || dim > INT64_MAX / 4)
-    return infer_fail(c, SDX_INVALID_SHAPE, "the axis has %lld elements: there is nothing to transform",
-                      (long long)dim);
+    return step_fail(c, SDX_INVALID_SHAPE, "the axis has %lld elements: there is nothing to transform", (long long)dim);
   return SDX_OK;
 }
 
-static sdx_status dft_infer(op_infer *c) {
+static sdx_status dft_infer(op_step *c) {
   const dft_params *p = c->params;
   int rank = infer_rank_of(c, 0);
   int64_t axis, length, dims[TENSOR_MAX_RANK];
@@ -91,8 +92,8 @@ static sdx_status dft_infer(op_infer *c) {
   dims[rank - 1] = p->inverse && p->onesided ? 1 : 2;
   if (!known) return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
   if (axis < -rank || axis > rank - 2 || axis == -1)
-    return infer_fail(c, SDX_OUT_OF_RANGE, "the axis %lld is outside of [-%d, -2] and [0, %d]", (long long)axis, rank,
-                      rank - 2);
+    return step_fail(c, SDX_OUT_OF_RANGE, "the axis %lld is outside of [-%d, -2] and [0, %d]", (long long)axis, rank,
+                     rank - 2);
   if (axis < 0) axis += rank;
   SDX_TRY(dft_length(c, p, dims[axis], &length));
   dims[axis] = length >= 0 && p->onesided && !p->inverse ? length / 2 + 1 : length;
@@ -100,21 +101,21 @@ static sdx_status dft_infer(op_infer *c) {
 }
 
 // Frame length from its input, the window, or the signal.
-static sdx_status stft_length(op_infer *c, int64_t *length) {
+static sdx_status stft_length(op_step *c, int64_t *length) {
   bool known;
   SDX_TRY(read_scalar(c, 3, DIM_UNKNOWN, length, &known));
   if (infer_has(c, 3)) {
     if (known && *length < 1)
-      return infer_fail(c, SDX_OUT_OF_RANGE, "input 3 ('frame_length') is %lld, expected at least 1",
-                        (long long)*length);
+      return step_fail(c, SDX_OUT_OF_RANGE, "input 3 ('frame_length') is %lld, expected at least 1",
+                       (long long)*length);
     return known ? infer_agree(c, 2, 0, "frame_length", length) : SDX_OK;
   }
   *length = infer_has(c, 2) ? infer_dim(c, 2, 0) : infer_dim(c, 0, 1);
-  if (*length == 0) return infer_fail(c, SDX_INVALID_SHAPE, "frames have no elements");
+  if (*length == 0) return step_fail(c, SDX_INVALID_SHAPE, "frames have no elements");
   return SDX_OK;
 }
 
-static sdx_status stft_infer(op_infer *c) {
+static sdx_status stft_infer(op_step *c) {
   const dft_params *p = c->params;
   int64_t step, length, signal = infer_dim(c, 0, 1), frames = DIM_UNKNOWN;
   bool known;
@@ -125,11 +126,11 @@ static sdx_status stft_infer(op_infer *c) {
   SDX_TRY(check_complex(c, 3, p));
   SDX_TRY(read_scalar(c, 1, 1, &step, &known));
   if (known && step < 1)
-    return infer_fail(c, SDX_OUT_OF_RANGE, "input 1 ('frame_step') is %lld, expected at least 1", (long long)step);
+    return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('frame_step') is %lld, expected at least 1", (long long)step);
   SDX_TRY(stft_length(c, &length));
   if (length >= 0 && signal >= 0 && length > signal)
-    return infer_fail(c, SDX_INVALID_SHAPE, "frames of %lld do not fit into a signal of %lld", (long long)length,
-                      (long long)signal);
+    return step_fail(c, SDX_INVALID_SHAPE, "frames of %lld do not fit into a signal of %lld", (long long)length,
+                     (long long)signal);
   if (known && length >= 0 && signal >= 0) frames = (signal - length) / step + 1;
   int64_t bins = length >= 0 && p->onesided ? length / 2 + 1 : length;
   return infer_output(c, 0, infer_dtype_of(c, 0), 4, (int64_t[]){infer_dim(c, 0, 0), frames, bins, 2});
@@ -189,7 +190,7 @@ static void dft_range(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-static sdx_status transform_all(op_call *c, dft_job *j, size_t n, size_t count) {
+static sdx_status transform_all(op_step *c, dft_job *j, size_t n, size_t count) {
   size_t tables, scratch, bytes = 0, threads = c->threads ? c->threads : 1;
   bool fits = fft_sizes(n, &tables, &scratch) && size_add(scratch, 2 * n * sizeof(double), &j->worker_bytes) &&
               size_mul(j->worker_bytes, threads, &bytes) && size_add(bytes, tables, &bytes);
@@ -201,10 +202,10 @@ static sdx_status transform_all(op_call *c, dft_job *j, size_t n, size_t count) 
   return call_check(c);
 }
 
-static sdx_status dft(op_call *c) {
+static sdx_status dft(op_step *c) {
   const dft_params *p = c->params;
-  const tensor *in = call_in(c, 0), *length = call_in(c, 1), *axis_input = call_in(c, 2);
-  tensor *out = call_out(c, 0);
+  const tensor *in = step_in(c, 0), *length = step_in(c, 1), *axis_input = step_in(c, 2);
+  tensor *out = step_out(c, 0);
   if (!out || out->count == 0) return SDX_OK;
   int64_t axis = axis_input ? tensor_index_at(axis_input, 0) : -2;
   if (axis < 0) axis += in->rank;
@@ -221,11 +222,11 @@ static sdx_status dft(op_call *c) {
   for (int64_t d = axis + 1; d < in->rank - 1; d++) j.inner *= (size_t)in->dims[d];
   return transform_all(c, &j, n, outer * j.inner);
 }
-static sdx_status dft_compute(op_call *c) { return call_widened(c, dft); }
+static sdx_status dft_compute(op_step *c) { return call_widened(c, dft); }
 
-static sdx_status stft(op_call *c) {
-  const tensor *in = call_in(c, 0), *length = call_in(c, 3), *window = call_in(c, 2);
-  tensor *out = call_out(c, 0);
+static sdx_status stft(op_step *c) {
+  const tensor *in = step_in(c, 0), *length = step_in(c, 3), *window = step_in(c, 2);
+  tensor *out = step_out(c, 0);
   if (!out || out->count == 0) return SDX_OK;
   size_t n = length ? (size_t)tensor_index_at(length, 0) : (size_t)(window ? window->dims[0] : in->dims[1]);
   dft_job j = {.in = in,
@@ -239,10 +240,10 @@ static sdx_status stft(op_call *c) {
                .in_axis = (size_t)in->dims[1],
                .out_axis = (size_t)out->dims[2],
                .frames = (size_t)out->dims[1],
-               .frame_step = (size_t)tensor_index_at(call_in(c, 1), 0)};
+               .frame_step = (size_t)tensor_index_at(step_in(c, 1), 0)};
   return transform_all(c, &j, n, (size_t)in->dims[0] * j.frames);
 }
-static sdx_status stft_compute(op_call *c) { return call_widened(c, stft); }
+static sdx_status stft_compute(op_step *c) { return call_widened(c, stft); }
 
 SDX_CASES = {"input=float[2,8,1]",
              "input=float[2,7,3,2] inverse=1",
@@ -251,7 +252,7 @@ SDX_CASES = {"input=float[2,8,1]",
              "input=float[2,6,3,2] dft_length=int32(8) axis=int64(2)",
              NULL};
 
-static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
+static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
 
 // clang-format off
 SDX_OP(DFT) = {

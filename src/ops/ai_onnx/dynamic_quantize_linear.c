@@ -8,9 +8,10 @@
 #include <math.h>
 
 #include "kernels/quantize/quantize.h"
-#include "ops/op.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   SDX_TRY(infer_same_as(c, 0, 0, SDX_UINT8));
   SDX_TRY(infer_output(c, 1, SDX_FLOAT, 0, NULL));
   return infer_output(c, 2, SDX_UINT8, 0, NULL);
@@ -29,9 +30,9 @@ static void quantize(void *context, size_t begin, size_t end, size_t worker) {
   w->kernel->to_u8(w->x + begin, w->y + begin, end - begin, w->scale, w->zero);
 }
 
-static sdx_status compute(op_call *c) {
-  const tensor *x = call_in(c, 0);
-  tensor *y = call_out(c, 0), *scale = call_out(c, 1), *zero = call_out(c, 2);
+static sdx_status compute(op_step *c) {
+  const tensor *x = step_in(c, 0);
+  tensor *y = step_out(c, 0), *scale = step_out(c, 1), *zero = step_out(c, 2);
   work w = {.kernel = KERNEL_BEST(quantize), .x = x->data, .y = y ? y->data : NULL};
   float low = 0, high = 0;
   for (size_t i = 0; i < x->count; i++) {

@@ -12,6 +12,8 @@
 // and the labels that occur once, in alphabetical order. History: 12; 28 adds bfloat16.
 #include "kernels/gemm_f32/gemm_f32.h"
 #include "ops/ai_onnx/floats.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 enum { MAX_LABELS = 64, ELLIPSIS = 52 };  // letters, then the dimensions of the ellipsis
 
@@ -144,7 +146,7 @@ static const char *make_layouts(const einsum_params *p, size_t inputs, const int
 
 // ---- infer ----------------------------------------------------------------------------------------
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const einsum_params *p = c->params;
   const int64_t *dims[64];
   int ranks[64];
@@ -153,16 +155,16 @@ static sdx_status infer(op_infer *c) {
   size_t bad = 0;
   if (!layouts) return error_no_memory(c->err, p->terms * sizeof *layouts);
   if (c->input_count != p->terms)
-    return infer_fail(c, SDX_INVALID_GRAPH, "the equation has %zu terms, but %zu inputs are given", p->terms,
-                      c->input_count);
+    return step_fail(c, SDX_INVALID_GRAPH, "the equation has %zu terms, but %u inputs are given", p->terms,
+                     c->input_count);
   for (size_t t = 0; t < p->terms; t++) {
     SDX_TRY(infer_need(c, t));
     ranks[t] = infer_rank_of(c, t);
     if (ranks[t] < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
-    dims[t] = c->in[t]->dims;
+    dims[t] = c->in_types[t]->dims;
   }
   const char *problem = make_layouts(p, p->terms, dims, ranks, layouts, &layouts[p->terms], sizes, &bad);
-  if (problem) return infer_fail(c, SDX_INVALID_SHAPE, "input %zu %s", bad, problem);
+  if (problem) return step_fail(c, SDX_INVALID_SHAPE, "input %zu %s", bad, problem);
   const layout *y = &layouts[p->terms];
   for (size_t i = 0; i < y->count; i++) out[i] = sizes[y->labels[i]];
   return infer_output(c, 0, infer_dtype_of(c, 0), (int)y->count, out);
@@ -240,7 +242,7 @@ static void append(layout *l, const layout *more) {
 }
 
 // Contracts `left` (replaced by the result) with `right`; `needed` marks labels wanted later.
-static sdx_status plan_pair(op_prepare *c, einsum_state *s, pair *q, part *left, const part *right, const bool *needed,
+static sdx_status plan_pair(op_step *c, einsum_state *s, pair *q, part *left, const part *right, const bool *needed,
                             const int64_t *sizes, bool left_direct, bool right_direct, work_kind kind) {
   layout batch = {{0}, 0}, m = batch, n = batch, k = batch, left_sums = batch, right_sums = batch;
   q->batch = q->m = q->n = q->k = 1;
@@ -277,7 +279,7 @@ static sdx_status plan_pair(op_prepare *c, einsum_state *s, pair *q, part *left,
   return SDX_OK;
 }
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   const einsum_params *p = c->params;
   einsum_state *s = arena_zalloc(c->memory, sizeof *s);
   part *parts = arena_array(c->memory, p->terms, sizeof *parts);
@@ -292,15 +294,15 @@ static sdx_status prepare(op_prepare *c) {
   s->pairs = p->terms - 1;
   s->at = arena_array(c->memory, p->terms, sizeof *s->at);
   if (!s->at) return error_no_memory(c->err, p->terms * sizeof *s->at);
-  if (c->out[0]->count == 0) return SDX_OK;
-  for (size_t t = 0; t < p->terms; t++) dims[t] = c->in[t]->dims, ranks[t] = c->in[t]->rank;
+  if (step_out(c, 0)->count == 0) return SDX_OK;
+  for (size_t t = 0; t < p->terms; t++) dims[t] = step_in(c, t)->dims, ranks[t] = step_in(c, t)->rank;
   make_layouts(p, p->terms, dims, ranks, layouts, &layouts[p->terms], sizes, &bad);
   for (size_t t = 0; t < p->terms; t++) {
     parts[t].layout = layouts[t];
     memcpy(parts[t].dims, dims[t], (size_t)ranks[t] * sizeof **dims);
   }
   const layout *out = &layouts[p->terms];
-  sdx_dtype dtype = (sdx_dtype)c->in[0]->dtype;
+  sdx_dtype dtype = (sdx_dtype)step_in(c, 0)->dtype;
   work_kind kind = kind_of(dtype);
   bool direct = dtype == SDX_FLOAT || dtype == SDX_DOUBLE || dtype == SDX_INT64 || dtype == SDX_UINT64;
   for (size_t t = 1; t < p->terms; t++) {
@@ -315,7 +317,7 @@ static sdx_status prepare(op_prepare *c) {
     if (has(&parts[0].layout, l) && !has(out, l)) rest.labels[rest.count++] = l;
   if (!plan_move(&parts[0], out, &rest, sizes, &s->only)) return error_no_memory(c->err, SIZE_MAX);
   size_t last = 0;  // the output in the working type where that is not its own
-  if (!direct && (!size_mul(c->out[0]->count, width_of(kind), &last) || !scratch_reserve(&s->scratch_bytes, last)))
+  if (!direct && (!size_mul(step_out(c, 0)->count, width_of(kind), &last) || !scratch_reserve(&s->scratch_bytes, last)))
     return error_no_memory(c->err, SIZE_MAX);
   c->scratch_bytes = s->scratch_bytes;
   return SDX_OK;
@@ -363,7 +365,7 @@ static void move_range(void *context, size_t begin, size_t end, size_t worker) {
 }
 
 // Runs a move into `to`, or gives the source where it lies right already.
-static const void *run_move(op_call *c, const move *m, const void *from, sdx_dtype type, work_kind kind,
+static const void *run_move(op_step *c, const move *m, const void *from, sdx_dtype type, work_kind kind,
                             char **scratch) {
   sdx_dtype own = kind == WORK_FLOAT ? SDX_FLOAT : kind == WORK_DOUBLE ? SDX_DOUBLE : SDX_INT64;
   if (m->whole && (type == own || (own == SDX_INT64 && type == SDX_UINT64))) return from;
@@ -385,7 +387,7 @@ typedef struct multiply {
 #define NAME multiply_ints
 #include "ops/ai_onnx/einsum.inl"
 
-static void *run_pair(op_call *c, const pair *q, const void *a, const void *b, work_kind kind, char **scratch) {
+static void *run_pair(op_step *c, const pair *q, const void *a, const void *b, work_kind kind, char **scratch) {
   void *y = scratch_take(scratch, q->batch * q->m * q->n * width_of(kind));
   if (kind == WORK_FLOAT) {
     gemm_f32_call call = {.a = {.data = a, .row_stride = q->k, .column_stride = 1, .batch_stride = q->m * q->k},
@@ -403,18 +405,18 @@ static void *run_pair(op_call *c, const pair *q, const void *a, const void *b, w
   return y;
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const einsum_state *s = c->state;
-  tensor *y = call_out(c, 0);
+  tensor *y = step_out(c, 0);
   sdx_dtype dtype = (sdx_dtype)y->dtype, now_type = dtype;
   work_kind kind = kind_of(dtype);
   if (y->count == 0) return SDX_OK;
   char *scratch = c->scratch;
-  const void *now = call_in(c, 0)->data;
+  const void *now = step_in(c, 0)->data;
   for (size_t i = 0; i < s->pairs; i++) {
     const pair *q = &s->at[i];
     const void *a = run_move(c, &q->left, now, now_type, kind, &scratch);
-    const void *b = run_move(c, &q->right, call_in(c, i + 1)->data, dtype, kind, &scratch);
+    const void *b = run_move(c, &q->right, step_in(c, i + 1)->data, dtype, kind, &scratch);
     now = run_pair(c, q, a, b, kind, &scratch);
     now_type = kind == WORK_FLOAT ? SDX_FLOAT : kind == WORK_DOUBLE ? SDX_DOUBLE : SDX_INT64;
     SDX_TRY(call_check(c));

@@ -3,6 +3,8 @@
 // repeated along every axis; version 1 repeated along one axis given by scalar inputs.
 #include "base/size.h"
 #include "ops/ai_onnx/move.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "tensor/convert.h"
 
 static sdx_status expand_dims(const int64_t *in, size_t rank, const int64_t *shape, size_t count, int64_t *out,
@@ -23,7 +25,7 @@ static sdx_status expand_dims(const int64_t *in, size_t rank, const int64_t *sha
   return SDX_OK;
 }
 
-static sdx_status expand_infer(op_infer *c) {
+static sdx_status expand_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   SDX_TRY(infer_rank(c, 1, 1, 1));
   int64_t dims[TENSOR_MAX_RANK];
@@ -32,20 +34,20 @@ static sdx_status expand_infer(op_infer *c) {
   const int64_t *shape = infer_constant_ints(c, 1, &count);
   if (rank < 0 || !shape) {
     for (int i = 0; i < TENSOR_MAX_RANK; i++) dims[i] = DIM_UNKNOWN;
-    bool counted = rank >= 0 && infer_rank_of(c, 1) == 1 && c->in[1]->dims[0] >= 0;
-    int n = counted ? (int)i64_min(i64_max(rank, c->in[1]->dims[0]), TENSOR_MAX_RANK + 1) : -1;
+    bool counted = rank >= 0 && infer_rank_of(c, 1) == 1 && c->in_types[1]->dims[0] >= 0;
+    int n = counted ? (int)i64_min(i64_max(rank, c->in_types[1]->dims[0]), TENSOR_MAX_RANK + 1) : -1;
     return infer_output(c, 0, infer_dtype_of(c, 0), n, dims);
   }
-  SDX_TRY(infer_located(c, expand_dims(c->in[0]->dims, (size_t)rank, shape, count, dims, c->err)));
+  SDX_TRY(step_located(c, expand_dims(c->in_types[0]->dims, (size_t)rank, shape, count, dims, c->err)));
   return infer_output(c, 0, infer_dtype_of(c, 0), rank > (int)count ? rank : (int)count, dims);
 }
 
-static sdx_status expand_compute(op_call *c) {
+static sdx_status expand_compute(op_step *c) {
   tensor x, y;
-  const tensor *shape = call_in(c, 1);
+  const tensor *shape = step_in(c, 1);
   int64_t dims[TENSOR_MAX_RANK], strides[TENSOR_MAX_RANK];
   SDX_TRY(move_input(c, 0, &x));
-  SDX_TRY(call_located(c, expand_dims(x.dims, x.rank, shape->data, shape->count, dims, c->err)));
+  SDX_TRY(step_located(c, expand_dims(x.dims, x.rank, shape->data, shape->count, dims, c->err)));
   size_t rank = x.rank > shape->count ? x.rank : shape->count;
   SDX_TRY(call_set_shape(c, 0, (sdx_dtype)x.dtype, rank, dims));
   SDX_TRY(move_output(c, 0, &y));
@@ -123,7 +125,7 @@ static sdx_status tile_repeats(bool one_axis, const tensor *a, const tensor *b, 
   return SDX_OK;
 }
 
-static sdx_status tile_infer(op_infer *c) {
+static sdx_status tile_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   bool one_axis = ((const tile_params *)c->params)->one_axis;
   int64_t dims[TENSOR_MAX_RANK];
@@ -133,26 +135,25 @@ static sdx_status tile_infer(op_infer *c) {
     for (int i = 0; i < TENSOR_MAX_RANK; i++) dims[i] = DIM_UNKNOWN;
     return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
   }
-  SDX_TRY(infer_located(c, tile_repeats(one_axis, a, b, (size_t)rank, dims, c->err)));
+  SDX_TRY(step_located(c, tile_repeats(one_axis, a, b, (size_t)rank, dims, c->err)));
   for (int i = 0; i < rank; i++) {
-    int64_t n = c->in[0]->dims[i];
+    int64_t n = c->in_types[0]->dims[i];
     if (n < 0) dims[i] = dims[i] == 1 ? n : dims[i] == 0 ? 0 : DIM_UNKNOWN;
     else if (!i64_mul(dims[i], n, &dims[i]))
-      return infer_fail(c, SDX_INVALID_SHAPE, "axis %d repeated %lld times does not fit 64 bits", i,
-                        (long long)dims[i]);
+      return step_fail(c, SDX_INVALID_SHAPE, "axis %d repeated %lld times does not fit 64 bits", i, (long long)dims[i]);
   }
   return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
 }
 
-static sdx_status tile_compute(op_call *c) {
+static sdx_status tile_compute(op_step *c) {
   tensor x, y;
   int64_t repeats[TENSOR_MAX_RANK], dims[TENSOR_MAX_RANK], from[TENSOR_MAX_RANK], to[TENSOR_MAX_RANK];
   SDX_TRY(move_input(c, 0, &x));
-  SDX_TRY(call_located(c, tile_repeats(((const tile_params *)c->params)->one_axis, call_in(c, 1), call_in(c, 2), x.rank,
+  SDX_TRY(step_located(c, tile_repeats(((const tile_params *)c->params)->one_axis, step_in(c, 1), step_in(c, 2), x.rank,
                                        repeats, c->err)));
   for (size_t i = 0; i < x.rank; i++)
     if (!i64_mul(repeats[i], x.dims[i], &dims[i]))
-      return call_fail(c, SDX_INVALID_SHAPE, "axis %zu repeated %lld times does not fit 64 bits", i,
+      return step_fail(c, SDX_INVALID_SHAPE, "axis %zu repeated %lld times does not fit 64 bits", i,
                        (long long)repeats[i]);
   SDX_TRY(call_set_shape(c, 0, (sdx_dtype)x.dtype, x.rank, dims));
   SDX_TRY(move_output(c, 0, &y));

@@ -6,6 +6,8 @@
 
 #include "ops/ai_onnx/attend.h"
 #include "ops/ai_onnx/control.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "ops/row.h"
 #include "tensor/convert.h"
 
@@ -43,7 +45,7 @@ static sdx_dtype precision_of(const flex_params *p, sdx_dtype dtype) {
   return p->precision ? p->precision : dtype == SDX_DOUBLE ? SDX_DOUBLE : SDX_FLOAT;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const flex_params *p = c->params;
   sdx_dtype dtype = infer_dtype_of(c, Q);
   int64_t batch = DIM_UNKNOWN, heads = infer_dim(c, Q, 1), kv_heads = DIM_UNKNOWN, keys = DIM_UNKNOWN,
@@ -56,8 +58,8 @@ static sdx_status infer(op_infer *c) {
     if (i != V) SDX_TRY(infer_agree(c, i, 3, "width", &width));
   }
   if (heads >= 0 && kv_heads >= 0 && (kv_heads == 0 || heads % kv_heads))
-    return infer_fail(c, SDX_INVALID_SHAPE, "%lld query heads cannot be divided among %lld key and value heads",
-                      (long long)heads, (long long)kv_heads);
+    return step_fail(c, SDX_INVALID_SHAPE, "%lld query heads cannot be divided among %lld key and value heads",
+                     (long long)heads, (long long)kv_heads);
   int64_t rows = infer_dim(c, Q, 2), dims[4] = {batch, heads, rows, keys};
   const type_info *scores = type_tensor(c->memory, dtype ? precision_of(p, dtype) : SDX_UNDEFINED, 4, dims), **types;
   if (!scores) return error_no_memory(c->err, sizeof *scores);
@@ -67,15 +69,15 @@ static sdx_status infer(op_infer *c) {
 }
 
 // Nodes with subgraphs are neither inferred nor prepared again when a run's shapes are known: both happen here.
-static sdx_status make_plan(op_call *c, attend_plan *plan) {
+static sdx_status make_plan(op_step *c, attend_plan *plan) {
   const flex_params *p = c->params;
-  const int64_t *q = call_in(c, Q)->dims, *k = call_in(c, K)->dims, *v = call_in(c, V)->dims;
+  const int64_t *q = step_in(c, Q)->dims, *k = step_in(c, K)->dims, *v = step_in(c, V)->dims;
   for (size_t i = Q; i <= V; i++)
-    if (call_in(c, i)->rank != 4)
-      return call_fail(c, SDX_INVALID_SHAPE, "input %zu has rank %d, expected 4", i, call_in(c, i)->rank);
+    if (step_in(c, i)->rank != 4)
+      return step_fail(c, SDX_INVALID_SHAPE, "input %zu has rank %d, expected 4", i, step_in(c, i)->rank);
   if (q[0] != k[0] || q[0] != v[0] || k[1] != v[1] || k[2] != v[2] || q[3] != k[3] || k[1] == 0 || q[1] % k[1])
-    return call_fail(c, SDX_INVALID_SHAPE, "the shapes of Q, K and V do not fit together");
-  bool wide = call_in(c, Q)->dtype == SDX_DOUBLE || p->precision == SDX_DOUBLE;
+    return step_fail(c, SDX_INVALID_SHAPE, "the shapes of Q, K and V do not fit together");
+  bool wide = step_in(c, Q)->dtype == SDX_DOUBLE || p->precision == SDX_DOUBLE;
   attend_shape shape = {.dtype = wide ? SDX_DOUBLE : SDX_FLOAT,
                         .batch = (size_t)q[0],
                         .heads = (size_t)q[1],
@@ -84,12 +86,12 @@ static sdx_status make_plan(op_call *c, attend_plan *plan) {
                         .columns = (size_t)k[2],
                         .width = (size_t)q[3],
                         .v_width = (size_t)v[3]};
-  SDX_TRY(call_set_shape(c, 0, (sdx_dtype)call_in(c, Q)->dtype, 4, (int64_t[]){q[0], q[1], q[2], v[3]}));
+  SDX_TRY(call_set_shape(c, 0, (sdx_dtype)step_in(c, Q)->dtype, 4, (int64_t[]){q[0], q[1], q[2], v[3]}));
   size_t threads = c->threads ? c->threads : 1;
   return attend_plan_init(plan, &shape, threads, GEMM_HIGHEST) ? SDX_OK : call_no_memory(c, SIZE_MAX);
 }
 
-static sdx_status view(op_call *c, const attend_shape *s, const tensor *t, bool fill, attend_view *out) {
+static sdx_status view(op_step *c, const attend_shape *s, const tensor *t, bool fill, attend_view *out) {
   size_t rows = (size_t)t->dims[2], width = (size_t)t->dims[3], bytes = t->count * sizeof(double);
   *out = (attend_view){t->data, (size_t)t->dims[1] * rows * width, rows * width, width};
   if (t->dtype == s->dtype) return SDX_OK;
@@ -100,11 +102,11 @@ static sdx_status view(op_call *c, const attend_shape *s, const tensor *t, bool 
 }
 
 // The tensor of scores or probabilities through a body.
-static sdx_status modify(op_call *c, graph *body, const char *name, const attend_shape *s, sdx_dtype precision,
+static sdx_status modify(op_step *c, graph *body, const char *name, const attend_shape *s, sdx_dtype precision,
                          void *between) {
   int64_t dims[4] = {(int64_t)s->batch, (int64_t)s->heads, (int64_t)s->rows, (int64_t)s->columns};
   sdx_value *in, *out = NULL;
-  SDX_TRY(call_located(c, value_create(call_account(c), precision, 4, dims, NULL, NULL, NULL, &in, c->err)));
+  SDX_TRY(step_located(c, value_create(call_account(c), precision, 4, dims, NULL, NULL, NULL, &in, c->err)));
   attend_store(s->dtype, &in->value.tensor, between);
   const value *inputs[1] = {&in->value};
   sdx_status status = body_run(c, body, 1, inputs, &out);
@@ -112,7 +114,7 @@ static sdx_status modify(op_call *c, graph *body, const char *name, const attend
     const tensor *t = &out->value.tensor;
     char found[120];
     if (out->value.kind != VALUE_TENSOR || t->dtype != precision || !tensor_same_shape(t, &in->value.tensor))
-      status = call_fail(c, SDX_INVALID_SHAPE, "'%s' makes %s, expected the type and shape it is given", name,
+      status = step_fail(c, SDX_INVALID_SHAPE, "'%s' makes %s, expected the type and shape it is given", name,
                          out->value.kind == VALUE_TENSOR ? tensor_describe(t, found, sizeof found) : "no tensor");
     else attend_load(s->dtype, t, 0, t->count, between);
   }
@@ -122,11 +124,11 @@ static sdx_status modify(op_call *c, graph *body, const char *name, const attend
 }
 
 // Parts of the work with the bodies in between.
-static sdx_status attend_modified(op_call *c, const flex_params *p, const attend_plan *plan, attend_call *a,
+static sdx_status attend_modified(op_step *c, const flex_params *p, const attend_plan *plan, attend_call *a,
                                   void *scratch) {
   const attend_shape *s = &plan->shape;
   size_t bytes = s->batch * s->heads * s->rows * s->columns * sizeof(double);
-  sdx_dtype precision = precision_of(p, (sdx_dtype)call_in(c, Q)->dtype);
+  sdx_dtype precision = precision_of(p, (sdx_dtype)step_in(c, Q)->dtype);
   a->between = call_alloc(c, bytes);
   if (!a->between) return call_no_memory(c, bytes);
   a->parts = ATTEND_SCORES;
@@ -146,18 +148,18 @@ static sdx_status attend_modified(op_call *c, const flex_params *p, const attend
   return SDX_OK;
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const flex_params *p = c->params;
   attend_plan plan;
   if (c->output_count == 0 || !c->out[0]) return SDX_OK;
   SDX_TRY(make_plan(c, &plan));
   const attend_shape *s = &plan.shape;
-  tensor *y = call_out(c, 0);
+  tensor *y = step_out(c, 0);
   if (y->count == 0) return SDX_OK;
   attend_call a = {.scale = p->has_scale ? p->scale : 1 / sqrt((double)s->width), .left = -1, .right = -1};
-  SDX_TRY(view(c, s, call_in(c, Q), true, &a.q));
-  SDX_TRY(view(c, s, call_in(c, K), true, &a.k));
-  SDX_TRY(view(c, s, call_in(c, V), true, &a.v));
+  SDX_TRY(view(c, s, step_in(c, Q), true, &a.q));
+  SDX_TRY(view(c, s, step_in(c, K), true, &a.k));
+  SDX_TRY(view(c, s, step_in(c, V), true, &a.v));
   SDX_TRY(view(c, s, y, false, &a.y));
   void *scratch = call_alloc(c, plan.scratch_bytes);
   if (!scratch) return call_no_memory(c, plan.scratch_bytes);

@@ -2,6 +2,7 @@
 // IsNaN and IsInf, by bit pattern for every float format. float8e4m3fn has no infinity; the fnuz formats
 // have none either and one NaN, the pattern of -0.
 // History: IsNaN 13 bfloat16, both 20 float8.
+#include "ops/infer.h"
 #include "ops/row.h"
 
 typedef struct format {
@@ -57,17 +58,17 @@ static sdx_status params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) { return infer_same_as(c, 0, 0, SDX_BOOL); }
+static sdx_status infer(op_step *c) { return infer_same_as(c, 0, 0, SDX_BOOL); }
 
-static sdx_status classify(op_call *c, inf_params wanted) {
-  const tensor *in = call_in(c, 0);
+static sdx_status classify(op_step *c, inf_params wanted) {
+  const tensor *in = step_in(c, 0);
   classifier k = {formats[in->dtype], wanted};
-  return unary_run(c, call_out(c, 0), in, rows, &k, GRAIN_CHEAP);
+  return unary_run(c, step_out(c, 0), in, rows, &k, GRAIN_CHEAP);
 }
-static sdx_status is_nan_compute(op_call *c) { return classify(c, (inf_params){false, false}); }
-static sdx_status is_inf_compute(op_call *c) {
+static sdx_status is_nan_compute(op_step *c) { return classify(c, (inf_params){false, false}); }
+static sdx_status is_inf_compute(op_step *c) {
   const inf_params *wanted = c->params;
-  tensor *out = call_out(c, 0);
+  tensor *out = step_out(c, 0);
   if (wanted->negative || wanted->positive) return classify(c, *wanted);
   if (out && out->bytes) memset(out->data, 0, out->bytes);
   return SDX_OK;

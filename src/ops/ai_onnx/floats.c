@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // See floats.h.
 #include "ops/ai_onnx/floats.h"
+#include "ops/call.h"
+#include "ops/prepare.h"
 
 typedef struct range_job {
   const tensor *t;
@@ -14,7 +16,7 @@ static void convert_range(void *context, size_t begin, size_t end, size_t worker
   else widen_read((sdx_dtype)j->t->dtype, j->t->data, begin, end - begin, j->at + begin);
 }
 
-const float *floats_load(op_call *c, const tensor *t, char **scratch) {
+const float *floats_load(op_step *c, const tensor *t, char **scratch) {
   if (!t || t->dtype == SDX_FLOAT) return t ? t->data : NULL;
   range_job job = {t, scratch_take(scratch, t->count * sizeof(float)), false};
   call_parallel(c, t->count, 65536, convert_range, &job);
@@ -25,7 +27,7 @@ float *floats_target(const tensor *t, char **scratch) {
   return t->dtype == SDX_FLOAT ? t->data : scratch_take(scratch, t->count * sizeof(float));
 }
 
-void floats_store(op_call *c, tensor *t, float *from) {
+void floats_store(op_step *c, tensor *t, float *from) {
   if (t->dtype == SDX_FLOAT) return;
   range_job job = {t, from, true};
   call_parallel(c, t->count, 65536, convert_range, &job);
@@ -43,10 +45,10 @@ static void pack_any(void *target, const tensor *source, void *context) {
   j->pack(target, j->floats ? j->floats : source->data, j->context);
 }
 
-sdx_status floats_pack(op_prepare *c, size_t input, const char *key, size_t bytes,
+sdx_status floats_pack(op_step *c, size_t input, const char *key, size_t bytes,
                        void (*pack)(void *target, const float *weights, const void *context), const void *context,
                        const void **packed) {
-  const tensor *w = c->in[input];
+  const tensor *w = step_in(c, input);
   pack_job job = {.pack = pack, .context = context};
   if (w->dtype != SDX_FLOAT) {
     job.floats = mem_alloc(c->memory->account, w->count * sizeof(float));

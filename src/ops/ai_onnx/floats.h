@@ -4,7 +4,7 @@
 #pragma once
 
 #include "base/size.h"
-#include "ops/op.h"
+#include "ops/prepare.h"
 #include "ops/widen.h"
 
 // Adds `bytes`, rounded up to 64, to *total; false on overflow.
@@ -24,13 +24,13 @@ static inline bool floats_reserve(size_t *total, const tensor *t) {
 }
 
 // The tensor's elements as float; NULL for NULL.
-const float *floats_load(op_call *c, const tensor *t, char **scratch);
+const float *floats_load(op_step *c, const tensor *t, char **scratch);
 // Where to compute an output, and bringing it to the tensor's type afterwards.
 float *floats_target(const tensor *t, char **scratch);
-void floats_store(op_call *c, tensor *t, float *from);
+void floats_store(op_step *c, tensor *t, float *from);
 
 // prepare_pack of weights as float: `pack` gets those of another type widened, in memory that is there for that
 // long. `key` may be NULL: memory is exhausted.
-sdx_status floats_pack(op_prepare *c, size_t input, const char *key, size_t bytes,
+sdx_status floats_pack(op_step *c, size_t input, const char *key, size_t bytes,
                        void (*pack)(void *target, const float *weights, const void *context), const void *context,
                        const void **packed);

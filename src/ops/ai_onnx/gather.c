@@ -4,6 +4,8 @@
 #include "ops/ai_onnx/move.h"
 
 #include "base/size.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 typedef struct params {
   int64_t axis, batch_dims;
@@ -19,11 +21,11 @@ static sdx_status read_batch_dims(op_params_context *c, void *p) {
 }
 
 // All indices as offsets in [0, n): checked before anything moves, so that inner loops need no test.
-static sdx_status check_indices(op_call *c, const tensor *indices, int64_t n) {
+static sdx_status check_indices(op_step *c, const tensor *indices, int64_t n) {
   for (size_t i = 0; i < indices->count; i++) {
     int64_t k = tensor_index_at(indices, i);
     if (k < -n || k >= n)
-      return call_fail(c, SDX_OUT_OF_RANGE, "input 1 ('indices') is %lld at %zu, outside of [-%lld, %lld)",
+      return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('indices') is %lld at %zu, outside of [-%lld, %lld)",
                        (long long)k, i, (long long)n, (long long)n);
   }
   return SDX_OK;
@@ -31,17 +33,17 @@ static sdx_status check_indices(op_call *c, const tensor *indices, int64_t n) {
 
 // ---- Gather -----------------------------------------------------------------------------------------
 
-static sdx_status gather_infer(op_infer *c) {
+static sdx_status gather_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   SDX_TRY(infer_rank(c, 0, 1, -1));
   int rank = infer_rank_of(c, 0), k = infer_rank_of(c, 1);
   if (rank < 0 || k < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
   int64_t axis = ((const params *)c->params)->axis, dims[2 * TENSOR_MAX_RANK];
-  SDX_TRY(infer_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
   int n = 0;
-  for (int i = 0; i < axis; i++) dims[n++] = c->in[0]->dims[i];
-  for (int i = 0; i < k; i++) dims[n++] = c->in[1]->dims[i];
-  for (int i = (int)axis + 1; i < rank; i++) dims[n++] = c->in[0]->dims[i];
+  for (int i = 0; i < axis; i++) dims[n++] = c->in_types[0]->dims[i];
+  for (int i = 0; i < k; i++) dims[n++] = c->in_types[1]->dims[i];
+  for (int i = (int)axis + 1; i < rank; i++) dims[n++] = c->in_types[0]->dims[i];
   return infer_output(c, 0, infer_dtype_of(c, 0), n, dims);
 }
 
@@ -82,13 +84,13 @@ static void gather_range(void *context, size_t begin, size_t end, size_t worker)
   }
 }
 
-static sdx_status gather_compute(op_call *c) {
+static sdx_status gather_compute(op_step *c) {
   tensor x, y;
-  const tensor *indices = call_in(c, 1);
+  const tensor *indices = step_in(c, 1);
   SDX_TRY(move_input(c, 0, &x));
   SDX_TRY(move_output(c, 0, &y));
   int64_t axis = ((const params *)c->params)->axis;
-  SDX_TRY(call_located(c, axis_normalize(&axis, x.rank, "attribute 'axis'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(&axis, x.rank, "attribute 'axis'", c->err)));
   SDX_TRY(check_indices(c, indices, x.dims[axis]));
   if (y.count == 0) return SDX_OK;
   size_t inner = move_width(&x), outer = 1;
@@ -121,7 +123,7 @@ SDX_OP(Gather) = {
 
 // ---- GatherElements ---------------------------------------------------------------------------------
 
-static sdx_status elements_infer(op_infer *c) {
+static sdx_status elements_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   SDX_TRY(infer_need(c, 1));
   SDX_TRY(infer_rank(c, 0, 1, -1));
@@ -129,22 +131,22 @@ static sdx_status elements_infer(op_infer *c) {
   if (rank >= 0) {
     SDX_TRY(infer_rank(c, 1, rank, rank));
     int64_t axis = ((const params *)c->params)->axis;
-    SDX_TRY(infer_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
+    SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
     for (int d = 0; infer_rank_of(c, 1) == rank && d < rank; d++)
-      if (d != axis && c->in[0]->dims[d] >= 0 && c->in[1]->dims[d] > c->in[0]->dims[d])
-        return infer_fail(c, SDX_INVALID_SHAPE, "input 1 ('indices') has %lld in dimension %d, over the data's %lld",
-                          (long long)c->in[1]->dims[d], d, (long long)c->in[0]->dims[d]);
+      if (d != axis && c->in_types[0]->dims[d] >= 0 && c->in_types[1]->dims[d] > c->in_types[0]->dims[d])
+        return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('indices') has %lld in dimension %d, over the data's %lld",
+                         (long long)c->in_types[1]->dims[d], d, (long long)c->in_types[0]->dims[d]);
   }
   return infer_same_as(c, 0, 1, infer_dtype_of(c, 0));
 }
 
-static sdx_status elements_compute(op_call *c) {
+static sdx_status elements_compute(op_step *c) {
   tensor x, y;
-  const tensor *indices = call_in(c, 1);
+  const tensor *indices = step_in(c, 1);
   SDX_TRY(move_input(c, 0, &x));
   SDX_TRY(move_output(c, 0, &y));
   int64_t axis = ((const params *)c->params)->axis, strides[TENSOR_MAX_RANK], at[TENSOR_MAX_RANK] = {0};
-  SDX_TRY(call_located(c, axis_normalize(&axis, x.rank, "attribute 'axis'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(&axis, x.rank, "attribute 'axis'", c->err)));
   SDX_TRY(check_indices(c, indices, x.dims[axis]));
   move_strides(x.dims, x.rank, strides);
   size_t width = move_width(&x);
@@ -207,26 +209,26 @@ static sdx_status nd_dims(int64_t batch, const int64_t *data, int rank, const in
   return SDX_OK;
 }
 
-static sdx_status nd_infer(op_infer *c) {
+static sdx_status nd_infer(op_step *c) {
   SDX_TRY(infer_rank(c, 0, 1, -1));
   SDX_TRY(infer_rank(c, 1, 1, -1));
   int rank = infer_rank_of(c, 0), k = infer_rank_of(c, 1), out_rank;
   int64_t dims[2 * TENSOR_MAX_RANK];
-  if (rank < 0 || k < 0 || c->in[1]->dims[k - 1] < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
-  SDX_TRY(infer_located(c, nd_dims(((const params *)c->params)->batch_dims, c->in[0]->dims, rank, c->in[1]->dims, k,
-                                   dims, &out_rank, c->err)));
+  if (rank < 0 || k < 0 || c->in_types[1]->dims[k - 1] < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
+  SDX_TRY(step_located(c, nd_dims(((const params *)c->params)->batch_dims, c->in_types[0]->dims, rank,
+                                  c->in_types[1]->dims, k, dims, &out_rank, c->err)));
   return infer_output(c, 0, infer_dtype_of(c, 0), out_rank, dims);
 }
 
-static sdx_status nd_compute(op_call *c) {
+static sdx_status nd_compute(op_step *c) {
   tensor x, y;
-  const tensor *indices = call_in(c, 1);
+  const tensor *indices = step_in(c, 1);
   SDX_TRY(move_input(c, 0, &x));
   SDX_TRY(move_output(c, 0, &y));
   int64_t strides[TENSOR_MAX_RANK], batch = ((const params *)c->params)->batch_dims;
   int64_t dims[2 * TENSOR_MAX_RANK], tuple = indices->dims[indices->rank - 1];
   int out_rank;
-  SDX_TRY(call_located(c, nd_dims(batch, x.dims, x.rank, indices->dims, indices->rank, dims, &out_rank, c->err)));
+  SDX_TRY(step_located(c, nd_dims(batch, x.dims, x.rank, indices->dims, indices->rank, dims, &out_rank, c->err)));
   move_strides(x.dims, x.rank, strides);
   size_t slice = move_width(&x), tuples = indices->count / (size_t)tuple, batches = 1;
   for (int64_t d = batch + tuple; d < x.rank; d++) slice *= (size_t)x.dims[d];
@@ -238,7 +240,7 @@ static sdx_status nd_compute(op_call *c) {
     for (int64_t d = 0; d < tuple; d++) {
       int64_t k = *at++, n = x.dims[batch + d];
       if (k < -n || k >= n)
-        return call_fail(c, SDX_OUT_OF_RANGE, "input 1 ('indices'): %lld in tuple %zu lies outside of [-%lld, %lld)",
+        return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('indices'): %lld in tuple %zu lies outside of [-%lld, %lld)",
                          (long long)k, i, (long long)n, (long long)n);
       offset += (k < 0 ? k + n : k) * strides[batch + d];
     }

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "kernels/activation.h"
-#include "ops/op.h"
+#include "ops/record.h"
 
 typedef struct gemm_params {
   bool transpose_a, transpose_b;
@@ -12,6 +12,6 @@ typedef struct gemm_params {
 } gemm_params;
 
 sdx_status gemm_params_read(op_params_context *c, void *params);
-sdx_status gemm_infer(op_infer *c);
-sdx_status gemm_prepare(op_prepare *c);
-sdx_status gemm_compute(op_call *c);
+sdx_status gemm_infer(op_step *c);
+sdx_status gemm_prepare(op_step *c);
+sdx_status gemm_compute(op_step *c);

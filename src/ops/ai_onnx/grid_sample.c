@@ -12,7 +12,8 @@
 
 #include "base/size.h"
 #include "kernels/window.h"
-#include "ops/op.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "tensor/convert.h"
 
 typedef enum mode { NEAREST, LINEAR, CUBIC } mode;
@@ -46,22 +47,22 @@ static sdx_status upgrade(op_upgrade *u) {
   return str_is(m->s, "bicubic") ? node_set_attr(u->graph, u->node, attr_of_string("mode", "cubic")) : SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   SDX_TRY(infer_rank(c, X, 3, WINDOW_MAX_RANK + 2));
   SDX_TRY(infer_rank(c, GRID, 3, WINDOW_MAX_RANK + 2));
   int rank = infer_rank_of(c, X), grid_rank = infer_rank_of(c, GRID);
   if (rank < 0 || grid_rank < 0) return infer_output(c, 0, infer_dtype_of(c, X), -1, NULL);
-  const int64_t *x = c->in[X]->dims, *g = c->in[GRID]->dims;
-  if (rank != grid_rank) return infer_fail(c, SDX_INVALID_SHAPE, "X has rank %d, the grid %d", rank, grid_rank);
+  const int64_t *x = c->in_types[X]->dims, *g = c->in_types[GRID]->dims;
+  if (rank != grid_rank) return step_fail(c, SDX_INVALID_SHAPE, "X has rank %d, the grid %d", rank, grid_rank);
   if (g[rank - 1] >= 0 && g[rank - 1] != rank - 2)
-    return infer_fail(c, SDX_INVALID_SHAPE, "the grid's last dimension is %lld, expected %d", (long long)g[rank - 1],
-                      rank - 2);
+    return step_fail(c, SDX_INVALID_SHAPE, "the grid's last dimension is %lld, expected %d", (long long)g[rank - 1],
+                     rank - 2);
   if (x[0] >= 0 && g[0] >= 0 && x[0] != g[0])
-    return infer_fail(c, SDX_INVALID_SHAPE, "X has batch %lld, the grid %lld", (long long)x[0], (long long)g[0]);
+    return step_fail(c, SDX_INVALID_SHAPE, "X has batch %lld, the grid %lld", (long long)x[0], (long long)g[0]);
   int64_t out[WINDOW_MAX_RANK + 2] = {x[0] >= 0 ? x[0] : g[0], x[1]};
   for (int i = 2; i < rank; i++) {
     out[i] = g[i - 1];
-    if (x[i] == 0) return infer_fail(c, SDX_INVALID_SHAPE, "dimension %d of X is 0, there is nothing to sample", i);
+    if (x[i] == 0) return step_fail(c, SDX_INVALID_SHAPE, "dimension %d of X is 0, there is nothing to sample", i);
   }
   return infer_output(c, 0, infer_dtype_of(c, X), rank, out);
 }
@@ -176,14 +177,14 @@ static void sample_range(void *context, size_t begin, size_t end, size_t worker)
   }
 }
 
-static sdx_status compute(op_call *c) {
-  const tensor *x = call_in(c, X);
-  tensor *y = call_out(c, 0);
-  work w = {.p = c->params, .x = x, .grid = call_in(c, GRID), .y = y, .spatial = x->rank - 2u};
+static sdx_status compute(op_step *c) {
+  const tensor *x = step_in(c, X);
+  tensor *y = step_out(c, 0);
+  work w = {.p = c->params, .x = x, .grid = step_in(c, GRID), .y = y, .spatial = x->rank - 2u};
   if (y->count == 0) return SDX_OK;
   double probe;
   if (w.p->mode != NEAREST && !convert_to_doubles((sdx_dtype)x->dtype, x->data, 0, 1, &probe))
-    return call_fail(c, SDX_NOT_SUPPORTED, "%s can only be sampled with mode 'nearest'",
+    return step_fail(c, SDX_NOT_SUPPORTED, "%s can only be sampled with mode 'nearest'",
                      dtype_name((sdx_dtype)x->dtype));
   w.channels = (size_t)x->dims[1], w.element = y->bytes / y->count;
   w.in = window_product(x->dims + 2, w.spatial), w.out = window_product(y->dims + 2, w.spatial);
@@ -201,27 +202,27 @@ static sdx_status affine_params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status affine_infer(op_infer *c) {
+static sdx_status affine_infer(op_step *c) {
   size_t count = 0;
   const int64_t *size = infer_constant_ints(c, SIZE, &count);
   SDX_TRY(infer_rank(c, THETA, 3, 3));
   SDX_TRY(infer_rank(c, SIZE, 1, 1));
   if (!size) return infer_output(c, 0, infer_dtype_of(c, THETA), -1, NULL);
   if (count != 4 && count != 5)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 1 ('size') has %zu elements, expected 4 or 5", count);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('size') has %zu elements, expected 4 or 5", count);
   int64_t out[5], spatial = (int64_t)count - 2;
   out[0] = size[0];
   for (int64_t d = 0; d < spatial; d++) out[d + 1] = size[d + 2];
   out[count - 1] = spatial;
   for (size_t i = 0; i < count; i++)
     if (out[i] < 0)
-      return infer_fail(c, SDX_OUT_OF_RANGE, "input 1 ('size') holds %lld, expected a size", (long long)out[i]);
+      return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('size') holds %lld, expected a size", (long long)out[i]);
   const int64_t want[3] = {size[0], spatial, spatial + 1};
   for (int i = 0; infer_rank_of(c, THETA) == 3 && i < 3; i++) {
-    int64_t have = c->in[THETA]->dims[i];
+    int64_t have = c->in_types[THETA]->dims[i];
     if (have >= 0 && have != want[i])
-      return infer_fail(c, SDX_INVALID_SHAPE, "dimension %d of input 0 ('theta') is %lld, expected %lld", i,
-                        (long long)have, (long long)want[i]);
+      return step_fail(c, SDX_INVALID_SHAPE, "dimension %d of input 0 ('theta') is %lld, expected %lld", i,
+                       (long long)have, (long long)want[i]);
   }
   return infer_output(c, 0, infer_dtype_of(c, THETA), (int)count, out);
 }
@@ -253,8 +254,8 @@ static void affine_range(void *context, size_t begin, size_t end, size_t worker)
   }
 }
 
-static sdx_status affine_compute(op_call *c) {
-  affine w = {.p = c->params, .theta = call_in(c, THETA), .y = call_out(c, 0)};
+static sdx_status affine_compute(op_step *c) {
+  affine w = {.p = c->params, .theta = step_in(c, THETA), .y = step_out(c, 0)};
   if (w.y->count == 0) return SDX_OK;
   w.spatial = w.y->rank - 2u;
   w.points = window_product(w.y->dims + 1, w.spatial);

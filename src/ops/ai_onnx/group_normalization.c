@@ -5,6 +5,8 @@
 // channel. InstanceNormalization 6 and 22 changed types only.
 #include "kernels/norm_f32/norm_f32.h"
 #include "ops/ai_onnx/normalize.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "ops/row.h"
 #include "tensor/convert.h"
 
@@ -28,25 +30,25 @@ static sdx_status upgrade(op_upgrade *u) {
   return u->version < 21 ? node_set_attr(u->graph, u->node, attr_of_int("_per_group", 1)) : SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const group_params *p = c->params;
   SDX_TRY(infer_rank(c, 0, 2, -1));
-  if (infer_rank_of(c, 0) >= 2 && c->in[0]->dims[1] >= 0) {
-    int64_t channels = c->in[0]->dims[1], expected = p->per_group ? p->groups : channels;
+  if (infer_rank_of(c, 0) >= 2 && c->in_types[0]->dims[1] >= 0) {
+    int64_t channels = c->in_types[0]->dims[1], expected = p->per_group ? p->groups : channels;
     if (p->groups && channels % p->groups)
-      return infer_fail(c, SDX_INVALID_SHAPE, "%lld channels cannot be split into %lld groups", (long long)channels,
-                        (long long)p->groups);
+      return step_fail(c, SDX_INVALID_SHAPE, "%lld channels cannot be split into %lld groups", (long long)channels,
+                       (long long)p->groups);
     for (size_t i = 1; i < 3; i++) {
       SDX_TRY(infer_rank(c, i, 1, 1));
-      if (infer_rank_of(c, i) == 1 && c->in[i]->dims[0] >= 0 && c->in[i]->dims[0] != expected)
-        return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld elements, expected %lld", i,
-                          (long long)c->in[i]->dims[0], (long long)expected);
+      if (infer_rank_of(c, i) == 1 && c->in_types[i]->dims[0] >= 0 && c->in_types[i]->dims[0] != expected)
+        return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld elements, expected %lld", i,
+                         (long long)c->in_types[i]->dims[0], (long long)expected);
     }
   }
   return infer_same(c, 0, 0);
 }
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   c->state = (void *)KERNEL_BEST(norm_f32);
   return prepare_widened(c, 0);
 }
@@ -69,7 +71,7 @@ static void range(void *context, size_t begin, size_t end, size_t worker) {
 }
 
 // One value a group to one a channel.
-static sdx_status spread(op_call *c, tensor *t, size_t channels, size_t each) {
+static sdx_status spread(op_step *c, tensor *t, size_t channels, size_t each) {
   size_t width = (size_t)dtype_bits((sdx_dtype)t->dtype) / 8;
   char *to = call_alloc(c, channels * width);
   if (!to) return call_no_memory(c, channels * width);
@@ -80,10 +82,10 @@ static sdx_status spread(op_call *c, tensor *t, size_t channels, size_t each) {
   return SDX_OK;
 }
 
-static sdx_status normalize(op_call *c) {
+static sdx_status normalize(op_step *c) {
   const group_params *p = c->params;
-  const tensor *x = call_in(c, 0);
-  tensor *y = call_out(c, 0), scale = *call_in(c, 1), bias = *call_in(c, 2);
+  const tensor *x = step_in(c, 0);
+  tensor *y = step_out(c, 0), scale = *step_in(c, 1), bias = *step_in(c, 2);
   size_t channels = (size_t)x->dims[1], groups = p->groups ? (size_t)p->groups : channels;
   if (y->count == 0) return SDX_OK;
   size_t each = channels / groups, spatial = x->count / (size_t)x->dims[0] / channels;
@@ -112,7 +114,7 @@ static sdx_status normalize(op_call *c) {
   call_parallel(c, units, work >= GRAIN_CHEAP ? 1 : GRAIN_CHEAP / work, range, &j);
   return SDX_OK;
 }
-static sdx_status compute(op_call *c) { return call_out(c, 0) ? call_widened(c, normalize) : SDX_OK; }
+static sdx_status compute(op_step *c) { return step_out(c, 0) ? call_widened(c, normalize) : SDX_OK; }
 
 SDX_CASES = {"X=float[2,6,4,5] scale=float[6] bias=float[6] num_groups=3",
              "X=float16[1,4,7] scale=float16[4] bias=float16[4] num_groups=2",

@@ -6,6 +6,7 @@
 
 #include "base/size.h"
 #include "ops/elementwise.h"
+#include "ops/infer.h"
 #include "ops/row.h"
 
 enum { HIDDEN, GATES, LENGTHS, STEP };
@@ -15,7 +16,7 @@ static sdx_status params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   int rank = infer_rank_of(c, HIDDEN);
   SDX_TRY(infer_rank(c, HIDDEN, 2, -1));
   SDX_TRY(infer_rank(c, LENGTHS, 1, 1));
@@ -23,7 +24,7 @@ static sdx_status infer(op_infer *c) {
   for (int d = 0; d < rank; d++) {
     int64_t dim = infer_dim(c, HIDDEN, d);
     if (d == rank - 1 && dim >= 0 && !i64_mul(dim, 3, &dim))
-      return infer_fail(c, SDX_INVALID_SHAPE, "the state is too wide");
+      return step_fail(c, SDX_INVALID_SHAPE, "the state is too wide");
     SDX_TRY(infer_agree(c, GATES, d, d == rank - 1 ? "three gates" : "as in input 0", &dim));
   }
   int64_t batch = rank >= 2 ? infer_dim(c, HIDDEN, rank - 2) : DIM_UNKNOWN;
@@ -35,13 +36,13 @@ static double get(const tensor *t, size_t i) {
   return t->dtype == SDX_DOUBLE ? ((const double *)t->data)[i] : (double)((const float *)t->data)[i];
 }
 
-static sdx_status gru_unit(op_call *c) {
-  const tensor *h = call_in(c, HIDDEN), *gates = call_in(c, GATES), *lengths = call_in(c, LENGTHS);
-  tensor *y = call_out(c, 0);
+static sdx_status gru_unit(op_step *c) {
+  const tensor *h = step_in(c, HIDDEN), *gates = step_in(c, GATES), *lengths = step_in(c, LENGTHS);
+  tensor *y = step_out(c, 0);
   if (!y || y->count == 0) return SDX_OK;
-  if (call_in(c, STEP)->count != 1)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 3 ('t') has %zu elements, expected 1", call_in(c, STEP)->count);
-  int64_t step = tensor_index_at(call_in(c, STEP), 0);
+  if (step_in(c, STEP)->count != 1)
+    return step_fail(c, SDX_INVALID_SHAPE, "input 3 ('t') has %zu elements, expected 1", step_in(c, STEP)->count);
+  int64_t step = tensor_index_at(step_in(c, STEP), 0);
   size_t width = (size_t)h->dims[h->rank - 1], batch = (size_t)h->dims[h->rank - 2];
   for (size_t i = 0; i < y->count; i++) {
     size_t row = i / width, at = row * 3 * width + i % width;
@@ -53,8 +54,8 @@ static sdx_status gru_unit(op_call *c) {
   }
   return SDX_OK;
 }
-static sdx_status compute(op_call *c) { return call_widened(c, gru_unit); }
-static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
+static sdx_status compute(op_step *c) { return call_widened(c, gru_unit); }
+static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
 
 // clang-format off
 static const char *const gruunit_cases[] = {"hidden_prev=float[1,2,3] gates=float[1,2,9] seq_lengths=int32(2,5) t=int32[1](1)", NULL};

@@ -5,11 +5,12 @@
 // training mode; the mask is of the data's type before 10.
 #include "ops/ai_onnx/move.h"
 #include "ops/ai_onnx/random.h"
+#include "ops/infer.h"
 #include "tensor/convert.h"
 
-static sdx_status infer(op_infer *c) { return infer_same(c, 0, 0); }
+static sdx_status infer(op_step *c) { return infer_same(c, 0, 0); }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   return c->in[0]->kind == VALUE_TENSOR ? move_view(c) : move_value(c, 0, c->in[0]);
 }
 
@@ -50,17 +51,17 @@ static sdx_status dropout_upgrade(op_upgrade *u) {
   return u->version < 10 ? node_set_attr(u->graph, u->node, attr_of_int("_mask_as_data", 1)) : SDX_OK;
 }
 
-static sdx_status dropout_infer(op_infer *c) {
+static sdx_status dropout_infer(op_step *c) {
   SDX_TRY(infer_same(c, 0, 0));
   bool as_data = ((const dropout_params *)c->params)->mask_as_data;
   return infer_same_as(c, 1, 0, as_data ? infer_dtype_of(c, 0) : SDX_BOOL);
 }
 
-static sdx_status dropout_train(op_call *c, double ratio) {
-  const tensor *x = call_in(c, 0);
-  tensor *y = call_out(c, 0), *mask = call_out(c, 1);
+static sdx_status dropout_train(op_step *c, double ratio) {
+  const tensor *x = step_in(c, 0);
+  tensor *y = step_out(c, 0), *mask = step_out(c, 1);
   if (!(ratio >= 0 && ratio < 1))
-    return call_fail(c, SDX_OUT_OF_RANGE, "input 1 ('ratio') is %g, expected a number in [0, 1)", ratio);
+    return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('ratio') is %g, expected a number in [0, 1)", ratio);
   const dropout_params *p = c->params;
   uint64_t seed = p->seeded ? random_mix((uint64_t)p->seed) : random_new_seed();
   double scale = 1 / (1 - ratio);
@@ -73,16 +74,16 @@ static sdx_status dropout_train(op_call *c, double ratio) {
   return SDX_OK;
 }
 
-static sdx_status dropout_compute(op_call *c) {
-  const tensor *ratio = call_in(c, 1), *training = call_in(c, 2);
-  tensor *mask = call_out(c, 1);
+static sdx_status dropout_compute(op_step *c) {
+  const tensor *ratio = step_in(c, 1), *training = step_in(c, 2);
+  tensor *mask = step_out(c, 1);
   if (training && training->count && *(const uint8_t *)training->data) {
     return dropout_train(c, ratio && ratio->count ? tensor_number_at(ratio, 0) : 0.5);
   }
   if (mask && mask->dtype == SDX_BOOL) memset(mask->data, 1, mask->bytes);
   for (size_t i = 0; mask && mask->dtype != SDX_BOOL && i < mask->count; i++)
     convert_from_doubles((sdx_dtype)mask->dtype, mask->data, i, 1, &(double){1});
-  return call_out(c, 0) ? move_view(c) : SDX_OK;
+  return step_out(c, 0) ? move_view(c) : SDX_OK;
 }
 
 static const char *const dropout_cases[] = {"data=float[2,3]", "data=float[2,3] ratio=const(0.5) outputs=2",

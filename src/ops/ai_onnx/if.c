@@ -2,6 +2,8 @@
 // If: one of two branches, which read outer values but take no inputs. Their outputs may differ in
 // shape. Only the branch taken runs. Later versions added types.
 #include "ops/ai_onnx/control.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 typedef struct params {
   graph *branches[2];
@@ -23,14 +25,14 @@ static sdx_status read_params(op_params_context *c, void *p) {
 }
 
 // What holds for both; UNKNOWN where they disagree.
-static sdx_status join_types(op_infer *c, size_t output, const type_info *a, const type_info *b) {
+static sdx_status join_types(op_step *c, size_t output, const type_info *a, const type_info *b) {
   if (a->kind == TYPE_UNKNOWN || b->kind == TYPE_UNKNOWN) return SDX_OK;
   bool tensors = a->kind == TYPE_TENSOR && b->kind == TYPE_TENSOR;
   if (tensors && a->dtype && b->dtype && a->dtype != b->dtype)
-    return infer_fail(c, SDX_INVALID_GRAPH, "output %zu is %s in 'then_branch' and %s in 'else_branch'", output,
-                      dtype_name((sdx_dtype)b->dtype), dtype_name((sdx_dtype)a->dtype));
+    return step_fail(c, SDX_INVALID_GRAPH, "output %zu is %s in 'then_branch' and %s in 'else_branch'", output,
+                     dtype_name((sdx_dtype)b->dtype), dtype_name((sdx_dtype)a->dtype));
   if (!tensors) {
-    if (a->kind == b->kind) c->out[output] = *a;
+    if (a->kind == b->kind) c->out_types[output] = *a;
     return SDX_OK;
   }
   int64_t dims[TENSOR_MAX_RANK];
@@ -39,7 +41,7 @@ static sdx_status join_types(op_infer *c, size_t output, const type_info *a, con
   return infer_output(c, output, (sdx_dtype)(a->dtype ? a->dtype : b->dtype), rank, dims);
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const params *p = c->params;
   const type_info **types[2];
   for (int i = 0; i < 2; i++) SDX_TRY(body_types(c, p->branches[i], 0, NULL, &types[i]));
@@ -47,10 +49,10 @@ static sdx_status infer(op_infer *c) {
   return SDX_OK;
 }
 
-static sdx_status compute(op_call *c) {
-  const tensor *condition = call_in(c, 0);
+static sdx_status compute(op_step *c) {
+  const tensor *condition = step_in(c, 0);
   if (condition->count != 1)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 0 ('cond') has %zu elements, expected 1", condition->count);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 ('cond') has %zu elements, expected 1", condition->count);
   graph *branch = ((const params *)c->params)->branches[*(const uint8_t *)condition->data != 0];
   sdx_value **out = call_alloc(c, (branch->output_count + 1) * sizeof *out);
   if (!out) return call_no_memory(c, branch->output_count * sizeof *out);

@@ -2,7 +2,7 @@
 // ImageDecoder: the bytes of a picture file to [height, width, 3 or 1]; no pixels where the bytes are no
 // picture. The library has no codecs: a caller registers compute (the command and the server do, see
 // codecs/operator.c). Here is what does not need them.
-#include "ops/op.h"
+#include "ops/infer.h"
 
 typedef struct decoder_params {
   int64_t channels;
@@ -17,14 +17,14 @@ static sdx_status params(op_params_context *c, void *p) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const decoder_params *p = c->params;
   SDX_TRY(infer_rank(c, 0, 1, 1));
   return infer_output(c, 0, SDX_UINT8, 3, (int64_t[]){DIM_UNKNOWN, DIM_UNKNOWN, p->channels});
 }
 
-static sdx_status compute(op_call *c) {
-  return call_fail(c, SDX_NOT_SUPPORTED,
+static sdx_status compute(op_step *c) {
+  return step_fail(c, SDX_NOT_SUPPORTED,
                    "the library decodes no pictures itself; register compute for ImageDecoder of domain '' with "
                    "sdx_options_add_op before the load, or use the sardonyx command or server, which have codecs");
 }

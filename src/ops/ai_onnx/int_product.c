@@ -4,6 +4,8 @@
 
 #include "ops/ai_onnx/floats.h"
 #include "ops/ai_onnx/quantization.h"
+#include "ops/call.h"
+#include "ops/prepare.h"
 
 // ---- matrix products ------------------------------------------------------------------------------
 
@@ -22,14 +24,14 @@ static void pack_b(void *target, const tensor *source, void *context) {
   gemm_u8s8_pack_b(target, source->data, s->b.row, source->dtype == SDX_INT8, s->k, s->n);
 }
 
-sdx_status int_product_prepare(op_prepare *c, int_product *p, size_t a, size_t b, const tensor *y) {
+sdx_status int_product_prepare(op_step *c, int_product *p, size_t a, size_t b, const tensor *y) {
   static const matmul_params plain;
-  const tensor *weights = c->in[b];
+  const tensor *weights = step_in(c, b);
   p->a = a, p->b = b;
   if (y->count == 0) return SDX_OK;
-  SDX_TRY(matmul_layout(c, &plain, c->in[a], weights, y, &p->shape));
+  SDX_TRY(matmul_layout(c, &plain, step_in(c, a), weights, y, &p->shape));
   size_t bytes = gemm_u8s8_packed_b_bytes(p->shape.k, p->shape.n);
-  if (c->constant[b] && p->shape.b.batch == 0 && weights->count && bytes) {
+  if (c->packable[b] && p->shape.b.batch == 0 && weights->count && bytes) {
     const char *key = arena_format(c->memory, "gemm_u8s8 b %s", weights->dtype == SDX_INT8 ? "int8" : "uint8");
     p->packed_b = key ? prepare_pack(c, b, key, bytes, pack_b, &p->shape) : NULL;
     if (!p->packed_b) return error_no_memory(c->err, bytes);
@@ -40,18 +42,18 @@ sdx_status int_product_prepare(op_prepare *c, int_product *p, size_t a, size_t b
   return SDX_OK;
 }
 
-sdx_status int_product_run(op_call *c, const int_product *p, size_t a_zero, size_t b_zero, int32_t *sums,
+sdx_status int_product_run(op_step *c, const int_product *p, size_t a_zero, size_t b_zero, int32_t *sums,
                            void *scratch) {
-  const tensor *a = call_in(c, p->a), *b = call_in(c, p->b), *az = call_in(c, a_zero), *bz = call_in(c, b_zero);
+  const tensor *a = step_in(c, p->a), *b = step_in(c, p->b), *az = step_in(c, a_zero), *bz = step_in(c, b_zero);
   const product *s = &p->shape;
   size_t a_zeros = az ? az->count : 1, b_zeros = bz ? bz->count : 1;
   // A tall product with one zero point for each row of a matrix is cut into those matrices.
   size_t rows = s->batch == 1 && a_zeros > 1 && s->m % a_zeros == 0 ? a_zeros : s->m, pieces = s->m / rows * s->batch;
   if (a_zeros != 1 && a_zeros != rows && a_zeros != rows * pieces)
-    return call_fail(c, SDX_INVALID_SHAPE, "input %zu (zero point of A) has %zu elements, expected 1 or %zu", a_zero,
+    return step_fail(c, SDX_INVALID_SHAPE, "input %zu (zero point of A) has %zu elements, expected 1 or %zu", a_zero,
                      a_zeros, rows);
   if (b_zeros != 1 && b_zeros != s->n && b_zeros != s->n * s->batch)
-    return call_fail(c, SDX_INVALID_SHAPE, "input %zu (zero point of B) has %zu elements, expected 1 or %zu", b_zero,
+    return step_fail(c, SDX_INVALID_SHAPE, "input %zu (zero point of B) has %zu elements, expected 1 or %zu", b_zero,
                      b_zeros, s->n);
   gemm_u8s8 g = describe(p);
   g.m = rows;
@@ -92,7 +94,7 @@ static void requantize_range(void *context, size_t begin, size_t end, size_t wor
   }
 }
 
-void requantize_rows(op_call *c, const requantization *r) {
+void requantize_rows(op_step *c, const requantization *r) {
   call_parallel(c, r->rows, 1 + 16384 / (r->columns + 1), requantize_range, (void *)r);
 }
 
@@ -104,8 +106,8 @@ static void pack_conv(void *target, const tensor *source, void *context) {
   conv_u8s8_pack(&v, target);
 }
 
-sdx_status int_conv_prepare(op_prepare *c, const conv_params *p, int_conv *v, size_t x, size_t w, const tensor *y) {
-  const tensor *data = c->in[x], *weights = c->in[w];
+sdx_status int_conv_prepare(op_step *c, const conv_params *p, int_conv *v, size_t x, size_t w, const tensor *y) {
+  const tensor *data = step_in(c, x), *weights = step_in(c, w);
   v->x = x, v->w = w;
   v->conv = (conv_u8s8){.batch = (size_t)data->dims[0],
                         .groups = (size_t)p->group,
@@ -116,7 +118,7 @@ sdx_status int_conv_prepare(op_prepare *c, const conv_params *p, int_conv *v, si
   window_attrs_build(&p->window, data->rank - 2u, data->dims + 2, weights->dims + 2, y->dims + 2, &v->conv.window);
   if (y->count == 0) return SDX_OK;
   size_t bytes = conv_u8s8_packed_bytes(&v->conv);
-  if (c->constant[w] && weights->count && bytes) {
+  if (c->packable[w] && weights->count && bytes) {
     const char *key = arena_format(c->memory, "conv_u8s8 group %lld", (long long)p->group);
     v->conv.packed = key ? prepare_pack(c, w, key, bytes, pack_conv, &v->conv) : NULL;
     if (!v->conv.packed) return error_no_memory(c->err, bytes);
@@ -126,14 +128,14 @@ sdx_status int_conv_prepare(op_prepare *c, const conv_params *p, int_conv *v, si
   return SDX_OK;
 }
 
-sdx_status int_conv_run(op_call *c, const int_conv *v, size_t x_zero, size_t w_zero, int32_t *sums, void *scratch) {
-  const tensor *x = call_in(c, v->x), *w = call_in(c, v->w), *xz = call_in(c, x_zero), *wz = call_in(c, w_zero);
+sdx_status int_conv_run(op_step *c, const int_conv *v, size_t x_zero, size_t w_zero, int32_t *sums, void *scratch) {
+  const tensor *x = step_in(c, v->x), *w = step_in(c, v->w), *xz = step_in(c, x_zero), *wz = step_in(c, w_zero);
   conv_u8s8 conv = v->conv;
   if (xz && xz->count != 1)
-    return call_fail(c, SDX_INVALID_SHAPE, "input %zu (zero point of x) has %zu elements, expected 1", x_zero,
+    return step_fail(c, SDX_INVALID_SHAPE, "input %zu (zero point of x) has %zu elements, expected 1", x_zero,
                      xz->count);
   if (wz && wz->count != 1 && wz->count != conv.out_channels)
-    return call_fail(c, SDX_INVALID_SHAPE, "input %zu (zero point of w) has %zu elements, expected 1 or %zu", w_zero,
+    return step_fail(c, SDX_INVALID_SHAPE, "input %zu (zero point of w) has %zu elements, expected 1 or %zu", w_zero,
                      wz->count, conv.out_channels);
   conv.x = x->data, conv.weights = conv.packed ? NULL : w->data, conv.y = sums;
   conv.x_zero = xz ? xz->data : NULL, conv.w_zero = wz ? wz->data : NULL;

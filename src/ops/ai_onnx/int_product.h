@@ -17,8 +17,8 @@ typedef struct int_product {
 } int_product;
 
 // Zero points: one number, or one for each row of A / column of B (for each matrix where there are more).
-sdx_status int_product_prepare(op_prepare *c, int_product *p, size_t a, size_t b, const tensor *y);
-sdx_status int_product_run(op_call *c, const int_product *p, size_t a_zero, size_t b_zero, int32_t *sums,
+sdx_status int_product_prepare(op_step *c, int_product *p, size_t a, size_t b, const tensor *y);
+sdx_status int_product_run(op_step *c, const int_product *p, size_t a_zero, size_t b_zero, int32_t *sums,
                            void *scratch);
 
 // sums -> y (int8 or uint8) with scale a_scale[row] * b_scale[column] / y_scale; scales of one number serve all.
@@ -31,12 +31,12 @@ typedef struct requantization {
   int32_t y_zero;
   bool is_signed;
 } requantization;
-void requantize_rows(op_call *c, const requantization *r);
+void requantize_rows(op_step *c, const requantization *r);
 
 typedef struct int_conv {
   conv_u8s8 conv;  // without the data
   size_t x, w;     // inputs
   size_t scratch_bytes;
 } int_conv;
-sdx_status int_conv_prepare(op_prepare *c, const conv_params *p, int_conv *v, size_t x, size_t w, const tensor *y);
-sdx_status int_conv_run(op_call *c, const int_conv *v, size_t x_zero, size_t w_zero, int32_t *sums, void *scratch);
+sdx_status int_conv_prepare(op_step *c, const conv_params *p, int_conv *v, size_t x, size_t w, const tensor *y);
+sdx_status int_conv_run(op_step *c, const int_conv *v, size_t x_zero, size_t w_zero, int32_t *sums, void *scratch);

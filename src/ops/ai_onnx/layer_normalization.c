@@ -10,6 +10,8 @@
 #include "kernels/norm_f32/norm_f32.h"
 #include "ops/ai_onnx/arithmetic.h"
 #include "ops/ai_onnx/normalize.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "ops/row.h"
 
 typedef struct layer_params {
@@ -37,26 +39,26 @@ static sdx_status skip_rms_params_read(op_params_context *c, void *p) { return r
 // ---- infer ------------------------------------------------------------------------------------
 
 // Type of a statistic: the shape of X with ones from the axis on.
-static sdx_status infer_statistic(op_infer *c, size_t output, int64_t axis) {
+static sdx_status infer_statistic(op_step *c, size_t output, int64_t axis) {
   int64_t dims[TENSOR_MAX_RANK];
   int rank = infer_rank_of(c, 0);
-  for (int i = 0; i < rank; i++) dims[i] = i < axis ? c->in[0]->dims[i] : 1;
+  for (int i = 0; i < rank; i++) dims[i] = i < axis ? c->in_types[0]->dims[i] : 1;
   return infer_output(c, output, ((const layer_params *)c->params)->stash, rank, dims);
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const layer_params *p = c->params;
   int rank = infer_rank_of(c, 0);
   int64_t axis = p->axis;
   if (rank >= 0 && axis_normalize(&axis, (size_t)rank, "", NULL) != SDX_OK)
-    return infer_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)p->axis, rank, rank);
+    return step_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)p->axis, rank, rank);
   sdx_dtype y = infer_dtype_of(c, 1);  // RMSNormalization: Y has the type of scale
   SDX_TRY(infer_same_as(c, 0, 0, y != SDX_UNDEFINED ? y : infer_dtype_of(c, 0)));
   SDX_TRY(infer_statistic(c, 1, axis));
   return p->rms ? SDX_OK : infer_statistic(c, 2, axis);
 }
 
-static sdx_status skip_infer(op_infer *c) {
+static sdx_status skip_infer(op_step *c) {
   int rank = infer_rank_of(c, 0);
   SDX_TRY(infer_rank(c, 0, 1, -1));
   SDX_TRY(infer_same(c, 0, 0));
@@ -67,7 +69,7 @@ static sdx_status skip_infer(op_infer *c) {
 
 // ---- compute ----------------------------------------------------------------------------------
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   c->state = (void *)KERNEL_BEST(norm_f32);
   return prepare_widened(c, 0);
 }
@@ -103,7 +105,7 @@ static void range(void *context, size_t begin, size_t end, size_t worker) {
                      j->epsilon);
 }
 
-static sdx_status normalize(op_call *c, const tensor *x, const tensor *scale, const tensor *bias, tensor *y,
+static sdx_status normalize(op_step *c, const tensor *x, const tensor *scale, const tensor *bias, tensor *y,
                             tensor *mean, tensor *inverse) {
   const layer_params *p = c->params;
   size_t axis = (size_t)(p->axis < 0 ? p->axis + x->rank : p->axis), cols = 1;
@@ -129,21 +131,21 @@ static sdx_status normalize(op_call *c, const tensor *x, const tensor *scale, co
   return SDX_OK;
 }
 
-static sdx_status layer(op_call *c) {
+static sdx_status layer(op_step *c) {
   bool rms = ((const layer_params *)c->params)->rms;
-  return normalize(c, call_in(c, 0), call_in(c, 1), call_in(c, 2), call_out(c, 0), rms ? NULL : call_out(c, 1),
-                   call_out(c, rms ? 1 : 2));
+  return normalize(c, step_in(c, 0), step_in(c, 1), step_in(c, 2), step_out(c, 0), rms ? NULL : step_out(c, 1),
+                   step_out(c, rms ? 1 : 2));
 }
-static sdx_status skip(op_call *c) {
+static sdx_status skip(op_step *c) {
   bool rms = ((const layer_params *)c->params)->rms;  // has no beta: bias stands one place earlier
-  const tensor *beta = rms ? NULL : call_in(c, 3), *bias = call_in(c, rms ? 3 : 4);
-  tensor *sum = call_out(c, 3) ? call_out(c, 3) : call_out(c, 0);
-  SDX_TRY(arithmetic_add(c, sum, call_in(c, 0), call_in(c, 1)));
+  const tensor *beta = rms ? NULL : step_in(c, 3), *bias = step_in(c, rms ? 3 : 4);
+  tensor *sum = step_out(c, 3) ? step_out(c, 3) : step_out(c, 0);
+  SDX_TRY(arithmetic_add(c, sum, step_in(c, 0), step_in(c, 1)));
   if (bias) SDX_TRY(arithmetic_add(c, sum, sum, bias));
-  return normalize(c, sum, call_in(c, 2), beta, call_out(c, 0), call_out(c, 1), call_out(c, 2));
+  return normalize(c, sum, step_in(c, 2), beta, step_out(c, 0), step_out(c, 1), step_out(c, 2));
 }
-static sdx_status layer_compute(op_call *c) { return call_out(c, 0) ? call_widened(c, layer) : SDX_OK; }
-static sdx_status skip_compute(op_call *c) { return call_out(c, 0) ? call_widened(c, skip) : SDX_OK; }
+static sdx_status layer_compute(op_step *c) { return step_out(c, 0) ? call_widened(c, layer) : SDX_OK; }
+static sdx_status skip_compute(op_step *c) { return step_out(c, 0) ? call_widened(c, skip) : SDX_OK; }
 
 // ---- records ----------------------------------------------------------------------------------
 

@@ -13,7 +13,9 @@
 #include <math.h>
 
 #include "base/size.h"
+#include "ops/call.h"
 #include "ops/elementwise.h"
+#include "ops/infer.h"
 
 enum { Q, K, V, PAST, DECAY, BETA };
 
@@ -62,32 +64,32 @@ static sdx_status microsoft_params(op_params_context *c, void *params) {
                      (long long)p->heads, (long long)p->kv_heads);
 }
 
-static sdx_status check_given(op_infer *c, size_t input, const char *name, bool needed) {
+static sdx_status check_given(op_step *c, size_t input, const char *name, bool needed) {
   bool given = infer_has(c, input);
   if (given == needed) return SDX_OK;
-  return infer_fail(c, SDX_INVALID_GRAPH, "update_rule %s input %zu ('%s')", needed ? "needs" : "does not take", input,
-                    name);
+  return step_fail(c, SDX_INVALID_GRAPH, "update_rule %s input %zu ('%s')", needed ? "needs" : "does not take", input,
+                   name);
 }
 
 // The width of a head from hidden = heads * width; agrees with *width where that is known.
-static sdx_status split(op_infer *c, size_t input, int64_t heads, int64_t *width) {
+static sdx_status split(op_step *c, size_t input, int64_t heads, int64_t *width) {
   int64_t hidden = infer_dim(c, input, 2);
   if (hidden < 0) return SDX_OK;
   if (hidden % heads || (*width >= 0 && hidden / heads != *width))
-    return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld columns, which are not %lld heads of one width", input,
-                      (long long)hidden, (long long)heads);
+    return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld columns, which are not %lld heads of one width", input,
+                     (long long)hidden, (long long)heads);
   *width = hidden / heads;
   return SDX_OK;
 }
 
-static sdx_status check_columns(op_infer *c, size_t input, int64_t one, int64_t other) {
+static sdx_status check_columns(op_step *c, size_t input, int64_t one, int64_t other) {
   int64_t columns = infer_dim(c, input, 2);
   if (columns < 0 || one < 0 || other < 0 || columns == one || columns == other) return SDX_OK;
-  return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld columns, expected %lld or %lld", input,
-                    (long long)columns, (long long)one, (long long)other);
+  return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld columns, expected %lld or %lld", input, (long long)columns,
+                   (long long)one, (long long)other);
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const linear_params *p = c->params;
   int64_t batch = DIM_UNKNOWN, time = DIM_UNKNOWN, width = DIM_UNKNOWN, v_width = DIM_UNKNOWN, hidden = DIM_UNKNOWN,
           all = DIM_UNKNOWN, kv_heads = p->kv_heads;
@@ -108,9 +110,9 @@ static sdx_status infer(op_infer *c) {
   int64_t window = p->window;
   if (first) SDX_TRY(infer_agree(c, PAST, 0, "states", &window));
   if (v_width >= 0 && !i64_mul(v_width, i64_max(p->heads, p->kv_heads), &hidden))
-    return infer_fail(c, SDX_INVALID_SHAPE, "the output would be too large");
+    return step_fail(c, SDX_INVALID_SHAPE, "the output would be too large");
   if (width >= 0 && !i64_mul(width, p->kv_heads, &all))
-    return infer_fail(c, SDX_INVALID_SHAPE, "the state would be too large");
+    return step_fail(c, SDX_INVALID_SHAPE, "the state would be too large");
   SDX_TRY(check_columns(c, DECAY, p->kv_heads, all));
   SDX_TRY(check_columns(c, BETA, p->kv_heads, 1));
   bool past = infer_has(c, PAST);
@@ -192,18 +194,18 @@ static void heads_range(void *context, size_t begin, size_t end, size_t worker) 
   }
 }
 
-static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
+static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
 
 static const float *data_of(const tensor *t) { return t ? t->data : NULL; }
 
-static sdx_status linear_attention(op_call *c) {
+static sdx_status linear_attention(op_step *c) {
   const linear_params *p = c->params;
-  const tensor *q = call_in(c, Q), *v = call_in(c, V), *decay = call_in(c, DECAY), *beta = call_in(c, BETA);
-  tensor *y = call_out(c, 0), *state = call_out(c, 1);
+  const tensor *q = step_in(c, Q), *v = step_in(c, V), *decay = step_in(c, DECAY), *beta = step_in(c, BETA);
+  tensor *y = step_out(c, 0), *state = step_out(c, 1);
   linear_job j = {.q = q->data,
-                  .k = call_in(c, K)->data,
+                  .k = step_in(c, K)->data,
                   .v = v->data,
-                  .past = data_of(call_in(c, PAST)),
+                  .past = data_of(step_in(c, PAST)),
                   .decay = data_of(decay),
                   .beta = data_of(beta),
                   .batch = (size_t)q->dims[0],
@@ -225,7 +227,7 @@ static sdx_status linear_attention(op_call *c) {
   call_parallel(c, heads, 1 + GRAIN_CHEAP / (j.width * j.v_width * j.time + 1), heads_range, &j);
   return call_check(c);
 }
-static sdx_status compute(op_call *c) { return call_widened(c, linear_attention); }
+static sdx_status compute(op_step *c) { return call_widened(c, linear_attention); }
 
 SDX_CASES = {"query=float[2,3,8] key=float[2,3,4] value=float[2,3,6] q_num_heads=4 kv_num_heads=2 update_rule=linear",
              "query=float[2,3,8] key=float[2,3,4] value=float[2,3,6] past_state=float[2,2,2,3] q_num_heads=4 "

@@ -3,7 +3,7 @@
 // GatedDeltaNet share.
 #pragma once
 
-#include "ops/op.h"
+#include "ops/record.h"
 
 typedef struct linear_rule {
   bool gated, delta;

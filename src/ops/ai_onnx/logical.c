@@ -3,6 +3,7 @@
 // broadcasting. BitShift: a right shift of a signed type copies the sign; an amount that is negative or
 // at least the width leaves nothing but those copies (version 28 says so; 11 had unsigned types only).
 // History: up to 6 And, Or and Xor had `broadcast` and `axis` (see AlignToAxis).
+#include "ops/infer.h"
 #include "ops/row.h"
 
 #define LOOPS "ops/ai_onnx/bitwise.inl"
@@ -32,19 +33,19 @@ static sdx_status shift_params_read(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   sdx_dtype dtype;
   SDX_TRY(infer_common_dtype(c, 0, 2, &dtype));
   return infer_broadcast(c, 0, 0, 2, dtype);
 }
-static sdx_status unary_infer(op_infer *c) { return infer_same(c, 0, 0); }
+static sdx_status unary_infer(op_step *c) { return infer_same(c, 0, 0); }
 
-static sdx_status run(op_call *c, const binary_row *rows) {
-  return binary_run(c, call_out(c, 0), call_in(c, 0), call_in(c, 1), rows, NULL, GRAIN_CHEAP);
+static sdx_status run(op_step *c, const binary_row *rows) {
+  return binary_run(c, step_out(c, 0), step_in(c, 0), step_in(c, 1), rows, NULL, GRAIN_CHEAP);
 }
 #define TABLE(Name, ...) static const binary_row Name##_rows[SDX_DTYPE_COUNT] = {__VA_ARGS__}
 #define COMPUTE(Name, lower) \
-  static sdx_status lower##_compute(op_call *c) { return run(c, Name##_rows); }
+  static sdx_status lower##_compute(op_step *c) { return run(c, Name##_rows); }
 TABLE(And, [SDX_BOOL] = And_boolean);
 TABLE(Or, [SDX_BOOL] = Or_boolean);
 TABLE(Xor, [SDX_BOOL] = Xor_boolean);
@@ -59,16 +60,16 @@ COMPUTE(Xor, xor)
 COMPUTE(BitwiseAnd, bitwise_and)
 COMPUTE(BitwiseOr, bitwise_or)
 COMPUTE(BitwiseXor, bitwise_xor)
-static sdx_status shift_compute(op_call *c) {
+static sdx_status shift_compute(op_step *c) {
   return run(c, ((const shift_params *)c->params)->left ? ShiftLeft_rows : ShiftRight_rows);
 }
-static sdx_status not_compute(op_call *c) {
+static sdx_status not_compute(op_step *c) {
   static const unary_row rows[SDX_DTYPE_COUNT] = {[SDX_BOOL] = Not_bool};
-  return unary_run(c, call_out(c, 0), call_in(c, 0), rows, NULL, GRAIN_CHEAP);
+  return unary_run(c, step_out(c, 0), step_in(c, 0), rows, NULL, GRAIN_CHEAP);
 }
-static sdx_status bitwise_not_compute(op_call *c) {
+static sdx_status bitwise_not_compute(op_step *c) {
   static const unary_row rows[SDX_DTYPE_COUNT] = {ROWS_INTEGER(BitwiseNot)};
-  return unary_run(c, call_out(c, 0), call_in(c, 0), rows, NULL, GRAIN_CHEAP);
+  return unary_run(c, step_out(c, 0), step_in(c, 0), rows, NULL, GRAIN_CHEAP);
 }
 
 SDX_CASES = {"A=bool[2,3,4] B=bool[3,1]", "A=bool[] B=bool[5]", "A=bool[0] B=bool[1]", NULL};

@@ -3,6 +3,8 @@
 // carried values; outputs: condition, carried values, values to stack over the trips. Without the
 // input `cond` the body's condition is ignored, as the specification says. Later versions added types.
 #include "ops/ai_onnx/control.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 typedef struct params {
   repeated body;
@@ -33,7 +35,7 @@ static sdx_status read_params(op_params_context *c, void *p) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const params *p = c->params;
   size_t n = p->carried + 2;
   const type_info **in = arena_array(c->memory, n, sizeof *in), **types;
@@ -43,17 +45,17 @@ static sdx_status infer(op_infer *c) {
   if (!in[0] || !in[1]) return error_no_memory(c->err, sizeof **in);
   for (size_t i = 2; i < n; i++) {
     SDX_TRY(infer_need(c, i));
-    in[i] = c->in[i];
+    in[i] = c->in_types[i];
   }
   SDX_TRY(repeated_types(c, p->body.graph, n, in, 2, 1, p->carried, &types));
   for (size_t i = 0; i < c->output_count; i++) {
     const type_info *t = types[i + 1];
     if (i < p->carried) {
-      const type_info *first = c->in[i + 2];
+      const type_info *first = c->in_types[i + 2];
       if (first->kind == TYPE_TENSOR && t->kind == TYPE_TENSOR && first->dtype && t->dtype && first->dtype != t->dtype)
-        return infer_fail(c, SDX_INVALID_GRAPH, "carried value %zu is %s before the first trip and %s after it", i,
-                          dtype_name((sdx_dtype)first->dtype), dtype_name((sdx_dtype)t->dtype));
-      if (first->kind == TYPE_TENSOR || t->kind == TYPE_UNKNOWN || t->kind == first->kind) c->out[i] = *in[i + 2];
+        return step_fail(c, SDX_INVALID_GRAPH, "carried value %zu is %s before the first trip and %s after it", i,
+                         dtype_name((sdx_dtype)first->dtype), dtype_name((sdx_dtype)t->dtype));
+      if (first->kind == TYPE_TENSOR || t->kind == TYPE_UNKNOWN || t->kind == first->kind) c->out_types[i] = *in[i + 2];
     } else if (t->kind == TYPE_TENSOR) {
       int64_t dims[TENSOR_MAX_RANK + 1] = {DIM_UNKNOWN};  // free ones may be unknown where there is no trip
       for (int d = 0; d < t->rank; d++) dims[d + 1] = t->dims[d] < 0 ? DIM_UNKNOWN : t->dims[d];
@@ -71,14 +73,14 @@ typedef struct loop {
   value_list *lists;  // per stacked output
 } loop;
 
-static sdx_status one_flag(op_call *c, const value *v, const char *what, bool *flag) {
+static sdx_status one_flag(op_step *c, const value *v, const char *what, bool *flag) {
   if (v->kind != VALUE_TENSOR || v->tensor.dtype != SDX_BOOL || v->tensor.count != 1)
-    return call_fail(c, SDX_INVALID_SHAPE, "%s is not one bool", what);
+    return step_fail(c, SDX_INVALID_SHAPE, "%s is not one bool", what);
   *flag = *(const uint8_t *)v->tensor.data != 0;
   return SDX_OK;
 }
 
-static sdx_status run_trip(op_call *c, const params *p, loop *l, bool *go_on) {
+static sdx_status run_trip(op_step *c, const params *p, loop *l, bool *go_on) {
   SDX_TRY(body_run(c, p->body.graph, p->carried + 2, l->in, l->out));
   SDX_TRY(one_flag(c, &l->out[0]->value, "the condition that the body computes", go_on));
   for (size_t i = 0; i < p->carried; i++) {
@@ -96,20 +98,20 @@ static sdx_status run_trip(op_call *c, const params *p, loop *l, bool *go_on) {
   return SDX_OK;
 }
 
-static sdx_status run_trips(op_call *c, const params *p, loop *l) {
+static sdx_status run_trips(op_step *c, const params *p, loop *l) {
   const value *most = c->input_count > 0 ? c->in[0] : NULL, *while_input = c->input_count > 1 ? c->in[1] : NULL;
   int64_t trips = INT64_MAX;
   bool go_on = true;
   if (most) {
     if (most->tensor.count != 1)
-      return call_fail(c, SDX_INVALID_SHAPE, "input 0 ('M') has %zu elements, expected 1", most->tensor.count);
+      return step_fail(c, SDX_INVALID_SHAPE, "input 0 ('M') has %zu elements, expected 1", most->tensor.count);
     trips = tensor_index_at(&most->tensor, 0);
   }
   if (while_input) SDX_TRY(one_flag(c, while_input, "input 1 ('cond')", &go_on));
   for (int64_t i = 0; i < trips && go_on; i++) {
     SDX_TRY(call_check(c));
     if (i >= call_max_loop_trips(c))
-      return call_fail(c, SDX_LIMIT_EXCEEDED, "the loop goes round more than max_loop_trips = %lld times",
+      return step_fail(c, SDX_LIMIT_EXCEEDED, "the loop goes round more than max_loop_trips = %lld times",
                        (long long)i);
     *(int64_t *)l->trip->value.tensor.data = i;
     *(uint8_t *)l->condition->value.tensor.data = 1;
@@ -117,14 +119,14 @@ static sdx_status run_trips(op_call *c, const params *p, loop *l) {
     values_release(l->out, p->body.graph->output_count);
     if (status != SDX_OK) {
       error_prefix(c->err, "trip %lld", (long long)i);
-      return call_located(c, status);
+      return step_located(c, status);
     }
     if (!while_input) go_on = true;
   }
   return SDX_OK;
 }
 
-static sdx_status hand_over(op_call *c, const params *p, loop *l) {
+static sdx_status hand_over(op_step *c, const params *p, loop *l) {
   for (size_t i = 0; i < p->carried && i < c->output_count; i++) {
     if (!l->states[i]) {  // no trip
       SDX_TRY(move_value(c, i, c->in[i + 2]));
@@ -145,7 +147,7 @@ static sdx_status hand_over(op_call *c, const params *p, loop *l) {
   return SDX_OK;
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const params *p = c->params;
   size_t bytes = (2 * p->carried + 2 + p->body.graph->output_count + 1) * sizeof(void *);
   void **pointers = call_alloc(c, bytes);

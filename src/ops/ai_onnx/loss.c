@@ -32,7 +32,7 @@ static sdx_status softmax_params(op_params_context *c, void *params) {
   return read_params(c, params);
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const loss_params *p = c->params;
   sdx_dtype dtype = infer_dtype_of(c, 0);
   SDX_TRY(infer_rank(c, 0, 2, -1));
@@ -43,8 +43,8 @@ static sdx_status infer(op_infer *c) {
   SDX_TRY(infer_agree(c, 2, 0, "classes", &classes));
   int rank = infer_rank_of(c, 0), samples = infer_rank_of(c, 1);
   if (rank >= 0 && samples >= 0 && samples != rank - 1)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 1 has rank %d, expected %d: that of input 0 without the classes",
-                      samples, rank - 1);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 1 has rank %d, expected %d: that of input 0 without the classes",
+                     samples, rank - 1);
   if (samples < 0) samples = rank - 1;
   for (int d = 0; d < samples; d++) {
     dims[d] = infer_dim(c, 1, d);
@@ -66,36 +66,38 @@ typedef struct loss_job {
 static bool is_ignored(const loss_params *p, int64_t target) { return p->ignores && target == p->ignored; }
 
 #define LOOPS "ops/ai_onnx/loss.inl"
+#include "ops/call.h"
 #include "ops/each_float.inl"
+#include "ops/infer.h"
 
 static size_t losses_bytes(const loss_params *p, const tensor *target, size_t element) {
   return p->reduction == REDUCE_NONE ? 0 : target->count * element;
 }
 
-static sdx_status prepare(op_prepare *c) {
-  size_t element = c->in[0]->dtype == SDX_DOUBLE ? sizeof(double) : sizeof(float);
-  return prepare_widened(c, losses_bytes(c->params, c->in[1], element));
+static sdx_status prepare(op_step *c) {
+  size_t element = step_in(c, 0)->dtype == SDX_DOUBLE ? sizeof(double) : sizeof(float);
+  return prepare_widened(c, losses_bytes(c->params, step_in(c, 1), element));
 }
 
-static sdx_status check_targets(op_call *c, const loss_params *p, size_t classes) {
-  const tensor *target = call_in(c, 1);
+static sdx_status check_targets(op_step *c, const loss_params *p, size_t classes) {
+  const tensor *target = step_in(c, 1);
   for (size_t i = 0; i < target->count; i++) {
     int64_t t = tensor_index_at(target, i);
     if ((t < 0 || t >= (int64_t)classes) && !is_ignored(p, t))
-      return call_fail(c, SDX_OUT_OF_RANGE, "input 1 is %lld at %zu, but there are %zu classes", (long long)t, i,
+      return step_fail(c, SDX_OUT_OF_RANGE, "input 1 is %lld at %zu, but there are %zu classes", (long long)t, i,
                        classes);
   }
   return SDX_OK;
 }
 
-static sdx_status loss(op_call *c) {
+static sdx_status loss(op_step *c) {
   const loss_params *p = c->params;
-  const tensor *x = call_in(c, 0), *weights = call_in(c, 2);
-  tensor *y = call_out(c, 0), *log_probs = call_out(c, 1);
+  const tensor *x = step_in(c, 0), *weights = step_in(c, 2);
+  tensor *y = step_out(c, 0), *log_probs = step_out(c, 1);
   bool is_float = x->dtype == SDX_FLOAT;
   loss_job j = {.in = x->data,
                 .weights = weights ? weights->data : NULL,
-                .target = call_in(c, 1),
+                .target = step_in(c, 1),
                 .losses = y ? y->data : NULL,
                 .log_probs = log_probs ? log_probs->data : NULL,
                 .classes = (size_t)x->dims[1],
@@ -112,7 +114,7 @@ static sdx_status loss(op_call *c) {
   return call_check(c);
 }
 
-static sdx_status compute(op_call *c) { return call_widened(c, loss); }
+static sdx_status compute(op_step *c) { return call_widened(c, loss); }
 
 // clang-format off
 static const char *const negative_log_likelihood_loss_cases[] = {"input=float[3,5] target=int64[3]@0..4", "input=float[2,4,3] target=int32[2,3]@0..3 weight=float[4]@0.1..2 reduction=sum", "input=float[2,4,3,2] target=int64[2,3,2]@0..3 ignore_index=1 reduction=none", NULL};

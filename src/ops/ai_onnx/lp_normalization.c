@@ -17,11 +17,11 @@ static sdx_status params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   int64_t axis = ((const lp_params *)c->params)->axis, given = axis;
   int rank = infer_rank_of(c, 0);
   if (rank >= 0 && axis_normalize(&axis, (size_t)rank, "", NULL) != SDX_OK)
-    return infer_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)given, rank, rank);
+    return step_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)given, rank, rank);
   return infer_same(c, 0, 0);
 }
 
@@ -32,22 +32,24 @@ typedef struct lp_job {
   bool square;
 } lp_job;
 #define LOOPS "ops/ai_onnx/lp_normalization.inl"
+#include "ops/call.h"
 #include "ops/each_float.inl"
+#include "ops/infer.h"
 
-static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
+static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
 
-static sdx_status normalize(op_call *c) {
+static sdx_status normalize(op_step *c) {
   const lp_params *p = c->params;
-  const tensor *x = call_in(c, 0);
+  const tensor *x = step_in(c, 0);
   size_t axis = (size_t)(p->axis < 0 ? p->axis + x->rank : p->axis);
   if (x->count == 0) return SDX_OK;
-  lp_job j = {x->data, call_out(c, 0)->data, (size_t)x->dims[axis], 1, p->square};
+  lp_job j = {x->data, step_out(c, 0)->data, (size_t)x->dims[axis], 1, p->square};
   for (size_t i = axis + 1; i < x->rank; i++) j.inner *= (size_t)x->dims[i];
   call_parallel(c, x->count / j.axis, j.axis >= GRAIN_CHEAP ? 1 : GRAIN_CHEAP / j.axis,
                 x->dtype == SDX_DOUBLE ? lp_double : lp_float, &j);
   return SDX_OK;
 }
-static sdx_status compute(op_call *c) { return call_out(c, 0) ? call_widened(c, normalize) : SDX_OK; }
+static sdx_status compute(op_step *c) { return step_out(c, 0) ? call_widened(c, normalize) : SDX_OK; }
 
 SDX_CASES = {"input=float[2,3,4]", "input=float[2,3,4] axis=1 p=1", "input=float16[5] axis=0", "input=double[2,3]",
              NULL};

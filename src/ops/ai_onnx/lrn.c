@@ -18,7 +18,7 @@ static sdx_status params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   SDX_TRY(infer_rank(c, 0, 2, -1));
   return infer_same(c, 0, 0);
 }
@@ -36,16 +36,18 @@ static double power(double base, double beta) {  // 0.75 is what every published
   return beta == 0.75 ? sqrt(base) * sqrt(sqrt(base)) : pow(base, beta);
 }
 #define LOOPS "ops/ai_onnx/lrn.inl"
+#include "ops/call.h"
 #include "ops/each_float.inl"
+#include "ops/infer.h"
 
-static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
+static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
 
-static sdx_status normalize(op_call *c) {
+static sdx_status normalize(op_step *c) {
   const lrn_params *p = c->params;
-  const tensor *x = call_in(c, 0);
+  const tensor *x = step_in(c, 0);
   if (x->count == 0) return SDX_OK;
   lrn_job j = {x->data,
-               call_out(c, 0)->data,
+               step_out(c, 0)->data,
                (size_t)x->dims[1],
                x->count / (size_t)(x->dims[0] * x->dims[1]),
                0,
@@ -60,7 +62,7 @@ static sdx_status normalize(op_call *c) {
                 x->dtype == SDX_DOUBLE ? lrn_double : lrn_float, &j);
   return SDX_OK;
 }
-static sdx_status compute(op_call *c) { return call_out(c, 0) ? call_widened(c, normalize) : SDX_OK; }
+static sdx_status compute(op_step *c) { return step_out(c, 0) ? call_widened(c, normalize) : SDX_OK; }
 
 SDX_CASES = {"X=float[2,7,4,5] size=3", "X=float[1,3,70] size=5 alpha=0.1", "X=float16[1,4,2] size=2",
              "X=double[1,3,2,2] size=9 beta=0.5", NULL};

@@ -10,6 +10,7 @@
 
 #include "base/size.h"
 #include "ops/ai_onnx/product.h"
+#include "ops/infer.h"
 
 static sdx_status params(op_params_context *c, void *params) {
   ((matmul_params *)params)->alpha = 1;
@@ -45,30 +46,30 @@ static view view_of(size_t rank, bool transpose, bool batch, bool left) {
 }
 static int64_t dim_at(const int64_t *dims, size_t d) { return d == SIZE_MAX ? 1 : dims[d]; }
 
-sdx_status matmul_infer_shape(op_infer *c, const matmul_params *p, size_t left, size_t right, sdx_dtype dtype) {
+sdx_status matmul_infer_shape(op_step *c, const matmul_params *p, size_t left, size_t right, sdx_dtype dtype) {
   int ra = infer_rank_of(c, left), rb = infer_rank_of(c, right);
   SDX_TRY(infer_rank(c, left, 1, -1));
   SDX_TRY(infer_rank(c, right, 1, -1));
   if (ra < 0 || rb < 0) return infer_output(c, 0, dtype, -1, NULL);
-  const int64_t *a = c->in[left]->dims, *b = c->in[right]->dims;
+  const int64_t *a = c->in_types[left]->dims, *b = c->in_types[right]->dims;
   view va = view_of((size_t)ra, p->transpose_a, p->batch_a, true),
        vb = view_of((size_t)rb, p->transpose_b, p->batch_b, false);
   int64_t ka = dim_at(a, va.column), kb = dim_at(b, vb.row);
   if (ka >= 0 && kb >= 0 && ka != kb)
-    return infer_fail(c, SDX_INVALID_SHAPE,
-                      "the inner dimensions differ: input %zu has %lld columns, input %zu has %lld rows", left,
-                      (long long)ka, right, (long long)kb);
+    return step_fail(c, SDX_INVALID_SHAPE,
+                     "the inner dimensions differ: input %zu has %lld columns, input %zu has %lld rows", left,
+                     (long long)ka, right, (long long)kb);
   int64_t out[TENSOR_MAX_RANK + 2];
   size_t rank = va.batch_rank > vb.batch_rank ? va.batch_rank : vb.batch_rank;
   for (size_t i = 0; i < rank; i++) {
     int64_t da = i + va.batch_rank >= rank ? a[va.batch[i + va.batch_rank - rank]] : 1;
     int64_t db = i + vb.batch_rank >= rank ? b[vb.batch[i + vb.batch_rank - rank]] : 1;
     if (da != db && da > 1 && db > 1)
-      return infer_fail(c, SDX_INVALID_SHAPE, "batch dimension %zu does not broadcast: %lld against %lld", i,
-                        (long long)da, (long long)db);
+      return step_fail(c, SDX_INVALID_SHAPE, "batch dimension %zu does not broadcast: %lld against %lld", i,
+                       (long long)da, (long long)db);
     if ((da == 0 && db > 1) || (db == 0 && da > 1))
-      return infer_fail(c, SDX_INVALID_SHAPE, "batch dimension %zu does not broadcast: %lld against %lld", i,
-                        (long long)da, (long long)db);
+      return step_fail(c, SDX_INVALID_SHAPE, "batch dimension %zu does not broadcast: %lld against %lld", i,
+                       (long long)da, (long long)db);
     out[i] = da == 1 ? db : db == 1 || da == db ? da : da >= 0 ? da : db >= 0 ? db : DIM_UNKNOWN;
   }
   if (va.row != SIZE_MAX) out[rank++] = a[va.row];
@@ -76,7 +77,7 @@ sdx_status matmul_infer_shape(op_infer *c, const matmul_params *p, size_t left, 
   return infer_output(c, 0, dtype, (int)rank, out);
 }
 
-sdx_status matmul_infer(op_infer *c) { return matmul_infer_shape(c, c->params, 0, 1, infer_dtype_of(c, 0)); }
+sdx_status matmul_infer(op_step *c) { return matmul_infer_shape(c, c->params, 0, 1, infer_dtype_of(c, 0)); }
 
 // ---- prepare and compute --------------------------------------------------------------------------
 
@@ -88,8 +89,8 @@ static size_t stride_at(const int64_t *dims, size_t rank, size_t d) {
 }
 
 // For product i (row-major over `out`, the broadcast batch): where the operand's matrix starts, in elements.
-static sdx_status index_batch(op_prepare *c, const tensor *t, const view *v, const int64_t *out, size_t rank,
-                              size_t batch, product_operand *o) {
+static sdx_status index_batch(op_step *c, const tensor *t, const view *v, const int64_t *out, size_t rank, size_t batch,
+                              product_operand *o) {
   size_t *index = arena_array(c->memory, batch, sizeof *index);
   if (!index) return error_no_memory(c->err, batch * sizeof *index);
   for (size_t i = 0; i < batch; i++) {
@@ -114,7 +115,7 @@ static bool is_single(const tensor *t, const view *v) {
   return true;
 }
 
-sdx_status matmul_layout(op_prepare *c, const matmul_params *p, const tensor *a, const tensor *b, const tensor *y,
+sdx_status matmul_layout(op_step *c, const matmul_params *p, const tensor *a, const tensor *b, const tensor *y,
                          product *s) {
   if (y->count == 0) return SDX_OK;
   view va = view_of(a->rank, p->transpose_a, p->batch_a, true),
@@ -139,16 +140,16 @@ sdx_status matmul_layout(op_prepare *c, const matmul_params *p, const tensor *a,
   return SDX_OK;
 }
 
-sdx_status matmul_prepare(op_prepare *c) {
+sdx_status matmul_prepare(op_step *c) {
   product *s = arena_zalloc(c->memory, sizeof *s);
   if (!s) return error_no_memory(c->err, sizeof *s);
   c->state = s;
-  SDX_TRY(matmul_layout(c, c->params, c->in[0], c->in[1], c->out[0], s));
-  return c->out[0]->count ? product_prepare(c, s, 2) : SDX_OK;
+  SDX_TRY(matmul_layout(c, c->params, step_in(c, 0), step_in(c, 1), step_out(c, 0), s));
+  return step_out(c, 0)->count ? product_prepare(c, s, 2) : SDX_OK;
 }
 
-sdx_status matmul_compute(op_call *c) {
-  if (call_out(c, 0)->count == 0) return SDX_OK;
+sdx_status matmul_compute(op_step *c) {
+  if (step_out(c, 0)->count == 0) return SDX_OK;
   return product_run(c, c->state, 2);
 }
 

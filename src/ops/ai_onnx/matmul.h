@@ -11,10 +11,10 @@ typedef struct matmul_params {
 } matmul_params;
 
 // Shape rule for operands at inputs a and b, and the product it stands for.
-sdx_status matmul_infer_shape(op_infer *c, const matmul_params *p, size_t a, size_t b, sdx_dtype dtype);
-sdx_status matmul_layout(op_prepare *c, const matmul_params *p, const tensor *a, const tensor *b, const tensor *y,
+sdx_status matmul_infer_shape(op_step *c, const matmul_params *p, size_t a, size_t b, sdx_dtype dtype);
+sdx_status matmul_layout(op_step *c, const matmul_params *p, const tensor *a, const tensor *b, const tensor *y,
                          product *out);
 
-sdx_status matmul_infer(op_infer *c);
-sdx_status matmul_prepare(op_prepare *c);
-sdx_status matmul_compute(op_call *c);
+sdx_status matmul_infer(op_step *c);
+sdx_status matmul_prepare(op_step *c);
+sdx_status matmul_compute(op_step *c);

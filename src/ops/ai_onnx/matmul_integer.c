@@ -5,22 +5,22 @@
 
 enum { A, B, A_ZERO, B_ZERO };
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   static const matmul_params plain;
   return matmul_infer_shape(c, &plain, A, B, SDX_INT32);
 }
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   int_product *p = arena_zalloc(c->memory, sizeof *p);
   if (!p) return error_no_memory(c->err, sizeof *p);
   c->state = p;
-  SDX_TRY(int_product_prepare(c, p, A, B, c->out[0]));
+  SDX_TRY(int_product_prepare(c, p, A, B, step_out(c, 0)));
   c->scratch_bytes = p->scratch_bytes;
   return SDX_OK;
 }
 
-static sdx_status compute(op_call *c) {
-  tensor *y = call_out(c, 0);
+static sdx_status compute(op_step *c) {
+  tensor *y = step_out(c, 0);
   return y->count ? int_product_run(c, c->state, A_ZERO, B_ZERO, y->data, c->scratch) : SDX_OK;
 }
 

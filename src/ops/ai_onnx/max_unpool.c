@@ -5,6 +5,8 @@
 //   the leading corner of a (larger) output, as the ONNX reference has it. Where indices repeat, the last counts.
 #include "base/size.h"
 #include "ops/ai_onnx/window_attrs.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 enum { X, INDICES, SHAPE };
 
@@ -28,7 +30,7 @@ static bool implied(const window_attrs *w, const int64_t *in, size_t rank, int64
   return true;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const window_attrs *w = c->params;
   int spatial;
   size_t count = 0;
@@ -36,43 +38,43 @@ static sdx_status infer(op_infer *c) {
   SDX_TRY(window_attrs_rank(c, w, X, &spatial));
   if (spatial < 0) return infer_output(c, 0, infer_dtype_of(c, X), -1, NULL);
   size_t rank = (size_t)spatial + 2;
-  if (!implied(w, c->in[X]->dims, rank, out))
-    return infer_fail(c, SDX_INVALID_SHAPE, "the pads are larger than the unpooled size");
+  if (!implied(w, c->in_types[X]->dims, rank, out))
+    return step_fail(c, SDX_INVALID_SHAPE, "the pads are larger than the unpooled size");
   SDX_TRY(infer_rank(c, INDICES, (int)rank, (int)rank));
   for (size_t i = 0; infer_rank_of(c, INDICES) == (int)rank && i < rank; i++) {
-    int64_t a = c->in[X]->dims[i], b = c->in[INDICES]->dims[i];
+    int64_t a = c->in_types[X]->dims[i], b = c->in_types[INDICES]->dims[i];
     if (a >= 0 && b >= 0 && a != b)
-      return infer_fail(c, SDX_INVALID_SHAPE, "dimension %zu of the indices is %lld, expected %lld", i, (long long)b,
-                        (long long)a);
+      return step_fail(c, SDX_INVALID_SHAPE, "dimension %zu of the indices is %lld, expected %lld", i, (long long)b,
+                       (long long)a);
   }
-  if (c->input_count <= SHAPE || !c->in[SHAPE]) return infer_output(c, 0, infer_dtype_of(c, X), (int)rank, out);
+  if (c->input_count <= SHAPE || !c->in_types[SHAPE]) return infer_output(c, 0, infer_dtype_of(c, X), (int)rank, out);
   const int64_t *shape = infer_constant_ints(c, SHAPE, &count);
   for (size_t i = 2; !shape && i < rank; i++) out[i] = DIM_UNKNOWN;
   if (!shape) return infer_output(c, 0, infer_dtype_of(c, X), (int)rank, out);
   if (count != rank)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 2 ('output_shape') has %zu elements, expected %zu", count, rank);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 2 ('output_shape') has %zu elements, expected %zu", count, rank);
   for (size_t i = 0; i < rank; i++)
     if (shape[i] < 0 || (out[i] >= 0 && shape[i] < out[i]))
-      return infer_fail(c, SDX_INVALID_SHAPE, "input 2 ('output_shape')[%zu] is %lld, expected at least %lld", i,
-                        (long long)shape[i], (long long)out[i]);
+      return step_fail(c, SDX_INVALID_SHAPE, "input 2 ('output_shape')[%zu] is %lld, expected at least %lld", i,
+                       (long long)shape[i], (long long)out[i]);
   return infer_output(c, 0, infer_dtype_of(c, X), (int)rank, shape);
 }
 
-static sdx_status compute(op_call *c) {
-  const tensor *x = call_in(c, X), *indices = call_in(c, INDICES);
-  tensor *y = call_out(c, 0);
+static sdx_status compute(op_step *c) {
+  const tensor *x = step_in(c, X), *indices = step_in(c, INDICES);
+  tensor *y = step_out(c, 0);
   int64_t small[WINDOW_MAX_RANK + 2], at[WINDOW_MAX_RANK + 2];
   size_t total = 0;
   if (y->count == 0) return SDX_OK;
   memset(y->data, 0, y->bytes);
   if (x->count == 0) return SDX_OK;
   if (!implied(c->params, x->dims, x->rank, small) || !size_product(small, x->rank, &total))
-    return call_fail(c, SDX_INVALID_SHAPE, "the unpooled size is out of range");
+    return step_fail(c, SDX_INVALID_SHAPE, "the unpooled size is out of range");
   size_t element = y->bytes / y->count;
   for (size_t i = 0; i < x->count; i++) {
     int64_t index = ((const int64_t *)indices->data)[i];
     if (index < 0 || (size_t)index >= total)
-      return call_fail(c, SDX_OUT_OF_RANGE, "input 1 ('I')[%zu] is %lld, expected 0 to %zu", i, (long long)index,
+      return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('I')[%zu] is %lld, expected 0 to %zu", i, (long long)index,
                        total - 1);
     window_unravel((size_t)index, small, x->rank, at);
     size_t to = 0;

@@ -30,12 +30,12 @@ static sdx_status upgrade(op_upgrade *u) {
   return node_set_attr(u->graph, u->node, attr_of_int("_variance", node_attr_int(u->node, "normalize_variance", 1)));
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const mvn_params *p = c->params;
   int rank = infer_rank_of(c, 0);
   for (size_t i = 0; rank >= 0 && i < p->count; i++)
     if (p->axes[i] < -rank || p->axes[i] >= rank)
-      return infer_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)p->axes[i], rank, rank);
+      return step_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)p->axes[i], rank, rank);
   return infer_same(c, 0, 0);
 }
 
@@ -46,24 +46,26 @@ typedef struct mvn_job {
   bool scale;
 } mvn_job;
 #define LOOPS "ops/ai_onnx/mean_variance_normalization.inl"
+#include "ops/call.h"
 #include "ops/each_float.inl"
+#include "ops/infer.h"
 
-static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
+static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
 
-static sdx_status normalize(op_call *c) {
+static sdx_status normalize(op_step *c) {
   const mvn_params *p = c->params;
-  const tensor *x = call_in(c, 0);
+  const tensor *x = step_in(c, 0);
   bool reduce[TENSOR_MAX_RANK] = {false};
   reduce_walk walk;
   if (x->count == 0) return SDX_OK;
   for (size_t i = 0; i < p->count; i++) reduce[p->axes[i] < 0 ? p->axes[i] + x->rank : p->axes[i]] = true;
   reduce_walk_init(&walk, x, reduce);
-  mvn_job j = {x->data, call_out(c, 0)->data, &walk, p->scale};
+  mvn_job j = {x->data, step_out(c, 0)->data, &walk, p->scale};
   call_parallel(c, walk.results, walk.terms >= GRAIN_CHEAP ? 1 : GRAIN_CHEAP / walk.terms,
                 x->dtype == SDX_DOUBLE ? mvn_double : mvn_float, &j);
   return SDX_OK;
 }
-static sdx_status compute(op_call *c) { return call_out(c, 0) ? call_widened(c, normalize) : SDX_OK; }
+static sdx_status compute(op_step *c) { return step_out(c, 0) ? call_widened(c, normalize) : SDX_OK; }
 
 SDX_CASES = {"X=float[2,3,4,5]", "X=float[2,3,4] axes=-1", "X=float16[2,3,2,2]", "X=double[4,3] axes=0", NULL};
 

@@ -8,6 +8,7 @@
 
 #include "base/half.h"
 #include "base/size.h"
+#include "ops/call.h"
 #include "tensor/convert.h"
 
 void move_strides(const int64_t *dims, size_t rank, int64_t *strides) {
@@ -150,12 +151,12 @@ static bool simplify(const strided *in, size_t width, strided *out) {
   return true;
 }
 
-void move_bytes(op_call *c, void *to, const void *from, size_t bytes) {
+void move_bytes(op_step *c, void *to, const void *from, size_t bytes) {
   if (bytes == 0 || to == from) return;
   move_strided(c, &(strided){.rank = 1, .dims = {(int64_t)bytes}, .from = {1}, .to = {1}}, 1, from, to);
 }
 
-void move_strided(op_call *c, const strided *box, size_t width, const void *from, void *to) {
+void move_strided(op_step *c, const strided *box, size_t width, const void *from, void *to) {
   copy_job j = {.width = width, .from = from, .to = to, .row = 1};
   if (!simplify(box, width, &j.box)) return;
   strided *b = &j.box;
@@ -209,14 +210,14 @@ void move_strided(op_call *c, const strided *box, size_t width, const void *from
   call_parallel(c, outer, each >= GRAIN_BYTES ? 1 : GRAIN_BYTES / each + 1, copy_range, &j);
 }
 
-sdx_status move_view(op_call *c) {
-  const tensor *x = call_in(c, 0);
-  tensor *y = call_out(c, 0);
+sdx_status move_view(op_step *c) {
+  const tensor *x = step_in(c, 0);
+  tensor *y = step_out(c, 0);
   if (x && y) move_bytes(c, y->data, x->data, i64_min((int64_t)x->bytes, (int64_t)y->bytes));
   return SDX_OK;
 }
 
-sdx_status move_keep_strings(op_call *c, tensor *t) {
+sdx_status move_keep_strings(op_step *c, tensor *t) {
   if (t->dtype != SDX_STRING) return SDX_OK;
   str *at = t->data;
   for (size_t i = 0; i < t->count; i++) {
@@ -228,30 +229,30 @@ sdx_status move_keep_strings(op_call *c, tensor *t) {
   return SDX_OK;
 }
 
-sdx_status move_value(op_call *c, size_t output, const value *from) {
+sdx_status move_value(op_step *c, size_t output, const value *from) {
   sdx_value *made = NULL;
   if (from->kind == VALUE_SEQUENCE)  // items are counted: the new sequence shares them
-    SDX_TRY(call_located(
+    SDX_TRY(step_located(
         c, value_create_sequence(call_account(c), from->item_count, (sdx_value *const *)from->items, &made, c->err)));
-  else SDX_TRY(call_located(c, value_copy(call_account(c), from, &made, c->err)));
+  else SDX_TRY(step_located(c, value_copy(call_account(c), from, &made, c->err)));
   return call_set_value(c, output, made);
 }
 
-void move_fill(op_call *c, void *to, const void *element, size_t width, size_t count) {
+void move_fill(op_step *c, void *to, const void *element, size_t width, size_t count) {
   move_strided(c, &(strided){.rank = 1, .dims = {(int64_t)count}, .from = {0}, .to = {1}}, width, element, to);
 }
 
 // ---- packed types -----------------------------------------------------------------------------------
 
-static sdx_status make_wide(op_call *c, const tensor *t, tensor *wide) {
+static sdx_status make_wide(op_step *c, const tensor *t, tensor *wide) {
   *wide = *t;
   wide->bytes = t->count;
   wide->data = call_alloc(c, t->count ? t->count : 1);
   return wide->data ? SDX_OK : call_no_memory(c, t->count);
 }
 
-sdx_status move_input(op_call *c, size_t input, tensor *wide) {
-  const tensor *t = call_in(c, input);
+sdx_status move_input(op_step *c, size_t input, tensor *wide) {
+  const tensor *t = step_in(c, input);
   *wide = *t;
   if (!dtype_is_packed((sdx_dtype)t->dtype)) return SDX_OK;
   SDX_TRY(make_wide(c, t, wide));
@@ -263,14 +264,14 @@ sdx_status move_input(op_call *c, size_t input, tensor *wide) {
   return SDX_OK;
 }
 
-sdx_status move_output(op_call *c, size_t output, tensor *wide) {
-  const tensor *t = call_out(c, output);
+sdx_status move_output(op_step *c, size_t output, tensor *wide) {
+  const tensor *t = step_out(c, output);
   *wide = *t;
   return dtype_is_packed((sdx_dtype)t->dtype) ? make_wide(c, t, wide) : SDX_OK;
 }
 
-void move_finish(op_call *c, size_t output, const tensor *wide) {
-  tensor *t = call_out(c, output);
+void move_finish(op_step *c, size_t output, const tensor *wide) {
+  tensor *t = step_out(c, output);
   if (!dtype_is_packed((sdx_dtype)t->dtype)) return;
   int bits = dtype_bits((sdx_dtype)t->dtype);
   size_t per_byte = 8 / (size_t)bits;

@@ -4,7 +4,7 @@
 // element type; which elements count as true.
 #pragma once
 
-#include "ops/op.h"
+#include "ops/record.h"
 
 // Copies a box: element (i0, i1, ...) of `dims` from one place to another. Steps are in elements and
 // may be zero (broadcast) or negative.
@@ -14,9 +14,9 @@ typedef struct strided {
 } strided;
 // Element steps of dense row-major data.
 void move_strides(const int64_t *dims, size_t rank, int64_t *strides);
-void move_strided(op_call *c, const strided *box, size_t width, const void *from, void *to);
+void move_strided(op_step *c, const strided *box, size_t width, const void *from, void *to);
 // memcpy on the threads of the call.
-void move_bytes(op_call *c, void *to, const void *from, size_t bytes);
+void move_bytes(op_step *c, void *to, const void *from, size_t bytes);
 
 // Bytes per element once packed types are spread.
 static inline size_t move_width(const tensor *t) {
@@ -25,18 +25,18 @@ static inline size_t move_width(const tensor *t) {
 }
 // Input or output to work on element by element: `wide` is the tensor itself, or for packed types a
 // copy with one element a byte. move_finish packs the output again.
-sdx_status move_input(op_call *c, size_t input, tensor *wide);
-sdx_status move_output(op_call *c, size_t output, tensor *wide);
-void move_finish(op_call *c, size_t output, const tensor *wide);
+sdx_status move_input(op_step *c, size_t input, tensor *wide);
+sdx_status move_output(op_step *c, size_t output, tensor *wide);
+void move_finish(op_step *c, size_t output, const tensor *wide);
 
 // compute of operators whose output is input 0 under another shape.
-sdx_status move_view(op_call *c);
+sdx_status move_view(op_step *c);
 // Any input value as output: tensors are copied, sequences and maps share their items.
-sdx_status move_value(op_call *c, size_t output, const value *from);
+sdx_status move_value(op_step *c, size_t output, const value *from);
 // Gives the strings of an output bytes of their own, for sources that may die before the run ends.
-sdx_status move_keep_strings(op_call *c, tensor *t);
+sdx_status move_keep_strings(op_step *c, tensor *t);
 // One element repeated.
-void move_fill(op_call *c, void *to, const void *element, size_t width, size_t count);
+void move_fill(op_step *c, void *to, const void *element, size_t width, size_t count);
 
 // Keys that sort as the elements do: equal elements (+0 and -0, any two NaN) have equal keys, NaN is
 // above every number. Strings and complex numbers have none (false).

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 
 #include "base/size.h"
-#include "ops/op.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 typedef struct params {
   bool center;
@@ -20,15 +21,15 @@ static sdx_status read_params(op_params_context *c, void *p) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   SDX_TRY(infer_rank(c, 0, 3, 3));
   SDX_TRY(infer_rank(c, 1, 3, 3));
   if (infer_rank_of(c, 0) == 3 && infer_rank_of(c, 1) == 3) {
-    const int64_t *b = c->in[0]->dims, *s = c->in[1]->dims;
+    const int64_t *b = c->in_types[0]->dims, *s = c->in_types[1]->dims;
     if (b[2] >= 0 && b[2] != 4)
-      return infer_fail(c, SDX_INVALID_SHAPE, "input 0 ('boxes') has %lld numbers a box, expected 4", (long long)b[2]);
+      return step_fail(c, SDX_INVALID_SHAPE, "input 0 ('boxes') has %lld numbers a box, expected 4", (long long)b[2]);
     if ((b[0] >= 0 && s[0] >= 0 && b[0] != s[0]) || (b[1] >= 0 && s[2] >= 0 && b[1] != s[2]))
-      return infer_fail(c, SDX_INVALID_SHAPE, "inputs 0 ('boxes') and 1 ('scores') disagree on batches or boxes");
+      return step_fail(c, SDX_INVALID_SHAPE, "inputs 0 ('boxes') and 1 ('scores') disagree on batches or boxes");
   }
   return infer_output(c, 0, SDX_INT64, 2, (int64_t[]){DIM_UNKNOWN, 3});
 }
@@ -78,7 +79,7 @@ typedef struct selection {
   size_t count, capacity;
 } selection;
 
-static bool add(op_call *c, selection *s, int64_t batch, int64_t class, int64_t index) {
+static bool add(op_step *c, selection *s, int64_t batch, int64_t class, int64_t index) {
   if (s->count == s->capacity) {
     size_t capacity = s->capacity ? s->capacity * 2 : 64, bytes;
     if (!size_mul(capacity, sizeof *s->at, &bytes)) return false;
@@ -98,13 +99,13 @@ static bool add(op_call *c, selection *s, int64_t batch, int64_t class, int64_t 
 
 static float number(const tensor *t, float otherwise) { return t && t->count ? *(const float *)t->data : otherwise; }
 
-static sdx_status suppress(op_call *c, selection *s, candidate *order, box *kept) {
-  const tensor *boxes = call_in(c, 0), *scores = call_in(c, 1), *most = call_in(c, 2), *score_input = call_in(c, 4);
+static sdx_status suppress(op_step *c, selection *s, candidate *order, box *kept) {
+  const tensor *boxes = step_in(c, 0), *scores = step_in(c, 1), *most = step_in(c, 2), *score_input = step_in(c, 4);
   int64_t limit = most && most->count ? tensor_index_at(most, 0) : 0, n = boxes->dims[1], classes = scores->dims[1];
-  float iou = number(call_in(c, 3), 0), low = number(score_input, 0);
+  float iou = number(step_in(c, 3), 0), low = number(score_input, 0);
   bool center = ((const params *)c->params)->center;
   if (!(iou >= 0 && iou <= 1))
-    return call_fail(c, SDX_OUT_OF_RANGE, "input 3 ('iou_threshold') is %g, expected 0 to 1", (double)iou);
+    return step_fail(c, SDX_OUT_OF_RANGE, "input 3 ('iou_threshold') is %g, expected 0 to 1", (double)iou);
   for (int64_t line = 0; limit > 0 && n > 0 && line < boxes->dims[0] * classes; line++) {
     const float *score = (const float *)scores->data + line * n,
                 *at = (const float *)boxes->data + line / classes * n * 4;
@@ -127,18 +128,18 @@ static sdx_status suppress(op_call *c, selection *s, candidate *order, box *kept
   return SDX_OK;
 }
 
-static sdx_status compute(op_call *c) {
-  const tensor *boxes = call_in(c, 0), *scores = call_in(c, 1);
+static sdx_status compute(op_step *c) {
+  const tensor *boxes = step_in(c, 0), *scores = step_in(c, 1);
   size_t bytes, n = (size_t)boxes->dims[1];
   if (boxes->dims[2] != 4 || boxes->dims[0] != scores->dims[0] || boxes->dims[1] != scores->dims[2])
-    return call_fail(c, SDX_INVALID_SHAPE, "inputs 0 ('boxes') and 1 ('scores') disagree on batches or boxes");
+    return step_fail(c, SDX_INVALID_SHAPE, "inputs 0 ('boxes') and 1 ('scores') disagree on batches or boxes");
   if (n > INT32_MAX || !size_mul(n + 1, sizeof(box) + sizeof(candidate), &bytes)) return call_no_memory(c, SIZE_MAX);
   box *kept = call_alloc(c, bytes);
   if (!kept) return call_no_memory(c, bytes);
   selection s = {0};
   sdx_status status = suppress(c, &s, (candidate *)(kept + n), kept);
   if (status == SDX_OK) status = call_set_shape(c, 0, SDX_INT64, 2, (int64_t[]){(int64_t)s.count, 3});
-  if (status == SDX_OK && s.count) memcpy(call_out(c, 0)->data, s.at, s.count * sizeof *s.at);
+  if (status == SDX_OK && s.count) memcpy(step_out(c, 0)->data, s.at, s.count * sizeof *s.at);
   mem_free(s.at);
   return status;
 }

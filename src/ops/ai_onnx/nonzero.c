@@ -5,18 +5,20 @@
 #include "ops/ai_onnx/move.h"
 
 #include "base/size.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
-static sdx_status nonzero_infer(op_infer *c) {
+static sdx_status nonzero_infer(op_step *c) {
   int rank = infer_rank_of(c, 0);
   return infer_output(c, 0, SDX_INT64, 2, (int64_t[]){rank < 0 ? DIM_UNKNOWN : rank, DIM_UNKNOWN});
 }
 
-static sdx_status nonzero_compute(op_call *c) {
-  const tensor *x = call_in(c, 0);
+static sdx_status nonzero_compute(op_step *c) {
+  const tensor *x = step_in(c, 0);
   int64_t at[TENSOR_MAX_RANK] = {0}, found = 0;
   for (size_t i = 0; i < x->count; i++) found += element_is_true(x, i);
   SDX_TRY(call_set_shape(c, 0, SDX_INT64, 2, (int64_t[]){x->rank, found}));
-  int64_t *to = call_out(c, 0)->data, column = 0;
+  int64_t *to = step_out(c, 0)->data, column = 0;
   for (size_t i = 0; i < x->count && column < found; i++) {
     if (element_is_true(x, i)) {
       for (size_t d = 0; d < x->rank; d++) to[(int64_t)d * found + column] = at[d];
@@ -56,34 +58,34 @@ static sdx_status compress_read(op_params_context *c, void *p) {
   return SDX_OK;
 }
 
-static sdx_status compress_infer(op_infer *c) {
+static sdx_status compress_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   SDX_TRY(infer_rank(c, 1, 1, 1));
   const compress_params *p = c->params;
   int64_t dims[TENSOR_MAX_RANK] = {DIM_UNKNOWN}, axis = p->axis;
   int rank = infer_rank_of(c, 0);
   if (p->flat || rank < 0) return infer_output(c, 0, infer_dtype_of(c, 0), p->flat ? 1 : -1, dims);
-  SDX_TRY(infer_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
-  for (int d = 0; d < rank; d++) dims[d] = d == axis ? DIM_UNKNOWN : c->in[0]->dims[d];
+  SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
+  for (int d = 0; d < rank; d++) dims[d] = d == axis ? DIM_UNKNOWN : c->in_types[0]->dims[d];
   return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
 }
 
-static sdx_status compress_compute(op_call *c) {
+static sdx_status compress_compute(op_step *c) {
   const compress_params *p = c->params;
-  const tensor *x = call_in(c, 0), *condition = call_in(c, 1);
+  const tensor *x = step_in(c, 0), *condition = step_in(c, 1);
   const uint8_t *keep = condition->data;
   int64_t axis = p->axis, dims[TENSOR_MAX_RANK], kept = 0;
-  if (!p->flat) SDX_TRY(call_located(c, axis_normalize(&axis, x->rank, "attribute 'axis'", c->err)));
+  if (!p->flat) SDX_TRY(step_located(c, axis_normalize(&axis, x->rank, "attribute 'axis'", c->err)));
   size_t n = p->flat ? x->count : (size_t)x->dims[axis], outer = 1, inner = move_width(x);
   if (condition->count > n)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 1 ('condition') has %zu entries for %zu slices", condition->count, n);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('condition') has %zu entries for %zu slices", condition->count, n);
   for (size_t i = 0; i < condition->count; i++) kept += keep[i] != 0;
   for (int64_t d = 0; !p->flat && d < x->rank; d++) {
     dims[d] = d == axis ? kept : x->dims[d];
     if (d != axis) *(d < axis ? &outer : &inner) *= (size_t)x->dims[d];
   }
   SDX_TRY(call_set_shape(c, 0, (sdx_dtype)x->dtype, p->flat ? 1 : x->rank, p->flat ? &kept : dims));
-  char *to = call_out(c, 0)->data;
+  char *to = step_out(c, 0)->data;
   for (size_t o = 0; o < outer; o++)
     for (size_t i = 0; i < condition->count; i++)
       if (keep[i]) {

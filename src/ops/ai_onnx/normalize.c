@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "ops/ai_onnx/arithmetic.h"
+#include "ops/call.h"
 #include "ops/elementwise.h"
 #include "tensor/convert.h"
 
@@ -51,7 +52,7 @@ static void rows_range(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-void normalize_rows(op_call *c, const tensor *x, tensor *y, tensor *mean, tensor *inverse, size_t rows, size_t cols,
+void normalize_rows(op_step *c, const tensor *x, tensor *y, tensor *mean, tensor *inverse, size_t rows, size_t cols,
                     double epsilon, bool rms) {
   rows_job j = {x, y, mean, inverse, cols, epsilon, rms};
   call_parallel(c, rows, cols >= GRAIN_COSTLY || cols == 0 ? 1 : GRAIN_COSTLY / cols, rows_range, &j);
@@ -63,7 +64,7 @@ bool normalize_in_float(size_t count, const tensor *const *tensors) {
   return true;
 }
 
-sdx_status normalize_affine(op_call *c, tensor *y, const tensor *scale, const tensor *bias) {
+sdx_status normalize_affine(op_step *c, tensor *y, const tensor *scale, const tensor *bias) {
   if (scale) SDX_TRY(arithmetic_mul(c, y, y, scale));
   return bias ? arithmetic_add(c, y, y, bias) : SDX_OK;
 }

@@ -6,6 +6,8 @@
 
 #include "base/size.h"
 #include "ops/ai_onnx/move.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "tensor/convert.h"
 
 typedef struct onehot_params {
@@ -36,27 +38,27 @@ static sdx_status onehot_dims(const onehot_params *p, const int64_t *in, size_t 
   return SDX_OK;
 }
 
-static sdx_status onehot_infer(op_infer *c) {
+static sdx_status onehot_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   int rank = infer_rank_of(c, 0);
   int64_t dims[TENSOR_MAX_RANK], depth = DIM_UNKNOWN;
   size_t axis;
   if (rank < 0) return infer_output(c, 0, infer_dtype_of(c, 2), -1, NULL);
-  if (c->constants[1]) SDX_TRY(infer_located(c, depth_of(c->constants[1], &depth, c->err)));
-  SDX_TRY(infer_located(c, onehot_dims(c->params, c->in[0]->dims, (size_t)rank, depth, dims, &axis, c->err)));
+  if (c->constants[1]) SDX_TRY(step_located(c, depth_of(c->constants[1], &depth, c->err)));
+  SDX_TRY(step_located(c, onehot_dims(c->params, c->in_types[0]->dims, (size_t)rank, depth, dims, &axis, c->err)));
   return infer_output(c, 0, infer_dtype_of(c, 2), rank + 1, dims);
 }
 
-static sdx_status onehot_compute(op_call *c) {
-  const tensor *x = call_in(c, 0), *values = call_in(c, 2);
+static sdx_status onehot_compute(op_step *c) {
+  const tensor *x = step_in(c, 0), *values = step_in(c, 2);
   int64_t depth, dims[TENSOR_MAX_RANK];
   size_t axis, inner = 1;
-  SDX_TRY(call_located(c, depth_of(call_in(c, 1), &depth, c->err)));
-  SDX_TRY(call_located(c, onehot_dims(c->params, x->dims, x->rank, depth, dims, &axis, c->err)));
+  SDX_TRY(step_located(c, depth_of(step_in(c, 1), &depth, c->err)));
+  SDX_TRY(step_located(c, onehot_dims(c->params, x->dims, x->rank, depth, dims, &axis, c->err)));
   if (values->count != 2)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 2 ('values') has %zu elements, expected 2", values->count);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 2 ('values') has %zu elements, expected 2", values->count);
   SDX_TRY(call_set_shape(c, 0, (sdx_dtype)values->dtype, x->rank + 1u, dims));
-  tensor *y = call_out(c, 0);
+  tensor *y = step_out(c, 0);
   size_t width = move_width(y);
   move_fill(c, y->data, values->data, width, y->count);
   for (size_t d = axis; d < x->rank; d++) inner *= (size_t)x->dims[d];
@@ -115,15 +117,15 @@ static sdx_status eye_read(op_params_context *c, void *p) {
   return SDX_OK;
 }
 
-static sdx_status eye_infer(op_infer *c) {
+static sdx_status eye_infer(op_step *c) {
   SDX_TRY(infer_rank(c, 0, 2, 2));
   const eye_params *p = c->params;
   return infer_same_as(c, 0, 0, p->dtype ? p->dtype : infer_dtype_of(c, 0));
 }
 
-static sdx_status eye_compute(op_call *c) {
+static sdx_status eye_compute(op_step *c) {
   int64_t k = ((const eye_params *)c->params)->k;
-  tensor *y = call_out(c, 0);
+  tensor *y = step_out(c, 0);
   memset(y->data, 0, y->bytes);
   int64_t rows = y->dims[0], columns = y->dims[1];
   for (int64_t r = k < 0 ? (k == INT64_MIN ? rows : -k) : 0; r < rows && k < columns - r; r++)

@@ -5,6 +5,8 @@
 #include <math.h>
 
 #include "base/size.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "ops/schema.h"
 #include "tensor/convert.h"
 
@@ -60,18 +62,18 @@ static sdx_status momentum_params(op_params_context *c, void *params) {
 
 static size_t tensors_of(const optimizer_params *p, size_t input_count) { return (input_count - 2) / (2 + p->states); }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const optimizer_params *p = c->params;
   size_t n = tensors_of(p, c->input_count);
   if (c->output_count > n * (1 + p->states))
-    return infer_fail(c, SDX_INVALID_GRAPH, "has %zu outputs, but %zu tensors are updated", c->output_count, n);
+    return step_fail(c, SDX_INVALID_GRAPH, "has %u outputs, but %zu tensors are updated", c->output_count, n);
   for (size_t i = 0; i < n; i++) {
     int rank = infer_rank_of(c, 2 + i);
     for (size_t k = 1; rank >= 0 && k < 2 + p->states; k++) {
       size_t input = 2 + k * n + i;
       SDX_TRY(infer_rank(c, input, rank, rank));
       if (infer_dtype_of(c, input) != infer_dtype_of(c, 2 + i))
-        return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has another type than the tensor it belongs to", input);
+        return step_fail(c, SDX_INVALID_SHAPE, "input %zu has another type than the tensor it belongs to", input);
       for (int d = 0; d < rank; d++) {
         int64_t dim = infer_dim(c, 2 + i, d);
         SDX_TRY(infer_agree(c, input, d, "as in the tensor", &dim));
@@ -99,10 +101,10 @@ static double update(const optimizer_params *p, double rate, bool first, double 
   return x - rate * (p->kind == NESTEROV ? g + p->alpha * s[0] : s[0]);
 }
 
-static sdx_status read_rate(op_call *c, const optimizer_params *p, double *rate, int64_t *count) {
-  const tensor *r = call_in(c, 0), *t = call_in(c, 1);
+static sdx_status read_rate(op_step *c, const optimizer_params *p, double *rate, int64_t *count) {
+  const tensor *r = step_in(c, 0), *t = step_in(c, 1);
   if (r->count != 1 || t->count != 1)
-    return call_fail(c, SDX_INVALID_SHAPE, "inputs 0 ('R') and 1 ('T') must be scalars");
+    return step_fail(c, SDX_INVALID_SHAPE, "inputs 0 ('R') and 1 ('T') must be scalars");
   convert_to_doubles((sdx_dtype)r->dtype, r->data, 0, 1, rate);
   *count = tensor_index_at(t, 0);
   if (p->kind == ADAGRAD) *rate /= 1 + (double)*count * p->decay;
@@ -115,19 +117,19 @@ static void store(tensor *t, size_t i, double value) {
   if (t) convert_from_doubles((sdx_dtype)t->dtype, t->data, i, 1, &value);
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const optimizer_params *p = c->params;
   size_t n = tensors_of(p, c->input_count);
   double rate;
   int64_t count = 0;
   SDX_TRY(read_rate(c, p, &rate, &count));
   for (size_t k = 0; k < n; k++) {
-    const tensor *x = call_in(c, 2 + k), *g = call_in(c, 2 + n + k);
+    const tensor *x = step_in(c, 2 + k), *g = step_in(c, 2 + n + k);
     for (size_t i = 0; i < x->count; i++) {
       double states[2];
-      for (size_t s = 0; s < p->states; s++) states[s] = tensor_number_at(call_in(c, 2 + (2 + s) * n + k), i);
-      store(call_out(c, k), i, update(p, rate, count <= 0, tensor_number_at(x, i), tensor_number_at(g, i), states));
-      for (size_t s = 0; s < p->states; s++) store(call_out(c, (1 + s) * n + k), i, states[s]);
+      for (size_t s = 0; s < p->states; s++) states[s] = tensor_number_at(step_in(c, 2 + (2 + s) * n + k), i);
+      store(step_out(c, k), i, update(p, rate, count <= 0, tensor_number_at(x, i), tensor_number_at(g, i), states));
+      for (size_t s = 0; s < p->states; s++) store(step_out(c, (1 + s) * n + k), i, states[s]);
       if ((i & 0xffff) == 0xffff) SDX_TRY(call_check(c));
     }
   }

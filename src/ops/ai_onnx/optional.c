@@ -4,6 +4,8 @@
 // optional is its content, an empty one has a kind of its own. Version 18 let the last two take plain
 // values too.
 #include "ops/ai_onnx/move.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 typedef struct params {
   const type_info *type;
@@ -16,23 +18,23 @@ static sdx_status read_params(op_params_context *c, void *p) {
   return SDX_OK;
 }
 
-static sdx_status optional_infer(op_infer *c) {
-  const type_info *content = c->input_count ? c->in[0] : ((const params *)c->params)->type;
+static sdx_status optional_infer(op_step *c) {
+  const type_info *content = c->input_count ? c->in_types[0] : ((const params *)c->params)->type;
   if (!content || content->kind == TYPE_UNKNOWN) return SDX_OK;
   if (content->kind == TYPE_OPTIONAL) {  // the attribute may name the optional itself
-    c->out[0] = *content;
+    c->out_types[0] = *content;
     return SDX_OK;
   }
   type_info *element = arena_copy(c->memory, content, sizeof *content);
   if (!element) return error_no_memory(c->err, sizeof *element);
-  c->out[0] = (type_info){.kind = TYPE_OPTIONAL, .rank = -1, .element = element};
+  c->out_types[0] = (type_info){.kind = TYPE_OPTIONAL, .rank = -1, .element = element};
   return SDX_OK;
 }
 
-static sdx_status optional_compute(op_call *c) {
+static sdx_status optional_compute(op_step *c) {
   if (c->input_count && c->in[0]) return move_value(c, 0, c->in[0]);
   sdx_value *none;
-  SDX_TRY(call_located(c, value_create_none(call_account(c), &none, c->err)));
+  SDX_TRY(step_located(c, value_create_none(call_account(c), &none, c->err)));
   return call_set_value(c, 0, none);
 }
 
@@ -52,10 +54,10 @@ SDX_OP(Optional) = {
     .cases = optional_cases,
 };
 
-static sdx_status has_infer(op_infer *c) { return infer_output(c, 0, SDX_BOOL, 0, NULL); }
+static sdx_status has_infer(op_step *c) { return infer_output(c, 0, SDX_BOOL, 0, NULL); }
 
-static sdx_status has_compute(op_call *c) {
-  *(uint8_t *)call_out(c, 0)->data = c->input_count && c->in[0] && c->in[0]->kind != VALUE_NONE;
+static sdx_status has_compute(op_step *c) {
+  *(uint8_t *)step_out(c, 0)->data = c->input_count && c->in[0] && c->in[0]->kind != VALUE_NONE;
   return SDX_OK;
 }
 
@@ -72,19 +74,19 @@ SDX_OP(OptionalHasElement) = {
     .cases = optional_has_element_cases,
 };
 
-static sdx_status get_infer(op_infer *c) {
-  const type_info *t = c->in[0];
+static sdx_status get_infer(op_step *c) {
+  const type_info *t = c->in_types[0];
   if (!t || t->kind == TYPE_UNKNOWN) return SDX_OK;
   if (t->kind == TYPE_OPTIONAL) t = t->element;
   if (!t) return SDX_OK;
   // The content arrives as a value of its own, so no shape is promised to the plan.
-  c->out[0] = *t;
+  c->out_types[0] = *t;
   if (t->kind == TYPE_TENSOR) return infer_output(c, 0, (sdx_dtype)t->dtype, -1, NULL);
   return SDX_OK;
 }
 
-static sdx_status get_compute(op_call *c) {
-  if (c->in[0]->kind == VALUE_NONE) return call_fail(c, SDX_INVALID_ARGUMENT, "input 0 is an empty optional");
+static sdx_status get_compute(op_step *c) {
+  if (c->in[0]->kind == VALUE_NONE) return step_fail(c, SDX_INVALID_ARGUMENT, "input 0 is an empty optional");
   return move_value(c, 0, c->in[0]);
 }
 

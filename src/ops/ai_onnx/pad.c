@@ -4,6 +4,8 @@
 // Crop (retired): cuts a border off.
 #include "base/size.h"
 #include "ops/ai_onnx/move.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 typedef enum pad_mode { CONSTANT, EDGE, REFLECT, WRAP } pad_mode;
 typedef struct params {
@@ -78,7 +80,7 @@ static sdx_status size_of(pad_mode mode, int64_t n, int64_t before, int64_t afte
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   int rank = infer_rank_of(c, 0);
   int64_t before[TENSOR_MAX_RANK], after[TENSOR_MAX_RANK], dims[TENSOR_MAX_RANK];
@@ -87,10 +89,10 @@ static sdx_status infer(op_infer *c) {
     for (int i = 0; i < TENSOR_MAX_RANK; i++) dims[i] = DIM_UNKNOWN;
     return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
   }
-  SDX_TRY(infer_located(c, pads_of((size_t)rank, pads, axes, before, after, c->err)));
+  SDX_TRY(step_located(c, pads_of((size_t)rank, pads, axes, before, after, c->err)));
   for (int i = 0; i < rank; i++)
-    SDX_TRY(infer_located(c, size_of(((const params *)c->params)->mode, c->in[0]->dims[i], before[i], after[i],
-                                     (size_t)i, &dims[i], c->err)));
+    SDX_TRY(step_located(c, size_of(((const params *)c->params)->mode, c->in_types[0]->dims[i], before[i], after[i],
+                                    (size_t)i, &dims[i], c->err)));
   return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
 }
 
@@ -102,7 +104,7 @@ static int64_t source_of(pad_mode mode, int64_t i, int64_t n) {
 }
 
 // The constant border, a box on each side of every axis; nothing is written twice.
-static void fill_border(op_call *c, const tensor *y, const void *element, const int64_t *low, const strided *middle) {
+static void fill_border(op_step *c, const tensor *y, const void *element, const int64_t *low, const strided *middle) {
   size_t width = move_width(y);
   int64_t strides[TENSOR_MAX_RANK], offset = 0;
   move_strides(y->dims, y->rank, strides);
@@ -123,7 +125,7 @@ static void fill_border(op_call *c, const tensor *y, const void *element, const 
 
 // Fills the border along one axis: those in front of it hold the bare input still, those behind it
 // have their borders already.
-static void pad_axis(op_call *c, tensor *y, size_t axis, const int64_t *low, const strided *middle, pad_mode mode) {
+static void pad_axis(op_step *c, tensor *y, size_t axis, const int64_t *low, const strided *middle, pad_mode mode) {
   size_t width = move_width(y);
   int64_t strides[TENSOR_MAX_RANK], offset = 0, n = middle->dims[axis], begin = i64_max(low[axis], 0);
   move_strides(y->dims, y->rank, strides);
@@ -141,16 +143,16 @@ static void pad_axis(op_call *c, tensor *y, size_t axis, const int64_t *low, con
   }
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   pad_mode mode = ((const params *)c->params)->mode;
-  const tensor *fill = call_in(c, 2);
+  const tensor *fill = step_in(c, 2);
   tensor x, y;
   int64_t low[TENSOR_MAX_RANK], after[TENSOR_MAX_RANK], dims[TENSOR_MAX_RANK], strides[TENSOR_MAX_RANK], from = 0,
                                                                                                          to = 0;
   SDX_TRY(move_input(c, 0, &x));
-  SDX_TRY(call_located(c, pads_of(x.rank, call_in(c, 1), call_in(c, 3), low, after, c->err)));
+  SDX_TRY(step_located(c, pads_of(x.rank, step_in(c, 1), step_in(c, 3), low, after, c->err)));
   for (size_t i = 0; i < x.rank; i++)
-    SDX_TRY(call_located(c, size_of(mode, x.dims[i], low[i], after[i], i, &dims[i], c->err)));
+    SDX_TRY(step_located(c, size_of(mode, x.dims[i], low[i], after[i], i, &dims[i], c->err)));
   SDX_TRY(call_set_shape(c, 0, (sdx_dtype)x.dtype, x.rank, dims));
   SDX_TRY(move_output(c, 0, &y));
   if (y.count == 0) return SDX_OK;
@@ -159,7 +161,7 @@ static sdx_status compute(op_call *c) {
   tensor one = {.data = (void *)zero};
   if (mode == CONSTANT) {
     if (fill && (fill->count != 1 || fill->dtype != x.dtype))
-      return call_fail(c, SDX_INVALID_SHAPE, "input 2 ('constant_value') must hold one %s",
+      return step_fail(c, SDX_INVALID_SHAPE, "input 2 ('constant_value') must hold one %s",
                        dtype_name((sdx_dtype)x.dtype));
     if (fill) SDX_TRY(move_input(c, 2, &one));
   }
@@ -226,12 +228,12 @@ static sdx_status crop_read(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status crop_infer(op_infer *c) {
+static sdx_status crop_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   SDX_TRY(infer_rank(c, 0, 4, 4));
   if (infer_rank_of(c, 0) < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
   const crop_params *p = c->params;
-  const int64_t *in = c->in[0]->dims;
+  const int64_t *in = c->in_types[0]->dims;
   int64_t dims[4] = {in[0], in[1], DIM_UNKNOWN, DIM_UNKNOWN};
   for (int i = 2; i < 4; i++) {
     int64_t low = i == 2 ? p->top : p->left, high = i == 2 ? p->bottom : p->right;
@@ -241,20 +243,20 @@ static sdx_status crop_infer(op_infer *c) {
     }
     int64_t size = p->height >= 0 ? (i == 2 ? p->height : p->width) : wrap_sub(wrap_sub(in[i], low), high);
     if (low > in[i] || high > in[i] || size < 0 || size > in[i] - low)
-      return infer_fail(c, SDX_OUT_OF_RANGE, "the crop leaves input 0 in dimension %d of size %lld", i,
-                        (long long)in[i]);
+      return step_fail(c, SDX_OUT_OF_RANGE, "the crop leaves input 0 in dimension %d of size %lld", i,
+                       (long long)in[i]);
     dims[i] = size;
   }
   return infer_output(c, 0, infer_dtype_of(c, 0), 4, dims);
 }
 
-static sdx_status crop_compute(op_call *c) {
+static sdx_status crop_compute(op_step *c) {
   const crop_params *p = c->params;
   tensor x, y;
   SDX_TRY(move_input(c, 0, &x));
   SDX_TRY(move_output(c, 0, &y));
   if (p->top + y.dims[2] > x.dims[2] || p->left + y.dims[3] > x.dims[3])
-    return call_fail(c, SDX_OUT_OF_RANGE, "the crop leaves input 0");
+    return step_fail(c, SDX_OUT_OF_RANGE, "the crop leaves input 0");
   strided box = {.rank = 4};
   memcpy(box.dims, y.dims, 4 * sizeof *box.dims);
   move_strides(x.dims, 4, box.from);

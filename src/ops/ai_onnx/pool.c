@@ -16,6 +16,8 @@
 #include "kernels/reduce_f32/reduce_f32.h"
 #include "ops/ai_onnx/floats.h"
 #include "ops/ai_onnx/window_attrs.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 typedef enum pool_kind { POOL_MAX, POOL_AVERAGE, POOL_LP } pool_kind;
 
@@ -58,19 +60,19 @@ static sdx_status lp_upgrade(op_upgrade *u) {
 
 // ---- infer ----------------------------------------------------------------------------------------
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const pool_params *p = c->params;
   sdx_dtype dtype = infer_dtype_of(c, 0);
   int64_t out[TENSOR_MAX_RANK];
   int rank = infer_rank_of(c, 0), spatial = -1;
   if (p->global) {
     SDX_TRY(infer_rank(c, 0, 2, -1));
-    for (int i = 0; i < rank; i++) out[i] = i < 2 ? c->in[0]->dims[i] : 1;
+    for (int i = 0; i < rank; i++) out[i] = i < 2 ? c->in_types[0]->dims[i] : 1;
     return infer_output(c, 0, dtype, rank, out);
   }
   SDX_TRY(window_attrs_rank(c, &p->window, 0, &spatial));
   for (int i = 0; i < rank; i++) {
-    out[i] = c->in[0]->dims[i];
+    out[i] = c->in_types[0]->dims[i];
     if (i >= 2) SDX_TRY(window_attrs_output(c, &p->window, (size_t)i - 2, out[i], p->window.kernel[i - 2], &out[i]));
   }
   SDX_TRY(infer_output(c, 0, dtype, rank, out));
@@ -153,10 +155,10 @@ static bool is_whole_plane(const window *w) {
   return true;
 }
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   const pool_params *p = c->params;
   // Indices may be wanted without Y, whose values then go to scratch.
-  const tensor *x = c->in[0], *y = c->out[0] ? c->out[0] : c->out[1];
+  const tensor *x = step_in(c, 0), *y = step_out(c, 0) ? step_out(c, 0) : step_out(c, 1);
   size_t unwanted = 0;
   pool_state *s = arena_zalloc(c->memory, sizeof *s);
   if (!s) return error_no_memory(c->err, sizeof *s);
@@ -173,17 +175,17 @@ static sdx_status prepare(op_prepare *c) {
   bool own = x->dtype == SDX_DOUBLE || x->dtype == SDX_INT8 || x->dtype == SDX_UINT8;
   c->kernel = own ? "portable" : kernel_best("pool_f32")->variant;
   bool fits = own || floats_reserve(&c->scratch_bytes, x);
-  if (c->out[0]) fits = fits && (own || floats_reserve(&c->scratch_bytes, y));
+  if (step_out(c, 0)) fits = fits && (own || floats_reserve(&c->scratch_bytes, y));
   else fits = fits && size_mul(y->count, sizeof(double), &unwanted) && scratch_reserve(&c->scratch_bytes, unwanted);
   if (!fits) return error_no_memory(c->err, SIZE_MAX);
   return SDX_OK;
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const pool_params *p = c->params;
   const pool_state *s = c->state;
-  const tensor *x = call_in(c, 0);
-  tensor *y = call_out(c, 0), *index = call_out(c, 1);
+  const tensor *x = step_in(c, 0);
+  tensor *y = step_out(c, 0), *index = step_out(c, 1);
   size_t count = y ? y->count : index ? index->count : 0;
   if (count == 0) return SDX_OK;
   size_t out = window_out(&s->window), planes = count / out, work = out * window_taps(&s->window);

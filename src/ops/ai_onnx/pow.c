@@ -8,6 +8,7 @@
 
 #include "base/size.h"
 #include "kernels/binary_f32/binary_f32.h"
+#include "ops/infer.h"
 #include "ops/row.h"
 #include "ops/widen.h"
 
@@ -85,17 +86,17 @@ static void row(const void *context, void *out_, const void *a_, const void *b_,
   }
 }
 
-static sdx_status infer(op_infer *c) { return infer_broadcast(c, 0, 0, 2, infer_dtype_of(c, 0)); }
+static sdx_status infer(op_step *c) { return infer_broadcast(c, 0, 0, 2, infer_dtype_of(c, 0)); }
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   c->state = (void *)KERNEL_BEST(binary_f32);
   return SDX_OK;
 }
 
-static sdx_status compute(op_call *c) {
-  const tensor *x = call_in(c, 0), *y = call_in(c, 1);
+static sdx_status compute(op_step *c) {
+  const tensor *x = step_in(c, 0), *y = step_in(c, 1);
   powers p = {(sdx_dtype)x->dtype, (sdx_dtype)y->dtype, c->state ? c->state : KERNEL_BEST(binary_f32)};
-  return binary_run_row(c, call_out(c, 0), x, y, row, &p, GRAIN_COSTLY);
+  return binary_run_row(c, step_out(c, 0), x, y, row, &p, GRAIN_COSTLY);
 }
 
 SDX_CASES = {"X=float[2,3] Y=float[2,3]",    "X=float[700] Y=float[]",

@@ -3,6 +3,7 @@
 #include "ops/ai_onnx/product.h"
 
 #include "ops/ai_onnx/floats.h"
+#include "ops/call.h"
 
 static bool through_float(sdx_dtype d) { return d == SDX_FLOAT || d == SDX_FLOAT16 || d == SDX_BFLOAT16; }
 
@@ -29,8 +30,8 @@ static void pack(void *target, const float *weights, const void *context) {
 }
 
 // Leaves packed NULL where packing does not apply.
-static sdx_status pack_weights(op_prepare *c, product *p) {
-  if (!c->constant[1] || p->b.batch != 0 || c->in[1]->count == 0) return SDX_OK;
+static sdx_status pack_weights(op_step *c, product *p) {
+  if (!c->packable[1] || p->b.batch != 0 || step_in(c, 1)->count == 0) return SDX_OK;
   size_t bytes = gemm_f32_packed_b_bytes(p->k, p->n, c->precision);
   if (!bytes) return SDX_OK;
   const char *key = arena_format(c->memory, "%s%s", gemm_f32_pack_key(p->k, p->n, c->precision),
@@ -38,7 +39,7 @@ static sdx_status pack_weights(op_prepare *c, product *p) {
   return floats_pack(c, 1, key, bytes, pack, &(pack_context){p, c->precision}, &p->b.packed);
 }
 
-static sdx_status prepare_floats(op_prepare *c, product *p, size_t bias) {
+static sdx_status prepare_floats(op_step *c, product *p, size_t bias) {
   SDX_TRY(pack_weights(c, p));
   gemm_f32_shape shape = {.m = p->m,
                           .n = p->n,
@@ -49,17 +50,17 @@ static sdx_status prepare_floats(op_prepare *c, product *p, size_t bias) {
                           .packed_b = p->b.packed != NULL};
   size_t total = 0;
   bool fits = gemm_f32_plan_init(&p->plan, &shape) && scratch_reserve(&total, p->plan.scratch_bytes) &&
-              floats_reserve(&total, c->in[0]) && (p->b.packed || floats_reserve(&total, c->in[1])) &&
-              (!p->has_bias || floats_reserve(&total, c->in[bias])) && floats_reserve(&total, c->out[0]);
+              floats_reserve(&total, step_in(c, 0)) && (p->b.packed || floats_reserve(&total, step_in(c, 1))) &&
+              (!p->has_bias || floats_reserve(&total, step_in(c, bias))) && floats_reserve(&total, step_out(c, 0));
   if (!fits) return error_no_memory(c->err, SIZE_MAX);
   c->scratch_bytes = total;
   c->kernel = p->plan.name;
   return SDX_OK;
 }
 
-static sdx_status run_floats(op_call *c, const product *p, size_t bias) {
-  const tensor *a = call_in(c, 0), *b = call_in(c, 1), *extra = p->has_bias ? call_in(c, bias) : NULL;
-  tensor *y = call_out(c, 0);
+static sdx_status run_floats(op_step *c, const product *p, size_t bias) {
+  const tensor *a = step_in(c, 0), *b = step_in(c, 1), *extra = p->has_bias ? step_in(c, bias) : NULL;
+  tensor *y = step_out(c, 0);
   char *scratch = c->scratch;
   void *gemm_scratch = scratch_take(&scratch, p->plan.scratch_bytes);
   const float *a_data = floats_load(c, a, &scratch), *b_data = p->b.packed ? NULL : floats_load(c, b, &scratch);
@@ -123,17 +124,17 @@ static size_t matrix(const product_operand *o, size_t i) { return (o->index ? o-
 
 // ---- entry points ---------------------------------------------------------------------------------
 
-sdx_status product_prepare(op_prepare *c, product *p, size_t bias) {
-  if (through_float((sdx_dtype)c->in[0]->dtype)) return prepare_floats(c, p, bias);
+sdx_status product_prepare(op_step *c, product *p, size_t bias) {
+  if (through_float((sdx_dtype)step_in(c, 0)->dtype)) return prepare_floats(c, p, bias);
   c->kernel = "portable";
   return SDX_OK;
 }
 
-sdx_status product_run(op_call *c, const product *p, size_t bias) {
-  const tensor *a = call_in(c, 0), *extra = p->has_bias ? call_in(c, bias) : NULL;
-  if (call_out(c, 0)->count == 0) return SDX_OK;
+sdx_status product_run(op_step *c, const product *p, size_t bias) {
+  const tensor *a = step_in(c, 0), *extra = p->has_bias ? step_in(c, bias) : NULL;
+  if (step_out(c, 0)->count == 0) return SDX_OK;
   if (through_float((sdx_dtype)a->dtype)) return run_floats(c, p, bias);
-  loop l = {p, a->data, call_in(c, 1)->data, extra ? extra->data : NULL, call_out(c, 0)->data};
+  loop l = {p, a->data, step_in(c, 1)->data, extra ? extra->data : NULL, step_out(c, 0)->data};
   void (*rows)(void *, size_t, size_t, size_t) = a->dtype == SDX_DOUBLE   ? rows_double
                                                  : a->dtype == SDX_INT32  ? rows_s32
                                                  : a->dtype == SDX_INT64  ? rows_s64

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "kernels/gemm_f32/gemm_f32.h"
-#include "ops/op.h"
+#include "ops/record.h"
 
 typedef struct product_operand {
   size_t row, column;   // strides in elements
@@ -27,5 +27,5 @@ typedef struct product {
 
 // Chooses the kernel, packs a constant B that one matrix is enough for, and sets scratch_bytes and
 // kernel. Inputs 0 and 1 are A and B; `bias` is the index of C.
-sdx_status product_prepare(op_prepare *c, product *p, size_t bias);
-sdx_status product_run(op_call *c, const product *p, size_t bias);
+sdx_status product_prepare(op_step *c, product *p, size_t bias);
+sdx_status product_run(op_step *c, const product *p, size_t bias);

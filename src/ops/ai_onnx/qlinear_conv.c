@@ -8,24 +8,26 @@
 
 #include "ops/ai_onnx/floats.h"
 #include "ops/ai_onnx/quantization.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 enum { X, X_SCALE, X_ZERO, W, W_SCALE, W_ZERO, Y_SCALE, Y_ZERO, B };
 
-static sdx_status infer(op_infer *c) {
-  int64_t channels = infer_rank_of(c, W) > 0 ? c->in[W]->dims[0] : -1;
+static sdx_status infer(op_step *c) {
+  int64_t channels = infer_rank_of(c, W) > 0 ? c->in_types[W]->dims[0] : -1;
   for (size_t i = X_SCALE; i <= Y_ZERO; i++)
     if (i != W) SDX_TRY(infer_per_channel(c, i, i == W_SCALE || i == W_ZERO ? channels : 1));
   return conv_infer_shape(c, c->params, X, W, B, infer_dtype_of(c, Y_ZERO));
 }
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   int_conv *v = arena_zalloc(c->memory, sizeof *v);
   size_t sums = 0;
   if (!v) return error_no_memory(c->err, sizeof *v);
   c->state = v;
-  SDX_TRY(int_conv_prepare(c, c->params, v, X, W, c->out[0]));
-  if (!size_mul(c->out[0]->count, sizeof(int32_t), &sums) || !scratch_reserve(&c->scratch_bytes, v->scratch_bytes) ||
-      !scratch_reserve(&c->scratch_bytes, sums))
+  SDX_TRY(int_conv_prepare(c, c->params, v, X, W, step_out(c, 0)));
+  if (!size_mul(step_out(c, 0)->count, sizeof(int32_t), &sums) ||
+      !scratch_reserve(&c->scratch_bytes, v->scratch_bytes) || !scratch_reserve(&c->scratch_bytes, sums))
     return error_no_memory(c->err, SIZE_MAX);
   return SDX_OK;
 }
@@ -52,18 +54,18 @@ static void planes(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const int_conv *v = c->state;
-  tensor *y = call_out(c, 0);
-  const tensor *bias = call_in(c, B), *x_scale = call_in(c, X_SCALE), *w_scale = call_in(c, W_SCALE),
-               *y_scale = call_in(c, Y_SCALE), *y_zero = call_in(c, Y_ZERO);
+  tensor *y = step_out(c, 0);
+  const tensor *bias = step_in(c, B), *x_scale = step_in(c, X_SCALE), *w_scale = step_in(c, W_SCALE),
+               *y_scale = step_in(c, Y_SCALE), *y_zero = step_in(c, Y_ZERO);
   if (y->count == 0) return SDX_OK;
   SDX_TRY(multiplier_check(c, x_scale, "x_scale"));
   SDX_TRY(multiplier_check(c, w_scale, "w_scale"));
   SDX_TRY(scale_check(c, y_scale, "y_scale"));
   if (x_scale->count != 1 || y_scale->count != 1 || y_zero->count != 1 ||
       (w_scale->count != 1 && w_scale->count != v->conv.out_channels))
-    return call_fail(c, SDX_INVALID_SHAPE, "scales have %zu, %zu and %zu elements (x, w, y); expected 1, 1 or %zu, 1",
+    return step_fail(c, SDX_INVALID_SHAPE, "scales have %zu, %zu and %zu elements (x, w, y); expected 1, 1 or %zu, 1",
                      x_scale->count, w_scale->count, y_scale->count, v->conv.out_channels);
   char *scratch = c->scratch;
   void *own = scratch_take(&scratch, v->scratch_bytes);

@@ -13,38 +13,40 @@
 #include "base/float8.h"
 #include "ops/ai_onnx/floats.h"
 #include "ops/ai_onnx/quantization.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "tensor/convert.h"
 
 enum { A, A_SCALE, A_ZERO, B, B_SCALE, B_ZERO, Y_SCALE, Y_ZERO };
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   static const matmul_params plain;
   return matmul_infer_shape(c, &plain, A, B, infer_dtype_of(c, Y_ZERO));
 }
 
 static bool is_float8(const tensor *t) { return float8_of((sdx_dtype)t->dtype) != NULL; }
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   int_product *p = arena_zalloc(c->memory, sizeof *p);
   size_t sums = 0;
   if (!p) return error_no_memory(c->err, sizeof *p);
   c->state = p;
-  if (is_float8(c->in[A]) && is_float8(c->in[B]) && is_float8(c->out[0]))
-    return matmul_layout(c, &(matmul_params){.alpha = 1}, c->in[A], c->in[B], c->out[0], &p->shape);
-  SDX_TRY(int_product_prepare(c, p, A, B, c->out[0]));
-  if (!size_mul(c->out[0]->count, sizeof(int32_t), &sums) || !scratch_reserve(&c->scratch_bytes, p->scratch_bytes) ||
-      !scratch_reserve(&c->scratch_bytes, sums))
+  if (is_float8(step_in(c, A)) && is_float8(step_in(c, B)) && is_float8(step_out(c, 0)))
+    return matmul_layout(c, &(matmul_params){.alpha = 1}, step_in(c, A), step_in(c, B), step_out(c, 0), &p->shape);
+  SDX_TRY(int_product_prepare(c, p, A, B, step_out(c, 0)));
+  if (!size_mul(step_out(c, 0)->count, sizeof(int32_t), &sums) ||
+      !scratch_reserve(&c->scratch_bytes, p->scratch_bytes) || !scratch_reserve(&c->scratch_bytes, sums))
     return error_no_memory(c->err, SIZE_MAX);
   return SDX_OK;
 }
 
 // Element by element: float8 has no integer kernel, and models rarely have it here.
-static sdx_status compute_float8(op_call *c, const product *p) {
-  const tensor *a = call_in(c, A), *b = call_in(c, B), *a_scale = call_in(c, A_SCALE), *b_scale = call_in(c, B_SCALE);
-  tensor *y = call_out(c, 0);
+static sdx_status compute_float8(op_step *c, const product *p) {
+  const tensor *a = step_in(c, A), *b = step_in(c, B), *a_scale = step_in(c, A_SCALE), *b_scale = step_in(c, B_SCALE);
+  tensor *y = step_out(c, 0);
   const float8_kind *kind_a = float8_of((sdx_dtype)a->dtype), *kind_b = float8_of((sdx_dtype)b->dtype),
                     *kind = float8_of((sdx_dtype)y->dtype);
-  float y_scale = scale_at(call_in(c, Y_SCALE), 0);
+  float y_scale = scale_at(step_in(c, Y_SCALE), 0);
   for (size_t i = 0; i < y->count; i++) {
     size_t row = i / p->n, column = i % p->n, matrix = row / p->m;
     const uint8_t *at_a = (const uint8_t *)a->data + (p->a.index ? p->a.index[matrix] : matrix) * p->a.batch,
@@ -61,25 +63,25 @@ static sdx_status compute_float8(op_call *c, const product *p) {
   return SDX_OK;
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const int_product *p = c->state;
-  const tensor *a_scale = call_in(c, A_SCALE), *b_scale = call_in(c, B_SCALE), *y_scale = call_in(c, Y_SCALE),
-               *y_zero = call_in(c, Y_ZERO);
-  tensor *y = call_out(c, 0);
+  const tensor *a_scale = step_in(c, A_SCALE), *b_scale = step_in(c, B_SCALE), *y_scale = step_in(c, Y_SCALE),
+               *y_zero = step_in(c, Y_ZERO);
+  tensor *y = step_out(c, 0);
   if (y->count == 0) return SDX_OK;
   SDX_TRY(multiplier_check(c, a_scale, "a_scale"));
   SDX_TRY(multiplier_check(c, b_scale, "b_scale"));
   SDX_TRY(scale_check(c, y_scale, "y_scale"));
   size_t n = p->shape.n, rows = y->count / n;
   if (y_scale->count != 1 || y_zero->count != 1)
-    return call_fail(c, SDX_INVALID_SHAPE, "inputs 'y_scale' and 'y_zero_point' have %zu and %zu elements, expected 1",
+    return step_fail(c, SDX_INVALID_SHAPE, "inputs 'y_scale' and 'y_zero_point' have %zu and %zu elements, expected 1",
                      y_scale->count, y_zero->count);
   if (a_scale->count == 0 || rows % a_scale->count)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 'a_scale' has %zu elements, expected 1 or one for each row",
+    return step_fail(c, SDX_INVALID_SHAPE, "input 'a_scale' has %zu elements, expected 1 or one for each row",
                      a_scale->count);
   if (b_scale->count != 1 && b_scale->count != n)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 'b_scale' has %zu elements, expected 1 or %zu", b_scale->count, n);
-  if (is_float8(call_in(c, A)) && is_float8(call_in(c, B)) && is_float8(y)) return compute_float8(c, &p->shape);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 'b_scale' has %zu elements, expected 1 or %zu", b_scale->count, n);
+  if (is_float8(step_in(c, A)) && is_float8(step_in(c, B)) && is_float8(y)) return compute_float8(c, &p->shape);
   char *scratch = c->scratch;
   void *own = scratch_take(&scratch, p->scratch_bytes);
   SDX_TRY(int_product_run(c, p, A_ZERO, B_ZERO, (int32_t *)scratch, own));

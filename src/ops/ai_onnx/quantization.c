@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "kernels/quantize/quantize.h"
+#include "ops/infer.h"
 #include "tensor/convert.h"
 
 static bool same_but(const int64_t *a, const int64_t *b, size_t rank, size_t except) {
@@ -53,46 +54,46 @@ sdx_status granularity_make(const int64_t *dims, size_t rank, const int64_t *sca
 float scale_at(const tensor *t, size_t i) { return (float)tensor_number_at(t, i); }
 int32_t zero_at(const tensor *t, size_t i) { return t ? (int32_t)convert_get_int((sdx_dtype)t->dtype, t->data, i) : 0; }
 
-static sdx_status check(op_call *c, const tensor *scale, const char *name, bool zero) {
+static sdx_status check(op_step *c, const tensor *scale, const char *name, bool zero) {
   for (size_t i = 0; i < scale->count; i++) {
     float s = scale_at(scale, i);
     if (!(s > 0 || (zero && s == 0)))
-      return call_fail(c, SDX_INVALID_ARGUMENT, "input '%s'[%zu] is %g, expected a number %s 0", name, i, (double)s,
+      return step_fail(c, SDX_INVALID_ARGUMENT, "input '%s'[%zu] is %g, expected a number %s 0", name, i, (double)s,
                        zero ? "not below" : "above");
   }
   return SDX_OK;
 }
-sdx_status scale_check(op_call *c, const tensor *scale, const char *name) { return check(c, scale, name, false); }
-sdx_status multiplier_check(op_call *c, const tensor *scale, const char *name) { return check(c, scale, name, true); }
+sdx_status scale_check(op_step *c, const tensor *scale, const char *name) { return check(c, scale, name, false); }
+sdx_status multiplier_check(op_step *c, const tensor *scale, const char *name) { return check(c, scale, name, true); }
 
-sdx_status infer_per_channel(op_infer *c, size_t index, int64_t count) {
-  if (index >= c->input_count || !c->in[index]) return SDX_OK;
+sdx_status infer_per_channel(op_step *c, size_t index, int64_t count) {
+  if (index >= c->input_count || !c->in_types[index]) return SDX_OK;
   SDX_TRY(infer_rank(c, index, 0, 1));
-  int64_t have = infer_rank_of(c, index) == 1 ? c->in[index]->dims[0] : 1;
+  int64_t have = infer_rank_of(c, index) == 1 ? c->in_types[index]->dims[0] : 1;
   if (have < 0 || have == 1 || (count < 0 && have > 0) || have == count) return SDX_OK;
-  return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld elements, expected 1 or %lld", index, (long long)have,
-                    (long long)count);
+  return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld elements, expected 1 or %lld", index, (long long)have,
+                   (long long)count);
 }
 
-sdx_status infer_zero_point(op_infer *c, size_t scale, size_t zero) {
+sdx_status infer_zero_point(op_step *c, size_t scale, size_t zero) {
   int rank = infer_rank_of(c, scale), zero_rank = zero < c->input_count ? infer_rank_of(c, zero) : -1;
   if (rank < 0 || zero_rank < 0) return SDX_OK;
   if (rank + zero_rank == 1) {
     size_t list = rank ? scale : zero;
     int64_t size = infer_dim(c, list, 0);
     if (size < 0 || size == 1) return SDX_OK;
-    return infer_fail(c, SDX_INVALID_SHAPE, "input %zu (a %s) has %lld elements, expected 1 like input %zu", list,
-                      rank ? "scale" : "zero point", (long long)size, rank ? zero : scale);
+    return step_fail(c, SDX_INVALID_SHAPE, "input %zu (a %s) has %lld elements, expected 1 like input %zu", list,
+                     rank ? "scale" : "zero point", (long long)size, rank ? zero : scale);
   }
   if (rank != zero_rank)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input %zu (a zero point) has rank %d, but input %zu (its scale) rank %d",
-                      zero, zero_rank, scale, rank);
+    return step_fail(c, SDX_INVALID_SHAPE, "input %zu (a zero point) has rank %d, but input %zu (its scale) rank %d",
+                     zero, zero_rank, scale, rank);
   for (int i = 0; i < rank; i++) {
     int64_t want = infer_dim(c, scale, i), have = infer_dim(c, zero, i);
     if (want >= 0 && have >= 0 && want != have)
-      return infer_fail(c, SDX_INVALID_SHAPE,
-                        "input %zu (a zero point) has %lld in dimension %d, but input %zu (its scale) has %lld", zero,
-                        (long long)have, i, scale, (long long)want);
+      return step_fail(c, SDX_INVALID_SHAPE,
+                       "input %zu (a zero point) has %lld in dimension %d, but input %zu (its scale) has %lld", zero,
+                       (long long)have, i, scale, (long long)want);
   }
   return SDX_OK;
 }

@@ -3,7 +3,7 @@
 // reading scales and zero points, and requantisation of int32 sums.
 #pragma once
 
-#include "ops/op.h"
+#include "ops/infer.h"
 
 // Element i of a tensor seen as [outer][size][inner] has scale
 //   per tensor  0
@@ -38,14 +38,14 @@ static inline size_t granularity_run(const granularity *g, size_t i) {
 float scale_at(const tensor *t, size_t i);
 int32_t zero_at(const tensor *t, size_t i);  // 0 if t is NULL
 // Every element must be above 0, infinity too (calibrated on a mask of -inf); `name` is the input's.
-sdx_status scale_check(op_call *c, const tensor *scale, const char *name);
+sdx_status scale_check(op_step *c, const tensor *scale, const char *name);
 // The same for a scale that only multiplies: 0 is fine (a channel whose weights are all zero).
-sdx_status multiplier_check(op_call *c, const tensor *scale, const char *name);
+sdx_status multiplier_check(op_step *c, const tensor *scale, const char *name);
 
 // A static check that input `index` has 1 or `count` elements (count < 0: not known).
-sdx_status infer_per_channel(op_infer *c, size_t index, int64_t count);
+sdx_status infer_per_channel(op_step *c, size_t index, int64_t count);
 // A static check that the zero point has the shape of the scale; [] and [1] both mean one number. Absent is fine.
-sdx_status infer_zero_point(op_infer *c, size_t scale, size_t zero);
+sdx_status infer_zero_point(op_step *c, size_t scale, size_t zero);
 
 // y = saturate(round_half_even(sum * scale) + zero) for n int32 sums; scale[i * step]. y is int8 or uint8.
 void requantize(const int32_t *sums, void *y, size_t n, const float *scale, size_t step, int32_t zero, bool is_signed);

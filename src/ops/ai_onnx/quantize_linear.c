@@ -17,6 +17,8 @@
 #include "base/float8.h"
 #include "kernels/quantize/quantize.h"
 #include "ops/ai_onnx/quantization.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "ops/widen.h"
 
 enum { DATA, SCALE, ZERO };
@@ -46,39 +48,39 @@ static bool is_quantized(sdx_dtype d) {
          (d >= SDX_FLOAT8E4M3FN && d <= SDX_FLOAT8E5M2FNUZ) || dtype_is_packed(d) || float6_of(d);
 }
 
-static sdx_status infer_shapes(op_infer *c, sdx_dtype dtype) {
+static sdx_status infer_shapes(op_step *c, sdx_dtype dtype) {
   const quantize_params *p = c->params;
   int rank = infer_rank_of(c, DATA), scale_rank = infer_rank_of(c, SCALE);
   if (rank >= 0 && scale_rank >= 0) {
     granularity g;
     error why = {0};
-    if (granularity_make(c->in[DATA]->dims, (size_t)rank, c->in[SCALE]->dims, (size_t)scale_rank, p->axis, p->block, &g,
-                         &why) != SDX_OK)
-      return infer_fail(c, why.status, "%s", why.message);
+    if (granularity_make(c->in_types[DATA]->dims, (size_t)rank, c->in_types[SCALE]->dims, (size_t)scale_rank, p->axis,
+                         p->block, &g, &why) != SDX_OK)
+      return step_fail(c, why.status, "%s", why.message);
   }
   SDX_TRY(infer_zero_point(c, SCALE, ZERO));
   return infer_same_as(c, 0, DATA, dtype);
 }
 
-sdx_status quantize_infer(op_infer *c) {
+sdx_status quantize_infer(op_step *c) {
   const quantize_params *p = c->params;
   bool has_zero = infer_has(c, ZERO);
   sdx_dtype zero = has_zero ? infer_dtype_of(c, ZERO) : SDX_UNDEFINED;
   if (p->output && !is_quantized(p->output))
-    return infer_fail(c, SDX_INVALID_GRAPH, "attribute 'output_dtype' is %s, which is no quantized type",
-                      dtype_name(p->output));
+    return step_fail(c, SDX_INVALID_GRAPH, "attribute 'output_dtype' is %s, which is no quantized type",
+                     dtype_name(p->output));
   if (zero && p->output && zero != p->output)
-    return infer_fail(c, SDX_INVALID_GRAPH, "attribute 'output_dtype' is %s, but the zero point is %s",
-                      dtype_name(p->output), dtype_name(zero));
+    return step_fail(c, SDX_INVALID_GRAPH, "attribute 'output_dtype' is %s, but the zero point is %s",
+                     dtype_name(p->output), dtype_name(zero));
   return infer_shapes(c, zero ? zero : has_zero ? SDX_UNDEFINED : p->output ? p->output : SDX_UINT8);
 }
 
-sdx_status dequantize_infer(op_infer *c) {
+sdx_status dequantize_infer(op_step *c) {
   const quantize_params *p = c->params;
   sdx_dtype scale = infer_dtype_of(c, SCALE);
   if (p->output && p->output != SDX_FLOAT && p->output != SDX_FLOAT16 && p->output != SDX_BFLOAT16)
-    return infer_fail(c, SDX_INVALID_GRAPH, "attribute 'output_dtype' is %s, expected float, float16 or bfloat16",
-                      dtype_name(p->output));
+    return step_fail(c, SDX_INVALID_GRAPH, "attribute 'output_dtype' is %s, expected float, float16 or bfloat16",
+                     dtype_name(p->output));
   return infer_shapes(c, p->output ? p->output : scale == SDX_FLOAT8E8M0 ? SDX_FLOAT : scale);
 }
 
@@ -214,20 +216,20 @@ static void dequantize_chunks(void *context, size_t begin, size_t end, size_t wo
   walk(w, begin * CHUNK, last, dequantize_long, dequantize_small);
 }
 
-static sdx_status run(op_call *c, void (*chunks)(void *, size_t, size_t, size_t)) {
+static sdx_status run(op_step *c, void (*chunks)(void *, size_t, size_t, size_t)) {
   const quantize_params *p = c->params;
   work w = {.params = p,
             .kernel = KERNEL_BEST(quantize),
-            .x = call_in(c, DATA),
-            .scale = call_in(c, SCALE),
-            .zero = call_in(c, ZERO),
-            .y = call_out(c, 0)};
+            .x = step_in(c, DATA),
+            .scale = step_in(c, SCALE),
+            .zero = step_in(c, ZERO),
+            .y = step_out(c, 0)};
   if (w.x->count == 0) return SDX_OK;
   error why = {0};
   if (granularity_make(w.x->dims, w.x->rank, w.scale->dims, w.scale->rank, p->axis, p->block, &w.g, &why) != SDX_OK)
-    return call_fail(c, why.status, "%s", why.message);
+    return step_fail(c, why.status, "%s", why.message);
   if (w.zero && w.zero->count != w.scale->count)
-    return call_fail(c, SDX_INVALID_SHAPE, "input %d (a zero point) has %zu elements, but its scale has %zu", ZERO,
+    return step_fail(c, SDX_INVALID_SHAPE, "input %d (a zero point) has %zu elements, but its scale has %zu", ZERO,
                      w.zero->count, w.scale->count);
   sdx_dtype scale = (sdx_dtype)w.scale->dtype;
   w.precision = p->precision ? p->precision : scale == SDX_FLOAT16 || scale == SDX_BFLOAT16 ? scale : SDX_FLOAT;
@@ -235,12 +237,12 @@ static sdx_status run(op_call *c, void (*chunks)(void *, size_t, size_t, size_t)
   return call_check(c);
 }
 
-sdx_status quantize_compute(op_call *c) {
-  SDX_TRY(scale_check(c, call_in(c, SCALE), "y_scale"));
+sdx_status quantize_compute(op_step *c) {
+  SDX_TRY(scale_check(c, step_in(c, SCALE), "y_scale"));
   return run(c, quantize_chunks);
 }
-sdx_status dequantize_compute(op_call *c) {
-  SDX_TRY(multiplier_check(c, call_in(c, SCALE), "x_scale"));
+sdx_status dequantize_compute(op_step *c) {
+  SDX_TRY(multiplier_check(c, step_in(c, SCALE), "x_scale"));
   return run(c, dequantize_chunks);
 }
 

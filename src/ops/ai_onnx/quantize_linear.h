@@ -3,7 +3,7 @@
 // versions.
 #pragma once
 
-#include "ops/op.h"
+#include "ops/record.h"
 
 typedef struct quantize_params {
   int64_t axis, block;
@@ -12,7 +12,7 @@ typedef struct quantize_params {
 } quantize_params;
 
 sdx_status quantize_params_read(op_params_context *c, void *params);
-sdx_status quantize_infer(op_infer *c);
-sdx_status quantize_compute(op_call *c);
-sdx_status dequantize_infer(op_infer *c);
-sdx_status dequantize_compute(op_call *c);
+sdx_status quantize_infer(op_step *c);
+sdx_status quantize_compute(op_step *c);
+sdx_status dequantize_infer(op_step *c);
+sdx_status dequantize_compute(op_step *c);

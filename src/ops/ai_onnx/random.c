@@ -6,6 +6,8 @@
 #include <stdatomic.h>
 
 #include "base/host.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "ops/row.h"
 #include "tensor/convert.h"
 
@@ -65,21 +67,21 @@ static sdx_status multinomial_params(op_params_context *c, void *params) {
 
 // ---- infer ------------------------------------------------------------------------------------
 
-static sdx_status shape_infer(op_infer *c) {
+static sdx_status shape_infer(op_step *c) {
   const random_params *p = c->params;
   if (p->rank > TENSOR_MAX_RANK)
-    return infer_fail(c, SDX_INVALID_SHAPE, "attribute 'shape' has %zu dimensions, at most %d are possible", p->rank,
-                      TENSOR_MAX_RANK);
+    return step_fail(c, SDX_INVALID_SHAPE, "attribute 'shape' has %zu dimensions, at most %d are possible", p->rank,
+                     TENSOR_MAX_RANK);
   return infer_output(c, 0, p->dtype, (int)p->rank, p->shape);
 }
-static sdx_status like_infer(op_infer *c) {
+static sdx_status like_infer(op_step *c) {
   const random_params *p = c->params;
   return infer_same_as(c, 0, 0, p->dtype != SDX_UNDEFINED ? p->dtype : infer_dtype_of(c, 0));
 }
-static sdx_status multinomial_infer(op_infer *c) {
+static sdx_status multinomial_infer(op_step *c) {
   const random_params *p = c->params;
   SDX_TRY(infer_rank(c, 0, 2, 2));
-  int64_t dims[] = {infer_rank_of(c, 0) == 2 ? c->in[0]->dims[0] : DIM_UNKNOWN, p->samples};
+  int64_t dims[] = {infer_rank_of(c, 0) == 2 ? c->in_types[0]->dims[0] : DIM_UNKNOWN, p->samples};
   return infer_output(c, 0, p->dtype, 2, dims);
 }
 
@@ -151,17 +153,17 @@ static void multinomial_range(void *context, size_t begin, size_t end, size_t wo
   }
 }
 
-static sdx_status draw(op_call *c, void (*range)(void *, size_t, size_t, size_t)) {
-  random_job j = {c->params, call_in(c, 0), call_out(c, 0), seed_of(c->params)};
+static sdx_status draw(op_step *c, void (*range)(void *, size_t, size_t, size_t)) {
+  random_job j = {c->params, step_in(c, 0), step_out(c, 0), seed_of(c->params)};
   if (j.out) call_parallel(c, j.out->count, GRAIN_COSTLY, range, &j);
   return SDX_OK;
 }
-static sdx_status number_compute(op_call *c) { return draw(c, number_range); }
-static sdx_status bernoulli_compute(op_call *c) { return draw(c, bernoulli_range); }
-static sdx_status multinomial_compute(op_call *c) {
-  const tensor *in = call_in(c, 0);
-  if (call_out(c, 0) && call_out(c, 0)->count && in->dims[1] == 0)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 0 has no classes to choose from");
+static sdx_status number_compute(op_step *c) { return draw(c, number_range); }
+static sdx_status bernoulli_compute(op_step *c) { return draw(c, bernoulli_range); }
+static sdx_status multinomial_compute(op_step *c) {
+  const tensor *in = step_in(c, 0);
+  if (step_out(c, 0) && step_out(c, 0)->count && in->dims[1] == 0)
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has no classes to choose from");
   return draw(c, multinomial_range);
 }
 

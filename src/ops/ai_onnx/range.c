@@ -5,7 +5,8 @@
 #include <math.h>
 
 #include "base/size.h"
-#include "ops/op.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "tensor/convert.h"
 
 static sdx_status count_of(const tensor *const *in, int64_t *count, error *err) {
@@ -41,21 +42,21 @@ static sdx_status count_of(const tensor *const *in, int64_t *count, error *err) 
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   int64_t n = DIM_UNKNOWN;
   for (size_t i = 0; i < 3; i++) SDX_TRY(infer_rank(c, i, 0, 1));
   if (c->constants[0] && c->constants[1] && c->constants[2])
-    SDX_TRY(infer_located(c, count_of(c->constants, &n, c->err)));
+    SDX_TRY(step_located(c, count_of(c->constants, &n, c->err)));
   return infer_output(c, 0, infer_dtype_of(c, 0), 1, &n);
 }
 
-static sdx_status compute(op_call *c) {
-  const tensor *in[3] = {call_in(c, 0), call_in(c, 1), call_in(c, 2)};
+static sdx_status compute(op_step *c) {
+  const tensor *in[3] = {step_in(c, 0), step_in(c, 1), step_in(c, 2)};
   sdx_dtype dtype = (sdx_dtype)in[0]->dtype;
   int64_t n;
-  SDX_TRY(call_located(c, count_of(in, &n, c->err)));
+  SDX_TRY(step_located(c, count_of(in, &n, c->err)));
   SDX_TRY(call_set_shape(c, 0, dtype, 1, &n));
-  void *to = call_out(c, 0)->data;
+  void *to = step_out(c, 0)->data;
   if (dtype_is_int(dtype)) {
     int64_t start = convert_get_int(dtype, in[0]->data, 0), delta = convert_get_int(dtype, in[2]->data, 0);
     for (int64_t i = 0; i < n; i++) convert_set_int(dtype, to, (size_t)i, wrap_add(start, wrap_mul(i, delta)));

@@ -4,6 +4,7 @@
 // batch entry reversed). DepthToSpace-11 and SpaceToDepth-28 added `mode`.
 #include "base/size.h"
 #include "ops/ai_onnx/move.h"
+#include "ops/infer.h"
 
 // ---- Trilu ------------------------------------------------------------------------------------------
 
@@ -16,19 +17,19 @@ static sdx_status trilu_read(op_params_context *c, void *p) {
   return SDX_OK;
 }
 
-static sdx_status trilu_infer(op_infer *c) {
+static sdx_status trilu_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   SDX_TRY(infer_rank(c, 0, 2, -1));
   return infer_same(c, 0, 0);
 }
 
-static sdx_status trilu_compute(op_call *c) {
-  const tensor *x = call_in(c, 0), *at = call_in(c, 1);
-  tensor *y = call_out(c, 0);
+static sdx_status trilu_compute(op_step *c) {
+  const tensor *x = step_in(c, 0), *at = step_in(c, 1);
+  tensor *y = step_out(c, 0);
   bool upper = ((const trilu_params *)c->params)->upper;
   if (x->count == 0) return SDX_OK;
   if (at && at->count != 1)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 1 ('k') has %zu elements, expected 1", at->count);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('k') has %zu elements, expected 1", at->count);
   int64_t k = at ? tensor_index_at(at, 0) : 0, rows = x->dims[x->rank - 2], columns = x->dims[x->rank - 1];
   size_t width = move_width(x), row_bytes = (size_t)columns * width;
   for (size_t i = 0; i < x->count / (size_t)columns; i++) {
@@ -87,34 +88,34 @@ static sdx_status block_read(op_params_context *c, void *p) {
   return SDX_OK;
 }
 
-static sdx_status block_infer(op_infer *c, bool to_space) {
+static sdx_status block_infer(op_step *c, bool to_space) {
   SDX_TRY(infer_need(c, 0));
   SDX_TRY(infer_rank(c, 0, 4, 4));
   if (infer_rank_of(c, 0) < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
-  const int64_t *in = c->in[0]->dims;
+  const int64_t *in = c->in_types[0]->dims;
   int64_t b = ((const block_params *)c->params)->size, dims[4] = {in[0], DIM_UNKNOWN, DIM_UNKNOWN, DIM_UNKNOWN};
   for (int i = 1; i < 4; i++) {
     if (in[i] < 0) continue;
     bool divides = (i == 1) == to_space;
     int64_t factor = i == 1 ? b * b : b;
     if (divides && in[i] % factor)
-      return infer_fail(c, SDX_INVALID_SHAPE, "dimension %d of input 0 is %lld, not a multiple of %lld", i,
-                        (long long)in[i], (long long)factor);
+      return step_fail(c, SDX_INVALID_SHAPE, "dimension %d of input 0 is %lld, not a multiple of %lld", i,
+                       (long long)in[i], (long long)factor);
     if (divides) dims[i] = in[i] / factor;
     else if (!i64_mul(in[i], factor, &dims[i]))
-      return infer_fail(c, SDX_INVALID_SHAPE, "dimension %d of the output does not fit 64 bits", i);
+      return step_fail(c, SDX_INVALID_SHAPE, "dimension %d of the output does not fit 64 bits", i);
   }
   return infer_output(c, 0, infer_dtype_of(c, 0), 4, dims);
 }
-static sdx_status to_space_infer(op_infer *c) { return block_infer(c, true); }
-static sdx_status to_depth_infer(op_infer *c) { return block_infer(c, false); }
+static sdx_status to_space_infer(op_step *c) { return block_infer(c, true); }
+static sdx_status to_depth_infer(op_step *c) { return block_infer(c, false); }
 
 // Both are one box of rank 6: batch, channel, row, row in block, column, column in block. `space` has
 // the larger image, `depth` the more channels.
-static sdx_status block_compute(op_call *c, bool to_space) {
+static sdx_status block_compute(op_step *c, bool to_space) {
   const block_params *p = c->params;
-  const tensor *x = call_in(c, 0);
-  tensor *y = call_out(c, 0);
+  const tensor *x = step_in(c, 0);
+  tensor *y = step_out(c, 0);
   if (y->count == 0) return SDX_OK;
   const int64_t *s = to_space ? y->dims : x->dims;  // dims of the space side
   int64_t b = p->size, channels = s[1], h = s[2] / b, w = s[3] / b;
@@ -128,8 +129,8 @@ static sdx_status block_compute(op_call *c, bool to_space) {
   move_strided(c, &box, move_width(x), x->data, y->data);
   return SDX_OK;
 }
-static sdx_status to_space_compute(op_call *c) { return block_compute(c, true); }
-static sdx_status to_depth_compute(op_call *c) { return block_compute(c, false); }
+static sdx_status to_space_compute(op_step *c) { return block_compute(c, true); }
+static sdx_status to_depth_compute(op_step *c) { return block_compute(c, false); }
 
 #define BLOCK_TYPES                                                                                \
   "T=float,double,float16,bfloat16,int8,int16,int32,int64,uint8,uint16,uint32,uint64,bool,string," \
@@ -187,27 +188,27 @@ static sdx_status reverse_read(op_params_context *c, void *p) {
   return SDX_OK;
 }
 
-static sdx_status reverse_infer(op_infer *c) {
+static sdx_status reverse_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   SDX_TRY(infer_rank(c, 0, 2, -1));
   SDX_TRY(infer_rank(c, 1, 1, 1));
   return infer_same(c, 0, 0);
 }
 
-static sdx_status reverse_compute(op_call *c) {
+static sdx_status reverse_compute(op_step *c) {
   const reverse_params *p = c->params;
-  const tensor *x = call_in(c, 0), *lengths = call_in(c, 1);
-  tensor *y = call_out(c, 0);
+  const tensor *x = step_in(c, 0), *lengths = step_in(c, 1);
+  tensor *y = step_out(c, 0);
   int64_t batches = x->dims[p->batch_axis], times = x->dims[p->time_axis];
   if (lengths->count != (size_t)batches)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 1 ('sequence_lens') has %zu entries for %lld batch entries",
+    return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('sequence_lens') has %zu entries for %lld batch entries",
                      lengths->count, (long long)batches);
   size_t slice = move_width(x);
   for (size_t d = 2; d < x->rank; d++) slice *= (size_t)x->dims[d];
   for (int64_t b = 0; b < batches; b++) {
     int64_t n = tensor_index_at(lengths, (size_t)b);
     if (n < 0 || n > times)
-      return call_fail(c, SDX_OUT_OF_RANGE, "input 1 ('sequence_lens') is %lld at %lld, expected 0 to %lld",
+      return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('sequence_lens') is %lld at %lld, expected 0 to %lld",
                        (long long)n, (long long)b, (long long)times);
     for (int64_t t = 0; t < times; t++) {
       int64_t from = t < n ? n - 1 - t : t;

@@ -23,6 +23,8 @@
 
 #include "kernels/gemm_f32/gemm_f32.h"
 #include "ops/ai_onnx/floats.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 typedef enum cell { RNN, GRU, LSTM } cell;
 typedef enum function {
@@ -161,44 +163,44 @@ static sdx_status upgrade(op_upgrade *u) {
 // ---- infer ----------------------------------------------------------------------------------------
 
 // Input i, if present, has shape `want` where that is known.
-static sdx_status need_shape(op_infer *c, size_t i, const char *name, int rank, const int64_t *want) {
-  if (i >= c->input_count || !c->in[i]) return SDX_OK;
+static sdx_status need_shape(op_step *c, size_t i, const char *name, int rank, const int64_t *want) {
+  if (i >= c->input_count || !c->in_types[i]) return SDX_OK;
   SDX_TRY(infer_rank(c, i, rank, rank));
   if (infer_rank_of(c, i) < 0) return SDX_OK;
   for (int d = 0; d < rank; d++) {
-    int64_t have = c->in[i]->dims[d];
+    int64_t have = c->in_types[i]->dims[d];
     if (have >= 0 && want[d] >= 0 && have != want[d])
-      return infer_fail(c, SDX_INVALID_SHAPE, "dimension %d of input %zu ('%s') is %lld, expected %lld", d, i, name,
-                        (long long)have, (long long)want[d]);
+      return step_fail(c, SDX_INVALID_SHAPE, "dimension %d of input %zu ('%s') is %lld, expected %lld", d, i, name,
+                       (long long)have, (long long)want[d]);
   }
   return SDX_OK;
 }
 
 static int64_t known(int64_t a, int64_t b) { return a >= 0 ? a : b; }
-static int64_t dim_of(const op_infer *c, size_t i, int rank, int d) {
-  return i < c->input_count && infer_rank_of(c, i) == rank ? c->in[i]->dims[d] : DIM_UNKNOWN;
+static int64_t dim_of(const op_step *c, size_t i, int rank, int d) {
+  return i < c->input_count && infer_rank_of(c, i) == rank ? c->in_types[i]->dims[d] : DIM_UNKNOWN;
 }
 static int64_t times(int64_t n, int64_t by) { return n < 0 || n > INT64_MAX / 16 ? DIM_UNKNOWN : n * by; }
 
 // The inputs of the attention; *depth is how much it gives to the next step.
-static sdx_status check_attention(op_infer *c, int64_t batch, int64_t hidden, int64_t *depth) {
+static sdx_status check_attention(op_step *c, int64_t batch, int64_t hidden, int64_t *depth) {
   const recurrent_params *p = c->params;
   int64_t directions = (int64_t)p->directions, memory = known(dim_of(c, MEMORY, 3, 2), dim_of(c, MEMORY_WEIGHTS, 3, 1)),
           width = dim_of(c, QUERY, 3, 2), both = memory >= 0 && hidden >= 0 ? memory + hidden : DIM_UNKNOWN;
   for (size_t i = QUERY; i <= MEMORY; i++)
-    if (i >= c->input_count || !c->in[i]) return infer_fail(c, SDX_INVALID_GRAPH, "input %zu is missing", i);
+    if (i >= c->input_count || !c->in_types[i]) return step_fail(c, SDX_INVALID_GRAPH, "input %zu is missing", i);
   SDX_TRY(need_shape(c, QUERY, "QW", 3, (const int64_t[]){directions, hidden, width}));
   SDX_TRY(need_shape(c, MEMORY_WEIGHTS, "MW", 3, (const int64_t[]){directions, memory, width}));
   SDX_TRY(need_shape(c, ALIGN, "V", 2, (const int64_t[]){directions, width}));
   SDX_TRY(need_shape(c, MEMORY, "M", 3, (const int64_t[]){batch, -1, memory}));
   SDX_TRY(need_shape(c, MEMORY_LENGTHS, "memory_seq_lens", 1, &batch));
   SDX_TRY(need_shape(c, LAYER, "AW", 3, (const int64_t[]){directions, both, -1}));
-  bool layer = LAYER < c->input_count && c->in[LAYER];
+  bool layer = LAYER < c->input_count && c->in_types[LAYER];
   *depth = layer ? dim_of(c, LAYER, 3, 2) : memory;
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const recurrent_params *p = c->params;
   sdx_dtype dtype = infer_dtype_of(c, X);
   int64_t directions = (int64_t)p->directions, gates = (int64_t)gates_of(p->cell);
@@ -265,7 +267,7 @@ static void pack(void *target, const float *weights, const void *context) {
 }
 
 // Packs input `index`, the constant weights of `count` matrices per direction.
-static sdx_status pack_weights(op_prepare *c, size_t index, const recurrent_state *s, matrix *matrices, size_t count) {
+static sdx_status pack_weights(op_step *c, size_t index, const recurrent_state *s, matrix *matrices, size_t count) {
   const recurrent_params *p = c->params;
   size_t bytes = 0, offset = 0;
   for (size_t i = 0; i < count; i++) {
@@ -286,7 +288,7 @@ static sdx_status pack_weights(op_prepare *c, size_t index, const recurrent_stat
   return SDX_OK;
 }
 
-static bool plan_matrix(op_prepare *c, recurrent_state *s, matrix *m, bool in_place) {
+static bool plan_matrix(op_step *c, recurrent_state *s, matrix *m, bool in_place) {
   // Small products are done before a second thread has woken up.
   size_t threads = m->m * m->n < 65536 / (m->k + 1) * 16 ? 1 : c->threads;
   gemm_f32_shape shape = {.m = m->m,
@@ -311,9 +313,9 @@ static bool work_elements(const recurrent_state *s, size_t *out) {
          size_add(n, rows, &n) && size_add(n, state, &n) && size_mul(wide, 2, &wide) && size_add(n, wide, out);
 }
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   const recurrent_params *p = c->params;
-  const tensor *x = c->in[X], *w = c->in[W], *r = c->in[R];
+  const tensor *x = step_in(c, X), *w = step_in(c, W), *r = step_in(c, R);
   recurrent_state *s = arena_zalloc(c->memory, sizeof *s);
   if (!s) return error_no_memory(c->err, sizeof *s);
   c->state = s;
@@ -338,8 +340,8 @@ static sdx_status prepare(op_prepare *c) {
     return error_no_memory(c->err, SIZE_MAX);
   c->kernel = "portable";
   if (!is_double(x)) {
-    if (c->constant[W] && w->count && !p->attends) SDX_TRY(pack_weights(c, W, s, &s->inputs, 1));
-    if (c->constant[R] && r->count) SDX_TRY(pack_weights(c, R, s, s->states, s->state_count));
+    if (c->packable[W] && w->count && !p->attends) SDX_TRY(pack_weights(c, W, s, &s->inputs, 1));
+    if (c->packable[R] && r->count) SDX_TRY(pack_weights(c, R, s, s->states, s->state_count));
     s->last_inputs = s->inputs;
     s->last_inputs.m = s->chunk ? s->steps % s->chunk * s->batch : 0;
     bool fits = plan_matrix(c, s, &s->inputs, false) && plan_matrix(c, s, &s->last_inputs, false);
@@ -347,9 +349,9 @@ static sdx_status prepare(op_prepare *c) {
     fits = fits && scratch_reserve(&total, s->gemm_bytes);
     for (size_t i = W; i < c->input_count; i++) {
       bool packed = (i == W && s->inputs.packed[0]) || (i == R && s->states[0].packed[0]);
-      if (i != LENGTHS && !packed) fits = fits && floats_reserve(&total, c->in[i]);
+      if (i != LENGTHS && !packed) fits = fits && floats_reserve(&total, step_in(c, i));
     }
-    for (size_t i = 0; i < c->output_count; i++) fits = fits && floats_reserve(&total, c->out[i]);
+    for (size_t i = 0; i < c->output_count; i++) fits = fits && floats_reserve(&total, step_out(c, i));
     if (!fits) return error_no_memory(c->err, SIZE_MAX);
     c->kernel = s->inputs.plan.name;
   }
@@ -375,11 +377,11 @@ typedef struct operands {
 } operands;
 
 // The length of sequence b, and the time that is its step t (t < length).
-static size_t length_of(const op_call *c, const recurrent_state *s, size_t b) {
-  const tensor *lengths = call_in(c, LENGTHS);
+static size_t length_of(const op_step *c, const recurrent_state *s, size_t b) {
+  const tensor *lengths = step_in(c, LENGTHS);
   return lengths ? (size_t)((const int32_t *)lengths->data)[b] : s->steps;
 }
-static size_t time_of(const op_call *c, const recurrent_state *s, size_t b, size_t t, bool backwards) {
+static size_t time_of(const op_step *c, const recurrent_state *s, size_t b, size_t t, bool backwards) {
   return backwards ? length_of(c, s, b) - 1 - t : t;
 }
 // Element offsets of (time, direction, sequence) in Y and of (direction, sequence) in the states.
@@ -438,23 +440,23 @@ static void apply_doubles(const gate_function *f, float clip, double *v, size_t 
   formula_doubles(f, v, n);
 }
 
-static sdx_status check_lengths(op_call *c, const recurrent_state *s) {
-  const tensor *lengths = call_in(c, LENGTHS);
+static sdx_status check_lengths(op_step *c, const recurrent_state *s) {
+  const tensor *lengths = step_in(c, LENGTHS);
   for (size_t b = 0; lengths && b < s->batch; b++) {
     int32_t n = ((const int32_t *)lengths->data)[b];
     if (n < 0 || (size_t)n > s->steps)
-      return call_fail(c, SDX_OUT_OF_RANGE, "input 'sequence_lens'[%zu] is %d, expected 0 to %zu", b, n, s->steps);
+      return step_fail(c, SDX_OUT_OF_RANGE, "input 'sequence_lens'[%zu] is %d, expected 0 to %zu", b, n, s->steps);
   }
   return SDX_OK;
 }
 
-static const void *data_of(const op_call *c, size_t i) {
-  const tensor *t = call_in(c, i);
+static const void *data_of(const op_step *c, size_t i) {
+  const tensor *t = step_in(c, i);
   return t ? t->data : NULL;
 }
 
-static sdx_status find_attention(op_call *c, const recurrent_state *s, attention_operands *a) {
-  const tensor *memory = call_in(c, MEMORY), *layer = call_in(c, LAYER), *lengths = call_in(c, MEMORY_LENGTHS);
+static sdx_status find_attention(op_step *c, const recurrent_state *s, attention_operands *a) {
+  const tensor *memory = step_in(c, MEMORY), *layer = step_in(c, LAYER), *lengths = step_in(c, MEMORY_LENGTHS);
   *a = (attention_operands){.query = data_of(c, QUERY),
                             .memory_weights = data_of(c, MEMORY_WEIGHTS),
                             .align = data_of(c, ALIGN),
@@ -463,26 +465,26 @@ static sdx_status find_attention(op_call *c, const recurrent_state *s, attention
                             .lengths = lengths ? lengths->data : NULL,
                             .steps = (size_t)memory->dims[1],
                             .depth = (size_t)memory->dims[2],
-                            .width = (size_t)call_in(c, QUERY)->dims[2]};
+                            .width = (size_t)step_in(c, QUERY)->dims[2]};
   a->out = layer ? (size_t)layer->dims[2] : a->depth;
   for (size_t b = 0; lengths && b < s->batch; b++)
     if (a->lengths[b] < 0 || (size_t)a->lengths[b] > a->steps)
-      return call_fail(c, SDX_OUT_OF_RANGE, "input 'memory_seq_lens'[%zu] is %d, expected 0 to %zu", b, a->lengths[b],
+      return step_fail(c, SDX_OUT_OF_RANGE, "input 'memory_seq_lens'[%zu] is %d, expected 0 to %zu", b, a->lengths[b],
                        a->steps);
   return SDX_OK;
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const recurrent_params *p = c->params;
   const recurrent_state *s = c->state;
   attention_operands attention;
-  tensor *out[3] = {call_out(c, 0), call_out(c, 1), call_out(c, 2)};
+  tensor *out[3] = {step_out(c, 0), step_out(c, 1), step_out(c, 2)};
   char *scratch = c->scratch;
   size_t elements = 0;
   SDX_TRY(check_lengths(c, s));
   if (p->attends) SDX_TRY(find_attention(c, s, &attention));
   work_elements(s, &elements);
-  if (is_double(call_in(c, X))) {
+  if (is_double(step_in(c, X))) {
     operands o = {data_of(c, W),
                   data_of(c, R),
                   data_of(c, B),
@@ -500,12 +502,12 @@ static sdx_status compute(op_call *c) {
   operands o = {.work = scratch_take(&scratch, elements * sizeof(float)),
                 .gemm = scratch_take(&scratch, s->gemm_bytes),
                 .attention = p->attends ? &attention : NULL};
-  if (!s->inputs.packed[0]) o.w = floats_load(c, call_in(c, W), &scratch);
-  if (!s->states[0].packed[0]) o.r = floats_load(c, call_in(c, R), &scratch);
-  o.bias = floats_load(c, call_in(c, B), &scratch);
-  o.initial_h = floats_load(c, call_in(c, INITIAL_H), &scratch);
-  o.initial_c = floats_load(c, call_in(c, INITIAL_C), &scratch);
-  o.peepholes = floats_load(c, call_in(c, PEEPHOLES), &scratch);
+  if (!s->inputs.packed[0]) o.w = floats_load(c, step_in(c, W), &scratch);
+  if (!s->states[0].packed[0]) o.r = floats_load(c, step_in(c, R), &scratch);
+  o.bias = floats_load(c, step_in(c, B), &scratch);
+  o.initial_h = floats_load(c, step_in(c, INITIAL_H), &scratch);
+  o.initial_c = floats_load(c, step_in(c, INITIAL_C), &scratch);
+  o.peepholes = floats_load(c, step_in(c, PEEPHOLES), &scratch);
   void **to[3] = {&o.y, &o.y_h, &o.y_c};
   for (size_t i = 0; i < 3; i++)
     if (out[i]) *to[i] = floats_target(out[i], &scratch);

@@ -114,7 +114,7 @@ static void NAME(add_given)(const NAME(lane) * l, size_t b, REAL *gates) {
 }
 
 // Memory for it, and the columns of W that belong to X as a matrix of their own.
-static sdx_status NAME(open_attention)(op_call *c, NAME(lane) * l, const operands *o, const REAL **w) {
+static sdx_status NAME(open_attention)(op_step *c, NAME(lane) * l, const operands *o, const REAL **w) {
   const attention_operands *a = l->attention = o->attention;
   const recurrent_state *s = l->s;
   size_t rows = l->p->directions * s->gates * s->hidden, keys = SIZE_MAX, bytes = SIZE_MAX;
@@ -137,9 +137,9 @@ static sdx_status NAME(open_attention)(op_call *c, NAME(lane) * l, const operand
 // ---- the cells ------------------------------------------------------------------------------------
 
 // Rows of X in the order of processing, steps [first, first + count); zeros behind a sequence's end.
-static void NAME(gather)(const op_call *c, const NAME(lane) * l, size_t first, size_t count, REAL *to) {
+static void NAME(gather)(const op_step *c, const NAME(lane) * l, size_t first, size_t count, REAL *to) {
   const recurrent_state *s = l->s;
-  const tensor *x = call_in(c, X);
+  const tensor *x = step_in(c, X);
   for (size_t t = first; t < first + count; t++) {
     for (size_t b = 0; b < s->batch; b++, to += s->input) {
       if (t >= length_of(c, s, b)) {
@@ -174,7 +174,7 @@ static void NAME(lstm_row)(const NAME(lane) * l, REAL *gates, REAL *h, REAL *sta
 }
 
 // One step of the whole batch; rows behind their sequence's end keep their state.
-static void NAME(step)(const op_call *c, const NAME(lane) * l, size_t t, REAL *gates) {
+static void NAME(step)(const op_step *c, const NAME(lane) * l, size_t t, REAL *gates) {
   const recurrent_state *s = l->s;
   size_t n = s->hidden, wide = s->gates * n;
   float clip = l->p->clip;
@@ -220,7 +220,7 @@ static void NAME(join_bias)(const NAME(lane) * l, const REAL *bias, REAL *joined
   for (size_t k = 0; k < n && apart; k++) reset[k] = recurrent[2 * n + k];
 }
 
-static sdx_status NAME(run)(op_call *c, const recurrent_params *p, const recurrent_state *s, const operands *o) {
+static sdx_status NAME(run)(op_step *c, const recurrent_params *p, const recurrent_state *s, const operands *o) {
   size_t n = s->hidden, wide = s->gates * n, rows = s->chunk * s->batch;
   REAL *gathered = o->work, *gates = gathered + rows * s->input, *joined = gates + rows * wide;
   REAL *reset = joined + wide;

@@ -15,6 +15,8 @@
 
 #include "base/size.h"
 #include "kernels/reduce_f32/reduce_f32.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "ops/row.h"
 #include "tensor/convert.h"
 
@@ -186,7 +188,7 @@ static size_t stage_floats(const reduce_walk *w) {
   return 2 * (w->results * (w->terms / w->reduced[w->reduced_rank - 1]));
 }
 
-static sdx_status reduce_float(op_call *c, reduce_op op, const reduce_walk *w, const tensor *in, tensor *out) {
+static sdx_status reduce_float(op_step *c, reduce_op op, const reduce_walk *w, const tensor *in, tensor *out) {
   if (w->results == 0) return SDX_OK;
   // Extents of the groups, outermost first, from the two lists ordered by step.
   size_t extents[2 * TENSOR_MAX_RANK] = {w->results, 0}, count = 2, left = 1;
@@ -280,7 +282,7 @@ static size_t kept_dims(const reduce_params *p, size_t rank, const int64_t *in, 
   return kept;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const reduce_params *p = c->params;
   int rank = infer_rank_of(c, 0);
   sdx_dtype dtype = infer_dtype_of(c, 0);
@@ -293,37 +295,37 @@ static sdx_status infer(op_infer *c) {
     return infer_output(c, 0, dtype, p->keepdims ? rank : -1, dims);
   }
   if (!read_axes(p, (size_t)rank, axes, reduce, &bad))
-    return infer_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)bad, rank, rank);
-  return infer_output(c, 0, dtype, (int)kept_dims(p, (size_t)rank, c->in[0]->dims, reduce, dims), dims);
+    return step_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)bad, rank, rank);
+  return infer_output(c, 0, dtype, (int)kept_dims(p, (size_t)rank, c->in_types[0]->dims, reduce, dims), dims);
 }
 
 // ---- compute ----------------------------------------------------------------------------------
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   c->state = (void *)KERNEL_BEST(reduce_f32);
-  const tensor *axes = c->input_count > 1 ? c->in[1] : NULL;
+  const tensor *axes = c->input_count > 1 ? step_in(c, 1) : NULL;
   bool reduce[TENSOR_MAX_RANK];
   int64_t bad;
   size_t floats = 0;
-  if ((!axes || axes->data) && read_axes(c->params, c->in[0]->rank, axes, reduce, &bad)) {
+  if ((!axes || axes->data) && read_axes(c->params, step_in(c, 0)->rank, axes, reduce, &bad)) {
     reduce_walk w;
-    reduce_walk_init(&w, c->in[0], reduce);
+    reduce_walk_init(&w, step_in(c, 0), reduce);
     floats = stage_floats(&w);
   }
   return prepare_widened(c, floats * sizeof(float));
 }
 
-static sdx_status reduce_any(op_call *c) {
+static sdx_status reduce_any(op_step *c) {
   const reduce_params *p = c->params;
-  const tensor *in = call_in(c, 0);
-  tensor *out = call_out(c, 0);
+  const tensor *in = step_in(c, 0);
+  tensor *out = step_out(c, 0);
   bool reduce[TENSOR_MAX_RANK];
   int64_t bad;
   reduce_walk walk;
-  read_axes(p, in->rank, call_in(c, 1), reduce, &bad);
+  read_axes(p, in->rank, step_in(c, 1), reduce, &bad);
   reduce_walk_init(&walk, in, reduce);
   if (walk.results != out->count)
-    return call_fail(c, SDX_INTERNAL, "%zu results for an output of %zu elements", walk.results, out->count);
+    return step_fail(c, SDX_INTERNAL, "%zu results for an output of %zu elements", walk.results, out->count);
   if (in->dtype == SDX_FLOAT && p->op != REDUCE_LOG_SUM_EXP) return reduce_float(c, p->op, &walk, in, out);
 
   void (*range)(void *, size_t, size_t, size_t) = NULL;
@@ -356,7 +358,7 @@ static sdx_status reduce_any(op_call *c) {
       range = reduce_range_boolean;
       break;
     default:
-      return call_fail_dtype(c, in);
+      return step_fail_dtype(c, in);
   }
   reduce_job job = {p->op, (sdx_dtype)in->dtype, in->data, out->data, &walk};
   size_t grain = walk.terms == 0 || walk.terms > GRAIN_CHEAP ? 1 : GRAIN_CHEAP / walk.terms;
@@ -364,14 +366,14 @@ static sdx_status reduce_any(op_call *c) {
   return SDX_OK;
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const reduce_params *p = c->params;
-  const tensor *in = call_in(c, 0), *axes = call_in(c, 1);
+  const tensor *in = step_in(c, 0), *axes = step_in(c, 1);
   bool reduce[TENSOR_MAX_RANK];
   int64_t bad, dims[TENSOR_MAX_RANK];
-  if (!call_out(c, 0)) return SDX_OK;
+  if (!step_out(c, 0)) return SDX_OK;
   if (!read_axes(p, in->rank, axes, reduce, &bad))
-    return call_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)bad, in->rank, in->rank);
+    return step_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)bad, in->rank, in->rank);
   if (axes) SDX_TRY(call_set_shape(c, 0, (sdx_dtype)in->dtype, kept_dims(p, in->rank, in->dims, reduce, dims), dims));
   return call_widened(c, reduce_any);
 }

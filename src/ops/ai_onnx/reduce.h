@@ -3,7 +3,7 @@
 // that lie side by side merged: what reductions and normalisations over any set of axes share.
 #pragma once
 
-#include "ops/op.h"
+#include "ops/record.h"
 
 typedef struct reduce_walk {
   size_t kept_rank, reduced_rank;  // outermost first; steps in elements

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // RegexFullMatch: whether each whole string matches `pattern`; syntax and bounds are those of regex.h.
 #include "ops/ai_onnx/regex.h"
-#include "ops/op.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 static sdx_status params(op_params_context *c, void *params) {
   const char *problem;
@@ -12,12 +13,12 @@ static sdx_status params(op_params_context *c, void *params) {
   return params_fail(c, "pattern", "%s, near byte %zu", problem, at);
 }
 
-static sdx_status infer(op_infer *c) { return infer_same_as(c, 0, 0, SDX_BOOL); }
+static sdx_status infer(op_step *c) { return infer_same_as(c, 0, 0, SDX_BOOL); }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const regex *r = *(const regex *const *)c->params;
-  const tensor *x = call_in(c, 0);
-  tensor *y = call_out(c, 0);
+  const tensor *x = step_in(c, 0);
+  tensor *y = step_out(c, 0);
   void *scratch = call_alloc(c, regex_scratch_bytes(r));
   if (!scratch) return call_no_memory(c, regex_scratch_bytes(r));
   for (size_t i = 0; y && i < x->count; i++) {

@@ -4,6 +4,8 @@
 // moved `axes` to an input, version 11 allowed negative ones. Flatten-11 allowed negative axes.
 #include "base/size.h"
 #include "ops/ai_onnx/move.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 // ---- Reshape ----------------------------------------------------------------------------------------
 
@@ -109,7 +111,7 @@ static sdx_status reshape_dims(const int64_t *in, int in_rank, const int64_t *wa
                    shape_describe(want, rank, text, sizeof text));
 }
 
-static sdx_status reshape_infer(op_infer *c) {
+static sdx_status reshape_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   SDX_TRY(infer_rank(c, 1, 1, 1));
   int64_t dims[TENSOR_MAX_RANK];
@@ -117,20 +119,20 @@ static sdx_status reshape_infer(op_infer *c) {
   int in_rank = infer_rank_of(c, 0);
   const int64_t *want = infer_constant_ints(c, 1, &rank);
   if (want) {
-    SDX_TRY(infer_located(c, reshape_dims(in_rank < 0 ? NULL : c->in[0]->dims, in_rank, want, rank,
-                                          ((const reshape_params *)c->params)->allow_zero, dims, c->err)));
+    SDX_TRY(step_located(c, reshape_dims(in_rank < 0 ? NULL : c->in_types[0]->dims, in_rank, want, rank,
+                                         ((const reshape_params *)c->params)->allow_zero, dims, c->err)));
     return infer_output(c, 0, infer_dtype_of(c, 0), (int)rank, dims);
   }
-  int out_rank = infer_rank_of(c, 1) == 1 ? (int)i64_min(c->in[1]->dims[0], TENSOR_MAX_RANK + 1) : -1;
+  int out_rank = infer_rank_of(c, 1) == 1 ? (int)i64_min(c->in_types[1]->dims[0], TENSOR_MAX_RANK + 1) : -1;
   for (int i = 0; i < TENSOR_MAX_RANK; i++) dims[i] = DIM_UNKNOWN;
   return infer_output(c, 0, infer_dtype_of(c, 0), out_rank, dims);
 }
 
 // Shapes that depend on data were checked by infer in this very call; the element counts agree.
-static sdx_status reshape_compute(op_call *c) {
-  const tensor *x = call_in(c, 0), *shape = call_in(c, 1);
+static sdx_status reshape_compute(op_step *c) {
+  const tensor *x = step_in(c, 0), *shape = step_in(c, 1);
   int64_t dims[TENSOR_MAX_RANK];
-  SDX_TRY(call_located(c, reshape_dims(x->dims, x->rank, shape->data, shape->count,
+  SDX_TRY(step_located(c, reshape_dims(x->dims, x->rank, shape->data, shape->count,
                                        ((const reshape_params *)c->params)->allow_zero, dims, c->err)));
   SDX_TRY(call_set_shape(c, 0, (sdx_dtype)x->dtype, shape->count, dims));
   return move_view(c);
@@ -170,7 +172,7 @@ static sdx_status flatten_read(op_params_context *c, void *params) {
 }
 
 // Product of symbolic dims: the symbol itself where the others are 1.
-static sdx_status product(op_infer *c, const int64_t *dims, int count, int64_t *out) {
+static sdx_status product(op_step *c, const int64_t *dims, int count, int64_t *out) {
   *out = 1;
   for (int i = 0; i < count; i++)
     if (dims[i] == 0) return *out = 0, SDX_OK;
@@ -179,22 +181,22 @@ static sdx_status product(op_infer *c, const int64_t *dims, int count, int64_t *
     if (*out == 1) *out = dims[i];
     else if (dims[i] < 0 || *out < 0) *out = DIM_UNKNOWN;
     else if (!i64_mul(*out, dims[i], out))
-      return infer_fail(c, SDX_INVALID_SHAPE, "the flattened size of input 0 does not fit 64 bits");
+      return step_fail(c, SDX_INVALID_SHAPE, "the flattened size of input 0 does not fit 64 bits");
   }
   return SDX_OK;
 }
 
-static sdx_status flatten_infer(op_infer *c) {
+static sdx_status flatten_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   int64_t axis = ((const flatten_params *)c->params)->axis, dims[2] = {DIM_UNKNOWN, DIM_UNKNOWN};
   int rank = infer_rank_of(c, 0);
   if (rank >= 0) {
     if (axis < -rank || axis > rank)
-      return infer_fail(c, SDX_OUT_OF_RANGE, "attribute 'axis' %lld lies outside of [-%d, %d]", (long long)axis, rank,
-                        rank);
+      return step_fail(c, SDX_OUT_OF_RANGE, "attribute 'axis' %lld lies outside of [-%d, %d]", (long long)axis, rank,
+                       rank);
     if (axis < 0) axis += rank;
-    SDX_TRY(product(c, c->in[0]->dims, (int)axis, &dims[0]));
-    SDX_TRY(product(c, c->in[0]->dims + axis, rank - (int)axis, &dims[1]));
+    SDX_TRY(product(c, c->in_types[0]->dims, (int)axis, &dims[0]));
+    SDX_TRY(product(c, c->in_types[0]->dims + axis, rank - (int)axis, &dims[1]));
   }
   return infer_output(c, 0, infer_dtype_of(c, 0), 2, dims);
 }
@@ -251,17 +253,17 @@ static sdx_status squeeze_dims(const int64_t *in, size_t rank, const int64_t *ax
   return SDX_OK;
 }
 
-static sdx_status squeeze_infer(op_infer *c) {
+static sdx_status squeeze_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
-  bool all = c->input_count < 2 || !c->in[1];
+  bool all = c->input_count < 2 || !c->in_types[1];
   int64_t dims[TENSOR_MAX_RANK];
   size_t count = 0, out_rank;
   const int64_t *axes = all ? NULL : infer_constant_ints(c, 1, &count);
   int rank = infer_rank_of(c, 0);
   if (rank < 0 || (!all && !axes)) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
   for (int i = 0; all && i < rank; i++)
-    if (c->in[0]->dims[i] < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
-  SDX_TRY(infer_located(c, squeeze_dims(c->in[0]->dims, (size_t)rank, axes, count, all, dims, &out_rank, c->err)));
+    if (c->in_types[0]->dims[i] < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
+  SDX_TRY(step_located(c, squeeze_dims(c->in_types[0]->dims, (size_t)rank, axes, count, all, dims, &out_rank, c->err)));
   return infer_output(c, 0, infer_dtype_of(c, 0), (int)out_rank, dims);
 }
 
@@ -276,7 +278,7 @@ static sdx_status unsqueeze_dims(const int64_t *in, size_t rank, const int64_t *
   return SDX_OK;
 }
 
-static sdx_status unsqueeze_infer(op_infer *c) {
+static sdx_status unsqueeze_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   int64_t dims[TENSOR_MAX_RANK];
   size_t count = 0;
@@ -284,27 +286,27 @@ static sdx_status unsqueeze_infer(op_infer *c) {
   int rank = infer_rank_of(c, 0);
   if (rank < 0 || !axes) {
     for (int i = 0; i < TENSOR_MAX_RANK; i++) dims[i] = DIM_UNKNOWN;
-    bool counted = rank >= 0 && infer_rank_of(c, 1) == 1 && c->in[1]->dims[0] >= 0;
+    bool counted = rank >= 0 && infer_rank_of(c, 1) == 1 && c->in_types[1]->dims[0] >= 0;
     return infer_output(c, 0, infer_dtype_of(c, 0),
-                        counted ? (int)i64_min(rank + i64_min(c->in[1]->dims[0], 1000), TENSOR_MAX_RANK + 1) : -1,
+                        counted ? (int)i64_min(rank + i64_min(c->in_types[1]->dims[0], 1000), TENSOR_MAX_RANK + 1) : -1,
                         dims);
   }
-  SDX_TRY(infer_located(c, unsqueeze_dims(c->in[0]->dims, (size_t)rank, axes, count, dims, c->err)));
+  SDX_TRY(step_located(c, unsqueeze_dims(c->in_types[0]->dims, (size_t)rank, axes, count, dims, c->err)));
   return infer_output(c, 0, infer_dtype_of(c, 0), rank + (int)count, dims);
 }
 
-static sdx_status axes_compute(op_call *c, bool squeeze) {
-  const tensor *x = call_in(c, 0), *axes = call_in(c, 1);
+static sdx_status axes_compute(op_step *c, bool squeeze) {
+  const tensor *x = step_in(c, 0), *axes = step_in(c, 1);
   int64_t dims[TENSOR_MAX_RANK];
   size_t rank = x->rank, count = axes ? axes->count : 0;
-  SDX_TRY(call_located(
+  SDX_TRY(step_located(
       c, squeeze ? squeeze_dims(x->dims, x->rank, axes ? axes->data : NULL, count, !axes, dims, &rank, c->err)
                  : unsqueeze_dims(x->dims, x->rank, axes->data, count, dims, c->err)));
   SDX_TRY(call_set_shape(c, 0, (sdx_dtype)x->dtype, squeeze ? rank : rank + count, dims));
   return move_view(c);
 }
-static sdx_status squeeze_compute(op_call *c) { return axes_compute(c, true); }
-static sdx_status unsqueeze_compute(op_call *c) { return axes_compute(c, false); }
+static sdx_status squeeze_compute(op_step *c) { return axes_compute(c, true); }
+static sdx_status unsqueeze_compute(op_step *c) { return axes_compute(c, false); }
 
 static const char *const squeeze_cases[] = {"data=float[1,3,1] axes=const(0)", "data=float[1,3,1]",
                                             "data=float[2,1,1] axes=int64(-1,1)", "data=float[1] axes=const(0)", NULL};

@@ -15,7 +15,8 @@
 #include <math.h>
 
 #include "base/size.h"
-#include "ops/op.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "ops/widen.h"
 
 typedef enum mode { NEAREST, LINEAR, CUBIC } mode;
@@ -228,38 +229,38 @@ static sdx_status grid_make(const resize_params *p, const int64_t *dims, size_t 
 
 // Given, left out, or not known yet?
 typedef enum presence { LEFT_OUT, GIVEN, MAYBE } presence;
-static presence present(const op_infer *c, size_t i) {
-  if (i >= c->input_count || !c->in[i]) return LEFT_OUT;
+static presence present(const op_step *c, size_t i) {
+  if (i >= c->input_count || !c->in_types[i]) return LEFT_OUT;
   if (c->constants[i]) return c->constants[i]->count ? GIVEN : LEFT_OUT;
-  if (c->in[i]->kind != TYPE_TENSOR || c->in[i]->rank != 1 || c->in[i]->dims[0] < 0) return MAYBE;
-  return c->in[i]->dims[0] ? GIVEN : LEFT_OUT;
+  if (c->in_types[i]->kind != TYPE_TENSOR || c->in_types[i]->rank != 1 || c->in_types[i]->dims[0] < 0) return MAYBE;
+  return c->in_types[i]->dims[0] ? GIVEN : LEFT_OUT;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const resize_params *p = c->params;
   int rank = infer_rank_of(c, X);
   sdx_dtype dtype = infer_dtype_of(c, X);
   if (rank < 0) return infer_output(c, 0, dtype, -1, NULL);
   presence scales = present(c, p->scales), sizes = present(c, p->sizes);
   if (scales == sizes && scales != MAYBE)
-    return infer_fail(c, SDX_INVALID_ARGUMENT, "%s of 'scales' and 'sizes' given, exactly one is expected",
-                      scales == GIVEN ? "both" : "neither");
+    return step_fail(c, SDX_INVALID_ARGUMENT, "%s of 'scales' and 'sizes' given, exactly one is expected",
+                     scales == GIVEN ? "both" : "neither");
   const tensor *list = scales == GIVEN ? c->constants[p->scales] : sizes == GIVEN ? c->constants[p->sizes] : NULL;
   if (list && (scales == LEFT_OUT || sizes == LEFT_OUT)) {
     grid g;
     error why = {0};
     bool first = scales == GIVEN;
-    if (grid_make(p, c->in[X]->dims, (size_t)rank, first ? list : NULL, first ? NULL : list, &g, &why) != SDX_OK)
-      return infer_fail(c, why.status, "%s", why.message);
+    if (grid_make(p, c->in_types[X]->dims, (size_t)rank, first ? list : NULL, first ? NULL : list, &g, &why) != SDX_OK)
+      return step_fail(c, why.status, "%s", why.message);
     return infer_output(c, 0, dtype, rank, g.out);
   }
   int64_t dims[TENSOR_MAX_RANK];
-  for (int i = 0; i < rank; i++) dims[i] = p->has_axes ? c->in[X]->dims[i] : DIM_UNKNOWN;
+  for (int i = 0; i < rank; i++) dims[i] = p->has_axes ? c->in_types[X]->dims[i] : DIM_UNKNOWN;
   for (size_t i = 0; i < p->axis_count; i++) {
     int64_t axis = p->axes[i];
     error why = {0};
     if (axis_normalize(&axis, (size_t)rank, "attribute 'axes'", &why) != SDX_OK)
-      return infer_fail(c, why.status, "%s", why.message);
+      return step_fail(c, why.status, "%s", why.message);
     dims[axis] = DIM_UNKNOWN;
   }
   return infer_output(c, 0, dtype, rank, dims);
@@ -377,9 +378,9 @@ static bool scratch_of(const resize_params *p, const tensor *x, const tensor *y,
   return p->mode == NEAREST ? (*buffer = 0, true) : size_mul(most, element, buffer) && size_align(*buffer, 64, buffer);
 }
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   size_t tables = 0, buffer = 0, total = 0;
-  if (!scratch_of(c->params, c->in[X], c->out[0], &tables, &buffer) || !size_align(tables, 64, &tables) ||
+  if (!scratch_of(c->params, step_in(c, X), step_out(c, 0), &tables, &buffer) || !size_align(tables, 64, &tables) ||
       !size_mul(buffer, 2, &total) || !size_add(total, tables, &total))
     return error_no_memory(c->err, SIZE_MAX);
   c->scratch_bytes = total;
@@ -460,7 +461,7 @@ static void gather_rows(void *context, size_t begin, size_t end, size_t worker) 
   }
 }
 
-static sdx_status compute_nearest(op_call *c, const grid *grid_of, const tensor *x, tensor *y, const table *tables) {
+static sdx_status compute_nearest(op_step *c, const grid *grid_of, const tensor *x, tensor *y, const table *tables) {
   gather g = {
       .p = c->params, .x = x, .y = y, .tables = tables, .element = y->bytes / y->count, .row_axis = x->rank - 1u};
   g.block = g.element;
@@ -472,26 +473,26 @@ static sdx_status compute_nearest(op_call *c, const grid *grid_of, const tensor 
   return SDX_OK;
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const resize_params *p = c->params;
-  const tensor *x = call_in(c, X), *roi = call_in(c, p->roi);
-  tensor *y = call_out(c, 0);
+  const tensor *x = step_in(c, X), *roi = step_in(c, p->roi);
+  tensor *y = step_out(c, 0);
   if (y->count == 0) return SDX_OK;
   if (x->rank == 0) {
     memcpy(y->data, x->data, x->bytes);
     return SDX_OK;
   }
   if (x->dtype == SDX_STRING && p->mode != NEAREST)
-    return call_fail(c, SDX_NOT_SUPPORTED, "strings can only be resized with mode 'nearest'");
+    return step_fail(c, SDX_NOT_SUPPORTED, "strings can only be resized with mode 'nearest'");
   grid g;
   error why = {0};
-  if (grid_make(p, x->dims, x->rank, call_in(c, p->scales), call_in(c, p->sizes), &g, &why) != SDX_OK)
-    return call_fail(c, why.status, "%s", why.message);
+  if (grid_make(p, x->dims, x->rank, step_in(c, p->scales), step_in(c, p->sizes), &g, &why) != SDX_OK)
+    return step_fail(c, why.status, "%s", why.message);
   float crop[TENSOR_MAX_RANK][2];
   for (size_t d = 0; d < x->rank; d++) crop[d][0] = 0, crop[d][1] = 1;
   if (p->coordinates == CROP) {
     if (!is_given(roi) || roi->count != 2 * g.count)
-      return call_fail(c, SDX_INVALID_SHAPE, "input 'roi' has %zu elements, tf_crop_and_resize expects %zu",
+      return step_fail(c, SDX_INVALID_SHAPE, "input 'roi' has %zu elements, tf_crop_and_resize expects %zu",
                        roi ? roi->count : 0, 2 * g.count);
     for (size_t i = 0; i < g.count; i++)
       for (size_t side = 0; side < 2; side++)

@@ -32,7 +32,7 @@ static void NAME(pass_rows)(void *context, size_t begin, size_t end, size_t work
   }
 }
 
-static sdx_status NAME(sample)(op_call *c, const grid *g, const tensor *x, tensor *y, const table *tables,
+static sdx_status NAME(sample)(op_step *c, const grid *g, const tensor *x, tensor *y, const table *tables,
                                char *buffers, size_t buffer) {
   const resize_params *p = c->params;
   sdx_dtype kind = parts_of(x->dtype) == 2 ? (sizeof(REAL) == 4 ? SDX_FLOAT : SDX_DOUBLE) : (sdx_dtype)x->dtype;

@@ -4,6 +4,8 @@
 // alpha*tanh(beta*x) · ParametricSoftplus alpha*softplus(beta*x).
 #include "ops/ai_onnx/arithmetic.h"
 #include "ops/ai_onnx/unary.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "ops/row.h"
 #include "ops/widen.h"
 
@@ -35,24 +37,24 @@ static sdx_status outer_params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const retired_params *p = c->params;
   int rank = infer_rank_of(c, 0);
   if (p->bias && rank >= 0) {
     SDX_TRY(infer_rank(c, 0, 2, -1));
-    int64_t channels = c->in[0]->dims[1];
+    int64_t channels = c->in_types[0]->dims[1];
     if (channels >= 0 && channels != p->channels)
-      return infer_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld channels, attribute 'bias' has %lld",
-                        (long long)channels, (long long)p->channels);
+      return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld channels, attribute 'bias' has %lld",
+                       (long long)channels, (long long)p->channels);
   }
   return infer_same(c, 0, 0);
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const retired_params *p = c->params;
-  tensor *out = call_out(c, 0);
+  tensor *out = step_out(c, 0);
   if (!out) return SDX_OK;
-  SDX_TRY(unary_apply(c, NULL, UNARY_F32_AFFINE, out, call_in(c, 0), p->a, p->b));
+  SDX_TRY(unary_apply(c, NULL, UNARY_F32_AFFINE, out, step_in(c, 0), p->a, p->b));
   if (p->has_f) {
     SDX_TRY(unary_apply(c, NULL, p->f, out, out, 0, 0));
     return unary_apply(c, NULL, UNARY_F32_AFFINE, out, out, p->outer, 0);

@@ -11,7 +11,8 @@
 #include <math.h>
 
 #include "base/size.h"
-#include "ops/op.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "tensor/convert.h"
 
 typedef struct roi_params {
@@ -59,27 +60,27 @@ static sdx_status pool_params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status infer_columns(op_infer *c, int64_t columns) {
+static sdx_status infer_columns(op_step *c, int64_t columns) {
   const roi_params *p = c->params;
   SDX_TRY(infer_rank(c, X, 4, 4));
   SDX_TRY(infer_rank(c, ROIS, 2, 2));
-  int64_t count = infer_rank_of(c, ROIS) == 2 ? c->in[ROIS]->dims[0] : DIM_UNKNOWN,
-          have = infer_rank_of(c, ROIS) == 2 ? c->in[ROIS]->dims[1] : DIM_UNKNOWN;
+  int64_t count = infer_rank_of(c, ROIS) == 2 ? c->in_types[ROIS]->dims[0] : DIM_UNKNOWN,
+          have = infer_rank_of(c, ROIS) == 2 ? c->in_types[ROIS]->dims[1] : DIM_UNKNOWN;
   if (have >= 0 && have != columns)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 1 ('rois') has %lld columns, expected %lld", (long long)have,
-                      (long long)columns);
-  int64_t channels = infer_rank_of(c, X) == 4 ? c->in[X]->dims[1] : DIM_UNKNOWN;
+    return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('rois') has %lld columns, expected %lld", (long long)have,
+                     (long long)columns);
+  int64_t channels = infer_rank_of(c, X) == 4 ? c->in_types[X]->dims[1] : DIM_UNKNOWN;
   return infer_output(c, 0, infer_dtype_of(c, X), 4, (int64_t[]){count, channels, p->height, p->width});
 }
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   SDX_TRY(infer_rank(c, BATCH, 1, 1));
-  if (infer_rank_of(c, BATCH) == 1 && infer_rank_of(c, ROIS) == 2 && c->in[BATCH]->dims[0] >= 0 &&
-      c->in[ROIS]->dims[0] >= 0 && c->in[BATCH]->dims[0] != c->in[ROIS]->dims[0])
-    return infer_fail(c, SDX_INVALID_SHAPE, "there are %lld regions and %lld batch indices",
-                      (long long)c->in[ROIS]->dims[0], (long long)c->in[BATCH]->dims[0]);
+  if (infer_rank_of(c, BATCH) == 1 && infer_rank_of(c, ROIS) == 2 && c->in_types[BATCH]->dims[0] >= 0 &&
+      c->in_types[ROIS]->dims[0] >= 0 && c->in_types[BATCH]->dims[0] != c->in_types[ROIS]->dims[0])
+    return step_fail(c, SDX_INVALID_SHAPE, "there are %lld regions and %lld batch indices",
+                     (long long)c->in_types[ROIS]->dims[0], (long long)c->in_types[BATCH]->dims[0]);
   return infer_columns(c, 4);
 }
-static sdx_status pool_infer(op_infer *c) { return infer_columns(c, 5); }
+static sdx_status pool_infer(op_step *c) { return infer_columns(c, 5); }
 
 // ---- compute --------------------------------------------------------------------------------------
 
@@ -163,16 +164,16 @@ static void align_bins(void *context, size_t begin, size_t end, size_t worker) {
 // was computed from floats and is rounded at once is what float arithmetic gives.
 static double held(const tensor *rois, double v) { return rois->dtype == SDX_DOUBLE ? v : (double)(float)v; }
 
-static sdx_status read_region(op_call *c, const work *w, size_t i, int64_t image, region *r) {
+static sdx_status read_region(op_step *c, const work *w, size_t i, int64_t image, region *r) {
   const roi_params *p = w->p;
-  const tensor *rois = call_in(c, ROIS);
+  const tensor *rois = step_in(c, ROIS);
   double offset = p->half_pixel ? 0.5 : 0, at[4];
   for (size_t k = 0; k < 4; k++) {
     at[k] = held(rois, held(rois, tensor_number_at(rois, 4 * i + k) * (double)p->scale) - offset);
-    if (!isfinite(at[k])) return call_fail(c, SDX_INVALID_ARGUMENT, "input 'rois'[%zu] is not finite", i);
+    if (!isfinite(at[k])) return step_fail(c, SDX_INVALID_ARGUMENT, "input 'rois'[%zu] is not finite", i);
   }
   if (image < 0 || image >= w->x->dims[0])
-    return call_fail(c, SDX_OUT_OF_RANGE, "input 'batch_indices'[%zu] is %lld, expected 0 to %lld", i, (long long)image,
+    return step_fail(c, SDX_OUT_OF_RANGE, "input 'batch_indices'[%zu] is %lld, expected 0 to %lld", i, (long long)image,
                      (long long)w->x->dims[0] - 1);
   double width = held(rois, at[2] - at[0]), height = held(rois, at[3] - at[1]);
   if (!p->half_pixel) width = width > 1 ? width : 1, height = height > 1 ? height : 1;
@@ -182,7 +183,7 @@ static sdx_status read_region(op_call *c, const work *w, size_t i, int64_t image
   if (p->sampling == 0) {
     double rows = ceil(r->bin_height), columns = ceil(r->bin_width);
     if (rows > 0 && columns > 0 && !(rows * columns <= 0x1p20))
-      return call_fail(c, SDX_LIMIT_EXCEEDED, "input 'rois'[%zu] needs %g x %g samples a bin, the limit is 2^20", i,
+      return step_fail(c, SDX_LIMIT_EXCEEDED, "input 'rois'[%zu] needs %g x %g samples a bin, the limit is 2^20", i,
                        rows, columns);
     r->grid_height = rows > 0 ? (int64_t)fmin(rows, 0x1p20) : 0,
     r->grid_width = columns > 0 ? (int64_t)fmin(columns, 0x1p20) : 0;
@@ -190,16 +191,16 @@ static sdx_status read_region(op_call *c, const work *w, size_t i, int64_t image
   return SDX_OK;
 }
 
-static sdx_status compute(op_call *c) {
-  const tensor *x = call_in(c, X), *batch = call_in(c, BATCH);
+static sdx_status compute(op_step *c) {
+  const tensor *x = step_in(c, X), *batch = step_in(c, BATCH);
   work w = {.p = c->params,
             .x = x,
-            .y = call_out(c, 0),
+            .y = step_out(c, 0),
             .channels = (size_t)x->dims[1],
             .height = x->dims[2],
             .width = x->dims[3]};
   if (w.y->count == 0) return SDX_OK;
-  if (w.height == 0 || w.width == 0) return call_fail(c, SDX_INVALID_SHAPE, "the feature map is empty");
+  if (w.height == 0 || w.width == 0) return step_fail(c, SDX_INVALID_SHAPE, "the feature map is empty");
   for (w.roi = 0; w.roi < (size_t)w.y->dims[0]; w.roi++) {
     SDX_TRY(read_region(c, &w, w.roi, ((const int64_t *)batch->data)[w.roi], &w.region));
     size_t samples = (size_t)(w.region.grid_height * w.region.grid_width),
@@ -216,21 +217,21 @@ static void borders(int64_t i, double bin, int64_t start, int64_t size, int64_t 
   *end = i64_min(i64_max((int64_t)ceil((double)(i + 1) * bin) + start, 0), size);
 }
 
-static sdx_status pool_compute(op_call *c) {
+static sdx_status pool_compute(op_step *c) {
   const roi_params *p = c->params;
-  const tensor *x = call_in(c, X), *rois = call_in(c, ROIS);
-  tensor *y = call_out(c, 0);
+  const tensor *x = step_in(c, X), *rois = step_in(c, ROIS);
+  tensor *y = step_out(c, 0);
   int64_t height = x->dims[2], width = x->dims[3];
   size_t to = 0;
   for (size_t i = 0; y->count && i < (size_t)y->dims[0]; i++) {
     double image = tensor_number_at(rois, 5 * i), at[4];
     if (!(image >= 0 && image < (double)x->dims[0]))
-      return call_fail(c, SDX_OUT_OF_RANGE, "input 'rois'[%zu] names image %g, expected 0 to %lld", i, image,
+      return step_fail(c, SDX_OUT_OF_RANGE, "input 'rois'[%zu] names image %g, expected 0 to %lld", i, image,
                        (long long)x->dims[0] - 1);
     for (size_t k = 0; k < 4; k++) {
       at[k] = round(tensor_number_at(rois, 5 * i + 1 + k) * (double)p->scale);
       if (!(fabs(at[k]) < 0x1p30))
-        return call_fail(c, SDX_OUT_OF_RANGE, "input 'rois'[%zu] has a coordinate of %g, expected below 2^30", i,
+        return step_fail(c, SDX_OUT_OF_RANGE, "input 'rois'[%zu] has a coordinate of %g, expected below 2^30", i,
                          at[k]);
     }
     double bin_height = fmax(at[3] - at[1] + 1, 1) / (double)p->height,

@@ -16,5 +16,5 @@ typedef struct rotary {
 } rotary;
 
 // x and y may be the same. A position outside of the tables is an error that names `input`.
-sdx_status rotary_run(op_call *c, const rotary *r, const attend_view *x, const attend_view *y, size_t batch,
+sdx_status rotary_run(op_step *c, const rotary *r, const attend_view *x, const attend_view *y, size_t batch,
                       size_t heads, size_t rows, size_t width, const char *input);

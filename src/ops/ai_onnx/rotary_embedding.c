@@ -6,7 +6,9 @@
 #include "ops/ai_onnx/rotary.h"
 
 #include "base/size.h"
+#include "ops/call.h"
 #include "ops/elementwise.h"
+#include "ops/infer.h"
 
 // ---- shared ---------------------------------------------------------------------------------------
 
@@ -41,13 +43,13 @@ static void rotate_range(void *context, size_t begin, size_t end, size_t worker)
   }
 }
 
-sdx_status rotary_run(op_call *c, const rotary *r, const attend_view *x, const attend_view *y, size_t batch,
+sdx_status rotary_run(op_step *c, const rotary *r, const attend_view *x, const attend_view *y, size_t batch,
                       size_t heads, size_t rows, size_t width, const char *input) {
   for (size_t b = 0; b < batch; b++)
     for (size_t i = 0; i < rows; i++) {
       int64_t p = position(r, b, i, rows);
       if (p < 0 || (uint64_t)p >= r->table_rows)
-        return call_fail(c, SDX_OUT_OF_RANGE, "%s: position %lld of sample %zu, but the tables have %zu rows", input,
+        return step_fail(c, SDX_OUT_OF_RANGE, "%s: position %lld of sample %zu, but the tables have %zu rows", input,
                          (long long)p, b, r->table_rows);
     }
   rotary_job j = {r, *x, *y, heads, rows, width};
@@ -86,7 +88,7 @@ static sdx_status microsoft_params(op_params_context *c, void *params) {
 }
 
 // Heads and their width, from dims that may be unknown (negative).
-static sdx_status measure(op_infer *c, const rotary_params *p, int64_t pairs, int64_t *heads, int64_t *width) {
+static sdx_status measure(op_step *c, const rotary_params *p, int64_t pairs, int64_t *heads, int64_t *width) {
   int rank = infer_rank_of(c, 0);
   int64_t hidden = infer_dim(c, 0, rank - 1);
   *heads = p->heads ? p->heads : DIM_UNKNOWN;
@@ -95,29 +97,29 @@ static sdx_status measure(op_infer *c, const rotary_params *p, int64_t pairs, in
     *heads = infer_dim(c, 0, 1), *width = hidden;
   } else if (p->heads) {
     if (hidden >= 0 && hidden % p->heads)
-      return infer_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld columns, not a multiple of %lld heads",
-                        (long long)hidden, (long long)p->heads);
+      return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld columns, not a multiple of %lld heads",
+                       (long long)hidden, (long long)p->heads);
     if (hidden >= 0) *width = hidden / p->heads;
   } else if (!p->microsoft || p->dim) {
-    return infer_fail(c, SDX_INVALID_GRAPH, "an input of rank 3 needs the attribute num_heads");
+    return step_fail(c, SDX_INVALID_GRAPH, "an input of rank 3 needs the attribute num_heads");
   } else if (pairs > 0 && hidden >= 0) {
     if (hidden % (2 * pairs))
-      return infer_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld columns, not a multiple of the tables' 2 * %lld",
-                        (long long)hidden, (long long)pairs);
+      return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld columns, not a multiple of the tables' 2 * %lld",
+                       (long long)hidden, (long long)pairs);
     *width = 2 * pairs, *heads = hidden / *width;
   }
   int64_t turned = p->dim ? p->dim : *width;
   if (*width >= 0 && turned > *width)
-    return infer_fail(c, SDX_INVALID_SHAPE, "rotary_embedding_dim is %lld, but heads have %lld numbers",
-                      (long long)turned, (long long)*width);
+    return step_fail(c, SDX_INVALID_SHAPE, "rotary_embedding_dim is %lld, but heads have %lld numbers",
+                     (long long)turned, (long long)*width);
   bool whole = pairs >= 0 && *width >= 0 && *width == 2 * pairs;  // ONNX 1.18 and ONNX Runtime read their beginning
   if (turned >= 0 && (turned % 2 || (pairs >= 0 && turned / 2 != pairs && !whole)))
-    return infer_fail(c, SDX_INVALID_SHAPE, "%lld numbers are turned, but the tables have %lld columns",
-                      (long long)turned, (long long)pairs);
+    return step_fail(c, SDX_INVALID_SHAPE, "%lld numbers are turned, but the tables have %lld columns",
+                     (long long)turned, (long long)pairs);
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const rotary_params *p = c->params;
   rotary_inputs at = inputs(p);
   bool ids = infer_has(c, at.positions);
@@ -147,20 +149,20 @@ static sdx_status infer(op_infer *c) {
   return infer_same(c, 0, 0);
 }
 
-static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
+static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
 
-static sdx_status embed(op_call *c) {
+static sdx_status embed(op_step *c) {
   const rotary_params *p = c->params;
   rotary_inputs at = inputs(p);
-  const tensor *x = call_in(c, 0), *cosine = call_in(c, at.cos), *ids = call_in(c, at.positions);
-  tensor *y = call_out(c, 0);
+  const tensor *x = step_in(c, 0), *cosine = step_in(c, at.cos), *ids = step_in(c, at.positions);
+  tensor *y = step_out(c, 0);
   if (!y || y->count == 0) return SDX_OK;
   size_t columns = (size_t)cosine->dims[cosine->rank - 1], rows = (size_t)x->dims[x->rank - 2], heads, width;
   if (x->rank == 4) heads = (size_t)x->dims[1], width = (size_t)x->dims[3];
   else if (p->heads) heads = (size_t)p->heads, width = (size_t)x->dims[2] / heads;
   else width = 2 * columns, heads = (size_t)x->dims[2] / width;
   rotary r = {.cos = cosine->data,
-              .sin = call_in(c, at.sin)->data,
+              .sin = step_in(c, at.sin)->data,
               .pairs = p->dim ? (size_t)p->dim / 2 : width / 2,
               .columns = columns,
               .interleaved = p->interleaved,
@@ -175,7 +177,7 @@ static sdx_status embed(op_call *c) {
   return rotary_run(c, &r, &from, &to, (size_t)x->dims[0], heads, rows, width, "position_ids");
 }
 
-static sdx_status compute(op_call *c) { return call_widened(c, embed); }
+static sdx_status compute(op_step *c) { return call_widened(c, embed); }
 
 SDX_CASES = {"X=float[2,3,5,8] cos_cache=float[2,5,4] sin_cache=float[2,5,4]",
              "X=float[1,3,8] cos_cache=float[1,3,2] sin_cache=float[1,3,2] num_heads=2",

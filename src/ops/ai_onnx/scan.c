@@ -4,6 +4,8 @@
 // of every batch entry, and forward outputs only; it runs here entry by entry. 11 added negative axes.
 #include "base/size.h"
 #include "ops/ai_onnx/control.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 typedef struct params {
   repeated body;
@@ -58,18 +60,18 @@ static sdx_status upgrade(op_upgrade *u) {
 
 // ---- infer ------------------------------------------------------------------------------------------
 
-static sdx_status slice_type(op_infer *c, const params *p, size_t scan, const type_info *t, const type_info **out) {
+static sdx_status slice_type(op_step *c, const params *p, size_t scan, const type_info *t, const type_info **out) {
   int64_t dims[TENSOR_MAX_RANK], axis = p->in_axes ? p->in_axes[scan] : 0;
   *out = type_tensor(c->memory, (sdx_dtype)t->dtype, -1, NULL);
   if (t->kind != TYPE_TENSOR || t->rank < 0) return SDX_OK;
-  if (t->rank < 1) return infer_fail(c, SDX_INVALID_SHAPE, "scan input %zu has rank 0", scan);
-  SDX_TRY(infer_located(c, axis_normalize(&axis, (size_t)t->rank, "attribute 'scan_input_axes'", c->err)));
+  if (t->rank < 1) return step_fail(c, SDX_INVALID_SHAPE, "scan input %zu has rank 0", scan);
+  SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)t->rank, "attribute 'scan_input_axes'", c->err)));
   for (int d = 0; d < t->rank - 1; d++) dims[d] = t->dims[d + (d >= axis)];
   *out = type_tensor(c->memory, (sdx_dtype)t->dtype, t->rank - 1, dims);
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const params *p = c->params;
   size_t n = p->states + p->scans;
   const type_info **in = arena_array(c->memory, n + 1, sizeof *in), **types;
@@ -81,8 +83,8 @@ static sdx_status infer(op_infer *c) {
   }
   for (size_t i = 0; i < n; i++) {
     SDX_TRY(infer_need(c, i));
-    in[i] = c->in[i];
-    if (i >= p->states) SDX_TRY(slice_type(c, p, i - p->states, c->in[i], &in[i]));
+    in[i] = c->in_types[i];
+    if (i >= p->states) SDX_TRY(slice_type(c, p, i - p->states, c->in_types[i], &in[i]));
   }
   SDX_TRY(repeated_types(c, p->body.graph, n, in, 0, 0, p->states, &types));
   for (size_t i = 0; i < c->output_count; i++) {
@@ -107,7 +109,7 @@ typedef struct scan {
 } scan;
 
 // Cuts position t out of a source along an axis.
-static void fill_slice(op_call *c, const tensor *source, int64_t axis, int64_t t, tensor *slice) {
+static void fill_slice(op_step *c, const tensor *source, int64_t axis, int64_t t, tensor *slice) {
   int64_t outer = 1, inner = 1, n = source->dims[axis];
   if (slice->count == 0) return;
   for (int64_t d = 0; d < source->rank; d++)
@@ -115,24 +117,24 @@ static void fill_slice(op_call *c, const tensor *source, int64_t axis, int64_t t
   runs_copy(c, &(runs){outer, inner, t * inner, n * inner, 0, inner}, source, slice);
 }
 
-static sdx_status make_slice(op_call *c, const params *p, size_t i, const tensor *source, int64_t *axis,
+static sdx_status make_slice(op_step *c, const params *p, size_t i, const tensor *source, int64_t *axis,
                              int64_t *length, sdx_value **out) {
   int64_t dims[TENSOR_MAX_RANK];
   *axis = p->in_axes ? p->in_axes[i] : 0;
-  SDX_TRY(call_located(c, axis_normalize(axis, source->rank, "attribute 'scan_input_axes'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(axis, source->rank, "attribute 'scan_input_axes'", c->err)));
   if (*length >= 0 && source->dims[*axis] < *length)
-    return call_fail(c, SDX_INVALID_SHAPE, "scan input %zu has length %lld, the ones before it %lld", i,
+    return step_fail(c, SDX_INVALID_SHAPE, "scan input %zu has length %lld, the ones before it %lld", i,
                      (long long)source->dims[*axis], (long long)*length);
   if (*length < 0) *length = source->dims[*axis];
   else if (!p->batched && source->dims[*axis] != *length)
-    return call_fail(c, SDX_INVALID_SHAPE, "scan input %zu has length %lld, the ones before it %lld", i,
+    return step_fail(c, SDX_INVALID_SHAPE, "scan input %zu has length %lld, the ones before it %lld", i,
                      (long long)source->dims[*axis], (long long)*length);
   for (int64_t d = 0; d < source->rank - 1; d++) dims[d] = source->dims[d + (d >= *axis)];
-  return call_located(c, value_create(call_account(c), (sdx_dtype)source->dtype, source->rank - 1u, dims, NULL, NULL,
+  return step_located(c, value_create(call_account(c), (sdx_dtype)source->dtype, source->rank - 1u, dims, NULL, NULL,
                                       NULL, out, c->err));
 }
 
-static sdx_status run_step(op_call *c, const params *p, scan *s) {
+static sdx_status run_step(op_step *c, const params *p, scan *s) {
   SDX_TRY(body_run(c, p->body.graph, p->states + p->scans, s->in, s->out));
   for (size_t i = 0; i < p->states; i++) {
     value_release(s->states[i]);
@@ -149,9 +151,9 @@ static sdx_status run_step(op_call *c, const params *p, scan *s) {
 }
 
 // One sequence; sources[] are the scan inputs, s->in[0..states) the initial states. `length` < 0: all.
-static sdx_status run_sequence(op_call *c, const params *p, scan *s, const tensor *const *sources, int64_t length) {
+static sdx_status run_sequence(op_step *c, const params *p, scan *s, const tensor *const *sources, int64_t length) {
   int64_t axes[64];
-  if (p->scans > 64) return call_fail(c, SDX_LIMIT_EXCEEDED, "%zu scan inputs are over the limit of 64", p->scans);
+  if (p->scans > 64) return step_fail(c, SDX_LIMIT_EXCEEDED, "%zu scan inputs are over the limit of 64", p->scans);
   for (size_t i = 0; i < p->scans; i++) {
     SDX_TRY(make_slice(c, p, i, sources[i], &axes[i], &length, &s->slices[i]));
     s->in[p->states + i] = &s->slices[i]->value;
@@ -166,13 +168,13 @@ static sdx_status run_sequence(op_call *c, const params *p, scan *s, const tenso
     values_release(s->out, p->body.graph->output_count);
     if (status != SDX_OK) {
       error_prefix(c->err, "step %lld", (long long)t);
-      return call_located(c, status);
+      return step_located(c, status);
     }
   }
   return SDX_OK;
 }
 
-static sdx_status scan_create(op_call *c, const params *p, scan *s) {
+static sdx_status scan_create(op_step *c, const params *p, scan *s) {
   size_t inputs = p->states + p->scans,
          bytes = (2 * inputs + p->states + p->body.graph->output_count + 1) * sizeof(void *);
   void **pointers = call_alloc(c, bytes);
@@ -192,9 +194,9 @@ static void scan_clear(const params *p, scan *s) {
   list_release(s->lists, p->stacked);
 }
 
-static sdx_status whole(op_call *c, const params *p, scan *s, const tensor **sources) {
+static sdx_status whole(op_step *c, const params *p, scan *s, const tensor **sources) {
   for (size_t i = 0; i < p->states; i++) s->in[i] = c->in[i];
-  for (size_t i = 0; i < p->scans; i++) sources[i] = call_in(c, p->states + i);
+  for (size_t i = 0; i < p->scans; i++) sources[i] = step_in(c, p->states + i);
   SDX_TRY(run_sequence(c, p, s, sources, -1));
   for (size_t i = 0; i < c->output_count; i++) {
     sdx_value *made;
@@ -224,24 +226,24 @@ static sdx_status whole(op_call *c, const params *p, scan *s, const tensor **sou
 // ---- version 8: one batch entry after the other -----------------------------------------------------
 
 // Entry b of a batched tensor, as a view.
-static sdx_status entry(op_call *c, size_t input, int64_t batches, int64_t b, value *out) {
-  const tensor *t = call_in(c, input);
+static sdx_status entry(op_step *c, size_t input, int64_t batches, int64_t b, value *out) {
+  const tensor *t = step_in(c, input);
   char text[200];
   if (!t || t->rank < 1 || t->dims[0] != batches)
-    return call_fail(c, SDX_INVALID_SHAPE, "input %zu is %s, expected a batch dimension of %lld", input,
+    return step_fail(c, SDX_INVALID_SHAPE, "input %zu is %s, expected a batch dimension of %lld", input,
                      t ? tensor_describe(t, text, sizeof text) : "missing", (long long)batches);
   if (dtype_is_packed((sdx_dtype)t->dtype))  // entries need not start at a byte; these types are younger
-    return call_fail(c, SDX_INVALID_SHAPE, "input %zu is %s, which version 8 does not know", input,
+    return step_fail(c, SDX_INVALID_SHAPE, "input %zu is %s, which version 8 does not know", input,
                      dtype_name((sdx_dtype)t->dtype));
-  SDX_TRY(call_located(c, tensor_init(&out->tensor, (sdx_dtype)t->dtype, t->rank - 1u, t->dims + 1, c->err)));
+  SDX_TRY(step_located(c, tensor_init(&out->tensor, (sdx_dtype)t->dtype, t->rank - 1u, t->dims + 1, c->err)));
   out->tensor.data = (char *)t->data + (size_t)b * out->tensor.bytes;
   out->kind = VALUE_TENSOR;
   return SDX_OK;
 }
 
-static sdx_status run_entry(op_call *c, const params *p, scan *s, int64_t batches, int64_t b, value *entries,
+static sdx_status run_entry(op_step *c, const params *p, scan *s, int64_t batches, int64_t b, value *entries,
                             const tensor **sources, value_list *results) {
-  const tensor *lengths = call_in(c, 0);
+  const tensor *lengths = step_in(c, 0);
   for (size_t i = 0; i < p->states + p->scans; i++) {
     SDX_TRY(entry(c, i + 1, batches, b, &entries[i]));
     if (i < p->states) s->in[i] = &entries[i];
@@ -250,7 +252,7 @@ static sdx_status run_entry(op_call *c, const params *p, scan *s, int64_t batche
   int64_t most = sources[0]->rank ? sources[0]->dims[0] : 0,
           length = lengths ? tensor_index_at(lengths, (size_t)b) : most;
   if (length < 0 || length > most)
-    return call_fail(c, SDX_OUT_OF_RANGE, "input 0 ('sequence_lens') is %lld at %lld, expected 0 to %lld",
+    return step_fail(c, SDX_OUT_OF_RANGE, "input 0 ('sequence_lens') is %lld at %lld, expected 0 to %lld",
                      (long long)length, (long long)b, (long long)most);
   SDX_TRY(run_sequence(c, p, s, sources, length));
   for (size_t i = 0; i < p->body.graph->output_count; i++) {
@@ -261,15 +263,15 @@ static sdx_status run_entry(op_call *c, const params *p, scan *s, int64_t batche
     } else if (s->states[i]) {
       made = value_retain(s->states[i]);
     } else {
-      SDX_TRY(call_located(c, value_copy(call_account(c), &entries[i], &made, c->err)));
+      SDX_TRY(step_located(c, value_copy(call_account(c), &entries[i], &made, c->err)));
     }
     SDX_TRY(list_add(c, &results[i], made));
   }
   return SDX_OK;
 }
 
-static sdx_status batched(op_call *c, const params *p, scan *s, const tensor **sources) {
-  const tensor *first = call_in(c, 1), *lengths = call_in(c, 0);
+static sdx_status batched(op_step *c, const params *p, scan *s, const tensor **sources) {
+  const tensor *first = step_in(c, 1), *lengths = step_in(c, 0);
   int64_t batches = first && first->rank ? first->dims[0] : 0;
   size_t bytes = (p->states + p->scans) * sizeof(value), outputs = p->body.graph->output_count;
   value *entries = call_alloc(c, bytes);
@@ -277,7 +279,7 @@ static sdx_status batched(op_call *c, const params *p, scan *s, const tensor **s
   if (!entries || !results) return call_no_memory(c, bytes);
   memset(entries, 0, bytes);
   if (lengths && (int64_t)lengths->count != batches)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 0 ('sequence_lens') has %zu entries for %lld batch entries",
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 ('sequence_lens') has %zu entries for %lld batch entries",
                      lengths->count, (long long)batches);
   sdx_status status = SDX_OK;
   for (int64_t b = 0; b < batches && status == SDX_OK; b++) {
@@ -294,7 +296,7 @@ static sdx_status batched(op_call *c, const params *p, scan *s, const tensor **s
   return status;
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const params *p = c->params;
   scan s = {0};
   SDX_TRY(scan_create(c, p, &s));

@@ -5,6 +5,8 @@
 #include "base/half.h"
 #include "base/size.h"
 #include "ops/ai_onnx/move.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "ops/widen.h"
 
 typedef enum reduction { NONE, ADD, MUL, MIN, MAX } reduction;
@@ -112,51 +114,51 @@ static bool can_reduce(sdx_dtype d, reduction r) {
   return combines[d][0] || (dtype_is_float(d) && !dtype_is_packed(d));
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   const params *p = c->params;
   sdx_dtype dtype = infer_dtype_of(c, 0);
   if (dtype != SDX_UNDEFINED && !can_reduce(dtype, p->reduction))
-    return infer_fail(c, SDX_NOT_SUPPORTED, "attribute 'reduction' is not defined for %s", dtype_name(dtype));
+    return step_fail(c, SDX_NOT_SUPPORTED, "attribute 'reduction' is not defined for %s", dtype_name(dtype));
   return infer_same(c, 0, 0);
 }
 
-static sdx_status start(op_call *c) {  // the copy of data
-  const tensor *x = call_in(c, 0);
-  tensor *y = call_out(c, 0);
-  if (x->dtype != call_in(c, 2)->dtype)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 2 ('updates') is %s but the data is %s",
-                     dtype_name((sdx_dtype)call_in(c, 2)->dtype), dtype_name((sdx_dtype)x->dtype));
+static sdx_status start(op_step *c) {  // the copy of data
+  const tensor *x = step_in(c, 0);
+  tensor *y = step_out(c, 0);
+  if (x->dtype != step_in(c, 2)->dtype)
+    return step_fail(c, SDX_INVALID_SHAPE, "input 2 ('updates') is %s but the data is %s",
+                     dtype_name((sdx_dtype)step_in(c, 2)->dtype), dtype_name((sdx_dtype)x->dtype));
   move_bytes(c, y->data, x->data, x->bytes);
   return SDX_OK;
 }
 
-static sdx_status bad_index(op_call *c, int64_t k, size_t i, int64_t n) {
-  return call_fail(c, SDX_OUT_OF_RANGE, "input 1 ('indices') is %lld at %zu, outside of [-%lld, %lld)", (long long)k, i,
+static sdx_status bad_index(op_step *c, int64_t k, size_t i, int64_t n) {
+  return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('indices') is %lld at %zu, outside of [-%lld, %lld)", (long long)k, i,
                    (long long)n, (long long)n);
 }
 
-static sdx_status elements_infer(op_infer *c) {
+static sdx_status elements_infer(op_step *c) {
   SDX_TRY(infer_rank(c, 0, 1, -1));
   int rank = infer_rank_of(c, 0);
   int64_t axis = ((const params *)c->params)->axis;
-  if (rank > 0) SDX_TRY(infer_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
+  if (rank > 0) SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
   return infer(c);
 }
 
-static sdx_status elements_compute(op_call *c) {
+static sdx_status elements_compute(op_step *c) {
   const params *p = c->params;
-  const tensor *indices = call_in(c, 1), *updates = call_in(c, 2);
-  tensor *y = call_out(c, 0);
+  const tensor *indices = step_in(c, 1), *updates = step_in(c, 2);
+  tensor *y = step_out(c, 0);
   int64_t axis = p->axis, strides[TENSOR_MAX_RANK], at[TENSOR_MAX_RANK] = {0}, base = 0;
   char a[200], b[200];
   SDX_TRY(start(c));
-  if (y->rank == 0) return call_fail(c, SDX_INVALID_SHAPE, "input 0 ('data') has rank 0, expected at least 1");
-  SDX_TRY(call_located(c, axis_normalize(&axis, y->rank, "attribute 'axis'", c->err)));
+  if (y->rank == 0) return step_fail(c, SDX_INVALID_SHAPE, "input 0 ('data') has rank 0, expected at least 1");
+  SDX_TRY(step_located(c, axis_normalize(&axis, y->rank, "attribute 'axis'", c->err)));
   bool fits = indices->rank == y->rank && tensor_same_shape(indices, updates);
   for (size_t d = 0; fits && d < y->rank; d++) fits = (int64_t)d == axis || indices->dims[d] <= y->dims[d];
   if (!fits)
-    return call_fail(c, SDX_INVALID_SHAPE,
+    return step_fail(c, SDX_INVALID_SHAPE,
                      "input 1 ('indices') %s must have the shape of input 2 ('updates') and fit %s",
                      tensor_describe(indices, a, sizeof a), tensor_describe(y, b, sizeof b));
   move_strides(y->dims, y->rank, strides);
@@ -227,16 +229,16 @@ SDX_OP(Scatter) = {
     .cases = scatter_cases,
 };
 
-static sdx_status nd_compute(op_call *c) {
+static sdx_status nd_compute(op_step *c) {
   const params *p = c->params;
-  const tensor *indices = call_in(c, 1), *updates = call_in(c, 2);
-  tensor *y = call_out(c, 0);
+  const tensor *indices = step_in(c, 1), *updates = step_in(c, 2);
+  tensor *y = step_out(c, 0);
   int64_t strides[TENSOR_MAX_RANK];
   char a[200], b[200];
   SDX_TRY(start(c));
   int64_t tuple = indices->rank ? indices->dims[indices->rank - 1] : 0;
   if (tuple < 1 || tuple > y->rank)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 1 ('indices') %s has tuples of %lld, expected 1 to %d",
+    return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('indices') %s has tuples of %lld, expected 1 to %d",
                      tensor_describe(indices, a, sizeof a), (long long)tuple, y->rank);
   size_t slice = 1, tuples = indices->count / (size_t)tuple, head = indices->rank - 1u;
   for (size_t d = (size_t)tuple; d < y->rank; d++) slice *= (size_t)y->dims[d];
@@ -244,7 +246,7 @@ static sdx_status nd_compute(op_call *c) {
   for (size_t d = 0; fits && d < updates->rank; d++)
     fits = updates->dims[d] == (d < head ? indices->dims[d] : y->dims[d - head + (size_t)tuple]);
   if (!fits)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 2 ('updates') %s does not fit indices %s",
+    return step_fail(c, SDX_INVALID_SHAPE, "input 2 ('updates') %s does not fit indices %s",
                      tensor_describe(updates, a, sizeof a), tensor_describe(indices, b, sizeof b));
   move_strides(y->dims, y->rank, strides);
   const int64_t *k = indices->data;
@@ -261,7 +263,7 @@ static sdx_status nd_compute(op_call *c) {
   return SDX_OK;
 }
 
-static sdx_status nd_infer(op_infer *c) {
+static sdx_status nd_infer(op_step *c) {
   SDX_TRY(infer_rank(c, 0, 1, -1));
   SDX_TRY(infer_rank(c, 1, 1, -1));
   return infer(c);

@@ -4,11 +4,13 @@
 // copies pointers, not tensors. SplitToSequence-24 added types.
 #include "base/size.h"
 #include "ops/ai_onnx/move.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
-static sdx_status infer_sequence(op_infer *c, sdx_dtype dtype) {
+static sdx_status infer_sequence(op_step *c, sdx_dtype dtype) {
   type_info *element = type_tensor(c->memory, dtype, -1, NULL);
   if (!element) return error_no_memory(c->err, sizeof *element);
-  c->out[0] = (type_info){.kind = TYPE_SEQUENCE, .rank = -1, .element = element};
+  c->out_types[0] = (type_info){.kind = TYPE_SEQUENCE, .rank = -1, .element = element};
   return SDX_OK;
 }
 
@@ -17,48 +19,48 @@ static sdx_dtype element_dtype(const type_info *t) {
                                                                                         : SDX_UNDEFINED;
 }
 
-static sdx_status need_sequence(op_call *c, size_t input) {
+static sdx_status need_sequence(op_step *c, size_t input) {
   if (c->in[input]->kind == VALUE_SEQUENCE) return SDX_OK;
-  return call_fail(c, SDX_INVALID_ARGUMENT, "input %zu is not a sequence", input);
+  return step_fail(c, SDX_INVALID_ARGUMENT, "input %zu is not a sequence", input);
 }
 
 // Position from input `input`: negative counts from the back; below `limit`.
-static sdx_status position_of(op_call *c, size_t input, int64_t n, int64_t limit, int64_t otherwise, int64_t *at) {
-  const tensor *t = call_in(c, input);
+static sdx_status position_of(op_step *c, size_t input, int64_t n, int64_t limit, int64_t otherwise, int64_t *at) {
+  const tensor *t = step_in(c, input);
   *at = otherwise;
   if (t && t->count != 1)
-    return call_fail(c, SDX_INVALID_SHAPE, "input %zu ('position') has %zu elements, expected 1", input, t->count);
+    return step_fail(c, SDX_INVALID_SHAPE, "input %zu ('position') has %zu elements, expected 1", input, t->count);
   if (t) *at = tensor_index_at(t, 0);
   if (*at < -n || *at >= limit)
-    return call_fail(c, SDX_OUT_OF_RANGE, "position %lld lies outside of [-%lld, %lld) of a sequence of %lld",
+    return step_fail(c, SDX_OUT_OF_RANGE, "position %lld lies outside of [-%lld, %lld) of a sequence of %lld",
                      (long long)*at, (long long)n, (long long)limit, (long long)n);
   if (*at < 0) *at += n;
   return SDX_OK;
 }
 
 // Hands over a sequence of items; drops `fresh` references afterwards.
-static sdx_status finish(op_call *c, size_t count, sdx_value *const *items) {
+static sdx_status finish(op_step *c, size_t count, sdx_value *const *items) {
   sdx_value *made;
-  SDX_TRY(call_located(c, value_create_sequence(call_account(c), count, items, &made, c->err)));
+  SDX_TRY(step_located(c, value_create_sequence(call_account(c), count, items, &made, c->err)));
   return call_set_value(c, 0, made);
 }
 
-static sdx_value **item_array(op_call *c, size_t count) {
+static sdx_value **item_array(op_step *c, size_t count) {
   size_t bytes;
   return size_mul(count + 1, sizeof(sdx_value *), &bytes) ? mem_zalloc(call_account(c), bytes) : NULL;
 }
 
 // ---- SequenceConstruct, SequenceEmpty, SequenceLength -----------------------------------------------
 
-static sdx_status construct_infer(op_infer *c) { return infer_sequence(c, infer_dtype_of(c, 0)); }
+static sdx_status construct_infer(op_step *c) { return infer_sequence(c, infer_dtype_of(c, 0)); }
 
-static sdx_status construct_compute(op_call *c) {
+static sdx_status construct_compute(op_step *c) {
   sdx_value **items = item_array(c, c->input_count);
   if (!items) return call_no_memory(c, c->input_count * sizeof *items);
   sdx_status status = SDX_OK;
   size_t n = 0;
   for (; n < c->input_count && status == SDX_OK; n++)
-    status = call_located(c, value_copy(call_account(c), c->in[n], &items[n], c->err));
+    status = step_located(c, value_copy(call_account(c), c->in[n], &items[n], c->err));
   if (status == SDX_OK) status = finish(c, n, items);
   while (n-- > 0) value_release(items[n]);
   mem_free(items);
@@ -89,8 +91,8 @@ static sdx_status empty_read(op_params_context *c, void *params) {
   ((empty_params *)params)->dtype = (sdx_dtype)dtype;
   return SDX_OK;
 }
-static sdx_status empty_infer(op_infer *c) { return infer_sequence(c, ((const empty_params *)c->params)->dtype); }
-static sdx_status empty_compute(op_call *c) { return finish(c, 0, NULL); }
+static sdx_status empty_infer(op_step *c) { return infer_sequence(c, ((const empty_params *)c->params)->dtype); }
+static sdx_status empty_compute(op_step *c) { return finish(c, 0, NULL); }
 
 static const char *const sequence_empty_cases[] = {"dtype=1", "dtype=7", "dtype=8", NULL};
 
@@ -108,11 +110,11 @@ SDX_OP(SequenceEmpty) = {
     .cases = sequence_empty_cases,
 };
 
-static sdx_status length_infer(op_infer *c) { return infer_output(c, 0, SDX_INT64, 0, NULL); }
+static sdx_status length_infer(op_step *c) { return infer_output(c, 0, SDX_INT64, 0, NULL); }
 
-static sdx_status length_compute(op_call *c) {
+static sdx_status length_compute(op_step *c) {
   SDX_TRY(need_sequence(c, 0));
-  *(int64_t *)call_out(c, 0)->data = (int64_t)c->in[0]->item_count;
+  *(int64_t *)step_out(c, 0)->data = (int64_t)c->in[0]->item_count;
   return SDX_OK;
 }
 
@@ -132,9 +134,9 @@ SDX_OP(SequenceLength) = {
 
 // ---- SequenceAt, SequenceInsert, SequenceErase ------------------------------------------------------
 
-static sdx_status at_infer(op_infer *c) { return infer_output(c, 0, element_dtype(c->in[0]), -1, NULL); }
+static sdx_status at_infer(op_step *c) { return infer_output(c, 0, element_dtype(c->in_types[0]), -1, NULL); }
 
-static sdx_status at_compute(op_call *c) {
+static sdx_status at_compute(op_step *c) {
   SDX_TRY(need_sequence(c, 0));
   int64_t n = (int64_t)c->in[0]->item_count, at;
   SDX_TRY(position_of(c, 1, n, n, 0, &at));
@@ -155,25 +157,25 @@ SDX_OP(SequenceAt) = {
     .cases = sequence_at_cases,
 };
 
-static sdx_status insert_infer(op_infer *c) {
-  sdx_dtype dtype = element_dtype(c->in[0]), other = infer_dtype_of(c, 1);
+static sdx_status insert_infer(op_step *c) {
+  sdx_dtype dtype = element_dtype(c->in_types[0]), other = infer_dtype_of(c, 1);
   if (dtype && other && dtype != other)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 1 ('tensor') is %s but the sequence holds %s", dtype_name(other),
-                      dtype_name(dtype));
+    return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('tensor') is %s but the sequence holds %s", dtype_name(other),
+                     dtype_name(dtype));
   return infer_sequence(c, dtype ? dtype : other);
 }
 
-static sdx_status insert_compute(op_call *c) {
+static sdx_status insert_compute(op_step *c) {
   SDX_TRY(need_sequence(c, 0));
   const value *from = c->in[0];
   int64_t n = (int64_t)from->item_count, at;
   SDX_TRY(position_of(c, 2, n, n + 1, n, &at));
-  if (n && from->items[0]->kind == VALUE_TENSOR && from->items[0]->tensor.dtype != call_in(c, 1)->dtype)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 1 ('tensor') is %s but the sequence holds %s",
-                     dtype_name((sdx_dtype)call_in(c, 1)->dtype), dtype_name((sdx_dtype)from->items[0]->tensor.dtype));
+  if (n && from->items[0]->kind == VALUE_TENSOR && from->items[0]->tensor.dtype != step_in(c, 1)->dtype)
+    return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('tensor') is %s but the sequence holds %s",
+                     dtype_name((sdx_dtype)step_in(c, 1)->dtype), dtype_name((sdx_dtype)from->items[0]->tensor.dtype));
   sdx_value *item, **items = item_array(c, from->item_count + 1);
   if (!items) return call_no_memory(c, from->item_count * sizeof *items);
-  sdx_status status = call_located(c, value_copy(call_account(c), c->in[1], &item, c->err));
+  sdx_status status = step_located(c, value_copy(call_account(c), c->in[1], &item, c->err));
   if (status == SDX_OK) {
     if (at) memcpy(items, from->items, (size_t)at * sizeof *items);
     items[at] = item;
@@ -201,9 +203,9 @@ SDX_OP(SequenceInsert) = {
     .cases = sequence_insert_cases,
 };
 
-static sdx_status erase_infer(op_infer *c) { return infer_sequence(c, element_dtype(c->in[0])); }
+static sdx_status erase_infer(op_step *c) { return infer_sequence(c, element_dtype(c->in_types[0])); }
 
-static sdx_status erase_compute(op_call *c) {
+static sdx_status erase_compute(op_step *c) {
   SDX_TRY(need_sequence(c, 0));
   const value *from = c->in[0];
   int64_t n = (int64_t)from->item_count, at;
@@ -244,34 +246,34 @@ static sdx_status split_read(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status split_infer(op_infer *c) {
+static sdx_status split_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   SDX_TRY(infer_rank(c, 0, 1, -1));
   return infer_sequence(c, infer_dtype_of(c, 0));
 }
 
 // How many pieces; sizes of each through piece_size.
-static sdx_status piece_count(op_call *c, const tensor *split, int64_t n, int64_t *count) {
+static sdx_status piece_count(op_step *c, const tensor *split, int64_t n, int64_t *count) {
   *count = n;
   if (!split) return SDX_OK;
   int64_t sum = 0;
   for (size_t i = 0; i < split->count; i++) {
     int64_t size = tensor_index_at(split, i);
     if (size < (split->rank == 0) || !i64_add(sum, size, &sum))
-      return call_fail(c, SDX_OUT_OF_RANGE, "input 1 ('split') is %lld at %zu", (long long)size, i);
+      return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('split') is %lld at %zu", (long long)size, i);
   }
   if (split->rank == 0) {
     *count = n / sum + (n % sum != 0);
   } else {
     *count = (int64_t)split->count;
     if (sum != n)
-      return call_fail(c, SDX_INVALID_SHAPE, "input 1 ('split') adds up to %lld, but the axis has size %lld",
+      return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('split') adds up to %lld, but the axis has size %lld",
                        (long long)sum, (long long)n);
   }
   return SDX_OK;
 }
 
-static sdx_status make_piece(op_call *c, const tensor *x, size_t axis, int64_t offset, int64_t size, bool keep,
+static sdx_status make_piece(op_step *c, const tensor *x, size_t axis, int64_t offset, int64_t size, bool keep,
                              sdx_value **out) {
   int64_t dims[TENSOR_MAX_RANK], outer = 1, inner = 1;
   size_t rank = 0, width = move_width(x);
@@ -280,23 +282,23 @@ static sdx_status make_piece(op_call *c, const tensor *x, size_t axis, int64_t o
     if (d != axis) *(d < axis ? &outer : &inner) *= x->dims[d];
   }
   SDX_TRY(
-      call_located(c, value_create(call_account(c), (sdx_dtype)x->dtype, rank, dims, NULL, NULL, NULL, out, c->err)));
+      step_located(c, value_create(call_account(c), (sdx_dtype)x->dtype, rank, dims, NULL, NULL, NULL, out, c->err)));
   tensor *t = &(*out)->value.tensor;
   strided box = {.rank = 2, .dims = {outer, size * inner}, .from = {x->dims[axis] * inner, 1}, .to = {size * inner, 1}};
   move_strided(c, &box, width, (const char *)x->data + (size_t)(offset * inner) * width, t->data);
   for (size_t i = 0; t->dtype == SDX_STRING && i < t->count; i++) {
-    sdx_status status = call_located(c, value_set_string(*out, i, ((const str *)t->data)[i], c->err));
+    sdx_status status = step_located(c, value_set_string(*out, i, ((const str *)t->data)[i], c->err));
     if (status != SDX_OK) return status;
   }
   return SDX_OK;
 }
 
-static sdx_status split_compute(op_call *c) {
+static sdx_status split_compute(op_step *c) {
   const split_params *p = c->params;
-  const tensor *x = call_in(c, 0), *split = call_in(c, 1);
+  const tensor *x = step_in(c, 0), *split = step_in(c, 1);
   int64_t axis = p->axis, count, offset = 0, made = 0;
-  SDX_TRY(call_located(c, axis_normalize(&axis, x->rank, "attribute 'axis'", c->err)));
-  if (dtype_is_packed((sdx_dtype)x->dtype)) return call_fail(c, SDX_NOT_SUPPORTED, "input 0 has a packed type");
+  SDX_TRY(step_located(c, axis_normalize(&axis, x->rank, "attribute 'axis'", c->err)));
+  if (dtype_is_packed((sdx_dtype)x->dtype)) return step_fail(c, SDX_NOT_SUPPORTED, "input 0 has a packed type");
   SDX_TRY(piece_count(c, split, x->dims[axis], &count));
   sdx_value **items = item_array(c, (size_t)count);
   if (!items) return call_no_memory(c, (size_t)count * sizeof *items);
@@ -347,26 +349,26 @@ static sdx_status join_read(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status join_infer(op_infer *c) { return infer_output(c, 0, element_dtype(c->in[0]), -1, NULL); }
+static sdx_status join_infer(op_step *c) { return infer_output(c, 0, element_dtype(c->in_types[0]), -1, NULL); }
 
-static sdx_status join_compute(op_call *c) {
+static sdx_status join_compute(op_step *c) {
   const join_params *p = c->params;
   SDX_TRY(need_sequence(c, 0));
   const value *from = c->in[0];
-  if (from->item_count == 0) return call_fail(c, SDX_INVALID_ARGUMENT, "the sequence is empty");
+  if (from->item_count == 0) return step_fail(c, SDX_INVALID_ARGUMENT, "the sequence is empty");
   const tensor *first = &from->items[0]->tensor;
   size_t rank = first->rank + (size_t)p->new_axis;
   int64_t axis = p->axis, dims[TENSOR_MAX_RANK], total = 0;
   char a[200], b[200];
-  if (rank > TENSOR_MAX_RANK) return call_fail(c, SDX_INVALID_SHAPE, "the output would have rank %zu", rank);
-  if (dtype_is_packed((sdx_dtype)first->dtype)) return call_fail(c, SDX_NOT_SUPPORTED, "the items have a packed type");
-  SDX_TRY(call_located(c, axis_normalize(&axis, rank, "attribute 'axis'", c->err)));
+  if (rank > TENSOR_MAX_RANK) return step_fail(c, SDX_INVALID_SHAPE, "the output would have rank %zu", rank);
+  if (dtype_is_packed((sdx_dtype)first->dtype)) return step_fail(c, SDX_NOT_SUPPORTED, "the items have a packed type");
+  SDX_TRY(step_located(c, axis_normalize(&axis, rank, "attribute 'axis'", c->err)));
   for (size_t i = 0; i < from->item_count; i++) {
     const tensor *t = &from->items[i]->tensor;
     bool fits = from->items[i]->kind == VALUE_TENSOR && t->dtype == first->dtype && t->rank == first->rank;
     for (int64_t d = 0; fits && d < t->rank; d++) fits = t->dims[d] == first->dims[d] || (d == axis && !p->new_axis);
     if (!fits || !i64_add(total, p->new_axis ? 1 : t->dims[axis], &total))
-      return call_fail(c, SDX_INVALID_SHAPE, "item %zu is %s, which does not fit item 0, %s", i,
+      return step_fail(c, SDX_INVALID_SHAPE, "item %zu is %s, which does not fit item 0, %s", i,
                        tensor_describe(t, a, sizeof a), tensor_describe(first, b, sizeof b));
   }
   int64_t outer = 1, inner = 1, offset = 0;
@@ -376,7 +378,7 @@ static sdx_status join_compute(op_call *c) {
     if ((int64_t)d != axis) *((int64_t)d < axis ? &outer : &inner) *= dims[d];
   }
   SDX_TRY(call_set_shape(c, 0, (sdx_dtype)first->dtype, rank, dims));
-  tensor *y = call_out(c, 0);
+  tensor *y = step_out(c, 0);
   size_t width = move_width(y);
   for (size_t i = 0; i < from->item_count; i++) {
     const tensor *t = &from->items[i]->tensor;

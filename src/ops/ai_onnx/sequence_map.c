@@ -2,6 +2,7 @@
 // SequenceMap: runs a body once per item of a sequence. Further inputs are sequences of the same
 // length, walked in step, or tensors that every trip sees. Each body output becomes a sequence.
 #include "ops/ai_onnx/control.h"
+#include "ops/call.h"
 
 typedef struct params {
   graph *body;
@@ -16,13 +17,13 @@ static sdx_status read_params(op_params_context *c, void *p) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   graph *body = ((const params *)c->params)->body;
   const type_info **in = arena_array(c->memory, c->input_count, sizeof *in), **types;
   if (!in) return error_no_memory(c->err, c->input_count * sizeof *in);
   for (size_t i = 0; i < c->input_count; i++) {
-    const type_info *item = c->in[i] && c->in[i]->kind == TYPE_SEQUENCE ? c->in[i]->element : NULL;
-    in[i] = item ? item : c->in[i];
+    const type_info *item = c->in_types[i] && c->in_types[i]->kind == TYPE_SEQUENCE ? c->in_types[i]->element : NULL;
+    in[i] = item ? item : c->in_types[i];
     if (item && item->kind == TYPE_TENSOR)  // items may differ in their shapes
       in[i] = type_tensor(c->memory, (sdx_dtype)item->dtype, -1, NULL);
     if (item && !in[i]) return error_no_memory(c->err, sizeof *item);
@@ -32,12 +33,12 @@ static sdx_status infer(op_infer *c) {
     sdx_dtype dtype = types[i]->kind == TYPE_TENSOR ? (sdx_dtype)types[i]->dtype : SDX_UNDEFINED;
     type_info *element = type_tensor(c->memory, dtype, -1, NULL);
     if (!element) return error_no_memory(c->err, sizeof *element);
-    c->out[i] = (type_info){.kind = TYPE_SEQUENCE, .rank = -1, .element = element};
+    c->out_types[i] = (type_info){.kind = TYPE_SEQUENCE, .rank = -1, .element = element};
   }
   return SDX_OK;
 }
 
-static sdx_status run_item(op_call *c, graph *body, size_t item, const value **in, sdx_value **out, value_list *lists) {
+static sdx_status run_item(op_step *c, graph *body, size_t item, const value **in, sdx_value **out, value_list *lists) {
   for (size_t i = 0; i < c->input_count; i++)
     in[i] = c->in[i]->kind == VALUE_SEQUENCE ? c->in[i]->items[item] : c->in[i];
   SDX_TRY(call_check(c));
@@ -51,13 +52,13 @@ static sdx_status run_item(op_call *c, graph *body, size_t item, const value **i
   return status;
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   graph *body = ((const params *)c->params)->body;
-  if (c->in[0]->kind != VALUE_SEQUENCE) return call_fail(c, SDX_INVALID_ARGUMENT, "input 0 is not a sequence");
+  if (c->in[0]->kind != VALUE_SEQUENCE) return step_fail(c, SDX_INVALID_ARGUMENT, "input 0 is not a sequence");
   size_t count = c->in[0]->item_count, bytes = (c->input_count + body->output_count + 1) * sizeof(void *);
   for (size_t i = 1; i < c->input_count; i++)
     if (c->in[i]->kind == VALUE_SEQUENCE && c->in[i]->item_count != count)
-      return call_fail(c, SDX_INVALID_SHAPE, "input %zu has %zu items, input 0 has %zu", i, c->in[i]->item_count,
+      return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %zu items, input 0 has %zu", i, c->in[i]->item_count,
                        count);
   void **pointers = call_alloc(c, bytes);
   value_list *lists = list_create(c, body->output_count);
@@ -67,7 +68,7 @@ static sdx_status compute(op_call *c) {
     status = run_item(c, body, k, (const value **)pointers, (sdx_value **)pointers + c->input_count, lists);
   for (size_t i = 0; i < c->output_count && status == SDX_OK; i++) {
     sdx_value *made;
-    status = call_located(c, value_create_sequence(call_account(c), lists[i].count, lists[i].at, &made, c->err));
+    status = step_located(c, value_create_sequence(call_account(c), lists[i].count, lists[i].at, &made, c->err));
     if (status == SDX_OK) status = call_set_value(c, i, made);
   }
   list_release(lists, body->output_count);

@@ -2,7 +2,7 @@
 // Shape: the dimensions [start, end) of the input as int64. Size: the number of its elements.
 // Shape-15 added start and end; the other versions added types.
 #include "base/size.h"
-#include "ops/op.h"
+#include "ops/infer.h"
 
 typedef struct params {
   int64_t start, end;
@@ -20,7 +20,7 @@ static void range_of(const params *p, int64_t rank, int64_t *start, int64_t *end
   *end = i64_max(*start, i64_min(i64_max(e, 0), rank));
 }
 
-static sdx_status shape_infer(op_infer *c) {
+static sdx_status shape_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   int64_t start, end, n = DIM_UNKNOWN;
   int rank = infer_rank_of(c, 0);
@@ -31,11 +31,11 @@ static sdx_status shape_infer(op_infer *c) {
   return infer_output(c, 0, SDX_INT64, 1, &n);
 }
 
-static sdx_status shape_compute(op_call *c) {
-  const tensor *x = call_in(c, 0);
+static sdx_status shape_compute(op_step *c) {
+  const tensor *x = step_in(c, 0);
   int64_t start, end;
   range_of(c->params, x->rank, &start, &end);
-  if (end > start) memcpy(call_out(c, 0)->data, x->dims + start, (size_t)(end - start) * sizeof *x->dims);
+  if (end > start) memcpy(step_out(c, 0)->data, x->dims + start, (size_t)(end - start) * sizeof *x->dims);
   return SDX_OK;
 }
 
@@ -58,10 +58,10 @@ SDX_OP(Shape) = {
     .cases = shape_cases,
 };
 
-static sdx_status size_infer(op_infer *c) { return infer_output(c, 0, SDX_INT64, 0, NULL); }
+static sdx_status size_infer(op_step *c) { return infer_output(c, 0, SDX_INT64, 0, NULL); }
 
-static sdx_status size_compute(op_call *c) {
-  *(int64_t *)call_out(c, 0)->data = (int64_t)call_in(c, 0)->count;
+static sdx_status size_compute(op_step *c) {
+  *(int64_t *)step_out(c, 0)->data = (int64_t)step_in(c, 0)->count;
   return SDX_OK;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shrink: x < -lambd: x + bias; x > lambd: x - bias; else 0. Every type is computed in double; results
 // outside an integer type saturate. One version (9).
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "ops/row.h"
 #include "tensor/convert.h"
 
@@ -19,7 +21,7 @@ static sdx_status params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) { return infer_same(c, 0, 0); }
+static sdx_status infer(op_step *c) { return infer_same(c, 0, 0); }
 
 static void range(void *context, size_t begin, size_t end, size_t worker) {
   enum { BLOCK = 256 };
@@ -34,8 +36,8 @@ static void range(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-static sdx_status compute(op_call *c) {
-  shrink_job job = {c->params, call_out(c, 0), call_in(c, 0)};
+static sdx_status compute(op_step *c) {
+  shrink_job job = {c->params, step_out(c, 0), step_in(c, 0)};
   if (job.out) call_parallel(c, job.out->count, GRAIN_CHEAP, range, &job);
   return SDX_OK;
 }

@@ -5,6 +5,8 @@
 #include <math.h>
 
 #include "base/size.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "ops/row.h"
 #include "tensor/convert.h"
 
@@ -44,21 +46,21 @@ static sdx_status blackman_params(op_params_context *c, void *params) {
 }
 
 // Integer input `input` if known now, else DIM_UNKNOWN; it may not be below `least`.
-static sdx_status read_int(op_infer *c, size_t input, const char *name, int64_t least, int64_t *value) {
+static sdx_status read_int(op_step *c, size_t input, const char *name, int64_t least, int64_t *value) {
   size_t count;
   const int64_t *at = infer_constant_ints(c, input, &count);
   *value = DIM_UNKNOWN;
   if (!at) return SDX_OK;
   if (count != 1)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input %zu ('%s') has %zu elements, expected 1", input, name, count);
+    return step_fail(c, SDX_INVALID_SHAPE, "input %zu ('%s') has %zu elements, expected 1", input, name, count);
   if (*at < least)
-    return infer_fail(c, SDX_OUT_OF_RANGE, "input %zu ('%s') is %lld, expected at least %lld", input, name,
-                      (long long)*at, (long long)least);
+    return step_fail(c, SDX_OUT_OF_RANGE, "input %zu ('%s') is %lld, expected at least %lld", input, name,
+                     (long long)*at, (long long)least);
   *value = *at;
   return SDX_OK;
 }
 
-static sdx_status window_infer(op_infer *c) {
+static sdx_status window_infer(op_step *c) {
   int64_t size;
   SDX_TRY(read_int(c, 0, "size", 0, &size));
   return infer_output(c, 0, ((const window_params *)c->params)->dtype, 1, &size);
@@ -66,9 +68,9 @@ static sdx_status window_infer(op_infer *c) {
 
 enum { BLOCK = 256 };
 
-static sdx_status window_compute(op_call *c) {
+static sdx_status window_compute(op_step *c) {
   const window_params *p = c->params;
-  tensor *y = call_out(c, 0);
+  tensor *y = step_out(c, 0);
   double block[BLOCK];
   for (size_t i = 0; y && i < y->count; i += BLOCK) {
     size_t n = y->count - i < BLOCK ? y->count - i : BLOCK;
@@ -103,7 +105,7 @@ SDX_OP(BlackmanWindow) = WINDOW(blackman);
 
 static sdx_status mel_params(op_params_context *c, void *params) { return read_dtype(c, params); }
 
-static sdx_status mel_infer(op_infer *c) {
+static sdx_status mel_infer(op_step *c) {
   int64_t bands, length, rate;
   SDX_TRY(read_int(c, 0, "num_mel_bins", 0, &bands));
   SDX_TRY(read_int(c, 1, "dft_length", 0, &length));
@@ -118,11 +120,11 @@ typedef struct mel_scale {
 } mel_scale;
 
 // The bin of the spectrum at which triangle corner i lies.
-static sdx_status mel_corner(op_call *c, const mel_scale *m, size_t i, int64_t *bin) {
+static sdx_status mel_corner(op_step *c, const mel_scale *m, size_t i, int64_t *bin) {
   double hertz = 700 * expm1(((double)i * m->step + m->low) / 2595 * log(10)),
          at = floor((m->length + 1) * hertz / m->rate);
   if (!(at >= 0 && at < (double)m->bins))
-    return call_fail(c, SDX_OUT_OF_RANGE, "corner %zu of the bands lies at bin %g of a spectrum of %lld", i, at,
+    return step_fail(c, SDX_OUT_OF_RANGE, "corner %zu of the bands lies at bin %g of a spectrum of %lld", i, at,
                      (long long)m->bins);
   *bin = (int64_t)at;
   return SDX_OK;
@@ -140,21 +142,21 @@ static void mel_band(tensor *y, int64_t band, int64_t bands, const int64_t *corn
   }
 }
 
-static sdx_status mel_compute(op_call *c) {
-  tensor *y = call_out(c, 0);
+static sdx_status mel_compute(op_step *c) {
+  tensor *y = step_out(c, 0);
   double edges[2];
   if (!y || y->count == 0) return SDX_OK;
   for (size_t i = 0; i < 2; i++) {
-    const tensor *edge = call_in(c, 3 + i);
+    const tensor *edge = step_in(c, 3 + i);
     if (edge->count != 1)
-      return call_fail(c, SDX_INVALID_SHAPE, "input %zu has %zu elements, expected 1", 3 + i, edge->count);
+      return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %zu elements, expected 1", 3 + i, edge->count);
     edges[i] = 2595 * log1p(tensor_number_at(edge, 0) / 700) / log(10);
   }
   int64_t bands = y->dims[1];
   mel_scale m = {.low = edges[0],
                  .step = (edges[1] - edges[0]) / (double)(bands + 2),
-                 .length = (double)tensor_index_at(call_in(c, 1), 0),
-                 .rate = (double)tensor_index_at(call_in(c, 2), 0),
+                 .length = (double)tensor_index_at(step_in(c, 1), 0),
+                 .rate = (double)tensor_index_at(step_in(c, 2), 0),
                  .bins = y->dims[0]};
   memset(y->data, 0, y->bytes);
   for (int64_t band = 0; band < bands; band++) {

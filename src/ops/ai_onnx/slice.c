@@ -4,6 +4,8 @@
 // DynamicSlice (retired): the same with inputs and without steps.
 #include "base/size.h"
 #include "ops/ai_onnx/move.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 static sdx_status upgrade(op_upgrade *u) {
   if (u->version >= 10) return SDX_OK;
@@ -53,7 +55,7 @@ static sdx_status cuts_of(const int64_t *dims, size_t rank, const tensor *starts
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   int rank = infer_rank_of(c, 0);
   if (rank < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
@@ -61,34 +63,34 @@ static sdx_status infer(op_infer *c) {
   bool known = true;
   int64_t dims[TENSOR_MAX_RANK];
   for (size_t i = 1; i < c->input_count && i < 5; i++) {
-    if (!c->in[i]) continue;
+    if (!c->in_types[i]) continue;
     SDX_TRY(infer_rank(c, i, 1, 1));
     lists[i - 1] = c->constants[i];
     known &= lists[i - 1] != NULL;
   }
   if (known) {
     cut cuts[TENSOR_MAX_RANK];
-    SDX_TRY(
-        infer_located(c, cuts_of(c->in[0]->dims, (size_t)rank, lists[0], lists[1], lists[2], lists[3], cuts, c->err)));
+    SDX_TRY(step_located(
+        c, cuts_of(c->in_types[0]->dims, (size_t)rank, lists[0], lists[1], lists[2], lists[3], cuts, c->err)));
     for (int i = 0; i < rank; i++) dims[i] = cuts[i].size;
   } else {
-    for (int i = 0; i < rank; i++) dims[i] = lists[2] ? c->in[0]->dims[i] : DIM_UNKNOWN;
+    for (int i = 0; i < rank; i++) dims[i] = lists[2] ? c->in_types[0]->dims[i] : DIM_UNKNOWN;
     for (size_t i = 0; lists[2] && i < lists[2]->count; i++) {
       int64_t axis = tensor_index_at(lists[2], i);
-      SDX_TRY(infer_located(c, axis_normalize(&axis, (size_t)rank, "input 3 ('axes')", c->err)));
+      SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "input 3 ('axes')", c->err)));
       dims[axis] = DIM_UNKNOWN;
     }
   }
   return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   cut cuts[TENSOR_MAX_RANK];
   int64_t dims[TENSOR_MAX_RANK], strides[TENSOR_MAX_RANK], offset = 0;
   tensor x, y;
   SDX_TRY(move_input(c, 0, &x));
-  SDX_TRY(call_located(
-      c, cuts_of(x.dims, x.rank, call_in(c, 1), call_in(c, 2), call_in(c, 3), call_in(c, 4), cuts, c->err)));
+  SDX_TRY(step_located(
+      c, cuts_of(x.dims, x.rank, step_in(c, 1), step_in(c, 2), step_in(c, 3), step_in(c, 4), cuts, c->err)));
   strided box = {.rank = x.rank};
   for (size_t i = 0; i < x.rank; i++) dims[i] = box.dims[i] = cuts[i].size;
   SDX_TRY(call_set_shape(c, 0, (sdx_dtype)x.dtype, x.rank, dims));

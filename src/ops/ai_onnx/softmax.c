@@ -36,11 +36,11 @@ static bool axis_fits(const axis_params *p, int64_t rank) {
   return p->axis >= -rank && (p->axis < rank || (p->flatten && p->axis == rank));
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const axis_params *p = c->params;
   int rank = infer_rank_of(c, 0);
   if (rank >= 0 && !axis_fits(p, rank))
-    return infer_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)p->axis, rank, rank);
+    return step_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)p->axis, rank, rank);
   return infer_same(c, 0, 0);
 }
 
@@ -72,17 +72,19 @@ static void float_range(void *context, size_t begin, size_t end, size_t worker) 
 }
 
 #define LOOPS "ops/ai_onnx/softmax.inl"
+#include "ops/call.h"
 #include "ops/each_float.inl"
+#include "ops/infer.h"
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   c->state = (void *)KERNEL_BEST(softmax_f32);
   return prepare_widened(c, 0);
 }
 
-static sdx_status softmax(op_call *c) {
+static sdx_status softmax(op_step *c) {
   const axis_params *p = c->params;
-  const tensor *in = call_in(c, 0);
-  tensor *out = call_out(c, 0);
+  const tensor *in = step_in(c, 0);
+  tensor *out = step_out(c, 0);
   size_t outer = 1;
   softmax_job j = {.kernel = c->state ? c->state : KERNEL_BEST(softmax_f32),
                    .kind = p->kind,
@@ -109,12 +111,12 @@ static sdx_status softmax(op_call *c) {
   return SDX_OK;
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const axis_params *p = c->params;
-  int64_t rank = call_in(c, 0)->rank;
-  if (!call_out(c, 0)) return SDX_OK;
+  int64_t rank = step_in(c, 0)->rank;
+  if (!step_out(c, 0)) return SDX_OK;
   if (!axis_fits(p, rank))
-    return call_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%lld, %lld)", (long long)p->axis, (long long)rank,
+    return step_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%lld, %lld)", (long long)p->axis, (long long)rank,
                      (long long)rank);
   return call_widened(c, softmax);
 }

@@ -4,6 +4,8 @@
 #include "ops/ai_onnx/move.h"
 
 #include "base/size.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 typedef struct params {
   int64_t axis, num_outputs;
@@ -55,7 +57,7 @@ static sdx_status pieces(const params *p, int64_t n, const tensor *split, size_t
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   const params *p = c->params;
   int rank = infer_rank_of(c, 0);
@@ -63,29 +65,29 @@ static sdx_status infer(op_infer *c) {
   const tensor *split = c->input_count > 1 ? c->constants[1] : NULL;
   int64_t *sizes = arena_array(c->memory, c->output_count + 1, sizeof *sizes);
   if (!sizes) return error_no_memory(c->err, c->output_count * sizeof *sizes);
-  if (rank >= 0) SDX_TRY(infer_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
-  bool known = rank >= 0 && (split || c->input_count < 2 || !c->in[1]);
-  if (known) SDX_TRY(infer_located(c, pieces(p, c->in[0]->dims[axis], split, c->output_count, sizes, c->err)));
+  if (rank >= 0) SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
+  bool known = rank >= 0 && (split || c->input_count < 2 || !c->in_types[1]);
+  if (known) SDX_TRY(step_located(c, pieces(p, c->in_types[0]->dims[axis], split, c->output_count, sizes, c->err)));
   for (size_t i = 0; i < c->output_count; i++) {
-    for (int d = 0; d < rank; d++) dims[d] = d != axis ? c->in[0]->dims[d] : known ? sizes[i] : DIM_UNKNOWN;
+    for (int d = 0; d < rank; d++) dims[d] = d != axis ? c->in_types[0]->dims[d] : known ? sizes[i] : DIM_UNKNOWN;
     SDX_TRY(infer_output(c, i, infer_dtype_of(c, 0), rank, dims));
   }
   return SDX_OK;
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const params *p = c->params;
   tensor x;
   SDX_TRY(move_input(c, 0, &x));
   int64_t axis = p->axis, outer = 1, inner = 1, offset = 0;
-  SDX_TRY(call_located(c, axis_normalize(&axis, x.rank, "attribute 'axis'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(&axis, x.rank, "attribute 'axis'", c->err)));
   for (int64_t d = 0; d < x.rank; d++) *(d < axis ? &outer : &inner) *= d == axis ? 1 : x.dims[d];
   int64_t *sizes = call_alloc(c, c->output_count * sizeof *sizes);
   if (!sizes) return call_no_memory(c, c->output_count * sizeof *sizes);
-  SDX_TRY(call_located(c, pieces(p, x.dims[axis], call_in(c, 1), c->output_count, sizes, c->err)));
+  SDX_TRY(step_located(c, pieces(p, x.dims[axis], step_in(c, 1), c->output_count, sizes, c->err)));
   size_t width = move_width(&x);
   for (size_t i = 0; i < c->output_count; offset += sizes[i++]) {
-    if (!call_out(c, i)) continue;
+    if (!step_out(c, i)) continue;
     int64_t dims[TENSOR_MAX_RANK];
     for (size_t d = 0; d < x.rank; d++) dims[d] = (int64_t)d == axis ? sizes[i] : x.dims[d];
     SDX_TRY(call_set_shape(c, i, (sdx_dtype)x.dtype, x.rank, dims));

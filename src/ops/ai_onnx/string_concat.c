@@ -2,9 +2,11 @@
 // StringConcat: x followed by y, element by element, with broadcasting. Lengths are added up first, so that all
 // bytes come from one block that counts against the run's budget.
 #include "base/size.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "ops/row.h"
 
-static sdx_status infer(op_infer *c) { return infer_broadcast(c, 0, 0, 2, SDX_STRING); }
+static sdx_status infer(op_step *c) { return infer_broadcast(c, 0, 0, 2, SDX_STRING); }
 
 // First walk (context NULL): lengths. Second: bytes, which go where *context points.
 static void concat_row(const void *context, void *out_, const void *a_, const void *b_, size_t n, unsigned scalar) {
@@ -24,20 +26,20 @@ static void concat_row(const void *context, void *out_, const void *a_, const vo
   }
 }
 
-static sdx_status compute(op_call *c) {
-  tensor *out = call_out(c, 0);
+static sdx_status compute(op_step *c) {
+  tensor *out = step_out(c, 0);
   if (!out) return SDX_OK;
-  op_call alone = *c;  // bytes are laid down one after the other
+  op_step alone = *c;  // bytes are laid down one after the other
   alone.threads = 1;
   char **target = NULL;
   size_t total = 0;
-  SDX_TRY(binary_run_row(&alone, out, call_in(c, 0), call_in(c, 1), concat_row, &target, GRAIN_CHEAP));
+  SDX_TRY(binary_run_row(&alone, out, step_in(c, 0), step_in(c, 1), concat_row, &target, GRAIN_CHEAP));
   for (size_t i = 0; i < out->count; i++)
     if (!size_add(total, ((const str *)out->data)[i].size, &total)) return call_no_memory(c, SIZE_MAX);
   char *at = call_alloc(c, total);
   if (!at) return call_no_memory(c, total);
   target = &at;
-  return binary_run_row(&alone, out, call_in(c, 0), call_in(c, 1), concat_row, &target, GRAIN_CHEAP);
+  return binary_run_row(&alone, out, step_in(c, 0), step_in(c, 1), concat_row, &target, GRAIN_CHEAP);
 }
 
 static const char *const string_concat_cases[] = {"X=string[2,3] Y=string[3]", "X=string[] Y=string[4]",

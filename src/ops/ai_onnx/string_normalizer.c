@@ -4,7 +4,8 @@
 // not depend on the machine.
 #include "base/size.h"
 #include "base/unicode.h"
-#include "ops/op.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 typedef enum case_action { CASE_NONE, CASE_LOWER, CASE_UPPER } case_action;
 
@@ -53,7 +54,7 @@ static sdx_status read_params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   int rank = infer_rank_of(c, 0);
   int64_t one = 1;
   SDX_TRY(infer_rank(c, 0, 1, 2));
@@ -61,12 +62,12 @@ static sdx_status infer(op_infer *c) {
   return infer_output(c, 0, SDX_STRING, rank, rank == 2 ? (int64_t[]){1, DIM_UNKNOWN} : (int64_t[]){DIM_UNKNOWN});
 }
 
-static sdx_status fail_utf8(op_call *c, size_t index) {
-  return call_fail(c, SDX_INVALID_ARGUMENT, "input 0: string %zu is not valid UTF-8", index);
+static sdx_status fail_utf8(op_step *c, size_t index) {
+  return step_fail(c, SDX_INVALID_ARGUMENT, "input 0: string %zu is not valid UTF-8", index);
 }
 
 // Which strings stay: keep[i].
-static sdx_status filter(op_call *c, const normalizer_params *p, const tensor *x, char *room, bool *keep,
+static sdx_status filter(op_step *c, const normalizer_params *p, const tensor *x, char *room, bool *keep,
                          size_t *kept) {
   const str *in = x->data;
   *kept = 0;
@@ -83,13 +84,13 @@ static sdx_status filter(op_call *c, const normalizer_params *p, const tensor *x
   return SDX_OK;
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const normalizer_params *p = c->params;
-  const tensor *x = call_in(c, 0);
+  const tensor *x = step_in(c, 0);
   const str *in = x->data;
   size_t total = 0, longest = 0, kept, bytes;
   if (x->rank == 2 && x->dims[0] != 1)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld rows, expected 1", (long long)x->dims[0]);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld rows, expected 1", (long long)x->dims[0]);
   for (size_t i = 0; i < x->count; i++) {
     if (!size_add(total, in[i].size, &total)) return call_no_memory(c, SIZE_MAX);
     if (in[i].size > longest) longest = in[i].size;
@@ -102,7 +103,7 @@ static sdx_status compute(op_call *c) {
   SDX_TRY(call_check(c));
   int64_t dims[2] = {1, kept ? (int64_t)kept : 1};
   SDX_TRY(call_set_shape(c, 0, SDX_STRING, x->rank, x->rank == 2 ? dims : dims + 1));
-  str *out = call_out(c, 0)->data;
+  str *out = step_out(c, 0)->data;
   if (kept == 0) out[0] = (str){"", 0};
   for (size_t i = 0; i < x->count; i++) {
     if (!keep[i]) continue;

@@ -5,6 +5,8 @@
 #include "base/size.h"
 #include "base/unicode.h"
 #include "ops/ai_onnx/move.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 typedef struct split_params {
   str delimiter;
@@ -19,7 +21,7 @@ static sdx_status read_params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   int64_t dims[TENSOR_MAX_RANK + 1];
   int rank = infer_rank_of(c, 0);
   SDX_TRY(infer_same_as(c, 1, 0, SDX_INT64));
@@ -64,11 +66,11 @@ static size_t split(const split_params *p, str s, str *out) {
   return p->delimiter.size ? split_at(s, p->delimiter, p->most, out) : split_spaces(s, p->most, out);
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const split_params *p = c->params;
-  const tensor *x = call_in(c, 0);
+  const tensor *x = step_in(c, 0);
   const str *in = x->data;
-  tensor *counts = call_out(c, 1);
+  tensor *counts = step_out(c, 1);
   size_t longest = 0;
   for (size_t i = 0; i < x->count; i++) {
     size_t n = split(p, in[i], NULL);
@@ -81,7 +83,7 @@ static sdx_status compute(op_call *c) {
   for (size_t d = 0; d < x->rank; d++) dims[d] = x->dims[d];
   dims[x->rank] = (int64_t)longest;
   SDX_TRY(call_set_shape(c, 0, SDX_STRING, x->rank + 1u, dims));
-  str *out = call_out(c, 0)->data;
+  str *out = step_out(c, 0)->data;
   for (size_t i = 0; i < x->count; i++, out += longest)
     for (size_t n = split(p, in[i], out); n < longest; n++) out[n] = (str){"", 0};
   return call_check(c);

@@ -2,6 +2,7 @@
 // SwiGLU: a * sigmoid(alpha * a) * b for a and b of one shape.
 #include "ops/ai_onnx/arithmetic.h"
 #include "ops/ai_onnx/unary.h"
+#include "ops/infer.h"
 #include "ops/row.h"
 
 static sdx_status params(op_params_context *c, void *params) {
@@ -9,7 +10,7 @@ static sdx_status params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   int rank = infer_rank_of(c, 0);
   if (rank >= 0) SDX_TRY(infer_rank(c, 1, rank, rank));
   for (int d = 0; d < rank; d++) {
@@ -19,15 +20,15 @@ static sdx_status infer(op_infer *c) {
   return infer_same(c, 0, 0);
 }
 
-static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
+static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
 
-static sdx_status swiglu(op_call *c) {
-  tensor *y = call_out(c, 0);
+static sdx_status swiglu(op_step *c) {
+  tensor *y = step_out(c, 0);
   if (!y) return SDX_OK;
-  SDX_TRY(unary_apply(c, NULL, UNARY_F32_SWISH, y, call_in(c, 0), *(const float *)c->params, 0));
-  return arithmetic_mul(c, y, y, call_in(c, 1));
+  SDX_TRY(unary_apply(c, NULL, UNARY_F32_SWISH, y, step_in(c, 0), *(const float *)c->params, 0));
+  return arithmetic_mul(c, y, y, step_in(c, 1));
 }
-static sdx_status compute(op_call *c) { return call_widened(c, swiglu); }
+static sdx_status compute(op_step *c) { return call_widened(c, swiglu); }
 
 SDX_CASES = {"A=float[2,3] B=float[2,3]", "A=float16[5] B=float16[5] alpha=0.5", "A=double[2,1] B=double[2,1]", NULL};
 

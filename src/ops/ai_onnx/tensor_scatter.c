@@ -4,6 +4,8 @@
 #include "ops/ai_onnx/move.h"
 
 #include "base/size.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 typedef struct tensor_scatter_params {
   int64_t axis;
@@ -19,7 +21,7 @@ static sdx_status read_params(op_params_context *c, void *params) {
   return params_fail(c, "mode", "'%.*s' is neither linear nor circular", STR_ARG(mode));
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const tensor_scatter_params *p = c->params;
   int rank = infer_rank_of(c, 0);
   SDX_TRY(infer_rank(c, 0, 2, -1));
@@ -27,24 +29,24 @@ static sdx_status infer(op_infer *c) {
   if (rank < 0) return infer_same(c, 0, 0);
   SDX_TRY(infer_rank(c, 1, rank, rank));
   int64_t axis = p->axis, batch = DIM_UNKNOWN;
-  SDX_TRY(infer_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
-  if (axis == 0) return infer_fail(c, SDX_OUT_OF_RANGE, "attribute 'axis' names the batch dimension");
+  SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
+  if (axis == 0) return step_fail(c, SDX_OUT_OF_RANGE, "attribute 'axis' names the batch dimension");
   for (int d = 0; d < rank; d++) {
     int64_t dim = infer_dim(c, 0, d), part = infer_dim(c, 1, d);
     if (d != axis) SDX_TRY(infer_agree(c, 1, d, "as in input 0", &dim));
     else if (dim >= 0 && part > dim)
-      return infer_fail(c, SDX_INVALID_SHAPE, "input 1 ('update') has %lld rows, but the cache has room for %lld",
-                        (long long)part, (long long)dim);
+      return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('update') has %lld rows, but the cache has room for %lld",
+                       (long long)part, (long long)dim);
   }
   SDX_TRY(infer_agree(c, 0, 0, "batch", &batch));
   SDX_TRY(infer_agree(c, 2, 0, "batch", &batch));
   return infer_same(c, 0, 0);
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const tensor_scatter_params *p = c->params;
   tensor cache, update, out;
-  const tensor *indices = call_in(c, 2);
+  const tensor *indices = step_in(c, 2);
   SDX_TRY(move_input(c, 0, &cache));
   SDX_TRY(move_input(c, 1, &update));
   SDX_TRY(move_output(c, 0, &out));
@@ -56,7 +58,7 @@ static sdx_status compute(op_call *c) {
   for (size_t i = 0; indices && i < indices->count; i++) {
     int64_t at = ((const int64_t *)indices->data)[i];
     if (at < 0 || (!p->circular && at > room - rows))
-      return call_fail(c, SDX_OUT_OF_RANGE, "input 2 ('write_indices') is %lld at %zu: %lld rows do not fit into %lld",
+      return step_fail(c, SDX_OUT_OF_RANGE, "input 2 ('write_indices') is %lld at %zu: %lld rows do not fit into %lld",
                        (long long)at, i, (long long)rows, (long long)room);
   }
   if (out.count == 0) return SDX_OK;

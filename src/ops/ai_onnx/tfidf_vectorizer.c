@@ -7,7 +7,8 @@
 // N-gram i counts at coordinate ngram_indexes[i] and is scaled by weights[i]. IDF: counts are 0 or 1, also where
 // n-grams share a coordinate, which then has the weight of the first of the pool that was found.
 #include "base/size.h"
-#include "ops/op.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 typedef enum tfidf_mode { MODE_TF, MODE_IDF, MODE_TFIDF } tfidf_mode;
 
@@ -132,14 +133,14 @@ static sdx_status read_params(op_params_context *c, void *params) {
 
 // ---- infer and compute ----------------------------------------------------------------------------
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const tfidf_params *p = c->params;
   sdx_dtype dtype = infer_dtype_of(c, 0);
   int rank = infer_rank_of(c, 0);
   SDX_TRY(infer_rank(c, 0, 0, 2));
   if (dtype && (dtype == SDX_STRING) != p->strings)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 0 is of type %s, but the pool holds %s", dtype_name(dtype),
-                      p->strings ? "strings" : "integers");
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 is of type %s, but the pool holds %s", dtype_name(dtype),
+                     p->strings ? "strings" : "integers");
   int64_t dims[2] = {infer_dim(c, 0, 0), p->size};
   return infer_output(c, 0, SDX_FLOAT, rank < 0 ? -1 : rank == 2 ? 2 : 1, rank == 2 ? dims : dims + 1);
 }
@@ -168,7 +169,7 @@ static void count_from(const tfidf_params *p, const uint32_t *tokens, size_t n, 
   }
 }
 
-static sdx_status count_row(op_call *c, const uint32_t *tokens, size_t n, uint32_t *counts) {
+static sdx_status count_row(op_step *c, const uint32_t *tokens, size_t n, uint32_t *counts) {
   const tfidf_params *p = c->params;
   int64_t shortest = p->shortest;
   for (size_t step = 1; step - 1 <= (uint64_t)p->skips && step <= n; step++) {
@@ -179,10 +180,10 @@ static sdx_status count_row(op_call *c, const uint32_t *tokens, size_t n, uint32
   return SDX_OK;
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const tfidf_params *p = c->params;
-  const tensor *x = call_in(c, 0);
-  tensor *y = call_out(c, 0);
+  const tensor *x = step_in(c, 0);
+  tensor *y = step_out(c, 0);
   if (!y || y->count == 0) return SDX_OK;
   size_t rows = x->rank == 2 ? (size_t)x->dims[0] : 1, n = x->count / rows, size = (size_t)p->size;
   float *out = y->data;

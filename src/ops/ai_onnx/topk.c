@@ -6,6 +6,8 @@
 
 #include "base/size.h"
 #include "ops/ai_onnx/move.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 typedef struct params {
   int64_t axis;
@@ -27,18 +29,18 @@ static sdx_status check_k(const tensor *k, int64_t n, int64_t *out, error *err) 
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   SDX_TRY(infer_rank(c, 0, 1, -1));
   SDX_TRY(infer_rank(c, 1, 0, 1));
   int rank = infer_rank_of(c, 0);
   int64_t dims[TENSOR_MAX_RANK], axis = ((const params *)c->params)->axis;
   if (rank >= 0) {
-    SDX_TRY(infer_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
-    memcpy(dims, c->in[0]->dims, (size_t)rank * sizeof *dims);
+    SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
+    memcpy(dims, c->in_types[0]->dims, (size_t)rank * sizeof *dims);
     int64_t n = dims[axis];
     dims[axis] = DIM_UNKNOWN;
-    if (c->constants[1]) SDX_TRY(infer_located(c, check_k(c->constants[1], n, &dims[axis], c->err)));
+    if (c->constants[1]) SDX_TRY(step_located(c, check_k(c->constants[1], n, &dims[axis], c->err)));
   }
   SDX_TRY(infer_output(c, 0, infer_dtype_of(c, 0), rank, dims));
   return infer_output(c, 1, SDX_INT64, rank, dims);
@@ -117,24 +119,24 @@ static void lines(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const params *p = c->params;
-  const tensor *x = call_in(c, 0);
+  const tensor *x = step_in(c, 0);
   int64_t axis = p->axis, k, dims[TENSOR_MAX_RANK];
-  SDX_TRY(call_located(c, axis_normalize(&axis, x->rank, "attribute 'axis'", c->err)));
-  SDX_TRY(call_located(c, check_k(call_in(c, 1), x->dims[axis], &k, c->err)));
+  SDX_TRY(step_located(c, axis_normalize(&axis, x->rank, "attribute 'axis'", c->err)));
+  SDX_TRY(step_located(c, check_k(step_in(c, 1), x->dims[axis], &k, c->err)));
   memcpy(dims, x->dims, x->rank * sizeof *dims);
   dims[axis] = k;
-  if (call_out(c, 0)) SDX_TRY(call_set_shape(c, 0, (sdx_dtype)x->dtype, x->rank, dims));
-  if (call_out(c, 1)) SDX_TRY(call_set_shape(c, 1, SDX_INT64, x->rank, dims));
+  if (step_out(c, 0)) SDX_TRY(call_set_shape(c, 0, (sdx_dtype)x->dtype, x->rank, dims));
+  if (step_out(c, 1)) SDX_TRY(call_set_shape(c, 1, SDX_INT64, x->rank, dims));
   if (k == 0 || x->count == 0) return SDX_OK;
   if (!order_has_keys((sdx_dtype)x->dtype))
-    return call_fail(c, SDX_NOT_SUPPORTED, "elements of type %s have no order", dtype_name((sdx_dtype)x->dtype));
+    return step_fail(c, SDX_NOT_SUPPORTED, "elements of type %s have no order", dtype_name((sdx_dtype)x->dtype));
   job j = {
       .x = x, .n = (size_t)x->dims[axis], .k = (size_t)k, .inner = 1, .width = move_width(x), .largest = p->largest};
   for (size_t d = (size_t)axis + 1; d < x->rank; d++) j.inner *= (size_t)x->dims[d];
-  j.values = call_out(c, 0) ? call_out(c, 0)->data : NULL;
-  j.indices = call_out(c, 1) ? call_out(c, 1)->data : NULL;
+  j.values = step_out(c, 0) ? step_out(c, 0)->data : NULL;
+  j.indices = step_out(c, 1) ? step_out(c, 1)->data : NULL;
   size_t total, threads = c->threads ? c->threads : 1, line_count = x->count / j.n;
   if (!size_mul(j.k, sizeof(entry), &j.room) || !size_mul(j.room, threads, &total)) return call_no_memory(c, SIZE_MAX);
   if (!(j.scratch = call_alloc(c, total))) return call_no_memory(c, total);

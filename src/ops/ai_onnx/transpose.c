@@ -2,6 +2,7 @@
 // Transpose: output dimension i is input dimension perm[i]; without perm the order is reversed.
 #include "kernels/transpose/transpose.h"
 #include "ops/ai_onnx/move.h"
+#include "ops/infer.h"
 
 typedef struct params {
   const int64_t *perm;  // NULL: reverse
@@ -25,16 +26,15 @@ static sdx_status read_params(op_params_context *c, void *p) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   const params *p = c->params;
   int rank = infer_rank_of(c, 0);
   if (rank < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
   if (p->perm && p->count != (size_t)rank)
-    return infer_fail(c, SDX_INVALID_SHAPE, "attribute 'perm' has %zu entries, but input 0 has rank %d", p->count,
-                      rank);
+    return step_fail(c, SDX_INVALID_SHAPE, "attribute 'perm' has %zu entries, but input 0 has rank %d", p->count, rank);
   int64_t dims[TENSOR_MAX_RANK];
-  for (int i = 0; i < rank; i++) dims[i] = c->in[0]->dims[p->perm ? p->perm[i] : rank - 1 - i];
+  for (int i = 0; i < rank; i++) dims[i] = c->in_types[0]->dims[p->perm ? p->perm[i] : rank - 1 - i];
   return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
 }
 
@@ -44,15 +44,15 @@ static void make_plan(const params *p, const tensor *x, transpose_plan *plan) {
   transpose_init(plan, x->rank, x->dims, p->perm ? p->perm : reversed, move_width(x));
 }
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   transpose_plan *plan = arena_alloc(c->memory, sizeof *plan);
   if (!plan) return error_no_memory(c->err, sizeof *plan);
-  make_plan(c->params, c->in[0], plan);
+  make_plan(c->params, step_in(c, 0), plan);
   c->state = plan;
   return SDX_OK;
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   tensor x, y;
   transpose_plan plan;
   SDX_TRY(move_input(c, 0, &x));

@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "base/size.h"
+#include "ops/infer.h"
 #include "ops/row.h"
 
 // ---- loops ------------------------------------------------------------------------------------
@@ -79,7 +80,7 @@ static void double_row(const void *context, void *out, const void *in, size_t n)
   f->f64(in, out, n, f->a, f->b);
 }
 
-sdx_status unary_apply(op_call *c, const unary_f32_kernel *kernel, unary_f32_op f, tensor *out, const tensor *in,
+sdx_status unary_apply(op_step *c, const unary_f32_kernel *kernel, unary_f32_op f, tensor *out, const tensor *in,
                        float a, float b) {
   static const unary_row rows[SDX_DTYPE_COUNT] = {[SDX_FLOAT] = float_row, [SDX_DOUBLE] = double_row};
   if (!kernel) kernel = KERNEL_BEST(unary_f32);
@@ -126,36 +127,36 @@ static sdx_status selu_upgrade(op_upgrade *u) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) { return infer_same(c, 0, 0); }
+static sdx_status infer(op_step *c) { return infer_same(c, 0, 0); }
 
 // ---- compute ----------------------------------------------------------------------------------
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   c->state = (void *)KERNEL_BEST(unary_f32);
   return SDX_OK;
 }
 
-static sdx_status activation_compute(op_call *c) {
+static sdx_status activation_compute(op_step *c) {
   const unary_params *p = c->params;
-  return unary_apply(c, c->state, p->f, call_out(c, 0), call_in(c, 0), p->a, p->b);
+  return unary_apply(c, c->state, p->f, step_out(c, 0), step_in(c, 0), p->a, p->b);
 }
 
 // Operators with a float kernel; those that take integers too add their loops.
 #define KERNELED(Name, F)                                                                \
-  static sdx_status Name##_compute(op_call *c) {                                         \
-    return unary_apply(c, c->state, UNARY_F32_##F, call_out(c, 0), call_in(c, 0), 0, 0); \
+  static sdx_status Name##_compute(op_step *c) {                                         \
+    return unary_apply(c, c->state, UNARY_F32_##F, step_out(c, 0), step_in(c, 0), 0, 0); \
   }
 #define WITH_INTEGERS(Name, F, ...)                                                      \
-  static sdx_status Name##_compute(op_call *c) {                                         \
+  static sdx_status Name##_compute(op_step *c) {                                         \
     static const unary_row rows[SDX_DTYPE_COUNT] = {__VA_ARGS__};                        \
-    if (dtype_is_int((sdx_dtype)call_in(c, 0)->dtype))                                   \
-      return unary_run(c, call_out(c, 0), call_in(c, 0), rows, NULL, GRAIN_CHEAP);       \
-    return unary_apply(c, c->state, UNARY_F32_##F, call_out(c, 0), call_in(c, 0), 0, 0); \
+    if (dtype_is_int((sdx_dtype)step_in(c, 0)->dtype))                                   \
+      return unary_run(c, step_out(c, 0), step_in(c, 0), rows, NULL, GRAIN_CHEAP);       \
+    return unary_apply(c, c->state, UNARY_F32_##F, step_out(c, 0), step_in(c, 0), 0, 0); \
   }
 #define PLAIN(Name)                                                                                            \
-  static sdx_status Name##_compute(op_call *c) {                                                               \
+  static sdx_status Name##_compute(op_step *c) {                                                               \
     static const unary_row rows[SDX_DTYPE_COUNT] = {[SDX_FLOAT] = Name##_float, [SDX_DOUBLE] = Name##_double}; \
-    return unary_run(c, call_out(c, 0), call_in(c, 0), rows, NULL, GRAIN_COSTLY);                              \
+    return unary_run(c, step_out(c, 0), step_in(c, 0), rows, NULL, GRAIN_COSTLY);                              \
   }
 WITH_INTEGERS(Abs, ABS, ROWS_INTEGER(Abs))
 WITH_INTEGERS(Neg, NEG, ROWS_SIGNED(Neg))

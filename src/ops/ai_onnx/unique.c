@@ -7,6 +7,8 @@
 
 #include "base/size.h"
 #include "ops/ai_onnx/move.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 typedef struct params {
   int64_t axis;
@@ -18,14 +20,14 @@ static sdx_status read_params(op_params_context *c, void *p) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   const params *p = c->params;
   int64_t dims[TENSOR_MAX_RANK] = {DIM_UNKNOWN}, axis = p->axis, unknown = DIM_UNKNOWN;
   int rank = p->flat ? 1 : infer_rank_of(c, 0);
   if (!p->flat && rank >= 0) {
-    SDX_TRY(infer_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
-    for (int d = 0; d < rank; d++) dims[d] = d == axis ? DIM_UNKNOWN : c->in[0]->dims[d];
+    SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
+    for (int d = 0; d < rank; d++) dims[d] = d == axis ? DIM_UNKNOWN : c->in_types[0]->dims[d];
   }
   SDX_TRY(infer_output(c, 0, infer_dtype_of(c, 0), rank, dims));
   for (size_t i = 1; i < 4; i++) SDX_TRY(infer_output(c, i, SDX_INT64, 1, &unknown));
@@ -64,7 +66,7 @@ static int by_first(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static sdx_status gather_rows(op_call *c, const tensor *x, size_t outer, size_t n, size_t inner, rows *r) {
+static sdx_status gather_rows(op_step *c, const tensor *x, size_t outer, size_t n, size_t inner, rows *r) {
   sdx_dtype dtype = (sdx_dtype)x->dtype;
   size_t bytes, each = dtype == SDX_STRING ? sizeof(str) : sizeof(uint64_t);
   if (dtype_is_complex(dtype)) {  // two numbers each
@@ -87,19 +89,19 @@ static sdx_status gather_rows(op_call *c, const tensor *x, size_t outer, size_t 
   return SDX_OK;
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const params *p = c->params;
-  const tensor *x = call_in(c, 0);
+  const tensor *x = step_in(c, 0);
   int64_t axis = p->axis, dims[TENSOR_MAX_RANK];
   size_t outer = 1, inner = 1, n = x->count;
   if (!p->flat) {
-    SDX_TRY(call_located(c, axis_normalize(&axis, x->rank, "attribute 'axis'", c->err)));
+    SDX_TRY(step_located(c, axis_normalize(&axis, x->rank, "attribute 'axis'", c->err)));
     n = (size_t)x->dims[axis];
     for (int64_t d = 0; d < x->rank; d++)
       if (d != axis) *(d < axis ? &outer : &inner) *= (size_t)x->dims[d];
   }
   if (x->dtype != SDX_STRING && !dtype_is_complex((sdx_dtype)x->dtype) && !order_has_keys((sdx_dtype)x->dtype))
-    return call_fail(c, SDX_NOT_SUPPORTED, "elements of type %s have no order", dtype_name((sdx_dtype)x->dtype));
+    return step_fail(c, SDX_NOT_SUPPORTED, "elements of type %s have no order", dtype_name((sdx_dtype)x->dtype));
   rows r = {0};
   if (x->count) SDX_TRY(gather_rows(c, x, outer, n, inner, &r));
   // order: rows sorted; first: first row of each group; number: group of each row; counts.
@@ -127,16 +129,16 @@ static sdx_status compute(op_call *c) {
   SDX_TRY(call_set_shape(c, 0, (sdx_dtype)x->dtype, p->flat ? 1 : x->rank, p->flat ? &groups : dims));
   for (size_t i = 1; i < 4; i++) SDX_TRY(call_set_shape(c, i, SDX_INT64, 1, i == 2 ? &(int64_t){(int64_t)n} : &groups));
   size_t width = move_width(x);
-  if (call_out(c, 0))
+  if (step_out(c, 0))
     for (size_t o = 0; o < outer; o++)
       for (int64_t g = 0; g < groups; g++)
-        memcpy((char *)call_out(c, 0)->data + (o * (size_t)groups + (size_t)g) * inner * width,
+        memcpy((char *)step_out(c, 0)->data + (o * (size_t)groups + (size_t)g) * inner * width,
                (const char *)x->data + (o * n + (size_t)order[g]) * inner * width, inner * width);
   for (int64_t g = 0; g < groups; g++) {
-    if (call_out(c, 1)) ((int64_t *)call_out(c, 1)->data)[g] = order[g];
-    if (call_out(c, 3)) ((int64_t *)call_out(c, 3)->data)[g] = counts[number[order[g]]];
+    if (step_out(c, 1)) ((int64_t *)step_out(c, 1)->data)[g] = order[g];
+    if (step_out(c, 3)) ((int64_t *)step_out(c, 3)->data)[g] = counts[number[order[g]]];
   }
-  for (size_t i = 0; call_out(c, 2) && i < n; i++) ((int64_t *)call_out(c, 2)->data)[i] = rank[number[i]];
+  for (size_t i = 0; step_out(c, 2) && i < n; i++) ((int64_t *)step_out(c, 2)->data)[i] = rank[number[i]];
   return SDX_OK;
 }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where: x where the condition is true, else y; all three broadcast.
 #include "ops/ai_onnx/move.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   for (size_t i = 0; i < 3; i++) SDX_TRY(infer_need(c, i));
   sdx_dtype x = infer_dtype_of(c, 1), y = infer_dtype_of(c, 2);
   if (x && y && x != y)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 1 is %s but input 2 is %s", dtype_name(x), dtype_name(y));
+    return step_fail(c, SDX_INVALID_SHAPE, "input 1 is %s but input 2 is %s", dtype_name(x), dtype_name(y));
   return infer_broadcast(c, 0, 0, 3, x ? x : y);
 }
 
@@ -67,9 +69,9 @@ static void pick_range(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-static sdx_status compute(op_call *c) {
-  const tensor *in[3] = {call_in(c, 0), call_in(c, 1), call_in(c, 2)};
-  tensor *y = call_out(c, 0);
+static sdx_status compute(op_step *c) {
+  const tensor *in[3] = {step_in(c, 0), step_in(c, 1), step_in(c, 2)};
+  tensor *y = step_out(c, 0);
   if (y->count == 0) return SDX_OK;
   job j = {in[0]->data, in[1]->data, in[2]->data, y->data, 0, move_width(y), {0}, {{0}}};
   // Dimensions of 1 vanish; neighbours join where all three run through them alike.

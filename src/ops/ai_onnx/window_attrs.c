@@ -8,6 +8,7 @@
 #include "ops/ai_onnx/window_attrs.h"
 
 #include "base/size.h"
+#include "ops/infer.h"
 
 // Far above any real model, far below where products of two of them overflow.
 enum { MOST = 1 << 30 };
@@ -48,7 +49,7 @@ sdx_status window_attrs_read(op_params_context *c, window_attrs *w) {
   return SDX_OK;
 }
 
-sdx_status window_attrs_rank(op_infer *c, const window_attrs *w, size_t input, int *spatial) {
+sdx_status window_attrs_rank(op_step *c, const window_attrs *w, size_t input, int *spatial) {
   SDX_TRY(infer_rank(c, input, w->rank ? (int)w->rank + 2 : 3, w->rank ? (int)w->rank + 2 : WINDOW_MAX_RANK + 2));
   int rank = infer_rank_of(c, input);
   *spatial = rank < 0 ? -1 : rank - 2;
@@ -59,7 +60,7 @@ static int64_t reach(const window_attrs *w, size_t d, int64_t kernel) {
   return (kernel - 1) * window_attrs_dilation(w, d) + 1;
 }
 
-sdx_status window_attrs_output(op_infer *c, const window_attrs *w, size_t d, int64_t in, int64_t kernel, int64_t *out) {
+sdx_status window_attrs_output(op_step *c, const window_attrs *w, size_t d, int64_t in, int64_t kernel, int64_t *out) {
   int64_t stride = window_attrs_stride(w, d);
   *out = DIM_UNKNOWN;
   if (w->auto_pad == PAD_SAME_UPPER || w->auto_pad == PAD_SAME_LOWER) {
@@ -78,9 +79,9 @@ sdx_status window_attrs_output(op_infer *c, const window_attrs *w, size_t d, int
   if (!i64_add(in, before + after, &room)) room = INT64_MAX;
   room -= k;
   if (room < 0)
-    return infer_fail(c, SDX_INVALID_SHAPE,
-                      "the window spans %lld elements of spatial dimension %zu, which has only %lld with padding",
-                      (long long)k, d, (long long)(room + k));
+    return step_fail(c, SDX_INVALID_SHAPE,
+                     "the window spans %lld elements of spatial dimension %zu, which has only %lld with padding",
+                     (long long)k, d, (long long)(room + k));
   int64_t n = room / stride;
   if (w->ceil_mode && w->auto_pad == PAD_NOTSET && room % stride != 0 && (n + 1) * stride < in + before) n++;
   *out = n + 1;
@@ -104,14 +105,14 @@ void window_attrs_build(const window_attrs *w, size_t rank, const int64_t *in, c
   }
 }
 
-sdx_status window_attrs_match(op_infer *c, const window_attrs *w, const int64_t *kernel, size_t rank) {
+sdx_status window_attrs_match(op_step *c, const window_attrs *w, const int64_t *kernel, size_t rank) {
   for (size_t d = 0; d < rank; d++) {
     if (kernel[d] == 0 || kernel[d] > 1 << 30)
-      return infer_fail(c, SDX_INVALID_SHAPE, "the weights have %lld taps in spatial dimension %zu, expected 1 to 2^30",
-                        (long long)kernel[d], d);
+      return step_fail(c, SDX_INVALID_SHAPE, "the weights have %lld taps in spatial dimension %zu, expected 1 to 2^30",
+                       (long long)kernel[d], d);
     if (w->kernel && kernel[d] >= 0 && kernel[d] != w->kernel[d])
-      return infer_fail(c, SDX_INVALID_SHAPE, "attribute 'kernel_shape'[%zu] is %lld, but the weights have %lld", d,
-                        (long long)w->kernel[d], (long long)kernel[d]);
+      return step_fail(c, SDX_INVALID_SHAPE, "attribute 'kernel_shape'[%zu] is %lld, but the weights have %lld", d,
+                       (long long)w->kernel[d], (long long)kernel[d]);
   }
   return SDX_OK;
 }

@@ -13,7 +13,8 @@
 #include <stdlib.h>
 
 #include "base/size.h"
-#include "ops/op.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "tensor/convert.h"
 
 // ---- a list of numbers or strings, whatever attribute it came from ------------------------------
@@ -200,23 +201,23 @@ static int side_of(const encoder_params *p, sdx_dtype d) {
   return d == p->keys[0].dtype ? 0 : d == p->keys[1].dtype ? 1 : -1;
 }
 
-static sdx_status encoder_infer(op_infer *c) {
+static sdx_status encoder_infer(op_step *c) {
   const encoder_params *p = c->params;
   sdx_dtype d = infer_dtype_of(c, 0);
   int side = d ? side_of(p, d) : -1;
   if (d && side < 0)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 0 is %s, but the keys are %s", dtype_name(d),
-                      dtype_name(p->keys[0].dtype));
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 is %s, but the keys are %s", dtype_name(d),
+                     dtype_name(p->keys[0].dtype));
   return infer_same_as(c, 0, 0, side < 0 ? SDX_UNDEFINED : p->values[side].dtype);
 }
 
-static sdx_status encoder_compute(op_call *c) {
+static sdx_status encoder_compute(op_step *c) {
   const encoder_params *p = c->params;
-  const tensor *x = call_in(c, 0);
-  tensor *y = call_out(c, 0);
+  const tensor *x = step_in(c, 0);
+  tensor *y = step_out(c, 0);
   int side = side_of(p, (sdx_dtype)x->dtype);
   if (side < 0)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 0 is %s, but the keys are %s", dtype_name((sdx_dtype)x->dtype),
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 is %s, but the keys are %s", dtype_name((sdx_dtype)x->dtype),
                      dtype_name(p->keys[0].dtype));
   for (size_t i = 0; i < x->count; i++) {
     size_t at = find(&p->keys[side], x, i);
@@ -243,25 +244,25 @@ static sdx_status onehot_read(op_params_context *c, void *params) {
   return build(c, &keys, &p->keys);
 }
 
-static sdx_status onehot_infer(op_infer *c) {
+static sdx_status onehot_infer(op_step *c) {
   const onehot_params *p = c->params;
   sdx_dtype d = infer_dtype_of(c, 0);
   int rank = infer_rank_of(c, 0);
   if (d && (d == SDX_STRING) != (p->keys.dtype == SDX_STRING))
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 0 is %s, but the categories are %s", dtype_name(d),
-                      dtype_name(p->keys.dtype));
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 is %s, but the categories are %s", dtype_name(d),
+                     dtype_name(p->keys.dtype));
   if (rank < 0) return infer_output(c, 0, SDX_FLOAT, -1, NULL);
   int64_t out[TENSOR_MAX_RANK + 1];
-  for (int i = 0; i < rank; i++) out[i] = c->in[0]->dims[i];
+  for (int i = 0; i < rank; i++) out[i] = c->in_types[0]->dims[i];
   out[rank] = (int64_t)p->count;
   return infer_output(c, 0, SDX_FLOAT, rank + 1, out);
 }
 
 // Numbers of other types are compared as integers, as onnxruntime does.
-static sdx_status onehot_compute(op_call *c) {
+static sdx_status onehot_compute(op_step *c) {
   const onehot_params *p = c->params;
-  const tensor *x = call_in(c, 0);
-  tensor *y = call_out(c, 0);
+  const tensor *x = step_in(c, 0);
+  tensor *y = step_out(c, 0);
   memset(y->data, 0, y->bytes);
   for (size_t i = 0; i < x->count; i++) {
     int64_t number = 0;
@@ -277,7 +278,7 @@ static sdx_status onehot_compute(op_call *c) {
     size_t found = find(&p->keys, &one, at);
     if (found != SIZE_MAX) ((float *)y->data)[i * p->count + found] = 1;
     else if (!p->zeros)
-      return call_fail(c, SDX_INVALID_ARGUMENT,
+      return step_fail(c, SDX_INVALID_ARGUMENT,
                        "element %zu of input 0 is none of the %zu categories, and attribute 'zeros' is 0", i, p->count);
   }
   return call_check(c);

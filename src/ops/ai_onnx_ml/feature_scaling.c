@@ -7,7 +7,8 @@
 //   Imputer     a value that is missing (NaN, or replaced_value) becomes the imputed one
 #include <math.h>
 
-#include "ops/op.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "tensor/convert.h"
 
 enum { SMALL = 64 };  // elements converted at once
@@ -27,26 +28,26 @@ static sdx_status scaler_read(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static int64_t last_dim(const op_infer *c) {
-  return infer_rank_of(c, 0) > 0 ? c->in[0]->dims[infer_rank_of(c, 0) - 1] : DIM_UNKNOWN;
+static int64_t last_dim(const op_step *c) {
+  return infer_rank_of(c, 0) > 0 ? c->in_types[0]->dims[infer_rank_of(c, 0) - 1] : DIM_UNKNOWN;
 }
 
-static sdx_status scaler_infer(op_infer *c) {
+static sdx_status scaler_infer(op_step *c) {
   const scaler_params *p = c->params;
   int64_t columns = last_dim(c);
   SDX_TRY(infer_rank(c, 0, 1, -1));
   if (columns >= 0 &&
       ((p->offsets > 1 && (int64_t)p->offsets != columns) || (p->scales > 1 && (int64_t)p->scales != columns)))
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld features, but there are %zu offsets and %zu scales",
-                      (long long)columns, p->offsets, p->scales);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld features, but there are %zu offsets and %zu scales",
+                     (long long)columns, p->offsets, p->scales);
   return infer_same_as(c, 0, 0, SDX_FLOAT);
 }
 
-static sdx_status scaler_compute(op_call *c) {
+static sdx_status scaler_compute(op_step *c) {
   const scaler_params *p = c->params;
-  const tensor *x = call_in(c, 0);
+  const tensor *x = step_in(c, 0);
   size_t columns = (size_t)x->dims[x->rank - 1];
-  float *y = call_out(c, 0)->data;
+  float *y = step_out(c, 0)->data;
   for (size_t i = 0; i < x->count; i++) {
     double v = tensor_number_at(x, i);
     size_t k = i % columns;
@@ -73,15 +74,15 @@ static sdx_status normalizer_read(op_params_context *c, void *params) {
              : params_fail(c, "norm", "is '%.*s', expected MAX, L1 or L2", STR_ARG(s));
 }
 
-static sdx_status normalizer_infer(op_infer *c) {
+static sdx_status normalizer_infer(op_step *c) {
   SDX_TRY(infer_rank(c, 0, 1, -1));
   return infer_same_as(c, 0, 0, SDX_FLOAT);
 }
 
-static sdx_status normalizer_compute(op_call *c) {
+static sdx_status normalizer_compute(op_step *c) {
   norm norm = ((const normalizer_params *)c->params)->norm;
-  const tensor *x = call_in(c, 0);
-  float *y = call_out(c, 0)->data;
+  const tensor *x = step_in(c, 0);
+  float *y = step_out(c, 0)->data;
   size_t n = (size_t)x->dims[x->rank - 1];
   for (size_t row = 0; n && row < x->count / n; row++, y += n) {
     double divisor = norm == NORM_MAX ? -INFINITY : 0, v[SMALL];
@@ -114,16 +115,16 @@ static sdx_status binarizer_read(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status same_infer(op_infer *c) { return infer_same(c, 0, 0); }
+static sdx_status same_infer(op_step *c) { return infer_same(c, 0, 0); }
 
-static sdx_status binarizer_compute(op_call *c) {
+static sdx_status binarizer_compute(op_step *c) {
   double threshold = (double)((const binarizer_params *)c->params)->threshold, v[SMALL];
-  const tensor *x = call_in(c, 0);
+  const tensor *x = step_in(c, 0);
   for (size_t done = 0; done < x->count; done += SMALL) {
     size_t m = x->count - done < SMALL ? x->count - done : SMALL;
     convert_to_doubles((sdx_dtype)x->dtype, x->data, done, m, v);
     for (size_t i = 0; i < m; i++) v[i] = v[i] > threshold;
-    convert_from_doubles((sdx_dtype)x->dtype, call_out(c, 0)->data, done, m, v);
+    convert_from_doubles((sdx_dtype)x->dtype, step_out(c, 0)->data, done, m, v);
   }
   return call_check(c);
 }
@@ -152,24 +153,24 @@ static sdx_status imputer_read(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status imputer_infer(op_infer *c) {
+static sdx_status imputer_infer(op_step *c) {
   const imputer_params *p = c->params;
   int64_t columns = last_dim(c);
   sdx_dtype d = infer_dtype_of(c, 0);
   SDX_TRY(infer_rank(c, 0, 1, -1));
   if (p->count > 1 && columns >= 0 && (int64_t)p->count != columns)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld features, but there are %zu imputed values",
-                      (long long)columns, p->count);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld features, but there are %zu imputed values",
+                     (long long)columns, p->count);
   if (d && (d == SDX_FLOAT || d == SDX_DOUBLE) != (p->floats != NULL))
-    return infer_fail(c, SDX_INVALID_GRAPH, "input 0 is %s, but the imputed values are %s", dtype_name(d),
-                      p->floats ? "floats" : "integers");
+    return step_fail(c, SDX_INVALID_GRAPH, "input 0 is %s, but the imputed values are %s", dtype_name(d),
+                     p->floats ? "floats" : "integers");
   return infer_same(c, 0, 0);
 }
 
-static sdx_status imputer_compute(op_call *c) {
+static sdx_status imputer_compute(op_step *c) {
   const imputer_params *p = c->params;
-  const tensor *x = call_in(c, 0);
-  void *y = call_out(c, 0)->data;
+  const tensor *x = step_in(c, 0);
+  void *y = step_out(c, 0)->data;
   size_t columns = (size_t)x->dims[x->rank - 1];
   for (size_t i = 0; i < x->count; i++) {
     size_t k = p->count > 1 ? i % columns : 0;

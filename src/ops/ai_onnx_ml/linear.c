@@ -4,6 +4,7 @@
 // label wins where the score is positive, and the scores become [1 - s, s] (both signs under LOGISTIC), as
 // onnxruntime writes them; the ONNX reference writes [-s, s]. Sums are in double.
 #include "ops/ai_onnx_ml/ml.h"
+#include "ops/infer.h"
 
 typedef struct linear_params {
   ml_labels labels;  // classifier
@@ -53,18 +54,18 @@ static sdx_status regressor_params(op_params_context *c, void *params) {
 
 // ---- infer and compute ----------------------------------------------------------------------------
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const linear_params *p = c->params;
   int64_t rows, columns;
   SDX_TRY(ml_infer_rows(c, 0, &rows, &columns));
   if (columns >= 0 && (size_t)columns != p->columns)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld columns, but the coefficients expect %zu",
-                      (long long)columns, p->columns);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld columns, but the coefficients expect %zu",
+                     (long long)columns, p->columns);
   if (p->classifies) SDX_TRY(infer_output(c, 0, ml_labels_dtype(&p->labels), 1, &rows));
   return infer_output(c, p->classifies, SDX_FLOAT, 2, (int64_t[]){rows, (int64_t)p->scores});
 }
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   const linear_params *p = c->params;
   return ml_prepare(c, p->columns, p->scores + 2);  // a row of features, a row of scores
 }
@@ -93,11 +94,11 @@ static void rows_range(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const linear_params *p = c->params;
-  size_t columns = ml_columns(call_in(c, 0));
+  size_t columns = ml_columns(step_in(c, 0));
   if (columns != p->columns)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 0 has %zu columns, but the coefficients expect %zu", columns,
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %zu columns, but the coefficients expect %zu", columns,
                      p->columns);
   return ml_compute(c, p->classifies, columns + p->scores + 2, 1 + 16384 / (columns * p->outputs + 1), rows_range);
 }

@@ -6,6 +6,8 @@
 #include <math.h>
 
 #include "base/size.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "tensor/convert.h"
 
 sdx_status ml_labels_read(op_params_context *c, const char *ints, const char *strings, ml_labels *out) {
@@ -62,11 +64,11 @@ void ml_second_class(ml_transform t, bool complement, double score, double *two)
   if (t == ML_LOGISTIC || t == ML_PROBIT) ml_transform_apply(t, two, 2);
 }
 
-sdx_status ml_infer_rows(op_infer *c, size_t input, int64_t *rows, int64_t *columns) {
+sdx_status ml_infer_rows(op_step *c, size_t input, int64_t *rows, int64_t *columns) {
   SDX_TRY(infer_rank(c, input, 1, 2));
   int rank = infer_rank_of(c, input);
-  *rows = rank == 2 ? c->in[input]->dims[0] : rank == 1 ? 1 : DIM_UNKNOWN;
-  *columns = rank > 0 ? c->in[input]->dims[rank - 1] : DIM_UNKNOWN;
+  *rows = rank == 2 ? c->in_types[input]->dims[0] : rank == 1 ? 1 : DIM_UNKNOWN;
+  *columns = rank > 0 ? c->in_types[input]->dims[rank - 1] : DIM_UNKNOWN;
   return SDX_OK;
 }
 
@@ -75,18 +77,18 @@ void ml_row(const tensor *x, size_t row, double *to) {
   convert_to_doubles((sdx_dtype)x->dtype, x->data, row * n, n, to);
 }
 
-sdx_status ml_prepare(op_prepare *c, size_t a, size_t b) {
+sdx_status ml_prepare(op_step *c, size_t a, size_t b) {
   if (!size_add(a, b, &c->scratch_bytes) ||
       !size_mul(c->scratch_bytes, (c->threads ? c->threads : 1) * sizeof(double), &c->scratch_bytes))
     return error_no_memory(c->err, SIZE_MAX);
   return SDX_OK;
 }
 
-sdx_status ml_compute(op_call *c, bool classifies, size_t each, size_t grain,
+sdx_status ml_compute(op_step *c, bool classifies, size_t each, size_t grain,
                       void (*rows)(void *context, size_t begin, size_t end, size_t worker)) {
   ml_work w = {
-      .params = c->params, .x = call_in(c, 0), .scores = call_out(c, classifies), .scratch = c->scratch, .each = each};
-  if (classifies) w.labels = call_out(c, 0);
+      .params = c->params, .x = step_in(c, 0), .scores = step_out(c, classifies), .scratch = c->scratch, .each = each};
+  if (classifies) w.labels = step_out(c, 0);
   call_parallel(c, ml_rows(w.x), grain, rows, &w);
   return call_check(c);
 }

@@ -3,7 +3,7 @@
 // the transforms of scores, and the walk over rows.
 #pragma once
 
-#include "ops/op.h"
+#include "ops/record.h"
 
 typedef struct ml_labels {
   const int64_t *ints;
@@ -24,7 +24,7 @@ void ml_second_class(ml_transform t, bool complement, double score, double *two)
 // X as rows: rank 1 is one row, rank 2 is [rows, columns].
 static inline size_t ml_rows(const tensor *x) { return x->rank == 2 ? (size_t)x->dims[0] : 1; }
 static inline size_t ml_columns(const tensor *x) { return (size_t)x->dims[x->rank - 1]; }
-sdx_status ml_infer_rows(op_infer *c, size_t input, int64_t *rows, int64_t *columns);  // -1 where unknown
+sdx_status ml_infer_rows(op_step *c, size_t input, int64_t *rows, int64_t *columns);  // -1 where unknown
 void ml_row(const tensor *x, size_t row, double *to);
 
 // A model at work: a row of features in, a label (classifiers) and scores out.
@@ -36,8 +36,8 @@ typedef struct ml_work {
   size_t each;
 } ml_work;
 // Scratch of a + b doubles for each thread.
-sdx_status ml_prepare(op_prepare *c, size_t a, size_t b);
+sdx_status ml_prepare(op_step *c, size_t a, size_t b);
 // Runs `rows` over the rows of input 0, its context an ml_work; the first output are labels if it classifies.
-sdx_status ml_compute(op_call *c, bool classifies, size_t each, size_t grain,
+sdx_status ml_compute(op_step *c, bool classifies, size_t each, size_t grain,
                       void (*rows)(void *context, size_t begin, size_t end, size_t worker));
 size_t ml_largest(const double *scores, size_t count);  // index of the first of the largest

@@ -13,6 +13,7 @@
 
 #include "base/size.h"
 #include "ops/ai_onnx_ml/ml.h"
+#include "ops/infer.h"
 
 typedef enum kernel { LINEAR, POLY, RBF, SIGMOID } kernel;
 
@@ -117,13 +118,13 @@ static sdx_status regressor_params(op_params_context *c, void *params) {
 
 // ---- infer and prepare ----------------------------------------------------------------------------
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const svm_params *p = c->params;
   int64_t rows, columns;
   SDX_TRY(ml_infer_rows(c, 0, &rows, &columns));
   if (columns >= 0 && (size_t)columns != p->features)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld features, the model expects %zu", (long long)columns,
-                      p->features);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld features, the model expects %zu", (long long)columns,
+                     p->features);
   if (p->labels.count) SDX_TRY(infer_output(c, 0, ml_labels_dtype(&p->labels), 1, &rows));
   return infer_output(c, p->labels.count != 0, SDX_FLOAT, 2, (int64_t[]){rows, (int64_t)p->columns});
 }
@@ -136,7 +137,7 @@ static bool room(const svm_params *p, size_t *each) {
          size_add(n, 4 * p->classes + 4, &n) && size_add(n, square, each);
 }
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   size_t each = 0;
   return room(c->params, &each) ? ml_prepare(c, each, 0) : error_no_memory(c->err, SIZE_MAX);
 }
@@ -278,12 +279,12 @@ static void regress_range(void *context, size_t begin, size_t end, size_t worker
   }
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const svm_params *p = c->params;
   bool classifies = p->labels.count != 0;
-  size_t columns = ml_columns(call_in(c, 0)), each = 0;
+  size_t columns = ml_columns(step_in(c, 0)), each = 0;
   if (columns != p->features)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 0 has %zu features, the model expects %zu", columns, p->features);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %zu features, the model expects %zu", columns, p->features);
   room(p, &each);
   return ml_compute(c, classifies, each, 1 + 16384 / (p->features * (p->vector_count + p->classes) + 1),
                     classifies ? classify_range : regress_range);

@@ -12,21 +12,22 @@
 
 #include <math.h>
 
+#include "ops/infer.h"
 #include "tensor/convert.h"
 
 // ---- infer ----------------------------------------------------------------------------------------
 
-static sdx_status infer_features(op_infer *c, int64_t *rows) {
+static sdx_status infer_features(op_step *c, int64_t *rows) {
   const tree_params *p = c->params;
   int64_t columns;
   SDX_TRY(ml_infer_rows(c, 0, rows, &columns));
   if (columns >= 0 && (size_t)columns < p->features)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld features, but a node reads feature %zu",
-                      (long long)columns, p->features - 1);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld features, but a node reads feature %zu",
+                     (long long)columns, p->features - 1);
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const tree_params *p = c->params;
   int64_t rows;
   SDX_TRY(infer_features(c, &rows));
@@ -34,7 +35,7 @@ static sdx_status infer(op_infer *c) {
   return infer_output(c, p->classifies, SDX_FLOAT, 2, (int64_t[]){rows, (int64_t)p->targets});
 }
 
-static sdx_status infer_5(op_infer *c) {
+static sdx_status infer_5(op_step *c) {
   int64_t rows;
   SDX_TRY(infer_features(c, &rows));
   return infer_output(c, 0, infer_dtype_of(c, 0), 2,
@@ -136,16 +137,16 @@ static void rows_range(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   const tree_params *p = c->params;
-  return ml_prepare(c, ml_columns(c->in[0]), p->targets + 2);  // a row of features, a row of scores
+  return ml_prepare(c, ml_columns(step_in(c, 0)), p->targets + 2);  // a row of features, a row of scores
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const tree_params *p = c->params;
-  size_t columns = ml_columns(call_in(c, 0));
+  size_t columns = ml_columns(step_in(c, 0));
   if (columns < p->features)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 0 has %zu features, but a node reads feature %zu", columns,
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %zu features, but a node reads feature %zu", columns,
                      p->features - 1);
   return ml_compute(c, p->classifies, columns + p->targets + 2, 1 + 1024 / (p->root_count + 1), rows_range);
 }

@@ -8,6 +8,8 @@
 #include "base/number.h"
 #include "base/size.h"
 #include "ops/ai_onnx_ml/ml.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "ops/widen.h"
 
 // ---- FeatureVectorizer ----------------------------------------------------------------------------
@@ -26,32 +28,32 @@ static sdx_status feature_read(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status feature_infer(op_infer *c) {
+static sdx_status feature_infer(op_step *c) {
   const feature_params *p = c->params;
   int64_t rows = DIM_UNKNOWN, total = 0;
   if (p->count && p->count != c->input_count)
-    return infer_fail(c, SDX_INVALID_GRAPH, "attribute 'inputdimensions' has %zu entries for %zu inputs", p->count,
-                      c->input_count);
+    return step_fail(c, SDX_INVALID_GRAPH, "attribute 'inputdimensions' has %zu entries for %u inputs", p->count,
+                     c->input_count);
   for (size_t i = 0; i < c->input_count; i++) {
     int64_t n, columns;
     SDX_TRY(ml_infer_rows(c, i, &n, &columns));
     if (rows < 0) rows = n;
     else if (n >= 0 && n != rows)
-      return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld rows, expected %lld", i, (long long)n,
-                        (long long)rows);
+      return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld rows, expected %lld", i, (long long)n,
+                       (long long)rows);
     int64_t width = p->count ? p->widths[i] : columns;
     if (total >= 0 && (width < 0 || !i64_add(total, width, &total))) total = DIM_UNKNOWN;
   }
   return infer_output(c, 0, SDX_FLOAT, 2, (int64_t[]){rows, total});
 }
 
-static sdx_status feature_compute(op_call *c) {
+static sdx_status feature_compute(op_step *c) {
   const feature_params *p = c->params;
-  tensor *y = call_out(c, 0);
+  tensor *y = step_out(c, 0);
   size_t rows = (size_t)y->dims[0], total = (size_t)y->dims[1], offset = 0;
   memset(y->data, 0, y->bytes);
   for (size_t i = 0; i < c->input_count; i++) {
-    const tensor *x = call_in(c, i);
+    const tensor *x = step_in(c, i);
     size_t columns = ml_columns(x), width = p->count ? (size_t)p->widths[i] : columns,
            n = width < columns ? width : columns;
     for (size_t r = 0; r < rows; r++)
@@ -76,23 +78,23 @@ static sdx_status dict_read(op_params_context *c, void *params) {
 }
 
 // Element type of a map's values, if known.
-static sdx_dtype value_dtype(const op_infer *c) {
-  const type_info *t = c->in[0];
+static sdx_dtype value_dtype(const op_step *c) {
+  const type_info *t = c->in_types[0];
   return t && t->kind == TYPE_MAP && t->element ? (sdx_dtype)t->element->dtype : SDX_UNDEFINED;
 }
 
-static sdx_status dict_infer(op_infer *c) {
+static sdx_status dict_infer(op_step *c) {
   const dict_params *p = c->params;
   SDX_TRY(infer_need(c, 0));
   return infer_output(c, 0, value_dtype(c), 2, (int64_t[]){1, (int64_t)p->vocabulary.count});
 }
 
-static sdx_status open_map(op_call *c, const tensor **keys, const tensor **values) {
+static sdx_status open_map(op_step *c, const tensor **keys, const tensor **values) {
   const value *map = c->in[0];
-  if (map->kind != VALUE_MAP || map->item_count != 2) return call_fail(c, SDX_INVALID_ARGUMENT, "input 0 is not a map");
+  if (map->kind != VALUE_MAP || map->item_count != 2) return step_fail(c, SDX_INVALID_ARGUMENT, "input 0 is not a map");
   *keys = &map->items[0]->tensor, *values = &map->items[1]->tensor;
   if ((*keys)->count != (*values)->count)
-    return call_fail(c, SDX_INVALID_ARGUMENT, "input 0 has %zu keys and %zu values", (*keys)->count, (*values)->count);
+    return step_fail(c, SDX_INVALID_ARGUMENT, "input 0 has %zu keys and %zu values", (*keys)->count, (*values)->count);
   return SDX_OK;
 }
 
@@ -101,16 +103,16 @@ static bool has_key(const ml_labels *l, size_t i, const tensor *keys, size_t k) 
                     : l->ints[i] == ((const int64_t *)keys->data)[k];
 }
 
-static sdx_status dict_compute(op_call *c) {
+static sdx_status dict_compute(op_step *c) {
   const dict_params *p = c->params;
   const tensor *keys, *values;
   SDX_TRY(open_map(c, &keys, &values));
   if (keys->dtype != ml_labels_dtype(&p->vocabulary))
-    return call_fail(c, SDX_INVALID_SHAPE, "the map's keys are %s, the vocabulary is of %s",
+    return step_fail(c, SDX_INVALID_SHAPE, "the map's keys are %s, the vocabulary is of %s",
                      dtype_name((sdx_dtype)keys->dtype), dtype_name(ml_labels_dtype(&p->vocabulary)));
-  if (values->dtype == SDX_UNDEFINED) return call_fail(c, SDX_INVALID_SHAPE, "the map's values are no tensors");
+  if (values->dtype == SDX_UNDEFINED) return step_fail(c, SDX_INVALID_SHAPE, "the map's values are no tensors");
   SDX_TRY(call_set_shape(c, 0, (sdx_dtype)values->dtype, 2, (int64_t[]){1, (int64_t)p->vocabulary.count}));
-  tensor *y = call_out(c, 0);
+  tensor *y = step_out(c, 0);
   size_t element = y->bytes / y->count;
   memset(y->data, 0, y->bytes);
   for (size_t i = 0; i < p->vocabulary.count; i++) {
@@ -145,14 +147,14 @@ static sdx_status cast_read(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status cast_infer(op_infer *c) {
+static sdx_status cast_infer(op_step *c) {
   const cast_params *p = c->params;
   SDX_TRY(infer_need(c, 0));
   return infer_output(c, 0, p->to, 2, (int64_t[]){1, p->sparse ? p->columns : DIM_UNKNOWN});
 }
 
 // Element k of `values` as element i of y; text and numbers as Cast has them.
-static sdx_status cast_element(op_call *c, const tensor *values, size_t k, tensor *y, size_t i) {
+static sdx_status cast_element(op_step *c, const tensor *values, size_t k, tensor *y, size_t i) {
   sdx_dtype from = (sdx_dtype)values->dtype, to = (sdx_dtype)y->dtype;
   str s = from == SDX_STRING ? ((const str *)values->data)[k] : STR("");
   double v = 0;
@@ -164,9 +166,9 @@ static sdx_status cast_element(op_call *c, const tensor *values, size_t k, tenso
     if (to == SDX_INT64 && number_read_int(s, (int64_t *)y->data + i)) return SDX_OK;
     if (s.size > 100) s.size = 100;
     if (!number_read_real(s, to == SDX_FLOAT, &v))
-      return call_fail(c, SDX_INVALID_ARGUMENT, "value %zu of the map, '%.*s', is not a number", k, STR_ARG(s));
+      return step_fail(c, SDX_INVALID_ARGUMENT, "value %zu of the map, '%.*s', is not a number", k, STR_ARG(s));
   } else if (!convert_to_doubles(from, values->data, k, 1, &v)) {
-    return call_fail(c, SDX_INVALID_SHAPE, "the map's values are %s", dtype_name(from));
+    return step_fail(c, SDX_INVALID_SHAPE, "the map's values are %s", dtype_name(from));
   }
   if (to != SDX_STRING) {
     convert_from_doubles(to, y->data, i, 1, &v);
@@ -179,20 +181,20 @@ static sdx_status cast_element(op_call *c, const tensor *values, size_t k, tenso
   return SDX_OK;
 }
 
-static sdx_status cast_compute(op_call *c) {
+static sdx_status cast_compute(op_step *c) {
   const cast_params *p = c->params;
   const tensor *keys, *values;
   SDX_TRY(open_map(c, &keys, &values));
   if (keys->dtype != SDX_INT64)
-    return call_fail(c, SDX_INVALID_SHAPE, "the map's keys are %s, expected int64", dtype_name((sdx_dtype)keys->dtype));
+    return step_fail(c, SDX_INVALID_SHAPE, "the map's keys are %s, expected int64", dtype_name((sdx_dtype)keys->dtype));
   SDX_TRY(call_set_shape(c, 0, p->to, 2, (int64_t[]){1, p->sparse ? p->columns : (int64_t)keys->count}));
-  tensor *y = call_out(c, 0);
+  tensor *y = step_out(c, 0);
   const int64_t *key = keys->data;
   memset(y->data, 0, y->bytes);
   for (size_t k = 0; k < keys->count; k++) {
     size_t at = 0;
     if (p->sparse && (key[k] < 0 || key[k] >= p->columns))
-      return call_fail(c, SDX_OUT_OF_RANGE, "key %lld of the map is not below attribute 'max_map' (%lld)",
+      return step_fail(c, SDX_OUT_OF_RANGE, "key %lld of the map is not below attribute 'max_map' (%lld)",
                        (long long)key[k], (long long)p->columns);
     if (p->sparse) at = (size_t)key[k];
     else

@@ -2,6 +2,7 @@
 // ZipMap: each row of scores becomes a map from class label to score; the result is a sequence of maps.
 #include "base/size.h"
 #include "ops/ai_onnx_ml/ml.h"
+#include "ops/call.h"
 
 typedef struct zip_params {
   ml_labels labels;
@@ -14,25 +15,25 @@ static sdx_status params(op_params_context *c, void *params) {
                          : params_fail(c, "classlabels_int64s", "and 'classlabels_strings' are both missing or empty");
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const zip_params *p = c->params;
   int64_t rows, columns;
   SDX_TRY(ml_infer_rows(c, 0, &rows, &columns));
   if (columns >= 0 && (size_t)columns != p->labels.count)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld columns, but there are %zu class labels",
-                      (long long)columns, p->labels.count);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld columns, but there are %zu class labels",
+                     (long long)columns, p->labels.count);
   if (!c->output_count) return SDX_OK;
   type_info *map = arena_zalloc(c->memory, sizeof *map);
   if (!map) return error_no_memory(c->err, sizeof *map);
   *map = (type_info){.kind = TYPE_MAP, .dtype = (uint8_t)ml_labels_dtype(&p->labels), .rank = -1};
   map->element = type_tensor(c->memory, SDX_FLOAT, 0, NULL);
   if (!map->element) return error_no_memory(c->err, sizeof *map);
-  c->out[0] = (type_info){.kind = TYPE_SEQUENCE, .rank = -1, .element = map};
+  c->out_types[0] = (type_info){.kind = TYPE_SEQUENCE, .rank = -1, .element = map};
   return SDX_OK;
 }
 
 // Keys are made once and shared by all rows.
-static sdx_status make_keys(op_call *c, const ml_labels *l, sdx_value **keys) {
+static sdx_status make_keys(op_step *c, const ml_labels *l, sdx_value **keys) {
   int64_t count = (int64_t)l->count;
   SDX_TRY(value_create(call_account(c), ml_labels_dtype(l), 1, &count, NULL, NULL, NULL, keys, c->err));
   sdx_status status = SDX_OK;
@@ -43,7 +44,7 @@ static sdx_status make_keys(op_call *c, const ml_labels *l, sdx_value **keys) {
   return status;
 }
 
-static sdx_status make_map(op_call *c, sdx_value *keys, const float *scores, int64_t count, sdx_value **map) {
+static sdx_status make_map(op_step *c, sdx_value *keys, const float *scores, int64_t count, sdx_value **map) {
   sdx_value *values = NULL;
   SDX_TRY(value_create(call_account(c), SDX_FLOAT, 1, &count, NULL, NULL, NULL, &values, c->err));
   memcpy(values->value.tensor.data, scores, (size_t)count * sizeof *scores);
@@ -52,12 +53,12 @@ static sdx_status make_map(op_call *c, sdx_value *keys, const float *scores, int
   return status;
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const zip_params *p = c->params;
-  const tensor *x = call_in(c, 0);
+  const tensor *x = step_in(c, 0);
   size_t rows = ml_rows(x), columns = ml_columns(x), bytes = 0;
   if (columns != p->labels.count)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 0 has %zu columns, but there are %zu class labels", columns,
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %zu columns, but there are %zu class labels", columns,
                      p->labels.count);
   if (!size_mul(rows, sizeof(sdx_value *), &bytes)) return call_no_memory(c, SIZE_MAX);
   sdx_value *keys = NULL, *sequence = NULL;

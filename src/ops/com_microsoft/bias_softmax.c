@@ -5,6 +5,8 @@
 #include "base/size.h"
 #include "kernels/softmax_f32/softmax_f32.h"
 #include "ops/ai_onnx/arithmetic.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "ops/row.h"
 
 static sdx_status params(op_params_context *c, void *params) {
@@ -12,11 +14,11 @@ static sdx_status params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   int64_t axis = *(const int64_t *)c->params;
   int rank = infer_rank_of(c, 0), bias = infer_rank_of(c, 1);
   if (rank < 0) return infer_same(c, 0, 0);
-  SDX_TRY(infer_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
   SDX_TRY(infer_rank(c, 1, 0, rank));
   for (int d = 0; d < bias; d++) {
     int64_t dim = infer_dim(c, 0, rank - bias + d);
@@ -46,19 +48,19 @@ static void rows_range(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-static sdx_status bias_softmax(op_call *c) {
-  const tensor *x = call_in(c, 0);
-  tensor *y = call_out(c, 0);
+static sdx_status bias_softmax(op_step *c) {
+  const tensor *x = step_in(c, 0);
+  tensor *y = step_out(c, 0);
   int64_t axis = *(const int64_t *)c->params;
   if (!y || y->count == 0) return SDX_OK;
-  SDX_TRY(arithmetic_add(c, y, x, call_in(c, 1)));
+  SDX_TRY(arithmetic_add(c, y, x, step_in(c, 1)));
   softmax_job j = {y->dtype == SDX_FLOAT ? KERNEL_BEST(softmax_f32) : NULL, y->data, 1};
   for (int64_t d = axis < 0 ? axis + x->rank : axis; d < x->rank; d++) j.columns *= (size_t)x->dims[d];
   call_parallel(c, y->count / j.columns, 1 + GRAIN_COSTLY / j.columns, rows_range, &j);
   return call_check(c);
 }
-static sdx_status compute(op_call *c) { return call_widened(c, bias_softmax); }
-static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
+static sdx_status compute(op_step *c) { return call_widened(c, bias_softmax); }
+static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
 
 SDX_CASES = {"data=float[2,3,4,5] bias=float[2,1,1,5] axis=3 is_inner_broadcast=1",
              "data=double[2,3,4] bias=double[3,4] axis=1 is_inner_broadcast=0", NULL};

@@ -6,6 +6,7 @@
 #include "kernels/transpose/transpose.h"
 #include "ops/ai_onnx/floats.h"
 #include "ops/ai_onnx/move.h"
+#include "ops/infer.h"
 
 enum { MOST_INPUTS = 9 };
 
@@ -38,26 +39,26 @@ static void channels_to_end(const int64_t *dims, size_t rank, int64_t *out) {
   for (size_t i = 0; i < rank; i++) out[i] = dims[i == 0 ? 0 : i + 1 == rank ? 1 : i + 1];
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const last_params *p = c->params;
   const type_info *in[MOST_INPUTS];
   type_info types[MOST_INPUTS];
   int64_t dims[MOST_INPUTS][TENSOR_MAX_RANK], out[TENSOR_MAX_RANK];
-  op_infer inner = *c;
-  inner.in = in, inner.params = p->params;
+  op_step inner = *c;
+  inner.in_types = in, inner.params = p->params;
   for (size_t i = 0; i < c->input_count; i++) {
-    in[i] = c->in[i];
+    in[i] = c->in_types[i];
     if (!(p->moved >> i & 1)) continue;
     SDX_TRY(infer_rank(c, i, 3, TENSOR_MAX_RANK));
     if (infer_rank_of(c, i) < 0) continue;
-    types[i] = *c->in[i];
-    channels_first(c->in[i]->dims, (size_t)c->in[i]->rank, dims[i]);
+    types[i] = *c->in_types[i];
+    channels_first(c->in_types[i]->dims, (size_t)c->in_types[i]->rank, dims[i]);
     types[i].dims = dims[i], in[i] = &types[i];
   }
   SDX_TRY(p->inner->infer(&inner));
-  if (!(p->moved & 1) || c->out[0].rank < 2) return SDX_OK;
-  channels_to_end(c->out[0].dims, (size_t)c->out[0].rank, out);
-  return infer_output(c, 0, (sdx_dtype)c->out[0].dtype, c->out[0].rank, out);
+  if (!(p->moved & 1) || c->out_types[0].rank < 2) return SDX_OK;
+  channels_to_end(c->out_types[0].dims, (size_t)c->out_types[0].rank, out);
+  return infer_output(c, 0, (sdx_dtype)c->out_types[0].dtype, c->out_types[0].rank, out);
 }
 
 typedef struct last_state {
@@ -68,7 +69,7 @@ typedef struct last_state {
 } last_state;
 
 // A tensor with channels first; dims live as long as the plan.
-static sdx_status turn(op_prepare *c, const tensor *t, tensor *out) {
+static sdx_status turn(op_step *c, const tensor *t, tensor *out) {
   int64_t *dims = arena_array(c->memory, t->rank, sizeof *dims);
   if (!dims) return error_no_memory(c->err, t->rank * sizeof *dims);
   channels_first(t->dims, t->rank, dims);
@@ -77,31 +78,32 @@ static sdx_status turn(op_prepare *c, const tensor *t, tensor *out) {
   return SDX_OK;
 }
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   const last_params *p = c->params;
   last_state *s = arena_zalloc(c->memory, sizeof *s);
   if (!s) return error_no_memory(c->err, sizeof *s);
-  const tensor *in[MOST_INPUTS], *out[1] = {c->out[0]};
-  bool constant[MOST_INPUTS];
+  value in[MOST_INPUTS], out = *c->out[0], *in_at[MOST_INPUTS], *out_at[1] = {&out};
+  bool packable[MOST_INPUTS];
   int64_t perm[TENSOR_MAX_RANK], order[TENSOR_MAX_RANK];
   size_t own = 0;
-  op_prepare inner = *c;
-  inner.in = in, inner.out = out, inner.constant = constant, inner.params = p->params, inner.scratch_bytes = 0;
+  op_step inner = *c;
+  inner.in = in_at, inner.out = out_at, inner.packable = packable, inner.params = p->params, inner.scratch_bytes = 0;
   for (size_t i = 0; i < TENSOR_MAX_RANK; i++) order[i] = (int64_t)i;
   for (size_t i = 0; i < c->input_count; i++) {
-    in[i] = c->in[i], constant[i] = c->constant[i];
-    if (!(p->moved >> i & 1) || !in[i]) continue;
-    SDX_TRY(turn(c, c->in[i], &s->in[i]));
-    channels_first(order, in[i]->rank, perm);
-    transpose_init(&s->plans[i], in[i]->rank, in[i]->dims, perm, move_width(in[i]));
-    in[i] = &s->in[i], constant[i] = false;
-    if (!scratch_reserve(&own, in[i]->bytes)) return error_no_memory(c->err, SIZE_MAX);
+    in_at[i] = c->in[i], packable[i] = c->packable[i];
+    if (!(p->moved >> i & 1) || !c->in[i]) continue;
+    const tensor *t = step_in(c, i);
+    SDX_TRY(turn(c, t, &s->in[i]));
+    channels_first(order, t->rank, perm);
+    transpose_init(&s->plans[i], t->rank, t->dims, perm, move_width(t));
+    in[i] = (value){.tensor = s->in[i]}, in_at[i] = &in[i], packable[i] = false;
+    if (!scratch_reserve(&own, t->bytes)) return error_no_memory(c->err, SIZE_MAX);
   }
   if (p->moved & 1) {
-    SDX_TRY(turn(c, c->out[0], &s->out));
+    SDX_TRY(turn(c, step_out(c, 0), &s->out));
     channels_to_end(order, s->out.rank, perm);
     transpose_init(&s->back, s->out.rank, s->out.dims, perm, move_width(&s->out));
-    out[0] = &s->out;
+    out.tensor = s->out;
     if (!scratch_reserve(&own, s->out.bytes)) return error_no_memory(c->err, SIZE_MAX);
   }
   inner.output_count = 1;
@@ -113,12 +115,12 @@ static sdx_status prepare(op_prepare *c) {
   return fits ? SDX_OK : error_no_memory(c->err, SIZE_MAX);
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const last_params *p = c->params;
   const last_state *s = c->state;
   value in[MOST_INPUTS], out = *c->out[0], *in_at[MOST_INPUTS], *out_at[1] = {&out};
   char *scratch = c->scratch;
-  op_call inner = *c;
+  op_step inner = *c;
   for (size_t i = 0; i < c->input_count; i++) {
     in_at[i] = c->in[i];
     if (!(p->moved >> i & 1) || !c->in[i]) continue;

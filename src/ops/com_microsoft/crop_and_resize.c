@@ -4,7 +4,9 @@
 #include <math.h>
 
 #include "base/size.h"
+#include "ops/call.h"
 #include "ops/elementwise.h"
+#include "ops/infer.h"
 
 enum { X, BOXES, BATCH, SIZE };
 
@@ -20,7 +22,7 @@ static sdx_status params(op_params_context *c, void *params) {
   return params_fail(c, "mode", "'%.*s' is neither bilinear nor nearest", STR_ARG(mode));
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   size_t count = 0;
   int64_t boxes = infer_dim(c, BOXES, 0), four = 4, two = 2, height = DIM_UNKNOWN, width = DIM_UNKNOWN;
   SDX_TRY(infer_rank(c, X, 4, 4));
@@ -34,8 +36,8 @@ static sdx_status infer(op_infer *c) {
   if (size && count == 2) {
     height = size[0], width = size[1];
     if (height < 1 || width < 1)
-      return infer_fail(c, SDX_OUT_OF_RANGE, "input %d ('crop_size') is %lld x %lld, expected positive sizes", SIZE,
-                        (long long)height, (long long)width);
+      return step_fail(c, SDX_OUT_OF_RANGE, "input %d ('crop_size') is %lld x %lld, expected positive sizes", SIZE,
+                       (long long)height, (long long)width);
   }
   return infer_output(c, 0, infer_dtype_of(c, X), 4, (int64_t[]){boxes, infer_dim(c, X, 1), height, width});
 }
@@ -82,9 +84,9 @@ static void planes_range(void *context, size_t begin, size_t end, size_t worker)
   }
 }
 
-static sdx_status crop(op_call *c) {
-  const tensor *x = call_in(c, X), *boxes = call_in(c, BOXES), *batch = call_in(c, BATCH);
-  tensor *y = call_out(c, 0);
+static sdx_status crop(op_step *c) {
+  const tensor *x = step_in(c, X), *boxes = step_in(c, BOXES), *batch = step_in(c, BATCH);
+  tensor *y = step_out(c, 0);
   if (y->count == 0) return SDX_OK;
   crop_job j = {.p = c->params,
                 .x = x->data,
@@ -96,17 +98,17 @@ static sdx_status crop(op_call *c) {
                 .width = (size_t)x->dims[3],
                 .out_height = (size_t)y->dims[2],
                 .out_width = (size_t)y->dims[3]};
-  if (x->count == 0) return call_fail(c, SDX_INVALID_SHAPE, "input 0 is empty");
+  if (x->count == 0) return step_fail(c, SDX_INVALID_SHAPE, "input 0 is empty");
   for (size_t i = 0; i < batch->count; i++)
     if (j.batch[i] < 0 || j.batch[i] >= x->dims[0])
-      return call_fail(c, SDX_OUT_OF_RANGE, "input %d ('batch_indices') is %d at %zu, expected 0 to %lld", BATCH,
+      return step_fail(c, SDX_OUT_OF_RANGE, "input %d ('batch_indices') is %d at %zu, expected 0 to %lld", BATCH,
                        j.batch[i], i, (long long)x->dims[0] - 1);
   call_parallel(c, batch->count * j.channels, 1 + GRAIN_COSTLY / (j.out_height * j.out_width), planes_range, &j);
   return call_check(c);
 }
 
-static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
-static sdx_status compute(op_call *c) { return call_widened(c, crop); }
+static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
+static sdx_status compute(op_step *c) { return call_widened(c, crop); }
 
 SDX_CASES = {
     "X=float[2,3,5,6] rois=float[3,4](0,0,1,1,0.2,0.1,0.7,0.9,-0.3,0.5,0.4,1.2) batch_indices=int32(0,1,1) "

@@ -10,7 +10,9 @@
 
 #include "base/size.h"
 #include "ops/ai_onnx/linear_attention.h"
+#include "ops/call.h"
 #include "ops/elementwise.h"
+#include "ops/infer.h"
 
 enum { Q, K, V, ENDS, DECAY, BETA, INITIAL, A_LOG, DT_BIAS, CAPTURE, ACTIVE };
 enum { Y, FINAL, UPDATE };
@@ -51,7 +53,7 @@ typedef struct delta_sizes {
   int64_t first, time, samples, heads, v_heads, width, v_width;  // first: tokens or batch
 } delta_sizes;
 
-static sdx_status check_given(op_infer *c) {
+static sdx_status check_given(op_step *c) {
   const delta_params *p = c->params;
   const struct {
     size_t input;
@@ -66,18 +68,18 @@ static sdx_status check_given(op_infer *c) {
                {CAPTURE, p->capacity > 0, p->capacity > 0, "goes with state_update_capacity"}};
   for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
     if (infer_has(c, rules[i].input) ? !rules[i].allowed : rules[i].needed)
-      return infer_fail(c, SDX_INVALID_GRAPH, "input %zu is %s: it %s", rules[i].input,
-                        rules[i].needed ? "missing" : "given", rules[i].why);
+      return step_fail(c, SDX_INVALID_GRAPH, "input %zu is %s: it %s", rules[i].input,
+                       rules[i].needed ? "missing" : "given", rules[i].why);
   return SDX_OK;
 }
 
-static sdx_status check_tokens(op_infer *c, delta_sizes *s, size_t input, int rank) {
+static sdx_status check_tokens(op_step *c, delta_sizes *s, size_t input, int rank) {
   SDX_TRY(infer_rank(c, input, rank, rank));
   SDX_TRY(infer_agree(c, input, 0, s->tokens_rank == 1 ? "tokens" : "batch", &s->first));
   return s->tokens_rank == 2 ? infer_agree(c, input, 1, "time", &s->time) : SDX_OK;
 }
 
-static sdx_status check_heads(op_infer *c, delta_sizes *s) {
+static sdx_status check_heads(op_step *c, delta_sizes *s) {
   int at = s->tokens_rank;
   for (size_t i = Q; i <= K && !s->packed; i++) {
     SDX_TRY(infer_agree(c, i, at, "heads", &s->heads));
@@ -97,17 +99,17 @@ static sdx_status check_heads(op_infer *c, delta_sizes *s) {
     bool fits = i64_mul(s->v_heads, s->v_width, &values) && columns > values && s->width > 0 && s->width < columns &&
                 (columns - values) % (2 * s->width) == 0;
     if (!fits)
-      return infer_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld columns, which initial_state does not explain",
-                        (long long)columns);
+      return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld columns, which initial_state does not explain",
+                       (long long)columns);
     s->heads = (columns - values) / 2 / s->width;
   }
   if (s->heads >= 0 && s->v_heads >= 0 && (s->heads == 0 || s->v_heads == 0 || s->v_heads % s->heads))
-    return infer_fail(c, SDX_INVALID_SHAPE, "%lld value heads are not a positive multiple of %lld key heads",
-                      (long long)s->v_heads, (long long)s->heads);
+    return step_fail(c, SDX_INVALID_SHAPE, "%lld value heads are not a positive multiple of %lld key heads",
+                     (long long)s->v_heads, (long long)s->heads);
   return SDX_OK;
 }
 
-static sdx_status check_gates(op_infer *c, delta_sizes *s) {
+static sdx_status check_gates(op_step *c, delta_sizes *s) {
   const delta_params *p = c->params;
   int rank = s->tokens_rank, decay = infer_rank_of(c, DECAY);
   int64_t ends = s->samples >= 0 ? s->samples + 1 : DIM_UNKNOWN, one = 1;
@@ -117,31 +119,31 @@ static sdx_status check_gates(op_infer *c, delta_sizes *s) {
   SDX_TRY(infer_agree(c, DECAY, rank, "heads of values", &s->v_heads));
   SDX_TRY(infer_agree(c, BETA, rank, "heads of values", &s->v_heads));
   if (each) SDX_TRY(infer_agree(c, DECAY, rank + 1, "width of keys", &s->width));
-  if (each && p->capacity) return infer_fail(c, SDX_NOT_SUPPORTED, "state_update_capacity needs one decay for a head");
+  if (each && p->capacity) return step_fail(c, SDX_NOT_SUPPORTED, "state_update_capacity needs one decay for a head");
   for (size_t i = A_LOG; i <= DT_BIAS; i++) {
     SDX_TRY(infer_rank(c, i, 1, 1));
     SDX_TRY(infer_agree(c, i, 0, "heads of values", &s->v_heads));
   }
   SDX_TRY(infer_rank(c, ENDS, 1, 1));
   if (infer_has(c, ENDS) && rank == 2)
-    return infer_fail(c, SDX_INVALID_GRAPH, "input %d ('cu_seqlens') goes with tokens of one dimension", ENDS);
+    return step_fail(c, SDX_INVALID_GRAPH, "input %d ('cu_seqlens') goes with tokens of one dimension", ENDS);
   SDX_TRY(infer_agree(c, ENDS, 0, "ends", &ends));
-  if (ends == 0) return infer_fail(c, SDX_INVALID_SHAPE, "input %d has no elements, expected samples and one", ENDS);
+  if (ends == 0) return step_fail(c, SDX_INVALID_SHAPE, "input %d has no elements, expected samples and one", ENDS);
   if (ends > 0) s->samples = ends - 1;
   SDX_TRY(infer_rank(c, CAPTURE, 1, 1));
   SDX_TRY(infer_agree(c, CAPTURE, 0, "samples", &s->samples));
   SDX_TRY(infer_rank(c, ACTIVE, 1, 1));
   SDX_TRY(infer_agree(c, ACTIVE, 0, "flag", &one));
   if (rank == 2 && s->samples >= 0 && s->first >= 0 && s->samples != s->first)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld samples, initial_state %lld", (long long)s->first,
-                      (long long)s->samples);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld samples, initial_state %lld", (long long)s->first,
+                     (long long)s->samples);
   if (rank == 1 && !infer_has(c, ENDS) && s->samples >= 0 && s->first > 0 && (s->samples == 0 || s->first % s->samples))
-    return infer_fail(c, SDX_INVALID_SHAPE, "%lld tokens are not a multiple of %lld samples", (long long)s->first,
-                      (long long)s->samples);
+    return step_fail(c, SDX_INVALID_SHAPE, "%lld tokens are not a multiple of %lld samples", (long long)s->first,
+                     (long long)s->samples);
   return SDX_OK;
 }
 
-static sdx_status measure(op_infer *c, delta_sizes *s) {
+static sdx_status measure(op_step *c, delta_sizes *s) {
   int rank = infer_rank_of(c, Q);
   *s = (delta_sizes){.packed = !infer_has(c, K),
                      .first = DIM_UNKNOWN,
@@ -161,7 +163,7 @@ static sdx_status measure(op_infer *c, delta_sizes *s) {
   return check_gates(c, s);
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const delta_params *p = c->params;
   delta_sizes s;
   SDX_TRY(measure(c, &s));
@@ -169,7 +171,7 @@ static sdx_status infer(op_infer *c) {
   if (s.heads >= 0 && s.v_heads >= 0 && s.width >= 0 && s.v_width >= 0 &&
       !(i64_mul(s.heads, s.width, &keys) && i64_mul(s.v_heads, s.v_width, &values) && i64_add(keys, values, &keys) &&
         i64_add(keys, s.v_heads, &keys) && i64_mul(keys, p->capacity, &update)))
-    return infer_fail(c, SDX_INVALID_SHAPE, "the state updates would be too large");
+    return step_fail(c, SDX_INVALID_SHAPE, "the state updates would be too large");
   if (s.tokens_rank == 0) {
     SDX_TRY(infer_output(c, Y, infer_dtype_of(c, Q), -1, NULL));
   } else {
@@ -265,28 +267,28 @@ static void heads_range(void *context, size_t begin, size_t end, size_t worker) 
 
 static const float *data_of(const tensor *t) { return t ? t->data : NULL; }
 
-static sdx_status check_ends(op_call *c, const delta_job *j) {
+static sdx_status check_ends(op_step *c, const delta_job *j) {
   for (size_t b = 0; j->ends && b <= j->samples; b++)
     if (j->ends[b] < 0 || (size_t)j->ends[b] > j->tokens || (b == 0 && j->ends[0]) ||
         (b && j->ends[b] < j->ends[b - 1]) || (b == j->samples && (size_t)j->ends[b] != j->tokens))
-      return call_fail(c, SDX_OUT_OF_RANGE, "input %d ('cu_seqlens') is %d at %zu: it must rise from 0 to all %zu rows",
+      return step_fail(c, SDX_OUT_OF_RANGE, "input %d ('cu_seqlens') is %d at %zu: it must rise from 0 to all %zu rows",
                        ENDS, j->ends[b], b, j->tokens);
   return SDX_OK;
 }
 
-static sdx_status delta_net(op_call *c) {
+static sdx_status delta_net(op_step *c) {
   const delta_params *p = c->params;
-  const tensor *q = call_in(c, Q), *key = call_in(c, K), *value = call_in(c, V), *ends = call_in(c, ENDS),
-               *initial = call_in(c, INITIAL), *decay = call_in(c, DECAY), *captured = call_in(c, CAPTURE),
-               *active = call_in(c, ACTIVE);
-  tensor *y = call_out(c, Y), *final = call_out(c, FINAL), *update = call_out(c, UPDATE);
+  const tensor *q = step_in(c, Q), *key = step_in(c, K), *value = step_in(c, V), *ends = step_in(c, ENDS),
+               *initial = step_in(c, INITIAL), *decay = step_in(c, DECAY), *captured = step_in(c, CAPTURE),
+               *active = step_in(c, ACTIVE);
+  tensor *y = step_out(c, Y), *final = step_out(c, FINAL), *update = step_out(c, UPDATE);
   size_t behind = key ? 2 : 1, columns = (size_t)q->dims[q->rank - 1];
   delta_job j = {.p = p,
                  .decay = data_of(decay),
-                 .beta = data_of(call_in(c, BETA)),
+                 .beta = data_of(step_in(c, BETA)),
                  .initial = data_of(initial),
-                 .a_log = data_of(call_in(c, A_LOG)),
-                 .dt_bias = data_of(call_in(c, DT_BIAS)),
+                 .a_log = data_of(step_in(c, A_LOG)),
+                 .dt_bias = data_of(step_in(c, DT_BIAS)),
                  .ends = ends ? ends->data : NULL,
                  .capture = captured ? captured->data : NULL,
                  .final = final ? final->data : NULL,
@@ -322,8 +324,8 @@ static sdx_status delta_net(op_call *c) {
   return call_check(c);
 }
 
-static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
-static sdx_status compute(op_call *c) { return call_widened(c, delta_net); }
+static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
+static sdx_status compute(op_step *c) { return call_widened(c, delta_net); }
 
 SDX_CASES = {
     "query=float[5,2,4] key=float[5,2,4] value=float[5,4,3] cu_seqlens=int32[3](0,2,5) decay=float[5,4]@-2..0 "

@@ -3,7 +3,9 @@
 // a scale holds for block_size values along quantize_axis. uint8 holds 8 / bits values a byte along the last
 // dimension, low bits first, and its zero is 2^(bits - 1) if not given. Indices outside of the table give zeros.
 #include "base/size.h"
+#include "ops/call.h"
 #include "ops/elementwise.h"
+#include "ops/infer.h"
 #include "ops/widen.h"
 
 enum { DATA, INDICES, SCALES, ZEROS };
@@ -29,24 +31,24 @@ static size_t values_per_byte(const gather_params *p, sdx_dtype dtype) {
   return dtype == SDX_UINT8 ? (size_t)(8 / p->bits) : 1;
 }
 
-static sdx_status check_axes(op_infer *c, const gather_params *p, int rank, int64_t *gather, int64_t *quantize) {
+static sdx_status check_axes(op_step *c, const gather_params *p, int rank, int64_t *gather, int64_t *quantize) {
   sdx_dtype dtype = infer_dtype_of(c, DATA);
   *gather = p->gather, *quantize = p->quantize;
-  SDX_TRY(infer_located(c, axis_normalize(gather, (size_t)rank, "attribute 'gather_axis'", c->err)));
-  SDX_TRY(infer_located(c, axis_normalize(quantize, (size_t)rank, "attribute 'quantize_axis'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(gather, (size_t)rank, "attribute 'gather_axis'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(quantize, (size_t)rank, "attribute 'quantize_axis'", c->err)));
   if (dtype && p->block == 0 && !dtype_is_float(dtype))
-    return infer_fail(c, SDX_INVALID_ARGUMENT, "a block_size of 0 is for small floats, not for %s", dtype_name(dtype));
+    return step_fail(c, SDX_INVALID_ARGUMENT, "a block_size of 0 is for small floats, not for %s", dtype_name(dtype));
   if (dtype == SDX_UINT8 && *gather != 0)
-    return infer_fail(c, SDX_INVALID_ARGUMENT, "gather_axis must be 0 where the data is uint8");
+    return step_fail(c, SDX_INVALID_ARGUMENT, "gather_axis must be 0 where the data is uint8");
   if (dtype == SDX_UINT8 && p->bits < 8 && *quantize == 0)
-    return infer_fail(c, SDX_INVALID_ARGUMENT, "quantize_axis and gather_axis are the same");
+    return step_fail(c, SDX_INVALID_ARGUMENT, "quantize_axis and gather_axis are the same");
   if (dtype_is_float(dtype) && infer_has(c, ZEROS))
-    return infer_fail(c, SDX_INVALID_GRAPH, "small floats have no zero points");
+    return step_fail(c, SDX_INVALID_GRAPH, "small floats have no zero points");
   return SDX_OK;
 }
 
 // One dimension of the scales, and of the zero points.
-static sdx_status check_scale(op_infer *c, const gather_params *p, int d, bool last, bool quantized, int64_t dim) {
+static sdx_status check_scale(op_step *c, const gather_params *p, int d, bool last, bool quantized, int64_t dim) {
   sdx_dtype dtype = infer_dtype_of(c, DATA);
   int64_t block = p->block ? p->block : dim, blocks = dim;
   if (quantized && dim > 0) blocks = dim / block + (dim % block != 0);
@@ -56,7 +58,7 @@ static sdx_status check_scale(op_infer *c, const gather_params *p, int d, bool l
   return infer_agree(c, ZEROS, d, "zero points", &packed);
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const gather_params *p = c->params;
   sdx_dtype dtype = infer_dtype_of(c, DATA), out_type = infer_dtype_of(c, SCALES);
   int rank = infer_rank_of(c, DATA), indices = infer_rank_of(c, INDICES), n = 0;
@@ -69,7 +71,7 @@ static sdx_status infer(op_infer *c) {
   for (int d = 0; d < rank; d++) {
     int64_t dim = infer_dim(c, DATA, d);
     if (d == rank - 1 && dim >= 0 && !i64_mul(dim, (int64_t)values_per_byte(p, dtype), &dim))
-      return infer_fail(c, SDX_INVALID_SHAPE, "the data is too large");
+      return step_fail(c, SDX_INVALID_SHAPE, "the data is too large");
     SDX_TRY(check_scale(c, p, d, d == rank - 1, d == quantize, dim));
     if (d != gather) dims[n++] = dim;
     for (int i = 0; d == gather && i < indices; i++) dims[n++] = infer_dim(c, INDICES, i);
@@ -132,15 +134,15 @@ static void slices_range(void *context, size_t begin, size_t end, size_t worker)
   }
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const gather_params *p = c->params;
-  const tensor *data = call_in(c, DATA);
-  tensor *out = call_out(c, 0);
+  const tensor *data = step_in(c, DATA);
+  tensor *out = step_out(c, 0);
   if (!out || out->count == 0) return SDX_OK;
   gather_job j = {.data = data,
-                  .indices = call_in(c, INDICES),
-                  .scales = call_in(c, SCALES),
-                  .zeros = call_in(c, ZEROS),
+                  .indices = step_in(c, INDICES),
+                  .scales = step_in(c, SCALES),
+                  .zeros = step_in(c, ZEROS),
                   .out = out,
                   .params = p,
                   .inner = 1,

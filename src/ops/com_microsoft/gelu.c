@@ -4,6 +4,7 @@
 // last axis.
 #include "ops/ai_onnx/arithmetic.h"
 #include "ops/ai_onnx/unary.h"
+#include "ops/infer.h"
 #include "ops/row.h"
 
 static sdx_status quick_params(op_params_context *c, void *params) {
@@ -11,15 +12,15 @@ static sdx_status quick_params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   SDX_TRY(infer_rank(c, 1, 1, 1));
   return infer_same(c, 0, 0);
 }
 
 // f(x + bias); without a bias f(x).
-static sdx_status biased(op_call *c, unary_f32_op f, float a) {
-  tensor *out = call_out(c, 0);
-  const tensor *in = call_in(c, 0), *bias = call_in(c, 1);
+static sdx_status biased(op_step *c, unary_f32_op f, float a) {
+  tensor *out = step_out(c, 0);
+  const tensor *in = step_in(c, 0), *bias = step_in(c, 1);
   if (!out) return SDX_OK;
   if (bias) {
     SDX_TRY(arithmetic_add(c, out, in, bias));
@@ -27,9 +28,9 @@ static sdx_status biased(op_call *c, unary_f32_op f, float a) {
   }
   return unary_apply(c, NULL, f, out, in, a, 0);
 }
-static sdx_status gelu_compute(op_call *c) { return biased(c, UNARY_F32_GELU, 0); }
-static sdx_status fast_gelu_compute(op_call *c) { return biased(c, UNARY_F32_GELU_TANH, 0); }
-static sdx_status quick_gelu_compute(op_call *c) { return biased(c, UNARY_F32_SWISH, *(const float *)c->params); }
+static sdx_status gelu_compute(op_step *c) { return biased(c, UNARY_F32_GELU, 0); }
+static sdx_status fast_gelu_compute(op_step *c) { return biased(c, UNARY_F32_GELU_TANH, 0); }
+static sdx_status quick_gelu_compute(op_step *c) { return biased(c, UNARY_F32_SWISH, *(const float *)c->params); }
 
 SDX_CASES = {"X=float[2,3]", "X=float16[5]", "X=double[2,3]", NULL};
 static const char *const bias_cases[] = {"A=float[2,3] B=float[3]", "A=float16[2,5] B=float16[5]", NULL};

@@ -12,7 +12,9 @@
 #include "base/size.h"
 #include "ops/ai_onnx/move.h"
 #include "ops/ai_onnx/normalize.h"
+#include "ops/call.h"
 #include "ops/elementwise.h"
+#include "ops/infer.h"
 
 // ---- NGramRepeatBlock -----------------------------------------------------------------------------
 
@@ -22,7 +24,7 @@ static sdx_status ngram_params(op_params_context *c, void *params) {
   return n > 0 ? SDX_OK : params_fail(c, "ngram_size", "is %lld, expected at least 1", (long long)n);
 }
 
-static sdx_status ngram_infer(op_infer *c) {
+static sdx_status ngram_infer(op_step *c) {
   int64_t batch = infer_dim(c, 0, 0);
   SDX_TRY(infer_rank(c, 0, 2, 2));
   SDX_TRY(infer_rank(c, 1, 2, 2));
@@ -30,9 +32,9 @@ static sdx_status ngram_infer(op_infer *c) {
   return infer_same(c, 0, 1);
 }
 
-static sdx_status ngram_compute(op_call *c) {
-  const tensor *ids = call_in(c, 0), *scores = call_in(c, 1);
-  tensor *y = call_out(c, 0);
+static sdx_status ngram_compute(op_step *c) {
+  const tensor *ids = step_in(c, 0), *scores = step_in(c, 1);
+  tensor *y = step_out(c, 0);
   int64_t length = ids->dims[1], words = scores->dims[1], n = *(const int64_t *)c->params;
   if (y->data != scores->data && y->bytes) memcpy(y->data, scores->data, y->bytes);
   for (int64_t b = 0; n <= length && b < ids->dims[0]; b++) {
@@ -41,7 +43,7 @@ static sdx_status ngram_compute(op_call *c) {
       if (n > 1 && memcmp(row + i, last, (size_t)(n - 1) * sizeof *row) != 0) continue;
       int64_t word = row[i + n - 1];
       if (word < 0 || word >= words)
-        return call_fail(c, SDX_OUT_OF_RANGE, "input 0 ('input_ids') is %lld at [%lld, %lld], expected 0 to %lld",
+        return step_fail(c, SDX_OUT_OF_RANGE, "input 0 ('input_ids') is %lld at [%lld, %lld], expected 0 to %lld",
                          (long long)word, (long long)b, (long long)(i + n - 1), (long long)(words - 1));
       ((float *)y->data)[b * words + word] = -INFINITY;
     }
@@ -52,7 +54,7 @@ static sdx_status ngram_compute(op_call *c) {
 
 // ---- DynamicTimeWarping ---------------------------------------------------------------------------
 
-static sdx_status warping_infer(op_infer *c) {
+static sdx_status warping_infer(op_step *c) {
   int64_t one = 1;
   SDX_TRY(infer_rank(c, 0, 2, 3));
   if (infer_rank_of(c, 0) == 3) SDX_TRY(infer_agree(c, 0, 0, "first dimension", &one));
@@ -61,8 +63,8 @@ static sdx_status warping_infer(op_infer *c) {
 
 enum { DIAGONAL, UP, LEFT };
 
-static sdx_status warping_compute(op_call *c) {
-  const tensor *x = call_in(c, 0);
+static sdx_status warping_compute(op_step *c) {
+  const tensor *x = step_in(c, 0);
   size_t rows = (size_t)x->dims[x->rank - 2], columns = (size_t)x->dims[x->rank - 1], cells, costs;
   const float *cost = x->data;
   if (rows > INT32_MAX || columns > INT32_MAX || !size_mul(rows + 1, columns + 1, &cells) ||
@@ -92,7 +94,7 @@ static sdx_status warping_compute(op_call *c) {
     while (i > 0 || j > 0) {
       if (pass == 0) steps++;
       else {
-        int32_t *path = call_out(c, 0)->data;
+        int32_t *path = step_out(c, 0)->data;
         at--;
         path[at] = (int32_t)i - 1, path[steps + at] = (int32_t)j - 1;
       }
@@ -118,7 +120,7 @@ static sdx_status bifurcation_read(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status bifurcation_infer(op_infer *c) {
+static sdx_status bifurcation_infer(op_step *c) {
   for (size_t i = 0; i < 4; i++)
     if (i != 2) SDX_TRY(infer_rank(c, i, 1, 1));
   int64_t kept = infer_dim(c, 1, 0);
@@ -134,18 +136,18 @@ static int64_t find_run(const int64_t *in, int64_t count, int64_t first, const i
   return count;
 }
 
-static sdx_status bifurcation_compute(op_call *c) {
+static sdx_status bifurcation_compute(op_step *c) {
   const bifurcation_params *p = c->params;
-  const tensor *source = call_in(c, 0), *current = call_in(c, 1), *before = call_in(c, 2), *predicted = call_in(c, 3);
+  const tensor *source = step_in(c, 0), *current = step_in(c, 1), *before = step_in(c, 2), *predicted = step_in(c, 3);
   const int64_t *from = source->data;
   int64_t count = source->dims[0], kept = current->dims[0], added = 0;
   if (before->count != 1)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 2 ('prev_suffix_match_idx') has %zu elements, expected 1",
+    return step_fail(c, SDX_INVALID_SHAPE, "input 2 ('prev_suffix_match_idx') has %zu elements, expected 1",
                      before->count);
   int64_t at = ((const int64_t *)before->data)[0];
   if (predicted) {
     if (at < 0 || at > count || predicted->dims[0] != count + 1 - at)
-      return call_fail(c, SDX_OUT_OF_RANGE,
+      return step_fail(c, SDX_OUT_OF_RANGE,
                        "input 2 ('prev_suffix_match_idx') is %lld: with %lld source tokens there cannot be %lld "
                        "predicted ones",
                        (long long)at, (long long)count, (long long)predicted->dims[0]);
@@ -154,7 +156,7 @@ static sdx_status bifurcation_compute(op_call *c) {
     added++;
     SDX_TRY(call_set_shape(c, 0, SDX_INT64, 1, (int64_t[]){kept + added}));
   }
-  int64_t *tokens = call_out(c, 0)->data, length = kept + added, match = -1;
+  int64_t *tokens = step_out(c, 0)->data, length = kept + added, match = -1;
   if (kept) memcpy(tokens, current->data, (size_t)kept * sizeof *tokens);
   if (added) memcpy(tokens + kept, predicted->data, (size_t)added * sizeof *tokens);
   for (int64_t n = p->low; n <= p->high && n <= length && n <= count; n++) {
@@ -165,7 +167,7 @@ static sdx_status bifurcation_compute(op_call *c) {
     match = -1;
     SDX_TRY(call_check(c));
   }
-  tensor *suffix = call_out(c, 1);
+  tensor *suffix = step_out(c, 1);
   if (suffix) ((int64_t *)suffix->data)[0] = match;
   return SDX_OK;
 }
@@ -184,29 +186,29 @@ static sdx_status unfold_read(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status unfold_infer(op_infer *c) {
+static sdx_status unfold_infer(op_step *c) {
   const unfold_params *p = c->params;
   int rank = infer_rank_of(c, 0);
   int64_t out[TENSOR_MAX_RANK], dim = p->dim;
   SDX_TRY(infer_rank(c, 0, 1, TENSOR_MAX_RANK - 1));
   if (rank < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
-  SDX_TRY(infer_located(c, axis_normalize(&dim, (size_t)rank, "attribute 'dim'", c->err)));
-  for (int i = 0; i < rank; i++) out[i] = c->in[0]->dims[i];
+  SDX_TRY(step_located(c, axis_normalize(&dim, (size_t)rank, "attribute 'dim'", c->err)));
+  for (int i = 0; i < rank; i++) out[i] = c->in_types[0]->dims[i];
   if (out[dim] >= 0 && out[dim] < p->size)
-    return infer_fail(c, SDX_OUT_OF_RANGE, "attribute 'size' is %lld, but dimension %lld has only %lld elements",
-                      (long long)p->size, (long long)dim, (long long)out[dim]);
+    return step_fail(c, SDX_OUT_OF_RANGE, "attribute 'size' is %lld, but dimension %lld has only %lld elements",
+                     (long long)p->size, (long long)dim, (long long)out[dim]);
   out[dim] = out[dim] < 0 ? DIM_UNKNOWN : (out[dim] - p->size) / p->step + 1;
   out[rank] = p->size;
   return infer_output(c, 0, infer_dtype_of(c, 0), rank + 1, out);
 }
 
-static sdx_status unfold_compute(op_call *c) {
+static sdx_status unfold_compute(op_step *c) {
   const unfold_params *p = c->params;
-  const tensor *x = call_in(c, 0);
-  tensor *y = call_out(c, 0);
+  const tensor *x = step_in(c, 0);
+  tensor *y = step_out(c, 0);
   int64_t dim = p->dim;
   strided box = {.rank = y->rank};
-  SDX_TRY(call_located(c, axis_normalize(&dim, x->rank, "attribute 'dim'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(&dim, x->rank, "attribute 'dim'", c->err)));
   if (y->count == 0) return SDX_OK;
   memcpy(box.dims, y->dims, y->rank * sizeof *y->dims);
   move_strides(x->dims, x->rank, box.from);
@@ -230,18 +232,18 @@ static sdx_status position_read(op_params_context *c, void *params) {
   return p->most > 0 ? SDX_OK : params_fail(c, "max_distance", "is %lld, expected at least 1", (long long)p->most);
 }
 
-static sdx_status position_infer(op_infer *c) {
+static sdx_status position_infer(op_step *c) {
   int64_t out[4] = {1, infer_dim(c, 0, 1), DIM_UNKNOWN, DIM_UNKNOWN}, buckets = infer_dim(c, 0, 0);
   SDX_TRY(infer_rank(c, 0, 2, 2));
   if (buckets >= 0 && buckets < (((const position_params *)c->params)->both_ways ? 4 : 2))
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 0 ('bias_table') has %lld buckets, which are too few",
-                      (long long)buckets);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 ('bias_table') has %lld buckets, which are too few",
+                     (long long)buckets);
   for (size_t i = 1; i <= 2; i++) {
     const tensor *t = c->constants[i];
     if (!t) continue;
-    if (t->count != 1) return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has %zu elements, expected 1", i, t->count);
+    if (t->count != 1) return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %zu elements, expected 1", i, t->count);
     out[1 + i] = tensor_index_at(t, 0);
-    if (out[1 + i] < 0) return infer_fail(c, SDX_OUT_OF_RANGE, "input %zu is %lld", i, (long long)out[1 + i]);
+    if (out[1 + i] < 0) return step_fail(c, SDX_OUT_OF_RANGE, "input %zu is %lld", i, (long long)out[1 + i]);
   }
   return infer_output(c, 0, infer_dtype_of(c, 0), 4, out);
 }
@@ -260,9 +262,9 @@ static size_t bucket_of(const position_params *p, int64_t distance, int64_t buck
   return (size_t)(first + (bucket < buckets ? bucket : buckets - 1));
 }
 
-static sdx_status position_compute(op_call *c) {
-  const tensor *table = call_in(c, 0);
-  const tensor *y = call_out(c, 0);
+static sdx_status position_compute(op_step *c) {
+  const tensor *table = step_in(c, 0);
+  const tensor *y = step_out(c, 0);
   size_t width = move_width(table), buckets = (size_t)table->dims[0];
   size_t heads = (size_t)y->dims[1], rows = (size_t)y->dims[2], columns = (size_t)y->dims[3];
   for (size_t i = 0; i < rows; i++) {
@@ -293,17 +295,17 @@ static sdx_status gated_read(op_params_context *c, void *params) {
   return normalize_epsilon(c, &p->epsilon);
 }
 
-static sdx_status gated_infer(op_infer *c) {
+static sdx_status gated_infer(op_step *c) {
   int rank = infer_rank_of(c, 0);
   SDX_TRY(infer_rank(c, 0, 1, -1));
   SDX_TRY(infer_rank(c, 1, 1, 1));
-  int64_t each = infer_dim(c, 1, 0), last = rank > 0 ? c->in[0]->dims[rank - 1] : DIM_UNKNOWN;
+  int64_t each = infer_dim(c, 1, 0), last = rank > 0 ? c->in_types[0]->dims[rank - 1] : DIM_UNKNOWN;
   if (each == 0 || (each > 0 && last >= 0 && last % each))
-    return infer_fail(c, SDX_INVALID_SHAPE, "the last dimension %lld is not a multiple of the %lld elements of 'scale'",
-                      (long long)last, (long long)each);
+    return step_fail(c, SDX_INVALID_SHAPE, "the last dimension %lld is not a multiple of the %lld elements of 'scale'",
+                     (long long)last, (long long)each);
   if (rank >= 0) SDX_TRY(infer_rank(c, 2, rank, rank));
   for (int i = 0; i < rank; i++) {
-    int64_t have = c->in[0]->dims[i];
+    int64_t have = c->in_types[0]->dims[i];
     SDX_TRY(infer_agree(c, 2, i, "dimension of X", &have));
   }
   return infer_same(c, 0, 0);
@@ -330,14 +332,14 @@ static void gated_range(void *context, size_t begin, size_t end, size_t worker) 
   }
 }
 
-static sdx_status gated_prepare(op_prepare *c) { return prepare_widened(c, 0); }
-static sdx_status gated(op_call *c) {
-  const tensor *x = call_in(c, 0), *scale = call_in(c, 1);
-  gated_job j = {c->params, x->data, scale->data, call_in(c, 2)->data, call_out(c, 0)->data, scale->count};
+static sdx_status gated_prepare(op_step *c) { return prepare_widened(c, 0); }
+static sdx_status gated(op_step *c) {
+  const tensor *x = step_in(c, 0), *scale = step_in(c, 1);
+  gated_job j = {c->params, x->data, scale->data, step_in(c, 2)->data, step_out(c, 0)->data, scale->count};
   call_parallel(c, x->count / j.each, 1 + GRAIN_COSTLY / j.each, gated_range, &j);
   return call_check(c);
 }
-static sdx_status gated_compute(op_call *c) { return call_widened(c, gated); }
+static sdx_status gated_compute(op_step *c) { return call_widened(c, gated); }
 
 SDX_CASES = {"input_ids=int64[2,6]@0..3 scores=float[2,5] ngram_size=2", NULL};
 static const char *const warping_cases[] = {"input=float[4,6]", NULL};

@@ -7,7 +7,9 @@
 
 #include "base/size.h"
 #include "ops/ai_onnx/normalize.h"
+#include "ops/call.h"
 #include "ops/elementwise.h"
+#include "ops/infer.h"
 
 enum { X, GAMMA, BETA, SKIP, BIAS };
 
@@ -29,35 +31,35 @@ static sdx_status read_params(op_params_context *c, void *params) {
   return normalize_epsilon(c, &p->epsilon);
 }
 
-static sdx_status check_skip(op_infer *c, int rank, int64_t channels) {
+static sdx_status check_skip(op_step *c, int rank, int64_t channels) {
   int have = infer_rank_of(c, SKIP);
   if (have < 0 || rank < 0) return SDX_OK;
   if (have != 2 && have != rank)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 3 ('skip') has rank %d, expected 2 or %d", have, rank);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 3 ('skip') has rank %d, expected 2 or %d", have, rank);
   const group_params *p = c->params;
   if (have != rank && !p->last)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 3 ('skip') of rank 2 needs channels_last");
+    return step_fail(c, SDX_INVALID_SHAPE, "input 3 ('skip') of rank 2 needs channels_last");
   int64_t batch = infer_dim(c, X, 0), all = channels;
   SDX_TRY(infer_agree(c, SKIP, 0, "batch", &batch));
   SDX_TRY(infer_agree(c, SKIP, p->last ? have - 1 : 1, "channels", &all));
   int spatial = p->last ? 1 : 2;
   bool same = true, ones = true;
   for (int i = spatial; have == rank && i < rank - p->last; i++) {
-    int64_t d = c->in[SKIP]->dims[i], x = c->in[X]->dims[i];
+    int64_t d = c->in_types[SKIP]->dims[i], x = c->in_types[X]->dims[i];
     same &= d < 0 || x < 0 || d == x, ones &= d < 0 || d == 1;
   }
   if (same || ones) return SDX_OK;
-  return infer_fail(c, SDX_INVALID_SHAPE, "input 3 ('skip') fits neither the shape of X nor one place of it");
+  return step_fail(c, SDX_INVALID_SHAPE, "input 3 ('skip') fits neither the shape of X nor one place of it");
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const group_params *p = c->params;
   SDX_TRY(infer_rank(c, X, 3, -1));
   int rank = infer_rank_of(c, X);
-  int64_t channels = rank < 0 ? DIM_UNKNOWN : c->in[X]->dims[p->last ? rank - 1 : 1];
+  int64_t channels = rank < 0 ? DIM_UNKNOWN : c->in_types[X]->dims[p->last ? rank - 1 : 1];
   if (channels >= 0 && channels % p->groups)
-    return infer_fail(c, SDX_INVALID_SHAPE, "%lld channels cannot be split into %lld groups", (long long)channels,
-                      (long long)p->groups);
+    return step_fail(c, SDX_INVALID_SHAPE, "%lld channels cannot be split into %lld groups", (long long)channels,
+                     (long long)p->groups);
   for (size_t i = GAMMA; i <= BIAS; i++) {
     if (i == SKIP) continue;
     SDX_TRY(infer_rank(c, i, 1, 1));
@@ -68,7 +70,7 @@ static sdx_status infer(op_infer *c) {
   return infer_same(c, 1, X);
 }
 
-static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
+static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
 
 typedef struct group_job {
   const group_params *p;
@@ -114,12 +116,12 @@ static void groups_range(void *context, size_t begin, size_t end, size_t worker)
   }
 }
 
-static sdx_status normalize(op_call *c) {
+static sdx_status normalize(op_step *c) {
   const group_params *p = c->params;
-  const tensor *x = call_in(c, X), *skip = call_in(c, SKIP), *bias = call_in(c, BIAS);
-  tensor *y = call_out(c, 0), *sum = call_out(c, 1);
+  const tensor *x = step_in(c, X), *skip = step_in(c, SKIP), *bias = step_in(c, BIAS);
+  tensor *y = step_out(c, 0), *sum = step_out(c, 1);
   if (x->count == 0) return SDX_OK;
-  group_job j = {.p = p, .x = x->data, .gamma = call_in(c, GAMMA)->data, .beta = call_in(c, BETA)->data};
+  group_job j = {.p = p, .x = x->data, .gamma = step_in(c, GAMMA)->data, .beta = step_in(c, BETA)->data};
   j.y = y ? y->data : sum->data;
   j.sum = sum ? sum->data : y->data;  // every element is read before it is written
   j.skip = skip ? skip->data : NULL, j.bias = bias ? bias->data : NULL;
@@ -131,7 +133,7 @@ static sdx_status normalize(op_call *c) {
   call_parallel(c, (size_t)x->dims[0] * (size_t)p->groups, 1 + GRAIN_CHEAP / work, groups_range, &j);
   return call_check(c);
 }
-static sdx_status compute(op_call *c) { return call_widened(c, normalize); }
+static sdx_status compute(op_step *c) { return call_widened(c, normalize); }
 
 SDX_CASES = {"X=float[2,4,5,6] gamma=float[6] beta=float[6] groups=3 activation=1",
              "X=float16[1,4,7,3] gamma=float[4] beta=float[4] groups=2 activation=0 channels_last=0", NULL};

@@ -18,9 +18,11 @@
 #include "base/size.h"
 #include "ops/ai_onnx/floats.h"
 #include "ops/ai_onnx/rotary.h"
+#include "ops/call.h"
 #include "ops/com_microsoft/heads.h"
 #include "ops/com_microsoft/kv_cache.h"
 #include "ops/elementwise.h"
+#include "ops/infer.h"
 
 enum {
   Q,
@@ -60,9 +62,9 @@ typedef struct gqa_params {
   bool quantized, by_channel, nibbles;  // of the cache; nibbles: two numbers in a byte, each plus 8
 } gqa_params;
 
-static const tensor *given(const op_call *c, size_t input) {
+static const tensor *given(const op_step *c, size_t input) {
   int8_t at = ((const gqa_params *)c->params)->inputs[input];
-  return at < 0 ? NULL : call_in(c, (size_t)at);
+  return at < 0 ? NULL : step_in(c, (size_t)at);
 }
 
 static sdx_status check_heads(op_params_context *c, const gqa_params *p) {
@@ -208,74 +210,74 @@ static sdx_status measure(const heads_input *in, const gqa_params *p, gqa_sizes 
 }
 
 // A quantised cache comes with its scales, which may have any shape.
-static sdx_status check_scales(op_infer *c, const gqa_sizes *s) {
+static sdx_status check_scales(op_step *c, const gqa_sizes *s) {
   const gqa_params *p = c->params;
   size_t past = (size_t)p->inputs[PAST_KEY];
   sdx_dtype dtype = past < c->input_count ? infer_dtype_of(c, past) : SDX_UNDEFINED;
   if (dtype && kv_cache_is_quantized(dtype) != p->quantized)
-    return infer_fail(c, SDX_INVALID_ARGUMENT, "attribute 'k_quant_type' does not go with a cache of %s",
-                      dtype_name(dtype));
+    return step_fail(c, SDX_INVALID_ARGUMENT, "attribute 'k_quant_type' does not go with a cache of %s",
+                     dtype_name(dtype));
   if (p->quantized && dtype && (dtype == SDX_UINT8) != p->nibbles)
-    return infer_fail(c, SDX_INVALID_ARGUMENT, "attribute 'kv_cache_bit_width' does not go with a cache of %s",
-                      dtype_name(dtype));
+    return step_fail(c, SDX_INVALID_ARGUMENT, "attribute 'kv_cache_bit_width' does not go with a cache of %s",
+                     dtype_name(dtype));
   for (size_t i = K_SCALE; p->quantized && i <= V_SCALE; i++) {
     size_t at = (size_t)p->inputs[i];
-    if (at >= c->input_count || !c->in[at] || past >= c->input_count || !c->in[past])
-      return infer_fail(c, SDX_INVALID_GRAPH, "a quantised cache needs inputs %zu (past_key) and %zu (its scales)",
-                        past, at);
+    if (at >= c->input_count || !c->in_types[at] || past >= c->input_count || !c->in_types[past])
+      return step_fail(c, SDX_INVALID_GRAPH, "a quantised cache needs inputs %zu (past_key) and %zu (its scales)", past,
+                       at);
     int64_t count = 1, wanted = s->width < 0 || !p->by_channel ? 1 : s->width * p->kv_heads;
     for (int d = 0; d < infer_rank_of(c, at) && count >= 0; d++)
       if (infer_dim(c, at, d) < 0 || !i64_mul(count, infer_dim(c, at, d), &count)) count = DIM_UNKNOWN;
     if (infer_rank_of(c, at) >= 0 && count >= 0 && s->width >= 0 && count != wanted)
-      return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld scales, expected %lld", at, (long long)count,
-                        (long long)wanted);
+      return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld scales, expected %lld", at, (long long)count,
+                       (long long)wanted);
   }
   return SDX_OK;
 }
 
-static sdx_status check_window(op_infer *c, const heads_input *in, const gqa_sizes *s) {
+static sdx_status check_window(op_step *c, const heads_input *in, const gqa_sizes *s) {
   const gqa_params *p = c->params;
   if (!p->evicts) return SDX_OK;
   if (!in[PAST_KEY].given)
-    return infer_fail(c, SDX_INVALID_GRAPH, "attribute 'sliding_window_cache' needs input 3 ('past_key')");
+    return step_fail(c, SDX_INVALID_GRAPH, "attribute 'sliding_window_cache' needs input 3 ('past_key')");
   if (in[ADD].given || p->scores)
-    return infer_fail(c, SDX_NOT_SUPPORTED, "sliding_window_cache together with attention_bias or output_qk");
+    return step_fail(c, SDX_NOT_SUPPORTED, "sliding_window_cache together with attention_bias or output_qk");
   if (s->past >= 0 && s->past < p->window)
-    return infer_fail(c, SDX_INVALID_SHAPE, "the cache has room for %lld keys, but the window is %lld",
-                      (long long)s->past, (long long)p->window);
+    return step_fail(c, SDX_INVALID_SHAPE, "the cache has room for %lld keys, but the window is %lld",
+                     (long long)s->past, (long long)p->window);
   return SDX_OK;
 }
 
-static void find_types(const op_infer *c, heads_input in[INPUTS]) {
+static void find_types(const op_step *c, heads_input in[INPUTS]) {
   const int8_t *at = ((const gqa_params *)c->params)->inputs;
   for (size_t i = 0; i < INPUTS; i++) in[i] = at[i] < 0 ? (heads_input){.rank = -1} : heads_from_type(c, (size_t)at[i]);
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const gqa_params *p = c->params;
   heads_input in[INPUTS];
   gqa_sizes s;
   find_types(c, in);
-  SDX_TRY(infer_located(c, measure(in, p, &s, c->err)));
+  SDX_TRY(step_located(c, measure(in, p, &s, c->err)));
   SDX_TRY(check_scales(c, &s));
   int64_t stored = p->nibbles && s.width >= 0 ? (s.width + 1) / 2 : s.width;
   int64_t hidden = DIM_UNKNOWN, total = DIM_UNKNOWN, capacity = p->block || p->evicts ? s.past : DIM_UNKNOWN;
   SDX_TRY(check_window(c, in, &s));
   if (s.width >= 0 && !i64_mul(p->heads, s.width, &hidden))
-    return infer_fail(c, SDX_INVALID_SHAPE, "the output would be too large");
+    return step_fail(c, SDX_INVALID_SHAPE, "the output would be too large");
   size_t total_at = (size_t)p->inputs[TOTAL];
   const tensor *given = total_at < c->input_count ? c->constants[total_at] : NULL;
   if (given) {
     if (given->count != 1)
-      return infer_fail(c, SDX_INVALID_SHAPE, "input %zu ('total_sequence_length') has %zu elements, expected 1",
-                        total_at, given->count);
+      return step_fail(c, SDX_INVALID_SHAPE, "input %zu ('total_sequence_length') has %zu elements, expected 1",
+                       total_at, given->count);
     total = ((const int32_t *)given->data)[0];
     if (total < 0)
-      return infer_fail(c, SDX_OUT_OF_RANGE, "input %zu ('total_sequence_length') is %lld", total_at, (long long)total);
+      return step_fail(c, SDX_OUT_OF_RANGE, "input %zu ('total_sequence_length') is %lld", total_at, (long long)total);
     if (!p->evicts && s.past >= 0 && s.rows >= 0 && total - s.rows > s.past)
-      return infer_fail(c, SDX_OUT_OF_RANGE,
-                        "input %zu ('total_sequence_length') is %lld with %lld past and %lld new keys", total_at,
-                        (long long)total, (long long)s.past, (long long)s.rows);
+      return step_fail(c, SDX_OUT_OF_RANGE,
+                       "input %zu ('total_sequence_length') is %lld with %lld past and %lld new keys", total_at,
+                       (long long)total, (long long)s.past, (long long)s.rows);
     if (s.past >= 0 && !p->block && !p->evicts) capacity = i64_max(s.past, total);
   }
   sdx_dtype dtype = infer_dtype_of(c, Q),
@@ -301,7 +303,7 @@ static attend_shape shape_of(const gqa_params *p, const gqa_state *s, size_t col
                         s->rows,   columns,  s->width,         s->width};
 }
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   const gqa_params *p = c->params;
   heads_input in[INPUTS];
   gqa_sizes z;
@@ -317,7 +319,7 @@ static sdx_status prepare(op_prepare *c) {
   const tensor *present[2] = {NULL, NULL};
   bool fits = size_add(s->past, s->rows, &s->capacity);  // enough where nobody wants to see it
   for (size_t i = 0; i < 2; i++) {
-    present[i] = PRESENT_KEY + i < c->output_count ? c->out[PRESENT_KEY + i] : NULL;
+    present[i] = PRESENT_KEY + i < c->output_count ? step_out(c, PRESENT_KEY + i) : NULL;
     if (present[i]) s->capacity = (size_t)present[i]->dims[2];
   }
   bool turned = p->rotary || in[Q_NORM].given;
@@ -351,16 +353,16 @@ static int64_t held_of(const gqa_params *p, const gqa_state *s, int64_t n) {
   return n - most * ((n - room + most - 1) / most);
 }
 
-static sdx_status read_spans(op_call *c, const gqa_state *s, spans *out) {
+static sdx_status read_spans(op_step *c, const gqa_state *s, spans *out) {
   const tensor *lengths = given(c, LENGTHS), *most = given(c, TOTAL);
   const gqa_params *p = c->params;
   const int8_t *inputs = p->inputs;
   if (most->count != 1 || lengths->count != s->batch)
-    return call_fail(c, SDX_INVALID_SHAPE, "inputs %d and %d have %zu and %zu elements, expected %zu and 1",
+    return step_fail(c, SDX_INVALID_SHAPE, "inputs %d and %d have %zu and %zu elements, expected %zu and 1",
                      inputs[LENGTHS], inputs[TOTAL], lengths->count, most->count, s->batch);
   int64_t total = ((const int32_t *)most->data)[0], rows = (int64_t)s->rows;
   if (total < rows || (!p->evicts && total > (int64_t)s->capacity))
-    return call_fail(c, SDX_OUT_OF_RANGE, "input %d ('total_sequence_length') is %lld, expected %zu to %zu",
+    return step_fail(c, SDX_OUT_OF_RANGE, "input %d ('total_sequence_length') is %lld, expected %zu to %zu",
                      inputs[TOTAL], (long long)total, s->rows, s->capacity);
   out->total = p->evicts ? s->rows : (size_t)total;
   out->past = call_alloc(c, 3 * s->batch * sizeof(int64_t));
@@ -370,7 +372,7 @@ static sdx_status read_spans(op_call *c, const gqa_state *s, spans *out) {
     int64_t length = (int64_t)((const int32_t *)lengths->data)[b] + (p->block == 0),
             past = total == rows ? 0 : length - rows;
     if (length < 1 || length > total || past < 0 || (past > (int64_t)s->past && !p->evicts))
-      return call_fail(
+      return step_fail(
           c, SDX_OUT_OF_RANGE,
           "input %d: sample %zu has %lld keys; with %zu new rows, %zu past ones and a total of %lld they must "
           "leave between 0 and %zu to the past",
@@ -383,7 +385,7 @@ static sdx_status read_spans(op_call *c, const gqa_state *s, spans *out) {
 }
 
 // Normalises and turns the heads of queries or keys into `own`.
-static sdx_status turn(op_call *c, const gqa_state *s, const spans *at, size_t norm, size_t heads, void *own,
+static sdx_status turn(op_step *c, const gqa_state *s, const spans *at, size_t norm, size_t heads, void *own,
                        attend_view *view) {
   const gqa_params *p = c->params;
   const tensor *weight = given(c, norm), *cosine = given(c, COS), *positions = given(c, POSITIONS);
@@ -427,7 +429,7 @@ typedef struct stage {
 } stage;
 
 // Past and new rows of keys or values, one behind the other.
-static sdx_status fill_stage(op_call *c, const gqa_state *s, const spans *at, const attend_view *from,
+static sdx_status fill_stage(op_step *c, const gqa_state *s, const spans *at, const attend_view *from,
                              const tensor *past, const kv_cache *cache, const stage *g) {
   size_t heads = (size_t)((const gqa_params *)c->params)->kv_heads;
   float *scratch = call_alloc(c, s->width * sizeof(float));
@@ -445,7 +447,7 @@ static sdx_status fill_stage(op_call *c, const gqa_state *s, const spans *at, co
 }
 
 // The latest rows, as many as the buffer keeps.
-static void keep_latest(const op_call *c, const gqa_state *s, const spans *at, const stage *g, uint8_t *to) {
+static void keep_latest(const op_step *c, const gqa_state *s, const spans *at, const stage *g, uint8_t *to) {
   const gqa_params *p = c->params;
   size_t heads = (size_t)p->kv_heads;
   for (size_t i = 0; i < s->batch * heads; i++, to += s->capacity * g->row) {
@@ -457,11 +459,11 @@ static void keep_latest(const op_call *c, const gqa_state *s, const spans *at, c
 }
 
 // join for caches that are quantised or drop old rows.
-static sdx_status join_stored(op_call *c, const gqa_state *s, const spans *at, size_t which, const attend_view *from,
+static sdx_status join_stored(op_step *c, const gqa_state *s, const spans *at, size_t which, const attend_view *from,
                               attend_view *view) {
   const gqa_params *p = c->params;
   const tensor *past = given(c, which == K ? PAST_KEY : PAST_VALUE), *scale = given(c, which == K ? K_SCALE : V_SCALE);
-  tensor *present = call_out(c, which == K ? PRESENT_KEY : PRESENT_VALUE);
+  tensor *present = step_out(c, which == K ? PRESENT_KEY : PRESENT_VALUE);
   size_t heads = (size_t)p->kv_heads, bytes = SIZE_MAX, columns = (size_t)past->dims[3];
   stage g = {.rows = p->evicts ? s->past + s->rows : s->capacity, .row = columns * (p->quantized ? 1 : sizeof(float))};
   int64_t raw[4] = {(int64_t)s->batch, p->kv_heads, (int64_t)g.rows, (int64_t)g.row},
@@ -490,11 +492,11 @@ static sdx_status join_stored(op_call *c, const gqa_state *s, const spans *at, s
 }
 
 // Past and new rows of keys or values in one buffer.
-static attend_view join(op_call *c, const gqa_state *s, const spans *at, size_t which, const attend_view *from,
+static attend_view join(op_step *c, const gqa_state *s, const spans *at, size_t which, const attend_view *from,
                         void *own) {
   const gqa_params *p = c->params;
   const tensor *past = given(c, which == K ? PAST_KEY : PAST_VALUE);
-  tensor *present = call_out(c, which == K ? PRESENT_KEY : PRESENT_VALUE);
+  tensor *present = step_out(c, which == K ? PRESENT_KEY : PRESENT_VALUE);
   size_t heads = (size_t)p->kv_heads;
   float *to = present ? present->data : own;
   attend_view view = heads_apart(to, heads, s->capacity, s->width);
@@ -514,7 +516,7 @@ static attend_view join(op_call *c, const gqa_state *s, const spans *at, size_t 
 }
 
 // Adds -inf to the scores of keys in blocks that are closed: [samples with a past of their own, layouts, rows, total].
-static sdx_status close_blocks(op_call *c, const gqa_state *s, const spans *at, attend_bias *bias) {
+static sdx_status close_blocks(op_step *c, const gqa_state *s, const spans *at, attend_bias *bias) {
   const tensor *rows = given(c, BLOCK_ROWS), *columns = given(c, BLOCK_COLUMNS);
   const int32_t *first = rows->data, *column = columns->data;
   const int8_t *inputs = ((const gqa_params *)c->params)->inputs;
@@ -533,17 +535,17 @@ static sdx_status close_blocks(op_call *c, const gqa_state *s, const spans *at, 
     for (size_t k = 0; k < at->total; k++) to[k] = -INFINITY;
     if (row + 1 >= ends) {
       if ((int64_t)(i % s->rows) >= at->lengths[i / s->rows / layouts]) continue;  // padding
-      return call_fail(c, SDX_OUT_OF_RANGE, "input %d has %zu rows of blocks, but queries stand in block %zu",
+      return step_fail(c, SDX_OUT_OF_RANGE, "input %d has %zu rows of blocks, but queries stand in block %zu",
                        inputs[BLOCK_ROWS], ends ? ends - 1 : 0, row);
     }
     int32_t begin = first[layout * ends + row], end = first[layout * ends + row + 1];
     if (begin < 0 || end < begin || (size_t)end > most)
-      return call_fail(c, SDX_OUT_OF_RANGE, "input %d: row %zu of layout %zu spans %d to %d, but there are %zu blocks",
+      return step_fail(c, SDX_OUT_OF_RANGE, "input %d: row %zu of layout %zu spans %d to %d, but there are %zu blocks",
                        inputs[BLOCK_ROWS], row, layout, begin, end, most);
     for (int32_t n = begin; n < end; n++) {
       int32_t open = column[layout * most + (size_t)n];
       if (open < 0)
-        return call_fail(c, SDX_OUT_OF_RANGE, "input %d is %d at [%zu, %d]", inputs[BLOCK_COLUMNS], open, layout, n);
+        return step_fail(c, SDX_OUT_OF_RANGE, "input %d is %d at [%zu, %d]", inputs[BLOCK_COLUMNS], open, layout, n);
       for (size_t k = (size_t)open * block; k < ((size_t)open + 1) * block && k < at->total; k++) to[k] = 0;
     }
     if (i % 64 == 0) SDX_TRY(call_check(c));
@@ -552,7 +554,7 @@ static sdx_status close_blocks(op_call *c, const gqa_state *s, const spans *at, 
 }
 
 // Heads of queries, keys and values where the inputs have them.
-static void find_heads(op_call *c, const gqa_state *s, attend_view *q, attend_view *k, attend_view *v) {
+static void find_heads(op_step *c, const gqa_state *s, attend_view *q, attend_view *k, attend_view *v) {
   const gqa_params *p = c->params;
   size_t heads = (size_t)p->heads, kv_heads = (size_t)p->kv_heads, all = (heads + 2 * kv_heads) * s->width;
   float *x = given(c, Q)->data;
@@ -566,17 +568,17 @@ static void find_heads(op_call *c, const gqa_state *s, attend_view *q, attend_vi
   }
 }
 
-static sdx_status attention(op_call *c) {
+static sdx_status attention(op_step *c) {
   const gqa_params *p = c->params;
   const gqa_state *s = c->state;
   const tensor *sink = given(c, SINK), *add = given(c, ADD);
-  tensor *y = call_out(c, Y), *stages = call_out(c, SCORES);
+  tensor *y = step_out(c, Y), *stages = step_out(c, SCORES);
   size_t heads = (size_t)p->heads, kv_heads = (size_t)p->kv_heads;
   spans at;
   if (!y || y->count == 0) return SDX_OK;
   SDX_TRY(read_spans(c, s, &at));
   if (add && (size_t)add->dims[3] != at.total)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 10 (attention_bias) has %lld columns, expected %zu",
+    return step_fail(c, SDX_INVALID_SHAPE, "input 10 (attention_bias) has %lld columns, expected %zu",
                      (long long)add->dims[3], at.total);
   char *scratch = call_scratch(c, s->total);
   if (!scratch) return c->err->status;
@@ -631,7 +633,7 @@ static sdx_status attention(op_call *c) {
   return call_check(c);
 }
 
-static sdx_status compute(op_call *c) { return call_widened(c, attention); }
+static sdx_status compute(op_step *c) { return call_widened(c, attention); }
 
 SDX_CASES = {
     "query=float[2,3,16] key=float[2,3,8] value=float[2,3,8] seqlens_k=int32(2,1) "

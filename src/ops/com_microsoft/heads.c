@@ -4,16 +4,18 @@
 
 #include <math.h>
 
+#include "ops/call.h"
 #include "ops/elementwise.h"
+#include "ops/infer.h"
 
-heads_input heads_from_type(const op_infer *c, size_t input) {
+heads_input heads_from_type(const op_step *c, size_t input) {
   bool given = infer_has(c, input);
   int rank = given ? infer_rank_of(c, input) : -1;
-  return (heads_input){given, rank, rank >= 0 ? c->in[input]->dims : NULL};
+  return (heads_input){given, rank, rank >= 0 ? c->in_types[input]->dims : NULL};
 }
 
-heads_input heads_from_tensor(const op_prepare *c, size_t input) {
-  const tensor *t = input < c->input_count ? c->in[input] : NULL;
+heads_input heads_from_tensor(const op_step *c, size_t input) {
+  const tensor *t = input < c->input_count ? step_in(c, input) : NULL;
   return t ? (heads_input){true, t->rank, t->dims} : (heads_input){false, -1, NULL};
 }
 
@@ -41,7 +43,7 @@ static void rows_range(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-void heads_run(op_call *c, const heads_move *m) {
+void heads_run(op_step *c, const heads_move *m) {
   call_parallel(c, m->batch * m->heads, 1 + GRAIN_CHEAP / (m->rows * m->width + 1), rows_range, (void *)m);
 }
 
@@ -65,7 +67,7 @@ static void norm_range(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-void heads_norm(op_call *c, const attend_view *from, const attend_view *to, const float *weight, float epsilon,
+void heads_norm(op_step *c, const attend_view *from, const attend_view *to, const float *weight, float epsilon,
                 const size_t size[4]) {
   norm_job j = {*from, *to, weight, size[1], size[2], size[3], epsilon};
   call_parallel(c, size[0] * size[1] * size[2], 1 + GRAIN_CHEAP / (size[3] + 1), norm_range, &j);

@@ -12,8 +12,8 @@ typedef struct heads_input {
   const int64_t *dims;
 } heads_input;
 
-heads_input heads_from_type(const op_infer *c, size_t input);
-heads_input heads_from_tensor(const op_prepare *c, size_t input);
+heads_input heads_from_type(const op_step *c, size_t input);
+heads_input heads_from_tensor(const op_step *c, size_t input);
 // `*size` is shared by several inputs: takes it from `have`, or checks it there.
 sdx_status heads_agree(error *err, size_t input, const char *what, int64_t have, int64_t *size);
 
@@ -25,9 +25,9 @@ typedef struct heads_move {
   const int64_t *counts;  // rows of each sample; NULL: `rows`
   size_t batch, heads, rows, width;
 } heads_move;
-void heads_run(op_call *c, const heads_move *move);
+void heads_run(op_step *c, const heads_move *move);
 // to = from / rms(from) * weight for each row of each head; size: batch, heads, rows, width. They may be the same.
-void heads_norm(op_call *c, const attend_view *from, const attend_view *to, const float *weight, float epsilon,
+void heads_norm(op_step *c, const attend_view *from, const attend_view *to, const float *weight, float epsilon,
                 const size_t size[4]);
 
 // [batch, rows, heads * width] and [batch, heads, rows, width] as views; steps in floats.

@@ -13,6 +13,8 @@
 #include "ops/ai_onnx/floats.h"
 #include "ops/ai_onnx/int_product.h"
 #include "ops/ai_onnx/quantization.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 // Rows of int32 sums -> float: y = sums * (a_scale * b_scale[column]) + bias[column].
 typedef struct scaling {
@@ -35,16 +37,16 @@ static void scale_rows(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-static sdx_status check_columns(op_call *c, const tensor *t, const char *name, size_t n) {
+static sdx_status check_columns(op_step *c, const tensor *t, const char *name, size_t n) {
   if (!t || t->count == 1 || t->count == n) return SDX_OK;
-  return call_fail(c, SDX_INVALID_SHAPE, "input '%s' has %zu elements, expected 1 or %zu", name, t->count, n);
+  return step_fail(c, SDX_INVALID_SHAPE, "input '%s' has %zu elements, expected 1 or %zu", name, t->count, n);
 }
 
-static sdx_status finish(op_call *c, const scaling *s) {
+static sdx_status finish(op_step *c, const scaling *s) {
   SDX_TRY(check_columns(c, s->b_scale, "b_scale", s->columns));
   SDX_TRY(multiplier_check(c, s->b_scale, "b_scale"));
   if (s->bias && s->bias->count != s->columns)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 'bias' has %zu elements, expected %zu", s->bias->count, s->columns);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 'bias' has %zu elements, expected %zu", s->bias->count, s->columns);
   call_parallel(c, s->y->count / s->columns, 1 + 8192 / s->columns, scale_rows, (void *)s);
   return call_check(c);
 }
@@ -53,13 +55,13 @@ static sdx_status finish(op_call *c, const scaling *s) {
 
 static const matmul_params plain;
 
-static sdx_status prepare_sums(op_prepare *c, size_t b, size_t extra) {
+static sdx_status prepare_sums(op_step *c, size_t b, size_t extra) {
   int_product *p = arena_zalloc(c->memory, sizeof *p);
   size_t sums = 0;
   if (!p) return error_no_memory(c->err, sizeof *p);
   c->state = p;
-  SDX_TRY(int_product_prepare(c, p, 0, b, c->out[0]));
-  bool fits = size_mul(c->out[0]->count, sizeof(int32_t), &sums) &&
+  SDX_TRY(int_product_prepare(c, p, 0, b, step_out(c, 0)));
+  bool fits = size_mul(step_out(c, 0)->count, sizeof(int32_t), &sums) &&
               scratch_reserve(&c->scratch_bytes, p->scratch_bytes) && scratch_reserve(&c->scratch_bytes, sums) &&
               scratch_reserve(&c->scratch_bytes, extra);
   return fits ? SDX_OK : error_no_memory(c->err, SIZE_MAX);
@@ -67,37 +69,35 @@ static sdx_status prepare_sums(op_prepare *c, size_t b, size_t extra) {
 
 enum { A, B, A_SCALE, B_SCALE, A_ZERO, B_ZERO, BIAS };
 
-static sdx_status to_float_infer(op_infer *c) {
-  return matmul_infer_shape(c, &plain, A, B, infer_dtype_of(c, A_SCALE));
-}
-static sdx_status to_float_prepare(op_prepare *c) { return prepare_sums(c, B, 0); }
+static sdx_status to_float_infer(op_step *c) { return matmul_infer_shape(c, &plain, A, B, infer_dtype_of(c, A_SCALE)); }
+static sdx_status to_float_prepare(op_step *c) { return prepare_sums(c, B, 0); }
 
-static sdx_status to_float_compute(op_call *c) {
+static sdx_status to_float_compute(op_step *c) {
   const int_product *p = c->state;
-  const tensor *a_scale = call_in(c, A_SCALE);
-  tensor *y = call_out(c, 0);
+  const tensor *a_scale = step_in(c, A_SCALE);
+  tensor *y = step_out(c, 0);
   char *scratch = c->scratch;
   if (y->count == 0) return SDX_OK;
   if (a_scale->count != 1)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 'a_scale' has %zu elements, expected 1", a_scale->count);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 'a_scale' has %zu elements, expected 1", a_scale->count);
   void *own = scratch_take(&scratch, p->scratch_bytes);
   int32_t *sums = scratch_take(&scratch, y->count * sizeof *sums);
   SDX_TRY(int_product_run(c, p, A_ZERO, B_ZERO, sums, own));
-  return finish(c, &(scaling){sums, y, p->shape.n, scale_at(a_scale, 0), call_in(c, B_SCALE), call_in(c, BIAS)});
+  return finish(c, &(scaling){sums, y, p->shape.n, scale_at(a_scale, 0), step_in(c, B_SCALE), step_in(c, BIAS)});
 }
 
 // ---- DynamicQuantizeMatMul ------------------------------------------------------------------------
 
 enum { D_A, D_B, D_B_SCALE, D_B_ZERO, D_BIAS };
 
-static sdx_status dynamic_infer(op_infer *c) { return matmul_infer_shape(c, &plain, D_A, D_B, SDX_FLOAT); }
-static sdx_status dynamic_prepare(op_prepare *c) { return prepare_sums(c, D_B, c->in[D_A]->count + 1); }
+static sdx_status dynamic_infer(op_step *c) { return matmul_infer_shape(c, &plain, D_A, D_B, SDX_FLOAT); }
+static sdx_status dynamic_prepare(op_step *c) { return prepare_sums(c, D_B, step_in(c, D_A)->count + 1); }
 
-static sdx_status dynamic_compute(op_call *c) {
+static sdx_status dynamic_compute(op_step *c) {
   const int_product *p = c->state;
-  const tensor *a = call_in(c, D_A);
+  const tensor *a = step_in(c, D_A);
   const float *x = a->data;
-  tensor *y = call_out(c, 0);
+  tensor *y = step_out(c, 0);
   char *scratch = c->scratch;
   if (y->count == 0) return SDX_OK;
   void *own = scratch_take(&scratch, p->scratch_bytes);
@@ -114,10 +114,10 @@ static sdx_status dynamic_compute(op_call *c) {
         zero_value = {.tensor = {.data = zero, .dims = &one, .count = 1, .bytes = 1, .dtype = SDX_UINT8, .rank = 1}};
   a_value.tensor.data = quantized, a_value.tensor.dtype = SDX_UINT8, a_value.tensor.bytes = a->count;
   value *in[] = {&a_value, c->in[D_B], &zero_value, c->input_count > D_B_ZERO ? c->in[D_B_ZERO] : NULL};
-  op_call inner = *c;
+  op_step inner = *c;
   inner.in = in, inner.input_count = 4;
   SDX_TRY(int_product_run(&inner, p, 2, 3, sums, own));
-  return finish(c, &(scaling){sums, y, p->shape.n, scale, call_in(c, D_B_SCALE), call_in(c, D_BIAS)});
+  return finish(c, &(scaling){sums, y, p->shape.n, scale, step_in(c, D_B_SCALE), step_in(c, D_BIAS)});
 }
 
 // ---- QGemm ----------------------------------------------------------------------------------------
@@ -139,27 +139,29 @@ static sdx_status qgemm_read(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status qgemm_infer(op_infer *c) {
+static sdx_status qgemm_infer(op_step *c) {
   const qgemm_params *p = c->params;
   SDX_TRY(infer_rank(c, G_A, 2, 2));
   SDX_TRY(infer_rank(c, G_B, 2, 2));
   SDX_TRY(infer_has(c, G_C) ? infer_rank(c, G_C, 0, 2) : SDX_OK);
   int64_t out[2] = {DIM_UNKNOWN, DIM_UNKNOWN}, k[2] = {DIM_UNKNOWN, DIM_UNKNOWN};
-  if (infer_rank_of(c, G_A) == 2) out[0] = c->in[G_A]->dims[p->transpose_a], k[0] = c->in[G_A]->dims[!p->transpose_a];
-  if (infer_rank_of(c, G_B) == 2) out[1] = c->in[G_B]->dims[!p->transpose_b], k[1] = c->in[G_B]->dims[p->transpose_b];
+  if (infer_rank_of(c, G_A) == 2)
+    out[0] = c->in_types[G_A]->dims[p->transpose_a], k[0] = c->in_types[G_A]->dims[!p->transpose_a];
+  if (infer_rank_of(c, G_B) == 2)
+    out[1] = c->in_types[G_B]->dims[!p->transpose_b], k[1] = c->in_types[G_B]->dims[p->transpose_b];
   if (k[0] >= 0 && k[1] >= 0 && k[0] != k[1])
-    return infer_fail(c, SDX_INVALID_SHAPE, "the inner dimensions differ: %lld and %lld", (long long)k[0],
-                      (long long)k[1]);
+    return step_fail(c, SDX_INVALID_SHAPE, "the inner dimensions differ: %lld and %lld", (long long)k[0],
+                     (long long)k[1]);
   static const size_t scalars[] = {G_A_SCALE, G_A_ZERO, G_Y_SCALE, G_Y_ZERO};
   for (size_t i = 0; i < sizeof scalars / sizeof *scalars; i++) SDX_TRY(infer_per_channel(c, scalars[i], 1));
   SDX_TRY(infer_per_channel(c, G_B_SCALE, out[1]));
   SDX_TRY(infer_per_channel(c, G_B_ZERO, out[1]));
   int rank = c->input_count > G_C ? infer_rank_of(c, G_C) : -1;
   for (int i = 0; i < rank; i++) {
-    int64_t have = c->in[G_C]->dims[i], want = out[2 - rank + i];
+    int64_t have = c->in_types[G_C]->dims[i], want = out[2 - rank + i];
     if (have >= 0 && want >= 0 && have != 1 && have != want)
-      return infer_fail(c, SDX_INVALID_SHAPE, "dimension %d of input C is %lld and does not broadcast to %lld", i,
-                        (long long)have, (long long)want);
+      return step_fail(c, SDX_INVALID_SHAPE, "dimension %d of input C is %lld and does not broadcast to %lld", i,
+                       (long long)have, (long long)want);
   }
   bool requantizes = infer_has(c, G_Y_SCALE);
   sdx_dtype dtype = !requantizes             ? SDX_FLOAT
@@ -174,21 +176,21 @@ static void turn(const uint8_t *from, size_t rows, size_t columns, uint8_t *to) 
     for (size_t i = 0; i < columns; i++) to[i * rows + r] = from[r * columns + i];
 }
 
-static sdx_status qgemm_prepare(op_prepare *c) {
+static sdx_status qgemm_prepare(op_step *c) {
   const qgemm_params *p = c->params;
   qgemm_state *s = arena_zalloc(c->memory, sizeof *s);
   size_t sums = 0;
   if (!s) return error_no_memory(c->err, sizeof *s);
   c->state = s;
-  s->m = (size_t)c->out[0]->dims[0], s->n = (size_t)c->out[0]->dims[1],
-  s->k = (size_t)c->in[G_A]->dims[!p->transpose_a];
-  if (c->out[0]->count == 0) return SDX_OK;
+  s->m = (size_t)step_out(c, 0)->dims[0], s->n = (size_t)step_out(c, 0)->dims[1],
+  s->k = (size_t)step_in(c, G_A)->dims[!p->transpose_a];
+  if (step_out(c, 0)->count == 0) return SDX_OK;
   gemm_u8s8 g = {.m = s->m, .n = s->n, .k = s->k, .lda = s->k, .ldb = s->n, .ldc = s->n};
   s->gemm_bytes = gemm_u8s8_scratch_bytes(&g, c->threads);
-  bool fits = size_mul(c->out[0]->count, sizeof(int32_t), &sums) && scratch_reserve(&c->scratch_bytes, s->gemm_bytes) &&
-              scratch_reserve(&c->scratch_bytes, sums) &&
-              scratch_reserve(&c->scratch_bytes, p->transpose_a ? c->in[G_A]->count : 0) &&
-              scratch_reserve(&c->scratch_bytes, p->transpose_b ? c->in[G_B]->count : 0);
+  bool fits = size_mul(step_out(c, 0)->count, sizeof(int32_t), &sums) &&
+              scratch_reserve(&c->scratch_bytes, s->gemm_bytes) && scratch_reserve(&c->scratch_bytes, sums) &&
+              scratch_reserve(&c->scratch_bytes, p->transpose_a ? step_in(c, G_A)->count : 0) &&
+              scratch_reserve(&c->scratch_bytes, p->transpose_b ? step_in(c, G_B)->count : 0);
   c->kernel = kernel_best("gemm_u8s8")->variant;
   return fits ? SDX_OK : error_no_memory(c->err, SIZE_MAX);
 }
@@ -203,13 +205,13 @@ static void add_bias(const qgemm_state *s, const tensor *bias, int32_t *sums) {
     }
 }
 
-static sdx_status qgemm_compute(op_call *c) {
+static sdx_status qgemm_compute(op_step *c) {
   const qgemm_params *p = c->params;
   const qgemm_state *s = c->state;
-  const tensor *a = call_in(c, G_A), *b = call_in(c, G_B), *az = call_in(c, G_A_ZERO), *bz = call_in(c, G_B_ZERO),
-               *bias = call_in(c, G_C);
-  const tensor *a_scale = call_in(c, G_A_SCALE), *b_scale = call_in(c, G_B_SCALE), *y_scale = call_in(c, G_Y_SCALE);
-  tensor *y = call_out(c, 0);
+  const tensor *a = step_in(c, G_A), *b = step_in(c, G_B), *az = step_in(c, G_A_ZERO), *bz = step_in(c, G_B_ZERO),
+               *bias = step_in(c, G_C);
+  const tensor *a_scale = step_in(c, G_A_SCALE), *b_scale = step_in(c, G_B_SCALE), *y_scale = step_in(c, G_Y_SCALE);
+  tensor *y = step_out(c, 0);
   char *scratch = c->scratch;
   if (y->count == 0) return SDX_OK;
   SDX_TRY(check_columns(c, bz, "b_zero_point", s->n));
@@ -239,7 +241,7 @@ static sdx_status qgemm_compute(op_call *c) {
   SDX_TRY(scale_check(c, y_scale, "y_scale"));
   SDX_TRY(multiplier_check(c, b_scale, "b_scale"));
   tensor left_scale = {.data = &scale, .count = 1, .bytes = sizeof scale, .dtype = SDX_FLOAT};
-  const tensor *y_zero = call_in(c, G_Y_ZERO);
+  const tensor *y_zero = step_in(c, G_Y_ZERO);
   requantize_rows(c, &(requantization){.sums = sums,
                                        .y = y->data,
                                        .rows = s->m,

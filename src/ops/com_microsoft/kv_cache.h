@@ -2,7 +2,7 @@
 // Rows of keys or values as caches keep them: floats, or x = (q - zero) * scale with one scale or one for each channel.
 #pragma once
 
-#include "ops/op.h"
+#include "ops/record.h"
 
 typedef struct kv_cache {
   void *data;

@@ -38,7 +38,7 @@ static sdx_status params(op_params_context *c, void *params) {
 static size_t columns(const bnb_params *p) { return p->transposed ? p->n : p->k; }
 static size_t depth(const bnb_params *p) { return p->transposed ? p->k : p->n; }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const bnb_params *p = c->params;
   size_t count = p->n * p->k;  // below 2^62
   SDX_TRY(packed_need(c, B, "B", (count + 1) / 2, 0));
@@ -46,7 +46,7 @@ static sdx_status infer(op_infer *c) {
   return packed_infer(c, columns(p), depth(p));
 }
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   return packed_product_prepare(c, columns(c->params), depth(c->params), SIZE_MAX);
 }
 
@@ -73,9 +73,9 @@ static void fill(void *context, size_t batch, float *panel, size_t stride, size_
   }
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const bnb_params *p = c->params;
-  weights w = {p, call_in(c, B)->data, call_in(c, ABSMAX)};
+  weights w = {p, step_in(c, B)->data, step_in(c, ABSMAX)};
   return packed_product_run(c, fill, &w, columns(p), depth(p), SIZE_MAX);
 }
 

@@ -4,6 +4,7 @@
 // whose low halves are the first 16 of them and high halves the others. w = (q - zero) * scale.
 #include "base/size.h"
 #include "ops/com_microsoft/packed_weights.h"
+#include "ops/infer.h"
 
 enum { A, B, SHAPE };
 
@@ -21,22 +22,22 @@ static sdx_status params(op_params_context *c, void *params) {
 
 static size_t block_bytes(const fpq4_params *p) { return sizeof(float) + p->zeros + p->block / 2; }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const fpq4_params *p = c->params;
   size_t count = 0, bytes = SIZE_MAX;
   SDX_TRY(infer_rank(c, B, 1, 1));
   const int64_t *shape = infer_constant_ints(c, SHAPE, &count);
   if (!shape) return infer_output(c, 0, infer_dtype_of(c, A), -1, NULL);
   if (count != 2 || shape[0] < 1 || shape[1] < 1 || shape[0] > INT32_MAX || shape[1] > INT32_MAX)
-    return infer_fail(c, SDX_INVALID_ARGUMENT, "input %d ('B_shape') is not two positive sizes below 2^31", SHAPE);
+    return step_fail(c, SDX_INVALID_ARGUMENT, "input %d ('B_shape') is not two positive sizes below 2^31", SHAPE);
   size_t k = (size_t)shape[0], n = (size_t)shape[1], blocks = (k + p->block - 1) / p->block;
   if (!size_mul(n * blocks, block_bytes(p), &bytes)) bytes = SIZE_MAX;
   SDX_TRY(packed_need(c, B, "B", bytes, 0));
   return packed_infer(c, n, k);
 }
 
-static sdx_status prepare(op_prepare *c) {
-  const int64_t *shape = c->constant[SHAPE] ? c->in[SHAPE]->data : NULL;
+static sdx_status prepare(op_step *c) {
+  const int64_t *shape = c->packable[SHAPE] ? step_in(c, SHAPE)->data : NULL;
   if (!shape) return error_set(c->err, SDX_NOT_SUPPORTED, "input %d ('B_shape') must be a constant", SHAPE);
   return packed_product_prepare(c, (size_t)shape[1], (size_t)shape[0], SIZE_MAX);
 }
@@ -61,10 +62,10 @@ static void fill(void *context, size_t batch, float *panel, size_t stride, size_
     }
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const fpq4_params *p = c->params;
-  const int64_t *shape = call_in(c, SHAPE)->data;
-  weights w = {p, call_in(c, B)->data, ((size_t)shape[0] + p->block - 1) / p->block};
+  const int64_t *shape = step_in(c, SHAPE)->data;
+  weights w = {p, step_in(c, B)->data, ((size_t)shape[0] + p->block - 1) / p->block};
   return packed_product_run(c, fill, &w, (size_t)shape[1], (size_t)shape[0], SIZE_MAX);
 }
 

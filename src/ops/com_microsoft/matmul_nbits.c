@@ -7,6 +7,7 @@
 //   zero_points are packed like weights (uint8) or numbers of A's type; absent they are 2^(bits - 1).
 //   g_idx, if given, names the block of every k. accuracy_level is a permission that is not used.
 #include "ops/com_microsoft/packed_weights.h"
+#include "ops/infer.h"
 
 enum { A, B, SCALES, ZEROS, G_IDX, BIAS };
 
@@ -32,7 +33,7 @@ static sdx_status params(op_params_context *c, void *params) {
 
 static size_t zero_bytes(const nbits_params *p) { return (p->blocks * p->bits + 7) / 8; }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const nbits_params *p = c->params;
   bool packed_zeros = infer_dtype_of(c, ZEROS < c->input_count ? ZEROS : B) == SDX_UINT8;
   SDX_TRY(packed_need(c, B, "B", p->n * p->blocks * p->blob, 0));
@@ -43,26 +44,26 @@ static sdx_status infer(op_infer *c) {
   return packed_infer(c, p->n, p->k);
 }
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   const nbits_params *p = c->params;
   return packed_product_prepare(c, p->n, p->k, BIAS);
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const nbits_params *p = c->params;
-  const tensor *groups = call_in(c, G_IDX);
+  const tensor *groups = step_in(c, G_IDX);
   for (size_t k = 0; groups && k < p->k; k++) {
     int32_t g = ((const int32_t *)groups->data)[k];
     if (g < 0 || (size_t)g >= p->blocks)
-      return call_fail(c, SDX_OUT_OF_RANGE, "input 'g_idx'[%zu] is %d, expected 0 to %zu", k, g, p->blocks - 1);
+      return step_fail(c, SDX_OUT_OF_RANGE, "input 'g_idx'[%zu] is %d, expected 0 to %zu", k, g, p->blocks - 1);
   }
-  packed_weights w = {.data = call_in(c, B)->data,
+  packed_weights w = {.data = step_in(c, B)->data,
                       .row_bytes = p->blocks * p->blob,
                       .bits = p->bits,
                       .block = p->block,
                       .blocks = p->blocks,
-                      .scales = call_in(c, SCALES),
-                      .zeros = call_in(c, ZEROS),
+                      .scales = step_in(c, SCALES),
+                      .zeros = step_in(c, ZEROS),
                       .zero_bytes = zero_bytes(p),
                       .groups = groups ? groups->data : NULL};
   return packed_product_run(c, packed_fill, &w, p->n, p->k, BIAS);

@@ -5,21 +5,23 @@
 #include <float.h>
 
 #include "ops/ai_onnx/window_attrs.h"
+#include "ops/call.h"
 #include "ops/elementwise.h"
+#include "ops/infer.h"
 
 static sdx_status params(op_params_context *c, void *params) {
   SDX_TRY(window_attrs_read(c, params));
   return ((window_attrs *)params)->kernel ? SDX_OK : params_fail(c, "kernel_shape", "is empty");
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const window_attrs *w = c->params;
   int64_t out[TENSOR_MAX_RANK];
   int rank = infer_rank_of(c, 0), spatial = -1;
   SDX_TRY(window_attrs_rank(c, w, 0, &spatial));
   if (rank >= 0) SDX_TRY(infer_rank(c, 1, rank, rank));
   for (int i = 0; i < rank; i++) {
-    int64_t size = out[i] = c->in[0]->dims[i];
+    int64_t size = out[i] = c->in_types[0]->dims[i];
     if (i < 2) continue;
     SDX_TRY(infer_agree(c, 1, i, "size of the input", &size));
     SDX_TRY(window_attrs_output(c, w, (size_t)i - 2, out[i], w->kernel[i - 2], &out[i]));
@@ -65,13 +67,13 @@ static void planes_range(void *context, size_t begin, size_t end, size_t worker)
   }
 }
 
-static sdx_status compute(op_call *c) {
-  const tensor *x = call_in(c, 0), *mask = call_in(c, 1);
-  tensor *y = call_out(c, 0);
+static sdx_status compute(op_step *c) {
+  const tensor *x = step_in(c, 0), *mask = step_in(c, 1);
+  tensor *y = step_out(c, 0);
   mask_job j = {.x = x->data, .mask = mask->data, .y = y->data, .masks = (size_t)(mask->dims[0] * mask->dims[1])};
   if (y->count == 0) return SDX_OK;
   window_attrs_build(c->params, x->rank - 2u, x->dims + 2, NULL, y->dims + 2, &j.window);
-  if (mask->count == 0) return call_fail(c, SDX_INVALID_SHAPE, "input 1 (the mask) is empty");
+  if (mask->count == 0) return step_fail(c, SDX_INVALID_SHAPE, "input 1 (the mask) is empty");
   call_parallel(c, (size_t)(x->dims[0] * x->dims[1]),
                 1 + GRAIN_CHEAP / (window_out(&j.window) * window_taps(&j.window)), planes_range, &j);
   return call_check(c);

@@ -7,7 +7,9 @@
 #include <math.h>
 
 #include "base/size.h"
+#include "ops/call.h"
 #include "ops/elementwise.h"
+#include "ops/infer.h"
 #include "tensor/convert.h"
 
 // ---- CDist ----------------------------------------------------------------------------------------
@@ -19,7 +21,7 @@ static sdx_status cdist_params(op_params_context *c, void *params) {
   return params_fail(c, "metric", "'%.*s' is none of euclidean, sqeuclidean", STR_ARG(metric));
 }
 
-static sdx_status cdist_infer(op_infer *c) {
+static sdx_status cdist_infer(op_step *c) {
   int64_t width = infer_dim(c, 0, 1);
   SDX_TRY(infer_rank(c, 0, 2, 2));
   SDX_TRY(infer_rank(c, 1, 2, 2));
@@ -52,9 +54,9 @@ typedef struct cdist_job {
 DISTANCES(float, sqrtf)
 DISTANCES(double, sqrt)
 
-static sdx_status cdist_compute(op_call *c) {
-  const tensor *a = call_in(c, 0), *b = call_in(c, 1);
-  cdist_job j = {a, b, call_out(c, 0), (size_t)a->dims[1], (size_t)b->dims[0], *(const bool *)c->params};
+static sdx_status cdist_compute(op_step *c) {
+  const tensor *a = step_in(c, 0), *b = step_in(c, 1);
+  cdist_job j = {a, b, step_out(c, 0), (size_t)a->dims[1], (size_t)b->dims[0], *(const bool *)c->params};
   size_t work = (j.width + 1) * (j.columns + 1);
   call_parallel(c, (size_t)a->dims[0], 1 + GRAIN_CHEAP / work,
                 a->dtype == SDX_DOUBLE ? distances_double : distances_float, &j);
@@ -73,7 +75,7 @@ static sdx_status hash_read(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status hash_infer(op_infer *c) {
+static sdx_status hash_infer(op_step *c) {
   return infer_same_as(c, 0, 0, ((const hash_params *)c->params)->positive ? SDX_UINT32 : SDX_INT32);
 }
 
@@ -94,9 +96,9 @@ static uint32_t hash_of(const uint8_t *at, size_t size, uint32_t h) {
   return h ^ h >> 16;
 }
 
-static sdx_status hash_compute(op_call *c) {
-  const tensor *x = call_in(c, 0);
-  uint32_t *y = call_out(c, 0)->data, seed = ((const hash_params *)c->params)->seed;
+static sdx_status hash_compute(op_step *c) {
+  const tensor *x = step_in(c, 0);
+  uint32_t *y = step_out(c, 0)->data, seed = ((const hash_params *)c->params)->seed;
   size_t width = (size_t)dtype_bits((sdx_dtype)x->dtype) / 8;
   for (size_t i = 0; i < x->count; i++) {
     if (i % 65536 == 0) SDX_TRY(call_check(c));
@@ -109,11 +111,11 @@ static sdx_status hash_compute(op_call *c) {
 
 // ---- Inverse --------------------------------------------------------------------------------------
 
-static sdx_status inverse_infer(op_infer *c) {
+static sdx_status inverse_infer(op_step *c) {
   int rank = infer_rank_of(c, 0);
   SDX_TRY(infer_rank(c, 0, 2, -1));
   if (rank >= 2) {
-    int64_t side = c->in[0]->dims[rank - 2];
+    int64_t side = c->in_types[0]->dims[rank - 2];
     SDX_TRY(infer_agree(c, 0, rank - 1, "columns", &side));
   }
   return infer_same(c, 0, 0);
@@ -139,9 +141,9 @@ static void eliminate(double *m, size_t n) {
   }
 }
 
-static sdx_status inverse_compute(op_call *c) {
-  const tensor *x = call_in(c, 0);
-  tensor *y = call_out(c, 0);
+static sdx_status inverse_compute(op_step *c) {
+  const tensor *x = step_in(c, 0);
+  tensor *y = step_out(c, 0);
   size_t n = (size_t)x->dims[x->rank - 1], bytes;
   if (x->count == 0) return SDX_OK;
   if (!size_mul(n * n, 2 * sizeof(double), &bytes)) return call_no_memory(c, SIZE_MAX);
@@ -172,13 +174,13 @@ static sdx_status finite_read(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status finite_infer(op_infer *c) { return infer_output(c, 0, SDX_BOOL, 0, NULL); }
+static sdx_status finite_infer(op_step *c) { return infer_output(c, 0, SDX_BOOL, 0, NULL); }
 
-static sdx_status finite_compute(op_call *c) {
+static sdx_status finite_compute(op_step *c) {
   const finite_params *p = c->params;
   bool all = true;
   for (size_t n = 0; all && n < c->input_count; n++) {
-    const tensor *x = call_in(c, n);
+    const tensor *x = step_in(c, n);
     double block[256];
     for (size_t i = 0; x && all && i < x->count; i += 256) {
       size_t m = x->count - i < 256 ? x->count - i : 256;
@@ -187,7 +189,7 @@ static sdx_status finite_compute(op_call *c) {
     }
     SDX_TRY(call_check(c));
   }
-  *(uint8_t *)call_out(c, 0)->data = all;
+  *(uint8_t *)step_out(c, 0)->data = all;
   return SDX_OK;
 }
 

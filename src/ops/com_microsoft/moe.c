@@ -12,8 +12,10 @@
 #include <math.h>
 
 #include "ops/ai_onnx/floats.h"
+#include "ops/call.h"
 #include "ops/com_microsoft/packed_weights.h"
 #include "ops/elementwise.h"
+#include "ops/infer.h"
 
 typedef enum expert_act { ACT_RELU, ACT_GELU, ACT_SILU, ACT_SWIGLU, ACT_IDENTITY } expert_act;
 static const char *const act_names[] = {"relu", "gelu", "silu", "swiglu", "identity"};
@@ -83,23 +85,23 @@ static sdx_status qmoe_params_read(op_params_context *c, void *params) {
 static const places *places_of(const moe_params *p) { return p->narrow ? narrow_places : plain_places; }
 
 // Dimension `axis` of a projection's input is `size`.
-static sdx_status agree(op_infer *c, size_t input, int axis, const char *what, int64_t size) {
-  if (input >= c->input_count || !c->in[input]) return SDX_OK;
+static sdx_status agree(op_step *c, size_t input, int axis, const char *what, int64_t size) {
+  if (input >= c->input_count || !c->in_types[input]) return SDX_OK;
   return infer_agree(c, input, axis, what, &size);
 }
 
 // Weights [experts, n, k] and what belongs to them; unknown sizes are taken from the weights.
-static sdx_status check_projection(op_infer *c, size_t which, int64_t *experts, int64_t *n, int64_t *k) {
+static sdx_status check_projection(op_step *c, size_t which, int64_t *experts, int64_t *n, int64_t *k) {
   const moe_params *p = c->params;
   const places *at = &places_of(p)[which];
   int64_t per = p->narrow ? 8 / (int64_t)p->bits[which] : 1, bytes = infer_dim(c, at->weights, 2);
-  if (at->weights >= c->input_count || !c->in[at->weights]) return SDX_OK;
+  if (at->weights >= c->input_count || !c->in_types[at->weights]) return SDX_OK;
   SDX_TRY(infer_rank(c, at->weights, 3, 3));
   SDX_TRY(infer_agree(c, at->weights, 0, "experts", experts));
   SDX_TRY(infer_agree(c, at->weights, 1, "rows", n));
   if (bytes >= 0 && *k >= 0 && (bytes > INT64_MAX / per || bytes * per != *k))
-    return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has rows of %lld elements, expected %lld", at->weights,
-                      (long long)bytes, (long long)(*k / per));
+    return step_fail(c, SDX_INVALID_SHAPE, "input %zu has rows of %lld elements, expected %lld", at->weights,
+                     (long long)bytes, (long long)(*k / per));
   if (bytes >= 0 && bytes <= INT64_MAX / per) *k = bytes * per;
   SDX_TRY(infer_rank(c, at->bias, 2, 2));
   SDX_TRY(agree(c, at->bias, 0, "experts", *experts));
@@ -121,16 +123,17 @@ static sdx_status check_projection(op_infer *c, size_t which, int64_t *experts, 
   return agree(c, at->zeros, 2, "bytes of zero points", blocks < 0 ? blocks : blocks / per + (blocks % per != 0));
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const moe_params *p = c->params;
   const places *at = places_of(p);
   int rank = infer_rank_of(c, X);
-  int64_t hidden = rank > 0 ? c->in[X]->dims[rank - 1] : DIM_UNKNOWN, experts = infer_dim(c, ROUTER, 1);
+  int64_t hidden = rank > 0 ? c->in_types[X]->dims[rank - 1] : DIM_UNKNOWN, experts = infer_dim(c, ROUTER, 1);
   int64_t tokens = rank > 0 ? 1 : DIM_UNKNOWN, rows = DIM_UNKNOWN, inner;
   SDX_TRY(infer_rank(c, X, 2, 3));
   SDX_TRY(infer_rank(c, ROUTER, 2, 2));
   for (int i = 0; i + 1 < rank; i++)
-    if (tokens >= 0 && (c->in[X]->dims[i] < 0 || !i64_mul(tokens, c->in[X]->dims[i], &tokens))) tokens = DIM_UNKNOWN;
+    if (tokens >= 0 && (c->in_types[X]->dims[i] < 0 || !i64_mul(tokens, c->in_types[X]->dims[i], &tokens)))
+      tokens = DIM_UNKNOWN;
   SDX_TRY(agree(c, ROUTER, 0, "tokens", tokens));
   if (p->narrow) {
     SDX_TRY(infer_rank(c, ROUTER_WEIGHTS, 2, 2));
@@ -138,16 +141,16 @@ static sdx_status infer(op_infer *c) {
     SDX_TRY(agree(c, ROUTER_WEIGHTS, 1, "experts", experts));
   }
   if (experts >= 0 && p->k > experts)
-    return infer_fail(c, SDX_OUT_OF_RANGE, "attribute 'k' is %lld, but there are %lld experts", (long long)p->k,
-                      (long long)experts);
+    return step_fail(c, SDX_OUT_OF_RANGE, "attribute 'k' is %lld, but there are %lld experts", (long long)p->k,
+                     (long long)experts);
   bool third = infer_has(c, at[FC3].weights);
   if (third && p->fusion)
-    return infer_fail(c, SDX_INVALID_GRAPH, "swiglu_fusion %lld leaves no place for fc3", (long long)p->fusion);
+    return step_fail(c, SDX_INVALID_GRAPH, "swiglu_fusion %lld leaves no place for fc3", (long long)p->fusion);
   if (p->act == ACT_SWIGLU && !p->fusion && !third)
-    return infer_fail(c, SDX_INVALID_GRAPH, "swiglu without swiglu_fusion needs fc3");
+    return step_fail(c, SDX_INVALID_GRAPH, "swiglu without swiglu_fusion needs fc3");
   SDX_TRY(check_projection(c, FC1, &experts, &rows, &hidden));
   if (p->fusion && rows >= 0 && rows % 2)
-    return infer_fail(c, SDX_INVALID_SHAPE, "fc1 has %lld rows, which are not two halves", (long long)rows);
+    return step_fail(c, SDX_INVALID_SHAPE, "fc1 has %lld rows, which are not two halves", (long long)rows);
   inner = rows >= 0 && p->fusion ? rows / 2 : rows;
   SDX_TRY(check_projection(c, FC2, &experts, &hidden, &inner));
   SDX_TRY(check_projection(c, FC3, &experts, &inner, &hidden));
@@ -163,8 +166,6 @@ typedef struct moe_state {
   int precision;
 } moe_state;
 
-static const tensor *input(const op_prepare *c, size_t i) { return i < c->input_count ? c->in[i] : NULL; }
-
 static bool plan_of(const moe_state *s, size_t m, size_t n, size_t k, gemm_f32_plan *plan) {
   gemm_f32_shape shape = {.m = m, .n = n, .k = k, .threads = s->threads, .precision = s->precision, .fill_b = true};
   return gemm_f32_plan_init(plan, &shape);
@@ -174,13 +175,13 @@ static bool reserve(size_t *total, size_t a, size_t b, size_t element) {
   return size_mul(a, b, &a) && size_mul(a, element, &a) && scratch_reserve(total, a);
 }
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   const moe_params *p = c->params;
   const places *at = places_of(p);
   moe_state *s = arena_zalloc(c->memory, sizeof *s);
   if (!s) return error_no_memory(c->err, sizeof *s);
   c->state = s;
-  const tensor *x = c->in[X], *fc1 = c->in[at[FC1].weights];
+  const tensor *x = step_in(c, X), *fc1 = step_in(c, at[FC1].weights);
   s->hidden = (size_t)x->dims[x->rank - 1], s->experts = (size_t)fc1->dims[0], s->rows = (size_t)fc1->dims[1];
   s->inner = p->fusion ? s->rows / 2 : s->rows;
   s->tokens = s->hidden ? x->count / s->hidden : 0;
@@ -192,9 +193,9 @@ static sdx_status prepare(op_prepare *c) {
     return error_no_memory(c->err, SIZE_MAX);
   s->gemm = first.scratch_bytes > second.scratch_bytes ? first.scratch_bytes : second.scratch_bytes;
   c->kernel = first.name;
-  bool fits = floats_reserve(&s->total, x) && floats_reserve(&s->total, c->out[0]) &&
-              floats_reserve(&s->total, c->in[ROUTER]) &&
-              floats_reserve(&s->total, p->narrow ? input(c, ROUTER_WEIGHTS) : NULL) &&
+  bool fits = floats_reserve(&s->total, x) && floats_reserve(&s->total, step_out(c, 0)) &&
+              floats_reserve(&s->total, step_in(c, ROUTER)) &&
+              floats_reserve(&s->total, p->narrow ? step_in(c, ROUTER_WEIGHTS) : NULL) &&
               scratch_reserve(&s->total, s->gemm) && reserve(&s->total, s->tokens, s->hidden, 8) &&
               reserve(&s->total, s->tokens, s->rows, 4) && reserve(&s->total, s->tokens, s->inner, 8) &&
               reserve(&s->total, s->tokens, (size_t)p->k, sizeof(float)) &&
@@ -248,7 +249,7 @@ static void plain_fill(void *context, size_t batch, float *panel, size_t stride,
 }
 
 typedef struct expert_call {
-  op_call *call;
+  op_step *call;
   const moe_state *s;
   size_t expert, m;
   void *gemm;
@@ -257,10 +258,10 @@ typedef struct expert_call {
 
 // y [m, n] = x [m, k] times the expert's weights, plus its bias.
 static sdx_status project(const expert_call *e, size_t which, const float *x, float *y, size_t n, size_t k) {
-  op_call *c = e->call;
+  op_step *c = e->call;
   const moe_params *p = c->params;
   const places *at = &places_of(p)[which];
-  const tensor *w = call_in(c, at->weights), *bias = call_in(c, at->bias);
+  const tensor *w = step_in(c, at->weights), *bias = step_in(c, at->bias);
   gemm_f32_plan plan;
   if (!plan_of(e->s, e->m, n, k, &plan)) return call_no_memory(c, SIZE_MAX);
   void *scratch = plan.scratch_bytes <= e->s->gemm ? e->gemm : call_alloc(c, plan.scratch_bytes);
@@ -272,7 +273,7 @@ static sdx_status project(const expert_call *e, size_t which, const float *x, fl
     narrow.row_bytes = (size_t)w->dims[2];
     narrow.data = (const uint8_t *)w->data + e->expert * n * narrow.row_bytes;
     narrow.block = p->block ? p->block : k, narrow.blocks = (k + narrow.block - 1) / narrow.block;
-    narrow.scales = call_in(c, at->scales), narrow.zeros = call_in(c, at->zeros);
+    narrow.scales = step_in(c, at->scales), narrow.zeros = step_in(c, at->zeros);
     narrow.zero_bytes = (narrow.blocks * narrow.bits + 7) / 8;
     if (narrow.zeros && !p->block) {
       float *zeros = call_alloc(c, (narrow.first + n) * sizeof *zeros);
@@ -335,17 +336,17 @@ static void act_range(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const moe_params *p = c->params;
   const moe_state *s = c->state;
-  tensor *y = call_out(c, 0);
+  tensor *y = step_out(c, 0);
   char *scratch = c->scratch;
   size_t hidden = s->hidden, k = (size_t)p->k;
   if (!y || y->count == 0) return SDX_OK;
-  const float *x = floats_load(c, call_in(c, X), &scratch);
+  const float *x = floats_load(c, step_in(c, X), &scratch);
   float *out = floats_target(y, &scratch);
-  const float *router = floats_load(c, call_in(c, ROUTER), &scratch);
-  const float *weights = floats_load(c, p->narrow ? call_in(c, ROUTER_WEIGHTS) : NULL, &scratch);
+  const float *router = floats_load(c, step_in(c, ROUTER), &scratch);
+  const float *weights = floats_load(c, p->narrow ? step_in(c, ROUTER_WEIGHTS) : NULL, &scratch);
   void *gemm = scratch_take(&scratch, s->gemm);
   float *gathered = scratch_take(&scratch, s->tokens * hidden * 8), *result = gathered + s->tokens * hidden;
   float *rows = scratch_take(&scratch, s->tokens * s->rows * 4);
@@ -355,7 +356,7 @@ static sdx_status compute(op_call *c) {
   size_t *tokens = scratch_take(&scratch, s->tokens * 16), *slots = tokens + s->tokens;
   float *room = scratch_take(&scratch, s->experts * sizeof *room);
   expert_call e = {.call = c, .s = s, .gemm = gemm, .bias = (float *)scratch};
-  bool has_third = call_in(c, places_of(p)[FC3].weights) != NULL;
+  bool has_third = step_in(c, places_of(p)[FC3].weights) != NULL;
   for (size_t t = 0; t < s->tokens; t++)
     route(p, router + t * s->experts, weights ? weights + t * s->experts : NULL, s->experts, chosen + t * k,
           share + t * k, room);

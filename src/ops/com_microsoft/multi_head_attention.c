@@ -13,8 +13,10 @@
 
 #include "base/size.h"
 #include "ops/ai_onnx/floats.h"
+#include "ops/call.h"
 #include "ops/com_microsoft/heads.h"
 #include "ops/elementwise.h"
+#include "ops/infer.h"
 
 enum { Q, K, V, BIAS, MASK, ADD, PAST_KEY, PAST_VALUE, PAST_LENGTH, BEAMS, INPUTS };
 enum { Y, PRESENT_KEY, PRESENT_VALUE, SCORES };
@@ -235,16 +237,16 @@ static sdx_status check_masks(const heads_input *in, const mha_params *p, const 
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const mha_params *p = c->params;
   heads_input in[INPUTS];
   mha_sizes s;
   for (size_t i = 0; i < INPUTS; i++) in[i] = heads_from_type(c, i);
-  SDX_TRY(infer_located(c, measure(in, p, &s, c->err)));
-  SDX_TRY(infer_located(c, check_masks(in, p, &s, c->err)));
+  SDX_TRY(step_located(c, measure(in, p, &s, c->err)));
+  SDX_TRY(step_located(c, check_masks(in, p, &s, c->err)));
   int64_t hidden = DIM_UNKNOWN;
   if (s.v_width >= 0 && !i64_mul(p->heads, s.v_width, &hidden))
-    return infer_fail(c, SDX_INVALID_SHAPE, "the output would be too large");
+    return step_fail(c, SDX_INVALID_SHAPE, "the output would be too large");
   sdx_dtype dtype = infer_dtype_of(c, Q);
   SDX_TRY(infer_output(c, Y, dtype, 3, (int64_t[]){s.batch, s.rows, hidden}));
   SDX_TRY(infer_output(c, PRESENT_KEY, dtype, 4, (int64_t[]){s.batch, p->heads, s.columns, s.width}));
@@ -261,10 +263,9 @@ typedef struct mha_state {
   size_t total;
 } mha_state;
 
-static const tensor *input(const op_prepare *c, size_t i) { return i < c->input_count ? c->in[i] : NULL; }
-static bool wanted(const op_prepare *c, size_t i) { return i < c->output_count && c->out[i]; }
+static bool wanted(const op_step *c, size_t i) { return i < c->output_count && c->out[i]; }
 
-static sdx_status prepare(op_prepare *c) {
+static sdx_status prepare(op_step *c) {
   const mha_params *p = c->params;
   heads_input in[INPUTS];
   mha_state *s = arena_zalloc(c->memory, sizeof *s);
@@ -290,7 +291,7 @@ static sdx_status prepare(op_prepare *c) {
     bool needed = i == 0 ? bias : (bias || past) && !wanted(c, i == 1 ? PRESENT_KEY : PRESENT_VALUE);
     fits = !needed || (size_product(dims[i], 4, &s->own[i]) && size_mul(s->own[i], sizeof(float), &s->own[i]));
   }
-  const tensor *mask = input(c, MASK);
+  const tensor *mask = step_in(c, MASK);
   s->mask = mask && mask->rank != 1 ? mask->count : 0;
   if (mask && mask->rank == 1) fits = fits && size_product(m, 2, &s->mask);
   fits = fits && size_mul(s->mask, sizeof(float), &s->mask);
@@ -304,30 +305,30 @@ static sdx_status prepare(op_prepare *c) {
 }
 
 // Where an input lies.
-static attend_view part(op_call *c, const mha_state *s, size_t which) {
+static attend_view part(op_step *c, const mha_state *s, size_t which) {
   const mha_sizes *z = &s->sizes;
   size_t heads = s->plan.shape.heads, width = which == V ? (size_t)z->v_width : (size_t)z->width,
          rows = which == Q ? (size_t)z->rows : (size_t)z->incoming;
   if (z->layout == BLOCKS) {
     size_t all = heads * (2 * (size_t)z->width + (size_t)z->v_width);
-    float *at = (float *)call_in(c, Q)->data + which * heads * (size_t)z->width;
+    float *at = (float *)step_in(c, Q)->data + which * heads * (size_t)z->width;
     return (attend_view){at, rows * all, width, all};
   }
   if (z->layout == PACKED_QKV || (z->layout == PACKED_KV && which != Q)) {
     size_t parts = z->layout == PACKED_QKV ? 3 : 2;
-    float *at = (float *)call_in(c, parts == 3 ? Q : K)->data + (which + parts - 3) * width;
+    float *at = (float *)step_in(c, parts == 3 ? Q : K)->data + (which + parts - 3) * width;
     return (attend_view){at, rows * heads * parts * width, parts * width, heads * parts * width};
   }
-  void *at = call_in(c, which)->data;
+  void *at = step_in(c, which)->data;
   bool apart = which == K ? z->key_apart : which == V && z->value_apart;
   return apart ? heads_apart(at, heads, rows, width) : heads_packed(at, heads, rows, width);
 }
 
 // Keys or values, past and incoming, in one piece.
-static void join(op_call *c, const mha_state *s, size_t which, size_t used, char **scratch, attend_view *out) {
+static void join(op_step *c, const mha_state *s, size_t which, size_t used, char **scratch, attend_view *out) {
   const attend_shape *shape = &s->plan.shape;
-  const tensor *past = call_in(c, which == K ? PAST_KEY : PAST_VALUE), *bias = call_in(c, BIAS);
-  tensor *present = call_out(c, which == K ? PRESENT_KEY : PRESENT_VALUE);
+  const tensor *past = step_in(c, which == K ? PAST_KEY : PAST_VALUE), *bias = step_in(c, BIAS);
+  tensor *present = step_out(c, which == K ? PRESENT_KEY : PRESENT_VALUE);
   bool apart = which == K ? s->sizes.key_apart : s->sizes.value_apart;
   size_t width = which == K ? shape->width : shape->v_width, incoming = (size_t)s->sizes.incoming;
   attend_view from = part(c, s, which);
@@ -350,9 +351,9 @@ static void join(op_call *c, const mha_state *s, size_t which, size_t used, char
 }
 
 // Past keys of each beam from where cache_indirection says.
-static sdx_status gather_beams(op_call *c, const mha_state *s, size_t used, size_t width, attend_view *view) {
+static sdx_status gather_beams(op_step *c, const mha_state *s, size_t used, size_t width, attend_view *view) {
   const attend_shape *shape = &s->plan.shape;
-  const tensor *beams = call_in(c, BEAMS);
+  const tensor *beams = step_in(c, BEAMS);
   size_t count = shape->batch * shape->heads * shape->columns * width, group = (size_t)beams->dims[1];
   float *to = call_alloc(c, count * sizeof *to);
   if (!to) return call_no_memory(c, count * sizeof *to);
@@ -361,7 +362,7 @@ static sdx_status gather_beams(op_call *c, const mha_state *s, size_t used, size
     for (size_t t = 0; t < used; t++) {
       int32_t from = ((const int32_t *)beams->data)[b * shape->columns + t];
       if (from < 0 || (size_t)from >= group)
-        return call_fail(c, SDX_OUT_OF_RANGE, "input 9 ('cache_indirection') is %d at [%zu, %zu], expected 0 to %zu",
+        return step_fail(c, SDX_OUT_OF_RANGE, "input 9 ('cache_indirection') is %d at [%zu, %zu], expected 0 to %zu",
                          from, b, t, group - 1);
       for (size_t h = 0; h < shape->heads; h++)
         memcpy(
@@ -374,9 +375,9 @@ static sdx_status gather_beams(op_call *c, const mha_state *s, size_t used, size
 }
 
 // The mask as numbers to add.
-static attend_bias numbers(op_call *c, const mha_state *s, float filter, float *to) {
+static attend_bias numbers(op_step *c, const mha_state *s, float filter, float *to) {
   const attend_shape *shape = &s->plan.shape;
-  const tensor *mask = call_in(c, MASK);
+  const tensor *mask = step_in(c, MASK);
   const int32_t *at = mask->data;
   size_t columns = shape->columns, batch = shape->batch;
   if (mask->rank == 1) {
@@ -395,21 +396,21 @@ static attend_bias numbers(op_call *c, const mha_state *s, float filter, float *
   return (attend_bias){to + first, (size_t)mask->dims[mask->rank - 2] * row, 0, row, row < columns ? row : columns, 0};
 }
 
-static sdx_status attention(op_call *c) {
+static sdx_status attention(op_step *c) {
   const mha_params *p = c->params;
   const mha_state *s = c->state;
   const attend_shape *shape = &s->plan.shape;
-  const tensor *add = call_in(c, ADD), *length = call_in(c, PAST_LENGTH), *bias = call_in(c, BIAS);
-  tensor *y = call_out(c, Y), *stages = call_out(c, SCORES);
+  const tensor *add = step_in(c, ADD), *length = step_in(c, PAST_LENGTH), *bias = step_in(c, BIAS);
+  tensor *y = step_out(c, Y), *stages = step_out(c, SCORES);
   char *scratch = call_scratch(c, s->total);
   int64_t used = s->sizes.past;
   if (!scratch) return c->err->status;
   if (s->sizes.shared) {
     if (length->count != 1)
-      return call_fail(c, SDX_INVALID_SHAPE, "input 8 (past length) has %zu elements, expected 1", length->count);
+      return step_fail(c, SDX_INVALID_SHAPE, "input 8 (past length) has %zu elements, expected 1", length->count);
     used = ((const int32_t *)length->data)[0];
     if (used < 0 || used > s->sizes.columns - s->sizes.incoming)
-      return call_fail(c, SDX_OUT_OF_RANGE, "input 8 (past length) is %lld, but the buffer has room for %lld and %lld",
+      return step_fail(c, SDX_OUT_OF_RANGE, "input 8 (past length) is %lld, but the buffer has room for %lld and %lld",
                        (long long)used, (long long)s->sizes.columns, (long long)s->sizes.incoming);
   }
   attend_call a = {.q = part(c, s, Q),
@@ -431,12 +432,12 @@ static sdx_status attention(op_call *c) {
   }
   join(c, s, K, (size_t)used, &scratch, &a.k);
   join(c, s, V, (size_t)used, &scratch, &a.v);
-  if (s->sizes.shared && call_in(c, BEAMS)) {
+  if (s->sizes.shared && step_in(c, BEAMS)) {
     SDX_TRY(gather_beams(c, s, (size_t)used, shape->width, &a.k));
     SDX_TRY(gather_beams(c, s, (size_t)used, shape->v_width, &a.v));
   }
   float *mask = scratch_take(&scratch, s->mask);
-  if (call_in(c, MASK)) a.bias[0] = numbers(c, s, p->filter, mask);
+  if (step_in(c, MASK)) a.bias[0] = numbers(c, s, p->filter, mask);
   if (add) {
     size_t row = (size_t)add->dims[3], head = shape->rows * row;
     a.bias[1] = (attend_bias){
@@ -455,7 +456,7 @@ static sdx_status attention(op_call *c) {
   return call_check(c);
 }
 
-static sdx_status compute(op_call *c) { return call_widened(c, attention); }
+static sdx_status compute(op_step *c) { return call_widened(c, attention); }
 
 SDX_CASES = {"query=float[2,3,8] key=float[2,5,8] value=float[2,5,4] num_heads=2",
              "query=float[2,3,8] key=float[2,3,8] value=float[2,3,8] bias=float[24] num_heads=4 unidirectional=1",

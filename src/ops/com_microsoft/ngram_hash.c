@@ -5,7 +5,9 @@
 // so are those from before the segment began or, with reset_on_eos, up to the last end of a sequence.
 // VarlenNGramHashMapping is the same for samples that lie behind one another.
 #include "base/size.h"
+#include "ops/call.h"
 #include "ops/elementwise.h"
+#include "ops/infer.h"
 #include "tensor/convert.h"
 
 enum { IDS, MULTIPLIERS, SIZES, ENDS, PAST, OFFSETS, EOS, SEGMENTS, PAST_SEGMENTS, CAPTURE, INPUTS };
@@ -44,17 +46,15 @@ static sdx_status varlen_params(op_params_context *c, void *params) {
   return params_fail(c, "state_update_capacity", "is %lld, expected 0 to %d", (long long)p->capacity, MOST_STATES);
 }
 
-static const tensor *given(const op_call *c, size_t input) {
+static const tensor *given(const op_step *c, size_t input) {
   int8_t at = ((const hash_params *)c->params)->inputs[input];
-  return at < 0 ? NULL : call_in(c, (size_t)at);
+  return at < 0 ? NULL : step_in(c, (size_t)at);
 }
 
 // ---- infer ----------------------------------------------------------------------------------------
 
-static bool is_given(const op_infer *c, size_t i) { return i < c->input_count && c->in[i]; }
-
 // Input `which` has these sizes.
-static sdx_status agree(op_infer *c, size_t which, int rank, int64_t *first, int64_t *second) {
+static sdx_status agree(op_step *c, size_t which, int rank, int64_t *first, int64_t *second) {
   int8_t at = ((const hash_params *)c->params)->inputs[which];
   if (at < 0) return SDX_OK;
   SDX_TRY(infer_rank(c, (size_t)at, rank, rank));
@@ -62,7 +62,7 @@ static sdx_status agree(op_infer *c, size_t which, int rank, int64_t *first, int
   return rank == 2 ? infer_agree(c, (size_t)at, 1, "second dimension", second) : SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const hash_params *p = c->params;
   bool varlen = p->inputs[ENDS] >= 0;
   int64_t first = DIM_UNKNOWN, time = DIM_UNKNOWN, batch = DIM_UNKNOWN, before = p->order - 1,
@@ -74,17 +74,17 @@ static sdx_status infer(op_infer *c) {
   SDX_TRY(agree(c, OFFSETS, 1, &hashes, NULL));
   SDX_TRY(infer_rank(c, MULTIPLIERS, 1, 1));
   if (multipliers >= 0 && multipliers < p->order)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 1 ('multipliers') has %lld elements, expected at least %lld",
-                      (long long)multipliers, (long long)p->order);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('multipliers') has %lld elements, expected at least %lld",
+                     (long long)multipliers, (long long)p->order);
   SDX_TRY(agree(c, ENDS, 1, &ends, NULL));
-  if (ends == 0) return infer_fail(c, SDX_INVALID_SHAPE, "input 3 has no elements, expected the samples and one");
+  if (ends == 0) return step_fail(c, SDX_INVALID_SHAPE, "input 3 has no elements, expected the samples and one");
   if (!varlen) batch = first;
   else if (ends > 0) batch = ends - 1;
   SDX_TRY(agree(c, PAST, 2, &batch, &before));
   SDX_TRY(agree(c, PAST_SEGMENTS, 2, &batch, &before));
   SDX_TRY(agree(c, CAPTURE, 1, &batch, NULL));
-  if (varlen && (p->capacity > 0) != is_given(c, (size_t)p->inputs[CAPTURE]))
-    return infer_fail(c, SDX_INVALID_GRAPH, "input 9 ('capture_count') goes with state_update_capacity");
+  if (varlen && (p->capacity > 0) != infer_has(c, (size_t)p->inputs[CAPTURE]))
+    return step_fail(c, SDX_INVALID_GRAPH, "input 9 ('capture_count') goes with state_update_capacity");
   int64_t out[3] = {first, varlen ? hashes : time, hashes};
   SDX_TRY(infer_output(c, HASHES, dtype, varlen ? 2 : 3, out));
   SDX_TRY(infer_output(c, PRESENT, dtype, 2, (int64_t[]){batch, before}));
@@ -143,7 +143,7 @@ static void write_last(const sequence *q, int64_t end, tensor *to, size_t row, b
 
 static int64_t wrapped(sdx_dtype dtype, int64_t v) { return dtype == SDX_INT32 ? (int32_t)(uint32_t)(uint64_t)v : v; }
 
-static void hash_sequence(op_call *c, const sequence *q, tensor *y) {
+static void hash_sequence(op_step *c, const sequence *q, tensor *y) {
   const hash_params *p = q->p;
   const tensor *multipliers = given(c, MULTIPLIERS), *sizes = given(c, SIZES), *offsets = given(c, OFFSETS);
   sdx_dtype dtype = (sdx_dtype)q->ids->dtype;
@@ -165,27 +165,27 @@ static void hash_sequence(op_call *c, const sequence *q, tensor *y) {
   }
 }
 
-static sdx_status check(op_call *c, size_t batch) {
+static sdx_status check(op_step *c, size_t batch) {
   const tensor *sizes = given(c, SIZES), *ends = given(c, ENDS), *eos = given(c, EOS), *ids = given(c, IDS);
   for (size_t i = 0; i < sizes->count; i++)
     if (tensor_index_at(sizes, i) < 1)
-      return call_fail(c, SDX_OUT_OF_RANGE, "input 2 ('vocab_sizes') is %lld at %zu, expected at least 1",
+      return step_fail(c, SDX_OUT_OF_RANGE, "input 2 ('vocab_sizes') is %lld at %zu, expected at least 1",
                        (long long)tensor_index_at(sizes, i), i);
   if (eos && eos->count != 1)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 'eos_token_id' has %zu elements, expected 1", eos->count);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 'eos_token_id' has %zu elements, expected 1", eos->count);
   for (size_t b = 0; ends && b <= batch; b++) {
     int64_t end = ((const int32_t *)ends->data)[b], low = b ? ((const int32_t *)ends->data)[b - 1] : 0;
     if (end < low || end > ids->dims[0] || (b == 0 && end) || (b == batch && end != ids->dims[0]))
-      return call_fail(c, SDX_OUT_OF_RANGE, "input 3 is %lld at %zu: samples must rise from 0 to all %lld rows",
+      return step_fail(c, SDX_OUT_OF_RANGE, "input 3 is %lld at %zu: samples must rise from 0 to all %lld rows",
                        (long long)end, b, (long long)ids->dims[0]);
   }
   return SDX_OK;
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const hash_params *p = c->params;
   const tensor *ids = given(c, IDS), *eos = given(c, EOS), *ends = given(c, ENDS), *capture = given(c, CAPTURE);
-  tensor *y = call_out(c, HASHES), *update = call_out(c, UPDATE);
+  tensor *y = step_out(c, HASHES), *update = step_out(c, UPDATE);
   size_t batch = ends ? ends->count - 1 : (size_t)ids->dims[0];
   SDX_TRY(check(c, batch));
   sequence q = {.p = p,
@@ -203,8 +203,8 @@ static sdx_status compute(op_call *c) {
     const int32_t *end = ends ? (const int32_t *)ends->data + q.index : NULL;
     q.first = end ? end[0] : (int64_t)q.index * ids->dims[1], q.count = end ? end[1] - end[0] : ids->dims[1];
     if (y) hash_sequence(c, &q, y);
-    write_last(&q, q.count, call_out(c, PRESENT), q.index, false);
-    write_last(&q, q.count, call_out(c, PRESENT_SEGMENTS), q.index, true);
+    write_last(&q, q.count, step_out(c, PRESENT), q.index, false);
+    write_last(&q, q.count, step_out(c, PRESENT_SEGMENTS), q.index, true);
     int64_t states = capture ? i64_min(((const int32_t *)capture->data)[q.index], i64_min(p->capacity, q.count)) : 0;
     for (int64_t k = 0; k < states; k++)
       write_last(&q, k + 1, update, q.index * (size_t)p->capacity + (size_t)k, false);

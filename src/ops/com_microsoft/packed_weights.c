@@ -3,6 +3,8 @@
 #include "ops/com_microsoft/packed_weights.h"
 
 #include "ops/ai_onnx/floats.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 static float zero_of(const packed_weights *w, size_t n, size_t block) {
   if (!w->zeros) return (float)(1u << (w->bits - 1));
@@ -29,49 +31,49 @@ void packed_fill(void *context, size_t batch, float *panel, size_t stride, size_
   }
 }
 
-sdx_status packed_need(op_infer *c, size_t i, const char *name, size_t count, size_t or_count) {
-  if (i >= c->input_count || !c->in[i] || infer_rank_of(c, i) < 0) return SDX_OK;
+sdx_status packed_need(op_step *c, size_t i, const char *name, size_t count, size_t or_count) {
+  if (i >= c->input_count || !c->in_types[i] || infer_rank_of(c, i) < 0) return SDX_OK;
   size_t have = 0;
-  const type_info *t = c->in[i];
+  const type_info *t = c->in_types[i];
   for (int d = 0; d < t->rank; d++)
     if (t->dims[d] < 0) return SDX_OK;
   if (!size_product(t->dims, (size_t)t->rank, &have)) have = SIZE_MAX;
   if (have == count || (or_count && have == or_count)) return SDX_OK;
-  return infer_fail(c, SDX_INVALID_SHAPE, "input %zu ('%s') has %zu elements, but the attributes imply %zu", i, name,
-                    have, count);
+  return step_fail(c, SDX_INVALID_SHAPE, "input %zu ('%s') has %zu elements, but the attributes imply %zu", i, name,
+                   have, count);
 }
 
-sdx_status packed_infer(op_infer *c, size_t n, size_t k) {
+sdx_status packed_infer(op_step *c, size_t n, size_t k) {
   int64_t out[TENSOR_MAX_RANK];
   int rank = infer_rank_of(c, 0);
   SDX_TRY(infer_rank(c, 0, 1, -1));
   if (rank < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
-  for (int i = 0; i < rank; i++) out[i] = c->in[0]->dims[i];
+  for (int i = 0; i < rank; i++) out[i] = c->in_types[0]->dims[i];
   if (out[rank - 1] >= 0 && (size_t)out[rank - 1] != k)
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld columns, but the attributes imply %zu",
-                      (long long)out[rank - 1], k);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld columns, but the attributes imply %zu",
+                     (long long)out[rank - 1], k);
   out[rank - 1] = (int64_t)n;
   return infer_output(c, 0, infer_dtype_of(c, 0), rank, out);
 }
 
-sdx_status packed_product_prepare(op_prepare *c, size_t n, size_t k, size_t bias) {
+sdx_status packed_product_prepare(op_step *c, size_t n, size_t k, size_t bias) {
   gemm_f32_plan *plan = arena_zalloc(c->memory, sizeof *plan);
   if (!plan) return error_no_memory(c->err, sizeof *plan);
   c->state = plan;
-  if (c->out[0]->count == 0) return SDX_OK;
+  if (step_out(c, 0)->count == 0) return SDX_OK;
   gemm_f32_shape shape = {
-      .m = c->in[0]->count / k, .n = n, .k = k, .threads = c->threads, .precision = c->precision, .fill_b = true};
+      .m = step_in(c, 0)->count / k, .n = n, .k = k, .threads = c->threads, .precision = c->precision, .fill_b = true};
   bool fits = gemm_f32_plan_init(plan, &shape) && scratch_reserve(&c->scratch_bytes, plan->scratch_bytes) &&
-              floats_reserve(&c->scratch_bytes, c->in[0]) &&
-              floats_reserve(&c->scratch_bytes, bias < c->input_count ? c->in[bias] : NULL) &&
-              floats_reserve(&c->scratch_bytes, c->out[0]);
+              floats_reserve(&c->scratch_bytes, step_in(c, 0)) &&
+              floats_reserve(&c->scratch_bytes, bias < c->input_count ? step_in(c, bias) : NULL) &&
+              floats_reserve(&c->scratch_bytes, step_out(c, 0));
   c->kernel = plan->name;
   return fits ? SDX_OK : error_no_memory(c->err, SIZE_MAX);
 }
 
-sdx_status packed_product_run(op_call *c, gemm_f32_fill fill, void *context, size_t n, size_t k, size_t bias) {
+sdx_status packed_product_run(op_step *c, gemm_f32_fill fill, void *context, size_t n, size_t k, size_t bias) {
   const gemm_f32_plan *plan = c->state;
-  tensor *y = call_out(c, 0);
+  tensor *y = step_out(c, 0);
   char *scratch = c->scratch;
   if (y->count == 0) return SDX_OK;
   void *own = scratch_take(&scratch, plan->scratch_bytes);
@@ -80,8 +82,8 @@ sdx_status packed_product_run(op_call *c, gemm_f32_fill fill, void *context, siz
                         .fill_context = context,
                         .c_stride = n,
                         .epilogue = GEMM_F32_PLAIN};
-  call.a.data = floats_load(c, call_in(c, 0), &scratch);
-  call.epilogue.bias = floats_load(c, call_in(c, bias), &scratch), call.epilogue.bias_kind = GEMM_BIAS_PER_COLUMN;
+  call.a.data = floats_load(c, step_in(c, 0), &scratch);
+  call.epilogue.bias = floats_load(c, step_in(c, bias), &scratch), call.epilogue.bias_kind = GEMM_BIAS_PER_COLUMN;
   call.c = floats_target(y, &scratch);
   gemm_f32_run(plan, &call, own);
   floats_store(c, y, call.c);

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "kernels/gemm_f32/gemm_f32.h"
-#include "ops/op.h"
+#include "ops/record.h"
 
 // Value i of a row of packed values: bits run from the low end of each byte, values may cross bytes.
 static inline unsigned packed_at(const uint8_t *row, size_t i, size_t bits) {
@@ -27,9 +27,9 @@ typedef struct packed_weights {
 void packed_fill(void *context, size_t batch, float *panel, size_t stride, size_t k0, size_t kc, size_t n0, size_t nc);
 
 // Y = A W' + bias for input 0 of the node, with W from a fill. `bias` is an input, SIZE_MAX: none.
-sdx_status packed_product_prepare(op_prepare *c, size_t n, size_t k, size_t bias);
-sdx_status packed_product_run(op_call *c, gemm_f32_fill fill, void *context, size_t n, size_t k, size_t bias);
+sdx_status packed_product_prepare(op_step *c, size_t n, size_t k, size_t bias);
+sdx_status packed_product_run(op_step *c, gemm_f32_fill fill, void *context, size_t n, size_t k, size_t bias);
 // Input i, where its size is known, has `count` elements, or `or_count` unless that is 0.
-sdx_status packed_need(op_infer *c, size_t i, const char *name, size_t count, size_t or_count);
+sdx_status packed_need(op_step *c, size_t i, const char *name, size_t count, size_t or_count);
 // Output 0: input 0 with its last dimension, k, replaced by n.
-sdx_status packed_infer(op_infer *c, size_t n, size_t k);
+sdx_status packed_infer(op_step *c, size_t n, size_t k);

@@ -5,13 +5,15 @@
 // MultiHeadAttention with the lengths as its mask, and picking the rows again.
 
 #include "base/size.h"
+#include "ops/call.h"
 #include "ops/com_microsoft/rewrite.h"
+#include "ops/infer.h"
 
 static size_t width_of(const tensor *t) { return (size_t)dtype_bits((sdx_dtype)t->dtype) / 8; }
 
 // ---- RemovePadding --------------------------------------------------------------------------------
 
-static sdx_status remove_infer(op_infer *c) {
+static sdx_status remove_infer(op_step *c) {
   int64_t batch = infer_dim(c, 0, 0), length = infer_dim(c, 0, 1), total = DIM_UNKNOWN, ends = DIM_UNKNOWN;
   SDX_TRY(infer_rank(c, 0, 3, 3));
   SDX_TRY(infer_rank(c, 1, 1, 1));
@@ -20,14 +22,14 @@ static sdx_status remove_infer(op_infer *c) {
   for (size_t i = 0; counts && length >= 0 && i < counts->count; i++) {
     int64_t n = ((const int32_t *)counts->data)[i];
     if (n < 0 || n > length)
-      return infer_fail(c, SDX_OUT_OF_RANGE, "input 1 ('sequence_token_count') is %lld at %zu, expected 0 to %lld",
-                        (long long)n, i, (long long)length);
+      return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('sequence_token_count') is %lld at %zu, expected 0 to %lld",
+                       (long long)n, i, (long long)length);
     total = (i ? total : 0) + n;
   }
   if (counts && counts->count == 0) total = 0;
   if (total > INT32_MAX || (batch >= 0 && length >= 0 &&
                             (batch > INT32_MAX || batch * (length < INT32_MAX ? length : INT32_MAX) > INT32_MAX)))
-    return infer_fail(c, SDX_OUT_OF_RANGE, "there are more tokens than token_offset (int32) can count");
+    return step_fail(c, SDX_OUT_OF_RANGE, "there are more tokens than token_offset (int32) can count");
   if (batch >= 0) ends = batch + 1;
   SDX_TRY(infer_output(c, 0, infer_dtype_of(c, 0), 2, (int64_t[]){total, infer_dim(c, 0, 2)}));
   SDX_TRY(infer_output(c, 1, SDX_INT32, 2, (int64_t[]){batch, length}));
@@ -35,9 +37,9 @@ static sdx_status remove_infer(op_infer *c) {
   return infer_output(c, 3, SDX_INT32, 1, (int64_t[]){1});
 }
 
-static sdx_status remove_compute(op_call *c) {
-  const tensor *x = call_in(c, 0), *counts = call_in(c, 1);
-  tensor *y = call_out(c, 0), *offset = call_out(c, 1), *ends = call_out(c, 2), *most = call_out(c, 3);
+static sdx_status remove_compute(op_step *c) {
+  const tensor *x = step_in(c, 0), *counts = step_in(c, 1);
+  tensor *y = step_out(c, 0), *offset = step_out(c, 1), *ends = step_out(c, 2), *most = step_out(c, 3);
   size_t batch = (size_t)x->dims[0], length = (size_t)x->dims[1], row = (size_t)x->dims[2] * width_of(x);
   size_t next = 0, padding = 0;
   int32_t longest = 0;
@@ -58,25 +60,25 @@ static sdx_status remove_compute(op_call *c) {
 
 // ---- RestorePadding -------------------------------------------------------------------------------
 
-static sdx_status restore_infer(op_infer *c) {
+static sdx_status restore_infer(op_step *c) {
   SDX_TRY(infer_rank(c, 0, 2, 2));
   SDX_TRY(infer_rank(c, 1, 2, 2));
   return infer_output(c, 0, infer_dtype_of(c, 0), 3,
                       (int64_t[]){infer_dim(c, 1, 0), infer_dim(c, 1, 1), infer_dim(c, 0, 1)});
 }
 
-static sdx_status restore_compute(op_call *c) {
-  const tensor *x = call_in(c, 0), *offset = call_in(c, 1);
-  tensor *y = call_out(c, 0);
+static sdx_status restore_compute(op_step *c) {
+  const tensor *x = step_in(c, 0), *offset = step_in(c, 1);
+  tensor *y = step_out(c, 0);
   size_t row = (size_t)x->dims[1] * width_of(x), rows = (size_t)x->dims[0];
   if (rows > offset->count)
-    return call_fail(c, SDX_INVALID_SHAPE, "input 0 has %zu rows, but there are only %zu tokens with padding", rows,
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %zu rows, but there are only %zu tokens with padding", rows,
                      offset->count);
   if (y->bytes) memset(y->data, 0, y->bytes);
   for (size_t i = 0; i < rows; i++) {
     int32_t to = ((const int32_t *)offset->data)[i];
     if (to < 0 || (size_t)to >= offset->count)
-      return call_fail(c, SDX_OUT_OF_RANGE, "input 1 ('token_offset') is %d at %zu, expected 0 to %zu", to, i,
+      return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('token_offset') is %d at %zu, expected 0 to %zu", to, i,
                        offset->count - 1);
     if (row) memcpy((char *)y->data + (size_t)to * row, (const char *)x->data + i * row, row);
   }

@@ -10,9 +10,11 @@
 
 #include "base/size.h"
 #include "ops/ai_onnx/rotary.h"
+#include "ops/call.h"
 #include "ops/com_microsoft/heads.h"
 #include "ops/com_microsoft/kv_cache.h"
 #include "ops/elementwise.h"
+#include "ops/infer.h"
 
 enum {
   Q,
@@ -87,49 +89,49 @@ static sdx_status read_params(op_params_context *c, void *params) {
 
 // ---- infer ----------------------------------------------------------------------------------------
 
-static sdx_status check_pairs(op_infer *c, const paged_params *p) {
+static sdx_status check_pairs(op_step *c, const paged_params *p) {
   static const struct {
     size_t one, other;
     const char *what;
   } pairs[] = {{K, V, "key and value"}, {COS, SIN, "cos_cache and sin_cache"}, {Q_NORM, K_NORM, "the norm weights"}};
   for (size_t i = 0; i < 3; i++)
     if (infer_has(c, pairs[i].one) != infer_has(c, pairs[i].other) && !(p->latent && i == 0))
-      return infer_fail(c, SDX_INVALID_GRAPH, "%s go together, but only one of them is given", pairs[i].what);
+      return step_fail(c, SDX_INVALID_GRAPH, "%s go together, but only one of them is given", pairs[i].what);
   if (p->latent && (infer_has(c, V) || infer_has(c, VALUE_CACHE) || !infer_has(c, K)))
-    return infer_fail(c, SDX_INVALID_GRAPH, "the layout LATENT has a key, and neither value nor value_cache");
+    return step_fail(c, SDX_INVALID_GRAPH, "the layout LATENT has a key, and neither value nor value_cache");
   if (!p->latent && !infer_has(c, VALUE_CACHE))
-    return infer_fail(c, SDX_INVALID_GRAPH, "input %d ('value_cache') is missing", VALUE_CACHE);
+    return step_fail(c, SDX_INVALID_GRAPH, "input %d ('value_cache') is missing", VALUE_CACHE);
   if (p->rotary && !infer_has(c, COS))
-    return infer_fail(c, SDX_INVALID_GRAPH, "attribute 'do_rotary' needs inputs %d and %d", COS, SIN);
+    return step_fail(c, SDX_INVALID_GRAPH, "attribute 'do_rotary' needs inputs %d and %d", COS, SIN);
   for (size_t i = 0; i < (p->latent ? 1u : 2u); i++) {
     if (p->quantized[i] && !infer_has(c, K_SCALE + i))
-      return infer_fail(c, SDX_INVALID_GRAPH, "a quantised cache needs input %zu", K_SCALE + i);
+      return step_fail(c, SDX_INVALID_GRAPH, "a quantised cache needs input %zu", K_SCALE + i);
     sdx_dtype stored = infer_dtype_of(c, KEY_CACHE + i), holds = p->cache[i] ? p->cache[i] : stored;
     if (stored && holds != stored && !(stored == SDX_UINT8 && (holds == SDX_INT4 || holds == SDX_FLOAT4E2M1)))
-      return infer_fail(c, SDX_INVALID_ARGUMENT, "input %zu is %s, which does not hold %s", KEY_CACHE + i,
-                        dtype_name(stored), dtype_name(holds));
+      return step_fail(c, SDX_INVALID_ARGUMENT, "input %zu is %s, which does not hold %s", KEY_CACHE + i,
+                       dtype_name(stored), dtype_name(holds));
     if (stored && kv_cache_is_quantized(holds) != p->quantized[i])
-      return infer_fail(c, SDX_INVALID_ARGUMENT, "a cache of %s %s a quantisation type", dtype_name(holds),
-                        p->quantized[i] ? "has not" : "needs");
+      return step_fail(c, SDX_INVALID_ARGUMENT, "a cache of %s %s a quantisation type", dtype_name(holds),
+                       p->quantized[i] ? "has not" : "needs");
   }
   return SDX_OK;
 }
 
-static sdx_status split(op_infer *c, size_t input, int64_t heads, int64_t *width) {
+static sdx_status split(op_step *c, size_t input, int64_t heads, int64_t *width) {
   int64_t hidden = infer_dim(c, input, 1);
   if (hidden < 0) return SDX_OK;
   if (hidden % heads || (*width >= 0 && hidden / heads != *width))
-    return infer_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld columns, which are not %lld heads of one width", input,
-                      (long long)hidden, (long long)heads);
+    return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld columns, which are not %lld heads of one width", input,
+                     (long long)hidden, (long long)heads);
   *width = hidden / heads;
   return SDX_OK;
 }
 
-static bool packs(const op_infer *c, const paged_params *p, size_t which) {
+static bool packs(const op_step *c, const paged_params *p, size_t which) {
   return infer_dtype_of(c, KEY_CACHE + which) == SDX_UINT8 && p->cache[which];
 }
 
-static sdx_status check_caches(op_infer *c, const paged_params *p, int64_t width) {
+static sdx_status check_caches(op_step *c, const paged_params *p, int64_t width) {
   int64_t blocks = DIM_UNKNOWN, size = DIM_UNKNOWN, heads = p->kv_heads;
   for (size_t i = 0; i < (p->latent ? 1u : 2u); i++) {
     size_t at = KEY_CACHE + i, scale = K_SCALE + i;
@@ -146,11 +148,11 @@ static sdx_status check_caches(op_infer *c, const paged_params *p, int64_t width
     if (p->by_channel[i]) SDX_TRY(infer_agree(c, scale, 1, "one scale of each channel", &one));
     if (p->by_channel[i]) SDX_TRY(infer_agree(c, scale, 2, "channels", &channels));
   }
-  if (size == 0) return infer_fail(c, SDX_INVALID_SHAPE, "input %d has blocks without positions", KEY_CACHE);
+  if (size == 0) return step_fail(c, SDX_INVALID_SHAPE, "input %d has blocks without positions", KEY_CACHE);
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const paged_params *p = c->params;
   bool packed = !infer_has(c, K);
   static const int8_t ranks[METADATA + 1] = {[Q] = 2,   [K] = 2,   [V] = 2,     [ENDS] = 1, [PAST] = 1,   [TABLE] = 2,
@@ -178,14 +180,14 @@ static sdx_status infer(op_infer *c) {
     SDX_TRY(infer_agree(c, i, 1, "pairs", &pairs));
   }
   if (width >= 0 && pairs >= 0 && (pairs > width || p->rotary_offset > width - 2 * pairs))
-    return infer_fail(c, SDX_INVALID_SHAPE, "%lld pairs from %lld on do not fit into heads of %lld numbers",
-                      (long long)pairs, (long long)p->rotary_offset, (long long)width);
+    return step_fail(c, SDX_INVALID_SHAPE, "%lld pairs from %lld on do not fit into heads of %lld numbers",
+                     (long long)pairs, (long long)p->rotary_offset, (long long)width);
   int64_t v_width = p->v_width ? p->v_width : width;
   if (width >= 0 && v_width > width)
-    return infer_fail(c, SDX_INVALID_SHAPE, "v_head_size is %lld, but heads have %lld numbers", (long long)v_width,
-                      (long long)width);
+    return step_fail(c, SDX_INVALID_SHAPE, "v_head_size is %lld, but heads have %lld numbers", (long long)v_width,
+                     (long long)width);
   if (v_width >= 0 && !i64_mul(p->heads, v_width, &hidden))
-    return infer_fail(c, SDX_INVALID_SHAPE, "the output would be too large");
+    return step_fail(c, SDX_INVALID_SHAPE, "the output would be too large");
   SDX_TRY(infer_output(c, 0, infer_dtype_of(c, Q), 2, (int64_t[]){tokens, hidden}));
   for (size_t i = 1; i < c->output_count; i++)
     if (infer_has(c, KEY_CACHE + i - 1)) SDX_TRY(infer_same(c, i, KEY_CACHE + i - 1));
@@ -201,10 +203,10 @@ typedef struct cache {
 } cache;
 
 // The output, or a copy for the time of the call.
-static sdx_status open_cache(op_call *c, size_t which, size_t width, cache *m) {
+static sdx_status open_cache(op_step *c, size_t which, size_t width, cache *m) {
   const paged_params *p = c->params;
-  const tensor *from = call_in(c, KEY_CACHE + which), *scale = call_in(c, K_SCALE + which);
-  tensor *to = call_out(c, 1 + which);
+  const tensor *from = step_in(c, KEY_CACHE + which), *scale = step_in(c, K_SCALE + which);
+  tensor *to = step_out(c, 1 + which);
   sdx_dtype holds = from->dtype == SDX_UINT8 && p->cache[which] ? p->cache[which] : (sdx_dtype)from->dtype;
   *m = (cache){.rows = {.data = to ? to->data : call_alloc(c, from->bytes),
                         .dtype = holds,
@@ -229,25 +231,25 @@ typedef struct sample {
   const int32_t *table;
 } sample;
 
-static sdx_status read_sample(op_call *c, size_t b, size_t tokens, const cache *m, sample *s) {
-  const int32_t *ends = call_in(c, ENDS)->data, *past = call_in(c, PAST)->data;
-  const tensor *table = call_in(c, TABLE);
+static sdx_status read_sample(op_step *c, size_t b, size_t tokens, const cache *m, sample *s) {
+  const int32_t *ends = step_in(c, ENDS)->data, *past = step_in(c, PAST)->data;
+  const tensor *table = step_in(c, TABLE);
   size_t batch = (size_t)table->dims[0], blocks = (size_t)table->dims[1], total;
   if (ends[b] < 0 || ends[b + 1] < ends[b] || (size_t)ends[b + 1] > tokens || (b == 0 && ends[0] != 0) ||
       (b + 1 == batch && (size_t)ends[batch] != tokens))
-    return call_fail(c, SDX_OUT_OF_RANGE, "input %d: sample %zu has rows %d to %d of %zu", ENDS, b, ends[b],
+    return step_fail(c, SDX_OUT_OF_RANGE, "input %d: sample %zu has rows %d to %d of %zu", ENDS, b, ends[b],
                      ends[b + 1], tokens);
   *s = (sample){.first = (size_t)ends[b],
                 .rows = (size_t)(ends[b + 1] - ends[b]),
                 .past = past[b],
                 .table = (const int32_t *)table->data + b * blocks};
   if (past[b] < 0 || !size_add((size_t)past[b], s->rows, &total) || (total + m->size - 1) / m->size > blocks)
-    return call_fail(c, SDX_OUT_OF_RANGE, "input %d: sample %zu has %d past and %zu new keys, but %zu blocks of %zu",
+    return step_fail(c, SDX_OUT_OF_RANGE, "input %d: sample %zu has %d past and %zu new keys, but %zu blocks of %zu",
                      PAST, b, past[b], s->rows, blocks, m->size);
   s->total = total;
   for (size_t i = 0; i * m->size < total; i++)
     if (s->table[i] < 0 || (size_t)s->table[i] >= m->blocks)
-      return call_fail(c, SDX_OUT_OF_RANGE, "input %d is %d at [%zu, %zu], but there are %zu blocks", TABLE,
+      return step_fail(c, SDX_OUT_OF_RANGE, "input %d is %d at [%zu, %zu], but there are %zu blocks", TABLE,
                        s->table[i], b, i, m->blocks);
   return SDX_OK;
 }
@@ -257,10 +259,10 @@ static size_t slot_of(const cache *m, const sample *s, size_t position) {
 }
 
 // Heads of rows of a sample, normalised and turned into `own` where that is asked for.
-static sdx_status turn(op_call *c, const sample *s, size_t norm, size_t heads, size_t width, float *own,
+static sdx_status turn(op_step *c, const sample *s, size_t norm, size_t heads, size_t width, float *own,
                        attend_view *view) {
   const paged_params *p = c->params;
-  const tensor *weight = call_in(c, norm), *cosine = call_in(c, COS);
+  const tensor *weight = step_in(c, norm), *cosine = step_in(c, COS);
   attend_view to = heads_packed(own, heads, s->rows, width);
   if (!weight && !p->rotary) return SDX_OK;
   if (weight) heads_norm(c, view, &to, weight->data, p->epsilon, (size_t[4]){1, heads, s->rows, width});
@@ -269,7 +271,7 @@ static sdx_status turn(op_call *c, const sample *s, size_t norm, size_t heads, s
   *view = to;
   if (!p->rotary) return SDX_OK;
   rotary r = {.cos = cosine->data,
-              .sin = call_in(c, SIN)->data,
+              .sin = step_in(c, SIN)->data,
               .table_rows = (size_t)cosine->dims[0],
               .pairs = (size_t)cosine->dims[1],
               .columns = (size_t)cosine->dims[1],
@@ -279,13 +281,13 @@ static sdx_status turn(op_call *c, const sample *s, size_t norm, size_t heads, s
   return rotary_run(c, &r, &to, &to, 1, heads, s->rows, width - (size_t)p->rotary_offset, "past_seqlens");
 }
 
-static sdx_status store(op_call *c, const cache *m, const sample *s, const attend_view *from, float *scaled) {
-  const tensor *slots = call_in(c, SLOTS);
+static sdx_status store(op_step *c, const cache *m, const sample *s, const attend_view *from, float *scaled) {
+  const tensor *slots = step_in(c, SLOTS);
   for (size_t r = 0; r < s->rows; r++) {
     int64_t slot = slots ? ((const int32_t *)slots->data)[s->first + r] : (int64_t)slot_of(m, s, (size_t)s->past + r);
     if (slot == -1) continue;
     if (slot < 0 || (uint64_t)slot >= m->blocks * m->size)
-      return call_fail(c, SDX_OUT_OF_RANGE, "input %d is %lld at %zu, but the cache has %zu places", SLOTS,
+      return step_fail(c, SDX_OUT_OF_RANGE, "input %d is %lld at %zu, but the cache has %zu places", SLOTS,
                        (long long)slot, s->first + r, m->blocks * m->size);
     for (size_t h = 0; h < m->heads; h++)
       kv_cache_write(&m->rows, (size_t)slot * m->heads + h, h, (const float *)from->at + h * from->head + r * from->row,
@@ -318,11 +320,11 @@ static attend_shape shape_of(const paged_params *p, const sample *s, size_t widt
   return (attend_shape){SDX_FLOAT, 1, (size_t)p->heads, (size_t)p->kv_heads, s->rows, s->total, width, v_width};
 }
 
-static sdx_status attend_sample(op_call *c, const sample *s, const cache m[2], const attend_view in[3], const room *r,
+static sdx_status attend_sample(op_step *c, const sample *s, const cache m[2], const attend_view in[3], const room *r,
                                 size_t v_width) {
   const paged_params *p = c->params;
-  const tensor *sink = call_in(c, SINK);
-  tensor *y = call_out(c, 0);
+  const tensor *sink = step_in(c, SINK);
+  tensor *y = step_out(c, 0);
   size_t heads = (size_t)p->heads, kv_heads = (size_t)p->kv_heads, width = m[KEYS].rows.width;
   attend_view view[3], loaded[2];
   for (size_t i = 0; i < 3; i++) {
@@ -355,9 +357,9 @@ static sdx_status attend_sample(op_call *c, const sample *s, const cache m[2], c
   return call_check(c);
 }
 
-static sdx_status paged(op_call *c) {
+static sdx_status paged(op_step *c) {
   const paged_params *p = c->params;
-  const tensor *q = call_in(c, Q), *key = call_in(c, K), *value = call_in(c, V), *table = call_in(c, TABLE);
+  const tensor *q = step_in(c, Q), *key = step_in(c, K), *value = step_in(c, V), *table = step_in(c, TABLE);
   size_t tokens = (size_t)q->dims[0], heads = (size_t)p->heads, kv_heads = (size_t)p->kv_heads,
          columns = (size_t)q->dims[1], width = columns / (heads + (key ? 0 : 2 * kv_heads)),
          v_width = p->v_width ? (size_t)p->v_width : width, rows = 0, total = 0, scratch = 0, bytes = 0;
@@ -399,8 +401,8 @@ static sdx_status paged(op_call *c) {
   return SDX_OK;
 }
 
-static sdx_status prepare(op_prepare *c) { return prepare_widened(c, 0); }
-static sdx_status compute(op_call *c) { return call_widened(c, paged); }
+static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
+static sdx_status compute(op_step *c) { return call_widened(c, paged); }
 
 SDX_CASES = {
     "query=float[4,16] key=float[4,8] value=float[4,8] key_cache=float[5,2,2,4] value_cache=float[5,2,2,4] "

@@ -8,6 +8,8 @@
 #include <math.h>
 
 #include "ops/ai_onnx/quantization.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "tensor/convert.h"
 
 enum { A, A_SCALE, A_ZERO, B, B_SCALE, B_ZERO, Y_SCALE, Y_ZERO };
@@ -18,16 +20,16 @@ typedef struct linear {
   int32_t zero;
 } linear;
 
-static sdx_status read_linear(op_call *c, size_t i, bool divides, const char *name, linear *out) {
-  const tensor *scale = call_in(c, i), *zero = call_in(c, i + 1);
+static sdx_status read_linear(op_step *c, size_t i, bool divides, const char *name, linear *out) {
+  const tensor *scale = step_in(c, i), *zero = step_in(c, i + 1);
   if (scale->count != 1 || (zero && zero->count != 1))
-    return call_fail(c, SDX_INVALID_SHAPE, "input %zu ('%s') has %zu elements, expected 1", i, name, scale->count);
+    return step_fail(c, SDX_INVALID_SHAPE, "input %zu ('%s') has %zu elements, expected 1", i, name, scale->count);
   SDX_TRY(divides ? scale_check(c, scale, name) : multiplier_check(c, scale, name));
   *out = (linear){scale_at(scale, 0), zero_at(zero, 0)};
   return SDX_OK;
 }
 
-static sdx_status check_scalars(op_infer *c, size_t count, const size_t *at) {
+static sdx_status check_scalars(op_step *c, size_t count, const size_t *at) {
   for (size_t i = 0; i < count; i++) SDX_TRY(infer_per_channel(c, at[i], 1));
   return SDX_OK;
 }
@@ -41,14 +43,14 @@ static uint8_t byte_of(float v, linear y, bool is_signed) {
 
 // ---- two inputs -----------------------------------------------------------------------------------
 
-static sdx_status binary_infer(op_infer *c) {
+static sdx_status binary_infer(op_step *c) {
   SDX_TRY(check_scalars(c, 6, (const size_t[]){A_SCALE, A_ZERO, B_SCALE, B_ZERO, Y_SCALE, Y_ZERO}));
   int ra = infer_rank_of(c, A), rb = infer_rank_of(c, B);
   if (ra < 0 || rb < 0) return infer_output(c, 0, infer_dtype_of(c, A), -1, NULL);
   // infer_broadcast takes neighbours; these two are three apart.
-  const type_info *pair[2] = {c->in[A], c->in[B]};
-  op_infer two = *c;
-  two.in = pair;
+  const type_info *pair[2] = {c->in_types[A], c->in_types[B]};
+  op_step two = *c;
+  two.in_types = pair;
   two.input_count = 2;
   return infer_broadcast(&two, 0, 0, 2, infer_dtype_of(c, A));
 }
@@ -93,9 +95,9 @@ static void steps_of(const tensor *t, size_t rank, size_t *steps) {
   }
 }
 
-static sdx_status binary_compute(op_call *c, bool multiply) {
-  const tensor *a = call_in(c, A), *b = call_in(c, B);
-  tensor *y = call_out(c, 0);
+static sdx_status binary_compute(op_step *c, bool multiply) {
+  const tensor *a = step_in(c, A), *b = step_in(c, B);
+  tensor *y = step_out(c, 0);
   linear left, right;
   binary w = {.a = a->data, .b = b->data, .y = y->data, .is_signed = y->dtype == SDX_INT8, .multiply = multiply};
   SDX_TRY(read_linear(c, A_SCALE, false, "A_scale", &left));
@@ -124,8 +126,8 @@ static sdx_status binary_compute(op_call *c, bool multiply) {
   call_parallel(c, y->count / n, 1 + 8192 / n, binary_rows, &w);
   return call_check(c);
 }
-static sdx_status add_compute(op_call *c) { return binary_compute(c, false); }
-static sdx_status mul_compute(op_call *c) { return binary_compute(c, true); }
+static sdx_status add_compute(op_step *c) { return binary_compute(c, false); }
+static sdx_status mul_compute(op_step *c) { return binary_compute(c, true); }
 
 // ---- one input ------------------------------------------------------------------------------------
 
@@ -140,7 +142,7 @@ static sdx_status leaky_params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status unary_infer(op_infer *c) {
+static sdx_status unary_infer(op_step *c) {
   SDX_TRY(check_scalars(c, 4, (const size_t[]){X_SCALE, X_ZERO, OUT_SCALE, OUT_ZERO}));
   return infer_same(c, 0, X);
 }
@@ -155,9 +157,9 @@ static void look_up(void *context, size_t begin, size_t end, size_t worker) {
   for (size_t i = begin; i < end; i++) t->y[i] = t->map[t->x[i]];
 }
 
-static sdx_status unary_compute(op_call *c, bool sigmoid) {
-  const tensor *x = call_in(c, X);
-  tensor *y = call_out(c, 0);
+static sdx_status unary_compute(op_step *c, bool sigmoid) {
+  const tensor *x = step_in(c, X);
+  tensor *y = step_out(c, 0);
   table t = {.x = x->data, .y = y->data};
   bool is_signed = x->dtype == SDX_INT8;
   linear in, out;
@@ -172,8 +174,8 @@ static sdx_status unary_compute(op_call *c, bool sigmoid) {
   call_parallel(c, x->count, 65536, look_up, &t);
   return SDX_OK;
 }
-static sdx_status sigmoid_compute(op_call *c) { return unary_compute(c, true); }
-static sdx_status leaky_compute(op_call *c) { return unary_compute(c, false); }
+static sdx_status sigmoid_compute(op_step *c) { return unary_compute(c, true); }
+static sdx_status leaky_compute(op_step *c) { return unary_compute(c, false); }
 
 SDX_CASES = {
     "A=uint8[2,3,4] A_scale=float(0.1) A_zero_point=uint8(3) B=uint8[3,1] B_scale=float(0.2) B_zero_point=uint8(5) "

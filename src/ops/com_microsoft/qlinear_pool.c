@@ -10,6 +10,8 @@
 #include "base/size.h"
 #include "ops/ai_onnx/quantization.h"
 #include "ops/ai_onnx/window_attrs.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "tensor/convert.h"
 
 enum { X, X_SCALE, X_ZERO, Y_SCALE, Y_ZERO };
@@ -32,7 +34,7 @@ static sdx_status global_params(op_params_context *c, void *params) {
   return read_common(c, params);
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const qpool_params *p = c->params;
   static const size_t scalars[] = {X_SCALE, X_ZERO, Y_SCALE, Y_ZERO};
   int spatial, rank = infer_rank_of(c, X);
@@ -43,7 +45,7 @@ static sdx_status infer(op_infer *c) {
   for (int i = 0; i < rank; i++) {
     size_t d = (size_t)i - first;
     bool is_spatial = (size_t)i >= first && d < (size_t)spatial;
-    out[i] = c->in[X]->dims[i];
+    out[i] = c->in_types[X]->dims[i];
     if (is_spatial && p->global) out[i] = 1;
     else if (is_spatial) SDX_TRY(window_attrs_output(c, &p->window, d, out[i], p->window.kernel[d], &out[i]));
   }
@@ -90,19 +92,19 @@ static void pool_range(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const qpool_params *p = c->params;
-  const tensor *x = call_in(c, X), *x_scale = call_in(c, X_SCALE), *y_scale = call_in(c, Y_SCALE);
-  work w = {.p = p, .x = x, .y = call_out(c, 0)};
+  const tensor *x = step_in(c, X), *x_scale = step_in(c, X_SCALE), *y_scale = step_in(c, Y_SCALE);
+  work w = {.p = p, .x = x, .y = step_out(c, 0)};
   if (w.y->count == 0) return SDX_OK;
   if (x_scale->count != 1 || y_scale->count != 1)
-    return call_fail(c, SDX_INVALID_SHAPE, "inputs 'x_scale' and 'y_scale' must have one element");
+    return step_fail(c, SDX_INVALID_SHAPE, "inputs 'x_scale' and 'y_scale' must have one element");
   SDX_TRY(multiplier_check(c, x_scale, "x_scale"));
   SDX_TRY(scale_check(c, y_scale, "y_scale"));
   size_t first = p->channels_last ? 1 : 2, rank = x->rank - 2u;
   w.channels = (size_t)x->dims[p->channels_last ? x->rank - 1 : 1];
   w.scale = scale_at(x_scale, 0) / scale_at(y_scale, 0);
-  w.x_zero = zero_at(call_in(c, X_ZERO), 0), w.y_zero = zero_at(call_in(c, Y_ZERO), 0);
+  w.x_zero = zero_at(step_in(c, X_ZERO), 0), w.y_zero = zero_at(step_in(c, Y_ZERO), 0);
   if (p->global) {
     w.g = (window){.rank = rank};
     for (size_t d = 0; d < rank; d++)
@@ -129,48 +131,48 @@ static sdx_status concat_read(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status concat_infer(op_infer *c) {
+static sdx_status concat_infer(op_step *c) {
   int64_t axis = ((const concat_params *)c->params)->axis, out[TENSOR_MAX_RANK];
   sdx_dtype dtype = infer_dtype_of(c, C_ZERO);
   int rank = c->input_count > C_FIRST ? infer_rank_of(c, C_FIRST) : -1;
   if ((c->input_count - C_FIRST) % 3 || c->input_count <= C_FIRST)
-    return infer_fail(c, SDX_INVALID_GRAPH,
-                      "%zu inputs are given, expected 2 and then triples of tensor, scale and zero point",
-                      c->input_count);
+    return step_fail(c, SDX_INVALID_GRAPH,
+                     "%u inputs are given, expected 2 and then triples of tensor, scale and zero point",
+                     c->input_count);
   for (size_t scale = C_SCALE; scale < c->input_count; scale += 3) {
     SDX_TRY(infer_per_channel(c, scale, 1));
     SDX_TRY(infer_per_channel(c, scale + 1, 1));
   }
   for (size_t i = C_FIRST; i < c->input_count; i += 3)
     if (infer_rank_of(c, i) < 0) return infer_output(c, 0, dtype, -1, NULL);
-  SDX_TRY(infer_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
-  memcpy(out, c->in[C_FIRST]->dims, (size_t)rank * sizeof *out);
+  SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
+  memcpy(out, c->in_types[C_FIRST]->dims, (size_t)rank * sizeof *out);
   for (size_t i = C_FIRST + 3; i < c->input_count; i += 3) {
     SDX_TRY(infer_rank(c, i, rank, rank));
     for (int d = 0; d < rank; d++) {
-      int64_t have = c->in[i]->dims[d];
+      int64_t have = c->in_types[i]->dims[d];
       if (d == (int)axis) out[d] = out[d] < 0 || have < 0 || !i64_add(out[d], have, &out[d]) ? DIM_UNKNOWN : out[d];
       else if (out[d] < 0) out[d] = have;
       else if (have >= 0 && have != out[d])
-        return infer_fail(c, SDX_INVALID_SHAPE, "dimension %d of input %zu is %lld, expected %lld", d, i,
-                          (long long)have, (long long)out[d]);
+        return step_fail(c, SDX_INVALID_SHAPE, "dimension %d of input %zu is %lld, expected %lld", d, i,
+                         (long long)have, (long long)out[d]);
     }
   }
   return infer_output(c, 0, dtype, rank, out);
 }
 
-static sdx_status concat_compute(op_call *c) {
-  const tensor *y_scale = call_in(c, C_SCALE), *y_zero = call_in(c, C_ZERO);
-  tensor *y = call_out(c, 0);
+static sdx_status concat_compute(op_step *c) {
+  const tensor *y_scale = step_in(c, C_SCALE), *y_zero = step_in(c, C_ZERO);
+  tensor *y = step_out(c, 0);
   int64_t axis = ((const concat_params *)c->params)->axis;
-  SDX_TRY(call_located(c, axis_normalize(&axis, y->rank, "attribute 'axis'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(&axis, y->rank, "attribute 'axis'", c->err)));
   SDX_TRY(scale_check(c, y_scale, "Y_scale"));
   size_t inner = 1, outer = 1, offset = 0;
   for (size_t d = 0; d < y->rank; d++)
     *(d < (size_t)axis ? &outer : &inner) *= d == (size_t)axis ? 1 : (size_t)y->dims[d];
   size_t row = (size_t)y->dims[axis] * inner;
   for (size_t i = C_FIRST; i < c->input_count; i += 3) {
-    const tensor *x = call_in(c, i), *scale = call_in(c, i + 1), *zero = call_in(c, i + 2);
+    const tensor *x = step_in(c, i), *scale = step_in(c, i + 1), *zero = step_in(c, i + 2);
     SDX_TRY(multiplier_check(c, scale, "inputs"));
     float from = scale_at(scale, 0), to = scale_at(y_scale, 0);
     bool as_is = x->dtype == y->dtype && from == to && zero_at(zero, 0) == zero_at(y_zero, 0);

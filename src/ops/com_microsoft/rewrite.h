@@ -7,7 +7,7 @@
 //   }
 #pragma once
 
-#include "ops/op.h"
+#include "ops/record.h"
 
 #define IN(i) upgrade_input(u, i)
 #define IDS(...) \

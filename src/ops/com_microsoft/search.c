@@ -7,6 +7,8 @@
 
 #include "base/size.h"
 #include "ops/ai_onnx/random.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 #include "ops/widen.h"
 
 // ---- params ---------------------------------------------------------------------------------------------------
@@ -137,13 +139,13 @@ static sdx_status whisper_params(op_params_context *c, void *params) {
 
 // ---- infer ----------------------------------------------------------------------------------------------------
 
-static sdx_status infer_one(op_infer *c, graph *body) {
+static sdx_status infer_one(op_step *c, graph *body) {
   const type_info **types, **in = arena_array(c->memory, body ? body->input_count + 1 : 1, sizeof *in);
   if (!in) return error_no_memory(c->err, sizeof *in);
   return body ? body_types(c, body, body->input_count, in, &types) : SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const search_params *p = c->params;
   graph *bodies[] = {p->encoder, p->first, p->decoder};
   for (size_t i = 0; i < 3; i++) SDX_TRY(infer_one(c, bodies[i]));
@@ -167,27 +169,27 @@ static sdx_status infer(op_infer *c) {
 
 static sdx_status read_int(search *s, size_t input, const char *name, int64_t low, int64_t high, int64_t otherwise,
                            size_t *out) {
-  const tensor *t = call_in(s->c, input);
+  const tensor *t = step_in(s->c, input);
   int64_t v = otherwise;
   if (t && t->count != 1)
-    return call_fail(s->c, SDX_INVALID_SHAPE, "input %zu ('%s') has %zu elements, expected 1", input, name, t->count);
+    return step_fail(s->c, SDX_INVALID_SHAPE, "input %zu ('%s') has %zu elements, expected 1", input, name, t->count);
   if (t) v = tensor_index_at(t, 0);
   if (v < low || v > high)
-    return call_fail(s->c, SDX_OUT_OF_RANGE, "input %zu ('%s') is %lld, expected %lld to %lld", input, name,
+    return step_fail(s->c, SDX_OUT_OF_RANGE, "input %zu ('%s') is %lld, expected %lld to %lld", input, name,
                      (long long)v, (long long)low, (long long)high);
   *out = (size_t)v;
   return SDX_OK;
 }
 
 static sdx_status read_float(search *s, size_t input, const char *name, bool positive, float *out) {
-  const tensor *t = call_in(s->c, input);
+  const tensor *t = step_in(s->c, input);
   if (t && t->count != 1)
-    return call_fail(s->c, SDX_INVALID_SHAPE, "input %zu ('%s') has %zu elements, expected 1", input, name, t->count);
+    return step_fail(s->c, SDX_INVALID_SHAPE, "input %zu ('%s') has %zu elements, expected 1", input, name, t->count);
   if (t && t->dtype == SDX_FLOAT16) s->type = SDX_FLOAT16;
   if (t && !widen_read((sdx_dtype)t->dtype, t->data, 0, 1, out))
-    return call_fail(s->c, SDX_INVALID_SHAPE, "input %zu ('%s') is no number", input, name);
+    return step_fail(s->c, SDX_INVALID_SHAPE, "input %zu ('%s') is no number", input, name);
   if (positive && !(*out > 0))
-    return call_fail(s->c, SDX_OUT_OF_RANGE, "input %zu ('%s') is %g, expected more than 0", input, name, (double)*out);
+    return step_fail(s->c, SDX_OUT_OF_RANGE, "input %zu ('%s') is %g, expected more than 0", input, name, (double)*out);
   return SDX_OK;
 }
 
@@ -195,22 +197,22 @@ enum { MOST_BEAMS = 128, MOST_TOKENS = 1 << 20 };
 
 static sdx_status read_inputs(search *s) {
   const search_params *p = s->p;
-  const tensor *x = call_in(s->c, 0), *given = p->kind >= SEARCH_BEAM ? call_in(s->c, 10) : NULL;
+  const tensor *x = step_in(s->c, 0), *given = p->kind >= SEARCH_BEAM ? step_in(s->c, 10) : NULL;
   size_t rank = p->model == 2 ? 3 : 2, own = p->kind >= SEARCH_BEAM ? 6 : 3;
   char text[100];
   if (x->rank != rank)
-    return call_fail(s->c, SDX_INVALID_SHAPE, "input 0 ('input_ids') is %s, expected rank %zu",
+    return step_fail(s->c, SDX_INVALID_SHAPE, "input 0 ('input_ids') is %s, expected rank %zu",
                      tensor_describe(x, text, sizeof text), rank);
   if (p->model != 2 && x->dtype != SDX_INT32)
-    return call_fail(s->c, SDX_INVALID_SHAPE, "input 0 ('input_ids') is %s, expected int32",
+    return step_fail(s->c, SDX_INVALID_SHAPE, "input 0 ('input_ids') is %s, expected int32",
                      tensor_describe(x, text, sizeof text));
   if (p->model != 2) given = NULL;
   if (given && (given->rank != 2 || given->dims[0] != x->dims[0] || given->dims[1] < 1))
-    return call_fail(s->c, SDX_INVALID_SHAPE, "input 10 ('decoder_input_ids') is %s, expected [%lld, length]",
+    return step_fail(s->c, SDX_INVALID_SHAPE, "input 10 ('decoder_input_ids') is %s, expected [%lld, length]",
                      tensor_describe(given, text, sizeof text), (long long)x->dims[0]);
   s->batch = (size_t)x->dims[0];
   s->start = p->model == 0 ? (size_t)x->dims[1] : given ? (size_t)given->dims[1] : 1;
-  if (!s->batch || !s->start) return call_fail(s->c, SDX_INVALID_SHAPE, "input 0 ('input_ids') is empty");
+  if (!s->batch || !s->start) return step_fail(s->c, SDX_INVALID_SHAPE, "input 0 ('input_ids') is empty");
   SDX_TRY(read_int(s, 1, "max_length", (int64_t)s->start + 1, MOST_TOKENS, 0, &s->most));
   SDX_TRY(read_int(s, 2, "min_length", INT32_MIN, INT32_MAX, 0, &s->least));
   if ((int64_t)s->least < 0) s->least = 0;
@@ -227,15 +229,15 @@ static sdx_status read_inputs(search *s) {
   }
   if (p->kind == SEARCH_WHISPER) SDX_TRY(read_float(s, 14, "temperature", false, &s->temperature));
   SDX_TRY(read_float(s, own, "repetition_penalty", true, &s->repetition));
-  s->vocabulary_mask = call_in(s->c, own + 1);
-  s->prefix_mask = call_in(s->c, own + 2);
-  const tensor *mask = call_in(s->c, own + 3);
+  s->vocabulary_mask = step_in(s->c, own + 1);
+  s->prefix_mask = step_in(s->c, own + 2);
+  const tensor *mask = step_in(s->c, own + 3);
   if (mask && p->model != 2 && !tensor_same_shape(mask, x))
-    return call_fail(s->c, SDX_INVALID_SHAPE, "input %zu ('attention_mask') is %s, not of the shape of 'input_ids'",
+    return step_fail(s->c, SDX_INVALID_SHAPE, "input %zu ('attention_mask') is %s, not of the shape of 'input_ids'",
                      own + 3, tensor_describe(mask, text, sizeof text));
   if (p->kind == SEARCH_SAMPLING) {
-    const tensor *seed = call_in(s->c, 8);
-    s->presence = call_in(s->c, 7);
+    const tensor *seed = step_in(s->c, 8);
+    s->presence = step_in(s->c, 7);
     s->seed = seed && seed->count ? random_mix((uint64_t)tensor_index_at(seed, 0)) : random_new_seed();
   }
   return SDX_OK;
@@ -288,7 +290,7 @@ static sdx_status new_ints(search *s, size_t rows, size_t columns, sdx_value **o
   value_release(*out);
   *out = NULL;
   int64_t dims[] = {(int64_t)rows, (int64_t)columns};
-  return call_located(s->c, value_create(call_account(s->c), SDX_INT32, 2, dims, NULL, NULL, NULL, out, s->c->err));
+  return step_located(s->c, value_create(call_account(s->c), SDX_INT32, 2, dims, NULL, NULL, NULL, out, s->c->err));
 }
 static int32_t *ints(sdx_value *v) { return v->value.tensor.data; }
 
@@ -300,13 +302,13 @@ static sdx_status pick(search *s, sdx_value **v, size_t axis, const int32_t *at,
   size_t had = at ? s->rows : s->rows / repeat, outer = 1, bytes = 0;
   if ((*v)->value.kind != VALUE_TENSOR || t->rank <= axis || (size_t)t->dims[axis] != had ||
       dtype_is_packed((sdx_dtype)t->dtype) || t->dtype == SDX_STRING)
-    return call_fail(s->c, SDX_INVALID_SHAPE, "a state of the decoder is %s, expected %zu as its dimension %zu",
+    return step_fail(s->c, SDX_INVALID_SHAPE, "a state of the decoder is %s, expected %zu as its dimension %zu",
                      tensor_describe(t, text, sizeof text), had, axis);
   for (size_t i = 0; i < t->rank; i++) dims[i] = t->dims[i];
   for (size_t i = 0; i < axis; i++) outer *= (size_t)dims[i];
   dims[axis] = (int64_t)s->rows;
   sdx_value *made;
-  SDX_TRY(call_located(
+  SDX_TRY(step_located(
       s->c, value_create(call_account(s->c), (sdx_dtype)t->dtype, t->rank, dims, NULL, NULL, NULL, &made, s->c->err)));
   if (t->bytes) bytes = t->bytes / (outer * had);  // of one row
   for (size_t o = 0; bytes && o < outer; o++)
@@ -333,9 +335,9 @@ static sdx_status empty_state(search *s, size_t input, sdx_value **out) {
   }
   str name = name_of(d, d->inputs, input);
   if (!known)
-    return call_fail(s->c, SDX_INVALID_SHAPE, "input '%.*s' of the decoder does not declare its heads and their size",
+    return step_fail(s->c, SDX_INVALID_SHAPE, "input '%.*s' of the decoder does not declare its heads and their size",
                      STR_ARG(name));
-  return call_located(s->c, value_create(call_account(s->c), (sdx_dtype)t->dtype, batch_axis + 4, dims, NULL, NULL,
+  return step_located(s->c, value_create(call_account(s->c), (sdx_dtype)t->dtype, batch_axis + 4, dims, NULL, NULL,
                                          NULL, out, s->c->err));
 }
 
@@ -347,7 +349,7 @@ static sdx_status run(search *s, feeds *f, graph *body, const search_role *roles
   for (uint32_t i = 0; i < body->input_count; i++) {
     sdx_value *v = roles[i] == FEED_STATE ? f->states[state++] : of[roles[i]];
     str name = name_of(body, body->inputs, i);
-    if (!v) return call_fail(s->c, SDX_INVALID_GRAPH, "nothing is there for input '%.*s' of a body", STR_ARG(name));
+    if (!v) return step_fail(s->c, SDX_INVALID_GRAPH, "nothing is there for input '%.*s' of a body", STR_ARG(name));
     f->in[i] = &v->value;
   }
   SDX_TRY(call_check(s->c));
@@ -357,7 +359,7 @@ static sdx_status run(search *s, feeds *f, graph *body, const search_role *roles
 static sdx_status choose(search *s, feeds *f) {
   s->trip++;
   if (f->out[0]->value.kind != VALUE_TENSOR)
-    return call_fail(s->c, SDX_INVALID_GRAPH, "the first output of the decoder is no tensor of logits");
+    return step_fail(s->c, SDX_INVALID_GRAPH, "the first output of the decoder is no tensor of logits");
   SDX_TRY(search_choose(s, &f->out[0]->value.tensor));
   values_release(f->out, 1);
   return SDX_OK;
@@ -365,7 +367,7 @@ static sdx_status choose(search *s, feeds *f) {
 
 // The prompt, and which of its tokens count.
 static sdx_status start_decoder_alone(search *s, feeds *f) {
-  const tensor *x = call_in(s->c, 0), *mask = call_in(s->c, s->p->kind >= SEARCH_BEAM ? 9 : 6);
+  const tensor *x = step_in(s->c, 0), *mask = step_in(s->c, s->p->kind >= SEARCH_BEAM ? 9 : 6);
   const int32_t *ids = x->data;
   SDX_TRY(new_ints(s, s->rows, s->start, &f->positions));
   for (size_t row = 0; row < s->rows; row++)
@@ -383,9 +385,9 @@ static sdx_status start_decoder_alone(search *s, feeds *f) {
 }
 
 static sdx_status feed_encoder(search *s, feeds *f) {
-  const tensor *x = call_in(s->c, 0), *mask = call_in(s->c, 9), *given = s->p->model == 2 ? call_in(s->c, 10) : NULL;
-  if (s->p->kind < SEARCH_BEAM) mask = call_in(s->c, 6);
-  SDX_TRY(call_located(s->c, value_copy(call_account(s->c), s->c->in[0], &f->tokens, s->c->err)));
+  const tensor *x = step_in(s->c, 0), *mask = step_in(s->c, 9), *given = s->p->model == 2 ? step_in(s->c, 10) : NULL;
+  if (s->p->kind < SEARCH_BEAM) mask = step_in(s->c, 6);
+  SDX_TRY(step_located(s->c, value_copy(call_account(s->c), s->c->in[0], &f->tokens, s->c->err)));
   if (s->p->model == 1) {
     SDX_TRY(new_ints(s, s->batch, (size_t)x->dims[1], &f->encoder_mask));
     size_t length = (size_t)x->dims[1];
@@ -398,7 +400,7 @@ static sdx_status feed_encoder(search *s, feeds *f) {
     }
   }
   if (!given && s->p->start < 0)
-    return call_fail(s->c, SDX_INVALID_GRAPH, "attribute 'decoder_start_token_id' is needed for an encoder");
+    return step_fail(s->c, SDX_INVALID_GRAPH, "attribute 'decoder_start_token_id' is needed for an encoder");
   SDX_TRY(new_ints(s, s->batch, s->start, &f->start));
   for (size_t i = 0; i < s->batch * s->start; i++)
     ints(f->start)[i] = given ? (int32_t)tensor_index_at(given, i) : (int32_t)s->p->start;
@@ -468,13 +470,13 @@ static sdx_status generate(search *s, feeds *f) {
   return search_finish(s);
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   search s = {.c = c, .p = c->params, .type = SDX_FLOAT};
   const search_params *p = s.p;
   SDX_TRY(read_inputs(&s));
   SDX_TRY(make_room(&s));
   if (c->output_count > 3 && c->out[3])
-    return call_fail(c, SDX_NOT_SUPPORTED, "output 3 ('cross_qk') needs a decoder that gives it");
+    return step_fail(c, SDX_NOT_SUPPORTED, "output 3 ('cross_qk') needs a decoder that gives it");
   sdx_status status = SDX_OK;
   size_t in = p->decoder->input_count, out = p->decoder->output_count;
   if (p->encoder && p->encoder->input_count > in) in = p->encoder->input_count;

@@ -42,7 +42,7 @@ typedef struct hypothesis {
 } hypothesis;
 
 typedef struct search {
-  op_call *c;
+  op_step *c;
   const search_params *p;
   size_t batch, beams, rows;  // rows = batch * beams
   size_t start, length, most, least, returned;

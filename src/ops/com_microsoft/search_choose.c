@@ -6,6 +6,7 @@
 
 #include "base/size.h"
 #include "ops/ai_onnx/random.h"
+#include "ops/call.h"
 #include "ops/com_microsoft/search.h"
 #include "ops/widen.h"
 
@@ -28,7 +29,7 @@ static sdx_status check_mask(search *s, const tensor *t, const char *name, bool 
   size_t want = s->vocabulary * (per_batch ? s->batch : 1);
   char text[100];
   if (!t || (t->count == want && t->rank == 1 + per_batch)) return SDX_OK;
-  return call_fail(s->c, SDX_INVALID_SHAPE, "input '%s' is %s, but the vocabulary has %zu tokens and the batch %zu",
+  return step_fail(s->c, SDX_INVALID_SHAPE, "input '%s' is %s, but the vocabulary has %zu tokens and the batch %zu",
                    name, tensor_describe(t, text, sizeof text), s->vocabulary, s->batch);
 }
 
@@ -36,7 +37,7 @@ static sdx_status prepare(search *s, const tensor *logits) {
   int64_t given = s->p->vocabulary;
   s->vocabulary = (size_t)logits->dims[2];
   if (given > 0 && (size_t)given < s->vocabulary) s->vocabulary = (size_t)given;
-  if (s->vocabulary < 2) return call_fail(s->c, SDX_INVALID_SHAPE, "the decoder's logits are of one token only");
+  if (s->vocabulary < 2) return step_fail(s->c, SDX_INVALID_SHAPE, "the decoder's logits are of one token only");
   SDX_TRY(check_mask(s, s->vocabulary_mask, "vocab_mask", false));
   SDX_TRY(check_mask(s, s->prefix_mask, "prefix_vocab_mask", true));
   SDX_TRY(check_mask(s, s->presence, "presence_mask", true));
@@ -59,7 +60,7 @@ static sdx_status read_logits(search *s, const tensor *t, bool log_softmax) {
   bool shared = t->rank == 3 && (size_t)t->dims[0] == s->batch;  // the encoder's come once for all beams
   if (t->rank != 3 || (!shared && (size_t)t->dims[0] != s->rows) || t->dims[1] < 1 || !dtype_is_float(t->dtype) ||
       (s->scores && (size_t)t->dims[2] < s->vocabulary))
-    return call_fail(s->c, SDX_INVALID_SHAPE, "the decoder's logits are %s, expected [%zu, length, vocabulary]",
+    return step_fail(s->c, SDX_INVALID_SHAPE, "the decoder's logits are %s, expected [%zu, length, vocabulary]",
                      tensor_describe(t, text, sizeof text), s->rows);
   if (!s->scores) SDX_TRY(prepare(s, t));
   size_t stride = (size_t)t->dims[2], length = (size_t)t->dims[1], n = s->vocabulary;
@@ -238,7 +239,7 @@ static void choose_one_each(search *s) {
     s->next[row] = s->done[row] ? (int32_t)s->p->pad : token;
     s->origin[row] = (int32_t)row;
   }
-  tensor *filtered = call_out(s->c, 1);
+  tensor *filtered = step_out(s->c, 1);
   if (filtered) memcpy(filtered->data, s->scores, filtered->bytes);
 }
 
@@ -302,7 +303,7 @@ static void continue_beams(search *s, size_t entry) {
 static void choose_beams(search *s) {
   size_t n = s->rows * s->vocabulary;
   for (size_t i = 0; i < n; i++) s->scores[i] += s->beam_scores[i / s->vocabulary];
-  tensor *all = call_out(s->c, 2);
+  tensor *all = step_out(s->c, 2);
   if (all && s->trip <= (size_t)all->dims[0]) widen_write(s->type, all->data, (s->trip - 1) * n, n, s->scores);
   for (size_t entry = 0; entry < s->batch; entry++) {
     if (!s->done[entry]) {
@@ -320,12 +321,12 @@ static void choose_beams(search *s) {
 static sdx_status say_no_speech(search *s) {
   if (s->trip != 1 || s->p->kind != SEARCH_WHISPER || s->c->output_count < 5 || !s->c->out[4]) return SDX_OK;
   if (!is_token(s, s->p->no_speech))
-    return call_fail(s->c, SDX_OUT_OF_RANGE, "attribute 'no_speech_token_id' is %lld, but there are %zu tokens",
+    return step_fail(s->c, SDX_OUT_OF_RANGE, "attribute 'no_speech_token_id' is %lld, but there are %zu tokens",
                      (long long)s->p->no_speech, s->vocabulary);
   SDX_TRY(call_set_shape(s->c, 4, s->type, 1, (int64_t[]){(int64_t)s->batch}));
   for (size_t i = 0; i < s->batch; i++) {
     float share = expf(s->scores[i * s->beams * s->vocabulary + (size_t)s->p->no_speech]);
-    widen_write(s->type, call_out(s->c, 4)->data, i, 1, &share);
+    widen_write(s->type, step_out(s->c, 4)->data, i, 1, &share);
   }
   return SDX_OK;
 }
@@ -364,15 +365,15 @@ sdx_status search_finish(search *s) {
   int64_t dims[] = {(int64_t)s->batch, (int64_t)s->returned, (int64_t)s->most};
   if (s->p->kind < SEARCH_BEAM) {
     SDX_TRY(call_set_shape(s->c, 0, SDX_INT32, 2, (int64_t[]){dims[0], dims[2]}));
-    int32_t *y = call_out(s->c, 0)->data;
+    int32_t *y = step_out(s->c, 0)->data;
     fill(y, (int32_t)s->p->pad, s->rows * s->most);
     for (size_t row = 0; row < s->rows; row++) memcpy(y + row * s->most, sequence(s, row), s->length * sizeof *y);
     return SDX_OK;
   }
   SDX_TRY(call_set_shape(s->c, 0, SDX_INT32, 3, dims));
   SDX_TRY(call_set_shape(s->c, 1, s->type, 2, dims));
-  int32_t *y = call_out(s->c, 0)->data;
-  tensor *scores = call_out(s->c, 1);
+  int32_t *y = step_out(s->c, 0)->data;
+  tensor *scores = step_out(s->c, 1);
   fill(y, (int32_t)s->p->pad, s->batch * s->returned * s->most);
   for (size_t entry = 0; entry < s->batch; entry++) {
     if (!s->done[entry])

@@ -6,7 +6,8 @@
 #include "base/size.h"
 #include "base/unicode.h"
 #include "ops/ai_onnx/regex.h"
-#include "ops/op.h"
+#include "ops/call.h"
+#include "ops/infer.h"
 
 typedef struct tokenizer_params {
   const regex *token, **separators;  // neither: characters
@@ -46,7 +47,7 @@ static sdx_status read_params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   int rank = infer_rank_of(c, 0);
   SDX_TRY(infer_rank(c, 0, 1, 2));
   if (rank < 0) return infer_output(c, 0, SDX_STRING, -1, NULL);
@@ -124,9 +125,9 @@ static void collect(token_list *t, str text) {
   }
 }
 
-static sdx_status compute(op_call *c) {
+static sdx_status compute(op_step *c) {
   const tokenizer_params *p = c->params;
-  const tensor *x = call_in(c, 0);
+  const tensor *x = step_in(c, 0);
   const str *in = x->data;
   size_t most = 0, bytes = p->separator_count * sizeof(str) + p->scratch_bytes + 16;
   int64_t dims[3] = {0};
@@ -143,7 +144,7 @@ static sdx_status compute(op_call *c) {
   size_t columns = most + (p->mark && most ? 2 : 0);
   dims[x->rank] = (int64_t)columns;
   SDX_TRY(call_set_shape(c, 0, SDX_STRING, x->rank + 1u, dims));
-  str *out = call_out(c, 0)->data;
+  str *out = step_out(c, 0)->data;
   for (size_t i = 0; columns && i < x->count; i++, out += columns) {
     size_t n = 0;
     if (p->mark) out[n++] = STR("\x02");

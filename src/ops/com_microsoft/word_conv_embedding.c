@@ -5,7 +5,9 @@
 #include <math.h>
 
 #include "base/size.h"
+#include "ops/call.h"
 #include "ops/elementwise.h"
+#include "ops/infer.h"
 
 enum { WORDS, W, BIAS, TABLE };
 
@@ -16,7 +18,7 @@ static sdx_status params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_infer *c) {
+static sdx_status infer(op_step *c) {
   const int64_t *sizes = c->params;
   int64_t filters = sizes[0] > 0 ? sizes[0] : DIM_UNKNOWN, taps = sizes[1] > 0 ? sizes[1] : DIM_UNKNOWN,
           width = sizes[2] > 0 ? sizes[2] : DIM_UNKNOWN, one = 1, length = infer_dim(c, WORDS, 1);
@@ -31,8 +33,8 @@ static sdx_status infer(op_infer *c) {
   SDX_TRY(infer_agree(c, BIAS, 0, "filters", &filters));
   SDX_TRY(infer_agree(c, TABLE, 1, "numbers of a character", &width));
   if (taps == 0 || (taps > 0 && length >= 0 && taps > length))
-    return infer_fail(c, SDX_INVALID_SHAPE, "input 0 has words of %lld characters, but windows have %lld",
-                      (long long)length, (long long)taps);
+    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has words of %lld characters, but windows have %lld",
+                     (long long)length, (long long)taps);
   return infer_output(c, 0, infer_dtype_of(c, W), 2, (int64_t[]){infer_dim(c, WORDS, 0), filters});
 }
 
@@ -66,20 +68,20 @@ static void words_range(void *context, size_t begin, size_t end, size_t worker) 
   }
 }
 
-static sdx_status compute(op_call *c) {
-  const tensor *words = call_in(c, WORDS), *w = call_in(c, W), *table = call_in(c, TABLE);
+static sdx_status compute(op_step *c) {
+  const tensor *words = step_in(c, WORDS), *w = step_in(c, W), *table = step_in(c, TABLE);
   word_job j = {.words = words->data,
                 .w = w->data,
-                .bias = call_in(c, BIAS)->data,
+                .bias = step_in(c, BIAS)->data,
                 .table = table->data,
-                .y = call_out(c, 0)->data,
+                .y = step_out(c, 0)->data,
                 .length = (size_t)words->dims[1],
                 .filters = (size_t)w->dims[0],
                 .taps = (size_t)w->dims[2],
                 .width = (size_t)w->dims[3]};
   for (size_t i = 0; i < words->count; i++)
     if (j.words[i] < 0 || j.words[i] >= table->dims[0])
-      return call_fail(c, SDX_OUT_OF_RANGE, "input %d is %d at %zu, but the table has %lld characters", WORDS,
+      return step_fail(c, SDX_OUT_OF_RANGE, "input %d is %d at %zu, but the table has %lld characters", WORDS,
                        j.words[i], i, (long long)table->dims[0]);
   call_parallel(c, (size_t)words->dims[0], 1 + GRAIN_CHEAP / (j.length * j.filters * j.taps * (j.width + 1)),
                 words_range, &j);

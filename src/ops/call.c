@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Helpers of `compute` functions; see call.h.
+#include "ops/call.h"
+
+sdx_status call_no_memory(op_step *c, size_t bytes) {
+  return step_fail(c, SDX_NO_MEMORY, "no memory for %zu bytes: the run's memory budget is spent", bytes);
+}
+
+typedef struct ranges {
+  void (*range)(void *context, size_t begin, size_t end, size_t worker);
+  void *context;
+  size_t count, tasks;
+} ranges;
+
+static void run_range(void *context, size_t index, size_t worker) {
+  const ranges *r = context;
+  size_t each = r->count / r->tasks, rest = r->count % r->tasks;
+  size_t begin = index * each + (index < rest ? index : rest);
+  r->range(r->context, begin, begin + each + (index < rest), worker);
+}
+
+void call_parallel(op_step *c, size_t count, size_t grain,
+                   void (*range)(void *context, size_t begin, size_t end, size_t worker), void *context) {
+  enum { MOST_TASKS = 64 };  // slack against uneven threads, and between two looks at the clock
+  size_t threads = c->threads ? c->threads : 1, tasks = count / (grain ? grain : 1);
+  if (count == 0) return;
+  if (tasks > threads * 4 && tasks > MOST_TASKS) tasks = threads * 4 > MOST_TASKS ? threads * 4 : MOST_TASKS;
+  if (tasks <= 1) {
+    range(context, 0, count, 0);
+    return;
+  }
+  pool_run(threads, tasks, run_range, &(ranges){range, context, count, tasks});
+}

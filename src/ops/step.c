@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Steps: their tables, and running an operator's infer and prepare, the same for the whole-graph pass, the planner and
+// the executor. What fails while preparing, and memory that lacks anywhere, is said without the node: it is put before
+// that here.
+#include "ops/step.h"
+
+#include <stdarg.h>
+
+#include "ops/schema.h"
+
+bool step_init(op_step *c, const node *n, unsigned parts, arena *memory) {
+  *c = (op_step){.compute = n->op ? n->op->compute : NULL,
+                 .node = n,
+                 .params = n->params,
+                 .input_count = n->input_count,
+                 .output_count = n->output_count,
+                 .memory = memory};
+  if (parts & STEP_TYPES) {
+    c->in_types = arena_array(memory, n->input_count + 1, sizeof *c->in_types);
+    c->out_types = arena_array(memory, n->output_count + 1, sizeof *c->out_types);
+    c->constants = arena_array(memory, n->input_count + 1, sizeof *c->constants);
+    if (!c->in_types || !c->out_types || !c->constants) return false;
+  }
+  if (parts & STEP_VALUES) {
+    c->in = arena_array(memory, n->input_count + 1, sizeof *c->in);
+    c->out = arena_array(memory, n->output_count + 1, sizeof *c->out);
+    c->packable = arena_array(memory, n->input_count + 1, sizeof *c->packable);
+    c->captures = arena_array(memory, n->capture_count + 1, sizeof *c->captures);
+    if (!c->in || !c->out || !c->packable || !c->captures) return false;
+  }
+  return true;
+}
+
+sdx_status step_infer(op_step *c) {
+  const op_def *op = c->node->op;
+  for (size_t i = 0; i < c->output_count; i++) c->out_types[i] = (type_info){.kind = TYPE_UNKNOWN, .rank = -1};
+  if (!op || !op->infer) return SDX_OK;
+  SDX_TRY(schema_check_types(op, c->node, c->input_count, c->in_types, c->err));
+  sdx_status status = op->infer(c);
+  if (status != SDX_OK) return status == SDX_NO_MEMORY ? step_located(c, status) : status;
+  return schema_check_results(op, c->node, c->output_count, c->out_types, c->err);
+}
+
+sdx_status step_prepare(op_step *c) { return c->node->op->prepare ? step_located(c, c->node->op->prepare(c)) : SDX_OK; }
+
+sdx_status step_located(op_step *c, sdx_status status) {
+  char place[300];
+  if (status != SDX_OK) error_prefix(c->err, "%s", node_place(c->node, place, sizeof place));
+  return status;
+}
+
+sdx_status step_fail(op_step *c, sdx_status status, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  node_fail(c->node, c->err, status, format, args);
+  va_end(args);
+  return status;
+}
