@@ -66,7 +66,7 @@ static bool prepare(subject *s, const layer *l, size_t threads) {
       .window = w, .batch = 1, .groups = (size_t)l->groups, .threads = threads, .constant_weights = true};
   a.in_channels = (size_t)l->channels, a.out_channels = (size_t)l->filters;
   conv_nhwc_f32_shape b = {.window = w, .batch = 1, .groups = a.groups, .threads = threads};
-  b.in_channels = a.in_channels, b.out_channels = a.out_channels;
+  b.in_channels = a.in_channels, b.out_channels = a.out_channels, b.planar = conv_nhwc_f32_reads_planes(&b);
   if (!conv_f32_plan_init(&s->first, &a) || !conv_nhwc_f32_plan_init(&s->last, &b)) return false;
   size_t weights = (size_t)(l->filters * (l->channels / l->groups)) * window_taps(&w);
   s->x = floats(a.in_channels * window_in(&w)), s->w = floats(weights), s->bias = floats(a.out_channels);

@@ -14,6 +14,8 @@
 #include "base/pool.h"
 #include "base/size.h"
 #include "kernels/conv_nhwc_f32/grid.h"
+#include "kernels/conv_nhwc_f32/panels.h"
+#include "kernels/conv_nhwc_f32/strips.h"
 
 enum {
   BLOCK_MOST = 512,          // pixels
@@ -29,38 +31,6 @@ static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 static size_t most(size_t a, size_t b) { return a > b ? a : b; }
 static size_t divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
 
-// ---- panels --------------------------------------------------------------------------------------
-
-// Columns of one group in units. An odd number of them ends in a panel of three. Before it all have `main`, but what is
-// left there makes one panel, or two even ones with the last of them.
-typedef struct panel {
-  size_t begin, units;
-} panel;
-
-// Panels of `main` units among `even` ones.
-static size_t regular_panels(const igemm_f32_kernel *k, size_t even) {
-  return even % k->main == 0 || even < k->main ? even / k->main : even / k->main - 1;
-}
-
-static size_t panel_count(const igemm_f32_kernel *k, size_t units) {
-  bool odd = units % 2 && units > 1;
-  size_t even = odd ? units - 3 : units, regular = regular_panels(k, even), left = even - regular * k->main;
-  return regular + (left > 0) + (left > k->main) + odd;
-}
-
-static panel panel_at(const igemm_f32_kernel *k, size_t units, size_t index) {
-  bool odd = units % 2 && units > 1;
-  size_t even = odd ? units - 3 : units, regular = regular_panels(k, even), begin = regular * k->main;
-  size_t left = even - begin, half = left > k->main ? (left + 3) / 4 * 2 : left;
-  if (index < regular) return (panel){index * k->main, k->main};
-  if (left > 0 && index == regular) return (panel){begin, half};
-  if (left > half && index == regular + 1) return (panel){begin + half, left - half};
-  return (panel){even, units - even};
-}
-
-// Floats of the widest panel.
-static size_t widest(const igemm_f32_kernel *k) { return (size_t)(k->main > 3 ? k->main : 3) * k->unit; }
-
 // What all functions need of a plan's shape.
 typedef struct sizes {
   size_t channels, columns, units;  // of a group
@@ -72,7 +42,7 @@ static sizes sizes_of(const conv_nhwc_f32_plan *p) {
   const conv_nhwc_f32_shape *s = &p->shape;
   sizes z = {.channels = s->in_channels / s->groups, .columns = s->out_channels / s->groups};
   z.units = divide_up(z.columns, p->kernel->unit), z.padded = z.units * p->kernel->unit;
-  z.group_panels = panel_count(p->kernel, z.units);
+  z.group_panels = panels_count(p->kernel, z.units);
   return z;
 }
 
@@ -130,7 +100,7 @@ static void cut_tasks(conv_nhwc_f32_plan *p, const grid *g) {
 static bool find_bytes(conv_nhwc_f32_plan *p, const grid *g) {
   const conv_nhwc_f32_shape *s = &p->shape;
   sizes z = sizes_of(p);
-  size_t pointers, zeros, workers, sums = most(p->block * widest(p->kernel), ROW_FLOATS) * sizeof(float);
+  size_t pointers, zeros, workers, sums = most(p->block * panels_widest(p->kernel), ROW_FLOATS) * sizeof(float);
   // The blocks of a task that follow one another share its memory; `block` bounds all of them.
   if (!size_mul(g->affine ? 0 : p->block * sizeof(float *), g->taps, &pointers) ||
       !size_add(pointers, p->block * sizeof(igemm_f32_tile), &pointers) ||
@@ -145,9 +115,11 @@ static bool find_bytes(conv_nhwc_f32_plan *p, const grid *g) {
 
 bool conv_nhwc_f32_plan_with(conv_nhwc_f32_plan *p, const conv_nhwc_f32_shape *shape, const kernel_entry *variant) {
   *p = (conv_nhwc_f32_plan){.shape = *shape, .kernel = variant->kernel, .name = variant->variant};
-  merge_images(&p->shape);
   conv_nhwc_f32_shape *s = &p->shape;
   if (s->out_channels > SIZE_MAX / 64) return false;
+  if (strips_plan(p)) return true;
+  if (s->planar) return false;
+  merge_images(s);
   p->parts = grid_parts(&s->window, s->transposed);
   sizes z = sizes_of(p);
   p->panels = z.group_panels * s->groups;
@@ -163,6 +135,13 @@ bool conv_nhwc_f32_plan_with(conv_nhwc_f32_plan *p, const conv_nhwc_f32_shape *s
 
 bool conv_nhwc_f32_plan_init(conv_nhwc_f32_plan *p, const conv_nhwc_f32_shape *shape) {
   return conv_nhwc_f32_plan_with(p, shape, kernel_best("igemm_f32"));
+}
+
+bool conv_nhwc_f32_reads_planes(const conv_nhwc_f32_shape *shape) {
+  conv_nhwc_f32_plan plan;
+  conv_nhwc_f32_shape planar = *shape;
+  planar.planar = true;
+  return conv_nhwc_f32_plan_init(&plan, &planar);
 }
 
 // ---- packing -------------------------------------------------------------------------------------
@@ -202,12 +181,16 @@ static void pack_panel(const conv_nhwc_f32_plan *p, const grid *g, const float *
 
 void conv_nhwc_f32_pack(const conv_nhwc_f32_plan *p, const float *weights, void *packed) {
   const conv_nhwc_f32_shape *s = &p->shape;
+  if (p->strips) {
+    strips_pack(p, weights, packed);
+    return;
+  }
   sizes z = sizes_of(p);
   for (size_t part = 0; part < p->parts; part++) {
     grid g;
     grid_init(&g, &s->window, s->transposed, part, s->batch);
     for (size_t i = 0; i < p->panels; i++) {
-      panel n = panel_at(p->kernel, z.units, i % z.group_panels);
+      panel n = panels_at(p->kernel, z.units, i % z.group_panels);
       size_t group = i / z.group_panels;
       pack_panel(p, &g, weights, group, n, (float *)packed + part_offset(p, &g) + panel_offset(p, &g, group, n));
     }
@@ -243,7 +226,7 @@ static void task_init(task *t, const job *j, size_t part, size_t worker) {
   grid_init(&t->grid, &p->shape.window, p->shape.transposed, part, p->shape.batch);
   t->packed = (const float *)j->call->packed + part_offset(p, &t->grid);
   char *at = j->workers + worker * p->worker_bytes;
-  t->sums = (float *)at, at += most(p->block * widest(p->kernel), ROW_FLOATS) * sizeof(float);
+  t->sums = (float *)at, at += most(p->block * panels_widest(p->kernel), ROW_FLOATS) * sizeof(float);
   t->tiles = (igemm_f32_tile *)at, at += p->block * sizeof(igemm_f32_tile);
   t->taps = (ptrdiff_t *)at, at += t->grid.taps * sizeof(ptrdiff_t);
   t->rows = (const float **)at;
@@ -258,6 +241,7 @@ static igemm_f32_sweep sweep_of(const task *t, size_t group, panel n, size_t til
   igemm_f32_sweep s = {.tiles = t->tiles, .tile_count = tiles, .taps = t->taps, .sums = t->sums};
   s.width = n.units * p->kernel->unit, s.n = least(s.width, t->sizes.columns - first);
   s.ahead = p->packed_bytes > cpu_cache_sizes().l2_bytes / 4;
+  s.y_afar = t->grid.lines * t->grid.line * c->y_stride > cpu_cache_sizes().l2_bytes;  // four times as many bytes
   s.panel = t->packed + panel_offset(p, &t->grid, group, n), s.step = (size_t)last->step * c->x_stride;
   s.bias = c->bias ? c->bias + column : NULL, s.residual = c->residual ? c->residual + column : NULL;
   s.y = c->y + column, s.y_stride = c->y_stride, s.residual_stride = c->residual_stride;
@@ -287,13 +271,13 @@ static void run_panel(const task *t, size_t group, panel n, size_t tiles) {
 // Panels of one width for a single row. Returns how many it took, of at most `most`.
 static size_t run_row(const task *t, size_t group, size_t index, size_t most) {
   const conv_nhwc_f32_plan *p = t->job->plan;
-  panel n = panel_at(p->kernel, t->sizes.units, index);
+  panel n = panels_at(p->kernel, t->sizes.units, index);
   igemm_f32_sweep s = sweep_of(t, group, n, 1);
   s.panel_stride = t->grid.taps * t->sizes.channels * s.width;
   s.tap_count = t->grid.taps, s.channel = group * t->sizes.channels, s.depth = t->sizes.channels;
   s.first = s.last = true, s.panels = 1;
   while (n.units % 2 == 0 && s.panels < most && (s.panels + 1) * s.width <= ROW_FLOATS &&
-         panel_at(p->kernel, t->sizes.units, index + s.panels).units == n.units)
+         panels_at(p->kernel, t->sizes.units, index + s.panels).units == n.units)
     s.panels++;
   s.n = least(s.panels * s.width, t->sizes.columns - n.begin * p->kernel->unit);
   p->kernel->sweep(&s);
@@ -320,12 +304,13 @@ static void run_task(void *context, size_t index, size_t worker) {
   size_t past = least(first + p->task_panels, p->panels), begin, end, tiles = 0, rows = 0;
   if (block >= block_count(&t.grid, p->block)) return;
   block_range(&t.grid, p->block, block, &begin, &end);
+  bool cut = t.grid.taps > p->depth.taps || t.sizes.channels > p->depth.channels;
   grid_source from = {j->call->x, j->call->x_stride, j->zeros};
   for (size_t i = first, done; i < past && !pool_stopped(); i += done) {
     size_t group = i / t.sizes.group_panels, index = i % t.sizes.group_panels;
-    panel n = panel_at(p->kernel, t.sizes.units, index);
+    panel n = panels_at(p->kernel, t.sizes.units, index);
     if (p->kernel->rows[n.units] != rows)
-      tiles = grid_tiles(&t.grid, &from, begin, end, rows = p->kernel->rows[n.units], t.tiles, t.rows);
+      tiles = grid_tiles(&t.grid, &from, begin, end, rows = p->kernel->rows[n.units], cut, t.tiles, t.rows);
     done = end - begin > 1 ? 1 : run_row(&t, group, index, least(past - i, t.sizes.group_panels - index));
     if (end - begin > 1) run_panel(&t, group, n, tiles);
   }
@@ -336,6 +321,10 @@ void conv_nhwc_f32_run(const conv_nhwc_f32_plan *p, const conv_nhwc_f32_call *ca
   grid g;
   grid_init(&g, &s->window, s->transposed, 0, s->batch);
   if (p->panels == 0 || g.lines * g.line == 0) return;
+  if (p->strips) {
+    strips_run(p, call, scratch);
+    return;
+  }
   job j = {.plan = p, .call = call, .activate = activation_find(call->activation.kind), .zeros = scratch};
   size_t zeros = (s->in_channels * sizeof(float) + 63) & ~(size_t)63;
   memset(scratch, 0, zeros);

@@ -21,6 +21,7 @@ typedef struct conv_nhwc_f32_shape {
   // transposed: the window of the convolution that this one turns around; `in` is y's size, `out` is x's.
   window window;
   bool transposed;
+  bool planar;  // x is [batch][channels][spatial...]: first layers that conv_nhwc_f32_reads_planes
   size_t batch, groups, in_channels, out_channels;  // channels of all groups, multiples of groups
   size_t threads;
 } conv_nhwc_f32_shape;
@@ -34,9 +35,11 @@ typedef struct conv_nhwc_f32_plan {
   conv_nhwc_f32_shape shape;  // images that one row of pixels can stand for have become one
   const igemm_f32_kernel *kernel;
   const char *name;  // kernel shown by inspect
+  bool strips;       // strips.h
   size_t parts;      // products: 1, or the remainders of y's places by the stride
   conv_nhwc_f32_depth depth;
   size_t block;         // most pixels whose inputs stay in the L2 cache
+  size_t block_rows;    // strips: rows of a block, each `block` pixels
   size_t panels;        // of all groups
   size_t task_panels;   // panels of one task
   size_t worker_bytes;  // scratch of one worker
@@ -53,7 +56,9 @@ typedef struct conv_nhwc_f32_call {
   size_t x_stride, residual_stride, y_stride;  // from one pixel to the next
 } conv_nhwc_f32_call;
 
-// false: a size overflows.
+// Whether x may be planar: few channels (images, sound), no groups, neighbouring taps along the last dimension.
+bool conv_nhwc_f32_reads_planes(const conv_nhwc_f32_shape *shape);
+// false: a size overflows, or x is planar and cannot be.
 bool conv_nhwc_f32_plan_init(conv_nhwc_f32_plan *plan, const conv_nhwc_f32_shape *shape);
 // The same with a given variant of igemm_f32 (tests and benchmarks).
 bool conv_nhwc_f32_plan_with(conv_nhwc_f32_plan *plan, const conv_nhwc_f32_shape *shape, const kernel_entry *variant);

@@ -219,8 +219,8 @@ static void leave_out_padding(const grid *g, const grid_source *from, size_t cou
   }
 }
 
-size_t grid_tiles(const grid *g, const grid_source *from, size_t begin, size_t end, size_t rows, igemm_f32_tile *tiles,
-                  const float **rows_at) {
+size_t grid_tiles(const grid *g, const grid_source *from, size_t begin, size_t end, size_t rows, bool apart,
+                  igemm_f32_tile *tiles, const float **rows_at) {
   size_t made = 0, first = 0;
   cursor c = cursor_of(g, begin);
   while (begin < end) {
@@ -232,7 +232,7 @@ size_t grid_tiles(const grid *g, const grid_source *from, size_t begin, size_t e
       *t = (igemm_f32_tile){.count = count, .first = first, .place = place_in_y(g, &c)};
       t->x = stepping(g, from, &c, count);
       t->rows = t->x ? NULL : rows_at;
-      first += count;
+      first += apart ? count : 0;
       if (t->x) {
         cursor_move(g, &c, count);
         continue;

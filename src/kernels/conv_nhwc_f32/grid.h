@@ -38,6 +38,7 @@ typedef struct grid_source {
   const float *zeros;  // a pixel of padding
 } grid_source;
 // Tiles of at most `rows` rows for output pixels [begin, end), counted line by line; tiles of a line differ by at most
-// one row. rows_at: (end - begin) * taps pointers. Returns their number, at most end - begin.
-size_t grid_tiles(const grid *g, const grid_source *source, size_t begin, size_t end, size_t rows,
+// one row. apart: each has its own place in `sums`. rows_at: (end - begin) * taps pointers. Returns their number, at
+// most end - begin.
+size_t grid_tiles(const grid *g, const grid_source *source, size_t begin, size_t end, size_t rows, bool apart,
                   igemm_f32_tile *tiles, const float **rows_at);

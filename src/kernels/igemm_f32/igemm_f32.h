@@ -32,12 +32,14 @@ typedef struct igemm_f32_tile {
 typedef struct igemm_f32_sweep {
   const igemm_f32_tile *tiles;
   size_t tile_count;
-  // This part of the depth: channels [channel, channel + depth) of taps [tap, tap + tap_count).
+  // This part of the depth: channels [channel, channel + depth) of taps [tap, tap + tap_count). Taps of one channel
+  // cost no more than channels of one tap.
   const ptrdiff_t *taps;  // from the first of them on
   size_t tap, tap_count, step, channel, depth;
   const float *panel;  // [tap_count][depth][width]
   size_t width;        // 1, 3 or an even number up to `main` of the kernel's units
   bool ahead;          // what lies behind this part of the panel is needed next, and comes from afar
+  bool y_afar;         // y does: its lines are asked for before they are written
   // A block of one row takes several panels of this width, an even number of units, side by side: their chains overlap.
   // The depth is then whole, `sums` and n are those of all panels together. panel_stride: floats from one to the next.
   size_t panels, panel_stride;

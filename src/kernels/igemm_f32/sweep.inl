@@ -29,8 +29,9 @@ INLINE void row_vectors(const igemm_f32_sweep *s, size_t first, size_t count) {
   }
   size_t at = 0;
   for (size_t tap = 0; tap < s->tap_count; tap++, at += s->depth * s->width) {
-    const float *x = (t->x ? t->x + s->taps[tap] : t->rows[tap]) + s->channel;
-    if (!t->x && !t->rows[tap]) continue;
+    const float *x = t->x ? t->x + s->taps[tap] : t->rows[tap];
+    if (!x) continue;
+    x += s->channel;
     for (size_t k = 0, q = at; k < s->depth; k++, q += s->width) {
       vec y = vec_splat(x[k]);
       UNROLL for (size_t i = 0; i < count; i++) sum[i] = vec_fma(y, vec_load(w[i] + q), sum[i]);

@@ -38,6 +38,25 @@ INLINE const char *NAME(multiply)(NAME(sums) * a, size_t rows, size_t vectors, c
   return ahead;
 }
 
+// Taps of one channel each: a loop within each of them would be all overhead.
+INLINE void NAME(multiply_single)(NAME(sums) * a, size_t rows, size_t vectors, const float *x0,
+                                  const igemm_f32_sweep *s) {
+  const float *w = s->panel, *x[8];
+  const ptrdiff_t *taps = s->taps, *end = taps + s->tap_count;
+  x[0] = x0 + s->channel;
+  UNROLL for (size_t i = 1; i < rows; i++) x[i] = x[i - 1] + s->step;
+  for (; taps < end; taps++, w += vectors * LANES) {
+    TYPE b[3 + (LANES < 8)];
+    const ptrdiff_t k = *taps;
+    UNROLL for (size_t v = 0; v < vectors; v++) b[v] = LOAD(w + v * LANES);
+    UNROLL for (size_t i = 0; i < rows; i++) {
+      TYPE y = SPLAT(x[i][k]);
+      IN_REGISTER(y);
+      UNROLL for (size_t v = 0; v < vectors; v++) a->v[i][v] = FMA(y, b[v], a->v[i][v]);
+    }
+  }
+}
+
 INLINE void NAME(multiply_taps)(NAME(sums) * a, size_t rows, size_t vectors, const job *j, const igemm_f32_tile *t) {
   const igemm_f32_sweep *s = j->s;
   const float *w = s->panel, *x[8];
@@ -79,13 +98,14 @@ INLINE const igemm_f32_tile *NAME(run)(const job *j, const igemm_f32_tile *t, si
   do {
     NAME(sums) a;
     float *between = s->sums + t->first * vectors * LANES;
-    if (s->last && LANES == 16) {  // whole lines, soon written; with shorter vectors it does not pay
+    if (s->last) {  // a row of full vectors is whole lines
       const float *y = s->y + t->place * s->y_stride;
       UNROLL for (size_t i = 0; i < rows; i++, y += s->pixel_step * s->y_stride)
           UNROLL for (size_t v = 0; v < vectors * LANES; v += 16) __builtin_prefetch(y + v, 1);
     }
     NAME(load_sums)(&a, rows, vectors, s->first, between);
-    NAME(multiply_taps)(&a, rows, vectors, j, t);
+    if (s->depth == 1 && t->x) NAME(multiply_single)(&a, rows, vectors, t->x, s);
+    else NAME(multiply_taps)(&a, rows, vectors, j, t);
     if (j->direct) {
       NAME(write_rows)(&a, rows, vectors, j, t);
       continue;
