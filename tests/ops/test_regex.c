@@ -10,7 +10,7 @@
 // after the standard headers
 #include <cmocka.h>
 
-#include "ops/ai_onnx/regex.h"
+#include "ops/parts/regex.h"
 
 static arena memory;
 static int make(void **state) {

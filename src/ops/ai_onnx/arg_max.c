@@ -2,7 +2,7 @@
 // ArgMax ArgMin: place of the largest or smallest element along `axis`, the first one or, with
 // select_last_index, the last. A NaN counts as found, as in numpy.
 // History: 11 negative axes, 12 select_last_index, 13 bfloat16.
-#include "ops/row.h"
+#include "ops/parts/row.h"
 
 typedef struct arg_params {
   int64_t axis;
@@ -43,9 +43,9 @@ typedef struct arg_job {
 #define IS_NAN(v) ((v) != (v))  // of integers: never
 #define LOOPS "ops/ai_onnx/arg_max.inl"
 #include "ops/call.h"
-#include "ops/each_float.inl"
-#include "ops/each_integer.inl"
 #include "ops/infer.h"
+#include "ops/parts/each_float.inl"
+#include "ops/parts/each_integer.inl"
 
 static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
 

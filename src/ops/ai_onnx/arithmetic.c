@@ -8,7 +8,7 @@
 // History: up to 6, `broadcast` and `axis` said where B's shape starts in A's (AlignToAxis puts ones
 // behind it); 7 brought numpy broadcasting; 13 and 14 bfloat16 and the small integers. PRelu up to 6: a
 // slope of rank 1 belongs to axis 1. Mod 28 defines float operands of fmod=0.
-// Read next: ops/elementwise.c, arithmetic.inl.
+// Read next: ops/parts/elementwise.c, arithmetic.inl.
 #include "ops/ai_onnx/arithmetic.h"
 
 #include <math.h>
@@ -16,7 +16,7 @@
 #include "base/size.h"
 #include "kernels/binary_f32/binary_f32.h"
 #include "ops/infer.h"
-#include "ops/row.h"
+#include "ops/parts/row.h"
 #include "tensor/convert.h"
 
 // ---- loops ------------------------------------------------------------------------------------
@@ -32,7 +32,7 @@ static double floor_fmod(double a, double b) {
 }
 
 #define LOOPS "ops/ai_onnx/arithmetic.inl"
-#include "ops/each_integer.inl"
+#include "ops/parts/each_integer.inl"
 #define T double
 #define SUFFIX double
 #define FLOATING

@@ -6,13 +6,13 @@
 #include <math.h>
 
 #include "base/size.h"
-#include "ops/ai_onnx/attend.h"
-#include "ops/ai_onnx/floats.h"
-#include "ops/ai_onnx/move.h"
 #include "ops/call.h"
-#include "ops/elementwise.h"
 #include "ops/infer.h"
-#include "ops/row.h"
+#include "ops/parts/attend.h"
+#include "ops/parts/elementwise.h"
+#include "ops/parts/floats.h"
+#include "ops/parts/move.h"
+#include "ops/parts/row.h"
 
 enum { Q, K, V, MASK, PAST_KEY, PAST_VALUE, LENGTHS };
 enum { Y, PRESENT_KEY, PRESENT_VALUE, SCORES };

@@ -11,10 +11,10 @@
 
 #include "base/size.h"
 #include "kernels/norm_f32/norm_f32.h"
-#include "ops/ai_onnx/normalize.h"
 #include "ops/call.h"
 #include "ops/infer.h"
-#include "ops/row.h"
+#include "ops/parts/normalize.h"
+#include "ops/parts/row.h"
 #include "tensor/convert.h"
 
 typedef struct batch_params {

@@ -17,9 +17,9 @@
 
 #include "base/float8.h"
 #include "base/number.h"
-#include "ops/ai_onnx/move.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/move.h"
 #include "tensor/convert.h"
 
 typedef enum round_mode { UP, DOWN, NEAREST } round_mode;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // CenterCropPad: each of the given axes cut to its middle, or put into the middle of zeros; an odd element is cut
 // off or added behind.
-#include "ops/ai_onnx/move.h"
+#include "ops/parts/move.h"
 
 #include "base/size.h"
 #include "ops/call.h"

@@ -8,7 +8,7 @@
 #include "kernels/unary_f32/unary_f32.h"
 #include "ops/ai_onnx/unary.h"
 #include "ops/infer.h"
-#include "ops/row.h"
+#include "ops/parts/row.h"
 #include "tensor/convert.h"
 
 typedef struct clip_bounds {
@@ -18,7 +18,7 @@ typedef struct clip_bounds {
 } clip_bounds;
 
 #define LOOPS "ops/ai_onnx/clip.inl"
-#include "ops/each_integer.inl"
+#include "ops/parts/each_integer.inl"
 #define T double
 #define SUFFIX double
 #include "ops/ai_onnx/clip.inl"

@@ -3,9 +3,9 @@
 // [N, C, image_shape...]. Each pixel gathers its summands, taps in row-major order, so threads split pixels.
 // Floats are summed in double, integers wrap, of bools one is enough, strings are put one behind the other.
 #include "base/size.h"
-#include "ops/ai_onnx/window_attrs.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/window_attrs.h"
 #include "tensor/convert.h"
 
 enum { DATA, IMAGE, BLOCK };

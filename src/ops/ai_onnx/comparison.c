@@ -3,11 +3,11 @@
 // are false; -0 equals 0; Equal also compares strings byte by byte.
 // History: up to 6 `broadcast` and `axis` (see AlignToAxis); Equal 19 added strings.
 #include "ops/infer.h"
-#include "ops/row.h"
+#include "ops/parts/row.h"
 
 #define LOOPS "ops/ai_onnx/comparison.inl"
-#include "ops/each_float.inl"
-#include "ops/each_integer.inl"
+#include "ops/parts/each_float.inl"
+#include "ops/parts/each_integer.inl"
 #define T str
 #define SUFFIX string
 ROW_TO(bool, Equal, str_equal(x, y))

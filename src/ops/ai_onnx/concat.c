@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Concat: inputs one behind the other along `axis`. Version 1 had axis 1 by default, 11 allowed
 // negative axes.
-#include "ops/ai_onnx/move.h"
+#include "ops/parts/move.h"
 
 #include "base/size.h"
 #include "ops/infer.h"

@@ -2,7 +2,7 @@
 // Constant: the tensor in the attribute. ConstantOfShape: one element repeated over a shape given as
 // input. GivenTensorFill (retired): a list of floats in a shape. Constant-11 added sparse_value, -12 the value_* forms;
 // later versions added types.
-#include "ops/ai_onnx/move.h"
+#include "ops/parts/move.h"
 
 #include "base/size.h"
 #include "ops/call.h"

@@ -2,8 +2,8 @@
 // ConstantFill (retired): one number in a shape that is an attribute, the input's values (input_as_shape) or the
 // input's shape, with extra_shape behind it.
 #include "base/size.h"
-#include "ops/ai_onnx/move.h"
 #include "ops/infer.h"
+#include "ops/parts/move.h"
 #include "tensor/convert.h"
 
 typedef struct fill_params {

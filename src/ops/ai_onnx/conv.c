@@ -10,9 +10,9 @@
 #include "ops/ai_onnx/conv.h"
 
 #include "kernels/conv_f32/conv_f32.h"
-#include "ops/ai_onnx/floats.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/floats.h"
 
 enum { X, W, B, Z };
 

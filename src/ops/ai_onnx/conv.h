@@ -4,7 +4,7 @@
 #pragma once
 
 #include "kernels/activation.h"
-#include "ops/ai_onnx/window_attrs.h"
+#include "ops/parts/window_attrs.h"
 
 typedef struct conv_params {
   window_attrs window;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // ConvInteger: the convolution of x - x_zero_point and w - w_zero_point in int32, exact but for wrap. Padding
 // counts as x_zero_point. w_zero_point is one number or one for each output channel.
-#include "ops/ai_onnx/int_product.h"
+#include "ops/parts/int_product.h"
 
-#include "ops/ai_onnx/quantization.h"
 #include "ops/infer.h"
+#include "ops/parts/quantization.h"
 
 enum { X, W, X_ZERO, W_ZERO };
 

@@ -10,9 +10,9 @@
 // dimensions; some for all dimensions of Y, which is accepted too.
 #include "kernels/conv_transpose_f32/conv_transpose_f32.h"
 #include "ops/ai_onnx/conv.h"
-#include "ops/ai_onnx/floats.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/floats.h"
 
 enum { X, W, B };
 

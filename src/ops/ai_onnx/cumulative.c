@@ -4,7 +4,7 @@
 // History: CumSum 14 bfloat16; CumProd is new in 26.
 #include "ops/call.h"
 #include "ops/infer.h"
-#include "ops/row.h"
+#include "ops/parts/row.h"
 
 typedef struct cumulative_params {
   bool product, exclusive, reverse;

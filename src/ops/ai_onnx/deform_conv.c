@@ -11,9 +11,9 @@
 
 #include "kernels/gemm_f32/gemm_f32.h"
 #include "ops/ai_onnx/conv.h"
-#include "ops/ai_onnx/floats.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/floats.h"
 
 enum { X, W, OFFSET, B, MASK };
 

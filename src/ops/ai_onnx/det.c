@@ -5,9 +5,9 @@
 
 #include "base/size.h"
 #include "ops/call.h"
-#include "ops/elementwise.h"
 #include "ops/infer.h"
-#include "ops/row.h"
+#include "ops/parts/elementwise.h"
+#include "ops/parts/row.h"
 #include "tensor/convert.h"
 
 static sdx_status infer(op_step *c) {

@@ -5,11 +5,11 @@
 // Computed in double whatever the type. History: DFT 20 made the attribute `axis` an input and allows inverse with
 // onesided.
 #include "base/size.h"
-#include "ops/ai_onnx/fft.h"
 #include "ops/call.h"
-#include "ops/elementwise.h"
 #include "ops/infer.h"
-#include "ops/row.h"
+#include "ops/parts/elementwise.h"
+#include "ops/parts/fft.h"
+#include "ops/parts/row.h"
 
 typedef struct dft_params {
   bool inverse, onesided;

@@ -11,9 +11,9 @@
 // An ellipsis stands for leading dimensions aligned from the right. Without "->" the output has the ellipsis
 // and the labels that occur once, in alphabetical order. History: 12; 28 adds bfloat16.
 #include "kernels/gemm_f32/gemm_f32.h"
-#include "ops/ai_onnx/floats.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/floats.h"
 
 enum { MAX_LABELS = 64, ELLIPSIS = 52 };  // letters, then the dimensions of the ellipsis
 

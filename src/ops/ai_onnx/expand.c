@@ -2,9 +2,9 @@
 // Expand: broadcasting to a shape (dimensions of 1 in it keep the input's size). Tile: the input
 // repeated along every axis; version 1 repeated along one axis given by scalar inputs.
 #include "base/size.h"
-#include "ops/ai_onnx/move.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/move.h"
 #include "tensor/convert.h"
 
 static sdx_status expand_dims(const int64_t *in, size_t rank, const int64_t *shape, size_t count, int64_t *out,

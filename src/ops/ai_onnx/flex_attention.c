@@ -4,11 +4,11 @@
 // tensor of scores exists; see attend.h.
 #include <math.h>
 
-#include "ops/ai_onnx/attend.h"
-#include "ops/ai_onnx/control.h"
 #include "ops/call.h"
 #include "ops/infer.h"
-#include "ops/row.h"
+#include "ops/parts/attend.h"
+#include "ops/parts/control.h"
+#include "ops/parts/row.h"
 #include "tensor/convert.h"
 
 enum { Q, K, V };

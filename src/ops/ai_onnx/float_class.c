@@ -3,7 +3,7 @@
 // have none either and one NaN, the pattern of -0.
 // History: IsNaN 13 bfloat16, both 20 float8.
 #include "ops/infer.h"
-#include "ops/row.h"
+#include "ops/parts/row.h"
 
 typedef struct format {
   uint64_t magnitude, infinity, nan_first, nan_last;  // patterns after masking with magnitude

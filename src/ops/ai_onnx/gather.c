@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gather: whole slices of `data` along `axis` picked by index. GatherElements: one element per index.
 // GatherND: index tuples. Negative indices count from the back (Gather-11, all versions here).
-#include "ops/ai_onnx/move.h"
+#include "ops/parts/move.h"
 
 #include "base/size.h"
 #include "ops/call.h"

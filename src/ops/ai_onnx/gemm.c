@@ -6,8 +6,8 @@
 // are scaled in double.
 #include "ops/ai_onnx/gemm.h"
 
-#include "ops/ai_onnx/product.h"
 #include "ops/infer.h"
+#include "ops/parts/product.h"
 
 enum { A, B, C };
 

@@ -7,7 +7,7 @@
 //
 // To differentiate another operator: write its rule and its row in the table.
 #include "base/size.h"
-#include "ops/com_microsoft/rewrite.h"
+#include "ops/parts/rewrite.h"
 #include "ops/schema.h"
 
 typedef struct reverse {

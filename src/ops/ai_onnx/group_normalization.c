@@ -4,10 +4,10 @@
 // History: GroupNormalization 18 had one scale and bias a group (the upgrade marks it _per_group), 21 has one a
 // channel. InstanceNormalization 6 and 22 changed types only.
 #include "kernels/norm_f32/norm_f32.h"
-#include "ops/ai_onnx/normalize.h"
 #include "ops/call.h"
 #include "ops/infer.h"
-#include "ops/row.h"
+#include "ops/parts/normalize.h"
+#include "ops/parts/row.h"
 #include "tensor/convert.h"
 
 typedef struct group_params {

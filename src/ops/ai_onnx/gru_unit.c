@@ -5,9 +5,9 @@
 #include <math.h>
 
 #include "base/size.h"
-#include "ops/elementwise.h"
 #include "ops/infer.h"
-#include "ops/row.h"
+#include "ops/parts/elementwise.h"
+#include "ops/parts/row.h"
 
 enum { HIDDEN, GATES, LENGTHS, STEP };
 

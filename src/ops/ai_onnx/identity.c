@@ -3,9 +3,9 @@
 // a mask of ones; with training_mode set, elements are dropped at random and the rest scaled.
 // Identity-14 allowed sequences, -16 optionals. Dropout-12 moved ratio to an input; 7 to 10 have no
 // training mode; the mask is of the data's type before 10.
-#include "ops/ai_onnx/move.h"
 #include "ops/ai_onnx/random.h"
 #include "ops/infer.h"
+#include "ops/parts/move.h"
 #include "tensor/convert.h"
 
 static sdx_status infer(op_step *c) { return infer_same(c, 0, 0); }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // If: one of two branches, which read outer values but take no inputs. Their outputs may differ in
 // shape. Only the branch taken runs. Later versions added types.
-#include "ops/ai_onnx/control.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/control.h"
 
 typedef struct params {
   graph *branches[2];

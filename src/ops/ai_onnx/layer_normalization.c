@@ -9,10 +9,10 @@
 // the normalised axes take normalize.c. Statistics never have less precision than float (stash_type).
 #include "kernels/norm_f32/norm_f32.h"
 #include "ops/ai_onnx/arithmetic.h"
-#include "ops/ai_onnx/normalize.h"
 #include "ops/call.h"
 #include "ops/infer.h"
-#include "ops/row.h"
+#include "ops/parts/normalize.h"
+#include "ops/parts/row.h"
 
 typedef struct layer_params {
   float epsilon;

@@ -4,10 +4,10 @@
 // at least the width leaves nothing but those copies (version 28 says so; 11 had unsigned types only).
 // History: up to 6 And, Or and Xor had `broadcast` and `axis` (see AlignToAxis).
 #include "ops/infer.h"
-#include "ops/row.h"
+#include "ops/parts/row.h"
 
 #define LOOPS "ops/ai_onnx/bitwise.inl"
-#include "ops/each_integer.inl"
+#include "ops/parts/each_integer.inl"
 
 #define T uint8_t  // bool; any byte but 0 counts as true
 #define SUFFIX boolean

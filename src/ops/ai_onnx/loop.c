@@ -2,9 +2,9 @@
 // Loop: runs a body up to M times while its condition holds. Body inputs: trip number, condition,
 // carried values; outputs: condition, carried values, values to stack over the trips. Without the
 // input `cond` the body's condition is ignored, as the specification says. Later versions added types.
-#include "ops/ai_onnx/control.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/control.h"
 
 typedef struct params {
   repeated body;

@@ -6,7 +6,7 @@
 #include <math.h>
 
 #include "base/size.h"
-#include "ops/row.h"
+#include "ops/parts/row.h"
 
 typedef enum reduction { REDUCE_NONE, REDUCE_SUM, REDUCE_MEAN } reduction;
 
@@ -67,8 +67,8 @@ static bool is_ignored(const loss_params *p, int64_t target) { return p->ignores
 
 #define LOOPS "ops/ai_onnx/loss.inl"
 #include "ops/call.h"
-#include "ops/each_float.inl"
 #include "ops/infer.h"
+#include "ops/parts/each_float.inl"
 
 static size_t losses_bytes(const loss_params *p, const tensor *target, size_t element) {
   return p->reduction == REDUCE_NONE ? 0 : target->count * element;

@@ -3,7 +3,7 @@
 // History: 22 bfloat16 and the rule for 0.
 #include <math.h>
 
-#include "ops/row.h"
+#include "ops/parts/row.h"
 
 typedef struct lp_params {
   int64_t axis;
@@ -33,8 +33,8 @@ typedef struct lp_job {
 } lp_job;
 #define LOOPS "ops/ai_onnx/lp_normalization.inl"
 #include "ops/call.h"
-#include "ops/each_float.inl"
 #include "ops/infer.h"
+#include "ops/parts/each_float.inl"
 
 static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
 

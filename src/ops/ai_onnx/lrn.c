@@ -3,7 +3,7 @@
 // c is [c - floor((size-1)/2), c + ceil((size-1)/2)]. History: 13 bfloat16.
 #include <math.h>
 
-#include "ops/row.h"
+#include "ops/parts/row.h"
 
 typedef struct lrn_params {
   double alpha, beta, bias;
@@ -37,8 +37,8 @@ static double power(double base, double beta) {  // 0.75 is what every published
 }
 #define LOOPS "ops/ai_onnx/lrn.inl"
 #include "ops/call.h"
-#include "ops/each_float.inl"
 #include "ops/infer.h"
+#include "ops/parts/each_float.inl"
 
 static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
 

@@ -9,8 +9,8 @@
 #include "ops/ai_onnx/matmul.h"
 
 #include "base/size.h"
-#include "ops/ai_onnx/product.h"
 #include "ops/infer.h"
+#include "ops/parts/product.h"
 
 static sdx_status params(op_params_context *c, void *params) {
   ((matmul_params *)params)->alpha = 1;

@@ -2,7 +2,7 @@
 // numpy's matmul with optional transposition and scale: shared by MatMul and com.microsoft's FusedMatMul.
 #pragma once
 
-#include "ops/ai_onnx/product.h"
+#include "ops/parts/product.h"
 
 typedef struct matmul_params {
   bool transpose_a, transpose_b;  // last two dimensions exchanged

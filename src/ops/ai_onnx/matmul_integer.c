@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // MatMulInteger: Y = (A - a_zero_point) (B - b_zero_point) in int32, exact but for wrap. Shapes as MatMul.
 // a_zero_point is one number or one for each row of A, b_zero_point one number or one for each column of B.
-#include "ops/ai_onnx/int_product.h"
+#include "ops/parts/int_product.h"
 
 enum { A, B, A_ZERO, B_ZERO };
 

@@ -4,9 +4,9 @@
 //   Indices are flat over the shape that kernel, strides and pads imply. With output_shape that tensor lies in
 //   the leading corner of a (larger) output, as the ONNX reference has it. Where indices repeat, the last counts.
 #include "base/size.h"
-#include "ops/ai_onnx/window_attrs.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/window_attrs.h"
 
 enum { X, INDICES, SHAPE };
 

@@ -5,7 +5,7 @@
 #include <math.h>
 
 #include "ops/ai_onnx/reduce.h"
-#include "ops/row.h"
+#include "ops/parts/row.h"
 
 typedef struct mvn_params {
   const int64_t *axes;
@@ -47,8 +47,8 @@ typedef struct mvn_job {
 } mvn_job;
 #define LOOPS "ops/ai_onnx/mean_variance_normalization.inl"
 #include "ops/call.h"
-#include "ops/each_float.inl"
 #include "ops/infer.h"
+#include "ops/parts/each_float.inl"
 
 static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
 

@@ -2,7 +2,7 @@
 // NonZero: indices of the elements that are not zero, one column each, in row-major order.
 // Compress: the slices along `axis` (or the elements) whose condition is true; a condition shorter
 // than the axis ends early. The output sizes depend on data: counted first, then filled.
-#include "ops/ai_onnx/move.h"
+#include "ops/parts/move.h"
 
 #include "base/size.h"
 #include "ops/call.h"

@@ -5,9 +5,9 @@
 #include <math.h>
 
 #include "base/size.h"
-#include "ops/ai_onnx/move.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/move.h"
 #include "tensor/convert.h"
 
 typedef struct onehot_params {

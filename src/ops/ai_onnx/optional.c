@@ -3,9 +3,9 @@
 // false for an empty or absent input. OptionalGetElement: the value; error when empty. A full
 // optional is its content, an empty one has a kind of its own. Version 18 let the last two take plain
 // values too.
-#include "ops/ai_onnx/move.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/move.h"
 
 typedef struct params {
   const type_info *type;

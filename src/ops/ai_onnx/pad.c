@@ -3,9 +3,9 @@
 // Version 2 renamed paddings to pads, 11 moved pads and value to inputs, 18 added axes, 19 wrap.
 // Crop (retired): cuts a border off.
 #include "base/size.h"
-#include "ops/ai_onnx/move.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/move.h"
 
 typedef enum pad_mode { CONSTANT, EDGE, REFLECT, WRAP } pad_mode;
 typedef struct params {

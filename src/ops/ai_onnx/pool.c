@@ -14,10 +14,10 @@
 
 #include "kernels/pool_f32/pool_f32.h"
 #include "kernels/reduce_f32/reduce_f32.h"
-#include "ops/ai_onnx/floats.h"
-#include "ops/ai_onnx/window_attrs.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/floats.h"
+#include "ops/parts/window_attrs.h"
 
 typedef enum pool_kind { POOL_MAX, POOL_AVERAGE, POOL_LP } pool_kind;
 

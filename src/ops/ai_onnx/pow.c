@@ -9,8 +9,8 @@
 #include "base/size.h"
 #include "kernels/binary_f32/binary_f32.h"
 #include "ops/infer.h"
-#include "ops/row.h"
-#include "ops/widen.h"
+#include "ops/parts/row.h"
+#include "ops/parts/widen.h"
 
 enum { BLOCK = 256 };
 

@@ -4,12 +4,12 @@
 //
 // The quotient is rounded half to even before y_zero_point is added, as onnxruntime does; the ONNX
 // reference adds first, which differs on exact halves where the zero point is odd.
-#include "ops/ai_onnx/int_product.h"
+#include "ops/parts/int_product.h"
 
-#include "ops/ai_onnx/floats.h"
-#include "ops/ai_onnx/quantization.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/floats.h"
+#include "ops/parts/quantization.h"
 
 enum { X, X_SCALE, X_ZERO, W, W_SCALE, W_ZERO, Y_SCALE, Y_ZERO, B };
 

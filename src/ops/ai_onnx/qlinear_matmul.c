@@ -8,13 +8,13 @@
 // float8 operands are multiplied as the floats they stand for, and their zero points are 0 by definition.
 //
 // History: 10 float scales; 21 float16 and bfloat16 scales, float8.
-#include "ops/ai_onnx/int_product.h"
+#include "ops/parts/int_product.h"
 
 #include "base/float8.h"
-#include "ops/ai_onnx/floats.h"
-#include "ops/ai_onnx/quantization.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/floats.h"
+#include "ops/parts/quantization.h"
 #include "tensor/convert.h"
 
 enum { A, A_SCALE, A_ZERO, B, B_SCALE, B_ZERO, Y_SCALE, Y_ZERO };

@@ -16,10 +16,10 @@
 
 #include "base/float8.h"
 #include "kernels/quantize/quantize.h"
-#include "ops/ai_onnx/quantization.h"
 #include "ops/call.h"
 #include "ops/infer.h"
-#include "ops/widen.h"
+#include "ops/parts/quantization.h"
+#include "ops/parts/widen.h"
 
 enum { DATA, SCALE, ZERO };
 

@@ -8,7 +8,7 @@
 #include "base/host.h"
 #include "ops/call.h"
 #include "ops/infer.h"
-#include "ops/row.h"
+#include "ops/parts/row.h"
 #include "tensor/convert.h"
 
 typedef enum random_kind { UNIFORM, NORMAL } random_kind;

@@ -3,8 +3,8 @@
 // SpaceToDepth (blocks of pixels to channels and back), ReverseSequence (the first elements of each
 // batch entry reversed). DepthToSpace-11 and SpaceToDepth-28 added `mode`.
 #include "base/size.h"
-#include "ops/ai_onnx/move.h"
 #include "ops/infer.h"
+#include "ops/parts/move.h"
 
 // ---- Trilu ------------------------------------------------------------------------------------------
 

@@ -22,9 +22,9 @@
 #include <strings.h>
 
 #include "kernels/gemm_f32/gemm_f32.h"
-#include "ops/ai_onnx/floats.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/floats.h"
 
 typedef enum cell { RNN, GRU, LSTM } cell;
 typedef enum function {

@@ -17,7 +17,7 @@
 #include "kernels/reduce_f32/reduce_f32.h"
 #include "ops/call.h"
 #include "ops/infer.h"
-#include "ops/row.h"
+#include "ops/parts/row.h"
 #include "tensor/convert.h"
 
 // ---- the walk ---------------------------------------------------------------------------------

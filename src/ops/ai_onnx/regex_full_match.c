@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // RegexFullMatch: whether each whole string matches `pattern`; syntax and bounds are those of regex.h.
-#include "ops/ai_onnx/regex.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/regex.h"
 
 static sdx_status params(op_params_context *c, void *params) {
   const char *problem;

@@ -3,9 +3,9 @@
 // Reshape-5 moved `shape` from attribute to input, -14 added allowzero. Squeeze-13 and Unsqueeze-13
 // moved `axes` to an input, version 11 allowed negative ones. Flatten-11 allowed negative axes.
 #include "base/size.h"
-#include "ops/ai_onnx/move.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/move.h"
 
 // ---- Reshape ----------------------------------------------------------------------------------------
 

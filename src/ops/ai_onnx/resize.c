@@ -17,7 +17,7 @@
 #include "base/size.h"
 #include "ops/call.h"
 #include "ops/infer.h"
-#include "ops/widen.h"
+#include "ops/parts/widen.h"
 
 typedef enum mode { NEAREST, LINEAR, CUBIC } mode;
 typedef enum coordinates { HALF_PIXEL, HALF_PIXEL_SYMMETRIC, PYTORCH, ALIGN, ASYMMETRIC, CROP, TF_NEAREST } coordinates;

@@ -6,8 +6,8 @@
 #include "ops/ai_onnx/unary.h"
 #include "ops/call.h"
 #include "ops/infer.h"
-#include "ops/row.h"
-#include "ops/widen.h"
+#include "ops/parts/row.h"
+#include "ops/parts/widen.h"
 
 // y = outer * f(a*x + b); f absent: a*x + b.
 typedef struct retired_params {

@@ -2,7 +2,7 @@
 // Rotary position embedding of float heads: what RotaryEmbedding and the attention operators with rotation share.
 #pragma once
 
-#include "ops/ai_onnx/attend.h"
+#include "ops/parts/attend.h"
 
 // Pair i of a row at position p turns by the angle whose cosine and sine are cos[p][i], sin[p][i]. The pairs are
 // elements i and i + pairs, or 2 i and 2 i + 1 if interleaved; what is behind 2 * pairs is copied.

@@ -7,8 +7,8 @@
 
 #include "base/size.h"
 #include "ops/call.h"
-#include "ops/elementwise.h"
 #include "ops/infer.h"
+#include "ops/parts/elementwise.h"
 
 // ---- shared ---------------------------------------------------------------------------------------
 

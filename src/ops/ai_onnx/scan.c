@@ -3,9 +3,9 @@
 // outputs. Version 8 had a batch dimension in front of everything, an optional input with the length
 // of every batch entry, and forward outputs only; it runs here entry by entry. 11 added negative axes.
 #include "base/size.h"
-#include "ops/ai_onnx/control.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/control.h"
 
 typedef struct params {
   repeated body;

@@ -4,10 +4,10 @@
 // Reductions came with version 16, min and max with 18. Scatter (9, deprecated) is ScatterElements.
 #include "base/half.h"
 #include "base/size.h"
-#include "ops/ai_onnx/move.h"
 #include "ops/call.h"
 #include "ops/infer.h"
-#include "ops/widen.h"
+#include "ops/parts/move.h"
+#include "ops/parts/widen.h"
 
 typedef enum reduction { NONE, ADD, MUL, MIN, MAX } reduction;
 typedef struct params {

@@ -3,9 +3,9 @@
 // sequence is immutable and shares its counted items with the sequences made from it, so inserting
 // copies pointers, not tensors. SplitToSequence-24 added types.
 #include "base/size.h"
-#include "ops/ai_onnx/move.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/move.h"
 
 static sdx_status infer_sequence(op_step *c, sdx_dtype dtype) {
   type_info *element = type_tensor(c->memory, dtype, -1, NULL);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SequenceMap: runs a body once per item of a sequence. Further inputs are sequences of the same
 // length, walked in step, or tensors that every trip sees. Each body output becomes a sequence.
-#include "ops/ai_onnx/control.h"
 #include "ops/call.h"
+#include "ops/parts/control.h"
 
 typedef struct params {
   graph *body;

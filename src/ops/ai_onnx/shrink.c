@@ -3,7 +3,7 @@
 // outside an integer type saturate. One version (9).
 #include "ops/call.h"
 #include "ops/infer.h"
-#include "ops/row.h"
+#include "ops/parts/row.h"
 #include "tensor/convert.h"
 
 typedef struct shrink_params {

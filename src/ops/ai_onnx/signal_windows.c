@@ -7,7 +7,7 @@
 #include "base/size.h"
 #include "ops/call.h"
 #include "ops/infer.h"
-#include "ops/row.h"
+#include "ops/parts/row.h"
 #include "tensor/convert.h"
 
 static const double pi = 3.14159265358979323846;

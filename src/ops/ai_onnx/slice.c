@@ -3,9 +3,9 @@
 // Version 10 turned the attributes into inputs and added steps, 11 allowed negative axes.
 // DynamicSlice (retired): the same with inputs and without steps.
 #include "base/size.h"
-#include "ops/ai_onnx/move.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/move.h"
 
 static sdx_status upgrade(op_upgrade *u) {
   if (u->version >= 10) return SDX_OK;

@@ -6,7 +6,7 @@
 
 #include "base/size.h"
 #include "kernels/softmax_f32/softmax_f32.h"
-#include "ops/row.h"
+#include "ops/parts/row.h"
 #include "tensor/convert.h"
 
 typedef enum softmax_kind { SOFTMAX, LOG_SOFTMAX, HARDMAX } softmax_kind;
@@ -73,8 +73,8 @@ static void float_range(void *context, size_t begin, size_t end, size_t worker) 
 
 #define LOOPS "ops/ai_onnx/softmax.inl"
 #include "ops/call.h"
-#include "ops/each_float.inl"
 #include "ops/infer.h"
+#include "ops/parts/each_float.inl"
 
 static sdx_status prepare(op_step *c) {
   c->state = (void *)KERNEL_BEST(softmax_f32);

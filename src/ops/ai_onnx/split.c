@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Split: pieces of the input along `axis`, of the sizes in `split` or as equal as can be (the last
 // one smaller). Version 13 moved `split` from attribute to input, 18 added num_outputs.
-#include "ops/ai_onnx/move.h"
+#include "ops/parts/move.h"
 
 #include "base/size.h"
 #include "ops/call.h"

@@ -4,7 +4,7 @@
 #include "base/size.h"
 #include "ops/call.h"
 #include "ops/infer.h"
-#include "ops/row.h"
+#include "ops/parts/row.h"
 
 static sdx_status infer(op_step *c) { return infer_broadcast(c, 0, 0, 2, SDX_STRING); }
 

@@ -4,9 +4,9 @@
 // at the ends. `maxsplit` bounds the cuts; the rest stays in one piece. Substrings point into the input's bytes.
 #include "base/size.h"
 #include "base/unicode.h"
-#include "ops/ai_onnx/move.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/move.h"
 
 typedef struct split_params {
   str delimiter;

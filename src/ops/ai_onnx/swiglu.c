@@ -3,7 +3,7 @@
 #include "ops/ai_onnx/arithmetic.h"
 #include "ops/ai_onnx/unary.h"
 #include "ops/infer.h"
-#include "ops/row.h"
+#include "ops/parts/row.h"
 
 static sdx_status params(op_params_context *c, void *params) {
   *(float *)params = params_float(c, "alpha");

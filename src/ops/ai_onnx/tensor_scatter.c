@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // TensorScatter: a copy of a cache in which `update` stands from write_indices[sample] on along `axis`; mode
 // circular wraps around at the end, linear must not reach it.
-#include "ops/ai_onnx/move.h"
+#include "ops/parts/move.h"
 
 #include "base/size.h"
 #include "ops/call.h"

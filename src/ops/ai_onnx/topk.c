@@ -5,9 +5,9 @@
 #include <stdlib.h>
 
 #include "base/size.h"
-#include "ops/ai_onnx/move.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/move.h"
 
 typedef struct params {
   int64_t axis;

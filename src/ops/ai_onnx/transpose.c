@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Transpose: output dimension i is input dimension perm[i]; without perm the order is reversed.
 #include "kernels/transpose/transpose.h"
-#include "ops/ai_onnx/move.h"
 #include "ops/infer.h"
+#include "ops/parts/move.h"
 
 typedef struct params {
   const int64_t *perm;  // NULL: reverse

@@ -5,14 +5,14 @@
 //
 // History: 6 dropped `consumed_inputs`, 13 and 22 added bfloat16; nothing changed a result but the defaults
 // of Selu's alpha and gamma, which were rounded to five digits in version 1.
-// Read next: kernels/unary_f32/unary_f32.h (formulas and error bounds), ops/elementwise.c.
+// Read next: kernels/unary_f32/unary_f32.h (formulas and error bounds), ops/parts/elementwise.c.
 #include "ops/ai_onnx/unary.h"
 
 #include <math.h>
 
 #include "base/size.h"
 #include "ops/infer.h"
-#include "ops/row.h"
+#include "ops/parts/row.h"
 
 // ---- loops ------------------------------------------------------------------------------------
 
@@ -26,8 +26,8 @@
     }                                                                                              \
   }
 #define LOOPS "ops/ai_onnx/unary.inl"
-#include "ops/each_float.inl"
-#include "ops/each_integer.inl"
+#include "ops/parts/each_float.inl"
+#include "ops/parts/each_integer.inl"
 
 // unary_f32 for double tensors.
 typedef void (*double_fn)(const double *in, double *out, size_t n, double a, double b);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where: x where the condition is true, else y; all three broadcast.
-#include "ops/ai_onnx/move.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/move.h"
 
 static sdx_status infer(op_step *c) {
   for (size_t i = 0; i < 3; i++) SDX_TRY(infer_need(c, i));

@@ -3,8 +3,8 @@
 // each class or target, then post_transform. A classifier with one row and two labels is binary: the second
 // label wins where the score is positive, and the scores become [1 - s, s] (both signs under LOGISTIC), as
 // onnxruntime writes them; the ONNX reference writes [-s, s]. Sums are in double.
-#include "ops/ai_onnx_ml/ml.h"
 #include "ops/infer.h"
+#include "ops/parts/ml.h"
 
 typedef struct linear_params {
   ml_labels labels;  // classifier

@@ -12,8 +12,8 @@
 #include <math.h>
 
 #include "base/size.h"
-#include "ops/ai_onnx_ml/ml.h"
 #include "ops/infer.h"
+#include "ops/parts/ml.h"
 
 typedef enum kernel { LINEAR, POLY, RBF, SIGMOID } kernel;
 

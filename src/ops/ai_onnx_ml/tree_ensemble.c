@@ -8,7 +8,7 @@
 //   are always added (onnxruntime leaves them out where no tree contributes).
 //
 // History: 3 adds the *_as_tensor attributes (doubles), 5 the new encoding with set membership.
-#include "ops/ai_onnx_ml/tree_ensemble.h"
+#include "ops/parts/tree_ensemble.h"
 
 #include <math.h>
 

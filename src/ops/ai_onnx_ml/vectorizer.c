@@ -7,10 +7,10 @@
 //                      key as position in max_map columns
 #include "base/number.h"
 #include "base/size.h"
-#include "ops/ai_onnx_ml/ml.h"
 #include "ops/call.h"
 #include "ops/infer.h"
-#include "ops/widen.h"
+#include "ops/parts/ml.h"
+#include "ops/parts/widen.h"
 
 // ---- FeatureVectorizer ----------------------------------------------------------------------------
 

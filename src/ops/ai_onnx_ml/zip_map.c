@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // ZipMap: each row of scores becomes a map from class label to score; the result is a sequence of maps.
 #include "base/size.h"
-#include "ops/ai_onnx_ml/ml.h"
 #include "ops/call.h"
+#include "ops/parts/ml.h"
 
 typedef struct zip_params {
   ml_labels labels;

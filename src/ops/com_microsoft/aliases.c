@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Operators of com.microsoft that ai.onnx took over later, perhaps with other spellings: nodes become those.
-#include "ops/com_microsoft/rewrite.h"
+#include "ops/parts/rewrite.h"
 
 // The operator of the same name, attributes as they are.
 static sdx_status same(op_upgrade *u, const char *name) {

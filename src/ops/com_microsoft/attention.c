@@ -6,7 +6,7 @@
 //   QAttention                       MatMulIntegerToFloat instead
 //   DecoderMaskedSelfAttention       as Attention, with the beams of the cache
 //   DecoderMaskedMultiHeadAttention  one new row, cache in a longer buffer
-#include "ops/com_microsoft/rewrite.h"
+#include "ops/parts/rewrite.h"
 
 enum { MOST_ATTRS = 8 };
 typedef struct attributes {

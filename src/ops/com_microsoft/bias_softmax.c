@@ -7,7 +7,7 @@
 #include "ops/ai_onnx/arithmetic.h"
 #include "ops/call.h"
 #include "ops/infer.h"
-#include "ops/row.h"
+#include "ops/parts/row.h"
 
 static sdx_status params(op_params_context *c, void *params) {
   *(int64_t *)params = params_int(c, "axis");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gates and residual streams of recent decoders, as formulas; what their records call float32 arithmetic is a Cast.
 // Streams (hyper-connections) are [..., branches, width], or flat, [..., branches * width], with num_branches.
-#include "ops/com_microsoft/rewrite.h"
+#include "ops/parts/rewrite.h"
 
 static value_id wide(op_upgrade *u, value_id x) { return rewrite_cast(u, x, SDX_FLOAT); }
 static value_id like(op_upgrade *u, value_id x, value_id of) { return NODE("CastLike", x, of); }

@@ -4,9 +4,9 @@
 // record the shapes it knows; tensors are transposed in scratch on the way in and out. Weights stay as they are.
 #include "base/size.h"
 #include "kernels/transpose/transpose.h"
-#include "ops/ai_onnx/floats.h"
-#include "ops/ai_onnx/move.h"
 #include "ops/infer.h"
+#include "ops/parts/floats.h"
+#include "ops/parts/move.h"
 
 enum { MOST_INPUTS = 9 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // FusedConv: Y = activation(X * W + B + Z), what onnxruntime's optimizer and our own passes make of Conv,
 // Add and an activation. The work is done in ops/ai_onnx/conv.c.
-#include "ops/ai_onnx/activations.h"
 #include "ops/ai_onnx/conv.h"
+#include "ops/parts/activations.h"
 
 static sdx_status params(op_params_context *c, void *params) {
   conv_params *p = params;

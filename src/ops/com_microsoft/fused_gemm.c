@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // FusedGemm: Y = activation(alpha A' B' + beta C), what onnxruntime's optimizer and our own passes make of
 // Gemm and an activation. The work is done in ops/ai_onnx/gemm.c.
-#include "ops/ai_onnx/activations.h"
 #include "ops/ai_onnx/gemm.h"
+#include "ops/parts/activations.h"
 
 static sdx_status params(op_params_context *c, void *params) {
   gemm_params *p = params;

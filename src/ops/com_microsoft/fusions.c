@@ -3,7 +3,7 @@
 // so that our own passes see them; the formulas are the definition.
 #include <stdio.h>
 
-#include "ops/com_microsoft/rewrite.h"
+#include "ops/parts/rewrite.h"
 
 // X + bias + skip
 static sdx_status bias_add(op_upgrade *u) { return BECOME("Add", NODE("Add", IN(0), IN(1)), IN(2)); }

@@ -11,8 +11,8 @@
 #include "base/size.h"
 #include "ops/ai_onnx/linear_attention.h"
 #include "ops/call.h"
-#include "ops/elementwise.h"
 #include "ops/infer.h"
+#include "ops/parts/elementwise.h"
 
 enum { Q, K, V, ENDS, DECAY, BETA, INITIAL, A_LOG, DT_BIAS, CAPTURE, ACTIVE };
 enum { Y, FINAL, UPDATE };

@@ -4,9 +4,9 @@
 // dimension, low bits first, and its zero is 2^(bits - 1) if not given. Indices outside of the table give zeros.
 #include "base/size.h"
 #include "ops/call.h"
-#include "ops/elementwise.h"
 #include "ops/infer.h"
-#include "ops/widen.h"
+#include "ops/parts/elementwise.h"
+#include "ops/parts/widen.h"
 
 enum { DATA, INDICES, SCALES, ZEROS };
 

@@ -5,7 +5,7 @@
 #include "ops/ai_onnx/arithmetic.h"
 #include "ops/ai_onnx/unary.h"
 #include "ops/infer.h"
-#include "ops/row.h"
+#include "ops/parts/row.h"
 
 static sdx_status quick_params(op_params_context *c, void *params) {
   *(float *)params = params_float(c, "alpha");

@@ -10,11 +10,11 @@
 #include <math.h>
 
 #include "base/size.h"
-#include "ops/ai_onnx/move.h"
-#include "ops/ai_onnx/normalize.h"
 #include "ops/call.h"
-#include "ops/elementwise.h"
 #include "ops/infer.h"
+#include "ops/parts/elementwise.h"
+#include "ops/parts/move.h"
+#include "ops/parts/normalize.h"
 
 // ---- NGramRepeatBlock -----------------------------------------------------------------------------
 

@@ -16,13 +16,13 @@
 #include <math.h>
 
 #include "base/size.h"
-#include "ops/ai_onnx/floats.h"
 #include "ops/ai_onnx/rotary.h"
 #include "ops/call.h"
-#include "ops/com_microsoft/heads.h"
-#include "ops/com_microsoft/kv_cache.h"
-#include "ops/elementwise.h"
 #include "ops/infer.h"
+#include "ops/parts/elementwise.h"
+#include "ops/parts/floats.h"
+#include "ops/parts/heads.h"
+#include "ops/parts/kv_cache.h"
 
 enum {
   Q,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of 8-bit matrices with other endings than ai.onnx has; the sums are those of
-// ops/ai_onnx/int_product.h.
+// ops/parts/int_product.h.
 //
 //   MatMulIntegerToFloat   (A - a_zero) (B - b_zero) * a_scale * b_scale + bias, in float
 //   DynamicQuantizeMatMul  the same with A quantised to uint8 on the fly, as DynamicQuantizeLinear does
@@ -10,11 +10,11 @@
 #include <math.h>
 
 #include "kernels/quantize/quantize.h"
-#include "ops/ai_onnx/floats.h"
-#include "ops/ai_onnx/int_product.h"
-#include "ops/ai_onnx/quantization.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/floats.h"
+#include "ops/parts/int_product.h"
+#include "ops/parts/quantization.h"
 
 // Rows of int32 sums -> float: y = sums * (a_scale * b_scale[column]) + bias[column].
 typedef struct scaling {

@@ -4,7 +4,7 @@
 // neither near nor global, and a choice between their rows. `mask` is added to the scores of each key.
 #include <math.h>
 
-#include "ops/com_microsoft/rewrite.h"
+#include "ops/parts/rewrite.h"
 
 static value_id attention(op_upgrade *u, value_id weight, value_id bias, value_id add) {
   int64_t heads = node_attr_int(u->node, "num_heads", 0);

@@ -3,7 +3,7 @@
 // magnitude of their block. Blocks run over the flattened weights; the first of two values is the high half of a byte.
 // Y = A W' or, with transB 0, Y = A W. The weights stay packed, see packed_weights.h.
 #include "base/size.h"
-#include "ops/com_microsoft/packed_weights.h"
+#include "ops/parts/packed_weights.h"
 #include "tensor/convert.h"
 
 enum { A, B, ABSMAX };

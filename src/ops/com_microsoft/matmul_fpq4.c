@@ -3,8 +3,8 @@
 // along K: the scale (float), the zero point (a byte, blk_quant_type 1 only, else 8), and for every 32 numbers 16 bytes
 // whose low halves are the first 16 of them and high halves the others. w = (q - zero) * scale.
 #include "base/size.h"
-#include "ops/com_microsoft/packed_weights.h"
 #include "ops/infer.h"
+#include "ops/parts/packed_weights.h"
 
 enum { A, B, SHAPE };
 

@@ -6,8 +6,8 @@
 //   traffic are those of the narrow form. Bits run from the low end of each byte, values may cross bytes.
 //   zero_points are packed like weights (uint8) or numbers of A's type; absent they are 2^(bits - 1).
 //   g_idx, if given, names the block of every k. accuracy_level is a permission that is not used.
-#include "ops/com_microsoft/packed_weights.h"
 #include "ops/infer.h"
+#include "ops/parts/packed_weights.h"
 
 enum { A, B, SCALES, ZEROS, G_IDX, BIAS };
 

@@ -4,10 +4,10 @@
 // repeat over planes.
 #include <float.h>
 
-#include "ops/ai_onnx/window_attrs.h"
 #include "ops/call.h"
-#include "ops/elementwise.h"
 #include "ops/infer.h"
+#include "ops/parts/elementwise.h"
+#include "ops/parts/window_attrs.h"
 
 static sdx_status params(op_params_context *c, void *params) {
   SDX_TRY(window_attrs_read(c, params));

@@ -11,11 +11,11 @@
 // The tokens of one expert are gathered and multiplied together; experts add in their order.
 #include <math.h>
 
-#include "ops/ai_onnx/floats.h"
 #include "ops/call.h"
-#include "ops/com_microsoft/packed_weights.h"
-#include "ops/elementwise.h"
 #include "ops/infer.h"
+#include "ops/parts/elementwise.h"
+#include "ops/parts/floats.h"
+#include "ops/parts/packed_weights.h"
 
 typedef enum expert_act { ACT_RELU, ACT_GELU, ACT_SILU, ACT_SWIGLU, ACT_IDENTITY } expert_act;
 static const char *const act_names[] = {"relu", "gelu", "silu", "swiglu", "identity"};

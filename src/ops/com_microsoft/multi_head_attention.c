@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // MultiHeadAttention: attention over heads that come as [batch, time, heads * width], as a cache
 // [batch, heads, time, width], or packed: query [batch, time, heads, 3, width], or key [batch, time, heads, 2, width].
-// The bias of the projection may still have to be added. The work is in ops/ai_onnx/attend.h.
+// The bias of the projection may still have to be added. The work is in ops/parts/attend.h.
 //
 // Masks of padding are numbers to add (mask_filter_value where closed), so a row with nothing but padding is not
 // zero; the future, if `unidirectional`, is really closed. With past_sequence_length the cache is a buffer that is
@@ -12,11 +12,11 @@
 #include <math.h>
 
 #include "base/size.h"
-#include "ops/ai_onnx/floats.h"
 #include "ops/call.h"
-#include "ops/com_microsoft/heads.h"
-#include "ops/elementwise.h"
 #include "ops/infer.h"
+#include "ops/parts/elementwise.h"
+#include "ops/parts/floats.h"
+#include "ops/parts/heads.h"
 
 enum { Q, K, V, BIAS, MASK, ADD, PAST_KEY, PAST_VALUE, PAST_LENGTH, BEAMS, INPUTS };
 enum { Y, PRESENT_KEY, PRESENT_VALUE, SCORES };

@@ -8,7 +8,7 @@
 // away by a number of channels; where none does, it is what ONNX Runtime would take on this processor.
 #include "base/cpu.h"
 #include "base/size.h"
-#include "ops/com_microsoft/rewrite.h"
+#include "ops/parts/rewrite.h"
 
 #define DOMAIN "com.microsoft.nchwc"
 

@@ -6,8 +6,8 @@
 // VarlenNGramHashMapping is the same for samples that lie behind one another.
 #include "base/size.h"
 #include "ops/call.h"
-#include "ops/elementwise.h"
 #include "ops/infer.h"
+#include "ops/parts/elementwise.h"
 #include "tensor/convert.h"
 
 enum { IDS, MULTIPLIERS, SIZES, ENDS, PAST, OFFSETS, EOS, SEGMENTS, PAST_SEGMENTS, CAPTURE, INPUTS };

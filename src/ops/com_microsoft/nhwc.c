@@ -2,7 +2,7 @@
 // The domain com.ms.internal.nhwc: operators of ai.onnx, in the versions of ai.onnx, on tensors whose channels come
 // last. Written by ONNX Runtime for providers that prefer them so. Each becomes the ordinary operator between two
 // Transposes, of which passes cancel most; weights keep their layout.
-#include "ops/com_microsoft/rewrite.h"
+#include "ops/parts/rewrite.h"
 
 enum { MOST_RANK = 8 };
 

@@ -6,8 +6,8 @@
 
 #include "base/size.h"
 #include "ops/call.h"
-#include "ops/com_microsoft/rewrite.h"
 #include "ops/infer.h"
+#include "ops/parts/rewrite.h"
 
 static size_t width_of(const tensor *t) { return (size_t)dtype_bits((sdx_dtype)t->dtype) / 8; }
 

@@ -7,9 +7,9 @@
 // The quotient is rounded half to even before the zero point is added. Absent zero points are 0.
 #include <math.h>
 
-#include "ops/ai_onnx/quantization.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/quantization.h"
 #include "tensor/convert.h"
 
 enum { A, A_SCALE, A_ZERO, B, B_SCALE, B_ZERO, Y_SCALE, Y_ZERO };

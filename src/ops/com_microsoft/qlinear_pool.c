@@ -8,10 +8,10 @@
 #include <math.h>
 
 #include "base/size.h"
-#include "ops/ai_onnx/quantization.h"
-#include "ops/ai_onnx/window_attrs.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/quantization.h"
+#include "ops/parts/window_attrs.h"
 #include "tensor/convert.h"
 
 enum { X, X_SCALE, X_ZERO, Y_SCALE, Y_ZERO };

@@ -4,7 +4,7 @@
 //   they were transposed
 // A stored matrix keeps the shape it means. Products and attention are computed in float and rounded where the records
 // name a scale of a result; scores and probabilities of attention are not rounded in between.
-#include "ops/com_microsoft/rewrite.h"
+#include "ops/parts/rewrite.h"
 
 enum { COLUMNS, ROWS, STRIPS, TILES_8, TILES_32, ORDERS };
 enum { R = -2, C = -3 };  // in a split: the rows or columns, divided by what stands in `by`

@@ -2,7 +2,7 @@
 // Quantised operators that are defined as "dequantise, compute in float, quantise": written out so at import.
 // DynamicQuantizeLSTM is an LSTM whose 8-bit weights are made float once, while the graph is folded; its
 // activations keep float precision.
-#include "ops/com_microsoft/rewrite.h"
+#include "ops/parts/rewrite.h"
 
 #include <math.h>
 

@@ -3,13 +3,13 @@
 // token and carry its states along. Inputs and outputs of the bodies are told apart by the names that ONNX Runtime's
 // converters give them. Everything is as ONNX Runtime computes it, oddities of the definition included: see
 // tests/ops/test_search.py.
-#include "ops/com_microsoft/search.h"
+#include "ops/parts/search.h"
 
 #include "base/size.h"
 #include "ops/ai_onnx/random.h"
 #include "ops/call.h"
 #include "ops/infer.h"
-#include "ops/widen.h"
+#include "ops/parts/widen.h"
 
 // ---- params ---------------------------------------------------------------------------------------------------
 

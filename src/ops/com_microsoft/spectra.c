@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rfft and Irfft, transforms of real signals over the last signal_ndim dimensions, as DFTs; ComplexMul and
 // ComplexMulConj, products of pairs [..., 2], the second factor conjugate.
-#include "ops/com_microsoft/rewrite.h"
+#include "ops/parts/rewrite.h"
 
 // The number of dimensions of a signal; 0: error is set.
 static int64_t signal_rank(op_upgrade *u) {

@@ -5,9 +5,9 @@
 // than mincharnum characters are left out; they point into the input's bytes.
 #include "base/size.h"
 #include "base/unicode.h"
-#include "ops/ai_onnx/regex.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/regex.h"
 
 typedef struct tokenizer_params {
   const regex *token, **separators;  // neither: characters

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // See activations.h.
-#include "ops/ai_onnx/activations.h"
+#include "ops/parts/activations.h"
 
 static const struct {
   const char *name;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // See packed_weights.h.
-#include "ops/com_microsoft/packed_weights.h"
+#include "ops/parts/packed_weights.h"
 
-#include "ops/ai_onnx/floats.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/floats.h"
 
 static float zero_of(const packed_weights *w, size_t n, size_t block) {
   if (!w->zeros) return (float)(1u << (w->bits - 1));

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // See normalize.h. Two passes in double: mean, then variance around it.
-#include "ops/ai_onnx/normalize.h"
+#include "ops/parts/normalize.h"
 
 #include <math.h>
 
 #include "ops/ai_onnx/arithmetic.h"
 #include "ops/call.h"
-#include "ops/elementwise.h"
+#include "ops/parts/elementwise.h"
 #include "tensor/convert.h"
 
 sdx_status normalize_epsilon(op_params_context *c, float *epsilon) {

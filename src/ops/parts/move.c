@@ -2,7 +2,7 @@
 // Moving elements; see move.h. The strided copy drops dimensions of 1, joins what is contiguous on
 // both sides, and then runs one of three inner loops: memcpy runs, a row with steps, or square tiles
 // where the two sides run fastest along different dimensions (a transposition).
-#include "ops/ai_onnx/move.h"
+#include "ops/parts/move.h"
 
 #include <stdlib.h>
 

@@ -10,8 +10,8 @@
 
 #include "kernels/gemm_f32/gemm_f32.h"
 #include "kernels/softmax_f32/softmax_f32.h"
+#include "ops/parts/widen.h"
 #include "ops/record.h"
-#include "ops/widen.h"
 
 // [batch, heads, rows, width], the last dense; steps in elements.
 typedef struct attend_view {

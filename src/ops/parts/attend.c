@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // See attend.h. The loops are in attend.inl.
-#include "ops/ai_onnx/attend.h"
+#include "ops/parts/attend.h"
 
 #include <math.h>
 
 #include "base/size.h"
-#include "ops/elementwise.h"
-#include "ops/row.h"
+#include "ops/parts/elementwise.h"
+#include "ops/parts/row.h"
 
 enum {
   GEMM_ROWS = 4,             // fewer rows do not pay for packing the keys
@@ -84,9 +84,9 @@ static void gemm_mix(const attend_job *j, const attend_block *b) {
   gemm_f32_run(&j->plan->mix[b->rows != j->plan->block], &call, b->scratch);
 }
 
-#define LOOPS "ops/ai_onnx/attend.inl"
+#define LOOPS "ops/parts/attend.inl"
 #include "ops/call.h"
-#include "ops/each_float.inl"
+#include "ops/parts/each_float.inl"
 
 // ---- entry points ---------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 // bias of the projection added, and sizes that several inputs must agree on.
 #pragma once
 
-#include "ops/ai_onnx/attend.h"
+#include "ops/parts/attend.h"
 
 // An input's shape, while a plan is made or before; rank -1: not known, absent: not given.
 typedef struct heads_input {

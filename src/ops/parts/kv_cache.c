@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // See kv_cache.h.
-#include "ops/com_microsoft/kv_cache.h"
+#include "ops/parts/kv_cache.h"
 
 #include <math.h>
 
-#include "ops/elementwise.h"
-#include "ops/widen.h"
+#include "ops/parts/elementwise.h"
+#include "ops/parts/widen.h"
 
 bool kv_cache_is_quantized(sdx_dtype dtype) { return dtype != SDX_FLOAT && !dtype_is_half((int)dtype); }
 

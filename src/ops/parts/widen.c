@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // See widen.h. The kernel is found once: it cannot change while the process lives.
-#include "ops/widen.h"
+#include "ops/parts/widen.h"
 
 #include <stdatomic.h>
 

@@ -7,7 +7,7 @@
 #pragma once
 
 #include "ops/infer.h"
-#include "ops/widen.h"
+#include "ops/parts/widen.h"
 
 // Loops over n consecutive elements. `out` may be `in` / `a` itself. `context` is whatever the
 // operator gave to the driver.

@@ -7,8 +7,8 @@
 #include "base/size.h"
 #include "ops/ai_onnx/random.h"
 #include "ops/call.h"
-#include "ops/com_microsoft/search.h"
-#include "ops/widen.h"
+#include "ops/parts/search.h"
+#include "ops/parts/widen.h"
 
 #define NEVER (-FLT_MAX)
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Helpers of operators with bodies; see control.h.
-#include "ops/ai_onnx/control.h"
+#include "ops/parts/control.h"
 
 #include "base/size.h"
 #include "ops/call.h"

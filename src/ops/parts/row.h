@@ -4,7 +4,7 @@
 // ROW_TO gives the result another type. Also the lists of types for tables of rows.
 #pragma once
 
-#include "ops/elementwise.h"
+#include "ops/parts/elementwise.h"
 
 #define ROW_JOIN_(name, suffix) name##_##suffix
 #define ROW_JOIN(name, suffix) ROW_JOIN_(name, suffix)

@@ -3,7 +3,7 @@
 // runs the bodies and carries their states; search_choose.c turns logits into the next tokens.
 #pragma once
 
-#include "ops/ai_onnx/control.h"
+#include "ops/parts/control.h"
 
 typedef enum search_kind { SEARCH_GREEDY, SEARCH_SAMPLING, SEARCH_BEAM, SEARCH_WHISPER } search_kind;
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // See heads.h.
-#include "ops/com_microsoft/heads.h"
+#include "ops/parts/heads.h"
 
 #include <math.h>
 
 #include "ops/call.h"
-#include "ops/elementwise.h"
 #include "ops/infer.h"
+#include "ops/parts/elementwise.h"
 
 heads_input heads_from_type(const op_step *c, size_t input) {
   bool given = infer_has(c, input);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // See floats.h.
-#include "ops/ai_onnx/floats.h"
+#include "ops/parts/floats.h"
 #include "ops/call.h"
 #include "ops/prepare.h"
 

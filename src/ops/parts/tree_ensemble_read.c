@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "base/size.h"
-#include "ops/ai_onnx_ml/tree_ensemble.h"
+#include "ops/parts/tree_ensemble.h"
 #include "tensor/convert.h"
 
 // ---- reading: shared ------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // See ml.h. SOFTMAX_ZERO is a softmax in which scores of exactly (nearly) 0 keep weight 0; PROBIT is the
 // inverse of the normal distribution by Winitzki's formula, as the ONNX reference has it.
-#include "ops/ai_onnx_ml/ml.h"
+#include "ops/parts/ml.h"
 
 #include <math.h>
 

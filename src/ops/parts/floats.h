@@ -4,8 +4,8 @@
 #pragma once
 
 #include "base/size.h"
+#include "ops/parts/widen.h"
 #include "ops/prepare.h"
-#include "ops/widen.h"
 
 // Adds `bytes`, rounded up to 64, to *total; false on overflow.
 static inline bool scratch_reserve(size_t *total, size_t bytes) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // See fft.h.
-#include "ops/ai_onnx/fft.h"
+#include "ops/parts/fft.h"
 
 #include <math.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 // reached from a root. So a walk ends, without recursion, however deep the tree.
 #pragma once
 
-#include "ops/ai_onnx_ml/ml.h"
+#include "ops/parts/ml.h"
 
 typedef enum tree_mode { LEQ, LT, GTE, GT, EQ, NEQ, MEMBER, LEAF } tree_mode;
 typedef enum aggregate { AVERAGE, SUM, MIN, MAX } aggregate;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // See product.h. Read next: product.inl (the loops of the types without a kernel).
-#include "ops/ai_onnx/product.h"
+#include "ops/parts/product.h"
 
-#include "ops/ai_onnx/floats.h"
 #include "ops/call.h"
+#include "ops/parts/floats.h"
 
 static bool through_float(sdx_dtype d) { return d == SDX_FLOAT || d == SDX_FLOAT16 || d == SDX_BFLOAT16; }
 
@@ -103,24 +103,24 @@ static size_t matrix(const product_operand *o, size_t i) { return (o->index ? o-
 #define T double
 #define DTYPE SDX_DOUBLE
 #define NAME(x) x##_double
-#include "ops/ai_onnx/product.inl"
+#include "ops/parts/product.inl"
 #define T uint32_t
 #define DTYPE SDX_UINT32
 #define NAME(x) x##_u32
-#include "ops/ai_onnx/product.inl"
+#include "ops/parts/product.inl"
 #define T uint64_t
 #define DTYPE SDX_UINT64
 #define NAME(x) x##_u64
-#include "ops/ai_onnx/product.inl"
+#include "ops/parts/product.inl"
 // The sums of signed numbers are those of unsigned ones; only scaling sees the sign.
 #define T uint32_t
 #define DTYPE SDX_INT32
 #define NAME(x) x##_s32
-#include "ops/ai_onnx/product.inl"
+#include "ops/parts/product.inl"
 #define T uint64_t
 #define DTYPE SDX_INT64
 #define NAME(x) x##_s64
-#include "ops/ai_onnx/product.inl"
+#include "ops/parts/product.inl"
 
 // ---- entry points ---------------------------------------------------------------------------------
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // See int_product.h.
-#include "ops/ai_onnx/int_product.h"
+#include "ops/parts/int_product.h"
 
-#include "ops/ai_onnx/floats.h"
-#include "ops/ai_onnx/quantization.h"
 #include "ops/call.h"
+#include "ops/parts/floats.h"
+#include "ops/parts/quantization.h"
 #include "ops/prepare.h"
 
 // ---- matrix products ------------------------------------------------------------------------------

@@ -5,7 +5,7 @@
 //           data, wholly in padding, is dropped
 //   VALID   no padding, rounded down
 //   SAME_*  ceil(in / stride), padded as much as that takes, the odd one behind (UPPER) or before (LOWER)
-#include "ops/ai_onnx/window_attrs.h"
+#include "ops/parts/window_attrs.h"
 
 #include "base/size.h"
 #include "ops/infer.h"

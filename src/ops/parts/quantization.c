@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // See quantization.h.
-#include "ops/ai_onnx/quantization.h"
+#include "ops/parts/quantization.h"
 
 #include <math.h>
 

@@ -3,7 +3,7 @@
 // them along a new axis.
 #pragma once
 
-#include "ops/ai_onnx/move.h"
+#include "ops/parts/move.h"
 
 typedef struct value_list {
   sdx_value **at;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // See regex.h. Three steps: the pattern becomes a tree (depth bounded), the tree a program of a few instructions,
 // and the program runs as a set of positions. Read in this order: parse, emit, regex_matches.
-#include "ops/ai_onnx/regex.h"
+#include "ops/parts/regex.h"
 
 #include <stdint.h>
 

@@ -2,12 +2,12 @@
 // See elementwise.h. Broadcasting: dimensions that both operands walk alike are merged, so the usual
 // cases (equal shapes, a scalar, a bias along the last or the channel axis) are one or two loops
 // around a row whose operands are either contiguous or one element.
-#include "ops/elementwise.h"
+#include "ops/parts/elementwise.h"
 
 #include "base/size.h"
 #include "ops/call.h"
 #include "ops/infer.h"
-#include "ops/widen.h"
+#include "ops/parts/widen.h"
 
 sdx_status step_fail_dtype(op_step *c, const tensor *t) {
   return step_fail(c, SDX_NOT_SUPPORTED, "element type %s has no implementation", dtype_name(t->dtype));
