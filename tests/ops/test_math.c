@@ -375,6 +375,19 @@ static void layer_normalization_with_any_scale(void **state) {
   }
 }
 
+static void running_sums_round_at_each_step(void **state) {
+  float x[] = {16777216, 1, 1, -16777216}, y[4];
+  int64_t axis = 0;
+  static bench b;
+  start(&b, "CumSum");
+  input(&b, SDX_FLOAT, x, DIMS(4));
+  input(&b, SDX_INT64, &axis, SCALAR);
+  output(&b, SDX_FLOAT, y, DIMS(4));
+  assert_int_equal(run(&b), SDX_OK);
+  assert_true(y[2] == 16777216 && y[3] == 0);  // collected in double it were 2
+  finish(&b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(broadcasting_matches_a_naive_loop),
@@ -387,6 +400,7 @@ int main(void) {
       cmocka_unit_test(empty_sets_have_defined_results),
       cmocka_unit_test(softmax_along_any_axis),
       cmocka_unit_test(layer_normalization_with_any_scale),
+      cmocka_unit_test(running_sums_round_at_each_step),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,7 +51,7 @@ typedef struct cumulative_job {
 #include "ops/ai_onnx/cumulative.inl"
 #define T float
 #define SUFFIX float
-#define WIDE double
+#define WIDE float
 #include "ops/ai_onnx/cumulative.inl"
 #define T double
 #define SUFFIX double
