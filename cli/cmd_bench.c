@@ -10,6 +10,7 @@
 
 #include "base/host.h"
 #include "cli/engine.h"
+#include "cli/foreign.h"
 #include "cli/table.h"
 
 static const cli_option options[] = {
@@ -177,6 +178,9 @@ static int run(const args *a) {
   for (size_t i = 0; args_list_item(list, i, threads, sizeof threads); i++)
     if (!args_parse_int(threads, &number) || number < 0 || number > 256)
       return cli_error(CLI_USAGE, "--threads %s: expected numbers from 0 to 256, separated by commas", list);
+  char *onnx = foreign_to_onnx(a->words[0], NULL);  // once, before anything is measured: it is found again then
+  if (!onnx) return CLI_FAILED;
+  free(onnx);
   table *t = table_create("threads>|median ms>|p90>|p99>|least>|per second>|load ms>|first ms>|peak RSS>|runs>");
   json_t *rows = json_array();
   int code = CLI_OK;

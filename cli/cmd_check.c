@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // `sardonyx check`: every problem of a model at once, each with its place and a hint.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/engine.h"
+#include "cli/foreign.h"
 #include "cli/table.h"
 
 static const cli_option options[] = {ENGINE_OPTIONS, OPTION_FLAG("json", "machine-readable"), {0}};
@@ -30,7 +32,13 @@ static int run(const args *a) {
   size_t errors = 0, warnings = 0, place;
   code = CLI_OK;
   for (size_t i = 0; i < a->word_count && !code; i++) {
-    json_t *problems = engine_json(sdx_check_file(a->words[i], engine), a->words[i]), *problem;
+    json_t *problems = json_array(), *problem;
+    char *onnx = foreign_to_onnx(a->words[i], problems);
+    if (onnx) {
+      json_decref(problems);
+      problems = engine_json(sdx_check_file(onnx, engine), a->words[i]);
+      free(onnx);
+    }
     if (!problems) code = CLI_FAILED;
     if (problems && !args_has(a, "json")) {
       printf("%s%s%s%s\n", ink_on(stdout, INK_BOLD), a->words[i], ink_off(stdout),

@@ -13,6 +13,7 @@
 #include "cli/compare.h"
 #include "cli/elements.h"
 #include "cli/engine.h"
+#include "cli/foreign.h"
 #include "cli/known.h"
 #include "cli/table.h"
 #include "cli/test_sets.h"
@@ -261,10 +262,12 @@ static void test_unit_run(tester *t, const test_unit *u, unit_result *r) {
     return;
   }
   int code;
+  char *onnx = foreign_to_onnx(u->model, NULL);
   sdx_options *engine = engine_options(t->a, &code);
   sdx_session *s = NULL;
-  sdx_status status = sdx_session_load_file(u->model, engine, &s);
+  sdx_status status = onnx ? sdx_session_load_file(onnx, engine, &s) : SDX_NOT_SUPPORTED;
   sdx_options_destroy(engine);
+  free(onnx);
   if (status) {
     char text[700];
     snprintf(text, sizeof text, "load: %s: %.600s", sdx_status_name(status), s ? sdx_session_error(s) : "");

@@ -8,7 +8,10 @@
 
 char *model_locate(const char *word, char **name) {
   *name = NULL;
-  for (const model_scheme *const *s = model_schemes; *s; s++)
-    if (!strncmp(word, (*s)->prefix, strlen((*s)->prefix))) return (*s)->find(word, name);
-  return xstrdup(word);
+  const model_scheme *best = NULL;
+  for (const model_scheme *const *s = model_schemes; *s; s++) {
+    size_t length = strlen((*s)->prefix);
+    if (!strncmp(word, (*s)->prefix, length) && (!best || length > strlen(best->prefix))) best = *s;
+  }
+  return best ? best->find(word, name) : xstrdup(word);
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Models that are named otherwise than by a path: oci://HOST/REPOSITORY[:TAG], registry:NAME[:VERSION]. Each way is one
-// MODEL_SCHEME record, found by scanning; the program of images has none.
+// MODEL_SCHEME record, found by scanning; the longest prefix counts. The program of images has none.
 #pragma once
 
 #include <stdbool.h>
 
 typedef struct model_scheme {
-  const char *prefix;  // "oci://"
+  const char *prefix;  // "oci://"; "" for whatever has no other
   // The path of the model; *name: what it is called. Both malloc'ed. NULL after printing.
   char *(*find)(const char *text, char **name);
 } model_scheme;

@@ -38,7 +38,8 @@ static const char *base_name(const char *path) {
   return slash ? slash + 1 : path;
 }
 
-static bool list_folder(const char *folder, listing *l) {
+// `model`: a file that is one, whatever its ending; may be NULL.
+static bool list_folder(const char *folder, const char *model, listing *l) {
   struct dirent **entries;
   int count = scandir(folder, &entries, visible, versionsort);
   *l = (listing){0};
@@ -51,7 +52,7 @@ static bool list_folder(const char *folder, listing *l) {
     names *to = NULL;
     if (!lstat(path, &info) && S_ISDIR(info.st_mode)) to = &l->folders;
     else if (stat(path, &info) || !S_ISREG(info.st_mode)) to = NULL;
-    else if (path_has_suffix(name, ".onnx")) to = &l->models;
+    else if (path_has_suffix(name, ".onnx") || (model && !strcmp(name, model))) to = &l->models;
     else if (path_has_suffix(name, ".npz"))
       to = strstr(name, "test_data") || !strcmp(name, "io.npz") ? &l->arrays : NULL;
     else if (path_has_suffix(name, ".pb") && strstr(name, "input")) to = &l->inputs;
@@ -88,14 +89,20 @@ static test_set *add_set(test_plan *p, const char *path, set_kind kind, names *i
   return p->sets[p->set_count++] = s;
 }
 
+// Of a file's name, without its ending.
+static size_t stem_length(const char *name) {
+  const char *dot = strrchr(name, '.');
+  return dot ? (size_t)(dot - name) : strlen(name);
+}
+
 // Whether a .npz belongs to this model: its name begins with the model's, or with no model's.
 static bool npz_fits(const char *npz, const char *model, const names *models) {
   const char *name = base_name(npz), *mine = base_name(model);
-  size_t length = strlen(mine) - strlen(".onnx");
+  size_t length = stem_length(mine);
   if (!strncmp(name, mine, length) && name[length] == '_') return true;
   for (size_t i = 0; i < models->count; i++) {
     const char *other = base_name(models->at[i]);
-    length = strlen(other) - strlen(".onnx");
+    length = stem_length(other);
     if (!strncmp(name, other, length) && name[length] == '_') return false;
   }
   return true;
@@ -116,7 +123,7 @@ static void add_unit(test_plan *p, const char *model, const char *folder, size_t
 static void collect_sets(test_plan *p, listing *l, names *walk) {
   for (size_t i = 0; i < l->folders.count; i++) {
     listing inner;
-    if (list_folder(l->folders.at[i], &inner) && is_set(&inner))
+    if (list_folder(l->folders.at[i], NULL, &inner) && is_set(&inner))
       add_set(p, l->folders.at[i], SET_PB, &inner.inputs, &inner.outputs);
     else names_add(walk, xstrdup(l->folders.at[i]));
     listing_free(&inner);
@@ -130,7 +137,7 @@ static void models_above(const char *folder, const char *root, names *models) {
   if (!slash || !strcmp(folder, root)) return;
   char *above = xformat("%.*s", (int)(slash - folder), folder);
   listing l;
-  if (strlen(above) >= strlen(root) && list_folder(above, &l)) {
+  if (strlen(above) >= strlen(root) && list_folder(above, NULL, &l)) {
     *models = l.models;
     l.models = (names){0};
     listing_free(&l);
@@ -140,7 +147,7 @@ static void models_above(const char *folder, const char *root, names *models) {
 
 static void visit(test_plan *p, const char *folder, const char *root, const char *only, names *walk) {
   listing l;
-  if (!list_folder(folder, &l)) return;
+  if (!list_folder(folder, only, &l)) return;
   size_t first = p->set_count;
   collect_sets(p, &l, walk);
   names models = l.models, above = {0};

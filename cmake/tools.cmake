@@ -14,7 +14,7 @@ sdx_record_table(cli_command CLI_COMMAND cli/cli.h cli_command ${cli_sources})
 sdx_record_table(model_scheme MODEL_SCHEME cli/locate.h model_scheme ${cli_sources})
 add_executable(sardonyx ${cli_sources} ${cli_command_table} ${model_scheme_table})
 target_include_directories(sardonyx PRIVATE ${PROJECT_SOURCE_DIR})
-target_link_libraries(sardonyx PRIVATE sardonyx_codecs sardonyx_server sardonyx_deploy PkgConfig::ARCHIVE)
+target_link_libraries(sardonyx PRIVATE sardonyx_codecs sardonyx_server sardonyx_convert sardonyx_deploy PkgConfig::ARCHIVE)
 set_source_files_properties(cli/cmd_test.c PROPERTIES
   COMPILE_DEFINITIONS "SDX_KNOWN_SETS=\"${PROJECT_SOURCE_DIR}/tests/models/known.txt\"")
 

@@ -2,7 +2,8 @@
 """Packages that only tests need (oracles, pytest, what builds the Python package), in build/venv.
 
 A test script starts with `venv.enter()`: the virtual environment is made once, then the script goes on
-inside it. Where the packages cannot be had the script ends as skipped, with the reason.
+inside it. Where the packages cannot be had the script ends as skipped, with the reason. Frameworks whose
+models are converted have an environment of their own: `venv.enter("convert")`.
 """
 import fcntl
 import os
@@ -11,9 +12,6 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-HOME = ROOT / "build/venv"
-PYTHON = HOME / "bin/python"
-REQUIREMENTS = ROOT / "tests/requirements.txt"
 
 
 def skip(reason):
@@ -26,31 +24,34 @@ def _call(*command):
     return subprocess.run([str(c) for c in command], capture_output=True, text=True)
 
 
-def _make():
+def _make(home, requirements):
     """None, or why there is no environment."""
-    HOME.parent.mkdir(exist_ok=True)
-    with open(HOME.parent / "venv.lock", "w", encoding="utf-8") as lock:
+    home.parent.mkdir(exist_ok=True)
+    with open(f"{home}.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another script may be making it
-        done, wanted = HOME / "requirements", REQUIREMENTS.read_text()
+        done, wanted = home / "requirements", requirements.read_text()
         if done.exists() and done.read_text() == wanted:
             return None
-        made = _call(sys.executable, "-m", "venv", HOME)
+        made = _call(sys.executable, "-m", "venv", home)
         if made.returncode:
             return "this Python has no venv: " + made.stdout.strip()[-200:]
-        installed = _call(PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--retries", "1",
-                          "--timeout", "20", "-r", REQUIREMENTS)
+        installed = _call(home / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", "--retries",
+                          "1", "--timeout", "20", "-r", requirements)
         if installed.returncode:
-            return f"what {REQUIREMENTS.relative_to(ROOT)} names cannot be had here: " + \
+            return f"what {requirements.relative_to(ROOT)} names cannot be had here: " + \
                 installed.stderr.strip().splitlines()[-1][:200]
         done.write_text(wanted)
     return None
 
 
-def enter():
-    """Goes on inside the environment; the process is replaced the first time."""
-    if pathlib.Path(sys.prefix) == HOME:
+def enter(name=""):
+    """Goes on inside the environment; the process is replaced the first time. name: the folder of tests whose
+    requirements.txt says what is in it."""
+    home = ROOT / ("build/venv" + (name and f"-{name}"))
+    if pathlib.Path(sys.prefix) == home:
         return
-    reason = _make()
+    reason = _make(home, ROOT / "tests" / name / "requirements.txt")
     if reason:
         skip(reason)
-    os.execv(PYTHON, [str(PYTHON), *sys.argv])
+    python = str(home / "bin/python")
+    os.execv(python, [python, *sys.argv])

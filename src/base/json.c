@@ -258,17 +258,26 @@ static bool scan_number(json *j, number_decimal *n) {
   return true;
 }
 
-bool json_number_read(json *j, number_decimal *n, const char *what) {
-  char found = json_peek(j);
-  if (j->failed || !(found == '-' || (found >= '0' && found <= '9'))) return expected(j, what, "a number", found);
-  return count_value(j) && scan_number(j, n);
-}
-
 static bool word(json *j, const char *text) {
   size_t size = strlen(text);
   if ((size_t)(j->end - j->at) < size || memcmp(j->at, text, size) != 0) return false;
   j->at += size;
   return true;
+}
+
+// base/number.h reads the words from the text.
+static bool scan_word(json *j, number_decimal *n) {
+  char *begin = j->at;
+  if (!word(j, "NaN") && !word(j, "Infinity") && !word(j, "-Infinity")) return false;
+  *n = (number_decimal){.text = {begin, (size_t)(j->at - begin)}};
+  return true;
+}
+
+bool json_number_read(json *j, number_decimal *n, const char *what) {
+  char found = json_peek(j);
+  if (!j->failed && j->words && scan_word(j, n)) return count_value(j);
+  if (j->failed || !(found == '-' || (found >= '0' && found <= '9'))) return expected(j, what, "a number", found);
+  return count_value(j) && scan_number(j, n);
 }
 
 bool json_word(json *j, const char *text) {

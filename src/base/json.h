@@ -17,6 +17,7 @@ typedef struct json {
   unsigned depth, max_depth;  // max_depth <= 64
   size_t values, max_values;
   const char *depth_note, *values_note;  // what a message about these limits ends in: "" by default
+  bool words;  // NaN, Infinity and -Infinity are numbers: set after json_init for texts of Python and the like
   bool failed;
   char message[400];  // "at byte 17: ..." or "inputs[0].data[3]: ..."
 } json;

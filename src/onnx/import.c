@@ -3,6 +3,8 @@
 // verification. The policy on versions: nothing is refused for its number alone; what is newer than
 // this build gets a warning and fails, if at all, at the operator that is not known.
 #include "onnx/import.h"
+
+#include "base/file_kind.h"
 #include "onnx/proto.h"
 
 enum { NEWEST_IR_VERSION = 14, NEWEST_ML_OPSET = 5, MOST_PROBLEMS = 1000 };
@@ -37,41 +39,14 @@ sdx_status import_settle(importer *im, sdx_status status, const char *code, cons
   return SDX_OK;
 }
 
-// What a file that is no model probably is.
-static const char *guess(const unsigned char *b, size_t size) {
-  static const struct {
-    const char *magic;
-    size_t size;
-    const char *what;
-  } known[] = {{"\x89PNG", 4, "a PNG picture"},
-               {"\xff\xd8\xff", 3, "a JPEG picture"},
-               {"PK\3\4", 4, "a zip archive"},
-               {"\x7f"
-                "ELF",
-                4, "a program"},
-               {"\x1f\x8b", 2, "gzip-compressed"},
-               {"\xfd"
-                "7zXZ",
-                5, "xz-compressed"},
-               {"\x89HDF", 4, "an HDF5 file"},
-               {"GGUF", 4, "a GGUF model"},
-               {"<!DOCTYPE", 9, "a web page"},
-               {"<html", 5, "a web page"},
-               {"version https://git-lfs", 23, "a git-lfs pointer, not the file itself"},
-               {"\x93NUMPY", 6, "a NumPy array"},
-               {"{", 1, "JSON or text"}};
-  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-    if (size >= known[i].size && memcmp(b, known[i].magic, known[i].size) == 0) return known[i].what;
-  if (size > 8 && memcmp(b + 4, "TFL3", 4) == 0) return "a TensorFlow Lite model";
-  return NULL;
-}
-
 static sdx_status fail_no_model(const void *bytes, size_t size, error *err) {
   if (size == 0) return error_set(err, SDX_INVALID_MODEL, "not an ONNX model: the file is empty");
-  const char *what = guess(bytes, size);
-  if (what) {
+  const file_kind *kind = file_kind_of(bytes, size);
+  if (kind) {
+    const char *advice = kind->model ? "'sardonyx convert' converts it or tells how" : kind->advice;
     error_clear(err);
-    return error_set(err, SDX_INVALID_MODEL, "not an ONNX model: it looks like %s", what);
+    return error_set(err, SDX_INVALID_MODEL, "not an ONNX model: it looks like %s%s%s", kind->what, *advice ? "; " : "",
+                     advice);
   }
   error_prefix(err, "not an ONNX model");
   return error_set(err, SDX_INVALID_MODEL, "not an ONNX model: there is no graph in it");

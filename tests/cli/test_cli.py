@@ -479,5 +479,86 @@ class Sets(Case):
         self.assertIn("No such file", self.run_command("test", "nowhere", code=1).stderr)
 
 
+class Convert(Case):
+    """A model of another framework, here one small enough to be written by hand: XGBoost, a sum of one tree."""
+    TREE = {"left_children": [1, -1, -1], "right_children": [2, -1, -1], "split_indices": [1, 0, 0],
+            "split_conditions": [0.5, -1.5, 2.5], "default_left": [1, 0, 0], "split_type": [0, 0, 0]}
+
+    def setUp(self):
+        super().setUp()
+        os.environ["XDG_CACHE_HOME"] = str(self.folder / "cache")
+        self.addCleanup(os.environ.pop, "XDG_CACHE_HOME")
+
+    def booster(self, name="m.json", objective="reg:squarederror", **tree):
+        learner = {"gradient_booster": {"model": {"tree_info": [0], "trees": [{**self.TREE, **tree}]}, "name": "gbtree"},
+                   "learner_model_param": {"base_score": "1E0", "num_class": "0", "num_feature": "3"},
+                   "objective": {"name": objective}}
+        return self.write(name, json.dumps({"learner": learner, "version": [3, 0, 0]}).encode())
+
+    def test_converts(self):
+        self.booster()
+        done = self.run_command("convert", "m.json")
+        self.assertEqual(done.stdout, "m.json: XGBoost 3.0.0 to m.onnx\n")
+        got = json.loads(self.run_command("run", "m.onnx", "input=[[0,0,0],[0,1,0]]", "--json").stdout)
+        self.assertEqual(got["outputs"]["prediction"]["data"], [-0.5, 3.5])
+        self.assertFalse((self.folder / "cache").exists())
+        report = json.loads(self.run_command("convert", "m.json", "-o", "n.onnx", "--opset", 17, "--json").stdout)
+        self.assertEqual((report["output"], report["format"], report["problems"]), ("n.onnx", "xgboost", []))
+        self.assertIn("ai.onnx 17", self.run_command("inspect", "n.onnx").stdout)
+
+    def test_on_the_fly(self):
+        self.booster()
+        for _ in range(2):
+            got = json.loads(self.run_command("run", "m.json", "input=[[0,1,0]]", "--json").stdout)
+            self.assertEqual(got["outputs"]["prediction"]["data"], [3.5])
+        self.assertEqual(len(list((self.folder / "cache/sardonyx/converted").iterdir())), 1)
+        self.assertIn("XGBoost 3.0.0", self.run_command("inspect", "m.json").stdout)
+        self.assertIn("no problems", self.run_command("check", "m.json").stdout)
+        self.assertIn("median", self.run_command("bench", "m.json", "--seconds", 0.05).stdout)
+        self.write("test_data_set_0/input_0.pb", numbers("input", FLOAT, (1, 3), (0, 1, 0)))
+        self.write("test_data_set_0/output_0.pb", numbers("prediction", FLOAT, (1,), (3.5,)))
+        self.assertEqual(self.run_command("test", "m.json").stdout.splitlines()[-1], "1 passed, 0 failed, 0 skipped")
+
+    def test_all_problems_at_once(self):
+        self.booster(objective="reg:own", right_children=[1, -1, -1])
+        done = self.run_command("convert", "m.json", code=1)
+        self.assertIn("tree 0, node 1: two ways lead to it", done.stderr)
+        self.booster(objective="reg:own")
+        done = self.run_command("convert", "m.json", code=1)
+        self.assertIn("learner.objective: the objective 'reg:own' is not known", done.stderr)
+        self.assertIn("hint: a model of your own objective", done.stderr)
+        self.assertFalse((self.folder / "m.onnx").exists())
+        problem, = json.loads(self.run_command("check", "m.json", "--json", code=1).stdout)[0]["problems"]
+        self.assertEqual((problem["code"], problem["place"]), ("NOT_SUPPORTED", "learner.objective"))
+        self.assertIn("reg:own", self.run_command("run", "m.json", code=1).stderr)
+
+    def test_other_files_are_named(self):
+        for name, content, what, hint in (
+                ("a.pt", b"PK\3\4" + bytes(22) + struct.pack("<HH", 16, 0) + b"archive/data.pkl", "PyTorch", "torch.onnx"),
+                ("a.bin", b"version https://git-lfs.github.com/spec/v1\n", "git-lfs pointer", "git lfs pull"),
+                ("a.gguf", b"GGUF" + bytes(20), "GGUF", "llama.cpp"),
+                ("a.html", b"<!DOCTYPE html><html>", "a web page", "the download went wrong"),
+                ("a.ort", bytes(4) + b"ORTM" + bytes(20), "ONNX Runtime's own format", "ONNX file it was made from")):
+            self.write(name, content)
+            done = self.run_command("convert", name, code=1)
+            self.assertIn(what, done.stderr)
+            self.assertIn(hint, done.stderr)
+            self.assertIn(what, self.run_command("inspect", name, code=1).stderr)
+        self.assertIn("not recognised", self.run_command("convert", self.write("x.onnx", simple(
+            [node("Neg", ["x"], ["y"])], [("x", FLOAT, [1])], [("y", FLOAT, [1])])), code=1).stderr)
+
+    def test_usage(self):
+        self.booster()
+        listed = json.loads(self.run_command("convert", "--list", "--json").stdout)
+        self.assertIn("xgboost", [f["format"] for f in listed["formats"]])
+        self.assertIn("XGBoost", self.run_command("convert", "--list").stdout)
+        self.assertIn("a model is missing", self.run_command("convert", code=2).stderr)
+        self.assertIn("there is no format 'boost'", self.run_command("convert", "m.json", "--format", "boost", code=1).stderr)
+        self.assertIn("would replace its source", self.run_command("convert", "m.json", "-o", "m.json", code=1).stderr)
+        self.assertIn("cannot create a file in", self.run_command("convert", "m.json", "-o", "no/m.onnx", code=1).stderr)
+        self.assertIn("opset 99", self.run_command("convert", "m.json", "--opset", 99, code=1).stderr)
+        self.assertIn("No such file", self.run_command("convert", "nowhere.json", code=1).stderr)
+
+
 if __name__ == "__main__":
     sys.exit(suite.run())

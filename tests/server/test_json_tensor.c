@@ -56,6 +56,24 @@ static void test_grammar(void **state) {
   assert_false(skip_all("1\0", 2));
 }
 
+static void test_words_are_numbers_where_asked_for(void **state) {
+  static const char text[] = "[NaN, Infinity, -Infinity, -1, {\"a\": NaN}]";
+  source t = open_text(text, sizeof text - 1);
+  t.j.words = true;
+  number_decimal n;
+  double want[] = {NAN, INFINITY, -INFINITY, -1};
+  bool first = true;
+  assert_true(json_open(&t.j, '[', "it"));
+  for (int i = 0; i < 4; i++) {
+    assert_true(json_more(&t.j, '[', &first) && json_number_read(&t.j, &n, "it"));
+    double got = number_from_decimal(&n);
+    assert_true(got == want[i] || (isnan(got) && isnan(want[i])));
+  }
+  assert_true(json_more(&t.j, '[', &first) && json_skip(&t.j));
+  assert_true(!json_more(&t.j, '[', &first) && json_end(&t.j));
+  free(t.bytes);
+}
+
 static void test_depth_and_count(void **state) {
   char nest[200];
   memset(nest, '[', 100);
@@ -282,15 +300,12 @@ static void test_tensor_limits(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_grammar),
-                                     cmocka_unit_test(test_depth_and_count),
-                                     cmocka_unit_test(test_every_cut),
-                                     cmocka_unit_test(test_strings_decode),
-                                     cmocka_unit_test(test_numbers_round_once),
-                                     cmocka_unit_test(test_tensor_shapes),
-                                     cmocka_unit_test(test_tensor_errors),
-                                     cmocka_unit_test(test_tensor_words),
-                                     cmocka_unit_test(test_tensor_types),
-                                     cmocka_unit_test(test_tensor_limits)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_grammar),         cmocka_unit_test(test_words_are_numbers_where_asked_for),
+      cmocka_unit_test(test_depth_and_count), cmocka_unit_test(test_every_cut),
+      cmocka_unit_test(test_strings_decode),  cmocka_unit_test(test_numbers_round_once),
+      cmocka_unit_test(test_tensor_shapes),   cmocka_unit_test(test_tensor_errors),
+      cmocka_unit_test(test_tensor_words),    cmocka_unit_test(test_tensor_types),
+      cmocka_unit_test(test_tensor_limits)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

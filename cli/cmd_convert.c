@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// `sardonyx convert`: models of other frameworks to ONNX. The work is done by convert/; here are the command line and
+// what is told about it.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/engine.h"
+#include "cli/foreign.h"
+#include "cli/table.h"
+#include "convert/convert.h"
+#include "support/files.h"
+
+static const cli_option options[] = {
+    OPTION("output", ARG_TEXT, "FILE", "the ONNX file to write (default: MODEL with .onnx)", .letter = 'o'),
+    OPTION("opset", ARG_INT, "N", "version of ONNX's operators (default: the newest)", .min = 7, .max = 100),
+    OPTION("format", ARG_TEXT, "NAME", "what MODEL is, where its content does not tell"),
+    OPTION("python", ARG_TEXT, "FILE", "your Python, for models that only a program can read (default: python3)"),
+    OPTION_FLAG("list", "what can be converted, and what is recognised"),
+    OPTION_FLAG("json", "machine-readable"),
+    {0},
+};
+
+// ---- the list -----------------------------------------------------------------------------------------
+
+static bool is_converted(const file_kind *kind) {
+  for (const convert_format *const *f = convert_formats; *f; f++)
+    if (convert_format_takes(*f, kind)) return true;
+  return false;
+}
+
+static json_t *list_json(void) {
+  json_t *formats = json_array(), *kinds = json_array();
+  for (const convert_format *const *f = convert_formats; *f; f++)
+    json_array_append_new(formats, json_pack("{s:s,s:s,s:s}", "format", convert_format_name(*f), "title",
+                                             convert_format_title(*f), "files", convert_format_files(*f)));
+  const file_kind *kind;
+  for (size_t i = 0; (kind = file_kind_at(i)); i++)
+    if (kind->model && !is_converted(kind))
+      json_array_append_new(kinds,
+                            json_pack("{s:s,s:s,s:s}", "kind", kind->name, "what", kind->what, "advice", kind->advice));
+  return json_pack("{s:o,s:o}", "formats", formats, "recognised", kinds);
+}
+
+static int list(bool as_json) {
+  if (as_json) {
+    json_print(list_json());
+    return CLI_OK;
+  }
+  table *t = table_create("format<|of<|files<");
+  for (const convert_format *const *f = convert_formats; *f; f++) {
+    table_cell(t, "%s", convert_format_name(*f));
+    table_cell(t, "%s", convert_format_title(*f));
+    table_cell(t, "%s", convert_format_files(*f));
+  }
+  table_print(t);
+  table_destroy(t);
+  printf("\nRecognised, with advice, but not converted:\n");
+  const file_kind *kind;
+  for (size_t i = 0; (kind = file_kind_at(i)); i++)
+    if (kind->model && !is_converted(kind)) printf("  %s: %s\n", kind->what, kind->advice);
+  return CLI_OK;
+}
+
+// ---- one conversion -----------------------------------------------------------------------------------
+
+static json_t *report_json(const char *path, const char *target, const convert_report *r, bool good) {
+  json_t *problems = json_array(), *notes = json_array();
+  for (size_t i = 0; i < r->problem_count; i++) {
+    const convert_problem *p = &r->problems[i];
+    json_array_append_new(problems, json_pack("{s:s,s:s,s:s,s:s}", "status", sdx_status_name(p->status), "place",
+                                              p->place, "message", p->message, "hint", p->hint));
+  }
+  for (size_t i = 0; i < r->note_count; i++) json_array_append_new(notes, json_string(r->notes[i]));
+  return json_pack("{s:s,s:s?,s:s?,s:s?,s:s?,s:o,s:o}", "source", path, "output", good ? target : NULL, "format",
+                   r->format ? convert_format_name(r->format) : NULL, "made_by", r->made_by, "digest",
+                   *r->digest ? r->digest : NULL, "notes", notes, "problems", problems);
+}
+
+static int convert(const args *a, const char *path, const char *target) {
+  convert_report report;
+  fault f = {0};
+  foreign_progress progress = {0};
+  convert_options o = {.opset = args_int(a, "opset", 0),
+                       .format = args_text(a, "format", NULL),
+                       .python = args_text(a, "python", NULL),
+                       .run_code = true,
+                       .progress = foreign_report_progress,
+                       .context = &progress};
+  bool good = !convert_file(path, target, &o, &report, &f);
+  foreign_end_progress(&progress);
+  if (args_has(a, "json")) {
+    json_print(report_json(path, target, &report, good));
+  } else if (!good) {
+    foreign_print_problems(path, &report, &f);
+  } else {
+    foreign_print_notes(&report);
+    printf("%s: %s to %s\n", path, report.made_by ? report.made_by : convert_format_title(report.format), target);
+  }
+  convert_report_free(&report);
+  return good ? CLI_OK : CLI_FAILED;
+}
+
+static int run(const args *a) {
+  if (args_has(a, "list")) return list(args_has(a, "json"));
+  if (a->word_count == 0) return cli_error(CLI_USAGE, "convert: a model is missing");
+  char *target = xstrdup(args_text(a, "output", ""));
+  if (!*target) {
+    free(target);
+    target = foreign_output_name(a->words[0]);
+  }
+  int code = convert(a, a->words[0], target);
+  free(target);
+  return code;
+}
+
+CLI_COMMAND(convert) = {
+    "convert",
+    "Make ONNX of models of other frameworks",
+    "MODEL [-o FILE] [--opset N]",
+    "The format is told from the content. run, inspect, check, test, bench and serve take such files directly, too;\n"
+    "what they convert is kept in ~/.cache/sardonyx by the hash of its content.\n\n"
+    "Examples:\n"
+    "  sardonyx convert model.ubj -o model.onnx\n"
+    "  sardonyx convert model.txt --opset 17        # for engines that do not know the newest operators\n"
+    "  sardonyx convert --list\n",
+    options,
+    0,
+    1,
+    run,
+};

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+// One conversion from source to file: recognise, let the format build, prove, save (convert.h). Read next: source.h,
+// any format_*.c.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "convert/format.h"
+#include "support/files.h"
+
+enum { MOST_PROBLEMS_TOLD = 100 };
+
+// ---- the report -------------------------------------------------------------------------------------
+
+static char *format_list(const char *format, va_list list) {
+  char *text = NULL;
+  return vasprintf(&text, format, list) < 0 ? NULL : text;
+}
+
+sdx_status convert_fail(conversion *c, sdx_status status, const char *place, const char *hint, const char *format,
+                        ...) {
+  convert_report *r = c->report;
+  va_list list;
+  va_start(list, format);
+  char *message = format_list(format, list);
+  va_end(list);
+  if (message && !c->f->status) {
+    fault_set(c->f, status, "%s%s%s", place ? place : "", place && *place ? ": " : "", message);
+    if (hint && *hint) fault_hint(c->f, "%s", hint);
+  }
+  convert_problem *more =
+      r->problem_count < MOST_PROBLEMS_TOLD ? realloc(r->problems, (r->problem_count + 1) * sizeof *more) : NULL;
+  if (more) r->problems = more;
+  if (!more || !message) {
+    free(message);
+    return message || c->f->status ? status : fault_no_memory(c->f);
+  }
+  more[r->problem_count++] = (convert_problem){status, strdup(place ? place : ""), message, strdup(hint ? hint : "")};
+  return status;
+}
+
+sdx_status convert_no_memory(conversion *c) {
+  return convert_fail(c, SDX_NO_MEMORY, NULL, NULL, "memory is exhausted");
+}
+
+bool convert_failed(const conversion *c) { return c->f->status || sdx_builder_status(c->builder) != SDX_OK; }
+
+void convert_note(conversion *c, const char *format, ...) {
+  convert_report *r = c->report;
+  va_list list;
+  va_start(list, format);
+  char *note = format_list(format, list), **more = realloc(r->notes, (r->note_count + 1) * sizeof *more);
+  va_end(list);
+  if (more) r->notes = more;
+  if (more && note) more[r->note_count++] = note;
+  else free(note);
+}
+
+void convert_made_by(conversion *c, const char *format, ...) {
+  va_list list;
+  va_start(list, format);
+  free(c->report->made_by);
+  c->report->made_by = format_list(format, list);
+  va_end(list);
+}
+
+struct convert_cleanup {
+  struct convert_cleanup *next;
+  void (*destroy)(void *context);
+  void *context;
+};
+
+bool convert_at_end(conversion *c, void (*destroy)(void *), void *context) {
+  struct convert_cleanup *cleanup = arena_alloc(c->memory, sizeof *cleanup);
+  if (!cleanup) return false;
+  *cleanup = (struct convert_cleanup){c->cleanups, destroy, context};
+  c->cleanups = cleanup;
+  return true;
+}
+
+void convert_progress(conversion *c, uint64_t done, uint64_t total) {
+  if (c->options->progress) c->options->progress(c->options->context, "converting", done, total);
+}
+
+void convert_add_names(conversion *c, const char *key, size_t count, const str *names) {
+  text t = {0};
+  for (size_t i = 0; i < count; i++) {
+    text_put(&t, i ? ", " : "[");
+    text_json_string(&t, names[i]);
+  }
+  if (count) text_put(&t, "]");
+  if (t.failed) convert_no_memory(c);
+  else if (count) sdx_builder_add_metadata(c->builder, key, t.at);
+  text_deinit(&t);
+}
+
+void convert_report_free(convert_report *r) {
+  for (size_t i = 0; i < r->problem_count; i++) {
+    free(r->problems[i].place);
+    free(r->problems[i].message);
+    free(r->problems[i].hint);
+  }
+  for (size_t i = 0; i < r->note_count; i++) free(r->notes[i]);
+  free(r->problems);
+  free(r->notes);
+  free(r->made_by);
+  free(r->proof);
+  *r = (convert_report){0};
+}
+
+const char *convert_format_name(const convert_format *f) { return f->name; }
+const char *convert_format_title(const convert_format *f) { return f->title; }
+const char *convert_format_files(const convert_format *f) { return f->files; }
+
+// ---- recognising ------------------------------------------------------------------------------------
+
+bool convert_format_takes(const convert_format *f, const file_kind *kind) {
+  for (const char *const *name = f->kinds; name && *name; name++)
+    if (!strcmp(*name, kind->name)) return true;
+  return false;
+}
+
+static const convert_format *recognise(const source *s, const file_kind **kind) {
+  *kind = s->folder ? NULL : file_kind_of(s->head, s->head_size);
+  for (const convert_format *const *f = convert_formats; *f; f++)
+    if ((*kind && convert_format_takes(*f, *kind)) || ((*f)->recognise && (*f)->recognise(s))) return *f;
+  return NULL;
+}
+
+static sdx_status fail_unknown(conversion *c, const char *path) {
+  const file_kind *kind = c->report->kind;
+  if (kind)
+    return convert_fail(c, SDX_NOT_SUPPORTED, path, kind->advice, "this looks like %s, which is not converted",
+                        kind->what);
+  return convert_fail(c, SDX_NOT_SUPPORTED, path, "'sardonyx convert --list' shows what is converted", "%s",
+                      c->source->folder ? "no model is recognised in this folder"
+                                        : "the content is not recognised; it may be an ONNX model already");
+}
+
+static sdx_status choose_format(conversion *c, const char *path) {
+  const char *wanted = c->options->format;
+  c->report->format = recognise(c->source, &c->report->kind);
+  if (!wanted) return c->report->format ? SDX_OK : fail_unknown(c, path);
+  for (const convert_format *const *f = convert_formats; *f; f++)
+    if (!strcmp((*f)->name, wanted)) {
+      c->report->format = *f;
+      return SDX_OK;
+    }
+  return convert_fail(c, SDX_INVALID_ARGUMENT, NULL, "'sardonyx convert --list' shows the formats",
+                      "there is no format '%s'", wanted);
+}
+
+// ---- saving -----------------------------------------------------------------------------------------
+
+static void report_saving(void *context, uint64_t done, uint64_t total) {
+  const convert_options *o = context;
+  o->progress(o->context, "writing", done, total);
+}
+
+static sdx_status builder_problem(conversion *c) {
+  return convert_fail(c, sdx_builder_status(c->builder), NULL, NULL, "%s", sdx_builder_error(c->builder));
+}
+
+static void describe(conversion *c, const char *path) {
+  const char *slash = strrchr(path, '/');
+  sdx_builder *b = c->builder;
+  sdx_builder_describe(b, "producer_name", "sardonyx");
+  sdx_builder_describe(b, "producer_version", sdx_version());
+  sdx_builder_add_metadata(b, "source.file", slash ? slash + 1 : path);
+  sdx_builder_add_metadata(b, "source.format", c->report->made_by ? c->report->made_by : c->report->format->title);
+  sdx_builder_add_metadata(b, "source.digest", c->report->digest);
+}
+
+// Writes it beside the target for trial and asks for the proof, which is kept with the model.
+static sdx_status prove(conversion *c, const char *path, const char *target) {
+  char *trial = path_format("%s.%d.trial.onnx", target, (int)getpid());
+  if (!trial) return convert_no_memory(c);
+  sdx_status status = sdx_builder_save(c->builder, trial) ? builder_problem(c) : SDX_OK;
+  fault f = {0};
+  if (!status) status = c->options->prove(c->options->context, trial, path, c->report, &c->report->proof, &f);
+  if (status && f.status) convert_fail(c, status, NULL, f.hint, "%s", f.message);
+  unlink(trial);
+  char *data = path_format("%s.data", trial);
+  if (data) unlink(data);
+  free(data);
+  free(trial);
+  if (!status && c->report->proof) sdx_builder_add_metadata(c->builder, "proof", c->report->proof);
+  return status;
+}
+
+static bool same_file(const char *a, const char *b) {
+  struct stat x, y;
+  return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+// Lets the format build the model; whatever went wrong is a problem in the end.
+static sdx_status build(conversion *c, const char *path) {
+  const convert_format *format = c->report->format;
+  if (format->runs_code && !c->options->run_code)
+    return convert_fail(c, SDX_FORBIDDEN, path, "'sardonyx convert' does it, if you trust the file",
+                        "this is a program: only a Python of yours could read it");
+  sdx_status status = format->convert(c);
+  if (!status && sdx_builder_status(c->builder)) status = builder_problem(c);
+  if (c->f->status) return c->f->status;  // problems that were passed over to look for more
+  return status ? convert_fail(c, status, path, NULL, "the conversion failed") : SDX_OK;
+}
+
+static sdx_status save(conversion *c, const char *path, const char *target) {
+  if (same_file(path, target))
+    return convert_fail(c, SDX_INVALID_ARGUMENT, target, NULL, "the model would replace its source");
+  SDX_TRY(build(c, path));
+  if (source_hash(c->source, c->f)) return c->f->status;
+  snprintf(c->report->digest, sizeof c->report->digest, "%s", c->source->digest);
+  describe(c, path);
+  if (c->options->prove) SDX_TRY(prove(c, path, target));
+  if (c->options->progress) sdx_builder_on_progress(c->builder, report_saving, (void *)c->options);
+  return sdx_builder_save(c->builder, target) ? builder_problem(c) : SDX_OK;
+}
+
+static sdx_status start(conversion *c, source *s, const convert_options *options, convert_report *report, arena *memory,
+                        fault *f) {
+  *c = (conversion){.source = s, .options = options, .report = report, .memory = memory, .f = f};
+  arena_init(memory, NULL);
+  c->builder = sdx_builder_create(options->opset);
+  if (!c->builder) return convert_no_memory(c);
+  c->graph = sdx_builder_graph(c->builder);
+  return sdx_builder_status(c->builder) ? builder_problem(c) : SDX_OK;
+}
+
+static void finish(conversion *c) {
+  sdx_builder_destroy(c->builder);
+  for (struct convert_cleanup *cleanup = c->cleanups; cleanup; cleanup = cleanup->next)
+    cleanup->destroy(cleanup->context);
+  arena_deinit(c->memory);
+}
+
+static sdx_status convert_source(source *s, const char *path, const char *target, const convert_options *options,
+                                 convert_report *report, fault *f) {
+  arena memory;
+  conversion c;
+  sdx_status status = start(&c, s, options, report, &memory, f);
+  if (!status) status = choose_format(&c, path);
+  if (!status) status = save(&c, path, target);
+  finish(&c);
+  return status;
+}
+
+sdx_status convert_bytes(const convert_format *format, const void *bytes, size_t size, const convert_options *options,
+                         convert_report *report, fault *f) {
+  arena memory;
+  conversion c;
+  *report = (convert_report){.format = format};
+  source *s = source_of_bytes(bytes, size);
+  if (!s) return fault_no_memory(f);
+  report->kind = file_kind_of(s->head, s->head_size);
+  sdx_status status = start(&c, s, options, report, &memory, f);
+  if (!status) status = build(&c, s->path);
+  char *model = status ? NULL : sdx_builder_bytes(c.builder, &size);
+  if (!status && !model) status = builder_problem(&c);
+  sdx_string_free(model);
+  finish(&c);
+  source_close(s);
+  return status;
+}
+
+sdx_status convert_file(const char *path, const char *target, const convert_options *options, convert_report *report,
+                        fault *f) {
+  fault own = {0};
+  if (!f) f = &own;
+  source *s;
+  *report = (convert_report){0};
+  SDX_TRY(source_open(path, &s, f));
+  sdx_status status = convert_source(s, path, target, options, report, f);
+  source_close(s);
+  return status;
+}
+
+// ---- the cache --------------------------------------------------------------------------------------
+
+// ~/.cache/sardonyx/converted, made if it is not there.
+static char *cache_folder(fault *f) {
+  const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+  char *path = NULL;
+  if (cache && *cache == '/') path = path_format("%s/sardonyx/converted/", cache);
+  else if (home && *home == '/') path = path_format("%s/.cache/sardonyx/converted/", home);
+  else {
+    fault_set(f, SDX_NOT_FOUND, "there is no place for converted models");
+    fault_hint(f, "set HOME or XDG_CACHE_HOME, or convert first: sardonyx convert MODEL -o model.onnx");
+  }
+  if (path && folder_make_parents(AT_FDCWD, path, 0700, f)) {
+    free(path);
+    return NULL;
+  }
+  return path;
+}
+
+static char *cached(source *s, const char *path, const convert_format *format, const convert_options *options,
+                    convert_report *report, fault *f) {
+  char *folder = source_hash(s, f) ? NULL : cache_folder(f);
+  if (!folder) return NULL;
+  char *target = path_format("%s%.32s-%s-%s-%lld.onnx", folder, digest_hex(s->digest), format->name, sdx_version(),
+                             (long long)options->opset);
+  free(folder);
+  if (!target) {
+    fault_no_memory(f);
+    return NULL;
+  }
+  report->format = format;
+  if (!access(target, R_OK)) return target;
+  if (!convert_source(s, path, target, options, report, f)) return target;
+  free(target);
+  return NULL;
+}
+
+char *convert_for_use(const char *path, const convert_options *options, convert_report *report, fault *f) {
+  const file_kind *kind;
+  source *s;
+  *report = (convert_report){0};
+  char *result = NULL;
+  if (source_open(path, &s, &(fault){0})) return strdup(path);  // the engine tells what is wrong with it
+  const convert_format *format = recognise(s, &kind);
+  if (format) {
+    result = cached(s, path, format, options, report, f);
+  } else if (kind && kind->model) {
+    fault_set(f, SDX_NOT_SUPPORTED, "%s: this looks like %s, which is not converted", path, kind->what);
+    fault_hint(f, "%s", kind->advice);
+  } else {
+    result = strdup(path);
+  }
+  source_close(s);
+  return result;
+}

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kinds of files (file_kind.h): a row for each, found by magic bytes where it has them, else by a look at its text
+// or at the names in a zip archive. What is more particular comes first.
+#include "base/file_kind.h"
+
+#include <ctype.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/str.h"
+
+typedef bool test(str head);
+
+#define CONVERTS "'sardonyx convert' makes an ONNX model of it"
+#define DOWNLOAD "the download went wrong: get the file itself"
+#define UNPACK "unpack it and give the model inside"
+
+// ---- looking ----------------------------------------------------------------------------------------
+
+static bool begins_at(str s, size_t at, const char *bytes, size_t size) {
+  return s.size >= at + size && memcmp(s.at + at, bytes, size) == 0;
+}
+#define BEGINS(s, literal) begins_at(s, 0, literal, sizeof literal - 1)
+
+static bool holds(str s, const char *text) { return memmem(s.at, s.size, text, strlen(text)) != NULL; }
+
+static str skip_space(str s) {
+  if (BEGINS(s, "\xef\xbb\xbf")) s = (str){s.at + 3, s.size - 3};
+  while (s.size && isspace((unsigned char)*s.at)) s.at++, s.size--;
+  return s;
+}
+
+static bool is_object(str s) { return BEGINS(skip_space(s), "{"); }
+static bool is_markup(str s) { return BEGINS(skip_space(s), "<"); }
+
+static uint64_t little(str s, size_t at, size_t bytes) {
+  uint64_t n = 0;
+  for (size_t i = 0; i < bytes && at + i < s.size; i++) n |= (uint64_t)(unsigned char)s.at[at + i] << 8 * i;
+  return n;
+}
+
+static bool is_text(str s) {
+  size_t look = s.size < 4096 ? s.size : 4096;
+  for (size_t i = 0; i < look; i++) {
+    unsigned char c = (unsigned char)s.at[i];
+    if (c < 0x20 && !isspace(c)) return false;
+  }
+  return look > 0;
+}
+
+// ---- zip archives -----------------------------------------------------------------------------------
+
+// Whether one of the local headers within the bytes names a file that ends in `end`.
+static bool archives(str s, const char *end) {
+  size_t length = strlen(end);
+  if (!BEGINS(s, "PK\3\4")) return false;
+  for (size_t at = 0; at + 30 <= s.size;) {
+    const char *next = memmem(s.at + at, s.size - at, "PK\3\4", 4);
+    if (!next) return false;
+    at = (size_t)(next - s.at);
+    size_t name = (size_t)little(s, at + 26, 2);
+    if (at + 30 + name <= s.size && name >= length && !memcmp(s.at + at + 30 + name - length, end, length)) return true;
+    at += 4;
+  }
+  return false;
+}
+
+static bool is_npz(str s) { return archives(s, ".npy"); }
+static bool is_torch_zip(str s) { return archives(s, "/data.pkl") || archives(s, "/constants.pkl"); }
+static bool is_pt2(str s) { return archives(s, "serialized_exported_program.json") || archives(s, "/archive_format"); }
+static bool is_keras_zip(str s) { return archives(s, "config.json") && archives(s, "metadata.json"); }
+static bool is_skops(str s) { return archives(s, "schema.json"); }
+static bool is_mlnet(str s) { return archives(s, "TrainingInfo/Version.txt") || archives(s, "Model.key"); }
+static bool is_office(str s) { return archives(s, "[Content_Types].xml"); }
+static bool is_zip(str s) { return BEGINS(s, "PK\3\4") || BEGINS(s, "PK\5\6"); }
+
+// ---- text -------------------------------------------------------------------------------------------
+
+static bool is_xgboost_json(str s) {
+  return is_object(s) && holds(s, "\"learner\"") && holds(s, "\"gradient_booster\"");
+}
+static bool is_xgboost_ubjson(str s) { return BEGINS(s, "{") && begins_at(s, 10, "learner{", 8); }
+static bool is_lightgbm(str s) { return BEGINS(s, "tree\nversion=") || BEGINS(s, "tree\r\nversion="); }
+static bool is_lightgbm_json(str s) {
+  return is_object(s) && holds(s, "\"name\"") && holds(s, "\"tree\"") && holds(s, "\"max_feature_idx\"");
+}
+static bool is_libsvm(str s) { return BEGINS(s, "svm_type "); }
+static bool is_catboost_json(str s) {
+  return is_object(s) && (holds(s, "\"catboost_version_info\"") || holds(s, "\"oblivious_trees\"") ||
+                          (holds(s, "\"ctr_data\"") && holds(s, "\"features_info\"")));
+}
+static bool is_mxnet_symbol(str s) { return is_object(s) && holds(s, "\"nodes\"") && holds(s, "\"arg_nodes\""); }
+static bool is_paddle_json(str s) { return is_object(s) && holds(s, "\"base_code\"") && holds(s, "\"pir\""); }
+static bool is_keras_json(str s) {
+  return is_object(s) && holds(s, "\"class_name\"") && (holds(s, "\"keras_version\"") || holds(s, "\"layers\""));
+}
+static bool is_ncnn(str s) { return BEGINS(s, "7767517\n") || BEGINS(s, "7767517\r"); }
+static bool is_darknet(str s) { return BEGINS(s, "[net]") || BEGINS(s, "[network]"); }
+static bool is_openvino(str s) { return is_markup(s) && holds(s, "<net ") && holds(s, "<layers>"); }
+static bool is_pmml(str s) { return is_markup(s) && holds(s, "<PMML"); }
+static bool is_page(str s) {
+  str t = skip_space(s);
+  return BEGINS(t, "<!DOCTYPE html") || BEGINS(t, "<!doctype html") || BEGINS(t, "<html") || BEGINS(t, "<HTML");
+}
+static bool is_prototxt(str s) {
+  return is_text(s) && (holds(s, "layer {") || holds(s, "layers {")) && holds(s, "type:") && holds(s, "bottom:");
+}
+
+// ---- binary -----------------------------------------------------------------------------------------
+
+static bool is_xgboost_binary(str s) {
+  static const char *const boosters[] = {"gbtree", "dart", "gblinear"};
+  size_t at = BEGINS(s, "binf") ? 4 : 0;
+  uint64_t length = little(s, at + 136, 8);
+  if (at + 152 + length > s.size || length > 64) return false;
+  str booster = {s.at + at + 144 + length + 8, s.size - at - 152 - (size_t)length};
+  for (size_t i = 0; i < 3; i++) {
+    size_t size = strlen(boosters[i]);
+    if (little(s, at + 144 + (size_t)length, 8) == size && begins_at(booster, 0, boosters[i], size)) return true;
+  }
+  return false;
+}
+
+static bool is_safetensors(str s) {
+  uint64_t length = little(s, 0, 8);
+  return s.size > 10 && length >= 2 && length < (uint64_t)1 << 27 && s.at[8] == '{' &&
+         (s.at[9] == '"' || s.at[9] == '}');
+}
+
+// The opcodes of protocol 2 and later; of the older ones what objects begin with.
+static bool is_pickle(str s) {
+  if (s.size > 2 && s.at[0] == '\x80' && s.at[1] >= 2 && s.at[1] <= 5) return true;
+  return BEGINS(s, "ccopy_reg\n") || BEGINS(s, "c__builtin__\n") || BEGINS(s, "(dp0\n") || BEGINS(s, "(lp0\n") ||
+         (BEGINS(s, "csklearn.") && holds(s, "\np0\n"));
+}
+
+static bool is_torch_legacy(str s) { return BEGINS(s, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"); }
+static bool is_joblib(str s) {
+  return BEGINS(s, "ZF0x") ||
+         ((BEGINS(s, "\x78\x9c") || BEGINS(s, "\x78\x01") || BEGINS(s, "\x78\xda")) && s.size > 64);
+}
+static bool is_mxnet_params(str s) { return s.size > 24 && little(s, 0, 8) == 0x112; }
+static bool is_tar(str s) { return begins_at(s, 257, "ustar", 5); }
+
+// ---- protobuf without magic -------------------------------------------------------------------------
+
+// Steps over the tag of a delimited field and its length; false where there is another.
+static bool enter(str s, size_t *at, unsigned char tag) {
+  if (*at >= s.size || (unsigned char)s.at[*at] != tag) return false;
+  for (++*at; *at < s.size && (unsigned char)s.at[*at] & 0x80;) ++*at;
+  return ++*at < s.size;
+}
+enum { FIELD_1 = 0x0a, FIELD_2 = 0x12, FIELD_3 = 0x1a };
+
+// Number of the field that follows a string of field 1.
+static uint64_t after_name(str s) {
+  size_t at = 0;
+  if (!enter(s, &at, FIELD_1)) return 0;
+  at += (unsigned char)s.at[at - 1];
+  uint64_t tag = little(s, at, 2);
+  return tag & 0x80 ? (tag & 0x7f) >> 3 | (tag >> 8) << 4 : (tag & 0xff) >> 3;
+}
+
+static bool is_saved_model(str s) {
+  size_t at = 2;
+  return BEGINS(s, "\x08\x01") && enter(s, &at, FIELD_2) && enter(s, &at, FIELD_1) && s.at[at] == FIELD_2;
+}
+static bool is_cntk(str s) {
+  return (BEGINS(s, "\x08\x01\x12") && (holds(s, "CompositeFunction") || holds(s, "PrimitiveFunction"))) ||
+         BEGINS(s, "B\0C\0N\0");
+}
+static bool is_coreml(str s) {
+  size_t at = 2;
+  return BEGINS(s, "\x08") && s.size > 16 && (unsigned char)s.at[1] < 32 && enter(s, &at, FIELD_2) &&
+         enter(s, &at, FIELD_1) && enter(s, &at, FIELD_1);
+}
+static bool is_graph_def(str s) {
+  size_t at = 0;
+  if (!enter(s, &at, FIELD_1) || !enter(s, &at, FIELD_1)) return false;
+  at += (unsigned char)s.at[at - 1];
+  return enter(s, &at, FIELD_2) && isupper((unsigned char)s.at[at]);
+}
+static bool is_caffe(str s) {
+  uint64_t field = after_name(s);
+  return field == 2 || field == 3 || field == 100;  // layers of version 1, inputs, layers
+}
+static bool is_paddle(str s) {
+  size_t at = 0;
+  return enter(s, &at, FIELD_1) && begins_at(s, at, "\x08\0\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x1a", 14);
+}
+
+// A binary file that a transfer took for text: every line feed has got a carriage return.
+static bool is_crlf_damaged(str s) {
+  size_t feeds = 0;
+  if (is_text(s)) return false;
+  for (size_t i = 0; i < s.size; i++)
+    if (s.at[i] == '\n' && (feeds++, i == 0 || s.at[i - 1] != '\r')) return false;
+  return feeds >= 16;
+}
+
+// ---- the table --------------------------------------------------------------------------------------
+
+typedef struct row {
+  file_kind kind;
+  const char *magic;  // NULL: test
+  size_t size, at;
+  test *test;
+} row;
+#define MAGIC(literal) literal, sizeof literal - 1
+#define TEST(function) NULL, 0, 0, function
+
+static const row rows[] = {
+    // What downloads and transfers leave.
+    {{"git-lfs", "a git-lfs pointer, not the file itself", "'git lfs pull' fetches it", false},
+     MAGIC("version https://git-lfs"),
+     0,
+     NULL},
+    {{"html", "a web page", DOWNLOAD, false}, TEST(is_page)},
+    // Models of other frameworks.
+    {{"xgboost-json", "an XGBoost model (JSON)", CONVERTS, true}, TEST(is_xgboost_json)},
+    {{"xgboost-ubjson", "an XGBoost model (UBJSON)", CONVERTS, true}, TEST(is_xgboost_ubjson)},
+    {{"xgboost-base64", "an XGBoost model in base64 (from old R packages)", "load it in R and save it again as JSON",
+      true},
+     MAGIC("bs64"),
+     0,
+     NULL},
+    {{"xgboost-binary", "an XGBoost model (binary)", CONVERTS, true}, TEST(is_xgboost_binary)},
+    {{"lightgbm", "a LightGBM model", CONVERTS, true}, TEST(is_lightgbm)},
+    {{"lightgbm-json", "a LightGBM model dumped as JSON", CONVERTS, true}, TEST(is_lightgbm_json)},
+    {{"libsvm", "a LibSVM model", CONVERTS, true}, TEST(is_libsvm)},
+    {{"catboost", "a CatBoost model (cbm)", CONVERTS, true}, MAGIC("CBM1"), 0, NULL},
+    {{"catboost-json", "a CatBoost model (JSON)", CONVERTS, true}, TEST(is_catboost_json)},
+    {{"keras-json", "a Keras model without its weights", "save the model with its weights: model.save(\"model.keras\")",
+      true},
+     TEST(is_keras_json)},
+    {{"keras", "a Keras 3 model", "in Python: model.export(\"model.onnx\", format=\"onnx\")", true},
+     TEST(is_keras_zip)},
+    {{"hdf5", "an HDF5 file, as Keras saves models",
+      "in Python: keras.models.load_model(...).export(\"model.onnx\", format=\"onnx\")", true},
+     MAGIC("\x89HDF\r\n\x1a\n"),
+     0,
+     NULL},
+    {{"tflite", "a TensorFlow Lite model", "in Python: 'python -m tf2onnx.convert --tflite MODEL --output model.onnx'",
+      true},
+     MAGIC("TFL3"),
+     4,
+     NULL},
+    {{"ort", "a model in ONNX Runtime's own format", "convert the ONNX file it was made from, it holds the same", true},
+     MAGIC("ORTM"),
+     4,
+     NULL},
+    {{"pt2", "a PyTorch exported program", "in Python: torch.onnx.export(torch.export.load(...), dynamo=True)", true},
+     TEST(is_pt2)},
+    {{"pytorch", "a PyTorch file (state dict or TorchScript)",
+      "in Python: torch.onnx.export(model, example, \"model.onnx\"), with the model's class", true},
+     TEST(is_torch_zip)},
+    {{"pytorch-legacy", "an old PyTorch file", "in Python: torch.onnx.export(model, example, \"model.onnx\")", true},
+     TEST(is_torch_legacy)},
+    {{"skops", "a scikit-learn model saved by skops", CONVERTS, true}, TEST(is_skops)},
+    {{"pickle", "a Python pickle, as scikit-learn models are saved",
+      "'sardonyx convert' lets your own Python and skl2onnx convert it, if you trust the file", true},
+     TEST(is_pickle)},
+    {{"joblib", "a compressed Python pickle, as joblib saves scikit-learn models",
+      "'sardonyx convert' lets your own Python and skl2onnx convert it, if you trust the file", true},
+     TEST(is_joblib)},
+    {{"mlnet", "an ML.NET model", "in .NET: mlContext.Model.ConvertToOnnx(...)", true}, TEST(is_mlnet)},
+    {{"safetensors", "weights in safetensors, without the program that uses them",
+      "load them into their model in Python, then torch.onnx.export", true},
+     TEST(is_safetensors)},
+    {{"gguf", "a GGUF model", "llama.cpp runs it; for ONNX export the original model with optimum", true},
+     MAGIC("GGUF"),
+     0,
+     NULL},
+    {{"ggml", "a model in an old format of llama.cpp", "llama.cpp's converters make GGUF of it", true},
+     MAGIC("tjgg"),
+     0,
+     NULL},
+    {{"mxnet-symbol", "an MXNet symbol; its weights are in a .params file",
+      "in Python: mxnet.onnx.export_model(symbol, params, ...)", true},
+     TEST(is_mxnet_symbol)},
+    {{"mxnet-params", "weights of an MXNet model; its graph is in a -symbol.json file",
+      "in Python: mxnet.onnx.export_model(symbol, params, ...)", true},
+     TEST(is_mxnet_params)},
+    {{"caffe-prototxt", "a Caffe network", "caffe-onnx converts it with its .caffemodel", true}, TEST(is_prototxt)},
+    {{"paddle", "a PaddlePaddle program", "in Python: 'paddle2onnx --model_dir ... --save_file model.onnx'", true},
+     TEST(is_paddle_json)},
+    {{"openvino", "an OpenVINO network", "convert the model it was made from: OpenVINO writes no ONNX", true},
+     TEST(is_openvino)},
+    {{"ncnn", "an ncnn network", "convert the model it was made from: ncnn writes no ONNX", true}, TEST(is_ncnn)},
+    {{"darknet", "a Darknet network", "the network's own project has an export to ONNX", true}, TEST(is_darknet)},
+    {{"pmml", "a PMML model", "save the model from the program that made it", true}, TEST(is_pmml)},
+    {{"paddle", "a PaddlePaddle program", "in Python: 'paddle2onnx --model_dir ... --save_file model.onnx'", true},
+     TEST(is_paddle)},
+    {{"tensorflow", "a TensorFlow SavedModel",
+      "in Python: 'python -m tf2onnx.convert --saved-model FOLDER --output model.onnx'", true},
+     TEST(is_saved_model)},
+    {{"cntk", "a CNTK model", "in CNTK: model.save(\"model.onnx\", format=ModelFormat.ONNX)", true}, TEST(is_cntk)},
+    {{"coreml", "a Core ML model", "in Python: onnxmltools.convert_coreml(...)", true}, TEST(is_coreml)},
+    {{"tensorflow-graph", "a TensorFlow graph",
+      "in Python: 'python -m tf2onnx.convert --graphdef MODEL --inputs ... --outputs ... --output model.onnx'", true},
+     TEST(is_graph_def)},
+    {{"caffemodel", "a Caffe model", "caffe-onnx converts it with its .prototxt", true}, TEST(is_caffe)},
+    {{"tensorrt", "a TensorRT engine, for one kind of GPU", "convert the model it was built from", true},
+     MAGIC("ftrt"),
+     0,
+     NULL},
+    // What may hold a model.
+    {{"npz", "NumPy arrays", "they are inputs, not a model", false}, TEST(is_npz)},
+    {{"npy", "a NumPy array", "it is an input, not a model", false}, MAGIC("\x93NUMPY"), 0, NULL},
+    {{"office", "an office document", "", false}, TEST(is_office)},
+    {{"zip", "a zip archive", UNPACK, false}, TEST(is_zip)},
+    {{"gzip", "gzip-compressed", "'gunzip' unpacks it", false}, MAGIC("\x1f\x8b"), 0, NULL},
+    {{"xz", "xz-compressed", "'unxz' unpacks it", false},
+     MAGIC("\xfd"
+           "7zXZ"),
+     0,
+     NULL},
+    {{"zstd", "zstd-compressed", "'unzstd' unpacks it", false}, MAGIC("\x28\xb5\x2f\xfd"), 0, NULL},
+    {{"bzip2", "bzip2-compressed", "'bunzip2' unpacks it", false}, MAGIC("BZh9"), 0, NULL},
+    {{"7z", "a 7z archive", UNPACK, false}, MAGIC("7z\xbc\xaf"), 0, NULL},
+    {{"rar", "a rar archive", UNPACK, false}, MAGIC("Rar!"), 0, NULL},
+    {{"tar", "a tar archive", "'tar xf' unpacks it", false}, TEST(is_tar)},
+    // Anything else.
+    {{"png", "a PNG picture", "", false}, MAGIC("\x89PNG"), 0, NULL},
+    {{"jpeg", "a JPEG picture", "", false}, MAGIC("\xff\xd8\xff"), 0, NULL},
+    {{"pdf", "a PDF document", "", false}, MAGIC("%PDF"), 0, NULL},
+    {{"elf", "a program", "", false},
+     MAGIC("\x7f"
+           "ELF"),
+     0,
+     NULL},
+    {{"json", "JSON", "", false}, TEST(is_object)},
+    {{"xml", "XML", "", false}, TEST(is_markup)},
+    {{"text", "text", "", false}, TEST(is_text)},
+    {{"crlf", "a binary file whose line ends were changed on the way", "transfer it again, in binary mode", false},
+     TEST(is_crlf_damaged)},
+};
+enum { ROWS = sizeof rows / sizeof *rows };
+
+const file_kind *file_kind_of(const void *bytes, size_t size) {
+  str head = {bytes, size < FILE_KIND_HEAD ? size : FILE_KIND_HEAD};
+  for (size_t i = 0; i < ROWS; i++)
+    if (rows[i].test ? rows[i].test(head) : begins_at(head, rows[i].at, rows[i].magic, rows[i].size))
+      return &rows[i].kind;
+  return NULL;
+}
+
+const file_kind *file_kind_at(size_t index) { return index < ROWS ? &rows[index].kind : NULL; }
