@@ -3,7 +3,7 @@
 # The server's parsers alone: the fuzz preset builds neither command nor server.
 add_library(server_parsers STATIC server/json_tensor.c)
 target_include_directories(server_parsers PUBLIC ${PROJECT_SOURCE_DIR})
-target_link_libraries(server_parsers PUBLIC sardonyx_internal)
+target_link_libraries(server_parsers PUBLIC sardonyx_net sardonyx_internal)
 set(registry_fuzzers workspace oci layout) # what the registry and deploy read
 file(GLOB fuzzers CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
 foreach(source ${fuzzers})

@@ -4,6 +4,7 @@ include(cmake/records.cmake)
 
 # The server is a library: the command and its tests link it.
 file(GLOB server_sources CONFIGURE_DEPENDS server/*.c server/admission/*.c server/routes/*.c)
+list(REMOVE_ITEM server_sources ${net_sources})
 sdx_record_table(http_route HTTP_ROUTE server/route.h http_route ${server_sources})
 add_library(sardonyx_server STATIC ${server_sources} ${http_route_table})
 target_include_directories(sardonyx_server PUBLIC ${PROJECT_SOURCE_DIR})

@@ -50,5 +50,6 @@ void call_engine_error(call *c, sdx_status status, const char *message);
 
 // The body of the request as JSON.
 void call_read_json(call *c, json *j);
-void call_cancel(call *c, int status);  // any thread
-extern const net_handler call_handler;  // dispatch.c
+void call_cancel(call *c, int status);      // any thread
+void call_log(const call *c, uint64_t ns);  // access_log.c
+extern const net_handler call_handler;      // dispatch.c

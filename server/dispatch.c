@@ -11,7 +11,6 @@
 
 #include "base/host.h"
 #include "server/admission/admission.h"
-#include "server/log.h"
 
 enum { SMALL_BODY_BYTES = 65536 };  // of requests that run no model
 static const uint64_t ms = 1000000;
@@ -288,7 +287,7 @@ static void end(exchange *x) {
   model_metrics *metrics = c->counted && c->model ? &c->entry->metrics : &srv->no_model;
   metrics_count(metrics, x->response.status);
   histogram_seconds(&metrics->latency, took);
-  if (srv->config->access_log) log_access(c, took);
+  if (srv->config->access_log) call_log(c, took);
   if (c->counted) atomic_fetch_sub(&srv->clients[c->client], 1);
   for (size_t i = 0; c->inputs && i < c->model->input_count; i++) sdx_value_release(c->inputs[i]);
   free(c->inputs);

@@ -5,8 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/text.h"
+
 void log_init(bool json);
 void log_line(const char *level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-struct call;
-void log_access(const struct call *c, uint64_t ns);
+bool log_is_json(void);
+void log_text(text *line);  // a line of the caller's own; its memory is released

@@ -33,14 +33,15 @@ address address_from_socket(const struct sockaddr *s) {
 // "10.0.0.1", "10.0.0.1:80", "::1", "[::1]", "[::1]:80"
 static bool address_parse(address *a, str text) {
   char copy[ADDRESS_TEXT];
+  if (!text.size) return false;
   const char *end = text.at + text.size, *stop = end;
-  if (text.size && *text.at == '[') {
+  if (*text.at == '[') {
     stop = memchr(text.at, ']', text.size);
     if (!stop || (stop + 1 < end && stop[1] != ':')) return false;
     text.at++;
   } else {
     // One colon parts a port from IPv4; several are IPv6.
-    const char *colon = text.size ? memchr(text.at, ':', text.size) : NULL;
+    const char *colon = memchr(text.at, ':', text.size);
     if (colon && !memchr(colon + 1, ':', (size_t)(end - colon - 1))) stop = colon;
   }
   size_t size = (size_t)(stop - text.at);

@@ -8,7 +8,7 @@
 
 #include "server/net/loop.h"
 
-enum { STREAMS = 100, STREAM_WINDOW = 1 << 20, CONNECTION_WINDOW = 8 << 20, RESETS = 200, STAGE_BYTES = 16384 };
+enum { STREAMS = 100, STREAM_WINDOW = 1 << 20, CONNECTION_WINDOW = 8 << 20, RESETS = 200 };
 
 static bool wants(const connection *c) { return c->out.size - c->out_at < OUT_HIGH_BYTES; }
 
@@ -21,17 +21,11 @@ static exchange *of_stream(connection *c, int32_t stream) {
 static ssize_t read_response(nghttp2_session *s, int32_t stream, uint8_t *at, size_t size, uint32_t *flags,
                              nghttp2_data_source *source, void *context) {
   exchange *x = source->ptr;
-  text staged = {0};
+  size_t got;
   bool last;
-  // A compressor may keep what it was given: on to the next piece, until there is something or nothing is left.
-  do last = http_response_take(&x->response, x->response.stream ? size / 2 : size, &staged);
-  while (!last && !staged.size);
-  ssize_t got = (ssize_t)staged.size;
-  if (staged.failed || staged.size > size) got = NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-  else if (staged.size) memcpy(at, staged.at, staged.size);
-  if (last && got >= 0) *flags |= NGHTTP2_DATA_FLAG_EOF;
-  text_deinit(&staged);
-  return got;
+  if (!http_response_read(&x->response, (char *)at, size, &got, &last)) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  if (last) *flags |= NGHTTP2_DATA_FLAG_EOF;
+  return (ssize_t)got;
 }
 
 static nghttp2_nv pair(const char *name, const char *value) {
@@ -102,48 +96,51 @@ static int on_begin_headers(nghttp2_session *s, const nghttp2_frame *frame, void
   return 0;
 }
 
-// Names and values are gathered one behind the other; pointers to them are made when all are there.
+// Names and values are gathered, each ended by a NUL (which neither may hold), and taken apart when all are there.
 static int on_header(nghttp2_session *s, const nghttp2_frame *frame, const uint8_t *name, size_t name_size,
                      const uint8_t *value, size_t value_size, uint8_t flags, void *context) {
   connection *c = context;
   exchange *x = of_stream(c, frame->hd.stream_id);
   if (!x || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
-  http_request *r = &x->request;
-  const limits *l = c->net->limits;
-  if (r->header_count > (size_t)l->max_headers + 4 || r->head.size > (size_t)l->max_head_bytes) return 0;
-  http_header *h = http_request_add(r);
-  if (!h) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-  text_append(&r->head, (const char *)name, name_size);
-  text_append(&r->head, (const char *)value, value_size);
-  *h = (http_header){{"", name_size}, {"", value_size}};
-  return r->head.failed ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
+  text *head = &x->request.head;
+  if (head->size > (size_t)c->net->limits->max_head_bytes) return 0;  // it is too large already
+  text_append(head, (const char *)name, name_size);
+  text_append(head, "", 1);
+  text_append(head, (const char *)value, value_size);
+  text_append(head, "", 1);
+  return head->failed ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
+}
+
+static str next_word(const char **at, const char *end) {
+  const char *nul = *at < end ? memchr(*at, 0, (size_t)(end - *at)) : NULL;
+  str word = {*at, nul ? (size_t)(nul - *at) : 0};
+  *at = nul ? nul + 1 : end;
+  return word;
 }
 
 static bool take_head(exchange *x, http_problem *p) {
   http_request *r = &x->request;
   const limits *l = x->net->limits;
-  size_t kept = 0;
+  const char *at = r->head.at, *end = at + r->head.size;
+  http_header authority = {STR("host"), {"", 0}}, *h;
   bool host = false;
-  str authority = {0};
-  const char *at = r->head.at;
-  for (size_t i = 0; i < r->header_count; i++) {
-    http_header h = {{at, r->headers[i].name.size}, {at + r->headers[i].name.size, r->headers[i].value.size}};
-    at = h.value.at + h.value.size;
-    if (str_is(h.name, ":method")) r->method_name = h.value;
-    else if (str_is(h.name, ":path")) r->target = h.value;
-    else if (str_is(h.name, ":authority")) authority = h.value;
-    else if (*h.name.at != ':') r->headers[kept++] = h;
-    host |= str_is(h.name, "host");
-  }
-  r->header_count = kept;
   if (r->head.size > (size_t)l->max_head_bytes)
     return http_wrong(p, 431, "the head has more than %lld bytes (limit max-head-bytes)", (long long)l->max_head_bytes);
-  if (kept > (size_t)l->max_headers)
-    return http_wrong(p, 431, "the head has more than %lld headers (limit max-headers)", (long long)l->max_headers);
+  while (at < end) {
+    str name = next_word(&at, end), value = next_word(&at, end);
+    host |= str_is(name, "host");
+    if (str_is(name, ":method")) r->method_name = value;
+    else if (str_is(name, ":path")) r->target = value;
+    else if (str_is(name, ":authority")) authority.value = value;
+    else if (!name.size || *name.at == ':') continue;
+    else if (r->header_count == (size_t)l->max_headers)
+      return http_wrong(p, 431, "the head has more than %lld headers (limit max-headers)", (long long)l->max_headers);
+    else if (!(h = http_request_add(r))) return http_wrong(p, 503, "memory is exhausted");
+    else *h = (http_header){name, value};
+  }
   if (!host) {
-    http_header *h = http_request_add(r);
-    if (!h) return http_wrong(p, 503, "memory is exhausted");
-    *h = (http_header){STR("host"), authority};
+    if (!(h = http_request_add(r))) return http_wrong(p, 503, "memory is exhausted");
+    *h = authority;
   }
   if (!head_finish(r, p)) return false;
   r->keep_alive = true;

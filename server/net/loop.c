@@ -114,8 +114,7 @@ void exchange_end(exchange *x) {
   l->spare_count++;
 }
 
-// A connection begins on its loop.
-static void adopt(loop *l, connection *c) {
+void loop_begin(loop *l, connection *c) {
   c->loop = l;
   c->next = l->connections;
   if (c->next) c->next->previous = c;
@@ -161,7 +160,7 @@ const char *loop_date(loop *l) {
 
 // ---- the thread ----------------------------------------------------------------------------------
 
-static void take_messages(loop *l) {
+void loop_take_messages(loop *l) {
   exchange *x = atomic_exchange(&l->posted, NULL), *in_order = NULL;
   while (x) {
     exchange *next = x->posted;
@@ -176,7 +175,7 @@ static void take_messages(loop *l) {
   }
   for (connection *c = atomic_exchange(&l->arriving, NULL), *next; c; c = next) {
     next = c->arriving;
-    adopt(l, c);
+    loop_begin(l, c);
   }
 }
 
@@ -261,7 +260,7 @@ static void *run(void *context) {
     l->now_ns = clock_ns();
     take_ready(l);
     for (int i = 0; i < got; i++) take_event(l, &events[i]);
-    take_messages(l);
+    loop_take_messages(l);
     obey(l);
     l->now_ns = clock_ns();
     take_timers(l);
@@ -307,7 +306,7 @@ void loop_stop(loop *l) {
 }
 
 void loop_destroy(loop *l) {
-  take_messages(l);
+  loop_take_messages(l);
   while (l->connections) {
     l->connections->broken = true;
     connection_turn(l->connections);

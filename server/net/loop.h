@@ -44,7 +44,9 @@ void loop_destroy(loop *l);
 void loop_command_send(loop *l, loop_command command);
 // Takes over a connection that was accepted by another loop.
 void loop_adopt(loop *l, connection *c);
-void loop_ready(connection *c);  // another turn is due soon
+void loop_begin(loop *l, connection *c);  // its first turn
+void loop_take_messages(loop *l);         // answers and connections that others have left
+void loop_ready(connection *c);           // another turn is due soon
 
 // listen.c
 void listen_event(loop *l, struct listener *at);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { STAGE_BYTES = 16384 };
+
 bool http_wrong(http_problem *p, int status, const char *format, ...) {
   va_list list;
   va_start(list, format);
@@ -94,7 +96,8 @@ void http_response_reset(http_response *r, size_t limit) {
   coding_stream_destroy(r->stream);
   r->status = 0;
   r->content_type = NULL;
-  r->taken = r->header_count = 0;
+  r->taken = r->header_count = r->staged_at = 0;
+  text_deinit(&r->staged);
   r->coding = CODING_IDENTITY;
   r->stream = NULL;
   r->close = false;
@@ -106,6 +109,7 @@ void http_response_reset(http_response *r, size_t limit) {
 void http_response_deinit(http_response *r) {
   coding_stream_destroy(r->stream);
   text_deinit(&r->body);
+  text_deinit(&r->staged);
 }
 
 void http_response_header(http_response *r, const char *name, const char *format, ...) {
@@ -147,6 +151,21 @@ bool http_response_take(http_response *r, size_t room, text *to) {
   if (!r->stream) text_append(to, at, piece);
   else if (!coding_stream_write(r->stream, (str){at, piece}, last, to)) to->failed = true;
   return last;
+}
+
+bool http_response_read(http_response *r, char *at, size_t room, size_t *got, bool *last) {
+  // A compressor may keep what it was given: on to the next piece, until there is something or nothing is left.
+  bool over = r->taken == r->body.size && r->staged.size;
+  while (!over && r->staged_at == r->staged.size) {
+    r->staged.size = r->staged_at = 0;
+    over = http_response_take(r, STAGE_BYTES, &r->staged);
+  }
+  *got = r->staged.size - r->staged_at;
+  if (*got > room) *got = room;
+  if (*got) memcpy(at, r->staged.at + r->staged_at, *got);
+  r->staged_at += *got;
+  *last = r->taken == r->body.size && r->staged_at == r->staged.size;
+  return !r->staged.failed;
 }
 
 const char *http_reason(int status) {

@@ -71,7 +71,9 @@ typedef struct http_response {
   size_t taken;  // of the body
   coding coding;
   coding_stream *stream;  // what compresses the body while it is taken
-  bool close;             // the connection ends behind it
+  text staged;            // taken, and not yet read
+  size_t staged_at;
+  bool close;  // the connection ends behind it
   size_t header_count;
   struct http_response_header {
     const char *name;
@@ -88,4 +90,6 @@ void http_response_error(http_response *r, int status, const char *format, ...) 
 void http_response_verror(http_response *r, int status, const char *format, va_list list);
 // Moves up to `room` bytes of the (compressed) body to the end of `to`. True: that was the last of it.
 bool http_response_take(http_response *r, size_t room, text *to);
+// The same into memory of exactly that room; how many bytes. False: memory.
+bool http_response_read(http_response *r, char *at, size_t room, size_t *got, bool *last);
 const char *http_reason(int status);
