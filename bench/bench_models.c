@@ -4,10 +4,11 @@
 // ours: above 1 we are faster) with quartiles, and the largest difference of the outputs relative to the largest
 // output. Before that each engine loads the model and runs once in a process of its own: time and peak memory.
 //
-//   bench_models [--seconds S] [--threads N] [--folder DIR] [MODEL.onnx ...]
+//   bench_models [--seconds S] [--threads N] [--free SIZE] [--cold 0] [--folder DIR] [MODEL.onnx ...]
 //
 // Without models: the convolutional networks below, those that are found in DIR (default ../shared/models).
-// Free dimensions are 1, inputs are random in 0 .. 1.
+// Free dimensions are SIZE (1), real inputs are normally distributed, integers small. --cold 0 leaves out the
+// fresh processes.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,7 @@ static const double slice = 0.02;
 
 typedef struct contest {
   const char *path;
+  int64_t free;  // size of dimensions that the model leaves open
   sdx_session *session;
   sdx_run *run;
   size_t input_count, output_count;
@@ -67,18 +69,34 @@ static int load_ours(contest *c, int threads, bool idle) {
   return sdx_run_create(c->session, &c->run) == SDX_OK ? 0 : complain(c->path, "no run");
 }
 
+static double normal(void) { return sqrt(-2 * log(1 - drand48())) * cos(6.283185307179586 * drand48()); }
+
+static void fill(sdx_value *v) {
+  void *x = sdx_tensor_data(v);
+  for (size_t k = 0; k < sdx_tensor_count(v); k++) switch (sdx_tensor_dtype(v)) {
+      case SDX_FLOAT:
+        ((float *)x)[k] = (float)normal();
+        break;
+      case SDX_DOUBLE:
+        ((double *)x)[k] = normal();
+        break;
+      case SDX_INT64:
+        ((int64_t *)x)[k] = lrand48() % 8;
+        break;
+      default:
+        break;
+    }
+}
+
 // Random inputs; both engines read the same memory.
 static int make_inputs(contest *c) {
   for (size_t i = 0; i < c->input_count; i++) {
     const sdx_io *io = sdx_session_input(c->session, i);
     int64_t shape[64];
-    for (size_t d = 0; d < io->rank && d < 64; d++) shape[d] = io->shape[d] < 0 ? 1 : io->shape[d];
+    for (size_t d = 0; d < io->rank && d < 64; d++) shape[d] = io->shape[d] < 0 ? c->free : io->shape[d];
     sdx_value *v = sdx_tensor_create(io->dtype, io->rank, shape);
     if (!v) return complain(c->path, "an input is no tensor");
-    if (io->dtype == SDX_FLOAT) {
-      float *x = sdx_tensor_data(v);
-      for (size_t k = 0; k < sdx_tensor_count(v); k++) x[k] = (float)drand48();
-    }
+    fill(v);
     c->values[i] = v;
     c->inputs[i] =
         (ort_io){io->name, (int)io->dtype, sdx_tensor_shape(v), io->rank, sdx_tensor_data(v), sdx_tensor_bytes(v)};
@@ -165,8 +183,8 @@ static void finish(contest *c) {
 // ---- a fresh process -----------------------------------------------------------------------------
 
 // In the child: load, one run. The rival needs the names and shapes of inputs: an idle session of ours knows them.
-static int cold_child(const char *path, bool rival) {
-  contest c = {.path = path};
+static int cold_child(const char *path, int64_t free_size, bool rival) {
+  contest c = {.path = path, .free = free_size};
   double begin = clock_seconds();
   if (load_ours(&c, 1, rival) || make_inputs(&c)) return 1;
   if (!rival && run_ours(&c)) return 1;
@@ -184,13 +202,14 @@ static int cold_child(const char *path, bool rival) {
   return 0;
 }
 
-static int cold(const char *program, const char *path, bool rival, double *ms, double *megabytes) {
+static int cold(const char *program, const contest *c, bool rival, double *ms, double *megabytes) {
   char command[8192];
-  snprintf(command, sizeof command, "'%s' --cold %s '%s'", program, rival ? "rival" : "ours", path);
+  snprintf(command, sizeof command, "'%s' --child %s %lld '%s'", program, rival ? "rival" : "ours", (long long)c->free,
+           c->path);
   FILE *child = popen(command, "r");
-  if (!child) return complain(path, "no process");
+  if (!child) return complain(c->path, "no process");
   int fields = fscanf(child, "%lf %lf", ms, megabytes);
-  return pclose(child) == 0 && fields == 2 ? 0 : complain(path, "the cold start failed");
+  return pclose(child) == 0 && fields == 2 ? 0 : complain(c->path, "the cold start failed");
 }
 
 // ---- all -----------------------------------------------------------------------------------------
@@ -205,37 +224,52 @@ static void name_of(const char *path, char *name, size_t size) {
   if (dot) *dot = 0;
 }
 
-static int bench(const char *program, const char *path, ort *o, int threads, double seconds) {
-  contest c = {.path = path};
+typedef struct settings {
+  double seconds;
+  int threads;  // 0: one, then two
+  int64_t free;
+  bool cold;
+  const char *folder;
+} settings;
+
+static int bench(const char *program, const settings *s, const char *path, ort *o, int threads) {
+  contest c = {.path = path, .free = s->free};
   char name[64];
   name_of(path, name, sizeof name);
   int failed = load_ours(&c, threads, false) || make_inputs(&c) || run_ours(&c) || load_rival(&c, o, threads) ||
-               duel(&c, name, threads, seconds);
+               duel(&c, name, threads, s->seconds);
   finish(&c);
   double ours[2], theirs[2];
-  failed = failed || (threads == 1 && (cold(program, path, false, &ours[0], &ours[1]) ||
-                                       cold(program, path, true, &theirs[0], &theirs[1])));
-  if (!failed && threads == 1) printf("   %8.1f %8.1f %6.0f %6.0f", ours[0], theirs[0], ours[1], theirs[1]);
+  bool colds = s->cold && threads == 1;
+  failed = failed ||
+           (colds && (cold(program, &c, false, &ours[0], &ours[1]) || cold(program, &c, true, &theirs[0], &theirs[1])));
+  if (!failed && colds) printf("   %8.1f %8.1f %6.0f %6.0f", ours[0], theirs[0], ours[1], theirs[1]);
   if (!failed) putchar('\n');
   fflush(stdout);
   return failed;
 }
 
+static int usage(void) {
+  fputs("usage: bench_models [--seconds S] [--threads N] [--free SIZE] [--cold 0] [--folder DIR] [MODEL.onnx ...]\n",
+        stderr);
+  return 2;
+}
+
 int main(int argc, char **argv) {
-  double seconds = 3;
-  int threads = 0, i = 1, failed = 0;
-  const char *folder = "../shared/models", *why = "";
-  if (argc == 4 && strcmp(argv[1], "--cold") == 0) return cold_child(argv[3], strcmp(argv[2], "rival") == 0);
+  settings s = {.seconds = 3, .free = 1, .cold = true, .folder = "../shared/models"};
+  int i = 1, failed = 0;
+  const char *why = "";
+  if (argc == 5 && strcmp(argv[1], "--child") == 0)
+    return cold_child(argv[4], atoll(argv[3]), strcmp(argv[2], "rival") == 0);
   for (; i + 1 < argc && argv[i][0] == '-'; i += 2) {
-    if (strcmp(argv[i], "--seconds") == 0) seconds = strtod(argv[i + 1], NULL);
-    else if (strcmp(argv[i], "--threads") == 0) threads = atoi(argv[i + 1]);
-    else if (strcmp(argv[i], "--folder") == 0) folder = argv[i + 1];
-    else break;
+    if (strcmp(argv[i], "--seconds") == 0) s.seconds = strtod(argv[i + 1], NULL);
+    else if (strcmp(argv[i], "--threads") == 0) s.threads = atoi(argv[i + 1]);
+    else if (strcmp(argv[i], "--free") == 0) s.free = atoll(argv[i + 1]);
+    else if (strcmp(argv[i], "--cold") == 0) s.cold = atoi(argv[i + 1]) != 0;
+    else if (strcmp(argv[i], "--folder") == 0) s.folder = argv[i + 1];
+    else return usage();
   }
-  if (i < argc && argv[i][0] == '-') {
-    fputs("usage: bench_models [--seconds S] [--threads N] [--folder DIR] [MODEL.onnx ...]\n", stderr);
-    return 2;
-  }
+  if (i < argc && argv[i][0] == '-') return usage();
   ort *o = ort_load(&why);
   if (!o) {
     printf("SKIPPED: %s\n", why);
@@ -247,13 +281,13 @@ int main(int argc, char **argv) {
   for (size_t m = 0; m < count; m++) {
     char path[4096];
     if (i < argc) snprintf(path, sizeof path, "%s", argv[i + (int)m]);
-    else snprintf(path, sizeof path, "%s/%s", folder, standard[m]);
+    else snprintf(path, sizeof path, "%s/%s", s.folder, standard[m]);
     if (access(path, R_OK) != 0) {
       printf("%s: SKIPPED, it is not there\n", path);
       continue;
     }
-    for (int t = threads ? threads : 1; t <= (threads ? threads : 2); t++)
-      failed |= bench(argv[0], path, o, t, seconds);
+    for (int t = s.threads ? s.threads : 1; t <= (s.threads ? s.threads : 2); t++)
+      failed |= bench(argv[0], &s, path, o, t);
   }
   return failed;
 }
