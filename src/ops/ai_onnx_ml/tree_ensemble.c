@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// TreeEnsemble 5 and its predecessors TreeEnsembleClassifier and TreeEnsembleRegressor (1, 3), all in the one form of
-// tree_ensemble.h. Comparisons and sums are in double; rows are split over threads, trees are summed in their order.
+// TreeEnsemble 5 and its predecessors TreeEnsembleClassifier and TreeEnsembleRegressor (1, 3), all as the one forest of
+// tree_ensemble.h. Comparisons and sums are as in double; rows are split over threads, trees summed in their order.
 //
 //   Classifier with two labels whose weights all name one class: the score is that of the second label. If no
 //   weight is negative it is a probability (label 2 above 0.5, scores [1 - s, s]), else a margin (label 2 above
@@ -12,7 +12,11 @@
 
 #include <math.h>
 
+#include "base/size.h"
+#include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/floats.h"
+#include "ops/prepare.h"
 #include "tensor/convert.h"
 
 // ---- infer ----------------------------------------------------------------------------------------
@@ -44,69 +48,52 @@ static sdx_status infer_5(op_step *c) {
 
 // ---- compute --------------------------------------------------------------------------------------
 
-static bool is_member(const double *set, double x) {
-  for (; !isnan(*set); set++)
-    if (*set == x) return true;
-  return false;
+typedef struct work {
+  const tree_params *p;
+  forest_kernels kernels;
+  const tensor *x;
+  tensor *labels, *scores;  // NULL: not wanted, or the model has none
+  char *scratch;
+  // Of a task, and of a thread's scratch: sums of a block, the forest's own, rows as doubles, one row of scores.
+  size_t block, sums_bytes, forest_bytes, rows_bytes, each;
+} work;
+
+static bool is_read_in_place(const tensor *x) { return x->dtype == SDX_FLOAT || x->dtype == SDX_DOUBLE; }
+
+// Blocks that give every thread one, if that leaves enough rows side by side; smaller ones for a great many targets.
+static size_t block_of(const tree_params *p, size_t rows, size_t threads) {
+  enum { SUMS_MOST = 1 << 18 };
+  size_t block = FOREST_BLOCK;
+  while (block > TREE_SCAN_LEAST && rows <= block * (threads - 1)) block /= 2;
+  while (block > 1 && block > SUMS_MOST / p->targets) block /= 2;
+  return block < rows ? block : rows;
 }
 
-static const tree_node *walk(const tree_params *p, uint32_t root, const double *x) {
-  const tree_node *n = &p->nodes[root];
-  while (n->mode != LEAF) {
-    double v = x[n->feature];
-    bool yes = false;
-    switch (n->mode) {
-      case LEQ:
-        yes = v <= n->value;
-        break;
-      case LT:
-        yes = v < n->value;
-        break;
-      case GTE:
-        yes = v >= n->value;
-        break;
-      case GT:
-        yes = v > n->value;
-        break;
-      case EQ:
-        yes = v == n->value;
-        break;
-      case NEQ:
-        yes = v != n->value && !isnan(v);
-        break;
-      default:
-        yes = is_member(p->members + (size_t)n->value, v);
-        break;
-    }
-    n = &p->nodes[yes || (n->missing_is_yes && isnan(v)) ? n->yes : n->no];
-  }
-  return n;
+static bool lay_out(work *w, const tensor *x, size_t threads) {
+  const tree_params *p = w->p;
+  w->block = block_of(p, ml_rows(x), threads ? threads : 1);
+  w->forest_bytes = forest_scratch_bytes(&p->forest, w->block);
+  return size_mul(w->block * sizeof(double), p->targets, &w->sums_bytes) &&
+         size_mul(w->block * sizeof(double), is_read_in_place(x) ? 0 : p->features, &w->rows_bytes) &&
+         scratch_reserve(&w->each, w->sums_bytes) && scratch_reserve(&w->each, w->rows_bytes) &&
+         scratch_reserve(&w->each, w->forest_bytes) && scratch_reserve(&w->each, (p->targets + 2) * sizeof(double));
 }
 
-static void sum_trees(const tree_params *p, const double *x, double *scores) {
-  bool extreme = p->aggregate == MIN || p->aggregate == MAX;
-  for (size_t t = 0; t < p->targets; t++) scores[t] = extreme ? NAN : 0;  // NAN: nothing yet
-  for (size_t r = 0; r < p->root_count; r++) {
-    const tree_node *leaf = walk(p, p->roots[r], x);
-    for (const tree_weight *w = p->weights + leaf->feature, *end = w + leaf->no; w < end; w++) {
-      double *s = &scores[w->target];
-      if (!extreme) *s += w->weight;
-      else if (isnan(*s) || (p->aggregate == MIN ? w->weight < *s : w->weight > *s)) *s = w->weight;
-    }
-  }
-  for (size_t t = 0; t < p->targets; t++) {
-    if (p->aggregate == AVERAGE) scores[t] /= (double)(p->root_count ? p->root_count : 1);
-    if (extreme && isnan(scores[t])) scores[t] = 0;
-    if (p->base) scores[t] += p->base[t];
-  }
+static sdx_status prepare(op_step *c) {
+  work *w = arena_zalloc(c->memory, sizeof *w);
+  if (!w) return error_no_memory(c->err, sizeof *w);
+  *w = (work){.p = c->params, .kernels = forest_kernels_best()};
+  c->state = w, c->kernel = kernel_best("tree_scan")->variant;
+  bool fits =
+      lay_out(w, step_in(c, 0), c->threads) && size_mul(w->each, c->threads ? c->threads : 1, &c->scratch_bytes);
+  return fits ? SDX_OK : error_no_memory(c->err, SIZE_MAX);
 }
 
 // Scores -> label and transformed scores.
 static size_t classify(const tree_params *p, double *s) {
   if (p->binary) {
     // The weights name one class; its sum is the score of the second label.
-    uint32_t named = p->weight_count ? p->weights[0].target : 0;
-    double score = s[named];
+    double score = s[p->named];
     ml_second_class(p->transform, p->all_positive, score, s);
     return score > (p->all_positive ? 0.5 : 0);
   }
@@ -115,40 +102,65 @@ static size_t classify(const tree_params *p, double *s) {
   return best;
 }
 
-static void rows_range(void *context, size_t begin, size_t end, size_t worker) {
-  const ml_work *w = context;
-  const tree_params *p = w->params;
-  double *x = w->scratch + worker * w->each, *s = x + ml_columns(w->x);
-  for (size_t row = begin; row < end; row++) {
-    ml_row(w->x, row, x);
-    sum_trees(p, x, s);
-    if (p->classifies && p->targets == 1) {
-      // One label: 1 where the score is positive, else 0; a string label has no opposite.
-      if (w->labels && w->labels->dtype == SDX_INT64) ((int64_t *)w->labels->data)[row] = s[0] > 0;
-      else if (w->labels) ml_labels_store(&p->labels, 0, w->labels, row);
-      if (p->transform == ML_PROBIT) ml_transform_apply(ML_PROBIT, s, 1);
-    } else if (p->classifies) {
-      size_t best = classify(p, s);
-      if (w->labels) ml_labels_store(&p->labels, best, w->labels, row);
-    } else {
-      ml_transform_apply(p->transform, s, p->targets);
+static void finish_row(const work *w, size_t row, double *s) {
+  const tree_params *p = w->p;
+  for (size_t t = 0; t < p->targets; t++) {
+    if (p->aggregate == AVERAGE) s[t] /= (double)(p->roots ? p->roots : 1);
+    if ((p->aggregate == MIN || p->aggregate == MAX) && isnan(s[t])) s[t] = 0;
+    if (p->base) s[t] += p->base[t];
+  }
+  if (p->classifies && p->targets == 1) {
+    // One label: 1 where the score is positive, else 0; a string label has no opposite.
+    if (w->labels && w->labels->dtype == SDX_INT64) ((int64_t *)w->labels->data)[row] = s[0] > 0;
+    else if (w->labels) ml_labels_store(&p->labels, 0, w->labels, row);
+    if (p->transform == ML_PROBIT) ml_transform_apply(ML_PROBIT, s, 1);
+  } else if (p->classifies) {
+    size_t best = classify(p, s);
+    if (w->labels) ml_labels_store(&p->labels, best, w->labels, row);
+  } else {
+    ml_transform_apply(p->transform, s, p->targets);
+  }
+  if (w->scores) convert_from_doubles((sdx_dtype)w->scores->dtype, w->scores->data, row * p->targets, p->targets, s);
+}
+
+static void run_blocks(void *context, size_t begin, size_t end, size_t worker) {
+  const work *w = context;
+  const tree_params *p = w->p;
+  size_t rows = ml_rows(w->x), columns = ml_columns(w->x);
+  char *scratch = w->scratch + worker * w->each;
+  double *sums = scratch_take(&scratch, w->sums_bytes), *copy = scratch_take(&scratch, w->rows_bytes);
+  forest_call call = {.forest = &p->forest, .kernels = w->kernels, .sums = sums, .sums_stride = w->block};
+  call.scratch = scratch_take(&scratch, w->forest_bytes);
+  double *row = (double *)scratch;
+  for (size_t first = begin * w->block; first < rows && first < end * w->block; first += w->block) {
+    call.rows = rows - first < w->block ? rows - first : w->block;
+    call.is_double = w->x->dtype != SDX_FLOAT, call.x_stride = columns;
+    call.x = (const char *)w->x->data + first * columns * (call.is_double ? sizeof(double) : sizeof(float));
+    if (!is_read_in_place(w->x)) {
+      call.x = copy, call.x_stride = p->features;
+      for (size_t r = 0; r < call.rows; r++)
+        convert_to_doubles((sdx_dtype)w->x->dtype, w->x->data, (first + r) * columns, p->features,
+                           copy + r * p->features);
     }
-    if (w->scores) convert_from_doubles((sdx_dtype)w->scores->dtype, w->scores->data, row * p->targets, p->targets, s);
+    forest_run(&call);
+    for (size_t r = 0; r < call.rows; r++) {
+      for (size_t t = 0; t < p->targets; t++) row[t] = sums[t * w->block + r];
+      finish_row(w, first + r, row);
+    }
   }
 }
 
-static sdx_status prepare(op_step *c) {
-  const tree_params *p = c->params;
-  return ml_prepare(c, ml_columns(step_in(c, 0)), p->targets + 2);  // a row of features, a row of scores
-}
-
 static sdx_status compute(op_step *c) {
-  const tree_params *p = c->params;
-  size_t columns = ml_columns(step_in(c, 0));
-  if (columns < p->features)
+  work w = *(const work *)c->state;
+  w.x = step_in(c, 0);
+  w.scores = step_out(c, w.p->classifies), w.labels = w.p->classifies ? step_out(c, 0) : NULL;
+  w.scratch = c->scratch;
+  size_t rows = ml_rows(w.x), columns = ml_columns(w.x);
+  if (columns < w.p->features)
     return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %zu features, but a node reads feature %zu", columns,
-                     p->features - 1);
-  return ml_compute(c, p->classifies, columns + p->targets + 2, 1 + 1024 / (p->root_count + 1), rows_range);
+                     w.p->features - 1);
+  if (rows) call_parallel(c, (rows + w.block - 1) / w.block, 1, run_blocks, &w);
+  return call_check(c);
 }
 
 SDX_CASES = {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the attributes of tree ensembles into tree_params (tree_ensemble.h) and checks them: versions 1 and 3 name
-// nodes by pairs of tree and node, version 5 by index.
+// Reads the attributes of tree ensembles into a tree_model (tree_ensemble.h) and checks them: versions 1 and 3 name
+// nodes by pairs of tree and node, version 5 by index. What then remains of the model is the forest packed from it.
 #include <math.h>
 #include <stdlib.h>
 
 #include "base/size.h"
 #include "ops/parts/tree_ensemble.h"
 #include "tensor/convert.h"
+
+enum { NODES_MOST = 1 << 28 };  // of nodes, of weights and of members
 
 // ---- reading: shared ------------------------------------------------------------------------------
 
@@ -53,16 +55,16 @@ static sdx_status set_feature(op_params_context *c, tree_params *p, tree_node *n
 }
 
 // Every node has at most one parent, and all are reached from the roots.
-static sdx_status check_forest(op_params_context *c, const tree_params *p, const char *attribute) {
-  uint32_t *waiting = mem_alloc(c->memory->account, (p->node_count + 1) * sizeof *waiting);
-  uint8_t *seen = mem_zalloc(c->memory->account, p->node_count + 1);
+static sdx_status check_forest(op_params_context *c, const tree_model *m, const char *attribute) {
+  uint32_t *waiting = mem_alloc(c->memory->account, (m->node_count + 1) * sizeof *waiting);
+  uint8_t *seen = mem_zalloc(c->memory->account, m->node_count + 1);
   sdx_status status = waiting && seen ? SDX_OK : no_memory(c);
   size_t count = 0, reached = 0;
-  for (size_t r = 0; r < p->root_count && status == SDX_OK; r++) {
-    waiting[count++] = p->roots[r];
+  for (size_t r = 0; r < m->root_count && status == SDX_OK; r++) {
+    waiting[count++] = m->roots[r];
     while (count && status == SDX_OK) {
       uint32_t i = waiting[--count];
-      const tree_node *n = &p->nodes[i];
+      const tree_node *n = &m->nodes[i];
       if (seen[i]) {
         status = params_fail(c, attribute, "leads to node %u twice: trees must not share nodes or have cycles", i);
         break;
@@ -72,7 +74,7 @@ static sdx_status check_forest(op_params_context *c, const tree_params *p, const
       // Two at most per node that left, so the list never grows past the nodes not seen yet plus one; a second
       // way to a waiting node is caught when it is taken.
       if (n->mode == LEAF) continue;
-      if (count + 2 > p->node_count + 1) {
+      if (count + 2 > m->node_count + 1) {
         status = params_fail(c, attribute, "has trees that share nodes or have cycles");
         break;
       }
@@ -80,9 +82,9 @@ static sdx_status check_forest(op_params_context *c, const tree_params *p, const
       waiting[count++] = n->no;
     }
   }
-  if (status == SDX_OK && reached != p->node_count)
+  if (status == SDX_OK && reached != m->node_count)
     status = params_fail(c, attribute, "leaves %zu of %zu nodes unreached from any root: they form a cycle",
-                         p->node_count - reached, p->node_count);
+                         m->node_count - reached, m->node_count);
   mem_free(waiting);
   mem_free(seen);
   return status;
@@ -120,11 +122,11 @@ static sdx_status mode_of(op_params_context *c, str s, size_t i, uint8_t *out) {
   return params_fail(c, "nodes_modes", "[%zu] is '%.*s', which is not known", i, STR_ARG(s));
 }
 
-static sdx_status read_old_nodes(op_params_context *c, tree_params *p, old_lists *l) {
+static sdx_status read_old_nodes(op_params_context *c, tree_model *m, old_lists *l) {
   size_t n = 0, modes = 0;
   l->tree = params_ints(c, "nodes_treeids", &n);
-  if (n == 0 || n >= UINT32_MAX) return params_fail(c, "nodes_treeids", "has %zu entries, expected 1 to 2^32 - 2", n);
-  p->node_count = n;
+  if (n == 0 || n > NODES_MOST) return params_fail(c, "nodes_treeids", "has %zu entries, expected 1 to 2^28", n);
+  m->node_count = n;
   SDX_TRY(read_ints(c, "nodes_nodeids", n, false, &l->node));
   SDX_TRY(read_ints(c, "nodes_featureids", n, false, &l->feature));
   SDX_TRY(read_ints(c, "nodes_truenodeids", n, false, &l->yes));
@@ -137,17 +139,18 @@ static sdx_status read_old_nodes(op_params_context *c, tree_params *p, old_lists
                               : params_fail(c, "nodes_values", "has %zu entries, expected %zu", l->values.count, n);
 }
 
-static sdx_status link_old_nodes(op_params_context *c, tree_params *p, const old_lists *l, const key *keys) {
-  uint8_t *has_parent = mem_zalloc(c->memory->account, p->node_count);
+static sdx_status link_old_nodes(op_params_context *c, tree_params *p, tree_model *m, const old_lists *l,
+                                 const key *keys) {
+  uint8_t *has_parent = mem_zalloc(c->memory->account, m->node_count);
   sdx_status status = has_parent ? SDX_OK : no_memory(c);
-  for (size_t i = 0; i < p->node_count && status == SDX_OK; i++) {
-    tree_node *n = &p->nodes[i];
+  for (size_t i = 0; i < m->node_count && status == SDX_OK; i++) {
+    tree_node *n = &m->nodes[i];
     if ((status = mode_of(c, l->modes[i], i, &n->mode)) != SDX_OK || n->mode == LEAF) continue;
     if ((status = set_feature(c, p, n, l->feature[i], i)) != SDX_OK) break;
     n->value = number_at(&l->values, i);
     n->missing_is_yes = l->missing && l->missing[i] != 0;
-    const key *yes = find_key(keys, p->node_count, l->tree[i], l->yes[i]),
-              *no = find_key(keys, p->node_count, l->tree[i], l->no[i]);
+    const key *yes = find_key(keys, m->node_count, l->tree[i], l->yes[i]),
+              *no = find_key(keys, m->node_count, l->tree[i], l->no[i]);
     if (!yes || !no) {
       status = params_fail(c, yes ? "nodes_falsenodeids" : "nodes_truenodeids",
                            "[%zu] is %lld, which is no node of tree %lld", i, (long long)(yes ? l->no[i] : l->yes[i]),
@@ -157,22 +160,23 @@ static sdx_status link_old_nodes(op_params_context *c, tree_params *p, const old
     n->yes = yes->index, n->no = no->index;
     has_parent[n->yes] = has_parent[n->no] = 1;
   }
-  for (size_t i = 0; i < p->node_count && status == SDX_OK; i++) p->root_count += !has_parent[i];
-  p->roots = status == SDX_OK ? arena_array(c->memory, p->root_count + 1, sizeof *p->roots) : NULL;
-  if (status == SDX_OK && !p->roots) status = no_memory(c);
-  for (size_t i = 0, r = 0; i < p->node_count && status == SDX_OK; i++)
-    if (!has_parent[i]) p->roots[r++] = (uint32_t)i;
+  for (size_t i = 0; i < m->node_count && status == SDX_OK; i++) m->root_count += !has_parent[i];
+  m->roots = status == SDX_OK ? arena_array(&m->memory, m->root_count + 1, sizeof *m->roots) : NULL;
+  if (status == SDX_OK && !m->roots) status = no_memory(c);
+  for (size_t i = 0, r = 0; i < m->node_count && status == SDX_OK; i++)
+    if (!has_parent[i]) m->roots[r++] = (uint32_t)i;
   mem_free(has_parent);
   return status;
 }
 
 // Weights grouped by leaf, in the order of the lists within one.
-static sdx_status link_old_weights(op_params_context *c, tree_params *p, const old_lists *l, const key *keys) {
-  size_t n = p->weight_count;
+static sdx_status link_old_weights(op_params_context *c, tree_params *p, tree_model *m, const old_lists *l,
+                                   const key *keys) {
+  size_t n = m->weight_count;
   uint32_t *owner = mem_alloc(c->memory->account, (n + 1) * sizeof *owner);
   sdx_status status = owner ? SDX_OK : no_memory(c);
   for (size_t i = 0; i < n && status == SDX_OK; i++) {
-    const key *k = find_key(keys, p->node_count, l->weight_tree[i], l->weight_node[i]);
+    const key *k = find_key(keys, m->node_count, l->weight_tree[i], l->weight_node[i]);
     int64_t target = l->weight_target[i];
     if (!k)
       status = params_fail(c, "nodes_nodeids", "has no node %lld in tree %lld, which the weights name",
@@ -181,78 +185,76 @@ static sdx_status link_old_weights(op_params_context *c, tree_params *p, const o
       status = params_fail(c, l->prefix, "[%zu] is %lld, expected 0 to %lld", i, (long long)target,
                            (long long)p->targets - 1);
     // Weights of inner nodes are never reached.
-    else if (owner[i] = k->index, p->nodes[k->index].mode == LEAF) p->nodes[k->index].no++;
+    else if (owner[i] = k->index, m->nodes[k->index].mode == LEAF) m->nodes[k->index].no++;
   }
   uint32_t first = 0;
-  for (size_t i = 0; i < p->node_count && status == SDX_OK; i++) {
-    if (p->nodes[i].mode != LEAF) continue;
-    p->nodes[i].feature = first;
-    first += p->nodes[i].no;
-    p->nodes[i].no = 0;
+  for (size_t i = 0; i < m->node_count && status == SDX_OK; i++) {
+    if (m->nodes[i].mode != LEAF) continue;
+    m->nodes[i].feature = first;
+    first += m->nodes[i].no;
+    m->nodes[i].no = 0;
   }
   p->all_positive = true;
   bool single = true;
   for (size_t i = 0; i < n && status == SDX_OK; i++) {
-    tree_node *leaf = &p->nodes[owner[i]];
+    tree_node *leaf = &m->nodes[owner[i]];
     double weight = number_at(&l->weights, i);
     p->all_positive &= weight >= 0;
     single &= l->weight_target[i] == l->weight_target[0];
     if (leaf->mode == LEAF)
-      p->weights[leaf->feature + leaf->no++] = (tree_weight){(uint32_t)l->weight_target[i], weight};
+      m->weights[leaf->feature + leaf->no++] = (tree_weight){(uint32_t)l->weight_target[i], weight};
   }
   p->binary = single && p->labels.count == 2;
   mem_free(owner);
   return status;
 }
 
-static sdx_status read_old(op_params_context *c, tree_params *p, bool classifies) {
+static sdx_status read_old(op_params_context *c, tree_params *p, tree_model *m, bool classifies) {
   old_lists l = {.prefix = classifies ? "class_ids" : "target_ids"};
   p->classifies = classifies;
   SDX_TRY(ml_transform_read(c, &p->transform));
-  SDX_TRY(read_old_nodes(c, p, &l));
+  SDX_TRY(read_old_nodes(c, m, &l));
   SDX_TRY(read_numbers(c, classifies ? "class_weights" : "target_weights",
                        classifies ? "class_weights_as_tensor" : "target_weights_as_tensor", &l.weights));
   SDX_TRY(read_numbers(c, "base_values", "base_values_as_tensor", &l.base));
-  size_t n = p->weight_count = l.weights.count;
-  if (n >= UINT32_MAX) return params_fail(c, l.prefix, "has %zu entries, expected below 2^32", n);
+  size_t n = m->weight_count = l.weights.count;
+  if (n > NODES_MOST) return params_fail(c, l.prefix, "has %zu entries, expected at most 2^28", n);
   SDX_TRY(read_ints(c, classifies ? "class_treeids" : "target_treeids", n, false, &l.weight_tree));
   SDX_TRY(read_ints(c, classifies ? "class_nodeids" : "target_nodeids", n, false, &l.weight_node));
   SDX_TRY(read_ints(c, l.prefix, n, false, &l.weight_target));
   if (l.base.count && l.base.count != p->targets && l.base.count != 1)
     return params_fail(c, "base_values", "has %zu entries, expected %zu", l.base.count, p->targets);
-  p->nodes = arena_array(c->memory, p->node_count, sizeof *p->nodes);
-  p->weights = arena_array(c->memory, n + 1, sizeof *p->weights);
+  m->nodes = arena_array(&m->memory, m->node_count, sizeof *m->nodes);
+  m->weights = arena_array(&m->memory, n + 1, sizeof *m->weights);
   p->base = l.base.count ? arena_array(c->memory, p->targets, sizeof *p->base) : NULL;
-  if (!p->nodes || !p->weights || (l.base.count && !p->base)) return no_memory(c);
+  if (!m->nodes || !m->weights || (l.base.count && !p->base)) return no_memory(c);
   for (size_t i = 0; p->base && i < p->targets; i++) p->base[i] = number_at(&l.base, l.base.count == 1 ? 0 : i);
-  key *keys = mem_alloc(c->memory->account, p->node_count * sizeof *keys);
+  key *keys = mem_alloc(c->memory->account, m->node_count * sizeof *keys);
   if (!keys) return no_memory(c);
-  for (size_t i = 0; i < p->node_count; i++) keys[i] = (key){l.tree[i], l.node[i], (uint32_t)i};
-  qsort(keys, p->node_count, sizeof *keys, compare_keys);
+  for (size_t i = 0; i < m->node_count; i++) keys[i] = (key){l.tree[i], l.node[i], (uint32_t)i};
+  qsort(keys, m->node_count, sizeof *keys, compare_keys);
   sdx_status status = SDX_OK;
-  for (size_t i = 1; i < p->node_count && status == SDX_OK; i++)
+  for (size_t i = 1; i < m->node_count && status == SDX_OK; i++)
     if (compare_keys(&keys[i - 1], &keys[i]) == 0)
       status = params_fail(c, "nodes_nodeids", "has node %lld of tree %lld twice", (long long)keys[i].node,
                            (long long)keys[i].tree);
-  if (status == SDX_OK) status = link_old_nodes(c, p, &l, keys);
-  if (status == SDX_OK) status = link_old_weights(c, p, &l, keys);
+  if (status == SDX_OK) status = link_old_nodes(c, p, m, &l, keys);
+  if (status == SDX_OK) status = link_old_weights(c, p, m, &l, keys);
   mem_free(keys);
-  return status == SDX_OK ? check_forest(c, p, "nodes_truenodeids") : status;
+  return status == SDX_OK ? check_forest(c, m, "nodes_truenodeids") : status;
 }
 
-sdx_status tree_read_classifier(op_params_context *c, void *params) {
-  tree_params *p = params;
+static sdx_status read_classifier(op_params_context *c, tree_params *p, tree_model *m) {
   p->aggregate = SUM;
   SDX_TRY(ml_labels_read(c, "classlabels_int64s", "classlabels_strings", &p->labels));
   if (!p->labels.count)
     return params_fail(c, "classlabels_int64s", "and 'classlabels_strings' are both missing or empty");
   p->targets = p->labels.count;
-  return read_old(c, p, true);
+  return read_old(c, p, m, true);
 }
 
-sdx_status tree_read_regressor(op_params_context *c, void *params) {
+static sdx_status read_regressor(op_params_context *c, tree_params *p, tree_model *m) {
   static const char *const names[] = {"AVERAGE", "SUM", "MIN", "MAX"};
-  tree_params *p = params;
   str s = params_string(c, "aggregate_function");
   int64_t targets = params_has(c, "n_targets") ? params_int(c, "n_targets") : 1;
   size_t i = 0;
@@ -262,7 +264,7 @@ sdx_status tree_read_regressor(op_params_context *c, void *params) {
     return params_fail(c, "n_targets", "is %lld, expected at least 1", (long long)targets);
   p->aggregate = (aggregate)i;
   p->targets = (size_t)targets;
-  return read_old(c, p, false);
+  return read_old(c, p, m, false);
 }
 
 // ---- reading: version 5 ---------------------------------------------------------------------------
@@ -274,18 +276,19 @@ typedef struct new_lists {
 } new_lists;
 
 // Each use of a leaf becomes a node of its own, so that inner nodes are all that must not be shared.
-static sdx_status add_leaf(op_params_context *c, tree_params *p, const new_lists *l, const char *attribute, size_t i,
+static sdx_status add_leaf(op_params_context *c, tree_model *m, const new_lists *l, const char *attribute, size_t i,
                            int64_t leaf, uint32_t *out) {
   if (leaf < 0 || (size_t)leaf >= l->leaves)
     return params_fail(c, attribute, "[%zu] is %lld, expected a leaf from 0 to %lld", i, (long long)leaf,
                        (long long)l->leaves - 1);
-  *out = (uint32_t)p->node_count;
-  p->nodes[p->node_count++] = (tree_node){.mode = LEAF, .feature = (uint32_t)leaf, .no = 1};
+  *out = (uint32_t)m->node_count;
+  m->nodes[m->node_count++] = (tree_node){.mode = LEAF, .feature = (uint32_t)leaf, .no = 1};
   return SDX_OK;
 }
 
-static sdx_status link_new_node(op_params_context *c, tree_params *p, const new_lists *l, size_t i, size_t *member) {
-  tree_node *n = &p->nodes[i];
+static sdx_status link_new_node(op_params_context *c, tree_params *p, tree_model *m, const new_lists *l, size_t i,
+                                size_t *member) {
+  tree_node *n = &m->nodes[i];
   double mode = number_at(&l->modes, i);
   if (!(mode >= LEQ && mode <= MEMBER)) return params_fail(c, "nodes_modes", "[%zu] is %g, expected 0 to 6", i, mode);
   n->mode = (uint8_t)mode;
@@ -294,18 +297,18 @@ static sdx_status link_new_node(op_params_context *c, tree_params *p, const new_
   SDX_TRY(set_feature(c, p, n, l->feature[i], i));
   if (n->mode == MEMBER) {
     n->value = (double)*member;
-    while (*member < l->members.count && !isnan(p->members[*member])) ++*member;
+    while (*member < l->members.count && !isnan(m->members[*member])) ++*member;
     if (*member == l->members.count)
       return params_fail(c, "membership_values",
                          "holds fewer sets (each ended by NaN) than there are BRANCH_MEMBER nodes");
     ++*member;
   }
-  if (l->yes_leaf[i]) SDX_TRY(add_leaf(c, p, l, "nodes_truenodeids", i, l->yes[i], &n->yes));
+  if (l->yes_leaf[i]) SDX_TRY(add_leaf(c, m, l, "nodes_truenodeids", i, l->yes[i], &n->yes));
   else if (l->yes[i] < 0 || (size_t)l->yes[i] >= l->inner)
     return params_fail(c, "nodes_truenodeids", "[%zu] is %lld, expected a node from 0 to %lld", i, (long long)l->yes[i],
                        (long long)l->inner - 1);
   else n->yes = (uint32_t)l->yes[i];
-  if (l->no_leaf[i]) return add_leaf(c, p, l, "nodes_falsenodeids", i, l->no[i], &n->no);
+  if (l->no_leaf[i]) return add_leaf(c, m, l, "nodes_falsenodeids", i, l->no[i], &n->no);
   if (l->no[i] < 0 || (size_t)l->no[i] >= l->inner)
     return params_fail(c, "nodes_falsenodeids", "[%zu] is %lld, expected a node from 0 to %lld", i, (long long)l->no[i],
                        (long long)l->inner - 1);
@@ -313,8 +316,7 @@ static sdx_status link_new_node(op_params_context *c, tree_params *p, const new_
   return SDX_OK;
 }
 
-sdx_status tree_read(op_params_context *c, void *params) {
-  tree_params *p = params;
+static sdx_status read_new(op_params_context *c, tree_params *p, tree_model *m) {
   new_lists l = {0};
   size_t roots = 0;
   int64_t targets = params_has(c, "n_targets") ? params_int(c, "n_targets") : 1,
@@ -328,10 +330,10 @@ sdx_status tree_read(op_params_context *c, void *params) {
   l.feature = params_ints(c, "nodes_featureids", &l.inner);
   l.leaf_target = params_ints(c, "leaf_targetids", &l.leaves);
   l.roots = params_ints(c, "tree_roots", &roots);
-  if (l.inner == 0 || l.inner > UINT32_MAX / 4)
-    return params_fail(c, "nodes_featureids", "has %zu entries, expected 1 to 2^30", l.inner);
-  if (l.leaves == 0 || l.leaves > UINT32_MAX / 4)
-    return params_fail(c, "leaf_targetids", "has %zu entries, expected 1 to 2^30", l.leaves);
+  if (l.inner == 0 || l.inner > NODES_MOST)
+    return params_fail(c, "nodes_featureids", "has %zu entries, expected 1 to 2^28", l.inner);
+  if (l.leaves == 0 || l.leaves > NODES_MOST)
+    return params_fail(c, "leaf_targetids", "has %zu entries, expected 1 to 2^28", l.leaves);
   SDX_TRY(read_ints(c, "nodes_truenodeids", l.inner, false, &l.yes));
   SDX_TRY(read_ints(c, "nodes_falsenodeids", l.inner, false, &l.no));
   SDX_TRY(read_ints(c, "nodes_trueleafs", l.inner, false, &l.yes_leaf));
@@ -346,26 +348,50 @@ sdx_status tree_read(op_params_context *c, void *params) {
                        l.modes.count, l.inner);
   if (l.weights.count != l.leaves)
     return params_fail(c, "leaf_weights", "has %zu entries, expected %zu", l.weights.count, l.leaves);
-  p->nodes = arena_array(c->memory, 3 * l.inner, sizeof *p->nodes);
-  p->weights = arena_array(c->memory, l.leaves, sizeof *p->weights);
-  p->roots = arena_array(c->memory, roots + 1, sizeof *p->roots);
-  p->members = arena_array(c->memory, l.members.count + 1, sizeof *p->members);
-  if (!p->nodes || !p->weights || !p->roots || !p->members) return no_memory(c);
-  for (size_t i = 0; i < l.members.count; i++) p->members[i] = number_at(&l.members, i);
+  if (l.members.count > NODES_MOST)
+    return params_fail(c, "membership_values", "has %zu entries, expected at most 2^28", l.members.count);
+  m->nodes = arena_array(&m->memory, 3 * l.inner, sizeof *m->nodes);
+  m->weights = arena_array(&m->memory, l.leaves, sizeof *m->weights);
+  m->roots = arena_array(&m->memory, roots + 1, sizeof *m->roots);
+  m->members = arena_array(&m->memory, l.members.count + 1, sizeof *m->members);
+  if (!m->nodes || !m->weights || !m->roots || !m->members) return no_memory(c);
+  for (size_t i = 0; i < l.members.count; i++) m->members[i] = number_at(&l.members, i);
   for (size_t i = 0; i < l.leaves; i++) {
     if (l.leaf_target[i] < 0 || l.leaf_target[i] >= targets)
       return params_fail(c, "leaf_targetids", "[%zu] is %lld, expected 0 to %lld", i, (long long)l.leaf_target[i],
                          (long long)targets - 1);
-    p->weights[i] = (tree_weight){(uint32_t)l.leaf_target[i], number_at(&l.weights, i)};
+    m->weights[i] = (tree_weight){(uint32_t)l.leaf_target[i], number_at(&l.weights, i)};
   }
-  p->root_count = roots, p->node_count = l.inner, p->weight_count = l.leaves;
+  m->root_count = roots, m->node_count = l.inner, m->weight_count = l.leaves, m->member_count = l.members.count;
   for (size_t i = 0; i < roots; i++) {
     if (l.roots[i] < 0 || (size_t)l.roots[i] >= l.inner)
       return params_fail(c, "tree_roots", "[%zu] is %lld, expected 0 to %lld", i, (long long)l.roots[i],
                          (long long)l.inner - 1);
-    p->roots[i] = (uint32_t)l.roots[i];
+    m->roots[i] = (uint32_t)l.roots[i];
   }
   size_t member = 0;
-  for (size_t i = 0; i < l.inner; i++) SDX_TRY(link_new_node(c, p, &l, i, &member));
-  return check_forest(c, p, "nodes_truenodeids");
+  for (size_t i = 0; i < l.inner; i++) SDX_TRY(link_new_node(c, p, m, &l, i, &member));
+  return check_forest(c, m, "nodes_truenodeids");
 }
+
+// ---- the forest of a model ------------------------------------------------------------------------
+
+static sdx_status read_and_pack(op_params_context *c, tree_params *p,
+                                sdx_status (*read)(op_params_context *c, tree_params *p, tree_model *m)) {
+  tree_model m = {0};
+  tree_tests tests;
+  arena_init(&m.memory, c->memory->account);
+  sdx_status status = read(c, p, &m);
+  if (status == SDX_OK) status = tree_tests_make(&m, c->memory, &m.memory, &tests, c->err);
+  if (status == SDX_OK)
+    status = tree_pack(&m, &tests, p->targets, p->aggregate, c->memory, &m.memory, &p->forest, c->err);
+  p->roots = m.root_count, p->named = m.weight_count ? m.weights[0].target : 0;
+  arena_deinit(&m.memory);
+  return status;
+}
+
+sdx_status tree_read_classifier(op_params_context *c, void *params) {
+  return read_and_pack(c, params, read_classifier);
+}
+sdx_status tree_read_regressor(op_params_context *c, void *params) { return read_and_pack(c, params, read_regressor); }
+sdx_status tree_read(op_params_context *c, void *params) { return read_and_pack(c, params, read_new); }
