@@ -17,8 +17,8 @@ static void max(const window *w, const float *x, float *y, int64_t *index) {
 // Outputs of dimension d whose windows hold all their places.
 static void whole_windows(const window *w, size_t d, bool include_pad, int64_t *begin, int64_t *end) {
   int64_t b = 0, e = w->out[d];
-  while (b < e && places(w, d, b, include_pad) < w->kernel[d]) b++;
-  while (e > b && places(w, d, e - 1, include_pad) < w->kernel[d]) e--;
+  while (b < e && pool_places(w, d, b, include_pad) < w->kernel[d]) b++;
+  while (e > b && pool_places(w, d, e - 1, include_pad) < w->kernel[d]) e--;
   *begin = b, *end = e;
 }
 
@@ -33,11 +33,11 @@ static void average(const window *w, const float *x, float *y, bool include_pad)
   int64_t begin, end, width = f.w.out[1];
   whole_windows(&f.w, 1, include_pad, &begin, &end);
   for (int64_t r = 0; r < f.w.out[0]; r++, y += width) {
-    int64_t outer = places(&f.w, 0, r, include_pad);
-    for (int64_t c = 0; c < begin; c++) y[c] /= (float)(outer * places(&f.w, 1, c, include_pad));
+    int64_t outer = pool_places(&f.w, 0, r, include_pad);
+    for (int64_t c = 0; c < begin; c++) y[c] /= (float)(outer * pool_places(&f.w, 1, c, include_pad));
     float divisor = (float)(outer * f.w.kernel[1]);
     for (int64_t c = begin; c < end; c++) y[c] /= divisor;
-    for (int64_t c = end; c < width; c++) y[c] /= (float)(outer * places(&f.w, 1, c, include_pad));
+    for (int64_t c = end; c < width; c++) y[c] /= (float)(outer * pool_places(&f.w, 1, c, include_pad));
   }
 }
 

@@ -3,10 +3,9 @@
 // it reads is folded into a row of results, so the inner loop runs along the width and the compiler vectorises it; the
 // same code serves any rank. Taps of one window are visited in row-major order. Taps that read nothing but padding are
 // not visited: a kernel may be much larger than the input and its pads.
-#include <math.h>
 #include <string.h>
 
-#include "kernels/loop.h"
+#include "kernels/pool_f32/element.inl"
 #include "kernels/pool_f32/pool_f32.h"
 
 enum { ROW = 512 };  // outputs of a row done at once; bounds the buffers on the stack
@@ -33,32 +32,15 @@ static bool row_taps(const row *r, int64_t *low, int64_t *high) {
   return low[last] < high[last];
 }
 
-typedef enum row_op { ROW_MAX, ROW_SUM, ROW_SUM_ABS, ROW_SUM_SQUARE, ROW_SUM_POWER } row_op;
-
-INLINE float row_element(row_op op, float total, float v, float p) {
-  switch (op) {
-    case ROW_MAX:
-      return total > v || total != total ? total : v;
-    case ROW_SUM:
-      return total + v;
-    case ROW_SUM_ABS:
-      return total + __builtin_fabsf(v);
-    case ROW_SUM_SQUARE:
-      return total + v * v;
-    default:
-      return total + powf(__builtin_fabsf(v), p);
-  }
-}
-
 // One tap: outputs begin .. end of the row read `from` on, `step` apart. Strides 1 and 2 get loops of their own: a
 // constant stride is what the compiler can turn into shuffles.
-INLINE void row_tap(row_op op, float *restrict out, const float *from, int64_t n, int64_t step, float p) {
+INLINE void row_tap(pool_op op, float *restrict out, const float *from, int64_t n, int64_t step, float p) {
   if (step == 1)
-    for (int64_t i = 0; i < n; i++) out[i] = row_element(op, out[i], from[i], p);
+    for (int64_t i = 0; i < n; i++) out[i] = pool_element(op, out[i], from[i], p);
   else if (step == 2)
-    for (int64_t i = 0; i < n; i++) out[i] = row_element(op, out[i], from[2 * i], p);
+    for (int64_t i = 0; i < n; i++) out[i] = pool_element(op, out[i], from[2 * i], p);
   else
-    for (int64_t i = 0; i < n; i++) out[i] = row_element(op, out[i], from[i * step], p);
+    for (int64_t i = 0; i < n; i++) out[i] = pool_element(op, out[i], from[i * step], p);
 }
 
 // The place of the first element that is the largest so far.
@@ -71,12 +53,12 @@ static void row_index_tap(float *out, int64_t *index, const float *from, int64_t
 }
 
 // All taps of a row. With `index` the places of the largest are kept, whatever `op` says.
-INLINE void row_reduce(const row *r, row_op op, float *out, int64_t *index, float p) {
+INLINE void row_reduce(const row *r, pool_op op, float *out, int64_t *index, float p) {
   const window *w = r->w;
   size_t last = w->rank - 1;
   int64_t low[WINDOW_MAX_RANK], high[WINDOW_MAX_RANK], tap[WINDOW_MAX_RANK];
   int64_t first = r->at[last], step = w->stride[last], base, begin, end;
-  for (size_t i = 0; i < r->n; i++) out[i] = op == ROW_MAX ? -INFINITY : 0;
+  for (size_t i = 0; i < r->n; i++) out[i] = op == POOL_OP_MAX ? -INFINITY : 0;
   for (size_t i = 0; index && i < r->n; i++) index[i] = -1;
   if (!row_taps(r, low, high)) return;
   memcpy(tap, low, last * sizeof *tap);
@@ -92,13 +74,6 @@ INLINE void row_reduce(const row *r, row_op op, float *out, int64_t *index, floa
       else row_tap(op, out + begin, r->x + place, end - begin, step, p);
     }
   } while (window_next_in(tap, low, high, last));
-}
-
-// Places of window o in dimension d: inside the input, or inside the padded input.
-static int64_t places(const window *w, size_t d, int64_t o, bool include_pad) {
-  int64_t begin, end, low = include_pad ? -w->pad[d] : 0, high = w->in[d] + (include_pad ? w->pad_end[d] : 0);
-  window_taps_in(w, d, o, low, high, &begin, &end);
-  return end - begin;
 }
 
 // The output rows in pieces, whose windows start less than the input's width apart, so that they have most of their
@@ -135,19 +110,19 @@ static bool pieces_next(pieces *p) {
 static void rows_max(const window *w, const float *x, float *y, int64_t *index) {
   pieces p;
   for (bool more = pieces_begin(&p, w, x); more; more = pieces_next(&p))
-    if (index) row_reduce(&p.row, ROW_MAX, y + p.done, index + p.done, 0);
-    else row_reduce(&p.row, ROW_MAX, y + p.done, NULL, 0);
+    if (index) row_reduce(&p.row, POOL_OP_MAX, y + p.done, index + p.done, 0);
+    else row_reduce(&p.row, POOL_OP_MAX, y + p.done, NULL, 0);
 }
 
 static void average_row(const row *r, float *out, bool include_pad) {
   const window *w = r->w;
   size_t last = w->rank - 1;
   int64_t outer = 1, column = -1;
-  for (size_t d = 0; d < last; d++) outer *= places(w, d, r->at[d], include_pad);
-  row_reduce(r, ROW_SUM, out, NULL, 0);
+  for (size_t d = 0; d < last; d++) outer *= pool_places(w, d, r->at[d], include_pad);
+  row_reduce(r, POOL_OP_SUM, out, NULL, 0);
   float divisor = 0;
   for (size_t i = 0; i < r->n; i++) {
-    int64_t n = places(w, last, r->at[last] + (int64_t)i, include_pad);
+    int64_t n = pool_places(w, last, r->at[last] + (int64_t)i, include_pad);
     if (n != column) column = n, divisor = (float)(outer * n);
     out[i] /= divisor;
   }
@@ -159,9 +134,9 @@ static void rows_average(const window *w, const float *x, float *y, bool include
 }
 
 static void lp_row(const row *r, float *out, int p) {
-  if (p == 1) row_reduce(r, ROW_SUM_ABS, out, NULL, 0);
-  else if (p == 2) row_reduce(r, ROW_SUM_SQUARE, out, NULL, 0);
-  else row_reduce(r, ROW_SUM_POWER, out, NULL, (float)p);
+  if (p == 1) row_reduce(r, POOL_OP_SUM_ABS, out, NULL, 0);
+  else if (p == 2) row_reduce(r, POOL_OP_SUM_SQUARE, out, NULL, 0);
+  else row_reduce(r, POOL_OP_SUM_POWER, out, NULL, (float)p);
   if (p == 2)
     for (size_t i = 0; i < r->n; i++) out[i] = __builtin_sqrtf(out[i]);
   else if (p != 1)
