@@ -150,8 +150,8 @@ static void cpusets(void **state) {
     put("/sys/fs/cgroup/cpuset.cpus.effective", rows[i].list);
     if (cgroup_read(root).cpus != rows[i].cpus) fail_msg("'%s': %zu", rows[i].list, cgroup_read(root).cpus);
   }
-  char *list = malloc(20000);  // cut when it is read: says nothing
-  for (int i = 0; i < 4000; i++) memcpy(list + i * 5, "9999,", 6);
+  char *list = calloc(1, 20001);  // cut when it is read: says nothing
+  for (int i = 0; i < 4000; i++) memcpy(list + 5 * i, "9999,", 5);
   put("/sys/fs/cgroup/cpuset.cpus.effective", list);
   expect(SIZE_MAX, SIZE_MAX);
   free(list);
@@ -167,7 +167,7 @@ static void broken_files_limit_nothing(void **state) {
   for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
     put("/sys/fs/cgroup/cpu.max", broken[i]);
     if (cgroup_read(root).cpus != SIZE_MAX) fail_msg("cpu.max '%s'", broken[i]);
-    if (broken[i][0] == '1' && broken[i][5] == '0') continue;  // a number
+    if (strcmp(broken[i], "100000") == 0 || strcmp(broken[i], "100000 0\n") == 0) continue;  // a number
     put("/sys/fs/cgroup/memory.max", broken[i]);
     if (cgroup_read(root).memory_bytes != SIZE_MAX) fail_msg("memory.max '%s'", broken[i]);
   }

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `make install` leaves behind, used as a stranger would: headers alone, a program built through pkg-config, and
 the shell and C examples of README.md to the letter. Its Python example is run by tests/python."""
+import json
 import os
 import pathlib
 import re
@@ -38,7 +39,8 @@ class Installed(unittest.TestCase):
         cls.library = next(cls.prefix.glob("**/libsardonyx.so")).parent
         cls.environment = {**os.environ, "PKG_CONFIG_PATH": str(cls.library / "pkgconfig"),
                            "LD_LIBRARY_PATH": str(cls.library), "PATH": f"{cls.prefix}/bin:{os.environ['PATH']}"}
-        # What the examples are about: a model with four numbers a row, reference data, a classifier, a picture.
+        # What the examples are about: a model with four numbers a row, reference data, a classifier, a picture, a model
+        # of XGBoost (recognised by its content, not by its name).
         cls.work = pathlib.Path(cls.temporary.name) / "work"
         data = cls.work / "models/twice/test_data_set_0"
         data.mkdir(parents=True)
@@ -47,6 +49,11 @@ class Installed(unittest.TestCase):
         (data / "input_0.pb").write_bytes(numbers("x", FLOAT, [1, 4], [1, 2, 3, 4]))
         (data / "output_0.pb").write_bytes(numbers("y", FLOAT, [1, 4], [2, 4, 6, 8]))
         shutil.copy(next((ROOT / "examples/digits/images").glob("*.png")), cls.work / "digit.png")
+        (cls.work / "model.ubj").write_text(json.dumps({
+            "version": [2, 1, 0],
+            "learner": {"learner_model_param": {"base_score": "0.5", "num_class": "0", "num_feature": "4"},
+                        "objective": {"name": "reg:squarederror"},
+                        "gradient_booster": {"name": "gblinear", "model": {"weights": [1, 2, 3, 4, 0.25]}}}}))
 
     def model(self, picture=False):
         shutil.copy(ROOT / "examples/digits/digits.onnx" if picture else self.work / "models/twice/twice.onnx",
@@ -130,7 +137,7 @@ class Installed(unittest.TestCase):
         for line in example("In the shell", "sh"):
             line = line.replace("8080", port)
             self.model(picture="image=" in line)
-            if "serve" in line:
+            if line.startswith("sardonyx serve"):
                 server = subprocess.Popen(["bash", "-c", "exec " + line], cwd=self.work, env=self.environment,
                                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
                 self.addCleanup(server.communicate)
