@@ -60,9 +60,6 @@ static sdx_status compute(op_step *c) {
   const tensor *bias = step_in(c, B), *x_scale = step_in(c, X_SCALE), *w_scale = step_in(c, W_SCALE),
                *y_scale = step_in(c, Y_SCALE), *y_zero = step_in(c, Y_ZERO);
   if (y->count == 0) return SDX_OK;
-  SDX_TRY(multiplier_check(c, x_scale, "x_scale"));
-  SDX_TRY(multiplier_check(c, w_scale, "w_scale"));
-  SDX_TRY(scale_check(c, y_scale, "y_scale"));
   if (x_scale->count != 1 || y_scale->count != 1 || y_zero->count != 1 ||
       (w_scale->count != 1 && w_scale->count != v->conv.out_channels))
     return step_fail(c, SDX_INVALID_SHAPE, "scales have %zu, %zu and %zu elements (x, w, y); expected 1, 1 or %zu, 1",

@@ -20,11 +20,10 @@ typedef struct linear {
   int32_t zero;
 } linear;
 
-static sdx_status read_linear(op_step *c, size_t i, bool divides, const char *name, linear *out) {
+static sdx_status read_linear(op_step *c, size_t i, const char *name, linear *out) {
   const tensor *scale = step_in(c, i), *zero = step_in(c, i + 1);
   if (scale->count != 1 || (zero && zero->count != 1))
     return step_fail(c, SDX_INVALID_SHAPE, "input %zu ('%s') has %zu elements, expected 1", i, name, scale->count);
-  SDX_TRY(divides ? scale_check(c, scale, name) : multiplier_check(c, scale, name));
   *out = (linear){scale_at(scale, 0), zero_at(zero, 0)};
   return SDX_OK;
 }
@@ -100,9 +99,9 @@ static sdx_status binary_compute(op_step *c, bool multiply) {
   tensor *y = step_out(c, 0);
   linear left, right;
   binary w = {.a = a->data, .b = b->data, .y = y->data, .is_signed = y->dtype == SDX_INT8, .multiply = multiply};
-  SDX_TRY(read_linear(c, A_SCALE, false, "A_scale", &left));
-  SDX_TRY(read_linear(c, B_SCALE, false, "B_scale", &right));
-  SDX_TRY(read_linear(c, Y_SCALE, true, "C_scale", &w.out));
+  SDX_TRY(read_linear(c, A_SCALE, "A_scale", &left));
+  SDX_TRY(read_linear(c, B_SCALE, "B_scale", &right));
+  SDX_TRY(read_linear(c, Y_SCALE, "C_scale", &w.out));
   if (y->count == 0) return SDX_OK;
   for (int i = 0; i < 256; i++) {
     w.left[i] = (float)(value_of((uint8_t)i, w.is_signed) - left.zero) * left.scale;
@@ -163,8 +162,8 @@ static sdx_status unary_compute(op_step *c, bool sigmoid) {
   table t = {.x = x->data, .y = y->data};
   bool is_signed = x->dtype == SDX_INT8;
   linear in, out;
-  SDX_TRY(read_linear(c, X_SCALE, false, "X_scale", &in));
-  SDX_TRY(read_linear(c, OUT_SCALE, true, "Y_scale", &out));
+  SDX_TRY(read_linear(c, X_SCALE, "X_scale", &in));
+  SDX_TRY(read_linear(c, OUT_SCALE, "Y_scale", &out));
   for (int i = 0; i < 256; i++) {
     float v = (float)(value_of((uint8_t)i, is_signed) - in.zero) * in.scale;
     if (sigmoid) v = 1 / (1 + expf(-v));

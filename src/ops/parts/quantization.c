@@ -54,18 +54,6 @@ sdx_status granularity_make(const int64_t *dims, size_t rank, const int64_t *sca
 float scale_at(const tensor *t, size_t i) { return (float)tensor_number_at(t, i); }
 int32_t zero_at(const tensor *t, size_t i) { return t ? (int32_t)convert_get_int((sdx_dtype)t->dtype, t->data, i) : 0; }
 
-static sdx_status check(op_step *c, const tensor *scale, const char *name, bool zero) {
-  for (size_t i = 0; i < scale->count; i++) {
-    float s = scale_at(scale, i);
-    if (!(s > 0 || (zero && s == 0)))
-      return step_fail(c, SDX_INVALID_ARGUMENT, "input '%s'[%zu] is %g, expected a number %s 0", name, i, (double)s,
-                       zero ? "not below" : "above");
-  }
-  return SDX_OK;
-}
-sdx_status scale_check(op_step *c, const tensor *scale, const char *name) { return check(c, scale, name, false); }
-sdx_status multiplier_check(op_step *c, const tensor *scale, const char *name) { return check(c, scale, name, true); }
-
 sdx_status infer_per_channel(op_step *c, size_t index, int64_t count) {
   if (index >= c->input_count || !c->in_types[index]) return SDX_OK;
   SDX_TRY(infer_rank(c, index, 0, 1));

@@ -37,10 +37,6 @@ static inline size_t granularity_run(const granularity *g, size_t i) {
 // The number of a scalar input, or element i of a vector of them.
 float scale_at(const tensor *t, size_t i);
 int32_t zero_at(const tensor *t, size_t i);  // 0 if t is NULL
-// Every element must be above 0, infinity too (calibrated on a mask of -inf); `name` is the input's.
-sdx_status scale_check(op_step *c, const tensor *scale, const char *name);
-// The same for a scale that only multiplies: 0 is fine (a channel whose weights are all zero).
-sdx_status multiplier_check(op_step *c, const tensor *scale, const char *name);
 
 // A static check that input `index` has 1 or `count` elements (count < 0: not known).
 sdx_status infer_per_channel(op_step *c, size_t index, int64_t count);
