@@ -74,9 +74,6 @@ static sdx_status size_of(pad_mode mode, int64_t n, int64_t before, int64_t afte
                      (long long)after, axis);
   if (mode != CONSTANT && kept == 0 && *out > 0)
     return error_set(err, SDX_INVALID_SHAPE, "axis %zu has nothing to pad with", axis);
-  if (mode == REFLECT && *out > kept && (before >= kept || after >= kept))
-    return error_set(err, SDX_OUT_OF_RANGE, "pads %lld and %lld reflect beyond axis %zu of size %lld",
-                     (long long)before, (long long)after, axis, (long long)n);
   return SDX_OK;
 }
 
@@ -96,11 +93,11 @@ static sdx_status infer(op_step *c) {
   return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
 }
 
-// Source index of an index that lies outside of [0, n).
+// Source index of an index that lies outside of [0, n). Borders longer than the axis go on repeating, as in numpy.
 static int64_t source_of(pad_mode mode, int64_t i, int64_t n) {
-  if (mode == EDGE) return i < 0 ? 0 : i >= n ? n - 1 : i;
-  if (mode == WRAP) return (i % n + n) % n;
-  return i < 0 ? -i : i >= n ? 2 * (n - 1) - i : i;
+  if (mode == EDGE) return i < 0 ? 0 : n - 1;
+  int64_t period = mode == WRAP ? n : i64_max(2 * (n - 1), 1), at = (i % period + period) % period;
+  return at < n ? at : period - at;
 }
 
 // The constant border, a box on each side of every axis; nothing is written twice.
