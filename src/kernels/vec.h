@@ -3,9 +3,11 @@
 // vectorise by itself. Static inline only; used by .inl files that are written once for all tiers.
 //
 // `lanes` chooses some lanes of a vector: what is not chosen is neither read nor written in memory.
+// vec_in_register keeps a load that several instructions use from becoming an operand of each.
 // vec_even loads p[0], p[2], ... and reads nothing behind the last of them.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #if defined(__AVX512F__)
@@ -14,13 +16,18 @@ typedef __m512 vec;
 enum { VECTOR = 16 };
 static inline vec vec_load(const float *p) { return _mm512_loadu_ps(p); }
 static inline void vec_store(float *p, vec v) { _mm512_storeu_ps(p, v); }
+static inline vec vec_in_register(vec v) {
+  __asm__("" : "+v"(v));
+  return v;
+}
 static inline vec vec_splat(float f) { return _mm512_set1_ps(f); }
 static inline vec vec_add(vec a, vec b) { return _mm512_add_ps(a, b); }
 static inline vec vec_fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }  // a * b + c
 static inline vec vec_max(vec a, vec b) {                                            // NaN if either is
   return _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a);
 }
-// v < low ? low : v, then v > high ? high : v; NaN stays.
+// v < low ? low : v, then (limit) v > high ? high : v; NaN stays.
+static inline vec vec_raise(vec v, vec low) { return _mm512_max_ps(low, v); }
 static inline vec vec_limit(vec v, vec low, vec high) { return _mm512_min_ps(high, _mm512_max_ps(low, v)); }
 typedef __mmask16 lanes;
 static inline lanes lanes_below(int n) { return (lanes)_bzhi_u32(0xffff, (unsigned)n); }  // 0 <= n <= VECTOR
@@ -48,12 +55,17 @@ typedef __m256 vec;
 enum { VECTOR = 8 };
 static inline vec vec_load(const float *p) { return _mm256_loadu_ps(p); }
 static inline void vec_store(float *p, vec v) { _mm256_storeu_ps(p, v); }
+static inline vec vec_in_register(vec v) {
+  __asm__("" : "+x"(v));
+  return v;
+}
 static inline vec vec_splat(float f) { return _mm256_set1_ps(f); }
 static inline vec vec_add(vec a, vec b) { return _mm256_add_ps(a, b); }
 static inline vec vec_fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
 static inline vec vec_max(vec a, vec b) {
   return _mm256_blendv_ps(_mm256_max_ps(a, b), a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
 }
+static inline vec vec_raise(vec v, vec low) { return _mm256_max_ps(low, v); }
 static inline vec vec_limit(vec v, vec low, vec high) { return _mm256_min_ps(high, _mm256_max_ps(low, v)); }
 typedef __m256i lanes;
 static inline lanes lanes_below(int n) {
@@ -89,12 +101,17 @@ typedef float32x4_t vec;
 enum { VECTOR = 4 };
 static inline vec vec_load(const float *p) { return vld1q_f32(p); }
 static inline void vec_store(float *p, vec v) { vst1q_f32(p, v); }
+static inline vec vec_in_register(vec v) {
+  __asm__("" : "+w"(v));
+  return v;
+}
 static inline vec vec_splat(float f) { return vdupq_n_f32(f); }
 static inline vec vec_add(vec a, vec b) { return vaddq_f32(a, b); }
 static inline vec vec_fma(vec a, vec b, vec c) { return vfmaq_f32(c, a, b); }
 static inline vec vec_max(vec a, vec b) { return vmaxq_f32(a, b); }
+static inline vec vec_raise(vec v, vec low) { return vbslq_f32(vcltq_f32(v, low), low, v); }
 static inline vec vec_limit(vec v, vec low, vec high) {
-  v = vbslq_f32(vcltq_f32(v, low), low, v);
+  v = vec_raise(v, low);
   return vbslq_f32(vcgtq_f32(v, high), high, v);
 }
 typedef uint32x4_t lanes;
@@ -123,4 +140,21 @@ static inline vec vec_even(const float *p) {
   return vuzp2q_f32(vextq_f32(vld1q_f32(p), vld1q_f32(p), 3), vld1q_f32(p + 3));
 }
 static inline vec vec_even_lanes(const float *p, lanes l, vec other) { return vec_step_lanes(p, 2, l, other); }
+#endif
+
+#if defined(__AVX2__) || defined(__aarch64__)
+// Neighbouring channels done together: some whole vectors, or chosen lanes of one.
+typedef struct vec_part {
+  int vectors;
+  bool whole;
+  lanes chosen;
+} vec_part;
+
+static inline vec vec_part_load(vec_part p, const float *from, int i) {
+  return p.whole ? vec_load(from + i * VECTOR) : vec_load_lanes(from, p.chosen, vec_splat(0));
+}
+static inline void vec_part_store(vec_part p, float *to, int i, vec v) {
+  if (p.whole) vec_store(to + i * VECTOR, v);
+  else vec_store_lanes(to, p.chosen, v);
+}
 #endif

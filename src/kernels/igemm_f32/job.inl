@@ -1,27 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the tiles of a sweep have in common, and the end of those that cannot finish in registers. Included once by a
 // tier's file, before tile.inl.
-#include <math.h>
 #include <string.h>
 
 #include "kernels/igemm_f32/igemm_f32.h"
+#include "kernels/loop.h"
 #include "kernels/vec.h"
-
-#define INLINE static inline __attribute__((always_inline))
-#ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 8")
-#endif
 
 enum { WIDEST = 48 };  // floats of a panel
 
-// Read for each tile anew, or it would take registers from the sums. `limited`: what follows sum, bias and residual are
-// limits, then `zero`: +0 makes a Relu of -0 what it should be, -0 changes nothing. `direct`: registers do all that.
+// Read for each tile anew, or it would take registers from the sums. `direct`: bias, residual and activation are done
+// in registers.
 typedef struct job {
   const igemm_f32_sweep *s;
-  bool limited, direct;
-  float low, high, zero;
+  activation_limits limits;
+  bool direct;
   float bias[WIDEST];  // -0 behind the last column, or where there is none
   // The panel's next part is asked for while this one is multiplied, a line for each step of the depth, so that all
   // tiles together have asked for the whole part. Steps: 0 if it is near anyway.
@@ -30,10 +23,8 @@ typedef struct job {
 } job;
 
 static void job_init(job *j, const igemm_f32_sweep *s) {
-  *j = (job){.s = s, .low = -INFINITY, .high = INFINITY, .zero = -0.0f, .limited = s->act.kind <= ACTIVATION_CLIP};
-  j->direct = s->last && s->n == s->width && j->limited;
-  if (s->act.kind == ACTIVATION_RELU) j->low = j->zero = 0;
-  if (s->act.kind == ACTIVATION_CLIP) j->low = s->act.a, j->high = s->act.b;
+  *j = (job){.s = s, .limits = activation_limits_of(s->act)};
+  j->direct = s->last && s->n == s->width && j->limits.enough;
   for (size_t i = 0; i < s->width; i++) j->bias[i] = s->last && s->bias && i < s->n ? s->bias[i] : -0.0f;
   j->ahead_step = s->ahead ? s->width * sizeof(float) / s->tile_count : 0;
   j->ahead_tile = j->ahead_step * s->tap_count * s->depth;
@@ -53,7 +44,7 @@ INLINE void store_first(float *to, vec v, size_t n) {
 
 // Adds bias and residual to a row of sums and limits it, n columns, into y, which may be the row.
 INLINE void finish_row(const job *j, const float *row, const float *residual, float *y, size_t n) {
-  vec low = vec_splat(j->low), high = vec_splat(j->high), zero = vec_splat(j->zero);
+  vec low = vec_splat(j->limits.low), high = vec_splat(j->limits.high), zero = vec_splat(j->limits.zero);
   size_t k = 0;
   for (; k + VECTOR <= n; k += VECTOR) {
     vec v = vec_add(vec_load(row + k), vec_load(j->bias + k));
@@ -77,10 +68,10 @@ static __attribute__((noinline)) void finish(const job *j, const igemm_f32_tile 
   for (size_t i = 0; i < t->count; i++) {
     const float *r = residual ? residual + i * residual_step : NULL;
     float *row = sums + i * s->width;
-    if (j->limited) finish_row(j, row, r, y + i * y_step, s->n);
+    if (j->limits.enough) finish_row(j, row, r, y + i * y_step, s->n);
     else finish_row(j, row, r, row, s->n);
   }
-  if (j->limited) return;
+  if (j->limits.enough) return;
   s->activate(sums, sums, t->count * s->width, s->act.a, s->act.b);
   for (size_t i = 0; i < t->count; i++, y += y_step, sums += s->width) {
     size_t k = 0;

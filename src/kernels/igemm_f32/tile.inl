@@ -80,7 +80,7 @@ INLINE void NAME(write_rows)(const NAME(sums) * a, size_t rows, size_t vectors, 
   const igemm_f32_sweep *s = j->s;
   float *y = s->y + t->place * s->y_stride;
   const float *residual = s->residual ? s->residual + t->place * s->residual_stride : NULL;
-  TYPE low = SPLAT(j->low), high = SPLAT(j->high), zero = SPLAT(j->zero);
+  TYPE low = SPLAT(j->limits.low), high = SPLAT(j->limits.high), zero = SPLAT(j->limits.zero);
   UNROLL for (size_t i = 0; i < rows; i++, y += s->pixel_step * s->y_stride) {
     UNROLL for (size_t v = 0; v < vectors; v++) {
       TYPE r = ADD(a->v[i][v], LOAD(j->bias + v * LANES));

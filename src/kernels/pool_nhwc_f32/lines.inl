@@ -2,41 +2,20 @@
 // The frame of pool_nhwc_f32: pieces of output lines, each with the list of input rows that its windows cover. What a
 // window covers of a row is found once for all channels; long lists come in passes that go on from what stands in y.
 // Taps over padding are not visited: a kernel may be much larger than its input.
-#include <string.h>
-
 #include "kernels/pool_f32/element.inl"
 #include "kernels/pool_nhwc_f32/pool_nhwc_f32.h"
-
-enum { ROWS_MOST = 64 };  // of a pass
+#include "kernels/window_rows.h"
 
 // Outputs [begin, end) of a line.
 typedef struct line {
   const pool_nhwc_f32_image *image;
   int64_t at[WINDOW_MAX_RANK];  // of the line; the last is not used
   int64_t begin, end;
-  float *y;                   // of output 0
-  ptrdiff_t rows[ROWS_MOST];  // floats from x to the first pixel of each row
-  size_t row_count;
-  bool first, last;  // pass
+  float *y;  // of output 0
+  window_rows rows;
   pool_op op;
   float p;
 } line;
-
-// What an output reads of each row: `count` pixels, `step` floats apart, from offset `first` on.
-typedef struct columns {
-  ptrdiff_t first, step;
-  int64_t count;
-} columns;
-
-static columns line_columns(const line *l, int64_t output) {
-  const window *w = l->image->window;
-  size_t last = w->rank - 1;
-  int64_t begin, end;
-  ptrdiff_t stride = (ptrdiff_t)l->image->x_stride;
-  window_taps_in(w, last, output, 0, w->in[last], &begin, &end);
-  int64_t pixel = begin < end ? output * w->stride[last] + begin * w->dilation[last] - w->pad[last] : 0;
-  return (columns){pixel * stride, w->dilation[last] * stride, end - begin};
-}
 
 INLINE void fold_pixel(pool_op op, const float *x, float *y, size_t channels, float p) {
   SIMD_LOOP
@@ -47,12 +26,12 @@ INLINE void fold_pixel(pool_op op, const float *x, float *y, size_t channels, fl
 static void line_through_y(const line *l) {
   const pool_nhwc_f32_image *i = l->image;
   for (int64_t o = l->begin; o < l->end; o++) {
-    columns at = line_columns(l, o);
+    window_columns at = window_columns_at(&l->rows, o);
     float *y = l->y + o * (ptrdiff_t)i->y_stride;
-    for (size_t c = 0; l->first && c < i->channels; c++) y[c] = l->op == POOL_OP_MAX ? -INFINITY : 0;
-    for (size_t r = 0; r < l->row_count; r++)
+    for (size_t c = 0; l->rows.first && c < i->channels; c++) y[c] = l->op == POOL_OP_MAX ? -INFINITY : 0;
+    for (size_t r = 0; r < l->rows.count; r++)
       for (int64_t t = 0; t < at.count; t++) {
-        const float *x = i->x + l->rows[r] + at.first + t * at.step;
+        const float *x = i->x + l->rows.place[r] + at.place + t * at.step;
         if (l->op == POOL_OP_MAX) fold_pixel(POOL_OP_MAX, x, y, i->channels, 0);
         else if (l->op == POOL_OP_SUM) fold_pixel(POOL_OP_SUM, x, y, i->channels, 0);
         else if (l->op == POOL_OP_SUM_ABS) fold_pixel(POOL_OP_SUM_ABS, x, y, i->channels, 0);
@@ -64,25 +43,9 @@ static void line_through_y(const line *l) {
 
 // All passes over a line.
 static void line_run(line *l, void (*pass)(const line *l)) {
-  const window *w = l->image->window;
-  size_t last = w->rank - 1;
-  int64_t low[WINDOW_MAX_RANK], high[WINDOW_MAX_RANK], tap[WINDOW_MAX_RANK], row;
-  bool more = true;
-  for (size_t d = 0; d < last; d++) {
-    window_taps_in(w, d, l->at[d], 0, w->in[d], &low[d], &high[d]);
-    more = more && low[d] < high[d];
-  }
-  memcpy(tap, low, last * sizeof *tap);
-  l->first = true;
-  do {
-    for (l->row_count = 0; more && l->row_count < ROWS_MOST; more = window_next_in(tap, low, high, last)) {
-      window_place(w, last, l->at, tap, &row);
-      l->rows[l->row_count++] = row * w->in[last] * (ptrdiff_t)l->image->x_stride;
-    }
-    l->last = !more;
-    pass(l);
-    l->first = false;
-  } while (more);
+  window_rows_begin(&l->rows, l->image->window, l->at, l->image->x_stride);
+  do pass(l);
+  while (window_rows_next(&l->rows));
 }
 
 typedef struct finish {
