@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Channels-last convolution against conv_f32 (channels first) on the layers of well-known networks: medians over short
-// slices that alternate between the two and a multiply-add loop, each as a part of one core's multiply-add peak.
+// Channels-last convolution, depthwise too, against conv_f32 (channels first) on the layers of well-known networks:
+// medians over short slices that alternate between the two and a multiply-add loop, each as a part of one core's
+// multiply-add peak.
 //
 //   bench_nhwc [--seconds S] [--threads N] [--network NAME] [--layer C,H,W,FILTERS,KH,KW,STRIDE,PH,PW,GROUPS]
 //
@@ -11,6 +12,7 @@
 
 #include "base/mem.h"
 #include "bench/probe.h"
+#include "kernels/conv_dw_nhwc_f32/conv_dw_nhwc_f32.h"
 #include "kernels/conv_f32/conv_f32.h"
 #include "kernels/conv_nhwc_f32/conv_nhwc_f32.h"
 
@@ -52,6 +54,11 @@ static window window_of(const layer *l) {
 
 // One layer made ready in both layouts.
 typedef struct subject {
+  size_t threads;
+  window window;
+  bool depthwise;
+  const conv_dw_nhwc_f32_kernel *depthwise_kernel;
+  conv_dw_nhwc_f32_image depthwise_call;
   conv_f32_plan first;
   conv_f32_call first_call;
   conv_nhwc_f32_plan last;
@@ -60,27 +67,45 @@ typedef struct subject {
   double flop;
 } subject;
 
+static const activation relu = {.kind = ACTIVATION_RELU};
+
+static bool prepare_last(subject *s, const layer *l) {
+  size_t channels = (size_t)l->channels, filters = (size_t)l->filters;
+  if (s->depthwise) {
+    s->packed[1] = floats(filters * window_taps(&s->window)), s->scratch[1] = NULL;
+    conv_dw_nhwc_f32_pack(s->w, window_taps(&s->window), channels, filters / channels, s->packed[1]);
+    s->depthwise_call = (conv_dw_nhwc_f32_image){
+        &s->window, channels, filters / channels,        s->x, s->packed[1], s->bias, s->y, channels,
+        filters,    relu,     activation_find(relu.kind)};
+    s->depthwise_kernel = KERNEL_BEST(conv_dw_nhwc_f32);
+    return true;
+  }
+  conv_nhwc_f32_shape shape = {.window = s->window, .batch = 1, .groups = (size_t)l->groups, .threads = s->threads};
+  shape.in_channels = channels, shape.out_channels = filters, shape.planar = conv_nhwc_f32_reads_planes(&shape);
+  if (!conv_nhwc_f32_plan_init(&s->last, &shape)) return false;
+  s->packed[1] = floats(s->last.packed_bytes / 4), s->scratch[1] = floats(s->last.scratch_bytes / 4);
+  conv_nhwc_f32_pack(&s->last, s->w, s->packed[1]);
+  s->last_call = (conv_nhwc_f32_call){.x = s->x, .packed = s->packed[1], .bias = s->bias, .activation = relu};
+  s->last_call.y = s->y, s->last_call.x_stride = channels, s->last_call.y_stride = filters;
+  return true;
+}
+
 static bool prepare(subject *s, const layer *l, size_t threads) {
   window w = window_of(l);
+  s->threads = threads, s->window = w, s->depthwise = l->groups > 1 && l->groups == l->channels;
   conv_f32_shape a = {
       .window = w, .batch = 1, .groups = (size_t)l->groups, .threads = threads, .constant_weights = true};
   a.in_channels = (size_t)l->channels, a.out_channels = (size_t)l->filters;
-  conv_nhwc_f32_shape b = {.window = w, .batch = 1, .groups = a.groups, .threads = threads};
-  b.in_channels = a.in_channels, b.out_channels = a.out_channels, b.planar = conv_nhwc_f32_reads_planes(&b);
-  if (!conv_f32_plan_init(&s->first, &a) || !conv_nhwc_f32_plan_init(&s->last, &b)) return false;
+  if (!conv_f32_plan_init(&s->first, &a)) return false;
   size_t weights = (size_t)(l->filters * (l->channels / l->groups)) * window_taps(&w);
   s->x = floats(a.in_channels * window_in(&w)), s->w = floats(weights), s->bias = floats(a.out_channels);
   s->y = floats(a.out_channels * window_out(&w));
-  s->packed[0] = floats(s->first.packed_bytes / 4), s->packed[1] = floats(s->last.packed_bytes / 4);
-  s->scratch[0] = floats(s->first.scratch_bytes / 4), s->scratch[1] = floats(s->last.scratch_bytes / 4);
-  conv_f32_pack(&s->first, s->w, s->packed[0]), conv_nhwc_f32_pack(&s->last, s->w, s->packed[1]);
-  activation relu = {.kind = ACTIVATION_RELU};
+  s->packed[0] = floats(s->first.packed_bytes / 4), s->scratch[0] = floats(s->first.scratch_bytes / 4);
+  conv_f32_pack(&s->first, s->w, s->packed[0]);
   s->first_call = (conv_f32_call){.x = s->x, .weights = s->w, .bias = s->bias, .activation = relu, .y = s->y};
   s->first_call.packed = s->first.packed_bytes ? s->packed[0] : NULL;
-  s->last_call = (conv_nhwc_f32_call){.x = s->x, .packed = s->packed[1], .bias = s->bias, .activation = relu};
-  s->last_call.y = s->y, s->last_call.x_stride = a.in_channels, s->last_call.y_stride = a.out_channels;
   s->flop = 2.0 * (double)weights * (double)window_out(&w);
-  return true;
+  return prepare_last(s, l);
 }
 
 static void release(subject *s) {
@@ -90,12 +115,13 @@ static void release(subject *s) {
 
 static void run(const subject *s, int layout) {
   if (layout == 0) conv_f32_run(&s->first, &s->first_call, s->scratch[0]);
+  else if (s->depthwise) conv_dw_nhwc_f32_run(s->depthwise_kernel, &s->depthwise_call, 1, s->threads);
   else conv_nhwc_f32_run(&s->last, &s->last_call, s->scratch[1]);
 }
 
 // Seconds of one run, over a slice.
 static double slice(const subject *s, int layout) {
-  double (*clock)(void) = s->last.shape.threads > 1 ? clock_seconds : clock_thread_seconds, begin = clock(), now;
+  double (*clock)(void) = s->threads > 1 ? clock_seconds : clock_thread_seconds, begin = clock(), now;
   long runs = 0;
   do run(s, layout), runs++, now = clock();
   while (now - begin < work_slice);
@@ -171,7 +197,7 @@ int main(int argc, char **argv) {
     bool last = i + 1 == sizeof layers / sizeof *layers || strcmp(l->network, l[1].network) != 0;
     if (network && strcmp(network, l->network) != 0) continue;
     if (first) heading(l->network), total[0] = total[1] = 0;
-    if (l->groups == 1 || l->groups != l->channels) bench(l, threads, seconds, total);
+    bench(l, threads, seconds, total);
     if (last)
       printf("%-34s %3s %9.0f %9.0f %21.2f\n\n", "all", "", total[0] * 1e6, total[1] * 1e6, total[0] / total[1]);
   }
