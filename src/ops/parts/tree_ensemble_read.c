@@ -385,7 +385,7 @@ static sdx_status read_and_pack(op_params_context *c, tree_params *p,
   if (status == SDX_OK) status = tree_tests_make(&m, c->memory, &m.memory, &tests, c->err);
   if (status == SDX_OK)
     status = tree_pack(&m, &tests, p->targets, p->aggregate, c->memory, &m.memory, &p->forest, c->err);
-  p->roots = m.root_count, p->named = m.weight_count ? m.weights[0].target : 0;
+  if (status == SDX_OK) p->roots = m.root_count, p->named = m.weight_count ? m.weights[0].target : 0;
   arena_deinit(&m.memory);
   return status;
 }
