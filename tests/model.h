@@ -23,7 +23,7 @@ static inline text model_bytes(const char *source) {
   error err = {0};
   wire_out out = {0};
   arena_init(&m.memory, NULL);
-  if (graph_parse(&m.memory, str_from(source), &m.graph, &err) != SDX_OK) fail_msg("%s\n%s", source, err.message);
+  if (graph_parse(&m.memory, str_from(source), &m.graph, &err) != SDX_OK) fail_msg("%s\n%s", err.message, source);
   m.graph->name = STR("test");
   m.opsets = opsets;
   m.opset_count = sizeof opsets / sizeof *opsets;
@@ -52,7 +52,7 @@ static inline sdx_session *model_load(const char *source, const char *settings) 
   sdx_options *o = model_options(settings);
   sdx_session *s;
   if (sdx_session_load_bytes(bytes.at, bytes.size, false, o, &s) != SDX_OK)
-    fail_msg("%s\n%s", source, sdx_session_error(s));
+    fail_msg("%s\n%s", sdx_session_error(s), source);
   sdx_options_destroy(o);
   text_deinit(&bytes);
   return s;

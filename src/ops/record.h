@@ -5,6 +5,7 @@
 // compute · cases · record. Read next: step.h (what infer, prepare and compute receive).
 #pragma once
 
+#include "ops/layout.h"
 #include "ops/step.h"
 
 // ---- record -------------------------------------------------------------------------------------
@@ -22,6 +23,7 @@ typedef enum op_flags {
   OP_LATE = 4096,           // its `upgrade` looks at other nodes: bound after all others of its graph
   OP_BY_CALLER = 1024,      // compute is up to the caller (sdx_options_add_op); ours only says so
   OP_MIXED = 2048,          // variadic inputs may differ in their element types (Loop, Scan, ...)
+  OP_POINTWISE = 8192,      // an element of the outputs depends on the inputs' elements at its (broadcast) place alone
   OP_TRAILING_EXTRA = 64,   // more outputs may be listed than are computed (training-only ones)
 } op_flags;
 
@@ -50,6 +52,7 @@ typedef struct op_def {
   sdx_status (*params)(op_params_context *c, void *params);  // attributes -> params; checks them
   sdx_status (*upgrade)(op_upgrade *u);                      // older version -> newest, at import
   sdx_status (*infer)(op_step *c);                           // types and shapes
+  void (*layouts)(op_step *c, step_layouts *l);              // what it takes and gives; types are known
   sdx_status (*prepare)(op_step *c);                         // kernel, packed weights, scratch
   sdx_status (*compute)(op_step *c);
   const char *const *cases;  // NULL-terminated; random-test shapes as text, see README.md

@@ -8,6 +8,25 @@
 
 #include "ops/schema.h"
 
+bool step_tables(op_step *c, unsigned parts) {
+  arena *a = c->memory;
+  size_t inputs = c->input_count + 1, outputs = c->output_count + 1;
+  if (parts & STEP_TYPES) {
+    c->in_types = arena_array(a, inputs, sizeof *c->in_types);
+    c->out_types = arena_array(a, outputs, sizeof *c->out_types);
+    c->constants = arena_array(a, inputs, sizeof *c->constants);
+    if (!c->in_types || !c->out_types || !c->constants) return false;
+  }
+  if (parts & STEP_VALUES) {
+    c->in = arena_array(a, inputs, sizeof *c->in);
+    c->out = arena_array(a, outputs, sizeof *c->out);
+    c->packable = arena_array(a, inputs, sizeof *c->packable);
+    c->captures = arena_array(a, c->node->capture_count + 1, sizeof *c->captures);
+    if (!c->in || !c->out || !c->packable || !c->captures) return false;
+  }
+  return true;
+}
+
 bool step_init(op_step *c, const node *n, unsigned parts, arena *memory) {
   *c = (op_step){.compute = n->op ? n->op->compute : NULL,
                  .node = n,
@@ -15,20 +34,7 @@ bool step_init(op_step *c, const node *n, unsigned parts, arena *memory) {
                  .input_count = n->input_count,
                  .output_count = n->output_count,
                  .memory = memory};
-  if (parts & STEP_TYPES) {
-    c->in_types = arena_array(memory, n->input_count + 1, sizeof *c->in_types);
-    c->out_types = arena_array(memory, n->output_count + 1, sizeof *c->out_types);
-    c->constants = arena_array(memory, n->input_count + 1, sizeof *c->constants);
-    if (!c->in_types || !c->out_types || !c->constants) return false;
-  }
-  if (parts & STEP_VALUES) {
-    c->in = arena_array(memory, n->input_count + 1, sizeof *c->in);
-    c->out = arena_array(memory, n->output_count + 1, sizeof *c->out);
-    c->packable = arena_array(memory, n->input_count + 1, sizeof *c->packable);
-    c->captures = arena_array(memory, n->capture_count + 1, sizeof *c->captures);
-    if (!c->in || !c->out || !c->packable || !c->captures) return false;
-  }
-  return true;
+  return step_tables(c, parts);
 }
 
 sdx_status step_infer(op_step *c) {

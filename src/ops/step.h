@@ -42,10 +42,11 @@ struct op_step {
   value **in;   // [i] NULL if absent; while preparing, only constants have data
   value **out;  // [i] NULL if not wanted
   uint32_t input_count, output_count;
-  uint32_t threads;    // how many the run may use; 0 counts as 1
-  uint32_t precision;  // 0 highest, 1 high, 2 medium
-  void *state;         // set by prepare; NULL if none ran
-  void *scratch;       // 64-byte aligned, of one execution (all threads)
+  uint32_t threads;   // how many the run may use; 0 counts as 1
+  uint8_t precision;  // 0 highest, 1 high, 2 medium
+  uint8_t layout;     // the one that ports which follow the step's choice lie in
+  void *state;        // set by prepare; NULL if none ran
+  void *scratch;      // 64-byte aligned, of one execution (all threads)
   size_t scratch_bytes;
   const value **captures;  // control flow: values of node->captures
   const step_services *services;
@@ -63,6 +64,8 @@ struct op_step {
 // Node, params, counts, and the tables of inputs and outputs: `parts` says which. False: no memory.
 enum step_part { STEP_TYPES = 1, STEP_VALUES = 2, STEP_ALL = 3 };
 bool step_init(op_step *c, const node *n, unsigned parts, arena *memory);
+// Adds tables, in step.memory.
+bool step_tables(op_step *c, unsigned parts);
 
 // The tensor of input i or output i; NULL if it is absent.
 static inline const tensor *step_in(const op_step *c, size_t i) {

@@ -26,21 +26,18 @@ sdx_status frame_check(const run_frame *f, const node *at, error *err) {
 
 // The plan's step on the values of this frame. Steps whose shapes are only known now infer while running, too.
 static bool bind_step(run_frame *f, arena *a, op_step *c, const plan_step *s) {
-  const node *n = s->step.node;
-  if (!step_init(c, n, s->dynamic ? STEP_ALL : STEP_VALUES, a)) return false;
-  c->state = s->step.state;
-  c->scratch_bytes = s->step.scratch_bytes;
-  c->threads = s->step.threads;
-  c->precision = s->step.precision;
-  c->kernel = s->step.kernel;
+  *c = s->step;
+  c->memory = a;
+  if (!step_tables(c, s->dynamic ? STEP_ALL : STEP_VALUES)) return false;
+  c->packable = s->step.packable;
   c->services = &frame_services;
   c->owner = f;
   c->scratch = (char *)f->slab + s->scratch_offset;
-  for (uint32_t i = 0; i < n->input_count; i++)
-    if (n->inputs[i]) c->in[i] = &f->values[n->inputs[i]];
-  for (uint32_t i = 0; i < n->output_count; i++)
-    if (n->outputs[i]) c->out[i] = &f->values[n->outputs[i]];
-  for (uint32_t i = 0; i < n->capture_count; i++) c->captures[i] = &f->values[n->captures[i]];
+  for (uint32_t i = 0; i < c->input_count; i++)
+    if (s->inputs[i]) c->in[i] = &f->values[s->inputs[i]];
+  for (uint32_t i = 0; i < c->output_count; i++)
+    if (s->outputs[i]) c->out[i] = &f->values[s->outputs[i]];
+  for (uint32_t i = 0; i < c->node->capture_count; i++) c->captures[i] = &f->values[s->captures[i]];
   return true;
 }
 
@@ -165,8 +162,6 @@ static bool type_known(const type_info *t) {
 // What a plan does once for a step with fixed shapes, for one whose shapes are only known now: state in
 // `memory`, scratch in *owned (mem_free).
 static sdx_status prepare_dynamic(run_frame *f, op_step *c, arena *memory, void **owned) {
-  for (uint32_t i = 0; i < c->input_count; i++)
-    c->packable[i] = f->plan && c->in[i] && plan_is_packable(f->plan, c->node->inputs[i]);
   c->memory = memory;
   c->state = NULL;
   c->scratch_bytes = 0;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A plan fixes, for one set of input shapes, everything that can be known before data arrives:
-// shapes, kernels, packed weights, which step runs when, and where every value lies in one slab.
+// shapes, layouts, kernels, packed weights, which step runs when, and where every value lies in one slab.
 // Steps whose shapes depend on data are `dynamic`: their outputs are allocated while running.
-// Read next: plan.c (the walk), slab.c (offsets), pack.c (shared packed weights), frame.h (one run's
-// memory), call.c (what operators may ask of a run).
+// Read next: plan.c and build.h (how one is made), frame.h (one run's memory), call.c (what operators may ask of a
+// run).
 #pragma once
 
 #include <pthread.h>
@@ -20,22 +20,23 @@ typedef enum storage {
 } storage;
 
 typedef struct plan_value {
-  value value;           // shape when `known`; data only for constants
-  type_info type;        // what is known of it before the run
+  value value;           // when `known`, dimensions in the order of memory; data only for constants
+  type_info type;        // what is known of it before the run, its shape as ONNX has it
   value_id root;         // views: whose bytes these are; itself otherwise
   uint32_t slot;         // STORE_INPUT: inputs first, then captures; STORE_OUTPUT: output index
   uint32_t first, last;  // steps that write it first and read it last
   size_t offset;
-  uint8_t storage;
+  uint8_t storage, layout;
   bool known;  // dtype and every dimension are fixed
   bool local;  // a constant that lives as long as the plan, not as the session
 } plan_value;
 
 typedef struct plan_step {
-  op_step step;                           // prepared; frames copy it and bind it to values of their own
-  size_t scratch_offset;                  // of the slab
-  uint32_t release_first, release_count;  // dynamic values nobody reads after this step
-  bool dynamic;
+  op_step step;                                 // prepared; frames copy it and bind it to values of their own
+  const value_id *inputs, *outputs, *captures;  // the node's, but for what stands for them in another layout
+  size_t scratch_offset;                        // of the slab
+  uint32_t release_first, release_count;        // dynamic values nobody reads after this step
+  bool dynamic, view;                           // view: while the plan is made; then output 0 shows input 0's bytes
 } plan_step;
 
 typedef struct pack_cache pack_cache;
@@ -44,7 +45,8 @@ typedef struct plan {
   arena memory;
   mem_account *account;
   graph *graph;
-  plan_value *values;  // by value_id
+  plan_value *values;  // by value_id; those of the graph first
+  value_id *outputs;   // of the graph
   plan_step *steps;
   value_id *releases;       // release lists of all steps
   value_id *views;          // views of inputs and outputs, whose address each run sets
@@ -88,6 +90,7 @@ typedef struct plan_request {
   const bool *wanted;         // per output; NULL = all
   size_t threads;
   int precision;
+  bool layouts;  // values may lie in other layouts than ONNX's
   mem_account *account;
   pack_cache *packs;
 } plan_request;
@@ -97,11 +100,3 @@ plan *plan_retain(plan *p);
 void plan_release(plan *p);
 // Same graph, wanted outputs and input types?
 bool plan_fits(const plan *p, const plan_request *request);
-
-// A constant whose packed form the session may keep: packs are found by the address of what they were made from.
-static inline bool plan_is_packable(const plan *p, value_id v) {
-  return p->packs && p->values[v].storage == STORE_CONST && !p->values[v].local;
-}
-
-// Places life spans [first, last] and scratch; fills offsets of STORE_SLAB roots and of steps, and the slab's size.
-sdx_status slab_assign(plan *p, arena *scratch, error *err);

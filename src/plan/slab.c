@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/size.h"
-#include "plan/plan.h"
+#include "plan/build.h"
 
 enum { ALIGNMENT = 64, MOST_BY_SIZE = 4096 };
 
@@ -144,8 +144,8 @@ static bool list_blocks(plan *p, block *blocks, uint32_t *count) {
   bool fits = true;
   for (uint32_t s = 0; s < p->step_count; s++) {
     plan_step *step = &p->steps[s];
-    for (uint32_t i = 0; i < step->step.node->output_count; i++) {
-      value_id v = step->step.node->outputs[i];
+    for (uint32_t i = 0; i < step->step.output_count; i++) {
+      value_id v = step->outputs[i];
       plan_value *pv = &p->values[v];
       if (!v || pv->root != v || pv->storage != STORE_SLAB) continue;
       uint32_t last = pv->last < p->step_count ? pv->last : p->step_count;
@@ -159,10 +159,13 @@ static bool list_blocks(plan *p, block *blocks, uint32_t *count) {
   return fits;
 }
 
-sdx_status slab_assign(plan *p, arena *scratch, error *err) {
+sdx_status assign_slab(builder *b) {
+  plan *p = b->p;
+  arena *scratch = &b->scratch;
+  error *err = b->err;
   size_t most = p->step_count, by_size = SIZE_MAX;
   uint32_t count = 0;
-  for (uint32_t s = 0; s < p->step_count; s++) most += p->steps[s].step.node->output_count;
+  for (uint32_t s = 0; s < p->step_count; s++) most += p->steps[s].step.output_count;
   block *blocks = arena_array(scratch, most, sizeof *blocks);
   if (!blocks) return error_no_memory(err, most * sizeof *blocks);
   if (!list_blocks(p, blocks, &count)) return error_no_memory(err, SIZE_MAX);

@@ -165,15 +165,16 @@ static void describe_plan(const plan *p, text *t) {
     text_json_string(t, str_from(step->step.kernel ? step->step.kernel : "portable"));
     text_format(t, ",\"dynamic\":%s,\"scratch_bytes\":%zu,\"scratch_offset\":%zu,\"outputs\":[",
                 step->dynamic ? "true" : "false", step->step.scratch_bytes, step->scratch_offset);
-    for (uint32_t i = 0, shown = 0; i < step->step.node->output_count; i++) {
-      value_id v = step->step.node->outputs[i];
+    for (uint32_t i = 0, shown = 0; i < step->step.output_count; i++) {
+      value_id v = step->outputs[i];
       if (!v) continue;
       text_format(t, "%s{\"name\":", shown++ ? "," : "");
-      text_json_string(t, g->values[v].name);
+      text_json_string(t, v < g->value_count ? g->values[v].name : step->step.node->name);
       text_format(t, ",\"dtype\":\"%s\",\"shape\":", dtype_name((sdx_dtype)p->values[v].value.tensor.dtype));
-      if (p->values[v].known) json_dims(t, g, p->values[v].value.tensor.dims, p->values[v].value.tensor.rank);
+      if (p->values[v].known) json_dims(t, g, p->values[v].type.dims, (size_t)p->values[v].type.rank);
       else text_append(t, "null", 4);
-      text_format(t, ",\"storage\":\"%s\",\"offset\":%zu,\"bytes\":%zu}", storage_name(&p->values[v]),
+      text_format(t, ",\"layout\":\"%s\",\"storage\":\"%s\",\"offset\":%zu,\"bytes\":%zu}",
+                  layout_name((layout)p->values[v].layout), storage_name(&p->values[v]),
                   p->values[p->values[v].root].offset, p->values[v].value.tensor.bytes);
     }
     text_append(t, "]}", 2);
@@ -184,7 +185,7 @@ static void describe_plan(const plan *p, text *t) {
 static void describe_memory(const sdx_session *s, const plan *p, text *t) {
   size_t io = 0;
   for (uint32_t i = 0; i < s->input_count; i++) io += p->values[s->main->inputs[i]].value.tensor.bytes;
-  for (uint32_t i = 0; i < s->output_count; i++) io += p->values[s->main->outputs[i]].value.tensor.bytes;
+  for (uint32_t i = 0; i < s->output_count; i++) io += p->values[p->outputs[i]].value.tensor.bytes;
   size_t held = atomic_load(&s->account.used), load_peak = atomic_load(&s->account.peak);
   size_t running = held + p->slab_bytes + io, peak = running > load_peak ? running : load_peak;
   size_t resident = host_resident_bytes(), other = resident > held ? resident - held : 0;

@@ -15,29 +15,31 @@ static void bind_input(run_frame *f, value_id v, const value *from) {
   f->values[v].memory = NULL;  // the caller may change these bytes later: never share them
 }
 
+static str output_name(const plan *p, uint32_t k) { return p->graph->values[p->graph->outputs[k]].name; }
+
 // The caller's tensor, or a new one of the planned shape, to receive output k directly. *room: what results that no
 // account is charged for may still take.
 static sdx_status provide_output(const plan *p, uint32_t k, mem_account *account, size_t *room, sdx_value **out,
                                  error *err) {
-  value_id v = p->graph->outputs[k];
+  value_id v = p->outputs[k];
   const tensor *t = &p->values[v].value.tensor;
   if (*out) {
     const tensor *given = &(*out)->value.tensor;
     if ((*out)->value.kind == VALUE_TENSOR && given->dtype == t->dtype && tensor_same_shape(given, t)) return SDX_OK;
     char want[160], got[160];
     return error_set(err, SDX_INVALID_SHAPE, "output '%.*s': the bound tensor is %s but the result is %s",
-                     STR_ARG(p->graph->values[v].name), tensor_describe(given, got, sizeof got),
+                     STR_ARG(output_name(p, k)), tensor_describe(given, got, sizeof got),
                      tensor_describe(t, want, sizeof want));
   }
   if (t->bytes > *room)
     return error_set(err, SDX_NO_MEMORY, "output '%.*s' takes %zu bytes, but the memory budget of the run has %zu left",
-                     STR_ARG(p->graph->values[v].name), t->bytes, *room);
+                     STR_ARG(output_name(p, k)), t->bytes, *room);
   if (!account) *room -= t->bytes;
   return value_create(account, (sdx_dtype)t->dtype, t->rank, t->dims, NULL, NULL, NULL, out, err);
 }
 
 static bool is_planned(const plan *p, uint32_t k) {
-  const plan_value *pv = &p->values[p->graph->outputs[k]];
+  const plan_value *pv = &p->values[p->outputs[k]];
   return pv->known && pv->storage != STORE_DYNAMIC && pv->value.tensor.dtype != SDX_STRING;
 }
 
@@ -51,7 +53,7 @@ static sdx_status bind(run_frame *f, const value *const *inputs, mem_account *ac
   for (uint32_t k = 0; k < p->graph->output_count; k++) {
     if (!p->wanted[k] || !is_planned(p, k)) continue;
     SDX_TRY(provide_output(p, k, account, &room, &outputs[k], err));
-    value_id v = p->values[p->graph->outputs[k]].root;
+    value_id v = p->values[p->outputs[k]].root;
     if (p->values[v].storage == STORE_OUTPUT && p->values[v].slot == k)
       f->values[v].tensor.data = outputs[k]->value.tensor.data;
   }
@@ -67,18 +69,18 @@ static sdx_status collect(run_frame *f, mem_account *account, sdx_value **output
   const plan *p = f->plan;
   for (uint32_t k = 0; k < p->graph->output_count; k++) {
     if (!p->wanted[k]) continue;
-    value_id v = p->graph->outputs[k];
+    value_id v = p->outputs[k];
     const value *result = &f->values[v];
     bool plain = result->kind == VALUE_TENSOR && result->tensor.dtype != SDX_STRING;
     if (result->kind == VALUE_TENSOR && result->tensor.dtype == SDX_UNDEFINED)
       return error_set(err, SDX_NOT_SUPPORTED, "output '%.*s' was not computed by its node, which leaves it out here",
-                       STR_ARG(p->graph->values[v].name));
+                       STR_ARG(output_name(p, k)));
     if (outputs[k]) {  // bound by the caller, or provided above
       tensor *to = &outputs[k]->value.tensor;
       if (!plain || outputs[k]->value.kind != VALUE_TENSOR || to->dtype != result->tensor.dtype ||
           !tensor_same_shape(to, &result->tensor))
         return error_set(err, SDX_INVALID_SHAPE, "output '%.*s': the bound tensor lacks the result's type and shape",
-                         STR_ARG(p->graph->values[v].name));
+                         STR_ARG(output_name(p, k)));
       if (to->data != result->tensor.data && to->bytes) memcpy(to->data, result->tensor.data, to->bytes);
     } else if (f->owners[v] && plain && !account) {
       outputs[k] = value_retain(f->owners[v]);
@@ -215,10 +217,10 @@ bool run_body_output(run_frame *f, op_step *c, graph *body, const value *const *
   if (types) {
     plan_request request = body_request(f, c, body, in, types);
     request.account = &f->account;
-    known = plan_create(&request, &p, &ignored) == SDX_OK && p->values[body->outputs[output]].known;
+    known = plan_create(&request, &p, &ignored) == SDX_OK && p->values[p->outputs[output]].known;
   }
   if (known) {
-    *out = p->values[body->outputs[output]].value.tensor;
+    *out = p->values[p->outputs[output]].value.tensor;
     if (out->rank) memcpy(dims, out->dims, out->rank * sizeof *dims);
     out->dims = dims;
     out->data = NULL;

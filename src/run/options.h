@@ -27,6 +27,7 @@
   X(allow_hard_links, 0, 0, 1, "external data files may have more than one name")                                     \
   X(strict_dims, 0, 0, 1,                                                                                             \
     "refuse sizes that differ under one dimension name, and declared shapes that do not come out")                    \
+  X(layouts, 1, 0, 1, "convolutional parts of a graph work with channels last in memory where that is faster")        \
   X(profile, 0, 0, 1, "record a Chrome trace of every run")                                                           \
   X(plan_cache, 8, 1, 1024, "input-shape signatures that keep a plan")
 

@@ -10,6 +10,7 @@ plan_request session_request(sdx_session *s, const type_info *inputs, const bool
                         .wanted = wanted,
                         .threads = threads ? threads : host_cpus(),
                         .precision = s->options->precision,
+                        .layouts = s->options->optimize == 2 && s->options->layouts,
                         .account = &s->account,
                         .packs = &s->packs};
 }

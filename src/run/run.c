@@ -236,7 +236,7 @@ static void recycle_outputs(sdx_run *r) {
       continue;
     }
     if (!v) continue;
-    const plan_value *pv = &p->values[r->session->main->outputs[i]];
+    const plan_value *pv = &p->values[p->outputs[i]];
     bool reusable = p->wanted[i] && pv->known && pv->storage != STORE_DYNAMIC && v->value.kind == VALUE_TENSOR &&
                     v->value.tensor.dtype == pv->value.tensor.dtype && pv->value.tensor.dtype != SDX_STRING &&
                     value_owns_bytes(&v->value) &&  // not memory that was bound for an earlier run

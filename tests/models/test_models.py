@@ -45,7 +45,8 @@ SIZES = {"audio/silero_vad/v1": [{"samples": 16000}, {"batch": 3, "samples": 600
          "audio/silero_vad/v6": [{"input:1": 512, "sequence": 512},
                                 {"batch": 3, "input:0": 3, "state:1": 3, "input:1": 512, "sequence": 512}],
          "audio/basic_pitch": [{}, {"unk__749": 3}]}
-WHOLE = {"sr": 16000, "bytes": 256}  # integers of an input are this one, or below it
+# What numbers of an input are, or lie below: pictures of 0 to 255 are what the networks that ask for them are made for.
+MOST = {"sr": 16000, "bytes": 256, "inputImage": 255}
 
 
 def random_feeds(path, session, sizes, otherwise):
@@ -56,7 +57,7 @@ def random_feeds(path, session, sizes, otherwise):
                  for axis, d in enumerate(i.shape)]
         kind = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int64)": np.int64,
                 "tensor(int32)": np.int32}[i.type]
-        most = WHOLE.get(i.name, 1)
+        most = MOST.get(i.name, 1)
         feeds[i.name] = (random.random(shape) * most if shape else np.array(most)).astype(kind)
     return feeds
 

@@ -191,8 +191,8 @@ static const char *const prelu_cases[] = {"X=float[2,3,4] slope=float[3,1]", "X=
 #define BINARY(Name, lower, more_flags)                                                                        \
   {                                                                                                            \
     .since = 14, .versions = "14 13 7 6 1", .inputs = "A:T B:T", .outputs = "C:T", .types = "T=" TYPES_NUMBER, \
-    .attrs_old = OLD, .flags = OP_INPLACE | (more_flags), .upgrade = upgrade_broadcast_axis, .infer = infer,   \
-    .prepare = prepare, .compute = lower##_compute, .cases = cases                                             \
+    .attrs_old = OLD, .flags = OP_INPLACE | OP_POINTWISE | (more_flags), .upgrade = upgrade_broadcast_axis,    \
+    .infer = infer, .prepare = prepare, .compute = lower##_compute, .cases = cases                             \
   }
 
 SDX_OP(Add) = BINARY(Add, add, OP_COMMUTATIVE);
@@ -205,7 +205,7 @@ SDX_OP(Mod) = {.since = 28,
                .outputs = "C:T",
                .types = "T=" TYPES_NUMBER,
                .attrs = "fmod:int=0",
-               .flags = OP_INPLACE,
+               .flags = OP_INPLACE | OP_POINTWISE,
                .params_size = sizeof(bool),
                .params = mod_params,
                .infer = infer,
@@ -215,8 +215,8 @@ SDX_OP(Mod) = {.since = 28,
 #define FOLDED(lower, type_list, version_list)                                                               \
   {                                                                                                          \
     .since = 13, .versions = version_list, .inputs = "data_0:T+", .outputs = "result:T", .types = type_list, \
-    .attrs_old = "consumed_inputs:ints<6", .infer = infer, .prepare = prepare, .compute = lower##_compute,   \
-    .cases = folded_cases                                                                                    \
+    .attrs_old = "consumed_inputs:ints<6", .flags = OP_POINTWISE, .infer = infer, .prepare = prepare,        \
+    .compute = lower##_compute, .cases = folded_cases                                                        \
   }
 SDX_OP(Min) = FOLDED(min, "T=" TYPES_NUMBER, "13 12 8 6 1");
 SDX_OP(Max) = FOLDED(max, "T=" TYPES_NUMBER, "13 12 8 6 1");
@@ -229,7 +229,7 @@ SDX_OP(PRelu) = {.since = 16,
                  .outputs = "Y:T",
                  .types = "T=" TYPES_FLOAT ",uint32,uint64,int32,int64",
                  .attrs_old = "consumed_inputs:ints<6",
-                 .flags = OP_INPLACE,
+                 .flags = OP_INPLACE | OP_POINTWISE,
                  .upgrade = prelu_upgrade,
                  .infer = prelu_infer,
                  .prepare = prepare,

@@ -313,6 +313,7 @@ SDX_OP(Cast) = {
     .types = CAST_TYPES,
     .attrs = "to:int! saturate:int=1 round_mode:string=up _clamp4:int=0",
     .attrs_old = "to:string",
+    .flags = OP_POINTWISE,
     .params_size = sizeof(params),
     .params = read_params,
     .upgrade = upgrade,

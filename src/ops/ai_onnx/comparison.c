@@ -31,11 +31,11 @@ COMPARE(LessOrEqual, less_or_equal)
 SDX_CASES = {"A=float[2,3,4] B=float[2,3,4]", "A=int8[3,1] B=int8[4]",   "A=uint64[5] B=uint64[]",
              "A=float16[2,3] B=float16[3]",   "A=double[0] B=double[1]", NULL};
 
-#define RECORD(lower, since_version, version_list, type_list, more_flags)                                              \
-  {                                                                                                                    \
-    .since = since_version, .versions = version_list, .inputs = "A:T B:T", .outputs = "C:bool", .types = type_list,    \
-    .attrs_old = "axis:int<7 broadcast:int<7", .flags = more_flags, .upgrade = upgrade_broadcast_axis, .infer = infer, \
-    .compute = lower##_compute, .cases = cases                                                                         \
+#define RECORD(lower, since_version, version_list, type_list, more_flags)                                           \
+  {                                                                                                                 \
+    .since = since_version, .versions = version_list, .inputs = "A:T B:T", .outputs = "C:bool", .types = type_list, \
+    .attrs_old = "axis:int<7 broadcast:int<7", .flags = OP_POINTWISE | (more_flags),                                \
+    .upgrade = upgrade_broadcast_axis, .infer = infer, .compute = lower##_compute, .cases = cases                   \
   }
 SDX_OP(Equal) = RECORD(equal, 19, "19 13 11 7 1", "T=bool,string," TYPES_NUMBER, OP_COMMUTATIVE);
 SDX_OP(Greater) = RECORD(greater, 13, "13 9 7 1", "T=" TYPES_NUMBER, 0);

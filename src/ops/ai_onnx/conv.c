@@ -3,13 +3,14 @@
 // * W[m][c][t], plus B[m]. The fused form (com.microsoft's FusedConv, which our own passes write too) adds Z
 // of Y's shape and applies an activation; both are this one implementation.
 //
-//   float goes to conv_f32, float16 and bfloat16 through it (constant weights are widened once, while
-//   packing), double to the plain loop below. One to eight spatial dimensions.
+//   float goes to conv_f32 or, in channels-last, to conv_nhwc_f32; float16 and bfloat16 go through conv_f32 (constant
+//   weights are widened once, while packing), double to the plain loop below. One to eight spatial dimensions.
 //
 // History: 1 and 11 differ in wording only; 22 adds bfloat16.
 #include "ops/ai_onnx/conv.h"
 
 #include "kernels/conv_f32/conv_f32.h"
+#include "kernels/conv_nhwc_f32/conv_nhwc_f32.h"
 #include "ops/call.h"
 #include "ops/infer.h"
 #include "ops/parts/floats.h"
@@ -76,12 +77,71 @@ sdx_status conv_infer(op_step *c) {
   return SDX_OK;
 }
 
+// ---- layouts --------------------------------------------------------------------------------------
+
+// What channels-last saves, in bytes reordered instead: a fraction of the products.
+enum { PRODUCTS_PER_BYTE = 16 };
+
+void conv_layouts(op_step *c, step_layouts *l) {
+  const conv_params *p = c->params;
+  const type_info *x = c->in_types[X], *w = c->in_types[W], *y = &c->out_types[0];
+  bool depthwise = p->group > 1 && p->group == x->dims[1];
+  if (x->dtype != SDX_FLOAT || !c->constants[W] || depthwise) return;
+  l->in[X] = l->out[0] = PORT_CHOSEN;
+  if (Z < c->input_count && c->in_types[Z]) l->in[Z] = PORT_CHOSEN;
+  double products = 1;
+  for (int i = 0; i < y->rank; i++) products *= (double)y->dims[i];
+  for (int i = 1; i < w->rank; i++) products *= (double)w->dims[i];
+  l->gain = (int64_t)(products < 1e15 ? products / PRODUCTS_PER_BYTE : 1e15);
+}
+
 // ---- prepare --------------------------------------------------------------------------------------
 
 typedef struct conv_state {
-  conv_f32_plan plan;  // its shape is also what the double loop reads
+  conv_f32_plan plan;        // its shape is also what the double loop reads
+  conv_nhwc_f32_plan *last;  // channels-last; else NULL
   const void *packed;
 } conv_state;
+
+static void pack_last(void *target, const float *weights, const void *plan) {
+  conv_nhwc_f32_pack(plan, weights, target);
+}
+
+static sdx_status prepare_last(op_step *c, conv_state *s) {
+  const conv_f32_shape *f = &s->plan.shape;
+  conv_nhwc_f32_shape shape = {.window = f->window,
+                               .batch = f->batch,
+                               .groups = f->groups,
+                               .in_channels = f->in_channels,
+                               .out_channels = f->out_channels,
+                               .threads = c->threads};
+  s->last = arena_zalloc(c->memory, sizeof *s->last);
+  if (!s->last) return error_no_memory(c->err, sizeof *s->last);
+  if (!conv_nhwc_f32_plan_init(s->last, &shape)) return error_no_memory(c->err, SIZE_MAX);
+  const char *key = arena_format(c->memory, "conv_nhwc_f32 %s group %zu", s->last->name, shape.groups);
+  SDX_TRY(floats_pack(c, W, key, s->last->packed_bytes, pack_last, s->last, &s->packed));
+  c->scratch_bytes = s->last->scratch_bytes;
+  c->kernel = s->last->name;
+  return SDX_OK;
+}
+
+static sdx_status compute_last(op_step *c, const conv_state *s) {
+  const conv_params *p = c->params;
+  const tensor *bias = step_in(c, B), *residual = step_in(c, Z);
+  tensor *y = step_out(c, 0);
+  size_t out_channels = s->plan.shape.out_channels;
+  conv_nhwc_f32_call call = {.x = step_in(c, X)->data,
+                             .packed = s->packed,
+                             .bias = bias ? bias->data : NULL,
+                             .residual = residual ? residual->data : NULL,
+                             .activation = p->activation,
+                             .y = y->data,
+                             .x_stride = s->plan.shape.in_channels,
+                             .residual_stride = out_channels,
+                             .y_stride = out_channels};
+  conv_nhwc_f32_run(s->last, &call, c->scratch);
+  return SDX_OK;
+}
 
 static void pack(void *target, const float *weights, const void *plan) { conv_f32_pack(plan, weights, target); }
 
@@ -94,20 +154,22 @@ static sdx_status pack_weights(op_step *c, conv_state *s) {
 sdx_status conv_prepare(op_step *c) {
   const conv_params *p = c->params;
   const tensor *x = step_in(c, X), *w = step_in(c, W), *y = step_out(c, 0);
+  const int64_t *in = c->in_types[X]->dims, *out = c->out_types[0].dims;
   conv_state *s = arena_zalloc(c->memory, sizeof *s);
   if (!s) return error_no_memory(c->err, sizeof *s);
   c->state = s;
-  conv_f32_shape shape = {.batch = (size_t)x->dims[0],
+  conv_f32_shape shape = {.batch = (size_t)in[0],
                           .groups = (size_t)p->group,
-                          .in_channels = (size_t)x->dims[1],
+                          .in_channels = (size_t)in[1],
                           .out_channels = (size_t)w->dims[0],
                           .threads = c->threads,
                           .precision = c->precision,
                           .constant_weights = c->packable[W]};
-  window_attrs_build(&p->window, x->rank - 2u, x->dims + 2, w->dims + 2, y->dims + 2, &shape.window);
+  window_attrs_build(&p->window, x->rank - 2u, in + 2, w->dims + 2, out + 2, &shape.window);
   s->plan.shape = shape;
   c->kernel = "portable";
   if (y->count == 0 || x->dtype == SDX_DOUBLE) return SDX_OK;
+  if (c->layout == LAYOUT_CHANNELS_LAST) return prepare_last(c, s);
   if (!conv_f32_plan_init(&s->plan, &shape)) return error_no_memory(c->err, SIZE_MAX);
   if (s->plan.packed_bytes) SDX_TRY(pack_weights(c, s));
   size_t total = 0;
@@ -169,6 +231,7 @@ sdx_status conv_compute(op_step *c) {
   const conv_state *s = c->state;
   tensor *y = step_out(c, 0);
   if (y->count == 0) return SDX_OK;
+  if (s->last) return compute_last(c, s);
   if (y->dtype == SDX_DOUBLE) {
     loop l = {&s->plan.shape, data_of(c, X), data_of(c, W), data_of(c, B), y->data};
     size_t pieces = (window_out(&s->plan.shape.window) + PIECE - 1) / PIECE;
@@ -203,6 +266,7 @@ SDX_OP(Conv) = {
     .params_size = sizeof(conv_params),
     .params = conv_params_read,
     .infer = conv_infer,
+    .layouts = conv_layouts,
     .prepare = conv_prepare,
     .compute = conv_compute,
     .cases = cases,

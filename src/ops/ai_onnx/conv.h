@@ -19,5 +19,6 @@ sdx_status conv_infer_shape(op_step *c, const conv_params *p, size_t x, size_t w
 sdx_status conv_infer_bias(op_step *c, size_t bias, int64_t channels);
 // Inputs X W B? Z?
 sdx_status conv_infer(op_step *c);
+void conv_layouts(op_step *c, step_layouts *l);
 sdx_status conv_prepare(op_step *c);
 sdx_status conv_compute(op_step *c);

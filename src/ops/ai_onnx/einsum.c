@@ -102,12 +102,12 @@ static sdx_status params(op_params_context *c, void *params) {
 // ---- labels and sizes -----------------------------------------------------------------------------
 
 // Labels with the ellipsis spelled out: dimension j from the right of any ellipsis is label ELLIPSIS + j.
-typedef struct layout {
+typedef struct subscripts {
   uint8_t labels[TENSOR_MAX_RANK];
   size_t count;
-} layout;
+} subscripts;
 
-static bool spell_out(const uint8_t *labels, size_t count, size_t dots, layout *out) {
+static bool spell_out(const uint8_t *labels, size_t count, size_t dots, subscripts *out) {
   out->count = 0;
   for (size_t i = 0; i < count; i++) {
     size_t n = labels[i] == ELLIPSIS ? dots : 1;
@@ -120,7 +120,7 @@ static bool spell_out(const uint8_t *labels, size_t count, size_t dots, layout *
 
 // Layouts of all terms and the size of every label; ranks of all inputs are known. NULL, or what is wrong.
 static const char *make_layouts(const einsum_params *p, size_t inputs, const int64_t *const *dims, const int *ranks,
-                                layout *terms, layout *out, int64_t *sizes, size_t *bad) {
+                                subscripts *terms, subscripts *out, int64_t *sizes, size_t *bad) {
   size_t most = 0;
   for (int l = 0; l < MAX_LABELS; l++) sizes[l] = 1;
   for (size_t t = 0; t < inputs; t++) {
@@ -150,7 +150,7 @@ static sdx_status infer(op_step *c) {
   const einsum_params *p = c->params;
   const int64_t *dims[64];
   int ranks[64];
-  layout *layouts = arena_array(c->memory, p->terms + 1, sizeof *layouts);
+  subscripts *layouts = arena_array(c->memory, p->terms + 1, sizeof *layouts);
   int64_t sizes[MAX_LABELS], out[TENSOR_MAX_RANK];
   size_t bad = 0;
   if (!layouts) return error_no_memory(c->err, p->terms * sizeof *layouts);
@@ -165,7 +165,7 @@ static sdx_status infer(op_step *c) {
   }
   const char *problem = make_layouts(p, p->terms, dims, ranks, layouts, &layouts[p->terms], sizes, &bad);
   if (problem) return step_fail(c, SDX_INVALID_SHAPE, "input %zu %s", bad, problem);
-  const layout *y = &layouts[p->terms];
+  const subscripts *y = &layouts[p->terms];
   for (size_t i = 0; i < y->count; i++) out[i] = sizes[y->labels[i]];
   return infer_output(c, 0, infer_dtype_of(c, 0), (int)y->count, out);
 }
@@ -183,7 +183,7 @@ typedef struct move {
 
 // A dense tensor in the working type (or an input).
 typedef struct part {
-  layout layout;
+  subscripts subscripts;
   int64_t dims[TENSOR_MAX_RANK];
 } part;
 
@@ -206,15 +206,15 @@ static work_kind kind_of(sdx_dtype d) {
 }
 static size_t width_of(work_kind k) { return k == WORK_FLOAT ? sizeof(float) : 8; }
 
-static bool has(const layout *l, uint8_t label) { return memchr(l->labels, label, l->count) != NULL; }
+static bool has(const subscripts *l, uint8_t label) { return memchr(l->labels, label, l->count) != NULL; }
 
 // The gather that brings `from` to the labels of `to`, summing over those in `sums`.
-static bool plan_move(const part *from, const layout *to, const layout *sums, const int64_t *sizes, move *m) {
+static bool plan_move(const part *from, const subscripts *to, const subscripts *sums, const int64_t *sizes, move *m) {
   size_t stride = 1, steps[MAX_LABELS] = {0};
   *m = (move){.rank = to->count, .sums = sums->count, .count = 1, .each = 1};
   if (to->count + sums->count > TENSOR_MAX_RANK) return false;
-  for (size_t i = from->layout.count; i-- > 0;) {
-    if (from->dims[i] != 1) steps[from->layout.labels[i]] += stride;  // a repeated label walks the diagonal
+  for (size_t i = from->subscripts.count; i-- > 0;) {
+    if (from->dims[i] != 1) steps[from->subscripts.labels[i]] += stride;  // a repeated label walks the diagonal
     stride *= (size_t)from->dims[i];
   }
   size_t dense = 1;
@@ -236,7 +236,7 @@ static bool reserve_move(size_t *total, const move *m, bool direct, size_t width
   return (m->whole && direct) || (size_mul(m->count, width, &bytes) && scratch_reserve(total, bytes));
 }
 
-static void append(layout *l, const layout *more) {
+static void append(subscripts *l, const subscripts *more) {
   memcpy(l->labels + l->count, more->labels, more->count);
   l->count += more->count;
 }
@@ -244,20 +244,20 @@ static void append(layout *l, const layout *more) {
 // Contracts `left` (replaced by the result) with `right`; `needed` marks labels wanted later.
 static sdx_status plan_pair(op_step *c, einsum_state *s, pair *q, part *left, const part *right, const bool *needed,
                             const int64_t *sizes, bool left_direct, bool right_direct, work_kind kind) {
-  layout batch = {{0}, 0}, m = batch, n = batch, k = batch, left_sums = batch, right_sums = batch;
+  subscripts batch = {{0}, 0}, m = batch, n = batch, k = batch, left_sums = batch, right_sums = batch;
   q->batch = q->m = q->n = q->k = 1;
   for (uint8_t l = 0; l < MAX_LABELS; l++) {
-    bool a = has(&left->layout, l), b = has(&right->layout, l);
-    layout *to = a && b ? (needed[l] ? &batch : &k)
-                 : a    ? (needed[l] ? &m : &left_sums)
-                 : b    ? (needed[l] ? &n : &right_sums)
-                        : NULL;
+    bool a = has(&left->subscripts, l), b = has(&right->subscripts, l);
+    subscripts *to = a && b ? (needed[l] ? &batch : &k)
+                     : a    ? (needed[l] ? &m : &left_sums)
+                     : b    ? (needed[l] ? &n : &right_sums)
+                            : NULL;
     if (!to) continue;
     to->labels[to->count++] = l;
     size_t *size = to == &batch ? &q->batch : to == &k ? &q->k : to == &m ? &q->m : to == &n ? &q->n : NULL;
     if (size && !size_mul(*size, (size_t)sizes[l], size)) return error_no_memory(c->err, SIZE_MAX);
   }
-  layout a = batch, b = batch, y = batch;
+  subscripts a = batch, b = batch, y = batch;
   append(&a, &m), append(&a, &k);
   append(&b, &k), append(&b, &n);
   append(&y, &m), append(&y, &n);
@@ -274,7 +274,7 @@ static sdx_status plan_pair(op_step *c, einsum_state *s, pair *q, part *left, co
   }
   if (!fits || y.count > TENSOR_MAX_RANK) return error_no_memory(c->err, SIZE_MAX);
   s->scratch_bytes = total;
-  left->layout = y;
+  left->subscripts = y;
   for (size_t i = 0; i < y.count; i++) left->dims[i] = sizes[y.labels[i]];
   return SDX_OK;
 }
@@ -283,7 +283,7 @@ static sdx_status prepare(op_step *c) {
   const einsum_params *p = c->params;
   einsum_state *s = arena_zalloc(c->memory, sizeof *s);
   part *parts = arena_array(c->memory, p->terms, sizeof *parts);
-  layout *layouts = arena_array(c->memory, p->terms + 1, sizeof *layouts);
+  subscripts *layouts = arena_array(c->memory, p->terms + 1, sizeof *layouts);
   const int64_t *dims[64];
   int ranks[64];
   int64_t sizes[MAX_LABELS];
@@ -298,10 +298,10 @@ static sdx_status prepare(op_step *c) {
   for (size_t t = 0; t < p->terms; t++) dims[t] = step_in(c, t)->dims, ranks[t] = step_in(c, t)->rank;
   make_layouts(p, p->terms, dims, ranks, layouts, &layouts[p->terms], sizes, &bad);
   for (size_t t = 0; t < p->terms; t++) {
-    parts[t].layout = layouts[t];
+    parts[t].subscripts = layouts[t];
     memcpy(parts[t].dims, dims[t], (size_t)ranks[t] * sizeof **dims);
   }
-  const layout *out = &layouts[p->terms];
+  const subscripts *out = &layouts[p->terms];
   sdx_dtype dtype = (sdx_dtype)step_in(c, 0)->dtype;
   work_kind kind = kind_of(dtype);
   bool direct = dtype == SDX_FLOAT || dtype == SDX_DOUBLE || dtype == SDX_INT64 || dtype == SDX_UINT64;
@@ -312,9 +312,9 @@ static sdx_status prepare(op_step *c) {
       for (size_t i = 0; i < layouts[u].count; i++) needed[layouts[u].labels[i]] = true;
     SDX_TRY(plan_pair(c, s, &s->at[t - 1], &parts[0], &parts[t], needed, sizes, direct || t > 1, direct, kind));
   }
-  layout rest = {{0}, 0};
+  subscripts rest = {{0}, 0};
   for (uint8_t l = 0; l < MAX_LABELS; l++)
-    if (has(&parts[0].layout, l) && !has(out, l)) rest.labels[rest.count++] = l;
+    if (has(&parts[0].subscripts, l) && !has(out, l)) rest.labels[rest.count++] = l;
   if (!plan_move(&parts[0], out, &rest, sizes, &s->only)) return error_no_memory(c->err, SIZE_MAX);
   size_t last = 0;  // the output in the working type where that is not its own
   if (!direct && (!size_mul(step_out(c, 0)->count, width_of(kind), &last) || !scratch_reserve(&s->scratch_bytes, last)))

@@ -81,16 +81,17 @@ static const char *const shift_cases[] = {"X=uint8[2,3] Y=uint8[3] direction=LEF
                                           "X=int32[5] Y=int32[5] direction=RIGHT",
                                           "X=uint64[4] Y=uint64[] direction=RIGHT", NULL};
 
-#define LOGICAL(lower)                                                                            \
-  {                                                                                               \
-    .since = 7, .versions = "7 1", .inputs = "A:bool B:bool", .outputs = "C:bool",                \
-    .attrs_old = "axis:int<7 broadcast:int<7", .flags = OP_INPLACE | OP_COMMUTATIVE,              \
-    .upgrade = upgrade_broadcast_axis, .infer = infer, .compute = lower##_compute, .cases = cases \
+#define LOGICAL(lower)                                                                              \
+  {                                                                                                 \
+    .since = 7, .versions = "7 1", .inputs = "A:bool B:bool", .outputs = "C:bool",                  \
+    .attrs_old = "axis:int<7 broadcast:int<7", .flags = OP_INPLACE | OP_POINTWISE | OP_COMMUTATIVE, \
+    .upgrade = upgrade_broadcast_axis, .infer = infer, .compute = lower##_compute, .cases = cases   \
   }
-#define BITWISE(lower)                                                                                       \
-  {                                                                                                          \
-    .since = 18, .versions = "18", .inputs = "A:T B:T", .outputs = "C:T", .types = "T=" TYPES_INTEGER,       \
-    .flags = OP_INPLACE | OP_COMMUTATIVE, .infer = infer, .compute = lower##_compute, .cases = bitwise_cases \
+#define BITWISE(lower)                                                                                 \
+  {                                                                                                    \
+    .since = 18, .versions = "18", .inputs = "A:T B:T", .outputs = "C:T", .types = "T=" TYPES_INTEGER, \
+    .flags = OP_INPLACE | OP_POINTWISE | OP_COMMUTATIVE, .infer = infer, .compute = lower##_compute,   \
+    .cases = bitwise_cases                                                                             \
   }
 SDX_OP(And) = LOGICAL(and);
 SDX_OP(Or) = LOGICAL(or);
@@ -102,7 +103,7 @@ SDX_OP(Not) = {.since = 1,
                .versions = "1",
                .inputs = "X:bool",
                .outputs = "Y:bool",
-               .flags = OP_INPLACE,
+               .flags = OP_INPLACE | OP_POINTWISE,
                .infer = unary_infer,
                .compute = not_compute,
                .cases = not_cases};
@@ -111,7 +112,7 @@ SDX_OP(BitwiseNot) = {.since = 18,
                       .inputs = "X:T",
                       .outputs = "Y:T",
                       .types = "T=" TYPES_INTEGER,
-                      .flags = OP_INPLACE,
+                      .flags = OP_INPLACE | OP_POINTWISE,
                       .infer = unary_infer,
                       .compute = bitwise_not_compute,
                       .cases = bitwise_not_cases};
@@ -121,7 +122,7 @@ SDX_OP(BitShift) = {.since = 28,
                     .outputs = "Z:T",
                     .types = "T=" TYPES_INTEGER,
                     .attrs = "direction:string!",
-                    .flags = OP_INPLACE,
+                    .flags = OP_INPLACE | OP_POINTWISE,
                     .params_size = sizeof(shift_params),
                     .params = shift_params_read,
                     .infer = infer,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // MaxPool, AveragePool, LpPool and their Global forms: one value for each window of each plane.
 //
-//   float goes to pool_f32, float16 and bfloat16 through it; double, int8 and uint8 to pool.inl. Planes
+//   float goes to pool_f32, with channels last to pool_nhwc_f32; float16 and bfloat16 go through pool_f32; double, int8
+//   and uint8 to pool.inl. Planes
 //   (image x channel) are independent and are what threads split. A global pool is one window over the
 //   flattened plane; maximum and average of such a window are reduce_f32's. Indices of MaxPool are flat over the whole
 //   tensor; storage_order 1 counts the spatial part column by column. A window wholly in padding gives the type's
@@ -13,6 +14,7 @@
 #include <math.h>
 
 #include "kernels/pool_f32/pool_f32.h"
+#include "kernels/pool_nhwc_f32/pool_nhwc_f32.h"
 #include "kernels/reduce_f32/reduce_f32.h"
 #include "ops/call.h"
 #include "ops/infer.h"
@@ -79,12 +81,19 @@ static sdx_status infer(op_step *c) {
   return infer_output(c, 1, SDX_INT64, rank, out);
 }
 
+static void pool_layouts(op_step *c, step_layouts *l) {
+  if (c->in_types[0]->dtype != SDX_FLOAT || (c->output_count > 1 && c->node->outputs[1])) return;
+  l->in[0] = l->out[0] = PORT_CHOSEN;
+}
+
 // ---- prepare and compute --------------------------------------------------------------------------
 
 typedef struct pool_state {
   window window;
   const pool_f32_kernel *kernel;
-  const reduce_f32_kernel *reduce;  // one window holds the whole plane; else NULL
+  const pool_nhwc_f32_kernel *last;  // channels-last; else NULL
+  const reduce_f32_kernel *reduce;   // one window holds the whole plane; else NULL
+  size_t channels;
 } pool_state;
 
 typedef struct pool_work {
@@ -129,6 +138,46 @@ static void planes_float(void *context, size_t begin, size_t end, size_t worker)
   }
 }
 
+// Units are output pixels of all images; where one window holds an image, blocks of its channels.
+enum { CHANNEL_BLOCK = 64 };
+static size_t channel_blocks(const pool_state *s) { return (s->channels + CHANNEL_BLOCK - 1) / CHANNEL_BLOCK; }
+
+static void pixels_last(void *context, size_t begin, size_t end, size_t worker) {
+  const pool_work *p = context;
+  const pool_state *s = p->state;
+  size_t in = window_in(&s->window), out = window_out(&s->window), blocks = channel_blocks(s);
+  reduce_f32_op op = p->params->kind == POOL_MAX ? REDUCE_F32_MAX : REDUCE_F32_MEAN;
+  for (size_t i = begin; s->reduce && i < end; i++) {
+    size_t image = i / blocks, first = i % blocks * CHANNEL_BLOCK, rest = s->channels - first;
+    s->reduce->outer[op]((const float *)p->x + image * in * s->channels + first, s->channels,
+                         (float *)p->y + image * s->channels + first, in, rest < CHANNEL_BLOCK ? rest : CHANNEL_BLOCK);
+  }
+  for (size_t i = begin, next; !s->reduce && i < end; i = next) {
+    size_t image = i / out;
+    next = (image + 1) * out < end ? (image + 1) * out : end;
+    pool_nhwc_f32_image it = {&s->window,
+                              s->channels,
+                              (const float *)p->x + image * in * s->channels,
+                              s->channels,
+                              (float *)p->y + image * out * s->channels,
+                              s->channels};
+    if (p->params->kind == POOL_MAX) s->last->max(&it, i - image * out, next - image * out);
+    else if (p->params->kind == POOL_AVERAGE)
+      s->last->average(&it, i - image * out, next - image * out, p->params->include_pad);
+    else s->last->lp(&it, i - image * out, next - image * out, (int)p->params->p);
+  }
+}
+
+static sdx_status compute_last(op_step *c) {
+  const pool_state *s = c->state;
+  size_t batch = (size_t)step_in(c, 0)->dims[0], out = window_out(&s->window);
+  pool_work w = {c->params, s, step_in(c, 0)->data, step_out(c, 0)->data, NULL};
+  size_t work = s->reduce ? window_in(&s->window) * CHANNEL_BLOCK : s->channels * window_taps(&s->window);
+  size_t units = batch * (s->reduce ? channel_blocks(s) : out);
+  call_parallel(c, units, 1 + 16384 / (work + 1), pixels_last, &w);
+  return call_check(c);
+}
+
 // Places in the plane -> places in the tensor, in the order asked for.
 static void place_indices(void *context, size_t begin, size_t end, size_t worker) {
   const pool_work *p = context;
@@ -159,19 +208,26 @@ static sdx_status prepare(op_step *c) {
   const pool_params *p = c->params;
   // Indices may be wanted without Y, whose values then go to scratch.
   const tensor *x = step_in(c, 0), *y = step_out(c, 0) ? step_out(c, 0) : step_out(c, 1);
+  const int64_t *in = c->in_types[0]->dims, *out = c->out_types[step_out(c, 0) ? 0 : 1].dims;
   size_t unwanted = 0;
   pool_state *s = arena_zalloc(c->memory, sizeof *s);
   if (!s) return error_no_memory(c->err, sizeof *s);
   c->state = s;
   if (p->global) {
-    int64_t in = 1;
-    for (size_t d = 2; d < x->rank; d++) in *= x->dims[d];  // fits: the tensor exists
-    s->window = (window){.rank = 1, .in = {in}, .out = {1}, .kernel = {i64_max(in, 1)}, .stride = {1}, .dilation = {1}};
+    int64_t n = 1;
+    for (size_t d = 2; d < x->rank; d++) n *= in[d];  // fits: the tensor exists
+    s->window = (window){.rank = 1, .in = {n}, .out = {1}, .kernel = {i64_max(n, 1)}, .stride = {1}, .dilation = {1}};
   } else {
-    window_attrs_build(&p->window, x->rank - 2u, x->dims + 2, NULL, y->dims + 2, &s->window);
+    window_attrs_build(&p->window, x->rank - 2u, in + 2, NULL, out + 2, &s->window);
   }
   s->kernel = KERNEL_BEST(pool_f32);
   if (p->kind != POOL_LP && is_whole_plane(&s->window)) s->reduce = KERNEL_BEST(reduce_f32);
+  if (c->layout == LAYOUT_CHANNELS_LAST) {
+    s->last = KERNEL_BEST(pool_nhwc_f32);
+    s->channels = (size_t)in[1];
+    c->kernel = kernel_best("pool_nhwc_f32")->variant;
+    return SDX_OK;
+  }
   bool own = x->dtype == SDX_DOUBLE || x->dtype == SDX_INT8 || x->dtype == SDX_UINT8;
   c->kernel = own ? "portable" : kernel_best("pool_f32")->variant;
   bool fits = own || floats_reserve(&c->scratch_bytes, x);
@@ -188,6 +244,7 @@ static sdx_status compute(op_step *c) {
   tensor *y = step_out(c, 0), *index = step_out(c, 1);
   size_t count = y ? y->count : index ? index->count : 0;
   if (count == 0) return SDX_OK;
+  if (s->last) return compute_last(c);
   size_t out = window_out(&s->window), planes = count / out, work = out * window_taps(&s->window);
   size_t grain = 1 + 16384 / (work + 1);
   pool_work w = {p, s, x->data, y ? y->data : c->scratch, index ? index->data : NULL};
@@ -225,8 +282,9 @@ static const char *const max_cases[] = {"X=float[2,3,9,8] kernel_shape=3,2 strid
 static const char *const global_cases[] = {"X=float[2,3,5,6]", "X=float[2,3,7]", "X=double[1,4,2,3,4]", NULL};
 
 #define WINDOW "auto_pad:string=NOTSET ceil_mode:int=0 dilations:ints kernel_shape:ints! pads:ints strides:ints"
-#define COMMON \
-  .inputs = "X:T", .params_size = sizeof(pool_params), .infer = infer, .prepare = prepare, .compute = compute
+#define COMMON                                                                                                      \
+  .inputs = "X:T", .params_size = sizeof(pool_params), .infer = infer, .layouts = pool_layouts, .prepare = prepare, \
+  .compute = compute
 #define FLOATS "T=float,double,float16,bfloat16"
 
 SDX_OP(MaxPool) = {COMMON,

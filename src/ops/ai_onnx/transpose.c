@@ -38,6 +38,25 @@ static sdx_status infer(op_step *c) {
   return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
 }
 
+// One that exporters write between layouts: in channels-last there is nothing to do.
+static void transpose_layouts(op_step *c, step_layouts *l) {
+  const params *p = c->params;
+  size_t rank = p->count;
+  bool to_last = p->perm && rank >= 3, to_first = to_last;
+  for (size_t i = 0; i < rank && p->perm; i++) {
+    to_last &= layout_axis(LAYOUT_CHANNELS_LAST, rank, (size_t)p->perm[i]) == i;
+    to_first &= layout_axis(LAYOUT_CHANNELS_LAST, rank, i) == (size_t)p->perm[i];
+  }
+  tensor t;
+  const type_info *out = &c->out_types[0];
+  if ((!to_last && !to_first) || dtype_is_packed((sdx_dtype)out->dtype) || out->dtype == SDX_STRING) return;
+  if (tensor_init(&t, (sdx_dtype)out->dtype, rank, out->dims, NULL) != SDX_OK) return;
+  l->in[0] = to_last ? PORT_CHOSEN : PORT_ONNX;
+  l->out[0] = to_last ? PORT_ONNX : PORT_CHOSEN;
+  l->gain = (int64_t)t.bytes;
+  l->view = true;
+}
+
 static void make_plan(const params *p, const tensor *x, transpose_plan *plan) {
   int64_t reversed[TENSOR_MAX_RANK];
   for (size_t i = 0; i < x->rank; i++) reversed[i] = (int64_t)(x->rank - 1 - i);
@@ -77,6 +96,7 @@ SDX_OP(Transpose) = {
     .params_size = sizeof(params),
     .params = read_params,
     .infer = infer,
+    .layouts = transpose_layouts,
     .prepare = prepare,
     .compute = compute,
     .cases = cases,

@@ -196,15 +196,15 @@ static const char *const signed_cases[] = {"X=float[2,3]", "X=int8[5]", "X=int64
 // clang-format off
 #define UNARY(Name, Since, Versions)                                                                          \
   {.since = Since, .versions = Versions, .inputs = "X:T", .outputs = "Y:T", .types = "T=" TYPES_FLOAT,        \
-   .attrs_old = "consumed_inputs:ints<6", .flags = OP_INPLACE, .infer = infer, .prepare = prepare,             \
+   .attrs_old = "consumed_inputs:ints<6", .flags = OP_INPLACE | OP_POINTWISE, .infer = infer, .prepare = prepare,             \
    .compute = Name##_compute, .cases = cases}
 #define NUMBER(Name, Since, Versions, Types)                                                                  \
   {.since = Since, .versions = Versions, .inputs = "X:T", .outputs = "Y:T", .types = "T=" Types,              \
-   .attrs_old = "consumed_inputs:ints<6", .flags = OP_INPLACE, .infer = infer, .prepare = prepare,             \
+   .attrs_old = "consumed_inputs:ints<6", .flags = OP_INPLACE | OP_POINTWISE, .infer = infer, .prepare = prepare,             \
    .compute = Name##_compute, .cases = signed_cases}
 #define ACTIVATION(lower, Since, Versions, Attrs, Upgrade)                                                    \
   {.since = Since, .versions = Versions, .inputs = "X:T", .outputs = "Y:T", .types = "T=" TYPES_FLOAT,        \
-   .attrs = Attrs, .attrs_old = "consumed_inputs:ints<6", .flags = OP_INPLACE,                                \
+   .attrs = Attrs, .attrs_old = "consumed_inputs:ints<6", .flags = OP_INPLACE | OP_POINTWISE,                                \
    .params_size = sizeof(unary_params), .params = lower##_params, .upgrade = Upgrade, .infer = infer,         \
    .prepare = prepare, .compute = activation_compute, .cases = cases}
 

@@ -124,6 +124,7 @@ SDX_OP(Where) = {
     .types =
         "T=float,double,float16,bfloat16,int8,int16,int32,int64,uint8,uint16,uint32,uint64,bool,string,"
         "complex64,complex128",
+    .flags = OP_POINTWISE,
     .infer = infer,
     .compute = compute,
     .cases = where_cases,

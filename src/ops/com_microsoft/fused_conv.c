@@ -27,6 +27,7 @@ SDX_OP_MS(FusedConv) = {
     .params_size = sizeof(conv_params),
     .params = params,
     .infer = conv_infer,
+    .layouts = conv_layouts,
     .prepare = conv_prepare,
     .compute = conv_compute,
     .cases = cases,

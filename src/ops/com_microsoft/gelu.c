@@ -38,7 +38,7 @@ static const char *const bias_cases[] = {"A=float[2,3] B=float[3]", "A=float16[2
 // clang-format off
 #define RECORD(Inputs, Compute, Cases)                                                                   \
   .since = 1, .versions = "1", .inputs = Inputs, .outputs = "Y:T", .types = "T=" TYPES_FLOAT,            \
-  .flags = OP_INPLACE, .infer = infer, .compute = Compute, .cases = Cases
+  .flags = OP_INPLACE | OP_POINTWISE, .infer = infer, .compute = Compute, .cases = Cases
 SDX_OP_MS(Gelu) = {RECORD("X:T", gelu_compute, cases)};
 SDX_OP_MS(FastGelu) = {RECORD("X:T bias:T?", fast_gelu_compute, cases)};
 SDX_OP_MS(BiasGelu) = {RECORD("A:T B:T", gelu_compute, bias_cases)};

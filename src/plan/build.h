@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a plan is made: walk.c follows the nodes (types, what is computed at once, which become steps), layouts.c chooses
+// layouts, convert.c puts steps between them and lets views vanish, storage.c says which values share memory and when
+// it is free, prepare is asked for kernels and packed weights, slab.c places what is left.
+#pragma once
+
+#include "plan/plan.h"
+
+typedef struct builder {
+  plan *p;
+  const plan_request *request;
+  graph *g;
+  arena scratch;
+  bool *needed;         // by value_id
+  step_layouts *ports;  // by step; NULL: no step has a choice
+  error *err;
+} builder;
+
+// A step while the plan is made: what layouts.c and convert.c decide by.
+static inline bool builder_has_port(const builder *b, uint32_t step) { return b->ports && b->ports[step].in; }
+
+// Whose bytes a value shows: views may stand on views.
+static inline value_id plan_root(const plan *p, value_id v) {
+  while (p->values[v].root != v) v = p->values[v].root;
+  return v;
+}
+
+// Steps and types of all values. Views are steps still, marked so.
+sdx_status walk_nodes(builder *b);
+// Chooses step.layout and the layouts of values.
+sdx_status choose_layouts(builder *b);
+// Gives every step its inputs in the layout it wants, and graph outputs in ONNX's.
+sdx_status convert_layouts(builder *b);
+// Life spans, values that share memory, lists of views and releases.
+sdx_status assign_storage(builder *b);
+// Offsets of values and scratch in the slab, and its size.
+sdx_status assign_slab(builder *b);

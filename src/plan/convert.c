@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+// Between the layouts that were chosen: where a step wants an input in another layout than it is written in, a Reorder
+// step makes it once for all who want it so; what lies alike in both layouts is shown instead; constants are reordered
+// while planning. Steps that are views vanish here: their output is a name for the bytes of their input.
+#include <string.h>
+
+#include "ops/reorder.h"
+#include "plan/build.h"
+#include "plan/frame.h"
+
+typedef struct converter {
+  builder *b;
+  plan_step *steps;  // the new list
+  uint32_t step_count;
+  value_id *other;  // by value: itself in the other layout; 0: not made yet
+} converter;
+
+static value_id add_value(builder *b, value_id like, layout l) {
+  plan *p = b->p;
+  value_id v = p->value_count++;
+  const plan_value *from = &p->values[like];
+  p->values[v] = (plan_value){.value.tensor = from->value.tensor, .type = from->type, .root = v, .known = true};
+  p->values[v].layout = (uint8_t)l;
+  return v;
+}
+
+static sdx_status order_dims(builder *b, value_id v, layout l, size_t rank, const int64_t *shape) {
+  int64_t *dims = arena_array(&b->p->memory, rank, sizeof *dims);
+  if (!dims) return error_no_memory(b->err, rank * sizeof *dims);
+  layout_dims(l, rank, shape, dims);
+  tensor *t = &b->p->values[v].value.tensor;
+  t->dims = dims;
+  t->rank = (uint8_t)rank;
+  return SDX_OK;
+}
+
+// A node of the plan's own that reorders v into `to`.
+static sdx_status reorder_node(builder *b, value_id v, value_id to, node **out) {
+  plan *p = b->p;
+  node *n = *out = arena_zalloc(&p->memory, sizeof *n);
+  value_id *ids = arena_array(&p->memory, 2, sizeof *ids);
+  reorder_params *params = arena_zalloc(&p->memory, sizeof *params);
+  if (!n || !ids || !params) return error_no_memory(b->err, sizeof *n);
+  layout from = (layout)p->values[v].layout, target = (layout)p->values[to].layout;
+  str name = v < b->g->value_count ? b->g->values[v].name : (str){0};
+  char *text = arena_format(&p->memory, "%.*s to %s", STR_ARG(name), layout_name(target));
+  if (!text) return error_no_memory(b->err, name.size + 32);
+  ids[0] = v, ids[1] = to;
+  *params = (reorder_params){from, target};
+  *n = (node){.op = &op_reorder,
+              .name = str_from(text),
+              .domain = str_from(op_reorder.domain),
+              .op_type = str_from(op_reorder.name),
+              .input_count = 1,
+              .output_count = 1,
+              .inputs = ids,
+              .outputs = ids + 1,
+              .params = params};
+  return SDX_OK;
+}
+
+static sdx_status add_reorder(converter *c, const node *n) {
+  plan_step *s = &c->steps[c->step_count++];
+  *s = (plan_step){.inputs = n->inputs, .outputs = n->outputs};
+  if (!step_init(&s->step, n, STEP_TYPES, &c->b->scratch)) return error_no_memory(c->b->err, sizeof *s);
+  c->b->p->values[n->outputs[0]].storage = STORE_SLAB;
+  return SDX_OK;
+}
+
+static sdx_status reorder_constant(builder *b, const node *n) {
+  plan *p = b->p;
+  plan_value *to = &p->values[n->outputs[0]];
+  const plan_value *from = &p->values[n->inputs[0]];
+  sdx_value *made;
+  SDX_TRY(value_create(p->account, (sdx_dtype)to->value.tensor.dtype, to->value.tensor.rank, to->value.tensor.dims,
+                       NULL, NULL, NULL, &made, b->err));
+  p->made[p->made_count++] = made;
+  value source = {.tensor = from->value.tensor}, *in = &source, *out = &made->value;
+  op_step c;
+  if (!step_init(&c, n, STEP_TYPES, &b->scratch)) return error_no_memory(b->err, sizeof c);
+  c.in = &in, c.out = &out, c.err = b->err, c.threads = 1;
+  SDX_TRY(step_prepare(&c));
+  SDX_TRY(c.compute(&c));
+  to->value.tensor.data = made->value.tensor.data;
+  to->storage = STORE_CONST;
+  to->local = true;
+  return SDX_OK;
+}
+
+// v in layout `l`.
+static sdx_status in_layout(converter *c, value_id v, layout l, value_id *out) {
+  builder *b = c->b;
+  plan *p = b->p;
+  *out = v;
+  if (!v || p->values[v].layout == l || !p->values[v].known || p->values[v].type.rank < 3) return SDX_OK;
+  size_t rank = (size_t)p->values[v].type.rank;
+  const int64_t *shape = p->values[v].type.dims;
+  if (c->other[v]) {
+    *out = c->other[v];
+    return SDX_OK;
+  }
+  value_id made = *out = c->other[v] = add_value(b, v, l);
+  SDX_TRY(order_dims(b, made, l, rank, shape));
+  if (layout_is_moot(rank, shape)) {
+    p->values[made].root = v;
+    p->values[made].storage = p->values[v].storage;
+    p->values[made].local = p->values[v].local;
+    return SDX_OK;
+  }
+  node *n;
+  SDX_TRY(reorder_node(b, v, made, &n));
+  return p->values[v].storage == STORE_CONST ? reorder_constant(b, n) : add_reorder(c, n);
+}
+
+// An operand of a lower rank, whose elements lie alike in both layouts, among operands of rank `rank`.
+static sdx_status aligned(builder *b, value_id v, size_t rank, value_id *out) {
+  plan *p = b->p;
+  int64_t shape[TENSOR_MAX_RANK];
+  size_t own = (size_t)p->values[v].type.rank;
+  for (size_t i = 0; i < rank; i++) shape[i] = i < rank - own ? 1 : p->values[v].type.dims[i - (rank - own)];
+  value_id made = *out = add_value(b, v, LAYOUT_CHANNELS_LAST);
+  p->values[made].root = v;
+  p->values[made].storage = p->values[v].storage;
+  p->values[made].local = p->values[v].local;
+  return order_dims(b, made, LAYOUT_CHANNELS_LAST, rank, shape);
+}
+
+static layout wanted(const builder *b, uint32_t s, uint32_t input) {
+  const plan *p = b->p;
+  const plan_step *step = &p->steps[s];
+  uint8_t port = builder_has_port(b, s) ? b->ports[s].in[input] : PORT_ONNX;
+  if (port == PORT_ANY) return (layout)p->values[step->inputs[input]].layout;
+  if (port == PORT_CHOSEN) return (layout)step->step.layout;
+  return port == PORT_CHANNELS_LAST ? LAYOUT_CHANNELS_LAST : LAYOUT_ONNX;
+}
+
+static bool is_aligned(const builder *b, uint32_t s, uint32_t input) {
+  return builder_has_port(b, s) && b->ports[s].in[input] == PORT_BROADCAST &&
+         b->p->steps[s].step.layout == LAYOUT_CHANNELS_LAST;
+}
+
+// The list with `with` in place of entry i; it is the plan's own from the first change on.
+static sdx_status replace(builder *b, const value_id **list, const value_id *original, uint32_t count, uint32_t i,
+                          value_id with) {
+  if ((*list)[i] == with) return SDX_OK;
+  if (*list == original) {
+    *list = arena_copy(&b->p->memory, original, count * sizeof **list);
+    if (!*list) return error_no_memory(b->err, count * sizeof **list);
+  }
+  ((value_id *)*list)[i] = with;
+  return SDX_OK;
+}
+
+static sdx_status convert_step(converter *c, uint32_t s) {
+  builder *b = c->b;
+  plan *p = b->p;
+  plan_step step = p->steps[s];
+  const node *n = step.step.node;
+  for (uint32_t i = 0; i < n->input_count; i++) {
+    value_id v = step.inputs[i];
+    if (!v) continue;
+    if (is_aligned(b, s, i)) SDX_TRY(aligned(b, v, (size_t)step.step.out_types[0].rank, &v));
+    else SDX_TRY(in_layout(c, v, wanted(b, s, i), &v));
+    SDX_TRY(replace(b, &step.inputs, n->inputs, n->input_count, i, v));
+  }
+  for (uint32_t i = 0; i < n->capture_count; i++) {
+    value_id v = step.captures[i];
+    SDX_TRY(in_layout(c, v, LAYOUT_ONNX, &v));
+    SDX_TRY(replace(b, &step.captures, n->captures, n->capture_count, i, v));
+  }
+  if (step.view) {
+    p->values[step.outputs[0]].root = plan_root(p, step.inputs[0]);
+    p->values[step.outputs[0]].storage = p->values[step.inputs[0]].storage;
+    p->values[step.outputs[0]].local = p->values[step.inputs[0]].local;
+  } else {
+    c->steps[c->step_count++] = step;
+  }
+  return SDX_OK;
+}
+
+// At most so many values and steps are added.
+static uint32_t most_conversions(const builder *b) {
+  const plan *p = b->p;
+  size_t most = p->value_count;  // each value once in its other layout
+  for (uint32_t s = 0; s < p->step_count; s++)
+    for (uint32_t i = 0; i < p->steps[s].step.input_count; i++) most += p->steps[s].inputs[i] && is_aligned(b, s, i);
+  return (uint32_t)most;
+}
+
+sdx_status convert_layouts(builder *b) {
+  plan *p = b->p;
+  uint32_t more = b->ports ? most_conversions(b) : 0;
+  converter c = {.b = b};
+  plan_value *values = arena_array(&p->memory, p->value_count + more, sizeof *values);
+  sdx_value **made = arena_array(&p->memory, p->made_count + more, sizeof *made);
+  c.steps = arena_array(&p->memory, p->step_count + more, sizeof *c.steps);
+  c.other = arena_array(&b->scratch, p->value_count + more, sizeof *c.other);
+  p->outputs = arena_copy(&p->memory, b->g->outputs, b->g->output_count * sizeof *p->outputs);
+  if (!values || !made || !c.steps || !c.other || !p->outputs)
+    return error_no_memory(b->err, (p->value_count + more) * sizeof *values);
+  memcpy(values, p->values, p->value_count * sizeof *values);
+  if (p->made_count) memcpy(made, p->made, p->made_count * sizeof *made);
+  p->values = values;
+  p->made = made;
+  for (uint32_t s = 0; s < p->step_count; s++) SDX_TRY(convert_step(&c, s));
+  for (uint32_t i = 0; i < b->g->output_count; i++)
+    if (p->wanted[i]) SDX_TRY(in_layout(&c, p->outputs[i], LAYOUT_ONNX, &p->outputs[i]));
+  p->steps = c.steps;
+  p->step_count = c.step_count;
+  return SDX_OK;
+}
