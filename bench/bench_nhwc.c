@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Channels-last convolution, depthwise too, against conv_f32 (channels first) on the layers of well-known networks:
-// medians over short slices that alternate between the two and a multiply-add loop, each as a part of one core's
-// multiply-add peak.
+// Channels-last convolution, depthwise and Winograd too, against conv_f32 (channels first) on the layers of well-known
+// networks: medians over short slices that alternate between the two and a multiply-add loop, each as a part of one
+// core's multiply-add peak.
 //
-//   bench_nhwc [--seconds S] [--threads N] [--network NAME] [--layer C,H,W,FILTERS,KH,KW,STRIDE,PH,PW,GROUPS]
+//   bench_nhwc [--seconds S] [--threads N] [--network NAME] [--winograd 0|1] [--layer
+//   C,H,W,FILTERS,KH,KW,STRIDE,PH,PW,GROUPS]
 //
 // Last for each network: the time of all its layers, each as often as it stands in the network.
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "kernels/conv_dw_nhwc_f32/conv_dw_nhwc_f32.h"
 #include "kernels/conv_f32/conv_f32.h"
 #include "kernels/conv_nhwc_f32/conv_nhwc_f32.h"
+#include "kernels/winograd_f32/winograd_f32.h"
 
 enum { SLICES_MOST = 2000, SLICES_LEAST = 5 };
 static const double peak_slice = 3e-4, work_slice = 1e-3;
@@ -56,7 +58,8 @@ static window window_of(const layer *l) {
 typedef struct subject {
   size_t threads;
   window window;
-  bool depthwise;
+  bool depthwise, by_winograd;
+  winograd_f32_plan winograd;
   const conv_dw_nhwc_f32_kernel *depthwise_kernel;
   conv_dw_nhwc_f32_image depthwise_call;
   conv_f32_plan first;
@@ -68,6 +71,8 @@ typedef struct subject {
 } subject;
 
 static const activation relu = {.kind = ACTIVATION_RELU};
+
+static bool winograd = true;  // where it suits
 
 static bool prepare_last(subject *s, const layer *l) {
   size_t channels = (size_t)l->channels, filters = (size_t)l->filters;
@@ -82,9 +87,14 @@ static bool prepare_last(subject *s, const layer *l) {
   }
   conv_nhwc_f32_shape shape = {.window = s->window, .batch = 1, .groups = (size_t)l->groups, .threads = s->threads};
   shape.in_channels = channels, shape.out_channels = filters, shape.planar = conv_nhwc_f32_reads_planes(&shape);
+  s->by_winograd = winograd && winograd_f32_suits(&shape);
   if (!conv_nhwc_f32_plan_init(&s->last, &shape)) return false;
-  s->packed[1] = floats(s->last.packed_bytes / 4), s->scratch[1] = floats(s->last.scratch_bytes / 4);
-  conv_nhwc_f32_pack(&s->last, s->w, s->packed[1]);
+  if (s->by_winograd && !winograd_f32_plan_init(&s->winograd, &shape)) return false;
+  size_t packed = s->by_winograd ? s->winograd.packed_bytes : s->last.packed_bytes;
+  size_t scratch = s->by_winograd ? s->winograd.scratch_bytes : s->last.scratch_bytes;
+  s->packed[1] = floats(packed / 4), s->scratch[1] = floats((scratch > packed ? scratch : packed) / 4);
+  if (s->by_winograd) winograd_f32_pack(&s->winograd, s->w, s->packed[1], s->scratch[1]);
+  else conv_nhwc_f32_pack(&s->last, s->w, s->packed[1]);
   s->last_call = (conv_nhwc_f32_call){.x = s->x, .packed = s->packed[1], .bias = s->bias, .activation = relu};
   s->last_call.y = s->y, s->last_call.x_stride = channels, s->last_call.y_stride = filters;
   return true;
@@ -116,6 +126,7 @@ static void release(subject *s) {
 static void run(const subject *s, int layout) {
   if (layout == 0) conv_f32_run(&s->first, &s->first_call, s->scratch[0]);
   else if (s->depthwise) conv_dw_nhwc_f32_run(s->depthwise_kernel, &s->depthwise_call, 1, s->threads);
+  else if (s->by_winograd) winograd_f32_run(&s->winograd, &s->last_call, s->w, s->scratch[1]);
   else conv_nhwc_f32_run(&s->last, &s->last_call, s->scratch[1]);
 }
 
@@ -147,6 +158,7 @@ static void bench(const layer *l, size_t threads, double seconds, double *total)
            (long long)l->width, (long long)l->filters, (long long)l->kernel_height, (long long)l->kernel_width);
   if (l->stride > 1) snprintf(text + strlen(text), sizeof text - strlen(text), " s%lld", (long long)l->stride);
   if (l->groups > 1) snprintf(text + strlen(text), sizeof text - strlen(text), " g%lld", (long long)l->groups);
+  if (s.by_winograd) snprintf(text + strlen(text), sizeof text - strlen(text), " winograd");
   double first = quantile(times[0], n, 0.5), last = quantile(times[1], n, 0.5);
   printf("%-34s %3d %9.1f %9.1f %6.0f %6.0f %7.2f\n", text, l->count, first * 1e6, last * 1e6,
          100 * quantile(parts[0], n, 0.5), 100 * quantile(parts[1], n, 0.5), quantile(gains, n, 0.5));
@@ -182,6 +194,7 @@ int main(int argc, char **argv) {
     if (strcmp(argv[i], "--seconds") == 0) seconds = strtod(argv[i + 1], NULL);
     else if (strcmp(argv[i], "--threads") == 0) threads = strtoul(argv[i + 1], NULL, 10);
     else if (strcmp(argv[i], "--network") == 0) network = argv[i + 1];
+    else if (strcmp(argv[i], "--winograd") == 0) winograd = atoi(argv[i + 1]) != 0;
     else if (strcmp(argv[i], "--layer") == 0 && parse(argv[i + 1], &own)) {
       heading("layer");
       bench(&own, threads, seconds, total);

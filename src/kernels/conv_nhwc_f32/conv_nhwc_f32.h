@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolution and transposed convolution of channels-last floats, [batch][spatial...][channels], any rank to 8, groups,
-// strides, dilations, padding: y = act(conv(x, w) + bias + residual). Depthwise is conv_dw_nhwc_f32's.
+// strides, dilations, padding: y = act(conv(x, w) + bias + residual). Depthwise is conv_dw_nhwc_f32's; for most 3 x 3
+// of stride 1 winograd_f32 is faster.
 //
 // A driver over igemm_f32: pixels are addressed where they lie, padding as a row of zeros, so nothing is copied; a
 // transposed convolution is one convolution for each remainder of y's places by the stride.

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// winograd_f32 with every variant of its transforms and products: against the definition in double precision; closer to
+// it than chains of multiply-adds; direct where values are not moderate; the same bits for any number of threads and
+// any batch neighbour.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+// cmocka wants the three above first
+#include <cmocka.h>
+#include <math.h>
+
+#include "base/mem.h"
+#include "kernels/winograd_f32/winograd_f32.h"
+#include "tests/kernels/random.h"
+
+enum { GUARD = 0x5c };
+
+typedef struct problem {
+  conv_nhwc_f32_shape shape;
+  size_t x_pixels, y_pixels;  // of an image
+  size_t x_stride, y_stride, residual_stride;
+  float *x, *weights, *bias, *residual;
+  bool residual_is_y;
+  activation act;
+} problem;
+
+static float *floats(size_t n) {
+  float *p = mem_alloc(NULL, n * sizeof(float));
+  random_floats(p, n);
+  return p;
+}
+
+static problem random_problem(size_t channels, size_t filters) {
+  problem p = {.shape = {.batch = random_size(1, 3), .groups = 1}};
+  conv_nhwc_f32_shape *s = &p.shape;
+  s->in_channels = channels, s->out_channels = filters, s->window.rank = 2;
+  for (size_t d = 0; d < 2; d++) {
+    window *w = &s->window;
+    w->kernel[d] = 3, w->stride[d] = w->dilation[d] = 1;
+    w->in[d] = (int64_t)random_size(1, 20), w->pad[d] = (int64_t)random_size(1, 3);
+    w->out[d] = w->in[d] + w->pad[d] + (int64_t)random_size(1, 3) - 2;
+  }
+  p.x_pixels = window_in(&s->window), p.y_pixels = window_out(&s->window);
+  p.x_stride = channels + random_size(0, 3), p.y_stride = filters + random_size(0, 3);
+  p.residual_is_y = random_size(0, 3) == 0;
+  p.residual_stride = p.residual_is_y ? p.y_stride : filters + random_size(0, 3);
+  p.x = floats(s->batch * p.x_pixels * p.x_stride), p.weights = floats(channels * filters * 9);
+  if (random_size(0, 1)) p.bias = floats(filters);
+  if (p.residual_is_y || random_size(0, 1)) p.residual = floats(s->batch * p.y_pixels * p.residual_stride);
+  static const activation_kind kinds[] = {ACTIVATION_NONE, ACTIVATION_RELU, ACTIVATION_CLIP, ACTIVATION_LEAKY};
+  p.act = (activation){kinds[random_size(0, 3)], -0.25f, 1.5f};
+  return p;
+}
+
+static void release(problem *p) { mem_free(p->x), mem_free(p->weights), mem_free(p->bias), mem_free(p->residual); }
+
+// The images from `first` on, by Winograd or directly; what lies between y's pixels is GUARD.
+static float *run(const problem *p, size_t first, size_t threads, const winograd_f32_kernel *kernel,
+                  const kernel_entry *products) {
+  conv_nhwc_f32_shape s = p->shape;
+  s.batch -= first, s.threads = threads;
+  winograd_f32_plan plan;
+  conv_nhwc_f32_plan direct;
+  assert_true(winograd_f32_plan_with(&plan, &s, kernel ? kernel : KERNEL_BEST(winograd_f32), products));
+  assert_true(conv_nhwc_f32_plan_with(&direct, &s, products));
+  size_t count = s.batch * p->y_pixels * p->y_stride;
+  float *y = mem_alloc(NULL, count * sizeof(float));
+  void *packed = mem_alloc(NULL, plan.packed_bytes + direct.packed_bytes);
+  void *scratch = mem_alloc(NULL, plan.scratch_bytes + plan.packed_bytes + direct.scratch_bytes);
+  memset(y, GUARD, count * sizeof(float));
+  memset(scratch, 0xff, plan.scratch_bytes + plan.packed_bytes + direct.scratch_bytes);
+  const float *residual = p->residual ? p->residual + first * p->y_pixels * p->residual_stride : NULL;
+  for (size_t i = 0; p->residual_is_y && i < s.batch * p->y_pixels; i++)
+    memcpy(y + i * p->y_stride, residual + i * p->y_stride, s.out_channels * sizeof(float));
+  conv_nhwc_f32_call call = {.x = p->x + first * p->x_pixels * p->x_stride, .packed = packed, .bias = p->bias, .y = y};
+  call.x_stride = p->x_stride, call.y_stride = p->y_stride, call.residual_stride = p->residual_stride;
+  call.residual = p->residual_is_y ? y : residual, call.activation = p->act;
+  if (kernel) {
+    winograd_f32_pack(&plan, p->weights, packed, scratch);
+    winograd_f32_run(&plan, &call, p->weights, scratch);
+  } else {
+    conv_nhwc_f32_pack(&direct, p->weights, packed);
+    conv_nhwc_f32_run(&direct, &call, scratch);
+  }
+  mem_free(packed), mem_free(scratch);
+  return y;
+}
+
+// The sum of one output in double precision.
+static double definition(const problem *p, size_t image, int64_t row, int64_t column, size_t filter) {
+  const window *w = &p->shape.window;
+  double sum = 0;
+  for (int64_t t = 0; t < 9; t++) {
+    int64_t r = row + t / 3 - w->pad[0], c = column + t % 3 - w->pad[1];
+    if (r < 0 || r >= w->in[0] || c < 0 || c >= w->in[1]) continue;
+    const float *x = p->x + (image * p->x_pixels + (size_t)(r * w->in[1] + c)) * p->x_stride;
+    for (size_t i = 0; i < p->shape.in_channels; i++)
+      sum += (double)x[i] * p->weights[(filter * p->shape.in_channels + i) * 9 + (size_t)t];
+  }
+  return sum;
+}
+
+static double activated(activation a, double v) {
+  if (a.kind == ACTIVATION_RELU) return v > 0 ? v : 0;
+  if (a.kind == ACTIVATION_CLIP) return fmin(fmax(v, a.a), a.b);
+  return a.kind == ACTIVATION_LEAKY && v < 0 ? a.a * v : v;
+}
+
+// Root of the mean square error; every error is below `most`.
+static double error_of(const problem *p, const float *y, double most) {
+  const window *w = &p->shape.window;
+  double squares = 0;
+  for (size_t o = 0; o < p->shape.batch * p->y_pixels; o++)
+    for (size_t k = 0; k < p->shape.out_channels; k++) {
+      int64_t at = (int64_t)(o % p->y_pixels), row = at / w->out[1], column = at % w->out[1];
+      double v = definition(p, o / p->y_pixels, row, column, k) + (p->bias ? p->bias[k] : 0);
+      v = activated(p->act, v + (p->residual ? p->residual[o * p->residual_stride + k] : 0));
+      double error = fabs(y[o * p->y_stride + k] - v);
+      assert_true(error <= most);
+      squares += error * error;
+    }
+  return sqrt(squares / (double)(p->shape.batch * p->y_pixels * p->shape.out_channels));
+}
+
+static void each_variant(void (*test)(const winograd_f32_kernel *kernel, const kernel_entry *products)) {
+  for (size_t i = 0; i < kernel_count(); i++)
+    for (size_t j = 0; j < kernel_count(); j++) {
+      const kernel_entry *a = kernel_at(i), *b = kernel_at(j);
+      if (strcmp(a->family, "winograd_f32") != 0 || strcmp(b->family, "igemm_f32") != 0) continue;
+      if (cpu_isa_enabled(a->isa) && a->isa == b->isa && cpu_isa_enabled(b->isa)) test(a->kernel, b);
+    }
+}
+
+static void matches_once(const winograd_f32_kernel *kernel, const kernel_entry *products) {
+  for (int round = 0; round < 12; round++) {
+    problem p = random_problem(random_size(1, random_size(0, 1) ? 8 : 40), random_size(1, 60));
+    const conv_nhwc_f32_shape *s = &p.shape;
+    float *y = run(&p, 0, random_size(1, 3), kernel, products);
+    // |x| and |w| are at most 1.
+    error_of(&p, y, 0x1p-20 * (double)(s->in_channels + 16) * (double)s->in_channels * 9);
+    const unsigned char *bytes = (const unsigned char *)y;
+    for (size_t i = 0; i < s->batch * p.y_pixels * p.y_stride; i++)
+      for (size_t b = 0; i % p.y_stride >= s->out_channels && b < 4; b++) assert_int_equal(bytes[i * 4 + b], GUARD);
+    float *alone = run(&p, s->batch - 1, 1, kernel, products);
+    size_t count = p.y_pixels * p.y_stride;
+    assert_memory_equal(alone, y + (s->batch - 1) * count, count * sizeof(float));
+    mem_free(y), mem_free(alone), release(&p);
+  }
+}
+
+static void closer_once(const winograd_f32_kernel *kernel, const kernel_entry *products) {
+  problem p = random_problem(64, 16);
+  p.act.kind = ACTIVATION_NONE, mem_free(p.bias), mem_free(p.residual);
+  p.bias = p.residual = NULL, p.residual_is_y = false;
+  float *y = run(&p, 0, 1, kernel, products), *direct = run(&p, 0, 1, NULL, products);
+  assert_true(error_of(&p, y, 1) <= error_of(&p, direct, 1));
+  mem_free(y), mem_free(direct), release(&p);
+}
+
+static void direct_once(const winograd_f32_kernel *kernel, const kernel_entry *products) {
+  static const float values[] = {NAN, INFINITY, -INFINITY, 3e38f, -0x1p60f};
+  for (size_t round = 0; round < 20; round++) {
+    problem p = random_problem(random_size(1, 40), random_size(1, 40));
+    bool in_weights = round % 4 == 0;  // finite there: padding is 0 * weight, or nothing
+    float value = values[in_weights ? random_size(3, 4) : random_size(0, 4)];
+    size_t image = random_size(0, p.shape.batch - 1), pixel = image * p.x_pixels + random_size(0, p.x_pixels - 1);
+    if (in_weights) p.weights[random_size(0, p.shape.in_channels * p.shape.out_channels * 9 - 1)] = value;
+    else p.x[pixel * p.x_stride + random_size(0, p.shape.in_channels - 1)] = value;
+    float *y = run(&p, 0, random_size(1, 3), kernel, products), *direct = run(&p, 0, 1, NULL, products);
+    size_t count = p.y_pixels * p.y_stride, begin = in_weights ? 0 : image * count;
+    size_t end = in_weights ? p.shape.batch * count : begin + count;
+    for (size_t i = begin; i < end; i++)
+      assert_true((isnan(y[i]) && isnan(direct[i])) || memcmp(&y[i], &direct[i], sizeof *y) == 0);
+    mem_free(y), mem_free(direct), release(&p);
+  }
+}
+
+static void matches_definition(void **state) { each_variant(matches_once); }
+static void closer_than_chains(void **state) { each_variant(closer_once); }
+static void direct_where_not_moderate(void **state) { each_variant(direct_once); }
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(matches_definition), cmocka_unit_test(closer_than_chains),
+                                     cmocka_unit_test(direct_where_not_moderate)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
