@@ -10,7 +10,7 @@
 
 static const cli_option options[] = {
     OPTION_FLAG("graph", "the graph as text, after the passes"),
-    OPTION_FLAG("plan", "the steps with kernels, shapes and memory, for the declared shapes"),
+    OPTION_FLAG("plan", "the steps with place, kernel, shape, layout and memory, for the declared shapes"),
     OPTION_FLAG("kernels", "which kernels serve which operators"),
     OPTION_FLAG("json", "machine-readable"),
     ENGINE_OPTIONS,
@@ -111,14 +111,26 @@ static json_t *step_rows(const json_t *plan) {
     char *type = xformat("%s[%s]", json_string_value(json_object_get(output, "dtype")) ?: "", shape);
     bool dynamic = json_is_true(json_object_get(step, "dynamic"));
     json_array_append_new(
-        rows, json_pack("{s:I,s:O?,s:O?,s:s,s:s,s:O?,s:O?,s:O?}", "step", (json_int_t)i, "op",
-                        json_object_get(step, "op"), "kernel", json_object_get(step, "kernel"), "when",
-                        dynamic ? "at run" : "planned", "result", type, "storage", json_object_get(output, "storage"),
+        rows, json_pack("{s:I,s:O?,s:O?,s:O?,s:s,s:s,s:O?,s:O?,s:O?,s:O?}", "step", (json_int_t)i, "op",
+                        json_object_get(step, "op"), "place", json_object_get(step, "place"), "kernel",
+                        json_object_get(step, "kernel"), "when", dynamic ? "at run" : "planned", "result", type,
+                        "layout", json_object_get(output, "layout"), "storage", json_object_get(output, "storage"),
                         "offset", json_object_get(output, "offset"), "bytes", json_object_get(output, "bytes")));
     free(shape);
     free(type);
   }
   return rows;
+}
+
+// Why steps did not go where they were offered to.
+static void print_reasons(const json_t *plan) {
+  const json_t *step;
+  size_t i;
+  json_array_foreach(json_object_get(plan, "steps"), i, step) {
+    const char *reason = json_string_value(json_object_get(step, "reason"));
+    if (reason)
+      printf("step %zu (%s) runs on the host: %s\n", i, json_string_value(json_object_get(step, "op")), reason);
+  }
 }
 
 // How many steps of each operator each kernel serves.
@@ -171,6 +183,7 @@ static int inspect(const args *a, const sdx_session *session) {
            number(json_object_get(all, "plan"), "threads"),
            bytes_describe(number(json_object_get(all, "plan"), "slab_bytes"), slab),
            bytes_describe(number(json_object_get(all, "plan"), "live_bytes"), live));
+    print_reasons(json_object_get(all, "plan"));
     json_decref(rows);
   }
   if (kernels && !code) json_table_print(json_object_get(all, "kernels"), NULL);
@@ -195,6 +208,7 @@ CLI_COMMAND(inspect) = {
     "Examples:\n"
     "  sardonyx inspect model.onnx\n"
     "  sardonyx inspect model.onnx --plan --dim batch=8\n"
+    "  sardonyx inspect model.onnx --plan --provider ./device.so\n"
     "  sardonyx inspect model.onnx --json\n",
     options,
     1,

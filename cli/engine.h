@@ -13,6 +13,7 @@
   OPTION("threads", ARG_INT, "N", "threads; 0 = all this process may use (default)", .max = 256, .letter = 't'), \
       OPTION("precision", ARG_TEXT, "P", "matrix products: highest (default), high, medium"),                    \
       OPTION("dim", ARG_TEXT, "NAME=N", "fix a free dimension of the inputs, e.g. batch=4"),                     \
+      OPTION("provider", ARG_TEXT, "FILE", "offer nodes to the device of this shared library; again for more"),  \
       OPTION("option", ARG_TEXT, "K=V", "an engine option; '--option list' names all")
 
 #define IMAGE_OPTIONS                                                                                         \

@@ -67,6 +67,7 @@ sdx_options *engine_options(const args *a, int *code) {
   if ((text = args_text(a, "threads", NULL)) && ok) ok = set(o, "threads", text);
   if (args_has(a, "profile") && ok) ok = set(o, "profile", "1");
   if ((text = args_text(a, "precision", NULL)) && ok) ok = set(o, "precision", text);
+  for (size_t at = 0; ok && (text = args_each(a, "provider", &at));) ok = set(o, "provider", text);
   for (size_t at = 0; ok && (text = args_each(a, "option", &at));) {
     if (!strcmp(text, "list")) {
       print_option_list();

@@ -9,11 +9,11 @@ add_library(sardonyx_base_objects OBJECT ${SDX_BASE_SOURCES})
 target_include_directories(sardonyx_base_objects PUBLIC src include)
 add_library(sardonyx_base STATIC $<TARGET_OBJECTS:sardonyx_base_objects>)
 target_include_directories(sardonyx_base PUBLIC src include)
-target_link_libraries(sardonyx_base PUBLIC Threads::Threads m)
+target_link_libraries(sardonyx_base PUBLIC Threads::Threads ${CMAKE_DL_LIBS} m)
 
 file(GLOB SDX_ENGINE_SOURCES CONFIGURE_DEPENDS
   src/tensor/*.c src/kernels/*.c src/graph/*.c src/onnx/*.c src/ops/*.c src/ops/*/*.c
-  src/passes/*.c src/plan/*.c src/run/*.c src/builder/*.c src/api/*.c)
+  src/passes/*.c src/providers/*.c src/plan/*.c src/run/*.c src/builder/*.c src/api/*.c)
 
 # Operator table: every line that starts with SDX_OP(Name), SDX_OP_ML(, SDX_OP_MS(, SDX_OP_NCHWC(, SDX_OP_NHWC(,
 # SDX_OP_OLD(, SDX_OP_PREVIEW(, SDX_OP_TRAINING(.
@@ -62,7 +62,7 @@ op_def op_defs[sizeof op_rows / sizeof *op_rows + 1];
 
 add_library(sardonyx_objects OBJECT ${SDX_ENGINE_SOURCES} ${SDX_GENERATED}/op_table.c)
 target_include_directories(sardonyx_objects PUBLIC src include)
-target_link_libraries(sardonyx_objects PUBLIC Threads::Threads m)
+target_link_libraries(sardonyx_objects PUBLIC Threads::Threads ${CMAKE_DL_LIBS} m)
 
 include(cmake/kernels.cmake)
 
@@ -76,7 +76,7 @@ if(SDX_SANITIZE)
   set_target_properties(sardonyx_shared PROPERTIES LINK_OPTIONS "-Wl,--gc-sections;-fsanitize=${SDX_SANITIZE}")
 endif()
 target_include_directories(sardonyx_shared PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
-target_link_libraries(sardonyx_shared PRIVATE Threads::Threads m)
+target_link_libraries(sardonyx_shared PRIVATE Threads::Threads ${CMAKE_DL_LIBS} m)
 
 # One relocatable object whose internal names are local: linking the archive brings no foreign names.
 set(one ${PROJECT_BINARY_DIR}/sardonyx_one.o)
@@ -88,4 +88,4 @@ add_library(sardonyx_static STATIC ${one})
 set_target_properties(sardonyx_static PROPERTIES OUTPUT_NAME sardonyx LINKER_LANGUAGE C)
 set_source_files_properties(${one} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
 target_include_directories(sardonyx_static PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
-target_link_libraries(sardonyx_static PUBLIC Threads::Threads m)
+target_link_libraries(sardonyx_static PUBLIC Threads::Threads ${CMAKE_DL_LIBS} m)

@@ -117,6 +117,8 @@ SDX_API void sdx_options_destroy(sdx_options *options);
 //   external_data_dir  folder for external data of models loaded from bytes
 //   strict_dims        0 | 1: refuse what sdx_run_warning would say
 //   layouts            0 | 1: whether values may lie with channels last in memory (default 1; shapes stay ONNX's)
+//   provider           shared library of a device that nodes are offered to (provider.h), "file@1" for its second one;
+//                      each call adds one, nodes go to the first that takes them; "cpu" is built in
 //   profile            0 | 1: record a Chrome trace, see sdx_session_profile_json
 //   plan_cache         how many input-shape signatures keep a plan (default 8)
 // Returns SDX_INVALID_ARGUMENT for an unknown name or a bad value; see sdx_options_error.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a plan is made: walk.c follows the nodes (types, what is computed at once, which become steps), layouts.c chooses
-// layouts, convert.c puts steps between them and lets views vanish, storage.c says which values share memory and when
-// it is free, prepare is asked for kernels and packed weights, slab.c places what is left.
+// How a plan is made: walk.c follows the nodes (types, what is computed at once, which become steps), places.c which
+// of them go to devices, layouts.c chooses layouts, convert.c puts steps between them and lets views vanish, storage.c
+// says which values share memory and when it is free, prepare is asked for kernels and packed weights, slab.c places
+// what is left.
 #pragma once
 
 #include "plan/plan.h"
@@ -27,6 +28,8 @@ static inline value_id plan_root(const plan *p, value_id v) {
 
 // Steps and types of all values. Views are steps still, marked so.
 sdx_status walk_nodes(builder *b);
+// Chooses step.place, and copies values between places.
+sdx_status choose_places(builder *b);
 // Chooses step.layout and the layouts of values.
 sdx_status choose_layouts(builder *b);
 // Gives every step its inputs in the layout it wants, and graph outputs in ONNX's.

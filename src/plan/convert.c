@@ -195,8 +195,7 @@ sdx_status convert_layouts(builder *b) {
   sdx_value **made = arena_array(&p->memory, p->made_count + more, sizeof *made);
   c.steps = arena_array(&p->memory, p->step_count + more, sizeof *c.steps);
   c.other = arena_array(&b->scratch, p->value_count + more, sizeof *c.other);
-  p->outputs = arena_copy(&p->memory, b->g->outputs, b->g->output_count * sizeof *p->outputs);
-  if (!values || !made || !c.steps || !c.other || !p->outputs)
+  if (!values || !made || !c.steps || !c.other)
     return error_no_memory(b->err, (p->value_count + more) * sizeof *values);
   memcpy(values, p->values, p->value_count * sizeof *values);
   if (p->made_count) memcpy(made, p->made, p->made_count * sizeof *made);

@@ -47,6 +47,19 @@ typedef struct frame_block {
   arena tables;
 } frame_block;
 
+static sdx_status allocate_devices(run_frame *f, error *err) {
+  const plan *p = f->plan;
+  for (size_t k = 1; p->places && k < p->places->count; k++) {
+    const place *device = &p->places->at[k];
+    if (!p->device_bytes[k]) continue;
+    f->device_slabs[k] = device->provider->allocate(device->context, p->device_bytes[k]);
+    if (!f->device_slabs[k])
+      return error_set(err, SDX_NO_MEMORY, "provider '%s' has no memory for %zu bytes of values",
+                       device->provider->name, p->device_bytes[k]);
+  }
+  return SDX_OK;
+}
+
 // No memory for the slab: says which node asks for most of it.
 static sdx_status no_slab(const plan *p, error *err) {
   const node *n = NULL;
@@ -84,10 +97,16 @@ sdx_status frame_create(plan *p, mem_account *parent, size_t limit, run_frame **
     frame_destroy(f);
     return no_slab(p, err);
   }
+  sdx_status status = allocate_devices(f, err);
+  if (status != SDX_OK) {
+    frame_destroy(f);
+    return status;
+  }
   for (value_id v = 1; v < p->value_count; v++) {
     const plan_value *pv = &p->values[v];
+    char *slab = pv->place ? f->device_slabs[pv->place] : f->slab;
     f->values[v] = pv->value;
-    if (pv->storage == STORE_SLAB) f->values[v].tensor.data = (char *)f->slab + p->values[pv->root].offset;
+    if (pv->storage == STORE_SLAB) f->values[v].tensor.data = slab + p->values[pv->root].offset;
   }
   for (uint32_t s = 0; s < p->step_count; s++) {
     if (!bind_step(f, &block->tables, &f->steps[s], &p->steps[s])) {
@@ -114,6 +133,10 @@ void frame_destroy(run_frame *f) {
   frame_reset(f);
   arena_deinit(&f->memory);
   mem_free(f->slab);
+  for (size_t k = 1; k < PLACES_MOST; k++) {
+    const place *device = f->device_slabs[k] ? &f->plan->places->at[k] : NULL;
+    if (device) device->provider->release_buffer(device->context, f->device_slabs[k]);
+  }
   arena_deinit(&((frame_block *)f)->tables);
   plan_release((plan *)f->plan);
   mem_free(f);

@@ -20,6 +20,7 @@ typedef struct run_frame {
   sdx_value **owners;   // dynamic values: who holds the bytes
   op_step *steps;       // the plan's, bound to `values`
   void *slab;
+  char *device_slabs[PLACES_MOST];  // of the other places
   run_limits limits;
   pool_watch watch;  // the same limits, for the tasks of long steps
   bool dynamic;      // the step that runs now allocates its outputs

@@ -62,7 +62,7 @@ static sdx_status list_ports(builder *b, bool *any) {
   for (uint32_t s = 0; s < p->step_count; s++) {
     plan_step *step = &p->steps[s];
     const op_def *op = step->step.node->op;
-    if (step->dynamic || (!op->layouts && !(op->flags & OP_POINTWISE))) continue;
+    if (step->dynamic || step->place || (!op->layouts && !(op->flags & OP_POINTWISE))) continue;
     step_layouts l = {.in = arena_zalloc(&b->scratch, step->step.input_count + 1),
                       .out = arena_zalloc(&b->scratch, step->step.output_count + 1)};
     if (!l.in || !l.out) return error_no_memory(b->err, step->step.input_count);

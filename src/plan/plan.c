@@ -37,7 +37,7 @@ static sdx_status prepare_step(builder *b, plan_step *s) {
   c->services = &services;
   c->owner = b->p;
   c->err = b->err;
-  sdx_status status = s->dynamic ? SDX_OK : step_prepare(c);
+  sdx_status status = s->dynamic ? SDX_OK : s->place ? device_prepare(&b->p->places->at[s->place], c) : step_prepare(c);
   c->in_types = NULL, c->out_types = NULL, c->constants = NULL;  // these lie in the scratch
   return status;
 }
@@ -65,15 +65,17 @@ static sdx_status build(builder *b) {
   size_t results = 0;
   for (uint32_t i = 0; i < g->node_count; i++) results += g->nodes[i]->output_count;
   p->value_count = g->value_count;
+  p->outputs = arena_copy(&p->memory, g->outputs, g->output_count * sizeof *p->outputs);
   p->wanted = arena_array(&p->memory, g->output_count + 1, sizeof *p->wanted);
   p->values = arena_array(&b->scratch, g->value_count, sizeof *p->values);
   p->steps = arena_array(&b->scratch, g->node_count, sizeof *p->steps);
   p->made = arena_array(&b->scratch, results, sizeof *p->made);
-  if (!p->wanted || !p->values || !p->steps || !p->made)
+  if (!p->outputs || !p->wanted || !p->values || !p->steps || !p->made)
     return error_no_memory(b->err, g->value_count * sizeof *p->values);
   for (uint32_t i = 0; i < g->output_count; i++) p->wanted[i] = !b->request->wanted || b->request->wanted[i];
   SDX_TRY(keep_signature(b));
   SDX_TRY(walk_nodes(b));
+  SDX_TRY(choose_places(b));
   SDX_TRY(choose_layouts(b));
   SDX_TRY(convert_layouts(b));
   SDX_TRY(assign_storage(b));
@@ -91,6 +93,7 @@ sdx_status plan_create(const plan_request *request, plan **out, error *err) {
   p->threads = request->threads;
   p->precision = request->precision;
   p->packs = request->packs;
+  p->places = request->places;
   atomic_init(&p->references, 1);
   builder b = {.p = p, .request = request, .g = request->graph, .err = err};
   arena_init(&b.scratch, request->account);
@@ -108,6 +111,7 @@ plan *plan_retain(plan *p) {
 
 void plan_release(plan *p) {
   if (!p || atomic_fetch_sub(&p->references, 1) != 1) return;
+  for (uint32_t s = 0; s < p->step_count; s++) device_release(&p->steps[s].step);
   for (size_t i = 0; i < p->made_count; i++) value_release(p->made[i]);
   arena_deinit(&p->memory);
   mem_free(p);

@@ -8,12 +8,12 @@
 
 #include <pthread.h>
 
-#include "ops/prepare.h"
+#include "providers/provider.h"
 
 typedef enum storage {
   STORE_NONE,     // nobody reads it
   STORE_CONST,    // weights, folded values, shape arithmetic done at plan time
-  STORE_SLAB,     // at `offset` of the frame's slab
+  STORE_SLAB,     // at `offset` of the frame's slab in its place
   STORE_INPUT,    // memory of the caller (graph input or captured outer value)
   STORE_OUTPUT,   // memory of the result with index `slot`
   STORE_DYNAMIC,  // allocated during the run
@@ -26,7 +26,7 @@ typedef struct plan_value {
   uint32_t slot;         // STORE_INPUT: inputs first, then captures; STORE_OUTPUT: output index
   uint32_t first, last;  // steps that write it first and read it last
   size_t offset;
-  uint8_t storage, layout;
+  uint8_t storage, layout, place;
   bool known;  // dtype and every dimension are fixed
   bool local;  // a constant that lives as long as the plan, not as the session
 } plan_value;
@@ -36,7 +36,9 @@ typedef struct plan_step {
   const value_id *inputs, *outputs, *captures;  // the node's, but for what stands for them in another layout
   size_t scratch_offset;                        // of the slab
   uint32_t release_first, release_count;        // dynamic values nobody reads after this step
-  bool dynamic, view;                           // view: while the plan is made; then output 0 shows input 0's bytes
+  const char *reason;                           // why it runs on the host although there are devices; else NULL
+  uint8_t place;
+  bool dynamic, view;  // view: while the plan is made; then output 0 shows input 0's bytes
 } plan_step;
 
 typedef struct pack_cache pack_cache;
@@ -56,10 +58,12 @@ typedef struct plan {
   uint32_t step_count, view_count, captured_count, value_count;
   uint32_t slots;  // inputs + captures
   size_t slab_bytes;
-  size_t live_bytes;  // the most that is alive at once: no slab can be smaller
+  size_t device_bytes[PLACES_MOST];  // slabs of the other places
+  size_t live_bytes;                 // the most that is alive at once: no slab can be smaller
   size_t threads;
   int precision;
   pack_cache *packs;
+  places *places;
   bool *wanted;          // outputs
   bool has_dynamic;      // some step allocates while running
   type_info *signature;  // types of graph inputs, then of owner->captures
@@ -93,6 +97,7 @@ typedef struct plan_request {
   bool layouts;  // values may lie in other layouts than ONNX's
   mem_account *account;
   pack_cache *packs;
+  places *places;
 } plan_request;
 
 sdx_status plan_create(const plan_request *request, plan **out, error *err);

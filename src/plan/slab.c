@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Offsets in the slab. A block is a value from its first writer to its last reader, or the scratch of one
+// Offsets in the slab of each place. A block is a value from its first writer to its last reader, or the scratch of one
 // step. Two ways are tried. By time: the steps are walked in order with the free gaps sorted by offset; each
 // block takes the smallest gap that holds it. By size: the largest block first, each as low as those placed
 // before it allow; better, but quadratic, so it is only for plans that the first way leaves far above what
@@ -140,18 +140,18 @@ static bool add_block(block *b, size_t bytes, uint32_t first, uint32_t last, siz
   return rounded(bytes, &b->size);
 }
 
-static bool list_blocks(plan *p, block *blocks, uint32_t *count) {
+static bool list_blocks(plan *p, uint8_t place, block *blocks, uint32_t *count) {
   bool fits = true;
   for (uint32_t s = 0; s < p->step_count; s++) {
     plan_step *step = &p->steps[s];
     for (uint32_t i = 0; i < step->step.output_count; i++) {
       value_id v = step->outputs[i];
       plan_value *pv = &p->values[v];
-      if (!v || pv->root != v || pv->storage != STORE_SLAB) continue;
+      if (!v || pv->root != v || pv->storage != STORE_SLAB || pv->place != place) continue;
       uint32_t last = pv->last < p->step_count ? pv->last : p->step_count;
       fits &= add_block(&blocks[(*count)++], pv->value.tensor.bytes, s, last, &pv->offset);
     }
-    if (step->step.scratch_bytes)
+    if (step->step.scratch_bytes && place == PLACE_HOST)
       fits &= add_block(&blocks[(*count)++], step->step.scratch_bytes, s, s, &step->scratch_offset);
   }
   size_t sum = 0;  // what no order of placing can pass
@@ -159,7 +159,7 @@ static bool list_blocks(plan *p, block *blocks, uint32_t *count) {
   return fits;
 }
 
-sdx_status assign_slab(builder *b) {
+static sdx_status assign_place(builder *b, uint8_t place, size_t *slab, size_t *live) {
   plan *p = b->p;
   arena *scratch = &b->scratch;
   error *err = b->err;
@@ -168,17 +168,26 @@ sdx_status assign_slab(builder *b) {
   for (uint32_t s = 0; s < p->step_count; s++) most += p->steps[s].step.output_count;
   block *blocks = arena_array(scratch, most, sizeof *blocks);
   if (!blocks) return error_no_memory(err, most * sizeof *blocks);
-  if (!list_blocks(p, blocks, &count)) return error_no_memory(err, SIZE_MAX);
-  if (!place_by_time(blocks, count, p->step_count, scratch, &p->slab_bytes, &p->live_bytes))
+  if (!list_blocks(p, place, blocks, &count)) return error_no_memory(err, SIZE_MAX);
+  if (!place_by_time(blocks, count, p->step_count, scratch, slab, live))
     return error_no_memory(err, count * sizeof *blocks);
-  if (p->slab_bytes > p->live_bytes + p->live_bytes / 32 && count <= MOST_BY_SIZE) {
+  if (*slab > *live + *live / 32 && count <= MOST_BY_SIZE) {
     block *other = arena_copy(scratch, blocks, count * sizeof *blocks);
     if (!other || !place_by_size(other, count, scratch, &by_size)) return error_no_memory(err, count * sizeof *blocks);
-    if (by_size < p->slab_bytes) {
-      p->slab_bytes = by_size;
+    if (by_size < *slab) {
+      *slab = by_size;
       blocks = other;
     }
   }
   for (uint32_t b = 0; b < count; b++) *blocks[b].target = blocks[b].offset;
+  return SDX_OK;
+}
+
+sdx_status assign_slab(builder *b) {
+  plan *p = b->p;
+  size_t ignored;
+  SDX_TRY(assign_place(b, PLACE_HOST, &p->slab_bytes, &p->live_bytes));
+  for (size_t k = 1; p->places && k < p->places->count; k++)
+    SDX_TRY(assign_place(b, (uint8_t)k, &p->device_bytes[k], &ignored));
   return SDX_OK;
 }

@@ -43,7 +43,7 @@ static void share_storage(plan *p) {
   for (uint32_t s = 0; s < p->step_count; s++) {
     const plan_step *step = &p->steps[s];
     unsigned flags = step->step.node->op->flags;
-    if (step->dynamic || !(flags & OP_INPLACE)) continue;
+    if (step->dynamic || step->place || !(flags & OP_INPLACE)) continue;
     uint32_t candidates = flags & OP_COMMUTATIVE ? 2 : 1;
     for (uint32_t i = 0; i < candidates; i++)
       if (can_overwrite(p, s, i)) {
@@ -57,13 +57,14 @@ static void share_storage(plan *p) {
   for (uint32_t i = 0; i < p->graph->output_count; i++) {
     if (!p->wanted[i]) continue;
     plan_value *root = &p->values[plan_root(p, p->outputs[i])];
-    if (root->storage != STORE_SLAB || root->value.tensor.dtype == SDX_STRING) continue;
+    if (root->storage != STORE_SLAB || root->place || root->value.tensor.dtype == SDX_STRING) continue;
     root->storage = STORE_OUTPUT;
     root->slot = i;
   }
   for (value_id v = 1; v < p->value_count; v++) {
     value_id root = p->values[v].root = plan_root(p, v);
     p->values[v].storage = p->values[root].storage;
+    p->values[v].place = p->values[root].place;
   }
 }
 

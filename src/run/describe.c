@@ -163,6 +163,13 @@ static void describe_plan(const plan *p, text *t) {
     text_json_string(t, step->step.node->name);
     text_append(t, ",\"kernel\":", 10);
     text_json_string(t, str_from(step->step.kernel ? step->step.kernel : "portable"));
+    text_append(t, ",\"place\":", 9);
+    text_json_string(t, str_from(p->places->at[step->place].provider->name));
+    if (step->reason) {
+      text_append(t, ",\"reason\":", 10);
+      text_json_string(t, str_from(step->reason));
+    }
+    text_format(t, ",\"layout\":\"%s\"", layout_name((layout)step->step.layout));
     text_format(t, ",\"dynamic\":%s,\"scratch_bytes\":%zu,\"scratch_offset\":%zu,\"outputs\":[",
                 step->dynamic ? "true" : "false", step->step.scratch_bytes, step->scratch_offset);
     for (uint32_t i = 0, shown = 0; i < step->step.output_count; i++) {

@@ -136,6 +136,14 @@ static sdx_status run_steps(run_frame *f, profile *profile, error *err) {
   return SDX_OK;
 }
 
+// What a failed run left under way must not write once its memory serves others.
+static void stop_devices(run_frame *f) {
+  for (size_t k = 1; k < PLACES_MOST; k++) {
+    const place *device = f->device_slabs[k] ? &f->plan->places->at[k] : NULL;
+    if (device) device->provider->synchronise(device->context);
+  }
+}
+
 sdx_status frame_execute(run_frame *f, const value *const *inputs, mem_account *account, sdx_value **outputs,
                          profile *profile, error *err) {
   sdx_status s = bind(f, inputs, account, outputs, err);
@@ -143,6 +151,7 @@ sdx_status frame_execute(run_frame *f, const value *const *inputs, mem_account *
   f->watch.deadline_ns = f->limits.deadline_ns;
   atomic_store_explicit(&f->watch.stopped, false, memory_order_relaxed);
   if (s == SDX_OK) s = run_steps(f, profile, err);
+  if (s != SDX_OK) stop_devices(f);
   if (s == SDX_OK) s = collect(f, account, outputs, err);
   if (f->plan->has_dynamic || f->memory.chunks) frame_reset(f);
   return s;

@@ -26,6 +26,7 @@ sdx_session *session_create(const sdx_options *options) {
   pack_cache_init(&s->packs, &s->account);
   pthread_mutex_init(&s->lock, NULL);
   profile_init(&s->profile);
+  places_init(&s->places);
   return s;
 }
 
@@ -61,6 +62,7 @@ void sdx_session_destroy(sdx_session *s) {
   if (!s) return;
   release_model(s);
   pack_cache_deinit(&s->packs);
+  places_deinit(&s->places);
   profile_deinit(&s->profile);
   pthread_mutex_destroy(&s->lock);
   sdx_options_destroy(s->options);
@@ -310,6 +312,8 @@ import_options session_import_options(sdx_session *s, const char *external_dir) 
 }
 
 static sdx_status prepare(sdx_session *s, const char *external_dir) {
+  for (const provider_path *p = s->options->providers; p; p = p->next)
+    SDX_TRY(places_add(&s->places, p->path, &s->err));
   import_options import = session_import_options(s, external_dir);
   SDX_TRY(onnx_import(s->bytes, s->size, &import, NULL, &s->model, &s->err));
   s->main = s->model->graph;

@@ -31,7 +31,9 @@ const char *sdx_options_list(void) {
           "precision\thighest\thighest, high, medium\thow exact matrix products are; highest = at least fp32 FMA\n"
           "optimize\tall\tnone, basic, all\tgraph passes\n"
           "disable_passes\t\tnames, comma-separated\tpasses to leave out\n"
-          "external_data_dir\t\tfolder\twhere external data of models loaded from bytes lies\n";
+          "external_data_dir\t\tfolder\twhere external data of models loaded from bytes lies\n"
+          "provider\t\tfile, file@1\tshared library of a device that nodes are offered to; again for more; cpu is "
+          "built in\n";
 }
 
 sdx_options *sdx_options_create(void) {
@@ -66,6 +68,18 @@ static sdx_status set_text(sdx_options *o, const char *value, char **out) {
   return *out ? SDX_OK : error_no_memory(&o->err, strlen(value));
 }
 
+static sdx_status add_provider(sdx_options *o, const char *path) {
+  size_t bytes = strlen(path) + 1;
+  provider_path *p = arena_alloc(&o->memory, sizeof *p + bytes), **end = &o->providers;
+  if (bytes == 1) return error_set(&o->err, SDX_INVALID_ARGUMENT, "option provider: the path is empty");
+  if (!p) return error_no_memory(&o->err, bytes);
+  p->next = NULL;
+  memcpy(p->path, path, bytes);
+  while (*end) end = &(*end)->next;
+  *end = p;
+  return SDX_OK;
+}
+
 static sdx_status set_number(sdx_options *o, const struct numeric *n, const char *value) {
   char *end;
   errno = 0;
@@ -86,14 +100,15 @@ sdx_status sdx_options_set(sdx_options *o, const char *name, const char *value) 
   if (strcmp(name, "optimize") == 0) return set_word(o, name, value, levels, &o->optimize);
   if (strcmp(name, "disable_passes") == 0) return set_text(o, value, &o->disable_passes);
   if (strcmp(name, "external_data_dir") == 0) return set_text(o, value, &o->external_data_dir);
+  if (strcmp(name, "provider") == 0) return add_provider(o, value);
   str_nearest nearest;
   str_nearest_init(&nearest, str_from(name));
   for (size_t i = 0; i < NUMERICS; i++) {
     if (strcmp(numerics[i].name, name) == 0) return set_number(o, &numerics[i], value);
     str_nearest_offer(&nearest, str_from(numerics[i].name));
   }
-  static const char *const others[] = {"precision", "optimize", "disable_passes", "external_data_dir"};
-  for (size_t i = 0; i < 4; i++) str_nearest_offer(&nearest, str_from(others[i]));
+  static const char *const others[] = {"precision", "optimize", "disable_passes", "external_data_dir", "provider"};
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) str_nearest_offer(&nearest, str_from(others[i]));
   char hint[128];
   return error_set(&o->err, SDX_INVALID_ARGUMENT, "there is no option '%.60s'%s", name,
                    str_nearest_hint(&nearest, hint, sizeof hint));
@@ -142,6 +157,7 @@ sdx_options *options_copy(const sdx_options *from) {
   o->memory = own;
   o->disable_passes = o->external_data_dir = NULL;
   o->dims = NULL;
+  o->providers = NULL;
   o->ops = NULL;
   o->op_count = 0;
   error_clear(&o->err);
@@ -149,6 +165,7 @@ sdx_options *options_copy(const sdx_options *from) {
             (!from->external_data_dir || set_text(o, from->external_data_dir, &o->external_data_dir) == SDX_OK);
   for (const dim_override *d = from->dims; d && ok; d = d->next)
     ok = sdx_options_set_dim(o, d->symbol, d->value) == SDX_OK;
+  for (const provider_path *p = from->providers; p && ok; p = p->next) ok = add_provider(o, p->path) == SDX_OK;
   for (size_t i = 0; i < from->op_count && ok; i++) ok = sdx_options_add_op(o, &from->ops[i]) == SDX_OK;
   if (ok) return o;
   sdx_options_destroy(o);

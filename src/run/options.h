@@ -37,6 +37,11 @@ typedef struct dim_override {
   char symbol[];
 } dim_override;
 
+typedef struct provider_path {
+  struct provider_path *next;
+  char path[];
+} provider_path;
+
 struct sdx_options {
 #define X(name, otherwise, low, high, meaning) int64_t name;
   RUN_OPTION_LIST(X)
@@ -46,7 +51,8 @@ struct sdx_options {
   arena memory;                              // the strings and lists below
   char *disable_passes, *external_data_dir;  // NULL = not set
   dim_override *dims;
-  sdx_custom_op *ops;  // names live in `memory`
+  provider_path *providers;  // in the order in which nodes are offered to them
+  sdx_custom_op *ops;        // names live in `memory`
   size_t op_count;
   error err;
 };

@@ -12,7 +12,8 @@ plan_request session_request(sdx_session *s, const type_info *inputs, const bool
                         .precision = s->options->precision,
                         .layouts = s->options->optimize == 2 && s->options->layouts,
                         .account = &s->account,
-                        .packs = &s->packs};
+                        .packs = &s->packs,
+                        .places = &s->places};
 }
 
 // Drops the oldest plan of the graph once there are more than the cache may hold.

@@ -42,6 +42,7 @@ struct sdx_session {
   sdx_value **kept;  // constants made by passes
   size_t kept_count, kept_capacity;
   pack_cache packs;
+  places places;
   pthread_mutex_t lock;  // plans
   plan *plans;
   uint64_t uses;              // clock of the plan cache

@@ -405,6 +405,25 @@ class Json(Case):
         self.assertEqual(facts["summary"]["inputs"], [{"name": "x", "type": "tensor(float)", "shape": ["batch", 3]}])
         self.assertGreater(facts["memory"]["predicted_peak_bytes"], 0)
 
+    def test_providers(self):
+        """The device of tests/providers, where the build made it."""
+        device = pathlib.Path(COMMAND).parent / "tests/fake_device.so"
+        if not device.exists():
+            self.skipTest(f"{device} is not built")
+        a, b = "ab"
+        self.write("m.onnx", onnx_bytes.simple(
+            [node("MatMul", ["x", "x"], [a]), node("Erf", [a], [b]), node("MatMul", [b, "x"], ["y"])],
+            [("x", FLOAT, [2, 2])], [("y", FLOAT, [2, 2])]))
+        plan = self.run_command("inspect", "m.onnx", "--plan", "--provider", device).stdout
+        self.assertRegex(plan, r"MatMul +fake +fake +planned +float\[2,2\] +onnx")
+        self.assertIn("(Erf) runs on the host: fake: cannot run it", plan)
+        self.assertEqual(plan.count(" Copy "), 4)
+        x = "x=[[1, 2], [3, 4]]"
+        self.assertEqual(self.run_command("run", "m.onnx", x, "--provider", device).stdout.split(" ms ")[0][:-5],
+                         self.run_command("run", "m.onnx", x).stdout.split(" ms ")[0][:-5])
+        self.assertIn("speaks provider ABI 99", self.run_command(
+            "run", "m.onnx", x, "--provider", device.with_name("other_abi.so"), code=1).stderr)
+
     def test_bench(self):
         rows = json.loads(self.run_command("bench", self.twice(), "--batch", 4, "--threads", "1,2", "--seconds", "0.05", "--json").stdout)["rows"]
         self.assertEqual([r["threads"] for r in rows], [1, 2])
