@@ -35,15 +35,15 @@ static const type_row *find_type(sdx_dtype dtype) {
   return NULL;
 }
 
-void v2_write_io(text *o, const sdx_io *io) {
+void v2_write_io(text *o, const sdx_io *io, bool output) {
   const type_row *row = find_type(io->dtype);
+  bool json = output && io->dtype == SDX_UNDEFINED;
   text_put(o, "{\"name\":");
   text_json_string(o, str_from(io->name));
   text_put(o, ",\"datatype\":");
   // What the protocol cannot carry is named as ONNX names it, so that a reader sees why.
-  const char *name = row ? row->name : io->type;
-  text_json_string(o, str_from(name));
-  text_put(o, ",\"shape\":[");
+  text_json_string(o, str_from(row ? row->name : json ? "JSON" : io->type));
+  text_put(o, json ? ",\"shape\":[-1" : ",\"shape\":[");
   for (size_t i = 0; io->has_shape && i < io->rank; i++)
     text_format(o, i ? ",%lld" : "%lld", (long long)(io->shape[i] < 0 ? -1 : io->shape[i]));
   text_put(o, "]}");
@@ -481,12 +481,33 @@ static void write_strings(text *o, const sdx_value *tensor) {
   }
 }
 
+static bool is_tensor(const sdx_value *value) { return value && sdx_value_kind(value) == SDX_KIND_TENSOR; }
+
+// The extension json_values: what is no tensor, as a list of JSON values: the elements of a sequence, or the only one.
 // False: the reply is an error.
-static bool write_output(call *c, const sdx_io *io, const sdx_value *value, bool binary) {
+static bool write_json_values(call *c, const sdx_io *io, const sdx_value *value, bool binary) {
   text *o = call_body(c);
-  const type_row *type = value && sdx_value_kind(value) == SDX_KIND_TENSOR ? find_type(sdx_tensor_dtype(value)) : NULL;
+  bool list = value && sdx_value_kind(value) == SDX_KIND_SEQUENCE, good = !binary;
+  size_t count = list ? sdx_value_item_count(value) : 1;
+  text_put(o, "{\"name\":");
+  text_json_string(o, str_from(io->name));
+  text_format(o, ",\"datatype\":\"JSON\",\"shape\":[%zu],\"data\":[", count);
+  for (size_t i = 0; i < count && good; i++) {
+    if (i) text_append(o, ",", 1);
+    good = value_write_json(o, list ? sdx_value_item(value, i) : value, c->nan_literal);
+  }
+  text_put(o, "]}");
+  if (binary) call_error(c, 400, "output '%.100s' is %.60s, which has no binary form", io->name, io->type);
+  else if (!good) call_error(c, 501, "output '%.100s' is %.60s, which has no JSON form", io->name, io->type);
+  return good;
+}
+
+// False: the reply is an error.
+static bool write_tensor(call *c, const sdx_io *io, const sdx_value *value, bool binary) {
+  text *o = call_body(c);
+  const type_row *type = find_type(sdx_tensor_dtype(value));
   if (!type) {
-    call_error(c, 501, "output '%.100s' is %.60s, which this protocol cannot carry; /score may", io->name, io->type);
+    call_error(c, 501, "output '%.100s' is %.60s, which this protocol cannot carry", io->name, io->type);
     return false;
   }
   if (!binary && !type->json) {
@@ -527,11 +548,13 @@ void v2_reply(call *c, sdx_run *run) {
   text_put(o, ",\"outputs\":[");
   for (size_t i = 0; i < state->wanted_count; i++) {
     struct v2_wanted *w = &state->wanted[i];
-    bool binary = w->form == FORM_BINARY || (w->form == FORM_DEFAULT && state->binary);
-    w->form = binary ? FORM_BINARY : FORM_JSON;
+    const sdx_io *io = sdx_session_output(m->session, w->index);
+    const sdx_value *value = sdx_run_output(run, w->index);
+    if (w->form == FORM_DEFAULT) w->form = state->binary && is_tensor(value) ? FORM_BINARY : FORM_JSON;
+    bool binary = w->form == FORM_BINARY;
     any_binary |= binary;
     if (i) text_append(o, ",", 1);
-    if (!write_output(c, sdx_session_output(m->session, w->index), sdx_run_output(run, w->index), binary)) return;
+    if (!(is_tensor(value) ? write_tensor : write_json_values)(c, io, value, binary)) return;
   }
   text_put(o, "]}");
   call_json(c, 200);

@@ -5,7 +5,7 @@
 
 #include "server/call.h"
 
-// {"name":"x","datatype":"FP32","shape":[-1,3]}
-void v2_write_io(text *o, const sdx_io *io);
+// {"name":"x","datatype":"FP32","shape":[-1,3]}. An output that is no tensor comes as JSON values.
+void v2_write_io(text *o, const sdx_io *io, bool output);
 bool v2_parse(call *c);
 void v2_reply(call *c, sdx_run *run);

@@ -24,12 +24,12 @@ static void describe_model(call *c) {
   text_put(o, "],\"platform\":\"onnx_onnxv1\",\"inputs\":[");
   for (size_t i = 0; i < m->input_count; i++) {
     if (i) text_append(o, ",", 1);
-    v2_write_io(o, sdx_session_input(m->session, i));
+    v2_write_io(o, sdx_session_input(m->session, i), false);
   }
   text_put(o, "],\"outputs\":[");
   for (size_t i = 0; i < m->output_count; i++) {
     if (i) text_append(o, ",", 1);
-    v2_write_io(o, sdx_session_output(m->session, i));
+    v2_write_io(o, sdx_session_output(m->session, i), true);
   }
   text_put(o, "]}");
   call_json(c, 200);

@@ -29,6 +29,16 @@ def two_in_two_out(dtype, shape):
     return model(nodes, [("a", dtype, shape), ("b", dtype, shape)], [("sum", dtype, shape), ("product", dtype, shape)])
 
 
+def zipmap():
+    """x[n,2] -> [{"a": first, "b": second}, ...]"""
+    labels = onnx.attribute("classlabels_strings", 8, b"".join(onnx.block(9, label) for label in "ab"))
+    node = onnx.node("ZipMap", ["x"], ["y"], labels, domain="ai.onnx.ml")
+    of_map = onnx.block(5, onnx.number(1, onnx.STRING) + onnx.block(2, onnx.tensor_type(onnx.FLOAT, [])))
+    y = onnx.block(1, "y") + onnx.block(2, onnx.block(4, onnx.block(1, of_map)))
+    graph = onnx.graph([node], [onnx.value("x", onnx.FLOAT, ["n", 2])], []) + onnx.block(12, y)
+    return onnx.model(graph, extra=onnx.opset(1, "ai.onnx.ml"))
+
+
 def slow(products, size=1024):
     """x[1] -> Expand -> a chain of matrix products of 10 to 100 ms each."""
     nodes = [onnx.node("Expand", ["x", "size"], ["m0"])]
@@ -46,6 +56,7 @@ MODELS = {
     "bytes8": unary("Identity", onnx.UINT8, ["n"]),
     "log": unary("Log", onnx.FLOAT, ["n"]),
     "image": unary("Identity", onnx.FLOAT, [1, 1, 2, 2]),
+    "zipmap": zipmap(),
     "slow": slow(60),
     "quick": slow(3),
 }

@@ -211,6 +211,22 @@ class V2(Shared):
         text = {"name": "x", "datatype": "BYTES", "shape": [2], "data": ["a", "\u00e9"]}
         self.assertEqual(self.infer("text", {"inputs": [text]})[1]["outputs"][0]["data"], ["a", "\u00e9"])
 
+    def test_json_values(self):
+        """A sequence of maps is a list of JSON values: an extension, and described as one."""
+        self.assertIn("json_values", json.loads(self.ask("GET", "/v2")[2])["extensions"])
+        output = json.loads(self.ask("GET", "/v2/models/zipmap")[2])["outputs"][0]
+        self.assertEqual(output, {"name": "y", "datatype": "JSON", "shape": [-1]})
+        x = {"name": "x", "datatype": "FP32", "shape": [2, 2], "data": [0.5, 1, 2, None]}
+        values = [{"a": 0.5, "b": 1}, {"a": 2, "b": None}]
+        wanted = {"name": "y", "datatype": "JSON", "shape": [2], "data": values}
+        for more in ({}, {"parameters": {"binary_data_output": True}}, {"outputs": [{"name": "y"}]}):
+            self.assertEqual(self.infer("zipmap", {"inputs": [x], **more})[1]["outputs"], [wanted])
+        self.assertEqual(self.infer("zipmap", {"inputs": [dict(x, shape=[0, 2], data=[])]})[1]["outputs"][0]["data"], [])
+        binary = {"inputs": [x], "outputs": [{"name": "y", "parameters": {"binary_data": True}}]}
+        self.refused(self.infer("zipmap", binary), 400, "output 'y' is seq(map(string,tensor(float)))", "no binary form")
+        data = {"data": x["data"]}
+        self.assertEqual(self.server.post("/api/v1/service/zipmap/score", data)[1], {"result": values})
+
     def test_infer_errors(self):
         x = lambda **more: {"inputs": [{**self.X, **more}]}
         cut = lambda *names: {"inputs": [{k: v for k, v in self.X.items() if k not in names}]}
