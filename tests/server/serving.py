@@ -68,14 +68,16 @@ class Server:
     def __init__(self, models, *options):
         words = [str(WORK / f"{m}.onnx") if m in MODELS else m for m in models]
         self.log = open(WORK / "log", "w+")
+        port = [] if "--unix" in options and "--host" not in options else ["--port", "0"]
         self.process = subprocess.Popen(
-            [PROGRAM, "serve", *words, "--port", "0", *options], stdout=subprocess.PIPE, stderr=self.log, text=True
+            [PROGRAM, "serve", *words, *port, *options], stdout=subprocess.PIPE, stderr=self.log, text=True
         )
         line = self.process.stdout.readline()
-        match = re.fullmatch(r"listening on http://127\.0\.0\.1:(\d+)\n", line)
+        match = re.fullmatch(r"listening on (?:https?://(?:127\.0\.0\.1|\[::1\]):(\d+)|unix:.+)\n", line)
         if not match:
-            raise AssertionError(f"no port in {line!r}: {self.text()}")
-        self.port = int(match[1])
+            self.process.wait(10)
+            raise AssertionError(f"no address in {line!r}: {self.text()}")
+        self.port = int(match[1] or 0)
 
     def text(self):
         self.log.seek(0)
