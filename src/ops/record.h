@@ -67,6 +67,10 @@ typedef struct op_def {
 #define SDX_OP_OLD(Name) const op_def op_experimental_##Name  // retired, domain ""
 #define SDX_OP_PREVIEW(Name) const op_def op_ai_onnx_preview_##Name
 #define SDX_OP_TRAINING(Name) const op_def op_ai_onnx_preview_training_##Name
+// Every element type of ONNX that takes whole bytes: .types = "T=" TYPES_TENSOR.
+#define TYPES_TENSOR                                                                                       \
+  "float,double,float16,bfloat16,int8,int16,int32,int64,uint8,uint16,uint32,uint64,bool,string,complex64," \
+  "complex128"
 #define SDX_CASES static const char *const cases[]
 
 // Finds a record; NULL if the domain or the name is unknown.

@@ -48,6 +48,23 @@ class Lint(unittest.TestCase):
             with self.subTest(code=code), unittest.mock.patch.dict(lint.CODE, {"src/run/new.c": code}):
                 self.assertIn(complaint, "".join(lint.check_banned()))
 
+    def test_operators_have_their_place_and_name(self):
+        self.assertEqual(lint.check_operators(), [])
+        record = "SDX_OP(Triple) = {.infer = infer_same, .compute = %s};"
+        for file, code, complaint in (
+                ("ai_onnx/triple.c", record % "triple_compute", None),
+                ("ai_onnx/triple.c", record % "compute", "does not say whose"),
+                ("ai_onnx/thrice.c", record % "triple_compute", "named after no operator"),
+                ("ai_onnx/triple.c", "static int x;", "has no record"),
+                ("parts/triple.c", record % "triple_compute", "has a record"),
+                ("com_microsoft/triple.c", '#include "ops/ai_onnx/pool.inl"\n' + record % "triple_compute",
+                 "includes a file of ai_onnx"),
+                ("parts/triple.h", '#include "ops/ai_onnx/pool.inl"', "includes a file of ai_onnx")):
+            with self.subTest(file=file, code=code), unittest.mock.patch.dict(lint.CODE, {"src/ops/" + file: code}):
+                found = lint.check_operators()
+                self.assertEqual(len(found), 1 if complaint else 0, found)
+                self.assertIn(complaint or "", "".join(found))
+
 
 if __name__ == "__main__":
     sys.exit(suite.run())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The approximated operations of unary_f32 as double-precision formulas, included where LOOP(NAME, expression)
-// makes a function of x, a and b: by ref.c for the judge, by ops/ai_onnx/unary.c for double tensors.
+// makes a function of x, a and b: by ref.c for the judge, by ops/parts/unary.c for double tensors.
 static double sigmoid(double x) { return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x)); }
 static double softplus(double x) { return fmax(x, 0) + log1p(exp(-fabs(x))); }
 static double mish(double x) { return x == -INFINITY ? -0.0 : x * tanh(softplus(x)); }

@@ -8,12 +8,12 @@ typedef struct align_params {
   int64_t axis;
 } align_params;
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status align_to_axis_read(op_params_context *c, void *params) {
   ((align_params *)params)->axis = params_int(c, "axis");
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status align_to_axis_infer(op_step *c) {
   int64_t axis = ((const align_params *)c->params)->axis, dims[TENSOR_MAX_RANK];
   int b = infer_rank_of(c, 0), a = infer_rank_of(c, 1);
   if (b < 0 || a < 0 || a > TENSOR_MAX_RANK) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
@@ -23,7 +23,7 @@ static sdx_status infer(op_step *c) {
   return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status align_to_axis_compute(op_step *c) {
   tensor *out = step_out(c, 0);
   if (out && out->data != step_in(c, 0)->data && out->bytes) memcpy(out->data, step_in(c, 0)->data, out->bytes);
   return SDX_OK;
@@ -40,7 +40,7 @@ SDX_OP_OLD(AlignToAxis) = {.since = 1,
                            .attrs = "axis:int!",
                            .flags = OP_VIEW | OP_MOVES_DATA,
                            .params_size = sizeof(align_params),
-                           .params = params,
-                           .infer = infer,
-                           .compute = compute,
+                           .params = align_to_axis_read,
+                           .infer = align_to_axis_infer,
+                           .compute = align_to_axis_compute,
                            .cases = cases};

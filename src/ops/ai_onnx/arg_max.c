@@ -9,18 +9,18 @@ typedef struct arg_params {
   bool keepdims, last, max;
 } arg_params;
 
-static sdx_status max_params(op_params_context *c, void *params) {
+static sdx_status max_read(op_params_context *c, void *params) {
   *(arg_params *)params = (arg_params){params_int(c, "axis"), params_int(c, "keepdims") != 0,
                                        params_int(c, "select_last_index") != 0, true};
   return SDX_OK;
 }
-static sdx_status min_params(op_params_context *c, void *params) {
-  SDX_TRY(max_params(c, params));
+static sdx_status min_read(op_params_context *c, void *params) {
+  SDX_TRY(max_read(c, params));
   ((arg_params *)params)->max = false;
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status arg_max_infer(op_step *c) {
   const arg_params *p = c->params;
   int rank = infer_rank_of(c, 0), kept = 0;
   int64_t axis = p->axis, dims[TENSOR_MAX_RANK];
@@ -47,7 +47,7 @@ typedef struct arg_job {
 #include "ops/parts/each_float.inl"
 #include "ops/parts/each_integer.inl"
 
-static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
+static sdx_status arg_max_prepare(op_step *c) { return prepare_widened(c, 0); }
 
 static sdx_status find(op_step *c) {
   static void (*const ranges[SDX_DTYPE_COUNT])(void *, size_t, size_t, size_t) = {
@@ -65,7 +65,7 @@ static sdx_status find(op_step *c) {
   call_parallel(c, out->count, j.axis >= GRAIN_CHEAP ? 1 : GRAIN_CHEAP / j.axis, ranges[in->dtype], &j);
   return SDX_OK;
 }
-static sdx_status compute(op_step *c) { return step_out(c, 0) ? call_widened(c, find) : SDX_OK; }
+static sdx_status arg_max_compute(op_step *c) { return step_out(c, 0) ? call_widened(c, find) : SDX_OK; }
 
 SDX_CASES = {"data=float[2,3,4] axis=1", "data=float[5] keepdims=0", "data=int8[3,4] axis=-1 select_last_index=1",
              "data=float16[2,3] axis=1", "data=double[0,3] axis=1",  NULL};
@@ -74,8 +74,8 @@ SDX_CASES = {"data=float[2,3,4] axis=1", "data=float[5] keepdims=0", "data=int8[
 #define RECORD(lower)                                                                                            \
   {.since = 13, .versions = "13 12 11 1", .inputs = "data:T", .outputs = "reduced:int64",                        \
    .types = "T=" TYPES_NUMBER, .attrs = "axis:int=0 keepdims:int=1 select_last_index:int=0",                     \
-   .params_size = sizeof(arg_params), .params = lower##_params, .infer = infer, .prepare = prepare,              \
-   .compute = compute, .cases = cases}
+   .params_size = sizeof(arg_params), .params = lower##_read, .infer = arg_max_infer, .prepare = arg_max_prepare,      \
+   .compute = arg_max_compute, .cases = cases}
 SDX_OP(ArgMax) = RECORD(max);
 SDX_OP(ArgMin) = RECORD(min);
 // clang-format on

@@ -8,80 +8,16 @@
 // History: up to 6, `broadcast` and `axis` said where B's shape starts in A's (AlignToAxis puts ones
 // behind it); 7 brought numpy broadcasting; 13 and 14 bfloat16 and the small integers. PRelu up to 6: a
 // slope of rank 1 belongs to axis 1. Mod 28 defines float operands of fmod=0.
-// Read next: ops/parts/elementwise.c, arithmetic.inl.
-#include "ops/ai_onnx/arithmetic.h"
+// Read next: ops/parts/arithmetic.h.
+#include "ops/parts/arithmetic.h"
 
-#include <math.h>
-
-#include "base/size.h"
-#include "kernels/binary_f32/binary_f32.h"
 #include "ops/infer.h"
 #include "ops/parts/row.h"
 #include "tensor/convert.h"
 
-// ---- loops ------------------------------------------------------------------------------------
-
-static int64_t floor_mod(int64_t a, int64_t b) {
-  int64_t r = wrap_rem(a, b);
-  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
-}
-static double floor_fmod(double a, double b) {
-  double r = fmod(a, b);
-  if (r == 0) return copysign(0, b);
-  return (r < 0) != (b < 0) ? r + b : r;
-}
-
-#define LOOPS "ops/ai_onnx/arithmetic.inl"
-#include "ops/parts/each_integer.inl"
-#define T double
-#define SUFFIX double
-#define FLOATING
-#include "ops/ai_onnx/arithmetic.inl"
-#undef FLOATING
-
-// Mod alone has no float kernel: it goes through double, where a float's remainder is exact.
-#define T float
-#define SUFFIX float
-ROW(FloorMod, floor_fmod(x, y))
-ROW(TruncMod, fmod(x, y))
-#undef T
-#undef SUFFIX
-
-// The float path; context = the three forms of the kernel's operation.
-static void Kernel_float(const void *context, void *out, const void *a, const void *b, size_t n, unsigned scalar) {
-  static const binary_f32_form form[] = {[0] = BINARY_VV, [ROW_A_SCALAR] = BINARY_SV, [ROW_B_SCALAR] = BINARY_VS};
-  const binary_f32_fn *fn = context;
-  float *y = out;
-  if (scalar != (ROW_A_SCALAR | ROW_B_SCALAR)) {
-    fn[form[scalar]](a, b, y, n);
-    return;
-  }
-  fn[BINARY_VV](a, b, y, 1);
-  for (size_t i = 1; i < n; i++) y[i] = y[0];
-}
-
-typedef struct arithmetic {
-  binary_row rows[SDX_DTYPE_COUNT];
-  binary_f32_op f32;
-} arithmetic;
-#define ARITHMETIC(Name, F32)                   \
-  static const arithmetic Name##_arithmetic = { \
-      {ROWS_INTEGER(Name), [SDX_DOUBLE] = Name##_double, [SDX_FLOAT] = Kernel_float}, BINARY_F32_##F32}
-ARITHMETIC(Add, ADD);
-ARITHMETIC(Sub, SUB);
-ARITHMETIC(Mul, MUL);
-ARITHMETIC(Div, DIV);
-ARITHMETIC(Min, MIN);
-ARITHMETIC(Max, MAX);
-ARITHMETIC(PRelu, PRELU);
-static const binary_row floor_mod_rows[SDX_DTYPE_COUNT] = {
-    ROWS_INTEGER(FloorMod), [SDX_DOUBLE] = FloorMod_double, [SDX_FLOAT] = FloorMod_float};
-static const binary_row trunc_mod_rows[SDX_DTYPE_COUNT] = {
-    ROWS_INTEGER(TruncMod), [SDX_DOUBLE] = TruncMod_double, [SDX_FLOAT] = TruncMod_float};
-
 // ---- params, upgrade, infer -------------------------------------------------------------------
 
-static sdx_status mod_params(op_params_context *c, void *params) {
+static sdx_status mod_read(op_params_context *c, void *params) {
   int64_t fmod = params_int(c, "fmod");
   if (fmod != 0 && fmod != 1) return params_fail(c, "fmod", "is %lld, expected 0 or 1", (long long)fmod);
   *(bool *)params = fmod;
@@ -92,7 +28,7 @@ static sdx_status prelu_upgrade(op_upgrade *u) {
   return u->version < 7 && u->node->input_count == 2 ? upgrade_align(u, 1) : SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status arithmetic_infer(op_step *c) {
   sdx_dtype dtype;
   SDX_TRY(infer_common_dtype(c, 0, c->input_count, &dtype));
   return infer_broadcast(c, 0, 0, c->input_count, dtype);
@@ -102,36 +38,21 @@ static sdx_status prelu_infer(op_step *c) { return infer_same(c, 0, 0); }  // th
 
 // ---- compute ----------------------------------------------------------------------------------
 
-static sdx_status prepare(op_step *c) {
+static sdx_status arithmetic_prepare(op_step *c) {
   c->state = (void *)KERNEL_BEST(binary_f32);
   return SDX_OK;
 }
 
-static sdx_status apply(op_step *c, const arithmetic *op, tensor *out, const tensor *a, const tensor *b,
-                        const binary_f32_kernel *kernel) {
-  return binary_run(c, out, a, b, op->rows, kernel->fn[op->f32], GRAIN_CHEAP);
-}
-// The state is this file's kernel only for this file's own nodes.
-static const binary_f32_kernel *kernel_of(const op_step *c) { return c->state ? c->state : KERNEL_BEST(binary_f32); }
-
-sdx_status arithmetic_add(op_step *c, tensor *out, const tensor *a, const tensor *b) {
-  return apply(c, &Add_arithmetic, out, a, b, KERNEL_BEST(binary_f32));
-}
-sdx_status arithmetic_mul(op_step *c, tensor *out, const tensor *a, const tensor *b) {
-  return apply(c, &Mul_arithmetic, out, a, b, KERNEL_BEST(binary_f32));
-}
-
 // Two inputs: one pass. More: the output collects them one after another, in the order given.
-static sdx_status fold(op_step *c, const arithmetic *op) {
+static sdx_status fold(op_step *c, arithmetic_op op) {
   tensor *out = step_out(c, 0);
   if (!out) return SDX_OK;
   if (c->input_count == 1) {
     if (out->data != step_in(c, 0)->data) memcpy(out->data, step_in(c, 0)->data, out->bytes);
     return SDX_OK;
   }
-  const binary_f32_kernel *kernel = kernel_of(c);
-  SDX_TRY(apply(c, op, out, step_in(c, 0), step_in(c, 1), kernel));
-  for (size_t i = 2; i < c->input_count; i++) SDX_TRY(apply(c, op, out, out, step_in(c, i), kernel));
+  SDX_TRY(arithmetic_run(c, c->state, op, out, step_in(c, 0), step_in(c, 1)));
+  for (size_t i = 2; i < c->input_count; i++) SDX_TRY(arithmetic_run(c, c->state, op, out, out, step_in(c, i)));
   return SDX_OK;
 }
 
@@ -151,29 +72,29 @@ static sdx_status check_divisor(op_step *c) {
   return step_fail(c, SDX_OUT_OF_RANGE, "integer division by zero: element %zu of input 1 is 0", at);
 }
 
-static sdx_status add_compute(op_step *c) { return fold(c, &Add_arithmetic); }
-static sdx_status sub_compute(op_step *c) { return fold(c, &Sub_arithmetic); }
-static sdx_status mul_compute(op_step *c) { return fold(c, &Mul_arithmetic); }
-static sdx_status min_compute(op_step *c) { return fold(c, &Min_arithmetic); }
-static sdx_status max_compute(op_step *c) { return fold(c, &Max_arithmetic); }
-static sdx_status prelu_compute(op_step *c) { return fold(c, &PRelu_arithmetic); }
+static sdx_status add_compute(op_step *c) { return fold(c, ARITHMETIC_ADD); }
+static sdx_status sub_compute(op_step *c) { return fold(c, ARITHMETIC_SUB); }
+static sdx_status mul_compute(op_step *c) { return fold(c, ARITHMETIC_MUL); }
+static sdx_status min_compute(op_step *c) { return fold(c, ARITHMETIC_MIN); }
+static sdx_status max_compute(op_step *c) { return fold(c, ARITHMETIC_MAX); }
+static sdx_status prelu_compute(op_step *c) { return fold(c, ARITHMETIC_PRELU); }
 static sdx_status div_compute(op_step *c) {
   SDX_TRY(check_divisor(c));
-  return fold(c, &Div_arithmetic);
+  return fold(c, ARITHMETIC_DIV);
 }
 static sdx_status mod_compute(op_step *c) {
   SDX_TRY(check_divisor(c));
-  const binary_row *rows = *(const bool *)c->params ? trunc_mod_rows : floor_mod_rows;
-  return binary_run(c, step_out(c, 0), step_in(c, 0), step_in(c, 1), rows, NULL, GRAIN_COSTLY);
+  arithmetic_op op = *(const bool *)c->params ? ARITHMETIC_TRUNC_MOD : ARITHMETIC_FLOOR_MOD;
+  return arithmetic_run(c, NULL, op, step_out(c, 0), step_in(c, 0), step_in(c, 1));
 }
 static sdx_status mean_compute(op_step *c) {
-  SDX_TRY(fold(c, &Add_arithmetic));
+  SDX_TRY(fold(c, ARITHMETIC_ADD));
   tensor *out = step_out(c, 0);
   if (!out || c->input_count == 1) return SDX_OK;
   double bytes = 0, number = c->input_count;
   tensor count = {.data = &bytes, .count = 1, .dtype = out->dtype};
   convert_from_doubles((sdx_dtype)out->dtype, &bytes, 0, 1, &number);
-  return apply(c, &Div_arithmetic, out, out, &count, kernel_of(c));
+  return arithmetic_run(c, c->state, ARITHMETIC_DIV, out, out, &count);
 }
 
 SDX_CASES = {"A=float[2,3,4] B=float[2,3,4]",   "A=float[2,3,4] B=float[]",      "A=float[7,1,5] B=float[3,1]",
@@ -192,7 +113,7 @@ static const char *const prelu_cases[] = {"X=float[2,3,4] slope=float[3,1]", "X=
   {                                                                                                            \
     .since = 14, .versions = "14 13 7 6 1", .inputs = "A:T B:T", .outputs = "C:T", .types = "T=" TYPES_NUMBER, \
     .attrs_old = OLD, .flags = OP_INPLACE | OP_POINTWISE | (more_flags), .upgrade = upgrade_broadcast_axis,    \
-    .infer = infer, .prepare = prepare, .compute = lower##_compute, .cases = cases                             \
+    .infer = arithmetic_infer, .prepare = arithmetic_prepare, .compute = lower##_compute, .cases = cases       \
   }
 
 SDX_OP(Add) = BINARY(Add, add, OP_COMMUTATIVE);
@@ -207,16 +128,16 @@ SDX_OP(Mod) = {.since = 28,
                .attrs = "fmod:int=0",
                .flags = OP_INPLACE | OP_POINTWISE,
                .params_size = sizeof(bool),
-               .params = mod_params,
-               .infer = infer,
+               .params = mod_read,
+               .infer = arithmetic_infer,
                .compute = mod_compute,
                .cases = cases};
 
 #define FOLDED(lower, type_list, version_list)                                                               \
   {                                                                                                          \
     .since = 13, .versions = version_list, .inputs = "data_0:T+", .outputs = "result:T", .types = type_list, \
-    .attrs_old = "consumed_inputs:ints<6", .flags = OP_POINTWISE, .infer = infer, .prepare = prepare,        \
-    .compute = lower##_compute, .cases = folded_cases                                                        \
+    .attrs_old = "consumed_inputs:ints<6", .flags = OP_POINTWISE, .infer = arithmetic_infer,                 \
+    .prepare = arithmetic_prepare, .compute = lower##_compute, .cases = folded_cases                         \
   }
 SDX_OP(Min) = FOLDED(min, "T=" TYPES_NUMBER, "13 12 8 6 1");
 SDX_OP(Max) = FOLDED(max, "T=" TYPES_NUMBER, "13 12 8 6 1");
@@ -232,6 +153,6 @@ SDX_OP(PRelu) = {.since = 16,
                  .flags = OP_INPLACE | OP_POINTWISE,
                  .upgrade = prelu_upgrade,
                  .infer = prelu_infer,
-                 .prepare = prepare,
+                 .prepare = arithmetic_prepare,
                  .compute = prelu_compute,
                  .cases = prelu_cases};

@@ -25,7 +25,7 @@ typedef struct attention_params {
   attend_stage stage;
 } attention_params;
 
-static sdx_status read_params(op_params_context *c, void *params) {
+static sdx_status attention_read(op_params_context *c, void *params) {
   attention_params *p = params;
   *p = (attention_params){.heads = params_has(c, "q_num_heads") ? params_int(c, "q_num_heads") : 0,
                           .kv_heads = params_has(c, "kv_num_heads") ? params_int(c, "kv_num_heads") : 0,
@@ -163,7 +163,7 @@ static sdx_status measure(op_step *c, sizes *s) {
   return check_mask(c, s);
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status attention_infer(op_step *c) {
   sizes s;
   SDX_TRY(measure(c, &s));
   sdx_dtype key = infer_dtype_of(c, Q), value = infer_dtype_of(c, V);
@@ -190,7 +190,7 @@ typedef struct attention_state {
   size_t past;
 } attention_state;
 
-static sdx_status prepare(op_step *c) {
+static sdx_status attention_prepare(op_step *c) {
   const attention_params *p = c->params;
   const tensor *q = step_in(c, Q), *k = step_in(c, K), *v = step_in(c, V);
   const tensor *past = c->input_count > PAST_KEY ? step_in(c, PAST_KEY) : NULL;
@@ -323,7 +323,7 @@ static sdx_status attention(op_step *c) {
   return call_check(c);
 }
 
-static sdx_status compute(op_step *c) { return call_widened(c, attention); }
+static sdx_status attention_compute(op_step *c) { return call_widened(c, attention); }
 
 SDX_CASES = {"Q=float[2,4,5,8] K=float[2,2,6,8] V=float[2,2,6,3]",
              "Q=float[1,5,8] K=float[1,6,8] V=float[1,6,4] q_num_heads=2 kv_num_heads=2 is_causal=1",
@@ -342,7 +342,8 @@ SDX_OP(Attention) = {
     .types = "T1=" TYPES_FLOAT ";T2=" TYPES_FLOAT ";U=" TYPES_NUMBER ",bool",
     .attrs = "is_causal:int=0 kv_num_heads:int left_window_size:int=-1 q_num_heads:int qk_matmul_output_mode:int=0 "
              "right_window_size:int=-1 scale:float softcap:float=0 softmax_precision:int",
-    .params_size = sizeof(attention_params), .params = read_params, .infer = infer, .prepare = prepare,
-    .compute = compute, .cases = cases,
+    .params_size = sizeof(attention_params), .params = attention_read, .infer = attention_infer,
+    .prepare = attention_prepare,
+    .compute = attention_compute, .cases = cases,
 };
 // clang-format on

@@ -22,7 +22,7 @@ typedef struct batch_params {
   bool training, per_activation;
 } batch_params;
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status batch_normalization_read(op_params_context *c, void *params) {
   batch_params *p = params;
   p->momentum = params_float(c, "momentum");
   p->training = params_int(c, "training_mode") != 0;
@@ -30,7 +30,7 @@ static sdx_status params(op_params_context *c, void *params) {
   return normalize_epsilon(c, &p->epsilon);
 }
 
-static sdx_status upgrade(op_upgrade *u) {
+static sdx_status batch_normalization_upgrade(op_upgrade *u) {
   node *n = u->node;
   bool test = u->version < 7 && node_attr_int(n, "is_test", 0) != 0;
   if (u->version < 9 && !node_attr_int(n, "spatial", 1)) return node_set_attr(u->graph, n, attr_of_int("_spatial", 0));
@@ -38,7 +38,7 @@ static sdx_status upgrade(op_upgrade *u) {
   return node_set_attr(u->graph, n, attr_of_int("training_mode", 1));
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status batch_normalization_infer(op_step *c) {
   const batch_params *p = c->params;
   int rank = infer_rank_of(c, 0);
   SDX_TRY(infer_rank(c, 0, 1, -1));
@@ -162,9 +162,11 @@ static sdx_status normalize(op_step *c) {
                 x->dtype == SDX_FLOAT ? float_range : any_range, &j);
   return SDX_OK;
 }
-static sdx_status compute(op_step *c) { return step_out(c, 0) ? call_widened(c, normalize) : SDX_OK; }
+static sdx_status batch_normalization_compute(op_step *c) {
+  return step_out(c, 0) ? call_widened(c, normalize) : SDX_OK;
+}
 
-static sdx_status prepare(op_step *c) {
+static sdx_status batch_normalization_prepare(op_step *c) {
   c->state = (void *)KERNEL_BEST(norm_f32);
   size_t bytes, channels = step_in(c, 1)->count;
   if (!size_mul(channels, 4 * sizeof(double) + 2 * sizeof(float), &bytes)) return error_no_memory(c->err, SIZE_MAX);
@@ -182,6 +184,7 @@ SDX_OP(BatchNormalization) = {
     .types = "T=" TYPES_FLOAT ";T1=" TYPES_FLOAT ";T2=" TYPES_FLOAT,
     .attrs = "epsilon:float=1e-5 momentum:float=0.9 training_mode:int=0 _spatial:int=1",
     .attrs_old = "consumed_inputs:ints<6 is_test:int<7 spatial:int<9", .flags = OP_INPLACE | OP_TRAILING_EXTRA,
-    .params_size = sizeof(batch_params), .params = params, .upgrade = upgrade, .infer = infer, .prepare = prepare,
-    .compute = compute, .cases = cases};
+    .params_size = sizeof(batch_params), .params = batch_normalization_read, .upgrade = batch_normalization_upgrade,
+    .infer = batch_normalization_infer, .prepare = batch_normalization_prepare,
+    .compute = batch_normalization_compute, .cases = cases};
 // clang-format on

@@ -30,7 +30,7 @@ typedef struct params {
   round_mode round;
 } params;  // `to` 0: that of input 1
 
-static sdx_status read_params(op_params_context *c, void *p) {
+static sdx_status cast_read(op_params_context *c, void *p) {
   params *out = p;
   bool like = str_is(c->node->op_type, "CastLike");
   int64_t to = like ? 0 : params_int(c, "to");
@@ -50,7 +50,7 @@ static sdx_status keep_clamp(op_upgrade *u) {
 }
 
 // "FLOAT" -> 1
-static sdx_status upgrade(op_upgrade *u) {
+static sdx_status cast_upgrade(op_upgrade *u) {
   const attr *a = node_attr(u->node, "to");
   if (!a || a->kind != ATTR_STRING) {  // some exporters kept the name after version 6
     int64_t to = node_attr_int(u->node, "to", 0);
@@ -66,7 +66,7 @@ static sdx_status upgrade(op_upgrade *u) {
   return node_set_attr(u->graph, u->node, attr_of_int("to", dtype));
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status cast_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   const params *p = c->params;
   sdx_dtype from = infer_dtype_of(c, 0);
@@ -253,7 +253,7 @@ static sdx_status cast_strings(op_step *c, const job *j) {
   return SDX_OK;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status cast_compute(op_step *c) {
   const tensor *x = step_in(c, 0);
   tensor *y = step_out(c, 0);
   job j = {c->params, x, y};
@@ -315,10 +315,10 @@ SDX_OP(Cast) = {
     .attrs_old = "to:string",
     .flags = OP_POINTWISE,
     .params_size = sizeof(params),
-    .params = read_params,
-    .upgrade = upgrade,
-    .infer = infer,
-    .compute = compute,
+    .params = cast_read,
+    .upgrade = cast_upgrade,
+    .infer = cast_infer,
+    .compute = cast_compute,
     .cases = cast_cases,
 };
 
@@ -356,10 +356,10 @@ SDX_OP(CastLike) = {
     .types = CAST_TYPES,
     .attrs = "saturate:int=1 round_mode:string=up _clamp4:int=0",
     .params_size = sizeof(params),
-    .params = read_params,
+    .params = cast_read,
     .upgrade = keep_clamp,
-    .infer = infer,
-    .compute = compute,
+    .infer = cast_infer,
+    .compute = cast_compute,
     .cases = cast_like_cases,
 };
 
@@ -370,7 +370,7 @@ typedef struct bits_params {
   sdx_dtype to;
 } bits_params;
 
-static sdx_status bits_read(op_params_context *c, void *p) {
+static sdx_status bit_cast_read(op_params_context *c, void *p) {
   int64_t to = params_int(c, "to");
   if (to <= 0 || to >= SDX_DTYPE_COUNT || to == SDX_STRING)
     return params_fail(c, "to", "is %lld, which is not a type to cast to", (long long)to);
@@ -378,7 +378,7 @@ static sdx_status bits_read(op_params_context *c, void *p) {
   return SDX_OK;
 }
 
-static sdx_status bits_infer(op_step *c) {
+static sdx_status bit_cast_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   sdx_dtype from = infer_dtype_of(c, 0), to = ((const bits_params *)c->params)->to;
   if (from && (from == SDX_STRING || dtype_bits(from) != dtype_bits(to)))
@@ -407,8 +407,8 @@ SDX_OP(BitCast) = {
     .types = "T1=any;T2=any",
     .attrs = "to:int!",
     .params_size = sizeof(bits_params),
-    .params = bits_read,
-    .infer = bits_infer,
+    .params = bit_cast_read,
+    .infer = bit_cast_infer,
     .compute = move_view,
     .cases = bit_cast_cases,
 };

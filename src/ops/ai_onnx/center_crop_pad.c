@@ -12,7 +12,7 @@ typedef struct crop_params {
   size_t count;
 } crop_params;
 
-static sdx_status read_params(op_params_context *c, void *params) {
+static sdx_status center_crop_pad_read(op_params_context *c, void *params) {
   crop_params *p = params;
   p->axes = params_ints(c, "axes", &p->count);
   return SDX_OK;
@@ -40,7 +40,7 @@ static sdx_status measure(const crop_params *p, const int64_t *in, size_t rank, 
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status center_crop_pad_infer(op_step *c) {
   int rank = infer_rank_of(c, 0);
   int64_t dims[TENSOR_MAX_RANK];
   size_t count = 0;
@@ -51,7 +51,7 @@ static sdx_status infer(op_step *c) {
   return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status center_crop_pad_compute(op_step *c) {
   tensor x, y;
   SDX_TRY(move_input(c, 0, &x));
   SDX_TRY(move_output(c, 0, &y));
@@ -87,8 +87,8 @@ SDX_OP(CenterCropPad) = {
     .types = "T=any;Tind=int32,int64",
     .attrs = "axes:ints",
     .params_size = sizeof(crop_params),
-    .params = read_params,
-    .infer = infer,
-    .compute = compute,
+    .params = center_crop_pad_read,
+    .infer = center_crop_pad_infer,
+    .compute = center_crop_pad_compute,
     .cases = center_crop_pad_cases,
 };

@@ -6,9 +6,9 @@
 #include <math.h>
 
 #include "kernels/unary_f32/unary_f32.h"
-#include "ops/ai_onnx/unary.h"
 #include "ops/infer.h"
 #include "ops/parts/row.h"
+#include "ops/parts/unary.h"
 #include "tensor/convert.h"
 
 typedef struct clip_bounds {
@@ -23,7 +23,7 @@ typedef struct clip_bounds {
 #define SUFFIX double
 #include "ops/ai_onnx/clip.inl"
 
-static sdx_status upgrade(op_upgrade *u) {
+static sdx_status clip_upgrade(op_upgrade *u) {
   static const char *const names[] = {"min", "max"};
   if (u->version >= 11) return SDX_OK;
   for (size_t i = 0; i < 2; i++) {
@@ -36,13 +36,13 @@ static sdx_status upgrade(op_upgrade *u) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status clip_infer(op_step *c) {
   SDX_TRY(infer_rank(c, 1, 0, 1));
   SDX_TRY(infer_rank(c, 2, 0, 1));
   return infer_same(c, 0, 0);
 }
 
-static sdx_status prepare(op_step *c) {
+static sdx_status clip_prepare(op_step *c) {
   c->state = (void *)KERNEL_BEST(unary_f32);
   return SDX_OK;
 }
@@ -64,7 +64,7 @@ static sdx_status read_bound(op_step *c, size_t input, sdx_dtype dtype, bool *ha
   return SDX_OK;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status clip_compute(op_step *c) {
   static const unary_row rows[SDX_DTYPE_COUNT] = {ROWS_INTEGER(Clip), [SDX_DOUBLE] = Clip_double};
   const tensor *in = step_in(c, 0);
   bool in_float = in->dtype == SDX_FLOAT || dtype_is_half(in->dtype);
@@ -90,8 +90,8 @@ SDX_OP(Clip) = {.since = 13,
                 .types = "T=" TYPES_NUMBER ";B=" TYPES_NUMBER,
                 .attrs_old = "consumed_inputs:ints<6 min:float<11 max:float<11",
                 .flags = OP_INPLACE | OP_POINTWISE,
-                .upgrade = upgrade,
-                .infer = infer,
-                .prepare = prepare,
-                .compute = compute,
+                .upgrade = clip_upgrade,
+                .infer = clip_infer,
+                .prepare = clip_prepare,
+                .compute = clip_compute,
                 .cases = cases};

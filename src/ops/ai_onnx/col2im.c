@@ -10,7 +10,7 @@
 
 enum { DATA, IMAGE, BLOCK };
 
-static sdx_status params(op_params_context *c, void *params) { return window_attrs_read(c, params); }
+static sdx_status col2im_read(op_params_context *c, void *params) { return window_attrs_read(c, params); }
 
 // The window of a block over the image; `out` is how many blocks fit. False with a reason.
 static sdx_status make_window(const window_attrs *w, const int64_t *image, const int64_t *block, size_t rank, window *g,
@@ -35,7 +35,7 @@ static sdx_status make_window(const window_attrs *w, const int64_t *image, const
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status col2im_infer(op_step *c) {
   size_t rank = 0, block_rank = 0, taps = 0, blocks = 0;
   const int64_t *image = infer_constant_ints(c, IMAGE, &rank), *block = infer_constant_ints(c, BLOCK, &block_rank);
   int64_t out[WINDOW_MAX_RANK + 2] = {DIM_UNKNOWN, DIM_UNKNOWN};
@@ -142,7 +142,7 @@ static sdx_status join(op_step *c, const work *w) {
   return SDX_OK;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status col2im_compute(op_step *c) {
   const tensor *image = step_in(c, IMAGE), *block = step_in(c, BLOCK);
   work w = {.x = step_in(c, DATA), .y = step_out(c, 0)};
   error why = {0};
@@ -179,8 +179,8 @@ SDX_OP(Col2Im) = {
         "complex128",
     .attrs = "dilations:ints pads:ints strides:ints",
     .params_size = sizeof(window_attrs),
-    .params = params,
-    .infer = infer,
-    .compute = compute,
+    .params = col2im_read,
+    .infer = col2im_infer,
+    .compute = col2im_compute,
     .cases = col2_im_cases,
 };

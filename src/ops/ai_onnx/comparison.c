@@ -14,7 +14,7 @@ ROW_TO(bool, Equal, str_equal(x, y))
 #undef T
 #undef SUFFIX
 
-static sdx_status infer(op_step *c) { return infer_broadcast(c, 0, 0, 2, SDX_BOOL); }
+static sdx_status comparison_infer(op_step *c) { return infer_broadcast(c, 0, 0, 2, SDX_BOOL); }
 
 #define COMPARE(Name, lower, ...)                                                                   \
   static sdx_status lower##_compute(op_step *c) {                                                   \
@@ -35,7 +35,7 @@ SDX_CASES = {"A=float[2,3,4] B=float[2,3,4]", "A=int8[3,1] B=int8[4]",   "A=uint
   {                                                                                                                 \
     .since = since_version, .versions = version_list, .inputs = "A:T B:T", .outputs = "C:bool", .types = type_list, \
     .attrs_old = "axis:int<7 broadcast:int<7", .flags = OP_POINTWISE | (more_flags),                                \
-    .upgrade = upgrade_broadcast_axis, .infer = infer, .compute = lower##_compute, .cases = cases                   \
+    .upgrade = upgrade_broadcast_axis, .infer = comparison_infer, .compute = lower##_compute, .cases = cases        \
   }
 SDX_OP(Equal) = RECORD(equal, 19, "19 13 11 7 1", "T=bool,string," TYPES_NUMBER, OP_COMMUTATIVE);
 SDX_OP(Greater) = RECORD(greater, 13, "13 9 7 1", "T=" TYPES_NUMBER, 0);

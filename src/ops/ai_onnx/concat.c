@@ -10,17 +10,17 @@ typedef struct params {
   int64_t axis;
 } params;
 
-static sdx_status read_params(op_params_context *c, void *p) {
+static sdx_status concat_read(op_params_context *c, void *p) {
   ((params *)p)->axis = params_int(c, "axis");
   return SDX_OK;
 }
 
-static sdx_status upgrade(op_upgrade *u) {
+static sdx_status concat_upgrade(op_upgrade *u) {
   if (u->version >= 4 || node_attr(u->node, "axis")) return SDX_OK;
   return node_set_attr(u->graph, u->node, attr_of_int("axis", 1));
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status concat_infer(op_step *c) {
   int64_t dims[TENSOR_MAX_RANK], axis = ((const params *)c->params)->axis;
   int rank = -1;
   for (size_t i = 0; i < c->input_count; i++)
@@ -53,7 +53,7 @@ static sdx_status infer(op_step *c) {
   return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status concat_compute(op_step *c) {
   tensor y;
   SDX_TRY(move_output(c, 0, &y));
   int64_t axis = ((const params *)c->params)->axis, offset = 0;
@@ -88,9 +88,9 @@ SDX_OP(Concat) = {
     .attrs = "axis:int!",
     .flags = OP_MOVES_DATA,
     .params_size = sizeof(params),
-    .params = read_params,
-    .upgrade = upgrade,
-    .infer = infer,
-    .compute = compute,
+    .params = concat_read,
+    .upgrade = concat_upgrade,
+    .infer = concat_infer,
+    .compute = concat_compute,
     .cases = concat_cases,
 };

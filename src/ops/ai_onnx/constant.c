@@ -124,7 +124,7 @@ typedef struct fill_params {
   const tensor *value;
 } fill_params;
 
-static sdx_status fill_read(op_params_context *c, void *params) {
+static sdx_status constant_of_shape_read(op_params_context *c, void *params) {
   const tensor *t = params_tensor(c, "value");
   ((fill_params *)params)->value = t;
   if (t && t->count != 1) return params_fail(c, "value", "must hold one element, found %zu", t->count);
@@ -144,7 +144,7 @@ static sdx_status check_dims(const int64_t *dims, size_t rank, error *err) {
   return SDX_OK;
 }
 
-static sdx_status fill_infer(op_step *c) {
+static sdx_status constant_of_shape_infer(op_step *c) {
   SDX_TRY(infer_rank(c, 0, 1, 1));
   size_t rank;
   const int64_t *dims = infer_constant_ints(c, 0, &rank);
@@ -160,7 +160,7 @@ static sdx_status fill_infer(op_step *c) {
   return infer_output(c, 0, fill_dtype(c->params), n, unknown);
 }
 
-static sdx_status fill_compute(op_step *c) {
+static sdx_status constant_of_shape_compute(op_step *c) {
   const tensor *shape = step_in(c, 0), *value = ((const fill_params *)c->params)->value;
   SDX_TRY(step_located(c, check_dims(shape->data, shape->count, c->err)));
   SDX_TRY(call_set_shape(c, 0, fill_dtype(c->params), shape->count, shape->data));
@@ -196,9 +196,9 @@ SDX_OP(ConstantOfShape) = {
     .types = "T2=any",
     .attrs = "value:tensor",
     .params_size = sizeof(fill_params),
-    .params = fill_read,
-    .infer = fill_infer,
-    .compute = fill_compute,
+    .params = constant_of_shape_read,
+    .infer = constant_of_shape_infer,
+    .compute = constant_of_shape_compute,
     .cases = constant_of_shape_cases,
 };
 
@@ -211,7 +211,7 @@ typedef struct given_params {
   bool input_is_shape;
 } given_params;
 
-static sdx_status given_read(op_params_context *c, void *params) {
+static sdx_status given_tensor_fill_read(op_params_context *c, void *params) {
   given_params *p = params;
   p->values = params_floats(c, "values", &p->count);
   p->shape = params_ints(c, "shape", &p->rank);
@@ -237,7 +237,7 @@ static sdx_status given_dims(const given_params *p, const int64_t *in, size_t in
   return SDX_OK;
 }
 
-static sdx_status given_infer(op_step *c) {
+static sdx_status given_tensor_fill_infer(op_step *c) {
   const given_params *p = c->params;
   int64_t dims[TENSOR_MAX_RANK];
   size_t rank = p->rank;
@@ -251,7 +251,7 @@ static sdx_status given_infer(op_step *c) {
   return infer_output(c, 0, SDX_FLOAT, (int)rank, dims);
 }
 
-static sdx_status given_compute(op_step *c) {
+static sdx_status given_tensor_fill_compute(op_step *c) {
   const given_params *p = c->params;
   const tensor *x = step_in(c, 0);
   int64_t dims[TENSOR_MAX_RANK];
@@ -277,8 +277,8 @@ SDX_OP_OLD(GivenTensorFill) = {
     .types = "T=float16,float,double",
     .attrs = "values:floats shape:ints input_as_shape:int=0 extra_shape:ints",
     .params_size = sizeof(given_params),
-    .params = given_read,
-    .infer = given_infer,
-    .compute = given_compute,
+    .params = given_tensor_fill_read,
+    .infer = given_tensor_fill_infer,
+    .compute = given_tensor_fill_compute,
     .cases = given_tensor_fill_cases,
 };

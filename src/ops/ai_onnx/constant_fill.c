@@ -14,7 +14,7 @@ typedef struct fill_params {
   size_t rank, extra_rank;
 } fill_params;
 
-static sdx_status read_params(op_params_context *c, void *params) {
+static sdx_status constant_fill_read(op_params_context *c, void *params) {
   fill_params *p = params;
   int64_t dtype = params_int(c, "dtype");
   p->value = (double)params_float(c, "value");
@@ -26,7 +26,7 @@ static sdx_status read_params(op_params_context *c, void *params) {
   return params_fail(c, "dtype", "%lld is none of float, int32, int64, bool", (long long)dtype);
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status constant_fill_infer(op_step *c) {
   const fill_params *p = c->params;
   int64_t dims[TENSOR_MAX_RANK];
   size_t rank = p->rank;
@@ -47,7 +47,7 @@ static sdx_status infer(op_step *c) {
   return infer_output(c, 0, p->dtype, (int)(rank + p->extra_rank), dims);
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status constant_fill_compute(op_step *c) {
   const fill_params *p = c->params;
   tensor *y = step_out(c, 0);
   char element[8] = {0};
@@ -65,6 +65,7 @@ SDX_OP_OLD(ConstantFill) = {
     .since = 1, .versions = "1", .inputs = "input:T1?", .outputs = "output:T2",
     .types = "T1=float,int32,int64,bool;T2=float,int32,int64,bool",
     .attrs = "dtype:int=1 extra_shape:ints input_as_shape:int=0 shape:ints value:float=0",
-    .params_size = sizeof(fill_params), .params = read_params, .infer = infer, .compute = compute, .cases = cases,
+    .params_size = sizeof(fill_params), .params = constant_fill_read, .infer = constant_fill_infer,
+    .compute = constant_fill_compute, .cases = cases,
 };
 // clang-format on

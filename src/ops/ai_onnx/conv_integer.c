@@ -8,13 +8,13 @@
 
 enum { X, W, X_ZERO, W_ZERO };
 
-static sdx_status infer(op_step *c) {
+static sdx_status conv_integer_infer(op_step *c) {
   SDX_TRY(infer_per_channel(c, X_ZERO, 1));
   SDX_TRY(infer_per_channel(c, W_ZERO, infer_rank_of(c, W) > 0 ? c->in_types[W]->dims[0] : -1));
   return conv_infer_shape(c, c->params, X, W, SIZE_MAX, SDX_INT32);
 }
 
-static sdx_status prepare(op_step *c) {
+static sdx_status conv_integer_prepare(op_step *c) {
   int_conv *v = arena_zalloc(c->memory, sizeof *v);
   if (!v) return error_no_memory(c->err, sizeof *v);
   c->state = v;
@@ -23,7 +23,7 @@ static sdx_status prepare(op_step *c) {
   return SDX_OK;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status conv_integer_compute(op_step *c) {
   tensor *y = step_out(c, 0);
   return y->count ? int_conv_run(c, c->state, X_ZERO, W_ZERO, y->data, c->scratch) : SDX_OK;
 }
@@ -39,9 +39,9 @@ SDX_OP(ConvInteger) = {
     .types = "T1=int8,uint8;T2=int8,uint8;T3=int32",
     .attrs = "auto_pad:string=NOTSET dilations:ints group:int=1 kernel_shape:ints pads:ints strides:ints",
     .params_size = sizeof(conv_params),
-    .params = conv_params_read,
-    .infer = infer,
-    .prepare = prepare,
-    .compute = compute,
+    .params = conv_read,
+    .infer = conv_integer_infer,
+    .prepare = conv_integer_prepare,
+    .compute = conv_integer_compute,
     .cases = cases,
 };

@@ -9,9 +9,9 @@
 // History: 1 and 11 differ in wording only; 22 adds bfloat16. Files give output_shape for the spatial
 // dimensions; some for all dimensions of Y, which is accepted too.
 #include "kernels/conv_transpose_f32/conv_transpose_f32.h"
-#include "ops/ai_onnx/conv.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/conv.h"
 #include "ops/parts/floats.h"
 
 enum { X, W, B };
@@ -43,10 +43,10 @@ static sdx_status read_list(op_params_context *c, const char *name, size_t skipp
   return SDX_OK;
 }
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status conv_transpose_read(op_params_context *c, void *params) {
   transpose_params *p = params;
   conv_params common;
-  SDX_TRY(conv_params_read(c, &common));
+  SDX_TRY(conv_read(c, &common));
   p->window = common.window, p->group = common.group;
   SDX_TRY(read_list(c, "output_padding", 0, &p->window, 0, &p->output_padding));
   return read_list(c, "output_shape", 2, &p->window, 1, &p->output_shape);
@@ -75,7 +75,7 @@ static int64_t size_of(const transpose_params *p, size_t d, int64_t in, int64_t 
 
 // ---- infer ----------------------------------------------------------------------------------------
 
-static sdx_status infer(op_step *c) {
+static sdx_status conv_transpose_infer(op_step *c) {
   const transpose_params *p = c->params;
   int spatial = -1, weights_spatial = -1;
   sdx_dtype dtype = infer_dtype_of(c, X);
@@ -126,7 +126,7 @@ static sdx_status pack_weights(op_step *c, transpose_state *s) {
   return floats_pack(c, W, key, s->plan.packed_bytes, pack, &s->plan, &s->packed);
 }
 
-static sdx_status prepare(op_step *c) {
+static sdx_status conv_transpose_prepare(op_step *c) {
   const transpose_params *p = c->params;
   const tensor *x = step_in(c, X), *w = step_in(c, W), *y = step_out(c, 0);
   transpose_state *s = arena_zalloc(c->memory, sizeof *s);
@@ -197,7 +197,7 @@ static void double_planes(void *context, size_t begin, size_t end, size_t worker
   }
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status conv_transpose_compute(op_step *c) {
   const transpose_state *s = c->state;
   const tensor *bias = step_in(c, B);
   tensor *y = step_out(c, 0);
@@ -233,9 +233,9 @@ SDX_OP(ConvTranspose) = {
         "auto_pad:string=NOTSET dilations:ints group:int=1 kernel_shape:ints output_padding:ints output_shape:ints "
         "pads:ints strides:ints",
     .params_size = sizeof(transpose_params),
-    .params = params,
-    .infer = infer,
-    .prepare = prepare,
-    .compute = compute,
+    .params = conv_transpose_read,
+    .infer = conv_transpose_infer,
+    .prepare = conv_transpose_prepare,
+    .compute = conv_transpose_compute,
     .cases = cases,
 };

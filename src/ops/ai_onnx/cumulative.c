@@ -10,18 +10,18 @@ typedef struct cumulative_params {
   bool product, exclusive, reverse;
 } cumulative_params;
 
-static sdx_status sum_params(op_params_context *c, void *params) {
+static sdx_status sum_read(op_params_context *c, void *params) {
   *(cumulative_params *)params =
       (cumulative_params){false, params_int(c, "exclusive") != 0, params_int(c, "reverse") != 0};
   return SDX_OK;
 }
-static sdx_status product_params(op_params_context *c, void *params) {
-  SDX_TRY(sum_params(c, params));
+static sdx_status product_read(op_params_context *c, void *params) {
+  SDX_TRY(sum_read(c, params));
   ((cumulative_params *)params)->product = true;
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status cumulative_infer(op_step *c) {
   SDX_TRY(infer_rank(c, 1, 0, 1));
   return infer_same(c, 0, 0);
 }
@@ -58,7 +58,7 @@ typedef struct cumulative_job {
 #define WIDE double
 #include "ops/ai_onnx/cumulative.inl"
 
-static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
+static sdx_status cumulative_prepare(op_step *c) { return prepare_widened(c, 0); }
 
 static sdx_status cumulate(op_step *c) {
   static void (*const ranges[SDX_DTYPE_COUNT])(void *, size_t, size_t, size_t) = {
@@ -81,17 +81,18 @@ static sdx_status cumulate(op_step *c) {
   call_parallel(c, out->count / j.axis, j.axis >= GRAIN_CHEAP ? 1 : GRAIN_CHEAP / j.axis, ranges[in->dtype], &j);
   return SDX_OK;
 }
-static sdx_status compute(op_step *c) { return step_out(c, 0) ? call_widened(c, cumulate) : SDX_OK; }
+static sdx_status cumulative_compute(op_step *c) { return step_out(c, 0) ? call_widened(c, cumulate) : SDX_OK; }
 
 SDX_CASES = {"x=float[2,3,4] axis=const(1)", "x=int32[5] axis=const(0) exclusive=1",
              "x=float16[2,3] axis=const(-1) reverse=1", "x=uint64[3,2] axis=const(0) exclusive=1 reverse=1", NULL};
 
 // clang-format off
-#define RECORD(lower, Since, Versions)                                                                           \
+#define RECORD(lower, Since, Versions)                                                                              \
   {.since = Since, .versions = Versions, .inputs = "x:T axis:T2", .outputs = "y:T",                              \
    .types = "T=int32,int64,uint32,uint64," TYPES_FLOAT ";T2=int32,int64",                                        \
    .attrs = "exclusive:int=0 reverse:int=0", .flags = OP_INPLACE, .params_size = sizeof(cumulative_params),      \
-   .params = lower##_params, .infer = infer, .prepare = prepare, .compute = compute, .cases = cases}
+   .params = lower##_read, .infer = cumulative_infer, .prepare = cumulative_prepare, .compute = cumulative_compute, \
+   .cases = cases}
 SDX_OP(CumSum) = RECORD(sum, 14, "14 11");
 SDX_OP(CumProd) = RECORD(product, 26, "26");
 // clang-format on

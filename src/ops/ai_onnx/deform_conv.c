@@ -10,9 +10,9 @@
 #include <math.h>
 
 #include "kernels/gemm_f32/gemm_f32.h"
-#include "ops/ai_onnx/conv.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/conv.h"
 #include "ops/parts/floats.h"
 
 enum { X, W, OFFSET, B, MASK };
@@ -22,12 +22,12 @@ typedef struct deform_params {
   int64_t offset_group;
 } deform_params;
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status deform_conv_read(op_params_context *c, void *params) {
   deform_params *p = params;
   p->offset_group = params_int(c, "offset_group");
   if (p->offset_group < 1)
     return params_fail(c, "offset_group", "is %lld, expected at least 1", (long long)p->offset_group);
-  return conv_params_read(c, &p->conv);
+  return conv_read(c, &p->conv);
 }
 
 // Input i must be [N, channels, out...].
@@ -44,7 +44,7 @@ static sdx_status need(op_step *c, size_t i, const char *name, int64_t channels)
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status deform_conv_infer(op_step *c) {
   const deform_params *p = c->params;
   SDX_TRY(conv_infer_shape(c, &p->conv, X, W, B, infer_dtype_of(c, X)));
   int rank = infer_rank_of(c, W);
@@ -68,7 +68,7 @@ typedef struct deform_state {
   gemm_f32_plan plan;
 } deform_state;
 
-static sdx_status prepare(op_step *c) {
+static sdx_status deform_conv_prepare(op_step *c) {
   const deform_params *p = c->params;
   const tensor *x = step_in(c, X), *w = step_in(c, W), *y = step_out(c, 0);
   deform_state *s = arena_zalloc(c->memory, sizeof *s);
@@ -166,7 +166,7 @@ static void multiply_doubles(const deform_state *s, const double *weights, const
   }
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status deform_conv_compute(op_step *c) {
   const deform_params *p = c->params;
   const deform_state *s = c->state;
   const tensor *bias = step_in(c, B);
@@ -218,9 +218,9 @@ SDX_OP(DeformConv) = {
     .types = "T=float,double,float16,bfloat16",
     .attrs = "dilations:ints group:int=1 kernel_shape:ints offset_group:int=1 pads:ints strides:ints",
     .params_size = sizeof(deform_params),
-    .params = params,
-    .infer = infer,
-    .prepare = prepare,
-    .compute = compute,
+    .params = deform_conv_read,
+    .infer = deform_conv_infer,
+    .prepare = deform_conv_prepare,
+    .compute = deform_conv_compute,
     .cases = cases,
 };

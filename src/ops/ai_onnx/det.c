@@ -10,7 +10,7 @@
 #include "ops/parts/row.h"
 #include "tensor/convert.h"
 
-static sdx_status infer(op_step *c) {
+static sdx_status det_infer(op_step *c) {
   int rank = infer_rank_of(c, 0);
   SDX_TRY(infer_rank(c, 0, 2, -1));
   if (rank < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
@@ -57,7 +57,7 @@ static void det_range(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status det_compute(op_step *c) {
   const tensor *x = step_in(c, 0);
   tensor *y = step_out(c, 0);
   if (!y) return SDX_OK;
@@ -78,7 +78,7 @@ SDX_OP(Det) = {
     .inputs = "X:T",
     .outputs = "Y:T",
     .types = "T=" TYPES_FLOAT,
-    .infer = infer,
-    .compute = compute,
+    .infer = det_infer,
+    .compute = det_compute,
     .cases = cases,
 };

@@ -252,21 +252,23 @@ SDX_CASES = {"input=float[2,8,1]",
              "input=float[2,6,3,2] dft_length=int32(8) axis=int64(2)",
              NULL};
 
-static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
+static sdx_status dft_prepare(op_step *c) { return prepare_widened(c, 0); }
 
 // clang-format off
 SDX_OP(DFT) = {
     .since = 20, .versions = "20 17", .inputs = "input:T1 dft_length:T2? axis:int64?", .outputs = "output:T1",
     .types = "T1=" TYPES_FLOAT ";T2=int32,int64", .attrs = "inverse:int=0 onesided:int=0", .attrs_old = "axis:int<20",
     .params_size = sizeof(dft_params), .params = dft_read, .upgrade = dft_upgrade, .infer = dft_infer,
-    .prepare = prepare, .compute = dft_compute, .cases = cases,
+    .prepare = dft_prepare, .compute = dft_compute, .cases = cases,
 };
-static const char *const stft_cases[] = {"signal=float[1,64,1] frame_step=int64(8) frame_length=const(16)", "signal=float[2,40,1] frame_step=int64(5) window=float[12]", "signal=float[1,32,2] frame_step=int64(4) window=float[8] onesided=0", NULL};
+static const char *const stft_cases[] = {"signal=float[1,64,1] frame_step=int64(8) frame_length=const(16)",
+    "signal=float[2,40,1] frame_step=int64(5) window=float[12]",
+    "signal=float[1,32,2] frame_step=int64(4) window=float[8] onesided=0", NULL};
 
 SDX_OP(STFT) = {
     .since = 17, .versions = "17", .inputs = "signal:T1 frame_step:T2 window:T1? frame_length:T2?",
     .outputs = "output:T1", .types = "T1=" TYPES_FLOAT ";T2=int32,int64", .attrs = "onesided:int=1",
-    .params_size = sizeof(dft_params), .params = stft_read, .infer = stft_infer, .prepare = prepare,
+    .params_size = sizeof(dft_params), .params = stft_read, .infer = stft_infer, .prepare = dft_prepare,
     .compute = stft_compute,
     .cases = stft_cases,
 };

@@ -11,7 +11,7 @@
 #include "ops/call.h"
 #include "ops/infer.h"
 
-static sdx_status infer(op_step *c) {
+static sdx_status dynamic_quantize_linear_infer(op_step *c) {
   SDX_TRY(infer_same_as(c, 0, 0, SDX_UINT8));
   SDX_TRY(infer_output(c, 1, SDX_FLOAT, 0, NULL));
   return infer_output(c, 2, SDX_UINT8, 0, NULL);
@@ -30,7 +30,7 @@ static void quantize(void *context, size_t begin, size_t end, size_t worker) {
   w->kernel->to_u8(w->x + begin, w->y + begin, end - begin, w->scale, w->zero);
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status dynamic_quantize_linear_compute(op_step *c) {
   const tensor *x = step_in(c, 0);
   tensor *y = step_out(c, 0), *scale = step_out(c, 1), *zero = step_out(c, 2);
   work w = {.kernel = KERNEL_BEST(quantize), .x = x->data, .y = y ? y->data : NULL};
@@ -56,7 +56,7 @@ SDX_OP(DynamicQuantizeLinear) = {
     .inputs = "x:T1",
     .outputs = "y:T2 y_scale:float y_zero_point:T2",
     .types = "T1=float;T2=uint8",
-    .infer = infer,
-    .compute = compute,
+    .infer = dynamic_quantize_linear_infer,
+    .compute = dynamic_quantize_linear_compute,
     .cases = cases,
 };

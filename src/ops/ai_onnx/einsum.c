@@ -70,7 +70,7 @@ static sdx_status implicit_output(op_params_context *c, einsum_params *p) {
   return p->out ? SDX_OK : error_no_memory(c->err, n);
 }
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status einsum_read(op_params_context *c, void *params) {
   einsum_params *p = params;
   str text = params_string(c, "equation");
   size_t at = 0;
@@ -146,7 +146,7 @@ static const char *make_layouts(const einsum_params *p, size_t inputs, const int
 
 // ---- infer ----------------------------------------------------------------------------------------
 
-static sdx_status infer(op_step *c) {
+static sdx_status einsum_infer(op_step *c) {
   const einsum_params *p = c->params;
   const int64_t *dims[64];
   int ranks[64];
@@ -279,7 +279,7 @@ static sdx_status plan_pair(op_step *c, einsum_state *s, pair *q, part *left, co
   return SDX_OK;
 }
 
-static sdx_status prepare(op_step *c) {
+static sdx_status einsum_prepare(op_step *c) {
   const einsum_params *p = c->params;
   einsum_state *s = arena_zalloc(c->memory, sizeof *s);
   part *parts = arena_array(c->memory, p->terms, sizeof *parts);
@@ -405,7 +405,7 @@ static void *run_pair(op_step *c, const pair *q, const void *a, const void *b, w
   return y;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status einsum_compute(op_step *c) {
   const einsum_state *s = c->state;
   tensor *y = step_out(c, 0);
   sdx_dtype dtype = (sdx_dtype)y->dtype, now_type = dtype;
@@ -448,9 +448,9 @@ SDX_OP(Einsum) = {
     .types = "T=float,double,float16,bfloat16,int8,int16,int32,int64,uint8,uint16,uint32,uint64",
     .attrs = "equation:string!",
     .params_size = sizeof(einsum_params),
-    .params = params,
-    .infer = infer,
-    .prepare = prepare,
-    .compute = compute,
+    .params = einsum_read,
+    .infer = einsum_infer,
+    .prepare = einsum_prepare,
+    .compute = einsum_compute,
     .cases = cases,
 };

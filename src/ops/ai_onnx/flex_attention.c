@@ -27,7 +27,7 @@ static sdx_status read_body(op_params_context *c, const char *name, graph **body
                      (*body)->output_count);
 }
 
-static sdx_status read_params(op_params_context *c, void *params) {
+static sdx_status flex_attention_read(op_params_context *c, void *params) {
   flex_params *p = params;
   SDX_TRY(read_body(c, "score_mod", &p->score_mod));
   SDX_TRY(read_body(c, "prob_mod", &p->prob_mod));
@@ -45,7 +45,7 @@ static sdx_dtype precision_of(const flex_params *p, sdx_dtype dtype) {
   return p->precision ? p->precision : dtype == SDX_DOUBLE ? SDX_DOUBLE : SDX_FLOAT;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status flex_attention_infer(op_step *c) {
   const flex_params *p = c->params;
   sdx_dtype dtype = infer_dtype_of(c, Q);
   int64_t batch = DIM_UNKNOWN, heads = infer_dim(c, Q, 1), kv_heads = DIM_UNKNOWN, keys = DIM_UNKNOWN,
@@ -148,7 +148,7 @@ static sdx_status attend_modified(op_step *c, const flex_params *p, const attend
   return SDX_OK;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status flex_attention_compute(op_step *c) {
   const flex_params *p = c->params;
   attend_plan plan;
   if (c->output_count == 0 || !c->out[0]) return SDX_OK;
@@ -176,6 +176,7 @@ SDX_CASES = {"Q=float[1,2,3,4] K=float[1,2,5,4] V=float[1,2,5,6]", "Q=float[2,4,
 SDX_OP_PREVIEW(FlexAttention) = {
     .since = 1, .versions = "1", .inputs = "Q:T1 K:T1 V:T1", .outputs = "Y:T1", .types = "T1=" TYPES_FLOAT,
     .attrs = "prob_mod:graph scale:float score_mod:graph softmax_precision:int", .flags = OP_CONTROL,
-    .params_size = sizeof(flex_params), .params = read_params, .infer = infer, .compute = compute, .cases = cases,
+    .params_size = sizeof(flex_params), .params = flex_attention_read, .infer = flex_attention_infer,
+    .compute = flex_attention_compute, .cases = cases,
 };
 // clang-format on

@@ -53,12 +53,12 @@ static const unary_row rows[SDX_DTYPE_COUNT] = {
     [SDX_FLOAT8E5M2] = classify_8, [SDX_FLOAT8E5M2FNUZ] = classify_8,
 };
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status float_class_read(op_params_context *c, void *params) {
   *(inf_params *)params = (inf_params){params_int(c, "detect_negative") != 0, params_int(c, "detect_positive") != 0};
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) { return infer_same_as(c, 0, 0, SDX_BOOL); }
+static sdx_status float_class_infer(op_step *c) { return infer_same_as(c, 0, 0, SDX_BOOL); }
 
 static sdx_status classify(op_step *c, inf_params wanted) {
   const tensor *in = step_in(c, 0);
@@ -83,7 +83,7 @@ SDX_OP(IsNaN) = {.since = 20,
                  .outputs = "Y:bool",
                  .types = TYPES,
                  .flags = OP_POINTWISE,
-                 .infer = infer,
+                 .infer = float_class_infer,
                  .compute = is_nan_compute,
                  .cases = cases};
 SDX_OP(IsInf) = {.since = 20,
@@ -94,7 +94,7 @@ SDX_OP(IsInf) = {.since = 20,
                  .flags = OP_POINTWISE,
                  .attrs = "detect_negative:int=1 detect_positive:int=1",
                  .params_size = sizeof(inf_params),
-                 .params = params,
-                 .infer = infer,
+                 .params = float_class_read,
+                 .infer = float_class_infer,
                  .compute = is_inf_compute,
                  .cases = cases};

@@ -11,11 +11,11 @@ typedef struct params {
   int64_t axis, batch_dims;
 } params;
 
-static sdx_status read_axis(op_params_context *c, void *p) {
+static sdx_status gather_read(op_params_context *c, void *p) {
   ((params *)p)->axis = params_int(c, "axis");
   return SDX_OK;
 }
-static sdx_status read_batch_dims(op_params_context *c, void *p) {
+static sdx_status gather_nd_read(op_params_context *c, void *p) {
   ((params *)p)->batch_dims = params_int(c, "batch_dims");
   return SDX_OK;
 }
@@ -115,7 +115,7 @@ SDX_OP(Gather) = {
     .attrs = "axis:int=0",
     .flags = OP_MOVES_DATA,
     .params_size = sizeof(params),
-    .params = read_axis,
+    .params = gather_read,
     .infer = gather_infer,
     .compute = gather_compute,
     .cases = gather_cases,
@@ -123,7 +123,7 @@ SDX_OP(Gather) = {
 
 // ---- GatherElements ---------------------------------------------------------------------------------
 
-static sdx_status elements_infer(op_step *c) {
+static sdx_status gather_elements_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   SDX_TRY(infer_need(c, 1));
   SDX_TRY(infer_rank(c, 0, 1, -1));
@@ -140,7 +140,7 @@ static sdx_status elements_infer(op_step *c) {
   return infer_same_as(c, 0, 1, infer_dtype_of(c, 0));
 }
 
-static sdx_status elements_compute(op_step *c) {
+static sdx_status gather_elements_compute(op_step *c) {
   tensor x, y;
   const tensor *indices = step_in(c, 1);
   SDX_TRY(move_input(c, 0, &x));
@@ -180,9 +180,9 @@ SDX_OP(GatherElements) = {
     .attrs = "axis:int=0",
     .flags = OP_MOVES_DATA,
     .params_size = sizeof(params),
-    .params = read_axis,
-    .infer = elements_infer,
-    .compute = elements_compute,
+    .params = gather_read,
+    .infer = gather_elements_infer,
+    .compute = gather_elements_compute,
     .cases = gather_elements_cases,
 };
 
@@ -209,7 +209,7 @@ static sdx_status nd_dims(int64_t batch, const int64_t *data, int rank, const in
   return SDX_OK;
 }
 
-static sdx_status nd_infer(op_step *c) {
+static sdx_status gather_nd_infer(op_step *c) {
   SDX_TRY(infer_rank(c, 0, 1, -1));
   SDX_TRY(infer_rank(c, 1, 1, -1));
   int rank = infer_rank_of(c, 0), k = infer_rank_of(c, 1), out_rank;
@@ -220,7 +220,7 @@ static sdx_status nd_infer(op_step *c) {
   return infer_output(c, 0, infer_dtype_of(c, 0), out_rank, dims);
 }
 
-static sdx_status nd_compute(op_step *c) {
+static sdx_status gather_nd_compute(op_step *c) {
   tensor x, y;
   const tensor *indices = step_in(c, 1);
   SDX_TRY(move_input(c, 0, &x));
@@ -265,8 +265,8 @@ SDX_OP(GatherND) = {
     .attrs = "batch_dims:int=0",
     .flags = OP_MOVES_DATA,
     .params_size = sizeof(params),
-    .params = read_batch_dims,
-    .infer = nd_infer,
-    .compute = nd_compute,
+    .params = gather_nd_read,
+    .infer = gather_nd_infer,
+    .compute = gather_nd_compute,
     .cases = gather_nd_cases,
 };

@@ -782,7 +782,7 @@ static sdx_status expand_in(reverse *r, const attr *xs, const attr *zs, value_id
   return u->err->status;
 }
 
-static sdx_status upgrade(op_upgrade *u) {
+static sdx_status gradient_upgrade(op_upgrade *u) {
   node *n = u->node;
   const attr *xs = node_attr(n, "xs"), *zs = node_attr(n, "zs");
   size_t count = xs->strings.count, fed = count + (zs ? zs->strings.count : 0);
@@ -815,5 +815,5 @@ SDX_OP_TRAINING(Gradient) = {
     .types = "T1=any;T2=float16,float,double",
     .attrs = "xs:strings! y:string! zs:strings",
     .flags = OP_REWRITE | OP_LATE,
-    .upgrade = upgrade,
+    .upgrade = gradient_upgrade,
 };

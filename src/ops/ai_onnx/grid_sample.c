@@ -27,7 +27,7 @@ typedef struct sample_params {
 
 enum { X, GRID };
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status grid_sample_read(op_params_context *c, void *params) {
   sample_params *p = params;
   str m = params_string(c, "mode"), pad = params_string(c, "padding_mode");
   p->mode = str_is(m, "nearest") ? NEAREST : str_is(m, "linear") ? LINEAR : CUBIC;
@@ -40,14 +40,14 @@ static sdx_status params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status upgrade(op_upgrade *u) {
+static sdx_status grid_sample_upgrade(op_upgrade *u) {
   const attr *m = node_attr(u->node, "mode");
   if (u->version >= 20) return SDX_OK;
   if (!m || str_is(m->s, "bilinear")) return node_set_attr(u->graph, u->node, attr_of_string("mode", "linear"));
   return str_is(m->s, "bicubic") ? node_set_attr(u->graph, u->node, attr_of_string("mode", "cubic")) : SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status grid_sample_infer(op_step *c) {
   SDX_TRY(infer_rank(c, X, 3, WINDOW_MAX_RANK + 2));
   SDX_TRY(infer_rank(c, GRID, 3, WINDOW_MAX_RANK + 2));
   int rank = infer_rank_of(c, X), grid_rank = infer_rank_of(c, GRID);
@@ -177,7 +177,7 @@ static void sample_range(void *context, size_t begin, size_t end, size_t worker)
   }
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status grid_sample_compute(op_step *c) {
   const tensor *x = step_in(c, X);
   tensor *y = step_out(c, 0);
   work w = {.p = c->params, .x = x, .grid = step_in(c, GRID), .y = y, .spatial = x->rank - 2u};
@@ -197,12 +197,12 @@ static sdx_status compute(op_step *c) {
 
 enum { THETA, SIZE };
 
-static sdx_status affine_params(op_params_context *c, void *params) {
+static sdx_status affine_grid_read(op_params_context *c, void *params) {
   ((sample_params *)params)->align_corners = params_int(c, "align_corners") != 0;
   return SDX_OK;
 }
 
-static sdx_status affine_infer(op_step *c) {
+static sdx_status affine_grid_infer(op_step *c) {
   size_t count = 0;
   const int64_t *size = infer_constant_ints(c, SIZE, &count);
   SDX_TRY(infer_rank(c, THETA, 3, 3));
@@ -254,7 +254,7 @@ static void affine_range(void *context, size_t begin, size_t end, size_t worker)
   }
 }
 
-static sdx_status affine_compute(op_step *c) {
+static sdx_status affine_grid_compute(op_step *c) {
   affine w = {.p = c->params, .theta = step_in(c, THETA), .y = step_out(c, 0)};
   if (w.y->count == 0) return SDX_OK;
   w.spatial = w.y->rank - 2u;
@@ -286,10 +286,10 @@ SDX_OP(GridSample) = {
         "string;T2=float,double,float16,bfloat16",
     .attrs = "align_corners:int=0 mode:string=linear padding_mode:string=zeros",
     .params_size = sizeof(sample_params),
-    .params = params,
-    .upgrade = upgrade,
-    .infer = infer,
-    .compute = compute,
+    .params = grid_sample_read,
+    .upgrade = grid_sample_upgrade,
+    .infer = grid_sample_infer,
+    .compute = grid_sample_compute,
     .cases = cases,
 };
 
@@ -301,8 +301,8 @@ SDX_OP(AffineGrid) = {
     .types = "T1=float,double,float16,bfloat16;T2=int64",
     .attrs = "align_corners:int=0",
     .params_size = sizeof(sample_params),
-    .params = affine_params,
-    .infer = affine_infer,
-    .compute = affine_compute,
+    .params = affine_grid_read,
+    .infer = affine_grid_infer,
+    .compute = affine_grid_compute,
     .cases = affine_cases,
 };

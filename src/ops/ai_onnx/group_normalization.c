@@ -16,21 +16,21 @@ typedef struct group_params {
   bool per_group;
 } group_params;
 
-static sdx_status instance_params(op_params_context *c, void *params) {
+static sdx_status instance_normalization_read(op_params_context *c, void *params) {
   return normalize_epsilon(c, &((group_params *)params)->epsilon);
 }
-static sdx_status group_params_read(op_params_context *c, void *params) {
+static sdx_status group_normalization_read(op_params_context *c, void *params) {
   group_params *p = params;
   p->groups = params_int(c, "num_groups");
   p->per_group = params_int(c, "_per_group") != 0;
   if (p->groups <= 0) return params_fail(c, "num_groups", "is %lld, expected at least 1", (long long)p->groups);
   return normalize_epsilon(c, &p->epsilon);
 }
-static sdx_status upgrade(op_upgrade *u) {
+static sdx_status group_normalization_upgrade(op_upgrade *u) {
   return u->version < 21 ? node_set_attr(u->graph, u->node, attr_of_int("_per_group", 1)) : SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status group_normalization_infer(op_step *c) {
   const group_params *p = c->params;
   SDX_TRY(infer_rank(c, 0, 2, -1));
   if (infer_rank_of(c, 0) >= 2 && c->in_types[0]->dims[1] >= 0) {
@@ -48,7 +48,7 @@ static sdx_status infer(op_step *c) {
   return infer_same(c, 0, 0);
 }
 
-static sdx_status prepare(op_step *c) {
+static sdx_status group_normalization_prepare(op_step *c) {
   c->state = (void *)KERNEL_BEST(norm_f32);
   return prepare_widened(c, 0);
 }
@@ -114,7 +114,9 @@ static sdx_status normalize(op_step *c) {
   call_parallel(c, units, work >= GRAIN_CHEAP ? 1 : GRAIN_CHEAP / work, range, &j);
   return SDX_OK;
 }
-static sdx_status compute(op_step *c) { return step_out(c, 0) ? call_widened(c, normalize) : SDX_OK; }
+static sdx_status group_normalization_compute(op_step *c) {
+  return step_out(c, 0) ? call_widened(c, normalize) : SDX_OK;
+}
 
 SDX_CASES = {"X=float[2,6,4,5] scale=float[6] bias=float[6] num_groups=3",
              "X=float16[1,4,7] scale=float16[4] bias=float16[4] num_groups=2",
@@ -126,12 +128,15 @@ static const char *const instance_cases[] = {"input=float[2,3,4,5] scale=float[3
 // clang-format off
 SDX_OP(InstanceNormalization) = {
     .since = 22, .versions = "22 6 1", .inputs = "input:T scale:T B:T", .outputs = "output:T",
-    .types = "T=" TYPES_FLOAT, .attrs = "epsilon:float=1e-5", .attrs_old = "consumed_inputs:ints<6", .flags = OP_INPLACE,
-    .params_size = sizeof(group_params), .params = instance_params, .infer = infer, .prepare = prepare,
-    .compute = compute, .cases = instance_cases};
+    .types = "T=" TYPES_FLOAT, .attrs = "epsilon:float=1e-5", .attrs_old = "consumed_inputs:ints<6",
+    .flags = OP_INPLACE,
+    .params_size = sizeof(group_params), .params = instance_normalization_read, .infer = group_normalization_infer,
+    .prepare = group_normalization_prepare,
+    .compute = group_normalization_compute, .cases = instance_cases};
 SDX_OP(GroupNormalization) = {
     .since = 21, .versions = "21 18", .inputs = "X:T scale:T bias:T", .outputs = "Y:T", .types = "T=" TYPES_FLOAT,
     .attrs = "epsilon:float=1e-5 num_groups:int! stash_type:int=1 _per_group:int=0", .flags = OP_INPLACE,
-    .params_size = sizeof(group_params), .params = group_params_read, .upgrade = upgrade, .infer = infer,
-    .prepare = prepare, .compute = compute, .cases = cases};
+    .params_size = sizeof(group_params), .params = group_normalization_read, .upgrade = group_normalization_upgrade,
+    .infer = group_normalization_infer,
+    .prepare = group_normalization_prepare, .compute = group_normalization_compute, .cases = cases};
 // clang-format on

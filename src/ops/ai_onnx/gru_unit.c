@@ -11,12 +11,12 @@
 
 enum { HIDDEN, GATES, LENGTHS, STEP };
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status gru_unit_read(op_params_context *c, void *params) {
   *(bool *)params = params_int(c, "drop_states") != 0;
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status gru_unit_infer(op_step *c) {
   int rank = infer_rank_of(c, HIDDEN);
   SDX_TRY(infer_rank(c, HIDDEN, 2, -1));
   SDX_TRY(infer_rank(c, LENGTHS, 1, 1));
@@ -54,16 +54,17 @@ static sdx_status gru_unit(op_step *c) {
   }
   return SDX_OK;
 }
-static sdx_status compute(op_step *c) { return call_widened(c, gru_unit); }
-static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
+static sdx_status gru_unit_compute(op_step *c) { return call_widened(c, gru_unit); }
+static sdx_status gru_unit_prepare(op_step *c) { return prepare_widened(c, 0); }
 
 // clang-format off
-static const char *const gruunit_cases[] = {"hidden_prev=float[1,2,3] gates=float[1,2,9] seq_lengths=int32(2,5) t=int32[1](1)", NULL};
+static const char *const gruunit_cases[] = {
+    "hidden_prev=float[1,2,3] gates=float[1,2,9] seq_lengths=int32(2,5) t=int32[1](1)", NULL};
 
 SDX_OP_OLD(GRUUnit) = {
     .since = 1, .versions = "1", .inputs = "hidden_prev:T gates:T seq_lengths:Ti t:Ti", .outputs = "hidden:T",
     .types = "T=float16,float,double;Ti=int32,int64", .attrs = "drop_states:int=0", .params_size = sizeof(bool),
-    .params = params, .infer = infer, .prepare = prepare, .compute = compute,
+    .params = gru_unit_read, .infer = gru_unit_infer, .prepare = gru_unit_prepare, .compute = gru_unit_compute,
     .cases = gruunit_cases,
 };
 // clang-format on

@@ -3,14 +3,14 @@
 // a mask of ones; with training_mode set, elements are dropped at random and the rest scaled.
 // Identity-14 allowed sequences, -16 optionals. Dropout-12 moved ratio to an input; 7 to 10 have no
 // training mode; the mask is of the data's type before 10.
-#include "ops/ai_onnx/random.h"
 #include "ops/infer.h"
 #include "ops/parts/move.h"
+#include "ops/parts/random.h"
 #include "tensor/convert.h"
 
-static sdx_status infer(op_step *c) { return infer_same(c, 0, 0); }
+static sdx_status identity_infer(op_step *c) { return infer_same(c, 0, 0); }
 
-static sdx_status compute(op_step *c) {
+static sdx_status identity_compute(op_step *c) {
   return c->in[0]->kind == VALUE_TENSOR ? move_view(c) : move_value(c, 0, c->in[0]);
 }
 
@@ -24,8 +24,8 @@ SDX_OP(Identity) = {
     .outputs = "output:V",
     .types = "V=any,seq,map,optional",
     .flags = OP_VIEW | OP_MOVES_DATA,
-    .infer = infer,
-    .compute = compute,
+    .infer = identity_infer,
+    .compute = identity_compute,
     .cases = identity_cases,
 };
 

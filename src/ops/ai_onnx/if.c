@@ -9,7 +9,7 @@ typedef struct params {
   graph *branches[2];
 } params;  // else, then
 
-static sdx_status read_params(op_params_context *c, void *p) {
+static sdx_status if_read(op_params_context *c, void *p) {
   static const char *const names[] = {"else_branch", "then_branch"};
   params *out = p;
   for (int i = 0; i < 2; i++) {
@@ -41,7 +41,7 @@ static sdx_status join_types(op_step *c, size_t output, const type_info *a, cons
   return infer_output(c, output, (sdx_dtype)(a->dtype ? a->dtype : b->dtype), rank, dims);
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status if_infer(op_step *c) {
   const params *p = c->params;
   const type_info **types[2];
   for (int i = 0; i < 2; i++) SDX_TRY(body_types(c, p->branches[i], 0, NULL, &types[i]));
@@ -49,7 +49,7 @@ static sdx_status infer(op_step *c) {
   return SDX_OK;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status if_compute(op_step *c) {
   const tensor *condition = step_in(c, 0);
   if (condition->count != 1)
     return step_fail(c, SDX_INVALID_SHAPE, "input 0 ('cond') has %zu elements, expected 1", condition->count);
@@ -75,7 +75,7 @@ SDX_OP(If) = {
     .attrs = "then_branch:graph! else_branch:graph!",
     .flags = OP_CONTROL,
     .params_size = sizeof(params),
-    .params = read_params,
-    .infer = infer,
-    .compute = compute,
+    .params = if_read,
+    .infer = if_infer,
+    .compute = if_compute,
 };

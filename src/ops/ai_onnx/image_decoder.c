@@ -8,7 +8,7 @@ typedef struct decoder_params {
   int64_t channels;
 } decoder_params;
 
-static sdx_status params(op_params_context *c, void *p) {
+static sdx_status image_decoder_read(op_params_context *c, void *p) {
   str format = params_string(c, "pixel_format");
   bool grey = str_is(format, "Grayscale");
   if (!grey && !str_is(format, "RGB") && !str_is(format, "BGR"))
@@ -17,13 +17,13 @@ static sdx_status params(op_params_context *c, void *p) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status image_decoder_infer(op_step *c) {
   const decoder_params *p = c->params;
   SDX_TRY(infer_rank(c, 0, 1, 1));
   return infer_output(c, 0, SDX_UINT8, 3, (int64_t[]){DIM_UNKNOWN, DIM_UNKNOWN, p->channels});
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status image_decoder_compute(op_step *c) {
   return step_fail(c, SDX_NOT_SUPPORTED,
                    "the library decodes no pictures itself; register compute for ImageDecoder of domain '' with "
                    "sdx_options_add_op before the load, or use the sardonyx command or server, which have codecs");
@@ -38,7 +38,7 @@ SDX_OP(ImageDecoder) = {
     .attrs = "pixel_format:string=RGB",
     .flags = OP_BY_CALLER,
     .params_size = sizeof(decoder_params),
-    .params = params,
-    .infer = infer,
-    .compute = compute,
+    .params = image_decoder_read,
+    .infer = image_decoder_infer,
+    .compute = image_decoder_compute,
 };

@@ -25,7 +25,7 @@ static void Not_bool(const void *context, void *out_, const void *in_, size_t n)
 typedef struct shift_params {
   bool left;
 } shift_params;
-static sdx_status shift_params_read(op_params_context *c, void *params) {
+static sdx_status bit_shift_read(op_params_context *c, void *params) {
   str direction = params_string(c, "direction");
   if (!str_is(direction, "LEFT") && !str_is(direction, "RIGHT"))
     return params_fail(c, "direction", "is '%.*s', expected LEFT or RIGHT", STR_ARG(direction));
@@ -33,12 +33,12 @@ static sdx_status shift_params_read(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status logical_infer(op_step *c) {
   sdx_dtype dtype;
   SDX_TRY(infer_common_dtype(c, 0, 2, &dtype));
   return infer_broadcast(c, 0, 0, 2, dtype);
 }
-static sdx_status unary_infer(op_step *c) { return infer_same(c, 0, 0); }
+static sdx_status not_infer(op_step *c) { return infer_same(c, 0, 0); }
 
 static sdx_status run(op_step *c, const binary_row *rows) {
   return binary_run(c, step_out(c, 0), step_in(c, 0), step_in(c, 1), rows, NULL, GRAIN_CHEAP);
@@ -60,7 +60,7 @@ COMPUTE(Xor, xor)
 COMPUTE(BitwiseAnd, bitwise_and)
 COMPUTE(BitwiseOr, bitwise_or)
 COMPUTE(BitwiseXor, bitwise_xor)
-static sdx_status shift_compute(op_step *c) {
+static sdx_status bit_shift_compute(op_step *c) {
   return run(c, ((const shift_params *)c->params)->left ? ShiftLeft_rows : ShiftRight_rows);
 }
 static sdx_status not_compute(op_step *c) {
@@ -81,17 +81,17 @@ static const char *const shift_cases[] = {"X=uint8[2,3] Y=uint8[3] direction=LEF
                                           "X=int32[5] Y=int32[5] direction=RIGHT",
                                           "X=uint64[4] Y=uint64[] direction=RIGHT", NULL};
 
-#define LOGICAL(lower)                                                                              \
-  {                                                                                                 \
-    .since = 7, .versions = "7 1", .inputs = "A:bool B:bool", .outputs = "C:bool",                  \
-    .attrs_old = "axis:int<7 broadcast:int<7", .flags = OP_INPLACE | OP_POINTWISE | OP_COMMUTATIVE, \
-    .upgrade = upgrade_broadcast_axis, .infer = infer, .compute = lower##_compute, .cases = cases   \
+#define LOGICAL(lower)                                                                                    \
+  {                                                                                                       \
+    .since = 7, .versions = "7 1", .inputs = "A:bool B:bool", .outputs = "C:bool",                        \
+    .attrs_old = "axis:int<7 broadcast:int<7", .flags = OP_INPLACE | OP_POINTWISE | OP_COMMUTATIVE,       \
+    .upgrade = upgrade_broadcast_axis, .infer = logical_infer, .compute = lower##_compute, .cases = cases \
   }
-#define BITWISE(lower)                                                                                 \
-  {                                                                                                    \
-    .since = 18, .versions = "18", .inputs = "A:T B:T", .outputs = "C:T", .types = "T=" TYPES_INTEGER, \
-    .flags = OP_INPLACE | OP_POINTWISE | OP_COMMUTATIVE, .infer = infer, .compute = lower##_compute,   \
-    .cases = bitwise_cases                                                                             \
+#define BITWISE(lower)                                                                                       \
+  {                                                                                                          \
+    .since = 18, .versions = "18", .inputs = "A:T B:T", .outputs = "C:T", .types = "T=" TYPES_INTEGER,       \
+    .flags = OP_INPLACE | OP_POINTWISE | OP_COMMUTATIVE, .infer = logical_infer, .compute = lower##_compute, \
+    .cases = bitwise_cases                                                                                   \
   }
 SDX_OP(And) = LOGICAL(and);
 SDX_OP(Or) = LOGICAL(or);
@@ -104,7 +104,7 @@ SDX_OP(Not) = {.since = 1,
                .inputs = "X:bool",
                .outputs = "Y:bool",
                .flags = OP_INPLACE | OP_POINTWISE,
-               .infer = unary_infer,
+               .infer = not_infer,
                .compute = not_compute,
                .cases = not_cases};
 SDX_OP(BitwiseNot) = {.since = 18,
@@ -113,7 +113,7 @@ SDX_OP(BitwiseNot) = {.since = 18,
                       .outputs = "Y:T",
                       .types = "T=" TYPES_INTEGER,
                       .flags = OP_INPLACE | OP_POINTWISE,
-                      .infer = unary_infer,
+                      .infer = not_infer,
                       .compute = bitwise_not_compute,
                       .cases = bitwise_not_cases};
 SDX_OP(BitShift) = {.since = 28,
@@ -124,7 +124,7 @@ SDX_OP(BitShift) = {.since = 28,
                     .attrs = "direction:string!",
                     .flags = OP_INPLACE | OP_POINTWISE,
                     .params_size = sizeof(shift_params),
-                    .params = shift_params_read,
-                    .infer = infer,
-                    .compute = shift_compute,
+                    .params = bit_shift_read,
+                    .infer = logical_infer,
+                    .compute = bit_shift_compute,
                     .cases = shift_cases};

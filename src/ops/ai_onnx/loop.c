@@ -14,7 +14,7 @@ typedef struct params {
 
 static const int64_t one[1] = {1};
 
-static sdx_status read_params(op_params_context *c, void *p) {
+static sdx_status loop_read(op_params_context *c, void *p) {
   params *out = p;
   SDX_TRY(repeated_read(c, "body", &out->body));
   const graph *body = out->body.graph;
@@ -35,7 +35,7 @@ static sdx_status read_params(op_params_context *c, void *p) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status loop_infer(op_step *c) {
   const params *p = c->params;
   size_t n = p->carried + 2;
   const type_info **in = arena_array(c->memory, n, sizeof *in), **types;
@@ -147,7 +147,7 @@ static sdx_status hand_over(op_step *c, const params *p, loop *l) {
   return SDX_OK;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status loop_compute(op_step *c) {
   const params *p = c->params;
   size_t bytes = (2 * p->carried + 2 + p->body.graph->output_count + 1) * sizeof(void *);
   void **pointers = call_alloc(c, bytes);
@@ -185,7 +185,7 @@ SDX_OP(Loop) = {
     .attrs = "body:graph!",
     .flags = OP_CONTROL | OP_MIXED,
     .params_size = sizeof(params),
-    .params = read_params,
-    .infer = infer,
-    .compute = compute,
+    .params = loop_read,
+    .infer = loop_infer,
+    .compute = loop_compute,
 };

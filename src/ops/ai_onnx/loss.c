@@ -16,7 +16,7 @@ typedef struct loss_params {
   int64_t ignored;
 } loss_params;
 
-static sdx_status read_params(op_params_context *c, void *params) {
+static sdx_status loss_read(op_params_context *c, void *params) {
   loss_params *p = params;
   str name = params_string(c, "reduction");
   if (str_is(name, "none")) p->reduction = REDUCE_NONE;
@@ -27,12 +27,12 @@ static sdx_status read_params(op_params_context *c, void *params) {
   if (p->ignores) p->ignored = params_int(c, "ignore_index");
   return SDX_OK;
 }
-static sdx_status softmax_params(op_params_context *c, void *params) {
+static sdx_status softmax_cross_entropy_loss_read(op_params_context *c, void *params) {
   ((loss_params *)params)->softmax = true;
-  return read_params(c, params);
+  return loss_read(c, params);
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status loss_infer(op_step *c) {
   const loss_params *p = c->params;
   sdx_dtype dtype = infer_dtype_of(c, 0);
   SDX_TRY(infer_rank(c, 0, 2, -1));
@@ -74,7 +74,7 @@ static size_t losses_bytes(const loss_params *p, const tensor *target, size_t el
   return p->reduction == REDUCE_NONE ? 0 : target->count * element;
 }
 
-static sdx_status prepare(op_step *c) {
+static sdx_status loss_prepare(op_step *c) {
   size_t element = step_in(c, 0)->dtype == SDX_DOUBLE ? sizeof(double) : sizeof(float);
   return prepare_widened(c, losses_bytes(c->params, step_in(c, 1), element));
 }
@@ -114,24 +114,30 @@ static sdx_status loss(op_step *c) {
   return call_check(c);
 }
 
-static sdx_status compute(op_step *c) { return call_widened(c, loss); }
+static sdx_status loss_compute(op_step *c) { return call_widened(c, loss); }
 
 // clang-format off
-static const char *const negative_log_likelihood_loss_cases[] = {"input=float[3,5] target=int64[3]@0..4", "input=float[2,4,3] target=int32[2,3]@0..3 weight=float[4]@0.1..2 reduction=sum", "input=float[2,4,3,2] target=int64[2,3,2]@0..3 ignore_index=1 reduction=none", NULL};
+static const char *const negative_log_likelihood_loss_cases[] = {"input=float[3,5] target=int64[3]@0..4",
+    "input=float[2,4,3] target=int32[2,3]@0..3 weight=float[4]@0.1..2 reduction=sum",
+    "input=float[2,4,3,2] target=int64[2,3,2]@0..3 ignore_index=1 reduction=none", NULL};
 
 SDX_OP(NegativeLogLikelihoodLoss) = {
     .since = 22, .versions = "22 13 12", .inputs = "input:T target:Tind weight:T?", .outputs = "loss:T",
     .types = "T=" TYPES_FLOAT ";Tind=int32,int64", .attrs = "ignore_index:int reduction:string=mean",
-    .params_size = sizeof(loss_params), .params = read_params, .infer = infer, .prepare = prepare, .compute = compute,
+    .params_size = sizeof(loss_params), .params = loss_read, .infer = loss_infer, .prepare = loss_prepare,
+    .compute = loss_compute,
     .cases = negative_log_likelihood_loss_cases,
 };
-static const char *const softmax_cross_entropy_loss_cases[] = {"scores=float[3,5] labels=int64[3]@0..4 outputs=2", "scores=float[2,4,3] labels=int32[2,3]@0..3 weights=float[4]@0.1..2 reduction=sum", "scores=float[2,4,3,2] labels=int64[2,3,2]@0..3 ignore_index=1 reduction=none", NULL};
+static const char *const softmax_cross_entropy_loss_cases[] = {"scores=float[3,5] labels=int64[3]@0..4 outputs=2",
+    "scores=float[2,4,3] labels=int32[2,3]@0..3 weights=float[4]@0.1..2 reduction=sum",
+    "scores=float[2,4,3,2] labels=int64[2,3,2]@0..3 ignore_index=1 reduction=none", NULL};
 
 SDX_OP(SoftmaxCrossEntropyLoss) = {
     .since = 13, .versions = "13 12", .inputs = "scores:T labels:Tind weights:T?", .outputs = "output:T log_prob:T?",
     .types = "T=" TYPES_FLOAT ";Tind=int32,int64", .attrs = "ignore_index:int reduction:string=mean",
-    .params_size = sizeof(loss_params), .params = softmax_params, .infer = infer, .prepare = prepare,
-    .compute = compute,
+    .params_size = sizeof(loss_params), .params = softmax_cross_entropy_loss_read, .infer = loss_infer,
+    .prepare = loss_prepare,
+    .compute = loss_compute,
     .cases = softmax_cross_entropy_loss_cases,
 };
 // clang-format on

@@ -10,14 +10,14 @@ typedef struct lp_params {
   bool square;
 } lp_params;
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status lp_normalization_read(op_params_context *c, void *params) {
   int64_t p = params_int(c, "p");
   if (p != 1 && p != 2) return params_fail(c, "p", "is %lld, expected 1 or 2", (long long)p);
   *(lp_params *)params = (lp_params){params_int(c, "axis"), p == 2};
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status lp_normalization_infer(op_step *c) {
   int64_t axis = ((const lp_params *)c->params)->axis, given = axis;
   int rank = infer_rank_of(c, 0);
   if (rank >= 0 && axis_normalize(&axis, (size_t)rank, "", NULL) != SDX_OK)
@@ -36,7 +36,7 @@ typedef struct lp_job {
 #include "ops/infer.h"
 #include "ops/parts/each_float.inl"
 
-static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
+static sdx_status lp_normalization_prepare(op_step *c) { return prepare_widened(c, 0); }
 
 static sdx_status normalize(op_step *c) {
   const lp_params *p = c->params;
@@ -49,7 +49,7 @@ static sdx_status normalize(op_step *c) {
                 x->dtype == SDX_DOUBLE ? lp_double : lp_float, &j);
   return SDX_OK;
 }
-static sdx_status compute(op_step *c) { return step_out(c, 0) ? call_widened(c, normalize) : SDX_OK; }
+static sdx_status lp_normalization_compute(op_step *c) { return step_out(c, 0) ? call_widened(c, normalize) : SDX_OK; }
 
 SDX_CASES = {"input=float[2,3,4]", "input=float[2,3,4] axis=1 p=1", "input=float16[5] axis=0", "input=double[2,3]",
              NULL};
@@ -62,8 +62,8 @@ SDX_OP(LpNormalization) = {.since = 22,
                            .attrs = "axis:int=-1 p:int=2",
                            .flags = OP_INPLACE,
                            .params_size = sizeof(lp_params),
-                           .params = params,
-                           .infer = infer,
-                           .prepare = prepare,
-                           .compute = compute,
+                           .params = lp_normalization_read,
+                           .infer = lp_normalization_infer,
+                           .prepare = lp_normalization_prepare,
+                           .compute = lp_normalization_compute,
                            .cases = cases};

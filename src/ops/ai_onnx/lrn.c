@@ -10,7 +10,7 @@ typedef struct lrn_params {
   size_t size;
 } lrn_params;
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status lrn_read(op_params_context *c, void *params) {
   int64_t size = params_int(c, "size");
   if (size < 1) return params_fail(c, "size", "is %lld, expected at least 1", (long long)size);
   *(lrn_params *)params =
@@ -18,7 +18,7 @@ static sdx_status params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status lrn_infer(op_step *c) {
   SDX_TRY(infer_rank(c, 0, 2, -1));
   return infer_same(c, 0, 0);
 }
@@ -40,7 +40,7 @@ static double power(double base, double beta) {  // 0.75 is what every published
 #include "ops/infer.h"
 #include "ops/parts/each_float.inl"
 
-static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
+static sdx_status lrn_prepare(op_step *c) { return prepare_widened(c, 0); }
 
 static sdx_status normalize(op_step *c) {
   const lrn_params *p = c->params;
@@ -62,7 +62,7 @@ static sdx_status normalize(op_step *c) {
                 x->dtype == SDX_DOUBLE ? lrn_double : lrn_float, &j);
   return SDX_OK;
 }
-static sdx_status compute(op_step *c) { return step_out(c, 0) ? call_widened(c, normalize) : SDX_OK; }
+static sdx_status lrn_compute(op_step *c) { return step_out(c, 0) ? call_widened(c, normalize) : SDX_OK; }
 
 SDX_CASES = {"X=float[2,7,4,5] size=3", "X=float[1,3,70] size=5 alpha=0.1", "X=float16[1,4,2] size=2",
              "X=double[1,3,2,2] size=9 beta=0.5", NULL};
@@ -74,8 +74,8 @@ SDX_OP(LRN) = {.since = 13,
                .types = "T=" TYPES_FLOAT,
                .attrs = "alpha:float=1e-4 beta:float=0.75 bias:float=1 size:int!",
                .params_size = sizeof(lrn_params),
-               .params = params,
-               .infer = infer,
-               .prepare = prepare,
-               .compute = compute,
+               .params = lrn_read,
+               .infer = lrn_infer,
+               .prepare = lrn_prepare,
+               .compute = lrn_compute,
                .cases = cases};

@@ -5,12 +5,12 @@
 
 enum { A, B, A_ZERO, B_ZERO };
 
-static sdx_status infer(op_step *c) {
+static sdx_status matmul_integer_infer(op_step *c) {
   static const matmul_params plain;
   return matmul_infer_shape(c, &plain, A, B, SDX_INT32);
 }
 
-static sdx_status prepare(op_step *c) {
+static sdx_status matmul_integer_prepare(op_step *c) {
   int_product *p = arena_zalloc(c->memory, sizeof *p);
   if (!p) return error_no_memory(c->err, sizeof *p);
   c->state = p;
@@ -19,7 +19,7 @@ static sdx_status prepare(op_step *c) {
   return SDX_OK;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status matmul_integer_compute(op_step *c) {
   tensor *y = step_out(c, 0);
   return y->count ? int_product_run(c, c->state, A_ZERO, B_ZERO, y->data, c->scratch) : SDX_OK;
 }
@@ -34,8 +34,8 @@ SDX_OP(MatMulInteger) = {
     .inputs = "A:T1 B:T2 a_zero_point:T1? b_zero_point:T2?",
     .outputs = "Y:T3",
     .types = "T1=int8,uint8;T2=int8,uint8;T3=int32",
-    .infer = infer,
-    .prepare = prepare,
-    .compute = compute,
+    .infer = matmul_integer_infer,
+    .prepare = matmul_integer_prepare,
+    .compute = matmul_integer_compute,
     .cases = cases,
 };

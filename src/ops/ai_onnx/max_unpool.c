@@ -10,7 +10,7 @@
 
 enum { X, INDICES, SHAPE };
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status max_unpool_read(op_params_context *c, void *params) {
   window_attrs *w = params;
   SDX_TRY(window_attrs_read(c, w));
   return w->kernel ? SDX_OK : params_fail(c, "kernel_shape", "is empty");
@@ -30,7 +30,7 @@ static bool implied(const window_attrs *w, const int64_t *in, size_t rank, int64
   return true;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status max_unpool_infer(op_step *c) {
   const window_attrs *w = c->params;
   int spatial;
   size_t count = 0;
@@ -60,7 +60,7 @@ static sdx_status infer(op_step *c) {
   return infer_output(c, 0, infer_dtype_of(c, X), (int)rank, shape);
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status max_unpool_compute(op_step *c) {
   const tensor *x = step_in(c, X), *indices = step_in(c, INDICES);
   tensor *y = step_out(c, 0);
   int64_t small[WINDOW_MAX_RANK + 2], at[WINDOW_MAX_RANK + 2];
@@ -96,8 +96,8 @@ SDX_OP(MaxUnpool) = {
     .types = "T1=float,double,float16,bfloat16;T2=int64",
     .attrs = "kernel_shape:ints! pads:ints strides:ints",
     .params_size = sizeof(window_attrs),
-    .params = params,
-    .infer = infer,
-    .compute = compute,
+    .params = max_unpool_read,
+    .infer = max_unpool_infer,
+    .compute = max_unpool_compute,
     .cases = max_unpool_cases,
 };

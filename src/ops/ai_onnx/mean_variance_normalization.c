@@ -4,7 +4,7 @@
 // with normalize_variance=0 (kept as _variance).
 #include <math.h>
 
-#include "ops/ai_onnx/reduce.h"
+#include "ops/parts/reduce_walk.h"
 #include "ops/parts/row.h"
 
 typedef struct mvn_params {
@@ -13,7 +13,7 @@ typedef struct mvn_params {
   bool scale;
 } mvn_params;
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status mean_variance_normalization_read(op_params_context *c, void *params) {
   static const int64_t usual[] = {0, 2, 3};
   mvn_params *p = params;
   p->axes = params_ints(c, "axes", &p->count);
@@ -22,7 +22,7 @@ static sdx_status params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status upgrade(op_upgrade *u) {
+static sdx_status mean_variance_normalization_upgrade(op_upgrade *u) {
   static const int64_t all[] = {0, 1, 2, 3};
   if (u->version >= 9) return SDX_OK;
   if (node_attr_int(u->node, "across_channels", 0))
@@ -30,7 +30,7 @@ static sdx_status upgrade(op_upgrade *u) {
   return node_set_attr(u->graph, u->node, attr_of_int("_variance", node_attr_int(u->node, "normalize_variance", 1)));
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status mean_variance_normalization_infer(op_step *c) {
   const mvn_params *p = c->params;
   int rank = infer_rank_of(c, 0);
   for (size_t i = 0; rank >= 0 && i < p->count; i++)
@@ -50,7 +50,7 @@ typedef struct mvn_job {
 #include "ops/infer.h"
 #include "ops/parts/each_float.inl"
 
-static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
+static sdx_status mean_variance_normalization_prepare(op_step *c) { return prepare_widened(c, 0); }
 
 static sdx_status normalize(op_step *c) {
   const mvn_params *p = c->params;
@@ -65,7 +65,9 @@ static sdx_status normalize(op_step *c) {
                 x->dtype == SDX_DOUBLE ? mvn_double : mvn_float, &j);
   return SDX_OK;
 }
-static sdx_status compute(op_step *c) { return step_out(c, 0) ? call_widened(c, normalize) : SDX_OK; }
+static sdx_status mean_variance_normalization_compute(op_step *c) {
+  return step_out(c, 0) ? call_widened(c, normalize) : SDX_OK;
+}
 
 SDX_CASES = {"X=float[2,3,4,5]", "X=float[2,3,4] axes=-1", "X=float16[2,3,2,2]", "X=double[4,3] axes=0", NULL};
 
@@ -78,9 +80,9 @@ SDX_OP(MeanVarianceNormalization) = {.since = 13,
                                      .attrs_old = "across_channels:int<9 normalize_variance:int<9",
                                      .flags = OP_INPLACE,
                                      .params_size = sizeof(mvn_params),
-                                     .params = params,
-                                     .upgrade = upgrade,
-                                     .infer = infer,
-                                     .prepare = prepare,
-                                     .compute = compute,
+                                     .params = mean_variance_normalization_read,
+                                     .upgrade = mean_variance_normalization_upgrade,
+                                     .infer = mean_variance_normalization_infer,
+                                     .prepare = mean_variance_normalization_prepare,
+                                     .compute = mean_variance_normalization_compute,
                                      .cases = cases};

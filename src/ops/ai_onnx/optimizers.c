@@ -27,7 +27,7 @@ static sdx_status check_inputs(op_params_context *c, const optimizer_params *p) 
                    node_place(c->node, place, sizeof place), given, each);
 }
 
-static sdx_status adagrad_params(op_params_context *c, void *params) {
+static sdx_status adagrad_read(op_params_context *c, void *params) {
   optimizer_params *p = params;
   *p = (optimizer_params){.kind = ADAGRAD,
                           .states = 1,
@@ -36,7 +36,7 @@ static sdx_status adagrad_params(op_params_context *c, void *params) {
                           .epsilon = (double)params_float(c, "epsilon")};
   return check_inputs(c, p);
 }
-static sdx_status adam_params(op_params_context *c, void *params) {
+static sdx_status adam_read(op_params_context *c, void *params) {
   optimizer_params *p = params;
   *p = (optimizer_params){.kind = ADAM,
                           .states = 2,
@@ -47,7 +47,7 @@ static sdx_status adam_params(op_params_context *c, void *params) {
                           .beta = (double)params_float(c, "beta")};
   return check_inputs(c, p);
 }
-static sdx_status momentum_params(op_params_context *c, void *params) {
+static sdx_status momentum_read(op_params_context *c, void *params) {
   optimizer_params *p = params;
   str mode = params_string(c, "mode");
   *p = (optimizer_params){.kind = str_is(mode, "nesterov") ? NESTEROV : MOMENTUM,
@@ -62,7 +62,7 @@ static sdx_status momentum_params(op_params_context *c, void *params) {
 
 static size_t tensors_of(const optimizer_params *p, size_t input_count) { return (input_count - 2) / (2 + p->states); }
 
-static sdx_status infer(op_step *c) {
+static sdx_status optimizers_infer(op_step *c) {
   const optimizer_params *p = c->params;
   size_t n = tensors_of(p, c->input_count);
   if (c->output_count > n * (1 + p->states))
@@ -117,7 +117,7 @@ static void store(tensor *t, size_t i, double value) {
   if (t) convert_from_doubles((sdx_dtype)t->dtype, t->data, i, 1, &value);
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status optimizers_compute(op_step *c) {
   const optimizer_params *p = c->params;
   size_t n = tensors_of(p, c->input_count);
   double rate;
@@ -157,7 +157,8 @@ static const char *const momentum_cases[] = {
 #define RECORD(lower, Attrs)                                                                                   \
   {.since = 1, .versions = "1", .inputs = "R:T1 T:T2 inputs:T3+", .outputs = "outputs:T3+",                     \
    .types = "T1=float,double;T2=int64;T3=float,double", .attrs = Attrs, .flags = OP_MIXED,                       \
-   .params_size = sizeof(optimizer_params), .params = lower##_params, .infer = infer, .compute = compute,        \
+   .params_size = sizeof(optimizer_params), .params = lower##_read, .infer = optimizers_infer,                         \
+   .compute = optimizers_compute,                                                                                      \
    .cases = lower##_cases}
 SDX_OP_TRAINING(Adagrad) = RECORD(adagrad, "decay_factor:float=0 epsilon:float=0.000001 norm_coefficient:float=0");
 SDX_OP_TRAINING(Adam) = RECORD(adam, "alpha:float=0.9 beta:float=0.999 epsilon:float=0.000001 "

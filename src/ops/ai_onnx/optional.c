@@ -11,7 +11,7 @@ typedef struct params {
   const type_info *type;
 } params;
 
-static sdx_status read_params(op_params_context *c, void *p) {
+static sdx_status optional_read(op_params_context *c, void *p) {
   const attr *a = node_attr(c->node, "type");
   if (a) ((params *)p)->type = a->type;
   else if (c->node->input_count == 0) return params_fail(c, "type", "is required without an input");
@@ -48,15 +48,15 @@ SDX_OP(Optional) = {
     .types = "V=any,seq,map,optional;O=optional",
     .attrs = "type:type",
     .params_size = sizeof(params),
-    .params = read_params,
+    .params = optional_read,
     .infer = optional_infer,
     .compute = optional_compute,
     .cases = optional_cases,
 };
 
-static sdx_status has_infer(op_step *c) { return infer_output(c, 0, SDX_BOOL, 0, NULL); }
+static sdx_status optional_has_element_infer(op_step *c) { return infer_output(c, 0, SDX_BOOL, 0, NULL); }
 
-static sdx_status has_compute(op_step *c) {
+static sdx_status optional_has_element_compute(op_step *c) {
   *(uint8_t *)step_out(c, 0)->data = c->input_count && c->in[0] && c->in[0]->kind != VALUE_NONE;
   return SDX_OK;
 }
@@ -69,12 +69,12 @@ SDX_OP(OptionalHasElement) = {
     .inputs = "input:O?",
     .outputs = "output:bool",
     .types = "O=any,seq,map,optional",
-    .infer = has_infer,
-    .compute = has_compute,
+    .infer = optional_has_element_infer,
+    .compute = optional_has_element_compute,
     .cases = optional_has_element_cases,
 };
 
-static sdx_status get_infer(op_step *c) {
+static sdx_status optional_get_element_infer(op_step *c) {
   const type_info *t = c->in_types[0];
   if (!t || t->kind == TYPE_UNKNOWN) return SDX_OK;
   if (t->kind == TYPE_OPTIONAL) t = t->element;
@@ -85,7 +85,7 @@ static sdx_status get_infer(op_step *c) {
   return SDX_OK;
 }
 
-static sdx_status get_compute(op_step *c) {
+static sdx_status optional_get_element_compute(op_step *c) {
   if (c->in[0]->kind == VALUE_NONE) return step_fail(c, SDX_INVALID_ARGUMENT, "input 0 is an empty optional");
   return move_value(c, 0, c->in[0]);
 }
@@ -98,7 +98,7 @@ SDX_OP(OptionalGetElement) = {
     .inputs = "input:O",
     .outputs = "output:V",
     .types = "O=any,seq,map,optional;V=any,seq,map",
-    .infer = get_infer,
-    .compute = get_compute,
+    .infer = optional_get_element_infer,
+    .compute = optional_get_element_compute,
     .cases = optional_get_element_cases,
 };

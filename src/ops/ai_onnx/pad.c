@@ -12,7 +12,7 @@ typedef struct params {
   pad_mode mode;
 } params;
 
-static sdx_status read_params(op_params_context *c, void *p) {
+static sdx_status pad_read(op_params_context *c, void *p) {
   static const char *const names[] = {"constant", "edge", "reflect", "wrap"};
   str mode = params_string(c, "mode");
   for (int i = CONSTANT; i <= WRAP; i++)
@@ -24,7 +24,7 @@ static sdx_status read_params(op_params_context *c, void *p) {
 }
 
 // The value attribute becomes a constant of the data's type through CastLike: its type is not known yet.
-static sdx_status upgrade(op_upgrade *u) {
+static sdx_status pad_upgrade(op_upgrade *u) {
   if (u->version >= 11) return SDX_OK;
   const char *pads = node_attr(u->node, "paddings") ? "paddings" : "pads";
   if (!node_attr(u->node, pads)) return upgrade_fail(u, SDX_INVALID_GRAPH, "attribute '%s' is required", pads);
@@ -77,7 +77,7 @@ static sdx_status size_of(pad_mode mode, int64_t n, int64_t before, int64_t afte
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status pad_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   int rank = infer_rank_of(c, 0);
   int64_t before[TENSOR_MAX_RANK], after[TENSOR_MAX_RANK], dims[TENSOR_MAX_RANK];
@@ -140,7 +140,7 @@ static void pad_axis(op_step *c, tensor *y, size_t axis, const int64_t *low, con
   }
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status pad_compute(op_step *c) {
   pad_mode mode = ((const params *)c->params)->mode;
   const tensor *fill = step_in(c, 2);
   tensor x, y;
@@ -197,10 +197,10 @@ SDX_OP(Pad) = {
     .attrs_old = "pads:ints<11 paddings:ints<2 value:float<11",
     .flags = OP_MOVES_DATA,
     .params_size = sizeof(params),
-    .params = read_params,
-    .upgrade = upgrade,
-    .infer = infer,
-    .compute = compute,
+    .params = pad_read,
+    .upgrade = pad_upgrade,
+    .infer = pad_infer,
+    .compute = pad_compute,
     .cases = pad_cases,
 };
 

@@ -43,16 +43,18 @@ static sdx_status read_common(op_params_context *c, pool_params *p, pool_kind ki
   SDX_TRY(window_attrs_read(c, &p->window));
   return p->window.kernel ? SDX_OK : params_fail(c, "kernel_shape", "is empty");
 }
-static sdx_status max_params(op_params_context *c, void *p) { return read_common(c, p, POOL_MAX, false); }
-static sdx_status average_params(op_params_context *c, void *p) { return read_common(c, p, POOL_AVERAGE, false); }
-static sdx_status lp_params(op_params_context *c, void *p) { return read_common(c, p, POOL_LP, false); }
-static sdx_status global_max_params(op_params_context *c, void *p) { return read_common(c, p, POOL_MAX, true); }
-static sdx_status global_average_params(op_params_context *c, void *p) { return read_common(c, p, POOL_AVERAGE, true); }
-static sdx_status global_lp_params(op_params_context *c, void *p) { return read_common(c, p, POOL_LP, true); }
+static sdx_status max_pool_read(op_params_context *c, void *p) { return read_common(c, p, POOL_MAX, false); }
+static sdx_status average_pool_read(op_params_context *c, void *p) { return read_common(c, p, POOL_AVERAGE, false); }
+static sdx_status lp_pool_read(op_params_context *c, void *p) { return read_common(c, p, POOL_LP, false); }
+static sdx_status global_max_pool_read(op_params_context *c, void *p) { return read_common(c, p, POOL_MAX, true); }
+static sdx_status global_average_pool_read(op_params_context *c, void *p) {
+  return read_common(c, p, POOL_AVERAGE, true);
+}
+static sdx_status global_lp_pool_read(op_params_context *c, void *p) { return read_common(c, p, POOL_LP, true); }
 
 // ---- upgrade --------------------------------------------------------------------------------------
 
-static sdx_status lp_upgrade(op_upgrade *u) {
+static sdx_status lp_pool_upgrade(op_upgrade *u) {
   const attr *p = node_attr(u->node, "p");
   if (u->version > 1 || !p || p->kind != ATTR_FLOAT) return SDX_OK;
   // Negative and huge values become 0, which params refuses.
@@ -62,7 +64,7 @@ static sdx_status lp_upgrade(op_upgrade *u) {
 
 // ---- infer ----------------------------------------------------------------------------------------
 
-static sdx_status infer(op_step *c) {
+static sdx_status pool_infer(op_step *c) {
   const pool_params *p = c->params;
   sdx_dtype dtype = infer_dtype_of(c, 0);
   int64_t out[TENSOR_MAX_RANK];
@@ -204,7 +206,7 @@ static bool is_whole_plane(const window *w) {
   return true;
 }
 
-static sdx_status prepare(op_step *c) {
+static sdx_status pool_prepare(op_step *c) {
   const pool_params *p = c->params;
   // Indices may be wanted without Y, whose values then go to scratch.
   const tensor *x = step_in(c, 0), *y = step_out(c, 0) ? step_out(c, 0) : step_out(c, 1);
@@ -237,7 +239,7 @@ static sdx_status prepare(op_step *c) {
   return SDX_OK;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status pool_compute(op_step *c) {
   const pool_params *p = c->params;
   const pool_state *s = c->state;
   const tensor *x = step_in(c, 0);
@@ -282,9 +284,9 @@ static const char *const max_cases[] = {"X=float[2,3,9,8] kernel_shape=3,2 strid
 static const char *const global_cases[] = {"X=float[2,3,5,6]", "X=float[2,3,7]", "X=double[1,4,2,3,4]", NULL};
 
 #define WINDOW "auto_pad:string=NOTSET ceil_mode:int=0 dilations:ints kernel_shape:ints! pads:ints strides:ints"
-#define COMMON                                                                                                      \
-  .inputs = "X:T", .params_size = sizeof(pool_params), .infer = infer, .layouts = pool_layouts, .prepare = prepare, \
-  .compute = compute
+#define COMMON                                                                                       \
+  .inputs = "X:T", .params_size = sizeof(pool_params), .infer = pool_infer, .layouts = pool_layouts, \
+  .prepare = pool_prepare, .compute = pool_compute
 #define FLOATS "T=float,double,float16,bfloat16"
 
 SDX_OP(MaxPool) = {COMMON,
@@ -293,7 +295,7 @@ SDX_OP(MaxPool) = {COMMON,
                    .outputs = "Y:T Indices:I?",
                    .types = FLOATS ",int8,uint8;I=int64",
                    .attrs = WINDOW " storage_order:int=0",
-                   .params = max_params,
+                   .params = max_pool_read,
                    .cases = max_cases};
 SDX_OP(AveragePool) = {COMMON,
                        .since = 22,
@@ -301,7 +303,7 @@ SDX_OP(AveragePool) = {COMMON,
                        .outputs = "Y:T",
                        .types = FLOATS,
                        .attrs = WINDOW " count_include_pad:int=0",
-                       .params = average_params,
+                       .params = average_pool_read,
                        .cases = cases};
 SDX_OP(LpPool) = {COMMON,
                   .since = 22,
@@ -310,22 +312,22 @@ SDX_OP(LpPool) = {COMMON,
                   .types = FLOATS,
                   .attrs = WINDOW " p:int=2",
                   .attrs_old = "p:float=2<2",
-                  .params = lp_params,
-                  .upgrade = lp_upgrade,
+                  .params = lp_pool_read,
+                  .upgrade = lp_pool_upgrade,
                   .cases = cases};
 SDX_OP(GlobalMaxPool) = {COMMON,
                          .since = 22,
                          .versions = "22 1",
                          .outputs = "Y:T",
                          .types = FLOATS,
-                         .params = global_max_params,
+                         .params = global_max_pool_read,
                          .cases = global_cases};
 SDX_OP(GlobalAveragePool) = {COMMON,
                              .since = 22,
                              .versions = "22 1",
                              .outputs = "Y:T",
                              .types = FLOATS,
-                             .params = global_average_params,
+                             .params = global_average_pool_read,
                              .cases = global_cases};
 SDX_OP(GlobalLpPool) = {COMMON,
                         .since = 22,
@@ -334,6 +336,6 @@ SDX_OP(GlobalLpPool) = {COMMON,
                         .types = FLOATS,
                         .attrs = "p:int=2",
                         .attrs_old = "p:float=2<2",
-                        .params = global_lp_params,
-                        .upgrade = lp_upgrade,
+                        .params = global_lp_pool_read,
+                        .upgrade = lp_pool_upgrade,
                         .cases = global_cases};

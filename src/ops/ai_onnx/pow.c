@@ -86,14 +86,14 @@ static void row(const void *context, void *out_, const void *a_, const void *b_,
   }
 }
 
-static sdx_status infer(op_step *c) { return infer_broadcast(c, 0, 0, 2, infer_dtype_of(c, 0)); }
+static sdx_status pow_infer(op_step *c) { return infer_broadcast(c, 0, 0, 2, infer_dtype_of(c, 0)); }
 
-static sdx_status prepare(op_step *c) {
+static sdx_status pow_prepare(op_step *c) {
   c->state = (void *)KERNEL_BEST(binary_f32);
   return SDX_OK;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status pow_compute(op_step *c) {
   const tensor *x = step_in(c, 0), *y = step_in(c, 1);
   powers p = {(sdx_dtype)x->dtype, (sdx_dtype)y->dtype, c->state ? c->state : KERNEL_BEST(binary_f32)};
   return binary_run_row(c, step_out(c, 0), x, y, row, &p, GRAIN_COSTLY);
@@ -112,7 +112,7 @@ SDX_OP(Pow) = {.since = 15,
                .attrs_old = "axis:int<7 broadcast:int<7",
                .flags = OP_INPLACE | OP_POINTWISE,
                .upgrade = upgrade_broadcast_axis,
-               .infer = infer,
-               .prepare = prepare,
-               .compute = compute,
+               .infer = pow_infer,
+               .prepare = pow_prepare,
+               .compute = pow_compute,
                .cases = cases};

@@ -13,14 +13,14 @@
 
 enum { X, X_SCALE, X_ZERO, W, W_SCALE, W_ZERO, Y_SCALE, Y_ZERO, B };
 
-static sdx_status infer(op_step *c) {
+static sdx_status qlinear_conv_infer(op_step *c) {
   int64_t channels = infer_rank_of(c, W) > 0 ? c->in_types[W]->dims[0] : -1;
   for (size_t i = X_SCALE; i <= Y_ZERO; i++)
     if (i != W) SDX_TRY(infer_per_channel(c, i, i == W_SCALE || i == W_ZERO ? channels : 1));
   return conv_infer_shape(c, c->params, X, W, B, infer_dtype_of(c, Y_ZERO));
 }
 
-static sdx_status prepare(op_step *c) {
+static sdx_status qlinear_conv_prepare(op_step *c) {
   int_conv *v = arena_zalloc(c->memory, sizeof *v);
   size_t sums = 0;
   if (!v) return error_no_memory(c->err, sizeof *v);
@@ -54,7 +54,7 @@ static void planes(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status qlinear_conv_compute(op_step *c) {
   const int_conv *v = c->state;
   tensor *y = step_out(c, 0);
   const tensor *bias = step_in(c, B), *x_scale = step_in(c, X_SCALE), *w_scale = step_in(c, W_SCALE),
@@ -95,9 +95,9 @@ SDX_OP(QLinearConv) = {
     .types = "T1=int8,uint8;T2=int8,uint8;T3=int8,uint8;T4=int32",
     .attrs = "auto_pad:string=NOTSET dilations:ints group:int=1 kernel_shape:ints pads:ints strides:ints",
     .params_size = sizeof(conv_params),
-    .params = conv_params_read,
-    .infer = infer,
-    .prepare = prepare,
-    .compute = compute,
+    .params = conv_read,
+    .infer = qlinear_conv_infer,
+    .prepare = qlinear_conv_prepare,
+    .compute = qlinear_conv_compute,
     .cases = cases,
 };

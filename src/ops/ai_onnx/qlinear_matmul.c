@@ -19,14 +19,14 @@
 
 enum { A, A_SCALE, A_ZERO, B, B_SCALE, B_ZERO, Y_SCALE, Y_ZERO };
 
-static sdx_status infer(op_step *c) {
+static sdx_status qlinear_matmul_infer(op_step *c) {
   static const matmul_params plain;
   return matmul_infer_shape(c, &plain, A, B, infer_dtype_of(c, Y_ZERO));
 }
 
 static bool is_float8(const tensor *t) { return float8_of((sdx_dtype)t->dtype) != NULL; }
 
-static sdx_status prepare(op_step *c) {
+static sdx_status qlinear_matmul_prepare(op_step *c) {
   int_product *p = arena_zalloc(c->memory, sizeof *p);
   size_t sums = 0;
   if (!p) return error_no_memory(c->err, sizeof *p);
@@ -63,7 +63,7 @@ static sdx_status compute_float8(op_step *c, const product *p) {
   return SDX_OK;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status qlinear_matmul_compute(op_step *c) {
   const int_product *p = c->state;
   const tensor *a_scale = step_in(c, A_SCALE), *b_scale = step_in(c, B_SCALE), *y_scale = step_in(c, Y_SCALE),
                *y_zero = step_in(c, Y_ZERO);
@@ -108,8 +108,8 @@ SDX_OP(QLinearMatMul) = {
     .inputs = "a:T1 a_scale:TS a_zero_point:T1 b:T2 b_scale:TS b_zero_point:T2 y_scale:TS y_zero_point:T3",
     .outputs = "y:T3",
     .types = "TS=float,float16,bfloat16;T1=" QUANTIZED ";T2=" QUANTIZED ";T3=" QUANTIZED,
-    .infer = infer,
-    .prepare = prepare,
-    .compute = compute,
+    .infer = qlinear_matmul_infer,
+    .prepare = qlinear_matmul_prepare,
+    .compute = qlinear_matmul_compute,
     .cases = cases,
 };

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // RandomNormal RandomUniform (and ...Like), Bernoulli, Multinomial. With `seed` each run of a node
 // gives the same numbers; without it each run draws a new seed. History: 22 bfloat16.
-#include "ops/ai_onnx/random.h"
-
-#include <stdatomic.h>
-
-#include "base/host.h"
+#include "ops/parts/random.h"
 #include "ops/call.h"
 #include "ops/infer.h"
 #include "ops/parts/row.h"
@@ -44,18 +40,18 @@ static sdx_status read_float(op_params_context *c, random_params *p) {
     if (p->shape[i] < 0) return params_fail(c, "shape", "has dimension %lld", (long long)p->shape[i]);
   return SDX_OK;
 }
-static sdx_status uniform_params(op_params_context *c, void *params) {
+static sdx_status random_uniform_read(op_params_context *c, void *params) {
   random_params *p = params;
   p->kind = UNIFORM, p->a = params_float(c, "low"), p->b = params_float(c, "high");
   return read_float(c, p);
 }
-static sdx_status normal_params(op_params_context *c, void *params) {
+static sdx_status random_normal_read(op_params_context *c, void *params) {
   random_params *p = params;
   p->kind = NORMAL, p->a = params_float(c, "mean"), p->b = params_float(c, "scale");
   return read_float(c, p);
 }
-static sdx_status bernoulli_params(op_params_context *c, void *params) { return read_common(c, params); }
-static sdx_status multinomial_params(op_params_context *c, void *params) {
+static sdx_status bernoulli_read(op_params_context *c, void *params) { return read_common(c, params); }
+static sdx_status multinomial_read(op_params_context *c, void *params) {
   random_params *p = params;
   p->samples = params_int(c, "sample_size");
   if (p->samples < 0) return params_fail(c, "sample_size", "is %lld, expected at least 0", (long long)p->samples);
@@ -67,14 +63,14 @@ static sdx_status multinomial_params(op_params_context *c, void *params) {
 
 // ---- infer ------------------------------------------------------------------------------------
 
-static sdx_status shape_infer(op_step *c) {
+static sdx_status random_infer(op_step *c) {
   const random_params *p = c->params;
   if (p->rank > TENSOR_MAX_RANK)
     return step_fail(c, SDX_INVALID_SHAPE, "attribute 'shape' has %zu dimensions, at most %d are possible", p->rank,
                      TENSOR_MAX_RANK);
   return infer_output(c, 0, p->dtype, (int)p->rank, p->shape);
 }
-static sdx_status like_infer(op_step *c) {
+static sdx_status random_like_infer(op_step *c) {
   const random_params *p = c->params;
   return infer_same_as(c, 0, 0, p->dtype != SDX_UNDEFINED ? p->dtype : infer_dtype_of(c, 0));
 }
@@ -86,11 +82,6 @@ static sdx_status multinomial_infer(op_step *c) {
 }
 
 // ---- compute ----------------------------------------------------------------------------------
-
-uint64_t random_new_seed(void) {
-  static atomic_ullong calls;
-  return random_mix(clock_wall_ns() ^ random_mix(atomic_fetch_add(&calls, 1)));
-}
 
 static uint64_t seed_of(const random_params *p) {
   double seed = p->seed;
@@ -158,7 +149,7 @@ static sdx_status draw(op_step *c, void (*range)(void *, size_t, size_t, size_t)
   if (j.out) call_parallel(c, j.out->count, GRAIN_COSTLY, range, &j);
   return SDX_OK;
 }
-static sdx_status number_compute(op_step *c) { return draw(c, number_range); }
+static sdx_status random_compute(op_step *c) { return draw(c, number_range); }
 static sdx_status bernoulli_compute(op_step *c) { return draw(c, bernoulli_range); }
 static sdx_status multinomial_compute(op_step *c) {
   const tensor *in = step_in(c, 0);
@@ -173,21 +164,22 @@ static sdx_status multinomial_compute(op_step *c) {
 #define COMMON .params_size = sizeof(random_params), .flags = OP_NONDETERMINISTIC
 #define ANY_TYPE "T1=any;T2=" TYPES_FLOAT
 SDX_OP(RandomNormal) = {.since = 22, .versions = "22 1", .inputs = "", .outputs = "output:T", .types = "T=" TYPES_FLOAT,
-    .attrs = "dtype:int=1 mean:float=0 scale:float=1 seed:float shape:ints!", COMMON, .params = normal_params,
-    .infer = shape_infer, .compute = number_compute};
-SDX_OP(RandomUniform) = {.since = 22, .versions = "22 1", .inputs = "", .outputs = "output:T", .types = "T=" TYPES_FLOAT,
-    .attrs = "dtype:int=1 low:float=0 high:float=1 seed:float shape:ints!", COMMON, .params = uniform_params,
-    .infer = shape_infer, .compute = number_compute};
+    .attrs = "dtype:int=1 mean:float=0 scale:float=1 seed:float shape:ints!", COMMON, .params = random_normal_read,
+    .infer = random_infer, .compute = random_compute};
+SDX_OP(RandomUniform) = {.since = 22, .versions = "22 1", .inputs = "", .outputs = "output:T",
+                         .types = "T=" TYPES_FLOAT,
+    .attrs = "dtype:int=1 low:float=0 high:float=1 seed:float shape:ints!", COMMON, .params = random_uniform_read,
+    .infer = random_infer, .compute = random_compute};
 SDX_OP(RandomNormalLike) = {.since = 22, .versions = "22 1", .inputs = "input:T1", .outputs = "output:T2",
-    .types = ANY_TYPE, .attrs = "dtype:int mean:float=0 scale:float=1 seed:float", COMMON, .params = normal_params,
-    .infer = like_infer, .compute = number_compute};
+    .types = ANY_TYPE, .attrs = "dtype:int mean:float=0 scale:float=1 seed:float", COMMON, .params = random_normal_read,
+    .infer = random_like_infer, .compute = random_compute};
 SDX_OP(RandomUniformLike) = {.since = 22, .versions = "22 1", .inputs = "input:T1", .outputs = "output:T2",
-    .types = ANY_TYPE, .attrs = "dtype:int low:float=0 high:float=1 seed:float", COMMON, .params = uniform_params,
-    .infer = like_infer, .compute = number_compute};
+    .types = ANY_TYPE, .attrs = "dtype:int low:float=0 high:float=1 seed:float", COMMON, .params = random_uniform_read,
+    .infer = random_like_infer, .compute = random_compute};
 SDX_OP(Bernoulli) = {.since = 22, .versions = "22 15", .inputs = "input:T1", .outputs = "output:T2",
     .types = "T1=" TYPES_FLOAT ";T2=bool," TYPES_NUMBER, .attrs = "dtype:int seed:float", COMMON,
-    .params = bernoulli_params, .infer = like_infer, .compute = bernoulli_compute};
+    .params = bernoulli_read, .infer = random_like_infer, .compute = bernoulli_compute};
 SDX_OP(Multinomial) = {.since = 22, .versions = "22 7", .inputs = "input:T1", .outputs = "output:T2",
     .types = "T1=" TYPES_FLOAT ";T2=int32,int64", .attrs = "dtype:int=6 sample_size:int=1 seed:float", COMMON,
-    .params = multinomial_params, .infer = multinomial_infer, .compute = multinomial_compute};
+    .params = multinomial_read, .infer = multinomial_infer, .compute = multinomial_compute};
 // clang-format on

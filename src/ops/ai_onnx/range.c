@@ -42,7 +42,7 @@ static sdx_status count_of(const tensor *const *in, int64_t *count, error *err) 
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status range_infer(op_step *c) {
   int64_t n = DIM_UNKNOWN;
   for (size_t i = 0; i < 3; i++) SDX_TRY(infer_rank(c, i, 0, 1));
   if (c->constants[0] && c->constants[1] && c->constants[2])
@@ -50,7 +50,7 @@ static sdx_status infer(op_step *c) {
   return infer_output(c, 0, infer_dtype_of(c, 0), 1, &n);
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status range_compute(op_step *c) {
   const tensor *in[3] = {step_in(c, 0), step_in(c, 1), step_in(c, 2)};
   sdx_dtype dtype = (sdx_dtype)in[0]->dtype;
   int64_t n;
@@ -84,7 +84,7 @@ SDX_OP(Range) = {
     .outputs = "output:T",
     .types = "T=bfloat16,double,float,float16,int16,int32,int64",
     .attrs = "stash_type:int=1",
-    .infer = infer,
-    .compute = compute,
+    .infer = range_infer,
+    .compute = range_compute,
     .cases = range_cases,
 };

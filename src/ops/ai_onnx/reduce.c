@@ -9,57 +9,15 @@
 // History: `axes` was an attribute up to 12 (ReduceSum) or 17 and is an input since; with it came
 // noop_with_empty_axes: no axes, nothing is reduced, but squares, roots and logarithms still apply. Max and Min
 // took 8-bit types in 12 and bool in 20. 28 took the integers from LogSum and LogSumExp; we still have them.
-#include "ops/ai_onnx/reduce.h"
-
 #include <math.h>
 
 #include "base/size.h"
 #include "kernels/reduce_f32/reduce_f32.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/reduce_walk.h"
 #include "ops/parts/row.h"
 #include "tensor/convert.h"
-
-// ---- the walk ---------------------------------------------------------------------------------
-
-void reduce_walk_init(reduce_walk *w, const tensor *t, const bool *reduce) {
-  w->kept_rank = w->reduced_rank = 0;
-  w->results = w->terms = 1;
-  size_t step = 1;
-  int last = -1;  // kind of the dimension inside this one
-  size_t kept[TENSOR_MAX_RANK], kept_step[TENSOR_MAX_RANK], reduced[TENSOR_MAX_RANK], reduced_step[TENSOR_MAX_RANK];
-  for (size_t i = t->rank; i-- > 0;) {
-    size_t n = (size_t)t->dims[i];
-    if (n == 1) continue;
-    size_t *rank = reduce[i] ? &w->reduced_rank : &w->kept_rank;
-    size_t *extents = reduce[i] ? reduced : kept, *steps = reduce[i] ? reduced_step : kept_step;
-    if (last == reduce[i]) {
-      extents[*rank - 1] *= n;
-    } else {
-      extents[*rank] = n;
-      steps[*rank] = step;
-      ++*rank;
-    }
-    *(reduce[i] ? &w->terms : &w->results) *= n;
-    last = reduce[i];
-    step *= n;
-  }
-  if (w->reduced_rank == 0) reduced[0] = 1, reduced_step[0] = 1, w->reduced_rank = 1;
-  for (size_t d = 0; d < w->kept_rank; d++) {
-    w->kept[d] = kept[w->kept_rank - 1 - d];
-    w->kept_step[d] = kept_step[w->kept_rank - 1 - d];
-  }
-  for (size_t d = 0; d < w->reduced_rank; d++) {
-    w->reduced[d] = reduced[w->reduced_rank - 1 - d];
-    w->reduced_step[d] = reduced_step[w->reduced_rank - 1 - d];
-  }
-}
-
-size_t reduce_walk_offset(const reduce_walk *w, size_t index) {
-  size_t offset = 0;
-  for (size_t d = w->kept_rank; d-- > 0; index /= w->kept[d]) offset += index % w->kept[d] * w->kept_step[d];
-  return offset;
-}
 
 // ---- loops ------------------------------------------------------------------------------------
 
@@ -243,7 +201,7 @@ typedef struct reduce_params {
 } reduce_params;
 
 #define PARAMS(lower, Op)                                                                                         \
-  static sdx_status lower##_params(op_params_context *c, void *params) {                                          \
+  static sdx_status lower##_read(op_params_context *c, void *params) {                                            \
     *(reduce_params *)params =                                                                                    \
         (reduce_params){REDUCE_##Op, params_int(c, "keepdims") != 0, params_int(c, "noop_with_empty_axes") != 0}; \
     return SDX_OK;                                                                                                \
@@ -259,7 +217,7 @@ PARAMS(log_sum, LOG_SUM)
 PARAMS(log_sum_exp, LOG_SUM_EXP)
 PARAMS(sum_square, SUM_SQUARE)
 
-static sdx_status upgrade(op_upgrade *u) { return upgrade_ints_to_input(u, "axes", 1); }
+static sdx_status reduce_upgrade(op_upgrade *u) { return upgrade_ints_to_input(u, "axes", 1); }
 
 // Which of `rank` axes are reduced; false with `bad` set for an axis out of range.
 static bool read_axes(const reduce_params *p, size_t rank, const tensor *axes, bool *reduce, int64_t *bad) {
@@ -282,7 +240,7 @@ static size_t kept_dims(const reduce_params *p, size_t rank, const int64_t *in, 
   return kept;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status reduce_infer(op_step *c) {
   const reduce_params *p = c->params;
   int rank = infer_rank_of(c, 0);
   sdx_dtype dtype = infer_dtype_of(c, 0);
@@ -301,7 +259,7 @@ static sdx_status infer(op_step *c) {
 
 // ---- compute ----------------------------------------------------------------------------------
 
-static sdx_status prepare(op_step *c) {
+static sdx_status reduce_prepare(op_step *c) {
   c->state = (void *)KERNEL_BEST(reduce_f32);
   const tensor *axes = c->input_count > 1 ? step_in(c, 1) : NULL;
   bool reduce[TENSOR_MAX_RANK];
@@ -366,7 +324,7 @@ static sdx_status reduce_any(op_step *c) {
   return SDX_OK;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status reduce_compute(op_step *c) {
   const reduce_params *p = c->params;
   const tensor *in = step_in(c, 0), *axes = step_in(c, 1);
   bool reduce[TENSOR_MAX_RANK];
@@ -404,8 +362,8 @@ static const char *const mean_cases[] = {NUMBER_CASES, NULL};
 #define REDUCE(lower, Since, Versions, Types, Axes, Cases)                                                      \
   {.since = Since, .versions = Versions, .inputs = "data:T axes:int64?", .outputs = "reduced:T",                \
    .types = "T=" Types, .attrs = "keepdims:int=1 noop_with_empty_axes:int=0", .attrs_old = "axes:ints<" Axes,   \
-   .params_size = sizeof(reduce_params), .params = lower##_params, .upgrade = upgrade, .infer = infer,          \
-   .prepare = prepare, .compute = compute, .cases = Cases}
+   .params_size = sizeof(reduce_params), .params = lower##_read, .upgrade = reduce_upgrade, .infer = reduce_infer,     \
+   .prepare = reduce_prepare, .compute = reduce_compute, .cases = Cases}
 #define NUMBERS "int32,int64,uint32,uint64," TYPES_FLOAT
 SDX_OP(ReduceSum) = REDUCE(sum, 13, "13 11 1", NUMBERS, "13", number_cases);
 SDX_OP(ReduceMean) = REDUCE(mean, 18, "18 13 11 1", NUMBERS, "18", mean_cases);

@@ -4,7 +4,7 @@
 #include "ops/infer.h"
 #include "ops/parts/regex.h"
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status regex_full_match_read(op_params_context *c, void *params) {
   const char *problem;
   size_t at;
   const regex *r = *(const regex **)params = regex_compile(c->memory, params_string(c, "pattern"), &problem, &at);
@@ -13,9 +13,9 @@ static sdx_status params(op_params_context *c, void *params) {
   return params_fail(c, "pattern", "%s, near byte %zu", problem, at);
 }
 
-static sdx_status infer(op_step *c) { return infer_same_as(c, 0, 0, SDX_BOOL); }
+static sdx_status regex_full_match_infer(op_step *c) { return infer_same_as(c, 0, 0, SDX_BOOL); }
 
-static sdx_status compute(op_step *c) {
+static sdx_status regex_full_match_compute(op_step *c) {
   const regex *r = *(const regex *const *)c->params;
   const tensor *x = step_in(c, 0);
   tensor *y = step_out(c, 0);
@@ -39,8 +39,8 @@ SDX_OP(RegexFullMatch) = {
     .types = "T1=string;T2=bool",
     .attrs = "pattern:string",
     .params_size = sizeof(const regex *),
-    .params = params,
-    .infer = infer,
-    .compute = compute,
+    .params = regex_full_match_read,
+    .infer = regex_full_match_infer,
+    .compute = regex_full_match_compute,
     .cases = regex_full_match_cases,
 };

@@ -60,7 +60,7 @@ static sdx_status choose(op_params_context *c, const char *name, const char *con
     (field) = (type)choice_;                                                    \
   } while (0)
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status resize_read(op_params_context *c, void *params) {
   resize_params *p = params;
   CHOOSE("mode", p->mode, mode, "nearest", "linear", "cubic");
   CHOOSE("coordinate_transformation_mode", p->coordinates, coordinates, "half_pixel", "half_pixel_symmetric",
@@ -80,7 +80,7 @@ static sdx_status params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status upsample_params(op_params_context *c, void *params) {
+static sdx_status upsample_read(op_params_context *c, void *params) {
   resize_params *p = params;
   str method = params_string(c, "mode");
   *p = (resize_params){.coordinates = ASYMMETRIC, .rounding = OUTWARDS, .roi = NONE, .scales = 1, .sizes = NONE};
@@ -94,7 +94,7 @@ static sdx_status upsample_params(op_params_context *c, void *params) {
 
 // ---- upgrade --------------------------------------------------------------------------------------
 
-static sdx_status upgrade(op_upgrade *u) {
+static sdx_status resize_upgrade(op_upgrade *u) {
   if (u->version >= 11) return SDX_OK;
   value_id scales = u->node->input_count > 1 ? u->node->inputs[1] : VALUE_ABSENT;
   SDX_TRY(upgrade_set_input(u, 2, scales));
@@ -236,7 +236,7 @@ static presence present(const op_step *c, size_t i) {
   return c->in_types[i]->dims[0] ? GIVEN : LEFT_OUT;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status resize_infer(op_step *c) {
   const resize_params *p = c->params;
   int rank = infer_rank_of(c, X);
   sdx_dtype dtype = infer_dtype_of(c, X);
@@ -378,7 +378,7 @@ static bool scratch_of(const resize_params *p, const tensor *x, const tensor *y,
   return p->mode == NEAREST ? (*buffer = 0, true) : size_mul(most, element, buffer) && size_align(*buffer, 64, buffer);
 }
 
-static sdx_status prepare(op_step *c) {
+static sdx_status resize_prepare(op_step *c) {
   size_t tables = 0, buffer = 0, total = 0;
   if (!scratch_of(c->params, step_in(c, X), step_out(c, 0), &tables, &buffer) || !size_align(tables, 64, &tables) ||
       !size_mul(buffer, 2, &total) || !size_add(total, tables, &total))
@@ -473,7 +473,7 @@ static sdx_status compute_nearest(op_step *c, const grid *grid_of, const tensor 
   return SDX_OK;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status resize_compute(op_step *c) {
   const resize_params *p = c->params;
   const tensor *x = step_in(c, X), *roi = step_in(c, p->roi);
   tensor *y = step_out(c, 0);
@@ -535,11 +535,11 @@ SDX_OP(Resize) = {
         "exclude_outside:int=0 extrapolation_value:float=0.0 keep_aspect_ratio_policy:string=stretch "
         "mode:string=nearest nearest_mode:string=round_prefer_floor _outwards:int=0",
     .params_size = sizeof(resize_params),
-    .params = params,
-    .upgrade = upgrade,
-    .infer = infer,
-    .prepare = prepare,
-    .compute = compute,
+    .params = resize_read,
+    .upgrade = resize_upgrade,
+    .infer = resize_infer,
+    .prepare = resize_prepare,
+    .compute = resize_compute,
     .cases = cases,
 };
 
@@ -558,10 +558,10 @@ SDX_OP(Upsample) = {
     .attrs = "mode:string=nearest",
     .attrs_old = "scales:floats<9 height_scale:float<7 width_scale:float<7",
     .params_size = sizeof(resize_params),
-    .params = upsample_params,
+    .params = upsample_read,
     .upgrade = upsample_upgrade,
-    .infer = infer,
-    .prepare = prepare,
-    .compute = compute,
+    .infer = resize_infer,
+    .prepare = resize_prepare,
+    .compute = resize_compute,
     .cases = upsample_cases,
 };

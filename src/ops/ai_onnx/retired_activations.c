@@ -2,11 +2,11 @@
 // Elementwise operators of the first, experimental ONNX releases that old files still contain:
 // Affine alpha*x + beta · Scale scale*x · ImageScaler scale*x + bias[channel] · ScaledTanh
 // alpha*tanh(beta*x) · ParametricSoftplus alpha*softplus(beta*x).
-#include "ops/ai_onnx/arithmetic.h"
-#include "ops/ai_onnx/unary.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/arithmetic.h"
 #include "ops/parts/row.h"
+#include "ops/parts/unary.h"
 #include "ops/parts/widen.h"
 
 // y = outer * f(a*x + b); f absent: a*x + b.
@@ -18,11 +18,11 @@ typedef struct retired_params {
   int64_t channels;
 } retired_params;
 
-static sdx_status affine_params(op_params_context *c, void *params) {
+static sdx_status affine_read(op_params_context *c, void *params) {
   *(retired_params *)params = (retired_params){.a = params_float(c, "alpha"), .b = params_float(c, "beta")};
   return SDX_OK;
 }
-static sdx_status scale_params(op_params_context *c, void *params) {
+static sdx_status scale_read(op_params_context *c, void *params) {
   retired_params *p = params;
   size_t count;
   p->a = params_float(c, "scale");
@@ -30,14 +30,14 @@ static sdx_status scale_params(op_params_context *c, void *params) {
   p->channels = (int64_t)count;
   return SDX_OK;
 }
-static sdx_status outer_params(op_params_context *c, void *params) {
+static sdx_status outer_read(op_params_context *c, void *params) {
   *(retired_params *)params =
       (retired_params){true, UNARY_F32_TANH, params_float(c, "beta"), 0, params_float(c, "alpha"), NULL, 0};
   if (str_is(c->node->op_type, "ParametricSoftplus")) ((retired_params *)params)->f = UNARY_F32_SOFTPLUS;
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status retired_activations_infer(op_step *c) {
   const retired_params *p = c->params;
   int rank = infer_rank_of(c, 0);
   if (p->bias && rank >= 0) {
@@ -50,7 +50,7 @@ static sdx_status infer(op_step *c) {
   return infer_same(c, 0, 0);
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status retired_activations_compute(op_step *c) {
   const retired_params *p = c->params;
   tensor *out = step_out(c, 0);
   if (!out) return SDX_OK;
@@ -78,10 +78,10 @@ static const char *const outer_cases[] = {"X=float[2,3] alpha=2 beta=0.5", NULL}
 #define RECORD(Attrs, Params, Cases)                                                                            \
   {.since = 1, .versions = "1", .inputs = "X:T", .outputs = "Y:T", .types = "T=" TYPES_FLOAT, .attrs = Attrs,    \
    .flags = OP_INPLACE, .params_size = sizeof(retired_params),              \
-   .params = Params, .infer = infer, .compute = compute, .cases = Cases}
-SDX_OP_OLD(Affine) = RECORD("alpha:float=1 beta:float=0", affine_params, cases);
-SDX_OP_OLD(Scale) = RECORD("scale:float=1", scale_params, cases);
-SDX_OP_OLD(ImageScaler) = RECORD("scale:float=1 bias:floats", scale_params, scaler_cases);
-SDX_OP_OLD(ScaledTanh) = RECORD("alpha:float! beta:float!", outer_params, outer_cases);
-SDX_OP_OLD(ParametricSoftplus) = RECORD("alpha:float! beta:float!", outer_params, outer_cases);
+   .params = Params, .infer = retired_activations_infer, .compute = retired_activations_compute, .cases = Cases}
+SDX_OP_OLD(Affine) = RECORD("alpha:float=1 beta:float=0", affine_read, cases);
+SDX_OP_OLD(Scale) = RECORD("scale:float=1", scale_read, cases);
+SDX_OP_OLD(ImageScaler) = RECORD("scale:float=1 bias:floats", scale_read, scaler_cases);
+SDX_OP_OLD(ScaledTanh) = RECORD("alpha:float! beta:float!", outer_read, outer_cases);
+SDX_OP_OLD(ParametricSoftplus) = RECORD("alpha:float! beta:float!", outer_read, outer_cases);
 // clang-format on

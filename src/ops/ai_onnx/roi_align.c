@@ -23,7 +23,7 @@ typedef struct roi_params {
 
 enum { X, ROIS, BATCH };
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status roi_align_read(op_params_context *c, void *params) {
   roi_params *p = params;
   str mode = params_string(c, "mode"), how = params_string(c, "coordinate_transformation_mode");
   p->height = params_int(c, "output_height"), p->width = params_int(c, "output_width");
@@ -43,13 +43,13 @@ static sdx_status params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status upgrade(op_upgrade *u) {
+static sdx_status roi_align_upgrade(op_upgrade *u) {
   return u->version < 16
              ? node_set_attr(u->graph, u->node, attr_of_string("coordinate_transformation_mode", "output_half_pixel"))
              : SDX_OK;
 }
 
-static sdx_status pool_params(op_params_context *c, void *params) {
+static sdx_status max_roi_pool_read(op_params_context *c, void *params) {
   roi_params *p = params;
   size_t n = 0;
   const int64_t *shape = params_ints(c, "pooled_shape", &n);
@@ -72,7 +72,7 @@ static sdx_status infer_columns(op_step *c, int64_t columns) {
   int64_t channels = infer_rank_of(c, X) == 4 ? c->in_types[X]->dims[1] : DIM_UNKNOWN;
   return infer_output(c, 0, infer_dtype_of(c, X), 4, (int64_t[]){count, channels, p->height, p->width});
 }
-static sdx_status infer(op_step *c) {
+static sdx_status roi_align_infer(op_step *c) {
   SDX_TRY(infer_rank(c, BATCH, 1, 1));
   if (infer_rank_of(c, BATCH) == 1 && infer_rank_of(c, ROIS) == 2 && c->in_types[BATCH]->dims[0] >= 0 &&
       c->in_types[ROIS]->dims[0] >= 0 && c->in_types[BATCH]->dims[0] != c->in_types[ROIS]->dims[0])
@@ -80,7 +80,7 @@ static sdx_status infer(op_step *c) {
                      (long long)c->in_types[ROIS]->dims[0], (long long)c->in_types[BATCH]->dims[0]);
   return infer_columns(c, 4);
 }
-static sdx_status pool_infer(op_step *c) { return infer_columns(c, 5); }
+static sdx_status max_roi_pool_infer(op_step *c) { return infer_columns(c, 5); }
 
 // ---- compute --------------------------------------------------------------------------------------
 
@@ -191,7 +191,7 @@ static sdx_status read_region(op_step *c, const work *w, size_t i, int64_t image
   return SDX_OK;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status roi_align_compute(op_step *c) {
   const tensor *x = step_in(c, X), *batch = step_in(c, BATCH);
   work w = {.p = c->params,
             .x = x,
@@ -217,7 +217,7 @@ static void borders(int64_t i, double bin, int64_t start, int64_t size, int64_t 
   *end = i64_min(i64_max((int64_t)ceil((double)(i + 1) * bin) + start, 0), size);
 }
 
-static sdx_status pool_compute(op_step *c) {
+static sdx_status max_roi_pool_compute(op_step *c) {
   const roi_params *p = c->params;
   const tensor *x = step_in(c, X), *rois = step_in(c, ROIS);
   tensor *y = step_out(c, 0);
@@ -275,10 +275,10 @@ SDX_OP(RoiAlign) = {
         "coordinate_transformation_mode:string=half_pixel mode:string=avg output_height:int=1 output_width:int=1 "
         "sampling_ratio:int=0 spatial_scale:float=1.0",
     .params_size = sizeof(roi_params),
-    .params = params,
-    .upgrade = upgrade,
-    .infer = infer,
-    .compute = compute,
+    .params = roi_align_read,
+    .upgrade = roi_align_upgrade,
+    .infer = roi_align_infer,
+    .compute = roi_align_compute,
     .cases = roi_align_cases,
 };
 
@@ -294,8 +294,8 @@ SDX_OP(MaxRoiPool) = {
     .types = "T=float,double,float16,bfloat16",
     .attrs = "pooled_shape:ints! spatial_scale:float=1.0",
     .params_size = sizeof(roi_params),
-    .params = pool_params,
-    .infer = pool_infer,
-    .compute = pool_compute,
+    .params = max_roi_pool_read,
+    .infer = max_roi_pool_infer,
+    .compute = max_roi_pool_compute,
     .cases = max_roi_pool_cases,
 };

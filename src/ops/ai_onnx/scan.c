@@ -24,7 +24,7 @@ static sdx_status read_list(op_params_context *c, const char *name, size_t expec
   return SDX_OK;
 }
 
-static sdx_status read_params(op_params_context *c, void *p) {
+static sdx_status scan_read(op_params_context *c, void *p) {
   params *out = p;
   SDX_TRY(repeated_read(c, "body", &out->body));
   const graph *body = out->body.graph;
@@ -47,7 +47,7 @@ static sdx_status read_params(op_params_context *c, void *p) {
   return read_list(c, "scan_output_directions", out->stacked, true, &out->out_directions);
 }
 
-static sdx_status upgrade(op_upgrade *u) {
+static sdx_status scan_upgrade(op_upgrade *u) {
   if (u->version >= 9) return SDX_OK;
   const attr *directions = node_attr(u->node, "directions");
   if (directions) {
@@ -71,7 +71,7 @@ static sdx_status slice_type(op_step *c, const params *p, size_t scan, const typ
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status scan_infer(op_step *c) {
   const params *p = c->params;
   size_t n = p->states + p->scans;
   const type_info **in = arena_array(c->memory, n + 1, sizeof *in), **types;
@@ -296,7 +296,7 @@ static sdx_status batched(op_step *c, const params *p, scan *s, const tensor **s
   return status;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status scan_compute(op_step *c) {
   const params *p = c->params;
   scan s = {0};
   SDX_TRY(scan_create(c, p, &s));
@@ -319,8 +319,8 @@ SDX_OP(Scan) = {
     .attrs_old = "directions:ints<9",
     .flags = OP_CONTROL | OP_MIXED,
     .params_size = sizeof(params),
-    .params = read_params,
-    .upgrade = upgrade,
-    .infer = infer,
-    .compute = compute,
+    .params = scan_read,
+    .upgrade = scan_upgrade,
+    .infer = scan_infer,
+    .compute = scan_compute,
 };

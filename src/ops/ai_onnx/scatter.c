@@ -15,7 +15,7 @@ typedef struct params {
   reduction reduction;
 } params;
 
-static sdx_status read_params(op_params_context *c, void *p) {
+static sdx_status scatter_read(op_params_context *c, void *p) {
   static const char *const names[] = {"none", "add", "mul", "min", "max"};
   params *out = p;
   str name = params_string(c, "reduction");
@@ -114,7 +114,7 @@ static bool can_reduce(sdx_dtype d, reduction r) {
   return combines[d][0] || (dtype_is_float(d) && !dtype_is_packed(d));
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status scatter_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   const params *p = c->params;
   sdx_dtype dtype = infer_dtype_of(c, 0);
@@ -138,15 +138,15 @@ static sdx_status bad_index(op_step *c, int64_t k, size_t i, int64_t n) {
                    (long long)n, (long long)n);
 }
 
-static sdx_status elements_infer(op_step *c) {
+static sdx_status scatter_elements_infer(op_step *c) {
   SDX_TRY(infer_rank(c, 0, 1, -1));
   int rank = infer_rank_of(c, 0);
   int64_t axis = ((const params *)c->params)->axis;
   if (rank > 0) SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
-  return infer(c);
+  return scatter_infer(c);
 }
 
-static sdx_status elements_compute(op_step *c) {
+static sdx_status scatter_elements_compute(op_step *c) {
   const params *p = c->params;
   const tensor *indices = step_in(c, 1), *updates = step_in(c, 2);
   tensor *y = step_out(c, 0);
@@ -202,9 +202,9 @@ SDX_OP(ScatterElements) = {
     .attrs = "axis:int=0 reduction:string=none",
     .flags = OP_INPLACE,
     .params_size = sizeof(params),
-    .params = read_params,
-    .infer = elements_infer,
-    .compute = elements_compute,
+    .params = scatter_read,
+    .infer = scatter_elements_infer,
+    .compute = scatter_elements_compute,
     .cases = scatter_elements_cases,
 };
 
@@ -222,14 +222,14 @@ SDX_OP(Scatter) = {
     .attrs = "axis:int=0 reduction:string=none",
     .flags = OP_INPLACE,
     .params_size = sizeof(params),
-    .params = read_params,
+    .params = scatter_read,
     .upgrade = upgrade_scatter,
-    .infer = elements_infer,
-    .compute = elements_compute,
+    .infer = scatter_elements_infer,
+    .compute = scatter_elements_compute,
     .cases = scatter_cases,
 };
 
-static sdx_status nd_compute(op_step *c) {
+static sdx_status scatter_nd_compute(op_step *c) {
   const params *p = c->params;
   const tensor *indices = step_in(c, 1), *updates = step_in(c, 2);
   tensor *y = step_out(c, 0);
@@ -263,10 +263,10 @@ static sdx_status nd_compute(op_step *c) {
   return SDX_OK;
 }
 
-static sdx_status nd_infer(op_step *c) {
+static sdx_status scatter_nd_infer(op_step *c) {
   SDX_TRY(infer_rank(c, 0, 1, -1));
   SDX_TRY(infer_rank(c, 1, 1, -1));
-  return infer(c);
+  return scatter_infer(c);
 }
 
 static const char *const scatter_nd_cases[] = {
@@ -283,14 +283,12 @@ SDX_OP(ScatterND) = {
     .versions = "18 16 13 11",
     .inputs = "data:T indices:int64 updates:T",
     .outputs = "output:T",
-    .types =
-        "T=float,double,float16,bfloat16,int8,int16,int32,int64,uint8,uint16,uint32,uint64,bool,string,"
-        "complex64,complex128",
+    .types = "T=" TYPES_TENSOR,
     .attrs = "reduction:string=none",
     .flags = OP_INPLACE,
     .params_size = sizeof(params),
-    .params = read_params,
-    .infer = nd_infer,
-    .compute = nd_compute,
+    .params = scatter_read,
+    .infer = scatter_nd_infer,
+    .compute = scatter_nd_compute,
     .cases = scatter_nd_cases,
 };

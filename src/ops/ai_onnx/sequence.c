@@ -52,9 +52,9 @@ static sdx_value **item_array(op_step *c, size_t count) {
 
 // ---- SequenceConstruct, SequenceEmpty, SequenceLength -----------------------------------------------
 
-static sdx_status construct_infer(op_step *c) { return infer_sequence(c, infer_dtype_of(c, 0)); }
+static sdx_status sequence_construct_infer(op_step *c) { return infer_sequence(c, infer_dtype_of(c, 0)); }
 
-static sdx_status construct_compute(op_step *c) {
+static sdx_status sequence_construct_compute(op_step *c) {
   sdx_value **items = item_array(c, c->input_count);
   if (!items) return call_no_memory(c, c->input_count * sizeof *items);
   sdx_status status = SDX_OK;
@@ -75,8 +75,8 @@ SDX_OP(SequenceConstruct) = {
     .inputs = "inputs:T+",
     .outputs = "output_sequence:S",
     .types = "T=any;S=seq",
-    .infer = construct_infer,
-    .compute = construct_compute,
+    .infer = sequence_construct_infer,
+    .compute = sequence_construct_compute,
     .cases = sequence_construct_cases,
 };
 
@@ -84,15 +84,17 @@ typedef struct empty_params {
   sdx_dtype dtype;
 } empty_params;
 
-static sdx_status empty_read(op_params_context *c, void *params) {
+static sdx_status sequence_empty_read(op_params_context *c, void *params) {
   int64_t dtype = params_int(c, "dtype");
   if (dtype <= 0 || dtype >= SDX_DTYPE_COUNT)
     return params_fail(c, "dtype", "is %lld, which is no element type", (long long)dtype);
   ((empty_params *)params)->dtype = (sdx_dtype)dtype;
   return SDX_OK;
 }
-static sdx_status empty_infer(op_step *c) { return infer_sequence(c, ((const empty_params *)c->params)->dtype); }
-static sdx_status empty_compute(op_step *c) { return finish(c, 0, NULL); }
+static sdx_status sequence_empty_infer(op_step *c) {
+  return infer_sequence(c, ((const empty_params *)c->params)->dtype);
+}
+static sdx_status sequence_empty_compute(op_step *c) { return finish(c, 0, NULL); }
 
 static const char *const sequence_empty_cases[] = {"dtype=1", "dtype=7", "dtype=8", NULL};
 
@@ -104,15 +106,15 @@ SDX_OP(SequenceEmpty) = {
     .types = "S=seq",
     .attrs = "dtype:int=1",
     .params_size = sizeof(empty_params),
-    .params = empty_read,
-    .infer = empty_infer,
-    .compute = empty_compute,
+    .params = sequence_empty_read,
+    .infer = sequence_empty_infer,
+    .compute = sequence_empty_compute,
     .cases = sequence_empty_cases,
 };
 
-static sdx_status length_infer(op_step *c) { return infer_output(c, 0, SDX_INT64, 0, NULL); }
+static sdx_status sequence_length_infer(op_step *c) { return infer_output(c, 0, SDX_INT64, 0, NULL); }
 
-static sdx_status length_compute(op_step *c) {
+static sdx_status sequence_length_compute(op_step *c) {
   SDX_TRY(need_sequence(c, 0));
   *(int64_t *)step_out(c, 0)->data = (int64_t)c->in[0]->item_count;
   return SDX_OK;
@@ -127,16 +129,16 @@ SDX_OP(SequenceLength) = {
     .inputs = "input_sequence:S",
     .outputs = "length:int64",
     .types = "S=seq",
-    .infer = length_infer,
-    .compute = length_compute,
+    .infer = sequence_length_infer,
+    .compute = sequence_length_compute,
     .cases = sequence_length_cases,
 };
 
 // ---- SequenceAt, SequenceInsert, SequenceErase ------------------------------------------------------
 
-static sdx_status at_infer(op_step *c) { return infer_output(c, 0, element_dtype(c->in_types[0]), -1, NULL); }
+static sdx_status sequence_at_infer(op_step *c) { return infer_output(c, 0, element_dtype(c->in_types[0]), -1, NULL); }
 
-static sdx_status at_compute(op_step *c) {
+static sdx_status sequence_at_compute(op_step *c) {
   SDX_TRY(need_sequence(c, 0));
   int64_t n = (int64_t)c->in[0]->item_count, at;
   SDX_TRY(position_of(c, 1, n, n, 0, &at));
@@ -152,12 +154,12 @@ SDX_OP(SequenceAt) = {
     .inputs = "input_sequence:S position:I",
     .outputs = "tensor:T",
     .types = "S=seq;T=any;I=int32,int64",
-    .infer = at_infer,
-    .compute = at_compute,
+    .infer = sequence_at_infer,
+    .compute = sequence_at_compute,
     .cases = sequence_at_cases,
 };
 
-static sdx_status insert_infer(op_step *c) {
+static sdx_status sequence_insert_infer(op_step *c) {
   sdx_dtype dtype = element_dtype(c->in_types[0]), other = infer_dtype_of(c, 1);
   if (dtype && other && dtype != other)
     return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('tensor') is %s but the sequence holds %s", dtype_name(other),
@@ -165,7 +167,7 @@ static sdx_status insert_infer(op_step *c) {
   return infer_sequence(c, dtype ? dtype : other);
 }
 
-static sdx_status insert_compute(op_step *c) {
+static sdx_status sequence_insert_compute(op_step *c) {
   SDX_TRY(need_sequence(c, 0));
   const value *from = c->in[0];
   int64_t n = (int64_t)from->item_count, at;
@@ -198,14 +200,14 @@ SDX_OP(SequenceInsert) = {
     .inputs = "input_sequence:S tensor:T position:I?",
     .outputs = "output_sequence:S",
     .types = "S=seq;T=any;I=int32,int64",
-    .infer = insert_infer,
-    .compute = insert_compute,
+    .infer = sequence_insert_infer,
+    .compute = sequence_insert_compute,
     .cases = sequence_insert_cases,
 };
 
-static sdx_status erase_infer(op_step *c) { return infer_sequence(c, element_dtype(c->in_types[0])); }
+static sdx_status sequence_erase_infer(op_step *c) { return infer_sequence(c, element_dtype(c->in_types[0])); }
 
-static sdx_status erase_compute(op_step *c) {
+static sdx_status sequence_erase_compute(op_step *c) {
   SDX_TRY(need_sequence(c, 0));
   const value *from = c->in[0];
   int64_t n = (int64_t)from->item_count, at;
@@ -229,8 +231,8 @@ SDX_OP(SequenceErase) = {
     .inputs = "input_sequence:S position:I?",
     .outputs = "output_sequence:S",
     .types = "S=seq;I=int32,int64",
-    .infer = erase_infer,
-    .compute = erase_compute,
+    .infer = sequence_erase_infer,
+    .compute = sequence_erase_compute,
     .cases = sequence_erase_cases,
 };
 
@@ -241,12 +243,12 @@ typedef struct split_params {
   bool keep;
 } split_params;
 
-static sdx_status split_read(op_params_context *c, void *params) {
+static sdx_status split_to_sequence_read(op_params_context *c, void *params) {
   *(split_params *)params = (split_params){params_int(c, "axis"), params_int(c, "keepdims") != 0};
   return SDX_OK;
 }
 
-static sdx_status split_infer(op_step *c) {
+static sdx_status split_to_sequence_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   SDX_TRY(infer_rank(c, 0, 1, -1));
   return infer_sequence(c, infer_dtype_of(c, 0));
@@ -293,7 +295,7 @@ static sdx_status make_piece(op_step *c, const tensor *x, size_t axis, int64_t o
   return SDX_OK;
 }
 
-static sdx_status split_compute(op_step *c) {
+static sdx_status split_to_sequence_compute(op_step *c) {
   const split_params *p = c->params;
   const tensor *x = step_in(c, 0), *split = step_in(c, 1);
   int64_t axis = p->axis, count, offset = 0, made = 0;
@@ -331,9 +333,9 @@ SDX_OP(SplitToSequence) = {
         "complex64,complex128;I=int32,int64;S=seq",
     .attrs = "axis:int=0 keepdims:int=1",
     .params_size = sizeof(split_params),
-    .params = split_read,
-    .infer = split_infer,
-    .compute = split_compute,
+    .params = split_to_sequence_read,
+    .infer = split_to_sequence_infer,
+    .compute = split_to_sequence_compute,
     .cases = split_to_sequence_cases,
 };
 
@@ -344,14 +346,16 @@ typedef struct join_params {
   bool new_axis;
 } join_params;
 
-static sdx_status join_read(op_params_context *c, void *params) {
+static sdx_status concat_from_sequence_read(op_params_context *c, void *params) {
   *(join_params *)params = (join_params){params_int(c, "axis"), params_int(c, "new_axis") != 0};
   return SDX_OK;
 }
 
-static sdx_status join_infer(op_step *c) { return infer_output(c, 0, element_dtype(c->in_types[0]), -1, NULL); }
+static sdx_status concat_from_sequence_infer(op_step *c) {
+  return infer_output(c, 0, element_dtype(c->in_types[0]), -1, NULL);
+}
 
-static sdx_status join_compute(op_step *c) {
+static sdx_status concat_from_sequence_compute(op_step *c) {
   const join_params *p = c->params;
   SDX_TRY(need_sequence(c, 0));
   const value *from = c->in[0];
@@ -402,8 +406,8 @@ SDX_OP(ConcatFromSequence) = {
     .types = "S=seq;T=any",
     .attrs = "axis:int! new_axis:int=0",
     .params_size = sizeof(join_params),
-    .params = join_read,
-    .infer = join_infer,
-    .compute = join_compute,
+    .params = concat_from_sequence_read,
+    .infer = concat_from_sequence_infer,
+    .compute = concat_from_sequence_compute,
     .cases = concat_from_sequence_cases,
 };

@@ -8,7 +8,7 @@ typedef struct params {
   graph *body;
 } params;
 
-static sdx_status read_params(op_params_context *c, void *p) {
+static sdx_status sequence_map_read(op_params_context *c, void *p) {
   graph *body = ((params *)p)->body = params_graph(c, "body");
   if (body->input_count != c->node->input_count)
     return params_fail(c, "body", "has %u inputs, the node %u", body->input_count, c->node->input_count);
@@ -17,7 +17,7 @@ static sdx_status read_params(op_params_context *c, void *p) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status sequence_map_infer(op_step *c) {
   graph *body = ((const params *)c->params)->body;
   const type_info **in = arena_array(c->memory, c->input_count, sizeof *in), **types;
   if (!in) return error_no_memory(c->err, c->input_count * sizeof *in);
@@ -52,7 +52,7 @@ static sdx_status run_item(op_step *c, graph *body, size_t item, const value **i
   return status;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status sequence_map_compute(op_step *c) {
   graph *body = ((const params *)c->params)->body;
   if (c->in[0]->kind != VALUE_SEQUENCE) return step_fail(c, SDX_INVALID_ARGUMENT, "input 0 is not a sequence");
   size_t count = c->in[0]->item_count, bytes = (c->input_count + body->output_count + 1) * sizeof(void *);
@@ -84,7 +84,7 @@ SDX_OP(SequenceMap) = {
     .attrs = "body:graph!",
     .flags = OP_CONTROL | OP_MIXED,
     .params_size = sizeof(params),
-    .params = read_params,
-    .infer = infer,
-    .compute = compute,
+    .params = sequence_map_read,
+    .infer = sequence_map_infer,
+    .compute = sequence_map_compute,
 };

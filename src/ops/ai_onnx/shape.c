@@ -8,7 +8,7 @@ typedef struct params {
   int64_t start, end;
 } params;
 
-static sdx_status read_params(op_params_context *c, void *p) {
+static sdx_status shape_read(op_params_context *c, void *p) {
   *(params *)p = (params){params_int(c, "start"), params_has(c, "end") ? params_int(c, "end") : INT64_MAX};
   return SDX_OK;
 }
@@ -52,7 +52,7 @@ SDX_OP(Shape) = {
     .attrs = "start:int=0 end:int",
     .flags = OP_READS_SHAPE,
     .params_size = sizeof(params),
-    .params = read_params,
+    .params = shape_read,
     .infer = shape_infer,
     .compute = shape_compute,
     .cases = shape_cases,

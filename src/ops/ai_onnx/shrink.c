@@ -16,12 +16,12 @@ typedef struct shrink_job {
   const tensor *in;
 } shrink_job;
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status shrink_read(op_params_context *c, void *params) {
   *(shrink_params *)params = (shrink_params){params_float(c, "bias"), params_float(c, "lambd")};
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) { return infer_same(c, 0, 0); }
+static sdx_status shrink_infer(op_step *c) { return infer_same(c, 0, 0); }
 
 static void range(void *context, size_t begin, size_t end, size_t worker) {
   enum { BLOCK = 256 };
@@ -36,7 +36,7 @@ static void range(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status shrink_compute(op_step *c) {
   shrink_job job = {c->params, step_out(c, 0), step_in(c, 0)};
   if (job.out) call_parallel(c, job.out->count, GRAIN_CHEAP, range, &job);
   return SDX_OK;
@@ -52,7 +52,7 @@ SDX_OP(Shrink) = {.since = 9,
                   .attrs = "bias:float=0 lambd:float=0.5",
                   .flags = OP_INPLACE | OP_POINTWISE,
                   .params_size = sizeof(shrink_params),
-                  .params = params,
-                  .infer = infer,
-                  .compute = compute,
+                  .params = shrink_read,
+                  .infer = shrink_infer,
+                  .compute = shrink_compute,
                   .cases = cases};

@@ -32,15 +32,15 @@ static sdx_status read_window(op_params_context *c, window_params *p) {
   p->periodic = params_int(c, "periodic") != 0;
   return read_dtype(c, &p->dtype);
 }
-static sdx_status hann_params(op_params_context *c, void *params) {
+static sdx_status hann_read(op_params_context *c, void *params) {
   *(window_params *)params = (window_params){.a = 0.5, .b = 0.5};
   return read_window(c, params);
 }
-static sdx_status hamming_params(op_params_context *c, void *params) {
+static sdx_status hamming_read(op_params_context *c, void *params) {
   *(window_params *)params = (window_params){.a = 25.0 / 46, .b = 21.0 / 46};
   return read_window(c, params);
 }
-static sdx_status blackman_params(op_params_context *c, void *params) {
+static sdx_status blackman_read(op_params_context *c, void *params) {
   *(window_params *)params = (window_params){.a = 0.42, .b = 0.5, .c = 0.08};
   return read_window(c, params);
 }
@@ -60,7 +60,7 @@ static sdx_status read_int(op_step *c, size_t input, const char *name, int64_t l
   return SDX_OK;
 }
 
-static sdx_status window_infer(op_step *c) {
+static sdx_status signal_windows_infer(op_step *c) {
   int64_t size;
   SDX_TRY(read_int(c, 0, "size", 0, &size));
   return infer_output(c, 0, ((const window_params *)c->params)->dtype, 1, &size);
@@ -68,7 +68,7 @@ static sdx_status window_infer(op_step *c) {
 
 enum { BLOCK = 256 };
 
-static sdx_status window_compute(op_step *c) {
+static sdx_status signal_windows_compute(op_step *c) {
   const window_params *p = c->params;
   tensor *y = step_out(c, 0);
   double block[BLOCK];
@@ -88,12 +88,12 @@ static sdx_status window_compute(op_step *c) {
 static const char *const window_cases[] = {"size=int64(10)", "size=int32(7) periodic=0", "size=int64(1)",
                                            "size=int64(16) output_datatype=11", NULL};
 
-#define WINDOW(lower)                                                                                                 \
-  {                                                                                                                   \
-    .since = 17, .versions = "17", .inputs = "size:T1", .outputs = "output:T2",                                       \
-    .types = "T1=int32,int64;T2=" OUTPUT_TYPES, .attrs = "output_datatype:int=1 periodic:int=1",                      \
-    .params_size = sizeof(window_params), .params = lower##_params, .infer = window_infer, .compute = window_compute, \
-    .cases = window_cases                                                                                             \
+#define WINDOW(lower)                                                                            \
+  {                                                                                              \
+    .since = 17, .versions = "17", .inputs = "size:T1", .outputs = "output:T2",                  \
+    .types = "T1=int32,int64;T2=" OUTPUT_TYPES, .attrs = "output_datatype:int=1 periodic:int=1", \
+    .params_size = sizeof(window_params), .params = lower##_read, .infer = signal_windows_infer, \
+    .compute = signal_windows_compute, .cases = window_cases                                     \
   }
 // clang-format off
 SDX_OP(HannWindow) = WINDOW(hann);
@@ -103,9 +103,9 @@ SDX_OP(BlackmanWindow) = WINDOW(blackman);
 
 // ---- MelWeightMatrix ------------------------------------------------------------------------------
 
-static sdx_status mel_params(op_params_context *c, void *params) { return read_dtype(c, params); }
+static sdx_status mel_weight_matrix_read(op_params_context *c, void *params) { return read_dtype(c, params); }
 
-static sdx_status mel_infer(op_step *c) {
+static sdx_status mel_weight_matrix_infer(op_step *c) {
   int64_t bands, length, rate;
   SDX_TRY(read_int(c, 0, "num_mel_bins", 0, &bands));
   SDX_TRY(read_int(c, 1, "dft_length", 0, &length));
@@ -142,7 +142,7 @@ static void mel_band(tensor *y, int64_t band, int64_t bands, const int64_t *corn
   }
 }
 
-static sdx_status mel_compute(op_step *c) {
+static sdx_status mel_weight_matrix_compute(op_step *c) {
   tensor *y = step_out(c, 0);
   double edges[2];
   if (!y || y->count == 0) return SDX_OK;
@@ -169,14 +169,19 @@ static sdx_status mel_compute(op_step *c) {
 }
 
 // clang-format off
-static const char *const mel_weight_matrix_cases[] = {"num_mel_bins=int64(8) dft_length=int64(64) sample_rate=int64(8192) lower_edge_hertz=float(0) upper_edge_hertz=float(4096)", "num_mel_bins=int32(5) dft_length=int32(33) sample_rate=int32(1000) lower_edge_hertz=float(20) upper_edge_hertz=float(400) output_datatype=11", NULL};
+static const char *const mel_weight_matrix_cases[] = {
+    "num_mel_bins=int64(8) dft_length=int64(64) sample_rate=int64(8192) lower_edge_hertz=float(0) "
+    "upper_edge_hertz=float(4096)",
+    "num_mel_bins=int32(5) dft_length=int32(33) sample_rate=int32(1000) lower_edge_hertz=float(20) "
+    "upper_edge_hertz=float(400) output_datatype=11", NULL};
 
 SDX_OP(MelWeightMatrix) = {
     .since = 17, .versions = "17",
     .inputs = "num_mel_bins:T1 dft_length:T1 sample_rate:T1 lower_edge_hertz:T2 upper_edge_hertz:T2",
     .outputs = "output:T3", .types = "T1=int32,int64;T2=" TYPES_FLOAT ";T3=" OUTPUT_TYPES,
-    .attrs = "output_datatype:int=1", .params_size = sizeof(sdx_dtype), .params = mel_params, .infer = mel_infer,
-    .compute = mel_compute,
+    .attrs = "output_datatype:int=1", .params_size = sizeof(sdx_dtype), .params = mel_weight_matrix_read,
+    .infer = mel_weight_matrix_infer,
+    .compute = mel_weight_matrix_compute,
     .cases = mel_weight_matrix_cases,
 };
 // clang-format on

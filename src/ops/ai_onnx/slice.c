@@ -7,7 +7,7 @@
 #include "ops/infer.h"
 #include "ops/parts/move.h"
 
-static sdx_status upgrade(op_upgrade *u) {
+static sdx_status slice_upgrade(op_upgrade *u) {
   if (u->version >= 10) return SDX_OK;
   SDX_TRY(upgrade_ints_to_input(u, "starts", 1));
   SDX_TRY(upgrade_ints_to_input(u, "ends", 2));
@@ -55,7 +55,7 @@ static sdx_status cuts_of(const int64_t *dims, size_t rank, const tensor *starts
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status slice_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   int rank = infer_rank_of(c, 0);
   if (rank < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
@@ -84,7 +84,7 @@ static sdx_status infer(op_step *c) {
   return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status slice_compute(op_step *c) {
   cut cuts[TENSOR_MAX_RANK];
   int64_t dims[TENSOR_MAX_RANK], strides[TENSOR_MAX_RANK], offset = 0;
   tensor x, y;
@@ -121,9 +121,9 @@ SDX_OP(Slice) = {
     .types = "T=any;Tind=int32,int64",
     .attrs_old = "starts:ints<10 ends:ints<10 axes:ints<10",
     .flags = OP_MOVES_DATA,
-    .upgrade = upgrade,
-    .infer = infer,
-    .compute = compute,
+    .upgrade = slice_upgrade,
+    .infer = slice_infer,
+    .compute = slice_compute,
     .cases = slice_cases,
 };
 
@@ -138,7 +138,7 @@ SDX_OP_OLD(DynamicSlice) = {
     .outputs = "output:T",
     .types = "T=any;Tind=int32,int64",
     .flags = OP_MOVES_DATA,
-    .infer = infer,
-    .compute = compute,
+    .infer = slice_infer,
+    .compute = slice_compute,
     .cases = dynamic_slice_cases,
 };

@@ -18,7 +18,7 @@ typedef struct axis_params {
 } axis_params;
 
 #define PARAMS(lower, Kind)                                                                              \
-  static sdx_status lower##_params(op_params_context *c, void *params) {                                 \
+  static sdx_status lower##_read(op_params_context *c, void *params) {                                   \
     *(axis_params *)params = (axis_params){Kind, params_int(c, "axis"), params_int(c, "_flatten") != 0}; \
     return SDX_OK;                                                                                       \
   }
@@ -26,7 +26,7 @@ PARAMS(softmax, SOFTMAX)
 PARAMS(log_softmax, LOG_SOFTMAX)
 PARAMS(hardmax, HARDMAX)
 
-static sdx_status upgrade(op_upgrade *u) {
+static sdx_status softmax_upgrade(op_upgrade *u) {
   if (!node_attr(u->node, "axis")) SDX_TRY(node_set_attr(u->graph, u->node, attr_of_int("axis", 1)));
   return node_set_attr(u->graph, u->node, attr_of_int("_flatten", 1));
 }
@@ -36,7 +36,7 @@ static bool axis_fits(const axis_params *p, int64_t rank) {
   return p->axis >= -rank && (p->axis < rank || (p->flatten && p->axis == rank));
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status softmax_infer(op_step *c) {
   const axis_params *p = c->params;
   int rank = infer_rank_of(c, 0);
   if (rank >= 0 && !axis_fits(p, rank))
@@ -76,7 +76,7 @@ static void float_range(void *context, size_t begin, size_t end, size_t worker) 
 #include "ops/infer.h"
 #include "ops/parts/each_float.inl"
 
-static sdx_status prepare(op_step *c) {
+static sdx_status softmax_prepare(op_step *c) {
   c->state = (void *)KERNEL_BEST(softmax_f32);
   return prepare_widened(c, 0);
 }
@@ -111,7 +111,7 @@ static sdx_status softmax(op_step *c) {
   return SDX_OK;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status softmax_compute(op_step *c) {
   const axis_params *p = c->params;
   int64_t rank = step_in(c, 0)->rank;
   if (!step_out(c, 0)) return SDX_OK;
@@ -129,7 +129,8 @@ SDX_CASES = {
 #define RECORD(lower)                                                                                           \
   {.since = 13, .versions = "13 11 1", .inputs = "input:T", .outputs = "output:T", .types = "T=" TYPES_FLOAT,   \
    .attrs = "axis:int=-1 _flatten:int=0", .flags = OP_INPLACE, .params_size = sizeof(axis_params),           \
-   .params = lower##_params, .upgrade = upgrade, .infer = infer, .prepare = prepare, .compute = compute,        \
+   .params = lower##_read, .upgrade = softmax_upgrade, .infer = softmax_infer, .prepare = softmax_prepare,             \
+   .compute = softmax_compute,                                                                                         \
    .cases = cases}
 SDX_OP(Softmax) = RECORD(softmax);
 SDX_OP(LogSoftmax) = RECORD(log_softmax);

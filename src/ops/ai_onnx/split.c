@@ -11,7 +11,7 @@ typedef struct params {
   int64_t axis, num_outputs;
 } params;  // num_outputs 0: not given
 
-static sdx_status read_params(op_params_context *c, void *p) {
+static sdx_status split_read(op_params_context *c, void *p) {
   *(params *)p = (params){params_int(c, "axis"), params_int(c, "num_outputs")};
   if (params_has(c, "num_outputs") && ((params *)p)->num_outputs != (int64_t)c->node->output_count)
     if (((params *)p)->num_outputs <= 0 || ((params *)p)->num_outputs < (int64_t)c->node->output_count)
@@ -21,7 +21,7 @@ static sdx_status read_params(op_params_context *c, void *p) {
 }
 
 // Version 1 also knew `split` as a second input of the data's type: exporters never used it.
-static sdx_status upgrade(op_upgrade *u) {
+static sdx_status split_upgrade(op_upgrade *u) {
   // Version 1 could have the sizes as an input, of the type of the data.
   if (u->version == 1 && u->node->input_count > 1 && u->node->inputs[1]) {
     attr to = attr_of_int("to", SDX_INT64);
@@ -57,7 +57,7 @@ static sdx_status pieces(const params *p, int64_t n, const tensor *split, size_t
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status split_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   const params *p = c->params;
   int rank = infer_rank_of(c, 0);
@@ -75,7 +75,7 @@ static sdx_status infer(op_step *c) {
   return SDX_OK;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status split_compute(op_step *c) {
   const params *p = c->params;
   tensor x;
   SDX_TRY(move_input(c, 0, &x));
@@ -115,9 +115,9 @@ SDX_OP(Split) = {
     .attrs_old = "split:ints<13",
     .flags = OP_MOVES_DATA,
     .params_size = sizeof(params),
-    .params = read_params,
-    .upgrade = upgrade,
-    .infer = infer,
-    .compute = compute,
+    .params = split_read,
+    .upgrade = split_upgrade,
+    .infer = split_infer,
+    .compute = split_compute,
     .cases = split_cases,
 };

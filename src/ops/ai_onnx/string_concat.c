@@ -6,7 +6,7 @@
 #include "ops/infer.h"
 #include "ops/parts/row.h"
 
-static sdx_status infer(op_step *c) { return infer_broadcast(c, 0, 0, 2, SDX_STRING); }
+static sdx_status string_concat_infer(op_step *c) { return infer_broadcast(c, 0, 0, 2, SDX_STRING); }
 
 // First walk (context NULL): lengths. Second: bytes, which go where *context points.
 static void concat_row(const void *context, void *out_, const void *a_, const void *b_, size_t n, unsigned scalar) {
@@ -26,7 +26,7 @@ static void concat_row(const void *context, void *out_, const void *a_, const vo
   }
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status string_concat_compute(op_step *c) {
   tensor *out = step_out(c, 0);
   if (!out) return SDX_OK;
   op_step alone = *c;  // bytes are laid down one after the other
@@ -51,7 +51,7 @@ SDX_OP(StringConcat) = {
     .inputs = "X:T Y:T",
     .outputs = "Z:T",
     .types = "T=string",
-    .infer = infer,
-    .compute = compute,
+    .infer = string_concat_infer,
+    .compute = string_concat_compute,
     .cases = string_concat_cases,
 };

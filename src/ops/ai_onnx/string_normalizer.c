@@ -39,7 +39,7 @@ static sdx_status add_stop(op_params_context *c, normalizer_params *p, str word,
   return str_map_put(&p->stops, word, 1) ? SDX_OK : error_no_memory(c->err, word.size);
 }
 
-static sdx_status read_params(op_params_context *c, void *params) {
+static sdx_status string_normalizer_read(op_params_context *c, void *params) {
   normalizer_params *p = params;
   str action = params_string(c, "case_change_action");
   if (str_is(action, "LOWER")) p->action = CASE_LOWER;
@@ -54,7 +54,7 @@ static sdx_status read_params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status string_normalizer_infer(op_step *c) {
   int rank = infer_rank_of(c, 0);
   int64_t one = 1;
   SDX_TRY(infer_rank(c, 0, 1, 2));
@@ -84,7 +84,7 @@ static sdx_status filter(op_step *c, const normalizer_params *p, const tensor *x
   return SDX_OK;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status string_normalizer_compute(op_step *c) {
   const normalizer_params *p = c->params;
   const tensor *x = step_in(c, 0);
   const str *in = x->data;
@@ -130,8 +130,8 @@ SDX_OP(StringNormalizer) = {
     .outputs = "Y:string",
     .attrs = "case_change_action:string=NONE is_case_sensitive:int=0 locale:string stopwords:strings",
     .params_size = sizeof(normalizer_params),
-    .params = read_params,
-    .infer = infer,
-    .compute = compute,
+    .params = string_normalizer_read,
+    .infer = string_normalizer_infer,
+    .compute = string_normalizer_compute,
     .cases = string_normalizer_cases,
 };

@@ -13,7 +13,7 @@ typedef struct split_params {
   uint64_t most;  // substrings
 } split_params;
 
-static sdx_status read_params(op_params_context *c, void *params) {
+static sdx_status string_split_read(op_params_context *c, void *params) {
   split_params *p = params;
   p->delimiter = params_string(c, "delimiter");
   int64_t cuts = params_has(c, "maxsplit") ? params_int(c, "maxsplit") : -1;
@@ -21,7 +21,7 @@ static sdx_status read_params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status string_split_infer(op_step *c) {
   int64_t dims[TENSOR_MAX_RANK + 1];
   int rank = infer_rank_of(c, 0);
   SDX_TRY(infer_same_as(c, 1, 0, SDX_INT64));
@@ -66,7 +66,7 @@ static size_t split(const split_params *p, str s, str *out) {
   return p->delimiter.size ? split_at(s, p->delimiter, p->most, out) : split_spaces(s, p->most, out);
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status string_split_compute(op_step *c) {
   const split_params *p = c->params;
   const tensor *x = step_in(c, 0);
   const str *in = x->data;
@@ -100,8 +100,8 @@ SDX_OP(StringSplit) = {
     .types = "T1=string;T2=string;T3=int64",
     .attrs = "delimiter:string maxsplit:int",
     .params_size = sizeof(split_params),
-    .params = read_params,
-    .infer = infer,
-    .compute = compute,
+    .params = string_split_read,
+    .infer = string_split_infer,
+    .compute = string_split_compute,
     .cases = string_split_cases,
 };

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // SwiGLU: a * sigmoid(alpha * a) * b for a and b of one shape.
-#include "ops/ai_onnx/arithmetic.h"
-#include "ops/ai_onnx/unary.h"
 #include "ops/infer.h"
+#include "ops/parts/arithmetic.h"
 #include "ops/parts/row.h"
+#include "ops/parts/unary.h"
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status swiglu_read(op_params_context *c, void *params) {
   *(float *)params = params_float(c, "alpha");
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status swiglu_infer(op_step *c) {
   int rank = infer_rank_of(c, 0);
   if (rank >= 0) SDX_TRY(infer_rank(c, 1, rank, rank));
   for (int d = 0; d < rank; d++) {
@@ -20,7 +20,7 @@ static sdx_status infer(op_step *c) {
   return infer_same(c, 0, 0);
 }
 
-static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
+static sdx_status swiglu_prepare(op_step *c) { return prepare_widened(c, 0); }
 
 static sdx_status swiglu(op_step *c) {
   tensor *y = step_out(c, 0);
@@ -28,7 +28,7 @@ static sdx_status swiglu(op_step *c) {
   SDX_TRY(unary_apply(c, NULL, UNARY_F32_SWISH, y, step_in(c, 0), *(const float *)c->params, 0));
   return arithmetic_mul(c, y, y, step_in(c, 1));
 }
-static sdx_status compute(op_step *c) { return call_widened(c, swiglu); }
+static sdx_status swiglu_compute(op_step *c) { return call_widened(c, swiglu); }
 
 SDX_CASES = {"A=float[2,3] B=float[2,3]", "A=float16[5] B=float16[5] alpha=0.5", "A=double[2,1] B=double[2,1]", NULL};
 
@@ -41,9 +41,9 @@ SDX_OP(SwiGLU) = {
     .attrs = "alpha:float=1",
     .flags = OP_INPLACE,
     .params_size = sizeof(float),
-    .params = params,
-    .infer = infer,
-    .prepare = prepare,
-    .compute = compute,
+    .params = swiglu_read,
+    .infer = swiglu_infer,
+    .prepare = swiglu_prepare,
+    .compute = swiglu_compute,
     .cases = cases,
 };

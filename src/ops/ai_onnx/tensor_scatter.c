@@ -12,7 +12,7 @@ typedef struct tensor_scatter_params {
   bool circular;
 } tensor_scatter_params;
 
-static sdx_status read_params(op_params_context *c, void *params) {
+static sdx_status tensor_scatter_read(op_params_context *c, void *params) {
   tensor_scatter_params *p = params;
   str mode = params_string(c, "mode");
   p->axis = params_int(c, "axis");
@@ -21,7 +21,7 @@ static sdx_status read_params(op_params_context *c, void *params) {
   return params_fail(c, "mode", "'%.*s' is neither linear nor circular", STR_ARG(mode));
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status tensor_scatter_infer(op_step *c) {
   const tensor_scatter_params *p = c->params;
   int rank = infer_rank_of(c, 0);
   SDX_TRY(infer_rank(c, 0, 2, -1));
@@ -43,7 +43,7 @@ static sdx_status infer(op_step *c) {
   return infer_same(c, 0, 0);
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status tensor_scatter_compute(op_step *c) {
   const tensor_scatter_params *p = c->params;
   tensor cache, update, out;
   const tensor *indices = step_in(c, 2);
@@ -86,8 +86,8 @@ SDX_OP(TensorScatter) = {
     .attrs = "axis:int=-2 mode:string=linear",
     .flags = OP_MOVES_DATA | OP_INPLACE,
     .params_size = sizeof(tensor_scatter_params),
-    .params = read_params,
-    .infer = infer,
-    .compute = compute,
+    .params = tensor_scatter_read,
+    .infer = tensor_scatter_infer,
+    .compute = tensor_scatter_compute,
     .cases = cases,
 };

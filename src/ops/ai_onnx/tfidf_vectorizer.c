@@ -101,7 +101,7 @@ static bool add_gram(arena *memory, tfidf_params *p, const str *gram, size_t len
   return true;
 }
 
-static sdx_status read_params(op_params_context *c, void *params) {
+static sdx_status tfidf_vectorizer_read(op_params_context *c, void *params) {
   tfidf_params *p = params;
   size_t indexes, items = 0, lengths;
   const str *pool = NULL;
@@ -133,7 +133,7 @@ static sdx_status read_params(op_params_context *c, void *params) {
 
 // ---- infer and compute ----------------------------------------------------------------------------
 
-static sdx_status infer(op_step *c) {
+static sdx_status tfidf_vectorizer_infer(op_step *c) {
   const tfidf_params *p = c->params;
   sdx_dtype dtype = infer_dtype_of(c, 0);
   int rank = infer_rank_of(c, 0);
@@ -180,7 +180,7 @@ static sdx_status count_row(op_step *c, const uint32_t *tokens, size_t n, uint32
   return SDX_OK;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status tfidf_vectorizer_compute(op_step *c) {
   const tfidf_params *p = c->params;
   const tensor *x = step_in(c, 0);
   tensor *y = step_out(c, 0);
@@ -205,13 +205,20 @@ static sdx_status compute(op_step *c) {
 }
 
 // clang-format off
-static const char *const tf_idf_vectorizer_cases[] = {"X=int32[12]@1..8 max_gram_length=2 max_skip_count=0 min_gram_length=2 mode=TF ngram_counts=0,4 ngram_indexes=0,1,2,3,4,5,6 pool_int64s=2,3,5,4,5,6,7,8,6,7", "X=int64[2,6]@1..8 max_gram_length=2 max_skip_count=5 min_gram_length=1 mode=TFIDF weights=0.5,1,2,3,1,1,0.25 ngram_counts=0,4 ngram_indexes=0,1,2,3,4,5,6 pool_int64s=2,3,5,4,5,6,7,8,6,7", "X=string(a,b,a,c,b) max_gram_length=2 max_skip_count=1 min_gram_length=1 mode=IDF ngram_counts=0,2 ngram_indexes=1,0,2 pool_strings=a,b,a,c", NULL};
+static const char *const tf_idf_vectorizer_cases[] = {
+    "X=int32[12]@1..8 max_gram_length=2 max_skip_count=0 min_gram_length=2 mode=TF ngram_counts=0,4 "
+    "ngram_indexes=0,1,2,3,4,5,6 pool_int64s=2,3,5,4,5,6,7,8,6,7",
+    "X=int64[2,6]@1..8 max_gram_length=2 max_skip_count=5 min_gram_length=1 mode=TFIDF weights=0.5,1,2,3,1,1,0.25 "
+    "ngram_counts=0,4 ngram_indexes=0,1,2,3,4,5,6 pool_int64s=2,3,5,4,5,6,7,8,6,7",
+    "X=string(a,b,a,c,b) max_gram_length=2 max_skip_count=1 min_gram_length=1 mode=IDF ngram_counts=0,2 "
+    "ngram_indexes=1,0,2 pool_strings=a,b,a,c", NULL};
 
 SDX_OP(TfIdfVectorizer) = {
     .since = 9, .versions = "9", .inputs = "X:T", .outputs = "Y:T1", .types = "T=string,int32,int64;T1=float",
     .attrs = "max_gram_length:int! max_skip_count:int! min_gram_length:int! mode:string! ngram_counts:ints! "
              "ngram_indexes:ints! pool_int64s:ints pool_strings:strings weights:floats",
-    .params_size = sizeof(tfidf_params), .params = read_params, .infer = infer, .compute = compute,
+    .params_size = sizeof(tfidf_params), .params = tfidf_vectorizer_read, .infer = tfidf_vectorizer_infer,
+    .compute = tfidf_vectorizer_compute,
     .cases = tf_idf_vectorizer_cases,
 };
 // clang-format on

@@ -9,7 +9,7 @@ typedef struct params {
   size_t count;
 } params;
 
-static sdx_status read_params(op_params_context *c, void *p) {
+static sdx_status transpose_read(op_params_context *c, void *p) {
   params *out = p;
   out->perm = params_ints(c, "perm", &out->count);
   if (!params_has(c, "perm")) return SDX_OK;
@@ -26,7 +26,7 @@ static sdx_status read_params(op_params_context *c, void *p) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status transpose_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   const params *p = c->params;
   int rank = infer_rank_of(c, 0);
@@ -63,7 +63,7 @@ static void make_plan(const params *p, const tensor *x, transpose_plan *plan) {
   transpose_init(plan, x->rank, x->dims, p->perm ? p->perm : reversed, move_width(x));
 }
 
-static sdx_status prepare(op_step *c) {
+static sdx_status transpose_prepare(op_step *c) {
   transpose_plan *plan = arena_alloc(c->memory, sizeof *plan);
   if (!plan) return error_no_memory(c->err, sizeof *plan);
   make_plan(c->params, step_in(c, 0), plan);
@@ -71,7 +71,7 @@ static sdx_status prepare(op_step *c) {
   return SDX_OK;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status transpose_compute(op_step *c) {
   tensor x, y;
   transpose_plan plan;
   SDX_TRY(move_input(c, 0, &x));
@@ -94,10 +94,10 @@ SDX_OP(Transpose) = {
     .attrs = "perm:ints",
     .flags = OP_MOVES_DATA,
     .params_size = sizeof(params),
-    .params = read_params,
-    .infer = infer,
+    .params = transpose_read,
+    .infer = transpose_infer,
     .layouts = transpose_layouts,
-    .prepare = prepare,
-    .compute = compute,
+    .prepare = transpose_prepare,
+    .compute = transpose_compute,
     .cases = cases,
 };

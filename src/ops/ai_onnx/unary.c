@@ -5,14 +5,13 @@
 //
 // History: 6 dropped `consumed_inputs`, 13 and 22 added bfloat16; nothing changed a result but the defaults
 // of Selu's alpha and gamma, which were rounded to five digits in version 1.
-// Read next: kernels/unary_f32/unary_f32.h (formulas and error bounds), ops/parts/elementwise.c.
-#include "ops/ai_onnx/unary.h"
-
+// Read next: ops/parts/unary.h, kernels/unary_f32/unary_f32.h (formulas and error bounds).
 #include <math.h>
 
 #include "base/size.h"
 #include "ops/infer.h"
 #include "ops/parts/row.h"
+#include "ops/parts/unary.h"
 
 // ---- loops ------------------------------------------------------------------------------------
 
@@ -29,65 +28,6 @@
 #include "ops/parts/each_float.inl"
 #include "ops/parts/each_integer.inl"
 
-// unary_f32 for double tensors.
-typedef void (*double_fn)(const double *in, double *out, size_t n, double a, double b);
-#define LOOP(NAME, expression)                                                             \
-  static void double_##NAME(const double *in, double *out, size_t n, double a, double b) { \
-    for (size_t i = 0; i < n; i++) {                                                       \
-      double x = in[i];                                                                    \
-      out[i] = expression;                                                                 \
-    }                                                                                      \
-  }
-static double unit_clamp(double v) { return v < 0 ? 0 : v > 1 ? 1 : v; }
-static double clip(double x, double a, double b) {
-  x = x < a ? a : x;
-  return x > b ? b : x;
-}
-LOOP(NEG, -x)
-LOOP(ABS, fabs(x))
-LOOP(SIGN, x > 0 ? 1 : x < 0 ? -1 : x)
-LOOP(SQRT, sqrt(x))
-LOOP(RECIPROCAL, 1 / x)
-LOOP(SQUARE, x *x)
-LOOP(FLOOR, floor(x))
-LOOP(CEIL, ceil(x))
-LOOP(ROUND, nearbyint(x))
-LOOP(RELU, x <= 0 ? 0 : x)
-LOOP(LEAKY_RELU, x < 0 ? x * a : x)
-LOOP(THRESHOLDED_RELU, x > a ? x : 0)
-LOOP(AFFINE, a *x + b)
-LOOP(HARD_SIGMOID, unit_clamp(a *x + b))
-LOOP(HARD_SWISH, x *unit_clamp(x / 6 + 0.5))
-LOOP(SOFTSIGN, x / (1 + fabs(x)))
-LOOP(CLIP, clip(x, a, b))
-#include "kernels/unary_f32/formulas.inl"
-
-#define X(NAME, formula) [UNARY_F32_##NAME] = double_##NAME,
-static const double_fn double_fns[UNARY_F32_COUNT] = {UNARY_F32_LIST(X)};
-#undef X
-
-typedef struct function {
-  unary_f32_fn f32;
-  double_fn f64;
-  float a, b;
-} function;
-static void float_row(const void *context, void *out, const void *in, size_t n) {
-  const function *f = context;
-  f->f32(in, out, n, f->a, f->b);
-}
-static void double_row(const void *context, void *out, const void *in, size_t n) {
-  const function *f = context;
-  f->f64(in, out, n, f->a, f->b);
-}
-
-sdx_status unary_apply(op_step *c, const unary_f32_kernel *kernel, unary_f32_op f, tensor *out, const tensor *in,
-                       float a, float b) {
-  static const unary_row rows[SDX_DTYPE_COUNT] = {[SDX_FLOAT] = float_row, [SDX_DOUBLE] = double_row};
-  if (!kernel) kernel = KERNEL_BEST(unary_f32);
-  function both = {kernel->fn[f], double_fns[f], a, b};
-  return unary_run(c, out, in, rows, &both, f <= UNARY_F32_CLIP ? GRAIN_CHEAP : GRAIN_COSTLY);
-}
-
 // ---- params, upgrade, infer -------------------------------------------------------------------
 
 typedef struct unary_params {
@@ -95,10 +35,10 @@ typedef struct unary_params {
   float a, b;
 } unary_params;
 
-#define PARAMS(lower, F, A, B)                                           \
-  static sdx_status lower##_params(op_params_context *c, void *params) { \
-    *(unary_params *)params = (unary_params){UNARY_F32_##F, A, B};       \
-    return SDX_OK;                                                       \
+#define PARAMS(lower, F, A, B)                                         \
+  static sdx_status lower##_read(op_params_context *c, void *params) { \
+    *(unary_params *)params = (unary_params){UNARY_F32_##F, A, B};     \
+    return SDX_OK;                                                     \
   }
 #define ALPHA params_float(c, "alpha")
 PARAMS(leaky_relu, LEAKY_RELU, ALPHA, 0)
@@ -107,12 +47,12 @@ PARAMS(elu, ELU, ALPHA, 0)
 PARAMS(selu, SELU, ALPHA, params_float(c, "gamma"))
 PARAMS(hard_sigmoid, HARD_SIGMOID, ALPHA, params_float(c, "beta"))
 PARAMS(swish, SWISH, ALPHA, 0)
-static sdx_status celu_params(op_params_context *c, void *params) {
+static sdx_status celu_read(op_params_context *c, void *params) {
   if (ALPHA == 0) return params_fail(c, "alpha", "is 0, which the formula divides by");
   *(unary_params *)params = (unary_params){UNARY_F32_CELU, ALPHA, 0};
   return SDX_OK;
 }
-static sdx_status gelu_params(op_params_context *c, void *params) {
+static sdx_status gelu_read(op_params_context *c, void *params) {
   str kind = params_string(c, "approximate");
   if (!str_is(kind, "none") && !str_is(kind, "tanh"))
     return params_fail(c, "approximate", "is '%.*s', expected none or tanh", STR_ARG(kind));
@@ -127,16 +67,16 @@ static sdx_status selu_upgrade(op_upgrade *u) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) { return infer_same(c, 0, 0); }
+static sdx_status unary_infer(op_step *c) { return infer_same(c, 0, 0); }
 
 // ---- compute ----------------------------------------------------------------------------------
 
-static sdx_status prepare(op_step *c) {
+static sdx_status unary_prepare(op_step *c) {
   c->state = (void *)KERNEL_BEST(unary_f32);
   return SDX_OK;
 }
 
-static sdx_status activation_compute(op_step *c) {
+static sdx_status unary_compute(op_step *c) {
   const unary_params *p = c->params;
   return unary_apply(c, c->state, p->f, step_out(c, 0), step_in(c, 0), p->a, p->b);
 }
@@ -196,17 +136,17 @@ static const char *const signed_cases[] = {"X=float[2,3]", "X=int8[5]", "X=int64
 // clang-format off
 #define UNARY(Name, Since, Versions)                                                                          \
   {.since = Since, .versions = Versions, .inputs = "X:T", .outputs = "Y:T", .types = "T=" TYPES_FLOAT,        \
-   .attrs_old = "consumed_inputs:ints<6", .flags = OP_INPLACE | OP_POINTWISE, .infer = infer, .prepare = prepare,             \
-   .compute = Name##_compute, .cases = cases}
+   .attrs_old = "consumed_inputs:ints<6", .flags = OP_INPLACE | OP_POINTWISE, .infer = unary_infer,           \
+   .prepare = unary_prepare, .compute = Name##_compute, .cases = cases}
 #define NUMBER(Name, Since, Versions, Types)                                                                  \
   {.since = Since, .versions = Versions, .inputs = "X:T", .outputs = "Y:T", .types = "T=" Types,              \
-   .attrs_old = "consumed_inputs:ints<6", .flags = OP_INPLACE | OP_POINTWISE, .infer = infer, .prepare = prepare,             \
-   .compute = Name##_compute, .cases = signed_cases}
+   .attrs_old = "consumed_inputs:ints<6", .flags = OP_INPLACE | OP_POINTWISE, .infer = unary_infer,           \
+   .prepare = unary_prepare, .compute = Name##_compute, .cases = signed_cases}
 #define ACTIVATION(lower, Since, Versions, Attrs, Upgrade)                                                    \
   {.since = Since, .versions = Versions, .inputs = "X:T", .outputs = "Y:T", .types = "T=" TYPES_FLOAT,        \
-   .attrs = Attrs, .attrs_old = "consumed_inputs:ints<6", .flags = OP_INPLACE | OP_POINTWISE,                                \
-   .params_size = sizeof(unary_params), .params = lower##_params, .upgrade = Upgrade, .infer = infer,         \
-   .prepare = prepare, .compute = activation_compute, .cases = cases}
+   .attrs = Attrs, .attrs_old = "consumed_inputs:ints<6", .flags = OP_INPLACE | OP_POINTWISE,                 \
+   .params_size = sizeof(unary_params), .params = lower##_read, .upgrade = Upgrade, .infer = unary_infer,     \
+   .prepare = unary_prepare, .compute = unary_compute, .cases = cases}
 
 SDX_OP(Abs) = NUMBER(Abs, 13, "13 6 1", TYPES_NUMBER);
 SDX_OP(Neg) = NUMBER(Neg, 13, "13 6 1", TYPES_SIGNED "," TYPES_FLOAT);
@@ -241,8 +181,8 @@ SDX_OP(LeakyRelu) = ACTIVATION(leaky_relu, 16, "16 6 1", "alpha:float=0.01", NUL
 SDX_OP(ThresholdedRelu) = ACTIVATION(thresholded_relu, 22, "22 10 1", "alpha:float=1", NULL);
 SDX_OP(Elu) = ACTIVATION(elu, 22, "22 6 1", "alpha:float=1", NULL);
 SDX_OP(Celu) = ACTIVATION(celu, 28, "28 12", "alpha:float=1", NULL);
-SDX_OP(Selu) = ACTIVATION(selu, 22, "22 6 1", "alpha:float=1.67326319217681884765625 gamma:float=1.05070102214813232421875",
-                          selu_upgrade);
+SDX_OP(Selu) = ACTIVATION(selu, 22, "22 6 1",
+                          "alpha:float=1.67326319217681884765625 gamma:float=1.05070102214813232421875", selu_upgrade);
 SDX_OP(HardSigmoid) = ACTIVATION(hard_sigmoid, 22, "22 6 1", "alpha:float=0.2 beta:float=0.5", NULL);
 SDX_OP(Swish) = ACTIVATION(swish, 24, "24", "alpha:float=1", NULL);
 SDX_OP(Gelu) = ACTIVATION(gelu, 20, "20", "approximate:string=none", NULL);

@@ -15,12 +15,12 @@ typedef struct params {
   bool flat, sorted;
 } params;
 
-static sdx_status read_params(op_params_context *c, void *p) {
+static sdx_status unique_read(op_params_context *c, void *p) {
   *(params *)p = (params){params_int(c, "axis"), !params_has(c, "axis"), params_int(c, "sorted") != 0};
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status unique_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   const params *p = c->params;
   int64_t dims[TENSOR_MAX_RANK] = {DIM_UNKNOWN}, axis = p->axis, unknown = DIM_UNKNOWN;
@@ -89,7 +89,7 @@ static sdx_status gather_rows(op_step *c, const tensor *x, size_t outer, size_t 
   return SDX_OK;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status unique_compute(op_step *c) {
   const params *p = c->params;
   const tensor *x = step_in(c, 0);
   int64_t axis = p->axis, dims[TENSOR_MAX_RANK];
@@ -156,8 +156,8 @@ SDX_OP(Unique) = {
         "complex128",
     .attrs = "axis:int sorted:int=1",
     .params_size = sizeof(params),
-    .params = read_params,
-    .infer = infer,
-    .compute = compute,
+    .params = unique_read,
+    .infer = unique_infer,
+    .compute = unique_compute,
     .cases = unique_cases,
 };

@@ -4,7 +4,7 @@
 #include "ops/infer.h"
 #include "ops/parts/move.h"
 
-static sdx_status infer(op_step *c) {
+static sdx_status where_infer(op_step *c) {
   for (size_t i = 0; i < 3; i++) SDX_TRY(infer_need(c, i));
   sdx_dtype x = infer_dtype_of(c, 1), y = infer_dtype_of(c, 2);
   if (x && y && x != y)
@@ -69,7 +69,7 @@ static void pick_range(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status where_compute(op_step *c) {
   const tensor *in[3] = {step_in(c, 0), step_in(c, 1), step_in(c, 2)};
   tensor *y = step_out(c, 0);
   if (y->count == 0) return SDX_OK;
@@ -121,11 +121,9 @@ SDX_OP(Where) = {
     .versions = "16 9",
     .inputs = "condition:bool X:T Y:T",
     .outputs = "output:T",
-    .types =
-        "T=float,double,float16,bfloat16,int8,int16,int32,int64,uint8,uint16,uint32,uint64,bool,string,"
-        "complex64,complex128",
+    .types = "T=" TYPES_TENSOR,
     .flags = OP_POINTWISE,
-    .infer = infer,
-    .compute = compute,
+    .infer = where_infer,
+    .compute = where_compute,
     .cases = where_cases,
 };

@@ -7,7 +7,7 @@
 
 enum { X, Y };
 
-static sdx_status infer(op_step *c) {
+static sdx_status array_feature_extractor_infer(op_step *c) {
   SDX_TRY(infer_rank(c, X, 1, -1));
   int rank = infer_rank_of(c, X), indices = infer_rank_of(c, Y);
   sdx_dtype dtype = infer_dtype_of(c, X);
@@ -24,7 +24,7 @@ static sdx_status infer(op_step *c) {
   return infer_output(c, 0, dtype, rank, out);
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status array_feature_extractor_compute(op_step *c) {
   const tensor *x = step_in(c, X), *index = step_in(c, Y);
   tensor *z = step_out(c, 0);
   size_t columns = (size_t)x->dims[x->rank - 1], n = index->count, rows = columns ? x->count / columns : 0;
@@ -54,7 +54,7 @@ SDX_OP_ML(ArrayFeatureExtractor) = {
     .inputs = "X:T Y:int64",
     .outputs = "Z:T",
     .types = "T=float,double,int32,int64,string",
-    .infer = infer,
-    .compute = compute,
+    .infer = array_feature_extractor_infer,
+    .compute = array_feature_extractor_compute,
     .cases = cases,
 };

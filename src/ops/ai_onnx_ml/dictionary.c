@@ -137,7 +137,7 @@ typedef struct encoder_params {
   str default_string;
 } encoder_params;
 
-static sdx_status encoder_read(op_params_context *c, void *params) {
+static sdx_status label_encoder_read(op_params_context *c, void *params) {
   encoder_params *p = params;
   list keys;
   SDX_TRY(read_list(c, "keys_int64s", "keys_floats", "keys_strings", "keys_tensor", &keys));
@@ -165,7 +165,7 @@ static sdx_status encoder_read(op_params_context *c, void *params) {
   return build(c, &keys, &p->keys[0]);
 }
 
-static sdx_status encoder_upgrade(op_upgrade *u) {
+static sdx_status label_encoder_upgrade(op_upgrade *u) {
   const attr *classes = node_attr(u->node, "classes_strings");
   if (u->version > 1 || !classes) return SDX_OK;
   size_t n = classes->strings.count;
@@ -181,7 +181,7 @@ static sdx_status encoder_upgrade(op_upgrade *u) {
   return SDX_OK;
 }
 
-static sdx_status mapper_read(op_params_context *c, void *params) {
+static sdx_status category_mapper_read(op_params_context *c, void *params) {
   encoder_params *p = params;
   list strings = {SDX_STRING, 0, NULL}, ints = {SDX_INT64, 0, NULL};
   strings.data = params_strings(c, "cats_strings", &strings.count),
@@ -201,7 +201,7 @@ static int side_of(const encoder_params *p, sdx_dtype d) {
   return d == p->keys[0].dtype ? 0 : d == p->keys[1].dtype ? 1 : -1;
 }
 
-static sdx_status encoder_infer(op_step *c) {
+static sdx_status label_encoder_infer(op_step *c) {
   const encoder_params *p = c->params;
   sdx_dtype d = infer_dtype_of(c, 0);
   int side = d ? side_of(p, d) : -1;
@@ -211,7 +211,7 @@ static sdx_status encoder_infer(op_step *c) {
   return infer_same_as(c, 0, 0, side < 0 ? SDX_UNDEFINED : p->values[side].dtype);
 }
 
-static sdx_status encoder_compute(op_step *c) {
+static sdx_status label_encoder_compute(op_step *c) {
   const encoder_params *p = c->params;
   const tensor *x = step_in(c, 0);
   tensor *y = step_out(c, 0);
@@ -234,7 +234,7 @@ typedef struct onehot_params {
   bool zeros;
 } onehot_params;
 
-static sdx_status onehot_read(op_params_context *c, void *params) {
+static sdx_status one_hot_encoder_read(op_params_context *c, void *params) {
   onehot_params *p = params;
   list keys;
   SDX_TRY(read_list(c, "cats_int64s", NULL, "cats_strings", NULL, &keys));
@@ -244,7 +244,7 @@ static sdx_status onehot_read(op_params_context *c, void *params) {
   return build(c, &keys, &p->keys);
 }
 
-static sdx_status onehot_infer(op_step *c) {
+static sdx_status one_hot_encoder_infer(op_step *c) {
   const onehot_params *p = c->params;
   sdx_dtype d = infer_dtype_of(c, 0);
   int rank = infer_rank_of(c, 0);
@@ -259,7 +259,7 @@ static sdx_status onehot_infer(op_step *c) {
 }
 
 // Numbers of other types are compared as integers, as onnxruntime does.
-static sdx_status onehot_compute(op_step *c) {
+static sdx_status one_hot_encoder_compute(op_step *c) {
   const onehot_params *p = c->params;
   const tensor *x = step_in(c, 0);
   tensor *y = step_out(c, 0);
@@ -306,10 +306,10 @@ SDX_OP_ML(LabelEncoder) = {
         "values_int64s:ints values_strings:strings values_tensor:tensor",
     .attrs_old = "classes_strings:strings<2",
     .params_size = sizeof(encoder_params),
-    .params = encoder_read,
-    .upgrade = encoder_upgrade,
-    .infer = encoder_infer,
-    .compute = encoder_compute,
+    .params = label_encoder_read,
+    .upgrade = label_encoder_upgrade,
+    .infer = label_encoder_infer,
+    .compute = label_encoder_compute,
     .cases = cases,
 };
 
@@ -325,9 +325,9 @@ SDX_OP_ML(CategoryMapper) = {
     .types = "T1=string,int64;T2=string,int64",
     .attrs = "cats_int64s:ints cats_strings:strings default_int64:int=-1 default_string:string=_Unused",
     .params_size = sizeof(encoder_params),
-    .params = mapper_read,
-    .infer = encoder_infer,
-    .compute = encoder_compute,
+    .params = category_mapper_read,
+    .infer = label_encoder_infer,
+    .compute = label_encoder_compute,
     .cases = category_mapper_cases,
 };
 
@@ -339,8 +339,8 @@ SDX_OP_ML(OneHotEncoder) = {
     .types = "T=string,int64,int32,float,double",
     .attrs = "cats_int64s:ints cats_strings:strings zeros:int=1",
     .params_size = sizeof(onehot_params),
-    .params = onehot_read,
-    .infer = onehot_infer,
-    .compute = onehot_compute,
+    .params = one_hot_encoder_read,
+    .infer = one_hot_encoder_infer,
+    .compute = one_hot_encoder_compute,
     .cases = onehot_cases,
 };

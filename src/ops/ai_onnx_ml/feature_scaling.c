@@ -115,7 +115,7 @@ static sdx_status binarizer_read(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status same_infer(op_step *c) { return infer_same(c, 0, 0); }
+static sdx_status feature_scaling_infer(op_step *c) { return infer_same(c, 0, 0); }
 
 static sdx_status binarizer_compute(op_step *c) {
   double threshold = (double)((const binarizer_params *)c->params)->threshold, v[SMALL];
@@ -215,7 +215,7 @@ SDX_OP_ML(Binarizer) = {COMMON,
                         .attrs = "threshold:float=0",
                         .params_size = sizeof(binarizer_params),
                         .params = binarizer_read,
-                        .infer = same_infer,
+                        .infer = feature_scaling_infer,
                         .compute = binarizer_compute,
                         .cases = binarizer_cases};
 SDX_OP_ML(Imputer) = {

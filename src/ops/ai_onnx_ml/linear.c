@@ -29,7 +29,7 @@ static sdx_status read_numbers(op_params_context *c, linear_params *p) {
   return ml_transform_read(c, &p->transform);
 }
 
-static sdx_status classifier_params(op_params_context *c, void *params) {
+static sdx_status linear_classifier_read(op_params_context *c, void *params) {
   linear_params *p = params;
   size_t coefficients = 0, intercepts = 0;
   p->classifies = true;
@@ -43,7 +43,7 @@ static sdx_status classifier_params(op_params_context *c, void *params) {
   return read_numbers(c, p);
 }
 
-static sdx_status regressor_params(op_params_context *c, void *params) {
+static sdx_status linear_regressor_read(op_params_context *c, void *params) {
   linear_params *p = params;
   int64_t targets = params_int(c, "targets");
   if (targets < 1 || targets > INT32_MAX)
@@ -54,7 +54,7 @@ static sdx_status regressor_params(op_params_context *c, void *params) {
 
 // ---- infer and compute ----------------------------------------------------------------------------
 
-static sdx_status infer(op_step *c) {
+static sdx_status linear_infer(op_step *c) {
   const linear_params *p = c->params;
   int64_t rows, columns;
   SDX_TRY(ml_infer_rows(c, 0, &rows, &columns));
@@ -65,7 +65,7 @@ static sdx_status infer(op_step *c) {
   return infer_output(c, p->classifies, SDX_FLOAT, 2, (int64_t[]){rows, (int64_t)p->scores});
 }
 
-static sdx_status prepare(op_step *c) {
+static sdx_status linear_prepare(op_step *c) {
   const linear_params *p = c->params;
   return ml_prepare(c, p->columns, p->scores + 2);  // a row of features, a row of scores
 }
@@ -94,7 +94,7 @@ static void rows_range(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status linear_compute(op_step *c) {
   const linear_params *p = c->params;
   size_t columns = ml_columns(step_in(c, 0));
   if (columns != p->columns)
@@ -120,10 +120,10 @@ SDX_OP_ML(LinearClassifier) = {
         "classlabels_ints:ints classlabels_strings:strings coefficients:floats! intercepts:floats multi_class:int=0 "
         "post_transform:string=NONE",
     .params_size = sizeof(linear_params),
-    .params = classifier_params,
-    .infer = infer,
-    .prepare = prepare,
-    .compute = compute,
+    .params = linear_classifier_read,
+    .infer = linear_infer,
+    .prepare = linear_prepare,
+    .compute = linear_compute,
     .cases = cases,
 };
 
@@ -135,9 +135,9 @@ SDX_OP_ML(LinearRegressor) = {
     .types = "T=float,double,int32,int64",
     .attrs = "coefficients:floats intercepts:floats post_transform:string=NONE targets:int=1",
     .params_size = sizeof(linear_params),
-    .params = regressor_params,
-    .infer = infer,
-    .prepare = prepare,
-    .compute = compute,
+    .params = linear_regressor_read,
+    .infer = linear_infer,
+    .prepare = linear_prepare,
+    .compute = linear_compute,
     .cases = regressor_cases,
 };

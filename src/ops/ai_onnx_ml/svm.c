@@ -60,7 +60,7 @@ static sdx_status read_vectors(op_params_context *c, svm_params *p, size_t count
   return SDX_OK;
 }
 
-static sdx_status classifier_params(op_params_context *c, void *params) {
+static sdx_status svm_classifier_read(op_params_context *c, void *params) {
   svm_params *p = params;
   size_t groups = 0, a = 0, b = 0, total = 0;
   SDX_TRY(read_common(c, p));
@@ -101,7 +101,7 @@ static sdx_status classifier_params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status regressor_params(op_params_context *c, void *params) {
+static sdx_status svm_regressor_read(op_params_context *c, void *params) {
   svm_params *p = params;
   int64_t count = params_int(c, "n_supports");
   SDX_TRY(read_common(c, p));
@@ -118,7 +118,7 @@ static sdx_status regressor_params(op_params_context *c, void *params) {
 
 // ---- infer and prepare ----------------------------------------------------------------------------
 
-static sdx_status infer(op_step *c) {
+static sdx_status svm_infer(op_step *c) {
   const svm_params *p = c->params;
   int64_t rows, columns;
   SDX_TRY(ml_infer_rows(c, 0, &rows, &columns));
@@ -137,7 +137,7 @@ static bool room(const svm_params *p, size_t *each) {
          size_add(n, 4 * p->classes + 4, &n) && size_add(n, square, each);
 }
 
-static sdx_status prepare(op_step *c) {
+static sdx_status svm_prepare(op_step *c) {
   size_t each = 0;
   return room(c->params, &each) ? ml_prepare(c, each, 0) : error_no_memory(c->err, SIZE_MAX);
 }
@@ -279,7 +279,7 @@ static void regress_range(void *context, size_t begin, size_t end, size_t worker
   }
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status svm_compute(op_step *c) {
   const svm_params *p = c->params;
   bool classifies = p->labels.count != 0;
   size_t columns = ml_columns(step_in(c, 0)), each = 0;
@@ -313,10 +313,10 @@ SDX_OP_ML(SVMClassifier) = {
         "kernel_type:string=LINEAR post_transform:string=NONE prob_a:floats prob_b:floats rho:floats "
         "support_vectors:floats vectors_per_class:ints",
     .params_size = sizeof(svm_params),
-    .params = classifier_params,
-    .infer = infer,
-    .prepare = prepare,
-    .compute = compute,
+    .params = svm_classifier_read,
+    .infer = svm_infer,
+    .prepare = svm_prepare,
+    .compute = svm_compute,
     .cases = svmclassifier_cases,
 };
 
@@ -330,9 +330,9 @@ SDX_OP_ML(SVMRegressor) = {
         "coefficients:floats kernel_params:floats kernel_type:string=LINEAR n_supports:int=0 one_class:int=0 "
         "post_transform:string=NONE rho:floats support_vectors:floats",
     .params_size = sizeof(svm_params),
-    .params = regressor_params,
-    .infer = infer,
-    .prepare = prepare,
-    .compute = compute,
+    .params = svm_regressor_read,
+    .infer = svm_infer,
+    .prepare = svm_prepare,
+    .compute = svm_compute,
     .cases = cases,
 };

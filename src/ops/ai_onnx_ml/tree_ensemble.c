@@ -31,7 +31,7 @@ static sdx_status infer_features(op_step *c, int64_t *rows) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status tree_ensemble_infer(op_step *c) {
   const tree_params *p = c->params;
   int64_t rows;
   SDX_TRY(infer_features(c, &rows));
@@ -39,7 +39,7 @@ static sdx_status infer(op_step *c) {
   return infer_output(c, p->classifies, SDX_FLOAT, 2, (int64_t[]){rows, (int64_t)p->targets});
 }
 
-static sdx_status infer_5(op_step *c) {
+static sdx_status tree_ensemble_infer_5(op_step *c) {
   int64_t rows;
   SDX_TRY(infer_features(c, &rows));
   return infer_output(c, 0, infer_dtype_of(c, 0), 2,
@@ -79,7 +79,7 @@ static bool lay_out(work *w, const tensor *x, size_t threads) {
          scratch_reserve(&w->each, w->forest_bytes) && scratch_reserve(&w->each, (p->targets + 2) * sizeof(double));
 }
 
-static sdx_status prepare(op_step *c) {
+static sdx_status tree_ensemble_prepare(op_step *c) {
   work *w = arena_zalloc(c->memory, sizeof *w);
   if (!w) return error_no_memory(c->err, sizeof *w);
   *w = (work){.p = c->params, .kernels = forest_kernels_best()};
@@ -150,7 +150,7 @@ static void run_blocks(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status tree_ensemble_compute(op_step *c) {
   work w = *(const work *)c->state;
   w.x = step_in(c, 0);
   w.scores = step_out(c, w.p->classifies), w.labels = w.p->classifies ? step_out(c, 0) : NULL;
@@ -175,7 +175,7 @@ SDX_CASES = {
   "nodes_hitrates_as_tensor:tensor nodes_missing_value_tracks_true:ints nodes_modes:strings nodes_nodeids:ints " \
   "nodes_treeids:ints nodes_truenodeids:ints nodes_values:floats nodes_values_as_tensor:tensor "                 \
   "post_transform:string=NONE "
-#define COMMON .params_size = sizeof(tree_params), .prepare = prepare, .compute = compute
+#define COMMON .params_size = sizeof(tree_params), .prepare = tree_ensemble_prepare, .compute = tree_ensemble_compute
 
 static const char *const tree_ensemble_classifier_cases[] = {
     "X=float[5,2] classlabels_int64s=3,5,8 nodes_treeids=0,0,0 nodes_nodeids=0,1,2 nodes_featureids=1,0,0 "
@@ -196,8 +196,8 @@ SDX_OP_ML(TreeEnsembleClassifier) = {
     .attrs = OLD_ATTRS
     "class_ids:ints class_nodeids:ints class_treeids:ints class_weights:floats class_weights_as_tensor:tensor "
     "classlabels_int64s:ints classlabels_strings:strings",
-    .params = tree_read_classifier,
-    .infer = infer,
+    .params = tree_ensemble_read_classifier,
+    .infer = tree_ensemble_infer,
     .cases = tree_ensemble_classifier_cases,
 };
 
@@ -211,8 +211,8 @@ SDX_OP_ML(TreeEnsembleRegressor) = {
     .attrs = OLD_ATTRS
     "aggregate_function:string=SUM n_targets:int target_ids:ints target_nodeids:ints target_treeids:ints "
     "target_weights:floats target_weights_as_tensor:tensor",
-    .params = tree_read_regressor,
-    .infer = infer,
+    .params = tree_ensemble_read_regressor,
+    .infer = tree_ensemble_infer,
     .cases = cases};
 
 static const char *const tree_ensemble_cases[] = {
@@ -233,7 +233,7 @@ SDX_OP_ML(TreeEnsemble) = {
         "nodes_falseleafs:ints! nodes_falsenodeids:ints! nodes_featureids:ints! nodes_hitrates:tensor "
         "nodes_missing_value_tracks_true:ints nodes_modes:tensor! nodes_splits:tensor! nodes_trueleafs:ints! "
         "nodes_truenodeids:ints! post_transform:int=0 tree_roots:ints!",
-    .params = tree_read,
-    .infer = infer_5,
+    .params = tree_ensemble_read,
+    .infer = tree_ensemble_infer_5,
     .cases = tree_ensemble_cases,
 };

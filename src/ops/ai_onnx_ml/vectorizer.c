@@ -19,7 +19,7 @@ typedef struct feature_params {
   size_t count;
 } feature_params;
 
-static sdx_status feature_read(op_params_context *c, void *params) {
+static sdx_status feature_vectorizer_read(op_params_context *c, void *params) {
   feature_params *p = params;
   p->widths = params_ints(c, "inputdimensions", &p->count);
   for (size_t i = 0; i < p->count; i++)
@@ -28,7 +28,7 @@ static sdx_status feature_read(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status feature_infer(op_step *c) {
+static sdx_status feature_vectorizer_infer(op_step *c) {
   const feature_params *p = c->params;
   int64_t rows = DIM_UNKNOWN, total = 0;
   if (p->count && p->count != c->input_count)
@@ -47,7 +47,7 @@ static sdx_status feature_infer(op_step *c) {
   return infer_output(c, 0, SDX_FLOAT, 2, (int64_t[]){rows, total});
 }
 
-static sdx_status feature_compute(op_step *c) {
+static sdx_status feature_vectorizer_compute(op_step *c) {
   const feature_params *p = c->params;
   tensor *y = step_out(c, 0);
   size_t rows = (size_t)y->dims[0], total = (size_t)y->dims[1], offset = 0;
@@ -70,7 +70,7 @@ typedef struct dict_params {
   ml_labels vocabulary;
 } dict_params;
 
-static sdx_status dict_read(op_params_context *c, void *params) {
+static sdx_status dict_vectorizer_read(op_params_context *c, void *params) {
   dict_params *p = params;
   SDX_TRY(ml_labels_read(c, "int64_vocabulary", "string_vocabulary", &p->vocabulary));
   return p->vocabulary.count ? SDX_OK
@@ -83,7 +83,7 @@ static sdx_dtype value_dtype(const op_step *c) {
   return t && t->kind == TYPE_MAP && t->element ? (sdx_dtype)t->element->dtype : SDX_UNDEFINED;
 }
 
-static sdx_status dict_infer(op_step *c) {
+static sdx_status dict_vectorizer_infer(op_step *c) {
   const dict_params *p = c->params;
   SDX_TRY(infer_need(c, 0));
   return infer_output(c, 0, value_dtype(c), 2, (int64_t[]){1, (int64_t)p->vocabulary.count});
@@ -103,7 +103,7 @@ static bool has_key(const ml_labels *l, size_t i, const tensor *keys, size_t k) 
                     : l->ints[i] == ((const int64_t *)keys->data)[k];
 }
 
-static sdx_status dict_compute(op_step *c) {
+static sdx_status dict_vectorizer_compute(op_step *c) {
   const dict_params *p = c->params;
   const tensor *keys, *values;
   SDX_TRY(open_map(c, &keys, &values));
@@ -132,7 +132,7 @@ typedef struct cast_params {
   int64_t columns;
 } cast_params;
 
-static sdx_status cast_read(op_params_context *c, void *params) {
+static sdx_status cast_map_read(op_params_context *c, void *params) {
   cast_params *p = params;
   str to = params_string(c, "cast_to"), form = params_string(c, "map_form");
   p->to = str_is(to, "TO_FLOAT") ? SDX_FLOAT : str_is(to, "TO_INT64") ? SDX_INT64 : SDX_STRING;
@@ -147,7 +147,7 @@ static sdx_status cast_read(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status cast_infer(op_step *c) {
+static sdx_status cast_map_infer(op_step *c) {
   const cast_params *p = c->params;
   SDX_TRY(infer_need(c, 0));
   return infer_output(c, 0, p->to, 2, (int64_t[]){1, p->sparse ? p->columns : DIM_UNKNOWN});
@@ -181,7 +181,7 @@ static sdx_status cast_element(op_step *c, const tensor *values, size_t k, tenso
   return SDX_OK;
 }
 
-static sdx_status cast_compute(op_step *c) {
+static sdx_status cast_map_compute(op_step *c) {
   const cast_params *p = c->params;
   const tensor *keys, *values;
   SDX_TRY(open_map(c, &keys, &values));
@@ -217,9 +217,9 @@ SDX_OP_ML(FeatureVectorizer) = {
     .attrs = "inputdimensions:ints",
     .flags = OP_MIXED,
     .params_size = sizeof(feature_params),
-    .params = feature_read,
-    .infer = feature_infer,
-    .compute = feature_compute,
+    .params = feature_vectorizer_read,
+    .infer = feature_vectorizer_infer,
+    .compute = feature_vectorizer_compute,
     .cases = cases,
 };
 
@@ -242,9 +242,9 @@ SDX_OP_ML(DictVectorizer) = {
         "T2=int64,float,double,string",
     .attrs = "int64_vocabulary:ints string_vocabulary:strings",
     .params_size = sizeof(dict_params),
-    .params = dict_read,
-    .infer = dict_infer,
-    .compute = dict_compute,
+    .params = dict_vectorizer_read,
+    .infer = dict_vectorizer_infer,
+    .compute = dict_vectorizer_compute,
     .cases = dict_vectorizer_cases,
 };
 
@@ -265,8 +265,8 @@ SDX_OP_ML(CastMap) = {
     .types = "T1=map(int64,string),map(int64,float);T2=string,float,int64",
     .attrs = "cast_to:string=TO_FLOAT map_form:string=DENSE max_map:int=1",
     .params_size = sizeof(cast_params),
-    .params = cast_read,
-    .infer = cast_infer,
-    .compute = cast_compute,
+    .params = cast_map_read,
+    .infer = cast_map_infer,
+    .compute = cast_map_compute,
     .cases = cast_map_cases,
 };

@@ -8,14 +8,14 @@ typedef struct zip_params {
   ml_labels labels;
 } zip_params;
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status zip_map_read(op_params_context *c, void *params) {
   zip_params *p = params;
   SDX_TRY(ml_labels_read(c, "classlabels_int64s", "classlabels_strings", &p->labels));
   return p->labels.count ? SDX_OK
                          : params_fail(c, "classlabels_int64s", "and 'classlabels_strings' are both missing or empty");
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status zip_map_infer(op_step *c) {
   const zip_params *p = c->params;
   int64_t rows, columns;
   SDX_TRY(ml_infer_rows(c, 0, &rows, &columns));
@@ -53,7 +53,7 @@ static sdx_status make_map(op_step *c, sdx_value *keys, const float *scores, int
   return status;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status zip_map_compute(op_step *c) {
   const zip_params *p = c->params;
   const tensor *x = step_in(c, 0);
   size_t rows = ml_rows(x), columns = ml_columns(x), bytes = 0;
@@ -87,8 +87,8 @@ SDX_OP_ML(ZipMap) = {
     .types = "T=seq(map(string,float)),seq(map(int64,float))",
     .attrs = "classlabels_int64s:ints classlabels_strings:strings",
     .params_size = sizeof(zip_params),
-    .params = params,
-    .infer = infer,
-    .compute = compute,
+    .params = zip_map_read,
+    .infer = zip_map_infer,
+    .compute = zip_map_compute,
     .cases = cases,
 };

@@ -158,9 +158,6 @@ static sdx_status multimodal_rotary(op_upgrade *u) {
 
 SDX_CASES = {"X=float[2,3,5,6] Grid=float[2,4,4,2]", NULL};
 static const char *const pad_cases[] = {"data=float[2,3] pads=int64(1,0,0,2)", NULL};
-#define COPYABLE                                                                                   \
-  "T=float,double,float16,bfloat16,int8,int16,int32,int64,uint8,uint16,uint32,uint64,bool,string," \
-  "complex64,complex128"
 static const char *const unique_cases[] = {"x=int64[9]", NULL};
 static const char *const any_cases[] = {"X=float[3,4]", NULL};
 
@@ -190,15 +187,18 @@ static const char *const sparse_cases[] = {"A=float[4,3] B=float[4,5] transA=1 a
 SDX_OP_MS(GridSample) = {RECORD, .inputs = "X:T1 Grid:T1", .outputs = "Y:T1", .types = "T1=float,float16,double",
                          .attrs = "align_corners:int=0 mode:string=bilinear padding_mode:string=zeros",
                          .upgrade = grid_sample, .cases = cases};
-SDX_OP_MS(Trilu) = {RECORD, .inputs = "X:T k:int64?", .outputs = "Y:T", .types = COPYABLE, .attrs = "upper:int=1",
+SDX_OP_MS(Trilu) = {RECORD, .inputs = "X:T k:int64?", .outputs = "Y:T", .types = "T=" TYPES_TENSOR,
+                    .attrs = "upper:int=1",
                     .upgrade = trilu, .cases = any_cases};
 SDX_OP_MS(GatherND) = {RECORD, .inputs = "data:T indices:I", .outputs = "output:T", .types = "T=any;I=int32,int64",
                        .upgrade = gather_nd, .cases = gather_nd_cases};
-SDX_OP_MS(SampleOp) = {RECORD, .inputs = "X:T", .outputs = "Y:T", .types = "T=any", .upgrade = sample_op, .cases = any_cases};
-SDX_OP_MS(Unique) = {RECORD, .inputs = "x:T", .outputs = "y:T idx:int64 counts:int64", .types = COPYABLE,
+SDX_OP_MS(SampleOp) = {RECORD, .inputs = "X:T", .outputs = "Y:T", .types = "T=any", .upgrade = sample_op,
+                       .cases = any_cases};
+SDX_OP_MS(Unique) = {RECORD, .inputs = "x:T", .outputs = "y:T idx:int64 counts:int64", .types = "T=" TYPES_TENSOR,
                      .upgrade = unique, .cases = unique_cases};
 SDX_OP_MS(Pad) = {RECORD, .inputs = "data:T pads:int64 value:T?", .outputs = "output:T",
-                  .types = "T=float16,float,double", .attrs = "mode:string=constant", .upgrade = pad, .cases = pad_cases};
+                  .types = "T=float16,float,double", .attrs = "mode:string=constant", .upgrade = pad,
+                  .cases = pad_cases};
 SDX_OP_MS(Range) = {RECORD, .inputs = "start:T limit:T delta:T?", .outputs = "Y:T",
                     .types = "T=float,double,int16,int32,int64", .upgrade = range, .cases = range_cases};
 SDX_OP_MS(ExpandDims) = {RECORD, .inputs = "X:T axis:int32", .outputs = "Y:T", .types = "T=any", .upgrade = expand_dims,

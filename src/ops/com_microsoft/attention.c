@@ -95,7 +95,9 @@ SDX_OP_MS(Attention) = {
     RECORD, .inputs = "input:T weights:T bias:T? mask_index:M? past:T? attention_bias:T? past_sequence_length:M?",
     .outputs = "output:T present:T?", .types = "T=float,float16,bfloat16;M=int32",
     .attrs = ATTENTION " qkv_hidden_sizes:ints rotary_embedding_dim:int=0", .upgrade = attention, .cases = cases};
-static const char *const qattention_cases[] = {"input=uint8[2,3,8]@0..255 weight=int8[8,24] bias=float[24] input_scale=float(0.02) weight_scale=float(0.05) mask_index= input_zero_point=uint8(128) weight_zero_point=int8(0) num_heads=2", NULL};
+static const char *const qattention_cases[] = {
+    "input=uint8[2,3,8]@0..255 weight=int8[8,24] bias=float[24] input_scale=float(0.02) weight_scale=float(0.05) "
+    "mask_index= input_zero_point=uint8(128) weight_zero_point=int8(0) num_heads=2", NULL};
 
 SDX_OP_MS(QAttention) = {
     RECORD, .inputs = "input:T1 weight:T2 bias:T3 input_scale:T3 weight_scale:T3 mask_index:T4? input_zero_point:T1? "

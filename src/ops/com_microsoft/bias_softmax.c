@@ -4,17 +4,17 @@
 
 #include "base/size.h"
 #include "kernels/softmax_f32/softmax_f32.h"
-#include "ops/ai_onnx/arithmetic.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/arithmetic.h"
 #include "ops/parts/row.h"
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status bias_softmax_read(op_params_context *c, void *params) {
   *(int64_t *)params = params_int(c, "axis");
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status bias_softmax_infer(op_step *c) {
   int64_t axis = *(const int64_t *)c->params;
   int rank = infer_rank_of(c, 0), bias = infer_rank_of(c, 1);
   if (rank < 0) return infer_same(c, 0, 0);
@@ -59,8 +59,8 @@ static sdx_status bias_softmax(op_step *c) {
   call_parallel(c, y->count / j.columns, 1 + GRAIN_COSTLY / j.columns, rows_range, &j);
   return call_check(c);
 }
-static sdx_status compute(op_step *c) { return call_widened(c, bias_softmax); }
-static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
+static sdx_status bias_softmax_compute(op_step *c) { return call_widened(c, bias_softmax); }
+static sdx_status bias_softmax_prepare(op_step *c) { return prepare_widened(c, 0); }
 
 SDX_CASES = {"data=float[2,3,4,5] bias=float[2,1,1,5] axis=3 is_inner_broadcast=1",
              "data=double[2,3,4] bias=double[3,4] axis=1 is_inner_broadcast=0", NULL};
@@ -73,9 +73,9 @@ SDX_OP_MS(BiasSoftmax) = {
     .types = "T=float16,float,double",
     .attrs = "axis:int=1 is_inner_broadcast:int!",
     .params_size = sizeof(int64_t),
-    .params = params,
-    .infer = infer,
-    .prepare = prepare,
-    .compute = compute,
+    .params = bias_softmax_read,
+    .infer = bias_softmax_infer,
+    .prepare = bias_softmax_prepare,
+    .compute = bias_softmax_compute,
     .cases = cases,
 };

@@ -15,14 +15,14 @@ typedef struct crop_params {
   bool nearest;
 } crop_params;
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status crop_and_resize_read(op_params_context *c, void *params) {
   str mode = params_string(c, "mode");
   *(crop_params *)params = (crop_params){params_float(c, "extrapolation_value"), str_is(mode, "nearest")};
   if (str_is(mode, "nearest") || str_is(mode, "bilinear")) return SDX_OK;
   return params_fail(c, "mode", "'%.*s' is neither bilinear nor nearest", STR_ARG(mode));
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status crop_and_resize_infer(op_step *c) {
   size_t count = 0;
   int64_t boxes = infer_dim(c, BOXES, 0), four = 4, two = 2, height = DIM_UNKNOWN, width = DIM_UNKNOWN;
   SDX_TRY(infer_rank(c, X, 4, 4));
@@ -107,8 +107,8 @@ static sdx_status crop(op_step *c) {
   return call_check(c);
 }
 
-static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
-static sdx_status compute(op_step *c) { return call_widened(c, crop); }
+static sdx_status crop_and_resize_prepare(op_step *c) { return prepare_widened(c, 0); }
+static sdx_status crop_and_resize_compute(op_step *c) { return call_widened(c, crop); }
 
 SDX_CASES = {
     "X=float[2,3,5,6] rois=float[3,4](0,0,1,1,0.2,0.1,0.7,0.9,-0.3,0.5,0.4,1.2) batch_indices=int32(0,1,1) "
@@ -119,7 +119,8 @@ SDX_CASES = {
 SDX_OP_MS(CropAndResize) = {
     .since = 1, .versions = "1", .inputs = "X:T1 rois:T1 batch_indices:T2 crop_size:T2", .outputs = "Y:T1",
     .types = "T1=float,float16,bfloat16;T2=int32", .attrs = "extrapolation_value:float=0 mode:string=bilinear",
-    .params_size = sizeof(crop_params), .params = params, .infer = infer, .prepare = prepare, .compute = compute,
+    .params_size = sizeof(crop_params), .params = crop_and_resize_read, .infer = crop_and_resize_infer,
+    .prepare = crop_and_resize_prepare, .compute = crop_and_resize_compute,
     .cases = cases,
 };
 // clang-format on

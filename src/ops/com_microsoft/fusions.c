@@ -225,7 +225,9 @@ SDX_OP_MS(BiasSplitGelu) = {RECORD, .inputs = "X:T bias:T", .outputs = "Y:T", .t
                             .upgrade = bias_split_gelu, .cases = split_cases};
 SDX_OP_MS(GemmFastGelu) = {RECORD, .inputs = "X:T W:T bias:T?", .outputs = "Y:T", .types = "T=float,float16,bfloat16",
                            .upgrade = gemm_fast_gelu, .cases = gemm_cases};
-static const char *const embed_layer_normalization_cases[] = {"input_ids=int32[2,3]@0..6 segment_ids=int32[2,3]@0..1 word_embedding=float[7,4] position_embedding=float[5,4] segment_embedding=float[2,4] gamma=float[4] beta=float[4] mask=int32[2,3](1,1,0,1,1,1) outputs=2", NULL};
+static const char *const embed_layer_normalization_cases[] = {
+    "input_ids=int32[2,3]@0..6 segment_ids=int32[2,3]@0..1 word_embedding=float[7,4] position_embedding=float[5,4] "
+    "segment_embedding=float[2,4] gamma=float[4] beta=float[4] mask=int32[2,3](1,1,0,1,1,1) outputs=2", NULL};
 
 SDX_OP_MS(EmbedLayerNormalization) = {
     RECORD, .inputs = "input_ids:T1 segment_ids:T1? word_embedding:T position_embedding:T segment_embedding:T? gamma:T "
@@ -234,7 +236,13 @@ SDX_OP_MS(EmbedLayerNormalization) = {
     .attrs = "epsilon:float=1e-12 mask_index_type:int=0", .upgrade = embed_layer_normalization,
     .cases = embed_layer_normalization_cases,
 };
-static const char *const q_embed_cases[] = {"input_ids=int32[2,3]@0..6 segment_ids=int32[2,3]@0..1 word_embedding_quant=uint8[7,4]@0..255 position_embedding_quant=uint8[5,4]@0..255 segment_embedding=uint8[2,4]@0..255 gamma_quant=uint8[4]@0..255 beta_quant=uint8[4]@0..255 mask=int32[2,3](1,1,0,1,1,1) word_embedding_scale=float(0.1) position_embedding_scale=float(0.1) segment_embedding_scale=float(0.1) gamma_scale=float(0.02) beta_scale=float(0.1) word_embedding_zero_point=uint8(128) position_embedding_zero_point=uint8(128) segment_embedding_zero_point=uint8(128) gamma_zero_point=uint8(10) beta_zero_point=uint8(128) outputs=2", NULL};
+static const char *const q_embed_cases[] = {
+    "input_ids=int32[2,3]@0..6 segment_ids=int32[2,3]@0..1 word_embedding_quant=uint8[7,4]@0..255 "
+    "position_embedding_quant=uint8[5,4]@0..255 segment_embedding=uint8[2,4]@0..255 gamma_quant=uint8[4]@0..255 "
+    "beta_quant=uint8[4]@0..255 mask=int32[2,3](1,1,0,1,1,1) word_embedding_scale=float(0.1) "
+    "position_embedding_scale=float(0.1) segment_embedding_scale=float(0.1) gamma_scale=float(0.02) "
+    "beta_scale=float(0.1) word_embedding_zero_point=uint8(128) position_embedding_zero_point=uint8(128) "
+    "segment_embedding_zero_point=uint8(128) gamma_zero_point=uint8(10) beta_zero_point=uint8(128) outputs=2", NULL};
 
 SDX_OP_MS(QEmbedLayerNormalization) = {
     RECORD, .inputs = "input_ids:T1 segment_ids:T1? word_embedding_quant:T2 position_embedding_quant:T2 "

@@ -9,10 +9,10 @@
 #include <math.h>
 
 #include "base/size.h"
-#include "ops/ai_onnx/linear_attention.h"
 #include "ops/call.h"
 #include "ops/infer.h"
 #include "ops/parts/elementwise.h"
+#include "ops/parts/linear_attention.h"
 
 enum { Q, K, V, ENDS, DECAY, BETA, INITIAL, A_LOG, DT_BIAS, CAPTURE, ACTIVE };
 enum { Y, FINAL, UPDATE };
@@ -32,7 +32,7 @@ static sdx_status read_choice(op_params_context *c, const char *name, const char
   return params_fail(c, name, "'%.*s' is neither none nor %s", STR_ARG(value), other);
 }
 
-static sdx_status read_params(op_params_context *c, void *params) {
+static sdx_status gated_delta_net_read(op_params_context *c, void *params) {
   delta_params *p = params;
   SDX_TRY(linear_rule_read(c, &p->rule));
   SDX_TRY(read_choice(c, "gate_activation", "qwen", &p->qwen));
@@ -163,7 +163,7 @@ static sdx_status measure(op_step *c, delta_sizes *s) {
   return check_gates(c, s);
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status gated_delta_net_infer(op_step *c) {
   const delta_params *p = c->params;
   delta_sizes s;
   SDX_TRY(measure(c, &s));
@@ -324,8 +324,8 @@ static sdx_status delta_net(op_step *c) {
   return call_check(c);
 }
 
-static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
-static sdx_status compute(op_step *c) { return call_widened(c, delta_net); }
+static sdx_status gated_delta_net_prepare(op_step *c) { return prepare_widened(c, 0); }
+static sdx_status gated_delta_net_compute(op_step *c) { return call_widened(c, delta_net); }
 
 SDX_CASES = {
     "query=float[5,2,4] key=float[5,2,4] value=float[5,4,3] cu_seqlens=int32[3](0,2,5) decay=float[5,4]@-2..0 "
@@ -343,7 +343,8 @@ SDX_OP_MS(GatedDeltaNet) = {
     .outputs = "output:T final_state:TS? state_update:TS?", .types = "T=float,float16,bfloat16;TS=float;TI=int32",
     .attrs = "beta_activation:string=none chunk_size:int=64 gate_activation:string=none qk_l2_norm:int=0 scale:float=0 "
              "state_update_capacity:int=0 update_rule:string=gated_delta",
-    .params_size = sizeof(delta_params), .params = read_params, .infer = infer, .prepare = prepare, .compute = compute,
+    .params_size = sizeof(delta_params), .params = gated_delta_net_read, .infer = gated_delta_net_infer,
+    .prepare = gated_delta_net_prepare, .compute = gated_delta_net_compute,
     .cases = cases,
 };
 // clang-format on

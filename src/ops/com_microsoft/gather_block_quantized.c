@@ -14,7 +14,7 @@ typedef struct gather_params {
   int64_t bits, block, gather, quantize;
 } gather_params;
 
-static sdx_status read_params(op_params_context *c, void *params) {
+static sdx_status gather_block_quantized_read(op_params_context *c, void *params) {
   gather_params *p = params;
   *p = (gather_params){params_int(c, "bits"), params_int(c, "block_size"), params_int(c, "gather_axis"),
                        params_int(c, "quantize_axis")};
@@ -58,7 +58,7 @@ static sdx_status check_scale(op_step *c, const gather_params *p, int d, bool la
   return infer_agree(c, ZEROS, d, "zero points", &packed);
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status gather_block_quantized_infer(op_step *c) {
   const gather_params *p = c->params;
   sdx_dtype dtype = infer_dtype_of(c, DATA), out_type = infer_dtype_of(c, SCALES);
   int rank = infer_rank_of(c, DATA), indices = infer_rank_of(c, INDICES), n = 0;
@@ -134,7 +134,7 @@ static void slices_range(void *context, size_t begin, size_t end, size_t worker)
   }
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status gather_block_quantized_compute(op_step *c) {
   const gather_params *p = c->params;
   const tensor *data = step_in(c, DATA);
   tensor *out = step_out(c, 0);
@@ -172,6 +172,7 @@ SDX_OP_MS(GatherBlockQuantized) = {
     .types = "T1=int4,uint4,uint8,float8e4m3fn,float8e4m3fnuz,float8e5m2,float8e5m2fnuz,float4e2m1;"
              "T2=float,float16,bfloat16;Tind=int32,int64",
     .attrs = "bits:int=4 block_size:int=128 gather_axis:int=0 quantize_axis:int=1",
-    .params_size = sizeof(gather_params), .params = read_params, .infer = infer, .compute = compute, .cases = cases,
+    .params_size = sizeof(gather_params), .params = gather_block_quantized_read, .infer = gather_block_quantized_infer,
+    .compute = gather_block_quantized_compute, .cases = cases,
 };
 // clang-format on

@@ -2,17 +2,17 @@
 // The Gelu family that ONNX Runtime's optimiser and exporters write: Gelu (by erf), FastGelu (tanh
 // approximation, optional bias), QuickGelu x * sigmoid(alpha x), BiasGelu gelu(A + B) with B along the
 // last axis.
-#include "ops/ai_onnx/arithmetic.h"
-#include "ops/ai_onnx/unary.h"
 #include "ops/infer.h"
+#include "ops/parts/arithmetic.h"
 #include "ops/parts/row.h"
+#include "ops/parts/unary.h"
 
-static sdx_status quick_params(op_params_context *c, void *params) {
+static sdx_status quick_gelu_read(op_params_context *c, void *params) {
   *(float *)params = params_float(c, "alpha");
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status gelu_infer(op_step *c) {
   SDX_TRY(infer_rank(c, 1, 1, 1));
   return infer_same(c, 0, 0);
 }
@@ -38,10 +38,10 @@ static const char *const bias_cases[] = {"A=float[2,3] B=float[3]", "A=float16[2
 // clang-format off
 #define RECORD(Inputs, Compute, Cases)                                                                   \
   .since = 1, .versions = "1", .inputs = Inputs, .outputs = "Y:T", .types = "T=" TYPES_FLOAT,            \
-  .flags = OP_INPLACE | OP_POINTWISE, .infer = infer, .compute = Compute, .cases = Cases
+  .flags = OP_INPLACE | OP_POINTWISE, .infer = gelu_infer, .compute = Compute, .cases = Cases
 SDX_OP_MS(Gelu) = {RECORD("X:T", gelu_compute, cases)};
 SDX_OP_MS(FastGelu) = {RECORD("X:T bias:T?", fast_gelu_compute, cases)};
 SDX_OP_MS(BiasGelu) = {RECORD("A:T B:T", gelu_compute, bias_cases)};
 SDX_OP_MS(QuickGelu) = {RECORD("X:T", quick_gelu_compute, cases), .attrs = "alpha:float=1.702",
-                        .params_size = sizeof(float), .params = quick_params};
+                        .params_size = sizeof(float), .params = quick_gelu_read};
 // clang-format on

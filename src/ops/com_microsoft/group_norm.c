@@ -19,7 +19,7 @@ typedef struct group_params {
   bool silu, last;
 } group_params;
 
-static sdx_status read_params(op_params_context *c, void *params) {
+static sdx_status group_norm_read(op_params_context *c, void *params) {
   group_params *p = params;
   p->groups = params_int(c, "groups");
   p->silu = params_int(c, "activation") == 1;
@@ -52,7 +52,7 @@ static sdx_status check_skip(op_step *c, int rank, int64_t channels) {
   return step_fail(c, SDX_INVALID_SHAPE, "input 3 ('skip') fits neither the shape of X nor one place of it");
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status group_norm_infer(op_step *c) {
   const group_params *p = c->params;
   SDX_TRY(infer_rank(c, X, 3, -1));
   int rank = infer_rank_of(c, X);
@@ -70,7 +70,7 @@ static sdx_status infer(op_step *c) {
   return infer_same(c, 1, X);
 }
 
-static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
+static sdx_status group_norm_prepare(op_step *c) { return prepare_widened(c, 0); }
 
 typedef struct group_job {
   const group_params *p;
@@ -133,7 +133,7 @@ static sdx_status normalize(op_step *c) {
   call_parallel(c, (size_t)x->dims[0] * (size_t)p->groups, 1 + GRAIN_CHEAP / work, groups_range, &j);
   return call_check(c);
 }
-static sdx_status compute(op_step *c) { return call_widened(c, normalize); }
+static sdx_status group_norm_compute(op_step *c) { return call_widened(c, normalize); }
 
 SDX_CASES = {"X=float[2,4,5,6] gamma=float[6] beta=float[6] groups=3 activation=1",
              "X=float16[1,4,7,3] gamma=float[4] beta=float[4] groups=2 activation=0 channels_last=0", NULL};
@@ -145,8 +145,9 @@ static const char *const skip_cases[] = {
 #define RECORD(Inputs, Outputs, Cases)                                                                            \
   .since = 1, .versions = "1", .inputs = Inputs, .outputs = Outputs, .types = "T=float16,float;M=float16,float",  \
   .attrs = "activation:int! channels_last:int=1 epsilon:float=1e-5 groups:int!",                                  \
-  .params_size = sizeof(group_params), .params = read_params, .infer = infer, .prepare = prepare,                 \
-  .compute = compute, .cases = Cases
+  .params_size = sizeof(group_params), .params = group_norm_read, .infer = group_norm_infer,                           \
+  .prepare = group_norm_prepare,                                                                                       \
+  .compute = group_norm_compute, .cases = Cases
 SDX_OP_MS(GroupNorm) = {RECORD("X:T gamma:M beta:M", "Y:T", cases)};
 SDX_OP_MS(SkipGroupNorm) = {RECORD("X:T gamma:M beta:M skip:T bias:T?", "Y:T S:T?", skip_cases)};
 // clang-format on

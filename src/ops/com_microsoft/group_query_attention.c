@@ -16,13 +16,13 @@
 #include <math.h>
 
 #include "base/size.h"
-#include "ops/ai_onnx/rotary.h"
 #include "ops/call.h"
 #include "ops/infer.h"
 #include "ops/parts/elementwise.h"
 #include "ops/parts/floats.h"
 #include "ops/parts/heads.h"
 #include "ops/parts/kv_cache.h"
+#include "ops/parts/rotary.h"
 
 enum {
   Q,
@@ -76,7 +76,7 @@ static sdx_status check_heads(op_params_context *c, const gqa_params *p) {
   return SDX_OK;
 }
 
-static sdx_status read_params(op_params_context *c, void *params) {
+static sdx_status group_query_attention_read(op_params_context *c, void *params) {
   gqa_params *p = params;
   *p = (gqa_params){.inputs = gqa_inputs,
                     .heads = params_int(c, "num_heads"),
@@ -111,7 +111,7 @@ static sdx_status read_params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status read_sparse(op_params_context *c, void *params) {
+static sdx_status sparse_attention_read(op_params_context *c, void *params) {
   gqa_params *p = params;
   *p = (gqa_params){.inputs = sparse_inputs,
                     .heads = params_int(c, "num_heads"),
@@ -253,7 +253,7 @@ static void find_types(const op_step *c, heads_input in[INPUTS]) {
   for (size_t i = 0; i < INPUTS; i++) in[i] = at[i] < 0 ? (heads_input){.rank = -1} : heads_from_type(c, (size_t)at[i]);
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status group_query_attention_infer(op_step *c) {
   const gqa_params *p = c->params;
   heads_input in[INPUTS];
   gqa_sizes s;
@@ -303,7 +303,7 @@ static attend_shape shape_of(const gqa_params *p, const gqa_state *s, size_t col
                         s->rows,   columns,  s->width,         s->width};
 }
 
-static sdx_status prepare(op_step *c) {
+static sdx_status group_query_attention_prepare(op_step *c) {
   const gqa_params *p = c->params;
   heads_input in[INPUTS];
   gqa_sizes z;
@@ -633,7 +633,7 @@ static sdx_status attention(op_step *c) {
   return call_check(c);
 }
 
-static sdx_status compute(op_step *c) { return call_widened(c, attention); }
+static sdx_status group_query_attention_compute(op_step *c) { return call_widened(c, attention); }
 
 SDX_CASES = {
     "query=float[2,3,16] key=float[2,3,8] value=float[2,3,8] seqlens_k=int32(2,1) "
@@ -669,7 +669,8 @@ SDX_OP_MS(GroupQueryAttention) = {
              "local_window_size:int=-1 num_heads:int! qk_norm_epsilon:float=1e-6 qk_output:int=0 "
              "rotary_interleaved:int=0 scale:float=0 sliding_window_cache:int=0 smooth_softmax:int=-1 softcap:float=0 "
              "v_quant_type:string=NONE",
-    .params_size = sizeof(gqa_params), .params = read_params, .infer = infer, .prepare = prepare, .compute = compute,
+    .params_size = sizeof(gqa_params), .params = group_query_attention_read, .infer = group_query_attention_infer,
+    .prepare = group_query_attention_prepare, .compute = group_query_attention_compute,
     .cases = cases,
 };
 SDX_OP_MS(SparseAttention) = {
@@ -679,7 +680,8 @@ SDX_OP_MS(SparseAttention) = {
     .outputs = "output:T present_key:T present_value:T", .types = "T=float,float16,bfloat16;M=int32",
     .attrs = "do_rotary:int=0 kv_num_heads:int! num_heads:int! rotary_interleaved:int=0 scale:float=0 "
              "sparse_block_size:int!",
-    .params_size = sizeof(gqa_params), .params = read_sparse, .infer = infer, .prepare = prepare, .compute = compute,
+    .params_size = sizeof(gqa_params), .params = sparse_attention_read, .infer = group_query_attention_infer,
+    .prepare = group_query_attention_prepare, .compute = group_query_attention_compute,
     .cases = sparse_cases,
 };
 // clang-format on

@@ -68,10 +68,12 @@ static sdx_status prepare_sums(op_step *c, size_t b, size_t extra) {
 
 enum { A, B, A_SCALE, B_SCALE, A_ZERO, B_ZERO, BIAS };
 
-static sdx_status to_float_infer(op_step *c) { return matmul_infer_shape(c, &plain, A, B, infer_dtype_of(c, A_SCALE)); }
-static sdx_status to_float_prepare(op_step *c) { return prepare_sums(c, B, 0); }
+static sdx_status matmul_integer_to_float_infer(op_step *c) {
+  return matmul_infer_shape(c, &plain, A, B, infer_dtype_of(c, A_SCALE));
+}
+static sdx_status matmul_integer_to_float_prepare(op_step *c) { return prepare_sums(c, B, 0); }
 
-static sdx_status to_float_compute(op_step *c) {
+static sdx_status matmul_integer_to_float_compute(op_step *c) {
   const int_product *p = c->state;
   const tensor *a_scale = step_in(c, A_SCALE);
   tensor *y = step_out(c, 0);
@@ -89,10 +91,14 @@ static sdx_status to_float_compute(op_step *c) {
 
 enum { D_A, D_B, D_B_SCALE, D_B_ZERO, D_BIAS };
 
-static sdx_status dynamic_infer(op_step *c) { return matmul_infer_shape(c, &plain, D_A, D_B, SDX_FLOAT); }
-static sdx_status dynamic_prepare(op_step *c) { return prepare_sums(c, D_B, step_in(c, D_A)->count + 1); }
+static sdx_status dynamic_quantize_matmul_infer(op_step *c) {
+  return matmul_infer_shape(c, &plain, D_A, D_B, SDX_FLOAT);
+}
+static sdx_status dynamic_quantize_matmul_prepare(op_step *c) {
+  return prepare_sums(c, D_B, step_in(c, D_A)->count + 1);
+}
 
-static sdx_status dynamic_compute(op_step *c) {
+static sdx_status dynamic_quantize_matmul_compute(op_step *c) {
   const int_product *p = c->state;
   const tensor *a = step_in(c, D_A);
   const float *x = a->data;
@@ -263,9 +269,9 @@ SDX_OP_MS(MatMulIntegerToFloat) = {
     .inputs = "A:T1 B:T2 a_scale:T3 b_scale:T3 a_zero_point:T1? b_zero_point:T2? bias:T3?",
     .outputs = "Y:T3",
     .types = "T1=int8,uint8;T2=int8,uint8;T3=float,float16",
-    .infer = to_float_infer,
-    .prepare = to_float_prepare,
-    .compute = to_float_compute,
+    .infer = matmul_integer_to_float_infer,
+    .prepare = matmul_integer_to_float_prepare,
+    .compute = matmul_integer_to_float_compute,
     .cases = cases,
 };
 
@@ -275,9 +281,9 @@ SDX_OP_MS(DynamicQuantizeMatMul) = {
     .inputs = "A:T1 B:T2 b_scale:T1 b_zero_point:T2? bias:T1?",
     .outputs = "Y:T1",
     .types = "T1=float;T2=int8,uint8",
-    .infer = dynamic_infer,
-    .prepare = dynamic_prepare,
-    .compute = dynamic_compute,
+    .infer = dynamic_quantize_matmul_infer,
+    .prepare = dynamic_quantize_matmul_prepare,
+    .compute = dynamic_quantize_matmul_compute,
     .cases = dynamic_cases,
 };
 

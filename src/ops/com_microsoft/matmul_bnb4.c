@@ -22,7 +22,7 @@ typedef struct bnb_params {
   const float *table;
 } bnb_params;
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status matmul_bnb4_read(op_params_context *c, void *params) {
   int64_t k = params_int(c, "K"), n = params_int(c, "N"), block = params_int(c, "block_size"),
           kind = params_int(c, "quant_type");
   if (k < 1 || k > INT32_MAX) return params_fail(c, "K", "is %lld, expected 1 to 2^31 - 1", (long long)k);
@@ -38,7 +38,7 @@ static sdx_status params(op_params_context *c, void *params) {
 static size_t columns(const bnb_params *p) { return p->transposed ? p->n : p->k; }
 static size_t depth(const bnb_params *p) { return p->transposed ? p->k : p->n; }
 
-static sdx_status infer(op_step *c) {
+static sdx_status matmul_bnb4_infer(op_step *c) {
   const bnb_params *p = c->params;
   size_t count = p->n * p->k;  // below 2^62
   SDX_TRY(packed_need(c, B, "B", (count + 1) / 2, 0));
@@ -46,7 +46,7 @@ static sdx_status infer(op_step *c) {
   return packed_infer(c, columns(p), depth(p));
 }
 
-static sdx_status prepare(op_step *c) {
+static sdx_status matmul_bnb4_prepare(op_step *c) {
   return packed_product_prepare(c, columns(c->params), depth(c->params), SIZE_MAX);
 }
 
@@ -73,7 +73,7 @@ static void fill(void *context, size_t batch, float *panel, size_t stride, size_
   }
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status matmul_bnb4_compute(op_step *c) {
   const bnb_params *p = c->params;
   weights w = {p, step_in(c, B)->data, step_in(c, ABSMAX)};
   return packed_product_run(c, fill, &w, columns(p), depth(p), SIZE_MAX);
@@ -86,7 +86,8 @@ SDX_OP_MS(MatMulBnb4) = {
     .since = 1, .versions = "1", .inputs = "A:T1 B:T2 absmax:T1", .outputs = "Y:T1",
     .types = "T1=float,float16,bfloat16;T2=uint8",
     .attrs = "K:int! N:int! block_size:int! quant_type:int! training_mode:int=0 transB:int=1",
-    .params_size = sizeof(bnb_params), .params = params, .infer = infer, .prepare = prepare, .compute = compute,
+    .params_size = sizeof(bnb_params), .params = matmul_bnb4_read, .infer = matmul_bnb4_infer,
+    .prepare = matmul_bnb4_prepare, .compute = matmul_bnb4_compute,
     .cases = cases,
 };
 // clang-format on

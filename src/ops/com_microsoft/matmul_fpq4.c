@@ -13,7 +13,7 @@ typedef struct fpq4_params {
   bool zeros;
 } fpq4_params;
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status matmul_fpq4_read(op_params_context *c, void *params) {
   int64_t kind = params_int(c, "blk_quant_type");
   if (kind < 0 || kind > 2) return params_fail(c, "blk_quant_type", "is %lld, expected 0, 1 or 2", (long long)kind);
   *(fpq4_params *)params = (fpq4_params){kind == 2 ? 64 : 32, kind == 1};
@@ -22,7 +22,7 @@ static sdx_status params(op_params_context *c, void *params) {
 
 static size_t block_bytes(const fpq4_params *p) { return sizeof(float) + p->zeros + p->block / 2; }
 
-static sdx_status infer(op_step *c) {
+static sdx_status matmul_fpq4_infer(op_step *c) {
   const fpq4_params *p = c->params;
   size_t count = 0, bytes = SIZE_MAX;
   SDX_TRY(infer_rank(c, B, 1, 1));
@@ -36,7 +36,7 @@ static sdx_status infer(op_step *c) {
   return packed_infer(c, n, k);
 }
 
-static sdx_status prepare(op_step *c) {
+static sdx_status matmul_fpq4_prepare(op_step *c) {
   const int64_t *shape = c->packable[SHAPE] ? step_in(c, SHAPE)->data : NULL;
   if (!shape) return error_set(c->err, SDX_NOT_SUPPORTED, "input %d ('B_shape') must be a constant", SHAPE);
   return packed_product_prepare(c, (size_t)shape[1], (size_t)shape[0], SIZE_MAX);
@@ -62,7 +62,7 @@ static void fill(void *context, size_t batch, float *panel, size_t stride, size_
     }
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status matmul_fpq4_compute(op_step *c) {
   const fpq4_params *p = c->params;
   const int64_t *shape = step_in(c, SHAPE)->data;
   weights w = {p, step_in(c, B)->data, ((size_t)shape[0] + p->block - 1) / p->block};
@@ -76,7 +76,8 @@ SDX_CASES = {"A=float[2,3,40] B=uint8[126]@0..9 B_shape=const(40,3)",
 SDX_OP_MS(MatMulFpQ4) = {
     .since = 1, .versions = "1", .inputs = "A:T1 B:T2 B_shape:T3", .outputs = "Y:T1",
     .types = "T1=float;T2=uint8;T3=int64", .attrs = "blk_quant_type:int=1",
-    .params_size = sizeof(fpq4_params), .params = params, .infer = infer, .prepare = prepare, .compute = compute,
+    .params_size = sizeof(fpq4_params), .params = matmul_fpq4_read, .infer = matmul_fpq4_infer,
+    .prepare = matmul_fpq4_prepare, .compute = matmul_fpq4_compute,
     .cases = cases,
 };
 // clang-format on

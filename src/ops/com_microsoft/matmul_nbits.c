@@ -15,7 +15,7 @@ typedef struct nbits_params {
   size_t k, n, block, bits, blocks, blob;  // blob: bytes of one block
 } nbits_params;
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status matmul_nbits_read(op_params_context *c, void *params) {
   nbits_params *p = params;
   int64_t k = params_int(c, "K"), n = params_int(c, "N"), block = params_int(c, "block_size"),
           bits = params_int(c, "bits");
@@ -33,7 +33,7 @@ static sdx_status params(op_params_context *c, void *params) {
 
 static size_t zero_bytes(const nbits_params *p) { return (p->blocks * p->bits + 7) / 8; }
 
-static sdx_status infer(op_step *c) {
+static sdx_status matmul_nbits_infer(op_step *c) {
   const nbits_params *p = c->params;
   bool packed_zeros = infer_dtype_of(c, ZEROS < c->input_count ? ZEROS : B) == SDX_UINT8;
   SDX_TRY(packed_need(c, B, "B", p->n * p->blocks * p->blob, 0));
@@ -44,12 +44,12 @@ static sdx_status infer(op_step *c) {
   return packed_infer(c, p->n, p->k);
 }
 
-static sdx_status prepare(op_step *c) {
+static sdx_status matmul_nbits_prepare(op_step *c) {
   const nbits_params *p = c->params;
   return packed_product_prepare(c, p->n, p->k, BIAS);
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status matmul_nbits_compute(op_step *c) {
   const nbits_params *p = c->params;
   const tensor *groups = step_in(c, G_IDX);
   for (size_t k = 0; groups && k < p->k; k++) {
@@ -83,9 +83,9 @@ SDX_OP_MS(MatMulNBits) = {
     .types = "T1=float,float16,bfloat16;T2=uint8;T3=uint8,float,float16,bfloat16;T4=int32",
     .attrs = "K:int! N:int! accuracy_level:int=0 bits:int=4 block_size:int! weight_prepacked:int=0",
     .params_size = sizeof(nbits_params),
-    .params = params,
-    .infer = infer,
-    .prepare = prepare,
-    .compute = compute,
+    .params = matmul_nbits_read,
+    .infer = matmul_nbits_infer,
+    .prepare = matmul_nbits_prepare,
+    .compute = matmul_nbits_compute,
     .cases = mat_mul_nbits_cases,
 };

@@ -56,9 +56,9 @@ static sdx_status read_common(op_params_context *c, moe_params *p) {
   if (params_int(c, "use_sparse_mixer")) return params_fail(c, "use_sparse_mixer", "is set, which is not supported");
   return SDX_OK;
 }
-static sdx_status moe_params_read(op_params_context *c, void *p) { return read_common(c, p); }
+static sdx_status moe_read(op_params_context *c, void *p) { return read_common(c, p); }
 
-static sdx_status qmoe_params_read(op_params_context *c, void *params) {
+static sdx_status qmoe_read(op_params_context *c, void *params) {
   static const char *const names[3] = {"fc1_expert_weight_bits", "fc2_expert_weight_bits", "fc3_expert_weight_bits"};
   moe_params *p = params;
   str kind = params_string(c, "quant_type");
@@ -123,7 +123,7 @@ static sdx_status check_projection(op_step *c, size_t which, int64_t *experts, i
   return agree(c, at->zeros, 2, "bytes of zero points", blocks < 0 ? blocks : blocks / per + (blocks % per != 0));
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status moe_infer(op_step *c) {
   const moe_params *p = c->params;
   const places *at = places_of(p);
   int rank = infer_rank_of(c, X);
@@ -175,7 +175,7 @@ static bool reserve(size_t *total, size_t a, size_t b, size_t element) {
   return size_mul(a, b, &a) && size_mul(a, element, &a) && scratch_reserve(total, a);
 }
 
-static sdx_status prepare(op_step *c) {
+static sdx_status moe_prepare(op_step *c) {
   const moe_params *p = c->params;
   const places *at = places_of(p);
   moe_state *s = arena_zalloc(c->memory, sizeof *s);
@@ -336,7 +336,7 @@ static void act_range(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status moe_compute(op_step *c) {
   const moe_params *p = c->params;
   const moe_state *s = c->state;
   tensor *y = step_out(c, 0);
@@ -393,18 +393,20 @@ static const char *const narrow_cases[] = {
 // clang-format off
 #define ATTRS "activation_alpha:float=1 activation_beta:float=0 activation_type:string=relu k:int=1 " \
               "normalize_routing_weights:int=0 swiglu_fusion:int=0 swiglu_limit:float use_sparse_mixer:int=0"
-#define COMMON .since = 1, .versions = "1", .outputs = "output:T", .params_size = sizeof(moe_params), .infer = infer, \
-               .prepare = prepare, .compute = compute
+#define COMMON .since = 1, .versions = "1", .outputs = "output:T", .params_size = sizeof(moe_params),                  \
+.infer = moe_infer,                                                                                                    \
+               .prepare = moe_prepare, .compute = moe_compute
 SDX_OP_MS(MoE) = {
     COMMON, .inputs = "input:T router_probs:T fc1_experts_weights:T fc1_experts_bias:T? fc2_experts_weights:T "
                       "fc2_experts_bias:T? fc3_experts_weights:T? fc3_experts_bias:T?",
-    .types = "T=float,float16,bfloat16", .attrs = ATTRS, .params = moe_params_read, .cases = cases};
+    .types = "T=float,float16,bfloat16", .attrs = ATTRS, .params = moe_read, .cases = cases};
 SDX_OP_MS(QMoE) = {
     COMMON, .inputs = "input:T router_probs:T fc1_experts_weights:T1 fc1_scales:T2? fc1_experts_bias:T? "
-                      "fc2_experts_weights:T1 fc2_scales:T2? fc2_experts_bias:T? fc3_experts_weights:T1? fc3_scales:T2? "
-                      "fc3_experts_bias:T? fc1_zero_points:T1? fc2_zero_points:T1? fc3_zero_points:T1? router_weights:T?",
+                      "fc2_experts_weights:T1 fc2_scales:T2? fc2_experts_bias:T? fc3_experts_weights:T1? "
+                      "fc3_scales:T2? fc3_experts_bias:T? fc1_zero_points:T1? fc2_zero_points:T1? "
+                      "fc3_zero_points:T1? router_weights:T?",
     .types = "T=float,float16,bfloat16;T1=uint8;T2=float,float16,bfloat16",
     .attrs = ATTRS " block_size:int=0 expert_weight_bits:int=4 fc1_expert_weight_bits:int fc2_expert_weight_bits:int "
              "fc3_expert_weight_bits:int quant_type:string=int weights_prepacked:int=-1",
-    .params = qmoe_params_read, .cases = narrow_cases};
+    .params = qmoe_read, .cases = narrow_cases};
 // clang-format on

@@ -28,7 +28,7 @@ typedef struct mha_params {
   float scale, filter;  // scale 0: 1 / sqrt(width)
 } mha_params;
 
-static sdx_status read_params(op_params_context *c, void *params) {
+static sdx_status multi_head_attention_read(op_params_context *c, void *params) {
   mha_params *p = params;
   size_t count = 0;
   *p = (mha_params){.heads = params_int(c, "num_heads"),
@@ -237,7 +237,7 @@ static sdx_status check_masks(const heads_input *in, const mha_params *p, const 
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status multi_head_attention_infer(op_step *c) {
   const mha_params *p = c->params;
   heads_input in[INPUTS];
   mha_sizes s;
@@ -265,7 +265,7 @@ typedef struct mha_state {
 
 static bool wanted(const op_step *c, size_t i) { return i < c->output_count && c->out[i]; }
 
-static sdx_status prepare(op_step *c) {
+static sdx_status multi_head_attention_prepare(op_step *c) {
   const mha_params *p = c->params;
   heads_input in[INPUTS];
   mha_state *s = arena_zalloc(c->memory, sizeof *s);
@@ -456,7 +456,7 @@ static sdx_status attention(op_step *c) {
   return call_check(c);
 }
 
-static sdx_status compute(op_step *c) { return call_widened(c, attention); }
+static sdx_status multi_head_attention_compute(op_step *c) { return call_widened(c, attention); }
 
 SDX_CASES = {"query=float[2,3,8] key=float[2,5,8] value=float[2,5,4] num_heads=2",
              "query=float[2,3,8] key=float[2,3,8] value=float[2,3,8] bias=float[24] num_heads=4 unidirectional=1",
@@ -470,7 +470,8 @@ SDX_OP_MS(MultiHeadAttention) = {
     .outputs = "output:T present_key:T? present_value:T? qk:QK?",
     .types = "T=float,float16,bfloat16;QK=float,float16,bfloat16;M=int32",
     .attrs = "mask_filter_value:float=-10000 num_heads:int! scale:float=0 unidirectional:int=0 _hidden:ints",
-    .params_size = sizeof(mha_params), .params = read_params, .infer = infer, .prepare = prepare, .compute = compute,
+    .params_size = sizeof(mha_params), .params = multi_head_attention_read, .infer = multi_head_attention_infer,
+    .prepare = multi_head_attention_prepare, .compute = multi_head_attention_compute,
     .cases = cases,
 };
 // clang-format on

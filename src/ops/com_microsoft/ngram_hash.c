@@ -23,7 +23,7 @@ typedef struct hash_params {
   bool reset;
 } hash_params;
 
-static sdx_status read_params(op_params_context *c, void *params) {
+static sdx_status ngram_hash_read(op_params_context *c, void *params) {
   hash_params *p = params;
   *p = (hash_params){.inputs = plain_inputs,
                      .order = params_int(c, "max_ngram_size"),
@@ -37,9 +37,9 @@ static sdx_status read_params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status varlen_params(op_params_context *c, void *params) {
+static sdx_status varlen_ngram_hash_mapping_read(op_params_context *c, void *params) {
   hash_params *p = params;
-  SDX_TRY(read_params(c, params));
+  SDX_TRY(ngram_hash_read(c, params));
   p->inputs = varlen_inputs;
   p->capacity = params_int(c, "state_update_capacity");
   if (p->capacity >= 0 && p->capacity <= MOST_STATES) return SDX_OK;
@@ -62,7 +62,7 @@ static sdx_status agree(op_step *c, size_t which, int rank, int64_t *first, int6
   return rank == 2 ? infer_agree(c, (size_t)at, 1, "second dimension", second) : SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status ngram_hash_infer(op_step *c) {
   const hash_params *p = c->params;
   bool varlen = p->inputs[ENDS] >= 0;
   int64_t first = DIM_UNKNOWN, time = DIM_UNKNOWN, batch = DIM_UNKNOWN, before = p->order - 1,
@@ -182,7 +182,7 @@ static sdx_status check(op_step *c, size_t batch) {
   return SDX_OK;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status ngram_hash_compute(op_step *c) {
   const hash_params *p = c->params;
   const tensor *ids = given(c, IDS), *eos = given(c, EOS), *ends = given(c, ENDS), *capture = given(c, CAPTURE);
   tensor *y = step_out(c, HASHES), *update = step_out(c, UPDATE);
@@ -230,7 +230,8 @@ SDX_OP_MS(NGramHashMapping) = {
     .since = 1, .versions = "1",
     .inputs = "input_ids:M multipliers:M vocab_sizes:M past_ids:M? head_offsets:M? eos_token_id:M? segment_ids:int32?",
     .outputs = "hash_ids:M present_ids:M?", .types = "M=int32,int64", .attrs = ATTRS,
-    .params_size = sizeof(hash_params), .params = read_params, .infer = infer, .compute = compute, .cases = cases,
+    .params_size = sizeof(hash_params), .params = ngram_hash_read, .infer = ngram_hash_infer,
+    .compute = ngram_hash_compute, .cases = cases,
 };
 SDX_OP_MS(VarlenNGramHashMapping) = {
     .since = 1, .versions = "1",
@@ -238,7 +239,8 @@ SDX_OP_MS(VarlenNGramHashMapping) = {
               "eos_token_id:M? segment_ids:int32? past_segment_ids:S? capture_count:S?",
     .outputs = "hash_ids:M present_ids:M? present_segment_ids:S? state_update:M?", .types = "M=int32,int64;S=int32",
     .attrs = ATTRS " state_update_capacity:int=0",
-    .params_size = sizeof(hash_params), .params = varlen_params, .infer = infer, .compute = compute,
+    .params_size = sizeof(hash_params), .params = varlen_ngram_hash_mapping_read, .infer = ngram_hash_infer,
+    .compute = ngram_hash_compute,
     .cases = varlen_cases,
 };
 // clang-format on

@@ -87,7 +87,7 @@ static sdx_status between(op_upgrade *u, const char *domain, const char *op_type
   return BECOME_WITH("Transpose", ATTRS(attr_of_ints("perm", to_last, rank)), made);
 }
 
-static sdx_status upgrade(op_upgrade *u) { return between(u, "", u->node->op->name, u->version, 1); }
+static sdx_status nhwc_upgrade(op_upgrade *u) { return between(u, "", u->node->op->name, u->version, 1); }
 static sdx_status conv_upgrade(op_upgrade *u) { return between(u, "", "Conv", 0, 1); }
 static sdx_status pool_upgrade(op_upgrade *u) { return between(u, "", "MaxPool", 0, 1); }
 static sdx_status fused_upgrade(op_upgrade *u) { return between(u, "com.microsoft", "FusedConv", 0, 1 | 8); }
@@ -113,8 +113,9 @@ static const char *const qconv_cases[] = {
 // What their attributes and inputs may be is checked as what they become.
 // clang-format off
 #define RECORD(newest, all)                                                                                    \
-  {.since = newest, .versions = all, .inputs = "X:T b:T? c:T? d:T? e:T? f:T? g:T? h:T? i:T?", .outputs = "output:T", .types = "T=any",           \
-   .flags = OP_REWRITE | OP_FREE_ATTRS, .upgrade = upgrade}
+  {.since = newest, .versions = all, .inputs = "X:T b:T? c:T? d:T? e:T? f:T? g:T? h:T? i:T?",                  \
+   .outputs = "output:T", .types = "T=any",                                                                    \
+   .flags = OP_REWRITE | OP_FREE_ATTRS, .upgrade = nhwc_upgrade}
 SDX_OP_NHWC(AveragePool) = RECORD(22, "22 19 11 10 7 1");
 SDX_OP_NHWC(BatchNormalization) = RECORD(15, "15 14 9 7 6 1");
 SDX_OP_NHWC(Conv) = RECORD(22, "22 11 1");

@@ -13,7 +13,7 @@ static size_t width_of(const tensor *t) { return (size_t)dtype_bits((sdx_dtype)t
 
 // ---- RemovePadding --------------------------------------------------------------------------------
 
-static sdx_status remove_infer(op_step *c) {
+static sdx_status remove_padding_infer(op_step *c) {
   int64_t batch = infer_dim(c, 0, 0), length = infer_dim(c, 0, 1), total = DIM_UNKNOWN, ends = DIM_UNKNOWN;
   SDX_TRY(infer_rank(c, 0, 3, 3));
   SDX_TRY(infer_rank(c, 1, 1, 1));
@@ -37,7 +37,7 @@ static sdx_status remove_infer(op_step *c) {
   return infer_output(c, 3, SDX_INT32, 1, (int64_t[]){1});
 }
 
-static sdx_status remove_compute(op_step *c) {
+static sdx_status remove_padding_compute(op_step *c) {
   const tensor *x = step_in(c, 0), *counts = step_in(c, 1);
   tensor *y = step_out(c, 0), *offset = step_out(c, 1), *ends = step_out(c, 2), *most = step_out(c, 3);
   size_t batch = (size_t)x->dims[0], length = (size_t)x->dims[1], row = (size_t)x->dims[2] * width_of(x);
@@ -60,14 +60,14 @@ static sdx_status remove_compute(op_step *c) {
 
 // ---- RestorePadding -------------------------------------------------------------------------------
 
-static sdx_status restore_infer(op_step *c) {
+static sdx_status restore_padding_infer(op_step *c) {
   SDX_TRY(infer_rank(c, 0, 2, 2));
   SDX_TRY(infer_rank(c, 1, 2, 2));
   return infer_output(c, 0, infer_dtype_of(c, 0), 3,
                       (int64_t[]){infer_dim(c, 1, 0), infer_dim(c, 1, 1), infer_dim(c, 0, 1)});
 }
 
-static sdx_status restore_compute(op_step *c) {
+static sdx_status restore_padding_compute(op_step *c) {
   const tensor *x = step_in(c, 0), *offset = step_in(c, 1);
   tensor *y = step_out(c, 0);
   size_t row = (size_t)x->dims[1] * width_of(x), rows = (size_t)x->dims[0];
@@ -145,10 +145,10 @@ static const char *const attention_cases[] = {
 SDX_OP_MS(RemovePadding) = {
     .since = 1, .versions = "1", .inputs = "input:T sequence_token_count:M",
     .outputs = "output:T token_offset:M cumulated_seq_len:M max_seq_len:M", .types = "T=float,float16,bfloat16;M=int32",
-    .infer = remove_infer, .compute = remove_compute, .cases = cases};
+    .infer = remove_padding_infer, .compute = remove_padding_compute, .cases = cases};
 SDX_OP_MS(RestorePadding) = {
     .since = 1, .versions = "1", .inputs = "input:T token_offset:M", .outputs = "output:T",
-    .types = "T=float,float16,bfloat16;M=int32", .infer = restore_infer, .compute = restore_compute,
+    .types = "T=float,float16,bfloat16;M=int32", .infer = restore_padding_infer, .compute = restore_padding_compute,
     .cases = restore_cases};
 SDX_OP_MS(PackedMultiHeadAttention) = {
     .since = 1, .versions = "1", .flags = OP_REWRITE,

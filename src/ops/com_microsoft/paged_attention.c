@@ -9,12 +9,12 @@
 #include <math.h>
 
 #include "base/size.h"
-#include "ops/ai_onnx/rotary.h"
 #include "ops/call.h"
 #include "ops/infer.h"
 #include "ops/parts/elementwise.h"
 #include "ops/parts/heads.h"
 #include "ops/parts/kv_cache.h"
+#include "ops/parts/rotary.h"
 
 enum {
   Q,
@@ -54,7 +54,7 @@ static sdx_status read_cache(op_params_context *c, paged_params *p, int which) {
   return kv_cache_read_kind(c, kinds[which], &p->quantized[which], &p->by_channel[which]);
 }
 
-static sdx_status read_params(op_params_context *c, void *params) {
+static sdx_status paged_attention_read(op_params_context *c, void *params) {
   paged_params *p = params;
   str layout = params_string(c, "kv_cache_layout");
   *p = (paged_params){.heads = params_int(c, "num_heads"),
@@ -152,7 +152,7 @@ static sdx_status check_caches(op_step *c, const paged_params *p, int64_t width)
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status paged_attention_infer(op_step *c) {
   const paged_params *p = c->params;
   bool packed = !infer_has(c, K);
   static const int8_t ranks[METADATA + 1] = {[Q] = 2,   [K] = 2,   [V] = 2,     [ENDS] = 1, [PAST] = 1,   [TABLE] = 2,
@@ -401,8 +401,8 @@ static sdx_status paged(op_step *c) {
   return SDX_OK;
 }
 
-static sdx_status prepare(op_step *c) { return prepare_widened(c, 0); }
-static sdx_status compute(op_step *c) { return call_widened(c, paged); }
+static sdx_status paged_attention_prepare(op_step *c) { return prepare_widened(c, 0); }
+static sdx_status paged_attention_compute(op_step *c) { return call_widened(c, paged); }
 
 SDX_CASES = {
     "query=float[4,16] key=float[4,8] value=float[4,8] key_cache=float[5,2,2,4] value_cache=float[5,2,2,4] "
@@ -425,7 +425,8 @@ SDX_OP_MS(PagedAttention) = {
              "kv_cache_layout:string=SEPARATE kv_num_heads:int! local_window_size:int=-1 num_heads:int! "
              "qk_norm_epsilon:float=1e-6 rotary_interleaved:int=0 rotary_offset:int=0 scale:float=0 softcap:float=0 "
              "v_cache_dtype:string= v_head_size:int=0 v_quant_type:string=NONE",
-    .params_size = sizeof(paged_params), .params = read_params, .infer = infer, .prepare = prepare, .compute = compute,
+    .params_size = sizeof(paged_params), .params = paged_attention_read, .infer = paged_attention_infer,
+    .prepare = paged_attention_prepare, .compute = paged_attention_compute,
     .cases = cases,
 };
 // clang-format on

@@ -42,7 +42,7 @@ static uint8_t byte_of(float v, linear y, bool is_signed) {
 
 // ---- two inputs -----------------------------------------------------------------------------------
 
-static sdx_status binary_infer(op_step *c) {
+static sdx_status qlinear_elementwise_binary_infer(op_step *c) {
   SDX_TRY(check_scalars(c, 6, (const size_t[]){A_SCALE, A_ZERO, B_SCALE, B_ZERO, Y_SCALE, Y_ZERO}));
   int ra = infer_rank_of(c, A), rb = infer_rank_of(c, B);
   if (ra < 0 || rb < 0) return infer_output(c, 0, infer_dtype_of(c, A), -1, NULL);
@@ -125,8 +125,8 @@ static sdx_status binary_compute(op_step *c, bool multiply) {
   call_parallel(c, y->count / n, 1 + 8192 / n, binary_rows, &w);
   return call_check(c);
 }
-static sdx_status add_compute(op_step *c) { return binary_compute(c, false); }
-static sdx_status mul_compute(op_step *c) { return binary_compute(c, true); }
+static sdx_status qlinear_add_compute(op_step *c) { return binary_compute(c, false); }
+static sdx_status qlinear_mul_compute(op_step *c) { return binary_compute(c, true); }
 
 // ---- one input ------------------------------------------------------------------------------------
 
@@ -136,12 +136,12 @@ typedef struct unary_params {
   float alpha;
 } unary_params;
 
-static sdx_status leaky_params(op_params_context *c, void *params) {
+static sdx_status qlinear_leaky_relu_read(op_params_context *c, void *params) {
   ((unary_params *)params)->alpha = params_float(c, "alpha");
   return SDX_OK;
 }
 
-static sdx_status unary_infer(op_step *c) {
+static sdx_status qlinear_elementwise_unary_infer(op_step *c) {
   SDX_TRY(check_scalars(c, 4, (const size_t[]){X_SCALE, X_ZERO, OUT_SCALE, OUT_ZERO}));
   return infer_same(c, 0, X);
 }
@@ -173,8 +173,8 @@ static sdx_status unary_compute(op_step *c, bool sigmoid) {
   call_parallel(c, x->count, 65536, look_up, &t);
   return SDX_OK;
 }
-static sdx_status sigmoid_compute(op_step *c) { return unary_compute(c, true); }
-static sdx_status leaky_compute(op_step *c) { return unary_compute(c, false); }
+static sdx_status qlinear_sigmoid_compute(op_step *c) { return unary_compute(c, true); }
+static sdx_status qlinear_leaky_relu_compute(op_step *c) { return unary_compute(c, false); }
 
 SDX_CASES = {
     "A=uint8[2,3,4] A_scale=float(0.1) A_zero_point=uint8(3) B=uint8[3,1] B_scale=float(0.2) B_zero_point=uint8(5) "
@@ -183,16 +183,16 @@ SDX_CASES = {
 static const char *const unary_cases[] = {
     "X=int8[2,3,4] X_scale=float(0.1) X_zero_point=int8(3) Y_scale=float(0.01) Y_zero_point=int8(-5)", NULL};
 
-#define BINARY                                                                                                   \
-  .since = 1, .versions = "1", .types = "T=uint8,int8", .infer = binary_infer, .cases = cases,                   \
-  .inputs = "A:T A_scale:float A_zero_point:T? B:T B_scale:float B_zero_point:T? C_scale:float C_zero_point:T?", \
+#define BINARY                                                                                                     \
+  .since = 1, .versions = "1", .types = "T=uint8,int8", .infer = qlinear_elementwise_binary_infer, .cases = cases, \
+  .inputs = "A:T A_scale:float A_zero_point:T? B:T B_scale:float B_zero_point:T? C_scale:float C_zero_point:T?",   \
   .outputs = "C:T"
-#define UNARY                                                                                       \
-  .since = 1, .versions = "1", .types = "T=uint8,int8", .infer = unary_infer, .cases = unary_cases, \
-  .inputs = "X:T X_scale:float X_zero_point:T? Y_scale:float Y_zero_point:T?", .outputs = "Y:T"
+#define UNARY                                                                                     \
+  .since = 1, .versions = "1", .types = "T=uint8,int8", .infer = qlinear_elementwise_unary_infer, \
+  .cases = unary_cases, .inputs = "X:T X_scale:float X_zero_point:T? Y_scale:float Y_zero_point:T?", .outputs = "Y:T"
 
-SDX_OP_MS(QLinearAdd) = {BINARY, .compute = add_compute};
-SDX_OP_MS(QLinearMul) = {BINARY, .compute = mul_compute};
-SDX_OP_MS(QLinearSigmoid) = {UNARY, .compute = sigmoid_compute};
+SDX_OP_MS(QLinearAdd) = {BINARY, .compute = qlinear_add_compute};
+SDX_OP_MS(QLinearMul) = {BINARY, .compute = qlinear_mul_compute};
+SDX_OP_MS(QLinearSigmoid) = {UNARY, .compute = qlinear_sigmoid_compute};
 SDX_OP_MS(QLinearLeakyRelu) = {UNARY, .attrs = "alpha:float=0.01", .params_size = sizeof(unary_params),
-                               .params = leaky_params, .compute = leaky_compute};
+                               .params = qlinear_leaky_relu_read, .compute = qlinear_leaky_relu_compute};

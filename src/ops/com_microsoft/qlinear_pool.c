@@ -28,13 +28,13 @@ static sdx_status read_common(op_params_context *c, qpool_params *p) {
   SDX_TRY(window_attrs_read(c, &p->window));
   return p->window.kernel ? SDX_OK : params_fail(c, "kernel_shape", "is empty");
 }
-static sdx_status average_params(op_params_context *c, void *params) { return read_common(c, params); }
-static sdx_status global_params(op_params_context *c, void *params) {
+static sdx_status qlinear_average_pool_read(op_params_context *c, void *params) { return read_common(c, params); }
+static sdx_status qlinear_global_average_pool_read(op_params_context *c, void *params) {
   ((qpool_params *)params)->global = true;
   return read_common(c, params);
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status qlinear_pool_infer(op_step *c) {
   const qpool_params *p = c->params;
   static const size_t scalars[] = {X_SCALE, X_ZERO, Y_SCALE, Y_ZERO};
   int spatial, rank = infer_rank_of(c, X);
@@ -92,7 +92,7 @@ static void pool_range(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status qlinear_pool_compute(op_step *c) {
   const qpool_params *p = c->params;
   const tensor *x = step_in(c, X), *x_scale = step_in(c, X_SCALE), *y_scale = step_in(c, Y_SCALE);
   work w = {.p = p, .x = x, .y = step_out(c, 0)};
@@ -124,12 +124,12 @@ typedef struct concat_params {
 
 enum { C_SCALE, C_ZERO, C_FIRST };  // then triples of tensor, scale, zero point
 
-static sdx_status concat_read(op_params_context *c, void *params) {
+static sdx_status qlinear_concat_read(op_params_context *c, void *params) {
   ((concat_params *)params)->axis = params_int(c, "axis");
   return SDX_OK;
 }
 
-static sdx_status concat_infer(op_step *c) {
+static sdx_status qlinear_concat_infer(op_step *c) {
   int64_t axis = ((const concat_params *)c->params)->axis, out[TENSOR_MAX_RANK];
   sdx_dtype dtype = infer_dtype_of(c, C_ZERO);
   int rank = c->input_count > C_FIRST ? infer_rank_of(c, C_FIRST) : -1;
@@ -159,7 +159,7 @@ static sdx_status concat_infer(op_step *c) {
   return infer_output(c, 0, dtype, rank, out);
 }
 
-static sdx_status concat_compute(op_step *c) {
+static sdx_status qlinear_concat_compute(op_step *c) {
   const tensor *y_scale = step_in(c, C_SCALE), *y_zero = step_in(c, C_ZERO);
   tensor *y = step_out(c, 0);
   int64_t axis = ((const concat_params *)c->params)->axis;
@@ -198,17 +198,18 @@ SDX_CASES = {
 static const char *const global_cases[] = {
     "X=int8[1,2,5,6] x_scale=float(0.1) x_zero_point=int8(10) y_scale=float(0.12) y_zero_point=int8(9)", NULL};
 
-#define COMMON                                                                                              \
-  .since = 1, .versions = "1", .inputs = "X:T x_scale:float x_zero_point:T? y_scale:float y_zero_point:T?", \
-  .outputs = "Y:T", .types = "T=uint8,int8", .params_size = sizeof(qpool_params), .infer = infer, .compute = compute
+#define COMMON                                                                                                 \
+  .since = 1, .versions = "1", .inputs = "X:T x_scale:float x_zero_point:T? y_scale:float y_zero_point:T?",    \
+  .outputs = "Y:T", .types = "T=uint8,int8", .params_size = sizeof(qpool_params), .infer = qlinear_pool_infer, \
+  .compute = qlinear_pool_compute
 
 SDX_OP_MS(QLinearAveragePool) = {COMMON,
                                  .attrs =
                                      "auto_pad:string=NOTSET ceil_mode:int=0 channels_last:int=0 "
                                      "count_include_pad:int=0 kernel_shape:ints! pads:ints strides:ints",
-                                 .params = average_params, .cases = cases};
-SDX_OP_MS(QLinearGlobalAveragePool) = {COMMON, .attrs = "channels_last:int=0", .params = global_params,
-                                       .cases = global_cases};
+                                 .params = qlinear_average_pool_read, .cases = cases};
+SDX_OP_MS(QLinearGlobalAveragePool) = {COMMON, .attrs = "channels_last:int=0",
+                                       .params = qlinear_global_average_pool_read, .cases = global_cases};
 static const char *const qlinear_concat_cases[] = {
     "Y_scale=float(0.2) Y_zero_point=uint8(10) inputs=uint8[2,3]@0..255 inputs=float(0.1) inputs=uint8(5) "
     "inputs=uint8[2,4]@0..255 inputs=float(0.3) inputs=uint8(20) axis=1",
@@ -223,8 +224,8 @@ SDX_OP_MS(QLinearConcat) = {
     .attrs = "axis:int!",
     .flags = OP_MIXED,
     .params_size = sizeof(concat_params),
-    .params = concat_read,
-    .infer = concat_infer,
-    .compute = concat_compute,
+    .params = qlinear_concat_read,
+    .infer = qlinear_concat_infer,
+    .compute = qlinear_concat_compute,
     .cases = qlinear_concat_cases,
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // QuantizeLinear and DequantizeLinear of com.microsoft: 16- and 4-bit types (and blocks) for models of opsets
 // in which ai.onnx did not have them yet. The work is done in ops/ai_onnx/quantize_linear.c.
-#include "ops/ai_onnx/quantize_linear.h"
+#include "ops/parts/quantize_linear.h"
 
 SDX_CASES = {"x=float[3,4] y_scale=float(0.1) y_zero_point=uint16(100)", NULL};
 static const char *const dequantize_cases[] = {"x=int16[3,4] x_scale=float(0.1) x_zero_point=int16(100)", NULL};
@@ -14,9 +14,9 @@ SDX_OP_MS(QuantizeLinear) = {
     .types = "T1=float,float16;T2=int8,uint8,int16,uint16,int4,uint4",
     .attrs = "axis:int=1 block_size:int=0",
     .params_size = sizeof(quantize_params),
-    .params = quantize_params_read,
-    .infer = quantize_infer,
-    .compute = quantize_compute,
+    .params = quantize_linear_read,
+    .infer = quantize_linear_infer,
+    .compute = quantize_linear_compute,
     .cases = cases,
 };
 
@@ -28,8 +28,8 @@ SDX_OP_MS(DequantizeLinear) = {
     .types = "T1=int8,uint8,int16,uint16,int32,int4,uint4;T2=float,float16",
     .attrs = "axis:int=1 block_size:int=0",
     .params_size = sizeof(quantize_params),
-    .params = quantize_params_read,
-    .infer = dequantize_infer,
-    .compute = dequantize_compute,
+    .params = quantize_linear_read,
+    .infer = dequantize_linear_infer,
+    .compute = dequantize_linear_compute,
     .cases = dequantize_cases,
 };

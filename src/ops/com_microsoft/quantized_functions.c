@@ -103,7 +103,9 @@ SDX_OP_MS(QLinearReduceMean) = {
 SDX_OP_MS(QLinearSoftmax) = {
     RECORD, .inputs = "X:T X_scale:float x_zero_point:T? y_scale:float y_zero_point:T", .outputs = "Y:T",
     .types = "T=uint8,int8", .attrs = "axis:int=-1 opset:int!", .upgrade = softmax, .cases = softmax_cases};
-static const char *const qlinear_where_cases[] = {"condition=bool[2,3] X=uint8[2,3]@0..255 x_scale=float(0.1) x_zero_point=uint8(5) Y=uint8[3]@0..255 y_scale=float(0.2) y_zero_point=uint8(9) z_scale=float(0.15) z_zero_point=uint8(7)", NULL};
+static const char *const qlinear_where_cases[] = {
+    "condition=bool[2,3] X=uint8[2,3]@0..255 x_scale=float(0.1) x_zero_point=uint8(5) Y=uint8[3]@0..255 "
+    "y_scale=float(0.2) y_zero_point=uint8(9) z_scale=float(0.15) z_zero_point=uint8(7)", NULL};
 
 SDX_OP_MS(QLinearWhere) = {
     RECORD, .inputs = "condition:bool X:T x_scale:TF x_zero_point:T Y:T y_scale:TF y_zero_point:T z_scale:TF "
@@ -111,7 +113,10 @@ SDX_OP_MS(QLinearWhere) = {
     .outputs = "Z:T", .types = "T=uint8,int8;TF=float", .upgrade = where,
     .cases = qlinear_where_cases,
 };
-static const char *const dynamic_quantize_lstm_cases[] = {"X=float[4,2,3] W=int8[1,3,20] R=int8[1,5,20] B=float[1,40] sequence_lens= initial_h= initial_c= P= W_scale=float[1](0.05) W_zero_point=int8[1](0) R_scale=float[1](0.05) R_zero_point=int8[1](0) hidden_size=5 outputs=3", NULL};
+static const char *const dynamic_quantize_lstm_cases[] = {
+    "X=float[4,2,3] W=int8[1,3,20] R=int8[1,5,20] B=float[1,40] sequence_lens= initial_h= initial_c= P= "
+    "W_scale=float[1](0.05) W_zero_point=int8[1](0) R_scale=float[1](0.05) R_zero_point=int8[1](0) hidden_size=5 "
+    "outputs=3", NULL};
 
 SDX_OP_MS(DynamicQuantizeLSTM) = {
     RECORD, .inputs = "X:T W:T2 R:T3 B:T? sequence_lens:int32? initial_h:T? initial_c:T? P:T? W_scale:T "

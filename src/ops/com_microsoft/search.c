@@ -6,9 +6,9 @@
 #include "ops/parts/search.h"
 
 #include "base/size.h"
-#include "ops/ai_onnx/random.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/random.h"
 #include "ops/parts/widen.h"
 
 // ---- params ---------------------------------------------------------------------------------------------------
@@ -88,12 +88,12 @@ static sdx_status read_common(op_params_context *c, search_params *p) {
   return read_bodies(c, p);
 }
 
-static sdx_status greedy_params(op_params_context *c, void *params) {
+static sdx_status greedy_search_read(op_params_context *c, void *params) {
   ((search_params *)params)->kind = SEARCH_GREEDY;
   return read_common(c, params);
 }
 
-static sdx_status sampling_params(op_params_context *c, void *params) {
+static sdx_status sampling_read(op_params_context *c, void *params) {
   search_params *p = params;
   p->kind = SEARCH_SAMPLING;
   SDX_TRY(read_common(c, p));
@@ -106,7 +106,7 @@ static sdx_status sampling_params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status beam_params(op_params_context *c, void *params) {
+static sdx_status beam_search_read(op_params_context *c, void *params) {
   search_params *p = params;
   p->kind = SEARCH_BEAM;
   p->early = params_int(c, "early_stopping") == 1;
@@ -119,9 +119,9 @@ static sdx_status beam_params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status whisper_params(op_params_context *c, void *params) {
+static sdx_status whisper_beam_search_read(op_params_context *c, void *params) {
   search_params *p = params;
-  SDX_TRY(beam_params(c, p));
+  SDX_TRY(beam_search_read(c, p));
   p->kind = SEARCH_WHISPER;
   const struct {
     const char *name;
@@ -145,7 +145,7 @@ static sdx_status infer_one(op_step *c, graph *body) {
   return body ? body_types(c, body, body->input_count, in, &types) : SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status search_infer(op_step *c) {
   const search_params *p = c->params;
   graph *bodies[] = {p->encoder, p->first, p->decoder};
   for (size_t i = 0; i < 3; i++) SDX_TRY(infer_one(c, bodies[i]));
@@ -470,7 +470,7 @@ static sdx_status generate(search *s, feeds *f) {
   return search_finish(s);
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status search_compute(op_step *c) {
   search s = {.c = c, .p = c->params, .type = SDX_FLOAT};
   const search_params *p = s.p;
   SDX_TRY(read_inputs(&s));
@@ -496,7 +496,8 @@ static sdx_status compute(op_step *c) {
 }
 
 // clang-format off
-#define COMMON .since = 1, .versions = "1", .params_size = sizeof(search_params), .infer = infer, .compute = compute
+#define COMMON .since = 1, .versions = "1", .params_size = sizeof(search_params), .infer = search_infer, \
+               .compute = search_compute
 #define BODIES "decoder:graph! encoder:graph init_decoder:graph decoder_start_token_id:int=-1 eos_token_id:int! " \
                "no_repeat_ngram_size:int=0 pad_token_id:int! vocab_size:int=-1 "
 #define GREEDY "input_ids:I max_length:I min_length:I? repetition_penalty:T? vocab_mask:I? prefix_vocab_mask:I? " \
@@ -507,19 +508,19 @@ static sdx_status compute(op_step *c) {
 #define BEAM_TYPES "T=float,float16;F=float,int32,float16;I=int32;M=int32;V=float"
 SDX_OP_MS(GreedySearch) = {
     COMMON, .inputs = GREEDY, .outputs = "sequences:I", .types = "T=float;I=int32", .flags = OP_CONTROL,
-    .attrs = BODIES "model_type:int=0", .params = greedy_params};
+    .attrs = BODIES "model_type:int=0", .params = greedy_search_read};
 SDX_OP_MS(Sampling) = {
     COMMON, .inputs = GREEDY " presence_mask:I? seed:I?", .outputs = "sequences:I filtered_logits:T?",
-    .types = "T=float;I=int32", .flags = OP_CONTROL | OP_NONDETERMINISTIC, .params = sampling_params,
+    .types = "T=float;I=int32", .flags = OP_CONTROL | OP_NONDETERMINISTIC, .params = sampling_read,
     .attrs = BODIES "model_type:int=0 custom:int=0 filter_value:float=-1e20 min_tokens_to_keep:int=0 "
              "presence_penalty:float=0 temperature:float=1 top_p:float=0"};
 SDX_OP_MS(BeamSearch) = {
     COMMON, .inputs = BEAMS, .outputs = "sequences:I sequences_scores:T? scores:T?", .types = BEAM_TYPES,
-    .flags = OP_CONTROL, .attrs = BODIES "model_type:int=0 early_stopping:int=0", .params = beam_params};
+    .flags = OP_CONTROL, .attrs = BODIES "model_type:int=0 early_stopping:int=0", .params = beam_search_read};
 SDX_OP_MS(WhisperBeamSearch) = {
     COMMON, .inputs = BEAMS " cross_qk_layer_head:I? extra_decoding_ids:I? temperature:T?",
     .outputs = "sequences:I sequences_scores:T? scores:T? cross_qk:V? non_speech_probs:T?", .types = BEAM_TYPES,
-    .flags = OP_CONTROL, .params = whisper_params,
+    .flags = OP_CONTROL, .params = whisper_beam_search_read,
     .attrs = BODIES "model_type:int=2 early_stopping:int=0 decoder_output_cross_qk:int translate_token_id:int "
              "no_speech_token_id:int transcribe_token_id:int start_of_lm_token_id:int no_timestamps_token_id:int "
              "beginning_timestamp_token_id:int"};

@@ -26,7 +26,7 @@ static sdx_status compile(op_params_context *c, tokenizer_params *p, const char 
   return SDX_OK;
 }
 
-static sdx_status read_params(op_params_context *c, void *params) {
+static sdx_status tokenizer_read(op_params_context *c, void *params) {
   tokenizer_params *p = params;
   size_t count = 0;
   const str *separators = params_strings(c, "separators", &count);
@@ -47,7 +47,7 @@ static sdx_status read_params(op_params_context *c, void *params) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status tokenizer_infer(op_step *c) {
   int rank = infer_rank_of(c, 0);
   SDX_TRY(infer_rank(c, 0, 1, 2));
   if (rank < 0) return infer_output(c, 0, SDX_STRING, -1, NULL);
@@ -125,7 +125,7 @@ static void collect(token_list *t, str text) {
   }
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status tokenizer_compute(op_step *c) {
   const tokenizer_params *p = c->params;
   const tensor *x = step_in(c, 0);
   const str *in = x->data;
@@ -166,6 +166,7 @@ SDX_CASES = {"X=string(a-b,c,de--f-g) separators=- mincharnum=1 pad_value=# mark
 SDX_OP_MS(Tokenizer) = {
     .since = 1, .versions = "1", .inputs = "X:T", .outputs = "Y:T", .types = "T=string",
     .attrs = "mark:int! mincharnum:int! pad_value:string! separators:strings tokenexp:string",
-    .params_size = sizeof(tokenizer_params), .params = read_params, .infer = infer, .compute = compute, .cases = cases,
+    .params_size = sizeof(tokenizer_params), .params = tokenizer_read, .infer = tokenizer_infer,
+    .compute = tokenizer_compute, .cases = cases,
 };
 // clang-format on

@@ -11,14 +11,14 @@
 
 enum { WORDS, W, BIAS, TABLE };
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status word_conv_embedding_read(op_params_context *c, void *params) {
   static const char *const names[3] = {"embedding_size", "conv_window_size", "char_embedding_size"};
   for (size_t i = 0; i < 3; i++)
     ((int64_t *)params)[i] = params_has(c, names[i]) ? params_int(c, names[i]) : DIM_UNKNOWN;
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status word_conv_embedding_infer(op_step *c) {
   const int64_t *sizes = c->params;
   int64_t filters = sizes[0] > 0 ? sizes[0] : DIM_UNKNOWN, taps = sizes[1] > 0 ? sizes[1] : DIM_UNKNOWN,
           width = sizes[2] > 0 ? sizes[2] : DIM_UNKNOWN, one = 1, length = infer_dim(c, WORDS, 1);
@@ -68,7 +68,7 @@ static void words_range(void *context, size_t begin, size_t end, size_t worker) 
   }
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status word_conv_embedding_compute(op_step *c) {
   const tensor *words = step_in(c, WORDS), *w = step_in(c, W), *table = step_in(c, TABLE);
   word_job j = {.words = words->data,
                 .w = w->data,
@@ -95,6 +95,7 @@ SDX_CASES = {"Sequence=int32[4,5](1,2,3,0,0,4,1,0,0,0,0,1,2,3,4,2,1,4,3,2) W=flo
 SDX_OP_MS(WordConvEmbedding) = {
     .since = 1, .versions = "1", .inputs = "Sequence:T W:T1 B:T1 C:T1", .outputs = "Y:T1",
     .types = "T=int32;T1=float", .attrs = "char_embedding_size:int conv_window_size:int embedding_size:int",
-    .params_size = 3 * sizeof(int64_t), .params = params, .infer = infer, .compute = compute, .cases = cases,
+    .params_size = 3 * sizeof(int64_t), .params = word_conv_embedding_read, .infer = word_conv_embedding_infer,
+    .compute = word_conv_embedding_compute, .cases = cases,
 };
 // clang-format on

@@ -5,8 +5,8 @@
 #pragma once
 
 #include "kernels/conv_u8s8/conv_u8s8.h"
-#include "ops/ai_onnx/conv.h"
-#include "ops/ai_onnx/matmul.h"
+#include "ops/parts/conv.h"
+#include "ops/parts/matmul.h"
 
 // numpy.matmul of inputs a and b.
 typedef struct int_product {

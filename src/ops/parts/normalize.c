@@ -4,8 +4,8 @@
 
 #include <math.h>
 
-#include "ops/ai_onnx/arithmetic.h"
 #include "ops/call.h"
+#include "ops/parts/arithmetic.h"
 #include "ops/parts/elementwise.h"
 #include "tensor/convert.h"
 

@@ -5,8 +5,8 @@
 #include <math.h>
 
 #include "base/size.h"
-#include "ops/ai_onnx/random.h"
 #include "ops/call.h"
+#include "ops/parts/random.h"
 #include "ops/parts/search.h"
 #include "ops/parts/widen.h"
 

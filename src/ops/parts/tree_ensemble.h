@@ -73,6 +73,6 @@ typedef struct tree_params {
 } tree_params;
 
 // TreeEnsembleClassifier and TreeEnsembleRegressor, which share the lists of their nodes; TreeEnsemble 5.
-sdx_status tree_read_classifier(op_params_context *c, void *params);
-sdx_status tree_read_regressor(op_params_context *c, void *params);
-sdx_status tree_read(op_params_context *c, void *params);
+sdx_status tree_ensemble_read_classifier(op_params_context *c, void *params);
+sdx_status tree_ensemble_read_regressor(op_params_context *c, void *params);
+sdx_status tree_ensemble_read(op_params_context *c, void *params);

@@ -390,8 +390,10 @@ static sdx_status read_and_pack(op_params_context *c, tree_params *p,
   return status;
 }
 
-sdx_status tree_read_classifier(op_params_context *c, void *params) {
+sdx_status tree_ensemble_read_classifier(op_params_context *c, void *params) {
   return read_and_pack(c, params, read_classifier);
 }
-sdx_status tree_read_regressor(op_params_context *c, void *params) { return read_and_pack(c, params, read_regressor); }
-sdx_status tree_read(op_params_context *c, void *params) { return read_and_pack(c, params, read_new); }
+sdx_status tree_ensemble_read_regressor(op_params_context *c, void *params) {
+  return read_and_pack(c, params, read_regressor);
+}
+sdx_status tree_ensemble_read(op_params_context *c, void *params) { return read_and_pack(c, params, read_new); }

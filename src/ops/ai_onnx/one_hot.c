@@ -92,8 +92,7 @@ SDX_OP(OneHot) = {
     .types =
         "T1=double,float,float16,int16,int32,int64,int8,uint16,uint32,uint64,uint8;"
         "T2=double,float,float16,int16,int32,int64,int8,uint16,uint32,uint64,uint8;"
-        "T3=float,double,float16,bfloat16,int8,int16,int32,int64,uint8,uint16,uint32,uint64,bool,string,"
-        "complex64,complex128",
+        "T3=" TYPES_TENSOR,
     .attrs = "axis:int=-1",
     .params_size = sizeof(onehot_params),
     .params = onehot_read,
@@ -109,7 +108,7 @@ typedef struct eye_params {
   sdx_dtype dtype;
 } eye_params;
 
-static sdx_status eye_read(op_params_context *c, void *p) {
+static sdx_status eye_like_read(op_params_context *c, void *p) {
   int64_t dtype = params_has(c, "dtype") ? params_int(c, "dtype") : 0;
   if (dtype < 0 || dtype >= SDX_DTYPE_COUNT || dtype == SDX_STRING)
     return params_fail(c, "dtype", "is %lld, which is not a number type", (long long)dtype);
@@ -117,13 +116,13 @@ static sdx_status eye_read(op_params_context *c, void *p) {
   return SDX_OK;
 }
 
-static sdx_status eye_infer(op_step *c) {
+static sdx_status eye_like_infer(op_step *c) {
   SDX_TRY(infer_rank(c, 0, 2, 2));
   const eye_params *p = c->params;
   return infer_same_as(c, 0, 0, p->dtype ? p->dtype : infer_dtype_of(c, 0));
 }
 
-static sdx_status eye_compute(op_step *c) {
+static sdx_status eye_like_compute(op_step *c) {
   int64_t k = ((const eye_params *)c->params)->k;
   tensor *y = step_out(c, 0);
   memset(y->data, 0, y->bytes);
@@ -151,8 +150,8 @@ SDX_OP(EyeLike) = {
     .attrs = "dtype:int k:int=0",
     .flags = OP_READS_SHAPE,
     .params_size = sizeof(eye_params),
-    .params = eye_read,
-    .infer = eye_infer,
-    .compute = eye_compute,
+    .params = eye_like_read,
+    .infer = eye_like_infer,
+    .compute = eye_like_compute,
     .cases = eye_like_cases,
 };

@@ -13,7 +13,7 @@ typedef struct params {
   bool center;
 } params;
 
-static sdx_status read_params(op_params_context *c, void *p) {
+static sdx_status non_max_suppression_read(op_params_context *c, void *p) {
   int64_t center = params_int(c, "center_point_box");
   if (center != 0 && center != 1)
     return params_fail(c, "center_point_box", "is %lld, expected 0 or 1", (long long)center);
@@ -21,7 +21,7 @@ static sdx_status read_params(op_params_context *c, void *p) {
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status non_max_suppression_infer(op_step *c) {
   SDX_TRY(infer_rank(c, 0, 3, 3));
   SDX_TRY(infer_rank(c, 1, 3, 3));
   if (infer_rank_of(c, 0) == 3 && infer_rank_of(c, 1) == 3) {
@@ -128,7 +128,7 @@ static sdx_status suppress(op_step *c, selection *s, candidate *order, box *kept
   return SDX_OK;
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status non_max_suppression_compute(op_step *c) {
   const tensor *boxes = step_in(c, 0), *scores = step_in(c, 1);
   size_t bytes, n = (size_t)boxes->dims[1];
   if (boxes->dims[2] != 4 || boxes->dims[0] != scores->dims[0] || boxes->dims[1] != scores->dims[2])
@@ -158,8 +158,8 @@ SDX_OP(NonMaxSuppression) = {
     .outputs = "selected_indices:int64",
     .attrs = "center_point_box:int=0",
     .params_size = sizeof(params),
-    .params = read_params,
-    .infer = infer,
-    .compute = compute,
+    .params = non_max_suppression_read,
+    .infer = non_max_suppression_infer,
+    .compute = non_max_suppression_compute,
     .cases = non_max_suppression_cases,
 };

@@ -104,9 +104,7 @@ SDX_OP(Compress) = {
     .versions = "28 11 9",
     .inputs = "input:T condition:bool",
     .outputs = "output:T",
-    .types =
-        "T=float,double,float16,bfloat16,int8,int16,int32,int64,uint8,uint16,uint32,uint64,bool,string,"
-        "complex64,complex128",
+    .types = "T=" TYPES_TENSOR,
     .attrs = "axis:int",
     .params_size = sizeof(compress_params),
     .params = compress_read,

@@ -9,12 +9,12 @@
 #include "ops/parts/elementwise.h"
 #include "ops/parts/window_attrs.h"
 
-static sdx_status params(op_params_context *c, void *params) {
+static sdx_status maxpool_with_mask_read(op_params_context *c, void *params) {
   SDX_TRY(window_attrs_read(c, params));
   return ((window_attrs *)params)->kernel ? SDX_OK : params_fail(c, "kernel_shape", "is empty");
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status maxpool_with_mask_infer(op_step *c) {
   const window_attrs *w = c->params;
   int64_t out[TENSOR_MAX_RANK];
   int rank = infer_rank_of(c, 0), spatial = -1;
@@ -67,7 +67,7 @@ static void planes_range(void *context, size_t begin, size_t end, size_t worker)
   }
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status maxpool_with_mask_compute(op_step *c) {
   const tensor *x = step_in(c, 0), *mask = step_in(c, 1);
   tensor *y = step_out(c, 0);
   mask_job j = {.x = x->data, .mask = mask->data, .y = y->data, .masks = (size_t)(mask->dims[0] * mask->dims[1])};
@@ -86,6 +86,7 @@ SDX_CASES = {"X=float[2,3,5,6] M=int32[1,3,5,6]@0..1 kernel_shape=3,2 pads=1,0,1
 SDX_OP_MS(MaxpoolWithMask) = {
     .since = 1, .versions = "1", .inputs = "X:T M:int32", .outputs = "Y:T", .types = "T=float",
     .attrs = "auto_pad:string=NOTSET kernel_shape:ints pads:ints storage_order:int=0 strides:ints",
-    .params_size = sizeof(window_attrs), .params = params, .infer = infer, .compute = compute, .cases = cases,
+    .params_size = sizeof(window_attrs), .params = maxpool_with_mask_read, .infer = maxpool_with_mask_infer,
+    .compute = maxpool_with_mask_compute, .cases = cases,
 };
 // clang-format on

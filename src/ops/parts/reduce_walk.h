@@ -15,8 +15,8 @@ typedef struct reduce_walk {
 // `reduce[i]` says whether axis i is reduced. There is always at least one reduced dimension (of extent 1
 // if need be).
 void reduce_walk_init(reduce_walk *w, const tensor *t, const bool *reduce);
-// Offset of result `index`; then, for runs along the innermost reduced dimension: reduce_walk_start gives
-// the first run's offset, reduce_walk_next the following until false.
+// Offset of result `index`; then, for runs along the innermost reduced dimension: reduce_run_start gives
+// the first run's offset, reduce_run_next the following until false.
 size_t reduce_walk_offset(const reduce_walk *w, size_t index);
 typedef struct reduce_run {
   size_t at[TENSOR_MAX_RANK], offset;  // offset of the run's first element

@@ -12,7 +12,7 @@ typedef struct conv_params {
   activation activation;
 } conv_params;
 
-sdx_status conv_params_read(op_params_context *c, void *params);  // without the activation
+sdx_status conv_read(op_params_context *c, void *params);  // without the activation
 // Output type of X (input `x`), W (input `w`), bias (input `bias` if present).
 sdx_status conv_infer_shape(op_step *c, const conv_params *p, size_t x, size_t w, size_t bias, sdx_dtype dtype);
 // Input `bias`, if present, has an element for each of `channels` (negative: not known).

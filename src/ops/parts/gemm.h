@@ -11,7 +11,7 @@ typedef struct gemm_params {
   activation activation;
 } gemm_params;
 
-sdx_status gemm_params_read(op_params_context *c, void *params);
+sdx_status gemm_read(op_params_context *c, void *params);
 sdx_status gemm_infer(op_step *c);
 sdx_status gemm_prepare(op_step *c);
 sdx_status gemm_compute(op_step *c);

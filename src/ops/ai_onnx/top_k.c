@@ -14,12 +14,12 @@ typedef struct params {
   bool largest;
 } params;
 
-static sdx_status read_params(op_params_context *c, void *p) {
+static sdx_status topk_read(op_params_context *c, void *p) {
   *(params *)p = (params){params_int(c, "axis"), params_int(c, "largest") != 0};
   return SDX_OK;
 }
 
-static sdx_status upgrade(op_upgrade *u) { return u->version < 10 ? upgrade_ints_to_input(u, "k", 1) : SDX_OK; }
+static sdx_status topk_upgrade(op_upgrade *u) { return u->version < 10 ? upgrade_ints_to_input(u, "k", 1) : SDX_OK; }
 
 static sdx_status check_k(const tensor *k, int64_t n, int64_t *out, error *err) {
   if (k->count != 1) return error_set(err, SDX_INVALID_SHAPE, "input 1 ('K') has %zu elements, expected 1", k->count);
@@ -29,7 +29,7 @@ static sdx_status check_k(const tensor *k, int64_t n, int64_t *out, error *err) 
   return SDX_OK;
 }
 
-static sdx_status infer(op_step *c) {
+static sdx_status topk_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   SDX_TRY(infer_rank(c, 0, 1, -1));
   SDX_TRY(infer_rank(c, 1, 0, 1));
@@ -119,7 +119,7 @@ static void lines(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-static sdx_status compute(op_step *c) {
+static sdx_status topk_compute(op_step *c) {
   const params *p = c->params;
   const tensor *x = step_in(c, 0);
   int64_t axis = p->axis, k, dims[TENSOR_MAX_RANK];
@@ -156,9 +156,9 @@ SDX_OP(TopK) = {
     .attrs = "axis:int=-1 largest:int=1 sorted:int=1",
     .attrs_old = "k:int<10",
     .params_size = sizeof(params),
-    .params = read_params,
-    .upgrade = upgrade,
-    .infer = infer,
-    .compute = compute,
+    .params = topk_read,
+    .upgrade = topk_upgrade,
+    .infer = topk_infer,
+    .compute = topk_compute,
     .cases = top_k_cases,
 };

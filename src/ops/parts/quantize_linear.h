@@ -11,8 +11,8 @@ typedef struct quantize_params {
   bool saturate;
 } quantize_params;
 
-sdx_status quantize_params_read(op_params_context *c, void *params);
-sdx_status quantize_infer(op_step *c);
-sdx_status quantize_compute(op_step *c);
-sdx_status dequantize_infer(op_step *c);
-sdx_status dequantize_compute(op_step *c);
+sdx_status quantize_linear_read(op_params_context *c, void *params);
+sdx_status quantize_linear_infer(op_step *c);
+sdx_status quantize_linear_compute(op_step *c);
+sdx_status dequantize_linear_infer(op_step *c);
+sdx_status dequantize_linear_compute(op_step *c);
