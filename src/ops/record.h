@@ -59,14 +59,8 @@ typedef struct op_def {
 } op_def;
 
 // SDX_OP(Softmax) = {.since = 13, ...}; the generated table fills in domain and name.
-#define SDX_OP(Name) const op_def op_ai_onnx_##Name
-#define SDX_OP_ML(Name) const op_def op_ai_onnx_ml_##Name
-#define SDX_OP_MS(Name) const op_def op_com_microsoft_##Name
-#define SDX_OP_NCHWC(Name) const op_def op_com_microsoft_nchwc_##Name
-#define SDX_OP_NHWC(Name) const op_def op_com_ms_internal_nhwc_##Name
-#define SDX_OP_OLD(Name) const op_def op_experimental_##Name  // retired, domain ""
-#define SDX_OP_PREVIEW(Name) const op_def op_ai_onnx_preview_##Name
-#define SDX_OP_TRAINING(Name) const op_def op_ai_onnx_preview_training_##Name
+#define OP_RECORD(Name, prefix, domain, folder) const op_def op_##prefix##_##Name
+#include "ops/domains.def"
 // Every element type of ONNX that takes whole bytes: .types = "T=" TYPES_TENSOR.
 #define TYPES_TENSOR                                                                                       \
   "float,double,float16,bfloat16,int8,int16,int32,int64,uint8,uint16,uint32,uint64,bool,string,complex64," \

@@ -56,8 +56,9 @@ class Lint(unittest.TestCase):
                 ("ai_onnx/triple.c", record % "compute", "does not say whose"),
                 ("ai_onnx/thrice.c", record % "triple_compute", "named after no operator"),
                 ("ai_onnx/triple.c", "static int x;", "has no record"),
-                ("parts/triple.c", record % "triple_compute", "has a record"),
-                ("com_microsoft/triple.c", '#include "ops/ai_onnx/pool.inl"\n' + record % "triple_compute",
+                ("parts/triple.c", record % "triple_compute", "is to be in ai_onnx"),
+                ("ai_onnx/triple.c", "SDX_OP_ML(Triple) = {.since = 1};", "is to be in ai_onnx_ml"),
+                ("com_microsoft/triple.c", '#include "ops/ai_onnx/pool.inl"\n' + (record % "triple_compute").replace("SDX_OP(", "SDX_OP_MS("),
                  "includes a file of ai_onnx"),
                 ("parts/triple.h", '#include "ops/ai_onnx/pool.inl"', "includes a file of ai_onnx")):
             with self.subTest(file=file, code=code), unittest.mock.patch.dict(lint.CODE, {"src/ops/" + file: code}):
