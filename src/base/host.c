@@ -37,11 +37,17 @@ static size_t resource_limit(int resource) {
   return getrlimit(resource, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY ? (size_t)limit.rlim_cur : SIZE_MAX;
 }
 
-size_t host_memory_bytes(void) {
+static size_t memory;
+static void count_memory(void) {
   long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
   size_t built_in = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : SIZE_MAX / 2;
-  return least(least(built_in, cgroup_read("").memory_bytes),
-               least(resource_limit(RLIMIT_AS), resource_limit(RLIMIT_DATA)));
+  memory = least(built_in, cgroup_read("").memory_bytes);
+}
+
+size_t host_memory_bytes(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, count_memory);
+  return least(memory, least(resource_limit(RLIMIT_AS), resource_limit(RLIMIT_DATA)));
 }
 
 size_t host_resident_bytes(void) {
