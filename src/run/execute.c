@@ -102,9 +102,19 @@ static sdx_status compute(run_frame *f, op_step *c, bool dynamic) {
   return frame_check(f, c->node, c->err);
 }
 
+static void drop_spares(body_frame *b) {
+  for (uint32_t i = 0; i < BODY_SPARES * b->frame->plan->graph->output_count; i++) {
+    value_release(b->spares[i]);
+    b->spares[i] = NULL;
+  }
+}
+
 static sdx_status run_step(run_frame *f, uint32_t s, op_step *c) {
   const plan_step *step = &f->plan->steps[s];
-  SDX_TRY(compute(f, c, step->dynamic));
+  sdx_status status = compute(f, c, step->dynamic);
+  for (body_frame *b = c->node->op->flags & OP_CONTROL ? ((sdx_run *)f->context)->bodies : NULL; b; b = b->next)
+    if (b->frame->plan->owner == c->node && !b->busy) drop_spares(b);
+  if (status != SDX_OK) return status;
   // Dynamic values that were read for the last time.
   for (uint32_t i = 0; i < step->release_count; i++) {
     value_id v = f->plan->releases[step->release_first + i];
@@ -179,14 +189,11 @@ static sdx_status body_plan(sdx_session *s, plan_request *request, type_info *ty
   return session_plan(s, request, out, err);
 }
 
-static sdx_status take_body(sdx_run *r, plan *p, body_frame **out, error *err) {
-  for (body_frame *b = r->bodies; b; b = b->next)
-    if (!b->busy && b->frame->plan == p) {
-      *out = b;
-      return SDX_OK;
-    }
-  body_frame *b = mem_zalloc(&r->session->account, sizeof *b);
-  if (!b) return error_no_memory(err, sizeof *b);
+static sdx_status create_body(sdx_run *r, plan *p, body_frame **out, error *err) {
+  size_t spares = BODY_SPARES * p->graph->output_count * sizeof(sdx_value *);
+  body_frame *b = mem_zalloc(&r->session->account, sizeof *b + spares);
+  if (!b) return error_no_memory(err, sizeof *b + spares);
+  b->spares = (sdx_value **)(b + 1);
   sdx_status status = frame_create(p, &r->frame->account, SIZE_MAX, &b->frame, err);
   if (status != SDX_OK) {
     mem_free(b);
@@ -212,6 +219,43 @@ static plan_request body_request(const run_frame *f, const op_step *c, graph *bo
   request.owner = c->node;
   request.captures = types + inputs;
   return request;
+}
+
+static sdx_status make_body(sdx_run *r, plan_request *request, type_info *types, size_t count, body_frame **out,
+                            error *err) {
+  plan *p;
+  SDX_TRY(body_plan(r->session, request, types, count, &p, err));
+  body_frame *b = r->bodies;
+  while (b && (b->busy || b->frame->plan != p)) b = b->next;
+  *out = b;
+  sdx_status status = b ? SDX_OK : create_body(r, p, out, err);
+  plan_release(p);
+  return status;
+}
+
+// One that is free and was made for these types: it needs neither the plan cache nor its lock.
+static body_frame *find_body(sdx_run *r, const plan_request *request) {
+  body_frame *b = r->bodies;
+  while (b && (b->busy || !plan_fits(b->frame->plan, request))) b = b->next;
+  return b;
+}
+
+// Values of an earlier trip that nobody holds any more take the results of this one.
+static void take_spares(body_frame *b, sdx_value **out) {
+  for (uint32_t i = 0; i < BODY_SPARES * b->frame->plan->graph->output_count; i++) {
+    sdx_value **to = &out[i / BODY_SPARES], *spare = b->spares[i];
+    if (!*to && spare && atomic_load_explicit(&spare->references, memory_order_acquire) == 1) *to = value_retain(spare);
+  }
+}
+
+static void keep_spares(body_frame *b, sdx_value *const *out) {
+  const plan *p = b->frame->plan;
+  for (uint32_t k = 0; k < p->graph->output_count; k++) {
+    sdx_value **spares = &b->spares[BODY_SPARES * k];
+    if (!out[k] || !is_planned(p, k) || out[k] == spares[0] || out[k] == spares[1]) continue;
+    if (!spares[0]) spares[0] = value_retain(out[k]);
+    else if (!spares[1]) spares[1] = value_retain(out[k]);
+  }
 }
 
 // From a plan of its own: those that the session keeps know less once there are many.
@@ -250,34 +294,37 @@ sdx_status run_body(run_frame *f, op_step *c, graph *body, size_t inputs, const 
   if (f->depth + 1 > (uint32_t)s->options->max_subgraph_depth)
     return step_fail(c, SDX_LIMIT_EXCEEDED, "bodies are nested deeper than max_subgraph_depth = %lld",
                      (long long)s->options->max_subgraph_depth);
+  enum { FEW = 24 };
+  type_info few_types[FEW];
+  const value *few_bound[FEW];
   size_t total = inputs + c->node->capture_count;
   arena scratch;
   arena_init(&scratch, &f->account);
-  type_info *types = arena_array(&scratch, total + 1, sizeof *types);
-  const value **bound = arena_array(&scratch, total + 1, sizeof *bound);
-  plan *p = NULL;
-  body_frame *b = NULL;
+  type_info *types = total < FEW ? few_types : arena_array(&scratch, total + 1, sizeof *types);
+  const value **bound = total < FEW ? few_bound : arena_array(&scratch, total + 1, sizeof *bound);
   sdx_status status = types && bound ? SDX_OK : error_no_memory(c->err, total * sizeof *types);
   if (status != SDX_OK) goto done;
   plan_request request = body_request(f, c, body, in, types);
-  status = body_plan(s, &request, types, total, &p, c->err);
-  if (status == SDX_OK) status = take_body(r, p, &b, c->err);
+  body_frame *b = find_body(r, &request);
+  if (!b) status = make_body(r, &request, types, total, &b, c->err);
   if (status != SDX_OK) goto done;
+  const plan *p = b->frame->plan;
   b->busy = true;
   b->frame->depth = f->depth + 1;
   b->frame->limits = f->limits;
   for (size_t i = 0; i < inputs; i++) bound[i] = in[i];
   for (uint32_t i = 0; i < p->captured_count; i++) bound[inputs + i] = c->captures[p->capture_index[i]];
+  take_spares(b, out);
   status = frame_check(f, c->node, c->err);
   if (status == SDX_OK) status = frame_execute(b->frame, bound, &f->account, out, NULL, c->err);
   b->busy = false;
+  if (status == SDX_OK) keep_spares(b, out);
   if (status != SDX_OK)
     for (size_t i = 0; i < outputs; i++) {
       value_release(out[i]);
       out[i] = NULL;
     }
 done:
-  plan_release(p);
   arena_deinit(&scratch);
   return status;
 }
@@ -286,6 +333,7 @@ void run_drop_bodies(sdx_run *r) {
   while (r->bodies) {
     body_frame *b = r->bodies;
     r->bodies = b->next;
+    drop_spares(b);
     frame_destroy(b->frame);
     mem_free(b);
   }

@@ -58,10 +58,13 @@ struct sdx_session {
   profile profile;
 };
 
-// A body that runs again and again keeps its frame here, per run handle.
+// A body that runs again and again keeps its frame here, per run handle; and, for as long as the step that runs it
+// goes on, two values for each result: one that the next trip reads, one that it writes.
+enum { BODY_SPARES = 2 };
 typedef struct body_frame {
   struct body_frame *next;
   run_frame *frame;
+  sdx_value **spares;  // [results * BODY_SPARES]
   bool busy;
 } body_frame;
 

@@ -103,8 +103,41 @@ static void carried_shapes_are_proved(void **state) {
   sdx_session_destroy(s);
 }
 
+// Trips allocate nothing: as many blocks are taken for three as for three hundred, once the first shaped what there is.
+static void trips_take_no_memory(void **state) {
+  static const char *const bodies[] = {
+      "    %a2 = Neg(%a)\n",
+      "    %t = Neg(%a)\n    %a2 = Add(%t, %x)\n    outer %x = %x\n",
+  };
+  for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+    char source[1200];
+    snprintf(source, sizeof source,
+             "graph(%%x: float[K], %%n: int64[]) -> (%%y) {\n  %%y = Loop<body=graph body(%%i: int64[], %%c: bool[], "
+             "%%a: float[K]) -> (%%c2, %%a2) {\n%s    %%c2 = Identity(%%c)\n  }>(%%n, _, %%x)\n}\n",
+             bodies[i]);
+    sdx_session *s = model_load(source, "threads=1");
+    sdx_run *r = looped(s, 5, 3);
+    uint64_t taken[2];
+    for (int k = 0; k < 2; k++) {
+      sdx_value *n = sdx_tensor_create(SDX_INT64, 0, NULL);
+      *(int64_t *)sdx_tensor_data(n) = k ? 300 : 4;
+      sdx_run_set_input(r, 1, n);
+      sdx_value_release(n);
+      uint64_t before = mem_alloc_count();
+      assert_int_equal(sdx_run_execute(r), SDX_OK);
+      taken[k] = mem_alloc_count() - before;
+    }
+    if (taken[1] != taken[0])
+      fail_msg("body %zu: %llu blocks for 4 trips, %llu for 300", i, (unsigned long long)taken[0],
+               (unsigned long long)taken[1]);
+    sdx_run_destroy(r);
+    sdx_session_destroy(s);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(trips_take_no_memory),
       cmocka_unit_test(without_trips_results_keep_their_shape),
       cmocka_unit_test(without_trips_the_past_does_not_count),
       cmocka_unit_test(carried_shapes_are_not_believed),
