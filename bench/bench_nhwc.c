@@ -3,7 +3,7 @@
 // networks: medians over short slices that alternate between the two and a multiply-add loop, each as a part of one
 // core's multiply-add peak.
 //
-//   bench_nhwc [--seconds S] [--threads N] [--network NAME] [--winograd 0|1] [--layer
+//   bench_nhwc [--seconds S] [--threads N] [--network NAME] [--winograd 0|2|4] [--layer
 //   C,H,W,FILTERS,KH,KW,STRIDE,PH,PW,GROUPS]
 //
 // Last for each network: the time of all its layers, each as often as it stands in the network.
@@ -72,7 +72,7 @@ typedef struct subject {
 
 static const activation relu = {.kind = ACTIVATION_RELU};
 
-static bool winograd = true;  // where it suits
+static size_t winograd = 2;  // tile, where it suits
 
 static bool prepare_last(subject *s, const layer *l) {
   size_t channels = (size_t)l->channels, filters = (size_t)l->filters;
@@ -87,9 +87,9 @@ static bool prepare_last(subject *s, const layer *l) {
   }
   conv_nhwc_f32_shape shape = {.window = s->window, .batch = 1, .groups = (size_t)l->groups, .threads = s->threads};
   shape.in_channels = channels, shape.out_channels = filters, shape.planar = conv_nhwc_f32_reads_planes(&shape);
-  s->by_winograd = winograd && winograd_f32_suits(&shape);
+  s->by_winograd = winograd && winograd_f32_suits(&shape, winograd);
   if (!conv_nhwc_f32_plan_init(&s->last, &shape)) return false;
-  if (s->by_winograd && !winograd_f32_plan_init(&s->winograd, &shape)) return false;
+  if (s->by_winograd && !winograd_f32_plan_init(&s->winograd, &shape, winograd)) return false;
   size_t packed = s->by_winograd ? s->winograd.packed_bytes : s->last.packed_bytes;
   size_t scratch = s->by_winograd ? s->winograd.scratch_bytes : s->last.scratch_bytes;
   s->packed[1] = floats(packed / 4), s->scratch[1] = floats((scratch > packed ? scratch : packed) / 4);
@@ -194,7 +194,7 @@ int main(int argc, char **argv) {
     if (strcmp(argv[i], "--seconds") == 0) seconds = strtod(argv[i + 1], NULL);
     else if (strcmp(argv[i], "--threads") == 0) threads = strtoul(argv[i + 1], NULL, 10);
     else if (strcmp(argv[i], "--network") == 0) network = argv[i + 1];
-    else if (strcmp(argv[i], "--winograd") == 0) winograd = atoi(argv[i + 1]) != 0;
+    else if (strcmp(argv[i], "--winograd") == 0) winograd = strtoul(argv[i + 1], NULL, 10);
     else if (strcmp(argv[i], "--layer") == 0 && parse(argv[i + 1], &own)) {
       heading("layer");
       bench(&own, threads, seconds, total);

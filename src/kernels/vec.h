@@ -22,6 +22,8 @@ static inline vec vec_in_register(vec v) {
 }
 static inline vec vec_splat(float f) { return _mm512_set1_ps(f); }
 static inline vec vec_add(vec a, vec b) { return _mm512_add_ps(a, b); }
+static inline vec vec_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
+static inline vec vec_mul(vec a, vec b) { return _mm512_mul_ps(a, b); }
 static inline vec vec_fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }  // a * b + c
 static inline vec vec_max(vec a, vec b) {                                            // NaN if either is
   return _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a);
@@ -61,6 +63,8 @@ static inline vec vec_in_register(vec v) {
 }
 static inline vec vec_splat(float f) { return _mm256_set1_ps(f); }
 static inline vec vec_add(vec a, vec b) { return _mm256_add_ps(a, b); }
+static inline vec vec_sub(vec a, vec b) { return _mm256_sub_ps(a, b); }
+static inline vec vec_mul(vec a, vec b) { return _mm256_mul_ps(a, b); }
 static inline vec vec_fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
 static inline vec vec_max(vec a, vec b) {
   return _mm256_blendv_ps(_mm256_max_ps(a, b), a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
@@ -107,6 +111,8 @@ static inline vec vec_in_register(vec v) {
 }
 static inline vec vec_splat(float f) { return vdupq_n_f32(f); }
 static inline vec vec_add(vec a, vec b) { return vaddq_f32(a, b); }
+static inline vec vec_sub(vec a, vec b) { return vsubq_f32(a, b); }
+static inline vec vec_mul(vec a, vec b) { return vmulq_f32(a, b); }
 static inline vec vec_fma(vec a, vec b, vec c) { return vfmaq_f32(c, a, b); }
 static inline vec vec_max(vec a, vec b) { return vmaxq_f32(a, b); }
 static inline vec vec_raise(vec v, vec low) { return vbslq_f32(vcltq_f32(v, low), low, v); }

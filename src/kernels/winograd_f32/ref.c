@@ -1,63 +1,85 @@
 // SPDX-License-Identifier: Apache-2.0
-// winograd_f32 in plain C, channel by channel; the compiler makes vectors of channels for each tier, and as there are
-// only additions, the same bits.
+// winograd_f32 in plain C, channel by channel; the compiler makes vectors of channels for each tier, all with the
+// same bits, as products and sums are rounded each.
 #include "kernels/loop.h"
 #include "kernels/winograd_f32/winograd_f32.h"
 
-enum { SIDE = WINOGRAD_F32_SIDE, PARTS = WINOGRAD_F32_PARTS };
+enum { PARTS = WINOGRAD_F32_PARTS, PIXELS = WINOGRAD_F32_PIXELS };
 
-// Four values `step` apart: B^T d.
-INLINE void forth(float *d, int step) {
-  float a = d[0], b = d[step], c = d[2 * step], e = d[3 * step];
-  d[0] = a - c, d[step] = b + c, d[2 * step] = c - b, d[3 * step] = b - e;
+// tile + 2 values `step` apart: B^T d.
+INLINE void forth(int tile, float *d, int step) {
+  float d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
+  if (tile == 2) {
+    d[0] = d0 - d2, d[step] = d1 + d2, d[2 * step] = d2 - d1, d[3 * step] = d1 - d3;
+    return;
+  }
+  const float a = 0.75f, b = 1.5f, aa = a * a, bb = b * b, d4 = d[4 * step], d5 = d[5 * step];
+  float even_a = d4 - bb * d2, odd_a = a * (d3 - bb * d1), even_b = d4 - aa * d2, odd_b = b * (d3 - aa * d1);
+  d[0] = aa * bb * d0 - (aa + bb) * d2 + d4, d[5 * step] = aa * bb * d1 - (aa + bb) * d3 + d5;
+  d[step] = even_a + odd_a, d[2 * step] = even_a - odd_a;
+  d[3 * step] = even_b + odd_b, d[4 * step] = even_b - odd_b;
 }
 
-// Four values become the first two: A^T m.
-INLINE void back(float *m, int step) {
-  float a = m[0], b = m[step], c = m[2 * step], e = m[3 * step];
-  m[0] = a + b + c, m[step] = b - c - e;
+// tile + 2 values become the first `tile`: A^T m.
+INLINE void back(int tile, float *m, int step) {
+  float m0 = m[0], m1 = m[step], m2 = m[2 * step], m3 = m[3 * step];
+  if (tile == 2) {
+    m[0] = m0 + m1 + m2, m[step] = m1 - m2 - m3;
+    return;
+  }
+  const float a = 0.75f, b = 1.5f, m4 = m[4 * step], m5 = m[5 * step];
+  float sum_a = m1 + m2, difference_a = m1 - m2, sum_b = m3 + m4, difference_b = m3 - m4;
+  m[0] = m0 + sum_a + sum_b, m[step] = a * difference_a + b * difference_b;
+  m[2 * step] = a * a * sum_a + b * b * sum_b;
+  m[3 * step] = a * a * a * difference_a + b * b * b * difference_b + m5;
 }
 
-static void input(const float *const *pixels, size_t channels, float *parts) {
+INLINE void input(int tile, const float *const *pixels, size_t channels, float *parts) {
+  const int side = tile + 2;
   const float *x[PARTS];
-  for (int i = 0; i < PARTS; i++) x[i] = pixels[i];
+  for (int i = 0; i < side * side; i++) x[i] = pixels[i];
   SIMD_LOOP
   for (size_t c = 0; c < channels; c++) {
     float d[PARTS];
-    UNROLL for (int i = 0; i < PARTS; i++) d[i] = x[i][c];
-    UNROLL for (int i = 0; i < SIDE; i++) forth(d + i, SIDE);
-    UNROLL for (int i = 0; i < SIDE; i++) forth(d + i * SIDE, 1);
-    UNROLL for (int i = 0; i < PARTS; i++) parts[(size_t)i * channels + c] = d[i];
+    UNROLL for (int i = 0; i < side * side; i++) d[i] = x[i][c];
+    UNROLL for (int i = 0; i < side; i++) forth(tile, d + i, side);
+    UNROLL for (int i = 0; i < side; i++) forth(tile, d + i * side, 1);
+    UNROLL for (int i = 0; i < side * side; i++) parts[(size_t)i * channels + c] = d[i];
   }
 }
 
-INLINE void output_as(const float *parts, size_t channels, const float *bias, const float *const *residual,
+INLINE void output_as(int tile, const float *parts, size_t channels, const float *bias, const float *const *residual,
                       const activation_limits *limits, float *const *y, bool adds) {
-  const float low = limits->low, high = limits->high, zero = limits->zero;
-  float *y0 = y[0], *y1 = y[1], *y2 = y[2], *y3 = y[3];
-  const float *r0 = adds ? residual[0] : NULL, *r1 = adds ? residual[1] : NULL, *r2 = adds ? residual[2] : NULL,
-              *r3 = adds ? residual[3] : NULL;
+  const int side = tile + 2;
+  const float low = limits->low, high = limits->high, zero = limits->zero, *from[PIXELS];
+  float *to[PIXELS];
+  for (int i = 0; i < tile * tile; i++) to[i] = y[i], from[i] = adds ? residual[i] : NULL;
   SIMD_LOOP
   for (size_t c = 0; c < channels; c++) {
     float m[PARTS], b = bias[c];
-    UNROLL for (int i = 0; i < PARTS; i++) m[i] = parts[(size_t)i * channels + c];
-    UNROLL for (int i = 0; i < SIDE; i++) back(m + i, SIDE);
-    back(m, 1), back(m + SIDE, 1);
-    float to[4] = {m[0] + b, m[1] + b, m[SIDE] + b, m[SIDE + 1] + b};
-    if (adds) to[0] += r0[c], to[1] += r1[c], to[2] += r2[c], to[3] += r3[c];
-    UNROLL for (int i = 0; i < 4; i++) {
-      float v = to[i] < low ? low : to[i];
-      to[i] = (v > high ? high : v) + zero;
+    UNROLL for (int i = 0; i < side * side; i++) m[i] = parts[(size_t)i * channels + c];
+    UNROLL for (int i = 0; i < side; i++) back(tile, m + i, side);
+    UNROLL for (int i = 0; i < tile; i++) back(tile, m + i * side, 1);
+    UNROLL for (int i = 0; i < tile * tile; i++) {
+      float v = m[i / tile * side + i % tile] + b;
+      if (adds) v += from[i][c];
+      v = v < low ? low : v;
+      to[i][c] = (v > high ? high : v) + zero;
     }
-    y0[c] = to[0], y1[c] = to[1], y2[c] = to[2], y3[c] = to[3];
   }
 }
 
-static void output(const float *parts, size_t channels, const float *bias, const float *const *residual,
-                   const activation_limits *limits, float *const *y) {
-  if (residual) output_as(parts, channels, bias, residual, limits, y, true);
-  else output_as(parts, channels, bias, NULL, limits, y, false);
-}
+#define TRANSFORMS(tile)                                                                                          \
+  static void input_##tile(const float *const *pixels, size_t channels, float *parts) {                           \
+    input(tile, pixels, channels, parts);                                                                         \
+  }                                                                                                               \
+  static void output_##tile(const float *parts, size_t channels, const float *bias, const float *const *residual, \
+                            const activation_limits *limits, float *const *y) {                                   \
+    if (residual) output_as(tile, parts, channels, bias, residual, limits, y, true);                              \
+    else output_as(tile, parts, channels, bias, NULL, limits, y, false);                                          \
+  }
+TRANSFORMS(2)
+TRANSFORMS(4)
 
 static bool below(const float *x, size_t n, float limit) {
   unsigned not_below = 0;
@@ -65,4 +87,4 @@ static bool below(const float *x, size_t n, float limit) {
   return !not_below;
 }
 
-KERNEL(winograd_f32) = {.input = input, .output = output, .below = below};
+KERNEL(winograd_f32) = {.of_2 = {input_2, output_2}, .of_4 = {input_4, output_4}, .below = below};

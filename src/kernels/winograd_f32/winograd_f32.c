@@ -15,19 +15,22 @@
 #include "base/size.h"
 
 enum {
-  SIDE = WINOGRAD_F32_SIDE,
   PARTS = WINOGRAD_F32_PARTS,
-  TILE = WINOGRAD_F32_TILE,
+  PIXELS = WINOGRAD_F32_PIXELS,
   BLOCK_LEAST = 32,    // tiles
   TASKS_A_THREAD = 2,  // of a batch, at least
   PIECES = 8           // of an image, looked through side by side
 };
 
-// Where it is faster, on AVX2 as on AVX-512. The weights take 16/9 of the memory, which a small image does not repay
-// when they come from afar; with few channels most of the work are the transforms.
-enum { FEWEST_PIXELS = 10, FEWEST_CHANNELS = 16, FEWEST_WEIGHTS = 1024 };
+// Where a tile is faster, on AVX2 as on AVX-512. Small images do not repay weights of 16/9 or four times the memory,
+// and with few channels most of the work are the transforms.
+typedef struct rule {
+  int64_t pixels;  // along each side
+  size_t channels, weights;
+} rule;
+static const rule rule_of_2 = {10, 16, 1024}, rule_of_4 = {20, 16, 256};
 
-static const float most_x = 0x1p60f, most_weight = 0x1p40f;
+static const float most_x = 0x1p50f, most_weight = 0x1p40f;
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 static size_t most(size_t a, size_t b) { return a > b ? a : b; }
@@ -41,10 +44,11 @@ static bool possible(const conv_nhwc_f32_shape *s) {
   return true;
 }
 
-bool winograd_f32_suits(const conv_nhwc_f32_shape *s) {
-  if (!possible(s) || s->window.out[0] < FEWEST_PIXELS || s->window.out[1] < FEWEST_PIXELS) return false;
+bool winograd_f32_suits(const conv_nhwc_f32_shape *s, size_t tile) {
+  const rule *r = tile == 2 ? &rule_of_2 : &rule_of_4;
+  if (!possible(s) || s->window.out[0] < r->pixels || s->window.out[1] < r->pixels) return false;
   size_t in = s->in_channels, out = s->out_channels;
-  return in >= FEWEST_CHANNELS && out >= FEWEST_CHANNELS && in * out >= FEWEST_WEIGHTS;
+  return in >= r->channels && out >= r->channels && in * out >= r->weights;
 }
 
 // ---- plan ----------------------------------------------------------------------------------------
@@ -66,51 +70,59 @@ static bool find_bytes(winograd_f32_plan *p) {
          size_add(p->products.packed_bytes, 64, &p->packed_bytes);
 }
 
-bool winograd_f32_plan_with(winograd_f32_plan *p, const conv_nhwc_f32_shape *shape, const winograd_f32_kernel *kernel,
-                            const kernel_entry *products) {
-  if (!possible(shape) || shape->in_channels > SIZE_MAX / 4096 || shape->out_channels > SIZE_MAX / 4096) return false;
-  *p = (winograd_f32_plan){.shape = *shape, .kernel = kernel};
+bool winograd_f32_plan_with(winograd_f32_plan *p, const conv_nhwc_f32_shape *shape, size_t tile,
+                            const winograd_f32_kernel *kernel, const kernel_entry *products) {
+  if ((tile != 2 && tile != 4) || !possible(shape) || shape->in_channels > SIZE_MAX / 4096 ||
+      shape->out_channels > SIZE_MAX / 4096)
+    return false;
+  *p = (winograd_f32_plan){.shape = *shape, .kernel = kernel, .tile = tile, .side = tile + 2};
+  p->parts = p->side * p->side, p->transforms = tile == 2 ? &kernel->of_2 : &kernel->of_4;
   const conv_nhwc_f32_shape *s = &p->shape;
-  p->rows = divide_up((size_t)s->window.out[0], TILE), p->columns = divide_up((size_t)s->window.out[1], TILE);
+  p->rows = divide_up((size_t)s->window.out[0], tile), p->columns = divide_up((size_t)s->window.out[1], tile);
   // A distance between tiles that is no power of two keeps them in different sets of the caches.
-  p->parts_stride = PARTS * s->in_channels + 16, p->sums_stride = PARTS * s->out_channels + 16;
+  p->parts_stride = p->parts * s->in_channels + 16, p->sums_stride = p->parts * s->out_channels + 16;
   size_t tiles = most(p->rows * p->columns, 1), bytes = (p->parts_stride + p->sums_stride) * sizeof(float);
   p->block = most(cpu_cache_sizes().l2_bytes * 5 / 8 / bytes, BLOCK_LEAST);
   if (s->threads > 1) p->block = least(p->block, most(tiles * s->batch / (s->threads * TASKS_A_THREAD), BLOCK_LEAST));
   p->blocks = divide_up(tiles, p->block), p->block = divide_up(tiles, p->blocks);
   int64_t block = (int64_t)p->block;
-  conv_nhwc_f32_shape product = {.batch = 1, .groups = PARTS, .threads = 1};
+  conv_nhwc_f32_shape product = {.batch = 1, .groups = p->parts, .threads = 1};
   product.window = (window){.rank = 1, .in = {block}, .out = {block}, .kernel = {1}, .stride = {1}, .dilation = {1}};
-  product.in_channels = PARTS * s->in_channels, product.out_channels = PARTS * s->out_channels;
+  product.in_channels = p->parts * s->in_channels, product.out_channels = p->parts * s->out_channels;
   conv_nhwc_f32_shape direct = *s;
   direct.batch = 1;
   return conv_nhwc_f32_plan_with(&p->products, &product, products) &&
          conv_nhwc_f32_plan_with(&p->direct, &direct, products) && find_bytes(p);
 }
 
-bool winograd_f32_plan_init(winograd_f32_plan *plan, const conv_nhwc_f32_shape *shape) {
-  return winograd_f32_plan_with(plan, shape, KERNEL_BEST(winograd_f32), kernel_best("igemm_f32"));
+bool winograd_f32_plan_init(winograd_f32_plan *plan, const conv_nhwc_f32_shape *shape, size_t tile) {
+  return winograd_f32_plan_with(plan, shape, tile, KERNEL_BEST(winograd_f32), kernel_best("igemm_f32"));
 }
 
 // ---- packing -------------------------------------------------------------------------------------
 
-// G: three values `step` apart become four.
-static void weight_forth(const double *g, int step, double *to, int to_step) {
-  to[0] = g[0], to[3 * to_step] = g[2 * step];
-  to[to_step] = (g[0] + g[step] + g[2 * step]) / 2, to[2 * to_step] = (g[0] - g[step] + g[2 * step]) / 2;
+// Rows of G: the kernel's polynomial at the points 0, a, -a, b, -b and infinity, over what B^T leaves.
+static void points(size_t tile, double g[6][3]) {
+  static const double of_2[4][3] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
+  const double at[] = {0, 0.75, -0.75, 1.5, -1.5}, aa = at[1] * at[1], bb = at[3] * at[3];
+  const double over[] = {aa * bb, 2 * aa * (aa - bb), 2 * aa * (aa - bb), 2 * bb * (bb - aa), 2 * bb * (bb - aa)};
+  if (tile == 2) memcpy(g, of_2, sizeof of_2);
+  for (int i = 0; tile == 4 && i < 6; i++)
+    for (int t = 0; t < 3; t++) g[i][t] = i == 5 ? t == 2 : (t == 0 ? 1 : t == 1 ? at[i] : at[i] * at[i]) / over[i];
 }
 
 void winograd_f32_pack(const winograd_f32_plan *p, const float *weights, void *packed, void *scratch) {
   size_t count = p->shape.in_channels * p->shape.out_channels;
   bool *moderate = packed;
   float *parts = scratch;
-  for (size_t i = 0; i < count; i++) {
-    double g[9], half[12], to[PARTS];
-    for (int t = 0; t < 9; t++) g[t] = weights[i * 9 + (size_t)t];
-    for (int t = 0; t < 3; t++) weight_forth(g + t, 3, half + t, 3);
-    for (int t = 0; t < 4; t++) weight_forth(half + t * 3, 1, to + t * SIDE, 1);
-    for (size_t t = 0; t < PARTS; t++) parts[t * count + i] = (float)to[t];
-  }
+  double g[6][3];
+  points(p->tile, g);
+  for (size_t i = 0; i < count; i++)
+    for (size_t t = 0; t < p->parts; t++) {
+      double sum = 0;
+      for (size_t k = 0; k < 9; k++) sum += g[t / p->side][k / 3] * g[t % p->side][k % 3] * weights[i * 9 + k];
+      parts[t * count + i] = (float)sum;
+    }
   memset(packed, 0, 64);
   *moderate = p->kernel->below(weights, count * 9, most_weight);
   conv_nhwc_f32_pack(&p->products, parts, (char *)packed + 64);
@@ -152,10 +164,10 @@ static bool image_is_beyond(const job *j, size_t image) {
 }
 
 // The pixels of a square of `side`, row-major; at those outside of the image, NULL.
-static void square(const int64_t *sizes, int64_t row, int64_t column, int side, const float *image, size_t stride,
+static void square(const int64_t *sizes, int64_t row, int64_t column, size_t side, const float *image, size_t stride,
                    const float **pixels) {
-  for (int i = 0; i < side * side; i++) {
-    int64_t r = row + i / side, c = column + i % side;
+  for (size_t i = 0; i < side * side; i++) {
+    int64_t r = row + (int64_t)(i / side), c = column + (int64_t)(i % side);
     bool inside = r >= 0 && r < sizes[0] && c >= 0 && c < sizes[1];
     pixels[i] = inside ? image + (size_t)(r * sizes[1] + c) * stride : NULL;
   }
@@ -165,11 +177,11 @@ static void tile_in(const job *j, const float *image, size_t tile, float *parts)
   const winograd_f32_plan *p = j->plan;
   const window *w = &p->shape.window;
   const float *pixels[PARTS];
-  int64_t row = (int64_t)(tile / p->columns) * TILE, column = (int64_t)(tile % p->columns) * TILE;
-  square(w->in, row - w->pad[0], column - w->pad[1], SIDE, image, j->call->x_stride, pixels);
-  for (int i = 0; i < PARTS; i++)
+  int64_t row = (int64_t)(tile / p->columns * p->tile), column = (int64_t)(tile % p->columns * p->tile);
+  square(w->in, row - w->pad[0], column - w->pad[1], p->side, image, j->call->x_stride, pixels);
+  for (size_t i = 0; i < p->parts; i++)
     if (!pixels[i]) pixels[i] = j->zeros;
-  p->kernel->input(pixels, p->shape.in_channels, parts);
+  p->transforms->input(pixels, p->shape.in_channels, parts);
 }
 
 static void tile_out(const job *j, size_t image, size_t tile, const float *sums) {
@@ -177,18 +189,18 @@ static void tile_out(const job *j, size_t image, size_t tile, const float *sums)
   const conv_nhwc_f32_call *c = j->call;
   const int64_t *out = p->shape.window.out;
   size_t first = image * window_out(&p->shape.window), channels = p->shape.out_channels;
-  const float *at[TILE * TILE], *residual[TILE * TILE];
-  float *y[TILE * TILE];
-  int64_t row = (int64_t)(tile / p->columns) * TILE, column = (int64_t)(tile % p->columns) * TILE;
-  square(out, row, column, TILE, c->y + first * c->y_stride, c->y_stride, at);
+  const float *at[PIXELS], *residual[PIXELS];
+  float *y[PIXELS];
+  int64_t row = (int64_t)(tile / p->columns * p->tile), column = (int64_t)(tile % p->columns * p->tile);
+  square(out, row, column, p->tile, c->y + first * c->y_stride, c->y_stride, at);
   if (c->residual)
-    square(out, row, column, TILE, c->residual + first * c->residual_stride, c->residual_stride, residual);
-  for (int i = 0; i < TILE * TILE; i++) {
+    square(out, row, column, p->tile, c->residual + first * c->residual_stride, c->residual_stride, residual);
+  for (size_t i = 0; i < p->tile * p->tile; i++) {
     y[i] = at[i] ? (float *)at[i] : j->nowhere;
     if (!at[i]) residual[i] = j->bias;
   }
-  p->kernel->output(sums, channels, j->bias, c->residual ? residual : NULL, &j->limits, y);
-  for (int i = 0; i < TILE * TILE; i++)
+  p->transforms->output(sums, channels, j->bias, c->residual ? residual : NULL, &j->limits, y);
+  for (size_t i = 0; i < p->tile * p->tile; i++)
     if (j->activate && at[i]) j->activate(y[i], y[i], channels, c->activation.a, c->activation.b);
 }
 
