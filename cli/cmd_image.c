@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/engine.h"
+#include "cli/table.h"
 #include "cli/workspace.h"
 #include "deploy/build.h"
 
@@ -22,6 +23,18 @@ static const cli_option build_options[] = {
     OPTION("name", ARG_TEXT, "NAME", "name of the image (default: the first model's)", .letter = 'n'),
     OPTION("model", ARG_TEXT, "NAME[:VERSION]",
            "a model it serves, the first also at /score; may be given several times", .letter = 'm'),
+    OPTION("script", ARG_TEXT, "FILE",
+           "score.py with init() and run(raw_data), which answers instead of the server by itself", .letter = 's'),
+    OPTION("file", ARG_TEXT, "PATH", "a file or folder to lie beside the script; may be given several times"),
+    OPTION("conda", ARG_TEXT, "FILE", "environment of the script (myenv.yml)"),
+    OPTION("python", ARG_TEXT, "EXE", "the Python of the image and of the dry run (default: python3)"),
+    OPTION("sample", ARG_TEXT, "FILE", "request body for the dry run (default: made from the model's inputs)"),
+    OPTION("seconds", ARG_INT, "N", "for each of import, init() and run() in the dry run (default 30)", .min = 1,
+           .max = 3600),
+    OPTION_FLAG("network", "let the script use the network in the dry run"),
+    OPTION_FLAG("dry-run", "only try the script, build nothing"),
+    OPTION_FLAG("no-dry-run", "build without trying the script"),
+    OPTION_FLAG("strict", "build nothing where the dry run finds errors"),
     OPTION("base", ARG_TEXT, "PLACE",
            "base image: HOST/REPOSITORY:TAG, oci:FOLDER, oci-archive:FILE or none (default)"),
     OPTION("label", ARG_TEXT, "KEY=VALUE", "a label in the image; may be given several times", .letter = 'l'),
@@ -44,14 +57,57 @@ static bool read_compression(const args *a, layer_compression *how) {
   return false;
 }
 
+static const char *text_of(const json_t *object, const char *key) {
+  const char *text = json_string_value(json_object_get(object, key));
+  return text ? text : "";
+}
+
+static void print_finding(const char *script, const json_t *finding) {
+  const char *severity = text_of(finding, "severity"), *hint = text_of(finding, "hint");
+  ink colour = !strcmp(severity, "error") ? INK_RED : !strcmp(severity, "warning") ? INK_YELLOW : INK_DIM;
+  long long line = json_integer_value(json_object_get(finding, "line"));
+  if (line) printf("%s:%lld: ", script, line);
+  else printf("%s: ", script);
+  printf("%s%s%s: %s\n", ink_on(stdout, colour), severity, ink_off(stdout), text_of(finding, "message"));
+  if (*hint) printf("  %shint:%s %s\n", ink_on(stdout, INK_GREEN), ink_off(stdout), hint);
+}
+
+// What the dry run saw, for people.
+static void print_report(const char *script, const json_t *report) {
+  const json_t *findings = json_object_get(report, "findings"), *answer = json_object_get(report, "answer");
+  size_t i;
+  json_t *one;
+  progress_end();
+  json_array_foreach((json_t *)findings, i, one) print_finding(script, one);
+  json_array_foreach(json_object_get(report, "notes"), i, one) printf("note: %s\n", json_string_value(one));
+  if (json_is_object(answer))
+    printf("%s: run(sample) answers %lld%s: %.200s\n", script,
+           (long long)json_integer_value(json_object_get(answer, "status")),
+           json_is_true(json_object_get(report, "repaired")) ? " once it is put right" : "", text_of(answer, "body"));
+  if (findings && !json_array_size(findings)) printf("%s: nothing to complain about\n", script);
+}
+
 static int build(const args *a, registry *r, build_spec *spec) {
   fault f = {0};
-  json_t *asset, *model = NULL;
+  json_t *asset = NULL, *report = NULL, *model = NULL;
+  bool only_try = args_has(a, "dry-run");
   if (!spec->name && spec->models[0] && !registry_get(r, ASSET_MODEL, spec->models[0], &model, &f))
-    spec->name = json_string_value(json_object_get(model, "name"));
-  if (!f.status) build_image(r, spec, &asset, &f);
+    spec->name = text_of(model, "name");
+  if (!f.status && only_try) build_dryrun(r, spec, &report, &f);
+  else if (!f.status) build_image(r, spec, &asset, &report, &f);
+  int errors = (int)json_integer_value(json_object_get(report, "errors"));
+  if (args_has(a, "json")) {
+    if (asset && report) json_object_set(asset, "dry_run", report);
+    if (asset || report) json_print(json_incref(asset ? asset : report));
+  } else if (report) {
+    print_report(spec->script, report);
+  }
+  int code = f.status ? fault_report(&f) : only_try && errors ? CLI_FAILED : CLI_OK;
+  if (!f.status && asset && !args_has(a, "json")) asset_print(a, json_incref(asset));
+  json_decref(asset);
+  json_decref(report);
   json_decref(model);
-  return f.status ? fault_report(&f) : asset_print(a, asset);
+  return code;
 }
 
 static int run_build(const args *a) {
@@ -60,6 +116,15 @@ static int run_build(const args *a) {
   build_spec spec = {.name = args_text(a, "name", NULL),
                      .models = each_of(a, "model"),
                      .base = args_text(a, "base", NULL),
+                     .script = args_text(a, "script", NULL),
+                     .files = each_of(a, "file"),
+                     .conda = args_text(a, "conda", NULL),
+                     .skip_dryrun = args_has(a, "no-dry-run"),
+                     .strict = args_has(a, "strict"),
+                     .dryrun = {.python = args_text(a, "python", NULL),
+                                .sample = args_text(a, "sample", NULL),
+                                .seconds = (unsigned)args_int(a, "seconds", 0),
+                                .network = args_has(a, "network")},
                      .description = args_text(a, "description", NULL),
                      .tags = tags,
                      .properties = properties,
@@ -69,10 +134,13 @@ static int run_build(const args *a) {
   registry *r = NULL;
   if (tags && properties && labels && read_compression(a, &spec.compression)) {
     if (!spec.models[0]) cli_error(CLI_USAGE, "image build: no model; --model NAME names one");
+    else if (!spec.script && (args_has(a, "dry-run") || args_has(a, "conda") || spec.files[0]))
+      cli_error(CLI_USAGE, "image build: --dry-run, --conda and --file are about a script; --script FILE names it");
     else r = workspace_open(a, &code);
   }
   if (r) code = build(a, r, &spec);
   free((void *)spec.models);
+  free((void *)spec.files);
   json_decref(tags);
   json_decref(properties);
   json_decref(labels);
@@ -87,8 +155,14 @@ CLI_COMMAND(image_build) = {
     "The server, the shared libraries it needs, and the models; nothing else unless --base says so. The same inputs "
     "give "
     "the same bytes (SOURCE_DATE_EPOCH sets the time in them); layers that are there are not made again.\n\n"
+    "With a script: also this machine's Python (unless there is a base) and the packages of --conda, those that are "
+    "installed here as they are, others by pip. Before, init() and run(sample) are tried in a sandbox; what would go "
+    "wrong "
+    "is said with line and hint. 'onnxruntime' and 'azureml-core' are provided by Sardonyx.\n\n"
     "Examples:\n"
     "  sardonyx image build --model digits\n"
+    "  sardonyx image build --model digits --script score.py --conda myenv.yml\n"
+    "  sardonyx image build --model digits --script score.py --dry-run\n"
     "  sardonyx image build --name vision --model digits:2 --model faces --label team=vision\n"
     "  sardonyx image build --model digits --base registry.example.com/debian:12-slim --compression zstd\n",
     build_options,

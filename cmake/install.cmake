@@ -7,6 +7,7 @@ set_target_properties(sardonyx_static PROPERTIES EXPORT_NAME static)
 install(TARGETS sardonyx_shared sardonyx_static EXPORT sardonyx-targets)
 if(TARGET sardonyx)
   install(TARGETS sardonyx)
+  install(DIRECTORY ${CMAKE_BINARY_DIR}/share/sardonyx DESTINATION ${CMAKE_INSTALL_DATADIR})
   install(TARGETS sardonyx-runtime DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/sardonyx)
 endif()
 

@@ -6,6 +6,7 @@ pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
 pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive)
 pkg_check_modules(CURL REQUIRED libcurl) # its header: the library is loaded when it is needed
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
+pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 include(cmake/embed.cmake)
@@ -25,4 +26,12 @@ file(GLOB deploy_sources CONFIGURE_DEPENDS deploy/*.c)
 add_library(sardonyx_deploy STATIC ${deploy_sources})
 target_include_directories(sardonyx_deploy PRIVATE ${CURL_INCLUDE_DIRS})
 target_link_libraries(sardonyx_deploy PUBLIC sardonyx_registry sardonyx_static
-  PRIVATE PkgConfig::ARCHIVE PkgConfig::CRYPTO PkgConfig::ZLIB PkgConfig::ZSTD ${CMAKE_DL_LIBS})
+  PRIVATE PkgConfig::ARCHIVE PkgConfig::CRYPTO PkgConfig::YAML PkgConfig::ZLIB PkgConfig::ZSTD ${CMAKE_DL_LIBS})
+
+# Script workers: the host's side is a library, the Python side lies beside the programs as it is installed.
+add_library(sardonyx_script STATIC script/worker.c)
+target_link_libraries(sardonyx_script PUBLIC sardonyx_support PkgConfig::JANSSON)
+file(GLOB script_programs CONFIGURE_DEPENDS script/*.py)
+file(COPY ${script_programs} DESTINATION ${CMAKE_BINARY_DIR}/share/sardonyx/script)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${script_programs})
+target_link_libraries(sardonyx_deploy PUBLIC sardonyx_script)

@@ -7,11 +7,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "deploy/application.h"
+#include "deploy/conda.h"
+#include "deploy/environment.h"
 #include "deploy/runtime.h"
 #include "sardonyx/sardonyx.h"
+#include "script/worker.h"
 #include "support/files.h"
-
-#define MODELS_FOLDER "var/azureml-app/azureml-models"
 
 enum { MOST_MODELS = 64, OWN_LAYERS = MOST_MODELS + 8, STANDARD_PORT = 5001 };
 static const char nobody[] = "65532:65532";
@@ -28,6 +30,9 @@ typedef struct build {
   char (*diff_ids)[DIGEST_BYTES];
   size_t layer_count;
   json_t *all_diff_ids, *history;
+  // Of a script: the interpreter, the environment file, the Python side of workers, what there is to say.
+  json_t *python, *packages, *report;
+  char *programs;
 } build;
 
 static const char *text_of(const json_t *object, const char *key) {
@@ -71,6 +76,7 @@ static sdx_status add_runtime(build *b, fault *f) {
   layer *l = layer_create();
   if (!l) return fault_no_memory(f);
   runtime_add(l, registry_command(b->r), f);
+  if (b->spec->script && !f->status) application_add_worker(l, b->programs, f);
   if (!b->base_config && !f->status && !layer_add_bytes(l, "etc/passwd", 0644, users, strlen(users), f) &&
       !layer_add_bytes(l, "etc/group", 0644, groups, strlen(groups), f))
     layer_add_folder(l, "tmp", 01777, f);
@@ -94,6 +100,81 @@ static sdx_status add_model(build *b, const json_t *asset, fault *f) {
   char what[NAME_BYTES + 40];
   snprintf(what, sizeof what, "model %s", text_of(asset, "id"));
   return write_layer(b, l, what, f);
+}
+
+// ---- scripts -----------------------------------------------------------------------------------
+
+// The version of the Python that a base says it has, as the official images do.
+static const char *base_python(const build *b) {
+  const json_t *list = json_object_get(json_object_get(b->base_config, "config"), "Env"), *one;
+  size_t i;
+  json_array_foreach((json_t *)list, i, one) {
+    const char *text = json_string_value(one);
+    if (text && !strncmp(text, "PYTHON_VERSION=", 15)) return text + 15;
+  }
+  return NULL;
+}
+
+static sdx_status add_environment(build *b, fault *f) {
+  layer *interpreter = layer_create(), *packages = layer_create();
+  char *folder = path_format("%s/packages", registry_change_path(b->change));
+  const char *wanted = json_string_value(json_object_get(b->packages, "python"));
+  json_t *notes = NULL;
+  environment_spec spec = {.python = b->python,
+                           .programs = b->programs,
+                           .packages = b->packages,
+                           .interpreter = !b->base_config,
+                           .version = base_python(b),
+                           .folder = folder};
+  if (b->base_config && !spec.version) spec.version = wanted;
+  if (!interpreter || !packages || !folder) fault_no_memory(f);
+  else environment_add(&spec, interpreter, packages, &notes, f);
+  const char *version = spec.version ? spec.version : json_string_value(json_object_get(b->python, "version"));
+  if (notes && wanted && version && strncmp(wanted, version, strlen(wanted)) != 0)
+    json_array_append_new(notes, json_sprintf("python %s is asked for, the image has %s", wanted, version));
+  if (notes) json_object_set(b->report, "notes", notes);
+  json_decref(notes);
+  if (spec.interpreter) write_layer(b, interpreter, "Python", f);
+  else layer_destroy(interpreter);
+  write_layer(b, packages, "packages", f);
+  free(folder);
+  return f->status;
+}
+
+static sdx_status add_script(build *b, fault *f) {
+  layer *l = layer_create();
+  if (!l) return fault_no_memory(f);
+  application_add(l, b->spec->script, b->spec->files, f);
+  return write_layer(b, l, "script", f);
+}
+
+static sdx_status prepare_script(build *b, fault *f) {
+  b->python = script_python(b->spec->dryrun.python, f);
+  if (!f->status) b->programs = script_programs(registry_command(b->r), f);
+  if (!f->status && b->spec->conda) b->packages = conda_read(b->spec->conda, f);
+  b->report = json_object();
+  return f->status;
+}
+
+static sdx_status try_script(build *b, fault *f) {
+  dryrun_spec spec = b->spec->dryrun;
+  json_t *models = json_array(), *names = environment_names(b->packages), *said = NULL;
+  for (size_t i = 0; i < b->model_count; i++) json_array_append(models, b->models[i]);
+  spec.script = b->spec->script;
+  spec.files = b->spec->files;
+  spec.models = models;
+  spec.packages = names;
+  if (!dryrun(b->r, &spec, &said, f)) json_object_update(b->report, said);
+  json_int_t errors = json_integer_value(json_object_get(said, "errors"));
+  if (!f->status && errors && b->spec->strict) {
+    fault_set(f, SDX_CONFLICT, "%s has %lld error%s: no image is built", b->spec->script, (long long)errors,
+              errors == 1 ? "" : "s");
+    fault_hint(f, "without --strict it is built as it is");
+  }
+  json_decref(said);
+  json_decref(models);
+  json_decref(names);
+  return f->status;
 }
 
 // ---- base --------------------------------------------------------------------------------------
@@ -159,12 +240,29 @@ static json_t *labels_of(const build *b) {
 static json_t *command_of(const build *b) {
   json_t *command = json_pack("[s,s,s]", "--host", "0.0.0.0", "--port");
   json_array_append_new(command, json_sprintf("%d", b->spec->port ? b->spec->port : STANDARD_PORT));
+  if (b->spec->script) {
+    json_array_append_new(command, json_string("--script"));
+    json_array_append_new(command, json_sprintf("/" APPLICATION_FOLDER "/%s", application_entry(b->spec->script)));
+  }
   for (size_t i = 0; i < b->model_count; i++)
-    json_array_append_new(command, json_sprintf("%s=/" MODELS_FOLDER "/%s/%lld/%s", text_of(b->models[i], "name"),
-                                                text_of(b->models[i], "name"),
-                                                (long long)json_integer_value(json_object_get(b->models[i], "version")),
-                                                text_of(b->models[i], "main")));
+    if (*text_of(b->models[i], "main"))
+      json_array_append_new(
+          command,
+          json_sprintf("%s=/" MODELS_FOLDER "/%s/%lld/%s", text_of(b->models[i], "name"), text_of(b->models[i], "name"),
+                       (long long)json_integer_value(json_object_get(b->models[i], "version")),
+                       text_of(b->models[i], "main")));
   return command;
+}
+
+// What scripts of the scoring container find in their environment.
+static void add_variables(const build *b, json_t *list) {
+  json_array_append_new(list, json_sprintf("AZUREML_ENTRY_SCRIPT=%s", application_entry(b->spec->script)));
+  json_array_append_new(list, json_string("AML_APP_ROOT=/" APPLICATION_FOLDER));
+  if (b->model_count == 1)
+    json_array_append_new(list,
+                          json_sprintf("AZUREML_MODEL_DIR=/" MODELS_FOLDER "/%s/%lld", text_of(b->models[0], "name"),
+                                       (long long)json_integer_value(json_object_get(b->models[0], "version"))));
+  else json_array_append_new(list, json_string("AZUREML_MODEL_DIR=/" MODELS_FOLDER));
 }
 
 static json_t *config_of(const build *b) {
@@ -180,6 +278,10 @@ static json_t *config_of(const build *b) {
   if (!*text_of(run, "WorkingDir")) json_object_set_new(run, "WorkingDir", json_string("/"));
   if (!json_is_array(json_object_get(run, "Env")))
     json_object_set_new(run, "Env", json_pack("[s]", "PATH=/opt/sardonyx/bin:/usr/local/bin:/usr/bin:/bin"));
+  if (b->spec->script) {
+    json_object_set_new(run, "Env", json_deep_copy(json_object_get(run, "Env")));
+    add_variables(b, json_object_get(run, "Env"));
+  }
   json_object_set_new(run, "ExposedPorts", ports);
   json_object_set_new(run, "Labels", labels_of(b));
   json_object_set_new(run, "Entrypoint", json_pack("[s,s]", RUNTIME_PROGRAM, "serve"));
@@ -219,8 +321,9 @@ static sdx_status commit(build *b, json_t **asset, fault *f) {
     used[i] = uses[i];
   }
   json_t *detail =
-      json_pack("{s:s,s:s,s:i,s:s*}", "os", "linux", "architecture", oci_architecture(), "port",
-                b->spec->port ? b->spec->port : STANDARD_PORT, "base", b->base_config ? b->spec->base : NULL);
+      json_pack("{s:s,s:s,s:i,s:s*,s:s*}", "os", "linux", "architecture", oci_architecture(), "port",
+                b->spec->port ? b->spec->port : STANDARD_PORT, "base", b->base_config ? b->spec->base : NULL,
+                "entry_script", b->spec->script ? application_entry(b->spec->script) : NULL);
   registry_draft draft = {.kind = ASSET_IMAGE,
                           .name = b->spec->name,
                           .description = b->spec->description,
@@ -242,7 +345,7 @@ static sdx_status find_models(build *b, fault *f) {
     json_t *asset;
     if (registry_get(b->r, ASSET_MODEL, *m, &asset, f)) return f->status;
     b->models[b->model_count++] = asset;
-    if (!*text_of(asset, "main")) {
+    if (!*text_of(asset, "main") && !b->spec->script) {
       fault_set(f, SDX_CONFLICT, "model %s is not an ONNX model but %s: the server cannot run it by itself",
                 text_of(asset, "id"), text_of(asset, "framework"));
       fault_hint(f, "a script can: --script score.py");
@@ -252,25 +355,49 @@ static sdx_status find_models(build *b, fault *f) {
   return f->status;
 }
 
-sdx_status build_image(registry *r, const build_spec *spec, json_t **asset, fault *f) {
+static sdx_status add_layers(build *b, fault *f) {
+  if (pull_base(b, f) || begin_layers(b, f) || add_runtime(b, f)) return f->status;
+  if (b->spec->script && add_environment(b, f)) return f->status;
+  for (size_t i = 0; i < b->model_count && !f->status; i++) add_model(b, b->models[i], f);
+  if (b->spec->script && !f->status) add_script(b, f);
+  return f->status;
+}
+
+static void build_free(build *b) {
+  for (size_t i = 0; i < b->model_count; i++) json_decref(b->models[i]);
+  pulled_free(&b->base);
+  json_decref(b->base_config);
+  json_decref(b->all_diff_ids);
+  json_decref(b->history);
+  json_decref(b->python);
+  json_decref(b->packages);
+  free(b->programs);
+  free(b->layers);
+  free(b->diff_ids);
+}
+
+sdx_status build_image(registry *r, const build_spec *spec, json_t **asset, json_t **report, fault *f) {
   build b = {.r = r, .spec = spec};
-  *asset = NULL;
+  *asset = *report = NULL;
   if (!spec->name || !name_valid(spec->name)) {
     fault_set(f, SDX_INVALID_ARGUMENT, "'%.200s' cannot name an image", spec->name ? spec->name : "");
     return fault_hint(f, "letters, digits, '.', '_' and '-', at most %d of them", NAME_BYTES);
   }
-  if (!find_models(&b, f) && !registry_begin(r, &b.change, f)) {
-    if (!pull_base(&b, f) && !begin_layers(&b, f)) add_runtime(&b, f);
-    for (size_t i = 0; i < b.model_count && !f->status; i++) add_model(&b, b.models[i], f);
-    if (!f->status) commit(&b, asset, f);
+  find_models(&b, f);
+  if (!f->status && spec->script && !prepare_script(&b, f) && !spec->skip_dryrun) try_script(&b, f);
+  if (!f->status && !registry_begin(r, &b.change, f)) {
+    if (!add_layers(&b, f)) commit(&b, asset, f);
     registry_end(b.change);
   }
-  for (size_t i = 0; i < b.model_count; i++) json_decref(b.models[i]);
-  pulled_free(&b.base);
-  json_decref(b.base_config);
-  json_decref(b.all_diff_ids);
-  json_decref(b.history);
-  free(b.layers);
-  free(b.diff_ids);
+  *report = b.report;
+  build_free(&b);
+  return f->status;
+}
+
+sdx_status build_dryrun(registry *r, const build_spec *spec, json_t **report, fault *f) {
+  build b = {.r = r, .spec = spec};
+  if (!find_models(&b, f) && !prepare_script(&b, f)) try_script(&b, f);
+  *report = b.report;
+  build_free(&b);
   return f->status;
 }

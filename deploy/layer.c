@@ -22,7 +22,7 @@ enum { PIECE = 1 << 18, GZIP_LEVEL = 5, ZSTD_LEVEL = 6, SAMPLE = 1 << 20 };
 typedef struct entry {
   char *path;
   mode_t type, mode;
-  char *from;  // file to read
+  char *from;  // file to read, target of a link
   void *bytes;
   registry_blob blob;
   uint64_t size;
@@ -105,6 +105,12 @@ sdx_status layer_add_file(layer *l, const char *path, mode_t mode, const char *f
 
 sdx_status layer_add_blob(layer *l, const char *path, mode_t mode, const registry_blob *blob, fault *f) {
   return add(l, (entry){.path = strdup(path), .type = S_IFREG, .mode = mode, .blob = *blob, .size = blob->size}, f);
+}
+
+sdx_status layer_add_link(layer *l, const char *path, const char *target, fault *f) {
+  char *copy = strdup(target);
+  if (!copy) return fault_no_memory(f);
+  return add(l, (entry){.path = strdup(path), .type = S_IFLNK, .mode = 0777, .from = copy}, f);
 }
 
 static int by_path(const void *a, const void *b) { return strcmp(((const entry *)a)->path, ((const entry *)b)->path); }
@@ -255,6 +261,7 @@ static sdx_status write_entry(struct archive *a, const entry *e, const registry 
   archive_entry_set_perm(header, e->mode);
   archive_entry_set_mtime(header, layer_epoch(), 0);
   archive_entry_set_size(header, e->type == S_IFREG ? (la_int64_t)e->size : 0);
+  if (e->type == S_IFLNK) archive_entry_copy_symlink(header, e->from);
   if (archive_write_header(a, header) != ARCHIVE_OK) archive_failed(a, e->path, f);
   archive_entry_free(header);
   if (f->status || e->type != S_IFREG) return f->status;

@@ -23,6 +23,8 @@ sdx_status layer_add_bytes(layer *l, const char *path, mode_t mode, const void *
 sdx_status layer_add_file(layer *l, const char *path, mode_t mode, const char *from, fault *f);
 sdx_status layer_add_blob(layer *l, const char *path, mode_t mode, const registry_blob *blob, fault *f);
 
+sdx_status layer_add_link(layer *l, const char *path, const char *target, fault *f);
+
 typedef struct layer_result {
   oci_descriptor descriptor;
   char diff_id[DIGEST_BYTES];  // of the tar archive

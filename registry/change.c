@@ -23,6 +23,7 @@ struct registry_change {
   registry *r;
   int lock, folder;
   char name[33];  // of the staging folder
+  char *path;     // and its path
   unsigned next;  // of its files
   bool garbage;   // there may be blobs without a row
   bool expected;  // and there will be
@@ -38,6 +39,8 @@ sdx_status registry_begin(registry *r, registry_change **change, fault *f) {
   if (c->lock >= 0 && getrandom(random, sizeof random, 0) != sizeof random) fault_errno(f, errno, "getrandom");
   for (size_t i = 0; i < sizeof random; i++) snprintf(c->name + 2 * i, 3, "%02x", random[i]);
   if (!f->status) c->folder = folder_open(r->store.staging, c->name, 0700, f);
+  c->path = path_format("%s/staging/%s", r->store.path, c->name);
+  if (!c->path) fault_no_memory(f);
   if (!f->status) return SDX_OK;
   fault_place(f, "%s", r->store.path);
   registry_end(c);
@@ -53,12 +56,13 @@ void registry_end(registry_change *c) {
   if (c->folder >= 0 && !c->garbage) tree_remove(c->r->store.staging, c->name, &ignored);
   if (c->lock >= 0) close(c->lock);
   if (c->garbage) registry_collect(c->r, 0, NULL, &ignored);
+  free(c->path);
   free(c);
 }
 
 registry *change_registry(const registry_change *c) { return c->r; }
 int change_folder(const registry_change *c) { return c->folder; }
-const char *change_name(const registry_change *c) { return c->name; }
+const char *registry_change_path(const registry_change *c) { return c->path; }
 void registry_expect_garbage(registry_change *c) { c->garbage = c->expected = true; }
 
 // ---- blobs -------------------------------------------------------------------------------------

@@ -36,7 +36,6 @@ sdx_status asset_log(registry *r, const char *operation, const asset_key *key, f
 // ---- change.c ----
 registry *change_registry(const registry_change *c);
 int change_folder(const registry_change *c);  // its staging folder, to work in
-const char *change_name(const registry_change *c);
 
 // ---- tree.c ----
 // Writes the files of an asset beneath an empty folder, as hard links to their blobs.

@@ -113,7 +113,7 @@ static const char *find_main(const gathering *g, const registry_model *model, fa
 
 // Looks into every ONNX file, as each may be what a script opens; the main one's inputs and outputs are the model's.
 static json_t *look(registry *r, const gathering *g, const char *main, fault *f) {
-  char *path = path_format("%s/staging/%s/look", r->store.path, change_name(g->change));
+  char *path = path_format("%s/look", registry_change_path(g->change));
   int folder = path ? folder_open(change_folder(g->change), "look", 0700, f) : -1;
   json_t *summary = NULL;
   if (!path) fault_no_memory(f);

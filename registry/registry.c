@@ -61,6 +61,7 @@ void registry_close(registry *r) {
   free(r);
 }
 
+const char *registry_store(const registry *r) { return r->store.path; }
 const char *registry_command(const registry *r) { return r->command; }
 
 void registry_progress(const registry *r, const char *what, uint64_t done, uint64_t total) {

@@ -52,6 +52,7 @@ typedef struct registry_options {
 
 sdx_status registry_open(const registry_options *options, registry **r, fault *f);
 void registry_close(registry *r);
+const char *registry_store(const registry *r);    // the folder of its files
 const char *registry_command(const registry *r);  // the `sardonyx` that belongs to it
 void registry_progress(const registry *r, const char *what, uint64_t done, uint64_t total);  // calls the callback
 // name, resource_group, subscription_id, location, folder, config, store; how many of each kind; sandbox.
@@ -117,7 +118,8 @@ typedef struct registry_blob {
 } registry_blob;
 
 sdx_status registry_begin(registry *r, registry_change **change, fault *f);
-void registry_end(registry_change *change);             // always; what was not committed is gone
+void registry_end(registry_change *change);                       // always; what was not committed is gone
+const char *registry_change_path(const registry_change *change);  // a folder of its own, to work in; gone at the end
 void registry_expect_garbage(registry_change *change);  // not all blobs will be committed: collected at the end
 // Copies an open file (by reference where the file system can).
 sdx_status registry_add_file(registry_change *c, int fd, const char *what, registry_blob *blob, fault *f);

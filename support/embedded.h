@@ -12,4 +12,3 @@ typedef struct embedded_file {
 
 // In the order of their names, ended by a row without one.
 extern const embedded_file embedded_migrations[];  // registry/migrations/*.sql
-extern const embedded_file embedded_scripts[];     // script/*.py

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as what a registry or a login file may hold: manifest, index, reference, challenge, credentials. Each
-// parser ends in a result that keeps its promises, or in a message. The first byte chooses.
+// Any bytes as what a registry, a login file or an environment file may hold: manifest, index, reference, challenge,
+// credentials, packages. Each parser ends in a result that keeps its promises, or in a message. The first byte chooses.
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "deploy/auth.h"
+#include "deploy/conda.h"
+#include "deploy/environment.h"
 #include "deploy/oci.h"
 #include "deploy/remote.h"
 #include "support/files.h"
@@ -67,6 +69,13 @@ static void credentials(const char *bytes, size_t size, fault *f) {
   need(!strpbrk(a.helper, "/. \n"));
 }
 
+static void environment(const char *bytes, size_t size, fault *f) {
+  json_t *all = conda_parse(bytes, size, f), *names = environment_names(all);
+  need(!all == (f->status != SDX_OK) && (all || f->message[0]) && (!all || json_is_array(names)));
+  json_decref(names);
+  json_decref(all);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (!size) return 0;
   char *text = malloc(size);
@@ -87,6 +96,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       break;
     case 'c':
       if (remote_parse_challenge(text, &c) && !c.basic) need(c.realm[0]);
+      break;
+    case 'y':
+      environment(text, size - 1, &f);
       break;
     default:
       credentials(text, size - 1, &f);
