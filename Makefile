@@ -18,12 +18,12 @@ build: deps ## command, libraries and test programs, in build/
 demo: build ## classify handwritten digits and serve them over HTTP
 	@python3 examples/digits/demo.py build/sardonyx
 
-docs: build ## the table of operators, versions and types
-	@cmake --build --preset release --target docs && echo build/docs/operators.md
+docs: build ## the table of operators, versions and types; manual pages and completion scripts
+	@cmake --build --preset release --target docs manuals && echo build/docs/operators.md build/share
 
 # Others that tests ask; what cannot be had is skipped.
 test: build ## every suite, plain and sanitized
-	@tools/deps podman runc skopeo umoci docker-registry strace || true
+	@tools/deps podman runc skopeo umoci docker-registry strace zsh fish groff || true
 	@cmake --preset asan-ubsan >build.log 2>&1 || { cat build.log; exit 1; }
 	@cmake --build --preset asan-ubsan
 	@python3 tools/run_tests.py

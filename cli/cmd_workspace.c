@@ -222,6 +222,36 @@ CLI_COMMAND(workspace_gc) = {
     0,
     run_gc};
 
+// ---- delete --------------------------------------------------------------------------------------
+
+static const cli_option delete_options[] = {
+    OPTION_FLAG("yes", "do it", .letter = 'y'),
+    OPTION("workspace", ARG_TEXT, "FOLDER", "which (default: that of this folder)", .letter = 'w'),
+    {0}};
+
+static int run_delete(const args *a) {
+  fault f = {0};
+  char *config = registry_find_workspace(args_text(a, "workspace", NULL), &f);
+  int code = config ? CLI_OK : fault_report(&f);
+  if (config && !args_has(a, "yes"))
+    code = cli_error(CLI_USAGE, "workspace delete: all models, images and services of %s would be gone; --yes does it",
+                     config);
+  else if (config && registry_delete_workspace(config, &f)) code = fault_report(&f);
+  free(config);
+  return code;
+}
+
+CLI_COMMAND(workspace_delete) = {"workspace delete",
+                                 "Delete a workspace with all that is in it",
+                                 "--yes [options]",
+                                 "The folder itself and your own files in it stay.\n\n"
+                                 "Example:\n"
+                                 "  sardonyx workspace delete --yes\n",
+                                 delete_options,
+                                 0,
+                                 0,
+                                 run_delete};
+
 // ---- export and import ---------------------------------------------------------------------------
 
 static int run_export(const args *a) {

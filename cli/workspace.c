@@ -156,7 +156,7 @@ static void print_files(const json_t *files) {
   table *t = table_create("file<|size>|digest<");
   json_array_foreach((json_t *)files, i, file) {
     char bytes[32];
-    table_cell(t, "%s", text_of(file, "path"));
+    table_cell(t, "%.*s", (int)strcspn(text_of(file, "path"), ":"), text_of(file, "path"));  // layer/sha256:...
     table_cell(t, "%s", bytes_describe(json_number_value(json_object_get(file, "size")), bytes));
     table_cell(t, "%.19s", text_of(file, "digest"));
   }
@@ -249,7 +249,7 @@ int asset_show(const args *a, asset_kind kind) {
   } else {
     json_t *files = json_incref(json_object_get(asset, "files"));
     asset_print(a, asset);
-    if (!args_has(a, "json") && kind == ASSET_MODEL) print_files(files);
+    if (!args_has(a, "json")) print_files(files);
     json_decref(files);
   }
   registry_close(r);

@@ -42,4 +42,13 @@ if(NOT CMAKE_CROSSCOMPILING)
     COMMAND sardonyx ops --markdown > docs/operators.md
     DEPENDS sardonyx WORKING_DIRECTORY ${PROJECT_BINARY_DIR} VERBATIM)
   add_custom_target(docs ALL DEPENDS docs/operators.md)
+
+  # Completion scripts and manual pages come out of the command table.
+  add_custom_command(OUTPUT share/sardonyx.bash share/sardonyx.zsh share/sardonyx.fish share/man1/sardonyx.1
+    COMMAND sardonyx completion bash > share/sardonyx.bash
+    COMMAND sardonyx completion zsh > share/sardonyx.zsh
+    COMMAND sardonyx completion fish > share/sardonyx.fish
+    COMMAND sardonyx manual --output share/man1
+    DEPENDS sardonyx WORKING_DIRECTORY ${CMAKE_BINARY_DIR} VERBATIM)
+  add_custom_target(manuals ALL DEPENDS share/man1/sardonyx.1)
 endif()

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening a workspace's registry (registry.h): config.json, store, database; what a dead process left is collected.
 // Read next: change.c (how something gets in), assets.c (rows), model.c.
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,7 +11,7 @@
 #include "support/files.h"
 #include "support/sandbox.h"
 
-enum { MIGRATE_WAIT_MS = 30000 };
+enum { MIGRATE_WAIT_MS = 30000, DELETE_WAIT_MS = 10000 };
 
 static sdx_status open_database(registry *r, fault *f) {
   char *path = path_format("%s/registry.db", r->store.path);
@@ -59,6 +61,19 @@ void registry_close(registry *r) {
   free(r->folder);
   free(r->command);
   free(r);
+}
+
+sdx_status registry_delete_workspace(const char *workspace, fault *f) {
+  registry *r;
+  if (registry_open(&(registry_options){.workspace = workspace}, &r, f)) return f->status;
+  int lock = store_lock(&r->store, true, DELETE_WAIT_MS, f);
+  database_close(&r->db);
+  // The row of truth first: without config.json the folder is no workspace any more.
+  if (lock >= 0 && unlink(r->config_path)) fault_errno(f, errno, "%s", r->config_path);
+  if (!f->status) tree_remove(AT_FDCWD, r->store.path, f);
+  if (lock >= 0) close(lock);
+  registry_close(r);
+  return f->status;
 }
 
 const char *registry_store(const registry *r) { return r->store.path; }

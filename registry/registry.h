@@ -32,6 +32,8 @@ typedef struct registry_place {
 } registry_place;
 // Makes the folder if it is not there and writes its config.json. *config: the path (free). CONFLICT where it has one.
 sdx_status registry_create_workspace(const registry_place *place, char **config, fault *f);
+// Removes the store and the config.json; CONFLICT while another process writes.
+sdx_status registry_delete_workspace(const char *workspace, fault *f);
 // The config.json of `start` (a folder or the file itself; NULL: the current folder): .azureml/config.json upwards from
 // there, then aml_config/config.json, then config.json; the older name project.json counts in each. free() it.
 char *registry_find_workspace(const char *start, fault *f);

@@ -24,7 +24,9 @@ KILLS = suite.number_after("--kills", 2000 if "--long" in sys.argv else 200)
 WRITES = "openat,mkdirat,linkat,renameat,renameat2,unlinkat,rmdir,write,pwrite64,fsync,fdatasync,ftruncate,fchmod,flock,exit_group"
 
 
-class Kill(Case):
+class KillCase(Case):
+    kind = "model"
+
     def setUp(self):
         super().setUp()
         self.known = {}  # id: digest of what was acknowledged
@@ -33,7 +35,7 @@ class Kill(Case):
     def check(self, doubtful):
         """`doubtful`: ids that may be there or not, with their digests (None: any)."""
         self.verify()
-        found = {m["id"]: m["digest"] for m in self.ask("model", "list")}
+        found = {m["id"]: m["digest"] for m in self.ask(self.kind, "list")}
         for name, digest in self.known.items():
             if name not in doubtful:
                 self.assertEqual(found.get(name), digest, f"{name} was acknowledged")
@@ -43,6 +45,8 @@ class Kill(Case):
                 self.assertEqual(digest, doubtful[name])
         self.known = found
 
+
+class Kill(KillCase):
     def next_id(self, name):
         """Versions are never given twice, so the next one follows from the log."""
         last = [int(o["asset"].split(":")[1]) for o in self.ask("workspace", "log", "--count", "10000")
@@ -133,6 +137,33 @@ class Kill(Case):
             return ("model", "delete", name), {name: self.known[name]}, name
 
         self.assertGreater(self.each_call(words), 15)
+
+
+class KillBuild(KillCase):
+    """The same while an image is built: it is there whole or not at all, and so are its layers."""
+    kind = "image"
+    def test_building(self):
+        self.register("m")
+        digest = self.ask("image", "build", "--model", "m", "--compression", "none")["digest"]
+        self.command("image", "delete", "m")  # from here on layers are made anew
+        version, longest = 2, 0.2
+        for _ in range(max(20, KILLS // 10)):
+            child = subprocess.Popen([COMMAND, "image", "build", "--model", "m", "--compression", "none"], cwd=self.folder,
+                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                code = child.wait(self.random.uniform(0.005, longest))
+            except subprocess.TimeoutExpired:
+                child.send_signal(signal.SIGKILL)
+                code = child.wait()
+            name = f"m:{version}"
+            if code == 0:
+                self.known[name] = digest
+            self.check({name: digest} if code else {})
+            if name in self.known:
+                self.command("image", "delete", name)
+                self.known = {}
+                version += 1
+        self.verify()
 
 
 def digest_of(data):

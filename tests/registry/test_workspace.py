@@ -69,6 +69,17 @@ class Finding(Case):
         modes = {stat.S_IMODE(os.stat(self.folder / "new/.sardonyx" / name).st_mode) for name in ("", "blobs", "staging")}
         self.assertEqual(modes, {0o700})
 
+    def test_delete(self):
+        self.command("workspace", "create")
+        self.register("m")
+        self.assertIn("--yes", self.fails("workspace", "delete", code=2))
+        self.command("workspace", "delete", "--yes")
+        self.assertFalse(self.store.exists())
+        self.assertTrue((self.folder / "m.onnx").exists())
+        self.fails("model", "list")
+        self.command("workspace", "create")
+        self.assertEqual(self.ask("model", "list"), [])
+
     def test_modes_under_any_umask(self):
         previous = os.umask(0)
         try:
