@@ -2,7 +2,6 @@
 // See known.h. Braces are written out while reading, so finding is a comparison of ends.
 #include "cli/known.h"
 
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,7 +44,6 @@ void known_list_free(known_list *list) {
 
 static bool matches(const char *pattern, const char *path) {
   size_t n = strlen(pattern), length = strlen(path);
-  if (strchr(pattern, '*')) return fnmatch(pattern, path, 0) == 0;
   return n <= length && !strcmp(path + length - n, pattern) && (n == length || path[length - n - 1] == '/');
 }
 

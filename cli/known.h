@@ -14,7 +14,7 @@ typedef struct known_list {
 } known_list;
 
 // Appends the lines of a file. A pattern names a model MODEL or one of its sets MODEL:SET by the end of the path, or
-// the folder of the model the same way; {a,b} stands for each of its words. With a '*' it has to match from the start.
+// the folder of the model the same way; {a,b} stands for each of its words.
 bool known_list_read(known_list *list, const char *path, why *w);
 void known_list_free(known_list *list);
 // The evidence against a set ("path/model.onnx", "test_data_set_0"), or NULL.

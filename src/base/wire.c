@@ -143,7 +143,8 @@ sdx_status wire_scan(wire message, const wire_schema *schema, wire_counts *count
     bool known = slot < schema->count;
     if (known && type_fits(schema->fields[slot].kind, f.type))
       counts->of[slot]++;  // first of all: a caller may ask what was there before it broke
-    if (wrong == too_long)
+    if (wrong == too_long && f.claimed > INT64_MAX) wrong = "the length is that of no file";
+    else if (wrong == too_long)
       return error_set(err, SDX_INVALID_MODEL,
                        "byte %zu: field '%s' of %s claims %llu bytes where %zu are left; is the file cut short?",
                        offset, known ? schema->fields[slot].name : "(unknown)", schema->name,

@@ -21,7 +21,8 @@ static sdx_status read_opset(wire message, opset_import *out, error *err) {
     else out->version = (int64_t)f.value;
   }
   if (out->version < 1 || out->version > INT32_MAX)
-    return error_set(err, SDX_INVALID_GRAPH, "opset_import of domain '%.*s' asks for version %lld; versions start at 1",
+    return error_set(err, SDX_INVALID_GRAPH,
+                     "opset_import of domain '%.*s' asks for version %lld; expected 1 to 2147483647",
                      STR_ARG(shown_domain(out->domain)), (long long)out->version);
   return SDX_OK;
 }

@@ -47,7 +47,7 @@ static void broken_bytes_are_refused_with_their_offset(void **state) {
       "\x12\x05"
       "abcd",
       "claims 5 bytes where 4 are left");
-  REFUSED("\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "claims 18446744073709551615 bytes");
+  REFUSED("\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "byte 0: field 's' of Test: the length is that of no file");
   REFUSED("\x00\x01", "the field number is not valid");
   REFUSED("\x80\x80\x80\x80\x10\x01", "the field number is not valid");  // 2^29
   REFUSED("\x0e\x01", "the wire type does not exist");

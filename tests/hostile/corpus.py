@@ -35,8 +35,9 @@ def wire():
                 "json": b'{"model": "onnx"}', "html": b"<!doctype html><html></html>", "numpy": b"\x93NUMPY\x01\x00" + bytes(50)}
     for name, data in pictures.items():
         yield Case(f"W1-{name}", data, message="not an ONNX model|byte|truncated|graph")
-    for cut in range(1, len(good), 2):
-        yield Case(f"W2-cut-{cut:03}", good[:cut], expect="any")
+    for cut in range(1, len(good), 2):  # the last field is the opset, without which a model is read
+        whole = cut == len(small(version=None))
+        yield Case(f"W2-cut-{cut:03}", good[:cut], expect="OK" if whole else "E", message="byte")
     for n in (10, 11, 20):
         yield Case(f"W4-varint-{n}", b"\x08" + b"\xff" * n + b"\x01" + good)
     yield Case("W4-varint-overflow", b"\x08" + b"\xff" * 9 + b"\x7f" + good)
@@ -59,7 +60,7 @@ def wire():
     yield Case("W8-field-huge", varint((1 << 29) << 3) + b"\x01" + good)
     for field in (99, 1000, (1 << 29) - 1):
         yield Case(f"W8-unknown-field-{field}", good + number(field, 7) + block(field, b"abc"), expect="OK")
-    yield Case("W9-two-graphs", good + block(7, graph([], [], [])), expect="any")
+    yield Case("W9-two-graphs", good + block(7, graph([], [], [])), message="graph.*given twice")
     yield Case("W9-ir-twice", number(1, 3) + good, expect="OK")
     dims = block(1, varint(2) + varint(2))  # packed dims
     packed = dims + number(2, FLOAT) + block(9, bytes(16)) + block(8, "w")
@@ -70,15 +71,17 @@ def wire():
                                             initializers=[unpacked]), expect="OK")
     yield Case("W11-packed-floats-odd", small([node("Add", ["x", "w"], ["y"])],
                                                initializers=[number(1, 4) + number(2, FLOAT) + block(4, bytes(15)) + block(8, "w")]))
-    yield Case("W12-unknown-fields", good + number(200, 1) * 300000, expect="any", seconds=3)
-    for field, what in ((1, "nodes"), (5, "initializers"), (11, "inputs"), (12, "outputs"), (13, "value-infos"), (14, "annotations"),
-                        (15, "sparse"), (16, "graph-metadata")):
-        yield Case(f"W12-million-empty-{what}", model(block(field, b"") * 1000000), expect="any", seconds=4)
-    yield Case("W12-million-empty-functions", good + block(25, b"") * 1000000, expect="any", seconds=4)
-    yield Case("W12-million-empty-opsets", good + block(8, b"") * 1000000, expect="any", seconds=4)
-    yield Case("W12-million-empty-metadata", good + block(14, b"") * 1000000, expect="any", seconds=4)
-    yield Case("W12-million-empty-attributes", small([node("Relu", ["x"], ["y"]) + block(5, b"") * 1000000]), expect="any", seconds=4)
-    yield Case("W13-bad-utf8-name", small([node("Relu", ["x"], [b"\xff\xfe"])], outputs=[block(1, b"\xff\xfe") + block(2, tensor_type(FLOAT, None))]), expect="any")
+    yield Case("W12-unknown-fields", good + number(200, 1) * 300000, expect="OK", seconds=3)
+    for field, what, message in ((1, "nodes", "op_type"), (5, "initializers", "data_type"), (11, "inputs", "name"),
+                                 (12, "outputs", "name"), (13, "value-infos", ""), (14, "annotations", ""),
+                                 (15, "sparse", "values"), (16, "graph-metadata", "")):
+        yield Case(f"W12-million-empty-{what}", model(block(field, b"") * 1000000), expect="E" if message else "OK",
+                   message=message, seconds=4)
+    yield Case("W12-million-empty-functions", good + block(25, b"") * 1000000, message="functions; the limit", seconds=4)
+    yield Case("W12-million-empty-opsets", good + block(8, b"") * 1000000, message="entries; the limit", seconds=4)
+    yield Case("W12-million-empty-metadata", good + block(14, b"") * 1000000, expect="OK", seconds=4)
+    yield Case("W12-million-empty-attributes", small([node("Relu", ["x"], ["y"]) + block(5, b"") * 1000000]), message="attribute has no name", seconds=4)
+    yield Case("W13-bad-utf8-name", small([node("Relu", ["x"], [b"\xff\xfe"])], outputs=[block(1, b"\xff\xfe") + block(2, tensor_type(FLOAT, None))]), expect="OK")
     yield Case("W13-nul-in-name", small([node("Relu", ["x"], [b"a\0b"]), node("Neg", [b"a\0b"], ["y"]), node("Abs", ["x"], [b"a\0c"])]), expect="OK")
     yield Case("W13-long-name", small([node("Relu", ["x"], ["n" * (8 << 20)]), node("Neg", ["n" * (8 << 20)], ["y"])]), message="name")
     yield Case("W13-case-names", small([node("Relu", ["x"], ["a"]), node("Neg", ["x"], ["A"]), node("Add", ["a", "A"], ["y"])]), expect="OK")
@@ -103,7 +106,7 @@ def graphs():
     yield Case("G4-unknown-domain", small([node("Relu", ["x"], ["y"], domain="org.nowhere")]), message="org.nowhere")
     for version in (0, -1, -(1 << 63)):
         yield Case(f"G4-opset-{version}", small(version=version), message="opset")
-    yield Case("G4-opset-2-31", small(version=1 << 31), expect="any")
+    yield Case("G4-opset-2-31", small(version=1 << 31), message="opset_import.*2147483648")
     yield Case("G4-opset-future", small(version=1000), expect="OK")
     yield Case("G4-opset-missing", small(version=None), expect="OK")
     yield Case("G4-opset-two-versions", small(extra=opset(9)), message="opset")
@@ -127,7 +130,7 @@ def graphs():
     yield Case("G7-hides-outer", branch(body([node("Relu", ["x"], ["x"])], ["x"]), ok), message="x")
     yield Case("G7-sibling", branch(ok, body([node("Relu", ["t"], ["e"])], ["e"])), message="t")
     yield Case("G7-later-outer", small([node("If", ["c"], ["i"], attr_graph("then_branch", body([node("Relu", ["late"], ["t"])], ["t"])), attr_graph("else_branch", ok.replace(b"t", b"u"))),
-                                         node("Neg", ["x"], ["late"]), node("Add", ["i", "late"], ["y"])], initializers=[cond]), expect="any")
+                                         node("Neg", ["x"], ["late"]), node("Add", ["i", "late"], ["y"])], initializers=[cond]), message="late")
     yield Case("G8-branch-output-count", branch(ok, body([node("Neg", ["x"], ["e"]), node("Neg", ["x"], ["f"])], ["e", "f"])), message="output|branch")
     yield Case("G8-branch-missing", small([node("If", ["c"], ["y"], attr_graph("then_branch", ok))], initializers=[cond]), message="else_branch")
     yield Case("G8-condition-type", small([node("If", ["x"], ["y"], attr_graph("then_branch", ok), attr_graph("else_branch", body([node("Neg", ["x"], ["e"])], ["e"])))]), message="If|cond|type")
@@ -142,18 +145,18 @@ def graphs():
     yield Case("G10-function-good", local(call("A", "B"), call("B", "Relu", "Neg")), expect="OK")
     yield Case("G10-self-call", local(call("A", "A")), message="A")
     yield Case("G10-mutual-call", local(call("A", "B"), call("B", "A")), message="A")
-    yield Case("G10-unused-cycle", local(call("A", "Relu"), call("B", "C"), call("C", "B")), expect="any")
+    yield Case("G10-unused-cycle", local(call("A", "Relu"), call("B", "C"), call("C", "B")), message="circle")
     for depth in (5, 9, 13, 24):
         names = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[:depth]
         chain = [call(n, *([names[k + 1]] * 4 if k + 1 < depth else ["Relu"] * 4)) for k, n in enumerate(names)]
-        yield Case(f"G11-expansion-{depth}", local(*chain), expect="any" if depth < 10 else "E", message="" if depth < 10 else "max_nodes|expan|limit", seconds=5, limit_mb=700 if depth < 10 else 600)
+        yield Case(f"G11-expansion-{depth}", local(*chain), expect="OK" if depth < 10 else "E", message="max_nodes|expan|limit", seconds=5, limit_mb=700 if depth < 10 else 600)
     yield Case("G12-two-functions", local(call("A", "Relu"), call("A", "Neg")), message="A")
     yield Case("G12-bad-output", local(function("A", "my", ["i"], ["missing"], [node("Relu", ["i"], ["o"])])), message="missing|o")
     yield Case("G13-chain", small([node("Neg", ["x" if i == 0 else f"v{i}"], ["y" if i == 199999 else f"v{i + 1}"]) for i in range(200000)]), expect="OK", seconds=10, limit_mb=1000)
     yield Case("G13-fan-out", small([node("Neg", ["x"], [f"v{i}"]) for i in range(50000)] + [node("Abs", ["v1"], ["y"])]), expect="OK", seconds=5, limit_mb=400)
-    yield Case("G14-no-nodes", small([], outputs=[value("x", FLOAT, [4])]), expect="any")
-    yield Case("G14-output-is-initializer", small([], outputs=[value("w", FLOAT, [4])], initializers=[floats([1] * 4, "w")]), expect="any")
-    yield Case("G14-no-outputs", small(outputs=[]), expect="any")
+    yield Case("G14-no-nodes", small([], outputs=[value("x", FLOAT, [4])]), expect="OK")
+    yield Case("G14-output-is-initializer", small([], outputs=[value("w", FLOAT, [4])], initializers=[floats([1] * 4, "w")]), expect="OK")
+    yield Case("G14-no-outputs", small(outputs=[]), expect="OK")
     yield Case("G15-declared-shape", small(outputs=[value("y", FLOAT, [5])]), expect="OK")
     yield Case("G15-declared-type", small(outputs=[value("y", INT64, [4])]), message="y")
     yield Case("G15-declared-rank", small(outputs=[value("y", FLOAT, [2, 2])]), expect="OK")
@@ -162,10 +165,10 @@ def graphs():
             ("expand", [node("Expand", ["k", "s"], ["w"])], [ints([1 << 18, 1 << 18], "s"), floats([1], "k")]),
             ("range", [node("Range", ["a", "b", "d"], ["w"])], [ints([0], "a", dims=[]), ints([1 << 40], "b", dims=[]), ints([1], "d", dims=[])]),
             ("tile", [node("Tile", ["k", "s"], ["w"])], [ints([1 << 36], "s"), floats([1, 2], "k")])):
-        yield Case(f"G17-fold-{name}", small(nodes + [node("Size", ["w"], ["z"]), node("Cast", ["z"], ["f"], attr_int("to", FLOAT)), node("Add", ["x", "f"], ["y"])], initializers=inits), expect="any", seconds=2, limit_mb=64)
-    yield Case("G18-doc-strings", small(extra=block(6, "d" * (4 << 20))), expect="any")
+        yield Case(f"G17-fold-{name}", small(nodes + [node("Size", ["w"], ["z"]), node("Cast", ["z"], ["f"], attr_int("to", FLOAT)), node("Add", ["x", "f"], ["y"])], initializers=inits), message="no memory for [0-9]+ bytes", seconds=2, limit_mb=64)
+    yield Case("G18-doc-strings", small(extra=block(6, "d" * (4 << 20))), expect="OK")
     for ir in (-1, 1 << 40, 99):
-        yield Case(f"G19-ir-{ir}", small(ir=ir), expect="any")
+        yield Case(f"G19-ir-{ir}", small(ir=ir), expect="E" if ir < 0 else "OK", message="ir_version")
     deep = tensor_type(FLOAT, [1])
     for _ in range(100):
         deep = block(4, block(1, deep))
@@ -175,7 +178,7 @@ def graphs():
 def tensors():
     use = lambda *inits, nodes=None: small(nodes or [node("Identity", ["w"], ["u"]), node("Relu", ["x"], ["y"])], outputs=[value("y", FLOAT, None), value("u", 0, None)] if False else None, initializers=inits)
     for dims in ([1 << 32, 1 << 32], [1 << 62, 4], [1 << 63 - 1, 3], [1 << 31] * 3, [3] * 41, [1 << 61, 8], [-1], [-(1 << 63)], [2, -3], [0, 1 << 62], [0, 1 << 62, 1 << 62], [1 << 60]):
-        yield Case(f"T1-dims-{'x'.join(map(str, dims))[:60]}", use(tensor(FLOAT, dims, b"", "w")), expect="OK" if dims[0] == 0 and len(dims) == 2 else "any" if dims[0] == 0 else "E", message="" if dims[0] == 0 else "w|dimension|bytes")
+        yield Case(f"T1-dims-{'x'.join(map(str, dims))[:60]}", use(tensor(FLOAT, dims, b"", "w")), expect="E" if dims[0] else "OK", message="" if dims[0] == 0 else "w|dimension|bytes")
     for dtype in list(WIDTHS) + list(BITS):
         need = raw_bytes(dtype, 6)
         yield Case(f"T3-good-{dtype}", use(tensor(dtype, [6], bytes(need), "w")), expect="OK")
@@ -276,7 +279,7 @@ def operators():
         yield Case(f"O11-endless-{trips}", loop(trips, same), options=["run_timeout_ms=300", "run_memory_limit_bytes=67108864"], message="deadline at node", seconds=1.5, limit_mb=90)
     yield Case("O11-trip-limit", loop(1000, same), options=["max_loop_trips=10"], message="max_loop_trips")
     yield Case("O11-zero-trips", loop(0, same), expect="OK")
-    yield Case("O11-negative-trips", loop(-5, same), expect="any")
+    yield Case("O11-negative-trips", loop(-5, same), expect="OK")
     yield Case("O11-growing", loop(1 << 40, [node("Identity", ["ci"], ["co"]), node("Concat", ["vi", "vi"], ["vo"], attr_int("axis", 0))]), options=budget, message="memory|bytes|budget", seconds=2, limit_mb=150)
     yield Case("O11-scan-growing", loop(1 << 40, same + [node("Neg", ["vi"], ["so"])], scan=True), options=budget, message="memory|bytes|budget|deadline|scan", seconds=2, limit_mb=150)
     lone = graph([node("Identity", ["ci"], ["co"])], [value("i", INT64, []), value("ci", BOOL, [])], [value("co", BOOL, [])], name="body")
@@ -286,7 +289,7 @@ def operators():
         for op in ("Div", "Mod"):
             divide = lambda a, b: small([node(op, ["a", "b"], ["q"], name="divider"), node("Cast", ["q"], ["f"], attr_int("to", FLOAT)), node("Add", ["x", "f"], ["y"])],
                                         initializers=[ints([a] * 4, "a", dtype), ints([b] * 4, "b", dtype)])
-            yield Case(f"O14-{op}-{dtype}-by-zero", divide(7, 0), expect="any", message="divider|zero")
+            yield Case(f"O14-{op}-{dtype}-by-zero", divide(7, 0), message="divider.*division by zero")
             if dtype in lows:
                 yield Case(f"O14-{op}-{dtype}-min-by-minus-one", divide(lows[dtype], -1), expect="OK")
         if dtype in lows:

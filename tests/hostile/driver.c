@@ -84,12 +84,13 @@ static void load_and_run(const char *path, char *options, outcome *o) {
   free(bytes);
 }
 
-// No pointer, no source file, no control character may reach a message.
+// No pointer, no source file, no control character, no size that went below zero or past 64 bits may reach a message.
 static bool leaks(const char *message) {
   static regex_t pattern;
   static bool ready;
   if (!ready)
-    ready = regcomp(&pattern, "0x[0-9a-f]{6,}|\\.c:[0-9]+|[[:cntrl:]]|root:x:0", REG_EXTENDED | REG_NOSUB) == 0;
+    ready = regcomp(&pattern, "0x[0-9a-f]{6,}|1844674407370955[0-9]{4}|\\.c:[0-9]+|[[:cntrl:]]|root:x:0",
+                    REG_EXTENDED | REG_NOSUB) == 0;
   return regexec(&pattern, message, 0, NULL, 0) == 0;
 }
 

@@ -5,6 +5,7 @@
 #include "base/host.h"
 #include "run/session.h"
 #include "tests/model.h"
+#include "tests/process.h"
 
 static sdx_value *number(sdx_dtype dtype, int64_t value) {
   sdx_value *v = sdx_tensor_create(dtype, 0, NULL);
@@ -222,6 +223,33 @@ static void every_input_shares_its_dimensions(void **state) {
   text_deinit(&source);
 }
 
+// The deadline ends one execution as well: with less to do, or without one, the same run comes to its end.
+static void a_deadline_ends_a_run(void **unused) {
+  sdx_session *s = model_load(
+      "graph(%n: int64[], %x: float[2]) -> (%y) {\n  const %true: bool[]{1}\n"
+      "  %y = Loop<body=graph body(%i: int64[], %c: bool[], %s: float[2]) -> (%go, %next) {\n    %go = Identity(%c)\n"
+      "    %next = Neg(%s)\n  }>(%n, %true, %x)\n}\n",
+      "threads=1 max_loop_trips=9223372036854775807");
+  sdx_run *r = model_run(s, 2);
+  sdx_value *n = sdx_tensor_create(SDX_INT64, 0, NULL);
+  sdx_run_set_input(r, 0, n);
+  int64_t *trips = sdx_tensor_data(n);
+  *trips = INT64_MAX;
+  sdx_run_set_timeout_ms(r, 30);
+  uint64_t start = clock_ns();
+  assert_int_equal(sdx_run_execute(r), SDX_DEADLINE_EXCEEDED);
+  assert_in_range(clock_ns() - start, 30000000u, process_sanitized() ? 10000000000u : 1000000000u);
+  assert_non_null(strstr(sdx_run_error(r), "deadline at node"));
+  assert_null(sdx_run_output(r, 0));
+  *trips = 3;
+  if (sdx_run_execute(r) != SDX_OK) fail_msg("%s", sdx_run_error(r));
+  sdx_run_set_timeout_ms(r, 0);
+  if (sdx_run_execute(r) != SDX_OK) fail_msg("%s", sdx_run_error(r));
+  sdx_value_release(n);
+  sdx_run_destroy(r);
+  sdx_session_destroy(s);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_body_of_ever_new_shapes_gets_one_plan),
@@ -234,6 +262,7 @@ int main(void) {
       cmocka_unit_test(empty_slices_of_any_shape),
       cmocka_unit_test(a_loop_counts_in_the_shape_its_body_declares),
       cmocka_unit_test(every_input_shares_its_dimensions),
+      cmocka_unit_test(a_deadline_ends_a_run),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -162,7 +162,7 @@ static void values_outlive_run_and_session(void **unused) {
   sdx_value_release(y);
 }
 
-static void budget_deadline_and_cancel_end_a_run(void **unused) {
+static void budget_and_cancel_end_a_run(void **unused) {
   sdx_session *s = load(digits, "1");
   sdx_run *r = ready(s, 64);
   sdx_run_set_memory_limit_bytes(r, 1000);
@@ -181,7 +181,7 @@ int main(void) {
       cmocka_unit_test(peak_memory_is_as_predicted),          cmocka_unit_test(steady_state_allocates_nothing),
       cmocka_unit_test(same_bits_for_any_threads_and_reruns), cmocka_unit_test(batch_neighbours_change_nothing),
       cmocka_unit_test(memory_returns_after_unload),          cmocka_unit_test(values_outlive_run_and_session),
-      cmocka_unit_test(budget_deadline_and_cancel_end_a_run),
+      cmocka_unit_test(budget_and_cancel_end_a_run),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
