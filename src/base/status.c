@@ -2,6 +2,7 @@
 // Error values; see status.h.
 #include "base/status.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -44,7 +45,14 @@ void error_clear(error *err) {
 }
 
 sdx_status error_no_memory(error *err, size_t bytes) {
-  return error_set(err, SDX_NO_MEMORY, "no memory for %zu bytes: the memory budget is spent", bytes);
+  char text[BYTES_TEXT];
+  return error_set(err, SDX_NO_MEMORY, "no memory for %s: the memory budget is spent", bytes_text(bytes, text));
+}
+
+const char *bytes_text(size_t bytes, char buffer[BYTES_TEXT]) {
+  if (bytes > PTRDIFF_MAX) return "more bytes than can be addressed";
+  snprintf(buffer, BYTES_TEXT, "%zu bytes", bytes);
+  return buffer;
 }
 
 static const struct {

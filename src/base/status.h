@@ -28,6 +28,10 @@ void error_prefix(error *err, const char *format, ...) __attribute__((format(pri
 void error_clear(error *err);
 sdx_status error_no_memory(error *err, size_t bytes);
 
+// "123 bytes"; of a size that passed what can be addressed no number, as it is none that anybody asked for.
+enum { BYTES_TEXT = 32 };
+const char *bytes_text(size_t bytes, char buffer[BYTES_TEXT]);
+
 const char *status_text(sdx_status status);
 const char *status_name(sdx_status status);
 int status_http(sdx_status status);

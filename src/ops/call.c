@@ -3,7 +3,8 @@
 #include "ops/call.h"
 
 sdx_status call_no_memory(op_step *c, size_t bytes) {
-  return step_fail(c, SDX_NO_MEMORY, "no memory for %zu bytes: the run's memory budget is spent", bytes);
+  char text[BYTES_TEXT];
+  return step_fail(c, SDX_NO_MEMORY, "no memory for %s: the run's memory budget is spent", bytes_text(bytes, text));
 }
 
 typedef struct ranges {

@@ -74,10 +74,10 @@ static sdx_status no_slab(const plan *p, error *err) {
   for (uint32_t s = 0; s < p->step_count; s++)
     if (p->steps[s].step.scratch_bytes > most)
       most = p->steps[s].step.scratch_bytes, n = p->steps[s].step.node, what = "its working memory";
-  char place[300];
+  char place[300], all[BYTES_TEXT], part[BYTES_TEXT];
   if (!n) return error_no_memory(err, p->slab_bytes);
-  return error_set(err, SDX_NO_MEMORY, "%s: no memory for %zu bytes, of which %s takes %zu: the memory budget is spent",
-                   node_place(n, place, sizeof place), p->slab_bytes, what, most);
+  return error_set(err, SDX_NO_MEMORY, "%s: no memory for %s, of which %s takes %s: the memory budget is spent",
+                   node_place(n, place, sizeof place), bytes_text(p->slab_bytes, all), what, bytes_text(most, part));
 }
 
 sdx_status frame_create(plan *p, mem_account *parent, size_t limit, run_frame **out, error *err) {

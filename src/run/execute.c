@@ -31,9 +31,10 @@ static sdx_status provide_output(const plan *p, uint32_t k, mem_account *account
                      STR_ARG(output_name(p, k)), tensor_describe(given, got, sizeof got),
                      tensor_describe(t, want, sizeof want));
   }
+  char takes[BYTES_TEXT], left[BYTES_TEXT];
   if (t->bytes > *room)
-    return error_set(err, SDX_NO_MEMORY, "output '%.*s' takes %zu bytes, but the memory budget of the run has %zu left",
-                     STR_ARG(output_name(p, k)), t->bytes, *room);
+    return error_set(err, SDX_NO_MEMORY, "output '%.*s' takes %s; the memory budget of the run has %s left",
+                     STR_ARG(output_name(p, k)), bytes_text(t->bytes, takes), bytes_text(*room, left));
   if (!account) *room -= t->bytes;
   return value_create(account, (sdx_dtype)t->dtype, t->rank, t->dims, NULL, NULL, NULL, out, err);
 }

@@ -68,6 +68,9 @@ static void no_memory_says_how_much(void **state) {
   error e = {0};
   assert_int_equal(error_no_memory(&e, 12345), SDX_NO_MEMORY);
   assert_non_null(strstr(e.message, "12345 bytes"));
+  error_clear(&e);
+  error_no_memory(&e, (size_t)-4);  // a product that ran over
+  assert_string_equal(e.message, "no memory for more bytes than can be addressed: the memory budget is spent");
 }
 
 int main(void) {
