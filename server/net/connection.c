@@ -329,7 +329,7 @@ void connection_time_over(connection *c, net_phase phase) {
     return;
   }
   if (phase != PHASE_LINGER && phase != PHASE_CUT) atomic_fetch_add(&c->net->cut, 1);
-  if (c->protocol && (phase == PHASE_HEAD || phase == PHASE_BODY)) {
+  if (c->protocol && (phase == PHASE_HEAD || phase == PHASE_BODY || phase == PHASE_IDLE)) {
     c->cut = true;
     c->protocol->out_of_time(c, phase);
     connection_turn(c);

@@ -248,7 +248,7 @@ static net_phase phase(const connection *c) {
 
 static void out_of_time(connection *c, net_phase phase) {
   http_problem p = {0};
-  if (phase == PHASE_HEAD && !c->in.size) {
+  if (phase != PHASE_BODY && !c->in.size) {
     c->broken = true;  // nothing was asked
     return;
   }

@@ -71,6 +71,28 @@ static void answer(exchange *x) {
   if (nghttp2_submit_response(c->http2, x->stream, headers, n, none ? NULL : &body)) c->broken = true;
 }
 
+// Nothing more goes out for it.
+static void leave(exchange *x) {
+  if (x->state != EXCHANGE_PENDING) {
+    exchange_end(x);
+    return;
+  }
+  x->stream = -1;
+  x->net->handler->cancel(x, 499);
+}
+
+// The session is over. Streams that are still open then belong to a client that broke the protocol.
+static void end(connection *c) {
+  c->ending = true;
+  for (exchange *x = c->exchanges, *next; x; x = next) {
+    next = x->next;
+    http_problem p = {0};
+    http_wrong(&p, 400, "the connection broke the rules of HTTP/2 and was ended");
+    if (x->state == EXCHANGE_READING) exchange_malformed(x, &p);
+    if (x->stream >= 0) leave(x);
+  }
+}
+
 static bool fill(connection *c) {
   const uint8_t *bytes;
   size_t before = c->out.size;
@@ -80,7 +102,7 @@ static bool fill(connection *c) {
     if (n <= 0) break;
     text_append(&c->out, (const char *)bytes, (size_t)n);
   }
-  if (!nghttp2_session_want_read(c->http2) && !nghttp2_session_want_write(c->http2)) c->ending = true;
+  if (!nghttp2_session_want_read(c->http2) && !nghttp2_session_want_write(c->http2)) end(c);
   return c->out.size > before;
 }
 
@@ -123,12 +145,12 @@ static bool take_head(exchange *x, http_problem *p) {
   const limits *l = x->net->limits;
   const char *at = r->head.at, *end = at + r->head.size;
   http_header authority = {STR("host"), {"", 0}}, *h;
-  bool host = false;
+  str host = {0};
   if (r->head.size > (size_t)l->max_head_bytes)
     return http_wrong(p, 431, "the head has more than %lld bytes (limit max-head-bytes)", (long long)l->max_head_bytes);
   while (at < end) {
     str name = next_word(&at, end), value = next_word(&at, end);
-    host |= str_is(name, "host");
+    if (str_is(name, "host")) host = value;
     if (str_is(name, ":method")) r->method_name = value;
     else if (str_is(name, ":path")) r->target = value;
     else if (str_is(name, ":authority")) authority.value = value;
@@ -138,7 +160,9 @@ static bool take_head(exchange *x, http_problem *p) {
     else if (!(h = http_request_add(r))) return http_wrong(p, 503, "memory is exhausted");
     else *h = (http_header){name, value};
   }
-  if (!host) {
+  if (host.at && authority.value.size && !str_equal(host, authority.value))
+    return http_wrong(p, 400, "header Host and :authority name different hosts");
+  if (!host.at) {
     if (!(h = http_request_add(r))) return http_wrong(p, 503, "memory is exhausted");
     *h = authority;
   }
@@ -193,12 +217,7 @@ static int on_stream_close(nghttp2_session *s, int32_t stream, uint32_t code, vo
   // Streams that are opened and given up at once are work for nothing.
   if (x->state != EXCHANGE_ANSWERING && ++c->resets > RESETS + c->served / 2)
     nghttp2_session_terminate_session(s, NGHTTP2_ENHANCE_YOUR_CALM);
-  if (x->state != EXCHANGE_PENDING) {
-    exchange_end(x);
-    return 0;
-  }
-  x->stream = -1;
-  c->net->handler->cancel(x, 499);
+  leave(x);
   return 0;
 }
 
@@ -268,7 +287,7 @@ static void input_ended(connection *c) {
 static net_phase phase(const connection *c) {
   net_phase found = c->served ? PHASE_IDLE : PHASE_HEAD;
   for (const exchange *x = c->exchanges; x; x = x->next) {
-    if (x->state == EXCHANGE_READING) return PHASE_BODY;
+    if (x->state == EXCHANGE_READING) return x->request.path[0] ? PHASE_BODY : PHASE_HEAD;
     if (x->state == EXCHANGE_ANSWERING) found = PHASE_WRITE;
     else if (found != PHASE_WRITE) found = PHASE_NONE;
   }
@@ -283,7 +302,11 @@ static void out_of_time(connection *c, net_phase phase) {
     exchange_malformed(x, &p);
     answer(x);
   }
-  nghttp2_session_terminate_session(c->http2, NGHTTP2_NO_ERROR);
+  // The session ends when these answers are out, or now.
+  if (c->exchanges)
+    nghttp2_submit_goaway(c->http2, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(c->http2),
+                          NGHTTP2_NO_ERROR, NULL, 0);
+  else nghttp2_session_terminate_session(c->http2, NGHTTP2_NO_ERROR);
 }
 
 static void drain(connection *c, bool idle) {
