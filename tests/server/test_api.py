@@ -109,6 +109,33 @@ class Plain(Shared):
         self.refused(self.server.post(path("bytes8"), {"data": [256]}), 400, "data[0]: 256 is out of range of uint8")
         self.refused(self.server.post(path("nobody"), {"data": [256]}), 404)
 
+    def test_numbers_that_json_lacks(self):
+        f32 = {"name": "x", "datatype": "FP32", "shape": [4], "data": []}
+        words = "NaN, Infinity, -Infinity, null"
+        half = lambda text: self.server.post("/api/v1/service/half/score", '{"data": [[%s]]}' % text)
+        self.assertEqual(half("NaN, null"), (200, {"result": [[None, None]]}))
+        self.assertEqual(self.score('{"data": [1, NaN, -Infinity]}'), (200, {"result": [[1, None, None]]}))
+        body = json.dumps({"inputs": [dict(f32, name="x")]}).replace("[]", f"[{words}]")
+        path = "/v2/models/log/infer"
+        for query, wanted in (("", "[null,null,null,null]"), ("?nan=null", "[null,null,null,null]"),
+                              ("?nan=literal", "[NaN,Infinity,NaN,NaN]")):
+            answer = self.ask("POST", path + query, body, {"Content-Type": "application/json"})
+            self.assertEqual((answer[0], b'"data":' + wanted.encode() in answer[2]), (200, True), answer)
+        status, _, answer = self.ask("POST", "/score?nan=literal", '{"data":[1,NaN,-Infinity]}')
+        self.assertEqual((status, answer), (200, b'{"result":[[1,NaN,-Infinity]]}'))
+        self.refused(self.ask("POST", "/score?nan=words", '{"data":[1,2,3]}'), 400, "nan: expected null or literal")
+        for model, text in (("pair", '{"a": [1, NaN], "b": [1, 2]}'), ("bytes8", '{"data": [null]}'),
+                            ("flags", '{"data": [NaN]}'), ("text", '{"data": [null]}')):
+            self.assertEqual(self.server.post(f"/api/v1/service/{model}/score", text)[0], 400, model)
+
+    def test_byte_order_mark(self):
+        mark = b"\xef\xbb\xbf"
+        self.assertEqual(self.score(mark + b'{"data":[1,2,3]}')[0], 200)
+        x = {"name": "x", "datatype": "FP32", "shape": [1, 3], "data": [1, 2, 3]}
+        self.assertEqual(self.infer("rows", mark + json.dumps({"inputs": [x]}).encode())[0], 200)
+        self.assertEqual(self.score(mark + mark + b'{"data":[1,2,3]}')[0], 400)
+        self.assertEqual(self.score(b'\xff\xfe{"data":[1,2,3]}')[0], 400)
+
     def test_content_types(self):
         body = json.dumps({"data": [[1, 2, 3]]})
         ask = lambda **h: self.ask("POST", "/score", body, {k.replace("_", "-"): v for k, v in h.items()})

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is bounded and what happens there: sizes, queues, caps, deadlines, phases of a connection."""
-import json, random, socket, struct, sys, time, unittest
+import json, os, random, resource, socket, struct, sys, time, unittest
 
-from serving import GOOD, JSON, LONG, SLOW, Server, main, request, status_of, wait_for
+from serving import GOOD, JSON, LONG, SLOW, Server, drain, main, request, status_of, wait_for
 
 
 class Limits(unittest.TestCase):
@@ -178,6 +178,72 @@ class Limits(unittest.TestCase):
                 s.close()
             self.assertTrue(wait_for(lambda: server.metric("sardonyx_connections") <= 1, 8))
             self.assertEqual(server.metric("sardonyx_buffered_bytes"), 0)
+
+    def descriptors(self, server):
+        return len(os.listdir(f"/proc/{server.process.pid}/fd"))
+
+    def test_half_closed_clients(self):
+        """They get their answers, and then nothing is left of them, though they never close."""
+        server = Server(["rows"])
+        before, clients = self.descriptors(server), []
+        for i in range(200):
+            s = server.connect()
+            s.sendall((GOOD, GOOD[: i % len(GOOD)], GOOD + GOOD, b"")[i % 4])
+            s.shutdown(socket.SHUT_WR)
+            clients.append(s)
+        self.assertTrue(wait_for(lambda: self.descriptors(server) == before, 2), self.descriptors(server) - before)
+        for i, s in enumerate(clients):
+            out, closed = drain(s)
+            whole, refused = out.count(b"HTTP/1.1 200"), out.count(b"HTTP/1.1 400")
+            self.assertTrue(closed)
+            self.assertEqual((whole, refused), ((1, 0), (0, int(i % len(GOOD) > 0)), (2, 0), (0, 0))[i % 4], out)
+            s.close()
+        start = time.monotonic()
+        self.assertEqual(server.stop(), 0)
+        self.assertLess(time.monotonic() - start, 1)
+
+    def test_half_closed_while_it_runs(self):
+        """TCP does not tell a client that half-closed from one that left: long work for it is given up."""
+        with Server(["slow"], "--workers", "1") as server, server.connect() as s:
+            s.sendall(request("/score", json.dumps(SLOW).encode(), JSON))
+            s.shutdown(socket.SHUT_WR)
+            out, closed = drain(s)
+            self.assertEqual((status_of(out), closed), (499, True))
+            self.assertEqual(server.metric("sardonyx_cancelled_total"), 1)
+
+    @unittest.skipIf(resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 10500, "fewer than 10,500 open files are allowed")
+    def test_flood(self):
+        """10,000 idle connections cost at most 20 KB each; served once and closed, memory goes back."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        try:
+            with Server(["rows"], "--max-client-connections", "0", "--max-connections", "11000",
+                        "--head-timeout-ms", "60000") as server:
+                def burst(count):
+                    clients = []
+                    for _ in range(count):
+                        s = server.connect()
+                        s.sendall(GOOD)
+                        clients.append(s)
+                    for s in clients:
+                        self.assertEqual(status_of(s.recv(4096)), 200)
+                    return clients
+
+                for s in burst(100):
+                    s.close()
+                before = server.metric("process_resident_memory_bytes")
+                clients = burst(10000)
+                held = server.metric("process_resident_memory_bytes") - before
+                for s in clients:
+                    s.close()
+                self.assertTrue(wait_for(lambda: server.metric("sardonyx_connections") <= 1))
+                after = server.metric("process_resident_memory_bytes") - before
+                print(f"{held / 10000:.0f} bytes a connection, {after:.0f} bytes afterwards")
+                if "ASAN_OPTIONS" not in os.environ:
+                    self.assertLess(held, 10000 * 20000)
+                    self.assertLess(after, 1 << 20)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
     def test_readers_are_timed(self):
         size = 1 << 20

@@ -2,7 +2,7 @@
 """HTTP/1.1 byte by byte: framing, pipelining, split writes, hostile heads."""
 import concurrent.futures, http.client, json, os, random, socket, sys, threading, time, unittest
 
-from serving import BODY, GOOD, JSON, Shared, finish, main, request, status_of
+from serving import BODY, GOOD, JSON, Server, Shared, drain, finish, main, request, status_of, wait_for
 
 
 class Wire(Shared):
@@ -133,6 +133,44 @@ class Wire(Shared):
         )
         self.assertEqual(status_of(self.server.raw(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", wait=0.3)[0]), 200)
         self.assertEqual(status_of(self.server.raw(b"GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n", wait=0.3)[0]), 200)
+
+    def test_every_refusal_is_json_and_logged(self):
+        """What is no request has a status, a JSON text and a line in the log like any other."""
+        line, host = b"POST /score HTTP/1.1\r\n", b"Host: x\r\n"
+        cases = (
+            (400, b"\x16\x03\x01\x02\x00\r\n\r\n"),
+            (400, b"\r\nGET\r\n\r\n"),
+            (400, b"GET / HTTP/1.1\r\n\r\n"),
+            (400, b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n"),
+            (400, b"GET / HTTP/1.1\nHost: x\n\n"),
+            (400, b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n"),
+            (505, b"GET / HTTP/2.1\r\nHost: x\r\n\r\n"),
+            (414, b"GET /" + b"x" * 20000 + b" HTTP/1.1\r\n"),
+            (431, line + host + b"A: " + b"x" * 20000),
+            (400, line + host + b"Content-Length: +78\r\n\r\n"),
+            (400, line + host + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"),
+            (413, line + host + b"Content-Length: 99999999999\r\n\r\n"),
+            (417, line + host + b"Expect: miracles\r\nContent-Length: 3\r\n\r\n"),
+            (400, line + host + b"Transfer-Encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\n"),
+            (400, line + host + b"Transfer-Encoding: chunked\r\n\r\n3;" + b"x" * 1000000),
+            (405, b"BREW / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+            (404, b"GET /pot HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+        )
+        with Server(["rows"], "--access-log", "--head-timeout-ms", "500") as server:
+            silent = lambda: [(s := server.connect()), s.sendall(b"GET / HT"), s][-1]
+            for i, (status, data) in enumerate(cases):
+                out, closed = server.raw(data)
+                self.assertEqual((status_of(out), closed, out.count(b"HTTP/1.1 ")), (status, True, 1), (data[:60], out))
+                head, body = out.split(b"\r\n\r\n", 1)
+                self.assertIn("error", json.loads(body))
+                self.assertIn(b"Content-Type: application/json", head)
+                self.assertIn(b"Connection: close", head)
+                self.assertTrue(wait_for(lambda: len(server.text().splitlines()) == i + 2), (data[:60], server.text()))
+                self.assertIn(f" {status} ", server.text().splitlines()[-1])
+            with silent() as s:
+                out, closed = drain(s)
+                self.assertEqual((status_of(out), closed), (408, True))
+            self.assertIn(" 408 ", server.text().splitlines()[-1])
 
     def test_heads_too_large(self):
         self.assertEqual(status_of(self.server.raw(b"GET /" + b"x" * 100000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")[0]), 414)
