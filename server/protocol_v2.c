@@ -35,14 +35,22 @@ static const type_row *find_type(sdx_dtype dtype) {
   return NULL;
 }
 
-void v2_write_io(text *o, const sdx_io *io, bool output) {
+const char *v2_type_name(const sdx_io *io) {
   const type_row *row = find_type(io->dtype);
+  return row ? row->name : io->type;
+}
+
+bool v2_type_has_json(sdx_dtype dtype) {
+  const type_row *row = find_type(dtype);
+  return row && row->json;
+}
+
+void v2_write_io(text *o, const sdx_io *io, bool output) {
   bool json = output && io->dtype == SDX_UNDEFINED;
   text_put(o, "{\"name\":");
   text_json_string(o, str_from(io->name));
   text_put(o, ",\"datatype\":");
-  // What the protocol cannot carry is named as ONNX names it, so that a reader sees why.
-  text_json_string(o, str_from(row ? row->name : json ? "JSON" : io->type));
+  text_json_string(o, str_from(json ? "JSON" : v2_type_name(io)));
   text_put(o, json ? ",\"shape\":[-1" : ",\"shape\":[");
   for (size_t i = 0; io->has_shape && i < io->rank; i++)
     text_format(o, i ? ",%lld" : "%lld", (long long)(io->shape[i] < 0 ? -1 : io->shape[i]));
@@ -114,7 +122,7 @@ static bool read_parameters(reader *r, parameters *p, const char *path) {
                str_is(key, "sequence_id")) {
       // Ignoring these would change the meaning of the answer.
       return json_fail(j, "%s is not supported", where);
-    } else if (json_peek(j) == '{' || json_peek(j) == '[') {
+    } else if (json_peek(j) == '{' || json_peek(j) == '[' || json_peek(j) == 'n') {
       return json_fail(j, "%s: found %s, expected a string, number or boolean", where, json_kind(json_peek(j)));
     } else if (!json_skip(j)) {
       return false;

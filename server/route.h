@@ -29,6 +29,9 @@ typedef struct http_route {
   bool blocks;                     // `answer` may take long: it is called on a thread for such work
   bool unloaded_too;               // {model} may name one that is not loaded
   const char *paths[ROUTE_PATHS];  // "/v2/models/{model}/infer"; words in braces: {model}, {version}
+  // For /openapi.json: a line on what it does, and JSON Schemas of the bodies. gives NULL: text.
+  const char *summary, *takes, *gives;
+  void (*schema)(struct text *o, const struct model *m, bool request);  // of routes that compute
   // Answers at once, on the socket thread: never blocks (but see `blocks`), never computes.
   void (*answer)(struct call *c);
   // Score routes that are not answered at once: `parse` turns the body into c->inputs (false: the

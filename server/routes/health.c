@@ -16,12 +16,19 @@ static void ready(call *c) {
   call_json(c, yes ? 200 : 503);
 }
 
-HTTP_ROUTE(root) = {.access = ROUTE_PUBLIC, .methods = METHOD_GET | METHOD_HEAD, .paths = {"/"}, .answer = root};
-HTTP_ROUTE(live) = {.access = ROUTE_PUBLIC,
-                    .methods = METHOD_GET | METHOD_HEAD,
-                    .paths = {"/health/live", "/v2/health/live"},
-                    .answer = live};
-HTTP_ROUTE(ready) = {.access = ROUTE_PUBLIC,
-                     .methods = METHOD_GET | METHOD_HEAD,
-                     .paths = {"/health/ready", "/v2/health/ready"},
-                     .answer = ready};
+HTTP_ROUTE(root) = {
+    .access = ROUTE_PUBLIC, .methods = METHOD_GET | METHOD_HEAD, .summary = "Healthy", .paths = {"/"}, .answer = root};
+HTTP_ROUTE(live) = {
+    .access = ROUTE_PUBLIC,
+    .methods = METHOD_GET | METHOD_HEAD,
+    .summary = "Whether the server turns",
+    .gives = "{\"type\":\"object\",\"required\":[\"live\"],\"properties\":{\"live\":{\"type\":\"boolean\"}}}",
+    .paths = {"/health/live", "/v2/health/live"},
+    .answer = live};
+HTTP_ROUTE(ready) = {
+    .access = ROUTE_PUBLIC,
+    .methods = METHOD_GET | METHOD_HEAD,
+    .summary = "Whether it takes requests",
+    .gives = "{\"type\":\"object\",\"required\":[\"ready\"],\"properties\":{\"ready\":{\"type\":\"boolean\"}}}",
+    .paths = {"/health/ready", "/v2/health/ready"},
+    .answer = ready};

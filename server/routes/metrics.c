@@ -8,5 +8,8 @@ static void answer(call *c) {
   c->x.response.content_type = "text/plain; version=0.0.4; charset=utf-8";
 }
 
-HTTP_ROUTE(metrics) = {
-    .access = ROUTE_PUBLIC, .methods = METHOD_GET | METHOD_HEAD, .paths = {"/metrics"}, .answer = answer};
+HTTP_ROUTE(metrics) = {.access = ROUTE_PUBLIC,
+                       .methods = METHOD_GET | METHOD_HEAD,
+                       .summary = "Counters and histograms for Prometheus",
+                       .paths = {"/metrics"},
+                       .answer = answer};

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "server/call.h"
+#include "server/schema.h"
 #include "server/tensor_io.h"
 
 enum { SHAPE_TEXT = 200 };
@@ -138,6 +139,79 @@ static void reply(call *c, sdx_run *run) {
   call_json(c, 200);
 }
 
+// What fit_shape takes, but flat lists that must be multiples of some length: no schema can say that.
+static void input_schema(text *o, const sdx_io *io) {
+  text_put(o, "{\"anyOf\":[");
+  schema_nested(o, io, 0, true);
+  for (size_t i = 0; io->has_shape && i < io->rank && (io->shape[i] < 0 || io->shape[i] == 1); i++) {
+    text_append(o, ",", 1);
+    schema_nested(o, io, i + 1, true);
+  }
+  if (io->rank > 1 && schema_is_fixed(io)) {
+    text_append(o, ",", 1);
+    schema_flat(o, io, true);
+  }
+  text_put(o, "]}");
+}
+
+static void inputs_schema(text *o, const model *m) {
+  bool first = true;
+  text_put(o, "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{");
+  for (size_t i = 0; i < m->input_count; i++) {
+    const sdx_io *io = sdx_session_input(m->session, i);
+    if (i) text_append(o, ",", 1);
+    text_json_string(o, str_from(io->name));
+    text_append(o, ":", 1);
+    input_schema(o, io);
+  }
+  text_put(o, "},\"required\":[");
+  for (size_t i = 0; i < m->input_count; i++) {
+    const sdx_io *io = sdx_session_input(m->session, i);
+    if (io_is_optional(io)) continue;
+    if (!first) text_append(o, ",", 1);
+    first = false;
+    text_json_string(o, str_from(io->name));
+  }
+  text_put(o, "]}");
+}
+
+static void request_schema(text *o, const model *m) {
+  static const char data[] =
+      "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"data\"],"
+      "\"properties\":{\"data\":";
+  text_put(o, "{\"anyOf\":[");
+  if (m->input_count == 1) {
+    text_put(o, data);
+    input_schema(o, sdx_session_input(m->session, 0));
+    text_put(o, "}},");
+  }
+  text_put(o, data);
+  inputs_schema(o, m);
+  text_put(o, "}},");
+  inputs_schema(o, m);
+  text_put(o, "]}");
+}
+
+static void schema(text *o, const model *m, bool request) {
+  if (request) {
+    request_schema(o, m);
+    return;
+  }
+  text_put(o,
+           "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"result\"],\"properties\":{\"result\":");
+  if (m->output_count > 1) text_put(o, "{\"type\":\"object\",\"properties\":{");
+  for (size_t i = 0; i < m->output_count; i++) {
+    const sdx_io *io = sdx_session_output(m->session, i);
+    if (i) text_append(o, ",", 1);
+    if (m->output_count > 1) {
+      text_json_string(o, str_from(io->name));
+      text_append(o, ":", 1);
+    }
+    schema_nested(o, io, 0, false);
+  }
+  text_put(o, m->output_count > 1 ? "}}}}" : "}}");
+}
+
 static void options(call *c) {
   c->x.response.status = 204;
   http_response_header(&c->x.response, "Allow", "POST, OPTIONS");
@@ -146,11 +220,14 @@ static void options(call *c) {
 HTTP_ROUTE(score) = {.access = ROUTE_SCORE,
                      .methods = METHOD_POST,
                      .container = true,
+                     .summary = "Computes: lists of numbers in and out",
+                     .schema = schema,
                      .paths = {"/score", "/api/v1/service/{model}/score"},
                      .parse = parse,
                      .reply = reply};
 HTTP_ROUTE(score_options) = {.access = ROUTE_PUBLIC,
                              .methods = METHOD_OPTIONS,
                              .container = true,
+                             .summary = "Which methods there are",
                              .paths = {"/score", "/api/v1/service/{model}/score"},
                              .answer = options};

@@ -41,14 +41,28 @@ static void model_ready(call *c) {
   call_json(c, yes ? 200 : 503);
 }
 
-HTTP_ROUTE(v2_server) = {
-    .access = ROUTE_PUBLIC, .methods = METHOD_GET | METHOD_HEAD, .paths = {"/v2", "/v2/"}, .answer = describe_server};
-HTTP_ROUTE(v2_model) = {.access = ROUTE_PUBLIC,
-                        .methods = METHOD_GET | METHOD_HEAD,
-                        .paths = {"/v2/models/{model}", "/v2/models/{model}/versions/{version}"},
-                        .answer = describe_model};
-HTTP_ROUTE(v2_model_ready) = {.access = ROUTE_PUBLIC,
-                              .methods = METHOD_GET | METHOD_HEAD,
-                              .paths = {"/v2/models/{model}/ready", "/v2/models/{model}/versions/{version}/ready"},
-                              .unloaded_too = true,
-                              .answer = model_ready};
+HTTP_ROUTE(v2_server) = {.access = ROUTE_PUBLIC,
+                         .methods = METHOD_GET | METHOD_HEAD,
+                         .summary = "The server and its extensions",
+                         .gives =
+                             "{\"type\":\"object\",\"required\":[\"name\",\"version\",\"extensions\"],\"properties\":{"
+                             "\"name\":{\"type\":\"string\"},\"version\":{\"type\":\"string\"},\"extensions\":{"
+                             "\"type\":\"array\",\"items\":{\"type\":\"string\"}}}}",
+                         .paths = {"/v2", "/v2/"},
+                         .answer = describe_server};
+HTTP_ROUTE(v2_model) = {
+    .access = ROUTE_PUBLIC,
+    .methods = METHOD_GET | METHOD_HEAD,
+    .summary = "The inputs and outputs of a model",
+    .gives = "{\"type\":\"object\",\"required\":[\"name\",\"versions\",\"platform\",\"inputs\",\"outputs\"]}",
+    .paths = {"/v2/models/{model}", "/v2/models/{model}/versions/{version}"},
+    .answer = describe_model};
+HTTP_ROUTE(v2_model_ready) = {
+    .access = ROUTE_PUBLIC,
+    .methods = METHOD_GET | METHOD_HEAD,
+    .summary = "Whether a model is loaded",
+    .gives =
+        "{\"type\":\"object\",\"required\":[\"name\",\"ready\"],\"properties\":{\"ready\":{\"type\":\"boolean\"}}}",
+    .paths = {"/v2/models/{model}/ready", "/v2/models/{model}/versions/{version}/ready"},
+    .unloaded_too = true,
+    .answer = model_ready};

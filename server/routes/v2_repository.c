@@ -75,6 +75,10 @@ static bool no_parameters(call *c) {
   return false;
 }
 
+static const char parameters[] =
+    "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"parameters\":{\"type\":\"object\","
+    "\"additionalProperties\":false,\"properties\":{\"unload_dependents\":{\"type\":\"boolean\"}}}}}";
+
 // All versions of the name.
 static void change(call *c, bool load) {
   models *t = &c->srv->models;
@@ -98,15 +102,28 @@ static void answer_load(call *c) { change(c, true); }
 static void answer_unload(call *c) { change(c, false); }
 
 HTTP_ROUTE(v2_repository) = {
-    .access = ROUTE_MANAGE, .methods = METHOD_POST, .paths = {"/v2/repository/index"}, .answer = answer_index};
+    .access = ROUTE_MANAGE,
+    .methods = METHOD_POST,
+    .summary = "Which models there are",
+    .takes = "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"ready\":{\"type\":\"boolean\"}}}",
+    .gives =
+        "{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"name\",\"version\",\"state\",\"reason\"]}}",
+    .paths = {"/v2/repository/index"},
+    .answer = answer_index};
 HTTP_ROUTE(v2_load) = {.access = ROUTE_MANAGE,
                        .methods = METHOD_POST,
+                       .summary = "Reads a model again",
+                       .takes = parameters,
+                       .gives = "{\"type\":\"object\"}",
                        .paths = {"/v2/repository/models/{model}/load"},
                        .unloaded_too = true,
                        .blocks = true,
                        .answer = answer_load};
 HTTP_ROUTE(v2_unload) = {.access = ROUTE_MANAGE,
                          .methods = METHOD_POST,
+                         .summary = "Lets go of a model",
+                         .takes = parameters,
+                         .gives = "{\"type\":\"object\"}",
                          .paths = {"/v2/repository/models/{model}/unload"},
                          .unloaded_too = true,
                          .blocks = true,

@@ -44,6 +44,8 @@ static void answer(call *c) {
 HTTP_ROUTE(v2_stats) = {
     .access = ROUTE_PUBLIC,
     .methods = METHOD_GET | METHOD_HEAD,
+    .summary = "What models were asked, and how long it took",
+    .gives = "{\"type\":\"object\",\"required\":[\"model_stats\"]}",
     .paths = {"/v2/models/stats", "/v2/models/{model}/stats", "/v2/models/{model}/versions/{version}/stats"},
     .unloaded_too = true,
     .answer = answer};

@@ -288,6 +288,7 @@ class V2(Shared):
             ({**x(), "id": 3}, ["id: expected a string"]),
             ({**x(), "more": 3}, ["more"]),
             ({**x(), "parameters": {"a": []}}, ["request.parameters.a"]),
+            ({**x(), "parameters": {"a": None}}, ["request.parameters.a: found null"]),
             (x(parameters={"shared_memory_region": "r"}), ["shared_memory_region is not supported"]),
             (x(parameters={"binary_data_size": 24}), ["both"]),
             ({**cut("data"), "id": "a"}, ["data is missing"]),

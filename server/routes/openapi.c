@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// GET /openapi.json: every path there is, made from the routes' own records and the models that are loaded. Words in
+// braces are written out, for what a path takes and gives depends on the model.
+#include <string.h>
+
+#include "server/call.h"
+#include "server/schema.h"
+
+static void write_path(text *o, const char *pattern, const model_entry *e) {
+  text_put(o, "\"");
+  while (*pattern) {
+    size_t plain = strcspn(pattern, "{");
+    text_append(o, pattern, plain);
+    pattern += plain;
+    if (!*pattern) break;
+    text_put(o, !strncmp(pattern, "{model}", 7) ? e->name : e->version);
+    pattern += strcspn(pattern, "}") + 1;
+  }
+  text_put(o, "\":");
+}
+
+static void content(text *o, const char *type, const char *schema) {
+  text_format(o, "\"%s\":{\"schema\":%s}", type, schema);
+}
+
+static void request(text *o, const http_route *r, const model *m) {
+  if (r->schema) {
+    text_put(o, ",\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":");
+    r->schema(o, m, true);
+    text_put(o, "}}}");
+  } else if (r->takes) {
+    text_put(o, ",\"requestBody\":{\"content\":{");
+    content(o, "application/json", r->takes);
+    text_put(o, "}}");
+  }
+}
+
+static void response(text *o, const http_route *r, const model *m, http_method method) {
+  text_format(o, ",\"responses\":{\"%d\":{\"description\":\"done\"", method == METHOD_OPTIONS ? 204 : 200);
+  if (method == METHOD_HEAD || method == METHOD_OPTIONS) {
+    text_put(o, "}");
+  } else {
+    text_put(o, ",\"content\":{");
+    if (r->schema) {
+      text_put(o, "\"application/json\":{\"schema\":");
+      r->schema(o, m, false);
+      text_put(o, "}");
+      if (r->binary) text_put(o, ",");
+      if (r->binary) content(o, "application/octet-stream", "{\"type\":\"string\",\"format\":\"binary\"}");
+    } else if (r->gives) {
+      content(o, "application/json", r->gives);
+    } else {
+      content(o, "text/plain", "{\"type\":\"string\"}");
+    }
+    text_put(o, "}}");
+  }
+  text_put(o, ",\"default\":{\"description\":\"refused, or failed\",\"content\":{");
+  content(o, "application/json", schema_error);
+  text_put(o, "}}}");
+}
+
+static void operations(text *o, const http_route *r, const model *m, bool *first) {
+  static const char *const names[] = {"get", "head", "post", "options"};
+  for (int i = 0; i < 4; i++) {
+    http_method method = (http_method)(1 << i);
+    if (!(r->methods & method)) continue;
+    text_format(o, "%s\"%s\":{\"summary\":\"%s\"", *first ? "" : ",", names[i], r->summary);
+    *first = false;
+    if (r->schema)
+      text_put(
+          o,
+          ",\"description\":\"With the query parameter nan=literal what JSON has no word for is written NaN, Infinity "
+          "or -Infinity instead of null.\"");
+    if (method == METHOD_POST) request(o, r, m);
+    response(o, r, m, method);
+    text_put(o, "}");
+  }
+}
+
+static bool has_path(const http_route *r, const char *pattern) {
+  for (size_t i = 0; i < ROUTE_PATHS && r->paths[i]; i++)
+    if (!strcmp(r->paths[i], pattern)) return true;
+  return false;
+}
+
+// A path and all that routes do there, once.
+static void item(text *o, const char *pattern, const model_entry *e, const model *m, bool *first) {
+  bool first_operation = true;
+  if (!*first) text_append(o, ",", 1);
+  *first = false;
+  write_path(o, pattern, e);
+  text_put(o, "{");
+  for (const http_route *const *r = http_routes; *r; r++)
+    if (has_path(*r, pattern)) operations(o, *r, m, &first_operation);
+  text_put(o, "}");
+}
+
+static void items(text *o, models *t, const http_route *r, const char *pattern, bool *first) {
+  bool of_version = strstr(pattern, "{version}") != NULL;
+  model *m = NULL;
+  if (!strchr(pattern, '{')) {
+    const model_entry *e = models_default(t, &m);
+    if (m || !r->schema) item(o, pattern, e, m, first);
+    model_release(m);
+    return;
+  }
+  for (size_t i = 0; i < t->count; i++) {
+    const model_entry *e = t->entries[i];
+    if (!of_version && i && !strcmp(e->name, t->entries[i - 1]->name)) continue;
+    models_find(t, str_from(e->name), of_version ? str_from(e->version) : (str){0}, &m);
+    if (m || r->unloaded_too) item(o, pattern, e, m, first);
+    model_release(m);
+  }
+}
+
+static void answer(call *c) {
+  text *o = call_body(c);
+  bool first = true;
+  text_format(o, "{\"openapi\":\"3.0.3\",\"info\":{\"title\":\"sardonyx\",\"version\":\"%s\"},\"paths\":{",
+              sdx_version());
+  for (const http_route *const *r = http_routes; *r; r++)
+    for (size_t i = 0; i < ROUTE_PATHS && (*r)->paths[i]; i++) {
+      const http_route *const *before = http_routes;
+      while (!has_path(*before, (*r)->paths[i])) before++;
+      if (*before == *r) items(o, &c->srv->models, *r, (*r)->paths[i], &first);
+    }
+  text_put(o, "}}");
+  call_json(c, 200);
+}
+
+HTTP_ROUTE(openapi) = {.access = ROUTE_PUBLIC,
+                       .methods = METHOD_GET | METHOD_HEAD,
+                       .blocks = true,
+                       .summary = "This description",
+                       .gives = "{\"type\":\"object\"}",
+                       .paths = {"/openapi.json"},
+                       .answer = answer};

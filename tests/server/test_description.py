@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the server says of itself is true: schemathesis asks what /openapi.json and /swagger.json allow and what they do
+not, and compares every answer."""
+import json, pathlib, re, subprocess, sys, unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import venv
+
+venv.enter("server")
+from serving import LONG, ROOT, WORK, Server, main
+
+# No schema can say that `data` has as many elements as the numbers of `shape` multiply to, or that each input is there
+# once: where a dimension is free or there are several inputs, what a schema allows may still be refused.
+# A request may ask to be given up after a microsecond, and is: 504.
+CONFIG = """
+seed = 7
+[checks.not_a_server_error]
+expected-statuses = ["2xx", "3xx", "4xx", "504"]
+[phases.stateful]
+enabled = false
+[[operations]]
+include-path-regex = "/v2/models/(?!image/)[^/]+/(versions/1/)?infer$"
+checks.positive_data_acceptance.enabled = false
+"""
+
+
+class Description(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(["rows", "pair", "image", "text", "flags", "half", "zipmap"])
+        (WORK / "schemathesis.toml").write_text(CONFIG)
+
+    @classmethod
+    def tearDownClass(cls):
+        assert cls.server.stop() == 0
+
+    def holds(self, path, *options):
+        words = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(WORK / "schemathesis.toml"), "run",
+                 f"http://127.0.0.1:{self.server.port}{path}", "--max-examples", "100" if LONG else "4", "--no-color"]
+        done = subprocess.run([*words, *options], capture_output=True, text=True, cwd=WORK)
+        tested = re.search(r"Tested: (\d+)", done.stdout)
+        self.assertEqual(done.returncode, 0, done.stdout[-6000:] + done.stderr[-2000:])
+        return int(tested[1])
+
+    def test_openapi(self):
+        # Once a model is unloaded its paths answer 503, as they should.
+        self.assertGreater(self.holds("/openapi.json", "--exclude-path-regex", "/unload$"), 80)
+
+    def test_swagger(self):
+        self.assertEqual(self.holds("/swagger.json"), 2)
+
+    def test_every_path_is_described(self):
+        """The patterns of all routes, with the words written out."""
+        paths = json.loads(self.server.ask("GET", "/openapi.json")[2])["paths"]
+        source = "".join(f.read_text() for f in (ROOT / "server/routes").glob("*.c"))
+        patterns = [p for block in re.findall(r"\.paths\s*=\s*\{(.*?)\},?\n?\s*\.", source, re.S)
+                    for p in re.findall(r'"(/[^"]*)"', block)]
+        self.assertGreater(len(patterns), 20)
+        for pattern in patterns:
+            self.assertIn(pattern.replace("{model}", "rows").replace("{version}", "1"), paths)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
