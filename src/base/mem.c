@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Allocator seam and arenas; see mem.h. Each block carries a 64-byte header in front (size,
-// account), so freeing needs no lookup.
+// account), so freeing needs no lookup. Blocks are aligned here: the C library's aligned_alloc leaves
+// gaps that it seldom fills again.
 #include "base/mem.h"
 
 #include <stdarg.h>
@@ -28,11 +29,12 @@ __attribute__((weak, visibility("default"))) const char *__asan_default_options(
 #define UNPOISON(p, n) ((void)0)
 #endif
 
-enum { ALIGNMENT = 64, ARENA_ALIGNMENT = 16, FIRST_CHUNK = 4096, LARGEST_CHUNK = 1 << 20 };
+enum { ALIGNMENT = 64, MALLOC_ALIGNMENT = 16, ARENA_ALIGNMENT = 16, FIRST_CHUNK = 4096, LARGEST_CHUNK = 1 << 20 };
 
 typedef struct header {
   size_t bytes;
   mem_account *account;
+  void *raw;  // what malloc gave
 } header;
 
 static atomic_uint_fast64_t alloc_count, free_count, fail_nth, fail_seen;
@@ -87,26 +89,25 @@ uint64_t mem_live_count(void) {
   return atomic_load(&alloc_count) - freed;
 }
 
-// What a block really takes: small allocations would otherwise pass a budget many times over.
 static bool block_bytes(size_t bytes, size_t *total) {
-  return size_add(bytes, ALIGNMENT, total) && size_align(*total, ALIGNMENT, total) && *total <= PTRDIFF_MAX;
+  return size_add(bytes, ALIGNMENT, total) && size_align(*total, ALIGNMENT, total) && *total <= PTRDIFF_MAX - ALIGNMENT;
 }
 
-static void uncharge_block(const header *h) {
-  size_t total;
-  if (block_bytes(h->bytes, &total)) mem_uncharge(h->account, total);
-}
+// What a block really takes, or small ones would pass a budget many times over: room to be aligned, and the notes of
+// the C library.
+static size_t block_cost(size_t total) { return total + ALIGNMENT; }
 
 void *mem_alloc(mem_account *account, size_t bytes) {
   size_t total;
-  if (!block_bytes(bytes, &total) || must_fail() || !mem_charge(account, total)) return NULL;
-  char *block = aligned_alloc(ALIGNMENT, total);
-  if (!block) {
-    mem_uncharge(account, total);
+  if (!block_bytes(bytes, &total) || must_fail() || !mem_charge(account, block_cost(total))) return NULL;
+  char *raw = malloc(total + ALIGNMENT - MALLOC_ALIGNMENT);
+  if (!raw) {
+    mem_uncharge(account, block_cost(total));
     return NULL;
   }
+  char *block = raw + (ALIGNMENT - (uintptr_t)raw % ALIGNMENT) % ALIGNMENT;
   atomic_fetch_add_explicit(&alloc_count, 1, memory_order_relaxed);
-  *(header *)block = (header){bytes, account};
+  *(header *)block = (header){bytes, account, raw};
   return block + ALIGNMENT;
 }
 
@@ -119,16 +120,19 @@ void *mem_zalloc(mem_account *account, size_t bytes) {
 void mem_free(void *pointer) {
   if (!pointer) return;
   header *h = (header *)((char *)pointer - ALIGNMENT);
-  uncharge_block(h);
+  mem_lift(pointer, NULL);
   atomic_fetch_add_explicit(&free_count, 1, memory_order_relaxed);
-  free(h);
+  free(h->raw);
 }
 
-void mem_detach(void *pointer) {
+void mem_lift(void *pointer, mem_account *ancestor) {
   if (!pointer) return;
   header *h = (header *)((char *)pointer - ALIGNMENT);
-  uncharge_block(h);
-  h->account = NULL;
+  size_t total;
+  if (block_bytes(h->bytes, &total))
+    for (mem_account *a = h->account; a && a != ancestor; a = a->parent)
+      atomic_fetch_sub_explicit(&a->used, block_cost(total), memory_order_relaxed);
+  h->account = ancestor;
 }
 
 typedef struct arena_chunk {
@@ -149,9 +153,9 @@ void arena_deinit(arena *a) {
   a->next_chunk_bytes = FIRST_CHUNK;
 }
 
-void arena_detach(arena *a) {
-  for (arena_chunk *c = a->chunks; c; c = c->next) mem_detach(c);
-  a->account = NULL;
+void arena_lift(arena *a, mem_account *ancestor) {
+  for (arena_chunk *c = a->chunks; c; c = c->next) mem_lift(c, ancestor);
+  a->account = ancestor;
 }
 
 void arena_reset(arena *a) {

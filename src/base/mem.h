@@ -27,9 +27,10 @@ void mem_uncharge(mem_account *account, size_t bytes);
 void *mem_alloc(mem_account *account, size_t bytes);
 void *mem_zalloc(mem_account *account, size_t bytes);  // zeroed
 void mem_free(void *pointer);                          // NULL is fine
-void mem_detach(void *pointer);                        // uncharges it now: it may outlive its account
-uint64_t mem_alloc_count(void);                        // allocations of this process so far
-uint64_t mem_live_count(void);                         // blocks of this process that are not freed yet
+// From now on charged to an ancestor of its account (NULL: to nobody), so that it may outlive the account.
+void mem_lift(void *pointer, mem_account *ancestor);
+uint64_t mem_alloc_count(void);  // allocations of this process so far
+uint64_t mem_live_count(void);   // blocks of this process that are not freed yet
 
 // Test hook: allocation number `nth` from now (1 = the next) fails; if `ever_after`, all later too. What is
 // taken from an arena counts as an allocation, whether or not there is room in its chunks. 0 switches it
@@ -45,8 +46,8 @@ typedef struct arena {
 
 void arena_init(arena *a, mem_account *account);
 void arena_deinit(arena *a);
-void arena_reset(arena *a);   // forgets the content, keeps the largest chunk
-void arena_detach(arena *a);  // mem_detach of all of it
+void arena_reset(arena *a);  // forgets the content, keeps the largest chunk
+void arena_lift(arena *a, mem_account *ancestor);
 void *arena_alloc(arena *a, size_t bytes);
 void *arena_zalloc(arena *a, size_t bytes);
 void *arena_array(arena *a, size_t count, size_t element_bytes);  // zeroed, product checked

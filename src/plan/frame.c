@@ -258,13 +258,21 @@ sdx_status frame_run_dynamic(run_frame *f, op_step *c) {
   return s;
 }
 
+// A result that outlives the frame: strings may lie in its memory.
+static sdx_status take_result(run_frame *f, sdx_value *owner, mem_account *account, sdx_value **out, error *err) {
+  if (owner->value.kind == VALUE_TENSOR && owner->value.tensor.dtype != SDX_STRING) *out = value_retain(owner);
+  else SDX_TRY(value_copy(&f->account, &owner->value, out, err));
+  value_lift(*out, account);
+  return SDX_OK;
+}
+
 // Hands the results of one node over; whatever fails, nothing is left behind.
 static sdx_status take_results(run_frame *f, uint32_t count, mem_account *account, sdx_status s, sdx_value **outputs,
                                error *err) {
   for (uint32_t i = 0; i < count; i++) {
     outputs[i] = NULL;
     if (!f->owners[i]) continue;
-    if (s == SDX_OK) s = value_copy(account, &f->owners[i]->value, &outputs[i], err);
+    if (s == SDX_OK) s = take_result(f, f->owners[i], account, &outputs[i], err);
     value_release(f->owners[i]);
   }
   for (uint32_t i = 0; s != SDX_OK && i < count; i++) {

@@ -17,10 +17,8 @@ static void bind_input(run_frame *f, value_id v, const value *from) {
 
 static str output_name(const plan *p, uint32_t k) { return p->graph->values[p->graph->outputs[k]].name; }
 
-// The caller's tensor, or a new one of the planned shape, to receive output k directly. *room: what results that no
-// account is charged for may still take.
-static sdx_status provide_output(const plan *p, uint32_t k, mem_account *account, size_t *room, sdx_value **out,
-                                 error *err) {
+// The caller's tensor, or a new one of the planned shape, to receive output k directly.
+static sdx_status provide_output(const plan *p, uint32_t k, mem_account *account, sdx_value **out, error *err) {
   value_id v = p->outputs[k];
   const tensor *t = &p->values[v].value.tensor;
   if (*out) {
@@ -31,12 +29,9 @@ static sdx_status provide_output(const plan *p, uint32_t k, mem_account *account
                      STR_ARG(output_name(p, k)), tensor_describe(given, got, sizeof got),
                      tensor_describe(t, want, sizeof want));
   }
-  char takes[BYTES_TEXT], left[BYTES_TEXT];
-  if (t->bytes > *room)
-    return error_set(err, SDX_NO_MEMORY, "output '%.*s' takes %s; the memory budget of the run has %s left",
-                     STR_ARG(output_name(p, k)), bytes_text(t->bytes, takes), bytes_text(*room, left));
-  if (!account) *room -= t->bytes;
-  return value_create(account, (sdx_dtype)t->dtype, t->rank, t->dims, NULL, NULL, NULL, out, err);
+  sdx_status status = value_create(account, (sdx_dtype)t->dtype, t->rank, t->dims, NULL, NULL, NULL, out, err);
+  if (status == SDX_NO_MEMORY) error_prefix(err, "output '%.*s'", STR_ARG(output_name(p, k)));
+  return status;
 }
 
 static bool is_planned(const plan *p, uint32_t k) {
@@ -47,13 +42,11 @@ static bool is_planned(const plan *p, uint32_t k) {
 static sdx_status bind(run_frame *f, const value *const *inputs, mem_account *account, sdx_value **outputs,
                        error *err) {
   const plan *p = f->plan;
-  size_t used = atomic_load_explicit(&f->account.used, memory_order_relaxed), limit = f->account.limit;
-  size_t room = used < limit ? limit - used : 0;
   for (uint32_t i = 0; i < p->graph->input_count; i++) bind_input(f, p->graph->inputs[i], inputs[i]);
   for (uint32_t i = 0; i < p->captured_count; i++) bind_input(f, p->captured[i], inputs[p->graph->input_count + i]);
   for (uint32_t k = 0; k < p->graph->output_count; k++) {
     if (!p->wanted[k] || !is_planned(p, k)) continue;
-    SDX_TRY(provide_output(p, k, account, &room, &outputs[k], err));
+    SDX_TRY(provide_output(p, k, account, &outputs[k], err));
     value_id v = p->values[p->outputs[k]].root;
     if (p->values[v].storage == STORE_OUTPUT && p->values[v].slot == k)
       f->values[v].tensor.data = outputs[k]->value.tensor.data;
@@ -63,6 +56,18 @@ static sdx_status bind(run_frame *f, const value *const *inputs, mem_account *ac
     f->values[v].tensor.data = f->values[p->values[v].root].tensor.data;
   }
   return SDX_OK;
+}
+
+// The verdict on a copy of output k, which the limits of the run may have ended.
+static sdx_status collected(run_frame *f, uint32_t k, sdx_status status, error *err) {
+  const graph *g = f->plan->graph;
+  uint32_t producer = g->values[g->outputs[k]].producer;
+  if (atomic_load_explicit(&f->watch.stopped, memory_order_relaxed) && producer) {
+    error_clear(err);
+    return frame_check(f, g->nodes[producer - 1], err);
+  }
+  if (status == SDX_NO_MEMORY) error_prefix(err, "output '%.*s'", STR_ARG(output_name(f->plan, k)));
+  return status;
 }
 
 // Results that did not land in the caller's memory by themselves.
@@ -83,11 +88,10 @@ static sdx_status collect(run_frame *f, mem_account *account, sdx_value **output
         return error_set(err, SDX_INVALID_SHAPE, "output '%.*s': the bound tensor lacks the result's type and shape",
                          STR_ARG(output_name(p, k)));
       if (to->data != result->tensor.data && to->bytes) memcpy(to->data, result->tensor.data, to->bytes);
-    } else if (f->owners[v] && plain && !account) {
+    } else if (f->owners[v] && plain && account == &f->account) {
       outputs[k] = value_retain(f->owners[v]);
-      value_detach(outputs[k]);
     } else {
-      SDX_TRY(value_copy(account, result, &outputs[k], err));
+      SDX_TRY(collected(f, k, value_copy(account, result, &outputs[k], err), err));
     }
   }
   return SDX_OK;
@@ -163,7 +167,9 @@ sdx_status frame_execute(run_frame *f, const value *const *inputs, mem_account *
   atomic_store_explicit(&f->watch.stopped, false, memory_order_relaxed);
   if (s == SDX_OK) s = run_steps(f, profile, err);
   if (s != SDX_OK) stop_devices(f);
+  pool_watch *former = pool_watch_set(&f->watch);
   if (s == SDX_OK) s = collect(f, account, outputs, err);
+  pool_watch_set(former);
   if (f->plan->has_dynamic || f->memory.chunks) frame_reset(f);
   return s;
 }

@@ -226,9 +226,11 @@ static sdx_status make_frame(sdx_run *r) {
   return SDX_OK;
 }
 
-// Keeps own result tensors whose shape still fits and that nobody else holds.
-static void recycle_outputs(sdx_run *r) {
+// Keeps own result tensors whose shape still fits and that nobody else holds. Returns what they hold, which is charged
+// to the run as if they were new.
+static size_t recycle_outputs(sdx_run *r) {
   const plan *p = r->frame->plan;
+  size_t kept = 0;
   for (uint32_t i = 0; i < r->session->output_count; i++) {
     sdx_value *v = r->outputs[i];
     if (r->bound[i]) {
@@ -242,10 +244,14 @@ static void recycle_outputs(sdx_run *r) {
                     value_owns_bytes(&v->value) &&  // not memory that was bound for an earlier run
                     atomic_load_explicit(&v->references, memory_order_acquire) == 1 &&
                     tensor_same_shape(&v->value.tensor, &pv->value.tensor);
-    if (reusable) continue;
+    if (reusable && mem_charge(&r->frame->account, v->value.tensor.bytes)) {
+      kept += v->value.tensor.bytes;
+      continue;
+    }
     value_release(v);
     r->outputs[i] = NULL;
   }
+  return kept;
 }
 
 sdx_status sdx_run_execute(sdx_run *r) {
@@ -264,9 +270,12 @@ sdx_status sdx_run_execute(sdx_run *r) {
         (run_limits){.deadline_ns = deadline, .cancel = &r->cancel, .max_loop_trips = s->options->max_loop_trips};
     atomic_store_explicit(&f->account.peak, atomic_load(&f->account.used), memory_order_relaxed);
     if (f->plan->slab_bytes > f->account.limit) status = error_no_memory(&r->err, f->plan->slab_bytes);
-    recycle_outputs(r);
+    size_t kept = recycle_outputs(r);
     if (status == SDX_OK)
-      status = frame_execute(f, r->sources, NULL, r->outputs, s->options->profile ? &s->profile : NULL, &r->err);
+      status = frame_execute(f, r->sources, &f->account, r->outputs, s->options->profile ? &s->profile : NULL, &r->err);
+    for (uint32_t i = 0; status == SDX_OK && i < s->output_count; i++)
+      if (r->outputs[i]) value_lift(r->outputs[i], NULL);  // the caller may keep it longer than this run
+    mem_uncharge(&f->account, kept);
     if (status == SDX_OK && (!fits || f->plan->has_dynamic)) status = check_outputs(r);
   }
   if (status != SDX_OK) drop_outputs(r);

@@ -88,15 +88,16 @@ sdx_status value_create_sequence(mem_account *account, size_t count, sdx_value *
                                  error *err);
 sdx_status value_create_map(mem_account *account, sdx_value *keys, sdx_value *values, sdx_value **out, error *err);
 sdx_status value_create_none(mem_account *account, sdx_value **out, error *err);  // an empty optional
-// Deep copy of any run-time value into a counted one (string payloads too).
+// Deep copy of any run-time value into a counted one (string payloads too). Fails early where pool_stopped.
 sdx_status value_copy(mem_account *account, const value *from, sdx_value **out, error *err);
 // Another shape over the same counted bytes (from->memory, which gains a reference).
 sdx_status value_create_view(mem_account *account, const value *from, size_t rank, const int64_t *dims, sdx_value **out,
                              error *err);
 // The bytes came from value_create, not from a caller who lent them.
 static inline bool value_owns_bytes(const value *v) { return v->memory && v->memory->context == v->memory; }
-// Takes a value out of its account's books, so that it may outlive the account.
-void value_detach(sdx_value *v);
+// From now on charged to an ancestor of its account (NULL: to nobody), so that it may outlive the account. Nobody else
+// may hold its items, which are nested as deep as those of value_copy.
+void value_lift(sdx_value *v, mem_account *ancestor);
 sdx_status value_set_string(sdx_value *v, size_t index, str bytes, error *err);
 sdx_value *value_retain(sdx_value *v);
 void value_release(sdx_value *v);

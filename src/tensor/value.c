@@ -1,26 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counted values: tensors, sequences, maps, empty optionals. Bytes live in a counted buffer that is
 // charged to an account, so that values may share them; sequences and maps hold counted items.
+#include "base/pool.h"
 #include "base/size.h"
 #include "tensor/tensor.h"
 
-// One reference; data NULL allocates zeroed memory. NULL: memory.
+// One reference; data NULL allocates zeroed memory behind the struct. NULL: memory.
 static buffer *buffer_create(mem_account *account, size_t bytes, void *data, void (*release)(void *), void *context) {
-  buffer *b = mem_zalloc(account, sizeof *b);
+  enum { HEAD = (sizeof(buffer) + 63) / 64 * 64 };  // data is aligned as by mem_alloc
+  size_t total = HEAD;
+  if (!data && !size_add(bytes, HEAD, &total)) return NULL;
+  buffer *b = mem_zalloc(account, total);
   if (!b) return NULL;
   atomic_init(&b->references, 1);
   arena_init(&b->strings, account);
-  b->data = data;
+  b->data = data ? data : (char *)b + HEAD;
   b->release = release;
-  b->context = context;
-  if (!data) {
-    b->data = mem_zalloc(account, bytes);
-    if (!b->data) {
-      mem_free(b);
-      return NULL;
-    }
-    b->context = b;
-  }
+  b->context = data ? context : b;
   return b;
 }
 
@@ -32,7 +28,6 @@ static buffer *buffer_retain(buffer *b) {
 static void buffer_release(buffer *b) {
   if (!b || atomic_fetch_sub_explicit(&b->references, 1, memory_order_acq_rel) != 1) return;
   if (b->release) b->release(b->context);
-  else if (b->context == b) mem_free(b->data);
   arena_deinit(&b->strings);
   mem_free(b);
 }
@@ -143,13 +138,37 @@ sdx_status value_set_string(sdx_value *v, size_t index, str bytes, error *err) {
   return SDX_OK;
 }
 
+// Long copies end early where the thread's watch says so.
+static sdx_status go_on(error *err) {
+  return pool_stopped() ? error_set(err, SDX_CANCELLED, "a copy was stopped") : SDX_OK;
+}
+
+static sdx_status copy_elements(sdx_value *to, const tensor *from, error *err) {
+  enum { PIECE = 1 << 20 };
+  if (from->dtype != SDX_STRING) {
+    for (size_t at = 0; at < from->bytes; at += PIECE) {
+      size_t rest = from->bytes - at;
+      SDX_TRY(go_on(err));
+      memcpy((char *)to->value.tensor.data + at, (const char *)from->data + at, rest < PIECE ? rest : PIECE);
+    }
+    return SDX_OK;
+  }
+  size_t since = PIECE;
+  for (size_t i = 0; i < from->count; i++) {
+    str s = ((const str *)from->data)[i];
+    if ((since += s.size + 64) >= PIECE) {
+      SDX_TRY(go_on(err));
+      since = 0;
+    }
+    SDX_TRY(value_set_string(to, i, s, err));
+  }
+  return SDX_OK;
+}
+
 static sdx_status copy_tensor(mem_account *account, const tensor *from, sdx_value **out, error *err) {
+  SDX_TRY(go_on(err));
   SDX_TRY(value_create(account, (sdx_dtype)from->dtype, from->rank, from->dims, NULL, NULL, NULL, out, err));
-  sdx_status status = SDX_OK;
-  if (from->dtype == SDX_STRING)
-    for (size_t i = 0; i < from->count && status == SDX_OK; i++)
-      status = value_set_string(*out, i, ((const str *)from->data)[i], err);
-  else if (from->bytes) memcpy((*out)->value.tensor.data, from->data, from->bytes);
+  sdx_status status = copy_elements(*out, from, err);
   if (status != SDX_OK) {
     value_release(*out);
     *out = NULL;
@@ -202,12 +221,13 @@ sdx_status value_create_view(mem_account *account, const value *from, size_t ran
   return SDX_OK;
 }
 
-void value_detach(sdx_value *v) {
+void value_lift(sdx_value *v, mem_account *ancestor) {
   buffer *b = v->value.memory;
-  mem_detach(v);
-  v->account = NULL;
-  if (!b) return;
-  if (value_owns_bytes(&v->value)) mem_detach(b->data);
-  arena_detach(&b->strings);
-  mem_detach(b);
+  mem_lift(v, ancestor);
+  v->account = ancestor;
+  if (b) {
+    arena_lift(&b->strings, ancestor);
+    mem_lift(b, ancestor);
+  }
+  for (size_t i = 0; i < v->value.item_count; i++) value_lift((sdx_value *)v->value.items[i], ancestor);
 }
