@@ -21,6 +21,8 @@ static inline mem_account *call_account(op_step *c) { return c->services->accoun
 static inline int64_t call_max_loop_trips(const op_step *c) { return c->services->max_loop_trips(c); }
 // Cancel or deadline: call it in loops that may run longer than a millisecond.
 static inline sdx_status call_check(op_step *c) { return c->services->check(c); }
+// The same in turn `i` of a loop whose turns are short: looks now and then.
+static inline sdx_status call_check_in(op_step *c, size_t i) { return (i & 0xffff) == 0xffff ? call_check(c) : SDX_OK; }
 // Runs a branch or body; `out` receives counted values the caller releases.
 static inline sdx_status call_run_body(op_step *c, graph *body, size_t inputs, const value *const *in, size_t outputs,
                                        sdx_value **out) {

@@ -2,6 +2,7 @@
 // The driver of conv_u8s8: weights are the packed A of an integer product, columns of the image fill B.
 #include "kernels/conv_u8s8/conv_u8s8.h"
 
+#include "base/pool.h"
 #include "kernels/im2col/im2col.h"
 
 typedef struct image {
@@ -55,7 +56,7 @@ void conv_u8s8_run(const conv_u8s8 *c, void *scratch, size_t threads) {
       .columns = KERNEL_BEST(im2col), .window = &c->window, .pad = c->x_zero ? *(const uint8_t *)c->x_zero : 0};
   g.fill_context = &from, g.b_zero = c->x_zero;
   for (size_t n = 0; n < c->batch; n++)
-    for (size_t group = 0; group < c->groups; group++) {
+    for (size_t group = 0; group < c->groups && !pool_stopped(); group++) {
       from.x = (const uint8_t *)c->x + (n * c->groups + group) * channels * plane;
       if (c->packed) g.packed_a = (const char *)c->packed + group * group_bytes(&g);
       else g.a = (const char *)c->weights + group * g.m * g.k;

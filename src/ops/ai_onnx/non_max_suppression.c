@@ -3,9 +3,9 @@
 // each kept unless it overlaps a kept one by more than iou_threshold. Boxes without area overlap
 // nothing; NaN scores never pass. Rows of the result: batch, class, box.
 #include <math.h>
-#include <stdlib.h>
 
 #include "base/size.h"
+#include "base/sort.h"
 #include "ops/call.h"
 #include "ops/infer.h"
 
@@ -67,7 +67,7 @@ typedef struct candidate {
   int32_t index;
 } candidate;
 
-static int by_score(const void *x, const void *y) {
+static int by_score(const void *x, const void *y, void *unused) {
   const candidate *a = x, *b = y;
   if (a->score != b->score) return a->score > b->score ? -1 : 1;
   return (a->index > b->index) - (a->index < b->index);
@@ -113,7 +113,8 @@ static sdx_status suppress(op_step *c, selection *s, candidate *order, box *kept
     for (int64_t i = 0; i < n; i++)
       if (score_input && score_input->count ? score[i] > low : score[i] == score[i])
         order[count++] = (candidate){score[i], (int32_t)i};
-    qsort(order, count, sizeof *order, by_score);
+    merge_sort(order, order + n, count, sizeof *order, by_score, NULL);
+    SDX_TRY(call_check(c));
     for (size_t i = 0; i < count && (int64_t)kept_count < limit; i++) {
       box b = read_box(at + 4 * (size_t)order[i].index, center);
       size_t k = 0;
@@ -133,7 +134,8 @@ static sdx_status non_max_suppression_compute(op_step *c) {
   size_t bytes, n = (size_t)boxes->dims[1];
   if (boxes->dims[2] != 4 || boxes->dims[0] != scores->dims[0] || boxes->dims[1] != scores->dims[2])
     return step_fail(c, SDX_INVALID_SHAPE, "inputs 0 ('boxes') and 1 ('scores') disagree on batches or boxes");
-  if (n > INT32_MAX || !size_mul(n + 1, sizeof(box) + sizeof(candidate), &bytes)) return call_no_memory(c, SIZE_MAX);
+  if (n > INT32_MAX || !size_mul(n + 1, sizeof(box) + 2 * sizeof(candidate), &bytes))
+    return call_no_memory(c, SIZE_MAX);
   box *kept = call_alloc(c, bytes);
   if (!kept) return call_no_memory(c, bytes);
   selection s = {0};

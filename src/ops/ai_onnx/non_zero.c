@@ -16,10 +16,14 @@ static sdx_status nonzero_infer(op_step *c) {
 static sdx_status nonzero_compute(op_step *c) {
   const tensor *x = step_in(c, 0);
   int64_t at[TENSOR_MAX_RANK] = {0}, found = 0;
-  for (size_t i = 0; i < x->count; i++) found += element_is_true(x, i);
+  for (size_t i = 0; i < x->count; i++) {
+    SDX_TRY(call_check_in(c, i));
+    found += element_is_true(x, i);
+  }
   SDX_TRY(call_set_shape(c, 0, SDX_INT64, 2, (int64_t[]){x->rank, found}));
   int64_t *to = step_out(c, 0)->data, column = 0;
   for (size_t i = 0; i < x->count && column < found; i++) {
+    SDX_TRY(call_check_in(c, i));
     if (element_is_true(x, i)) {
       for (size_t d = 0; d < x->rank; d++) to[(int64_t)d * found + column] = at[d];
       column++;

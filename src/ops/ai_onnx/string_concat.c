@@ -8,6 +8,14 @@
 
 static sdx_status string_concat_infer(op_step *c) { return infer_broadcast(c, 0, 0, 2, SDX_STRING); }
 
+// In pieces: one string may be as long as the budget.
+static char *append(char *to, str from) {
+  enum { PIECE = 1 << 20 };
+  for (size_t at = 0; at < from.size && (at == 0 || !pool_stopped()); at += PIECE)
+    memcpy(to + at, from.at + at, from.size - at < PIECE ? from.size - at : PIECE);
+  return to + from.size;
+}
+
 // First walk (context NULL): lengths. Second: bytes, which go where *context points.
 static void concat_row(const void *context, void *out_, const void *a_, const void *b_, size_t n, unsigned scalar) {
   str *out = out_;
@@ -20,9 +28,7 @@ static void concat_row(const void *context, void *out_, const void *a_, const vo
       continue;
     }
     out[i] = (str){*next, x.size + y.size};
-    if (x.size) memcpy(*next, x.at, x.size);
-    if (y.size) memcpy(*next + x.size, y.at, y.size);
-    *next += out[i].size;
+    *next = append(append(*next, x), y);
   }
 }
 

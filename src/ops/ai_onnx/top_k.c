@@ -2,7 +2,6 @@
 // TopK: the k largest (smallest) elements along an axis and their indices, in order. Among equal
 // elements the lower index comes first; NaN counts as larger than every number. With sorted = 0 the
 // result is sorted all the same. Version 10 moved k to an input, 11 added largest and sorted.
-#include <stdlib.h>
 
 #include "base/size.h"
 #include "ops/call.h"
@@ -53,7 +52,11 @@ typedef struct entry {
 
 static bool before(entry a, entry b) { return a.key < b.key || (a.key == b.key && a.index < b.index); }
 
-static int by_order(const void *a, const void *b) { return before(*(const entry *)a, *(const entry *)b) ? -1 : 1; }
+static void swap(entry *a, entry *b) {
+  entry t = *a;
+  *a = *b;
+  *b = t;
+}
 
 // Heap whose root is the last of the k best so far.
 static void sink(entry *heap, size_t count, size_t at) {
@@ -62,9 +65,7 @@ static void sink(entry *heap, size_t count, size_t at) {
     if (child >= count) return;
     if (child + 1 < count && before(heap[child], heap[child + 1])) child++;
     if (!before(heap[at], heap[child])) return;
-    entry t = heap[at];
-    heap[at] = heap[child];
-    heap[child] = t;
+    swap(&heap[at], &heap[child]);
     at = child;
   }
 }
@@ -86,6 +87,7 @@ static void select_best(const job *j, size_t first, entry *heap) {
   uint64_t keys[BLOCK];
   for (size_t begin = 0; begin < j->n; begin += BLOCK) {
     size_t n = j->n - begin < BLOCK ? j->n - begin : BLOCK, i = 0;
+    if (begin % (64 * BLOCK) == 0 && pool_stopped()) return;
     order_keys((sdx_dtype)j->x->dtype, j->x->data, first + begin * j->inner, j->inner, n, keys);
     if (j->largest)
       for (size_t k = 0; k < n; k++) keys[k] = ~keys[k];
@@ -100,7 +102,11 @@ static void select_best(const job *j, size_t first, entry *heap) {
         sink(heap, j->k, 0);
       }
   }
-  qsort(heap, j->k, sizeof *heap, by_order);
+  for (size_t left = j->k; left-- > 1;) {  // the root goes behind those that are better
+    if (left % (16 * BLOCK) == 0 && pool_stopped()) return;
+    swap(&heap[0], &heap[left]);
+    sink(heap, left, 0);
+  }
 }
 
 // Lines along the axis.
@@ -111,6 +117,7 @@ static void lines(void *context, size_t begin, size_t end, size_t worker) {
     size_t first = line / j->inner * j->n * j->inner + line % j->inner;
     size_t to = line / j->inner * j->k * j->inner + line % j->inner;
     select_best(j, first, heap);
+    if (pool_stopped()) return;  // indices may be of no element
     for (size_t i = 0; i < j->k; i++, to += j->inner) {
       size_t from = first + (size_t)heap[i].index * j->inner;
       if (j->values) memcpy(j->values + to * j->width, (const char *)j->x->data + from * j->width, j->width);

@@ -3,9 +3,9 @@
 // with the index of the first of each, the number of each for every element, and the counts. Equal
 // elements sort next to each other; two NaN are equal, so are -0 and 0. Complex numbers are ordered by their
 // real part, then by the imaginary one.
-#include <stdlib.h>
 
 #include "base/size.h"
+#include "base/sort.h"
 #include "ops/call.h"
 #include "ops/infer.h"
 #include "ops/parts/move.h"
@@ -61,7 +61,7 @@ static int by_row(const void *a, const void *b, void *context) {
   return c ? c : (x > y) - (x < y);
 }
 
-static int by_first(const void *a, const void *b) {
+static int by_first(const void *a, const void *b, void *unused) {
   int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
   return (x > y) - (x < y);
 }
@@ -80,6 +80,7 @@ static sdx_status gather_rows(op_step *c, const tensor *x, size_t outer, size_t 
   if (!at) return call_no_memory(c, bytes);
   for (size_t k = 0; k < n; k++)
     for (size_t o = 0; o < outer; o++) {
+      SDX_TRY(call_check_in(c, k * outer + o));
       size_t from = (o * n + k) * inner, to = (k * outer + o) * inner;
       if (x->dtype == SDX_STRING) memcpy((str *)at + to, (const str *)x->data + from, inner * sizeof(str));
       else order_keys(dtype, x->data, from, 1, inner, (uint64_t *)at + to);
@@ -111,9 +112,10 @@ static sdx_status unique_compute(op_step *c) {
   if (!order) return call_no_memory(c, bytes);
   int64_t *first = order + n, *number = first + n, *counts = number + n, *rank = counts + n, groups = 0;
   for (size_t i = 0; i < n; i++) order[i] = (int64_t)i;
+  merge_sort(order, first, n, sizeof *order, by_row, &r);
   SDX_TRY(call_check(c));
-  qsort_r(order, n, sizeof *order, by_row, &r);
   for (size_t i = 0; i < n; i++) {
+    SDX_TRY(call_check_in(c, i));
     if (i == 0 || compare_rows(&r, (size_t)order[i - 1], (size_t)order[i]) != 0) {
       first[groups] = order[i];
       counts[groups++] = 0;
@@ -123,22 +125,32 @@ static sdx_status unique_compute(op_step *c) {
   }
   // Without sorting, groups are numbered by their first row: `order` now lists those in order.
   for (int64_t g = 0; g < groups; g++) order[g] = first[g];
-  if (!p->sorted) qsort(order, (size_t)groups, sizeof *order, by_first);
-  for (int64_t g = 0; g < groups; g++) rank[number[order[g]]] = g;
+  if (!p->sorted) merge_sort(order, rank, (size_t)groups, sizeof *order, by_first, NULL);
+  SDX_TRY(call_check(c));
+  for (int64_t g = 0; g < groups; g++) {
+    SDX_TRY(call_check_in(c, (size_t)g));
+    rank[number[order[g]]] = g;
+  }
   for (int64_t d = 0; !p->flat && d < x->rank; d++) dims[d] = d == axis ? groups : x->dims[d];
   SDX_TRY(call_set_shape(c, 0, (sdx_dtype)x->dtype, p->flat ? 1 : x->rank, p->flat ? &groups : dims));
   for (size_t i = 1; i < 4; i++) SDX_TRY(call_set_shape(c, i, SDX_INT64, 1, i == 2 ? &(int64_t){(int64_t)n} : &groups));
   size_t width = move_width(x);
   if (step_out(c, 0))
     for (size_t o = 0; o < outer; o++)
-      for (int64_t g = 0; g < groups; g++)
+      for (int64_t g = 0; g < groups; g++) {
+        SDX_TRY(call_check_in(c, o * (size_t)groups + (size_t)g));
         memcpy((char *)step_out(c, 0)->data + (o * (size_t)groups + (size_t)g) * inner * width,
                (const char *)x->data + (o * n + (size_t)order[g]) * inner * width, inner * width);
+      }
   for (int64_t g = 0; g < groups; g++) {
+    SDX_TRY(call_check_in(c, (size_t)g));
     if (step_out(c, 1)) ((int64_t *)step_out(c, 1)->data)[g] = order[g];
     if (step_out(c, 3)) ((int64_t *)step_out(c, 3)->data)[g] = counts[number[order[g]]];
   }
-  for (size_t i = 0; step_out(c, 2) && i < n; i++) ((int64_t *)step_out(c, 2)->data)[i] = rank[number[i]];
+  for (size_t i = 0; step_out(c, 2) && i < n; i++) {
+    SDX_TRY(call_check_in(c, i));
+    ((int64_t *)step_out(c, 2)->data)[i] = rank[number[i]];
+  }
   return SDX_OK;
 }
 

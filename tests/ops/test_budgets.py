@@ -1,0 +1,226 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Memory budgets and deadlines hold, whatever the elements are. Every operator on inputs made long, and models that
+make much out of little: long strings repeated, millions of tiny tensors. Each runs in a process of its own, once under
+a small budget and once under a short deadline; its peak and its time are those of the whole process. What the run says
+it held is held against the peak, too, so that runs far below their budget tell of what is not charged.
+
+    tests/ops/test_budgets.py [--long] [NAME ...]     --long: all cases of each operator, not the first alone
+"""
+import os
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import venv  # noqa: E402
+
+venv.enter()
+import numpy as np  # noqa: E402
+from onnx import TensorProto as T, helper, numpy_helper  # noqa: E402
+
+import cases  # noqa: E402
+import engine  # noqa: E402
+import records  # noqa: E402
+import suite  # noqa: E402
+
+tally = suite.Tally()
+MB = 1 << 20
+BUDGET = 48 * MB
+OVERSHOOT = 1.05  # the promise; besides, what loading takes
+DEADLINE = 0.25
+LATE = 0.1  # the promise, on an idle processor: what others took is not counted
+INPUT_BYTES = 24 * MB
+LIMITS = {"NO_MEMORY", "DEADLINE_EXCEEDED", "LIMIT_EXCEEDED"}
+
+
+def kb(field):
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith(field))
+
+
+def execute(model, values, options):
+    """(name of the status, message, bytes that the run says it held) of a load and a run."""
+    try:
+        session = engine.Session(model, **options)
+    except engine.Failure as e:
+        return *e.args, 0
+    for name, value in values.items():
+        engine.LIB.sdx_run_set_input(session.run_handle,
+                                     engine.LIB.sdx_session_find_input(session.handle, name.encode()), value)
+    status = engine.LIB.sdx_run_execute(session.run_handle)
+    return engine.LIB.sdx_status_name(status).decode(), engine.LIB.sdx_run_error(session.run_handle).decode(), \
+        engine.LIB.sdx_run_peak_bytes(session.run_handle)
+
+
+def in_child(model, values, options):
+    """status, message, bytes the run says it held, bytes at the peak above those at the start, processor seconds."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        before, start = kb("VmRSS:"), time.process_time()
+        status, message, said = execute(model, values, options)
+        used = (kb("VmHWM:") - before) * 1024, time.process_time() - start
+        os.write(write, repr((status, message[:300], said, *used)).encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        told = pipe.read()
+    _, code = os.waitpid(child, 0)
+    return eval(told) if told else (f"SIGNAL {code}", "", 0, 0, 0.0)
+
+
+def check(name, model, feeds, must_refuse=False):
+    values = {n: engine.to_value(x) for n, x in feeds.items()}
+    status, message, said, peak, _ = in_child(model, values, {"run_memory_limit_bytes": BUDGET, "fold_limit_bytes": MB})
+    allowed = said if status == "OK" else BUDGET
+    over = said > BUDGET or peak > allowed * OVERSHOOT + 2 * MB + 4 * len(model)
+    wrong = over or status.startswith("SIGNAL") or (must_refuse and status not in LIMITS)
+    tally.note(f"{name} budget", f"{status} {message}: peak {peak / MB:.1f} MB, said {said / MB:.1f} MB" if wrong else None)
+    status, message, _, _, seconds = in_child(model, values, {"run_timeout_ms": int(DEADLINE * 1000),
+                                                           "run_memory_limit_bytes": 4096 * MB})
+    wrong = seconds > DEADLINE + LATE or status.startswith("SIGNAL")
+    tally.note(f"{name} deadline", f"{status} {message}: {seconds:.2f} s" if wrong else None)
+    for value in values.values():
+        engine.LIB.sdx_value_release(value)
+    return status
+
+
+# ---- much out of little -------------------------------------------------------------------------------
+
+value_info, node = helper.make_tensor_value_info, helper.make_node
+sequence_info = helper.make_tensor_sequence_value_info
+COUNT, TINY = 5000, 5_000_000
+LONG = np.array(["a" * MB], object)
+
+
+def model_of(nodes, inputs, outputs, **constants):
+    graph = helper.make_graph(
+        nodes, "g", inputs, [helper.make_empty_tensor_value_info(o) if isinstance(o, str) else o for o in outputs],
+        [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()])
+    return helper.make_model(graph, ir_version=10, opset_imports=[
+        helper.make_opsetid("", 21), helper.make_opsetid("ai.onnx.ml", 3)]).SerializeToString()
+
+
+def long_strings():
+    x = [value_info("x", T.STRING, [1])]
+
+    def one(op, inputs, domain="", given=x, **rest):
+        attributes = {k: v for k, v in rest.items() if not isinstance(v, np.ndarray)}
+        constants = {k: v for k, v in rest.items() if isinstance(v, np.ndarray)}
+        return model_of([node(op, inputs, ["y"], domain=domain, **attributes)], given, ["y"], **constants)
+
+    n, zeros = np.array([COUNT]), np.zeros(COUNT, np.int64)
+    column = np.zeros((COUNT, 1), np.int64)
+    yield "Tile", one("Tile", ["x", "n"], n=n), True
+    yield "Expand", one("Expand", ["x", "n"], n=n), True
+    yield "Gather", one("Gather", ["x", "i"], i=zeros), True
+    yield "GatherElements", one("GatherElements", ["x", "i"], i=zeros), True
+    yield "GatherND", one("GatherND", ["x", "i"], i=column), True
+    yield "Concat", one("Concat", ["x"] * COUNT, axis=0), True
+    yield "Where", one("Where", ["c", "x", "x"], c=zeros > 0), True
+    yield "Pad", one("Pad", ["x", "n2"], mode="edge", n2=np.array([0, COUNT])), True
+    yield "OneHot", model_of([node("Concat", ["x", "x"], ["v"], axis=0), node("OneHot", ["i", "n", "v"], ["y"])],
+                             x, ["y"], i=zeros[:1], n=n), True
+    yield "Slice", model_of([node("Tile", ["x", "n"], ["t"]), node("Slice", ["t", "s", "e"], ["y"])], x, ["y"],
+                            n=n, s=np.array([1]), e=np.array([COUNT])), True
+    yield "StringConcat", model_of(
+        [node("StringConcat", ["x", "x"], ["x1"])] +
+        [node("StringConcat", [f"x{i}", f"x{i}"], [f"x{i + 1}"]) for i in range(1, 40)], x, ["x40"]), True
+    yield "ConcatFromSequence", model_of([node("SequenceConstruct", ["x"] * COUNT, ["s"]),
+                                          node("ConcatFromSequence", ["s"], ["y"], axis=0)], x, ["y"]), True
+    yield "SequenceConstruct", model_of([node("SequenceConstruct", ["x"] * COUNT, ["s"])], x,
+                                        [sequence_info("s", T.STRING, None)]), True
+    yield "LabelEncoder", model_of(
+        [node("Tile", ["x", "n"], ["t"]),
+         node("LabelEncoder", ["t"], ["y"], domain="ai.onnx.ml", keys_strings=["b"], values_strings=["c"],
+              default_string="d" * MB)], x, ["y"], n=n), True
+    body = helper.make_graph([node("Identity", ["c"], ["c2"]), node("Identity", ["v"], ["v2"]),
+                              node("Identity", ["v"], ["w"])], "b",
+                             [value_info("i", T.INT64, []), value_info("c", T.BOOL, []), value_info("v", T.STRING, [1])],
+                             [value_info("c2", T.BOOL, []), value_info("v2", T.STRING, [1]),
+                              value_info("w", T.STRING, [1])])
+    yield "Loop", model_of([node("Loop", ["n0", "", "x"], ["o", "y"], body=body)], x, ["y"], n0=np.array(COUNT)), True
+    yield "constant", one("Tile", ["k", "n"], given=[], k=LONG, n=n), True
+
+
+def tiny_tensors():
+    scalar = value_info("w", T.INT64, [])
+    bodies = {
+        "Loop": helper.make_graph([node("Identity", ["c"], ["c2"]), node("Identity", ["i"], ["w"])], "b",
+                                  [value_info("i", T.INT64, []), value_info("c", T.BOOL, [])],
+                                  [value_info("c2", T.BOOL, []), scalar]),
+        "each": helper.make_graph([node("Neg", ["e"], ["f"])], "b", [value_info("e", T.INT8, [])],
+                                  [value_info("f", T.INT8, [])])}
+    x, zeros = [value_info("x", T.INT8, [TINY])], np.zeros(TINY, np.int8)
+    split = node("SplitToSequence", ["x"], ["s"], axis=0, keepdims=0)
+    yield "Loop", model_of([node("Loop", ["n", ""], ["y"], body=bodies["Loop"])], [], ["y"], n=np.array(TINY)), {}
+    yield "Scan", model_of([node("Scan", ["x"], ["y"], num_scan_inputs=1, body=bodies["each"])], x, ["y"]), {"x": zeros}
+    yield "SplitToSequence", model_of([split], x, [sequence_info("s", T.INT8, None)]), {"x": zeros}
+    yield "SequenceMap", model_of([split, node("SequenceMap", ["s"], ["t"], body=bodies["each"])], x,
+                                  [sequence_info("t", T.INT8, None)]), {"x": zeros}
+    yield "ZipMap", model_of([node("ZipMap", ["x"], ["y"], domain="ai.onnx.ml", classlabels_int64s=[1, 2])],
+                             [value_info("x", T.FLOAT, [TINY // 10, 2])], ["y"]), \
+        {"x": np.zeros((TINY // 10, 2), np.float32)}
+    yield "StringSplit", model_of([node("StringSplit", ["x"], ["y", "z"], delimiter=",")],
+                                  [value_info("x", T.STRING, [1])], ["y"]), {"x": np.array(["," * TINY], object)}
+
+
+# ---- every operator -----------------------------------------------------------------------------------
+
+def longer(arrays, axis, only_first):
+    """The inputs with `axis` repeated, so that the first one has INPUT_BYTES; None: they have no such axis."""
+    first = next((a for a in arrays if isinstance(a, np.ndarray) and a.size), None)
+    if first is None or first.ndim == 0:
+        return None
+    size, times = first.shape[axis], max(1, INPUT_BYTES // max(first.nbytes, 1))
+    made = []
+    for a in arrays:
+        fits = isinstance(a, np.ndarray) and a.ndim and a.shape[axis] == size and (not only_first or a is first)
+        if fits and a.size * times > 64 * INPUT_BYTES // max(a.itemsize, 1):
+            return None
+        made.append(np.repeat(a, times, axis) if fits else a)
+    return made
+
+
+def with_long_words(arrays):
+    """One word of a MB among the strings."""
+    made = [np.array(a, object) if isinstance(a, np.ndarray) and a.dtype == object else a for a in arrays]
+    for a in made:
+        if isinstance(a, np.ndarray) and a.dtype == object and a.size:
+            a.reshape(-1)[0] = "word " * (MB // 5)
+    return made
+
+
+def candidates(case, random):
+    arrays = cases.feeds_of(case, case.base_types(), random, {})
+    if any(isinstance(a, np.ndarray) and a.dtype == object for a in arrays):
+        yield with_long_words(arrays)
+    for axis in (0, -1):
+        for only_first in (False, True):
+            made = longer(arrays, axis, only_first)
+            if made is not None:
+                yield made
+
+
+def operators():
+    for record in records.load().values():
+        name = f"operator {record.label}"
+        if not tally.wants(name):
+            continue
+        for text in record.cases if "--long" in sys.argv else record.cases[:1]:
+            case = cases.Case(record, text)
+            for arrays in candidates(case, np.random.default_rng(7)):
+                model = cases.model(case, arrays, None).SerializeToString()
+                if check(f"{name} {text}", model, cases.named(case, arrays)) in LIMITS | {"OK"}:
+                    break
+
+
+for title, data, refuse in long_strings():
+    if tally.wants(f"strings {title}"):
+        check(f"strings {title}", data, {} if title == "constant" else {"x": LONG}, refuse)
+for title, data, given in tiny_tensors():
+    if tally.wants(f"tiny {title}"):
+        check(f"tiny {title}", data, given)
+operators()
+sys.exit(tally.close())
