@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What names of a file mean (import_scope.h). Rules: a name is made once in a graph; a node's output must not hide
-// a name of an outer graph (inputs and initializers of a subgraph may); a subgraph reads only what is made before
-// its node. A value of an outer graph gets a stand-in in every graph on the way in.
+// a name of an outer graph (inputs and initializers of a subgraph may). Nodes may stand in any order, those that hold
+// subgraphs, too: sorting comes later. A value of an outer graph gets a stand-in in every graph on the way in.
 #include "onnx/import_scope.h"
 
 bool scope_find(const scope *s, str name, const building **home, value_id *id) {
@@ -54,14 +54,7 @@ sdx_status scope_resolve(importer *im, const scope *s, building *target, const c
   if (name.size == 0) return SDX_OK;
   if (!scope_find(s, name, &home, &id)) return fail_unknown(im, s, what, name);
   if (!id) return SDX_OK;
-  if (home->graph->values[id].producer == PENDING) {
-    if (home != target)
-      return error_set(im->err, SDX_INVALID_GRAPH,
-                       "%s '%.*s' is made in the outer graph only after the node that holds "
-                       "this subgraph",
-                       what, STR_ARG(name));
-    im->out_of_order = true;
-  }
+  if (home->graph->values[id].producer == PENDING) im->out_of_order = true;
   *out = bring_in(target, home, id);
   return *out ? SDX_OK : import_no_memory(im);
 }

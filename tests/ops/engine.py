@@ -47,7 +47,8 @@ def _open():
     for name, result, arguments in (
             ("sdx_status_name", text, [ctypes.c_int]),
             ("sdx_session_load_bytes", ctypes.c_int, [text, size, ctypes.c_bool, pointer, ctypes.POINTER(pointer)]),
-            ("sdx_session_error", text, [pointer]), ("sdx_session_destroy", None, [pointer]),
+            ("sdx_session_error", text, [pointer]), ("sdx_session_warnings", text, [pointer]),
+            ("sdx_session_destroy", None, [pointer]),
             ("sdx_session_input_count", size, [pointer]), ("sdx_session_output_count", size, [pointer]),
             ("sdx_session_find_input", ctypes.c_int64, [pointer, text]),
             ("sdx_options_create", pointer, []), ("sdx_options_destroy", None, [pointer]),

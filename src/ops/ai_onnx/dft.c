@@ -119,7 +119,7 @@ static sdx_status stft_infer(op_step *c) {
   const dft_params *p = c->params;
   int64_t step, length, signal = infer_dim(c, 0, 1), frames = DIM_UNKNOWN;
   bool known;
-  SDX_TRY(infer_rank(c, 0, 3, 3));
+  SDX_TRY(infer_rank(c, 0, 2, 3));  // torch.onnx writes real signals as [batch, length]
   SDX_TRY(infer_rank(c, 1, 0, 1));
   SDX_TRY(infer_rank(c, 2, 1, 1));
   SDX_TRY(infer_rank(c, 3, 0, 1));
@@ -232,7 +232,7 @@ static sdx_status stft(op_step *c) {
   dft_job j = {.in = in,
                .out = out,
                .window = window,
-               .parts = (size_t)in->dims[2],
+               .parts = in->rank == 3 ? (size_t)in->dims[2] : 1,
                .out_parts = 2,
                .taken = n,
                .bins = (size_t)out->dims[2],
@@ -263,6 +263,7 @@ SDX_OP(DFT) = {
 };
 static const char *const stft_cases[] = {"signal=float[1,64,1] frame_step=int64(8) frame_length=const(16)",
     "signal=float[2,40,1] frame_step=int64(5) window=float[12]",
+    "signal=float[2,40] frame_step=int64(5) window=float[12]",
     "signal=float[1,32,2] frame_step=int64(4) window=float[8] onesided=0", NULL};
 
 SDX_OP(STFT) = {

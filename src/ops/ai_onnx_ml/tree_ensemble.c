@@ -4,8 +4,9 @@
 //
 //   Classifier with two labels whose weights all name one class: the score is that of the second label. If no
 //   weight is negative it is a probability (label 2 above 0.5, scores [1 - s, s]), else a margin (label 2 above
-//   0, scores [-s, s]); LOGISTIC takes both signs. This is onnxruntime's rule; ONNX says nothing. Base values
-//   are always added (onnxruntime leaves them out where no tree contributes).
+//   0, scores [-s, s]); LOGISTIC takes it for a margin in any case, and the label is the class on top, as ONNX
+//   says. The rest is onnxruntime's rule. Base values are always added (onnxruntime leaves them out where no tree
+//   contributes).
 //
 // History: 3 adds the *_as_tensor attributes (doubles), 5 the new encoding with set membership.
 #include "ops/parts/tree_ensemble.h"
@@ -95,7 +96,7 @@ static size_t classify(const tree_params *p, double *s) {
     // The weights name one class; its sum is the score of the second label.
     double score = s[p->named];
     ml_second_class(p->transform, p->all_positive, score, s);
-    return score > (p->all_positive ? 0.5 : 0);
+    return score > (p->all_positive && p->transform != ML_LOGISTIC ? 0.5 : 0);
   }
   size_t best = ml_largest(s, p->targets);
   ml_transform_apply(p->transform, s, p->targets);
