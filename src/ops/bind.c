@@ -13,7 +13,8 @@ typedef struct binder {
   size_t opset_count;
   const op_custom_set *custom;
   const problem_sink *sink;
-  error *err;  // of the caller: the first problem
+  text *warnings;  // NULL: not wanted
+  error *err;      // of the caller: the first problem
   sdx_status status;
   int64_t opset;     // of the node in hand; 0 for nodes of our own
   bool late;         // OP_LATE has its turn
@@ -31,6 +32,30 @@ static sdx_status problem(binder *b, error *err, sdx_status status, const char *
   va_end(args);
   b->code = code;
   return status;
+}
+
+// An attribute that no version knows: passed over where the caller takes warnings, so that the operator runs without
+// it.
+static sdx_status unknown_attr(binder *b, const node *n, const attr *a, int version, error *err) {
+  char place[300], message[400];
+  schema_attr s;
+  str_nearest nearest;
+  str_nearest_init(&nearest, a->name);
+  for (const char *p = n->op->attrs; schema_next_attr(&p, &s);)
+    if (s.name.at[0] != '_') str_nearest_offer(&nearest, s.name);
+  str_nearest_hint(&nearest, b->hint, sizeof b->hint);
+  if (!b->warnings)
+    return problem(b, err, SDX_INVALID_GRAPH, "unknown-attribute", n, "attribute '%.*s' is not known in version %d%s",
+                   STR_ARG(a->name), version, b->hint);
+  snprintf(message, sizeof message, "attribute '%.*s' is not known in version %d and ignored", STR_ARG(a->name),
+           version);
+  node_place(n, place, sizeof place);
+  if (b->sink)
+    b->sink->report(b->sink->context, SDX_OK, "unknown-attribute", place, message,
+                    b->hint[0] == ';' ? b->hint + 2 : b->hint);
+  else text_format(b->warnings, "%s: %s%s\n", place, message, b->hint);
+  b->hint[0] = 0;
+  return SDX_OK;
 }
 
 static const op_def *find_custom(const binder *b, str domain, str name) {
@@ -89,13 +114,8 @@ static sdx_status check_attrs(binder *b, const node *n, int version, bool from_f
     bool known = (old || schema_find_attr(n->op->attrs, a->name, &s)) && a->name.at[0] != '_';
     if (!known && b->opset && b->opset < FIRST_CHECKED_OPSET) continue;
     if (!known) {
-      str_nearest nearest;
-      str_nearest_init(&nearest, a->name);
-      for (const char *p = n->op->attrs; schema_next_attr(&p, &s);)
-        if (s.name.at[0] != '_') str_nearest_offer(&nearest, s.name);
-      str_nearest_hint(&nearest, b->hint, sizeof b->hint);
-      return problem(b, err, SDX_INVALID_GRAPH, "unknown-attribute", n, "attribute '%.*s' is not known in version %d%s",
-                     STR_ARG(a->name), version, b->hint);
+      SDX_TRY(unknown_attr(b, n, a, version, err));
+      continue;
     }
     if (s.kind && a->kind != s.kind)
       return problem(b, err, SDX_INVALID_GRAPH, "attribute-kind", n, "attribute '%.*s' is of kind %s, expected %s",
@@ -162,14 +182,14 @@ static sdx_status check_form(binder *b, const node *n, error *err) {
                      (n->op->flags & OP_TRAILING_EXTRA) != 0, err);
 }
 
-static sdx_status run_params(graph *g, node *n, error *err) {
+static sdx_status run_params(binder *b, graph *g, node *n, error *err) {
   const op_def *op = n->op;
   n->params = NULL;
   if (op->params_size) {
     n->params = arena_zalloc(g->memory, op->params_size);
     if (!n->params) return error_no_memory(err, op->params_size);
   }
-  sdx_status status = op->params ? op->params(&(op_params_context){n, g->memory, err}, n->params) : SDX_OK;
+  sdx_status status = op->params ? op->params(&(op_params_context){n, g->memory, err, b->warnings}, n->params) : SDX_OK;
   char place[300];
   if (status == SDX_NO_MEMORY) error_prefix(err, "%s", node_place(n, place, sizeof place));
   return status;
@@ -210,7 +230,7 @@ static sdx_status bind(binder *b, graph *g, node *n, int64_t opset, error *err) 
   if (from_file) drop_old_attrs(n);
   n->version = 0;
   SDX_TRY(check_form(b, n, err));
-  return run_params(g, n, err);
+  return run_params(b, g, n, err);
 }
 
 sdx_status op_bind(graph *g, node *n, int64_t opset, error *err) {
@@ -280,8 +300,9 @@ static bool is_late(const node *n) {
 }
 
 sdx_status ops_bind_graph(graph *g, const opset_import *opsets, size_t opset_count, const op_custom_set *custom,
-                          const problem_sink *sink, error *err) {
-  binder b = {.opsets = opsets, .opset_count = opset_count, .custom = custom, .sink = sink, .err = err};
+                          const problem_sink *sink, text *warnings, error *err) {
+  binder b = {
+      .opsets = opsets, .opset_count = opset_count, .custom = custom, .sink = sink, .warnings = warnings, .err = err};
   worklist waiting = {.account = g->memory->account};
   sdx_status status = push(&waiting, g) ? SDX_OK : error_no_memory(err, sizeof g);
   bool inserted = false;

@@ -65,6 +65,11 @@ graph *params_graph(const op_params_context *c, const char *name) {
   return a ? a->graph : NULL;
 }
 
+void params_warn(op_params_context *c, const char *message) {
+  char place[300];
+  if (c->warnings) text_format(c->warnings, "%s: %s\n", node_place(c->node, place, sizeof place), message);
+}
+
 sdx_status params_fail(op_params_context *c, const char *attribute, const char *format, ...) {
   char place[300], text[500];
   va_list args;

@@ -88,6 +88,7 @@ struct op_params_context {
   const node *node;
   arena *memory;
   error *err;
+  text *warnings;  // NULL: not wanted
 };
 bool params_has(const op_params_context *c, const char *name);
 int64_t params_int(const op_params_context *c, const char *name);
@@ -98,6 +99,8 @@ const float *params_floats(const op_params_context *c, const char *name, size_t 
 const str *params_strings(const op_params_context *c, const char *name, size_t *count);
 const tensor *params_tensor(const op_params_context *c, const char *name);
 graph *params_graph(const op_params_context *c, const char *name);
+// A line for the model's warnings, with the node in front.
+void params_warn(op_params_context *c, const char *message);
 // Fails with a message that starts with the node and attribute.
 sdx_status params_fail(op_params_context *c, const char *attribute, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -147,6 +150,7 @@ typedef struct op_custom_set {
   size_t count;
 } op_custom_set;
 // Binds every node of a freshly imported graph (subgraphs too): finds its record, checks it, upgrades
-// old versions, fills params. `sink` NULL: stop at the first problem; else report all of them.
+// old versions, fills params. `sink` NULL: stop at the first problem; else report all of them. `warnings` takes a line
+// for each thing that is passed over; NULL: unknown attributes are errors.
 sdx_status ops_bind_graph(graph *g, const opset_import *opsets, size_t opset_count, const op_custom_set *custom,
-                          const problem_sink *sink, error *err);
+                          const problem_sink *sink, text *warnings, error *err);

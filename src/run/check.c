@@ -73,7 +73,8 @@ static void check_model(sdx_session *s, const char *external_dir, const problem_
   error_clear(&s->err);
   graph *g = s->model->graph;
   status = custom_bind(s);
-  if (status == SDX_OK) status = ops_bind_graph(g, s->model->opsets, s->model->opset_count, &s->custom, sink, &s->err);
+  if (status == SDX_OK)
+    status = ops_bind_graph(g, s->model->opsets, s->model->opset_count, &s->custom, sink, &s->model->warnings, &s->err);
   if (status != SDX_NO_MEMORY) {
     error_clear(&s->err);
     arena scratch;

@@ -318,7 +318,8 @@ static sdx_status prepare(sdx_session *s, const char *external_dir) {
   SDX_TRY(onnx_import(s->bytes, s->size, &import, NULL, &s->model, &s->err));
   s->main = s->model->graph;
   SDX_TRY(custom_bind(s));
-  SDX_TRY(ops_bind_graph(s->main, s->model->opsets, s->model->opset_count, &s->custom, NULL, &s->err));
+  SDX_TRY(
+      ops_bind_graph(s->main, s->model->opsets, s->model->opset_count, &s->custom, NULL, &s->model->warnings, &s->err));
   SDX_TRY(fix_dims(s));
   arena scratch;
   arena_init(&scratch, &s->account);

@@ -31,7 +31,7 @@ static inline outcome evaluate(const char *body) {
   arena_init(&o.memory, NULL);
   snprintf(text, sizeof text, "graph g() -> (%%y) {\n%s\n}", body);
   if (graph_parse(&o.memory, str_from(text), &o.g, &o.err) != SDX_OK) fail_msg("%s\n%s", text, o.err.message);
-  o.status = ops_bind_graph(o.g, &(opset_import){STR(""), 24}, 1, NULL, NULL, &o.err);
+  o.status = ops_bind_graph(o.g, &(opset_import){STR(""), 24}, 1, NULL, NULL, NULL, &o.err);
   assert_true(o.g->value_count <= MOST_VALUES);
   for (uint32_t i = 0; i < o.g->node_count && o.status == SDX_OK; i++) {
     const node *n = o.g->nodes[i];

@@ -23,7 +23,7 @@ static bound bind(const char *text, int64_t opset) {
   arena_init(&b.memory, NULL);
   if (graph_parse(&b.memory, str_from(text), &b.g, &b.err) != SDX_OK) fail_msg("%s", b.err.message);
   opset_import import = {STR(""), opset};
-  b.status = ops_bind_graph(b.g, &import, 1, NULL, NULL, &b.err);
+  b.status = ops_bind_graph(b.g, &import, 1, NULL, NULL, NULL, &b.err);
   return b;
 }
 
@@ -204,7 +204,7 @@ static void reports_every_problem(void **state) {
   const char *text = "graph g(%x: float[4]) -> (%y) {\n %a = Foo(%x)\n %b = Flatten<axs=1>(%a)\n %y = Concat(%b)\n}";
   assert_int_equal(graph_parse(&memory, str_from(text), &g, &err), SDX_OK);
   problem_sink sink = {counts, &c};
-  assert_int_not_equal(ops_bind_graph(g, &(opset_import){STR(""), 13}, 1, NULL, &sink, &err), SDX_OK);
+  assert_int_not_equal(ops_bind_graph(g, &(opset_import){STR(""), 13}, 1, NULL, &sink, NULL, &err), SDX_OK);
   assert_int_equal(c.problems, 3);
   arena_deinit(&memory);
 }

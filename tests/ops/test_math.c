@@ -66,7 +66,7 @@ static const step_services services = {.set_shape = set_shape, .alloc = late_all
 static sdx_status run(bench *b) {
   void *params = arena_zalloc(&b->memory, b->n.op->params_size + 1);
   if (b->n.op->params) {
-    op_params_context p = {&b->n, &b->memory, &b->err};
+    op_params_context p = {.node = &b->n, .memory = &b->memory, .err = &b->err};
     if (b->n.op->params(&p, params) != SDX_OK) return b->err.status;
   }
   op_step c = {.node = &b->n,

@@ -42,7 +42,7 @@ static model *traced(const char *path, const text *bytes) {
   arena scratch;
   arena_init(&scratch, NULL);
   for (uint32_t i = 0; i < g->input_count; i++) set_free_dims(&m->memory, &g->values[g->inputs[i]].type, 1);
-  if (ops_bind_graph(g, m->opsets, m->opset_count, NULL, NULL, &err) == SDX_OK)
+  if (ops_bind_graph(g, m->opsets, m->opset_count, NULL, NULL, NULL, &err) == SDX_OK)
     passes_infer(g, &scratch, NULL, NULL, false, &err);  // as far as it goes: some models take no 1
   arena_deinit(&scratch);
   return m;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loop: runs a body up to M times while its condition holds. Body inputs: trip number, condition,
 // carried values; outputs: condition, carried values, values to stack over the trips. Without the
-// input `cond` the body's condition is ignored, as the specification says. Later versions added types.
+// input `cond` the body's condition is ignored, as the specification says; without a trip number as well, where it
+// would go round forever, exporters mean that condition. Later versions added types.
 #include "ops/call.h"
 #include "ops/infer.h"
 #include "ops/parts/control.h"
@@ -9,10 +10,13 @@
 typedef struct params {
   repeated body;
   size_t carried, stacked;
-  int rank[2];  // 1: the body declares trip number or condition as [1], which exporters do and then rely on
+  bool endless;  // by the text of the specification
+  int rank[2];   // 1: the body declares trip number or condition as [1], which exporters do and then rely on
 } params;
 
 static const int64_t one[1] = {1};
+
+static bool given_input(const node *n, uint32_t i) { return i < n->input_count && n->inputs[i]; }
 
 static sdx_status loop_read(op_params_context *c, void *p) {
   params *out = p;
@@ -32,6 +36,9 @@ static sdx_status loop_read(op_params_context *c, void *p) {
   if (c->node->output_count > out->carried + out->stacked)
     return params_fail(c, "body", "has %u outputs, too few for the node's %u", body->output_count,
                        c->node->output_count);
+  out->endless = !given_input(c->node, 0) && !given_input(c->node, 1);
+  if (out->endless)
+    params_warn(c, "neither trips nor a condition are given: the condition that the body computes ends the loop");
   return SDX_OK;
 }
 
@@ -121,7 +128,7 @@ static sdx_status run_trips(op_step *c, const params *p, loop *l) {
       error_prefix(c->err, "trip %lld", (long long)i);
       return step_located(c, status);
     }
-    if (!while_input) go_on = true;
+    if (!while_input && !p->endless) go_on = true;
   }
   return SDX_OK;
 }
