@@ -165,6 +165,8 @@ static sdx_status import_model(importer *im, const void *bytes, size_t size) {
   return im->problems ? SDX_OK : graph_verify(m->graph, &im->options->limits, im->sink, err);
 }
 
+enum { NODES_OF_FUNCTIONS = 32768 };  // functions of a small file may expand to so many
+
 sdx_status onnx_import(const void *bytes, size_t size, const import_options *options, const problem_sink *sink,
                        model **out, error *err) {
   error local = {0};
@@ -176,6 +178,8 @@ sdx_status onnx_import(const void *bytes, size_t size, const import_options *opt
   arena_init(&m->memory, o.account);
   m->warnings.account = o.account;
   importer im = {.options = &o, .sink = sink, .model = m, .err = err};
+  im.most_work = NODES_OF_FUNCTIONS + size / 2;
+  if (im.most_work > o.limits.max_nodes) im.most_work = o.limits.max_nodes;
   arena_init(&im.scratch, o.account);
   external_gate_init(&im.gate, o.external_dir, o.allow_hard_links, &m->warnings);
   im.tensors = (tensor_reader){.memory = &m->memory, .max_rank = o.limits.max_rank, .gate = &im.gate};

@@ -20,7 +20,9 @@ typedef struct importer {
   external_gate gate;
   type_limits types;
   function_table functions;
-  size_t work;    // nodes made and functions expanded, against limits.max_nodes
+  // Nodes made and functions expanded. A node takes two bytes of a file, so that only functions reach the bound that
+  // goes by its size.
+  size_t work, most_work;
   value_id *ids;  // room for the inputs and outputs of one node
   size_t ids_room;
   bool out_of_order;  // a node stands before one whose output it reads

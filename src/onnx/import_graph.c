@@ -30,11 +30,11 @@ sdx_status import_settle_node(importer *im, const scope *s, const node_head *h, 
 
 static sdx_status spend_work(importer *im, size_t amount) {
   enum { LOOK_AT_CLOCK_EVERY = 256 };
-  if (amount > im->options->limits.max_nodes - im->work)
-    return error_set(im->err, SDX_LIMIT_EXCEEDED,
-                     "the model has more than %zu nodes after its functions are expanded "
-                     "(limit max_nodes)",
-                     im->options->limits.max_nodes);
+  if (amount > im->most_work - im->work)
+    return error_set(
+        im->err, SDX_LIMIT_EXCEEDED, "the model has more than %zu nodes after its functions are expanded (%s)",
+        im->most_work,
+        im->most_work == im->options->limits.max_nodes ? "limit max_nodes" : "the limit for a file of its size");
   bool look = (im->work + amount) / LOOK_AT_CLOCK_EVERY != im->work / LOOK_AT_CLOCK_EVERY;
   im->work += amount;
   if (!look || !im->options->deadline_ns) return SDX_OK;

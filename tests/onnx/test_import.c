@@ -571,9 +571,14 @@ static void a_bomb_of_functions_stops_at_the_limit(void **state) {
     wire_end(&t, f);
   }
   assert_true(t.kept.size < 1700);
-  import_bytes(&r, t.kept.at, t.kept.size, (import_options){.limits = {.max_nodes = 50000}});
+  import_bytes(&r, t.kept.at, t.kept.size, (import_options){.limits = {.max_nodes = 20000}});
   assert_int_equal(r.status, SDX_LIMIT_EXCEEDED);
-  assert_non_null(strstr(r.err.message, "more than 50000 nodes"));
+  assert_non_null(strstr(r.err.message, "more than 20000 nodes"));
+  assert_true(atomic_load(&r.account.peak) < (32u << 20));
+  drop(&r);
+  import_bytes(&r, t.kept.at, t.kept.size, (import_options){0});
+  assert_int_equal(r.status, SDX_LIMIT_EXCEEDED);
+  assert_non_null(strstr(r.err.message, "the limit for a file of its size"));
   assert_true(atomic_load(&r.account.peak) < (32u << 20));
   drop(&r);
   import_bytes(&r, t.kept.at, t.kept.size, (import_options){.deadline_ns = 1});
