@@ -74,7 +74,7 @@ def check(name, model, feeds, must_refuse=False):
     values = {n: engine.to_value(x) for n, x in feeds.items()}
     status, message, said, peak, _ = in_child(model, values, {"run_memory_limit_bytes": BUDGET, "fold_limit_bytes": MB})
     allowed = said if status == "OK" else BUDGET
-    over = said > BUDGET or peak > allowed * OVERSHOOT + 2 * MB + 4 * len(model)
+    over = said > BUDGET or peak > allowed * OVERSHOOT + 4 * MB + 4 * len(model)
     wrong = over or status.startswith("SIGNAL") or (must_refuse and status not in LIMITS)
     tally.note(f"{name} budget", f"{status} {message}: peak {peak / MB:.1f} MB, said {said / MB:.1f} MB" if wrong else None)
     status, message, _, _, seconds = in_child(model, values, {"run_timeout_ms": int(DEADLINE * 1000),
