@@ -56,7 +56,7 @@ static runner runner_create(const product *p, int precision, size_t threads) {
       .m = p->m, .n = p->n, .k = p->k, .precision = precision, .threads = threads, .packed_b = true};
   gemm_f32_plan_init(&r.plan, &shape);
   r.packed = allocate(gemm_f32_packed_b_bytes(p->k, p->n, precision));
-  gemm_f32_pack_b(r.packed, &r.call.b, p->k, p->n, precision);
+  gemm_f32_pack_b(r.packed, &r.call.b, p->k, p->n, precision, 1);
   r.call.b.packed = r.packed;
   r.scratch = allocate(r.plan.scratch_bytes);
   return r;

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "graph/graph.h"
+#include "kernels/pack_format.h"
 
 typedef struct op_step op_step;
 
@@ -21,7 +22,7 @@ typedef struct step_services {
   sdx_status (*infer_body)(op_step *c, graph *body, size_t inputs, const type_info *const *in,
                            const type_info **outputs);
   // prepare
-  const void *(*pack)(op_step *c, size_t input, const char *key, size_t bytes,
+  const void *(*pack)(op_step *c, size_t input, const pack_format *format, size_t bytes,
                       void (*pack)(void *target, const tensor *source, void *context), void *context);
   // compute
   sdx_status (*set_shape)(op_step *c, size_t output, sdx_dtype dtype, size_t rank, const int64_t *dims);

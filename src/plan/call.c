@@ -46,10 +46,10 @@ static sdx_status set_value(op_step *c, size_t output, sdx_value *owned) {
   return SDX_OK;
 }
 
-static const void *pack(op_step *c, size_t input, const char *key, size_t bytes,
-                        void (*fill)(void *target, const tensor *source, void *context), void *context) {
+static const void *get_pack(op_step *c, size_t input, const pack_format *format, size_t bytes,
+                            void (*fill)(void *target, const tensor *source, void *context), void *context) {
   const run_frame *f = c->owner;
-  return pack_cache_get(f->plan->packs, c, input, key, bytes, fill, context);
+  return pack_cache_get(f->plan->packs, c, input, format, bytes, fill, context);
 }
 
 static sdx_status run_body(op_step *c, graph *body, size_t inputs, const value *const *in, size_t outputs,
@@ -71,7 +71,7 @@ static int64_t max_loop_trips(const op_step *c) {
   return most ? most : INT64_MAX;
 }
 
-const step_services frame_services = {.pack = pack,
+const step_services frame_services = {.pack = get_pack,
                                       .set_shape = set_shape,
                                       .set_value = set_value,
                                       .alloc = alloc,

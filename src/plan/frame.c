@@ -188,9 +188,7 @@ static sdx_status prepare_dynamic(run_frame *f, op_step *c, arena *memory, void 
   c->memory = memory;
   c->state = NULL;
   c->scratch_bytes = 0;
-  pool_watch *former = pool_watch_set(NULL);  // what is packed now serves later runs: never half of it
   sdx_status status = step_prepare(c);
-  pool_watch_set(former);
   if (status != SDX_OK || !c->scratch_bytes) return status;
   c->scratch = *owned = mem_alloc(&f->account, c->scratch_bytes);
   return *owned ? SDX_OK : call_no_memory(c, c->scratch_bytes);

@@ -6,9 +6,9 @@
 
 #include "plan/build.h"
 
-static const void *pack(op_step *c, size_t input, const char *key, size_t bytes,
-                        void (*fill)(void *target, const tensor *source, void *context), void *context) {
-  return pack_cache_get(((plan *)c->owner)->packs, c, input, key, bytes, fill, context);
+static const void *get_pack(op_step *c, size_t input, const pack_format *format, size_t bytes,
+                            void (*fill)(void *target, const tensor *source, void *context), void *context) {
+  return pack_cache_get(((plan *)c->owner)->packs, c, input, format, bytes, fill, context);
 }
 
 // The step's tables: values that are constant have data, others their shapes.
@@ -31,7 +31,7 @@ static sdx_status bind_step(builder *b, plan_step *s) {
 }
 
 static sdx_status prepare_step(builder *b, plan_step *s) {
-  static const step_services services = {.pack = pack};
+  static const step_services services = {.pack = get_pack};
   op_step *c = &s->step;
   SDX_TRY(bind_step(b, s));
   c->services = &services;

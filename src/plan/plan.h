@@ -6,8 +6,7 @@
 // run).
 #pragma once
 
-#include <pthread.h>
-
+#include "plan/pack.h"
 #include "providers/provider.h"
 
 typedef enum storage {
@@ -41,8 +40,6 @@ typedef struct plan_step {
   bool dynamic, view;  // view: while the plan is made; then output 0 shows input 0's bytes
 } plan_step;
 
-typedef struct pack_cache pack_cache;
-
 typedef struct plan {
   arena memory;
   mem_account *account;
@@ -73,18 +70,6 @@ typedef struct plan {
   uint64_t last_used;
   struct plan *next;
 } plan;
-
-// Packed weights of a session, shared by its plans; see prepare_pack.
-struct pack_cache {
-  pthread_mutex_t lock;
-  mem_account *account;
-  struct packed *first;
-};
-void pack_cache_init(pack_cache *p, mem_account *account);
-void pack_cache_deinit(pack_cache *p);
-// The packed form of a step's constant input, whose `pack` service it is.
-const void *pack_cache_get(pack_cache *cache, op_step *c, size_t input, const char *key, size_t bytes,
-                           void (*pack)(void *target, const tensor *source, void *context), void *context);
 
 typedef struct plan_request {
   graph *graph;

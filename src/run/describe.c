@@ -199,8 +199,10 @@ static void describe_memory(const sdx_session *s, const plan *p, text *t) {
   text_format(
       t,
       "{\"process_bytes\":%zu,\"session_bytes\":%zu,\"load_peak_bytes\":%zu,\"slab_bytes\":%zu,\"io_bytes\":%zu,"
+      "\"packs\":%zu,\"packed\":%zu,\"packed_bytes\":%zu,"
       "\"predicted_peak_bytes\":%zu,\"limit_bytes\":%zu}\n",
-      other, held, load_peak, p->slab_bytes, io, other + peak, s->account.limit);
+      other, held, load_peak, p->slab_bytes, io, s->packs.count, s->packs.made, s->packs.made_bytes, other + peak,
+      s->account.limit);
 }
 
 char *sdx_session_describe(const sdx_session *session, const char *what) {

@@ -24,6 +24,7 @@ sdx_session *session_create(const sdx_options *options) {
   mem_account_init(&s->account, limit ? limit : host_memory_bytes() / 5 * 4, NULL);
   arena_init(&s->memory, &s->account);
   pack_cache_init(&s->packs, &s->account);
+  pthread_mutex_init(&s->planning, NULL);
   pthread_mutex_init(&s->lock, NULL);
   profile_init(&s->profile);
   places_init(&s->places);
@@ -65,6 +66,7 @@ void sdx_session_destroy(sdx_session *s) {
   places_deinit(&s->places);
   profile_deinit(&s->profile);
   pthread_mutex_destroy(&s->lock);
+  pthread_mutex_destroy(&s->planning);
   sdx_options_destroy(s->options);
   mem_free(s);
 }

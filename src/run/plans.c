@@ -31,24 +31,38 @@ static void trim(sdx_session *s, const graph *g) {
   plan_release(gone);
 }
 
-sdx_status session_plan(sdx_session *s, const plan_request *request, plan **out, error *err) {
-  sdx_status status = SDX_OK;
-  *out = NULL;
+// One reference for the caller; NULL: not there.
+static plan *find(sdx_session *s, const plan_request *request) {
   pthread_mutex_lock(&s->lock);
   plan *p = s->plans;
   while (p && !plan_fits(p, request)) p = p->next;
-  if (!p) {
-    status = plan_create(request, &p, err);
-    if (status == SDX_OK) {
-      p->next = s->plans;
-      s->plans = p;
-    }
-  }
-  if (p && status == SDX_OK) {
+  if (p) {
     p->last_used = ++s->uses;
-    *out = plan_retain(p);
-    trim(s, request->graph);
+    plan_retain(p);
   }
   pthread_mutex_unlock(&s->lock);
+  return p;
+}
+
+static void keep(sdx_session *s, plan *p) {
+  pthread_mutex_lock(&s->lock);
+  p->last_used = ++s->uses;
+  p->next = s->plans;
+  s->plans = plan_retain(p);
+  trim(s, p->graph);
+  pthread_mutex_unlock(&s->lock);
+}
+
+sdx_status session_plan(sdx_session *s, const plan_request *request, plan **out, error *err) {
+  sdx_status status = SDX_OK;
+  *out = find(s, request);
+  if (*out) return SDX_OK;
+  pthread_mutex_lock(&s->planning);
+  *out = find(s, request);  // somebody else may have made it meanwhile
+  if (!*out) {
+    status = plan_create(request, out, err);
+    if (status == SDX_OK) keep(s, *out);
+  }
+  pthread_mutex_unlock(&s->planning);
   return status;
 }

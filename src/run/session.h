@@ -43,7 +43,8 @@ struct sdx_session {
   size_t kept_count, kept_capacity;
   pack_cache packs;
   places places;
-  pthread_mutex_t lock;  // plans
+  pthread_mutex_t planning;  // one plan is made at a time, so that weights are packed once
+  pthread_mutex_t lock;      // plans
   plan *plans;
   uint64_t uses;              // clock of the plan cache
   arena memory;               // io, metadata, custom records

@@ -230,14 +230,14 @@ static void make_problem(problem *p, int mode, size_t k_most) {
   if (mode == 1) {
     size_t bytes = gemm_f32_packed_a_bytes(s->m, s->k, s->precision);
     p->packed = mem_zalloc(NULL, bytes);
-    gemm_f32_pack_a(p->packed, &call->a, s->m, s->k, s->precision);
+    gemm_f32_pack_a(p->packed, &call->a, s->m, s->k, s->precision, 1 + random_next() % 3);
     call->a = (gemm_f32_operand){
         .packed = p->packed, .row_stride = call->a.row_stride, .column_stride = call->a.column_stride};
   }
   if (mode == 2) {
     size_t bytes = gemm_f32_packed_b_bytes(s->k, s->n, s->precision);
     p->packed = mem_zalloc(NULL, bytes);
-    gemm_f32_pack_b(p->packed, &call->b, s->k, s->n, s->precision);
+    gemm_f32_pack_b(p->packed, &call->b, s->k, s->n, s->precision, 1 + random_next() % 3);
     call->b = (gemm_f32_operand){
         .packed = p->packed, .row_stride = call->b.row_stride, .column_stride = call->b.column_stride};
   }
@@ -283,7 +283,7 @@ static void same_bits(void **state) {
   for (int precision = 0; precision < 3; precision++) {
     gemm_f32_operand operand = {.data = b, .row_stride = N, .column_stride = 1};
     void *packed = mem_alloc(NULL, gemm_f32_packed_b_bytes(K, N, precision));
-    gemm_f32_pack_b(packed, &operand, K, N, precision);
+    gemm_f32_pack_b(packed, &operand, K, N, precision, 2);
     fill_source source = {b, N, 1, 0};
     gemm_f32_shape shape = {.m = M, .n = N, .k = K, .precision = precision};
     gemm_f32_call call = {.a = {.data = a, .row_stride = K, .column_stride = 1},

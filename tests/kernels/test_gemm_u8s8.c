@@ -41,12 +41,12 @@ static void check_product(const kernel_entry *variant, bool best) {
   if (random_size(0, 1)) g.fill = fill, g.fill_context = &source;
   if (best && random_size(0, 1)) {
     packed_a = mem_alloc(NULL, gemm_u8s8_packed_a_bytes(m, k));
-    gemm_u8s8_pack_a(packed_a, a, k, g.a_signed, m, k);
+    gemm_u8s8_pack_a(packed_a, a, k, g.a_signed, m, k, random_size(1, 3));
     g.packed_a = packed_a;
   }
   if (best && random_size(0, 1)) {
     packed_b = mem_alloc(NULL, gemm_u8s8_packed_b_bytes(k, n));
-    gemm_u8s8_pack_b(packed_b, b, n, g.b_signed, k, n);
+    gemm_u8s8_pack_b(packed_b, b, n, g.b_signed, k, n, random_size(1, 3));
     g.packed_b = packed_b, g.fill = NULL;
   }
   void *scratch = mem_alloc(NULL, gemm_u8s8_scratch_bytes(&g, threads));
@@ -96,7 +96,7 @@ static void convolution_matches_definition(void **state) {
     random_bytes(w_zero, c.out_channels);
     c.x = x, c.weights = weights, c.x_zero = &x_zero, c.w_zero = w_zero, c.y = y;
     void *packed = mem_alloc(NULL, conv_u8s8_packed_bytes(&c));
-    if (random_size(0, 1)) conv_u8s8_pack(&c, packed), c.packed = packed;
+    if (random_size(0, 1)) conv_u8s8_pack(&c, packed, random_size(1, 3)), c.packed = packed;
     void *scratch = mem_alloc(NULL, conv_u8s8_scratch_bytes(&c, 2));
     conv_u8s8_run(&c, scratch, 2);
     for (size_t n = 0; n < c.batch; n++)

@@ -56,8 +56,15 @@ void conv_f32_pack(const conv_f32_plan *plan, const float *weights, void *packed
   if (plan->packed_bytes == 0) return;
   for (size_t i = 0; i < plan->shape.groups; i++) {
     gemm_f32_operand a = {.data = weights + i * g->m * g->k, .row_stride = g->k, .column_stride = 1};
-    gemm_f32_pack_a((char *)packed + i * plan->group_bytes, &a, g->m, g->k, g->precision);
+    gemm_f32_pack_a((char *)packed + i * plan->group_bytes, &a, g->m, g->k, g->precision, plan->shape.threads);
   }
+}
+
+pack_format conv_f32_format(const conv_f32_plan *plan) {
+  const gemm_f32_shape *g = &plan->gemm.shape;
+  pack_format f = gemm_f32_format_a(g->m, g->k, g->precision);
+  f.groups = (uint32_t)plan->shape.groups;
+  return f;
 }
 
 // ---- products ------------------------------------------------------------------------------------

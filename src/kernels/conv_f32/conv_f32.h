@@ -54,4 +54,5 @@ typedef struct conv_f32_call {
 // false: a size overflows. Channels that do not divide by groups are the caller's mistake.
 bool conv_f32_plan_init(conv_f32_plan *plan, const conv_f32_shape *shape);
 void conv_f32_pack(const conv_f32_plan *plan, const float *weights, void *packed);
+pack_format conv_f32_format(const conv_f32_plan *plan);
 void conv_f32_run(const conv_f32_plan *plan, const conv_f32_call *call, void *scratch);

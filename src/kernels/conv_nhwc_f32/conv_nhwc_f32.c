@@ -18,13 +18,15 @@
 #include "kernels/conv_nhwc_f32/strips.h"
 
 enum {
-  BLOCK_MOST = 512,          // pixels
-  BLOCK_LEAST = 64,          // of a block that is made smaller to have more tasks
-  POINTERS_BYTES = 1 << 16,  // of a block
-  TASK_WORK = 400000,        // multiply-adds that are worth handing to a thread
-  TASKS_A_THREAD = 4,        // a slow thread delays the others by little
-  PACK_FLOATS = 1024,        // of a column packed at once
-  ROW_FLOATS = 768,          // columns of a single row done side by side
+  BLOCK_MOST = 512,            // pixels
+  BLOCK_LEAST = 64,            // of a block that is made smaller to have more tasks
+  POINTERS_BYTES = 1 << 16,    // of a block
+  TASK_WORK = 400000,          // multiply-adds that are worth handing to a thread
+  TASKS_A_THREAD = 4,          // a slow thread delays the others by little
+  PACK_FLOATS = 1024,          // of a column packed at once
+  PACK_ALONE_BYTES = 1 << 19,  // less is packed before a second thread has woken up
+  PACK_VERSION = 1,
+  ROW_FLOATS = 768,  // columns of a single row done side by side
 };
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
@@ -179,22 +181,37 @@ static void pack_panel(const conv_nhwc_f32_plan *p, const grid *g, const float *
     }
 }
 
-void conv_nhwc_f32_pack(const conv_nhwc_f32_plan *p, const float *weights, void *packed) {
-  const conv_nhwc_f32_shape *s = &p->shape;
-  if (p->strips) {
-    strips_pack(p, weights, packed);
-    return;
-  }
+typedef struct pack_job {
+  const conv_nhwc_f32_plan *plan;
+  const float *weights;
+  float *packed;
+} pack_job;
+
+// A panel of all parts.
+static void pack_task(void *context, size_t index, size_t worker) {
+  const pack_job *j = context;
+  const conv_nhwc_f32_plan *p = j->plan;
   sizes z = sizes_of(p);
+  panel n = panels_at(p->kernel, z.units, index % z.group_panels);
+  size_t group = index / z.group_panels;
   for (size_t part = 0; part < p->parts; part++) {
     grid g;
-    grid_init(&g, &s->window, s->transposed, part, s->batch);
-    for (size_t i = 0; i < p->panels; i++) {
-      panel n = panels_at(p->kernel, z.units, i % z.group_panels);
-      size_t group = i / z.group_panels;
-      pack_panel(p, &g, weights, group, n, (float *)packed + part_offset(p, &g) + panel_offset(p, &g, group, n));
-    }
+    grid_init(&g, &p->shape.window, p->shape.transposed, part, p->shape.batch);
+    pack_panel(p, &g, j->weights, group, n, j->packed + part_offset(p, &g) + panel_offset(p, &g, group, n));
   }
+}
+
+void conv_nhwc_f32_pack(const conv_nhwc_f32_plan *p, const float *weights, void *packed) {
+  pack_job j = {p, weights, packed};
+  if (p->strips) strips_pack(p, weights, packed);
+  else pool_run(p->packed_bytes < PACK_ALONE_BYTES ? 1 : p->shape.threads, p->panels, pack_task, &j);
+}
+
+pack_format conv_nhwc_f32_format(const conv_nhwc_f32_plan *p) {
+  pack_format f = pack_format_of("conv_nhwc_f32", p->name, PACK_VERSION);
+  f.tile = (uint32_t)p->kernel->unit, f.groups = (uint32_t)p->shape.groups;
+  f.detail = p->strips | (uint32_t)p->shape.planar << 1;
+  return f;
 }
 
 // ---- run -----------------------------------------------------------------------------------------

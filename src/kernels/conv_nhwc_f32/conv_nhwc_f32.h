@@ -16,6 +16,7 @@
 
 #include "kernels/activation.h"
 #include "kernels/igemm_f32/igemm_f32.h"
+#include "kernels/pack_format.h"
 #include "kernels/window.h"
 
 typedef struct conv_nhwc_f32_shape {
@@ -67,5 +68,7 @@ bool conv_nhwc_f32_plan_with(conv_nhwc_f32_plan *plan, const conv_nhwc_f32_shape
 // groups][kernel...]. packed: plan.packed_bytes, 64-byte aligned. The form follows from the shape of the weights and
 // plan.name.
 void conv_nhwc_f32_pack(const conv_nhwc_f32_plan *plan, const float *weights, void *packed);
+// Not of a transposed one, whose form depends on the whole window. detail: strips, planes.
+pack_format conv_nhwc_f32_format(const conv_nhwc_f32_plan *plan);
 // scratch: 64-byte aligned.
 void conv_nhwc_f32_run(const conv_nhwc_f32_plan *plan, const conv_nhwc_f32_call *call, void *scratch);

@@ -56,8 +56,15 @@ void conv_transpose_f32_pack(const conv_transpose_f32_plan *plan, const float *w
       const gemm_f32_plan *g = m - first < plan->chunk ? &plan->rest : &plan->gemm;
       gemm_f32_operand a = weights_at(plan, weights, group, first);
       gemm_f32_pack_a((char *)packed + group * plan->group_bytes + first / plan->chunk * plan->chunk_bytes, &a,
-                      g->shape.m, g->shape.k, s->precision);
+                      g->shape.m, g->shape.k, s->precision, s->threads);
     }
+}
+
+pack_format conv_transpose_f32_format(const conv_transpose_f32_plan *plan) {
+  pack_format f = gemm_f32_format_a(plan->gemm.shape.m, plan->gemm.shape.k, plan->shape.precision);
+  snprintf(f.family, sizeof f.family, "conv_transpose_f32");
+  f.groups = (uint32_t)plan->shape.groups, f.detail = (uint32_t)plan->chunk;
+  return f;
 }
 
 // ---- gathering -----------------------------------------------------------------------------------

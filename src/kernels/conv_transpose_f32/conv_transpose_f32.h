@@ -38,4 +38,5 @@ typedef struct conv_transpose_f32_call {
 // false: a size overflows.
 bool conv_transpose_f32_plan_init(conv_transpose_f32_plan *plan, const conv_transpose_f32_shape *shape);
 void conv_transpose_f32_pack(const conv_transpose_f32_plan *plan, const float *weights, void *packed);
+pack_format conv_transpose_f32_format(const conv_transpose_f32_plan *plan);  // detail: channels of a chunk
 void conv_transpose_f32_run(const conv_transpose_f32_plan *plan, const conv_transpose_f32_call *call, void *scratch);

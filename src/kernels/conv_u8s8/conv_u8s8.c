@@ -38,11 +38,16 @@ size_t conv_u8s8_packed_bytes(const conv_u8s8 *c) {
   gemm_u8s8 g = product_of(c);
   return group_bytes(&g) * c->groups;
 }
-void conv_u8s8_pack(const conv_u8s8 *c, void *packed) {
+void conv_u8s8_pack(const conv_u8s8 *c, void *packed, size_t threads) {
   gemm_u8s8 g = product_of(c);
   for (size_t i = 0; i < c->groups; i++)
     gemm_u8s8_pack_a((char *)packed + i * group_bytes(&g), (const char *)c->weights + i * g.m * g.k, g.lda, c->w_signed,
-                     g.m, g.k);
+                     g.m, g.k, threads);
+}
+pack_format conv_u8s8_format(const conv_u8s8 *c) {
+  pack_format f = gemm_u8s8_format_a(c->w_signed);
+  f.groups = (uint32_t)c->groups;
+  return f;
 }
 size_t conv_u8s8_scratch_bytes(const conv_u8s8 *c, size_t threads) {
   gemm_u8s8 g = product_of(c);

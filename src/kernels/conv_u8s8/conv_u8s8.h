@@ -20,6 +20,7 @@ typedef struct conv_u8s8 {
 } conv_u8s8;
 
 size_t conv_u8s8_packed_bytes(const conv_u8s8 *c);
-void conv_u8s8_pack(const conv_u8s8 *c, void *packed);  // from c->weights
+void conv_u8s8_pack(const conv_u8s8 *c, void *packed, size_t threads);  // from c->weights
+pack_format conv_u8s8_format(const conv_u8s8 *c);
 size_t conv_u8s8_scratch_bytes(const conv_u8s8 *c, size_t threads);
 void conv_u8s8_run(const conv_u8s8 *c, void *scratch, size_t threads);

@@ -23,10 +23,12 @@ enum {
   ENTER_BYTES = 64,         // state of kernel->enter
   DEPTH_MOST = 512,         // of a block
   A_BLOCK_BYTES = 2 << 20,  // where B is packed for every block of A: from the L3 cache, once per nc columns
-  SPLIT_DEPTH = 32,         // a split product needs at least this depth
-  SPLIT_OUTER = 16,         // and this many columns (rows of a packed A)
-  PLAIN_B_PANELS = 2,       // B whose rows alias is read in place where a task has at most this many panels of A
-  ALIAS_BYTES = 1024,       // rows whose distance is a multiple of this push one another out of the cache
+  PACK_VERSION = 1,
+  PACK_ALONE_BYTES = 1 << 19,  // less is packed before a second thread has woken up
+  SPLIT_DEPTH = 32,            // a split product needs at least this depth
+  SPLIT_OUTER = 16,            // and this many columns (rows of a packed A)
+  PLAIN_B_PANELS = 2,          // B whose rows alias is read in place where a task has at most this many panels of A
+  ALIAS_BYTES = 1024,          // rows whose distance is a multiple of this push one another out of the cache
   // Costs in multiply-adds, for the choice of the grid.
   COST_PACK = 16,  // per packed element
   COST_TASK = 20000,
@@ -125,33 +127,63 @@ size_t gemm_f32_packed_b_bytes(size_t k, size_t n, int precision) {
   return packing_for(&f, false, n, k, precision) ? most(f.bytes, 64) : 0;
 }
 
-void gemm_f32_pack_a(void *packed, const gemm_f32_operand *a, size_t m, size_t k, int precision) {
+static pack_format format_of(bool is_a, size_t outer, size_t k, int precision) {
+  const kernel_entry *e = choose(k, outer);
+  const gemm_f32_kernel *kernel = e->kernel;
+  pack_format f = pack_format_of(is_a ? "gemm_f32 a" : "gemm_f32 b", e->variant, PACK_VERSION);
+  f.planes = plane_count(kernel, precision);
+  f.tile = (uint32_t)(is_a ? kernel->mr : kernel->nr);
+  f.depth = (uint32_t)block_depth(kernel, f.planes, k);
+  return f;
+}
+
+pack_format gemm_f32_format_a(size_t m, size_t k, int precision) { return format_of(true, m, k, precision); }
+pack_format gemm_f32_format_b(size_t k, size_t n, int precision) { return format_of(false, n, k, precision); }
+
+// Packing of a whole operand. Its rows, or columns, lie `outer_stride` apart, its depth `depth_stride`.
+typedef struct pack_job {
   packing f;
-  if (!packing_for(&f, true, m, k, precision)) return;
-  for (size_t k0 = 0, kc; k0 < k; k0 += kc) {
-    kc = least(f.kc, k - k0);
-    for (size_t i = 0; i < f.panels; i++)
-      f.kernel->pack_a((char *)packed + packing_offset(&f, k0, kc, i),
-                       a->data + i * f.width * a->row_stride + k0 * a->column_stride, a->row_stride, a->column_stride,
-                       least(f.width, m - i * f.width), kc, f.planes);
+  bool is_a;
+  char *packed;
+  const float *data;
+  size_t outer, outer_stride, k, depth_stride;
+} pack_job;
+
+static void pack_panel(void *context, size_t index, size_t worker) {
+  const pack_job *j = context;
+  size_t first = index * j->f.width, count = least(j->f.width, j->outer - first);
+  for (size_t k0 = 0, kc; k0 < j->k; k0 += kc) {
+    kc = least(j->f.kc, j->k - k0);
+    char *to = j->packed + packing_offset(&j->f, k0, kc, index);
+    const float *from = j->data + first * j->outer_stride + k0 * j->depth_stride;
+    if (j->is_a) j->f.kernel->pack_a(to, from, j->outer_stride, j->depth_stride, count, kc, j->f.planes);
+    else j->f.kernel->pack_b(to, from, j->depth_stride, j->outer_stride, kc, count, j->f.planes);
   }
 }
 
-void gemm_f32_pack_b(void *packed, const gemm_f32_operand *b, size_t k, size_t n, int precision) {
-  packing f;
-  if (!packing_for(&f, false, n, k, precision)) return;
-  for (size_t k0 = 0, kc; k0 < k; k0 += kc) {
-    kc = least(f.kc, k - k0);
-    for (size_t i = 0; i < f.panels; i++)
-      f.kernel->pack_b((char *)packed + packing_offset(&f, k0, kc, i),
-                       b->data + i * f.width * b->column_stride + k0 * b->row_stride, b->row_stride, b->column_stride,
-                       kc, least(f.width, n - i * f.width), f.planes);
-  }
+static void pack_all(pack_job *j, size_t threads) {
+  pool_run(j->f.bytes < PACK_ALONE_BYTES ? 1 : threads, j->f.panels, pack_panel, j);
 }
 
-const char *gemm_f32_pack_key(size_t k, size_t outer, int precision) {
-  static const char *const keys[] = {"gemm_f32", "gemm_f32/1", "gemm_f32/2", "gemm_f32/3"};
-  return keys[plane_count(choose(k, outer)->kernel, precision)];
+void gemm_f32_pack_a(void *packed, const gemm_f32_operand *a, size_t m, size_t k, int precision, size_t threads) {
+  pack_job j = {.is_a = true,
+                .packed = packed,
+                .data = a->data,
+                .outer = m,
+                .outer_stride = a->row_stride,
+                .k = k,
+                .depth_stride = a->column_stride};
+  if (packing_for(&j.f, true, m, k, precision)) pack_all(&j, threads);
+}
+
+void gemm_f32_pack_b(void *packed, const gemm_f32_operand *b, size_t k, size_t n, int precision, size_t threads) {
+  pack_job j = {.packed = packed,
+                .data = b->data,
+                .outer = n,
+                .outer_stride = b->column_stride,
+                .k = k,
+                .depth_stride = b->row_stride};
+  if (packing_for(&j.f, false, n, k, precision)) pack_all(&j, threads);
 }
 
 // ---- plan ----------------------------------------------------------------------------------------

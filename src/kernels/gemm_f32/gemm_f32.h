@@ -26,6 +26,7 @@
 
 #include "kernels/activation.h"
 #include "kernels/kernel.h"
+#include "kernels/pack_format.h"
 
 typedef enum gemm_precision { GEMM_HIGHEST, GEMM_HIGH, GEMM_MEDIUM } gemm_precision;
 
@@ -107,12 +108,13 @@ bool gemm_f32_plan_with(gemm_f32_plan *plan, const gemm_f32_shape *shape, const 
 void gemm_f32_run(const gemm_f32_plan *plan, const gemm_f32_call *call, void *scratch);
 
 // Packed form of one constant operand, the same for every plan with this k, m or n, and precision on
-// this processor. 0: a size overflows. `key` names the form in a cache of packed weights.
+// this processor. 0: a size overflows.
 size_t gemm_f32_packed_a_bytes(size_t m, size_t k, int precision);
 size_t gemm_f32_packed_b_bytes(size_t k, size_t n, int precision);
-void gemm_f32_pack_a(void *packed, const gemm_f32_operand *a, size_t m, size_t k, int precision);
-void gemm_f32_pack_b(void *packed, const gemm_f32_operand *b, size_t k, size_t n, int precision);
-const char *gemm_f32_pack_key(size_t k, size_t outer, int precision);
+void gemm_f32_pack_a(void *packed, const gemm_f32_operand *a, size_t m, size_t k, int precision, size_t threads);
+void gemm_f32_pack_b(void *packed, const gemm_f32_operand *b, size_t k, size_t n, int precision, size_t threads);
+pack_format gemm_f32_format_a(size_t m, size_t k, int precision);
+pack_format gemm_f32_format_b(size_t k, size_t n, int precision);
 
 // ---- for variants --------------------------------------------------------------------------------
 

@@ -6,7 +6,12 @@
 
 #include "base/pool.h"
 
-enum { KC = 1024, STRIP = 256 };
+enum {
+  KC = 1024,
+  STRIP = 256,
+  PACK_VERSION = 1,
+  PACK_ALONE = 1 << 19,  // fewer elements are packed before a second thread has woken up
+};
 
 // Sizes in a packed operand: sums first ([block of k][padded]), then panels, each over the whole padded k.
 typedef struct layout {
@@ -43,22 +48,55 @@ static void pack_rows(const gemm_u8s8_kernel *kernel, const layout *l, char *tar
                    (int32_t *)target + b * l->padded + first, a + first * lda + k0, lda, is_signed, rows, ks);
   }
 }
-void gemm_u8s8_pack_a(void *target, const void *a, size_t lda, bool is_signed, size_t m, size_t k) {
-  const gemm_u8s8_kernel *kernel = KERNEL_BEST(gemm_u8s8);
-  layout l = layout_of(kernel, m, kernel->mr, k);
-  for (size_t panel = 0; panel * kernel->mr < m; panel++) pack_rows(kernel, &l, target, a, lda, is_signed, panel, m, k);
+static void pack_columns(const gemm_u8s8_kernel *kernel, const layout *l, char *target, const uint8_t *b, size_t ldb,
+                         bool is_signed, size_t panel, size_t k, size_t n) {
+  size_t first = panel * kernel->nr, cols = n - first < kernel->nr ? n - first : kernel->nr;
+  for (size_t block = 0; block < l->blocks; block++) {
+    size_t k0 = block * KC, ks = k - k0 < KC ? k - k0 : KC;
+    kernel->pack_b(target + l->head + panel * l->panel_bytes + k0 * kernel->nr * l->element,
+                   (int32_t *)target + block * l->padded + first, b + k0 * ldb + first, ldb, is_signed, ks, cols);
+  }
 }
-void gemm_u8s8_pack_b(void *target, const void *b, size_t ldb, bool is_signed, size_t k, size_t n) {
-  const gemm_u8s8_kernel *kernel = KERNEL_BEST(gemm_u8s8);
-  layout l = layout_of(kernel, n, kernel->nr, k);
-  for (size_t first = 0; first < n; first += kernel->nr)
-    for (size_t block = 0; block < l.blocks; block++) {
-      size_t k0 = block * KC, ks = k - k0 < KC ? k - k0 : KC, cols = n - first < kernel->nr ? n - first : kernel->nr;
-      kernel->pack_b((char *)target + l.head + first / kernel->nr * l.panel_bytes + k0 * kernel->nr * l.element,
-                     (int32_t *)target + block * l.padded + first, (const uint8_t *)b + k0 * ldb + first, ldb,
-                     is_signed, ks, cols);
-    }
+
+// Packing of a whole operand: `outer` rows of A or columns of B.
+typedef struct pack_job {
+  const gemm_u8s8_kernel *kernel;
+  layout l;
+  char *target;
+  const void *data;
+  size_t stride, outer, k;
+  bool is_a, is_signed;
+} pack_job;
+
+static void pack_panel(void *context, size_t panel, size_t worker) {
+  const pack_job *j = context;
+  if (j->is_a) pack_rows(j->kernel, &j->l, j->target, j->data, j->stride, j->is_signed, panel, j->outer, j->k);
+  else pack_columns(j->kernel, &j->l, j->target, j->data, j->stride, j->is_signed, panel, j->k, j->outer);
 }
+static void pack_all(pack_job *j, size_t threads) {
+  j->kernel = KERNEL_BEST(gemm_u8s8);
+  size_t tile = j->is_a ? j->kernel->mr : j->kernel->nr;
+  j->l = layout_of(j->kernel, j->outer, tile, j->k);
+  pool_run(j->outer * j->k < PACK_ALONE ? 1 : threads, j->l.padded / tile, pack_panel, j);
+}
+void gemm_u8s8_pack_a(void *target, const void *a, size_t lda, bool is_signed, size_t m, size_t k, size_t threads) {
+  pack_job j = {.target = target, .data = a, .stride = lda, .outer = m, .k = k, .is_a = true, .is_signed = is_signed};
+  pack_all(&j, threads);
+}
+void gemm_u8s8_pack_b(void *target, const void *b, size_t ldb, bool is_signed, size_t k, size_t n, size_t threads) {
+  pack_job j = {.target = target, .data = b, .stride = ldb, .outer = n, .k = k, .is_signed = is_signed};
+  pack_all(&j, threads);
+}
+
+static pack_format format_of(bool is_a, bool is_signed) {
+  const kernel_entry *e = kernel_best("gemm_u8s8");
+  const gemm_u8s8_kernel *kernel = e->kernel;
+  pack_format f = pack_format_of(is_a ? "gemm_u8s8 a" : "gemm_u8s8 b", e->variant, PACK_VERSION);
+  f.tile = (uint32_t)(is_a ? kernel->mr : kernel->nr), f.depth = KC, f.detail = is_signed;
+  return f;
+}
+pack_format gemm_u8s8_format_a(bool is_signed) { return format_of(true, is_signed); }
+pack_format gemm_u8s8_format_b(bool is_signed) { return format_of(false, is_signed); }
 
 // ---- run -----------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "kernels/kernel.h"
+#include "kernels/pack_format.h"
 
 enum { GEMM_U8S8_MAX_TILE = 64, GEMM_U8S8_K_UNIT = 4 };
 
@@ -52,8 +53,10 @@ typedef struct gemm_u8s8 {
 // The caller has checked that m * k and k * n fit. Packed forms and scratch are 64-byte aligned.
 size_t gemm_u8s8_packed_a_bytes(size_t m, size_t k);
 size_t gemm_u8s8_packed_b_bytes(size_t k, size_t n);
-void gemm_u8s8_pack_a(void *target, const void *a, size_t lda, bool is_signed, size_t m, size_t k);
-void gemm_u8s8_pack_b(void *target, const void *b, size_t ldb, bool is_signed, size_t k, size_t n);
+void gemm_u8s8_pack_a(void *target, const void *a, size_t lda, bool is_signed, size_t m, size_t k, size_t threads);
+void gemm_u8s8_pack_b(void *target, const void *b, size_t ldb, bool is_signed, size_t k, size_t n, size_t threads);
+pack_format gemm_u8s8_format_a(bool is_signed);
+pack_format gemm_u8s8_format_b(bool is_signed);
 // Depends on sizes and on what is packed.
 size_t gemm_u8s8_scratch_bytes(const gemm_u8s8 *g, size_t threads);
 void gemm_u8s8_run(const gemm_u8s8 *g, void *scratch, size_t threads);

@@ -121,9 +121,8 @@ static void pack(void *target, const float *weights, const void *plan) {
 }
 
 static sdx_status pack_weights(op_step *c, transpose_state *s) {
-  const char *key = arena_format(c->memory, "conv_transpose_f32 group %zu chunk %zu precision %d", s->plan.shape.groups,
-                                 s->plan.chunk, c->precision);
-  return floats_pack(c, W, key, s->plan.packed_bytes, pack, &s->plan, &s->packed);
+  pack_format format = conv_transpose_f32_format(&s->plan);
+  return floats_pack(c, W, &format, s->plan.packed_bytes, pack, &s->plan, &s->packed);
 }
 
 static sdx_status conv_transpose_prepare(op_step *c) {

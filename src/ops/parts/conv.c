@@ -112,8 +112,8 @@ static sdx_status prepare_last(op_step *c, conv_state *s) {
   s->last = arena_zalloc(c->memory, sizeof *s->last);
   if (!s->last) return error_no_memory(c->err, sizeof *s->last);
   if (!conv_nhwc_f32_plan_init(s->last, &shape)) return error_no_memory(c->err, SIZE_MAX);
-  const char *key = arena_format(c->memory, "conv_nhwc_f32 %s group %zu", s->last->name, shape.groups);
-  SDX_TRY(floats_pack(c, W, key, s->last->packed_bytes, pack_last, s->last, &s->packed));
+  pack_format format = conv_nhwc_f32_format(s->last);
+  SDX_TRY(floats_pack(c, W, &format, s->last->packed_bytes, pack_last, s->last, &s->packed));
   c->scratch_bytes = s->last->scratch_bytes;
   c->kernel = s->last->name;
   return SDX_OK;
@@ -140,9 +140,8 @@ static sdx_status compute_last(op_step *c, const conv_state *s) {
 static void pack(void *target, const float *weights, const void *plan) { conv_f32_pack(plan, weights, target); }
 
 static sdx_status pack_weights(op_step *c, conv_state *s) {
-  const char *key = arena_format(c->memory, "conv_f32 %s group %lld precision %d", s->plan.name,
-                                 (long long)s->plan.shape.groups, c->precision);
-  return floats_pack(c, W, key, s->plan.packed_bytes, pack, &s->plan, &s->packed);
+  pack_format format = conv_f32_format(&s->plan);
+  return floats_pack(c, W, &format, s->plan.packed_bytes, pack, &s->plan, &s->packed);
 }
 
 sdx_status conv_prepare(op_step *c) {

@@ -45,7 +45,7 @@ static void pack_any(void *target, const tensor *source, void *context) {
   j->pack(target, j->floats ? j->floats : source->data, j->context);
 }
 
-sdx_status floats_pack(op_step *c, size_t input, const char *key, size_t bytes,
+sdx_status floats_pack(op_step *c, size_t input, const pack_format *format, size_t bytes,
                        void (*pack)(void *target, const float *weights, const void *context), const void *context,
                        const void **packed) {
   const tensor *w = step_in(c, input);
@@ -54,7 +54,7 @@ sdx_status floats_pack(op_step *c, size_t input, const char *key, size_t bytes,
     job.floats = mem_alloc(c->memory->account, w->count * sizeof(float));
     if (!job.floats) return error_no_memory(c->err, w->count * sizeof(float));
   }
-  *packed = key ? prepare_pack(c, input, key, bytes, pack_any, &job) : NULL;
+  *packed = prepare_pack(c, input, format, bytes, pack_any, &job);
   mem_free(job.floats);
-  return *packed ? SDX_OK : error_no_memory(c->err, bytes);
+  return *packed ? SDX_OK : SDX_NO_MEMORY;
 }

@@ -30,7 +30,7 @@ float *floats_target(const tensor *t, char **scratch);
 void floats_store(op_step *c, tensor *t, float *from);
 
 // prepare_pack of weights as float: `pack` gets those of another type widened, in memory that is there for that
-// long. `key` may be NULL: memory is exhausted.
-sdx_status floats_pack(op_step *c, size_t input, const char *key, size_t bytes,
+// long.
+sdx_status floats_pack(op_step *c, size_t input, const pack_format *format, size_t bytes,
                        void (*pack)(void *target, const float *weights, const void *context), const void *context,
                        const void **packed);

@@ -19,9 +19,15 @@ static gemm_u8s8 describe(const int_product *p) {
                      .ldc = p->shape.n};
 }
 
+typedef struct pack_context {
+  const product *shape;
+  size_t threads;
+} pack_context;
+
 static void pack_b(void *target, const tensor *source, void *context) {
-  const product *s = context;
-  gemm_u8s8_pack_b(target, source->data, s->b.row, source->dtype == SDX_INT8, s->k, s->n);
+  const pack_context *x = context;
+  const product *s = x->shape;
+  gemm_u8s8_pack_b(target, source->data, s->b.row, source->dtype == SDX_INT8, s->k, s->n, x->threads);
 }
 
 sdx_status int_product_prepare(op_step *c, int_product *p, size_t a, size_t b, const tensor *y) {
@@ -32,9 +38,9 @@ sdx_status int_product_prepare(op_step *c, int_product *p, size_t a, size_t b, c
   SDX_TRY(matmul_layout(c, &plain, step_in(c, a), weights, y, &p->shape));
   size_t bytes = gemm_u8s8_packed_b_bytes(p->shape.k, p->shape.n);
   if (c->packable[b] && p->shape.b.batch == 0 && weights->count && bytes) {
-    const char *key = arena_format(c->memory, "gemm_u8s8 b %s", weights->dtype == SDX_INT8 ? "int8" : "uint8");
-    p->packed_b = key ? prepare_pack(c, b, key, bytes, pack_b, &p->shape) : NULL;
-    if (!p->packed_b) return error_no_memory(c->err, bytes);
+    pack_format format = gemm_u8s8_format_b(weights->dtype == SDX_INT8);
+    p->packed_b = prepare_pack(c, b, &format, bytes, pack_b, &(pack_context){&p->shape, c->threads});
+    if (!p->packed_b) return SDX_NO_MEMORY;
   }
   gemm_u8s8 g = describe(p);
   p->scratch_bytes = gemm_u8s8_scratch_bytes(&g, c->threads);
@@ -100,10 +106,16 @@ void requantize_rows(op_step *c, const requantization *r) {
 
 // ---- convolutions ---------------------------------------------------------------------------------
 
+typedef struct pack_conv_context {
+  const conv_u8s8 *conv;
+  size_t threads;
+} pack_conv_context;
+
 static void pack_conv(void *target, const tensor *source, void *context) {
-  conv_u8s8 v = *(const conv_u8s8 *)context;
+  const pack_conv_context *x = context;
+  conv_u8s8 v = *x->conv;
   v.weights = source->data;
-  conv_u8s8_pack(&v, target);
+  conv_u8s8_pack(&v, target, x->threads);
 }
 
 sdx_status int_conv_prepare(op_step *c, const conv_params *p, int_conv *v, size_t x, size_t w, const tensor *y) {
@@ -119,9 +131,9 @@ sdx_status int_conv_prepare(op_step *c, const conv_params *p, int_conv *v, size_
   if (y->count == 0) return SDX_OK;
   size_t bytes = conv_u8s8_packed_bytes(&v->conv);
   if (c->packable[w] && weights->count && bytes) {
-    const char *key = arena_format(c->memory, "conv_u8s8 group %lld", (long long)p->group);
-    v->conv.packed = key ? prepare_pack(c, w, key, bytes, pack_conv, &v->conv) : NULL;
-    if (!v->conv.packed) return error_no_memory(c->err, bytes);
+    pack_format format = conv_u8s8_format(&v->conv);
+    v->conv.packed = prepare_pack(c, w, &format, bytes, pack_conv, &(pack_conv_context){&v->conv, c->threads});
+    if (!v->conv.packed) return SDX_NO_MEMORY;
   }
   v->scratch_bytes = conv_u8s8_scratch_bytes(&v->conv, c->threads);
   c->kernel = kernel_best("gemm_u8s8")->variant;

@@ -12,6 +12,7 @@ static bool through_float(sdx_dtype d) { return d == SDX_FLOAT || d == SDX_FLOAT
 typedef struct pack_context {
   const product *p;
   int precision;
+  size_t threads;
 } pack_context;
 
 static gemm_f32_operand operand(const product_operand *o, const float *data) {
@@ -26,7 +27,7 @@ static gemm_f32_operand operand(const product_operand *o, const float *data) {
 static void pack(void *target, const float *weights, const void *context) {
   const pack_context *x = context;
   gemm_f32_operand b = operand(&x->p->b, weights);
-  gemm_f32_pack_b(target, &b, x->p->k, x->p->n, x->precision);
+  gemm_f32_pack_b(target, &b, x->p->k, x->p->n, x->precision, x->threads);
 }
 
 // Leaves packed NULL where packing does not apply.
@@ -34,9 +35,9 @@ static sdx_status pack_weights(op_step *c, product *p) {
   if (!c->packable[1] || p->b.batch != 0 || step_in(c, 1)->count == 0) return SDX_OK;
   size_t bytes = gemm_f32_packed_b_bytes(p->k, p->n, c->precision);
   if (!bytes) return SDX_OK;
-  const char *key = arena_format(c->memory, "%s%s", gemm_f32_pack_key(p->k, p->n, c->precision),
-                                 p->b.column == 1 ? "" : " transposed");
-  return floats_pack(c, 1, key, bytes, pack, &(pack_context){p, c->precision}, &p->b.packed);
+  pack_format format = gemm_f32_format_b(p->k, p->n, c->precision);
+  format.detail = p->b.column != 1;  // transposed
+  return floats_pack(c, 1, &format, bytes, pack, &(pack_context){p, c->precision, c->threads}, &p->b.packed);
 }
 
 static sdx_status prepare_floats(op_step *c, product *p, size_t bias) {

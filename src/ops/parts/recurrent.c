@@ -202,6 +202,7 @@ typedef struct pack_context {
   const matrix *matrices;
   size_t count, directions, rows;  // rows of the weights of one direction
   int precision;
+  size_t threads;
 } pack_context;
 
 static void pack(void *target, const float *weights, const void *context) {
@@ -211,7 +212,7 @@ static void pack(void *target, const float *weights, const void *context) {
     for (size_t i = 0; i < x->count; i++) {
       const matrix *m = &x->matrices[i];
       gemm_f32_operand b = {.data = weights + (d * x->rows + m->first) * m->k, .row_stride = 1, .column_stride = m->k};
-      gemm_f32_pack_b(to, &b, m->k, m->n, x->precision);
+      gemm_f32_pack_b(to, &b, m->k, m->n, x->precision, x->threads);
       to += gemm_f32_packed_b_bytes(m->k, m->n, x->precision);
     }
   }
@@ -225,11 +226,12 @@ static sdx_status pack_weights(op_step *c, size_t index, const recurrent_state *
     size_t one = gemm_f32_packed_b_bytes(matrices[i].k, matrices[i].n, c->precision);
     if (!one || !size_mul(one, p->directions, &one) || !size_add(bytes, one, &bytes)) return SDX_OK;
   }
-  pack_context context = {matrices, count, p->directions, s->gates * s->hidden, c->precision};
-  const char *key =
-      arena_format(c->memory, "recurrent %zu %s", count, gemm_f32_pack_key(matrices[0].k, matrices[0].n, c->precision));
+  pack_context context = {matrices, count, p->directions, s->gates * s->hidden, c->precision, c->threads};
+  pack_format format = gemm_f32_format_b(matrices[0].k, matrices[0].n, c->precision);
+  snprintf(format.family, sizeof format.family, "recurrent");
+  format.groups = (uint32_t)p->directions, format.detail = (uint32_t)count;
   const void *packed;
-  SDX_TRY(floats_pack(c, index, key, bytes, pack, &context, &packed));
+  SDX_TRY(floats_pack(c, index, &format, bytes, pack, &context, &packed));
   for (size_t d = 0; d < p->directions; d++) {
     for (size_t i = 0; i < count; i++) {
       matrices[i].packed[d] = (const char *)packed + offset;
