@@ -5,7 +5,9 @@
 // where it must.
 #pragma once
 
-#include "tensor/tensor.h"
+#include "graph/graph.h"
+
+typedef struct op_step op_step;
 
 typedef enum layout { LAYOUT_ONNX, LAYOUT_CHANNELS_LAST } layout;
 
@@ -25,6 +27,10 @@ static inline bool layout_is_moot(size_t rank, const int64_t *shape) {
   for (size_t i = 2; i < rank; i++) pixels *= shape[i] == 1 ? 1 : 2;
   return rank < 3 || shape[1] == 1 || pixels == 1;
 }
+// Strings and packed elements are always in ONNX's order.
+static inline bool layout_fits(const type_info *t) {
+  return t->kind == TYPE_TENSOR && t->dtype != SDX_STRING && !dtype_is_packed((sdx_dtype)t->dtype);
+}
 
 // What an input or an output lies in.
 typedef enum port {
@@ -41,3 +47,6 @@ typedef struct step_layouts {
   int64_t gain;       // so many bytes may be reordered to have the step in channels-last
   bool view;          // where channels last are chosen, output 0 is input 0's bytes: nothing is computed
 } step_layouts;
+
+// The `layouts` of operators that find their axes with step_axis: all inputs and outputs lie as is chosen.
+void layouts_follow(op_step *c, step_layouts *l);

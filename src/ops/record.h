@@ -5,7 +5,6 @@
 // compute · cases · record. Read next: step.h (what infer, prepare and compute receive).
 #pragma once
 
-#include "ops/layout.h"
 #include "ops/step.h"
 
 // ---- record -------------------------------------------------------------------------------------

@@ -49,6 +49,12 @@ sdx_status step_infer(op_step *c) {
 
 sdx_status step_prepare(op_step *c) { return c->node->op->prepare ? step_located(c, c->node->op->prepare(c)) : SDX_OK; }
 
+sdx_status step_axis(op_step *c, int64_t *axis, size_t rank, const char *what) {
+  SDX_TRY(axis_normalize(axis, rank, what, c->err));
+  *axis = (int64_t)layout_axis((layout)c->layout, rank, (size_t)*axis);
+  return SDX_OK;
+}
+
 sdx_status step_located(op_step *c, sdx_status status) {
   char place[300];
   if (status != SDX_OK) error_prefix(c->err, "%s", node_place(c->node, place, sizeof place));

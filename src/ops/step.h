@@ -10,10 +10,8 @@
 // requests through `services`. Read next: infer.h, prepare.h, call.h: what each of the three may ask.
 #pragma once
 
-#include "graph/graph.h"
 #include "kernels/pack_format.h"
-
-typedef struct op_step op_step;
+#include "ops/layout.h"
 
 // What the owner of a step does for it; an entry is there where the phase that needs it can be. Called through the
 // functions of infer.h, prepare.h and call.h.
@@ -80,6 +78,9 @@ static inline tensor *step_out(const op_step *c, size_t i) {
 sdx_status step_infer(op_step *c);
 // Runs the operator's prepare, if it has one; puts the node before its errors.
 sdx_status step_prepare(op_step *c);
+
+// axis_normalize, then where that axis lies in tensors as compute sees them. Errors name no node yet.
+sdx_status step_axis(op_step *c, int64_t *axis, size_t rank, const char *what);
 
 // "node 'x' (Gather): ..." Message with place; returns the status.
 sdx_status step_fail(op_step *c, sdx_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -29,23 +29,19 @@ typedef struct chooser {
 
 // ---- ports ------------------------------------------------------------------------------------------
 
-static bool has_layouts(const type_info *t) {
-  return t->kind == TYPE_TENSOR && t->dtype != SDX_STRING && !dtype_is_packed((sdx_dtype)t->dtype);
-}
-
 // Elementwise steps work in any layout, as long as what they broadcast can be shown in it.
 static bool pointwise_ports(const op_step *c, step_layouts *l) {
   const type_info *out = &c->out_types[0];
   if (out->rank < 3) return false;
   for (uint32_t i = 0; i < c->output_count; i++) {
     l->out[i] = PORT_CHOSEN;
-    if (c->node->outputs[i] && (!has_layouts(&c->out_types[i]) || c->out_types[i].rank != out->rank)) return false;
+    if (c->node->outputs[i] && (!layout_fits(&c->out_types[i]) || c->out_types[i].rank != out->rank)) return false;
   }
   for (uint32_t i = 0; i < c->input_count; i++) {
     const type_info *in = c->in_types[i];
     int64_t dims[TENSOR_MAX_RANK];
     if (!in) continue;
-    if (!has_layouts(in) || in->rank > out->rank) return false;
+    if (!layout_fits(in) || in->rank > out->rank) return false;
     l->in[i] = in->rank == out->rank ? PORT_CHOSEN : PORT_BROADCAST;
     if (in->rank == out->rank) continue;
     for (int d = 0; d < out->rank; d++) dims[d] = d < out->rank - in->rank ? 1 : in->dims[d - (out->rank - in->rank)];

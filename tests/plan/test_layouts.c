@@ -67,6 +67,7 @@ static void check_net(const char *outputs, const char *nodes, size_t reorders, s
   kernel(&t, "m", 24, 16, 1);
   constant(&t, "scale", 3, (int[]){16, 1, 1});
   constant(&t, "picture", 4, (int[]){1, 16, 9, 7});
+  constant(&t, "vector", 1, (int[]){16});
   text_format(&t, "  const %%flat: int64[2]{0, -1}\n%s}\n", nodes);
   check(nodes, t.at, reorders, transposes);
   text_deinit(&t);
@@ -112,46 +113,104 @@ static void transposes_vanish(void **state) {
   text_deinit(&t);
 }
 
+// What operators make of %v$ and %v&, both like x; their own result is %v@. Some cost reorders of their own.
+static const struct {
+  const char *nodes;
+  size_t more;
+} follows[] = {
+    {"%v@ = Tanh(%v$)", 0},
+    {"%v@ = Relu(%v$)", 0},
+    {"%v@ = Mul(%scale, %v$)", 0},
+    {"%v@ = Sub(%one, %v$)", 0},
+    {"%v@ = PRelu(%v$, %scale)", 0},
+    {"%v@ = Add(%v$, %picture)", 0},
+    {"%v@ = Add(%v$, %v&)", 0},
+    {"%v@ = Conv<pads=[1,1,1,1]>(%v$, %k)", 0},
+    {"%v@ = Conv<pads=[1,1,1,1]>(%v$, %l)", 0},
+    {"%v@ = MaxPool<kernel_shape=[3,3], pads=[1,1,1,1]>(%v$)", 0},
+    {"%v@ = Softmax<axis=1>(%v$)", 0},
+    {"%v@ = LogSoftmax<axis=-1>(%v$)", 0},
+    {"%v@ = Softmax<axis=2>(%v$)", 0},
+    {"%c@ = Concat<axis=1>(%v$, %v&)\n  %s@, %v@ = Split<axis=1, num_outputs=2>(%c@)", 0},
+    {"%c@ = Concat<axis=2>(%v$, %v&)\n  %v@, %s@ = Split<axis=-2>(%c@, %uneven)", 0},
+    {"%c@ = Concat<axis=-1>(%v$, %v&)\n  %v@ = Slice(%c@, %one_, %fourteen, %three, %two)", 0},
+    {"%v@ = Slice(%v$, %last, %before, %axis, %last)", 0},
+    {"%p@ = Pad(%v$, %pads, %one)\n  %v@ = MaxPool<kernel_shape=[2,2]>(%p@)", 0},
+    {"%p@ = Pad<mode=\"reflect\">(%v$, %around)\n  %v@ = MaxPool<kernel_shape=[3,3]>(%p@)", 0},
+    {"%r@ = ReduceMean(%v$, %spatial)\n  %v@ = Mul(%v$, %r@)", 0},
+    {"%r@ = ReduceMax<keepdims=0>(%v$, %axis)\n  %s@ = Unsqueeze(%r@, %axis)\n  %v@ = Sub(%v&, %s@)", 0},
+    {"%r@ = ReduceL2<keepdims=0>(%v$, %three)\n  %s@ = Unsqueeze(%r@, %three)\n  %v@ = Add(%v&, %s@)", 2},
+    {"%r@ = ReduceSum<keepdims=0>(%v$, %batch)\n  %v@ = Sub(%v&, %r@)", 2},
+    {"%r@ = Resize<mode=\"nearest\">(%v$, _, %twice)\n  %v@ = MaxPool<kernel_shape=[2,2], strides=[2,2]>(%r@)", 0},
+    {"%r@ = Resize<mode=\"linear\", axes=[3,-2]>(%v$, _, _, %wide)\n"
+     "  %v@ = AveragePool<kernel_shape=[2,2], strides=[2,2]>(%r@)",
+     0},
+    {"%v@ = BatchNormalization(%v$, %vector, %vector, %vector, %positive)", 0},
+    {"%v@ = LRN<size=3, alpha=0.5>(%v$)", 0},
+    {"%d@ = DepthToSpace<blocksize=2, mode=\"CRD\">(%v$)\n  %v@ = SpaceToDepth<blocksize=2>(%d@)", 0},
+};
+
+#define CONSTANTS                                                                                                    \
+  "  const %axis: int64[1]{1}\n  const %three: int64[1]{3}\n  const %two: int64[1]{2}\n  const %one_: int64[1]{1}\n" \
+  "  const %fourteen: int64[1]{14}\n  const %last: int64[1]{-1}\n  const %before: int64[1]{-17}\n"                   \
+  "  const %uneven: int64[2]{9, 9}\n  const %pads: int64[8]{0, 2, 1, 0, 0, -2, 0, 1}\n  const %batch: int64[1]{0}\n" \
+  "  const %around: int64[8]{0, 0, 1, 1, 0, 0, 1, 1}\n  const %spatial: int64[2]{2, -1}\n"                           \
+  "  const %twice: float[4]{1, 1, 2, 2}\n  const %wide: int64[2]{14, 18}\n  %positive = Exp(%vector)\n"
+
+static void append(text *t, const char *pattern, int own, int first, int second) {
+  text_put(t, "  ");
+  for (const char *p = pattern; *p; p++) {
+    if (*p == '@') text_format(t, "%d", own);
+    else if (*p == '$') text_format(t, "%d", first);
+    else if (*p == '&') text_format(t, "%d", second);
+    else text_append(t, p, 1);
+  }
+  text_put(t, "\n");
+}
+
+// Each between two convolutions: nothing is reordered but x and the result.
+static void operators_follow(void **state) {
+  for (size_t i = 0; i < sizeof follows / sizeof *follows; i++) {
+    text t = {0};
+    text_put(&t, CONSTANTS);
+    append(&t, "%a = Conv<pads=[1,1,1,1]>(%x, %k)\n  %v0 = Tanh(%a)", 0, 0, 0);
+    append(&t, follows[i].nodes, 1, 0, 0);
+    append(&t, "%y = Conv<pads=[1,1,1,1]>(%v1, %l)", 0, 0, 0);
+    check_net("%y", t.at, 2 + follows[i].more, 0);
+    text_deinit(&t);
+  }
+}
+
 // Random networks of what works in both layouts and what does not.
 static void random_networks(void **state) {
-  static const char *const plain[] = {"Tanh(%%v%d)",
-                                      "Relu(%%v%d)",
-                                      "Mul(%%scale, %%v%d)",
-                                      "Sub(%%one, %%v%d)",
-                                      "MaxPool<kernel_shape=[3,3], pads=[1,1,1,1]>(%%v%d)",
-                                      "Softmax<axis=1>(%%v%d)",
-                                      "Conv<pads=[1,1,1,1]>(%%v%d, %%k)",
-                                      "Conv<pads=[1,1,1,1]>(%%v%d, %%l)",
-                                      "Add(%%v%d, %%picture)",
-                                      "CumSum(%%v%d, %%axis)"};
   uint32_t seed = 11;
-  for (int round = 0; round < 80; round++) {
+  for (int round = 0; round < 120; round++) {
     text t = {0};
     int nodes = 4 + round % 12;
+    text_put(&t, CONSTANTS);
+    append(&t, "%v0 = Identity(%x)", 0, 0, 0);
     for (int i = 1; i <= nodes; i++) {
       seed = seed * 1664525u + 1013904223u;
       int a = (int)((seed >> 8) % (unsigned)i), b = (int)((seed >> 16) % (unsigned)i);
-      char node[120];
-      if ((seed >> 24) % 5 == 0) snprintf(node, sizeof node, "Add(%%v%d, %%v%d)", a, b);
-      else snprintf(node, sizeof node, plain[(seed >> 27) % 10], a);
-      text_format(&t, "  %%v%d = %s\n", i, node);
+      size_t kinds = sizeof follows / sizeof *follows, kind = (seed >> 20) % (kinds + 2);
+      append(&t, kind < kinds ? follows[kind].nodes : "%v@ = CumSum(%v$, %axis)", i, a, b);
     }
     char outputs[60];
-    snprintf(outputs, sizeof outputs, "%%v%d, %%v%d", nodes, nodes / 2 + 1);
-    if (nodes == nodes / 2 + 1) continue;
-    text net = {0};
-    text_format(&net, "  const %%axis: int64[]{1}\n  %%v0 = Identity(%%x)\n%s", t.at);
-    check_net(outputs, net.at, SIZE_MAX, 0);
-    text_deinit(&net);
+    snprintf(outputs, sizeof outputs, "%%v%d, %%v%d", nodes, nodes / 2);
+    check_net(outputs, t.at, SIZE_MAX, 0);
     text_deinit(&t);
   }
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(one_reorder_in_and_one_out), cmocka_unit_test(residuals_stay),
-      cmocka_unit_test(operands_broadcast),         cmocka_unit_test(copies_are_shared),
-      cmocka_unit_test(transposes_vanish),          cmocka_unit_test(random_networks),
+      cmocka_unit_test(one_reorder_in_and_one_out),
+      cmocka_unit_test(residuals_stay),
+      cmocka_unit_test(operands_broadcast),
+      cmocka_unit_test(copies_are_shared),
+      cmocka_unit_test(transposes_vanish),
+      cmocka_unit_test(operators_follow),
+      cmocka_unit_test(random_networks),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,6 +78,10 @@ static void group(const float *x, const float *scale, const float *bias, float *
 
 static void channels(const float *x, const float *scale, const float *shift, float *y, size_t channels,
                      size_t spatial) {
+  if (spatial == 1) {
+    SIMD_LOOP for (size_t c = 0; c < channels; c++) y[c] = x[c] * scale[c] + shift[c];
+    return;
+  }
   for (size_t c = 0; c < channels; c++, x += spatial, y += spatial) {
     float k = scale[c], b = shift[c];
     SIMD_LOOP for (size_t i = 0; i < spatial; i++) y[i] = x[i] * k + b;

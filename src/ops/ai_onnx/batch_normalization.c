@@ -56,6 +56,12 @@ static sdx_status batch_normalization_infer(op_step *c) {
   return infer_output(c, 2, infer_dtype_of(c, 3), 1, &channels);
 }
 
+// Where channels lie last, each pixel is a batch entry without spatial dimensions.
+static void batch_normalization_layouts(op_step *c, step_layouts *l) {
+  const batch_params *p = c->params;
+  if (!p->training && !p->per_activation && c->in_types[0]->dtype == SDX_FLOAT) layouts_follow(c, l);
+}
+
 // ---- compute ----------------------------------------------------------------------------------
 
 typedef struct batch_job {
@@ -126,10 +132,12 @@ static sdx_status normalize(op_step *c) {
   batch_job j = {.kernel = c->state ? c->state : KERNEL_BEST(norm_f32),
                  .x = x,
                  .y = step_out(c, 0),
-                 .batch = (size_t)x->dims[0],
-                 .channels = x->rank > 1 ? (size_t)x->dims[1] : 1,
+                 .batch = 1,
+                 .channels = 1,
                  .spatial = 1};
-  for (size_t i = 2; i < x->rank; i++) j.spatial *= (size_t)x->dims[i];
+  size_t axis = layout_axis((layout)c->layout, x->rank, 1);
+  for (size_t i = 0; i < x->rank; i++)
+    *(i < axis ? &j.batch : i == axis ? &j.channels : &j.spatial) *= (size_t)x->dims[i];
   if (p->per_activation) j.channels *= j.spatial, j.spatial = 1;
   for (size_t i = 1; i < 5; i++)
     if (step_in(c, i)->count != j.channels)
@@ -185,6 +193,6 @@ SDX_OP(BatchNormalization) = {
     .attrs = "epsilon:float=1e-5 momentum:float=0.9 training_mode:int=0 _spatial:int=1",
     .attrs_old = "consumed_inputs:ints<6 is_test:int<7 spatial:int<9", .flags = OP_INPLACE | OP_TRAILING_EXTRA,
     .params_size = sizeof(batch_params), .params = batch_normalization_read, .upgrade = batch_normalization_upgrade,
-    .infer = batch_normalization_infer, .prepare = batch_normalization_prepare,
+    .infer = batch_normalization_infer, .layouts = batch_normalization_layouts, .prepare = batch_normalization_prepare,
     .compute = batch_normalization_compute, .cases = cases};
 // clang-format on

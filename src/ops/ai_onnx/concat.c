@@ -57,7 +57,7 @@ static sdx_status concat_compute(op_step *c) {
   tensor y;
   SDX_TRY(move_output(c, 0, &y));
   int64_t axis = ((const params *)c->params)->axis, offset = 0;
-  SDX_TRY(step_located(c, axis_normalize(&axis, y.rank, "attribute 'axis'", c->err)));
+  SDX_TRY(step_located(c, step_axis(c, &axis, y.rank, "attribute 'axis'")));
   int64_t outer = 1, inner = 1;
   for (int64_t d = 0; d < y.rank; d++) *(d < axis ? &outer : &inner) *= d == axis ? 1 : y.dims[d];
   if (y.count == 0) return SDX_OK;
@@ -91,6 +91,7 @@ SDX_OP(Concat) = {
     .params = concat_read,
     .upgrade = concat_upgrade,
     .infer = concat_infer,
+    .layouts = layouts_follow,
     .compute = concat_compute,
     .cases = concat_cases,
 };

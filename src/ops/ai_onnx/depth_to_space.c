@@ -50,15 +50,20 @@ static sdx_status block_compute(op_step *c, bool to_space) {
   const tensor *x = step_in(c, 0);
   tensor *y = step_out(c, 0);
   if (y->count == 0) return SDX_OK;
-  const int64_t *s = to_space ? y->dims : x->dims;  // dims of the space side
-  int64_t b = p->size, channels = s[1], h = s[2] / b, w = s[3] / b;
-  int64_t plane = h * w, channel_step = p->columns_first ? b * b * plane : plane,
-          offset_step = p->columns_first ? plane : channels * plane;  // of the offset in the block, depth side
-  strided box = {.rank = 6, .dims = {s[0], channels, h, b, w, b}};
-  int64_t space[6] = {channels * s[2] * s[3], s[2] * s[3], b * s[3], s[3], b, 1};
-  int64_t depth[6] = {channels * b * b * plane, channel_step, w, b * offset_step, 1, offset_step};
-  memcpy(box.from, to_space ? depth : space, sizeof space);
-  memcpy(box.to, to_space ? space : depth, sizeof depth);
+  size_t at[4];  // of batch, channels, rows and columns
+  for (size_t i = 0; i < 4; i++) at[i] = layout_axis((layout)c->layout, 4, i);
+  const tensor *space = to_space ? y : x, *depth = to_space ? x : y;
+  int64_t b = p->size, s[4], d[4];  // steps
+  move_strides(space->dims, 4, s);
+  move_strides(depth->dims, 4, d);
+  int64_t channels = space->dims[at[1]], step = d[at[1]];
+  int64_t channel_step = p->columns_first ? b * b * step : step;
+  int64_t offset_step = p->columns_first ? step : channels * step;  // of the offset in the block, depth side
+  strided box = {.rank = 6, .dims = {space->dims[0], channels, depth->dims[at[2]], b, depth->dims[at[3]], b}};
+  int64_t space_steps[6] = {s[0], s[at[1]], b * s[at[2]], s[at[2]], b * s[at[3]], s[at[3]]};
+  int64_t depth_steps[6] = {d[0], channel_step, d[at[2]], b * offset_step, d[at[3]], offset_step};
+  memcpy(box.from, to_space ? depth_steps : space_steps, sizeof depth_steps);
+  memcpy(box.to, to_space ? space_steps : depth_steps, sizeof space_steps);
   move_strided(c, &box, move_width(x), x->data, y->data);
   return SDX_OK;
 }
@@ -80,6 +85,7 @@ SDX_OP(DepthToSpace) = {
     .params_size = sizeof(block_params),
     .params = depth_to_space_read,
     .infer = depth_to_space_infer,
+    .layouts = layouts_follow,
     .compute = depth_to_space_compute,
     .cases = depth_to_space_cases,
 };
@@ -98,6 +104,7 @@ SDX_OP(SpaceToDepth) = {
     .params_size = sizeof(block_params),
     .params = depth_to_space_read,
     .infer = space_to_depth_infer,
+    .layouts = layouts_follow,
     .compute = space_to_depth_compute,
     .cases = space_to_depth_cases,
 };

@@ -46,19 +46,13 @@ static sdx_status normalize(op_step *c) {
   const lrn_params *p = c->params;
   const tensor *x = step_in(c, 0);
   if (x->count == 0) return SDX_OK;
-  lrn_job j = {x->data,
-               step_out(c, 0)->data,
-               (size_t)x->dims[1],
-               x->count / (size_t)(x->dims[0] * x->dims[1]),
-               0,
-               (p->size - 1) / 2,
-               p->size / 2,
-               p->alpha / (double)p->size,
-               p->beta,
-               p->bias};
+  size_t axis = layout_axis((layout)c->layout, x->rank, 1), outer = 1;
+  for (size_t i = 0; i <= axis; i++) outer *= (size_t)x->dims[i];
+  lrn_job j = {x->data,           step_out(c, 0)->data, (size_t)x->dims[axis],      x->count / outer, 0,
+               (p->size - 1) / 2, p->size / 2,          p->alpha / (double)p->size, p->beta,          p->bias};
   j.strips = (j.spatial + STRIP - 1) / STRIP;
   size_t window = p->size < j.channels ? p->size : j.channels;
-  call_parallel(c, (size_t)(x->dims[0] * x->dims[1]) * j.strips, 1 + GRAIN_COSTLY / (window + STRIP),
+  call_parallel(c, outer * j.strips, 1 + GRAIN_COSTLY / (window + STRIP),
                 x->dtype == SDX_DOUBLE ? lrn_double : lrn_float, &j);
   return SDX_OK;
 }
@@ -76,6 +70,7 @@ SDX_OP(LRN) = {.since = 13,
                .params_size = sizeof(lrn_params),
                .params = lrn_read,
                .infer = lrn_infer,
+               .layouts = layouts_follow,
                .prepare = lrn_prepare,
                .compute = lrn_compute,
                .cases = cases};

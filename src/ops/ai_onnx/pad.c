@@ -38,20 +38,20 @@ static sdx_status pad_upgrade(op_upgrade *u) {
 }
 
 // before[i], after[i] for every axis.
-static sdx_status pads_of(size_t rank, const tensor *pads, const tensor *axes, int64_t *before, int64_t *after,
-                          error *err) {
+static sdx_status pads_of(op_step *c, size_t rank, const tensor *pads, const tensor *axes, int64_t *before,
+                          int64_t *after) {
   bool seen[TENSOR_MAX_RANK] = {false};
   size_t count = axes ? axes->count : rank;
   memset(before, 0, rank * sizeof *before);
   memset(after, 0, rank * sizeof *after);
   if (count > rank || pads->count != 2 * count)
-    return error_set(err, SDX_INVALID_SHAPE, "input 1 ('pads') has %zu entries, expected two for each of %zu axes",
+    return error_set(c->err, SDX_INVALID_SHAPE, "input 1 ('pads') has %zu entries, expected two for each of %zu axes",
                      pads->count, count);
   for (size_t i = 0; i < count; i++) {
     int64_t axis = axes ? tensor_index_at(axes, i) : (int64_t)i;
-    SDX_TRY(axis_normalize(&axis, rank, "input 3 ('axes')", err));
+    SDX_TRY(step_axis(c, &axis, rank, "input 3 ('axes')"));
     if (seen[axis])
-      return error_set(err, SDX_INVALID_ARGUMENT, "input 3 ('axes') names axis %lld twice", (long long)axis);
+      return error_set(c->err, SDX_INVALID_ARGUMENT, "input 3 ('axes') names axis %lld twice", (long long)axis);
     seen[axis] = true;
     before[axis] = tensor_index_at(pads, i);
     after[axis] = tensor_index_at(pads, i + count);
@@ -86,7 +86,7 @@ static sdx_status pad_infer(op_step *c) {
     for (int i = 0; i < TENSOR_MAX_RANK; i++) dims[i] = DIM_UNKNOWN;
     return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
   }
-  SDX_TRY(step_located(c, pads_of((size_t)rank, pads, axes, before, after, c->err)));
+  SDX_TRY(step_located(c, pads_of(c, (size_t)rank, pads, axes, before, after)));
   for (int i = 0; i < rank; i++)
     SDX_TRY(step_located(c, size_of(((const params *)c->params)->mode, c->in_types[0]->dims[i], before[i], after[i],
                                     (size_t)i, &dims[i], c->err)));
@@ -147,7 +147,7 @@ static sdx_status pad_compute(op_step *c) {
   int64_t low[TENSOR_MAX_RANK], after[TENSOR_MAX_RANK], dims[TENSOR_MAX_RANK], strides[TENSOR_MAX_RANK], from = 0,
                                                                                                          to = 0;
   SDX_TRY(move_input(c, 0, &x));
-  SDX_TRY(step_located(c, pads_of(x.rank, step_in(c, 1), step_in(c, 3), low, after, c->err)));
+  SDX_TRY(step_located(c, pads_of(c, x.rank, step_in(c, 1), step_in(c, 3), low, after)));
   for (size_t i = 0; i < x.rank; i++)
     SDX_TRY(step_located(c, size_of(mode, x.dims[i], low[i], after[i], i, &dims[i], c->err)));
   SDX_TRY(call_set_shape(c, 0, (sdx_dtype)x.dtype, x.rank, dims));
@@ -200,6 +200,7 @@ SDX_OP(Pad) = {
     .params = pad_read,
     .upgrade = pad_upgrade,
     .infer = pad_infer,
+    .layouts = layouts_follow,
     .compute = pad_compute,
     .cases = pad_cases,
 };

@@ -219,14 +219,15 @@ PARAMS(sum_square, SUM_SQUARE)
 
 static sdx_status reduce_upgrade(op_upgrade *u) { return upgrade_ints_to_input(u, "axes", 1); }
 
-// Which of `rank` axes are reduced; false with `bad` set for an axis out of range.
-static bool read_axes(const reduce_params *p, size_t rank, const tensor *axes, bool *reduce, int64_t *bad) {
+// Which of `rank` axes are reduced, in the order of memory; false with `bad` set for an axis out of range.
+static bool read_axes(const op_step *c, size_t rank, const tensor *axes, bool *reduce, int64_t *bad) {
+  const reduce_params *p = c->params;
   size_t count = axes ? axes->count : 0;
   for (size_t i = 0; i < rank; i++) reduce[i] = count == 0 && !p->noop;
   for (size_t i = 0; i < count; i++) {
     int64_t axis = *bad = tensor_index_at(axes, i);
     if (axis < -(int64_t)rank || axis >= (int64_t)rank) return false;
-    reduce[axis < 0 ? axis + (int64_t)rank : axis] = true;
+    reduce[layout_axis((layout)c->layout, rank, (size_t)(axis < 0 ? axis + (int64_t)rank : axis))] = true;
   }
   return true;
 }
@@ -252,9 +253,22 @@ static sdx_status reduce_infer(op_step *c) {
     for (int i = 0; i < rank; i++) dims[i] = DIM_UNKNOWN;
     return infer_output(c, 0, dtype, p->keepdims ? rank : -1, dims);
   }
-  if (!read_axes(p, (size_t)rank, axes, reduce, &bad))
+  if (!read_axes(c, (size_t)rank, axes, reduce, &bad))
     return step_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)bad, rank, rank);
   return infer_output(c, 0, dtype, (int)kept_dims(p, (size_t)rank, c->in_types[0]->dims, reduce, dims), dims);
+}
+
+// Without its reduced dimensions, what is left of a tensor must lie as one of the two layouts of its rank.
+static void reduce_layouts(op_step *c, step_layouts *l) {
+  bool reduce[TENSOR_MAX_RANK];
+  int64_t bad;
+  const tensor *axes = infer_has(c, 1) ? c->constants[1] : NULL;
+  if ((infer_has(c, 1) && !axes) || !read_axes(c, (size_t)c->in_types[0]->rank, axes, reduce, &bad)) return;
+  if (c->in_types[0]->rank < 3) return;
+  bool keeps = ((const reduce_params *)c->params)->keepdims, channels = !reduce[1];
+  if (!keeps && channels && reduce[0] && c->out_types[0].rank > 1) return;
+  layouts_follow(c, l);
+  if (!keeps && !channels) l->out[0] = PORT_ONNX;
 }
 
 // ---- compute ----------------------------------------------------------------------------------
@@ -265,7 +279,7 @@ static sdx_status reduce_prepare(op_step *c) {
   bool reduce[TENSOR_MAX_RANK];
   int64_t bad;
   size_t floats = 0;
-  if ((!axes || axes->data) && read_axes(c->params, step_in(c, 0)->rank, axes, reduce, &bad)) {
+  if ((!axes || axes->data) && read_axes(c, step_in(c, 0)->rank, axes, reduce, &bad)) {
     reduce_walk w;
     reduce_walk_init(&w, step_in(c, 0), reduce);
     floats = stage_floats(&w);
@@ -280,7 +294,7 @@ static sdx_status reduce_any(op_step *c) {
   bool reduce[TENSOR_MAX_RANK];
   int64_t bad;
   reduce_walk walk;
-  read_axes(p, in->rank, step_in(c, 1), reduce, &bad);
+  read_axes(c, in->rank, step_in(c, 1), reduce, &bad);
   reduce_walk_init(&walk, in, reduce);
   if (walk.results != out->count)
     return step_fail(c, SDX_INTERNAL, "%zu results for an output of %zu elements", walk.results, out->count);
@@ -325,14 +339,14 @@ static sdx_status reduce_any(op_step *c) {
 }
 
 static sdx_status reduce_compute(op_step *c) {
-  const reduce_params *p = c->params;
   const tensor *in = step_in(c, 0), *axes = step_in(c, 1);
   bool reduce[TENSOR_MAX_RANK];
   int64_t bad, dims[TENSOR_MAX_RANK];
   if (!step_out(c, 0)) return SDX_OK;
-  if (!read_axes(p, in->rank, axes, reduce, &bad))
+  if (!read_axes(c, in->rank, axes, reduce, &bad))
     return step_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)bad, in->rank, in->rank);
-  if (axes) SDX_TRY(call_set_shape(c, 0, (sdx_dtype)in->dtype, kept_dims(p, in->rank, in->dims, reduce, dims), dims));
+  if (axes)
+    SDX_TRY(call_set_shape(c, 0, (sdx_dtype)in->dtype, kept_dims(c->params, in->rank, in->dims, reduce, dims), dims));
   return call_widened(c, reduce_any);
 }
 
@@ -362,8 +376,9 @@ static const char *const mean_cases[] = {NUMBER_CASES, NULL};
 #define REDUCE(lower, Since, Versions, Types, Axes, Cases)                                                      \
   {.since = Since, .versions = Versions, .inputs = "data:T axes:int64?", .outputs = "reduced:T",                \
    .types = "T=" Types, .attrs = "keepdims:int=1 noop_with_empty_axes:int=0", .attrs_old = "axes:ints<" Axes,   \
-   .params_size = sizeof(reduce_params), .params = lower##_read, .upgrade = reduce_upgrade, .infer = reduce_infer,     \
-   .prepare = reduce_prepare, .compute = reduce_compute, .cases = Cases}
+   .params_size = sizeof(reduce_params), .params = lower##_read, .upgrade = reduce_upgrade,       \
+   .infer = reduce_infer, .layouts = reduce_layouts, .prepare = reduce_prepare, .compute = reduce_compute,      \
+   .cases = Cases}
 #define NUMBERS "int32,int64,uint32,uint64," TYPES_FLOAT
 SDX_OP(ReduceSum) = REDUCE(sum, 13, "13 11 1", NUMBERS, "13", number_cases);
 SDX_OP(ReduceMean) = REDUCE(mean, 18, "18 13 11 1", NUMBERS, "18", mean_cases);

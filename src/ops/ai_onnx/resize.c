@@ -195,14 +195,16 @@ static sdx_status grid_keep_aspect(grid *g, const int64_t *dims, double common, 
 }
 
 // dims may hold free ones (< 0): their outputs stay free.
-static sdx_status grid_make(const resize_params *p, const int64_t *dims, size_t rank, const tensor *scales,
-                            const tensor *sizes, grid *g, error *err) {
+static sdx_status grid_make(op_step *c, const int64_t *dims, size_t rank, const tensor *scales, const tensor *sizes,
+                            grid *g) {
+  const resize_params *p = c->params;
+  error *err = c->err;
   *g = (grid){.rank = rank, .count = p->has_axes ? p->axis_count : rank};
   bool seen[TENSOR_MAX_RANK] = {0};
   for (size_t i = 0; i < rank; i++) g->out[i] = dims[i], g->scale[i] = 1, g->length[i] = (float)dims[i];
   for (size_t i = 0; i < g->count; i++) {
     g->axes[i] = p->has_axes ? p->axes[i] : (int64_t)i;
-    SDX_TRY(axis_normalize(&g->axes[i], rank, "attribute 'axes'", err));
+    SDX_TRY(step_axis(c, &g->axes[i], rank, "attribute 'axes'"));
     if (seen[g->axes[i]])
       return error_set(err, SDX_INVALID_ARGUMENT, "attribute 'axes' lists axis %lld twice", (long long)g->axes[i]);
     seen[g->axes[i]] = true;
@@ -248,19 +250,16 @@ static sdx_status resize_infer(op_step *c) {
   const tensor *list = scales == GIVEN ? c->constants[p->scales] : sizes == GIVEN ? c->constants[p->sizes] : NULL;
   if (list && (scales == LEFT_OUT || sizes == LEFT_OUT)) {
     grid g;
-    error why = {0};
     bool first = scales == GIVEN;
-    if (grid_make(p, c->in_types[X]->dims, (size_t)rank, first ? list : NULL, first ? NULL : list, &g, &why) != SDX_OK)
-      return step_fail(c, why.status, "%s", why.message);
+    SDX_TRY(step_located(
+        c, grid_make(c, c->in_types[X]->dims, (size_t)rank, first ? list : NULL, first ? NULL : list, &g)));
     return infer_output(c, 0, dtype, rank, g.out);
   }
   int64_t dims[TENSOR_MAX_RANK];
   for (int i = 0; i < rank; i++) dims[i] = p->has_axes ? c->in_types[X]->dims[i] : DIM_UNKNOWN;
   for (size_t i = 0; i < p->axis_count; i++) {
     int64_t axis = p->axes[i];
-    error why = {0};
-    if (axis_normalize(&axis, (size_t)rank, "attribute 'axes'", &why) != SDX_OK)
-      return step_fail(c, why.status, "%s", why.message);
+    SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axes'", c->err)));
     dims[axis] = DIM_UNKNOWN;
   }
   return infer_output(c, 0, dtype, rank, dims);
@@ -485,9 +484,7 @@ static sdx_status resize_compute(op_step *c) {
   if (x->dtype == SDX_STRING && p->mode != NEAREST)
     return step_fail(c, SDX_NOT_SUPPORTED, "strings can only be resized with mode 'nearest'");
   grid g;
-  error why = {0};
-  if (grid_make(p, x->dims, x->rank, step_in(c, p->scales), step_in(c, p->sizes), &g, &why) != SDX_OK)
-    return step_fail(c, why.status, "%s", why.message);
+  SDX_TRY(step_located(c, grid_make(c, x->dims, x->rank, step_in(c, p->scales), step_in(c, p->sizes), &g)));
   float crop[TENSOR_MAX_RANK][2];
   for (size_t d = 0; d < x->rank; d++) crop[d][0] = 0, crop[d][1] = 1;
   if (p->coordinates == CROP) {
@@ -538,6 +535,7 @@ SDX_OP(Resize) = {
     .params = resize_read,
     .upgrade = resize_upgrade,
     .infer = resize_infer,
+    .layouts = layouts_follow,
     .prepare = resize_prepare,
     .compute = resize_compute,
     .cases = cases,
@@ -561,6 +559,7 @@ SDX_OP(Upsample) = {
     .params = upsample_read,
     .upgrade = upsample_upgrade,
     .infer = resize_infer,
+    .layouts = layouts_follow,
     .prepare = resize_prepare,
     .compute = resize_compute,
     .cases = upsample_cases,

@@ -21,22 +21,22 @@ typedef struct cut {
 static int64_t clamp(int64_t v, int64_t low, int64_t high) { return v < low ? low : v > high ? high : v; }
 
 // starts[i] and so on in whatever integer type they come; NULL axes: the first ones.
-static sdx_status cuts_of(const int64_t *dims, size_t rank, const tensor *starts, const tensor *ends,
-                          const tensor *axes, const tensor *steps, cut *cuts, error *err) {
+static sdx_status cuts_of(op_step *c, const int64_t *dims, size_t rank, const tensor *starts, const tensor *ends,
+                          const tensor *axes, const tensor *steps, cut *cuts) {
   bool seen[TENSOR_MAX_RANK] = {false};
   for (size_t i = 0; i < rank; i++) cuts[i] = (cut){0, 1, dims[i]};
   if (ends->count != starts->count || (axes && axes->count != starts->count) ||
       (steps && steps->count != starts->count))
-    return error_set(err, SDX_INVALID_SHAPE, "inputs 'starts', 'ends', 'axes', 'steps' have %zu, %zu, %zu, %zu entries",
-                     starts->count, ends->count, axes ? axes->count : starts->count,
-                     steps ? steps->count : starts->count);
+    return error_set(c->err, SDX_INVALID_SHAPE,
+                     "inputs 'starts', 'ends', 'axes', 'steps' have %zu, %zu, %zu, %zu entries", starts->count,
+                     ends->count, axes ? axes->count : starts->count, steps ? steps->count : starts->count);
   for (size_t i = 0; i < starts->count; i++) {
     int64_t axis = axes ? tensor_index_at(axes, i) : (int64_t)i, step = steps ? tensor_index_at(steps, i) : 1;
-    SDX_TRY(axis_normalize(&axis, rank, "input 3 ('axes')", err));
+    SDX_TRY(step_axis(c, &axis, rank, "input 3 ('axes')"));
     if (seen[axis])
-      return error_set(err, SDX_INVALID_ARGUMENT, "input 3 ('axes') names axis %lld twice", (long long)axis);
+      return error_set(c->err, SDX_INVALID_ARGUMENT, "input 3 ('axes') names axis %lld twice", (long long)axis);
     seen[axis] = true;
-    if (step == 0) return error_set(err, SDX_INVALID_ARGUMENT, "input 4 ('steps') is 0 at %zu", i);
+    if (step == 0) return error_set(c->err, SDX_INVALID_ARGUMENT, "input 4 ('steps') is 0 at %zu", i);
     int64_t n = dims[axis], start = tensor_index_at(starts, i), end = tensor_index_at(ends, i);
     if (n < 0) {  // free: only the whole axis stays what it is
       bool whole = step == 1 && start == 0 && end >= INT32_MAX;
@@ -70,8 +70,8 @@ static sdx_status slice_infer(op_step *c) {
   }
   if (known) {
     cut cuts[TENSOR_MAX_RANK];
-    SDX_TRY(step_located(
-        c, cuts_of(c->in_types[0]->dims, (size_t)rank, lists[0], lists[1], lists[2], lists[3], cuts, c->err)));
+    SDX_TRY(
+        step_located(c, cuts_of(c, c->in_types[0]->dims, (size_t)rank, lists[0], lists[1], lists[2], lists[3], cuts)));
     for (int i = 0; i < rank; i++) dims[i] = cuts[i].size;
   } else {
     for (int i = 0; i < rank; i++) dims[i] = lists[2] ? c->in_types[0]->dims[i] : DIM_UNKNOWN;
@@ -89,8 +89,8 @@ static sdx_status slice_compute(op_step *c) {
   int64_t dims[TENSOR_MAX_RANK], strides[TENSOR_MAX_RANK], offset = 0;
   tensor x, y;
   SDX_TRY(move_input(c, 0, &x));
-  SDX_TRY(step_located(
-      c, cuts_of(x.dims, x.rank, step_in(c, 1), step_in(c, 2), step_in(c, 3), step_in(c, 4), cuts, c->err)));
+  SDX_TRY(
+      step_located(c, cuts_of(c, x.dims, x.rank, step_in(c, 1), step_in(c, 2), step_in(c, 3), step_in(c, 4), cuts)));
   strided box = {.rank = x.rank};
   for (size_t i = 0; i < x.rank; i++) dims[i] = box.dims[i] = cuts[i].size;
   SDX_TRY(call_set_shape(c, 0, (sdx_dtype)x.dtype, x.rank, dims));
@@ -123,6 +123,7 @@ SDX_OP(Slice) = {
     .flags = OP_MOVES_DATA,
     .upgrade = slice_upgrade,
     .infer = slice_infer,
+    .layouts = layouts_follow,
     .compute = slice_compute,
     .cases = slice_cases,
 };

@@ -44,6 +44,10 @@ static sdx_status softmax_infer(op_step *c) {
   return infer_same(c, 0, 0);
 }
 
+static void softmax_layouts(op_step *c, step_layouts *l) {
+  if (!((const axis_params *)c->params)->flatten) layouts_follow(c, l);
+}
+
 // The tensor as [outer, axis, inner].
 typedef struct softmax_job {
   const softmax_f32_kernel *kernel;
@@ -93,7 +97,7 @@ static sdx_status softmax(op_step *c) {
                    .axis = 1,
                    .inner = 1};
   if (out->count == 0) return SDX_OK;
-  size_t at = (size_t)(p->axis < 0 ? p->axis + in->rank : p->axis);
+  size_t at = layout_axis((layout)c->layout, in->rank, (size_t)(p->axis < 0 ? p->axis + in->rank : p->axis));
   for (size_t i = 0; i < in->rank; i++) {
     size_t n = (size_t)in->dims[i];
     if (i < at) outer *= n;
@@ -129,8 +133,8 @@ SDX_CASES = {
 #define RECORD(lower)                                                                                           \
   {.since = 13, .versions = "13 11 1", .inputs = "input:T", .outputs = "output:T", .types = "T=" TYPES_FLOAT,   \
    .attrs = "axis:int=-1 _flatten:int=0", .flags = OP_INPLACE, .params_size = sizeof(axis_params),           \
-   .params = lower##_read, .upgrade = softmax_upgrade, .infer = softmax_infer, .prepare = softmax_prepare,             \
-   .compute = softmax_compute,                                                                                         \
+   .params = lower##_read, .upgrade = softmax_upgrade, .infer = softmax_infer, .layouts = softmax_layouts,      \
+   .prepare = softmax_prepare, .compute = softmax_compute,                                                      \
    .cases = cases}
 SDX_OP(Softmax) = RECORD(softmax);
 SDX_OP(LogSoftmax) = RECORD(log_softmax);

@@ -80,7 +80,7 @@ static sdx_status split_compute(op_step *c) {
   tensor x;
   SDX_TRY(move_input(c, 0, &x));
   int64_t axis = p->axis, outer = 1, inner = 1, offset = 0;
-  SDX_TRY(step_located(c, axis_normalize(&axis, x.rank, "attribute 'axis'", c->err)));
+  SDX_TRY(step_located(c, step_axis(c, &axis, x.rank, "attribute 'axis'")));
   for (int64_t d = 0; d < x.rank; d++) *(d < axis ? &outer : &inner) *= d == axis ? 1 : x.dims[d];
   int64_t *sizes = call_alloc(c, c->output_count * sizeof *sizes);
   if (!sizes) return call_no_memory(c, c->output_count * sizeof *sizes);
@@ -118,6 +118,7 @@ SDX_OP(Split) = {
     .params = split_read,
     .upgrade = split_upgrade,
     .infer = split_infer,
+    .layouts = layouts_follow,
     .compute = split_compute,
     .cases = split_cases,
 };
