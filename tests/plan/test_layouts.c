@@ -101,6 +101,19 @@ static void copies_are_shared(void **state) {
             3, 0);
 }
 
+static void depthwise_ones_follow(void **state) {
+  text t = {0};
+  text_format(&t, "graph(%%x: float[N,16,13,11]) -> (%%y) {\n" NUMBERS);
+  kernel(&t, "k", 16, 16, 3);
+  kernel(&t, "d", 32, 1, 3);
+  kernel(&t, "l", 16, 32, 3);
+  text_format(&t,
+              "  %%a = Conv(%%x, %%k)\n  %%b = Relu(%%a)\n  %%c = Conv<group=16, strides=[2,1]>(%%b, %%d)\n"
+              "  %%e = Clip(%%c, %%zero, %%one)\n  %%y = Conv(%%e, %%l)\n}\n");
+  check("depthwise: ", t.at, 2, 0);
+  text_deinit(&t);
+}
+
 static void transposes_vanish(void **state) {
   text t = {0};
   text_format(&t, "graph(%%x: float[N,9,7,16]) -> (%%y) {\n");
@@ -204,13 +217,10 @@ static void random_networks(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(one_reorder_in_and_one_out),
-      cmocka_unit_test(residuals_stay),
-      cmocka_unit_test(operands_broadcast),
-      cmocka_unit_test(copies_are_shared),
-      cmocka_unit_test(transposes_vanish),
-      cmocka_unit_test(operators_follow),
-      cmocka_unit_test(random_networks),
+      cmocka_unit_test(one_reorder_in_and_one_out), cmocka_unit_test(residuals_stay),
+      cmocka_unit_test(operands_broadcast),         cmocka_unit_test(copies_are_shared),
+      cmocka_unit_test(depthwise_ones_follow),      cmocka_unit_test(transposes_vanish),
+      cmocka_unit_test(operators_follow),           cmocka_unit_test(random_networks),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

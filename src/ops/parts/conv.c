@@ -73,16 +73,19 @@ sdx_status conv_infer(op_step *c) {
 
 // ---- layouts --------------------------------------------------------------------------------------
 
+// Each channel by itself: products of vectors, not of matrices.
+static bool is_depthwise(const conv_params *p, const type_info *x) { return p->group > 1 && p->group == x->dims[1]; }
+
 // What channels-last saves, in bytes reordered instead: a fraction of the products.
 enum { PRODUCTS_PER_BYTE = 16 };
 
 void conv_layouts(op_step *c, step_layouts *l) {
   const conv_params *p = c->params;
   const type_info *x = c->in_types[X], *w = c->in_types[W], *y = &c->out_types[0];
-  bool depthwise = p->group > 1 && p->group == x->dims[1];
-  if (x->dtype != SDX_FLOAT || !c->constants[W] || depthwise) return;
+  bool residual = Z < c->input_count && c->in_types[Z];
+  if (x->dtype != SDX_FLOAT || !c->constants[W] || (residual && is_depthwise(p, x))) return;
   l->in[X] = l->out[0] = PORT_CHOSEN;
-  if (Z < c->input_count && c->in_types[Z]) l->in[Z] = PORT_CHOSEN;
+  if (residual) l->in[Z] = PORT_CHOSEN;
   double products = 1;
   for (int i = 0; i < y->rank; i++) products *= (double)y->dims[i];
   for (int i = 1; i < w->rank; i++) products *= (double)w->dims[i];
@@ -92,8 +95,9 @@ void conv_layouts(op_step *c, step_layouts *l) {
 // ---- prepare --------------------------------------------------------------------------------------
 
 typedef struct conv_state {
-  conv_f32_plan plan;        // its shape is also what the double loop reads
-  conv_nhwc_f32_plan *last;  // channels-last; else NULL
+  conv_f32_plan plan;                        // its shape is also what the double loop reads
+  conv_nhwc_f32_plan *last;                  // channels-last; else NULL
+  const conv_dw_nhwc_f32_kernel *depthwise;  // channels-last and depthwise; else NULL
   const void *packed;
 } conv_state;
 
@@ -116,6 +120,37 @@ static sdx_status prepare_last(op_step *c, conv_state *s) {
   SDX_TRY(floats_pack(c, W, &format, s->last->packed_bytes, pack_last, s->last, &s->packed));
   c->scratch_bytes = s->last->scratch_bytes;
   c->kernel = s->last->name;
+  return SDX_OK;
+}
+
+static void pack_depthwise(void *target, const float *weights, const void *shape) {
+  const conv_f32_shape *s = shape;
+  conv_dw_nhwc_f32_pack(weights, window_taps(&s->window), s->in_channels, s->out_channels / s->in_channels, target);
+}
+
+static sdx_status prepare_depthwise(op_step *c, conv_state *s) {
+  const tensor *w = step_in(c, W);
+  pack_format format = pack_format_of("conv_dw_nhwc_f32", "", 1);
+  s->depthwise = KERNEL_BEST(conv_dw_nhwc_f32);
+  c->kernel = kernel_best("conv_dw_nhwc_f32")->variant;
+  return floats_pack(c, W, &format, w->bytes, pack_depthwise, &s->plan.shape, &s->packed);
+}
+
+static sdx_status compute_depthwise(op_step *c, const conv_state *s) {
+  const conv_params *p = c->params;
+  const conv_f32_shape *shape = &s->plan.shape;
+  conv_dw_nhwc_f32_image first = {.window = &shape->window,
+                                  .channels = shape->in_channels,
+                                  .multiplier = shape->out_channels / shape->in_channels,
+                                  .x = step_in(c, X)->data,
+                                  .packed = s->packed,
+                                  .bias = step_in(c, B) ? step_in(c, B)->data : NULL,
+                                  .y = step_out(c, 0)->data,
+                                  .x_stride = shape->in_channels,
+                                  .y_stride = shape->out_channels,
+                                  .activation = p->activation,
+                                  .activate = activation_find(p->activation.kind)};
+  conv_dw_nhwc_f32_run(s->depthwise, &first, shape->batch, shape->threads);
   return SDX_OK;
 }
 
@@ -162,7 +197,8 @@ sdx_status conv_prepare(op_step *c) {
   s->plan.shape = shape;
   c->kernel = "portable";
   if (y->count == 0 || x->dtype == SDX_DOUBLE) return SDX_OK;
-  if (c->layout == LAYOUT_CHANNELS_LAST) return prepare_last(c, s);
+  if (c->layout == LAYOUT_CHANNELS_LAST)
+    return is_depthwise(p, c->in_types[X]) ? prepare_depthwise(c, s) : prepare_last(c, s);
   if (!conv_f32_plan_init(&s->plan, &shape)) return error_no_memory(c->err, SIZE_MAX);
   if (s->plan.packed_bytes) SDX_TRY(pack_weights(c, s));
   size_t total = 0;
@@ -225,6 +261,7 @@ sdx_status conv_compute(op_step *c) {
   tensor *y = step_out(c, 0);
   if (y->count == 0) return SDX_OK;
   if (s->last) return compute_last(c, s);
+  if (s->depthwise) return compute_depthwise(c, s);
   if (y->dtype == SDX_DOUBLE) {
     loop l = {&s->plan.shape, data_of(c, X), data_of(c, W), data_of(c, B), y->data};
     size_t pieces = (window_out(&s->plan.shape.window) + PIECE - 1) / PIECE;
