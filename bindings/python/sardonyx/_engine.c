@@ -418,26 +418,29 @@ static void on_interrupt(int signal, siginfo_t *info, void *context) {
 static unsigned long main_thread;  // identifier, as threading.main_thread().ident
 
 static sdx_status execute(sdx_run *run, bool *interrupted) {
-  bool watch = PyThread_get_thread_ident() == main_thread && !interrupted_run;
-  sdx_status status;
+  bool watch = PyThread_get_thread_ident() == main_thread && !interrupted_run, handled = false;
+  sdx_status status = SDX_OK;
   *interrupted = false;
-  Py_BEGIN_ALLOW_THREADS;
   if (watch) {
     struct sigaction mine = {.sa_sigaction = on_interrupt, .sa_flags = SA_SIGINFO | SA_RESTART};
     was_interrupted = 0;
     interrupted_run = run;
     sigaction(SIGINT, NULL, &python_action);
-    bool handled = (python_action.sa_flags & SA_SIGINFO) ||
-                   (python_action.sa_handler != SIG_DFL && python_action.sa_handler != SIG_IGN);
+    handled = (python_action.sa_flags & SA_SIGINFO) ||
+              (python_action.sa_handler != SIG_DFL && python_action.sa_handler != SIG_IGN);
     if (handled) sigaction(SIGINT, &mine, NULL);
+    if (PyErr_CheckSignals()) status = SDX_CANCELLED;  // one that came before, which Python would look at afterwards
+  }
+  if (status == SDX_OK) {
+    Py_BEGIN_ALLOW_THREADS;
     status = sdx_run_execute(run);
-    if (handled) sigaction(SIGINT, &python_action, NULL);
+    Py_END_ALLOW_THREADS;
+  }
+  if (handled) sigaction(SIGINT, &python_action, NULL);
+  if (watch) {
     interrupted_run = NULL;
     *interrupted = was_interrupted;
-  } else {
-    status = sdx_run_execute(run);
   }
-  Py_END_ALLOW_THREADS;
   return status;
 }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// See conv.h. float goes to conv_f32 or, in channels-last, to conv_nhwc_f32; float16 and bfloat16 go through conv_f32
-// (constant weights are widened once, while packing), double to the plain loop below. One to eight spatial dimensions.
+// See conv.h. float goes to conv_f32 or, in channels-last, to conv_nhwc_f32 and conv_dw_nhwc_f32; float16 and bfloat16
+// go through conv_f32 (constant weights are widened once, while packing), double to the plain loop below. One to eight
+// spatial dimensions.
 #include "ops/parts/conv.h"
 
+#include "kernels/conv_dw_nhwc_f32/conv_dw_nhwc_f32.h"
 #include "kernels/conv_f32/conv_f32.h"
 #include "kernels/conv_nhwc_f32/conv_nhwc_f32.h"
 #include "ops/call.h"
