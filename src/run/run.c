@@ -9,13 +9,14 @@ sdx_status sdx_run_create(sdx_session *s, sdx_run **out) {
   *out = NULL;
   if (!s || !s->main) return SDX_INVALID_ARGUMENT;
   size_t in = s->input_count, outs = s->output_count;
-  size_t bytes = sizeof(sdx_run) + in * (sizeof(sdx_value *) + sizeof(value *) + sizeof(type_info)) +
+  size_t bytes = sizeof(sdx_run) + in * (sizeof(sdx_value *) + sizeof(value *) + sizeof(type_info) + sizeof(value)) +
                  outs * (2 * sizeof(sdx_value *) + sizeof(bool));
   sdx_run *r = mem_zalloc(&s->account, bytes);
   if (!r) return SDX_NO_MEMORY;
   r->session = s;
   r->types = (type_info *)(r + 1);
-  r->inputs = (sdx_value **)(r->types + in);
+  r->scalars = (value *)(r->types + in);
+  r->inputs = (sdx_value **)(r->scalars + in);
   r->sources = (const value **)(r->inputs + in);
   r->bound = (sdx_value **)(r->sources + in);
   r->outputs = r->bound + outs;
@@ -57,6 +58,12 @@ sdx_status sdx_run_set_input(sdx_run *r, size_t index, sdx_value *v) {
   if (index >= r->session->input_count) return bad_index(r, "input", index, r->session->input_count);
   replace(&r->inputs[index], v);
   r->sources[index] = v ? &v->value : NULL;
+  const sdx_io *io = &r->session->inputs[index];
+  if (v && v->value.kind == VALUE_TENSOR && io->has_shape && io->rank == 0 && v->value.tensor.count == 1) {
+    r->scalars[index] = v->value;  // callers feed [1] where the model wants a scalar
+    r->scalars[index].tensor.rank = 0;
+    r->sources[index] = &r->scalars[index];
+  }
   return SDX_OK;
 }
 

@@ -78,7 +78,8 @@ struct sdx_run {
   sdx_value **inputs, **bound, **outputs;  // bound: the caller's memory for results
   bool *wanted;
   type_info *types;
-  const value **sources;
+  value *scalars;         // inputs of one element as the scalars that the model wants
+  const value **sources;  // what is fed: of `inputs` or `scalars`
   uint64_t timeout_ms, memory_limit_bytes;
   atomic_bool cancel;
 };

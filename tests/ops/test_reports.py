@@ -114,6 +114,14 @@ def loops():
               constants), {"x": F(0)}, F(want), warning=warning)
 
 
-for test in (spectra, labels, orders, attributes, loops):
+def scalars():
+    data = model([node("Cast", ["rate"], ["r"], to=T.FLOAT), node("Mul", ["x", "r"], ["y"])],
+                 [info("x", T.FLOAT, [3]), info("rate", T.INT64, [])], ["y"])
+    for rate in (np.int64(3), np.array([3]), np.array([[3]])):
+        check(f"scalar fed as {np.shape(rate)}", data, {"x": np.arange(3, dtype=F), "rate": rate},
+              np.arange(3, dtype=F) * 3)
+
+
+for test in (spectra, labels, orders, attributes, loops, scalars):
     test()
 sys.exit(tally.close())
