@@ -46,7 +46,8 @@ static sdx_status compute(void *user, sdx_op_context *context) {
 }
 
 sdx_status codecs_add_operator(sdx_options *options) {
-  return sdx_options_add_op(options, &(sdx_custom_op){.domain = "",
+  return sdx_options_add_op(options, &(sdx_custom_op){.size = sizeof(sdx_custom_op),
+                                                      .domain = "",
                                                       .name = "ImageDecoder",
                                                       .min_inputs = 1,
                                                       .max_inputs = 1,

@@ -230,6 +230,8 @@ SDX_API uint64_t sdx_run_peak_bytes(const sdx_run *run);
 typedef struct sdx_op_context sdx_op_context;  // valid during the callback only
 
 typedef struct sdx_custom_op {
+  size_t
+      size;  // sizeof(sdx_custom_op): of the header that the caller was built with; entries are only added at the end
   const char *domain;
   const char *name;
   size_t min_inputs, max_inputs;  // max SIZE_MAX = any
@@ -240,7 +242,8 @@ typedef struct sdx_custom_op {
   sdx_status (*infer)(void *user, sdx_op_context *context);
   sdx_status (*compute)(void *user, sdx_op_context *context);
 } sdx_custom_op;
-SDX_API sdx_status sdx_options_add_op(sdx_options *options, const sdx_custom_op *op);  // copied
+// Copied. SDX_INVALID_ARGUMENT for another size than this library knows, for what is missing, and for names built in.
+SDX_API sdx_status sdx_options_add_op(sdx_options *options, const sdx_custom_op *op);
 
 SDX_API size_t sdx_op_input_count(const sdx_op_context *context);
 SDX_API size_t sdx_op_output_count(const sdx_op_context *context);

@@ -130,6 +130,12 @@ sdx_status sdx_options_set_dim(sdx_options *o, const char *symbol, int64_t value
 
 sdx_status sdx_options_add_op(sdx_options *o, const sdx_custom_op *op) {
   error_clear(&o->err);
+  if (op && op->size != sizeof *op)
+    return error_set(
+        &o->err, SDX_INVALID_ARGUMENT,
+        "the custom operator's size is %zu, this library (%s) expects %zu: set it to sizeof(sdx_custom_op), "
+        "and build with this library's header",
+        op->size, SDX_VERSION, sizeof *op);
   if (!op || !op->name || !op->name[0] || !op->domain || !op->compute)
     return error_set(&o->err, SDX_INVALID_ARGUMENT, "a custom operator needs a domain, a name and compute");
   const op_def *built_in = op_find(str_from(op->domain), str_from(op->name));

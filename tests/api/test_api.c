@@ -261,7 +261,7 @@ static sdx_status attributes_compute(void *user, sdx_op_context *c) {
 }
 
 static void an_operator_of_the_caller_sees_its_node(void **state) {
-  sdx_custom_op op = {"my", "Attributes", 1, 1, 1, 1, NULL, NULL, attributes_compute};
+  sdx_custom_op op = {sizeof(sdx_custom_op), "my", "Attributes", 1, 1, 1, 1, NULL, NULL, attributes_compute};
   sdx_options *o = sdx_options_create();
   assert_int_equal(sdx_options_add_op(o, &op), SDX_OK);
   assert_int_equal(sdx_options_set(o, "run_memory_limit_bytes", "1000000"), SDX_OK);
@@ -285,8 +285,12 @@ static void an_operator_of_the_caller_sees_its_node(void **state) {
 
 static void an_operator_of_the_caller_runs(void **state) {
   int calls = 0;
-  sdx_custom_op op = {"my", "Scale", 1, 1, 1, 1, &calls, scale_infer, scale_compute};
+  sdx_custom_op op = {sizeof(sdx_custom_op), "my", "Scale", 1, 1, 1, 1, &calls, scale_infer, scale_compute};
   sdx_options *o = sdx_options_create();
+  sdx_custom_op foreign = op;
+  foreign.size += 8;
+  assert_int_equal(sdx_options_add_op(o, &foreign), SDX_INVALID_ARGUMENT);
+  assert_non_null(strstr(sdx_options_error(o), "set it to sizeof(sdx_custom_op)"));
   assert_int_equal(sdx_options_add_op(o, &op), SDX_OK);
   static const struct {
     const char *attributes;

@@ -68,7 +68,7 @@ static void results_are_described_by_what_is_proved(void **state) {
     text bytes = model_bytes(cases[i].source);
     sdx_options *o = sdx_options_create();
     sdx_session *s;
-    sdx_options_add_op(o, &(sdx_custom_op){"my", "Own", 1, 1, 1, 1, NULL, NULL, refuse});
+    sdx_options_add_op(o, &(sdx_custom_op){sizeof(sdx_custom_op), "my", "Own", 1, 1, 1, 1, NULL, NULL, refuse});
     if (sdx_session_load_bytes(bytes.at, bytes.size, false, o, &s) != SDX_OK) fail_msg("%s", sdx_session_error(s));
     const sdx_io *y = sdx_session_output(s, 0);
     assert_int_equal(y->rank, 2);

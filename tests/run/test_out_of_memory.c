@@ -140,7 +140,8 @@ static sdx_status twice(void *user, sdx_op_context *c) {
 static void options(const scenario *x, outcome *o) {
   sdx_options *options = sdx_options_create();
   sdx_session *s = NULL;
-  sdx_custom_op op = {.domain = "my",
+  sdx_custom_op op = {.size = sizeof op,
+                      .domain = "my",
                       .name = "Twice",
                       .min_inputs = 1,
                       .max_inputs = 1,
