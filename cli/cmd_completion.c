@@ -2,6 +2,7 @@
 // `sardonyx completion SHELL`: completion scripts out of the command table, so that they know what the command knows.
 // Commands and options are completed by all; files where a file is expected; names of models and images where one is.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -120,6 +121,7 @@ static void zsh_list(const char *group, const char *indent) {
     printf("%s", indent);
     print_quoted(row, "");
     putchar('\n');
+    free(row);
   }
 }
 
@@ -128,6 +130,7 @@ static void zsh_option(const cli_option *o, const char *dashes, const char *name
   char *row = xformat("%s%s%s", dashes, name, o->kind == ARG_FLAG ? "" : o->kind == ARG_MAYBE ? "=-" : "=");
   printf("        '*'");
   print_quoted(row, "");
+  free(row);
   printf("'['");
   print_quoted(o->help, "[]:\\");
   printf("']'");
@@ -218,12 +221,15 @@ static void fish(void) {
     char *condition = gap ? xformat("__sardonyx_next %.*s", (int)(gap - (*c)->name), (*c)->name)
                           : xstrdup("test (count (commandline -opc)) -eq 1");
     fish_name(condition, gap ? gap + 1 : (*c)->name, (*c)->summary);
+    free(condition);
     condition = xformat("__sardonyx_at %s", (*c)->name);
     for (const cli_option *o = (*c)->options; o && o->name; o++) fish_option(condition, o);
     if (names_of(*c)) {
       char *names = xformat("'(__sardonyx_names %s)'", names_of(*c));
       fish_name(condition, names, "");
+      free(names);
     }
+    free(condition);
   }
 }
 
