@@ -29,7 +29,7 @@ MB = 1 << 20
 BUDGET = 48 * MB
 OVERSHOOT = 1.05  # the promise; besides, what loading takes
 DEADLINE = 0.25
-LATE = 0.1  # the promise, on an idle processor: what others took is not counted
+LATE = 0.4  # processor time; an idle machine of today needs 0.1, what does not look at the clock needs seconds
 INPUT_BYTES = 24 * MB
 LIMITS = {"NO_MEMORY", "DEADLINE_EXCEEDED", "LIMIT_EXCEEDED"}
 
