@@ -101,6 +101,7 @@ static void copies_are_shared(void **state) {
             3, 0);
 }
 
+// The same weights with one and with two filters a channel are two packs.
 static void depthwise_ones_follow(void **state) {
   text t = {0};
   text_format(&t, "graph(%%x: float[N,16,13,11]) -> (%%y) {\n" NUMBERS);
@@ -109,7 +110,8 @@ static void depthwise_ones_follow(void **state) {
   kernel(&t, "l", 16, 32, 3);
   text_format(&t,
               "  %%a = Conv(%%x, %%k)\n  %%b = Relu(%%a)\n  %%c = Conv<group=16, strides=[2,1]>(%%b, %%d)\n"
-              "  %%e = Clip(%%c, %%zero, %%one)\n  %%y = Conv(%%e, %%l)\n}\n");
+              "  %%f = Conv<group=32, pads=[1,1,1,1]>(%%c, %%d)\n  %%e = Clip(%%f, %%zero, %%one)\n  %%y = Conv(%%e, "
+              "%%l)\n}\n");
   check("depthwise: ", t.at, 2, 0);
   text_deinit(&t);
 }

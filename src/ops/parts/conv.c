@@ -100,6 +100,7 @@ typedef struct conv_state {
   conv_f32_plan plan;                        // its shape is also what the double loop reads
   conv_nhwc_f32_plan *last;                  // channels-last; else NULL
   const conv_dw_nhwc_f32_kernel *depthwise;  // channels-last and depthwise; else NULL
+  activation_fn activate;                    // depthwise: the function of the activation
   const void *packed;
 } conv_state;
 
@@ -133,7 +134,9 @@ static void pack_depthwise(void *target, const float *weights, const void *shape
 static sdx_status prepare_depthwise(op_step *c, conv_state *s) {
   const tensor *w = step_in(c, W);
   pack_format format = pack_format_of("conv_dw_nhwc_f32", "", 1);
+  format.groups = (uint32_t)s->plan.shape.groups;  // [channels * multiplier] weights say nothing of the multiplier
   s->depthwise = KERNEL_BEST(conv_dw_nhwc_f32);
+  s->activate = activation_find(((const conv_params *)c->params)->activation.kind);
   c->kernel = kernel_best("conv_dw_nhwc_f32")->variant;
   return floats_pack(c, W, &format, w->bytes, pack_depthwise, &s->plan.shape, &s->packed);
 }
@@ -151,7 +154,7 @@ static sdx_status compute_depthwise(op_step *c, const conv_state *s) {
                                   .x_stride = shape->in_channels,
                                   .y_stride = shape->out_channels,
                                   .activation = p->activation,
-                                  .activate = activation_find(p->activation.kind)};
+                                  .activate = s->activate};
   conv_dw_nhwc_f32_run(s->depthwise, &first, shape->batch, shape->threads);
   return SDX_OK;
 }
