@@ -178,6 +178,8 @@ type_info *type_tensor(arena *memory, sdx_dtype dtype, int rank, const int64_t *
 // "seq(map(int64,tensor(float)))" to a type whose parts lie in `room`; NULL: it is none.
 const type_info *type_parse(const char *text, type_info *room, size_t count);
 const char *type_describe(const graph *g, const type_info *t, char *buffer, size_t size);
+// A tensor of known element type whose dimensions are all numbers.
+bool type_is_fixed(const type_info *t);
 // The best that is known of a value, for people and files: what is proved, else what is declared.
 const type_info *type_best_known(const graph_value *v);
 // The same dimension by dimension; the list lies in `memory`. false: memory.

@@ -57,6 +57,13 @@ bool dim_name_is_placeholder(str name) {
   return false;
 }
 
+bool type_is_fixed(const type_info *t) {
+  if (t->kind != TYPE_TENSOR || t->rank < 0 || t->dtype == SDX_UNDEFINED) return false;
+  for (int i = 0; i < t->rank; i++)
+    if (t->dims[i] < 0) return false;
+  return true;
+}
+
 const type_info *type_best_known(const graph_value *v) {
   const type_info *t = &v->type;
   bool says_all = t->kind != TYPE_UNKNOWN && (t->kind != TYPE_TENSOR || t->rank >= 0);

@@ -26,6 +26,17 @@ static inline value_id plan_root(const plan *p, value_id v) {
   return v;
 }
 
+// build.c. Room for what is added is the caller's to make.
+// A value of the plan's own: type and tensor are those of `like`.
+value_id builder_add_value(builder *b, value_id like);
+// v has no bytes of its own: it shows those of another value.
+void builder_show(builder *b, value_id v, value_id shown);
+str builder_name(const builder *b, value_id v);  // empty for the plan's own
+// A step that no node of the graph stands for. ids: inputs, then outputs; copied like params. name: lives in the plan,
+// NULL: no memory.
+sdx_status builder_make_step(builder *b, const op_def *op, const char *name, const void *params, uint32_t inputs,
+                             uint32_t outputs, const value_id *ids, plan_step *out);
+
 // Steps and types of all values. Views are steps still, marked so.
 sdx_status walk_nodes(builder *b);
 // Chooses step.place, and copies values between places.

@@ -15,15 +15,6 @@ typedef struct converter {
   value_id *other;  // by value: itself in the other layout; 0: not made yet
 } converter;
 
-static value_id add_value(builder *b, value_id like, layout l) {
-  plan *p = b->p;
-  value_id v = p->value_count++;
-  const plan_value *from = &p->values[like];
-  p->values[v] = (plan_value){.value.tensor = from->value.tensor, .type = from->type, .root = v, .known = true};
-  p->values[v].layout = (uint8_t)l;
-  return v;
-}
-
 static sdx_status order_dims(builder *b, value_id v, layout l, size_t rank, const int64_t *shape) {
   int64_t *dims = arena_array(&b->p->memory, rank, sizeof *dims);
   if (!dims) return error_no_memory(b->err, rank * sizeof *dims);
@@ -34,50 +25,23 @@ static sdx_status order_dims(builder *b, value_id v, layout l, size_t rank, cons
   return SDX_OK;
 }
 
-// A node of the plan's own that reorders v into `to`.
-static sdx_status reorder_node(builder *b, value_id v, value_id to, node **out) {
-  plan *p = b->p;
-  node *n = *out = arena_zalloc(&p->memory, sizeof *n);
-  value_id *ids = arena_array(&p->memory, 2, sizeof *ids);
-  reorder_params *params = arena_zalloc(&p->memory, sizeof *params);
-  if (!n || !ids || !params) return error_no_memory(b->err, sizeof *n);
-  layout from = (layout)p->values[v].layout, target = (layout)p->values[to].layout;
-  str name = v < b->g->value_count ? b->g->values[v].name : (str){0};
-  char *text = arena_format(&p->memory, "%.*s to %s", STR_ARG(name), layout_name(target));
-  if (!text) return error_no_memory(b->err, name.size + 32);
-  ids[0] = v, ids[1] = to;
-  *params = (reorder_params){from, target};
-  *n = (node){.op = &op_reorder,
-              .name = str_from(text),
-              .domain = str_from(op_reorder.domain),
-              .op_type = str_from(op_reorder.name),
-              .input_count = 1,
-              .output_count = 1,
-              .inputs = ids,
-              .outputs = ids + 1,
-              .params = params};
-  return SDX_OK;
+// A step that reorders v into `to`.
+static sdx_status make_reorder(builder *b, value_id v, value_id to, plan_step *out) {
+  reorder_params params = {(layout)b->p->values[v].layout, (layout)b->p->values[to].layout};
+  char *name = arena_format(&b->p->memory, "%.*s to %s", STR_ARG(builder_name(b, v)), layout_name(params.to));
+  return builder_make_step(b, &op_reorder, name, &params, 1, 1, (value_id[]){v, to}, out);
 }
 
-static sdx_status add_reorder(converter *c, const node *n) {
-  plan_step *s = &c->steps[c->step_count++];
-  *s = (plan_step){.inputs = n->inputs, .outputs = n->outputs};
-  if (!step_init(&s->step, n, STEP_TYPES, &c->b->scratch)) return error_no_memory(c->b->err, sizeof *s);
-  c->b->p->values[n->outputs[0]].storage = STORE_SLAB;
-  return SDX_OK;
-}
-
-static sdx_status reorder_constant(builder *b, const node *n) {
+static sdx_status reorder_constant(builder *b, const plan_step *s) {
   plan *p = b->p;
-  plan_value *to = &p->values[n->outputs[0]];
-  const plan_value *from = &p->values[n->inputs[0]];
+  plan_value *to = &p->values[s->outputs[0]];
+  const plan_value *from = &p->values[s->inputs[0]];
   sdx_value *made;
   SDX_TRY(value_create(p->account, (sdx_dtype)to->value.tensor.dtype, to->value.tensor.rank, to->value.tensor.dims,
                        NULL, NULL, NULL, &made, b->err));
   p->made[p->made_count++] = made;
   value source = {.tensor = from->value.tensor}, *in = &source, *out = &made->value;
-  op_step c;
-  if (!step_init(&c, n, STEP_TYPES, &b->scratch)) return error_no_memory(b->err, sizeof c);
+  op_step c = s->step;
   c.in = &in, c.out = &out, c.err = b->err, c.threads = 1;
   SDX_TRY(step_prepare(&c));
   SDX_TRY(c.compute(&c));
@@ -99,17 +63,19 @@ static sdx_status in_layout(converter *c, value_id v, layout l, value_id *out) {
     *out = c->other[v];
     return SDX_OK;
   }
-  value_id made = *out = c->other[v] = add_value(b, v, l);
+  value_id made = *out = c->other[v] = builder_add_value(b, v);
+  p->values[made].layout = (uint8_t)l;
   SDX_TRY(order_dims(b, made, l, rank, shape));
   if (layout_is_moot(rank, shape)) {
-    p->values[made].root = v;
-    p->values[made].storage = p->values[v].storage;
-    p->values[made].local = p->values[v].local;
+    builder_show(b, made, v);
     return SDX_OK;
   }
-  node *n;
-  SDX_TRY(reorder_node(b, v, made, &n));
-  return p->values[v].storage == STORE_CONST ? reorder_constant(b, n) : add_reorder(c, n);
+  plan_step s;
+  SDX_TRY(make_reorder(b, v, made, &s));
+  if (p->values[v].storage == STORE_CONST) return reorder_constant(b, &s);
+  p->values[made].storage = STORE_SLAB;
+  c->steps[c->step_count++] = s;
+  return SDX_OK;
 }
 
 // An operand of a lower rank, whose elements lie alike in both layouts, among operands of rank `rank`.
@@ -118,10 +84,9 @@ static sdx_status aligned(builder *b, value_id v, size_t rank, value_id *out) {
   int64_t shape[TENSOR_MAX_RANK];
   size_t own = (size_t)p->values[v].type.rank;
   for (size_t i = 0; i < rank; i++) shape[i] = i < rank - own ? 1 : p->values[v].type.dims[i - (rank - own)];
-  value_id made = *out = add_value(b, v, LAYOUT_CHANNELS_LAST);
-  p->values[made].root = v;
-  p->values[made].storage = p->values[v].storage;
-  p->values[made].local = p->values[v].local;
+  value_id made = *out = builder_add_value(b, v);
+  p->values[made].layout = LAYOUT_CHANNELS_LAST;
+  builder_show(b, made, v);
   return order_dims(b, made, LAYOUT_CHANNELS_LAST, rank, shape);
 }
 
@@ -169,9 +134,7 @@ static sdx_status convert_step(converter *c, uint32_t s) {
     SDX_TRY(replace(b, &step.captures, n->captures, n->capture_count, i, v));
   }
   if (step.view) {
-    p->values[step.outputs[0]].root = plan_root(p, step.inputs[0]);
-    p->values[step.outputs[0]].storage = p->values[step.inputs[0]].storage;
-    p->values[step.outputs[0]].local = p->values[step.inputs[0]].local;
+    builder_show(b, step.outputs[0], step.inputs[0]);
   } else {
     c->steps[c->step_count++] = step;
   }

@@ -175,13 +175,6 @@ static sdx_status share_or_copy(run_frame *f, op_step *c, const type_info *t) {
   return SDX_OK;
 }
 
-static bool type_known(const type_info *t) {
-  if (t->kind != TYPE_TENSOR || t->rank < 0 || t->dtype == SDX_UNDEFINED) return false;
-  for (int i = 0; i < t->rank; i++)
-    if (t->dims[i] < 0) return false;
-  return true;
-}
-
 // What a plan does once for a step with fixed shapes, for one whose shapes are only known now: state in
 // `memory`, scratch in *owned (mem_free).
 static sdx_status prepare_dynamic(run_frame *f, op_step *c, arena *memory, void **owned) {
@@ -224,13 +217,13 @@ static sdx_status infer_dynamic(op_step *c, arena *memory) {
 
 static bool is_view(const op_step *c) {
   return (c->node->op->flags & OP_VIEW) && c->out[0] && c->in[0] &&
-         (c->in[0]->kind != VALUE_TENSOR || type_known(&c->out_types[0]));
+         (c->in[0]->kind != VALUE_TENSOR || type_is_fixed(&c->out_types[0]));
 }
 
 static sdx_status make_outputs(op_step *c) {
   for (uint32_t i = 0; i < c->output_count; i++) {
     const type_info *t = &c->out_types[i];
-    if (c->out[i] && type_known(t)) SDX_TRY(call_set_shape(c, i, (sdx_dtype)t->dtype, (size_t)t->rank, t->dims));
+    if (c->out[i] && type_is_fixed(t)) SDX_TRY(call_set_shape(c, i, (sdx_dtype)t->dtype, (size_t)t->rank, t->dims));
   }
   return SDX_OK;
 }

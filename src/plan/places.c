@@ -97,55 +97,39 @@ typedef struct mover {
   uint32_t values;  // before any was added
 } mover;
 
-static value_id add_value(mover *m, const plan_value *like, uint8_t place) {
-  value_id v = m->b->p->value_count++;
-  m->b->p->values[v] = (plan_value){.value.tensor = like->value.tensor, .type = like->type, .root = v, .known = true};
-  m->b->p->values[v].value.tensor.data = NULL;
-  m->b->p->values[v].storage = STORE_SLAB;
-  m->b->p->values[v].place = place;
+static value_id add_value(mover *m, value_id like, uint8_t place) {
+  value_id v = builder_add_value(m->b, like);
+  plan_value *pv = &m->b->p->values[v];
+  pv->value.tensor.data = NULL;
+  pv->storage = STORE_SLAB;
+  pv->place = place;
   return v;
 }
 
-static value_id add_event(mover *m) {
+static value_id add_event(mover *m, value_id copied) {
   static const int64_t one = 1;
-  plan_value event = {.type = {.kind = TYPE_TENSOR, .dtype = SDX_INT64, .rank = 1, .dims = &one}};
-  tensor_init(&event.value.tensor, SDX_INT64, 1, &one, NULL);
-  return add_value(m, &event, PLACE_HOST);
+  value_id v = add_value(m, copied, PLACE_HOST);
+  plan_value *pv = &m->b->p->values[v];
+  pv->type = (type_info){.kind = TYPE_TENSOR, .dtype = SDX_INT64, .rank = 1, .dims = &one};
+  tensor_init(&pv->value.tensor, SDX_INT64, 1, &one, NULL);
+  return v;
 }
 
-static sdx_status add_step(mover *m, const op_def *op, const copy_params *params, value_id v, value_id to,
-                           value_id event) {
-  plan *p = m->b->p;
-  node *n = arena_zalloc(&p->memory, sizeof *n);
-  value_id *ids = arena_array(&p->memory, 4, sizeof *ids);
-  copy_params *kept = arena_copy(&p->memory, params, sizeof *params);
-  str name = v < m->b->g->value_count ? m->b->g->values[v].name : (str){0};
-  char *text =
-      arena_format(&p->memory, "%.*s %s %s", STR_ARG(name), params->in ? "to" : "from", params->device->provider->name);
-  if (!n || !ids || !kept || !text) return error_no_memory(m->b->err, sizeof *n);
-  bool copies = op == &op_copy;
-  ids[0] = v, ids[1] = copies ? to : event, ids[2] = event;
-  *n = (node){.op = op,
-              .name = str_from(text),
-              .domain = str_from(op->domain),
-              .op_type = str_from(op->name),
-              .input_count = copies ? 1 : 2,
-              .output_count = copies ? 2 : 0,
-              .inputs = ids,
-              .outputs = copies ? ids + 1 : ids + 2,
-              .params = kept};
-  plan_step *s = &m->steps[m->step_count++];
-  *s = (plan_step){.inputs = n->inputs, .outputs = n->outputs};
-  return step_init(&s->step, n, STEP_TYPES, &m->b->scratch) ? SDX_OK : error_no_memory(m->b->err, sizeof *s);
+static sdx_status add_step(mover *m, const op_def *op, place *device, bool in, uint32_t inputs, uint32_t outputs,
+                           const value_id *ids) {
+  copy_params params = {device, in};
+  char *name = arena_format(&m->b->p->memory, "%.*s %s %s", STR_ARG(builder_name(m->b, ids[0])), in ? "to" : "from",
+                            device->provider->name);
+  return builder_make_step(m->b, op, name, &params, inputs, outputs, ids, &m->steps[m->step_count++]);
 }
 
 static sdx_status copy_in(mover *m, value_id v, uint8_t to, value_id *out) {
   builder *b = m->b;
   plan *p = b->p;
   const plan_value *pv = &p->values[v];
-  *out = add_value(m, pv, to);
+  *out = add_value(m, v, to);
   if (pv->storage != STORE_CONST || pv->local)
-    return add_step(m, &op_copy, &(copy_params){&p->places->at[to], true}, v, *out, VALUE_ABSENT);
+    return add_step(m, &op_copy, &p->places->at[to], true, 1, 2, (value_id[]){v, *out, VALUE_ABSENT});
   plan_value *made = &p->values[*out];
   made->storage = STORE_CONST;
   made->value.tensor.data = place_get_constant(&p->places->at[to], &pv->value.tensor, b->err);
@@ -165,15 +149,15 @@ static sdx_status at_place(mover *m, value_id v, uint8_t want, value_id *out) {
   if (want != PLACE_HOST || !m->waits[v]) return SDX_OK;
   value_id event = m->waits[v];
   m->waits[v] = VALUE_ABSENT;
-  return add_step(m, &op_wait, &(copy_params){&p->places->at[p->values[v].place], false}, *out, VALUE_ABSENT, event);
+  return add_step(m, &op_wait, &p->places->at[p->values[v].place], false, 2, 0, (value_id[]){*out, event});
 }
 
 static sdx_status copy_out(mover *m, value_id v) {
   plan *p = m->b->p;
   place *device = &p->places->at[p->values[v].place];
-  value_id to = m->copies[PLACE_HOST * m->values + v] = add_value(m, &p->values[v], PLACE_HOST);
-  if (device->provider->record) m->waits[v] = add_event(m);
-  return add_step(m, &op_copy, &(copy_params){device, false}, v, to, m->waits[v]);
+  value_id to = m->copies[PLACE_HOST * m->values + v] = add_value(m, v, PLACE_HOST);
+  if (device->provider->record) m->waits[v] = add_event(m, v);
+  return add_step(m, &op_copy, device, false, 1, 2, (value_id[]){v, to, m->waits[v]});
 }
 
 static sdx_status replace_inputs(mover *m, plan_step *s) {

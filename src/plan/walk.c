@@ -8,17 +8,10 @@
 
 enum { EVALUATE_LIMIT_BYTES = 64 << 10 };
 
-static bool dims_known(const type_info *t) {
-  if (t->kind != TYPE_TENSOR || t->rank < 0 || t->dtype == SDX_UNDEFINED) return false;
-  for (int i = 0; i < t->rank; i++)
-    if (t->dims[i] < 0) return false;
-  return true;
-}
-
 static sdx_status set_type(builder *b, value_id v, const type_info *t) {
   plan_value *pv = &b->p->values[v];
   pv->type = *t;
-  pv->known = dims_known(t);
+  pv->known = type_is_fixed(t);
   if (!pv->known) return SDX_OK;
   int64_t *dims = arena_copy(&b->p->memory, t->dims, (size_t)t->rank * sizeof *dims);
   if (!dims) return error_no_memory(b->err, (size_t)t->rank * sizeof *dims);
@@ -116,7 +109,7 @@ static sdx_status try_evaluate(builder *b, const node *n, const type_info *out, 
   for (uint32_t i = 0; i < n->output_count; i++) {
     tensor t;
     if (!n->outputs[i]) continue;
-    if (!dims_known(&out[i]) || tensor_init(&t, out[i].dtype, (size_t)out[i].rank, out[i].dims, NULL) != SDX_OK ||
+    if (!type_is_fixed(&out[i]) || tensor_init(&t, out[i].dtype, (size_t)out[i].rank, out[i].dims, NULL) != SDX_OK ||
         t.bytes > EVALUATE_LIMIT_BYTES || t.dtype == SDX_STRING)
       return SDX_OK;
   }
