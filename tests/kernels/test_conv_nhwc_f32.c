@@ -8,11 +8,7 @@
 #include <cmocka.h>
 #include <math.h>
 
-#include "base/mem.h"
-#include "kernels/conv_nhwc_f32/conv_nhwc_f32.h"
-#include "tests/kernels/random.h"
-
-enum { GUARD = 0x5c };
+#include "tests/kernels/nhwc.h"
 
 static window random_window(void) {
   window w = {.rank = random_size(1, 3)};
@@ -27,21 +23,6 @@ static window random_window(void) {
     w.out[d] = (w.in[d] + w.pad[d] + end - reach) / w.stride[d] + 1;
   }
   return w;
-}
-
-typedef struct problem {
-  conv_nhwc_f32_shape shape;
-  size_t x_pixels, y_pixels;  // of an image
-  size_t x_stride, y_stride, residual_stride;
-  float *x, *weights, *bias, *residual;
-  activation act;
-  bool residual_is_y;
-} problem;
-
-static float *floats(size_t n) {
-  float *p = mem_alloc(NULL, n * sizeof(float) + 1);
-  random_floats(p, n);
-  return p;
 }
 
 static problem random_problem(void) {
@@ -68,8 +49,6 @@ static problem random_problem(void) {
   p.act = (activation){kind, -0.25f, 1.5f};
   return p;
 }
-
-static void release(problem *p) { mem_free(p->x), mem_free(p->weights), mem_free(p->bias), mem_free(p->residual); }
 
 // The images from `first` on; what lies between y's pixels is GUARD.
 static float *run(const problem *p, size_t first, size_t threads, const kernel_entry *variant) {
@@ -156,7 +135,7 @@ static void agrees_with_the_definition(void **state) {
       assert_memory_equal(y + skip, alone, p.y_pixels * p.y_stride * sizeof(float));
       mem_free(y), mem_free(alone);
     }
-    release(&p), mem_free(sum), mem_free(size);
+    problem_release(&p), mem_free(sum), mem_free(size);
   }
 }
 

@@ -9,26 +9,8 @@
 #include <cmocka.h>
 #include <math.h>
 
-#include "base/mem.h"
 #include "kernels/winograd_f32/winograd_f32.h"
-#include "tests/kernels/random.h"
-
-enum { GUARD = 0x5c };
-
-typedef struct problem {
-  conv_nhwc_f32_shape shape;
-  size_t x_pixels, y_pixels;  // of an image
-  size_t x_stride, y_stride, residual_stride;
-  float *x, *weights, *bias, *residual;
-  bool residual_is_y;
-  activation act;
-} problem;
-
-static float *floats(size_t n) {
-  float *p = mem_alloc(NULL, n * sizeof(float));
-  random_floats(p, n);
-  return p;
-}
+#include "tests/kernels/nhwc.h"
 
 static problem random_problem(size_t channels, size_t filters) {
   problem p = {.shape = {.batch = random_size(1, 3), .groups = 1}};
@@ -51,8 +33,6 @@ static problem random_problem(size_t channels, size_t filters) {
   p.act = (activation){kinds[random_size(0, 3)], -0.25f, 1.5f};
   return p;
 }
-
-static void release(problem *p) { mem_free(p->x), mem_free(p->weights), mem_free(p->bias), mem_free(p->residual); }
 
 // The images from `first` on, by Winograd or (kernel: NULL) directly; what lies between y's pixels is GUARD.
 static float *run(const problem *p, size_t first, size_t threads, size_t tile, const winograd_f32_kernel *kernel,
@@ -145,21 +125,21 @@ static void matches_once(const winograd_f32_kernel *kernel, const kernel_entry *
     float *alone = run(&p, s->batch - 1, 1, tile, kernel, products);
     size_t count = p.y_pixels * p.y_stride;
     assert_memory_equal(alone, y + (s->batch - 1) * count, count * sizeof(float));
-    mem_free(y), mem_free(alone), release(&p);
+    mem_free(y), mem_free(alone), problem_release(&p);
   }
 }
 
 static void close_once(const winograd_f32_kernel *kernel, const kernel_entry *products) {
   problem p = random_problem(64, 16);
   // Where most is padding, chains are short.
-  for (; p.shape.window.in[0] < 8 || p.shape.window.in[1] < 8; p = random_problem(64, 16)) release(&p);
+  for (; p.shape.window.in[0] < 8 || p.shape.window.in[1] < 8; p = random_problem(64, 16)) problem_release(&p);
   p.act.kind = ACTIVATION_NONE, mem_free(p.bias), mem_free(p.residual);
   p.bias = p.residual = NULL, p.residual_is_y = false;
   float *of_2 = run(&p, 0, 1, 2, kernel, products), *of_4 = run(&p, 0, 1, 4, kernel, products);
   float *direct = run(&p, 0, 1, 2, NULL, products);
   double error = error_of(&p, direct, 1);
   assert_true(error_of(&p, of_2, 1) <= error && error_of(&p, of_4, 1) <= 3 * error);
-  mem_free(of_2), mem_free(of_4), mem_free(direct), release(&p);
+  mem_free(of_2), mem_free(of_4), mem_free(direct), problem_release(&p);
 }
 
 static void direct_once(const winograd_f32_kernel *kernel, const kernel_entry *products) {
@@ -177,7 +157,7 @@ static void direct_once(const winograd_f32_kernel *kernel, const kernel_entry *p
     size_t end = in_weights ? p.shape.batch * count : begin + count;
     for (size_t i = begin; i < end; i++)
       assert_true((isnan(y[i]) && isnan(direct[i])) || memcmp(&y[i], &direct[i], sizeof *y) == 0);
-    mem_free(y), mem_free(direct), release(&p);
+    mem_free(y), mem_free(direct), problem_release(&p);
   }
 }
 
