@@ -19,7 +19,9 @@ enum {
   PIXELS = WINOGRAD_F32_PIXELS,
   BLOCK_LEAST = 32,    // tiles
   TASKS_A_THREAD = 2,  // of a batch, at least
-  PIECES = 8           // of an image, looked through side by side
+  PIECES = 8,          // of an image, looked through side by side
+  FILTERS_A_TASK = 8,  // while packing
+  PACK_VERSION = 1
 };
 
 // Where a tile is faster, on AVX2 as on AVX-512. Small images do not repay weights of 16/9 or four times the memory,
@@ -77,6 +79,7 @@ bool winograd_f32_plan_with(winograd_f32_plan *p, const conv_nhwc_f32_shape *sha
     return false;
   *p = (winograd_f32_plan){.shape = *shape, .kernel = kernel, .tile = tile, .side = tile + 2};
   p->parts = p->side * p->side, p->transforms = tile == 2 ? &kernel->of_2 : &kernel->of_4;
+  snprintf(p->name, sizeof p->name, "%s F(%zu,3)", products->variant, tile);
   const conv_nhwc_f32_shape *s = &p->shape;
   p->rows = divide_up((size_t)s->window.out[0], tile), p->columns = divide_up((size_t)s->window.out[1], tile);
   // A distance between tiles that is no power of two keeps them in different sets of the caches.
@@ -111,21 +114,46 @@ static void points(size_t tile, double g[6][3]) {
     for (int t = 0; t < 3; t++) g[i][t] = i == 5 ? t == 2 : (t == 0 ? 1 : t == 1 ? at[i] : at[i] * at[i]) / over[i];
 }
 
-void winograd_f32_pack(const winograd_f32_plan *p, const float *weights, void *packed, void *scratch) {
-  size_t count = p->shape.in_channels * p->shape.out_channels;
-  bool *moderate = packed;
-  float *parts = scratch;
+typedef struct pack_job {
+  const winograd_f32_plan *plan;
+  const float *weights;
+  float *parts;  // [part][filter][channel]
   double g[6][3];
-  points(p->tile, g);
-  for (size_t i = 0; i < count; i++)
-    for (size_t t = 0; t < p->parts; t++) {
-      double sum = 0;
-      for (size_t k = 0; k < 9; k++) sum += g[t / p->side][k / 3] * g[t % p->side][k % 3] * weights[i * 9 + k];
-      parts[t * count + i] = (float)sum;
-    }
+} pack_job;
+
+// G w G^T of the kernels of some filters.
+static void transform_filters(void *context, size_t index, size_t worker) {
+  const pack_job *j = context;
+  const winograd_f32_plan *p = j->plan;
+  (void)worker;
+  const size_t side = p->side, all = p->shape.in_channels * p->shape.out_channels;
+  const size_t begin = index * FILTERS_A_TASK, end = least(begin + FILTERS_A_TASK, p->shape.out_channels);
+  for (size_t i = begin * p->shape.in_channels; i < end * p->shape.in_channels; i++) {
+    const float *w = j->weights + i * 9;
+    double half[6][3];
+    for (size_t r = 0; r < side; r++)
+      for (size_t t = 0; t < 3; t++) half[r][t] = j->g[r][0] * w[t] + j->g[r][1] * w[3 + t] + j->g[r][2] * w[6 + t];
+    for (size_t r = 0; r < side; r++)
+      for (size_t t = 0; t < side; t++)
+        j->parts[(r * side + t) * all + i] =
+            (float)(half[r][0] * j->g[t][0] + half[r][1] * j->g[t][1] + half[r][2] * j->g[t][2]);
+  }
+}
+
+void winograd_f32_pack(const winograd_f32_plan *p, const float *weights, void *packed, void *scratch) {
+  pack_job j = {.plan = p, .weights = weights, .parts = scratch};
+  points(p->tile, j.g);
+  pool_run(p->shape.threads, divide_up(p->shape.out_channels, FILTERS_A_TASK), transform_filters, &j);
   memset(packed, 0, 64);
-  *moderate = p->kernel->below(weights, count * 9, most_weight);
-  conv_nhwc_f32_pack(&p->products, parts, (char *)packed + 64);
+  *(bool *)packed = p->kernel->below(weights, p->shape.in_channels * p->shape.out_channels * 9, most_weight);
+  conv_nhwc_f32_pack(&p->products, j.parts, (char *)packed + 64);
+}
+
+pack_format winograd_f32_format(const winograd_f32_plan *p) {
+  pack_format f = conv_nhwc_f32_format(&p->products);
+  snprintf(f.family, sizeof f.family, "winograd_f32");
+  f.version = f.version * 16 + PACK_VERSION;
+  return f;
 }
 
 // ---- run -----------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ typedef struct winograd_f32_plan {
   conv_nhwc_f32_shape shape;
   const winograd_f32_kernel *kernel;
   const winograd_f32_transforms *transforms;
+  char name[40];                // kernel shown by inspect
   size_t tile, side, parts;     // outputs and inputs along a side, products
   conv_nhwc_f32_plan products;  // of a block
   conv_nhwc_f32_plan direct;    // of an image
@@ -56,6 +57,7 @@ bool winograd_f32_plan_with(winograd_f32_plan *plan, const conv_nhwc_f32_shape *
                             const winograd_f32_kernel *kernel, const kernel_entry *products);
 // weights: [out_channels][in_channels][3][3]; packed: plan.packed_bytes, 64-byte aligned. scratch: as many bytes.
 void winograd_f32_pack(const winograd_f32_plan *plan, const float *weights, void *packed, void *scratch);
+pack_format winograd_f32_format(const winograd_f32_plan *plan);  // groups: the parts
 // weights: as packed; read where an image is computed directly. scratch: 64-byte aligned.
 void winograd_f32_run(const winograd_f32_plan *plan, const conv_nhwc_f32_call *call, const float *weights,
                       void *scratch);

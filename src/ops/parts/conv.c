@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// See conv.h. float goes to conv_f32 or, in channels-last, to conv_nhwc_f32 and conv_dw_nhwc_f32; float16 and bfloat16
-// go through conv_f32 (constant weights are widened once, while packing), double to the plain loop below. One to eight
-// spatial dimensions.
+// See conv.h. float goes to conv_f32 or, in channels-last, to conv_nhwc_f32, conv_dw_nhwc_f32 and winograd_f32; float16
+// and bfloat16 go through conv_f32 (constant weights are widened once, while packing), double to the plain loop below.
+// One to eight spatial dimensions.
 #include "ops/parts/conv.h"
 
 #include "kernels/conv_dw_nhwc_f32/conv_dw_nhwc_f32.h"
 #include "kernels/conv_f32/conv_f32.h"
 #include "kernels/conv_nhwc_f32/conv_nhwc_f32.h"
+#include "kernels/winograd_f32/winograd_f32.h"
 #include "ops/call.h"
 #include "ops/infer.h"
 #include "ops/parts/floats.h"
@@ -99,6 +100,7 @@ void conv_layouts(op_step *c, step_layouts *l) {
 typedef struct conv_state {
   conv_f32_plan plan;                        // its shape is also what the double loop reads
   conv_nhwc_f32_plan *last;                  // channels-last; else NULL
+  winograd_f32_plan *winograd;               // channels-last and faster so; else NULL
   const conv_dw_nhwc_f32_kernel *depthwise;  // channels-last and depthwise; else NULL
   activation_fn activate;                    // depthwise: the function of the activation
   const void *packed;
@@ -106,6 +108,38 @@ typedef struct conv_state {
 
 static void pack_last(void *target, const float *weights, const void *plan) {
   conv_nhwc_f32_pack(plan, weights, target);
+}
+
+typedef struct winograd_pack {
+  const winograd_f32_plan *plan;
+  void *scratch;
+} winograd_pack;
+
+static void pack_winograd(void *target, const float *weights, const void *context) {
+  const winograd_pack *p = context;
+  winograd_f32_pack(p->plan, weights, target, p->scratch);
+}
+
+static sdx_status prepare_winograd(op_step *c, conv_state *s, const conv_nhwc_f32_shape *shape, size_t tile) {
+  s->winograd = arena_zalloc(c->memory, sizeof *s->winograd);
+  if (!s->winograd) return error_no_memory(c->err, sizeof *s->winograd);
+  if (!winograd_f32_plan_init(s->winograd, shape, tile)) return error_no_memory(c->err, SIZE_MAX);
+  const size_t bytes = s->winograd->packed_bytes;
+  pack_format format = winograd_f32_format(s->winograd);
+  winograd_pack context = {s->winograd, mem_alloc(c->memory->account, bytes)};
+  if (!context.scratch) return error_no_memory(c->err, bytes);
+  sdx_status status = floats_pack(c, W, &format, bytes, pack_winograd, &context, &s->packed);
+  mem_free(context.scratch);
+  c->scratch_bytes = s->winograd->scratch_bytes;
+  c->kernel = s->winograd->name;
+  return status;
+}
+
+// The larger tile of Winograd that suits and is as exact as asked for, or 0.
+static size_t winograd_tile(const op_step *c, const conv_nhwc_f32_shape *shape) {
+  bool highest = c->precision == 0;
+  if (!highest && winograd_f32_suits(shape, 4)) return 4;
+  return winograd_f32_suits(shape, 2) ? 2 : 0;
 }
 
 static sdx_status prepare_last(op_step *c, conv_state *s) {
@@ -116,6 +150,8 @@ static sdx_status prepare_last(op_step *c, conv_state *s) {
                                .in_channels = f->in_channels,
                                .out_channels = f->out_channels,
                                .threads = c->threads};
+  size_t tile = winograd_tile(c, &shape);
+  if (tile) return prepare_winograd(c, s, &shape, tile);
   s->last = arena_zalloc(c->memory, sizeof *s->last);
   if (!s->last) return error_no_memory(c->err, sizeof *s->last);
   if (!conv_nhwc_f32_plan_init(s->last, &shape)) return error_no_memory(c->err, SIZE_MAX);
@@ -173,7 +209,8 @@ static sdx_status compute_last(op_step *c, const conv_state *s) {
                              .x_stride = s->plan.shape.in_channels,
                              .residual_stride = out_channels,
                              .y_stride = out_channels};
-  conv_nhwc_f32_run(s->last, &call, c->scratch);
+  if (s->winograd) winograd_f32_run(s->winograd, &call, step_in(c, W)->data, c->scratch);
+  else conv_nhwc_f32_run(s->last, &call, c->scratch);
   return SDX_OK;
 }
 
@@ -265,7 +302,7 @@ sdx_status conv_compute(op_step *c) {
   const conv_state *s = c->state;
   tensor *y = step_out(c, 0);
   if (y->count == 0) return SDX_OK;
-  if (s->last) return compute_last(c, s);
+  if (s->last || s->winograd) return compute_last(c, s);
   if (s->depthwise) return compute_depthwise(c, s);
   if (y->dtype == SDX_DOUBLE) {
     loop l = {&s->plan.shape, data_of(c, X), data_of(c, W), data_of(c, B), y->data};
