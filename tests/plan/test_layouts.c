@@ -116,6 +116,28 @@ static void depthwise_ones_follow(void **state) {
   text_deinit(&t);
 }
 
+// Bytes: full, grouped and depthwise convolutions, of images too.
+static void integer_ones_follow(void **state) {
+  static const char *const quantities[] = {"uint8[]{130}", "int8[]{-7}"};
+  for (size_t i = 0; i < 2; i++) {
+    text t = {0};
+    text_format(&t, "graph(%%x: float[N,3,13,11]) -> (%%y) {\n" NUMBERS);
+    text_format(&t, "  const %%zx: %s\n  const %%zw: int8[]{0}\n  const %%s: float[]{0.01}\n", quantities[i]);
+    kernel(&t, "k", 16, 3, 3);
+    kernel(&t, "l", 24, 4, 3);
+    kernel(&t, "d", 24, 1, 3);
+    for (const char *w = "kld"; *w; w++) text_format(&t, "  %%%cq = QuantizeLinear(%%%c, %%s, %%zw)\n", *w, *w);
+    text_put(&t,
+             "  %a = QuantizeLinear(%x, %s, %zx)\n"
+             "  %b = QLinearConv<strides=[2,1], pads=[1,1,1,1]>(%a, %s, %zx, %kq, %s, %zw, %s, %zx)\n"
+             "  %c = QLinearConv<group=4>(%b, %s, %zx, %lq, %s, %zw, %s, %zx)\n"
+             "  %e = QLinearConv<group=24, pads=[2,2,2,2]>(%c, %s, %zx, %dq, %s, %zw, %s, %zx)\n"
+             "  %y = DequantizeLinear(%e, %s, %zx)\n}\n");
+    check("integers: ", t.at, 2, 0);
+    text_deinit(&t);
+  }
+}
+
 static void transposes_vanish(void **state) {
   text t = {0};
   text_format(&t, "graph(%%x: float[N,9,7,16]) -> (%%y) {\n");
@@ -219,10 +241,15 @@ static void random_networks(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(one_reorder_in_and_one_out), cmocka_unit_test(residuals_stay),
-      cmocka_unit_test(operands_broadcast),         cmocka_unit_test(copies_are_shared),
-      cmocka_unit_test(depthwise_ones_follow),      cmocka_unit_test(transposes_vanish),
-      cmocka_unit_test(operators_follow),           cmocka_unit_test(random_networks),
+      cmocka_unit_test(one_reorder_in_and_one_out),
+      cmocka_unit_test(residuals_stay),
+      cmocka_unit_test(operands_broadcast),
+      cmocka_unit_test(copies_are_shared),
+      cmocka_unit_test(depthwise_ones_follow),
+      cmocka_unit_test(transposes_vanish),
+      cmocka_unit_test(integer_ones_follow),
+      cmocka_unit_test(operators_follow),
+      cmocka_unit_test(random_networks),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

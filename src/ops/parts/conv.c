@@ -82,17 +82,22 @@ static bool is_depthwise(const conv_params *p, const type_info *x) { return p->g
 // What channels-last saves, in bytes reordered instead: a fraction of the products.
 enum { PRODUCTS_PER_BYTE = 16 };
 
+int64_t conv_layout_gain(const op_step *c, size_t weights) {
+  const type_info *w = c->in_types[weights], *y = &c->out_types[0];
+  double products = 1;
+  for (int i = 0; i < y->rank; i++) products *= (double)y->dims[i];
+  for (int i = 1; i < w->rank; i++) products *= (double)w->dims[i];
+  return (int64_t)(products < 1e15 ? products / PRODUCTS_PER_BYTE : 1e15);
+}
+
 void conv_layouts(op_step *c, step_layouts *l) {
   const conv_params *p = c->params;
-  const type_info *x = c->in_types[X], *w = c->in_types[W], *y = &c->out_types[0];
+  const type_info *x = c->in_types[X];
   bool residual = Z < c->input_count && c->in_types[Z];
   if (x->dtype != SDX_FLOAT || !c->constants[W] || (residual && is_depthwise(p, x))) return;
   l->in[X] = l->out[0] = PORT_CHOSEN;
   if (residual) l->in[Z] = PORT_CHOSEN;
-  double products = 1;
-  for (int i = 0; i < y->rank; i++) products *= (double)y->dims[i];
-  for (int i = 1; i < w->rank; i++) products *= (double)w->dims[i];
-  l->gain = (int64_t)(products < 1e15 ? products / PRODUCTS_PER_BYTE : 1e15);
+  l->gain = conv_layout_gain(c, W);
 }
 
 // ---- prepare --------------------------------------------------------------------------------------

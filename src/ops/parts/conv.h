@@ -20,5 +20,7 @@ sdx_status conv_infer_bias(op_step *c, size_t bias, int64_t channels);
 // Inputs X W B? Z?
 sdx_status conv_infer(op_step *c);
 void conv_layouts(op_step *c, step_layouts *l);
+// What channels-last is worth to a convolution with these weights: step_layouts.gain.
+int64_t conv_layout_gain(const op_step *c, size_t weights);
 sdx_status conv_prepare(op_step *c);
 sdx_status conv_compute(op_step *c);
