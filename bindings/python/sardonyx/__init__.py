@@ -9,7 +9,7 @@
 [array(...)]
 
 The interface is the one users of ONNX Runtime know; what an option has no meaning for here is
-accepted and ignored. Read next: _engine.c (arrays in and out), _options.py.
+accepted and ignored. Read next: _values.c (arrays in and out), _options.py.
 """
 
 from . import _engine

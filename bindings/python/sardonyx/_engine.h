@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the C files of the module `_engine` ask of each other.
+// Read next: _engine.c (sessions), _values.c (arrays in and out), _cancel.c, _errors.c.
+#pragma once
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdbool.h>
+
+#include "sardonyx/sardonyx.h"
+
+// ---- _errors.c: each raises the class of its status and returns NULL ---------------------------
+
+int errors_init(PyObject *module);
+PyObject *raise_status(sdx_status status, const char *message);
+PyObject *raise_text(sdx_status status, const char *format, ...);
+
+// ---- _values.c ---------------------------------------------------------------------------------
+
+int values_init(void);
+PyObject *register_dtype(PyObject *module, PyObject *arguments);  // number, dtype, accept
+// A new engine value for an input of type `type`; NULL with an exception set.
+sdx_value *value_in(PyObject *object, const char *type, sdx_dtype wanted);
+PyObject *value_out(sdx_value *v);
+
+// ---- _cancel.c ---------------------------------------------------------------------------------
+
+typedef struct cancel_token cancel_token;
+extern PyTypeObject token_type;
+int cancel_init(void);
+// Executes under the token (which may be NULL); true if outputs are ready, else an exception is set.
+bool run_watched(sdx_run *run, cancel_token *token);
