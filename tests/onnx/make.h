@@ -121,3 +121,45 @@ static inline void expect_model(wire_out *t, sdx_status status, const char *part
   drop(&r);
   wire_out_deinit(t);
 }
+
+// x -> Relu -> y, with a graph left open.
+static inline size_t begin_small(wire_out *t) {
+  size_t g = begin_model(t);
+  put_value(t, 11, "x", 4);
+  put_value(t, 12, "y", 4);
+  return g;
+}
+
+static inline void expect_nodes(wire_out *t, const char *printed) {
+  imported r;
+  text out = {0};
+  import_bytes(&r, t->kept.at, t->kept.size, (import_options){0});
+  if (r.status != SDX_OK) fail_msg("%s", r.err.message);
+  graph_print(r.m->graph, &out);
+  assert_string_equal(out.at, printed);
+  text_deinit(&out);
+  drop(&r);
+  wire_out_deinit(t);
+}
+
+// A node with a body of one node: op in -> out, whose output is `out`.
+static inline void put_with_body(wire_out *t, const char *outputs, const char *input, const char *out) {
+  size_t n = begin_node(t, 1, "If", "x", outputs), a = wire_begin(t, 5), b;
+  put(t, 1, "body");
+  b = wire_begin(t, 6);
+  put(t, 2, "inner");
+  put_node(t, 1, "Neg", input, out);
+  put_value(t, 12, out, -1);
+  wire_end(t, b);
+  wire_end(t, a);
+  wire_end(t, n);
+}
+
+static inline size_t begin_function(wire_out *t, const char *name, const char *inputs, const char *outputs) {
+  size_t f = wire_begin(t, 25);
+  put(t, 1, name);
+  put(t, 10, "local");
+  put_words(t, 4, inputs);
+  put_words(t, 5, outputs);
+  return f;
+}
