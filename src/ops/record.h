@@ -128,10 +128,8 @@ bool upgrade_insert_many(op_upgrade *u, const char *op_type, size_t inputs, cons
 // The node becomes another operator with these inputs and attributes; its outputs stay.
 sdx_status upgrade_become(op_upgrade *u, const char *op_type, size_t inputs, const value_id *in, const attr *attrs,
                           size_t attr_count);
-// Input i of the node, VALUE_ABSENT if it is left out.
-static inline value_id upgrade_input(const op_upgrade *u, size_t i) {
-  return i < u->node->input_count ? u->node->inputs[i] : VALUE_ABSENT;
-}
+// A node of the rewrite gets an attribute; a list may lie on the caller's stack.
+sdx_status upgrade_set_attr(op_upgrade *u, node *n, attr a);
 sdx_status upgrade_fail(op_upgrade *u, sdx_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 // Renames the node's operator (Upsample -> Resize).

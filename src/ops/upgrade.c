@@ -30,17 +30,17 @@ sdx_status upgrade_ints_to_input(op_upgrade *u, const char *name, size_t index) 
   return upgrade_set_input(u, index, v);
 }
 
-// Sets attributes whose lists callers build on their stack.
-static bool set_attrs(op_upgrade *u, node *n, const attr *attrs, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    attr a = attrs[i];
-    if (a.kind == ATTR_INTS) a.ints.at = arena_copy(u->graph->memory, a.ints.at, a.ints.count * sizeof *a.ints.at);
-    if ((a.kind == ATTR_INTS && !a.ints.at) || node_set_attr(u->graph, n, a) != SDX_OK) {
-      error_no_memory(u->err, sizeof(attr));
-      return false;
-    }
+sdx_status upgrade_set_attr(op_upgrade *u, node *n, attr a) {
+  if (a.kind == ATTR_INTS) {
+    a.ints.at = arena_copy(u->graph->memory, a.ints.at, a.ints.count * sizeof *a.ints.at);
+    if (!a.ints.at) return error_no_memory(u->err, a.ints.count * sizeof *a.ints.at);
   }
-  return true;
+  return node_set_attr(u->graph, n, a) == SDX_OK ? SDX_OK : error_no_memory(u->err, sizeof(attr));
+}
+
+static sdx_status set_attrs(op_upgrade *u, node *n, const attr *attrs, size_t count) {
+  for (size_t i = 0; i < count; i++) SDX_TRY(upgrade_set_attr(u, n, attrs[i]));
+  return SDX_OK;
 }
 
 // "com.microsoft::MatMulNBits" names an operator of another domain.
@@ -66,7 +66,7 @@ bool upgrade_insert_many(op_upgrade *u, const char *op_type, size_t inputs, cons
   if (!n) return false;
   const char *name = arena_format(u->graph->memory, "%.*s/%s", STR_ARG(u->node->name), op_type);
   n->name = name ? str_from(name) : u->node->name;
-  return set_attrs(u, n, attrs, attr_count);
+  return set_attrs(u, n, attrs, attr_count) == SDX_OK;
 }
 
 value_id upgrade_insert(op_upgrade *u, const char *op_type, size_t inputs, const value_id *in, const attr *attrs,
@@ -85,7 +85,7 @@ sdx_status upgrade_become(op_upgrade *u, const char *op_type, size_t inputs, con
   u->node->attr_count = 0;
   u->node->domain = domain_of(&op_type);
   upgrade_rename(u, op_type);
-  return set_attrs(u, u->node, attrs, attr_count) ? SDX_OK : u->err->status;
+  return set_attrs(u, u->node, attrs, attr_count);
 }
 
 sdx_status upgrade_fail(op_upgrade *u, sdx_status status, const char *format, ...) {

@@ -48,6 +48,28 @@ class Lint(unittest.TestCase):
             with self.subTest(code=code), unittest.mock.patch.dict(lint.CODE, {"src/run/new.c": code}):
                 self.assertIn(complaint, "".join(lint.check_banned()))
 
+    def test_files_and_functions_have_an_end(self):
+        self.assertEqual(lint.check_file_length() + lint.check_function_length(), [])
+        for lines, complaints in ((700, 0), (701, 1)):
+            for file in ("src/run/new.c", "tests/ops/new.py", "cli/new.h"):
+                with unittest.mock.patch.dict(lint.TEXT, {file: "\n" * lines}):
+                    self.assertEqual(len(lint.check_file_length()), complaints)
+        for lines, complaints in ((70, 0), (71, 1)):
+            with unittest.mock.patch.dict(lint.C, {"src/run/new.c": "int f(void) {\n" + "  x();\n" * (lines - 2) + "}\n"}):
+                self.assertEqual(len(lint.check_function_length()), complaints)
+
+    def test_nodes_stand_in_the_order_of_the_calls(self):
+        self.assertEqual(lint.check_order_of_nodes(), [])
+        for statement, complaints in (('return insert2(u, "Add", insert1(u, "Neg", a), b);', 0),
+                                      ('value_id x = insert1(u, "Neg", a), y = insert1(u, "Abs", x); g(x, y);', 0),
+                                      ('return insert2(u, "Add", insert1(u, "Neg", a), ints1(u, 1));', 1),
+                                      ('return insert2(u, "Add", two(u), g(u, two(u)));', 1),
+                                      ('value_id in[2] = {insert1(u, "Neg", a), two(u)};', 1)):
+            code = ('#include "ops/parts/rewrite.h"\nstatic value_id two(op_upgrade *u) { return ints1(u, 2); }\n'
+                    "static value_id f(op_upgrade *u, value_id a, value_id b) {\n  " + statement + "\n}\n")
+            with self.subTest(statement=statement), unittest.mock.patch.dict(lint.CODE, {"src/ops/ai_onnx/new.c": code}):
+                self.assertEqual(len(lint.check_order_of_nodes()), complaints)
+
     def test_operators_have_their_place_and_name(self):
         self.assertEqual(lint.check_operators(), [])
         record = "SDX_OP(Triple) = {.infer = infer_same, .compute = %s};"

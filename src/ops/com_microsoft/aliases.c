@@ -10,7 +10,9 @@ static sdx_status same(op_upgrade *u, const char *name) {
   return SDX_OK;
 }
 static sdx_status trilu(op_upgrade *u) { return same(u, "Trilu"); }
-static sdx_status gather_nd(op_upgrade *u) { return BECOME("GatherND", IN(0), rewrite_cast(u, IN(1), SDX_INT64)); }
+static sdx_status gather_nd(op_upgrade *u) {
+  return become2(u, "GatherND", input(u, 0), cast(u, input(u, 1), SDX_INT64));
+}
 static sdx_status sample_op(op_upgrade *u) { return same(u, "Identity"); }
 
 static sdx_status grid_sample(op_upgrade *u) {
@@ -28,103 +30,114 @@ static sdx_status unique(op_upgrade *u) {
   for (uint32_t i = 0; i < n->output_count && i < 3; i++) outputs[i ? i + 1 : 0] = n->outputs[i];
   n->outputs = outputs, n->output_count = 4;
   while (n->output_count && !outputs[n->output_count - 1]) n->output_count--;
-  return BECOME_WITH("Unique", ATTRS(attr_of_int("sorted", 0)), IN(0));
+  SDX_TRY(become1(u, "Unique", input(u, 0)));
+  return upgrade_set_attr(u, n, attr_of_int("sorted", 0));
 }
-
-static value_id flat(op_upgrade *u, value_id x) { return NODE("Reshape", x, INTS(-1)); }
-static value_id number(op_upgrade *u, value_id x) { return NODE("Reshape", x, rewrite_constant(u, NULL, 0)); }
 
 static sdx_status pad(op_upgrade *u) {
   const attr *given = node_attr(u->node, "mode");
   attr mode = given ? *given : attr_of_string("mode", "constant");
-  value_id in[3] = {IN(0), flat(u, IN(1)), IN(2) ? number(u, IN(2)) : VALUE_ABSENT};
+  value_id in[3] = {input(u, 0), flat(u, input(u, 1))};
+  if (input(u, 2)) in[2] = as_scalar(u, input(u, 2));
   return upgrade_become(u, "Pad", in[2] ? 3 : 2, in, &mode, 1);
 }
 
 static sdx_status range(op_upgrade *u) {
-  value_id start = number(u, IN(0));
-  value_id delta = IN(2) ? number(u, IN(2)) : NODE("CastLike", rewrite_scalar(u, SDX_INT64, 1), start);
-  return BECOME("Range", start, number(u, IN(1)), delta);
+  value_id start = as_scalar(u, input(u, 0)), limit = as_scalar(u, input(u, 1));
+  value_id delta = input(u, 2) ? as_scalar(u, input(u, 2)) : scalar_like(u, 1, start);
+  return become3(u, "Range", start, limit, delta);
 }
 
 static sdx_status expand_dims(op_upgrade *u) {
-  return BECOME("Unsqueeze", IN(0), flat(u, rewrite_cast(u, IN(1), SDX_INT64)));
+  return become2(u, "Unsqueeze", input(u, 0), flat(u, cast(u, input(u, 1), SDX_INT64)));
 }
 
-// Dropout of data (+ bias) (+ residual afterwards); `bits`: the mask in words of 32 bits, low ones first.
-static sdx_status dropout(op_upgrade *u, value_id data, value_id residual, size_t ratio, bool bits) {
-  const attr *seed = node_attr(u->node, "seed");
-  value_id in[3] = {data, IN(ratio), IN(ratio + 1)}, out[2] = {0};
-  upgrade_insert_many(u, "Dropout", 3, in, seed, seed != NULL, 2, out);
-  value_id mask = out[1];
-  if (bits && rewrite_wants(u, 1)) {
-    int64_t places[32];
-    for (int64_t i = 0; i < 32; i++) places[i] = i;
-    mask = NODE("Reshape", rewrite_cast(u, mask, SDX_UINT32), INTS(-1));
-    value_id missing = NODE("Mod", NODE("Neg", NODE("Shape", mask)), INTS(32));
-    mask = NODE("Pad", mask, NODE_WITH("Concat", ATTRS(attr_of_int("axis", 0)), INTS(0), missing));
-    mask = NODE_WITH("BitShift", ATTRS(attr_of_string("direction", "LEFT")), NODE("Reshape", mask, INTS(-1, 32)),
-                     rewrite_cast(u, rewrite_constant(u, places, 32), SDX_UINT32));
-    mask = NODE_WITH("ReduceSum", ATTRS(attr_of_int("keepdims", 0)), mask, INTS(1));
-  }
-  rewrite_output(u, 1, mask);
-  return residual ? BECOME("Add", out[0], residual) : BECOME("Identity", out[0]);
+// A boolean tensor as words of 32 bits, low ones first.
+static value_id bit_mask(op_upgrade *u, value_id mask) {
+  int64_t places[32];
+  for (int64_t i = 0; i < 32; i++) places[i] = i;
+  mask = flat(u, cast(u, mask, SDX_UINT32));
+  value_id missing = insert1(u, "Neg", insert1(u, "Shape", mask)), zero = ints1(u, 0);
+  missing = insert2(u, "Mod", missing, ints1(u, 32));
+  mask = insert2(u, "Pad", mask, concat2(u, 0, zero, missing));
+  mask = reshape(u, mask, (int64_t[]){-1, 32}, 2);
+  mask = insert2(u, "BitShift", mask, cast(u, ints(u, places, 32), SDX_UINT32));
+  return sum_over(u, with_attr(u, mask, attr_of_string("direction", "LEFT")), 1);
 }
-static sdx_status bias_dropout(op_upgrade *u) { return dropout(u, NODE("Add", IN(0), IN(1)), IN(2), 3, false); }
-static sdx_status bitmask_bias_dropout(op_upgrade *u) { return dropout(u, NODE("Add", IN(0), IN(1)), IN(2), 3, true); }
-static sdx_status bitmask_dropout(op_upgrade *u) { return dropout(u, IN(0), VALUE_ABSENT, 1, true); }
+
+// Dropout of data, to which `residual` is added afterwards.
+static sdx_status dropout(op_upgrade *u, value_id data, value_id residual, size_t ratio, bool as_bits) {
+  const attr *seed = node_attr(u->node, "seed");
+  value_id in[3] = {data, input(u, ratio), input(u, ratio + 1)}, out[2] = {0};
+  upgrade_insert_many(u, "Dropout", 3, in, seed, seed != NULL, 2, out);
+  if (wants_output(u, 1)) give_output(u, 1, as_bits ? bit_mask(u, out[1]) : out[1]);
+  return residual ? become2(u, "Add", out[0], residual) : become1(u, "Identity", out[0]);
+}
+static sdx_status biased_dropout(op_upgrade *u, bool as_bits) {
+  value_id sum = insert2(u, "Add", input(u, 0), input(u, 1));
+  return dropout(u, sum, input(u, 2), 3, as_bits);
+}
+static sdx_status bias_dropout(op_upgrade *u) { return biased_dropout(u, false); }
+static sdx_status bitmask_bias_dropout(op_upgrade *u) { return biased_dropout(u, true); }
+static sdx_status bitmask_dropout(op_upgrade *u) { return dropout(u, input(u, 0), VALUE_ABSENT, 1, true); }
 
 // Sparse constants are dense here.
 static sdx_status sparse_matmul(op_upgrade *u) {
   float alpha = node_attr_float(u->node, "alpha", 1);
-  value_id a = node_attr_int(u->node, "transA", 0) ? NODE("Transpose", IN(0)) : IN(0),
-           b = node_attr_int(u->node, "transB", 0) ? NODE("Transpose", IN(1)) : IN(1);
-  if (alpha == 1) return BECOME("MatMul", a, b);
-  value_id factor = NODE("CastLike", rewrite_scalar(u, SDX_FLOAT, (double)alpha), b);
-  return BECOME("Mul", NODE("MatMul", a, b), factor);
+  value_id a = input(u, 0), b = input(u, 1);
+  if (node_attr_int(u->node, "transA", 0)) a = insert1(u, "Transpose", a);
+  if (node_attr_int(u->node, "transB", 0)) b = insert1(u, "Transpose", b);
+  if (alpha == 1) return become2(u, "MatMul", a, b);
+  value_id product = insert2(u, "MatMul", a, b), factor = scalar_like(u, (double)alpha, b);
+  return become2(u, "Mul", product, factor);
 }
 
-static sdx_status torch_embedding(op_upgrade *u) { return BECOME("Gather", IN(0), IN(1)); }
+static sdx_status torch_embedding(op_upgrade *u) { return become2(u, "Gather", input(u, 0), input(u, 1)); }
 
 // The output without padding, cut afterwards.
 static sdx_status conv_transpose(op_upgrade *u) {
   static const char *const kept[] = {"auto_pad", "dilations", "group", "kernel_shape", "output_padding", "strides"};
-  attr attrs[6];
+  attr attrs[6], halves = attr_of_int("num_outputs", 2);
   size_t count = 0;
-  value_id in[3] = {IN(0), IN(1), IN(3)}, ends[2] = {0}, pads = IN(2);
+  value_id in[3] = {input(u, 0), input(u, 1), input(u, 3)}, ends[2] = {0}, pads = input(u, 2);
   for (size_t i = 0; i < 6; i++)
     if (node_attr(u->node, kept[i])) attrs[count++] = *node_attr(u->node, kept[i]);
   if (!pads) return upgrade_become(u, "ConvTranspose", 3, in, attrs, count);
   value_id y = upgrade_insert(u, "ConvTranspose", 3, in, attrs, count);
-  upgrade_insert_many(u, "Split", 1, &pads, ATTRS(attr_of_int("num_outputs", 2)), 2, ends);
-  value_id size = NODE_WITH("Shape", ATTRS(attr_of_int("start", 2)), y);
-  value_id axes =
-      NODE("Range", rewrite_scalar(u, SDX_INT64, 2), NODE("Add", NODE("Size", size), rewrite_scalar(u, SDX_INT64, 2)),
-           rewrite_scalar(u, SDX_INT64, 1));
-  return BECOME("Slice", y, ends[0], NODE("Sub", size, ends[1]), axes);
+  upgrade_insert_many(u, "Split", 1, &pads, &halves, 1, 2, ends);
+  value_id size = dims(u, y, 2, INT64_MAX), two = scalar(u, SDX_INT64, 2);
+  value_id spatial = range_to(u, insert1(u, "Size", size));
+  value_id axes = insert2(u, "Add", spatial, two), end = insert2(u, "Sub", size, ends[1]);
+  return upgrade_become(u, "Slice", 4, (value_id[]){y, ends[0], end, axes}, NULL, 0);
 }
 
+static value_id gemma_table(op_upgrade *u, const char *function) {
+  value_id table = insert2(u, "CastLike", insert1(u, function, input(u, 0)), input(u, 1));
+  return insert2(u, "Unsqueeze", table, ints1(u, 1));
+}
 static sdx_status gemma_rotary(op_upgrade *u) {
-  value_id cosine = NODE("Unsqueeze", NODE("CastLike", NODE("Cos", IN(0)), IN(1)), INTS(1)),
-           sine = NODE("Unsqueeze", NODE("CastLike", NODE("Sin", IN(0)), IN(1)), INTS(1));
-  rewrite_output(u, 1, NODE("Add", NODE("Mul", IN(3), cosine), NODE("Mul", IN(4), sine)));
-  return BECOME("Add", NODE("Mul", IN(1), cosine), NODE("Mul", IN(2), sine));
+  value_id cosine = gemma_table(u, "Cos"), sine = gemma_table(u, "Sin");
+  value_id k = insert2(u, "Mul", input(u, 3), cosine), k_rot = insert2(u, "Mul", input(u, 4), sine);
+  give_output(u, 1, insert2(u, "Add", k, k_rot));
+  value_id q = insert2(u, "Mul", input(u, 1), cosine), q_rot = insert2(u, "Mul", input(u, 2), sine);
+  return become2(u, "Add", q, q_rot);
 }
 
 // Rows of one table for the positions of a token in time, height and width: each column follows one of the three.
 static value_id position_table(op_upgrade *u, value_id table, const int64_t section[3], bool interleaved) {
-  value_id all = NODE("Gather", table, IN(1)), row[3], mask[3] = {0};
+  value_id all = insert2(u, "Gather", table, input(u, 1)), row[3], mask[3] = {0};
   int64_t half = section[0] + section[1] + section[2],
           *open = arena_array(u->graph->memory, (size_t)half + 1, sizeof *open);
   if (!open) error_no_memory(u->err, (size_t)half * sizeof *open);
   for (int64_t i = 0, first = 0; i < 3; first += section[i++]) {
-    row[i] = NODE("Gather", all, rewrite_scalar(u, SDX_INT64, (double)i));
+    row[i] = insert2(u, "Gather", all, scalar(u, SDX_INT64, (double)i));
     for (int64_t k = 0; open && k < half; k++)
       open[k] = interleaved ? k % 3 == i && k < 3 * section[i] : k >= first && k < first + section[i];
-    if (open) mask[i] = rewrite_cast(u, rewrite_constant(u, open, (size_t)half), SDX_BOOL);
+    if (open) mask[i] = cast(u, ints(u, open, (size_t)half), SDX_BOOL);
   }
-  value_id mixed = NODE("Where", mask[2], row[2], NODE("Where", mask[1], row[1], row[0]));
-  return NODE("Reshape", mixed, INTS(-1, half));
+  value_id mixed = insert3(u, "Where", mask[1], row[1], row[0]);
+  mixed = insert3(u, "Where", mask[2], row[2], mixed);
+  return reshape(u, mixed, (int64_t[]){-1, half}, 2);
 }
 
 static sdx_status multimodal_rotary(op_upgrade *u) {
@@ -147,12 +160,12 @@ static sdx_status multimodal_rotary(op_upgrade *u) {
                         (long long)layout);
   for (size_t i = 0; i < 5; i++)
     if (node_attr(u->node, kept[i])) attrs[count++] = *node_attr(u->node, kept[i]);
-  value_id shape = NODE_WITH("Shape", ATTRS(attr_of_int("start", 1)), IN(1));
-  value_id rows =
-      NODE("Range", rewrite_scalar(u, SDX_INT64, 0), NODE_WITH("ReduceProd", ATTRS(attr_of_int("keepdims", 0)), shape),
-           rewrite_scalar(u, SDX_INT64, 1));
-  value_id in[4] = {IN(0), NODE("Reshape", rows, shape), position_table(u, IN(2), section, layout == 1),
-                    position_table(u, IN(3), section, layout == 1)};
+  value_id shape = dims(u, input(u, 1), 1, INT64_MAX);
+  value_id size = with_attr(u, insert1(u, "ReduceProd", shape), attr_of_int("keepdims", 0));
+  value_id rows = insert2(u, "Reshape", range_to(u, size), shape);
+  value_id cosine = position_table(u, input(u, 2), section, layout == 1);
+  value_id sine = position_table(u, input(u, 3), section, layout == 1);
+  value_id in[4] = {input(u, 0), rows, cosine, sine};
   return upgrade_become(u, "com.microsoft::RotaryEmbedding", 4, in, attrs, count);
 }
 

@@ -43,37 +43,43 @@ static sdx_status projected(op_upgrade *u, value_id product, value_id bias, valu
     return upgrade_fail(u, SDX_NOT_SUPPORTED, "attribute 'do_rotary' is 1; use GroupQueryAttention or RotaryEmbedding");
   bool shared = node_attr_int(n, "past_present_share_buffer", 0) != 0;
   value_id in[10] = {product, 0, 0, bias, mask, add, 0, 0, shared ? length : 0, shared ? beams : 0};
-  for (int i = 0; past && i < 2; i++) in[6 + i] = NODE("Gather", past, rewrite_scalar(u, SDX_INT64, i));
-  if (!rewrite_wants(u, 1)) return to_heads(u, in, &a);
+  for (int i = 0; past && i < 2; i++) in[6 + i] = insert2(u, "Gather", past, scalar(u, SDX_INT64, i));
+  if (!wants_output(u, 1)) return to_heads(u, in, &a);
   value_id *outputs = arena_array(u->graph->memory, 3, sizeof *outputs), halves[2];
   if (!outputs) return error_no_memory(u->err, 3 * sizeof *outputs);
   outputs[0] = n->outputs[0];
   for (int i = 0; i < 2; i++) {
     outputs[1 + i] = graph_add_value(u->graph, STR(""));
     if (!outputs[1 + i]) return error_no_memory(u->err, sizeof(graph_value));
-    halves[i] = NODE("Unsqueeze", outputs[1 + i], INTS(0));
+    halves[i] = insert2(u, "Unsqueeze", outputs[1 + i], ints1(u, 0));
   }
-  rewrite_output(u, 1, NODE_WITH("Concat", ATTRS(attr_of_int("axis", 0)), halves[0], halves[1]));
+  give_output(u, 1, concat(u, 0, 2, halves));
   n->outputs = outputs, n->output_count = 3;
   return to_heads(u, in, &a);
 }
 
 static sdx_status attention(op_upgrade *u) {
-  return projected(u, NODE("MatMul", IN(0), IN(1)), IN(2), IN(3), IN(4), IN(5), IN(6), VALUE_ABSENT);
+  value_id product = insert2(u, "MatMul", input(u, 0), input(u, 1));
+  return projected(u, product, input(u, 2), input(u, 3), input(u, 4), input(u, 5), input(u, 6), VALUE_ABSENT);
 }
 static sdx_status decoder_self(op_upgrade *u) {
-  return projected(u, NODE("MatMul", IN(0), IN(1)), IN(2), IN(3), IN(4), IN(5), IN(6), IN(8));
+  value_id product = insert2(u, "MatMul", input(u, 0), input(u, 1));
+  return projected(u, product, input(u, 2), input(u, 3), input(u, 4), input(u, 5), input(u, 6), input(u, 8));
 }
 
 static sdx_status qattention(op_upgrade *u) {
-  value_id product = NODE("com.microsoft::MatMulIntegerToFloat", IN(0), IN(1), IN(3), IN(4), IN(6), IN(7), IN(2));
-  return projected(u, product, VALUE_ABSENT, IN(5), IN(8), VALUE_ABSENT, VALUE_ABSENT, VALUE_ABSENT);
+  value_id in[7] = {input(u, 0), input(u, 1), input(u, 3), input(u, 4), input(u, 6), input(u, 7), input(u, 2)};
+  value_id product = insert_n(u, "com.microsoft::MatMulIntegerToFloat", 7, in);
+  return projected(u, product, VALUE_ABSENT, input(u, 5), input(u, 8), VALUE_ABSENT, VALUE_ABSENT, VALUE_ABSENT);
 }
 
 static sdx_status decoder(op_upgrade *u) {
   attributes a = keep_all(u);
   bool shared = node_attr_int(u->node, "past_present_share_buffer", 0) != 0;
-  value_id in[10] = {IN(0), IN(1), IN(2), IN(10), IN(3), IN(4), IN(5), IN(6), shared ? IN(7) : 0, IN(9)};
+  value_id in[10] = {input(u, 0),  input(u, 1), input(u, 2),
+                     input(u, 10), input(u, 3), input(u, 4),
+                     input(u, 5),  input(u, 6), shared ? input(u, 7) : 0,
+                     input(u, 9)};
   return to_heads(u, in, &a);
 }
 

@@ -3,85 +3,109 @@
 // Streams (hyper-connections) are [..., branches, width], or flat, [..., branches * width], with num_branches.
 #include "ops/parts/rewrite.h"
 
-static value_id wide(op_upgrade *u, value_id x) { return rewrite_cast(u, x, SDX_FLOAT); }
-static value_id like(op_upgrade *u, value_id x, value_id of) { return NODE("CastLike", x, of); }
-static value_id number(op_upgrade *u, float v) { return rewrite_scalar(u, SDX_FLOAT, (double)v); }
+static value_id wide(op_upgrade *u, value_id x) { return cast(u, x, SDX_FLOAT); }
+static value_id number(op_upgrade *u, float v) { return scalar(u, SDX_FLOAT, (double)v); }
+static value_id last_size(op_upgrade *u, value_id x) { return dims(u, x, -1, INT64_MAX); }
+
+static value_id mean_of_last(op_upgrade *u, value_id x) { return insert2(u, "ReduceMean", x, ints1(u, -1)); }
 
 // x / rms(x) over the last dimension, in float.
 static value_id normalized(op_upgrade *u, value_id x, float epsilon) {
-  value_id mean = NODE("ReduceMean", NODE("Mul", x, x), INTS(-1));
-  return NODE("Div", x, NODE("Sqrt", NODE("Add", mean, number(u, epsilon))));
+  value_id mean = mean_of_last(u, insert2(u, "Mul", x, x));
+  value_id square = insert2(u, "Add", mean, number(u, epsilon));
+  return insert2(u, "Div", x, insert1(u, "Sqrt", square));
 }
 
 // The shape [..., branches, -1] of the node's streams.
 static value_id stream_shape(op_upgrade *u) {
   int64_t branches = node_attr_int(u->node, "num_branches", 0);
-  value_id outer = NODE_WITH("Shape", ATTRS(attr_of_int("end", branches > 0 ? -1 : -2)), IN(0)), count = INTS(branches);
-  if (branches <= 0) count = NODE_WITH("Shape", ATTRS(attr_of_int("start", -2), attr_of_int("end", -1)), IN(0));
-  return NODE_WITH("Concat", ATTRS(attr_of_int("axis", 0)), outer, count, INTS(-1));
+  value_id outer = with_attr(u, insert1(u, "Shape", input(u, 0)), attr_of_int("end", branches > 0 ? -1 : -2));
+  value_id count = branches > 0 ? ints1(u, branches) : dims(u, input(u, 0), -2, -1);
+  return concat3(u, 0, outer, count, ints1(u, -1));
 }
-static value_id last_size(op_upgrade *u, value_id x) { return NODE_WITH("Shape", ATTRS(attr_of_int("start", -1)), x); }
+static value_id as_streams(op_upgrade *u, size_t i, value_id shape) {
+  return insert2(u, "Reshape", wide(u, input(u, i)), shape);
+}
 
-static sdx_status gated_add(op_upgrade *u) { return BECOME("Add", IN(0), NODE("Mul", IN(1), IN(2))); }
+static sdx_status gated_add(op_upgrade *u) {
+  value_id gated = insert2(u, "Mul", input(u, 1), input(u, 2));
+  return become2(u, "Add", input(u, 0), gated);
+}
 
 static sdx_status scaled_silu(op_upgrade *u) {
-  value_id alpha = number(u, node_attr_float(u->node, "alpha", 1));
-  value_id scale = IN(1) ? NODE("Reshape", wide(u, IN(1)), rewrite_constant(u, NULL, 0)) : alpha;
-  value_id z = like(u, NODE("Mul", wide(u, IN(0)), scale), IN(0));
-  return BECOME("Mul", z, NODE("Sigmoid", z));
+  value_id scale = input(u, 1) ? as_scalar(u, wide(u, input(u, 1))) : number(u, node_attr_float(u->node, "alpha", 1));
+  value_id z = insert2(u, "Mul", wide(u, input(u, 0)), scale);
+  z = insert2(u, "CastLike", z, input(u, 0));
+  return become2(u, "Mul", z, insert1(u, "Sigmoid", z));
+}
+
+// The node's result, computed in float, in the type and shape of its first input.
+static sdx_status become_like_first(op_upgrade *u, value_id v) {
+  value_id narrow = insert2(u, "CastLike", v, input(u, 0));
+  return become2(u, "Reshape", narrow, insert1(u, "Shape", input(u, 0)));
 }
 
 static sdx_status branchwise_rms(op_upgrade *u) {
-  value_id x = NODE("Reshape", wide(u, IN(0)), stream_shape(u));
+  value_id shape = stream_shape(u), x = as_streams(u, 0, shape);
   value_id y = normalized(u, x, node_attr_float(u->node, "epsilon", 1e-5f));
-  if (IN(1)) {  // one scale for a branch or for all of them
-    value_id shape = NODE_WITH("Concat", ATTRS(attr_of_int("axis", 0)), INTS(-1), last_size(u, x));
-    y = NODE("Mul", y, NODE("Reshape", wide(u, IN(1)), shape));
+  if (input(u, 1)) {  // one scale for a branch or for all of them
+    value_id any = ints1(u, -1), rows = concat2(u, 0, any, last_size(u, x));
+    y = insert2(u, "Mul", y, as_streams(u, 1, rows));
   }
-  return BECOME("Reshape", like(u, y, IN(0)), NODE("Shape", IN(0)));
+  return become_like_first(u, y);
 }
 
 static sdx_status linear_attention_gate(op_upgrade *u) {
-  if (rewrite_wants(u, 1)) {
-    if (!IN(3)) return upgrade_fail(u, SDX_INVALID_GRAPH, "output 1 ('beta') needs input 3 ('b')");
-    rewrite_output(u, 1, like(u, NODE("Sigmoid", wide(u, IN(3))), IN(3)));
+  if (wants_output(u, 1)) {
+    if (!input(u, 3)) return upgrade_fail(u, SDX_INVALID_GRAPH, "output 1 ('beta') needs input 3 ('b')");
+    value_id beta = insert1(u, "Sigmoid", wide(u, input(u, 3)));
+    give_output(u, 1, insert2(u, "CastLike", beta, input(u, 3)));
   }
-  value_id rise = NODE("Softplus", NODE("Add", wide(u, IN(0)), IN(1)));
-  return BECOME("CastLike", NODE("Mul", rise, IN(2)), IN(0));
+  value_id rise = insert1(u, "Softplus", insert2(u, "Add", wide(u, input(u, 0)), input(u, 1)));
+  value_id decay = insert2(u, "Mul", rise, input(u, 2));
+  return become2(u, "CastLike", decay, input(u, 0));
 }
 
 static sdx_status pre_mix(op_upgrade *u) {
-  value_id shape = stream_shape(u), streams = NODE("Reshape", wide(u, IN(0)), shape);
-  value_id product = NODE("Mul", streams, NODE("Reshape", wide(u, IN(1)), shape));
-  value_id sum = NODE_WITH("ReduceSum", ATTRS(attr_of_int("keepdims", 0)), product, INTS(-2));
-  float scale = node_attr_float(u->node, "reduction_scale", 1);
-  return BECOME("CastLike", NODE("Mul", sum, number(u, scale)), IN(0));
+  value_id shape = stream_shape(u), streams = as_streams(u, 0, shape), weights = as_streams(u, 1, shape);
+  value_id sum = sum_over(u, insert2(u, "Mul", streams, weights), -2);
+  sum = insert2(u, "Mul", sum, number(u, node_attr_float(u->node, "reduction_scale", 1)));
+  return become2(u, "CastLike", sum, input(u, 0));
 }
 
 static sdx_status post_mix(op_upgrade *u) {
-  value_id shape = stream_shape(u), streams = NODE("Reshape", wide(u, IN(0)), shape);
-  if (IN(3))
-    streams = NODE_WITH("com.microsoft::FusedMatMul", ATTRS(attr_of_int("transA", 1)), wide(u, IN(3)), streams);
-  value_id gate = NODE("Reshape", wide(u, IN(2)), shape), branch = NODE("Unsqueeze", wide(u, IN(1)), INTS(-2));
-  value_id sum = NODE("Add", streams, NODE("Mul", gate, branch));
-  return BECOME("Reshape", like(u, sum, IN(0)), NODE("Shape", IN(0)));
+  value_id shape = stream_shape(u), streams = as_streams(u, 0, shape);
+  if (input(u, 3)) {
+    streams = insert2(u, "com.microsoft::FusedMatMul", wide(u, input(u, 3)), streams);
+    with_attr(u, streams, attr_of_int("transA", 1));
+  }
+  value_id gate = as_streams(u, 2, shape), minus_2 = ints1(u, -2);
+  value_id branch = insert2(u, "Unsqueeze", wide(u, input(u, 1)), minus_2);
+  value_id mixed = insert2(u, "Mul", gate, branch);
+  return become_like_first(u, insert2(u, "Add", streams, mixed));
+}
+
+// normalized(x) times a scale that the node has as an input.
+static value_id scaled_norm(op_upgrade *u, value_id x, size_t scale) {
+  value_id normal = normalized(u, x, node_attr_float(u->node, "epsilon", 1e-5f));
+  return insert2(u, "Mul", normal, wide(u, input(u, scale)));
 }
 
 static sdx_status engram_gate(op_upgrade *u) {
-  float epsilon = node_attr_float(u->node, "epsilon", 1e-5f);
-  value_id key = NODE("Mul", normalized(u, wide(u, IN(0)), epsilon), wide(u, IN(3)));
-  value_id query = NODE("Mul", normalized(u, wide(u, IN(1)), epsilon), wide(u, IN(4)));
-  value_id root = NODE("Sqrt", wide(u, last_size(u, IN(0))));
-  value_id dot = NODE("Mul", NODE("ReduceMean", NODE("Mul", key, query), INTS(-1)), root);  // the sum over the root
-  value_id size = NODE("Sqrt", NODE("Max", NODE("Abs", dot), number(u, 1e-6f)));
-  value_id gate = NODE("Sigmoid", NODE("Mul", NODE("Sign", dot), size));
-  value_id gated = NODE("Mul", gate, NODE("Unsqueeze", wide(u, IN(2)), INTS(-2)));
-  if (rewrite_wants(u, 1)) {
-    if (!IN(5)) return upgrade_fail(u, SDX_INVALID_GRAPH, "output 1 needs input 5 ('conv_norm_scale')");
-    value_id y = NODE("Mul", normalized(u, gated, epsilon), wide(u, IN(5)));
-    rewrite_output(u, 1, like(u, y, IN(0)));
+  value_id key = scaled_norm(u, wide(u, input(u, 0)), 3), query = scaled_norm(u, wide(u, input(u, 1)), 4);
+  value_id root = insert1(u, "Sqrt", wide(u, last_size(u, input(u, 0))));
+  value_id mean = mean_of_last(u, insert2(u, "Mul", key, query));
+  value_id dot = insert2(u, "Mul", mean, root);  // the sum over the root
+  value_id least = number(u, 1e-6f), size = insert2(u, "Max", insert1(u, "Abs", dot), least);
+  size = insert1(u, "Sqrt", size);
+  value_id gate = insert1(u, "Sigmoid", insert2(u, "Mul", insert1(u, "Sign", dot), size));
+  value_id minus_2 = ints1(u, -2), value = insert2(u, "Unsqueeze", wide(u, input(u, 2)), minus_2);
+  value_id gated = insert2(u, "Mul", gate, value);
+  if (wants_output(u, 1)) {
+    if (!input(u, 5)) return upgrade_fail(u, SDX_INVALID_GRAPH, "output 1 needs input 5 ('conv_norm_scale')");
+    give_output(u, 1, insert2(u, "CastLike", scaled_norm(u, gated, 5), input(u, 0)));
   }
-  return BECOME("CastLike", gated, IN(0));
+  return become2(u, "CastLike", gated, input(u, 0));
 }
 
 SDX_CASES = {"X=float[2,3,4] Y=float[2,3,4] gate=float[2,3,1]", NULL};

@@ -6,20 +6,25 @@
 #include "ops/parts/rewrite.h"
 
 // X + bias + skip
-static sdx_status bias_add(op_upgrade *u) { return BECOME("Add", NODE("Add", IN(0), IN(1)), IN(2)); }
+static sdx_status bias_add(op_upgrade *u) {
+  value_id sum = insert2(u, "Add", input(u, 0), input(u, 1));
+  return become2(u, "Add", sum, input(u, 2));
+}
 
 // a * gelu(b) where a and b are the halves of X + bias
 static sdx_status bias_split_gelu(op_upgrade *u) {
-  value_id halves[2] = {0}, sum = NODE("Add", IN(0), IN(1));
-  upgrade_insert_many(u, "Split", 1, &sum, ATTRS(attr_of_int("axis", -1), attr_of_int("num_outputs", 2)), 2, halves);
-  return BECOME("Mul", halves[0], NODE("Gelu", halves[1]));
+  value_id halves[2], sum = insert2(u, "Add", input(u, 0), input(u, 1));
+  split2(u, sum, -1, halves);
+  value_id gate = insert1(u, "Gelu", halves[1]);
+  return become2(u, "Mul", halves[0], gate);
 }
 
 // fast_gelu(X W + bias)
 static sdx_status gemm_fast_gelu(op_upgrade *u) {
-  value_id product = NODE("MatMul", IN(0), IN(1));
-  if (IN(2)) product = NODE("Add", product, IN(2));
-  return BECOME_WITH("Gelu", ATTRS(attr_of_string("approximate", "tanh")), product);
+  value_id product = insert2(u, "MatMul", input(u, 0), input(u, 1));
+  if (input(u, 2)) product = insert2(u, "Add", product, input(u, 2));
+  SDX_TRY(become1(u, "Gelu", product));
+  return upgrade_set_attr(u, u->node, attr_of_string("approximate", "tanh"));
 }
 
 // Normalised sum of three embeddings: word, position, and segment where there is one. `look_up` makes a row of
@@ -29,69 +34,77 @@ typedef struct embedding_inputs {
   size_t segment_ids, word, position, segment, mask, position_ids;
 } embedding_inputs;
 
-static sdx_status embed(op_upgrade *u, const embedding_inputs *at, look_up rows, value_id gamma, value_id beta) {
-  float epsilon = node_attr_float(u->node, "epsilon", 1e-12f);
-  value_id ids = IN(0), positions = IN(at->position_ids);
+static value_id embedding_sum(op_upgrade *u, const embedding_inputs *at, look_up rows) {
+  value_id ids = input(u, 0), positions = input(u, at->position_ids);
   if (!positions) {  // 0, 1, ... along the sequence
-    value_id length = NODE("Squeeze", NODE_WITH("Shape", ATTRS(attr_of_int("start", 1), attr_of_int("end", 2)), ids));
-    positions = NODE("Range", rewrite_scalar(u, SDX_INT64, 0), length, rewrite_scalar(u, SDX_INT64, 1));
+    value_id length = dims(u, ids, 1, 2);
+    positions = range_to(u, insert1(u, "Squeeze", length));
   }
-  value_id sum = NODE("Add", rows(u, at->word, ids), rows(u, at->position, positions));
-  if (IN(at->segment)) {
-    if (!IN(at->segment_ids))
-      return upgrade_fail(u, SDX_INVALID_GRAPH, "input %zu ('segment_embedding') needs input 1 ('segment_ids')",
-                          at->segment);
-    sum = NODE("Add", sum, rows(u, at->segment, IN(at->segment_ids)));
-  }
-  if (rewrite_wants(u, 1)) {  // how many words each sample has
-    value_id mask = IN(at->mask) ? IN(at->mask) : NODE("Sub", ids, ids);
-    rewrite_output(u, 1, NODE_WITH("ReduceSum", ATTRS(attr_of_int("keepdims", 0)), mask, INTS(1)));
-  }
-  rewrite_output(u, 2, sum);
-  return BECOME_WITH("LayerNormalization", ATTRS(attr_of_float("epsilon", epsilon)), sum, gamma, beta);
+  value_id word = rows(u, at->word, ids), position = rows(u, at->position, positions);
+  value_id sum = insert2(u, "Add", word, position);
+  if (!input(u, at->segment)) return sum;
+  return insert2(u, "Add", sum, rows(u, at->segment, input(u, at->segment_ids)));
 }
 
-static value_id look_up_plain(op_upgrade *u, size_t table, value_id ids) { return NODE("Gather", IN(table), ids); }
+static sdx_status embed(op_upgrade *u, const embedding_inputs *at, look_up rows, value_id gamma, value_id beta) {
+  attr epsilon = attr_of_float("epsilon", node_attr_float(u->node, "epsilon", 1e-12f));
+  if (input(u, at->segment) && !input(u, at->segment_ids))
+    return upgrade_fail(u, SDX_INVALID_GRAPH, "input %zu ('segment_embedding') needs input 1 ('segment_ids')",
+                        at->segment);
+  value_id sum = embedding_sum(u, at, rows);
+  if (wants_output(u, 1)) {  // how many words each sample has
+    value_id ids = input(u, 0), mask = input(u, at->mask);
+    give_output(u, 1, sum_over(u, mask ? mask : insert2(u, "Sub", ids, ids), 1));
+  }
+  give_output(u, 2, sum);
+  return upgrade_become(u, "LayerNormalization", 3, (value_id[]){sum, gamma, beta}, &epsilon, 1);
+}
+
+static value_id look_up_plain(op_upgrade *u, size_t table, value_id ids) {
+  return insert2(u, "Gather", input(u, table), ids);
+}
 
 static sdx_status embed_layer_normalization(op_upgrade *u) {
   static const embedding_inputs at = {
       .segment_ids = 1, .word = 2, .position = 3, .segment = 4, .mask = 7, .position_ids = 8};
-  return embed(u, &at, look_up_plain, IN(5), IN(6));
+  return embed(u, &at, look_up_plain, input(u, 5), input(u, 6));
 }
 
 // Quantised: tables at 2 to 6 have their scales at 8 to 12 and their zero points at 13 to 17.
 enum { Q_FIRST = 2, Q_SCALE = 8, Q_ZERO = 13 };
 
 static value_id dequantized(op_upgrade *u, size_t table, value_id bytes) {
-  return NODE("DequantizeLinear", bytes, IN(table - Q_FIRST + Q_SCALE), IN(table - Q_FIRST + Q_ZERO));
+  size_t scale = table - Q_FIRST + Q_SCALE, zero = table - Q_FIRST + Q_ZERO;
+  return insert3(u, "DequantizeLinear", bytes, input(u, scale), input(u, zero));
 }
 static value_id look_up_quantized(op_upgrade *u, size_t table, value_id ids) {
-  return dequantized(u, table, NODE("Gather", IN(table), ids));
+  return dequantized(u, table, insert2(u, "Gather", input(u, table), ids));
 }
 
 static sdx_status qembed_layer_normalization(op_upgrade *u) {
   static const embedding_inputs at = {
       .segment_ids = 1, .word = 2, .position = 3, .segment = 4, .mask = 7, .position_ids = SIZE_MAX};
-  return embed(u, &at, look_up_quantized, dequantized(u, 5, IN(5)), dequantized(u, 6, IN(6)));
+  value_id gamma = dequantized(u, 5, input(u, 5)), beta = dequantized(u, 6, input(u, 6));
+  return embed(u, &at, look_up_quantized, gamma, beta);
 }
 
 // Quantised projections of one normalised input: the node's inputs 0 to 2 are it, what is added to it, and the scale.
 // `weights` is the first of packed weights, scales and bias.
 static value_id normalized_input(op_upgrade *u, size_t sum_output, float epsilon) {
-  value_id x = IN(0);
-  if (IN(1)) x = NODE("Add", x, IN(1));
-  rewrite_output(u, sum_output, x);
-  if (!IN(2)) return x;
-  return NODE_WITH("com.microsoft::SimplifiedLayerNormalization",
-                   ATTRS(attr_of_float("epsilon", node_attr_float(u->node, "epsilon", epsilon))), x, IN(2));
+  value_id x = input(u, 0);
+  if (input(u, 1)) x = insert2(u, "Add", x, input(u, 1));
+  give_output(u, sum_output, x);
+  if (!input(u, 2)) return x;
+  return with_attr(u, insert2(u, "com.microsoft::SimplifiedLayerNormalization", x, input(u, 2)),
+                   attr_of_float("epsilon", node_attr_float(u->node, "epsilon", epsilon)));
 }
 static value_id projection(op_upgrade *u, value_id x, const char *columns, size_t weights) {
   const node *n = u->node;
-  return NODE_WITH("com.microsoft::MatMulNBits",
-                   ATTRS(attr_of_int("K", node_attr_int(n, "K", 0)), attr_of_int("N", node_attr_int(n, columns, 0)),
-                         attr_of_int("bits", node_attr_int(n, "bits", 4)),
-                         attr_of_int("block_size", node_attr_int(n, "block_size", 0))),
-                   x, IN(weights), IN(weights + 1), VALUE_ABSENT, VALUE_ABSENT, IN(weights + 2));
+  value_id in[6] = {x, input(u, weights), input(u, weights + 1), 0, 0, input(u, weights + 2)};
+  attr attrs[] = {attr_of_int("K", node_attr_int(n, "K", 0)), attr_of_int("N", node_attr_int(n, columns, 0)),
+                  attr_of_int("bits", node_attr_int(n, "bits", 4)),
+                  attr_of_int("block_size", node_attr_int(n, "block_size", 0))};
+  return upgrade_insert(u, "com.microsoft::MatMulNBits", 6, in, attrs, 4);
 }
 
 static sdx_status nbits_mlp(op_upgrade *u) {
@@ -101,15 +114,15 @@ static sdx_status nbits_mlp(op_upgrade *u) {
   str name = node_attr(u->node, "activation")->s;
   value_id x = normalized_input(u, 1, 1e-5f), gate = projection(u, x, "N", 3), up = projection(u, x, "N", 6);
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-    if (str_is(name, known[i].name)) return BECOME("Mul", NODE(known[i].op, gate), up);
+    if (str_is(name, known[i].name)) return become2(u, "Mul", insert1(u, known[i].op, gate), up);
   return upgrade_fail(u, SDX_NOT_SUPPORTED, "attribute 'activation': '%.*s' is not known", STR_ARG(name));
 }
 
 static sdx_status nbits_qkv(op_upgrade *u) {
   value_id x = normalized_input(u, 3, 1e-6f);
-  rewrite_output(u, 1, projection(u, x, "Nkv", 6));
-  rewrite_output(u, 2, projection(u, x, "Nkv", 9));
-  return BECOME("Identity", projection(u, x, "Nq", 3));
+  give_output(u, 1, projection(u, x, "Nkv", 6));
+  give_output(u, 2, projection(u, x, "Nkv", 9));
+  return become1(u, "Identity", projection(u, x, "Nq", 3));
 }
 
 static sdx_status matmul_activation(op_upgrade *u) {
@@ -117,7 +130,7 @@ static sdx_status matmul_activation(op_upgrade *u) {
   static const char *const of_activation[] = {"alpha", "beta", "gamma", "axis"};
   attr product[5], after[4];
   size_t count = 0;
-  value_id in[2] = {IN(0), IN(1)};
+  value_id in[2] = {input(u, 0), input(u, 1)};
   char name[64];
   for (size_t i = 0; i < 5; i++)
     if (node_attr(u->node, of_product[i])) product[count++] = *node_attr(u->node, of_product[i]);
@@ -134,56 +147,70 @@ static sdx_status matmul_activation(op_upgrade *u) {
   return upgrade_become(u, op, 1, &y, after, count);
 }
 
-// A (B' in blocks of float8 numbers that each have a scale) + bias; A goes through float8, too, if it has a scale.
-static sdx_status fp8_matmul(op_upgrade *u) {
-  value_id a = rewrite_cast(u, IN(0), SDX_FLOAT);
-  if (IN(3)) {
-    value_id scale = NODE("Reshape", IN(3), rewrite_constant(u, NULL, 0));
-    value_id low = NODE_WITH("QuantizeLinear", ATTRS(attr_of_int("output_dtype", SDX_FLOAT8E4M3FN)), a, scale);
-    a = NODE("DequantizeLinear", low, scale);
-  }
-  attr blocks[2] = {attr_of_int("axis", 1), attr_of_int("block_size", node_attr_int(u->node, "block_size", 128))};
-  value_id y = NODE_WITH("com.microsoft::FusedMatMul", ATTRS(attr_of_int("transB", 1)), a,
-                         upgrade_insert(u, "DequantizeLinear", 2, (value_id[]){IN(1), IN(2)}, blocks, 2));
-  if (IN(4)) y = NODE("Add", y, rewrite_cast(u, IN(4), SDX_FLOAT));
-  return BECOME("CastLike", y, IN(0));
+static value_id matmul_transposed(op_upgrade *u, value_id a, value_id b) {
+  return with_attr(u, insert2(u, "com.microsoft::FusedMatMul", a, b), attr_of_int("transB", 1));
 }
 
-// The same with pairs of float4 in a byte, a float8 (as a byte) for each block, and one scale for all.
+// A (B' in blocks of float8 numbers that each have a scale) + bias; A goes through float8, too, if it has a scale.
+static sdx_status fp8_matmul(op_upgrade *u) {
+  value_id a = cast(u, input(u, 0), SDX_FLOAT);
+  if (input(u, 3)) {
+    value_id scale = as_scalar(u, input(u, 3)), low = insert2(u, "QuantizeLinear", a, scale);
+    with_attr(u, low, attr_of_int("output_dtype", SDX_FLOAT8E4M3FN));
+    a = insert2(u, "DequantizeLinear", low, scale);
+  }
+  value_id b = insert2(u, "DequantizeLinear", input(u, 1), input(u, 2));
+  with_attr(u, b, attr_of_int("axis", 1));
+  with_attr(u, b, attr_of_int("block_size", node_attr_int(u->node, "block_size", 128)));
+  value_id y = matmul_transposed(u, a, b);
+  if (input(u, 4)) y = insert2(u, "Add", y, cast(u, input(u, 4), SDX_FLOAT));
+  return become2(u, "CastLike", y, input(u, 0));
+}
+
+// Pairs of float4 in a byte, the low one first.
+static value_id float4_values(op_upgrade *u, value_id bytes) {
+  static const int64_t twice[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+  value_id low = insert2(u, "BitwiseAnd", bytes, scalar(u, SDX_UINT8, 15));
+  value_id high = insert2(u, "BitShift", bytes, scalar(u, SDX_UINT8, 4));
+  with_attr(u, high, attr_of_string("direction", "RIGHT"));
+  low = insert2(u, "Unsqueeze", low, ints1(u, -1));
+  high = insert2(u, "Unsqueeze", high, ints1(u, -1));
+  value_id codes = reshape(u, concat2(u, -1, low, high), (int64_t[]){0, -1}, 2);
+  codes = cast(u, codes, SDX_INT32);
+  value_id table = cast(u, ints(u, twice, 16), SDX_FLOAT);
+  table = insert2(u, "Mul", table, scalar(u, SDX_FLOAT, 0.5));
+  return insert2(u, "Gather", table, codes);
+}
+
+// A B' + bias with B in float4, a float8 (as a byte) for each block, and one scale for all.
 static sdx_status fp4_matmul(op_upgrade *u) {
-  value_id low = NODE("BitwiseAnd", IN(1), rewrite_scalar(u, SDX_UINT8, 15)),
-           high = NODE_WITH("BitShift", ATTRS(attr_of_string("direction", "RIGHT")), IN(1),
-                            rewrite_scalar(u, SDX_UINT8, 4));
-  value_id codes = NODE_WITH("Concat", ATTRS(attr_of_int("axis", -1)), NODE("Unsqueeze", low, INTS(-1)),
-                             NODE("Unsqueeze", high, INTS(-1)));
-  codes = rewrite_cast(u, NODE("Reshape", codes, INTS(0, -1)), SDX_INT32);
-  value_id halves = rewrite_cast(u, INTS(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12), SDX_FLOAT);
-  value_id values = NODE("Gather", NODE("Mul", halves, rewrite_scalar(u, SDX_FLOAT, 0.5)), codes);
-  value_id columns = NODE("Squeeze", NODE_WITH("Shape", ATTRS(attr_of_int("start", -1)), codes));
-  value_id places = NODE("Range", rewrite_scalar(u, SDX_INT64, 0), columns, rewrite_scalar(u, SDX_INT64, 1));
-  value_id blocks = NODE("Div", places, INTS(node_attr_int(u->node, "block_size", 16)));
-  value_id scales = rewrite_cast(u, NODE_WITH("BitCast", ATTRS(attr_of_int("to", SDX_FLOAT8E4M3FN)), IN(2)), SDX_FLOAT);
-  scales = NODE("Mul", NODE_WITH("Gather", ATTRS(attr_of_int("axis", 1)), scales, blocks),
-                NODE("Reshape", IN(3), rewrite_constant(u, NULL, 0)));
-  value_id weights = NODE("CastLike", NODE("Mul", values, scales), IN(0));
-  value_id y = NODE_WITH("com.microsoft::FusedMatMul", ATTRS(attr_of_int("transB", 1)), IN(0), weights);
-  return IN(5) ? BECOME("Add", y, IN(5)) : BECOME("Identity", y);
+  value_id values = float4_values(u, input(u, 1));
+  value_id columns = insert1(u, "Squeeze", dims(u, values, -1, INT64_MAX)), places = range_to(u, columns);
+  value_id blocks = insert2(u, "Div", places, ints1(u, node_attr_int(u->node, "block_size", 16)));
+  value_id scales = with_attr(u, insert1(u, "BitCast", input(u, 2)), attr_of_int("to", SDX_FLOAT8E4M3FN));
+  scales = insert2(u, "Gather", cast(u, scales, SDX_FLOAT), blocks);
+  with_attr(u, scales, attr_of_int("axis", 1));
+  scales = insert2(u, "Mul", scales, as_scalar(u, input(u, 3)));
+  value_id weights = insert2(u, "Mul", values, scales);
+  weights = insert2(u, "CastLike", weights, input(u, 0));
+  value_id y = matmul_transposed(u, input(u, 0), weights);
+  return input(u, 5) ? become2(u, "Add", y, input(u, 5)) : become1(u, "Identity", y);
 }
 
 // A learned gate for each head and query row over the biases of relative positions.
 static sdx_status gated_position_bias(op_upgrade *u) {
-  const int64_t perm[4] = {0, 2, 1, 3};
-  value_id parts[2] = {0}, x = NODE("Add", IN(0), IN(1));
-  if (IN(6)) x = NODE("com.microsoft::RestorePadding", x, IN(6));
-  x = NODE("Reshape", x, INTS(0, 0, node_attr_int(u->node, "num_heads", 0), -1));
-  x = NODE_WITH("Transpose", ATTRS(attr_of_ints("perm", perm, 4)), x);
-  x = NODE("Reshape", NODE("Add", NODE("MatMul", x, IN(3)), IN(4)), INTS(0, 0, 0, 2, -1));
-  x = NODE("Sigmoid", NODE_WITH("ReduceSum", ATTRS(attr_of_int("keepdims", 0)), x, INTS(-1)));
-  upgrade_insert_many(u, "Split", 1, &x, ATTRS(attr_of_int("axis", -1), attr_of_int("num_outputs", 2)), 2, parts);
-  value_id one = NODE("CastLike", rewrite_scalar(u, SDX_FLOAT, 1), x),
-           two = NODE("CastLike", rewrite_scalar(u, SDX_FLOAT, 2), x);
-  value_id gate = NODE("Mul", parts[0], NODE("Sub", NODE("Mul", parts[1], IN(5)), one));
-  return BECOME("Mul", NODE("Add", gate, two), IN(2));
+  const int64_t by_head[4] = {0, 0, node_attr_int(u->node, "num_heads", 0), -1};
+  value_id parts[2], x = insert2(u, "Add", input(u, 0), input(u, 1));
+  if (input(u, 6)) x = insert2(u, "com.microsoft::RestorePadding", x, input(u, 6));
+  x = transpose(u, reshape(u, x, by_head, 4), (int64_t[]){0, 2, 1, 3}, 4);
+  x = insert2(u, "Add", insert2(u, "MatMul", x, input(u, 3)), input(u, 4));
+  x = reshape(u, x, (int64_t[]){0, 0, 0, 2, -1}, 5);
+  x = insert1(u, "Sigmoid", sum_over(u, x, -1));
+  split2(u, x, -1, parts);
+  value_id one = scalar_like(u, 1, x), two = scalar_like(u, 2, x);
+  value_id gate = insert2(u, "Sub", insert2(u, "Mul", parts[1], input(u, 5)), one);
+  gate = insert2(u, "Add", insert2(u, "Mul", parts[0], gate), two);
+  return become2(u, "Mul", gate, input(u, 2));
 }
 
 SDX_CASES = {"X=float[2,3,4] bias=float[4] skip=float[2,3,4]", NULL};

@@ -7,27 +7,27 @@
 #include "ops/parts/rewrite.h"
 
 static value_id attention(op_upgrade *u, value_id weight, value_id bias, value_id add) {
-  int64_t heads = node_attr_int(u->node, "num_heads", 0);
-  return NODE_WITH("com.microsoft::MultiHeadAttention", ATTRS(attr_of_int("num_heads", heads)),
-                   NODE("MatMul", IN(0), weight), VALUE_ABSENT, VALUE_ABSENT, bias, VALUE_ABSENT, add);
+  attr heads = attr_of_int("num_heads", node_attr_int(u->node, "num_heads", 0));
+  value_id in[6] = {insert2(u, "MatMul", input(u, 0), weight), 0, 0, bias, 0, add};
+  return upgrade_insert(u, "com.microsoft::MultiHeadAttention", 6, in, &heads, 1);
 }
 
 static sdx_status longformer(op_upgrade *u) {
   int64_t window = node_attr_int(u->node, "window", 0);
   if (window < 1)
     return upgrade_fail(u, SDX_OUT_OF_RANGE, "attribute 'window' is %lld, expected at least 1", (long long)window);
-  value_id size = NODE_WITH("Shape", ATTRS(attr_of_int("start", 1), attr_of_int("end", 2)), IN(0));
-  value_id places =
-      NODE("Range", rewrite_scalar(u, SDX_INT64, 0), NODE("Squeeze", size), rewrite_scalar(u, SDX_INT64, 1));
-  value_id distance = NODE("Abs", NODE("Sub", NODE("Unsqueeze", places, INTS(1)), places));
-  value_id near = NODE("LessOrEqual", distance, INTS(window));
-  value_id global = rewrite_cast(u, IN(6), SDX_BOOL), mask = NODE("Unsqueeze", IN(3), INTS(1, 2));
-  value_id closed = NODE("CastLike", rewrite_scalar(u, SDX_FLOAT, -INFINITY), mask);
-  value_id seen = NODE("Or", near, NODE("Unsqueeze", global, INTS(1, 2)));
-  value_id local_bias = NODE("Where", seen, mask, closed);
-  value_id local = attention(u, IN(1), IN(2), local_bias);
-  value_id all = attention(u, IN(4), IN(5), NODE("Expand", mask, NODE("Shape", local_bias)));
-  return BECOME("Where", NODE("Unsqueeze", global, INTS(2)), all, local);
+  value_id size = insert1(u, "Squeeze", dims(u, input(u, 0), 1, 2)), places = range_to(u, size);
+  value_id column = insert2(u, "Unsqueeze", places, ints1(u, 1));
+  value_id distance = insert1(u, "Abs", insert2(u, "Sub", column, places));
+  value_id near = insert2(u, "LessOrEqual", distance, ints1(u, window));
+  value_id global = cast(u, input(u, 6), SDX_BOOL), mask = insert2(u, "Unsqueeze", input(u, 3), ints2(u, 1, 2));
+  value_id closed = scalar_like(u, -INFINITY, mask);
+  value_id seen = insert2(u, "Or", near, insert2(u, "Unsqueeze", global, ints2(u, 1, 2)));
+  value_id local_bias = insert3(u, "Where", seen, mask, closed);
+  value_id local = attention(u, input(u, 1), input(u, 2), local_bias);
+  value_id global_bias = insert2(u, "Expand", mask, insert1(u, "Shape", local_bias));
+  value_id all = attention(u, input(u, 4), input(u, 5), global_bias);
+  return become3(u, "Where", insert2(u, "Unsqueeze", global, ints1(u, 2)), all, local);
 }
 
 SDX_CASES = {

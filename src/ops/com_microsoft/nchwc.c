@@ -88,7 +88,7 @@ static void unblock(const tensor *from, float *to, int64_t block, int64_t inner)
 
 static sdx_status conv(op_upgrade *u) {
   node *n = u->node;
-  const tensor *w = constant_of(u->graph, IN(1));
+  const tensor *w = constant_of(u->graph, input(u, 1));
   char text[100];
   int64_t block = block_of(u), group = node_attr_int(n, "group", 1);
   if (u->err->status != SDX_OK) return u->err->status;
@@ -110,7 +110,7 @@ static sdx_status conv(op_upgrade *u) {
   value_id v = graph_add_constant(u->graph, STR(""), plain);
   if (!v) return error_no_memory(u->err, sizeof(graph_value));
   n->inputs[1] = v;
-  bool fused = IN(3) || node_attr(n, "activation");
+  bool fused = input(u, 3) || node_attr(n, "activation");
   if (!fused) node_remove_attr(n, "activation_params");
   n->domain = fused ? STR("com.microsoft") : STR("");
   upgrade_rename(u, fused ? "FusedConv" : "Conv");
@@ -120,29 +120,28 @@ static sdx_status conv(op_upgrade *u) {
 // ---- the rest ---------------------------------------------------------------------------------------------
 
 static int64_t channels_of(const op_upgrade *u, int axis) {
-  const type_info *t = &u->graph->values[IN(0)].type;
+  const type_info *t = &u->graph->values[input(u, 0)].type;
   return t->kind == TYPE_TENSOR && t->rank == 4 ? t->dims[axis] : DIM_UNKNOWN;
 }
 
 static sdx_status reorder_input(op_upgrade *u) {
   bool last = node_attr_int(u->node, "channels_last", 0) != 0;
   int64_t block = block_of(u), channels = channels_of(u, last ? 3 : 1);
-  value_id x =
-      last ? NODE_WITH("Transpose", ATTRS(attr_of_ints("perm", (const int64_t[]){0, 3, 1, 2}, 4)), IN(0)) : IN(0);
-  if (channels >= 0 && channels % block == 0) return BECOME("Identity", x);
-  value_id given = NODE("Gather", NODE("Shape", x), INTS(1));
-  value_id missing = NODE("Mod", NODE("Neg", given), INTS(block));
-  value_id pads = NODE_WITH("Concat", ATTRS(attr_of_int("axis", 0)), INTS(0, 0, 0, 0, 0), missing, INTS(0, 0));
-  return BECOME("Pad", x, pads);
+  value_id x = last ? transpose(u, input(u, 0), (int64_t[]){0, 3, 1, 2}, 4) : input(u, 0);
+  if (channels >= 0 && channels % block == 0) return become1(u, "Identity", x);
+  value_id missing = insert1(u, "Neg", dims(u, x, 1, 2));
+  missing = insert2(u, "Mod", missing, ints1(u, block));
+  value_id before = ints(u, (int64_t[]){0, 0, 0, 0, 0}, 5), after = ints2(u, 0, 0);
+  return become2(u, "Pad", x, concat3(u, 0, before, missing, after));
 }
 
 static sdx_status reorder_output(op_upgrade *u) {
   int64_t channels = node_attr_int(u->node, "channels", 0);
   bool last = node_attr_int(u->node, "channels_last", 0) != 0;
   if (channels < 1) return upgrade_fail(u, SDX_INVALID_GRAPH, "attribute 'channels' is %lld", (long long)channels);
-  value_id x = NODE("Slice", IN(0), INTS(0), INTS(channels), INTS(1));
-  if (!last) return BECOME("Identity", x);
-  return BECOME_WITH("Transpose", ATTRS(attr_of_ints("perm", (const int64_t[]){0, 2, 3, 1}, 4)), x);
+  value_id begin = ints1(u, 0), end = ints1(u, channels), axis = ints1(u, 1);
+  value_id x = insert_n(u, "Slice", 4, (value_id[]){input(u, 0), begin, end, axis});
+  return become1(u, "Identity", last ? transpose(u, x, (int64_t[]){0, 2, 3, 1}, 4) : x);
 }
 
 static sdx_status plain(op_upgrade *u) {
@@ -159,8 +158,8 @@ static sdx_status upsample(op_upgrade *u) {
                   attr_of_string("nearest_mode", "floor")};
   if (mode) attrs[0].s = mode->s;
   if (place) attrs[1].s = place->s;
-  value_id factors = rewrite_cast(u, rewrite_constant(u, scales->ints.at, scales->ints.count), SDX_FLOAT);
-  return BECOME_WITH("Resize", ATTRS(attrs[0], attrs[1], attrs[2]), IN(0), VALUE_ABSENT, factors);
+  value_id in[3] = {input(u, 0), VALUE_ABSENT, cast(u, ints(u, scales->ints.at, scales->ints.count), SDX_FLOAT)};
+  return upgrade_become(u, "Resize", 3, in, attrs, 3);
 }
 
 // clang-format off

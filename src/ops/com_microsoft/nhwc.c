@@ -19,22 +19,18 @@ static size_t rank_of(const op_upgrade *u) {
     size_t weights;
   } weighted[] = {{"Conv", 1}, {"NhwcConv", 1}, {"FusedConv", 1}, {"NhwcFusedConv", 1}, {"QLinearConv", 3}};
   const attr *kernel = node_attr(u->node, "kernel_shape");
-  int rank = rank_known(u, IN(0));
+  int rank = rank_known(u, input(u, 0));
   if (rank < 0 && u->node->output_count) rank = rank_known(u, u->node->outputs[0]);
   for (size_t i = 0; rank < 0 && i < sizeof weighted / sizeof *weighted; i++)
-    if (str_is(u->node->op_type, weighted[i].op_type)) rank = rank_known(u, IN(weighted[i].weights));
+    if (str_is(u->node->op_type, weighted[i].op_type)) rank = rank_known(u, input(u, weighted[i].weights));
   return rank >= 0 ? (size_t)rank : kernel ? kernel->ints.count + 2 : 4;
-}
-
-static value_id transposed(op_upgrade *u, value_id x, const int64_t *perm, size_t rank) {
-  return NODE_WITH("Transpose", ATTRS(attr_of_ints("perm", perm, rank)), x);
 }
 
 // A list with one entry per dimension, or two.
 static value_id reordered(op_upgrade *u, value_id list, const int64_t *perm, size_t rank, size_t times) {
   int64_t at[2 * MOST_RANK];
   for (size_t i = 0; i < times * rank; i++) at[i] = perm[i % rank] + (int64_t)(i / rank * rank);
-  return list ? NODE("Gather", list, rewrite_constant(u, at, times * rank)) : VALUE_ABSENT;
+  return list ? insert2(u, "Gather", list, ints(u, at, times * rank)) : VALUE_ABSENT;
 }
 
 // Resize names dimensions in roi, scales and sizes; which, says `axes`.
@@ -66,7 +62,7 @@ static sdx_status between(op_upgrade *u, const char *domain, const char *op_type
   node *n = u->node;
   size_t rank = rank_of(u);
   int64_t to_first[MOST_RANK] = {0}, to_last[MOST_RANK] = {0};
-  if (rank < 3 || rank > MOST_RANK || !IN(0) || n->output_count != 1)
+  if (rank < 3 || rank > MOST_RANK || !input(u, 0) || n->output_count != 1)
     return upgrade_fail(u, SDX_INVALID_SHAPE, "one tensor of rank 3 to %d with channels last is expected", MOST_RANK);
   for (size_t i = 1; i < rank; i++) {
     to_first[i] = i == 1 ? (int64_t)rank - 1 : (int64_t)i - 1;
@@ -81,10 +77,11 @@ static sdx_status between(op_upgrade *u, const char *domain, const char *op_type
   inner->version = version;
   for (uint32_t i = 0; i < n->attr_count; i++) SDX_TRY(node_set_attr(u->graph, inner, n->attrs[i]));
   for (uint32_t i = 0; i < n->input_count; i++)
-    if ((moved >> i & 1) && n->inputs[i]) inner->inputs[i] = transposed(u, n->inputs[i], to_first, rank);
+    if ((moved >> i & 1) && n->inputs[i]) inner->inputs[i] = transpose(u, n->inputs[i], to_first, rank);
   if (str_is(inner->op_type, "Resize") || str_is(inner->op_type, "Upsample"))
     SDX_TRY(move_sizes(u, inner, to_first, to_last, rank));
-  return BECOME_WITH("Transpose", ATTRS(attr_of_ints("perm", to_last, rank)), made);
+  SDX_TRY(become1(u, "Transpose", made));
+  return upgrade_set_attr(u, n, attr_of_ints("perm", to_last, rank));
 }
 
 static sdx_status nhwc_upgrade(op_upgrade *u) { return between(u, "", u->node->op->name, u->version, 1); }

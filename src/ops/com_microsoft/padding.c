@@ -90,11 +90,7 @@ static sdx_status restore_padding_compute(op_step *c) {
 #define MS "com.microsoft::"
 
 static value_id restored(op_upgrade *u, value_id rows, value_id offset) {
-  return NODE(MS "RestorePadding", rows, offset);
-}
-
-static value_id size_at(op_upgrade *u, value_id x, int64_t axis) {
-  return NODE_WITH("Shape", ATTRS(attr_of_int("start", axis), attr_of_int("end", axis + 1)), x);
+  return rows ? insert2(u, MS "RestorePadding", rows, offset) : VALUE_ABSENT;
 }
 
 // q, k, v (or one with all) are rows; `heads` says how MultiHeadAttention is to read them.
@@ -107,27 +103,28 @@ static sdx_status packed(op_upgrade *u, value_id q, value_id k, value_id v, valu
     if (node_attr(u->node, kept[i])) attrs[count++] = *node_attr(u->node, kept[i]);
   const attr *hidden = node_attr(u->node, hidden_name);
   if (hidden) attrs[count] = *hidden, attrs[count++].name = STR("_hidden");
-  value_id lengths = NODE("Sub", NODE("Slice", ends, INTS(1), INTS(INT64_MAX)), NODE("Slice", ends, INTS(0), INTS(-1)));
-  value_id in[6] = {
-      restored(u, q, offset), k ? restored(u, k, offset) : 0, v ? restored(u, v, offset) : 0, bias, lengths, add};
+  value_id first = slice(u, ends, 0, -1), last = slice(u, ends, 1, INT64_MAX);
+  value_id in[6] = {0, 0, 0, bias, insert2(u, "Sub", last, first), add};
+  in[0] = restored(u, q, offset);
+  in[1] = restored(u, k, offset);
+  in[2] = restored(u, v, offset);
   value_id whole = upgrade_insert(u, MS "MultiHeadAttention", 6, in, attrs, count);
-  value_id shape = NODE_WITH("Concat", ATTRS(attr_of_int("axis", 0)), INTS(-1), size_at(u, whole, 2));
-  value_id places = NODE("Slice", NODE("Reshape", offset, INTS(-1)), INTS(0), size_at(u, q, 0));
-  return BECOME("Gather", NODE("Reshape", whole, shape), places);
+  value_id any = ints1(u, -1), shape = concat2(u, 0, any, dims(u, whole, 2, 3));
+  value_id zero = ints1(u, 0), rows = dims(u, q, 0, 1);
+  value_id places = insert3(u, "Slice", flat(u, offset), zero, rows);
+  return become2(u, "Gather", insert2(u, "Reshape", whole, shape), places);
 }
 
 static sdx_status packed_multi_head(op_upgrade *u) {
-  value_id q = IN(0);
-  if (!IN(1)) {  // [tokens, heads, 3, width] to [tokens, Q | K | V]
-    const int64_t perm[4] = {0, 2, 1, 3};
-    q = NODE_WITH("Transpose", ATTRS(attr_of_ints("perm", perm, 4)), q);
-    q = NODE("Reshape", q, INTS(0, -1));
-  }
-  return packed(u, q, IN(1), IN(2), IN(3), IN(4), IN(5), IN(6), "");
+  value_id q = input(u, 0);
+  if (!input(u, 1))  // [tokens, heads, 3, width] to [tokens, Q | K | V]
+    q = reshape(u, transpose(u, q, (int64_t[]){0, 2, 1, 3}, 4), (int64_t[]){0, -1}, 2);
+  return packed(u, q, input(u, 1), input(u, 2), input(u, 3), input(u, 4), input(u, 5), input(u, 6), "");
 }
 
 static sdx_status packed_attention(op_upgrade *u) {
-  return packed(u, NODE("MatMul", IN(0), IN(1)), 0, 0, IN(2), IN(3), IN(4), IN(5), "qkv_hidden_sizes");
+  value_id product = insert2(u, "MatMul", input(u, 0), input(u, 1));
+  return packed(u, product, 0, 0, input(u, 2), input(u, 3), input(u, 4), input(u, 5), "qkv_hidden_sizes");
 }
 
 SDX_CASES = {"input=float[2,3,4] sequence_token_count=int32[2](2,3) outputs=4", NULL};

@@ -31,8 +31,7 @@ static const order *order_of(op_upgrade *u, const char *name) {
 }
 
 static value_id size_at(op_upgrade *u, value_id x, int64_t axis) {
-  value_id all = NODE_WITH("Shape", ATTRS(attr_of_int("start", -2)), x);
-  return NODE("Slice", all, INTS(axis), INTS(axis + 1));
+  return slice(u, dims(u, x, -2, INT64_MAX), axis, axis + 1);
 }
 
 // Brings a matrix of these sizes into an order (`store`) or back: [batch, rows, columns].
@@ -40,106 +39,114 @@ static value_id reordered(op_upgrade *u, value_id x, const order *o, value_id ro
   if (!o) return VALUE_ABSENT;
   value_id parts[8], sizes[8];
   int64_t back[8];
-  rows = NODE("Div", rows, INTS(o->rows_by)), columns = NODE("Div", columns, INTS(o->columns_by));
+  rows = insert2(u, "Div", rows, ints1(u, o->rows_by));
+  columns = insert2(u, "Div", columns, ints1(u, o->columns_by));
   for (int64_t i = 0; i < o->rank; i++) {
-    sizes[i] = o->split[i] == R ? rows : o->split[i] == C ? columns : INTS(o->split[i]);
+    sizes[i] = o->split[i] == R ? rows : o->split[i] == C ? columns : ints1(u, o->split[i]);
     back[o->stored[i]] = i;
   }
   for (int64_t i = 0; i < o->rank; i++) parts[i] = sizes[store ? i : o->stored[i]];
-  value_id shape = upgrade_insert(u, "Concat", (size_t)o->rank, parts, ATTRS(attr_of_int("axis", 0)));
-  x = NODE("Reshape", x, shape);
-  return NODE_WITH("Transpose", ATTRS(attr_of_ints("perm", store ? o->stored : back, (size_t)o->rank)), x);
+  x = insert2(u, "Reshape", x, concat(u, 0, (size_t)o->rank, parts));
+  return transpose(u, x, store ? o->stored : back, (size_t)o->rank);
 }
 static value_id moved(op_upgrade *u, value_id x, const char *name, bool store) {
   const order *o = order_of(u, name);
   if (o == &orders[ROWS]) return x;
-  return NODE("Reshape", reordered(u, x, o, size_at(u, x, 0), size_at(u, x, 1), store), NODE("Shape", x));
+  value_id rows = size_at(u, x, 0), columns = size_at(u, x, 1);
+  value_id y = reordered(u, x, o, rows, columns, store);
+  return insert2(u, "Reshape", y, insert1(u, "Shape", x));
 }
-static value_id rows_of(op_upgrade *u, value_id x, const char *name) { return moved(u, x, name, false); }
-static value_id stored_as(op_upgrade *u, value_id x, const char *name) { return moved(u, x, name, true); }
+static value_id rows_of(op_upgrade *u, size_t i, const char *name) { return moved(u, input(u, i), name, false); }
 
-static value_id weights_of(op_upgrade *u, value_id w, const char *name) {
+static value_id weights_of(op_upgrade *u, size_t i, const char *name) {
   const order *o = order_of(u, name);
-  if (!o || o - orders < TILES_8) return rows_of(u, w, name);
-  const int64_t perm[3] = {0, 2, 1};
-  value_id k = size_at(u, w, 0), n = size_at(u, w, 1), turned = reordered(u, w, o, n, k, false);
-  turned = NODE("Reshape", turned, NODE_WITH("Concat", ATTRS(attr_of_int("axis", 0)), INTS(-1), n, k));
-  return NODE("Reshape", NODE_WITH("Transpose", ATTRS(attr_of_ints("perm", perm, 3)), turned), NODE("Shape", w));
+  if (!o || o - orders < TILES_8) return rows_of(u, i, name);
+  value_id w = input(u, i), k = size_at(u, w, 0), n = size_at(u, w, 1), any = ints1(u, -1);
+  value_id transposed = reordered(u, w, o, n, k, false);
+  transposed = insert2(u, "Reshape", transposed, concat3(u, 0, any, n, k));
+  transposed = transpose(u, transposed, (int64_t[]){0, 2, 1}, 3);
+  return insert2(u, "Reshape", transposed, insert1(u, "Shape", w));
 }
 
-static value_id scalar_of(op_upgrade *u, value_id scale) {
-  return NODE("Reshape", scale, rewrite_constant(u, NULL, 0));
-}
 static value_id dequantized(op_upgrade *u, value_id q, value_id scale) {
-  return NODE("DequantizeLinear", q, scalar_of(u, scale));
+  return insert2(u, "DequantizeLinear", q, as_scalar(u, scale));
 }
 static value_id quantized(op_upgrade *u, value_id x, value_id scale) {
-  return NODE("QuantizeLinear", x, scalar_of(u, scale), rewrite_scalar(u, SDX_INT8, 0));
+  value_id one = as_scalar(u, scale), zero = scalar(u, SDX_INT8, 0);
+  return insert3(u, "QuantizeLinear", x, one, zero);
 }
 // What is left of a float after it was a quantised result.
 static value_id rounded(op_upgrade *u, value_id x, value_id scale) {
   return dequantized(u, quantized(u, x, scale), scale);
 }
+// Input i as row-major floats; the scale is the input behind it.
+static value_id rows_as_float(op_upgrade *u, size_t i, const char *name) {
+  return dequantized(u, rows_of(u, i, name), input(u, i + 1));
+}
 // Weights with a scale or one for each column.
-static value_id widened(op_upgrade *u, value_id w, const char *name, value_id scale) {
-  return NODE("Mul", rewrite_cast(u, weights_of(u, w, name), SDX_FLOAT), scale);
+static value_id widened(op_upgrade *u, size_t i, const char *name, value_id scale) {
+  return insert2(u, "Mul", cast(u, weights_of(u, i, name), SDX_FLOAT), scale);
+}
+static sdx_status become_stored(op_upgrade *u, value_id y, value_id scale, const char *name) {
+  return become1(u, "Identity", moved(u, quantized(u, y, scale), name, true));
 }
 
 static sdx_status quantize(op_upgrade *u) {
-  value_id x = rewrite_cast(u, rows_of(u, IN(0), "order_input"), SDX_FLOAT);
-  return BECOME("Identity", stored_as(u, quantized(u, x, IN(1)), "order_output"));
+  return become_stored(u, cast(u, rows_of(u, 0, "order_input"), SDX_FLOAT), input(u, 1), "order_output");
 }
 
 static sdx_status dequantize(op_upgrade *u) {
-  value_id x = dequantized(u, rows_of(u, IN(0), "order_input"), IN(1));
-  int64_t to = node_attr_int(u->node, "to", SDX_FLOAT);
-  return BECOME_WITH("Cast", ATTRS(attr_of_int("to", to)), stored_as(u, x, "order_output"));
+  attr to = attr_of_int("to", node_attr_int(u->node, "to", SDX_FLOAT));
+  value_id x = moved(u, rows_as_float(u, 0, "order_input"), "order_output", true);
+  return upgrade_become(u, "Cast", 1, &x, &to, 1);
 }
 
 static sdx_status gelu(op_upgrade *u) {
-  return BECOME("Identity", quantized(u, NODE("Gelu", dequantized(u, IN(0), IN(1))), IN(2)));
+  value_id y = insert1(u, "Gelu", dequantized(u, input(u, 0), input(u, 1)));
+  return become1(u, "Identity", quantized(u, y, input(u, 2)));
 }
 
 static sdx_status layer_norm(op_upgrade *u) {
-  value_id x = dequantized(u, rows_of(u, IN(0), "order_X"), IN(1)),
-           beta = IN(3) ? rewrite_cast(u, IN(3), SDX_FLOAT) : VALUE_ABSENT;
-  x = NODE_WITH("LayerNormalization",
-                ATTRS(attr_of_int("axis", node_attr_int(u->node, "axis", -1)),
-                      attr_of_float("epsilon", node_attr_float(u->node, "epsilon", 1e-5f))),
-                x, rewrite_cast(u, IN(2), SDX_FLOAT), beta);
-  return BECOME("Identity", stored_as(u, quantized(u, x, IN(4)), "order_Y"));
+  value_id x = rows_as_float(u, 0, "order_X"), gamma = cast(u, input(u, 2), SDX_FLOAT);
+  value_id beta = input(u, 3) ? cast(u, input(u, 3), SDX_FLOAT) : VALUE_ABSENT;
+  value_id y = insert3(u, "LayerNormalization", x, gamma, beta);
+  with_attr(u, y, attr_of_int("axis", node_attr_int(u->node, "axis", -1)));
+  with_attr(u, y, attr_of_float("epsilon", node_attr_float(u->node, "epsilon", 1e-5f)));
+  return become_stored(u, y, input(u, 4), "order_Y");
 }
 
 static sdx_status matmul(op_upgrade *u) {
-  value_id a = dequantized(u, rows_of(u, IN(0), "order_A"), IN(1));
-  value_id y = NODE("MatMul", a, widened(u, IN(2), "order_B", IN(3)));
-  if (IN(5)) y = NODE("Add", y, IN(5));
-  if (IN(6)) y = NODE("Add", y, dequantized(u, rows_of(u, IN(6), "order_A"), IN(7)));
-  return BECOME("Identity", stored_as(u, quantized(u, y, IN(4)), "order_Y"));
+  value_id a = rows_as_float(u, 0, "order_A"), b = widened(u, 2, "order_B", input(u, 3));
+  value_id y = insert2(u, "MatMul", a, b);
+  if (input(u, 5)) y = insert2(u, "Add", y, input(u, 5));
+  if (input(u, 6)) y = insert2(u, "Add", y, rows_as_float(u, 6, "order_A"));
+  return become_stored(u, y, input(u, 4), "order_Y");
 }
 
 static sdx_status attention(op_upgrade *u) {
-  value_id x = dequantized(u, rows_of(u, IN(0), "order_input"), IN(1)), heads[3];
-  if (IN(18) || IN(19)) return upgrade_fail(u, SDX_NOT_SUPPORTED, "inputs 18 and 19 (past, attention_bias)");
+  value_id x = rows_as_float(u, 0, "order_input"), in[5] = {0, 0, 0, 0, input(u, 17)};
+  if (input(u, 18) || input(u, 19))
+    return upgrade_fail(u, SDX_NOT_SUPPORTED, "inputs 18 and 19 (past, attention_bias)");
   for (size_t i = 0; i < 3; i++) {
-    value_id product = NODE("MatMul", x, widened(u, IN(5 + i), "order_weight", IN(8 + i)));
-    heads[i] = rounded(u, NODE("Add", product, IN(11 + i)), IN(2 + i));
+    value_id product = insert2(u, "MatMul", x, widened(u, 5 + i, "order_weight", input(u, 8 + i)));
+    in[i] = rounded(u, insert2(u, "Add", product, input(u, 11 + i)), input(u, 2 + i));
   }
-  value_id y = NODE_WITH("com.microsoft::MultiHeadAttention",
-                         ATTRS(attr_of_int("num_heads", node_attr_int(u->node, "num_heads", 0)),
-                               attr_of_int("unidirectional", node_attr_int(u->node, "unidirectional", 0))),
-                         heads[0], heads[1], heads[2], VALUE_ABSENT, IN(17));
-  return BECOME("Identity", stored_as(u, quantized(u, y, IN(16)), "order_output"));
+  value_id y = insert_n(u, "com.microsoft::MultiHeadAttention", 5, in);
+  with_attr(u, y, attr_of_int("num_heads", node_attr_int(u->node, "num_heads", 0)));
+  with_attr(u, y, attr_of_int("unidirectional", node_attr_int(u->node, "unidirectional", 0)));
+  return become_stored(u, y, input(u, 16), "order_output");
 }
 
 static sdx_status longformer(op_upgrade *u) {
-  value_id x = dequantized(u, rows_of(u, IN(0), "order_input"), IN(1));
-  value_id y = NODE_WITH("com.microsoft::LongformerAttention",
-                         ATTRS(attr_of_int("num_heads", node_attr_int(u->node, "num_heads", 0)),
-                               attr_of_int("window", node_attr_int(u->node, "window", 0))),
-                         x, widened(u, IN(2), "order_weight", IN(3)), IN(4), rewrite_cast(u, IN(7), SDX_FLOAT),
-                         widened(u, IN(8), "order_global_weight", IN(9)), IN(10), IN(12));
-  return BECOME("Identity", stored_as(u, quantized(u, y, IN(13)), "order_output"));
+  value_id in[7] = {[2] = input(u, 4), [5] = input(u, 10), [6] = input(u, 12)};
+  in[0] = rows_as_float(u, 0, "order_input");
+  in[1] = widened(u, 2, "order_weight", input(u, 3));
+  in[3] = cast(u, input(u, 7), SDX_FLOAT);
+  in[4] = widened(u, 8, "order_global_weight", input(u, 9));
+  value_id y = insert_n(u, "com.microsoft::LongformerAttention", 7, in);
+  with_attr(u, y, attr_of_int("num_heads", node_attr_int(u->node, "num_heads", 0)));
+  with_attr(u, y, attr_of_int("window", node_attr_int(u->node, "window", 0)));
+  return become_stored(u, y, input(u, 13), "order_output");
 }
 
 SDX_CASES = {"input=float[2,64] scale_input=float(0.1) order_input=1 order_output=2",

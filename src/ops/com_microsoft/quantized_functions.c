@@ -6,57 +6,67 @@
 
 #include <math.h>
 
-static sdx_status quantize(op_upgrade *u, value_id x, value_id scale, value_id zero) {
-  return BECOME("QuantizeLinear", x, scale, zero);
+static sdx_status become_quantized(op_upgrade *u, value_id x, value_id scale, value_id zero) {
+  return become3(u, "QuantizeLinear", x, scale, zero);
 }
-#define DEQUANTIZED(x, scale, zero) NODE("DequantizeLinear", IN(x), IN(scale), IN(zero))
+// Inputs `at` to `at` + 2: a tensor, its scale and zero point.
+static value_id dequantized(op_upgrade *u, size_t at) {
+  return insert3(u, "DequantizeLinear", input(u, at), input(u, at + 1), input(u, at + 2));
+}
 
 // Without a zero point QuantizeLinear gives uint8; here the input decides.
 static value_id zero_like(op_upgrade *u, size_t given, size_t x) {
-  return IN(given) ? IN(given) : NODE("CastLike", rewrite_scalar(u, SDX_FLOAT, 0), IN(x));
+  return input(u, given) ? input(u, given) : scalar_like(u, 0, input(u, x));
 }
 
 static sdx_status reduce_mean(op_upgrade *u) {
   const attr *axes = node_attr(u->node, "axes");
-  int64_t keep = node_attr_int(u->node, "keepdims", 1);
-  value_id in[2] = {DEQUANTIZED(0, 1, 2), rewrite_constant(u, axes->ints.at, axes->ints.count)};
-  value_id mean = upgrade_insert(u, "ReduceMean", axes->ints.count ? 2 : 1, in, ATTRS(attr_of_int("keepdims", keep)));
-  return quantize(u, mean, IN(3), zero_like(u, 4, 0));
+  attr keep = attr_of_int("keepdims", node_attr_int(u->node, "keepdims", 1));
+  value_id in[2] = {dequantized(u, 0)};
+  if (axes->ints.count) in[1] = ints(u, axes->ints.at, axes->ints.count);
+  value_id mean = upgrade_insert(u, "ReduceMean", in[1] ? 2 : 1, in, &keep, 1);
+  return become_quantized(u, mean, input(u, 3), zero_like(u, 4, 0));
 }
 
 // An infinite scale, which calibration gives where a mask of -inf was seen, leaves no numbers. What ONNX Runtime then
 // gives is the lowest value, as QuantizeLinear does, but with a negative zero point the highest.
 static bool infinite_scale(const op_upgrade *u) {
-  const tensor *scale = u->graph->values[IN(1)].constant, *zero = u->graph->values[IN(4)].constant;
+  const tensor *scale = u->graph->values[input(u, 1)].constant, *zero = u->graph->values[input(u, 4)].constant;
   return scale && scale->dtype == SDX_FLOAT && scale->count == 1 && isinf(*(const float *)scale->data) && zero &&
          zero->dtype == SDX_INT8 && zero->count == 1 && *(const int8_t *)zero->data < 0;
 }
 
 static sdx_status softmax(op_upgrade *u) {
   int64_t axis = node_attr_int(u->node, "axis", -1), old = node_attr_int(u->node, "opset", 13) < 13;
-  value_id p =
-      NODE_WITH("Softmax", ATTRS(attr_of_int("axis", axis), attr_of_int("_flatten", old)), DEQUANTIZED(0, 1, 2));
-  if (infinite_scale(u)) p = NODE("Where", NODE("IsNaN", p), rewrite_scalar(u, SDX_FLOAT, INFINITY), p);
-  return quantize(u, p, IN(3), IN(4));
+  value_id p = insert1(u, "Softmax", dequantized(u, 0));
+  with_attr(u, p, attr_of_int("axis", axis));
+  with_attr(u, p, attr_of_int("_flatten", old));
+  if (infinite_scale(u)) {
+    value_id lost = insert1(u, "IsNaN", p), infinite = scalar(u, SDX_FLOAT, INFINITY);
+    p = insert3(u, "Where", lost, infinite, p);
+  }
+  return become_quantized(u, p, input(u, 3), input(u, 4));
 }
 
 static sdx_status where(op_upgrade *u) {
-  return quantize(u, NODE("Where", IN(0), DEQUANTIZED(1, 2, 3), DEQUANTIZED(4, 5, 6)), IN(7), IN(8));
+  value_id x = dequantized(u, 1), y = dequantized(u, 4);
+  return become_quantized(u, insert3(u, "Where", input(u, 0), x, y), input(u, 7), input(u, 8));
 }
 
 // [directions, inputs, 4 * hidden] bytes to LSTM's [directions, 4 * hidden, inputs]; scale and zero point are one
 // a direction or one a column.
 static value_id lstm_weights(op_upgrade *u, size_t bytes, size_t scale, size_t zero) {
-  value_id shape = INTS(0, 1, -1);
-  value_id offset =
-      NODE("Sub", rewrite_cast(u, IN(bytes), SDX_FLOAT), NODE("Reshape", rewrite_cast(u, IN(zero), SDX_FLOAT), shape));
-  value_id w = NODE("Mul", offset, NODE("Reshape", IN(scale), shape));
-  return NODE_WITH("Transpose", ATTRS(attr_of_ints("perm", (const int64_t[]){0, 2, 1}, 3)), w);
+  static const int64_t shape[3] = {0, 1, -1};
+  value_id w = cast(u, input(u, bytes), SDX_FLOAT);
+  w = insert2(u, "Sub", w, reshape(u, cast(u, input(u, zero), SDX_FLOAT), shape, 3));
+  w = insert2(u, "Mul", w, reshape(u, input(u, scale), shape, 3));
+  return transpose(u, w, (int64_t[]){0, 2, 1}, 3);
 }
 
 static sdx_status lstm(op_upgrade *u) {
   node *n = u->node;
-  value_id in[8] = {IN(0), lstm_weights(u, 1, 8, 9), lstm_weights(u, 2, 10, 11), IN(3), IN(4), IN(5), IN(6), IN(7)};
+  value_id w = lstm_weights(u, 1, 8, 9), r = lstm_weights(u, 2, 10, 11);
+  value_id in[8] = {input(u, 0), w, r, input(u, 3), input(u, 4), input(u, 5), input(u, 6), input(u, 7)};
   attr *attrs = n->attrs;
   uint32_t count = n->attr_count;
   n->attrs = NULL;
@@ -67,20 +77,25 @@ static sdx_status lstm(op_upgrade *u) {
 
 // (A - A_zero) (B - B_zero) and plain sums and products of narrow integers, in int32.
 static value_id centred(op_upgrade *u, size_t x, size_t zero) {
-  value_id v = rewrite_cast(u, IN(x), SDX_INT32);
-  return IN(zero) ? NODE("Sub", v, rewrite_cast(u, IN(zero), SDX_INT32)) : v;
+  value_id v = cast(u, input(u, x), SDX_INT32);
+  return input(u, zero) ? insert2(u, "Sub", v, cast(u, input(u, zero), SDX_INT32)) : v;
 }
-static sdx_status mul_integer(op_upgrade *u) { return BECOME("Mul", centred(u, 0, 1), centred(u, 2, 3)); }
+static sdx_status mul_integer(op_upgrade *u) {
+  value_id a = centred(u, 0, 1), b = centred(u, 2, 3);
+  return become2(u, "Mul", a, b);
+}
 
 static sdx_status matmul_integer16(op_upgrade *u) {
-  return BECOME("MatMul", rewrite_cast(u, IN(0), SDX_INT32), rewrite_cast(u, IN(1), SDX_INT32));
+  value_id a = cast(u, input(u, 0), SDX_INT32), b = cast(u, input(u, 1), SDX_INT32);
+  return become2(u, "MatMul", a, b);
 }
 
 static sdx_status reduce_sum_integer(op_upgrade *u) {
   const attr *axes = node_attr(u->node, "axes");
-  int64_t keep = node_attr_int(u->node, "keepdims", 1);
-  value_id in[2] = {rewrite_cast(u, IN(0), SDX_INT32), rewrite_constant(u, axes->ints.at, axes->ints.count)};
-  return upgrade_become(u, "ReduceSum", axes->ints.count ? 2 : 1, in, ATTRS(attr_of_int("keepdims", keep)));
+  attr keep = attr_of_int("keepdims", node_attr_int(u->node, "keepdims", 1));
+  value_id in[2] = {cast(u, input(u, 0), SDX_INT32)};
+  if (axes->ints.count) in[1] = ints(u, axes->ints.at, axes->ints.count);
+  return upgrade_become(u, "ReduceSum", in[1] ? 2 : 1, in, &keep, 1);
 }
 
 SDX_CASES = {

@@ -16,32 +16,35 @@ static int64_t signal_rank(op_upgrade *u) {
 }
 
 static value_id transformed(op_upgrade *u, value_id x, int64_t axis, bool inverse, bool onesided) {
-  return NODE_WITH("DFT", ATTRS(attr_of_int("inverse", inverse), attr_of_int("onesided", onesided)), x, VALUE_ABSENT,
-                   rewrite_scalar(u, SDX_INT64, (double)axis));
+  attr attrs[] = {attr_of_int("inverse", inverse), attr_of_int("onesided", onesided)};
+  value_id in[3] = {x, VALUE_ABSENT, scalar(u, SDX_INT64, (double)axis)};
+  return upgrade_insert(u, "DFT", 3, in, attrs, 2);
 }
 
 static sdx_status rfft(op_upgrade *u) {
   int64_t rank = signal_rank(u);
-  value_id x = NODE("Unsqueeze", IN(0), INTS(-1));
+  value_id x = insert2(u, "Unsqueeze", input(u, 0), ints1(u, -1));
   for (int64_t d = 0; d < rank; d++) x = transformed(u, x, -2 - d, false, d == 0);
-  return BECOME("Identity", x);
+  return become1(u, "Identity", x);
 }
 
 static sdx_status irfft(op_upgrade *u) {
   int64_t rank = signal_rank(u);
-  value_id x = IN(0);
+  value_id x = input(u, 0);
   for (int64_t d = rank; d-- > 0;) x = transformed(u, x, -2 - d, true, d == 0);
-  return BECOME("Squeeze", x, INTS(-1));
+  return become2(u, "Squeeze", x, ints1(u, -1));
 }
 
 static sdx_status product(op_upgrade *u, const char *real, const char *imaginary) {
-  value_id a[2] = {0}, b[2] = {0}, in[2] = {IN(0), IN(1)};
-  for (size_t i = 0; i < 2; i++)
-    upgrade_insert_many(u, "Split", 1, &in[i], ATTRS(attr_of_int("axis", -1), attr_of_int("num_outputs", 2)), 2,
-                        i ? b : a);
-  value_id re = NODE(real, NODE("Mul", a[0], b[0]), NODE("Mul", a[1], b[1])),
-           im = NODE(imaginary, NODE("Mul", a[1], b[0]), NODE("Mul", a[0], b[1]));
-  return BECOME_WITH("Concat", ATTRS(attr_of_int("axis", -1)), re, im);
+  value_id a[2], b[2];
+  split2(u, input(u, 0), -1, a);
+  split2(u, input(u, 1), -1, b);
+  value_id reals = insert2(u, "Mul", a[0], b[0]), imaginaries = insert2(u, "Mul", a[1], b[1]);
+  value_id re = insert2(u, real, reals, imaginaries);
+  value_id crossed = insert2(u, "Mul", a[1], b[0]), back = insert2(u, "Mul", a[0], b[1]);
+  value_id im = insert2(u, imaginary, crossed, back);
+  SDX_TRY(become2(u, "Concat", re, im));
+  return upgrade_set_attr(u, u->node, attr_of_int("axis", -1));
 }
 static sdx_status complex_mul(op_upgrade *u) { return product(u, "Sub", "Add"); }
 static sdx_status complex_mul_conj(op_upgrade *u) { return product(u, "Add", "Sub"); }
