@@ -61,7 +61,7 @@ static sdx_status unknown_attr(binder *b, const node *n, const attr *a, int vers
 static const op_def *find_custom(const binder *b, str domain, str name) {
   for (size_t i = 0; b->custom && i < b->custom->count; i++) {
     const op_def *op = b->custom->ops[i];
-    if (str_is(name, op->name) && str_is(domain, op->domain ? op->domain : "")) return op;
+    if (str_is(name, op->name) && str_equal(domain, op_domain(str_from(op->domain)))) return op;
   }
   return NULL;
 }
@@ -69,7 +69,7 @@ static const op_def *find_custom(const binder *b, str domain, str name) {
 static sdx_status find_op(binder *b, node *n, error *err) {
   if (n->op_type.size == 0)
     return problem(b, err, SDX_INVALID_GRAPH, "empty-operator", n, "the operator type is empty");
-  if (str_is(n->domain, "ai.onnx")) n->domain = STR("");
+  n->domain = op_domain(n->domain);
   n->op = find_custom(b, n->domain, n->op_type);
   if (!n->op) n->op = op_find(n->domain, n->op_type);
   if (n->op) return SDX_OK;

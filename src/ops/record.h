@@ -66,6 +66,8 @@ typedef struct op_def {
   "complex128"
 #define SDX_CASES static const char *const cases[]
 
+// The domain of records that a model's spelling means: "" for ai.onnx, qonnx.custom_op.general for onnx.brevitas.
+str op_domain(str domain);
 // Finds a record; NULL if the domain or the name is unknown.
 const op_def *op_find(str domain, str name);
 size_t op_count(void);

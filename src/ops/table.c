@@ -32,8 +32,16 @@ static void fill(void) {
   def_count = op_row_count;
 }
 
-static str plain_domain(str domain) {
-  if (!domain.at || str_is(domain, "ai.onnx")) return STR("");
+str op_domain(str domain) {
+  static const struct {
+    const char *spelling, *domain;
+  } others[] = {{"ai.onnx", ""},
+                {"onnx.brevitas", "qonnx.custom_op.general"},
+                {"brevitas.onnx", "qonnx.custom_op.general"},
+                {"finn.custom_op.general", "qonnx.custom_op.general"}};
+  if (!domain.at) return STR("");
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    if (str_is(domain, others[i].spelling)) return str_from(others[i].domain);
   return domain;
 }
 
@@ -46,7 +54,7 @@ const op_def *op_at(size_t index) { return index < op_count() ? &op_defs[index] 
 
 const op_def *op_find(str domain, str name) {
   if (!name.at) return NULL;
-  domain = plain_domain(domain);
+  domain = op_domain(domain);
   for (size_t low = 0, high = op_count(); low < high;) {
     size_t middle = low + (high - low) / 2;
     int c = compare(domain, name, &op_defs[middle]);
@@ -61,7 +69,7 @@ const char *op_hint(str domain, str name, char *buffer, size_t size) {
   str_nearest same;
   str_nearest_init(&same, name);
   const char *other_domain = NULL;
-  domain = plain_domain(domain);
+  domain = op_domain(domain);
   for (size_t i = 0; i < op_count(); i++) {
     if (str_is(domain, op_defs[i].domain)) str_nearest_offer(&same, str_from(op_defs[i].name));
     else if (str_is(name, op_defs[i].name)) other_domain = op_defs[i].domain;
