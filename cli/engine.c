@@ -221,14 +221,6 @@ static bool place_named(collector *c, named_values *list, const char *from) {
   return ok;
 }
 
-static bool is_picture(const char *path) {
-  static const char *const endings[] = {".png",  ".jpg", ".jpeg", ".jp2", ".j2k", ".webp", ".tif",
-                                        ".tiff", ".bmp", ".pbm",  ".pgm", ".ppm", ".pnm",  ".pam"};
-  for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
-    if (path_has_suffix(path, endings[i])) return true;
-  return false;
-}
-
 // One value for one input out of a file's bytes, by the file's ending.
 static sdx_value *read_value(const collector *c, size_t index, const char *path, const char *bytes, size_t size,
                              why *w) {
@@ -236,7 +228,7 @@ static sdx_value *read_value(const collector *c, size_t index, const char *path,
   if (path_has_suffix(path, ".npy")) return npy_read(bytes, size, w);
   if (path_has_suffix(path, ".pb")) return pb_read(bytes, size, io->type, w);
   if (path_has_suffix(path, ".raw") || path_has_suffix(path, ".bin")) return raw_read(bytes, size, io, w);
-  if (is_picture(path)) return image_read(bytes, size, io, &c->image, w);
+  if (picture_has_ending(path)) return image_read(bytes, size, io, &c->image, w);
   return why_set(w, "unknown kind of file; expected .npy .npz .pb .raw .bin .json or a picture (.png .jpg .bmp ...)");
 }
 

@@ -18,7 +18,7 @@ typedef struct picture {
 } picture;
 
 typedef struct codec {
-  const char *format;  // as in the table of picture.c
+  const char *format;  // as in base/pictures.def
   bool (*decode)(picture *p);
 } codec;
 

@@ -32,5 +32,8 @@ enum { PICTURE_MESSAGE = 300 };
 // `message` then says what, where the format is known with its name in front.
 sdx_status picture_decode(const void *bytes, size_t size, const picture_target *target, char message[PICTURE_MESSAGE]);
 
+// Whether a file is called like a picture, ".PNG" included.
+bool picture_has_ending(const char *path);
+
 // Lets models loaded with these options use ImageDecoder.
 sdx_status codecs_add_operator(sdx_options *options);

@@ -5,34 +5,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "codecs/codec.h"
 
 enum { MAX_SIDE = 65535, MAX_PIXELS = 1 << 27 };  // a picture of 60 bytes may claim any size
 
+enum { MAX_MAGICS = 8 };
 static const struct {
-  const char *format;
-  uint8_t offset, length;
-  const char *magic;
+  const char *name, *endings;
+  struct {
+    const char *bytes;  // NULL: no more
+    size_t at, size;
+  } magics[MAX_MAGICS];
 } formats[] = {
-    {"PNG", 0, 8, "\x89PNG\r\n\x1a\n"},
-    {"JPEG", 0, 3, "\xff\xd8\xff"},
-    {"JPEG 2000", 0, 12, "\0\0\0\x0cjP  \r\n\x87\n"},
-    {"JPEG 2000", 0, 4, "\xff\x4f\xff\x51"},
-    {"TIFF", 0, 4, "II*\0"},
-    {"TIFF", 0, 4, "MM\0*"},
-    {"TIFF", 0, 4, "II+\0"},
-    {"TIFF", 0, 4, "MM\0+"},
-    {"WebP", 8, 4, "WEBP"},
-    {"BMP", 0, 2, "BM"},
-    {"PNM", 0, 2, "P1"},
-    {"PNM", 0, 2, "P2"},
-    {"PNM", 0, 2, "P3"},
-    {"PNM", 0, 2, "P4"},
-    {"PNM", 0, 2, "P5"},
-    {"PNM", 0, 2, "P6"},
-    {"PNM", 0, 2, "P7"},
+#define MAGIC(at, bytes) {bytes, at, sizeof bytes - 1},
+#define PICTURE(id, name, library, endings, ...) {name, endings, {__VA_ARGS__}},
+#include "base/pictures.def"
 };
+enum { FORMATS = sizeof formats / sizeof *formats };
 
 static bool fail_list(picture *p, sdx_status status, const char *format, va_list list) {
   if (p->status != SDX_OK) return false;
@@ -113,23 +104,45 @@ bool picture_row(picture *p, size_t y, const uint8_t *samples, size_t channels) 
   return y % 16 != 15 || picture_go_on(p);
 }
 
+static bool begins_as(const picture *p, size_t format) {
+  for (size_t i = 0; i < MAX_MAGICS && formats[format].magics[i].bytes; i++) {
+    size_t at = formats[format].magics[i].at, size = formats[format].magics[i].size;
+    if (p->size >= at + size && !memcmp(p->bytes + at, formats[format].magics[i].bytes, size)) return true;
+  }
+  return false;
+}
+
+static bool fail_unknown(picture *p) {
+  char names[PICTURE_MESSAGE] = "";
+  for (size_t i = 0, used = 0; i < FORMATS && used < sizeof names; i++)
+    used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", formats[i].name);
+  return picture_fail(p, "the bytes begin like none of %s", names);
+}
+
+static bool decode(picture *p) {
+  for (size_t i = 0; i < FORMATS && !p->format; i++)
+    if (begins_as(p, i)) p->format = formats[i].name;
+  if (!p->format) return fail_unknown(p);
+  for (const codec *const *c = codecs; *c; c++)
+    if (!strcmp((*c)->format, p->format)) return (*c)->decode(p) || picture_fail(p, "the picture is broken");
+  return picture_fail_as(p, SDX_NOT_SUPPORTED,
+                         "this build has no codec for it; install its library and configure again");
+}
+
 sdx_status picture_decode(const void *bytes, size_t size, const picture_target *target, char message[PICTURE_MESSAGE]) {
   picture p = {.bytes = bytes, .size = size, .target = target, .message = message};
   message[0] = 0;
-  for (size_t i = 0; i < sizeof formats / sizeof *formats && !p.format; i++) {
-    size_t end = (size_t)formats[i].offset + formats[i].length;
-    if (size >= end && !memcmp(p.bytes + formats[i].offset, formats[i].magic, formats[i].length))
-      p.format = formats[i].format;
-  }
-  if (!p.format) {
-    picture_fail(&p, "the bytes begin like none of PNG, JPEG, JPEG 2000, TIFF, WebP, BMP, PNM");
-    return p.status;
-  }
-  for (const codec *const *c = codecs; *c; c++)
-    if (!strcmp((*c)->format, p.format)) {
-      if (!(*c)->decode(&p)) picture_fail(&p, "the picture is broken");
-      return p.status;
-    }
-  picture_fail_as(&p, SDX_NOT_SUPPORTED, "this build has no codec for it; install its library and configure again");
+  decode(&p);
   return p.status;
+}
+
+bool picture_has_ending(const char *path) {
+  size_t length = strlen(path);
+  for (size_t i = 0; i < FORMATS; i++)
+    for (const char *ending = formats[i].endings; *ending;) {
+      size_t size = strcspn(ending, " ");
+      if (size <= length && !strncasecmp(path + length - size, ending, size)) return true;
+      ending += size + (ending[size] == ' ');
+    }
+  return false;
 }

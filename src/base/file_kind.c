@@ -198,6 +198,16 @@ static bool is_crlf_damaged(str s) {
   return feeds >= 16;
 }
 
+// ---- pictures ---------------------------------------------------------------------------------------
+
+// Two bytes say too little where anything may come.
+#define MAGIC(at, bytes) || (sizeof bytes > 3 && begins_at(s, at, bytes, sizeof bytes - 1))
+#define PICTURE(id, name, library, endings, ...) \
+  static bool is_##id##_picture(str s) { return false __VA_ARGS__; }
+#include "base/pictures.def"
+#undef PICTURE
+#undef MAGIC
+
 // ---- the table --------------------------------------------------------------------------------------
 
 typedef struct row {
@@ -320,9 +330,9 @@ static const row rows[] = {
     {{"7z", "a 7z archive", UNPACK, false}, MAGIC("7z\xbc\xaf"), 0, NULL},
     {{"rar", "a rar archive", UNPACK, false}, MAGIC("Rar!"), 0, NULL},
     {{"tar", "a tar archive", "'tar xf' unpacks it", false}, TEST(is_tar)},
-    // Anything else.
-    {{"png", "a PNG picture", "", false}, MAGIC("\x89PNG"), 0, NULL},
-    {{"jpeg", "a JPEG picture", "", false}, MAGIC("\xff\xd8\xff"), 0, NULL},
+// Anything else.
+#define PICTURE(id, name, library, endings, ...) {{#id, "a " name " picture", "", false}, TEST(is_##id##_picture)},
+#include "base/pictures.def"
     {{"pdf", "a PDF document", "", false}, MAGIC("%PDF"), 0, NULL},
     {{"elf", "a program", "", false},
      MAGIC("\x7f"

@@ -10,16 +10,10 @@
 
 typedef enum activation_kind {
   ACTIVATION_NONE,
-  ACTIVATION_RELU,
-  ACTIVATION_CLIP,     // min(max(x, a), b)
-  ACTIVATION_LEAKY,    // x < 0 ? a x : x
-  ACTIVATION_SIGMOID,  // 1 / (1 + exp(-x))
-  ACTIVATION_TANH,
-  ACTIVATION_SILU,          // x sigmoid(a x); a = 1 for SiLU
-  ACTIVATION_HARD_SIGMOID,  // max(0, min(1, a x + b))
-  ACTIVATION_HARD_SWISH,    // x max(0, min(1, x / 6 + 1/2))
-  ACTIVATION_GELU,          // x (1 + erf(x / sqrt 2)) / 2
-  ACTIVATION_GELU_TANH,     // the tanh approximation of the above
+#define ACTIVATION(kind, name, operation, numbers, a, b) ACTIVATION_##kind,
+#include "kernels/activations.def"
+#undef ACTIVATION
+  ACTIVATION_COUNT
 } activation_kind;
 
 typedef struct activation {

@@ -3,44 +3,26 @@
 // kernels add and activate while the tile is in registers. The arithmetic per element is the same.
 #include <math.h>
 
+#include "ops/parts/activations.h"
 #include "passes/match.h"
 
 typedef struct fused {
-  const char *name;
-  float params[2];
-  size_t param_count;
+  const activation_def *activation;
+  float numbers[2];
 } fused;
 
 // The activation a node computes of its first input, if a fused operator can take it.
 static bool activation_of(const graph *g, const node *n, fused *f) {
-  static const char *const plain[] = {"Relu", "Sigmoid", "Tanh", "HardSwish"};
-  for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
-    if (match_is(n, plain[i])) {
-      *f = (fused){.name = plain[i]};
-      return true;
-    }
-  if (match_is(n, "LeakyRelu")) {
-    *f = (fused){"LeakyRelu", {node_attr_float(n, "alpha", 0.01f)}, 1};
-    return true;
-  }
-  if (match_is(n, "Swish")) {
-    *f = (fused){"Swish", {node_attr_float(n, "alpha", 1)}, 1};
-    return true;
-  }
-  if (match_is(n, "Gelu")) {
-    const attr *approximate = node_attr(n, "approximate");
-    *f = (fused){.name = approximate && str_is(approximate->s, "tanh") ? "GeluTanh" : "Gelu"};
-    return true;
-  }
-  if (match_is(n, "HardSigmoid")) {
-    *f = (fused){"HardSigmoid", {node_attr_float(n, "alpha", 0.2f), node_attr_float(n, "beta", 0.5f)}, 2};
-    return true;
-  }
-  if (match_is(n, "Clip")) {
-    *f = (fused){.name = "Clip", .param_count = 2};
-    return match_scalar(g, n, 1, -INFINITY, &f->params[0]) && match_scalar(g, n, 2, INFINITY, &f->params[1]);
-  }
-  return false;
+  f->activation = activation_named(n->op_type);
+  if (!f->activation || !match_is(n, f->activation->name)) return false;
+  const attr *approximate = node_attr(n, "approximate");
+  if (match_is(n, "Gelu") && approximate && str_is(approximate->s, "tanh"))
+    f->activation = activation_named(STR("GeluTanh"));
+  if (match_is(n, "Clip"))
+    return match_scalar(g, n, 1, -INFINITY, &f->numbers[0]) && match_scalar(g, n, 2, INFINITY, &f->numbers[1]);
+  f->numbers[0] = node_attr_float(n, "alpha", f->activation->usual.a);
+  f->numbers[1] = node_attr_float(n, "beta", f->activation->usual.b);
+  return true;
 }
 
 static bool is_float(const graph *g, value_id v) { return g->values[v].type.dtype == SDX_FLOAT; }
@@ -52,19 +34,20 @@ static sdx_status become(pass_context *c, node *n, const char *op_type) {
 }
 
 static sdx_status set_conv_activation(pass_context *c, node *n, const fused *f) {
-  SDX_TRY(node_set_attr(c->graph, n, attr_of_string("activation", f->name)));
-  if (f->param_count == 0) return SDX_OK;
-  float *params = arena_copy(c->graph->memory, f->params, f->param_count * sizeof *params);
-  if (!params) return error_no_memory(c->err, f->param_count * sizeof *params);
-  attr a = {.name = STR("activation_params"), .kind = ATTR_FLOATS, .floats = {params, f->param_count}};
+  SDX_TRY(node_set_attr(c->graph, n, attr_of_string("activation", f->activation->name)));
+  size_t count = f->activation->numbers;
+  if (count == 0) return SDX_OK;
+  float *numbers = arena_copy(c->graph->memory, f->numbers, count * sizeof *numbers);
+  if (!numbers) return error_no_memory(c->err, count * sizeof *numbers);
+  attr a = {.name = STR("activation_params"), .kind = ATTR_FLOATS, .floats = {numbers, count}};
   return node_set_attr(c->graph, n, a);
 }
 
 static sdx_status set_gemm_activation(pass_context *c, node *n, const fused *f) {
   static const char *const names[] = {"activation_alpha", "activation_beta"};
-  SDX_TRY(node_set_attr(c->graph, n, attr_of_string("activation", f->name)));
-  for (size_t i = 0; i < f->param_count; i++)
-    SDX_TRY(node_set_attr(c->graph, n, attr_of_float(names[i], f->params[i])));
+  SDX_TRY(node_set_attr(c->graph, n, attr_of_string("activation", f->activation->name)));
+  for (size_t i = 0; i < f->activation->numbers; i++)
+    SDX_TRY(node_set_attr(c->graph, n, attr_of_float(names[i], f->numbers[i])));
   return SDX_OK;
 }
 

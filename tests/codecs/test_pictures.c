@@ -367,8 +367,15 @@ static void the_operator_says_what_it_needs(void **state) {
   sdx_session_destroy(s);
 }
 
+static void names_of_pictures(void **state) {
+  assert_true(picture_has_ending("a/b.png") && picture_has_ending("B.JPEG") && picture_has_ending("x.y.pam"));
+  assert_false(picture_has_ending("png") || picture_has_ending("a.png.npy") || picture_has_ending("a.pn"));
+  assert_false(picture_has_ending(""));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(names_of_pictures),
       cmocka_unit_test(every_format_shows_the_same),
       cmocka_unit_test(alpha_over_black),
       cmocka_unit_test(cut_files_do_no_harm),

@@ -45,7 +45,7 @@ static problem random_problem(void) {
   p.residual_is_y = random_size(0, 2) == 0;
   if (p.residual_is_y) p.residual_stride = p.y_stride;
   if (p.residual_is_y || random_size(0, 2) == 0) p.residual = floats(s->batch * p.y_pixels * p.residual_stride);
-  activation_kind kind = random_size(0, 1) ? (activation_kind)random_size(0, ACTIVATION_GELU_TANH) : ACTIVATION_NONE;
+  activation_kind kind = random_size(0, 1) ? (activation_kind)random_size(0, ACTIVATION_COUNT - 1) : ACTIVATION_NONE;
   p.act = (activation){kind, -0.25f, 1.5f};
   return p;
 }

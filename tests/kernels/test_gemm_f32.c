@@ -70,12 +70,13 @@ static double activate(activation act, double x) {
       return x > 0 ? x : 0;
     case ACTIVATION_CLIP:
       return fmin(fmax(x, act.a), act.b);
-    case ACTIVATION_LEAKY:
+    case ACTIVATION_LEAKY_RELU:
       return x < 0 ? act.a * x : x;
     case ACTIVATION_SIGMOID:
       return 1 / (1 + exp(-x));
     case ACTIVATION_TANH:
       return tanh(x);
+    case ACTIVATION_SWISH:
     case ACTIVATION_SILU:
       return x / (1 + exp(-act.a * x));
     case ACTIVATION_HARD_SIGMOID:
@@ -86,8 +87,11 @@ static double activate(activation act, double x) {
       return x * (1 + erf(x / sqrt(2))) / 2;
     case ACTIVATION_GELU_TANH:
       return x / 2 * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-    default:
+    case ACTIVATION_NONE:
       return x;
+    default:
+      fail_msg("what is activation %d?", act.kind);
+      return 0;
   }
 }
 
@@ -175,7 +179,7 @@ static void make_epilogue(problem *p) {
     e->bias = p->bias = random_floats(s->m + s->n);
     e->bias_kind = (gemm_bias)(random_next() % 3);
     e->bias_scale = random_next() % 2 ? 1 : 0.75f;
-    e->act = (activation){(activation_kind)(random_next() % (ACTIVATION_GELU_TANH + 1)), 0.25f, 0.5f};
+    e->act = (activation){(activation_kind)(random_next() % ACTIVATION_COUNT), 0.25f, 0.5f};
   }
   switch (random_next() % 3) {
     case 0:

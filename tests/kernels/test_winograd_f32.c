@@ -29,7 +29,7 @@ static problem random_problem(size_t channels, size_t filters) {
   p.x = floats(s->batch * p.x_pixels * p.x_stride), p.weights = floats(channels * filters * 9);
   if (random_size(0, 1)) p.bias = floats(filters);
   if (p.residual_is_y || random_size(0, 1)) p.residual = floats(s->batch * p.y_pixels * p.residual_stride);
-  static const activation_kind kinds[] = {ACTIVATION_NONE, ACTIVATION_RELU, ACTIVATION_CLIP, ACTIVATION_LEAKY};
+  static const activation_kind kinds[] = {ACTIVATION_NONE, ACTIVATION_RELU, ACTIVATION_CLIP, ACTIVATION_LEAKY_RELU};
   p.act = (activation){kinds[random_size(0, 3)], -0.25f, 1.5f};
   return p;
 }
@@ -83,7 +83,7 @@ static double definition(const problem *p, size_t image, int64_t row, int64_t co
 static double activated(activation a, double v) {
   if (a.kind == ACTIVATION_RELU) return v > 0 ? v : 0;
   if (a.kind == ACTIVATION_CLIP) return fmin(fmax(v, a.a), a.b);
-  return a.kind == ACTIVATION_LEAKY && v < 0 ? a.a * v : v;
+  return a.kind == ACTIVATION_LEAKY_RELU && v < 0 ? a.a * v : v;
 }
 
 // Root of the mean square error; every error is below `most`.

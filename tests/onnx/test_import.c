@@ -13,6 +13,8 @@ static void other_files_are_no_models(void **state) {
   } files[] = {{"", 0, "not an ONNX model: the file is empty"},
                {"\x08", 1, "not an ONNX model: byte 0"},
                {"\x89PNG\r\n\x1a\n....", 12, "not an ONNX model: it looks like a PNG picture"},
+               {"RIFF....WEBPVP8 ", 16, "not an ONNX model: it looks like a WebP picture"},
+               {"BM, two letters", 15, "not an ONNX model: it looks like text"},
                {"PK\3\4..........", 14, "not an ONNX model: it looks like a zip archive"},
                {"\x7f"
                 "ELF......",

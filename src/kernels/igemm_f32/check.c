@@ -133,7 +133,7 @@ static bool compare(kernel_check *k, const void *variant, const void *reference)
   p.w = operand(k, p.taps * p.channels * p.n, special && !p.by_pointer);  // nothing times Inf: NaN only if it is done
   if (check_coin(k, 2)) p.bias = operand(k, p.n, special);
   if (check_coin(k, 2)) p.residual = operand(k, out * p.residual_stride + p.n, special);
-  p.act = (activation){(activation_kind)(check_random(k) % (ACTIVATION_GELU_TANH + 1)), -0.5f, 2};
+  p.act = (activation){(activation_kind)(check_random(k) % ACTIVATION_COUNT), -0.5f, 2};
   size_t count = out * p.y_stride + p.n;
   float *got = check_floats(k, count, false), *want = check_floats(k, count, false);
   if (!p.x || !p.w || !got || !want) return false;
