@@ -13,9 +13,9 @@ static const struct numeric {
   size_t offset;
   int64_t otherwise, low, high;
 } numerics[] = {
-#define X(name, otherwise, low, high, meaning) {#name, offsetof(sdx_options, name), otherwise, low, high},
-    RUN_OPTION_LIST(X)
-#undef X
+#define OPTION(name, otherwise, low, high, meaning) {#name, offsetof(sdx_options, name), otherwise, low, high},
+#include "run/options.def"
+#undef OPTION
 };
 enum { NUMERICS = sizeof numerics / sizeof *numerics };
 
@@ -24,16 +24,16 @@ static const char *const levels[] = {"none", "basic", "all", NULL};
 
 const char *sdx_options_list(void) {
   return
-#define X(name, otherwise, low, high, meaning) \
+#define OPTION(name, otherwise, low, high, meaning) \
 #name "\t" TEXT(otherwise) "\t" TEXT(low) ".." TEXT(high) "\t" meaning "\n"
-      RUN_OPTION_LIST(X)
-#undef X
-          "precision\thighest\thighest, high, medium\thow exact matrix products are; highest = at least fp32 FMA\n"
-          "optimize\tall\tnone, basic, all\tgraph passes\n"
-          "disable_passes\t\tnames, comma-separated\tpasses to leave out\n"
-          "external_data_dir\t\tfolder\twhere external data of models loaded from bytes lies\n"
-          "provider\t\tfile, file@1\tshared library of a device that nodes are offered to; again for more; cpu is "
-          "built in\n";
+#include "run/options.def"
+#undef OPTION
+      "precision\thighest\thighest, high, medium\thow exact matrix products are; highest = at least fp32 FMA\n"
+      "optimize\tall\tnone, basic, all\tgraph passes\n"
+      "disable_passes\t\tnames, comma-separated\tpasses to leave out\n"
+      "external_data_dir\t\tfolder\twhere external data of models loaded from bytes lies\n"
+      "provider\t\tfile, file@1\tshared library of a device that nodes are offered to; again for more; cpu is "
+      "built in\n";
 }
 
 sdx_options *sdx_options_create(void) {

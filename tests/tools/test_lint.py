@@ -3,8 +3,10 @@
 """tools/lint finds what it is there to find: each case adds one offence to the sources, in memory, and names the rule."""
 import importlib.machinery
 import importlib.util
+import os
 import pathlib
 import sys
+import tempfile
 import unittest
 import unittest.mock
 
@@ -57,6 +59,15 @@ class Lint(unittest.TestCase):
         for lines, complaints in ((70, 0), (71, 1)):
             with unittest.mock.patch.dict(lint.C, {"src/run/new.c": "int f(void) {\n" + "  x();\n" * (lines - 2) + "}\n"}):
                 self.assertEqual(len(lint.check_function_length()), complaints)
+
+    def test_macros_that_grow(self):
+        for depth, complaints in ((4, 0), (8, 1)):
+            with tempfile.TemporaryDirectory() as folder:
+                file = pathlib.Path(folder) / "grows.c"
+                file.write_text("#define NODE(x) node((int[]){x}, sizeof((int[]){x}))\n"
+                                "int f(void) { return " + "NODE(" * depth + "1" + ")" * depth + "; }\n")
+                with unittest.mock.patch.object(lint, "CODE", {os.path.relpath(file, ROOT): file.read_text()}):
+                    self.assertEqual(len(lint.check_expansion()), complaints)
 
     def test_nodes_stand_in_the_order_of_the_calls(self):
         self.assertEqual(lint.check_order_of_nodes(), [])
