@@ -84,6 +84,14 @@ int64_t infer_dim(const op_step *c, size_t input, int axis) {
   return axis < rank ? c->in_types[input]->dims[axis] : DIM_UNKNOWN;
 }
 
+int64_t infer_count(const op_step *c, size_t input) {
+  int rank = input < c->input_count ? infer_rank_of(c, input) : -1;
+  size_t count;
+  if (rank < 0 || !size_product(c->in_types[input]->dims, (size_t)rank, &count) || count > INT64_MAX)
+    return DIM_UNKNOWN;
+  return (int64_t)count;
+}
+
 sdx_status infer_agree(op_step *c, size_t input, int axis, const char *what, int64_t *size) {
   int64_t dim = infer_dim(c, input, axis);
   if (dim >= 0 && *size >= 0 && dim != *size)

@@ -26,6 +26,9 @@ static inline sdx_dtype infer_dtype_of(const op_step *c, size_t i) {
 }
 // One dimension of an input; DIM_UNKNOWN where it is absent or its rank is not known.
 int64_t infer_dim(const op_step *c, size_t input, int axis);
+// Elements of an input; DIM_UNKNOWN where not all of its dimensions are known. Exporters write lists (a shape, scales,
+// a mask) as [1, n] or as a scalar, too: what counts is how many numbers there are.
+int64_t infer_count(const op_step *c, size_t input);
 // `*size` is a size that several inputs share: takes it from dimension `axis` of `input`, or checks it there.
 sdx_status infer_agree(op_step *c, size_t input, int axis, const char *what, int64_t *size);
 // Constant 1-D int32/int64 input as int64 array; NULL (count untouched) if not known now.

@@ -122,6 +122,62 @@ def scalars():
               np.arange(3, dtype=F) * 3)
 
 
-for test in (spectra, labels, orders, attributes, loops, scalars):
+def ranks():
+    """Lists as matrices and scalars, numbers as lists: fed and constant, of shapes that are declared nowhere."""
+    x, i64 = np.arange(-6, 6, dtype=F).reshape(3, 4), np.int64
+    picture, ones = np.arange(32, dtype=F).reshape(1, 2, 4, 4), np.ones((4, 5), F)
+    large = picture.repeat(2, 2).repeat(2, 3)
+    channels = np.linspace(1, 2, 16, dtype=F).reshape(1, 4, 4)
+    groups = channels.reshape(1, 2, -1)
+    groups = ((groups - groups.mean(-1, keepdims=True)) / np.sqrt(groups.var(-1, keepdims=True) + 1e-5)).reshape(1, 4, 4)
+    usual = ((channels - channels.mean((0, 2), keepdims=True)) / channels.std((0, 2), keepdims=True))
+    cases = [
+        ("Expand", [x[:1], np.array([[3, 4]])], {}, x[:1].repeat(3, 0)),
+        ("Expand", [x[0, :1], i64(4)], {}, x[0, :1].repeat(4)),
+        ("ConstantOfShape", [np.array([[3, 4]])], {}, x * 0),
+        ("Resize", [picture, None, np.array([[1, 1, 2, 2]], F)], {}, large),
+        ("Resize", [picture, None, None, np.array([[1], [2], [8], [8]])], {}, large),
+        ("Resize", [picture, None, np.array([[2, 2]], F)], {"axes": [2, 3]}, large),
+        ("Resize", [picture, np.array([], F), np.array([], F), np.array([[1, 2, 8, 8]])], {}, large),
+        ("Compress", [x, np.array([[True, False, True]])], {"axis": 0}, x[::2]),
+        ("Compress", [x, np.array(True)], {"axis": 0}, x[:1]),
+        ("CenterCropPad", [x, i64(1)], {"axes": [0]}, x[1:2]),
+        ("PRelu", [x, np.full((1, 3, 4), 0.5, F)], {}, np.where(x < 0, x / 2, x)[None]),
+        ("PRelu", [picture[0] - 9, np.full((1, 2, 1, 1), 0.5, F)], {},
+         np.where(picture < 9, picture / 2 - 4.5, picture - 9)),
+        ("Gemm", [x[0], ones], {}, x[:1] @ ones), ("Gemm", [x[0], ones, np.ones(5, F)], {}, x[:1] @ ones + 1),
+        ("Gemm", [x[0], ones[:1]], {"transA": 1}, x[:1].T @ ones[:1]), ("Gemm", [x, ones, F(2)], {}, x @ ones + 2),
+        ("ArgMax", [F(3)], {}, i64(0)), ("ArgMax", [F(3)], {"axis": -1, "keepdims": 0}, i64(0)),
+        ("MeanVarianceNormalization", [channels], {}, usual),
+        ("DynamicQuantizeLinear", [x * 0], {}, x.astype(np.uint8) * 0, F(1), np.uint8(0)),
+        ("CumSum", [x, np.array([0])], {}, x.cumsum(0)), ("TopK", [x, i64(1)], {}, x[:, 3:]),
+        ("Tile", [x[0], i64(2)], {}, np.tile(x[0], 2)),
+        ("OneHot", [np.array([1]), np.array([3]), np.array([0, 1], F)], {}, np.array([[0, 1, 0]], F)),
+        ("Range", [np.array([0]), np.array([3]), np.array([1])], {}, np.arange(3)),
+        ("Clip", [x, np.array([-1], F), np.array([2], F)], {}, x.clip(-1, 2)),
+        ("Squeeze", [x[None], i64(0)], {}, x), ("Unsqueeze", [x, i64(0)], {}, x[None]),
+        ("ReduceSum", [x, i64(0)], {"keepdims": 0}, x.sum(0)),
+        ("Dropout", [x, np.array([0.5], F), np.array([False])], {}, x),
+        ("Split", [x, i64(3)], {"axis": 0}, x)]
+    cases += [("GroupNormalization", [channels, scale, np.zeros(n, F)], {"num_groups": 2}, groups * 2)
+              for n, scale in ((4, np.full((1, 4), 2, F)), (4, np.full((4, 1), 2, F)), (1, F([2])), (4, F(2)))]
+    for operator, inputs, attributes, *wanted in cases:
+        names = ["" if v is None else f"i{k}" for k, v in enumerate(inputs)]
+        given = {n: np.asarray(v) for n, v in zip(names, inputs) if v is not None}
+        outputs = ["y", *[f"y{k}" for k in range(1, len(wanted))]] if operator != "TopK" else ["y", "places"]
+        for fed in (given, {names[0]: given[names[0]]}):  # all, or the rest constant
+            infos = [info(n, helper.np_dtype_to_tensor_dtype(v.dtype), None) for n, v in fed.items()]
+            check(f"rank {operator} {[np.shape(v) for v in inputs]}",
+                  model([node(operator, names, outputs, **attributes)], infos, outputs[:len(wanted)],
+                        {n: v for n, v in given.items() if n not in fed}), fed, *wanted)
+    try:
+        engine.Session(model([node("Reshape", ["x", "s"], ["y"])], [info("x", T.FLOAT, None)], ["y"],
+                             {"s": i64(12)})).run({"x": x})
+        tally.note("rank refused", "Reshape to a scalar ran")
+    except engine.Failure as e:
+        tally.note("rank refused", None if "input 1 has rank 0, expected 1" in e.args[1] else e.args[1])
+
+
+for test in (spectra, labels, orders, attributes, loops, scalars, ranks):
     test()
 sys.exit(tally.close())

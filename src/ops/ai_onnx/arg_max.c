@@ -25,8 +25,9 @@ static sdx_status arg_max_infer(op_step *c) {
   int rank = infer_rank_of(c, 0), kept = 0;
   int64_t axis = p->axis, dims[TENSOR_MAX_RANK];
   if (rank < 0) return infer_output(c, 0, SDX_INT64, -1, NULL);
-  if (axis_normalize(&axis, (size_t)rank, "", NULL) != SDX_OK)
-    return step_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)p->axis, rank, rank);
+  size_t axes = rank ? (size_t)rank : 1;  // a scalar is chosen from as if it were [1]
+  if (axis_normalize(&axis, axes, "", NULL) != SDX_OK)
+    return step_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%zu, %zu)", (long long)p->axis, axes, axes);
   for (int i = 0; i < rank; i++)
     if (i != axis) dims[kept++] = c->in_types[0]->dims[i];
     else if (p->keepdims) dims[kept++] = 1;
@@ -57,8 +58,8 @@ static sdx_status find(op_step *c) {
   tensor *out = step_out(c, 0);
   int64_t axis = p->axis;
   if (axis < 0) axis += in->rank;  // infer has checked it
-  arg_job j = {in->data, out->data, (size_t)in->dims[axis], 1, p->max, p->last};
-  for (size_t i = (size_t)axis + 1; i < in->rank; i++) j.inner *= (size_t)in->dims[i];
+  arg_job j = {in->data, out->data, in->rank ? (size_t)in->dims[axis] : 1, 1, p->max, p->last};
+  for (int64_t i = axis + 1; i < in->rank; i++) j.inner *= (size_t)in->dims[i];
   if (out->count == 0) return SDX_OK;
   if (j.axis == 0) return step_fail(c, SDX_INVALID_SHAPE, "axis %lld has no elements to choose from", (long long)axis);
   if (!ranges[in->dtype]) return step_fail_dtype(c, in);

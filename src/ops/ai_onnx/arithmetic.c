@@ -34,8 +34,6 @@ static sdx_status arithmetic_infer(op_step *c) {
   return infer_broadcast(c, 0, 0, c->input_count, dtype);
 }
 
-static sdx_status prelu_infer(op_step *c) { return infer_same(c, 0, 0); }  // the slope is broadcast to X alone
-
 // ---- compute ----------------------------------------------------------------------------------
 
 static sdx_status arithmetic_prepare(op_step *c) {
@@ -152,7 +150,7 @@ SDX_OP(PRelu) = {.since = 16,
                  .attrs_old = "consumed_inputs:ints<6",
                  .flags = OP_INPLACE | OP_POINTWISE,
                  .upgrade = prelu_upgrade,
-                 .infer = prelu_infer,
+                 .infer = arithmetic_infer,
                  .prepare = arithmetic_prepare,
                  .compute = prelu_compute,
                  .cases = prelu_cases};

@@ -44,7 +44,6 @@ static sdx_status center_crop_pad_infer(op_step *c) {
   int rank = infer_rank_of(c, 0);
   int64_t dims[TENSOR_MAX_RANK];
   size_t count = 0;
-  SDX_TRY(infer_rank(c, 1, 1, 1));
   if (rank < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
   const int64_t *shape = infer_constant_ints(c, 1, &count);
   SDX_TRY(step_located(c, measure(c->params, c->in_types[0]->dims, (size_t)rank, shape, count, dims, c->err)));

@@ -145,7 +145,6 @@ static sdx_status check_dims(const int64_t *dims, size_t rank, error *err) {
 }
 
 static sdx_status constant_of_shape_infer(op_step *c) {
-  SDX_TRY(infer_rank(c, 0, 1, 1));
   size_t rank;
   const int64_t *dims = infer_constant_ints(c, 0, &rank);
   if (dims) {
@@ -154,10 +153,8 @@ static sdx_status constant_of_shape_infer(op_step *c) {
   }
   int64_t unknown[TENSOR_MAX_RANK];
   for (size_t i = 0; i < TENSOR_MAX_RANK; i++) unknown[i] = DIM_UNKNOWN;
-  int n = infer_rank_of(c, 0) == 1 && c->in_types[0]->dims[0] >= 0 && c->in_types[0]->dims[0] <= TENSOR_MAX_RANK
-              ? (int)c->in_types[0]->dims[0]
-              : -1;
-  return infer_output(c, 0, fill_dtype(c->params), n, unknown);
+  int64_t known = infer_count(c, 0);
+  return infer_output(c, 0, fill_dtype(c->params), known <= TENSOR_MAX_RANK ? (int)known : -1, unknown);
 }
 
 static sdx_status constant_of_shape_compute(op_step *c) {

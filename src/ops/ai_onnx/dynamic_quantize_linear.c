@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // DynamicQuantizeLinear: uint8 with the scale and zero point of the data itself.
 //
-//   scale = (max(0, max x) - min(0, min x)) / 255, or 1 / 255 if all of x is 0
+//   scale = (max(0, max x) - min(0, min x)) / 255, or 1 if all of x is 0
 //   zero  = saturate(round_half_even(-min / scale));  y = saturate(round_half_even(x / scale) + zero)
 //
 // NaN does not take part in the range and becomes 0. An empty x has the range [0, 0].
@@ -39,7 +39,7 @@ static sdx_status dynamic_quantize_linear_compute(op_step *c) {
     low = w.x[i] < low ? w.x[i] : low;
     high = w.x[i] > high ? w.x[i] : high;
   }
-  w.scale = (high == low ? 1 : high - low) / 255;
+  w.scale = high == low ? 1 : (high - low) / 255;
   float z = rintf(-low / w.scale);
   w.zero = z > 0 ? z < 255 ? (int32_t)z : 255 : 0;
   if (scale) *(float *)scale->data = w.scale;

@@ -27,15 +27,13 @@ static sdx_status expand_dims(const int64_t *in, size_t rank, const int64_t *sha
 
 static sdx_status expand_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
-  SDX_TRY(infer_rank(c, 1, 1, 1));
-  int64_t dims[TENSOR_MAX_RANK];
+  int64_t dims[TENSOR_MAX_RANK], known = infer_count(c, 1);
   size_t count;
   int rank = infer_rank_of(c, 0);
   const int64_t *shape = infer_constant_ints(c, 1, &count);
   if (rank < 0 || !shape) {
     for (int i = 0; i < TENSOR_MAX_RANK; i++) dims[i] = DIM_UNKNOWN;
-    bool counted = rank >= 0 && infer_rank_of(c, 1) == 1 && c->in_types[1]->dims[0] >= 0;
-    int n = counted ? (int)i64_min(i64_max(rank, c->in_types[1]->dims[0]), TENSOR_MAX_RANK + 1) : -1;
+    int n = rank >= 0 && known >= 0 ? (int)i64_min(i64_max(rank, known), TENSOR_MAX_RANK + 1) : -1;
     return infer_output(c, 0, infer_dtype_of(c, 0), n, dims);
   }
   SDX_TRY(step_located(c, expand_dims(c->in_types[0]->dims, (size_t)rank, shape, count, dims, c->err)));

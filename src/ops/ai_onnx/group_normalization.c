@@ -39,10 +39,10 @@ static sdx_status group_normalization_infer(op_step *c) {
       return step_fail(c, SDX_INVALID_SHAPE, "%lld channels cannot be split into %lld groups", (long long)channels,
                        (long long)p->groups);
     for (size_t i = 1; i < 3; i++) {
-      SDX_TRY(infer_rank(c, i, 1, 1));
-      if (infer_rank_of(c, i) == 1 && c->in_types[i]->dims[0] >= 0 && c->in_types[i]->dims[0] != expected)
-        return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld elements, expected %lld", i,
-                         (long long)c->in_types[i]->dims[0], (long long)expected);
+      int64_t count = infer_count(c, i);
+      if (count >= 0 && count != 1 && count != expected)
+        return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld elements, expected 1 or %lld", i, (long long)count,
+                         (long long)expected);
     }
   }
   return infer_same(c, 0, 0);
@@ -70,8 +70,10 @@ static void range(void *context, size_t begin, size_t end, size_t worker) {
   }
 }
 
-// One value a group to one a channel.
-static sdx_status spread(op_step *c, tensor *t, size_t channels, size_t each) {
+// One value a group, or one for all, to one a channel.
+static sdx_status spread(op_step *c, tensor *t, size_t channels) {
+  size_t each = channels / t->count;
+  if (each == 1) return SDX_OK;
   size_t width = (size_t)dtype_bits((sdx_dtype)t->dtype) / 8;
   char *to = call_alloc(c, channels * width);
   if (!to) return call_no_memory(c, channels * width);
@@ -90,10 +92,8 @@ static sdx_status normalize(op_step *c) {
   if (y->count == 0) return SDX_OK;
   size_t each = channels / groups, spatial = x->count / (size_t)x->dims[0] / channels;
   size_t units = (size_t)x->dims[0] * groups;
-  if (p->per_group) {
-    SDX_TRY(spread(c, &scale, channels, each));
-    SDX_TRY(spread(c, &bias, channels, each));
-  }
+  SDX_TRY(spread(c, &scale, channels));
+  SDX_TRY(spread(c, &bias, channels));
   if (!normalize_in_float(3, (const tensor *[]){x, &scale, &bias})) {
     int64_t scale_dims[TENSOR_MAX_RANK], bias_dims[TENSOR_MAX_RANK];
     tensor scale_view = normalize_channel_view(&scale, x->rank, scale_dims);

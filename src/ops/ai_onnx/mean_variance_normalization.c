@@ -10,6 +10,7 @@
 typedef struct mvn_params {
   const int64_t *axes;
   size_t count;
+  bool usual;  // axes: as many of them as x has
   bool scale;
 } mvn_params;
 
@@ -17,7 +18,8 @@ static sdx_status mean_variance_normalization_read(op_params_context *c, void *p
   static const int64_t usual[] = {0, 2, 3};
   mvn_params *p = params;
   p->axes = params_ints(c, "axes", &p->count);
-  if (!params_has(c, "axes")) p->axes = usual, p->count = 3;
+  p->usual = !params_has(c, "axes");
+  if (p->usual) p->axes = usual, p->count = 3;
   p->scale = params_int(c, "_variance") != 0;
   return SDX_OK;
 }
@@ -34,7 +36,7 @@ static sdx_status mean_variance_normalization_infer(op_step *c) {
   const mvn_params *p = c->params;
   int rank = infer_rank_of(c, 0);
   for (size_t i = 0; rank >= 0 && i < p->count; i++)
-    if (p->axes[i] < -rank || p->axes[i] >= rank)
+    if (p->axes[i] < -rank || (p->axes[i] >= rank && !p->usual))
       return step_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)p->axes[i], rank, rank);
   return infer_same(c, 0, 0);
 }
@@ -58,7 +60,8 @@ static sdx_status normalize(op_step *c) {
   bool reduce[TENSOR_MAX_RANK] = {false};
   reduce_walk walk;
   if (x->count == 0) return SDX_OK;
-  for (size_t i = 0; i < p->count; i++) reduce[p->axes[i] < 0 ? p->axes[i] + x->rank : p->axes[i]] = true;
+  for (size_t i = 0; i < p->count; i++)
+    if (p->axes[i] < x->rank) reduce[p->axes[i] < 0 ? p->axes[i] + x->rank : p->axes[i]] = true;
   reduce_walk_init(&walk, x, reduce);
   mvn_job j = {x->data, step_out(c, 0)->data, &walk, p->scale};
   call_parallel(c, walk.results, walk.terms >= GRAIN_CHEAP ? 1 : GRAIN_CHEAP / walk.terms,

@@ -64,7 +64,6 @@ static sdx_status compress_read(op_params_context *c, void *p) {
 
 static sdx_status compress_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
-  SDX_TRY(infer_rank(c, 1, 1, 1));
   const compress_params *p = c->params;
   int64_t dims[TENSOR_MAX_RANK] = {DIM_UNKNOWN}, axis = p->axis;
   int rank = infer_rank_of(c, 0);

@@ -214,7 +214,7 @@ static sdx_status grid_make(op_step *c, const int64_t *dims, size_t rank, const 
                      is_given(scales) ? "both 'scales' and 'sizes' are given, one is expected"
                                       : "neither 'scales' nor 'sizes' is given");
   const tensor *list = is_given(scales) ? scales : sizes;
-  if (list->rank != 1 || list->count != g->count)
+  if (list->count != g->count)
     return error_set(err, SDX_INVALID_SHAPE,
                      "input '%s' has %zu elements, one for each of %zu resized axes is expected",
                      list == scales ? "scales" : "sizes", list->count, g->count);
@@ -234,8 +234,8 @@ typedef enum presence { LEFT_OUT, GIVEN, MAYBE } presence;
 static presence present(const op_step *c, size_t i) {
   if (i >= c->input_count || !c->in_types[i]) return LEFT_OUT;
   if (c->constants[i]) return c->constants[i]->count ? GIVEN : LEFT_OUT;
-  if (c->in_types[i]->kind != TYPE_TENSOR || c->in_types[i]->rank != 1 || c->in_types[i]->dims[0] < 0) return MAYBE;
-  return c->in_types[i]->dims[0] ? GIVEN : LEFT_OUT;
+  int64_t count = infer_count(c, i);
+  return count < 0 ? MAYBE : count ? GIVEN : LEFT_OUT;
 }
 
 static sdx_status resize_infer(op_step *c) {

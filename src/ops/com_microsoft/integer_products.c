@@ -110,7 +110,7 @@ static sdx_status dynamic_quantize_matmul_compute(op_step *c) {
   uint8_t *quantized = scratch_take(&scratch, a->count + 1), *zero = quantized + a->count;
   float low = 0, high = 0;
   for (size_t i = 0; i < a->count; i++) low = x[i] < low ? x[i] : low, high = x[i] > high ? x[i] : high;
-  float scale = (high == low ? 1 : high - low) / 255, z = rintf(-low / scale);
+  float scale = high == low ? 1 : (high - low) / 255, z = rintf(-low / scale);
   *zero = (uint8_t)(z > 0 ? z < 255 ? z : 255 : 0);
   KERNEL_BEST(quantize)->to_u8(x, quantized, a->count, scale, *zero);
   // The product reads A and its zero point from inputs: quantised ones stand in for them.

@@ -16,12 +16,15 @@ sdx_status gemm_read(op_params_context *c, void *params) {
 
 sdx_status gemm_infer(op_step *c) {
   const gemm_params *p = c->params;
-  SDX_TRY(infer_rank(c, A, 2, 2));
+  SDX_TRY(infer_rank(c, A, 1, 2));
   SDX_TRY(infer_rank(c, B, 2, 2));
   SDX_TRY(infer_has(c, C) ? infer_rank(c, C, 0, 2) : SDX_OK);
   int64_t out[2] = {DIM_UNKNOWN, DIM_UNKNOWN}, k[2] = {DIM_UNKNOWN, DIM_UNKNOWN};
   if (infer_rank_of(c, A) == 2)
     out[0] = c->in_types[A]->dims[p->transpose_a], k[0] = c->in_types[A]->dims[!p->transpose_a];
+  else if (infer_rank_of(c, A) == 1)  // one row
+    out[0] = 1, k[0] = c->in_types[A]->dims[0];
+  if (infer_rank_of(c, A) == 1 && p->transpose_a) out[0] = k[0], k[0] = 1;
   if (infer_rank_of(c, B) == 2)
     out[1] = c->in_types[B]->dims[!p->transpose_b], k[1] = c->in_types[B]->dims[p->transpose_b];
   if (k[0] >= 0 && k[1] >= 0 && k[0] != k[1])
@@ -45,9 +48,9 @@ sdx_status gemm_prepare(op_step *c) {
   if (!s) return error_no_memory(c->err, sizeof *s);
   c->state = s;
   if (step_out(c, 0)->count == 0) return SDX_OK;
-  size_t a_columns = (size_t)a->dims[1], b_columns = (size_t)b->dims[1];
+  size_t a_columns = (size_t)a->dims[a->rank - 1], b_columns = (size_t)b->dims[1];
   s->m = (size_t)step_out(c, 0)->dims[0], s->n = (size_t)step_out(c, 0)->dims[1],
-  s->k = (size_t)a->dims[!p->transpose_a];
+  s->k = (size_t)b->dims[p->transpose_b];
   s->batch = 1;
   s->a = (product_operand){.row = p->transpose_a ? 1 : a_columns, .column = p->transpose_a ? a_columns : 1};
   s->b = (product_operand){.row = p->transpose_b ? 1 : b_columns, .column = p->transpose_b ? b_columns : 1};
