@@ -11,7 +11,8 @@
 #include "base/str.h"
 #include "cli/args.h"
 
-enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };  // exit codes of every sub-command
+// Exit codes of every sub-command; the last one is what shells give to whom Ctrl-C ended.
+enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130 };
 
 // A name of two words belongs to a group; the group itself is a record without `run`.
 typedef struct cli_command {
@@ -49,7 +50,4 @@ typedef struct why {
 } why;
 void *why_set(why *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-// A whole file, or stdin for "-"; one NUL follows the bytes. NULL on failure; free() it.
-char *file_read(const char *path, size_t *size, why *w);
-bool file_write(const char *path, const void *bytes, size_t size, why *w);
 bool path_has_suffix(const char *path, const char *suffix);  // ASCII case does not matter

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/engine.h"
+#include "cli/files.h"
 #include "cli/foreign.h"
 #include "cli/table.h"
 
@@ -30,15 +31,22 @@ static int run(const args *a) {
   if (!engine) return code;
   json_t *all = json_array();
   size_t errors = 0, warnings = 0, place;
+  why w;
   code = CLI_OK;
   for (size_t i = 0; i < a->word_count && !code; i++) {
     json_t *problems = json_array(), *problem;
-    char *onnx = foreign_to_onnx(a->words[i], problems);
+    char *path = file_reopenable(a->words[i], &w), *onnx = path ? foreign_to_onnx(path, problems) : NULL;
     if (onnx) {
       json_decref(problems);
       problems = engine_json(sdx_check_file(onnx, engine), a->words[i]);
       free(onnx);
     }
+    if (!path) {
+      json_decref(problems);
+      problems = NULL;
+      cli_error(CLI_FAILED, "%s", w.text);
+    }
+    free(path);
     if (!problems) code = CLI_FAILED;
     if (problems && !args_has(a, "json")) {
       printf("%s%s%s%s\n", ink_on(stdout, INK_BOLD), a->words[i], ink_off(stdout),
@@ -66,7 +74,8 @@ CLI_COMMAND(check) = {
     "Exits with 1 when there is an error; warnings do not count.\n\n"
     "Examples:\n"
     "  sardonyx check model.onnx\n"
-    "  sardonyx check *.onnx --json\n",
+    "  sardonyx check *.onnx --json\n"
+    "  gunzip -c model.onnx.gz | sardonyx check -\n",
     options,
     1,
     SIZE_MAX,

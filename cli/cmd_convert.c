@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // `sardonyx convert`: models of other frameworks to ONNX. The work is done by convert/; here are the command line and
 // what is told about it.
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/engine.h"
+#include "cli/files.h"
 #include "cli/foreign.h"
 #include "cli/table.h"
 #include "convert/convert.h"
 #include "support/files.h"
 
 static const cli_option options[] = {
-    OPTION("output", ARG_TEXT, "FILE", "the ONNX file to write (default: MODEL with .onnx)", .letter = 'o'),
+    OPTION("output", ARG_TEXT, "FILE",
+           "the ONNX file to write (default: MODEL with .onnx); - is "
+           "standard output",
+           .letter = 'o'),
     OPTION("opset", ARG_INT, "N", "version of ONNX's operators (default: the newest)", .min = 7, .max = 100),
     OPTION("format", ARG_TEXT, "NAME", "what MODEL is, where its content does not tell"),
     OPTION("python", ARG_TEXT, "FILE", "your Python, for models that only a program can read (default: python3)"),
@@ -78,7 +83,7 @@ static json_t *report_json(const char *path, const char *target, const convert_r
                    *r->digest ? r->digest : NULL, "notes", notes, "problems", problems);
 }
 
-static int convert(const args *a, const char *path, const char *target) {
+static int convert(const args *a, const char *path, const char *target, bool tell) {
   convert_report report;
   fault f = {0};
   foreign_progress progress = {0};
@@ -96,22 +101,48 @@ static int convert(const args *a, const char *path, const char *target) {
     foreign_print_problems(path, &report, &f);
   } else {
     foreign_print_notes(&report);
-    printf("%s: %s to %s\n", path, report.made_by ? report.made_by : convert_format_title(report.format), target);
+    if (tell)
+      printf("%s: %s to %s\n", path, report.made_by ? report.made_by : convert_format_title(report.format), target);
   }
   convert_report_free(&report);
   return good ? CLI_OK : CLI_FAILED;
 }
 
+// The model goes into a folder of its own first: what is shown on standard output was compared and is whole.
+static int convert_to_standard_output(const args *a, const char *path) {
+  const char *temporary = getenv("TMPDIR");
+  char *folder = xformat("%s/sardonyx-XXXXXX", temporary && *temporary ? temporary : "/tmp"), *target = NULL;
+  why w;
+  size_t size;
+  int code = mkdtemp(folder) ? CLI_OK : cli_error(CLI_FAILED, "cannot make %s: %s", folder, strerror(errno));
+  if (!code) {
+    target = xformat("%s/model.onnx", folder);
+    code = convert(a, path, target, false);
+    char *bytes = code ? NULL : file_read(target, &size, &w);
+    if (!code && (!bytes || !file_write("-", true, bytes, size, &w))) code = cli_error(CLI_FAILED, "%s", w.text);
+    free(bytes);
+    tree_remove(AT_FDCWD, folder, NULL);
+  }
+  free(target);
+  free(folder);
+  return code;
+}
+
 static int run(const args *a) {
+  why w;
   if (args_has(a, "list")) return list(args_has(a, "json"));
   if (a->word_count == 0) return cli_error(CLI_USAGE, "convert: a model is missing");
-  char *target = xstrdup(args_text(a, "output", ""));
-  if (!*target) {
-    free(target);
-    target = foreign_output_name(a->words[0]);
-  }
-  int code = convert(a, a->words[0], target);
+  const char *model = a->words[0], *output = args_text(a, "output", is_standard_stream(model) ? "-" : NULL);
+  bool to_stdout = output && is_standard_stream(output);
+  if (to_stdout && args_has(a, "json"))
+    return cli_error(CLI_USAGE, "convert: standard output takes the model or the report; give -o FILE or leave --json");
+  if (to_stdout && !output_possible(output, true, &w)) return cli_error(CLI_FAILED, "%s", w.text);
+  char *path = file_reopenable(model, &w);
+  if (!path) return cli_error(CLI_FAILED, "%s", w.text);
+  char *target = output && *output ? xstrdup(output) : foreign_output_name(model);
+  int code = to_stdout ? convert_to_standard_output(a, path) : convert(a, path, target, true);
   free(target);
+  free(path);
   return code;
 }
 
@@ -124,6 +155,7 @@ CLI_COMMAND(convert) = {
     "Examples:\n"
     "  sardonyx convert model.ubj -o model.onnx\n"
     "  sardonyx convert model.txt --opset 17        # for engines that do not know the newest operators\n"
+    "  xz -dc model.ubj.xz | sardonyx convert - > model.onnx\n"
     "  sardonyx convert --list\n",
     options,
     0,

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "cli/cli.h"
+#include "cli/files.h"
 #include "sardonyx/sardonyx.h"
 
 static bool is_group(const cli_command *c) { return !c->run; }
@@ -101,7 +102,7 @@ static void put_overview(FILE *f) {
     put(f, (*c)->summary);
     fputc('\n', f);
   }
-  fputs(".SH EXIT STATUS\n0: done. 1: the work failed. 2: the command line is wrong.\n", f);
+  fputs(".SH EXIT STATUS\n0: done. 1: the work failed. 2: the command line is wrong. 130: interrupted.\n", f);
 }
 
 // A command, or a group with all that belongs to it.
@@ -124,10 +125,15 @@ static const cli_option options[] = {OPTION("output", ARG_TEXT, "FOLDER", "write
 
 static int write_page(const char *folder, const cli_command *c) {
   char *path = c ? xformat("%s/sardonyx-%s.1", folder, c->name) : xformat("%s/sardonyx.1", folder);
-  FILE *f = fopen(path, "w");
+  char *text = NULL;
+  size_t size = 0;
+  why w = {"out of memory"};
+  FILE *f = open_memstream(&text, &size);
   if (f && c) put_page(f, c);
   else if (f) put_overview(f);
-  int code = !f || fclose(f) ? cli_error(CLI_FAILED, "cannot write %s: %s", path, strerror(errno)) : CLI_OK;
+  bool good = f && !fclose(f) && file_write(path, false, text, size, &w);
+  int code = good ? CLI_OK : cli_error(CLI_FAILED, "%s", w.text);
+  free(text);
   free(path);
   return code;
 }

@@ -10,11 +10,14 @@
 #include "base/host.h"
 #include "cli/elements.h"
 #include "cli/engine.h"
+#include "cli/files.h"
 #include "cli/table.h"
 
 static const cli_option options[] = {
     OPTION("random", ARG_MAYBE, "SEED", "fill inputs that are not given with random numbers"),
-    OPTION("output", ARG_TEXT, "PATH", "save outputs: a folder (.npy each), or a .npz, .json, .npy or .pb file",
+    OPTION("output", ARG_TEXT, "PATH",
+           "save outputs: a folder (.npy each), or a .npz, .json, .npy or .pb file; - is "
+           "standard output: .npy, of several outputs .npz, with --json a line of JSON",
            .letter = 'o'),
     OPTION("outputs", ARG_TEXT, "A,B", "only these outputs (and only the work they need)"),
     OPTION("repeat", ARG_INT, "N", "execute N times and report the times", .min = 1, .max = 1e9),
@@ -132,23 +135,27 @@ static char *file_of(const char *folder, const char *name, const char *suffix) {
   return path;
 }
 
+static bool save_json(const char *path, json_t *json, why *w) {
+  char *text = json_dumps(json, JSON_ENCODE_ANY | JSON_PRESERVE_ORDER);
+  bool ok = text ? file_write(path, false, text, strlen(text), w) : (bool)why_set(w, "not enough memory for %s", path);
+  free(text);
+  json_decref(json);
+  return ok;
+}
+
 static bool save_one(const char *path, const char *name, const sdx_value *v, why *w) {
   size_t size = 0;
   bool ok = false;
   if (path_has_suffix(path, ".pb")) {
     char *bytes = sdx_value_to_pb(v, name, &size);
-    ok = bytes ? file_write(path, bytes, size, w) : (bool)why_set(w, "output '%s' is no tensor; use .json", name);
+    ok = bytes ? file_write(path, true, bytes, size, w) : (bool)why_set(w, "output '%s' is no tensor; use .json", name);
     sdx_string_free(bytes);
-  } else if (path_has_suffix(path, ".npy")) {
+  } else if (path_has_suffix(path, ".npy") || is_standard_stream(path)) {
     char *bytes = npy_write(v, &size, w);
-    ok = bytes && file_write(path, bytes, size, w);
+    ok = bytes && file_write(path, true, bytes, size, w);
     free(bytes);
   } else {
-    json_t *json = json_of_value(v);
-    char *text = json_dumps(json, JSON_ENCODE_ANY);
-    ok = text && file_write(path, text, strlen(text), w);
-    free(text);
-    json_decref(json);
+    ok = save_json(path, json_of_value(v), w);
   }
   return ok;
 }
@@ -176,17 +183,14 @@ static bool save(const char *path, const sdx_session *session, const sdx_run *ru
   for (size_t i = 0; i < sdx_session_output_count(session); i++)
     if (sdx_run_output(run, i))
       named_add(&list, sdx_session_output(session, i)->name, sdx_value_retain(sdx_run_output(run, i)));
-  bool ok = true;
-  if (path_has_suffix(path, ".npz")) {
+  bool ok = true, standard = is_standard_stream(path);
+  if (path_has_suffix(path, ".npz") || (standard && list.count != 1)) {
     ok = npz_write(path, &list, w);
   } else if (path_has_suffix(path, ".json")) {
     json_t *all = json_object();
     for (size_t i = 0; i < list.count; i++) json_object_set_new(all, list.at[i].name, json_of_value(list.at[i].value));
-    char *text = json_dumps(all, JSON_PRESERVE_ORDER);
-    ok = text && file_write(path, text, strlen(text), w);
-    free(text);
-    json_decref(all);
-  } else if (path_has_suffix(path, ".pb") || path_has_suffix(path, ".npy")) {
+    ok = save_json(path, all, w);
+  } else if (standard || path_has_suffix(path, ".pb") || path_has_suffix(path, ".npy")) {
     if (list.count != 1)
       ok = (bool)why_set(w, "%s holds one output, the model gives %zu: use --outputs, a folder or .npz", path,
                          list.count);
@@ -238,6 +242,8 @@ static int by_size(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
+static bool goes_to_stdout(const args *a, const char *option) { return is_standard_stream(args_text(a, option, "")); }
+
 static int execute(const args *a, sdx_session *session, sdx_run *run) {
   size_t repeat = (size_t)args_int(a, "repeat", 1);
   double *ms = xmalloc(repeat * sizeof *ms);
@@ -257,11 +263,14 @@ static int execute(const args *a, sdx_session *session, sdx_run *run) {
   free(ms);
   why w = {""};
   const char *path = args_text(a, "output", NULL);
-  if (path && !save(path, session, run, &w)) return cli_error(CLI_FAILED, "%s", w.text);
-  if (args_has(a, "json")) {
-    print_json(session, run, median);
-    return CLI_OK;
+  bool standard = path && is_standard_stream(path), json = args_has(a, "json");
+  if (path && !(standard && json) && !save(path, session, run, &w)) {
+    cli_error(CLI_FAILED, "%s", w.text);
+    if (standard) cli_hint("--json prints any output as text");
+    return CLI_FAILED;
   }
+  if (json) print_json(session, run, median);
+  if (json || standard || goes_to_stdout(a, "profile")) return CLI_OK;
   char bytes[32];
   print_outputs(session, run, (size_t)args_int(a, "top", 5));
   printf("\n%s", ink_on(stdout, INK_DIM));
@@ -295,7 +304,7 @@ static int run_model(const args *a, sdx_session *session) {
   if (!code && trace) {
     why w;
     char *json = sdx_session_profile_json(session);
-    if (!json || !file_write(trace, json, strlen(json), &w))
+    if (!json || !file_write(trace, false, json, strlen(json), &w))
       code = cli_error(CLI_FAILED, "%s", json ? w.text : "no profile was recorded");
     sdx_string_free(json);
   }
@@ -308,6 +317,15 @@ done:
 
 static int run(const args *a) {
   int code;
+  why w;
+  bool output = goes_to_stdout(a, "output"), json = args_has(a, "json");
+  if (goes_to_stdout(a, "profile") && (output || json))
+    return cli_error(CLI_USAGE, "--profile -: standard output takes the outputs already");
+  if (output && !json && !output_possible("-", true, &w)) {
+    cli_error(CLI_FAILED, "%s", w.text);
+    cli_hint("--json prints the outputs as text");
+    return CLI_FAILED;
+  }
   sdx_session *session = engine_load(a, a->words[0], &code);
   if (!session) return code;
   code = run_model(a, session);
@@ -320,14 +338,16 @@ CLI_COMMAND(run) = {
     "Run a model on inputs from files and show or save its outputs",
     "MODEL [FILE | NAME=FILE | NAME=VALUE ...] [options]",
     "Inputs: .npy .npz .pb .raw .bin .json files and pictures; without a name they go to the inputs in\n"
-    "order. '-' reads JSON or .npy from standard input. A value is JSON: sr=16000, x=[[1,2,3]]. Numbers\n"
-    "are converted and dimensions of 1 added where that makes them fit. bfloat16, float8 and 4-bit\n"
+    "order. '-' is standard input, for the model or for one input. A value is JSON: sr=16000,\n"
+    "x=[[1,2,3]]. Numbers are converted and dimensions of 1 added where that makes them fit. bfloat16, float8 and "
+    "4-bit\n"
     "outputs are saved widened.\n\n"
     "Examples:\n"
     "  sardonyx run mnist.onnx digit.png --image-scale 1\n"
     "  sardonyx run model.onnx --random --repeat 100 --threads 2\n"
     "  sardonyx run model.onnx input=x.npy state=state.npy --output results.npz\n"
-    "  sardonyx run model.onnx request.json --json --outputs probabilities\n",
+    "  sardonyx run model.onnx request.json --json --outputs probabilities\n"
+    "  curl -s http://host/cat.jpg | sardonyx run model.onnx - -o - > y.npy\n",
     options,
     1,
     SIZE_MAX,

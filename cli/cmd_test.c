@@ -13,6 +13,7 @@
 #include "cli/compare.h"
 #include "cli/elements.h"
 #include "cli/engine.h"
+#include "cli/files.h"
 #include "cli/foreign.h"
 #include "cli/known.h"
 #include "cli/table.h"
@@ -318,7 +319,14 @@ static void print_table(const tester *t) {
   table_destroy(out);
 }
 
+static size_t sets_of(const test_plan *plan) {
+  size_t count = 0;
+  for (size_t i = 0; i < plan->unit_count; i++) count += plan->units[i].set_count;
+  return count;
+}
+
 static int run(const args *a) {
+  size_t lacking = 0;
   int code;
   sdx_options *engine = engine_options(a, &code);  // wrong options fail here, once
   if (!engine) return code;
@@ -328,7 +336,14 @@ static int run(const args *a) {
   pthread_mutex_init(&t.lock, NULL);
   why w;
   bool ok = !known_file(a) || known_list_read(&t.known, known_file(a), &w) || !cli_error(CLI_FAILED, "%s", w.text);
-  for (size_t i = 0; i < a->word_count && ok; i++) ok = test_plan_add(&plan, a->words[i]);
+  for (size_t i = 0; i < a->word_count && ok; i++) {
+    size_t before = sets_of(&plan);
+    ok = test_plan_add(&plan, a->words[i]);
+    if (!ok || sets_of(&plan) > before) continue;
+    // What was named and holds nothing to test must not look like a success.
+    cli_error(CLI_FAILED, "%s: no model with reference data beside it was found", a->words[i]);
+    if (!lacking++) cli_hint("'sardonyx help test' says how it is laid out; 'sardonyx check' needs none");
+  }
   size_t total[3] = {0};
   if (ok) {
     t.json = args_has(a, "json") ? json_array() : NULL;
@@ -342,8 +357,7 @@ static int run(const args *a) {
                            (json_int_t)total[FAILED], "skipped", (json_int_t)total[SKIPPED], "sets", t.json));
     } else {
       if (t.verbose) print_table(&t);
-      if (!plan.unit_count) cli_note("no reference data was found; 'sardonyx help test' says how it is laid out");
-      if ((t.verbose || !plan.unit_count) && plan.models_without_sets)
+      if (t.verbose && plan.models_without_sets)
         cli_note("models without data beside them: %zu", plan.models_without_sets);
       printf("%zu passed, %zu failed, %zu skipped\n", total[PASSED], total[FAILED], total[SKIPPED]);
     }
@@ -352,7 +366,7 @@ static int run(const args *a) {
   free(t.results);
   test_plan_free(&plan);
   pthread_mutex_destroy(&t.lock);
-  return ok && !total[FAILED] ? CLI_OK : CLI_FAILED;
+  return ok && !lacking && !total[FAILED] ? CLI_OK : CLI_FAILED;
 }
 
 CLI_COMMAND(test) = {
@@ -363,7 +377,7 @@ CLI_COMMAND(test) = {
     "MODEL_test_data_N.npz (arrays inputs, outputs). All models of a folder use its sets where these\n"
     "fit. One line for each failure, with the worst element; last line 'N passed, N failed, N skipped'.\n"
     "Sets that are known to be wrong are listed with the evidence (tests/models/known.txt or --known)\n"
-    "and count as skipped.\n\n"
+    "and count as skipped. A PATH without data is a failure.\n\n"
     "Tolerance: |got - want| <= atol + rtol * |want|; integers, booleans and strings are exact (8-bit\n"
     "results of quantised models within one step). Data of a twin in another precision is converted.\n\n"
     "Examples:\n"

@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opening models and collecting their inputs (engine.h). Read next: cmd_run.c.
+// Opening models and telling what is wrong with them (engine.h). Read next: inputs.c, cmd_run.c.
 #include "cli/engine.h"
 
 #include <dirent.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/elements.h"
 #include "cli/locate.h"
-#include "cli/table.h"
-#include "codecs/codecs.h"
 
 // ---- loading ---------------------------------------------------------------------------------
 
@@ -47,10 +41,15 @@ static void report_load(const char *path, const sdx_session *session, sdx_status
     cli_hint("'sardonyx check %s' lists every problem of the model", path);
 }
 
-sdx_session *engine_load(const args *a, const char *model, int *code) {
+static char *engine_locate(const char *model) {
   char *name, *path = model_locate(model, &name);
-  sdx_options *options = path ? engine_options(a, code) : NULL;
   free(name);
+  return path;
+}
+
+sdx_session *engine_load(const args *a, const char *model, int *code) {
+  char *path = engine_locate(model);
+  sdx_options *options = path ? engine_options(a, code) : NULL;
   if (!path) *code = CLI_FAILED;
   if (!options) {
     free(path);
@@ -69,314 +68,6 @@ sdx_session *engine_load(const args *a, const char *model, int *code) {
   }
   free(path);
   return session;
-}
-
-// ---- inputs ----------------------------------------------------------------------------------
-
-static uint64_t next_random(uint64_t *state) {  // splitmix64
-  uint64_t z = *state += 0x9e3779b97f4a7c15u;
-  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-  return z ^ z >> 31;
-}
-
-// Name of the batch: the first dimension where it is free. "" if it has none; NULL when no input has such a one.
-static const char *batch_symbol(const sdx_session *session) {
-  for (size_t i = 0; i < sdx_session_input_count(session); i++) {
-    const sdx_io *io = sdx_session_input(session, i);
-    if (io->has_shape && io->rank && io->shape[0] < 0) return io->symbols && io->symbols[0] ? io->symbols[0] : "";
-  }
-  return NULL;
-}
-
-// A tensor of an input's type and shape with numbers that follow from the seed. Free dimensions are 1,
-// but for the batch and all free ones of its name.
-static sdx_value *random_value(const sdx_session *session, size_t index, int64_t batch, uint64_t *state) {
-  const sdx_io *io = sdx_session_input(session, index);
-  const char *symbol = batch_symbol(session);
-  int64_t shape[64];
-  size_t rank = io->has_shape && io->rank <= 64 ? io->rank : 0;
-  for (size_t d = 0; d < rank; d++) {
-    const char *name = io->symbols && io->symbols[d] ? io->symbols[d] : "";
-    bool is_batch = *name ? symbol && !strcmp(name, symbol) : d == 0;
-    shape[d] = io->shape[d] >= 0 ? io->shape[d] : is_batch ? batch : 1;
-  }
-  sdx_value *v = io->dtype ? sdx_tensor_create(io->dtype, rank, shape) : NULL;
-  for (size_t i = 0; v && i < sdx_tensor_count(v); i++) {
-    double unit = (double)(next_random(state) >> 11) * 0x1p-53;
-    if (io->dtype == SDX_STRING) {
-      char word[8] = {(char)('a' + (int)(unit * 26)), 0};
-      if (sdx_tensor_set_string(v, i, word, 1)) {
-        sdx_value_release(v);
-        return NULL;
-      }
-    } else if (dtype_is_complex(io->dtype)) {
-      element_set_part(v, i, 0, unit);
-      element_set_part(v, i, 1, 1 - unit);
-    } else {
-      // Small integers are valid indices, lengths and token ids in most models.
-      element_set(v, i, dtype_is_real(io->dtype) ? unit : floor(unit * 2));
-    }
-  }
-  return v;
-}
-
-static bool number_list(const char *text, double out[4], double otherwise) {
-  char item[64];
-  size_t n = 0;
-  for (size_t i = 0; i < 4; i++) out[i] = otherwise;
-  for (; n < 4 && args_list_item(text, n, item, sizeof item); n++)
-    if (!args_parse_number(item, &out[n])) return false;
-  for (size_t i = n; n == 1 && i < 4; i++) out[i] = out[0];
-  return true;
-}
-
-static bool image_settings(const args *a, image_options *o) {
-  const char *layout = args_text(a, "layout", NULL);
-  *o = (image_options){
-      .scale = args_number(a, "image-scale", NAN), .invert = args_has(a, "image-invert"), .layout = layout};
-  if (layout && strcasecmp(layout, "nchw") && strcasecmp(layout, "nhwc")) {
-    cli_error(CLI_USAGE, "--layout %s: expected nchw or nhwc", layout);
-    return false;
-  }
-  bool ok = number_list(args_text(a, "image-mean", NULL), o->mean, 0) &&
-            number_list(args_text(a, "image-std", NULL), o->std, 1);
-  for (size_t c = 0; c < 4; c++) ok = ok && o->std[c] != 0;
-  if (!ok) cli_error(CLI_USAGE, "--image-mean and --image-std take numbers separated by commas; std is not 0");
-  return ok;
-}
-
-typedef struct collector {
-  const args *a;
-  const sdx_session *session;
-  sdx_value **inputs;
-  image_options image;
-  int code;  // of the failure
-} collector;
-
-static char *names_of_inputs(const sdx_session *s) {
-  char *all = xstrdup("");
-  for (size_t i = 0; i < sdx_session_input_count(s); i++) {
-    char *more = xformat("%s%s%s", all, i ? ", " : "", sdx_session_input(s, i)->name);
-    free(all);
-    all = more;
-  }
-  return all;
-}
-
-static bool unknown_input(collector *c, const char *place, const char *name) {
-  str_nearest nearest;
-  str_nearest_init(&nearest, str_from(name));
-  for (size_t i = 0; i < sdx_session_input_count(c->session); i++)
-    str_nearest_offer(&nearest, str_from(sdx_session_input(c->session, i)->name));
-  char *all = names_of_inputs(c->session);
-  c->code = CLI_USAGE;
-  cli_error(CLI_USAGE, "%s: the model has no input '%s'", place, name);
-  if (nearest.best.at) cli_hint("did you mean '%s'?", nearest.best.at);
-  else cli_hint(*all ? "its inputs are: %s" : "it has none%s", all);
-  free(all);
-  return false;
-}
-
-// Gives a value (one reference, taken) to input `index`.
-static bool place_value(collector *c, size_t index, sdx_value *v, const char *from) {
-  const sdx_io *io = sdx_session_input(c->session, index);
-  char note[200];
-  why w = {""};
-  if (c->inputs[index]) {
-    sdx_value_release(v);
-    c->code = cli_error(CLI_USAGE, "input '%s' is given twice", io->name);
-    return false;
-  }
-  c->inputs[index] = value_fit(v, io, note, &w);
-  if (!c->inputs[index]) cli_error(CLI_FAILED, "input '%s' from %s: %s", io->name, from, w.text);
-  else if (*note) cli_note("input '%s': %s", io->name, note);
-  return c->inputs[index] != NULL;
-}
-
-static bool all_taken(collector *c, const char *from) {
-  size_t inputs = sdx_session_input_count(c->session);
-  c->code = inputs ? cli_error(CLI_USAGE, "%s: all %zu inputs of the model have a value already", from, inputs)
-                   : cli_error(CLI_USAGE, "%s: the model has no inputs", from);
-  return false;
-}
-
-// Index of the first input without a value, or the number of inputs.
-static size_t next_input(const collector *c) {
-  size_t index = 0;
-  while (index < sdx_session_input_count(c->session) && c->inputs[index]) index++;
-  return index;
-}
-
-static bool place_named(collector *c, named_values *list, const char *from) {
-  bool ok = true;
-  for (size_t i = 0; i < list->count && ok; i++) {
-    int64_t index = sdx_session_find_input(c->session, list->at[i].name);
-    size_t next = next_input(c);
-    if (index < 0 && list->count == 1 && sdx_session_input(c->session, next))
-      index = (int64_t)next;  // its name ("arr_0") says nothing
-    if (index < 0) ok = unknown_input(c, from, list->at[i].name);
-    else ok = place_value(c, (size_t)index, sdx_value_retain(list->at[i].value), from);
-  }
-  return ok;
-}
-
-// One value for one input out of a file's bytes, by the file's ending.
-static sdx_value *read_value(const collector *c, size_t index, const char *path, const char *bytes, size_t size,
-                             why *w) {
-  const sdx_io *io = sdx_session_input(c->session, index);
-  if (path_has_suffix(path, ".npy")) return npy_read(bytes, size, w);
-  if (path_has_suffix(path, ".pb")) return pb_read(bytes, size, io->type, w);
-  if (path_has_suffix(path, ".raw") || path_has_suffix(path, ".bin")) return raw_read(bytes, size, io, w);
-  if (picture_has_ending(path)) return image_read(bytes, size, io, &c->image, w);
-  return why_set(w, "unknown kind of file; expected .npy .npz .pb .raw .bin .json or a picture (.png .jpg .bmp ...)");
-}
-
-static bool place_json(collector *c, int64_t index, const char *from, const char *text, size_t size) {
-  json_error_t error;
-  json_t *json = json_loadb(text, size, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
-  why w = {""};
-  bool ok = json != NULL;
-  if (!json) {
-    cli_error(CLI_FAILED, "%s: line %d, column %d: %s", from, error.line, error.column, error.text);
-  } else if (index < 0 && json_is_object(json)) {
-    const char *name;
-    json_t *field;
-    json_object_foreach(json, name, field) {
-      int64_t at = sdx_session_find_input(c->session, name);
-      sdx_value *v = at < 0 ? NULL : json_read_value(field, sdx_session_input(c->session, (size_t)at), &w);
-      if (at < 0) ok = unknown_input(c, from, name);
-      else if (!v) ok = !cli_error(CLI_FAILED, "%s: '%s': %s", from, name, w.text);
-      else ok = place_value(c, (size_t)at, v, from);
-      if (!ok) break;
-    }
-  } else {
-    size_t at = index < 0 ? next_input(c) : (size_t)index;
-    const sdx_io *io = sdx_session_input(c->session, at);
-    sdx_value *v = io ? json_read_value(json, io, &w) : NULL;
-    if (!io) ok = all_taken(c, from);
-    else if (!v) ok = !cli_error(CLI_FAILED, "%s: %s", from, w.text);
-    else ok = place_value(c, at, v, from);
-  }
-  json_decref(json);
-  return ok;
-}
-
-// `index` < 0: by the names inside, else the next input without a value.
-static bool place_file(collector *c, int64_t index, const char *path) {
-  why w = {""};
-  size_t size;
-  char *bytes = file_read(path, &size, &w);
-  if (!bytes) {
-    cli_error(CLI_FAILED, "%s", w.text);
-    if (access(path, F_OK)) file_hint(path);
-    return false;
-  }
-  bool ok;
-  named_values list = {0};
-  // What comes from a pipe has no ending: the first bytes tell.
-  const char *kind = strcmp(path, "-") ? path : size > 6 && !memcmp(bytes, "\x93NUMPY", 6) ? ".npy" : ".json";
-  if (path_has_suffix(kind, ".npz")) {
-    ok = npz_read(bytes, size, &list, &w);
-    if (!ok) cli_error(CLI_FAILED, "%s: %s", path, w.text);
-    else if (index < 0) ok = place_named(c, &list, path);
-    else {
-      const sdx_io *io = sdx_session_input(c->session, (size_t)index);
-      sdx_value *v = named_find(&list, io->name);
-      if (!v && list.count == 1) v = list.at[0].value;
-      ok = v ? place_value(c, (size_t)index, sdx_value_retain(v), path)
-             : !cli_error(CLI_FAILED, "%s: no array named '%s'", path, io->name);
-    }
-    named_clear(&list);
-  } else if (path_has_suffix(kind, ".json")) {
-    ok = place_json(c, index, path, bytes, size);
-  } else {
-    char name[256];
-    if (index < 0 && path_has_suffix(kind, ".pb"))
-      index = sdx_session_find_input(c->session, pb_name(bytes, size, name, sizeof name));
-    if (index < 0) index = (int64_t)next_input(c);
-    if (!sdx_session_input(c->session, (size_t)index)) {
-      ok = all_taken(c, path);
-    } else {
-      sdx_value *v = read_value(c, (size_t)index, kind, bytes, size, &w);
-      ok = v ? place_value(c, (size_t)index, v, path) : !cli_error(CLI_FAILED, "%s: %s", path, w.text);
-    }
-  }
-  free(bytes);
-  return ok;
-}
-
-static bool place_word(collector *c, const char *word) {
-  const char *equals = strchr(word, '=');
-  if (!equals || !access(word, F_OK)) return place_file(c, -1, word);
-  // Names of inputs may hold '=' or ':'; the longest known name before a '=' wins.
-  int64_t index = -1;
-  const char *value = NULL;
-  for (const char *at = equals; at; at = strchr(at + 1, '=')) {
-    char *name = xformat("%.*s", (int)(at - word), word);
-    int64_t found = sdx_session_find_input(c->session, name);
-    free(name);
-    if (found >= 0) {
-      index = found;
-      value = at + 1;
-    }
-  }
-  if (index < 0) {
-    char *name = xformat("%.*s", (int)(equals - word), word);
-    unknown_input(c, word, name);
-    free(name);
-    return false;
-  }
-  if (!*value) {
-    c->code = cli_error(CLI_USAGE, "%s: a file or a value is missing after '='", word);
-    return false;
-  }
-  bool literal = strchr("[-0123456789\"tf", *value) && access(value, F_OK);
-  json_t *json = literal ? json_loads(value, JSON_DECODE_ANY, NULL) : NULL;
-  if (!json && (!literal || *value != '[')) return place_file(c, index, value);
-  json_decref(json);
-  return place_json(c, index, word, value, strlen(value));
-}
-
-bool input_is_optional(const sdx_session *session, size_t index) {
-  return !strncmp(sdx_session_input(session, index)->type, "optional(", 9);
-}
-
-bool engine_inputs(const args *a, const sdx_session *session, const char *const *words, size_t count,
-                   sdx_value **inputs, int *code) {
-  collector c = {.a = a, .session = session, .inputs = inputs};
-  *code = CLI_USAGE;
-  if (!image_settings(a, &c.image)) return false;
-  c.code = CLI_FAILED;
-  for (size_t i = 0; i < count; i++)
-    if (!place_word(&c, words[i])) {
-      *code = c.code;
-      return false;
-    }
-  *code = CLI_FAILED;
-  if (!args_has(a, "random")) return true;
-  int64_t seed = 0;
-  const char *text = args_text(a, "random", NULL);
-  if (text && !args_parse_int(text, &seed)) {
-    *code = cli_error(CLI_USAGE, "--random=%s: expected a whole number", text);
-    return false;
-  }
-  uint64_t state = (uint64_t)seed;
-  int64_t batch = args_int(a, "batch", 1);
-  if (batch != 1 && !batch_symbol(session)) {
-    *code = cli_error(CLI_USAGE, "--batch %lld: the first dimension of the model's inputs is fixed", (long long)batch);
-    return false;
-  }
-  for (size_t i = 0; i < sdx_session_input_count(session); i++) {
-    if (inputs[i] || input_is_optional(session, i)) continue;
-    const sdx_io *io = sdx_session_input(session, i);
-    inputs[i] = random_value(session, i, batch, &state);
-    if (!inputs[i]) {
-      cli_error(CLI_FAILED, "input '%s': cannot make a random %s; give a .pb file", io->name, io->type);
-      return false;
-    }
-  }
-  return true;
 }
 
 // ---- JSON ------------------------------------------------------------------------------------

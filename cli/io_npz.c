@@ -2,9 +2,11 @@
 // NumPy's .npz: a zip archive with one .npy per array.
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/files.h"
 #include "cli/io.h"
 
 // Arrays of test data and features; a zip that unpacks to more is taken for a bomb.
@@ -93,36 +95,45 @@ bool npz_read(const void *bytes, size_t size, named_values *out, why *w) {
   return ok;
 }
 
-bool npz_write(const char *path, const named_values *list, why *w) {
-  struct archive *zip = archive_write_new();
-  bool ok = zip && !archive_write_set_format_zip(zip) && !archive_write_zip_set_compression_store(zip) &&
-            !archive_write_open_filename(zip, path);
-  if (!ok)
-    why_set(w, "cannot write %s: %.400s", path,
-            zip && archive_error_string(zip) ? archive_error_string(zip) : "out of memory");
-  for (size_t i = 0; i < list->count && ok; i++) {
-    size_t size;
-    char *npy = npy_write(list->at[i].value, &size, w);
-    struct archive_entry *entry = archive_entry_new();
-    ok = npy && entry;
-    if (ok) {
-      char *name = xformat("%s.npy", list->at[i].name);
-      archive_entry_set_pathname_utf8(entry, name);
-      archive_entry_set_size(entry, (la_int64_t)size);
-      archive_entry_set_filetype(entry, AE_IFREG);
-      archive_entry_set_perm(entry, 0644);
-      ok = !archive_write_header(zip, entry) && archive_write_data(zip, npy, size) == (la_ssize_t)size;
-      if (!ok)
-        why_set(w, "cannot write %s: %.400s", path, archive_error_string(zip) ? archive_error_string(zip) : "unknown");
-      free(name);
-    }
-    archive_entry_free(entry);
-    free(npy);
+static void archive_why(struct archive *zip, why *w) {
+  int error = archive_errno(zip);
+  const char *text = archive_error_string(zip);
+  why_set(w, "%.400s", error > 0 ? strerror(error) : text ? text : "unknown failure");
+}
+
+static bool add_array(struct archive *zip, const struct named_value *v, why *w) {
+  size_t size;
+  char *npy = npy_write(v->value, &size, w), *name = xformat("%s.npy", v->name);
+  struct archive_entry *entry = npy ? archive_entry_new() : NULL;
+  bool ok = entry != NULL;
+  if (ok) {
+    archive_entry_set_pathname_utf8(entry, name);
+    archive_entry_set_size(entry, (la_int64_t)size);
+    archive_entry_set_filetype(entry, AE_IFREG);
+    archive_entry_set_perm(entry, 0644);
+    ok = !archive_write_header(zip, entry) && archive_write_data(zip, npy, size) == (la_ssize_t)size;
+    if (!ok) archive_why(zip, w);
   }
+  archive_entry_free(entry);
+  free(name);
+  free(npy);
+  return ok;
+}
+
+bool npz_write(const char *path, const named_values *list, why *w) {
+  output o;
+  if (!output_open(&o, path, true, w)) return false;
+  struct archive *zip = archive_write_new();
+  why inner = {"out of memory"};
+  bool ok = zip && !archive_write_set_format_zip(zip) && !archive_write_zip_set_compression_store(zip) &&
+            !archive_write_set_bytes_in_last_block(zip, 1) && !archive_write_open_fd(zip, o.fd);
+  for (size_t i = 0; i < list->count && ok; i++) ok = add_array(zip, &list->at[i], &inner);
   if (zip && archive_write_close(zip) && ok) {
-    why_set(w, "cannot write %s: %.400s", path, archive_error_string(zip) ? archive_error_string(zip) : "unknown");
+    archive_why(zip, &inner);
     ok = false;
   }
+  if (!ok && zip && archive_errno(zip) == EPIPE && is_standard_stream(path)) end_by_broken_pipe();
   archive_write_free(zip);
-  return ok;
+  if (!ok) why_set(w, "cannot write %s: %.500s", is_standard_stream(path) ? "to standard output" : path, inner.text);
+  return output_close(&o, ok, w);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/files.h"
+
 static void add(known_list *list, char *pattern, const char *reason) {
   char *open = strchr(pattern, '{'), *close = open ? strchr(open, '}') : NULL;
   if (!close) {

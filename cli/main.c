@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // `sardonyx COMMAND ...`: finds the sub-command in the generated table, parses its options, prints
 // help. Exit codes: 0 ok, 1 the work failed, 2 the command line is wrong. Read next: cmd_run.c.
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/files.h"
 #include "cli/table.h"
 #include "sardonyx/sardonyx.h"
 
@@ -128,9 +133,7 @@ static int run(const cli_command *command, int count, char **words) {
   return code;
 }
 
-int main(int argc, char **argv) {
-  signal(SIGPIPE, SIG_IGN);  // `sardonyx ... | head` ends with a write error, not with a signal
-  signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error, too
+static int dispatch(int argc, char **argv) {
   if (argc < 2) {
     overview();
     return CLI_USAGE;
@@ -140,18 +143,38 @@ int main(int argc, char **argv) {
   if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h")) return help_for(argc - 2, argv + 2);
   const cli_command *command = find(name, NULL);
   if (!command) return unknown_command("", name);
-  int code, used = 2;
+  int used = 2;
   if (is_group(command) && argc > 2 && argv[2][0] != '-') {
     command = find(name, argv[2]);
     if (!command) return unknown_command(name, argv[2]);
     used = 3;
   }
-  if (is_group(command)) {
-    code = help(command);
-    if (argc == 2) code = CLI_USAGE;
-  } else {
-    code = run(command, argc - used, argv + used);
-  }
-  if (fflush(stdout) || ferror(stdout)) return code ? code : CLI_FAILED;
-  return code;
+  if (!is_group(command)) return run(command, argc - used, argv + used);
+  help(command);
+  return argc == 2 ? CLI_USAGE : CLI_OK;
+}
+
+// A file opened later must not become standard output because that was closed; using it stays an error.
+static void occupy_standard_streams(void) {
+  static const int unusable[] = {O_WRONLY, O_RDONLY, O_RDONLY};  // by descriptor
+  for (int fd = 0; fd < 3; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", unusable[fd]) < 0) return;
+}
+
+// What could not be written is a failure of the command, whatever it did.
+static int finish_output(int code) {
+  struct pollfd out = {.fd = STDOUT_FILENO};
+  errno = 0;
+  if (!fflush(stdout) && !ferror(stdout)) return code;
+  int error = errno;
+  if (error == EPIPE || (poll(&out, 1, 0) == 1 && out.revents & POLLERR)) end_by_broken_pipe();
+  return cli_error(code ? code : CLI_FAILED, "cannot write to standard output: %s",
+                   error ? strerror(error) : "not all was written");
+}
+
+int main(int argc, char **argv) {
+  occupy_standard_streams();
+  signal(SIGPIPE, SIG_IGN);  // a connection that ends is an error; for standard output see finish_output
+  signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error, too
+  return finish_output(dispatch(argc, argv));
 }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "cli/cli.h"
+#include "cli/files.h"
 
 typedef struct names {
   char **at;
@@ -167,6 +168,10 @@ static void visit(test_plan *p, const char *folder, const char *root, const char
 
 bool test_plan_add(test_plan *p, const char *path) {
   struct stat info;
+  if (is_standard_stream(path)) {
+    cli_error(CLI_FAILED, "standard input has no reference data beside it; give a file or a folder");
+    return false;
+  }
   if (stat(path, &info)) {
     cli_error(CLI_FAILED, "%s: %s", path, strerror(errno));
     return false;

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Small things every sub-command needs: messages, bookkeeping memory, whole files.
-#include <errno.h>
+// Small things every sub-command needs: messages, bookkeeping memory.
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 #include "cli/cli.h"
 #include "cli/table.h"
@@ -72,57 +70,12 @@ char *xformat(const char *format, ...) {
   return text;
 }
 
-// ---- files -----------------------------------------------------------------------------------
-
 void *why_set(why *w, const char *format, ...) {
   va_list list;
   va_start(list, format);
   vsnprintf(w->text, sizeof w->text, format, list);
   va_end(list);
   return NULL;
-}
-
-char *file_read(const char *path, size_t *size, why *w) {
-  bool from_stdin = !strcmp(path, "-");
-  struct stat info;
-  if (!from_stdin && !stat(path, &info) && S_ISDIR(info.st_mode))
-    return why_set(w, "%s is a folder, expected a file", path);
-  FILE *file = from_stdin ? stdin : fopen(path, "rb");
-  if (!file) return why_set(w, "cannot open %s: %s", path, strerror(errno));
-  size_t capacity = !from_stdin && !fstat(fileno(file), &info) && info.st_size > 0 ? (size_t)info.st_size + 1 : 65536;
-  char *bytes = malloc(capacity);
-  *size = 0;
-  while (bytes) {
-    size_t got = fread(bytes + *size, 1, capacity - *size, file);
-    *size += got;
-    if (*size < capacity) break;
-    char *more = capacity > SIZE_MAX / 2 ? NULL : realloc(bytes, capacity *= 2);
-    if (!more) free(bytes);
-    bytes = more;
-  }
-  if (!bytes) {
-    why_set(w, "%s: not enough memory to read it", path);
-  } else if (ferror(file)) {
-    why_set(w, "cannot read %s: %s", path, strerror(errno));
-    free(bytes);
-    bytes = NULL;
-  } else {
-    bytes[*size] = 0;  // there is room: the loop ends below capacity
-  }
-  if (!from_stdin) fclose(file);
-  return bytes;
-}
-
-bool file_write(const char *path, const void *bytes, size_t size, why *w) {
-  FILE *file = fopen(path, "wb");
-  bool ok = file && fwrite(bytes, 1, size, file) == size;
-  int failure = errno;
-  if (file && fclose(file) && ok) {
-    failure = errno;
-    ok = false;
-  }
-  if (!ok) why_set(w, "cannot write %s: %s", path, strerror(failure));
-  return ok;
 }
 
 bool path_has_suffix(const char *path, const char *suffix) {

@@ -20,7 +20,7 @@ set_source_files_properties(cli/cmd_test.c PROPERTIES
   COMPILE_DEFINITIONS "SDX_KNOWN_SETS=\"${PROJECT_SOURCE_DIR}/tests/models/known.txt\"")
 
 # The server alone, for images (deploy/runtime.c): it finds loader and libraries where images have them.
-set(runtime_sources cli/main.c cli/args.c cli/util.c cli/table.c cli/locate.c cli/engine_options.c cli/cmd_serve.c
+set(runtime_sources cli/main.c cli/args.c cli/util.c cli/files.c cli/table.c cli/locate.c cli/engine_options.c cli/cmd_serve.c
   cli/cmd_version.c)
 sdx_record_table(cli_command CLI_COMMAND cli/cli.h runtime_command ${runtime_sources})
 sdx_record_table(model_scheme MODEL_SCHEME cli/locate.h runtime_scheme ${runtime_sources})

@@ -24,6 +24,9 @@ typedef struct picture_target {
   bool (*go_on)(void *context);  // asked now and then; false stops. NULL: never
 } picture_target;
 
+// What the first bytes say: "PNG", "JPEG", ... or NULL.
+const char *picture_format(const void *bytes, size_t size);
+
 enum { PICTURE_MESSAGE = 300 };
 
 // SDX_INVALID_ARGUMENT: not a picture, or a broken one; what was placed then holds anything.

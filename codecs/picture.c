@@ -104,12 +104,18 @@ bool picture_row(picture *p, size_t y, const uint8_t *samples, size_t channels) 
   return y % 16 != 15 || picture_go_on(p);
 }
 
-static bool begins_as(const picture *p, size_t format) {
+static bool begins_as(const char *bytes, size_t size, size_t format) {
   for (size_t i = 0; i < MAX_MAGICS && formats[format].magics[i].bytes; i++) {
-    size_t at = formats[format].magics[i].at, size = formats[format].magics[i].size;
-    if (p->size >= at + size && !memcmp(p->bytes + at, formats[format].magics[i].bytes, size)) return true;
+    size_t at = formats[format].magics[i].at, length = formats[format].magics[i].size;
+    if (size >= at + length && !memcmp(bytes + at, formats[format].magics[i].bytes, length)) return true;
   }
   return false;
+}
+
+const char *picture_format(const void *bytes, size_t size) {
+  for (size_t i = 0; i < FORMATS; i++)
+    if (begins_as(bytes, size, i)) return formats[i].name;
+  return NULL;
 }
 
 static bool fail_unknown(picture *p) {
@@ -120,8 +126,7 @@ static bool fail_unknown(picture *p) {
 }
 
 static bool decode(picture *p) {
-  for (size_t i = 0; i < FORMATS && !p->format; i++)
-    if (begins_as(p, i)) p->format = formats[i].name;
+  p->format = picture_format(p->bytes, p->size);
   if (!p->format) return fail_unknown(p);
   for (const codec *const *c = codecs; *c; c++)
     if (!strcmp((*c)->format, p->format)) return (*c)->decode(p) || picture_fail(p, "the picture is broken");
