@@ -41,7 +41,7 @@ static void report_load(const char *path, const sdx_session *session, sdx_status
     cli_hint("'sardonyx check %s' lists every problem of the model", path);
 }
 
-static char *engine_locate(const char *model) {
+char *engine_locate(const char *model) {
   char *name, *path = model_locate(model, &name);
   free(name);
   return path;

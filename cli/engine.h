@@ -27,6 +27,8 @@
 // NULL after printing what is wrong (and `*code` = CLI_USAGE). `--option list` prints the list and
 // gives NULL with `*code` = CLI_OK.
 sdx_options *engine_options(const args *a, int *code);
+// The ONNX file for MODEL on a command line; NULL after printing. free() it.
+char *engine_locate(const char *model);
 // Loads with the options of the command line. NULL after printing; *code says how to exit.
 sdx_session *engine_load(const args *a, const char *path, int *code);
 

@@ -17,7 +17,7 @@ import zipfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import lab  # noqa: E402
 import suite  # noqa: E402
-from onnx_bytes import FLOAT, INT64, node, numbers, simple  # noqa: E402
+from onnx_bytes import BOOL, FLOAT, INT64, attr_graph, graph, node, numbers, simple, value  # noqa: E402
 
 COMMANDS = (("help",), ("help", "run"), (), ("version",), ("ops",), ("kernels",), ("completion", "bash"), ("manual", "run"),
             ("inspect", "m.onnx"), ("inspect", "m.onnx", "--json"), ("check", "m.onnx"), ("run", "m.onnx", "--random"),
@@ -59,6 +59,8 @@ class Models(Streams):
         self.assertIn(b"no problems", self.pipe("check", "-", data=self.model).stdout)
         found = json.loads(self.pipe("run", "-", "x=[[1,2,3]]", "--json", data=self.model).stdout)
         self.assertEqual(found["outputs"]["y"]["data"], [[2, 4, 6]])
+        rows = json.loads(self.pipe("bench", "-", "--seconds", "0.01", "--threads", "1,2", "--json", data=self.model).stdout)
+        self.assertEqual((rows["model"], [r["threads"] for r in rows["rows"]]), ("-", [1, 2]))
         with open(self.folder / "m.onnx", "rb") as file:  # no pipe, but a file that may be read again
             subprocess.run([lab.COMMAND, "run", "-", "--random"], stdin=file, check=True, capture_output=True)
 
@@ -213,6 +215,40 @@ class Work(Streams):
             self.assertIn(f"{words[-1]}: no model with reference data beside it was found", said)
             self.assertIn("sardonyx help test", said)
         self.assertEqual(json.loads(self.command("test", "empty", "--json", code=1).stdout)["passed"], 0)
+
+    def bench(self, *words):
+        run = self.start("bench", "m.onnx", *words, "--seconds", "600")
+        time.sleep(0.5)
+        run.send_signal(signal.SIGINT)
+        return run, *run.communicate(timeout=30)
+
+    def test_interrupted_bench_prints_what_it_has(self):
+        run, out, said = self.bench()
+        self.assertEqual(run.returncode, 130)
+        self.assertRegex(out, r"(?m)^ *all +\d")
+        self.assertIn("interrupted", said)
+        run, out, _ = self.bench("--threads", "1,2", "--json")
+        found = json.loads(out)
+        self.assertEqual((run.returncode, found["interrupted"], [r["threads"] for r in found["rows"]]), (130, True, [1]))
+
+    def test_interrupted_bench_of_a_terminal(self):
+        """There, both processes get the signal."""
+        run = subprocess.Popen([lab.COMMAND, "bench", "m.onnx", "--seconds", "600"], cwd=self.folder, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, start_new_session=True)
+        time.sleep(0.5)
+        os.killpg(run.pid, signal.SIGINT)
+        out, _ = run.communicate(timeout=30)
+        self.assertEqual(run.returncode, 130)
+        self.assertRegex(out, r"(?m)^ *all +\d")
+
+    def test_interrupted_before_a_run_ended(self):
+        body = graph([node("Identity", ["go"], ["on"]), node("Add", ["v", "v"], ["w"])],
+                     [value("i", INT64, []), value("go", BOOL, []), value("v", FLOAT, [])], [value("on", BOOL, []), value("w", FLOAT, [])])
+        self.write("m.onnx", simple([node("Loop", ["n", "", "x"], ["y"], attr_graph("body", body))],
+                                    [("n", INT64, []), ("x", FLOAT, [])], [("y", FLOAT, [])]))
+        run, out, said = self.bench(f"n={2**50}", "x=1")
+        self.assertEqual((run.returncode, out), (130, ""))
+        self.assertIn("interrupted before the first run ended", said)
 
 
 if __name__ == "__main__":
