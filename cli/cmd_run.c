@@ -338,10 +338,10 @@ CLI_COMMAND(run) = {
     "Run a model on inputs from files and show or save its outputs",
     "MODEL [FILE | NAME=FILE | NAME=VALUE ...] [options]",
     "Inputs: .npy .npz .pb .raw .bin .json files and pictures; without a name they go to the inputs in\n"
-    "order. '-' is standard input, for the model or for one input. A value is JSON: sr=16000,\n"
-    "x=[[1,2,3]]. Numbers are converted and dimensions of 1 added where that makes them fit. bfloat16, float8 and "
-    "4-bit\n"
-    "outputs are saved widened.\n\n"
+    "order. A .json file holds a list, an object of lists by name, or a body as /score and\n"
+    "/v2/models/NAME/infer of the server take it. '-' is standard input, for the model or for one\n"
+    "input. A value is JSON: sr=16000, x=[[1,2,3]]. Numbers are converted and dimensions of 1 added\n"
+    "where that makes them fit. bfloat16, float8 and 4-bit outputs are saved widened.\n\n"
     "Examples:\n"
     "  sardonyx run mnist.onnx digit.png --image-scale 1\n"
     "  sardonyx run model.onnx --random --repeat 100 --threads 2\n"

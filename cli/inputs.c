@@ -8,10 +8,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "cli/elements.h"
 #include "cli/engine.h"
 #include "cli/files.h"
 #include "codecs/codecs.h"
+#include "server/score_body.h"
+#include "server/v2_request.h"
+
+enum { MAX_DEPTH = 64 };  // of JSON
 
 static uint64_t next_random(uint64_t *state) {  // splitmix64
   uint64_t z = *state += 0x9e3779b97f4a7c15u;
@@ -189,7 +194,61 @@ static sdx_value *read_value(const collector *c, size_t index, const char *kind,
   return why_set(w, "unknown kind of file; expected .npy .npz .pb .raw .bin .json or a picture (.png .jpg .bmp ...)");
 }
 
+// ---- JSON ------------------------------------------------------------------------------------
+
+typedef enum body_kind { BODY_PLAIN, BODY_SCORE, BODY_V2 } body_kind;
+
+// Whether an object is a request to the server: {"data": ...} of /score, {"inputs": [...]} of /v2, unless the model has
+// inputs of these names. Reading changes the text.
+static body_kind find_body_kind(const sdx_session *session, char *text, size_t size) {
+  json j;
+  bool first = true;
+  str key;
+  json_init(&j, text, size, MAX_DEPTH, SIZE_MAX);
+  j.words = true;
+  body_kind kind = BODY_PLAIN;
+  if (json_peek(&j) != '{' || !json_open(&j, '{', "")) return kind;
+  while (!kind && json_more(&j, '{', &first) && json_key(&j, &key)) {
+    char value = json_peek(&j);
+    if (str_is(key, "data") && (value == '{' || sdx_session_find_input(session, "data") < 0)) kind = BODY_SCORE;
+    else if (str_is(key, "inputs") && value == '[' && sdx_session_find_input(session, "inputs") < 0) kind = BODY_V2;
+    else json_skip(&j);
+  }
+  return kind;
+}
+
+// What the server takes, read by the server's own code.
+static bool place_body(collector *c, body_kind kind, const char *from, char *text, size_t size) {
+  json j;
+  json_init(&j, text, size, MAX_DEPTH, SIZE_MAX);
+  v2_request *request = kind == BODY_V2 ? v2_request_create(c->session) : NULL;
+  bool ok = kind == BODY_SCORE
+                ? score_body_read(&j, c->session, c->inputs)
+                : request && v2_request_read(request, &j, c->session, c->a->words[0], c->inputs, NULL, 0);
+  free(request);
+  if (!ok) cli_error(CLI_FAILED, "%s: %s", from, j.failed ? j.message : "out of memory");
+  return ok;
+}
+
+// *kind BODY_PLAIN: it is no request, and nothing was placed.
+static bool place_request(collector *c, const char *from, const char *text, size_t size, body_kind *kind) {
+  char *copy = malloc(size + 1);
+  if (!copy) return !cli_error(CLI_FAILED, "%s: not enough memory to read it", from);
+  *kind = find_body_kind(c->session, memcpy(copy, text, size), size);
+  bool ok = !*kind || place_body(c, *kind, from, memcpy(copy, text, size), size);
+  free(copy);
+  return ok;
+}
+
 static bool place_json(collector *c, int64_t index, const char *from, const char *text, size_t size) {
+  body_kind kind = BODY_PLAIN;
+  size_t mark = size >= 3 && !memcmp(text, "\xEF\xBB\xBF", 3) ? 3 : 0;  // of the byte order
+  text += mark;
+  size -= mark;
+  if (index < 0) {
+    bool placed = place_request(c, from, text, size, &kind);
+    if (!placed || kind) return placed;
+  }
   json_error_t error;
   json_t *json = json_loadb(text, size, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
   why w = {""};
