@@ -135,6 +135,8 @@ SDX_API const char *sdx_options_list(void);
 // IO_ERROR for the file, INVALID_MODEL for its bytes, INVALID_GRAPH, NOT_SUPPORTED, INVALID_SHAPE for what they
 // say, FORBIDDEN for external data out of bounds, NO_MEMORY, LIMIT_EXCEEDED, DEADLINE_EXCEEDED for budgets.
 
+// The file stays open: weights that are kept packed alone are read from it again should other shapes need that. Replace
+// a model by renaming another over it; one that is written over is an error then.
 SDX_API sdx_status sdx_session_load_file(const char *path, const sdx_options *options, sdx_session **session);
 // The bytes are copied unless `borrow` is set; then they must outlive the session.
 SDX_API sdx_status sdx_session_load_bytes(const void *bytes, size_t size, bool borrow, const sdx_options *options,

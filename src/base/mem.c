@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/size.h"
 
@@ -133,6 +135,18 @@ void mem_lift(void *pointer, mem_account *ancestor) {
     for (mem_account *a = h->account; a && a != ancestor; a = a->parent)
       atomic_fetch_sub_explicit(&a->used, block_cost(total), memory_order_relaxed);
   h->account = ancestor;
+}
+
+size_t mem_discard(mem_account *account, const void *at, size_t bytes) {
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)at + page - 1) / page * page,
+            to = ((uintptr_t)at + bytes) / page * page;
+  if (to <= from || madvise((void *)from, to - from, MADV_DONTNEED)) return 0;
+  mem_uncharge(account, to - from);
+  return to - from;
+}
+
+void mem_recharge(mem_account *account, size_t bytes) {
+  for (; account; account = account->parent) atomic_fetch_add_explicit(&account->used, bytes, memory_order_relaxed);
 }
 
 typedef struct arena_chunk {

@@ -29,6 +29,11 @@ void *mem_zalloc(mem_account *account, size_t bytes);  // zeroed
 void mem_free(void *pointer);                          // NULL is fine
 // From now on charged to an ancestor of its account (NULL: to nobody), so that it may outlive the account.
 void mem_lift(void *pointer, mem_account *ancestor);
+// The whole pages inside of a part of a block go back to the system and off the account; they read as zeros from then
+// on. Returns how many bytes, which mem_recharge puts back on the account before the block is freed, whatever its
+// limit.
+size_t mem_discard(mem_account *account, const void *at, size_t bytes);
+void mem_recharge(mem_account *account, size_t bytes);
 uint64_t mem_alloc_count(void);  // allocations of this process so far
 uint64_t mem_live_count(void);   // blocks of this process that are not freed yet
 

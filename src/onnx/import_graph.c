@@ -303,7 +303,10 @@ static sdx_status read_initializer(importer *im, building *b, const wire_field *
     status = sparse_proto_read(r, f->body, &sparse, &name, im->err);
     if (status == SDX_OK) status = sparse_to_dense(r, &sparse, t, im->err);
   } else {
-    status = tensor_proto_read(r, f->body, t, &name, im->err);
+    // Those of the main graph are read once; what lies in functions is read wherever they are called.
+    tensor_reader once = *r;
+    if (!b->graph->parent) once.spent = im->options->spent, once.context = im->options->context;
+    status = tensor_proto_read(&once, f->body, t, &name, im->err);
   }
   if (status == SDX_OK && name.size == 0)
     status = error_set(im->err, SDX_INVALID_GRAPH, "byte %zu: an initializer has no name", f->offset);

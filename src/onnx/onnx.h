@@ -20,6 +20,9 @@ typedef struct import_options {
   bool strict_dims;      // inputs that share a dimension's name share its size
   mem_account *account;  // what the model's arena and external data are charged to
   uint64_t deadline_ns;  // CLOCK_MONOTONIC, 0 = none
+  // Bytes of the file that were copied, as their alignment asks, and are not looked at again; may be NULL.
+  void (*spent)(void *context, const void *at, size_t bytes);
+  void *context;
 } import_options;
 
 // Decodes, expands local functions (their own opset imports apply), resolves external data, builds

@@ -194,6 +194,7 @@ static sdx_status read_raw(tensor_reader *r, const parts *p, tensor *t, error *e
   }
   if (!new_data(r, t, err)) return SDX_NO_MEMORY;
   if (t->bytes) memcpy(t->data, at, raw_bytes(t));
+  if (r->spent) r->spent(r->context, at, raw_bytes(t));
   if (is_float6(t)) unpack_float6(t);
   clean(t);
   return SDX_OK;

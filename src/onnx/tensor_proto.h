@@ -12,6 +12,9 @@ typedef struct tensor_reader {
   arena *memory;  // dims, and data that cannot stay in the file
   size_t max_rank;
   external_gate *gate;  // NULL: external data is refused
+  // Bytes of the file whose content was copied and that nobody will look at again; NULL: not wanted.
+  void (*spent)(void *context, const void *at, size_t bytes);
+  void *context;
 } tensor_reader;
 
 // The message must hold a complete tensor. `name` may be NULL.

@@ -5,8 +5,9 @@
 
 #include "ops/record.h"
 
-// Packed form of constant input `input`: made once per session and format, shared by plans, counted in
-// its memory. `bytes` of zeroed, 64-byte aligned memory are filled by `pack`. NULL: memory (error set).
+// Packed form of constant input `input`, whose own bytes compute may not read from then on: made once per session and
+// format, shared by plans, counted in its memory. `bytes` of zeroed, 64-byte aligned memory are filled by `pack`. NULL:
+// memory (error set).
 static inline const void *prepare_pack(op_step *c, size_t input, const pack_format *format, size_t bytes,
                                        void (*pack)(void *target, const tensor *source, void *context), void *context) {
   return c->services->pack(c, input, format, bytes, pack, context);

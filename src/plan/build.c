@@ -18,6 +18,12 @@ void builder_show(builder *b, value_id v, value_id shown) {
   to->local = from->local;
 }
 
+sdx_status builder_read_constant(builder *b, value_id v) {
+  const plan_value *pv = &b->p->values[v];
+  if (!b->p->weights || pv->storage != STORE_CONST) return SDX_OK;
+  return weights_read(b->p->weights, pv->value.tensor.data, false, b->err);
+}
+
 str builder_name(const builder *b, value_id v) { return v < b->g->value_count ? b->g->values[v].name : (str){0}; }
 
 sdx_status builder_make_step(builder *b, const op_def *op, const char *name, const void *params, uint32_t inputs,

@@ -32,6 +32,8 @@ value_id builder_add_value(builder *b, value_id like);
 // v has no bytes of its own: it shows those of another value.
 void builder_show(builder *b, value_id v, value_id shown);
 str builder_name(const builder *b, value_id v);  // empty for the plan's own
+// The plan reads a constant's bytes as they are: they stay, and come back if they were let go.
+sdx_status builder_read_constant(builder *b, value_id v);
 // A step that no node of the graph stands for. ids: inputs, then outputs; copied like params. name: lives in the plan,
 // NULL: no memory.
 sdx_status builder_make_step(builder *b, const op_def *op, const char *name, const void *params, uint32_t inputs,

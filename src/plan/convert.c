@@ -37,6 +37,7 @@ static sdx_status reorder_constant(builder *b, const plan_step *s) {
   plan_value *to = &p->values[s->outputs[0]];
   const plan_value *from = &p->values[s->inputs[0]];
   sdx_value *made;
+  SDX_TRY(builder_read_constant(b, s->inputs[0]));
   SDX_TRY(value_create(p->account, (sdx_dtype)to->value.tensor.dtype, to->value.tensor.rank, to->value.tensor.dims,
                        NULL, NULL, NULL, &made, b->err));
   p->made[p->made_count++] = made;

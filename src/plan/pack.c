@@ -82,6 +82,13 @@ static pack *add(pack_cache *cache, const tensor *source, const pack_format *for
   return *bucket = e;
 }
 
+bool pack_cache_holds(pack_cache *cache, const tensor *source, const pack_format *format, size_t bytes) {
+  pthread_mutex_lock(&cache->lock);
+  bool holds = find(cache, source, format, bytes) != NULL;
+  pthread_mutex_unlock(&cache->lock);
+  return holds;
+}
+
 const void *pack_cache_get(pack_cache *cache, op_step *c, size_t input, const pack_format *format, size_t bytes,
                            void (*fill)(void *target, const tensor *source, void *context), void *context) {
   const tensor *source = step_in(c, input);

@@ -28,6 +28,7 @@ typedef struct pack_cache {
 
 void pack_cache_init(pack_cache *p, mem_account *account);
 void pack_cache_deinit(pack_cache *p);
+bool pack_cache_holds(pack_cache *cache, const tensor *source, const pack_format *format, size_t bytes);
 // The packed form of a step's constant input, whose `pack` service it is.
 const void *pack_cache_get(pack_cache *cache, op_step *c, size_t input, const pack_format *format, size_t bytes,
                            void (*fill)(void *target, const tensor *source, void *context), void *context);

@@ -130,6 +130,7 @@ static sdx_status copy_in(mover *m, value_id v, uint8_t to, value_id *out) {
   *out = add_value(m, v, to);
   if (pv->storage != STORE_CONST || pv->local)
     return add_step(m, &op_copy, &p->places->at[to], true, 1, 2, (value_id[]){v, *out, VALUE_ABSENT});
+  SDX_TRY(builder_read_constant(b, v));
   plan_value *made = &p->values[*out];
   made->storage = STORE_CONST;
   made->value.tensor.data = place_get_constant(&p->places->at[to], &pv->value.tensor, b->err);

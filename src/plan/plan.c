@@ -8,7 +8,25 @@
 
 static const void *get_pack(op_step *c, size_t input, const pack_format *format, size_t bytes,
                             void (*fill)(void *target, const tensor *source, void *context), void *context) {
-  return pack_cache_get(((plan *)c->owner)->packs, c, input, format, bytes, fill, context);
+  const plan *p = c->owner;
+  const tensor *source = step_in(c, input);
+  if (p->weights &&
+      weights_ask(p->weights, source->data, !pack_cache_holds(p->packs, source, format, bytes), c->err) != SDX_OK)
+    return NULL;
+  return pack_cache_get(p->packs, c, input, format, bytes, fill, context);
+}
+
+// Tells of each constant that the prepared step reads whether it reads it packed.
+static sdx_status read_constants(builder *b, const plan_step *s) {
+  const plan *p = b->p;
+  for (uint32_t i = 0; p->weights && i < s->step.input_count; i++) {
+    value_id v = s->inputs[i];
+    const plan_value *pv = &p->values[v];
+    bool direct = v < b->g->value_count && b->g->values[v].constant;
+    if (v && pv->storage == STORE_CONST) SDX_TRY(weights_read(p->weights, pv->value.tensor.data, direct, b->err));
+  }
+  for (uint32_t i = 0; i < s->step.node->capture_count; i++) SDX_TRY(builder_read_constant(b, s->captures[i]));
+  return SDX_OK;
 }
 
 // The step's tables: values that are constant have data, others their shapes.
@@ -39,7 +57,7 @@ static sdx_status prepare_step(builder *b, plan_step *s) {
   c->err = b->err;
   sdx_status status = s->dynamic ? SDX_OK : s->place ? device_prepare(&b->p->places->at[s->place], c) : step_prepare(c);
   c->in_types = NULL, c->out_types = NULL, c->constants = NULL;  // these lie in the scratch
-  return status;
+  return status == SDX_OK ? read_constants(b, s) : status;
 }
 
 static sdx_status keep_signature(builder *b) {
@@ -79,6 +97,7 @@ static sdx_status build(builder *b) {
   SDX_TRY(choose_layouts(b));
   SDX_TRY(convert_layouts(b));
   SDX_TRY(assign_storage(b));
+  if (p->weights) weights_begin(p->weights);
   for (uint32_t i = 0; i < p->step_count; i++) SDX_TRY(prepare_step(b, &p->steps[i]));
   return assign_slab(b);
 }
@@ -93,6 +112,7 @@ sdx_status plan_create(const plan_request *request, plan **out, error *err) {
   p->threads = request->threads;
   p->precision = request->precision;
   p->packs = request->packs;
+  p->weights = request->weights;
   p->places = request->places;
   atomic_init(&p->references, 1);
   builder b = {.p = p, .request = request, .g = request->graph, .err = err};

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "plan/pack.h"
+#include "plan/weights.h"
 #include "providers/provider.h"
 
 typedef enum storage {
@@ -60,6 +61,7 @@ typedef struct plan {
   size_t threads;
   int precision;
   pack_cache *packs;
+  weights *weights;
   places *places;
   bool *wanted;          // outputs
   bool has_dynamic;      // some step allocates while running
@@ -82,6 +84,7 @@ typedef struct plan_request {
   bool layouts;  // values may lie in other layouts than ONNX's
   mem_account *account;
   pack_cache *packs;
+  weights *weights;  // NULL: constants stay as they are
   places *places;
 } plan_request;
 

@@ -121,6 +121,7 @@ static sdx_status try_evaluate(builder *b, const node *n, const type_info *out, 
     if (n->inputs[i]) {
       inputs[i].tensor = p->values[n->inputs[i]].value.tensor;
       in[i] = &inputs[i];
+      SDX_TRY(builder_read_constant(b, n->inputs[i]));
     }
   SDX_TRY(node_evaluate(n, in, p->account, SIZE_MAX, NULL, made, b->err));
   for (uint32_t i = 0; i < n->output_count; i++) {

@@ -24,6 +24,7 @@ sdx_session *session_create(const sdx_options *options) {
   mem_account_init(&s->account, limit ? limit : host_memory_bytes() / 5 * 4, NULL);
   arena_init(&s->memory, &s->account);
   pack_cache_init(&s->packs, &s->account);
+  s->source = -1;
   pthread_mutex_init(&s->planning, NULL);
   pthread_mutex_init(&s->lock, NULL);
   profile_init(&s->profile);
@@ -31,7 +32,15 @@ sdx_session *session_create(const sdx_options *options) {
   return s;
 }
 
+// Weights that were copied out of the file, to be aligned, need not be there twice.
+static void give_back(void *context, const void *at, size_t bytes) {
+  sdx_session *s = context;
+  s->spent_bytes += mem_discard(&s->account, at, bytes);
+}
+
 static void free_bytes(sdx_session *s) {
+  mem_recharge(&s->account, s->spent_bytes);
+  s->spent_bytes = 0;
   if (s->bytes_kind == BYTES_OWNED) mem_free(s->bytes);
   else if (s->bytes_kind == BYTES_MAPPED && s->bytes) munmap(s->bytes, s->size);
   s->bytes = NULL;
@@ -46,6 +55,7 @@ static void release_model(sdx_session *s) {
   }
   pack_cache_deinit(&s->packs);
   pack_cache_init(&s->packs, &s->account);
+  weights_deinit(&s->weights);
   for (size_t i = 0; i < s->kept_count; i++) value_release(s->kept[i]);
   mem_free(s->kept);
   s->kept = NULL;
@@ -56,6 +66,9 @@ static void release_model(sdx_session *s) {
   arena_deinit(&s->memory);
   s->input_count = s->output_count = 0;
   s->metadata_count = s->custom_at = 0;
+  if (s->source >= 0) close(s->source);
+  s->source = -1;
+  s->source_folder = NULL;  // lay in the arena
   free_bytes(s);
 }
 
@@ -310,12 +323,12 @@ import_options session_import_options(sdx_session *s, const char *external_dir) 
                           .allow_hard_links = o->allow_hard_links,
                           .strict_dims = o->strict_dims,
                           .account = &s->account,
-                          .deadline_ns = s->load_deadline_ns};
+                          .deadline_ns = s->load_deadline_ns,
+                          .spent = s->bytes_kind == BYTES_OWNED ? give_back : NULL,
+                          .context = s};
 }
 
-static sdx_status prepare(sdx_session *s, const char *external_dir) {
-  for (const provider_path *p = s->options->providers; p; p = p->next)
-    SDX_TRY(places_add(&s->places, p->path, &s->err));
+sdx_status session_prepare(sdx_session *s, const char *external_dir) {
   import_options import = session_import_options(s, external_dir);
   SDX_TRY(onnx_import(s->bytes, s->size, &import, NULL, &s->model, &s->err));
   s->main = s->model->graph;
@@ -330,11 +343,16 @@ static sdx_status prepare(sdx_session *s, const char *external_dir) {
   if (status != SDX_OK) return status;
   SDX_TRY(describe_io(s));
   SDX_TRY(collect_metadata(s));
-  return optimise(s);
+  SDX_TRY(optimise(s));
+  return session_list_weights(s);
 }
 
 static sdx_status finish(sdx_session *s, sdx_status status, const char *external_dir, sdx_session **out) {
-  if (status == SDX_OK) status = prepare(s, external_dir);
+  for (const provider_path *p = s->options->providers; p && status == SDX_OK; p = p->next)
+    status = places_add(&s->places, p->path, &s->err);
+  if (status == SDX_OK && s->source >= 0 && external_dir)
+    s->source_folder = str_to_c(&s->memory, str_from(external_dir));
+  if (status == SDX_OK) status = session_prepare(s, external_dir);
   if (status != SDX_OK) {
     if (s->err.status == SDX_OK) error_set(&s->err, status, "%s", status_text(status));
     release_model(s);
@@ -345,7 +363,7 @@ static sdx_status finish(sdx_session *s, sdx_status status, const char *external
 
 // ---- files ----------------------------------------------------------------------------------------
 
-static sdx_status read_all(sdx_session *s, int fd, const char *path) {
+sdx_status session_read(sdx_session *s, int fd, const char *path) {
   s->bytes = mem_alloc(&s->account, s->size);
   s->bytes_kind = BYTES_OWNED;
   if (!s->bytes) return error_no_memory(&s->err, s->size);
@@ -381,10 +399,11 @@ sdx_status session_open(sdx_session *s, const char *path) {
       s->bytes = map;
       s->bytes_kind = BYTES_MAPPED;
     } else {
-      status = read_all(s, fd, path);
+      status = session_read(s, fd, path);
     }
   }
-  close(fd);
+  if (status == SDX_OK) s->source = fd;
+  else close(fd);
   return status;
 }
 

@@ -13,6 +13,7 @@ plan_request session_request(sdx_session *s, const type_info *inputs, const bool
                         .layouts = s->options->optimize == 2 && s->options->layouts,
                         .account = &s->account,
                         .packs = &s->packs,
+                        .weights = &s->weights,
                         .places = &s->places};
 }
 

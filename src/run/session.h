@@ -35,13 +35,16 @@ struct sdx_session {
   error err;
   sdx_options *options;
   op_custom_set custom;
-  void *bytes;  // the file
-  size_t size;
+  void *bytes;               // the file
+  size_t size, spent_bytes;  // spent: given back to the account
   bytes_kind bytes_kind;
   model *model;
   sdx_value **kept;  // constants made by passes
   size_t kept_count, kept_capacity;
   pack_cache packs;
+  weights weights;
+  int source;           // the file the model came from, open as long as its weights may be asked for again; -1: none
+  char *source_folder;  // where its external data lies
   places places;
   pthread_mutex_t planning;  // one plan is made at a time, so that weights are packed once
   pthread_mutex_t lock;      // plans
@@ -105,6 +108,10 @@ void profile_add(profile *p, const node *n, const char *kernel, uint64_t start_n
 
 sdx_session *session_create(const sdx_options *options);    // NULL: memory
 sdx_status session_open(sdx_session *s, const char *path);  // reads or maps the file; error on the session
+// reload.c: lists the weights that are held once only, from the session's source.
+sdx_status session_list_weights(sdx_session *s);
+sdx_status session_prepare(sdx_session *s, const char *external_dir);  // bytes to graph, passes included
+sdx_status session_read(sdx_session *s, int fd, const char *path);     // the whole file into s->bytes
 const char *session_folder(const char *path, char *buffer, size_t size);
 import_options session_import_options(sdx_session *s, const char *external_dir);
 

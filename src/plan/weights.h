@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Weights that a session holds once, not twice: when every reader of a constant has it packed, the pages of the
+// original go back to the system. Pages of a mapped file return by themselves when they are read again; others are
+// brought back by whoever owns the table, all of them and for good, in the rare case that a plan for other shapes packs
+// them in another form, or does not pack them. Used while plans are made, one at a time. Read next: pack.h, plan.c.
+#pragma once
+
+#include "graph/graph.h"
+
+typedef struct weight {
+  void *data;
+  size_t bytes;
+  size_t index;     // in the order of the graphs: the same whenever the model is loaded
+  uint32_t uses;    // by nodes, captures and outputs
+  uint32_t packed;  // of these, by steps of the plan in the making that read the packed form alone
+  bool asked;       // the step being prepared packed it
+  bool pinned;      // a step of some plan reads it as it is
+  bool mapped;      // its pages are a file's
+  bool gone;
+  uint64_t hash;  // of what is gone
+} weight;
+
+typedef struct weights {
+  mem_account *account;
+  weight *at;  // by address
+  size_t count;
+  size_t gone_bytes;                                 // what the account was given back
+  bool keep;                                         // nothing more is let go
+  sdx_status (*restore)(void *context, error *err);  // brings all that is gone back; NULL: mapped ones alone are let go
+  void *context;
+} weights;
+
+// Memory that constants may lie in without being the session's own.
+typedef struct weights_file {
+  const void *bytes;
+  size_t size;
+  bool mapped, lent;
+} weights_file;
+
+// Lists the large constants of a graph and its bodies.
+sdx_status weights_init(weights *w, graph *g, mem_account *account, const weights_file *file, error *err);
+void weights_deinit(weights *w);
+void weights_let_go_unused(weights *w);  // what passes have put others in the place of
+// A new plan: nothing of it is packed yet.
+void weights_begin(weights *w);
+// The step being prepared reads the packed form of these bytes, which must be made first if `missing`.
+sdx_status weights_ask(weights *w, const void *data, bool missing, error *err);
+// A step that reads a constant is prepared. `direct`: as a value of its graph, not through a view.
+sdx_status weights_read(weights *w, const void *data, bool direct, error *err);
+// Puts the bytes of the same model's table, loaded again, where they were. False: they are not the same.
+bool weights_copy_back(weights *w, const weights *again);
