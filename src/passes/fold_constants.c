@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Computes nodes whose inputs are all constant, under a budget. A node that fails or would pass the
-// budget stays: it is computed at run time instead, and nothing else loses its folding.
+// budget stays: it is computed at run time instead, and nothing else loses its folding. What dequantises constants
+// waits (fold_dequantized): operators on bytes read the constants themselves.
 #include "base/size.h"
-#include "passes/passes.h"
+#include "passes/match.h"
 
 static bool foldable(const graph *g, const node *n) {
   if (n->dead || !n->op || !n->op->compute || n->capture_count) return false;
@@ -72,11 +73,20 @@ static sdx_status fold(pass_context *c, node *n) {
   return SDX_OK;
 }
 
-static sdx_status run(pass_context *c) {
-  for (uint32_t i = 0; i < c->graph->node_count; i++)
-    if (foldable(c->graph, c->graph->nodes[i])) SDX_TRY(fold(c, c->graph->nodes[i]));
+static sdx_status fold_all(pass_context *c, bool dequantized) {
+  for (uint32_t i = 0; i < c->graph->node_count; i++) {
+    node *n = c->graph->nodes[i];
+    if (foldable(c->graph, n) && match_is(n, "DequantizeLinear") == dequantized) SDX_TRY(fold(c, n));
+  }
   return SDX_OK;
 }
 
+static sdx_status run(pass_context *c) { return fold_all(c, false); }
+static sdx_status run_dequantized(pass_context *c) { return fold_all(c, true); }
+
 const pass_def pass_fold_constants = {
     .name = "fold_constants", .help = "computes what depends on constants only", .level = 1, .run = run};
+const pass_def pass_fold_dequantized = {.name = "fold_dequantized",
+                                        .help = "dequantises constants that no operator reads as bytes",
+                                        .level = 1,
+                                        .run = run_dequantized};

@@ -54,20 +54,6 @@ static bool read_arithmetic(const graph *g, const node *n, value_id data, size_t
   return true;
 }
 
-// A new float constant, to be filled by the caller.
-static sdx_status new_constant(pass_context *c, size_t rank, const int64_t *dims, value_id *id, float **data) {
-  sdx_value *made;
-  SDX_TRY(value_create(c->account, SDX_FLOAT, rank, dims, NULL, NULL, NULL, &made, c->err));
-  sdx_status status = c->keep(c->context, made);
-  if (status != SDX_OK) {
-    value_release(made);
-    return status;
-  }
-  *id = graph_add_constant(c->graph, (str){0}, &made->value.tensor);
-  *data = made->value.tensor.data;
-  return *id ? SDX_OK : error_no_memory(c->err, sizeof(graph_value));
-}
-
 // Gives a Conv with constant weights y' = y * scale[k] + shift[k] per output channel k (scale NULL: 1, and the
 // weights stay as they are) in place of the node `last` that computed it. Nothing happens where weights or bias do not
 // fit.
@@ -81,9 +67,11 @@ static sdx_status scale_conv(pass_context *c, node *conv, node *last, size_t cha
     return SDX_OK;
   size_t per_channel = w->count / channels;
   value_id new_w = conv->inputs[1], new_bias;
-  float *to_w = NULL, *to_bias;
-  if (scale) SDX_TRY(new_constant(c, w->rank, w->dims, &new_w, &to_w));
-  SDX_TRY(new_constant(c, 1, w->dims, &new_bias, &to_bias));
+  void *data = NULL;
+  if (scale) SDX_TRY(match_new_constant(c, SDX_FLOAT, w->rank, w->dims, &new_w, &data));
+  float *to_w = data;
+  SDX_TRY(match_new_constant(c, SDX_FLOAT, 1, w->dims, &new_bias, &data));
+  float *to_bias = data;
   for (size_t k = 0; k < channels; k++) {
     double s = scale ? scale[k] : 1;
     for (size_t i = 0; scale && i < per_channel; i++)

@@ -38,3 +38,23 @@ bool match_same_shape(const type_info *a, const type_info *b) {
     if (a->dims[i] != b->dims[i] || a->dims[i] == DIM_UNKNOWN) return false;
   return true;
 }
+
+bool match_all_ones(const attr *ints) {
+  for (size_t i = 0; ints && i < ints->ints.count; i++)
+    if (ints->ints.at[i] != 1) return false;
+  return true;
+}
+
+sdx_status match_new_constant(pass_context *c, sdx_dtype dtype, size_t rank, const int64_t *dims, value_id *id,
+                              void **data) {
+  sdx_value *made;
+  SDX_TRY(value_create(c->account, dtype, rank, dims, NULL, NULL, NULL, &made, c->err));
+  sdx_status status = c->keep(c->context, made);
+  if (status != SDX_OK) {
+    value_release(made);
+    return status;
+  }
+  *id = graph_add_constant(c->graph, (str){0}, &made->value.tensor);
+  *data = made->value.tensor.data;
+  return *id ? SDX_OK : error_no_memory(c->err, sizeof(graph_value));
+}
