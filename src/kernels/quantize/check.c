@@ -15,8 +15,32 @@
     good = check_close(k, got, want, n, 0, 0);                                          \
   } while (0)
 
+static quantize_scale random_scale(kernel_check *k, int32_t low) {
+  return (quantize_scale){(float)(1 + check_random(k) % 100) * 0.01f, low + (int32_t)(check_random(k) % 256)};
+}
+
+static bool compare_pairs(kernel_check *k, const quantize_kernel *v, const quantize_kernel *r) {
+  size_t n = check_size(k, 0, 300), kind = check_random(k) % 4;
+  int32_t low = kind % 2 ? INT8_MIN : 0;
+  quantize_pair p = {random_scale(k, low), random_scale(k, low), random_scale(k, low)};
+  void *a = check_buffer(k, n, 1), *b = check_buffer(k, n, 1), *got = check_buffer(k, n, 1),
+       *want = check_buffer(k, n, 1);
+  for (int turn = 0; turn < 2; turn++) {
+    const quantize_kernel *kernel = turn ? v : r;
+    void *y = turn ? got : want;
+    if (kind == 0) kernel->add_u8(&p, a, b, y, n);
+    else if (kind == 1) kernel->add_s8(&p, a, b, y, n);
+    else if (kind == 2) kernel->mul_u8(&p, a, b, y, n);
+    else kernel->mul_s8(&p, a, b, y, n);
+  }
+  if (check_same(k, got, want, n)) return true;
+  check_message(k, "pairs of kind %zu, %zu elements", kind, n);
+  return false;
+}
+
 static bool compare(kernel_check *k, const void *variant, const void *reference) {
   const quantize_kernel *v = variant, *r = reference;
+  if (check_coin(k, 4)) return compare_pairs(k, v, r);
   size_t n = check_size(k, 0, 300), kind = check_random(k) % 11;
   bool good = false;
   float scale = (float)(1 + check_random(k) % 100) * 0.01f;
@@ -66,11 +90,12 @@ static double bench(kernel_check *k, const void *variant, const char **unit) {
   const quantize_kernel *v = variant;
   enum { N = 4096 };
   static float x[N];
-  static uint8_t y[N];
+  static uint8_t y[N], sum[N];
   v->to_u8(x, y, N, 0.1f, 128);
   v->from_u8(y, x, N, 0.1f, 128);
-  *unit = "elements to uint8 and back";
-  return 2.0 * N;
+  v->add_u8(&(quantize_pair){{0.1f, 128}, {0.2f, 0}, {0.3f, 100}}, y, y, sum, N);
+  *unit = "elements to uint8, back, and sums";
+  return 3.0 * N;
 }
 
 KERNEL_CHECK(quantize) = {.family = "quantize", .compare = compare, .bench = bench};

@@ -4,12 +4,22 @@
 // to_*: saturate(round_half_even(x / scale) + zero); NaN gives the type's lowest value.
 // from_*: (float)(x - zero) * scale; the difference itself is exact.
 // again_*: the same as to_* on int32 sums with a multiplier: saturate(round_half_even((float)x * scale) + zero).
+// add_*, mul_*: sum or product of two dequantised numbers (as from_*), quantised (as to_*).
 // All variants give the same bits.
 #pragma once
 
 #include <stdint.h>
 
 #include "kernels/kernel.h"
+
+typedef struct quantize_scale {
+  float scale;
+  int32_t zero;
+} quantize_scale;
+
+typedef struct quantize_pair {
+  quantize_scale a, b, y;
+} quantize_pair;
 
 typedef struct quantize_kernel {
   void (*to_u8)(const float *x, uint8_t *y, size_t n, float scale, int32_t zero);
@@ -23,4 +33,8 @@ typedef struct quantize_kernel {
   void (*from_s32)(const int32_t *x, float *y, size_t n, float scale, int32_t zero);
   void (*again_u8)(const int32_t *x, uint8_t *y, size_t n, float scale, int32_t zero);
   void (*again_s8)(const int32_t *x, int8_t *y, size_t n, float scale, int32_t zero);
+  void (*add_u8)(const quantize_pair *p, const uint8_t *a, const uint8_t *b, uint8_t *y, size_t n);
+  void (*add_s8)(const quantize_pair *p, const int8_t *a, const int8_t *b, int8_t *y, size_t n);
+  void (*mul_u8)(const quantize_pair *p, const uint8_t *a, const uint8_t *b, uint8_t *y, size_t n);
+  void (*mul_s8)(const quantize_pair *p, const int8_t *a, const int8_t *b, int8_t *y, size_t n);
 } quantize_kernel;

@@ -7,24 +7,21 @@
 // The quotient is rounded half to even before the zero point is added. Absent zero points are 0.
 #include <math.h>
 
+#include "kernels/quantize/quantize.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/parts/elementwise.h"
 #include "ops/parts/quantization.h"
 #include "tensor/convert.h"
 
 enum { A, A_SCALE, A_ZERO, B, B_SCALE, B_ZERO, Y_SCALE, Y_ZERO };
 
 // scale and zero point at inputs i and i + 1.
-typedef struct linear {
-  float scale;
-  int32_t zero;
-} linear;
-
-static sdx_status read_linear(op_step *c, size_t i, const char *name, linear *out) {
+static sdx_status read_linear(op_step *c, size_t i, const char *name, quantize_scale *out) {
   const tensor *scale = step_in(c, i), *zero = step_in(c, i + 1);
   if (scale->count != 1 || (zero && zero->count != 1))
     return step_fail(c, SDX_INVALID_SHAPE, "input %zu ('%s') has %zu elements, expected 1", i, name, scale->count);
-  *out = (linear){scale_at(scale, 0), zero_at(zero, 0)};
+  *out = (quantize_scale){scale_at(scale, 0), zero_at(zero, 0)};
   return SDX_OK;
 }
 
@@ -35,7 +32,7 @@ static sdx_status check_scalars(op_step *c, size_t count, const size_t *at) {
 
 // Both signs as int: values of a byte in the tensor's type.
 static int value_of(uint8_t byte, bool is_signed) { return is_signed ? (int8_t)byte : byte; }
-static uint8_t byte_of(float v, linear y, bool is_signed) {
+static uint8_t byte_of(float v, quantize_scale y, bool is_signed) {
   float q = rintf(v / y.scale) + (float)y.zero, low = is_signed ? -128 : 0, high = is_signed ? 127 : 255;
   return (uint8_t)(int)(q > low ? (q < high ? q : high) : low);
 }
@@ -54,79 +51,44 @@ static sdx_status qlinear_elementwise_binary_infer(op_step *c) {
   return infer_broadcast(&two, 0, 0, 2, infer_dtype_of(c, A));
 }
 
-typedef struct binary {
-  const uint8_t *a, *b;
-  uint8_t *y;
-  float left[256], right[256];  // dequantised
-  linear out;
+typedef struct pair_work {
+  quantize_pair pair;
+  const quantize_kernel *kernel;
   bool is_signed, multiply;
-  size_t rank;
-  int64_t dims[TENSOR_MAX_RANK];
-  size_t a_step[TENSOR_MAX_RANK], b_step[TENSOR_MAX_RANK];  // elements; 0: repeats
-} binary;
+} pair_work;
 
-// Rows of the innermost dimension.
-static void binary_rows(void *context, size_t begin, size_t end, size_t worker) {
-  const binary *w = context;
-  size_t last = w->rank - 1, n = (size_t)w->dims[last];
-  for (size_t row = begin; row < end; row++) {
-    size_t rest = row, a = 0, b = 0;
-    for (size_t d = last; d-- > 0;) {
-      size_t at = rest % (size_t)w->dims[d];
-      rest /= (size_t)w->dims[d];
-      a += at * w->a_step[d];
-      b += at * w->b_step[d];
-    }
-    for (size_t i = 0; i < n; i++) {
-      float u = w->left[w->a[a + i * w->a_step[last]]], v = w->right[w->b[b + i * w->b_step[last]]];
-      w->y[row * n + i] = byte_of(w->multiply ? u * v : u + v, w->out, w->is_signed);
-    }
-  }
+static void pair_run(const pair_work *w, const void *a, const void *b, void *y, size_t n) {
+  const quantize_kernel *k = w->kernel;
+  if (w->is_signed) (w->multiply ? k->mul_s8 : k->add_s8)(&w->pair, a, b, y, n);
+  else (w->multiply ? k->mul_u8 : k->add_u8)(&w->pair, a, b, y, n);
 }
 
-static void steps_of(const tensor *t, size_t rank, size_t *steps) {
-  size_t step = 1;
-  for (size_t i = 0; i < rank; i++) {
-    size_t d = rank - 1 - i;
-    int64_t size = i < t->rank ? t->dims[t->rank - 1 - i] : 1;
-    steps[d] = size == 1 ? 0 : step;
-    step *= (size_t)size;
+// An operand of one element is written out for a block of the row.
+static void pair_row(const void *context, void *y, const void *a, const void *b, size_t n, unsigned scalar) {
+  enum { BLOCK = 512 };
+  uint8_t ones_of_a[BLOCK], ones_of_b[BLOCK];
+  if (!scalar) {
+    pair_run(context, a, b, y, n);
+    return;
   }
+  if (scalar & ROW_A_SCALAR) memset(ones_of_a, *(const uint8_t *)a, n < BLOCK ? n : BLOCK);
+  if (scalar & ROW_B_SCALAR) memset(ones_of_b, *(const uint8_t *)b, n < BLOCK ? n : BLOCK);
+  for (size_t i = 0; i < n; i += BLOCK)
+    pair_run(context, scalar & ROW_A_SCALAR ? ones_of_a : (const uint8_t *)a + i,
+             scalar & ROW_B_SCALAR ? ones_of_b : (const uint8_t *)b + i, (uint8_t *)y + i,
+             n - i < BLOCK ? n - i : BLOCK);
 }
 
-static sdx_status binary_compute(op_step *c, bool multiply) {
-  const tensor *a = step_in(c, A), *b = step_in(c, B);
+static sdx_status pair_compute(op_step *c, bool multiply) {
   tensor *y = step_out(c, 0);
-  linear left, right;
-  binary w = {.a = a->data, .b = b->data, .y = y->data, .is_signed = y->dtype == SDX_INT8, .multiply = multiply};
-  SDX_TRY(read_linear(c, A_SCALE, "A_scale", &left));
-  SDX_TRY(read_linear(c, B_SCALE, "B_scale", &right));
-  SDX_TRY(read_linear(c, Y_SCALE, "C_scale", &w.out));
-  if (y->count == 0) return SDX_OK;
-  for (int i = 0; i < 256; i++) {
-    w.left[i] = (float)(value_of((uint8_t)i, w.is_signed) - left.zero) * left.scale;
-    w.right[i] = (float)(value_of((uint8_t)i, w.is_signed) - right.zero) * right.scale;
-  }
-  bool same = tensor_same_shape(a, b);  // then one long row per block
-  w.rank = same || y->rank == 0 ? 2 : y->rank == 1 ? 2 : y->rank;
-  if (same || y->rank <= 1) {
-    w.dims[0] = 1, w.dims[1] = (int64_t)y->count;
-    w.a_step[1] = a->count > 1, w.b_step[1] = b->count > 1;
-    if (y->count > 4096 && y->count % 1024 == 0) {  // rows for several threads
-      w.dims[0] = (int64_t)y->count / 1024, w.dims[1] = 1024;
-      w.a_step[0] = 1024 * w.a_step[1], w.b_step[0] = 1024 * w.b_step[1];
-    }
-  } else {
-    memcpy(w.dims, y->dims, y->rank * sizeof *w.dims);
-    steps_of(a, y->rank, w.a_step);
-    steps_of(b, y->rank, w.b_step);
-  }
-  size_t n = (size_t)w.dims[w.rank - 1];
-  call_parallel(c, y->count / n, 1 + 8192 / n, binary_rows, &w);
-  return call_check(c);
+  pair_work w = {.kernel = KERNEL_BEST(quantize), .is_signed = y->dtype == SDX_INT8, .multiply = multiply};
+  SDX_TRY(read_linear(c, A_SCALE, "A_scale", &w.pair.a));
+  SDX_TRY(read_linear(c, B_SCALE, "B_scale", &w.pair.b));
+  SDX_TRY(read_linear(c, Y_SCALE, "C_scale", &w.pair.y));
+  return binary_run_row(c, y, step_in(c, A), step_in(c, B), pair_row, &w, GRAIN_CHEAP);
 }
-static sdx_status qlinear_add_compute(op_step *c) { return binary_compute(c, false); }
-static sdx_status qlinear_mul_compute(op_step *c) { return binary_compute(c, true); }
+static sdx_status qlinear_add_compute(op_step *c) { return pair_compute(c, false); }
+static sdx_status qlinear_mul_compute(op_step *c) { return pair_compute(c, true); }
 
 // ---- one input ------------------------------------------------------------------------------------
 
@@ -161,7 +123,7 @@ static sdx_status unary_compute(op_step *c, bool sigmoid) {
   tensor *y = step_out(c, 0);
   table t = {.x = x->data, .y = y->data};
   bool is_signed = x->dtype == SDX_INT8;
-  linear in, out;
+  quantize_scale in, out;
   SDX_TRY(read_linear(c, X_SCALE, "X_scale", &in));
   SDX_TRY(read_linear(c, OUT_SCALE, "Y_scale", &out));
   for (int i = 0; i < 256; i++) {
@@ -183,13 +145,15 @@ SDX_CASES = {
 static const char *const unary_cases[] = {
     "X=int8[2,3,4] X_scale=float(0.1) X_zero_point=int8(3) Y_scale=float(0.01) Y_zero_point=int8(-5)", NULL};
 
-#define BINARY                                                                                                     \
-  .since = 1, .versions = "1", .types = "T=uint8,int8", .infer = qlinear_elementwise_binary_infer, .cases = cases, \
-  .inputs = "A:T A_scale:float A_zero_point:T? B:T B_scale:float B_zero_point:T? C_scale:float C_zero_point:T?",   \
+#define BINARY                                                                                                   \
+  .since = 1, .versions = "1", .types = "T=uint8,int8", .flags = OP_POINTWISE,                                   \
+  .infer = qlinear_elementwise_binary_infer, .cases = cases,                                                     \
+  .inputs = "A:T A_scale:float A_zero_point:T? B:T B_scale:float B_zero_point:T? C_scale:float C_zero_point:T?", \
   .outputs = "C:T"
-#define UNARY                                                                                     \
-  .since = 1, .versions = "1", .types = "T=uint8,int8", .infer = qlinear_elementwise_unary_infer, \
-  .cases = unary_cases, .inputs = "X:T X_scale:float X_zero_point:T? Y_scale:float Y_zero_point:T?", .outputs = "Y:T"
+#define UNARY                                                                  \
+  .since = 1, .versions = "1", .types = "T=uint8,int8", .flags = OP_POINTWISE, \
+  .infer = qlinear_elementwise_unary_infer, .cases = unary_cases,              \
+  .inputs = "X:T X_scale:float X_zero_point:T? Y_scale:float Y_zero_point:T?", .outputs = "Y:T"
 
 SDX_OP_MS(QLinearAdd) = {BINARY, .compute = qlinear_add_compute};
 SDX_OP_MS(QLinearMul) = {BINARY, .compute = qlinear_mul_compute};
