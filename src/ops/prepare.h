@@ -12,3 +12,6 @@ static inline const void *prepare_pack(op_step *c, size_t input, const pack_form
                                        void (*pack)(void *target, const tensor *source, void *context), void *context) {
   return c->services->pack(c, input, format, bytes, pack, context);
 }
+
+// Constant input `input` is read as it is, too, though it is packed.
+static inline sdx_status prepare_keep(op_step *c, size_t input) { return c->services->keep(c, input); }

@@ -22,6 +22,7 @@ typedef struct step_services {
   // prepare
   const void *(*pack)(op_step *c, size_t input, const pack_format *format, size_t bytes,
                       void (*pack)(void *target, const tensor *source, void *context), void *context);
+  sdx_status (*keep)(op_step *c, size_t input);
   // compute
   sdx_status (*set_shape)(op_step *c, size_t output, sdx_dtype dtype, size_t rank, const int64_t *dims);
   sdx_status (*set_value)(op_step *c, size_t output, sdx_value *owned);

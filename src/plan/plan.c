@@ -16,6 +16,11 @@ static const void *get_pack(op_step *c, size_t input, const pack_format *format,
   return pack_cache_get(p->packs, c, input, format, bytes, fill, context);
 }
 
+static sdx_status keep(op_step *c, size_t input) {
+  const plan *p = c->owner;
+  return p->weights ? weights_read(p->weights, step_in(c, input)->data, false, c->err) : SDX_OK;
+}
+
 // Tells of each constant that the prepared step reads whether it reads it packed.
 static sdx_status read_constants(builder *b, const plan_step *s) {
   const plan *p = b->p;
@@ -49,7 +54,7 @@ static sdx_status bind_step(builder *b, plan_step *s) {
 }
 
 static sdx_status prepare_step(builder *b, plan_step *s) {
-  static const step_services services = {.pack = get_pack};
+  static const step_services services = {.pack = get_pack, .keep = keep};
   op_step *c = &s->step;
   SDX_TRY(bind_step(b, s));
   c->services = &services;

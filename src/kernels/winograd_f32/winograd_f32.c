@@ -24,13 +24,14 @@ enum {
   PACK_VERSION = 1
 };
 
-// Where a tile is faster, on AVX2 as on AVX-512. Small images do not repay weights of 16/9 or four times the memory,
-// and with few channels most of the work are the transforms.
+// Where a tile is faster, on AVX2 as on AVX-512. Small images do not repay weights of 16/9 or four times the memory
+// beside the originals, and with few channels most of the work are the transforms.
 typedef struct rule {
   int64_t pixels;  // along each side
   size_t channels, weights;
 } rule;
 static const rule rule_of_2 = {10, 16, 1024}, rule_of_4 = {20, 16, 256};
+enum { WEIGHTS_A_PIXEL = 256 };
 
 static const float most_x = 0x1p50f, most_weight = 0x1p40f;
 
@@ -50,7 +51,8 @@ bool winograd_f32_suits(const conv_nhwc_f32_shape *s, size_t tile) {
   const rule *r = tile == 2 ? &rule_of_2 : &rule_of_4;
   if (!possible(s) || s->window.out[0] < r->pixels || s->window.out[1] < r->pixels) return false;
   size_t in = s->in_channels, out = s->out_channels;
-  return in >= r->channels && out >= r->channels && in * out >= r->weights;
+  return in >= r->channels && out >= r->channels && in * out >= r->weights &&
+         in * out / WEIGHTS_A_PIXEL <= window_out(&s->window);
 }
 
 // ---- plan ----------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@
 #include "ops/call.h"
 #include "ops/infer.h"
 #include "ops/parts/floats.h"
+#include "ops/prepare.h"
 
 enum { X, W, B, Z };
 
@@ -129,6 +130,7 @@ static sdx_status prepare_winograd(op_step *c, conv_state *s, const conv_nhwc_f3
   s->winograd = arena_zalloc(c->memory, sizeof *s->winograd);
   if (!s->winograd) return error_no_memory(c->err, sizeof *s->winograd);
   if (!winograd_f32_plan_init(s->winograd, shape, tile)) return error_no_memory(c->err, SIZE_MAX);
+  SDX_TRY(prepare_keep(c, W));
   const size_t bytes = s->winograd->packed_bytes;
   pack_format format = winograd_f32_format(s->winograd);
   winograd_pack context = {s->winograd, mem_alloc(c->memory->account, bytes)};
