@@ -75,22 +75,22 @@ LOOP(MISH, mish(x))
 
 // Arguments beyond the reduction's reach are rare: libm corrects them one by one.
 enum { BLOCK = 256 };
-#define TURNING(NAME, turn, exact)                                                                        \
+#define PERIODIC(NAME, quadrants, exact)                                                                  \
   static void f_##NAME(const float *in, float *out, size_t n, float a, float b) {                         \
     for (size_t start = 0; start < n; start += BLOCK) {                                                   \
       float x[BLOCK], y[BLOCK], far = 0;                                                                  \
       size_t count = n - start < BLOCK ? n - start : BLOCK, padded = (count + WIDTH - 1) / WIDTH * WIDTH; \
       memset(x + padded - WIDTH, 0, WIDTH * sizeof(float));                                               \
       memcpy(x, in + start, count * sizeof(float));                                                       \
-      for (size_t i = 0; i < padded; i++) y[i] = sine(x[i], turn);                                        \
-      for (size_t i = 0; i < padded; i++) far = choose(__builtin_fabsf(x[i]) > TURN_LIMIT, 1, far);       \
+      for (size_t i = 0; i < padded; i++) y[i] = sine(x[i], quadrants);                                   \
+      for (size_t i = 0; i < padded; i++) far = choose(__builtin_fabsf(x[i]) > REDUCTION_LIMIT, 1, far);  \
       for (size_t i = 0; far > 0 && i < count; i++)                                                       \
-        if (__builtin_fabsf(x[i]) > TURN_LIMIT) y[i] = exact(x[i]);                                       \
+        if (__builtin_fabsf(x[i]) > REDUCTION_LIMIT) y[i] = exact(x[i]);                                  \
       memcpy(out + start, y, count * sizeof(float));                                                      \
     }                                                                                                     \
   }
-TURNING(SIN, 0, sinf)
-TURNING(COS, 1, cosf)
+PERIODIC(SIN, 0, sinf)
+PERIODIC(COS, 1, cosf)
 
 #define X(NAME, formula) [UNARY_F32_##NAME] = f_##NAME,
 KERNEL(unary_f32) = {.fn = {UNARY_F32_LIST(X)}};

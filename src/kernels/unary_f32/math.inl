@@ -104,18 +104,18 @@ static inline float error_function(float x) {
   return choose(a < 0.92f, FMA(x, p, x), sign_of(large, x));
 }
 
-// Sine (or cosine: `turn` 1) for |x| <= TURN_LIMIT: x = n pi/2 + r with pi/2 in three parts.
-#define TURN_LIMIT 30000.0f
-static inline float sine(float x, uint32_t turn) {
+// Sine (or cosine: one of `quadrants` further) for |x| <= REDUCTION_LIMIT: x = n pi/2 + r with pi/2 in three parts.
+#define REDUCTION_LIMIT 30000.0f
+static inline float sine(float x, uint32_t quadrants) {
   float shifted = FMA(x, 0x1.45f306p-1f, 0x1.8p23f), n = shifted - 0x1.8p23f;
   float r = FMA(n, -0x1.921fb6p+0f, x);
   r = FMA(n, 0x1.777a5cp-25f, r), r = FMA(n, 0x1.ee59dap-50f, r);
-  uint32_t quadrant = float_bits(shifted) + turn;
+  uint32_t quadrant = float_bits(shifted) + quadrants;
   float z = r * r;
   float s = FMA(FMA(FMA(0x1.7b13f0p-19f, z, -0x1.a0561cp-13f), z, 0x1.111172p-7f), z, -0x1.555556p-3f);
   float c = FMA(FMA(0x1.99d65ep-16f, z, -0x1.6c0c04p-10f), z, 0x1.55554ap-5f);
   s = FMA(r * z, s, r), c = FMA(z * z, c, FMA(z, -0.5f, 1.0f));
   float v = choose(quadrant & 1, c, s);
   v = float_from_bits(float_bits(v) ^ (quadrant & 2) << 30);
-  return choose(turn == 0 && x == 0, x, v);  // -0 stays
+  return choose(quadrants == 0 && x == 0, x, v);  // -0 stays
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // GroupQueryAttention: causal attention of decoders. Several query heads share a key and value head; new keys go
 // behind each sample's own past in the cache, [batch, kv_heads, capacity, width]. Before that heads may be normalised
-// (q_norm_weight, k_norm_weight) and turned (do_rotary).
+// (q_norm_weight, k_norm_weight) and rotated (do_rotary).
 //
 // seqlens_k[b] + 1 keys count for sample b, total_sequence_length is the most of them. If that equals the number of
 // new rows the call is a first prompt and the past is not looked at; else sample b has seqlens_k[b] + 1 - rows past
@@ -322,10 +322,10 @@ static sdx_status group_query_attention_prepare(op_step *c) {
     present[i] = PRESENT_KEY + i < c->output_count ? step_out(c, PRESENT_KEY + i) : NULL;
     if (present[i]) s->capacity = (size_t)present[i]->dims[2];
   }
-  bool turned = p->rotary || in[Q_NORM].given;
+  bool rewritten = p->rotary || in[Q_NORM].given;
   int64_t q[4] = {z.batch, z.rows, p->heads, z.width}, k[4] = {z.batch, z.rows, p->kv_heads, z.width},
           cache[4] = {z.batch, p->kv_heads, (int64_t)s->capacity, z.width};
-  if (turned) fits = fits && size_product(q, 4, &s->q) && size_product(k, 4, &s->k);
+  if (rewritten) fits = fits && size_product(q, 4, &s->q) && size_product(k, 4, &s->k);
   for (size_t i = 0; i < 2; i++)
     if (!present[i] && !p->quantized && !p->evicts)
       fits = fits && size_product(cache, 4, &s->cache[i]) && size_mul(s->cache[i], 4, &s->cache[i]);
@@ -384,9 +384,9 @@ static sdx_status read_spans(op_step *c, const gqa_state *s, spans *out) {
   return SDX_OK;
 }
 
-// Normalises and turns the heads of queries or keys into `own`.
-static sdx_status turn(op_step *c, const gqa_state *s, const spans *at, size_t norm, size_t heads, void *own,
-                       attend_view *view) {
+// QK-norm and RoPE: the heads of queries or keys, normalised and rotated into `own`.
+static sdx_status norm_and_rotate(op_step *c, const gqa_state *s, const spans *at, size_t norm, size_t heads, void *own,
+                                  attend_view *view) {
   const gqa_params *p = c->params;
   const tensor *weight = given(c, norm), *cosine = given(c, COS), *positions = given(c, POSITIONS);
   attend_view to = heads_packed(own, heads, s->rows, s->width);
@@ -585,8 +585,8 @@ static sdx_status attention(op_step *c) {
   attend_view q, k, v;
   find_heads(c, s, &q, &k, &v);
   void *own_q = scratch_take(&scratch, s->q), *own_k = scratch_take(&scratch, s->k);
-  SDX_TRY(turn(c, s, &at, Q_NORM, heads, own_q, &q));
-  SDX_TRY(turn(c, s, &at, K_NORM, kv_heads, own_k, &k));
+  SDX_TRY(norm_and_rotate(c, s, &at, Q_NORM, heads, own_q, &q));
+  SDX_TRY(norm_and_rotate(c, s, &at, K_NORM, kv_heads, own_k, &k));
   void *cache[2] = {scratch_take(&scratch, s->cache[0]), scratch_take(&scratch, s->cache[1])};
   if (p->quantized || p->evicts) {
     SDX_TRY(join_stored(c, s, &at, K, &k, &k));

@@ -175,8 +175,7 @@ static sdx_status qgemm_infer(op_step *c) {
   return infer_output(c, 0, dtype, 2, out);
 }
 
-// Rows of bytes exchanged with columns.
-static void turn(const uint8_t *from, size_t rows, size_t columns, uint8_t *to) {
+static void transpose_bytes(const uint8_t *from, size_t rows, size_t columns, uint8_t *to) {
   for (size_t r = 0; r < rows; r++)
     for (size_t i = 0; i < columns; i++) to[i * rows + r] = from[r * columns + i];
 }
@@ -224,8 +223,9 @@ static sdx_status qgemm_compute(op_step *c) {
   void *own = scratch_take(&scratch, s->gemm_bytes);
   int32_t *sums = scratch_take(&scratch, y->count * sizeof *sums);
   const uint8_t *left = a->data, *right = b->data;
-  if (p->transpose_a) turn(a->data, s->k, s->m, (uint8_t *)scratch), left = scratch_take(&scratch, a->count);
-  if (p->transpose_b) turn(b->data, s->n, s->k, (uint8_t *)scratch), right = scratch_take(&scratch, b->count);
+  if (p->transpose_a) transpose_bytes(a->data, s->k, s->m, (uint8_t *)scratch), left = scratch_take(&scratch, a->count);
+  if (p->transpose_b)
+    transpose_bytes(b->data, s->n, s->k, (uint8_t *)scratch), right = scratch_take(&scratch, b->count);
   gemm_u8s8 g = {.m = s->m,
                  .n = s->n,
                  .k = s->k,

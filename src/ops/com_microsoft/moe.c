@@ -268,7 +268,7 @@ static sdx_status project(const expert_call *e, size_t which, const float *x, fl
   if (!scratch) return call_no_memory(c, plan.scratch_bytes);
   plain_weights plain = {w, e->expert * n * k, k};
   packed_weights narrow = {.bits = p->bits[which], .first = e->expert * n};
-  tensor turned;  // zero points of whole rows lie along the rows
+  tensor row_zeros;  // zero points of whole rows lie along the rows
   if (p->narrow) {
     narrow.row_bytes = (size_t)w->dims[2];
     narrow.data = (const uint8_t *)w->data + e->expert * n * narrow.row_bytes;
@@ -280,8 +280,8 @@ static sdx_status project(const expert_call *e, size_t which, const float *x, fl
       if (!zeros) return call_no_memory(c, (narrow.first + n) * sizeof *zeros);
       const uint8_t *row = (const uint8_t *)narrow.zeros->data + e->expert * (size_t)narrow.zeros->dims[1];
       for (size_t i = 0; i < n; i++) zeros[narrow.first + i] = (float)packed_at(row, i, narrow.bits);
-      turned = *narrow.zeros;
-      turned.dtype = SDX_FLOAT, turned.data = zeros, narrow.zeros = &turned;
+      row_zeros = *narrow.zeros;
+      row_zeros.dtype = SDX_FLOAT, row_zeros.data = zeros, narrow.zeros = &row_zeros;
     }
   }
   gemm_f32_call call = {.a = {.data = x, .row_stride = k, .column_stride = 1},

@@ -258,9 +258,9 @@ static size_t slot_of(const cache *m, const sample *s, size_t position) {
   return (size_t)s->table[position / m->size] * m->size + position % m->size;
 }
 
-// Heads of rows of a sample, normalised and turned into `own` where that is asked for.
-static sdx_status turn(op_step *c, const sample *s, size_t norm, size_t heads, size_t width, float *own,
-                       attend_view *view) {
+// QK-norm and RoPE: heads of rows of a sample, normalised and rotated into `own` where that is asked for.
+static sdx_status norm_and_rotate(op_step *c, const sample *s, size_t norm, size_t heads, size_t width, float *own,
+                                  attend_view *view) {
   const paged_params *p = c->params;
   const tensor *weight = step_in(c, norm), *cosine = step_in(c, COS);
   attend_view to = heads_packed(own, heads, s->rows, width);
@@ -331,8 +331,8 @@ static sdx_status attend_sample(op_step *c, const sample *s, const cache m[2], c
     view[i] = in[i];
     if (in[i].at) view[i].at = (float *)in[i].at + s->first * in[i].row;
   }
-  SDX_TRY(turn(c, s, Q_NORM, heads, width, r->q, &view[Q]));
-  SDX_TRY(turn(c, s, K_NORM, kv_heads, width, r->k, &view[K]));
+  SDX_TRY(norm_and_rotate(c, s, Q_NORM, heads, width, r->q, &view[Q]));
+  SDX_TRY(norm_and_rotate(c, s, K_NORM, kv_heads, width, r->k, &view[K]));
   for (size_t i = 0; i < (p->latent ? 1u : 2u); i++) {
     SDX_TRY(store(c, &m[i], s, &view[K + i], r->scaled));
     load_job j = {&m[i], s, r->loaded[i]};

@@ -52,14 +52,14 @@ static sdx_status measure(op_step *c, const rotary_embedding_params *p, int64_t 
                        (long long)hidden, (long long)pairs);
     *width = 2 * pairs, *heads = hidden / *width;
   }
-  int64_t turned = p->dim ? p->dim : *width;
-  if (*width >= 0 && turned > *width)
+  int64_t rotary_dim = p->dim ? p->dim : *width;
+  if (*width >= 0 && rotary_dim > *width)
     return step_fail(c, SDX_INVALID_SHAPE, "rotary_embedding_dim is %lld, but heads have %lld numbers",
-                     (long long)turned, (long long)*width);
+                     (long long)rotary_dim, (long long)*width);
   bool whole = pairs >= 0 && *width >= 0 && *width == 2 * pairs;  // ONNX 1.18 and ONNX Runtime read their beginning
-  if (turned >= 0 && (turned % 2 || (pairs >= 0 && turned / 2 != pairs && !whole)))
-    return step_fail(c, SDX_INVALID_SHAPE, "%lld numbers are turned, but the tables have %lld columns",
-                     (long long)turned, (long long)pairs);
+  if (rotary_dim >= 0 && (rotary_dim % 2 || (pairs >= 0 && rotary_dim / 2 != pairs && !whole)))
+    return step_fail(c, SDX_INVALID_SHAPE, "%lld numbers are rotated, but the tables have %lld columns",
+                     (long long)rotary_dim, (long long)pairs);
   return SDX_OK;
 }
 
