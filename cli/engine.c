@@ -31,7 +31,7 @@ void file_hint(const char *path) {
 }
 
 // The failed load's message with hints (a file that is not there: the nearest that is).
-static void report_load(const char *path, const sdx_session *session, sdx_status status) {
+int engine_report_load(const char *path, const sdx_session *session, sdx_status status) {
   const char *message = session ? sdx_session_error(session) : "";
   if (!*message) message = sdx_status_text(status);
   if (strstr(message, path)) cli_error(CLI_FAILED, "%s", message);
@@ -39,6 +39,7 @@ static void report_load(const char *path, const sdx_session *session, sdx_status
   if (status == SDX_NOT_FOUND && access(path, F_OK)) file_hint(path);
   else if (status == SDX_INVALID_MODEL || status == SDX_INVALID_GRAPH || status == SDX_NOT_SUPPORTED)
     cli_hint("'sardonyx check %s' lists every problem of the model", path);
+  return CLI_FAILED;
 }
 
 char *engine_locate(const char *model) {
@@ -60,7 +61,7 @@ sdx_session *engine_load(const args *a, const char *model, int *code) {
   sdx_options_destroy(options);
   *code = status == SDX_OK ? CLI_OK : CLI_FAILED;
   if (status != SDX_OK) {
-    report_load(path, session, status);
+    engine_report_load(path, session, status);
     sdx_session_destroy(session);
     session = NULL;
   } else if (*sdx_session_warnings(session)) {

@@ -32,6 +32,9 @@ char *engine_locate(const char *model);
 // Loads with the options of the command line. NULL after printing; *code says how to exit.
 sdx_session *engine_load(const args *a, const char *path, int *code);
 
+// The message of a failed load, with hints; gives CLI_FAILED.
+int engine_report_load(const char *path, const sdx_session *session, sdx_status status);
+
 // Hints at the file of the same folder whose name is nearest to one that is not there.
 void file_hint(const char *path);
 

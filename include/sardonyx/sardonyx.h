@@ -115,6 +115,9 @@ SDX_API void sdx_options_destroy(sdx_options *options);
 //   map_file           0 | 1: map the file instead of copying it (only for files nobody rewrites)
 //   allow_hard_links   0 | 1: external data may have more than one name
 //   external_data_dir  folder for external data of models loaded from bytes
+//   cache_dir          folder that keeps models as sdx_optimize_file makes them: the first load of a model writes
+//   there, a
+//                      later one of the same bytes and options maps that; what does not fit is a line of the warnings
 //   strict_dims        0 | 1: refuse what sdx_run_warning would say
 //   layouts            0 | 1: whether values may lie with channels last in memory (default 1; shapes stay ONNX's)
 //   provider           shared library of a device that nodes are offered to (provider.h), "file@1" for its second one;
@@ -144,6 +147,13 @@ SDX_API sdx_status sdx_session_load_bytes(const void *bytes, size_t size, bool b
 // `read` fills up to `size` bytes and returns how many (0 = end, negative = failure).
 SDX_API sdx_status sdx_session_load_reader(int64_t (*read)(void *context, void *buffer, size_t size), void *context,
                                            const sdx_options *options, sdx_session **session);
+// Loads a model and writes it to `target` as it is after passes, with its weights as they are and as the kernels of
+// this machine want them packed for the declared shapes (free dimensions count as 1). Loading that file maps it: no
+// passes, no packing, no copies, the same results. It is for this version of the library and these kernels alone;
+// others refuse it by name. Options that concern the graph (optimize, disable_passes, dimensions) count here, not when
+// it is loaded. It replaces `target` whole; while sessions use it, it must not be written over in place.
+SDX_API sdx_status sdx_optimize_file(const char *path, const char *target, const sdx_options *options,
+                                     sdx_session **session);
 SDX_API void sdx_session_destroy(sdx_session *session);  // after all of its runs
 // Message of the failed load ("" if it did not fail). Warnings of a load: one a line. Both live as long as the session.
 SDX_API const char *sdx_session_error(const sdx_session *session);

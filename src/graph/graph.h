@@ -133,7 +133,8 @@ typedef struct model {
   size_t opset_count;
   key_value *metadata;
   size_t metadata_count;
-  text warnings;  // one a line
+  text warnings;        // one a line
+  text external_files;  // that its constants came from, a NUL behind each name
 } model;
 
 graph *graph_create(arena *memory, graph *parent);  // NULL: memory

@@ -17,9 +17,11 @@ typedef struct exporter {
   wire_out *out;
   const export_options *options;
   uint64_t external_end;  // of what is in the file of the external data
+  arena scratch;
 } exporter;
 
 static void write_graph(exporter *e, const graph *g);
+static bool as_prepared(const exporter *e) { return e->options && e->options->as_prepared; }
 
 static str name_of(const graph *g, value_id id) {
   for (; id && g->values[id].outer && g->parent; g = g->parent) id = g->values[id].outer;
@@ -50,11 +52,10 @@ static void write_external_number(exporter *e, str key, uint64_t number) {
               (str){digits, (size_t)snprintf(digits, sizeof digits, "%llu", (unsigned long long)number)});
 }
 
-// The bytes begin at a multiple of a page, so that they can be mapped.
 static void write_external(exporter *e, const tensor *t, str name) {
   static const char zeros[4096];
   const export_options *o = e->options;
-  size_t padding = (size_t)(-e->external_end % sizeof zeros);
+  size_t padding = (size_t)(-e->external_end % (o->external_alignment ? o->external_alignment : sizeof zeros));
   tensor_proto_write_head(e->out, t, name);
   write_entry(e, NUMBER(tensor, TENSOR_EXTERNAL_DATA), STR("location"), str_from(o->external));
   write_external_number(e, STR("offset"), e->external_end + padding);
@@ -73,7 +74,8 @@ static void write_tensor(exporter *e, uint32_t number, const tensor *t, str name
     ready.data = e->options && e->options->fetch ? (void *)e->options->fetch(e->options->context, t) : NULL;
     if (!ready.data) e->out->failed = true;
   }
-  bool external = e->options && e->options->external && t->bytes >= EXPORT_EXTERNAL_LEAST && t->dtype != SDX_STRING;
+  size_t least = e->options && e->options->external_least ? e->options->external_least : EXPORT_EXTERNAL_LEAST;
+  bool external = e->options && e->options->external && t->bytes >= least && t->dtype != SDX_STRING && !is_float6(t);
   if (external) write_external(e, &ready, name);
   else if (ready.data || e->out->counting || !t->bytes) tensor_proto_write(e->out, &ready, name);
   wire_end(e->out, at);
@@ -165,8 +167,9 @@ static void write_node(exporter *e, const graph *g, const node *n) {
 static void write_value(exporter *e, size_t slot, const graph *g, value_id id) {
   size_t at = wire_begin(e->out, NUMBER(graph, slot));
   wire_put_bytes(e->out, NUMBER(value_info, VALUE_INFO_NAME), name_of(g, id));
-  const type_info *type = type_best_known(&g->values[id]);
-  if (type->kind != TYPE_UNKNOWN) write_type(e, NUMBER(value_info, VALUE_INFO_TYPE), g, type);
+  type_info type;
+  if (!type_complete(&e->scratch, &g->values[id], &type)) e->out->failed = true;
+  else if (type.kind != TYPE_UNKNOWN) write_type(e, NUMBER(value_info, VALUE_INFO_TYPE), g, &type);
   wire_end(e->out, at);
 }
 
@@ -174,8 +177,10 @@ static void write_graph(exporter *e, const graph *g) {
   for (uint32_t i = 0; i < g->node_count; i++)
     if (!g->nodes[i]->dead) write_node(e, g, g->nodes[i]);
   wire_put_bytes(e->out, NUMBER(graph, GRAPH_NAME), g->name.size ? g->name : STR("graph"));
+  uint32_t *uses = as_prepared(e) ? graph_count_uses(g, &e->scratch) : NULL;
+  if (as_prepared(e) && !uses) e->out->failed = true;
   for (uint32_t v = 1; v < g->value_count; v++)
-    if (g->values[v].constant)
+    if (g->values[v].constant && (!uses || uses[v]))
       write_tensor(e, NUMBER(graph, GRAPH_INITIALIZER), g->values[v].constant, g->values[v].name);
   if (g->doc.size) wire_put_bytes(e->out, NUMBER(graph, GRAPH_DOC), g->doc);
   for (uint32_t i = 0; i < g->input_count; i++) write_value(e, GRAPH_INPUT, g, g->inputs[i]);
@@ -198,21 +203,22 @@ static void write_opsets(exporter *e, const model *m) {
   for (size_t i = 0; i < m->opset_count; i++) {
     bool is_standard = m->opsets[i].domain.size == 0;
     standard |= is_standard;
-    bool raise = is_standard && upgraded && m->opsets[i].version < ONNX_NEWEST_OPSET;
+    bool raise = is_standard && upgraded && !as_prepared(e) && m->opsets[i].version < ONNX_NEWEST_OPSET;
     write_opset(e, m->opsets[i].domain, raise ? ONNX_NEWEST_OPSET : m->opsets[i].version);
   }
-  if (!standard) write_opset(e, STR(""), upgraded ? ONNX_NEWEST_OPSET : 1);
+  if (!standard && !as_prepared(e)) write_opset(e, STR(""), upgraded ? ONNX_NEWEST_OPSET : 1);
 }
 
 // Versions of the types in use: what was imported may hold any of them, what was built says it itself.
-static int64_t ir_version(const model *m) {
-  bool built = m->graph->node_count && m->graph->nodes[0]->version != 0;
-  return built || m->ir_version > IR_VERSION_WRITTEN ? m->ir_version : IR_VERSION_WRITTEN;
+static int64_t ir_version(const exporter *e, const model *m) {
+  bool as_is = as_prepared(e) || (m->graph->node_count && m->graph->nodes[0]->version != 0);
+  return as_is || m->ir_version > IR_VERSION_WRITTEN ? m->ir_version : IR_VERSION_WRITTEN;
 }
 
 sdx_status onnx_export(const model *m, const export_options *options, wire_out *out) {
   exporter exporter = {.out = out, .options = options}, *e = &exporter;
-  wire_put_int(out, NUMBER(model, MODEL_IR_VERSION), ir_version(m));
+  arena_init(&e->scratch, NULL);
+  wire_put_int(out, NUMBER(model, MODEL_IR_VERSION), ir_version(e, m));
   wire_put_bytes(out, NUMBER(model, MODEL_PRODUCER_NAME), m->producer_name);
   wire_put_bytes(out, NUMBER(model, MODEL_PRODUCER_VERSION), m->producer_version);
   wire_put_bytes(out, NUMBER(model, MODEL_DOMAIN), m->domain);
@@ -222,5 +228,6 @@ sdx_status onnx_export(const model *m, const export_options *options, wire_out *
   write_opsets(e, m);
   for (size_t i = 0; i < m->metadata_count; i++)
     write_entry(e, NUMBER(model, MODEL_METADATA), m->metadata[i].key, m->metadata[i].value);
+  arena_deinit(&e->scratch);
   return wire_failed(out) ? SDX_NO_MEMORY : SDX_OK;
 }

@@ -149,6 +149,14 @@ static sdx_status fail_open(str location, int reason, error *err) {
   }
 }
 
+static void note_file(external_gate *gate, str location) {
+  if (!gate->files) return;
+  for (size_t at = 0; at < gate->files->size; at += strlen(gate->files->at + at) + 1)
+    if (str_is(location, gate->files->at + at)) return;
+  text_str(gate->files, location);
+  text_append(gate->files, "", 1);
+}
+
 static sdx_status open_file(external_gate *gate, str location, error *err) {
   if (gate->file_fd >= 0 && str_equal(gate->file_name, location)) return SDX_OK;
   const char *fault = location_fault(location);
@@ -189,6 +197,7 @@ static sdx_status open_file(external_gate *gate, str location, error *err) {
   }
   gate->file_fd = fd;
   gate->file_name = location;
+  note_file(gate, location);
   gate->file_size = (uint64_t)info.st_size;
   return SDX_OK;
 }
@@ -204,6 +213,18 @@ static sdx_status read_fully(external_gate *gate, uint64_t offset, void *target,
       return error_set(err, SDX_IO_ERROR, "external data file '%.*s' ended or failed at byte %llu while it was read",
                        STR_ARG(gate->file_name), (unsigned long long)(offset + done));
     done += (size_t)n;
+  }
+  return SDX_OK;
+}
+
+sdx_status external_hash(external_gate *gate, str location, hash *h, error *err) {
+  unsigned char block[16384];
+  SDX_TRY(open_file(gate, location, err));
+  for (uint64_t at = 0; at < gate->file_size;) {
+    size_t piece = gate->file_size - at < sizeof block ? (size_t)(gate->file_size - at) : sizeof block;
+    SDX_TRY(read_fully(gate, at, block, piece, err));
+    hash_add(h, block, piece);
+    at += piece;
   }
   return SDX_OK;
 }

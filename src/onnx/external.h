@@ -5,6 +5,7 @@
 // No other code of the engine opens a path that comes out of a model.
 #pragma once
 
+#include "base/hash.h"
 #include "base/status.h"
 #include "base/str.h"
 #include "base/text.h"
@@ -12,7 +13,10 @@
 typedef struct external_gate {
   const char *dir;  // NULL: external data is refused
   bool allow_hard_links;
-  text *warnings;  // may be NULL
+  text *warnings;      // may be NULL
+  text *files;         // gets the name of each file once, with a NUL; may be NULL
+  const void *region;  // of the model's own bytes, which holds all external data; NULL: files do
+  size_t region_bytes;
   // The file opened last stays open: tensors of one file lie side by side.
   int dir_fd, file_fd;  // -1 when closed
   str file_name;
@@ -34,5 +38,7 @@ void external_gate_deinit(external_gate *gate);
 sdx_status external_ref_set(external_gate *gate, external_ref *ref, str key, str value, error *err);
 // Opens the file and checks that it holds `bytes` bytes at the offset: only then is memory asked for.
 sdx_status external_open(external_gate *gate, const external_ref *ref, size_t bytes, error *err);
+// Adds a whole file to a hash.
+sdx_status external_hash(external_gate *gate, str location, hash *h, error *err);
 // Reads what external_open has checked.
 sdx_status external_read(external_gate *gate, const external_ref *ref, void *target, size_t bytes, error *err);

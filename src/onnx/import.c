@@ -161,7 +161,7 @@ static sdx_status import_model(importer *im, const void *bytes, size_t size) {
     if (f.slot == MODEL_GRAPH) graph_message = f.body;
   SDX_TRY(import_graph(im, graph_message, &m->graph));
   if (im->out_of_order) text_format(&m->warnings, "nodes are not in topological order; they were sorted\n");
-  if (m->warnings.failed) return error_no_memory(err, m->warnings.size);
+  if (m->warnings.failed || m->external_files.failed) return error_no_memory(err, m->warnings.size);
   return im->problems ? SDX_OK : graph_verify(m->graph, &im->options->limits, im->sink, err);
 }
 
@@ -176,12 +176,14 @@ sdx_status onnx_import(const void *bytes, size_t size, const import_options *opt
   model *m = mem_zalloc(o.account, sizeof *m);
   if (!m) return error_no_memory(err, sizeof *m);
   arena_init(&m->memory, o.account);
-  m->warnings.account = o.account;
+  m->warnings.account = m->external_files.account = o.account;
   importer im = {.options = &o, .sink = sink, .model = m, .err = err};
   im.most_work = NODES_OF_FUNCTIONS + size / 2;
   if (im.most_work > o.limits.max_nodes) im.most_work = o.limits.max_nodes;
   arena_init(&im.scratch, o.account);
   external_gate_init(&im.gate, o.external_dir, o.allow_hard_links, &m->warnings);
+  im.gate.files = &m->external_files;
+  im.gate.region = o.region, im.gate.region_bytes = o.region_bytes;
   im.tensors = (tensor_reader){.memory = &m->memory, .max_rank = o.limits.max_rank, .gate = &im.gate};
   im.types = (type_limits){.rank = o.limits.max_rank, .depth = o.decode_depth};
   sdx_status status = import_model(&im, bytes, size);
@@ -199,6 +201,7 @@ sdx_status onnx_import(const void *bytes, size_t size, const import_options *opt
 void model_destroy(model *m) {
   if (!m) return;
   text_deinit(&m->warnings);
+  text_deinit(&m->external_files);
   arena_deinit(&m->memory);
   mem_free(m);
 }

@@ -89,8 +89,8 @@ static int32_t opset_of(const importer *im, const scope *s, str domain) {
 }
 
 static sdx_status find_opset(importer *im, const scope *s, str domain, int32_t *version) {
-  *version = opset_of(im, s, domain);
-  if (*version) return SDX_OK;
+  *version = im->options->as_prepared ? 0 : opset_of(im, s, domain);
+  if (*version || im->options->as_prepared) return SDX_OK;
   *version = 1;  // files of before opset_import, and domains that nobody lists
   if (domain.size || im->model->opset_count + s->opset_count == 0) return SDX_OK;
   return error_set(im->err, SDX_INVALID_GRAPH,

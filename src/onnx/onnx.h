@@ -20,6 +20,10 @@ typedef struct import_options {
   bool strict_dims;      // inputs that share a dimension's name share its size
   mem_account *account;  // what the model's arena and external data are charged to
   uint64_t deadline_ns;  // CLOCK_MONOTONIC, 0 = none
+  bool as_prepared;      // written so (export_options): nodes are in newest form, their version 0
+  // Where all external data lies, whatever location it names; NULL: in files.
+  const void *region;
+  size_t region_bytes;
   // Bytes of the file that were copied, as their alignment asks, and are not looked at again; may be NULL.
   void (*spent)(void *context, const void *at, size_t bytes);
   void *context;
@@ -44,11 +48,16 @@ sdx_status onnx_write_tensor(const value *v, str name, wire_out *out);  // Tenso
 
 // Every member may be 0.
 typedef struct export_options {
-  const char *external;  // name of the file that takes tensors of EXPORT_EXTERNAL_LEAST bytes and more
+  const char *external;       // name of the file that takes tensors of `external_least` bytes and more
+  size_t external_least;      // 0: EXPORT_EXTERNAL_LEAST
+  size_t external_alignment;  // of their bytes, at most a page, which 0 stands for: so that they can be mapped
   bool (*put_external)(void *context, const void *bytes, size_t size);
   // Bytes of a tensor that has none in memory, asked for when it is written; good until the next call. NULL: failure.
   const void *(*fetch)(void *context, const tensor *t);
   void *context;
+  // For readers that bind without versions (ops_bind_graph): versions as the model says them, whatever form its nodes
+  // have now, and no constant that nobody reads.
+  bool as_prepared;
 } export_options;
 enum { EXPORT_EXTERNAL_LEAST = 1024 };
 // ModelProto of a model whose nodes are in newest form, or all as they were built (node.version). options may be NULL.

@@ -146,7 +146,7 @@ static unsigned char padding_bits(const tensor *t) {
   return used ? (unsigned char)(0xff << used) : 0;
 }
 
-static bool is_float6(const tensor *t) { return t->dtype == SDX_FLOAT6E2M3 || t->dtype == SDX_FLOAT6E3M2; }
+bool is_float6(const tensor *t) { return t->dtype == SDX_FLOAT6E2M3 || t->dtype == SDX_FLOAT6E3M2; }
 
 // Bytes of raw data: as in memory, but four float6 elements come in three bytes.
 static size_t raw_bytes(const tensor *t) {
@@ -185,9 +185,8 @@ static size_t alignment_of(sdx_dtype dtype) {
 
 // ---- payloads -------------------------------------------------------------------------------------------
 
-static sdx_status read_raw(tensor_reader *r, const parts *p, tensor *t, error *err) {
-  SDX_TRY(check_length(t, "raw_data", wire_size(p->raw), raw_bytes(t), "bytes", err));
-  const unsigned char *at = p->raw.file + p->raw.at;
+// Raw data where it lies, or a clean and aligned copy.
+static sdx_status use_bytes(tensor_reader *r, const unsigned char *at, tensor *t, error *err) {
   if (!is_float6(t) && (uintptr_t)at % alignment_of((sdx_dtype)t->dtype) == 0 && is_clean(t, at)) {
     t->data = (void *)(uintptr_t)at;  // constants are only read
     return SDX_OK;
@@ -200,11 +199,26 @@ static sdx_status read_raw(tensor_reader *r, const parts *p, tensor *t, error *e
   return SDX_OK;
 }
 
+static sdx_status read_raw(tensor_reader *r, const parts *p, tensor *t, error *err) {
+  SDX_TRY(check_length(t, "raw_data", wire_size(p->raw), raw_bytes(t), "bytes", err));
+  return use_bytes(r, p->raw.file + p->raw.at, t, err);
+}
+
+// External data that lies in memory with the rest of the file is used in place like raw_data.
+static sdx_status read_region(tensor_reader *r, const parts *p, tensor *t, error *err) {
+  size_t size = r->gate->region_bytes, bytes = raw_bytes(t);
+  if (bytes > size || p->ref.offset > size - bytes)
+    return error_set(err, SDX_INVALID_MODEL, "%zu bytes at offset %llu are not in the %zu bytes of data", bytes,
+                     (unsigned long long)p->ref.offset, size);
+  return use_bytes(r, (const unsigned char *)r->gate->region + p->ref.offset, t, err);
+}
+
 static sdx_status read_external(tensor_reader *r, wire message, parts *p, tensor *t, error *err) {
   wire_field f;
   while (wire_next(&message, &proto_tensor, &f))
     if (f.slot == TENSOR_EXTERNAL_DATA) SDX_TRY(read_entry(r, f.body, &p->ref, err));
   if (!r->gate) return error_set(err, SDX_FORBIDDEN, "external data has no place in a tensor of its own");
+  if (r->gate->region) return read_region(r, p, t, err);
   SDX_TRY(external_open(r->gate, &p->ref, raw_bytes(t), err));
   if (!new_data(r, t, err)) return SDX_NO_MEMORY;
   SDX_TRY(external_read(r->gate, &p->ref, t->data, raw_bytes(t), err));

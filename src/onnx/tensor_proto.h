@@ -24,6 +24,7 @@ sdx_status sparse_proto_read(tensor_reader *r, wire message, sparse_tensor *out,
 // The same tensor with its zeros, in arena memory.
 sdx_status sparse_to_dense(tensor_reader *r, const sparse_tensor *s, tensor *out, error *err);
 
+bool is_float6(const tensor *t);  // packed in files, a byte each in memory
 // Content of a TensorProto; head: everything but the data.
 void tensor_proto_write(wire_out *out, const tensor *t, str name);
 void tensor_proto_write_head(wire_out *out, const tensor *t, str name);

@@ -107,11 +107,11 @@ static sdx_status check_attrs(binder *b, const node *n, int version, bool from_f
   for (uint32_t i = 0; i < n->attr_count; i++) {
     const attr *a = &n->attrs[i];
     schema_attr s;
-    if (!from_file && a->name.size && a->name.at[0] == '_') continue;
     // An attribute may have changed its kind: the older one counts only where it is of that kind.
     bool old = from_file && schema_find_attr(n->op->attrs_old, a->name, &s) && version < s.below &&
                (s.kind == a->kind || !schema_find_attr(n->op->attrs, a->name, &(schema_attr){0}));
-    bool known = (old || schema_find_attr(n->op->attrs, a->name, &s)) && a->name.at[0] != '_';
+    bool ours = a->name.size && a->name.at[0] == '_';
+    bool known = (old || schema_find_attr(n->op->attrs, a->name, &s)) && !(from_file && ours);
     if (!known && b->opset && b->opset < FIRST_CHECKED_OPSET) continue;
     if (!known) {
       SDX_TRY(unknown_attr(b, n, a, version, err));

@@ -19,7 +19,7 @@ void pack_cache_deinit(pack_cache *p) {
     while (p->buckets[i]) {
       pack *e = p->buckets[i];
       p->buckets[i] = e->next;
-      mem_free(e->data);
+      if (!e->lent) mem_free(e->data);
       mem_free(e);
     }
   mem_free(p->buckets);
@@ -65,17 +65,19 @@ static void grow(pack_cache *cache) {
   mem_free(old);
 }
 
-static pack *add(pack_cache *cache, const tensor *source, const pack_format *format, size_t bytes) {
+// Zeroed memory where no data is lent.
+static pack *add(pack_cache *cache, const tensor *source, const pack_format *format, const void *lent, size_t bytes) {
   size_t dims = source->rank * sizeof(int64_t);
   grow(cache);
   pack *e = cache->bucket_count ? mem_zalloc(cache->account, sizeof *e + dims) : NULL;
-  void *data = e ? mem_zalloc(cache->account, bytes) : NULL;
-  if (!data) {
+  void *data = lent ? (void *)lent : e ? mem_zalloc(cache->account, bytes) : NULL;
+  if (!e || !data) {
     mem_free(e);
     return NULL;
   }
   pack **bucket = bucket_of(cache, source->data, format);
-  *e = (pack){.next = *bucket, .source = *source, .format = *format, .data = data, .bytes = bytes};
+  *e = (pack){
+      .next = *bucket, .source = *source, .format = *format, .data = data, .bytes = bytes, .ready = lent, .lent = lent};
   if (dims) memcpy(e->dims, source->dims, dims);
   e->source.dims = e->dims;
   cache->count++;
@@ -89,12 +91,20 @@ bool pack_cache_holds(pack_cache *cache, const tensor *source, const pack_format
   return holds;
 }
 
+bool pack_cache_put(pack_cache *cache, const tensor *source, const pack_format *format, const void *data,
+                    size_t bytes) {
+  pthread_mutex_lock(&cache->lock);
+  bool added = add(cache, source, format, data, bytes) != NULL;
+  pthread_mutex_unlock(&cache->lock);
+  return added;
+}
+
 const void *pack_cache_get(pack_cache *cache, op_step *c, size_t input, const pack_format *format, size_t bytes,
                            void (*fill)(void *target, const tensor *source, void *context), void *context) {
   const tensor *source = step_in(c, input);
   pthread_mutex_lock(&cache->lock);
   pack *e = find(cache, source, format, bytes);
-  bool mine = !e && (e = add(cache, source, format, bytes));
+  bool mine = !e && (e = add(cache, source, format, NULL, bytes));
   while (e && !e->ready && !mine) pthread_cond_wait(&cache->made_one, &cache->lock);
   pthread_mutex_unlock(&cache->lock);
   if (!e) error_no_memory(c->err, bytes);

@@ -13,7 +13,7 @@ typedef struct pack {
   pack_format format;
   void *data;
   size_t bytes;
-  bool ready;
+  bool ready, lent;  // lent: the data belongs to whoever put it
   int64_t dims[];
 } pack;
 
@@ -29,6 +29,8 @@ typedef struct pack_cache {
 void pack_cache_init(pack_cache *p, mem_account *account);
 void pack_cache_deinit(pack_cache *p);
 bool pack_cache_holds(pack_cache *cache, const tensor *source, const pack_format *format, size_t bytes);
+// A pack that was made elsewhere; its data outlives the cache. False: no memory.
+bool pack_cache_put(pack_cache *cache, const tensor *source, const pack_format *format, const void *data, size_t bytes);
 // The packed form of a step's constant input, whose `pack` service it is.
 const void *pack_cache_get(pack_cache *cache, op_step *c, size_t input, const pack_format *format, size_t bytes,
                            void (*fill)(void *target, const tensor *source, void *context), void *context);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "passes/passes.h"
-#include "run/session.h"
+#include "run/optimized.h"
 
 typedef struct report {
   text json;
@@ -62,9 +62,16 @@ static void add(void *context, sdx_status status, const char *code, const char *
   text_append(&r->json, "}", 1);
 }
 
+static void check_optimized(sdx_session *s, const problem_sink *sink) {
+  sdx_status status = optimized_load(s, NULL, NULL);
+  if (status == SDX_OK) status = optimized_verify(s, &s->err);
+  if (status != SDX_OK) sink->report(sink->context, status, "optimized", "file", s->err.message, "");
+}
+
 static void check_model(sdx_session *s, const char *external_dir, const problem_sink *sink) {
   import_options import = session_import_options(s, external_dir);
-  sdx_status status = onnx_import(s->bytes, s->size, &import, sink, &s->model, &s->err);
+  sdx_status status = session_fetch(s);
+  if (status == SDX_OK) status = onnx_import(s->bytes, s->size, &import, sink, &s->model, &s->err);
   if (!s->model) {
     if (((report *)sink->context)->count == 0)
       sink->report(sink->context, status, "not-readable", "model", s->err.message, "");
@@ -100,6 +107,7 @@ static char *check(sdx_session *s, sdx_status opened, const char *external_dir) 
   problem_sink sink = {add, &r};
   text_append(&r.json, "[", 1);
   if (opened != SDX_OK) add(&r, opened, "not-readable", "file", s->err.message, "");
+  else if (optimized_is(s)) check_optimized(s, &sink);
   else check_model(s, external_dir, &sink);
   text_append(&r.json, "\n]\n", 3);
   sdx_session_destroy(s);

@@ -124,28 +124,6 @@ static void describe_graph(const sdx_session *s, text *t) {
   text_deinit(&plain);
 }
 
-// A plan for the declared shapes; free dimensions count as 1.
-static sdx_status declared_plan(sdx_session *s, plan **out, error *err) {
-  arena scratch;
-  arena_init(&scratch, &s->account);
-  type_info *types = arena_array(&scratch, s->input_count, sizeof *types);
-  sdx_status status = types ? SDX_OK : error_no_memory(err, s->input_count * sizeof *types);
-  for (uint32_t i = 0; i < s->input_count && status == SDX_OK; i++) {
-    types[i] = s->main->values[s->main->inputs[i]].type;
-    if (types[i].kind != TYPE_TENSOR || types[i].rank < 0) continue;
-    int64_t *dims = arena_array(&scratch, (size_t)types[i].rank, sizeof *dims);
-    if (!dims) status = error_no_memory(err, sizeof *dims);
-    for (int k = 0; dims && k < types[i].rank; k++) dims[k] = types[i].dims[k] < 0 ? 1 : types[i].dims[k];
-    types[i].dims = dims;
-  }
-  if (status == SDX_OK) {
-    plan_request request = session_request(s, types, NULL);
-    status = session_plan(s, &request, out, err);
-  }
-  arena_deinit(&scratch);
-  return status;
-}
-
 static const char *storage_name(const plan_value *v) {
   static const char *const names[] = {"none", "constant", "slab", "input", "output", "dynamic"};
   return names[v->storage];
@@ -213,7 +191,7 @@ char *sdx_session_describe(const sdx_session *session, const char *what) {
   if (!s->main || !what) return NULL;
   if (strcmp(what, "summary") == 0) describe_summary(s, &t);
   else if (strcmp(what, "graph") == 0) describe_graph(s, &t);
-  else if (declared_plan(s, &p, &err) != SDX_OK) {
+  else if (session_declared_plan(s, &p, &err) != SDX_OK) {
     text_append(&t, "{\"error\":", 9);
     text_json_string(&t, str_from(err.message));
     text_append(&t, "}\n", 2);

@@ -10,7 +10,7 @@
 #include "base/host.h"
 #include "base/size.h"
 #include "passes/passes.h"
-#include "run/session.h"
+#include "run/cache.h"
 
 sdx_session *session_create(const sdx_options *options) {
   sdx_session *s = mem_zalloc(NULL, sizeof *s);
@@ -226,6 +226,7 @@ static sdx_status evaluate(void *context, graph *g, node *n, sdx_value **outputs
   sdx_session *s = context;
   arena scratch;
   arena_init(&scratch, &s->account);
+  for (size_t i = 0; i < s->custom.count; i++) s->folded_custom |= n->op == s->custom.ops[i];
   value *inputs = arena_array(&scratch, n->input_count + 1, sizeof *inputs);
   const value **in = arena_array(&scratch, n->input_count + 1, sizeof *in);
   sdx_status status = inputs && in ? SDX_OK : error_no_memory(err, n->input_count * sizeof *inputs);
@@ -328,31 +329,57 @@ import_options session_import_options(sdx_session *s, const char *external_dir) 
                           .context = s};
 }
 
-sdx_status session_prepare(sdx_session *s, const char *external_dir) {
-  import_options import = session_import_options(s, external_dir);
-  SDX_TRY(onnx_import(s->bytes, s->size, &import, NULL, &s->model, &s->err));
+sdx_status session_bind(sdx_session *s, const opset_import *opsets, size_t count, bool fix) {
+  text *warnings = &s->model->warnings;
   s->main = s->model->graph;
   SDX_TRY(custom_bind(s));
-  SDX_TRY(
-      ops_bind_graph(s->main, s->model->opsets, s->model->opset_count, &s->custom, NULL, &s->model->warnings, &s->err));
-  SDX_TRY(fix_dims(s));
+  SDX_TRY(ops_bind_graph(s->main, opsets, count, &s->custom, NULL, warnings, &s->err));
+  if (fix) SDX_TRY(fix_dims(s));
   arena scratch;
   arena_init(&scratch, &s->account);
-  sdx_status status = passes_infer(s->main, &scratch, NULL, &s->model->warnings, s->options->strict_dims, &s->err);
+  sdx_status status = passes_infer(s->main, &scratch, NULL, warnings, s->options->strict_dims, &s->err);
   arena_deinit(&scratch);
   if (status != SDX_OK) return status;
   SDX_TRY(describe_io(s));
-  SDX_TRY(collect_metadata(s));
+  return collect_metadata(s);
+}
+
+sdx_status session_prepare(sdx_session *s, const char *external_dir) {
+  SDX_TRY(session_fetch(s));
+  import_options import = session_import_options(s, external_dir);
+  SDX_TRY(onnx_import(s->bytes, s->size, &import, NULL, &s->model, &s->err));
+  SDX_TRY(session_bind(s, s->model->opsets, s->model->opset_count, true));
   SDX_TRY(optimise(s));
   return session_list_weights(s);
 }
 
+static sdx_status add_providers(sdx_session *s) {
+  for (const provider_path *p = s->options->providers; p; p = p->next)
+    SDX_TRY(places_add(&s->places, p->path, &s->err));
+  return SDX_OK;
+}
+
+// With a cache *s becomes the session of what it holds.
+static sdx_status make_ready(sdx_session **s, const char *external_dir) {
+  cache_key key = {0};
+  sdx_session *source = *s;
+  if (source->source >= 0 && external_dir) source->source_folder = str_to_c(&source->memory, str_from(external_dir));
+  bool cached = source->options->cache_dir && !optimized_is(source);
+  if (optimized_is(source)) {
+    SDX_TRY(optimized_load(source, NULL, NULL));
+  } else if (cached && cache_find(source, &key, s)) {
+    sdx_session_destroy(source);
+  } else {
+    sdx_status status = session_prepare(source, external_dir);
+    if (cached && status == SDX_OK) cache_keep(source, &key);
+    text_deinit(&key.notes);
+    if (status != SDX_OK) return status;
+  }
+  return add_providers(*s);
+}
+
 static sdx_status finish(sdx_session *s, sdx_status status, const char *external_dir, sdx_session **out) {
-  for (const provider_path *p = s->options->providers; p && status == SDX_OK; p = p->next)
-    status = places_add(&s->places, p->path, &s->err);
-  if (status == SDX_OK && s->source >= 0 && external_dir)
-    s->source_folder = str_to_c(&s->memory, str_from(external_dir));
-  if (status == SDX_OK) status = session_prepare(s, external_dir);
+  if (status == SDX_OK) status = make_ready(&s, external_dir);
   if (status != SDX_OK) {
     if (s->err.status == SDX_OK) error_set(&s->err, status, "%s", status_text(status));
     release_model(s);
@@ -363,18 +390,27 @@ static sdx_status finish(sdx_session *s, sdx_status status, const char *external
 
 // ---- files ----------------------------------------------------------------------------------------
 
-sdx_status session_read(sdx_session *s, int fd, const char *path) {
+static sdx_status read_all(sdx_session *s) {
   s->bytes = mem_alloc(&s->account, s->size);
   s->bytes_kind = BYTES_OWNED;
   if (!s->bytes) return error_no_memory(&s->err, s->size);
   if (s->size >= (size_t)4 << 20) madvise(s->bytes, s->size, MADV_HUGEPAGE);
   for (size_t at = 0; at < s->size;) {
-    ssize_t n = read(fd, (char *)s->bytes + at, s->size - at);
+    ssize_t n = pread(s->source, (char *)s->bytes + at, s->size - at, (off_t)at);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return error_set(&s->err, SDX_IO_ERROR, "reading '%.300s' failed: %s", path, strerror(errno));
-    if (n == 0) return error_set(&s->err, SDX_IO_ERROR, "'%.300s' shrank while it was read", path);
+    if (n < 0) return error_set(&s->err, SDX_IO_ERROR, "reading the model failed: %s", strerror(errno));
+    if (n == 0) return error_set(&s->err, SDX_IO_ERROR, "the file shrank while it was read");
     at += (size_t)n;
   }
+  return SDX_OK;
+}
+
+sdx_status session_fetch(sdx_session *s) {
+  if (s->bytes || s->source < 0) return SDX_OK;
+  void *map = s->options->map_file && s->size ? mmap(NULL, s->size, PROT_READ, MAP_PRIVATE, s->source, 0) : MAP_FAILED;
+  if (map == MAP_FAILED) return read_all(s);
+  s->bytes = map;
+  s->bytes_kind = BYTES_MAPPED;
   return SDX_OK;
 }
 
@@ -392,16 +428,7 @@ sdx_status session_open(sdx_session *s, const char *path) {
   else if (st.st_size > s->options->max_file_bytes)
     status = error_set(&s->err, SDX_LIMIT_EXCEEDED, "'%.300s' has %lld bytes, more than max_file_bytes = %lld", path,
                        (long long)st.st_size, (long long)s->options->max_file_bytes);
-  if (status == SDX_OK) {
-    s->size = (size_t)st.st_size;
-    void *map = s->options->map_file && s->size ? mmap(NULL, s->size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
-    if (map != MAP_FAILED) {
-      s->bytes = map;
-      s->bytes_kind = BYTES_MAPPED;
-    } else {
-      status = session_read(s, fd, path);
-    }
-  }
+  s->size = (size_t)st.st_size;
   if (status == SDX_OK) s->source = fd;
   else close(fd);
   return status;

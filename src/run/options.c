@@ -28,12 +28,13 @@ const char *sdx_options_list(void) {
 #name "\t" TEXT(otherwise) "\t" TEXT(low) ".." TEXT(high) "\t" meaning "\n"
 #include "run/options.def"
 #undef OPTION
-      "precision\thighest\thighest, high, medium\thow exact matrix products are; highest = at least fp32 FMA\n"
-      "optimize\tall\tnone, basic, all\tgraph passes\n"
-      "disable_passes\t\tnames, comma-separated\tpasses to leave out\n"
-      "external_data_dir\t\tfolder\twhere external data of models loaded from bytes lies\n"
-      "provider\t\tfile, file@1\tshared library of a device that nodes are offered to; again for more; cpu is "
-      "built in\n";
+          "precision\thighest\thighest, high, medium\thow exact matrix products are; highest = at least fp32 FMA\n"
+          "optimize\tall\tnone, basic, all\tgraph passes\n"
+          "disable_passes\t\tnames, comma-separated\tpasses to leave out\n"
+          "external_data_dir\t\tfolder\twhere external data of models loaded from bytes lies\n"
+          "cache_dir\t\tfolder\tkeeps models as prepared for this machine, so that the next load maps them\n"
+          "provider\t\tfile, file@1\tshared library of a device that nodes are offered to; again for more; cpu is "
+          "built in\n";
 }
 
 sdx_options *sdx_options_create(void) {
@@ -100,6 +101,7 @@ sdx_status sdx_options_set(sdx_options *o, const char *name, const char *value) 
   if (strcmp(name, "optimize") == 0) return set_word(o, name, value, levels, &o->optimize);
   if (strcmp(name, "disable_passes") == 0) return set_text(o, value, &o->disable_passes);
   if (strcmp(name, "external_data_dir") == 0) return set_text(o, value, &o->external_data_dir);
+  if (strcmp(name, "cache_dir") == 0) return set_text(o, value, &o->cache_dir);
   if (strcmp(name, "provider") == 0) return add_provider(o, value);
   str_nearest nearest;
   str_nearest_init(&nearest, str_from(name));
@@ -107,7 +109,8 @@ sdx_status sdx_options_set(sdx_options *o, const char *name, const char *value) 
     if (strcmp(numerics[i].name, name) == 0) return set_number(o, &numerics[i], value);
     str_nearest_offer(&nearest, str_from(numerics[i].name));
   }
-  static const char *const others[] = {"precision", "optimize", "disable_passes", "external_data_dir", "provider"};
+  static const char *const others[] = {"precision",         "optimize",  "disable_passes",
+                                       "external_data_dir", "cache_dir", "provider"};
   for (size_t i = 0; i < sizeof others / sizeof *others; i++) str_nearest_offer(&nearest, str_from(others[i]));
   char hint[128];
   return error_set(&o->err, SDX_INVALID_ARGUMENT, "there is no option '%.60s'%s", name,
@@ -161,13 +164,14 @@ sdx_options *options_copy(const sdx_options *from) {
   arena own = o->memory;
   *o = *from;
   o->memory = own;
-  o->disable_passes = o->external_data_dir = NULL;
+  o->disable_passes = o->external_data_dir = o->cache_dir = NULL;
   o->dims = NULL;
   o->providers = NULL;
   o->ops = NULL;
   o->op_count = 0;
   error_clear(&o->err);
   bool ok = (!from->disable_passes || set_text(o, from->disable_passes, &o->disable_passes) == SDX_OK) &&
+            (!from->cache_dir || set_text(o, from->cache_dir, &o->cache_dir) == SDX_OK) &&
             (!from->external_data_dir || set_text(o, from->external_data_dir, &o->external_data_dir) == SDX_OK);
   for (const dim_override *d = from->dims; d && ok; d = d->next)
     ok = sdx_options_set_dim(o, d->symbol, d->value) == SDX_OK;

@@ -9,9 +9,7 @@
 static sdx_status load_again(const sdx_session *s, sdx_session *again) {
   again->account.parent = (mem_account *)&s->account;
   again->size = s->size;
-  if (lseek(s->source, 0, SEEK_SET) < 0)
-    return error_set(&again->err, SDX_IO_ERROR, "the file cannot be read from its start");
-  SDX_TRY(session_read(again, s->source, "the model"));
+  again->source = dup(s->source);
   return session_prepare(again, s->source_folder);
 }
 

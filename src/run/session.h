@@ -41,6 +41,7 @@ struct sdx_session {
   model *model;
   sdx_value **kept;  // constants made by passes
   size_t kept_count, kept_capacity;
+  bool folded_custom;  // constants depend on operators of the caller
   pack_cache packs;
   weights weights;
   int source;           // the file the model came from, open as long as its weights may be asked for again; -1: none
@@ -89,6 +90,11 @@ struct sdx_run {
 
 // The plan for a request: from the cache or new. One reference for the caller.
 sdx_status session_plan(sdx_session *s, const plan_request *request, plan **out, error *err);
+// The plan for the declared shapes; free dimensions count as 1.
+sdx_status session_declared_plan(sdx_session *s, plan **out, error *err);
+// Plans the bodies of its steps for what is known of their inputs, so that their weights are packed. A body that cannot
+// be planned before it runs is left out.
+void session_plan_bodies(sdx_session *s, const plan *p);
 // A request for the main graph with the session's settings filled in.
 plan_request session_request(sdx_session *s, const type_info *inputs, const bool *wanted);
 
@@ -107,11 +113,14 @@ void profile_deinit(profile *p);
 void profile_add(profile *p, const node *n, const char *kernel, uint64_t start_ns, uint64_t end_ns);
 
 sdx_session *session_create(const sdx_options *options);    // NULL: memory
-sdx_status session_open(sdx_session *s, const char *path);  // reads or maps the file; error on the session
+sdx_status session_open(sdx_session *s, const char *path);  // opens and checks the source; error on the session
 // reload.c: lists the weights that are held once only, from the session's source.
 sdx_status session_list_weights(sdx_session *s);
 sdx_status session_prepare(sdx_session *s, const char *external_dir);  // bytes to graph, passes included
-sdx_status session_read(sdx_session *s, int fd, const char *path);     // the whole file into s->bytes
+sdx_status session_fetch(sdx_session *s);  // reads the source or maps it, unless the bytes are there
+// What comes between import and passes, of a graph for these versions; none: in the newest form. `fix`: the dimensions
+// that options fix.
+sdx_status session_bind(sdx_session *s, const opset_import *opsets, size_t count, bool fix);
 const char *session_folder(const char *path, char *buffer, size_t size);
 import_options session_import_options(sdx_session *s, const char *external_dir);
 

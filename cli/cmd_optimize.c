@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// `sardonyx optimize`: a model after passes, with its weights packed for this machine, in one file.
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "cli/engine.h"
+#include "cli/locate.h"
+#include "cli/table.h"
+
+static const cli_option options[] = {
+    OPTION("output", ARG_TEXT, "FILE", "the file to write (default: MODEL with .sdx)", .letter = 'o'),
+    ENGINE_OPTIONS,
+    OPTION_FLAG("json", "machine-readable"),
+    {0},
+};
+
+static char *default_target(const char *path) {
+  size_t length = strlen(path);
+  if (path_has_suffix(path, ".onnx")) length -= strlen(".onnx");
+  return xformat("%.*s.sdx", (int)length, path);
+}
+
+// What was written, from the session that it was written of.
+static int report(const args *a, const char *path, const char *target, const sdx_session *session) {
+  json_t *memory = engine_json(sdx_session_describe(session, "memory"), path);
+  struct stat st;
+  if (!memory || stat(target, &st)) {
+    json_decref(memory);
+    return cli_error(CLI_FAILED, "%s cannot be examined", target);
+  }
+  json_int_t packs = json_integer_value(json_object_get(memory, "packs"));
+  if (args_has(a, "json")) {
+    json_print(json_pack("{s:s,s:s,s:I,s:I}", "source", path, "output", target, "bytes", (json_int_t)st.st_size,
+                         "packs", packs));
+  } else {
+    char size[32];
+    printf("%s to %s: %s, %lld packed weights\n", path, target, bytes_describe((double)st.st_size, size),
+           (long long)packs);
+  }
+  json_decref(memory);
+  return CLI_OK;
+}
+
+static int run(const args *a) {
+  int code;
+  char *name, *path = model_locate(a->words[0], &name);
+  if (!path) return CLI_FAILED;
+  sdx_options *engine = engine_options(a, &code);
+  char *target = args_has(a, "output") ? xstrdup(args_text(a, "output", "")) : default_target(path);
+  sdx_session *session = NULL;
+  if (engine) {
+    sdx_status status = sdx_optimize_file(path, target, engine, &session);
+    code = status ? engine_report_load(path, session, status) : report(a, path, target, session);
+    if (!status && *sdx_session_warnings(session)) cli_note("%s", sdx_session_warnings(session));
+  }
+  sdx_session_destroy(session);
+  sdx_options_destroy(engine);
+  free(target);
+  free(path);
+  free(name);
+  return code;
+}
+
+CLI_COMMAND(optimize) = {
+    "optimize",
+    "Prepare a model for this machine, so that it loads at once",
+    "MODEL [-o FILE]",
+    "The file holds the graph after passes, its weights, and their packed forms for the declared shapes (free "
+    "dimensions\n"
+    "count as 1; fix them with --dim). It is loaded like any model, by mapping it: no passes, no packing, no copies, "
+    "the\n"
+    "same results. It serves this version of sardonyx on machines with the same kernels; others refuse it and say "
+    "why.\n"
+    "'sardonyx check FILE' also compares its weights with their hashes. To let every load keep such files by itself:\n"
+    "--option cache_dir=FOLDER.\n\n"
+    "Examples:\n"
+    "  sardonyx optimize model.onnx                 # model.sdx\n"
+    "  sardonyx optimize model.onnx -o fast.sdx --dim batch=8\n"
+    "  sardonyx run fast.sdx --random\n",
+    options,
+    1,
+    1,
+    run,
+};

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// A folder of optimized models; see cache.h.
+#include "run/cache.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cpu.h"
+#include "onnx/external.h"
+
+enum { END_BYTES = 64 << 10, PIECE_BYTES = 1 << 20 };
+
+// ---- what a model is told by ------------------------------------------------------------------------
+
+// Options that decide what the graph and its packs are.
+static uint64_t settings_of(const sdx_options *o) {
+  const int64_t numbers[] = {o->precision,         o->optimize,       o->layouts,          o->strict_dims,
+                             o->fold_limit_bytes,  o->max_nodes,      o->max_rank,         o->max_name_bytes,
+                             o->max_decode_depth,  o->max_file_bytes, o->allow_hard_links, o->max_subgraph_depth,
+                             o->max_function_depth};
+  hash h;
+  hash_init(&h, 0);
+  hash_add(&h, numbers, sizeof numbers);
+  const char *disabled = o->disable_passes ? o->disable_passes : "";
+  hash_add(&h, disabled, strlen(disabled) + 1);
+  for (const dim_override *d = o->dims; d; d = d->next) {
+    hash_add(&h, d->symbol, strlen(d->symbol) + 1);
+    hash_add(&h, &d->value, sizeof d->value);
+  }
+  return hash_end(&h);
+}
+
+// From the file where there is one: of what was read of it parts are let go.
+static bool add_bytes(const sdx_session *s, uint64_t at, uint64_t size, hash *h) {
+  if (s->source < 0) {
+    hash_add(h, (const char *)s->bytes + at, size);
+    return true;
+  }
+  char *piece = mem_alloc(NULL, PIECE_BYTES);
+  bool good = piece != NULL;
+  while (good && size) {
+    ssize_t n = pread(s->source, piece, size < PIECE_BYTES ? size : PIECE_BYTES, (off_t)at);
+    if (n < 0 && errno == EINTR) continue;
+    good = n > 0;
+    if (good) hash_add(h, piece, (size_t)n), at += (uint64_t)n, size -= (uint64_t)n;
+  }
+  mem_free(piece);
+  return good;
+}
+
+// Never 0: that says that it cannot be read.
+static uint64_t model_hash(const sdx_session *s, uint64_t seed) {
+  hash h;
+  hash_init(&h, seed);
+  return add_bytes(s, 0, s->size, &h) ? hash_end(&h) | 1 : 0;
+}
+
+// With the files of external data, whose names have a NUL behind them.
+static uint64_t source_hash(const sdx_session *s, uint64_t seed, uint64_t model, str files) {
+  hash h;
+  external_gate gate;
+  error unread = {0};
+  bool good = model != 0;
+  const char *folder = s->source_folder ? s->source_folder : s->options->external_data_dir;
+  hash_init(&h, seed);
+  hash_add(&h, &model, sizeof model);
+  external_gate_init(&gate, folder, s->options->allow_hard_links, NULL);
+  for (const char *end; good && files.size && (end = memchr(files.at, 0, files.size)) != NULL;) {
+    str name = {files.at, (size_t)(end - files.at)};
+    hash_add(&h, name.at, name.size + 1);
+    good = external_hash(&gate, name, &h, &unread) == SDX_OK;
+    files.at += name.size + 1, files.size -= name.size + 1;
+  }
+  external_gate_deinit(&gate);
+  return good ? hash_end(&h) | 1 : 0;
+}
+
+static char *entry_path(sdx_session *s, uint64_t settings) {
+  const char *tier = cpu_isa_short_name(cpu_isa_limit());
+  uint64_t end = s->size < END_BYTES ? s->size : END_BYTES, facts[] = {s->size, settings};
+  hash h;
+  hash_init(&h, 0);
+  hash_add(&h, facts, sizeof facts);
+  hash_add(&h, tier, strlen(tier) + 1);
+  hash_add(&h, SDX_VERSION, sizeof SDX_VERSION);
+  if (!add_bytes(s, 0, end, &h) || !add_bytes(s, s->size - end, end, &h)) return NULL;
+  return arena_format(&s->memory, "%s/%016llx.sdx", s->options->cache_dir, (unsigned long long)hash_end(&h));
+}
+
+// ---- finding ----------------------------------------------------------------------------------------
+
+typedef struct expected {
+  const sdx_session *session;
+  const cache_key *key;
+} expected;
+
+static sdx_status is_of_this_model(void *context, const optimized_head *h, str files, error *err) {
+  const expected *e = context;
+  if (h->settings != e->key->source.settings) return error_set(err, SDX_CONFLICT, "it was made with other options");
+  if (!h->source || h->source != source_hash(e->session, h->seed, model_hash(e->session, h->seed), files))
+    return error_set(err, SDX_CONFLICT, "it was made of another model");
+  return SDX_OK;
+}
+
+static sdx_status open_entry(sdx_session *entry, const char *path) {
+  struct stat st;
+  SDX_TRY(session_open(entry, path));
+  if (fstat(entry->source, &st) == 0 && st.st_uid != geteuid() && st.st_uid != 0)
+    return error_set(&entry->err, SDX_FORBIDDEN, "it belongs to another user");
+  if (!optimized_is(entry)) return error_set(&entry->err, SDX_INVALID_MODEL, "it is no optimized model");
+  return SDX_OK;
+}
+
+bool cache_find(sdx_session *s, cache_key *key, sdx_session **hit) {
+  *key = (cache_key){.source.settings = settings_of(s->options)};
+  key->path = entry_path(s, key->source.settings);
+  if (!key->path) return false;
+  sdx_session *entry = session_create(s->options);
+  if (!entry) return false;
+  sdx_status status = open_entry(entry, key->path);
+  if (status == SDX_OK) status = optimized_load(entry, is_of_this_model, &(expected){s, key});
+  if (status == SDX_OK) {
+    *hit = entry;
+    return true;
+  }
+  if (status != SDX_NOT_FOUND && status != SDX_IO_ERROR)  // where it cannot be opened, keeping one tells why
+    text_format(&key->notes, "cache: '%.300s' is passed over and made anew: %.300s\n", key->path, entry->err.message);
+  sdx_session_destroy(entry);
+  if (getrandom(&key->source.seed, sizeof key->source.seed, 0) < 0) key->path = NULL;
+  else key->source.source = model_hash(s, key->source.seed);
+  return false;
+}
+
+// ---- keeping ----------------------------------------------------------------------------------------
+
+static sdx_status keep(sdx_session *s, cache_key *key, error *err) {
+  const text *files = &s->model->external_files;
+  // What was read is what was hashed before, or the entry would be of neither.
+  if (s->source >= 0 && key->source.source != model_hash(s, key->source.seed))
+    return error_set(err, SDX_IO_ERROR, "the model changed while it was loaded");
+  key->source.source = source_hash(s, key->source.seed, key->source.source, (str){files->at, files->size});
+  if (!key->source.source) return error_set(err, SDX_IO_ERROR, "the model cannot be read again");
+  if (mkdir(s->options->cache_dir, 0777) && errno != EEXIST)
+    return error_set(err, SDX_IO_ERROR, "cannot create '%.300s': %s", s->options->cache_dir, strerror(errno));
+  return optimized_write(s, key->path, &key->source, err);
+}
+
+void cache_keep(sdx_session *s, cache_key *key) {
+  error err = {0};
+  if (key->path && !s->folded_custom && keep(s, key, &err) != SDX_OK)
+    text_format(&key->notes, "cache: the prepared model is not kept: %s\n", err.message);
+  if (key->notes.size) text_append(&s->model->warnings, key->notes.at, key->notes.size);
+}
