@@ -267,6 +267,59 @@ static void layer_norm(void **state) {
   }
 }
 
+// ---- widen_squares -------------------------------------------------------------------------------------
+
+// Rows of four whose squares no float16 holds: what float makes of the same chain must come out.
+static void squares_beyond_16_bits(void **state) {
+  static const char *const chains[] = {
+      "%m = ReduceMean(%x, %last)\n %d = Sub(%x, %m)\n %q = Pow(%d, %two)\n %v = ReduceMean(%q, %last)\n"
+      " %w = Add(%v, %e)\n %r = Sqrt(%w)\n %n = Div(%d, %r)\n %k = Mul(%n, %s)\n %y = Add(%k, %e)\n",
+      "%m = ReduceMean(%x, %last)\n %d = Sub(%x, %m)\n %q = Mul(%d, %d)\n %v = ReduceMean(%q, %last)\n"
+      " %w = Add(%e, %v)\n %r = Sqrt(%w)\n %y = Div(%d, %r)\n",
+      "%q = Pow(%x, %whole)\n %v = ReduceMean(%q, %last)\n %w = Add(%v, %e)\n %r = Sqrt(%w)\n"
+      " %i = Reciprocal(%r)\n %y = Mul(%x, %i)\n",
+      "%q = Pow(%x, %two)\n %v = ReduceMean(%q, %last)\n %w = Add(%v, %e)\n %r = Pow(%w, %inverse)\n"
+      " %y = Mul(%x, %r)\n",
+      "%c = Cast<to=1>(%x)\n %q = Pow(%c, %whole)\n %h = Cast<to=TYPE>(%q)\n %v = ReduceMean(%h, %last)\n"
+      " %f = Cast<to=1>(%v)\n %r = Sqrt(%f)\n %t = Cast<to=TYPE>(%r)\n %y = Div(%x, %t)\n",
+      "%m = ReduceMean(%x, %first)\n %d = Sub(%x, %m)\n %q = Mul(%d, %d)\n %v = ReduceMean<keepdims=0>(%q, %first)\n"
+      " %w = Add(%v, %e)\n %r = Sqrt(%w)\n %y = Div(%d, %r)\n",
+      "%q = Mul(%x, %x)\n %v = ReduceMean(%q)\n %r = Sqrt(%v)\n %y = Div(%x, %r)\n",
+  };
+  static const struct {
+    const char *name, *number;
+    double tolerance;
+  } types[] = {{"float16", "10", 0.004}, {"bfloat16", "16", 0.03}, {"float", "1", 0}};
+  for (size_t i = 0; i < sizeof chains / sizeof *chains; i++) {
+    sdx_value *results[3];
+    for (size_t k = 0; k < 3; k++) {
+      char source[1600], body[700], *to = body;
+      for (const char *from = chains[i]; *from; from++)
+        if (strncmp(from, "TYPE", 4) == 0) to += sprintf(to, "%s", types[k].number), from += 3;
+        else *to++ = *from;
+      *to = 0;
+      const char *t = types[k].name;
+      snprintf(source, sizeof source,
+               "graph(%%small: float[2,4]) -> (%%result) {\n const %%scale: float[]{9000}\n const %%e: %s[]{0.001}\n"
+               " const %%two: %s[]{2}\n const %%whole: int64[]{2}\n const %%inverse: %s[]{-0.5}\n"
+               " const %%s: %s[4]{1, 2, 3, 4}\n const %%last: int64[1]{-1}\n const %%first: int64[1]{0}\n"
+               " %%large = Mul(%%small, %%scale)\n %%x = Cast<to=%s>(%%large)\n %s %%result = Cast<to=1>(%%y)\n}\n",
+               t, t, t, t, types[k].number, body);
+      sdx_session *s = model_load(source, "optimize=all");
+      sdx_run *r = model_run(s, 2);
+      if (sdx_run_execute(r) != SDX_OK) fail_msg("%s\n%s", source, sdx_run_error(r));
+      results[k] = sdx_value_retain(sdx_run_output(r, 0));
+      sdx_run_destroy(r);
+      sdx_session_destroy(s);
+    }
+    for (size_t k = 0; k < 2; k++) {
+      double difference = model_difference(results[2], results[k]);
+      if (!(difference <= types[k].tolerance)) fail_msg("%s\n%s differs by %g", chains[i], types[k].name, difference);
+    }
+    for (size_t k = 0; k < 3; k++) sdx_value_release(results[k]);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(conv_and_norm),
@@ -279,6 +332,7 @@ int main(void) {
       cmocka_unit_test(products_activate),
       cmocka_unit_test(squashed_products),
       cmocka_unit_test(layer_norm),
+      cmocka_unit_test(squares_beyond_16_bits),
       cmocka_unit_test(activations_of_extremes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
