@@ -26,3 +26,5 @@ typedef struct pool_watch {
 } pool_watch;
 pool_watch *pool_watch_set(pool_watch *watch);  // of this thread; NULL = none; returns the former
 bool pool_stopped(void);
+// The same in turn `i` of a loop whose turns are short: looks now and then.
+static inline bool pool_stopped_in(size_t i) { return (i & 0x3fff) == 0x3fff && pool_stopped(); }

@@ -7,6 +7,15 @@ sdx_status call_no_memory(op_step *c, size_t bytes) {
   return step_fail(c, SDX_NO_MEMORY, "no memory for %s: the run's memory budget is spent", bytes_text(bytes, text));
 }
 
+sdx_status call_zero(op_step *c, void *to, size_t bytes) {
+  enum { PIECE = 1 << 22 };
+  for (size_t done = 0; done < bytes; done += PIECE) {
+    memset((char *)to + done, 0, bytes - done < PIECE ? bytes - done : PIECE);
+    SDX_TRY(call_check(c));
+  }
+  return SDX_OK;
+}
+
 typedef struct ranges {
   void (*range)(void *context, size_t begin, size_t end, size_t worker);
   void *context;
@@ -22,10 +31,12 @@ static void run_range(void *context, size_t index, size_t worker) {
 
 void call_parallel(op_step *c, size_t count, size_t grain,
                    void (*range)(void *context, size_t begin, size_t end, size_t worker), void *context) {
-  enum { MOST_TASKS = 64 };  // slack against uneven threads, and between two looks at the clock
-  size_t threads = c->threads ? c->threads : 1, tasks = count / (grain ? grain : 1);
+  enum { LEAST = 64, MOST_GRAINS = 32 };  // slack against uneven threads; a millisecond between two looks at the clock
+  size_t threads = c->threads ? c->threads : 1, tasks = count / (grain ? grain : 1), enough = tasks / MOST_GRAINS;
   if (count == 0) return;
-  if (tasks > threads * 4 && tasks > MOST_TASKS) tasks = threads * 4 > MOST_TASKS ? threads * 4 : MOST_TASKS;
+  if (enough < LEAST) enough = LEAST;
+  if (enough < threads * 4) enough = threads * 4;
+  if (tasks > enough) tasks = enough;
   if (tasks <= 1) {
     range(context, 0, count, 0);
     return;

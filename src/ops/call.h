@@ -22,7 +22,9 @@ static inline int64_t call_max_loop_trips(const op_step *c) { return c->services
 // Cancel or deadline: call it in loops that may run longer than a millisecond.
 static inline sdx_status call_check(op_step *c) { return c->services->check(c); }
 // The same in turn `i` of a loop whose turns are short: looks now and then.
-static inline sdx_status call_check_in(op_step *c, size_t i) { return (i & 0xffff) == 0xffff ? call_check(c) : SDX_OK; }
+static inline sdx_status call_check_in(op_step *c, size_t i) { return (i & 0x3fff) == 0x3fff ? call_check(c) : SDX_OK; }
+// Zeroes memory in pieces, with a look between two of them: fresh memory costs a millisecond for each MB or two.
+sdx_status call_zero(op_step *c, void *to, size_t bytes);
 // Runs a branch or body; `out` receives counted values the caller releases.
 static inline sdx_status call_run_body(op_step *c, graph *body, size_t inputs, const value *const *in, size_t outputs,
                                        sdx_value **out) {

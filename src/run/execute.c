@@ -97,9 +97,9 @@ static sdx_status collect(run_frame *f, mem_account *account, sdx_value **output
   return SDX_OK;
 }
 
-// Inside one operator, tasks are skipped once the run is to stop; a body looks after itself.
+// Inside one operator, tasks are skipped once the run is to stop; the steps of a body watch for themselves.
 static sdx_status compute(run_frame *f, op_step *c, bool dynamic) {
-  pool_watch *former = pool_watch_set(c->node->op->flags & OP_CONTROL ? NULL : &f->watch);
+  pool_watch *former = pool_watch_set(&f->watch);
   sdx_status status = dynamic ? frame_run_dynamic(f, c) : c->compute(c);
   pool_watch_set(former);
   if (!atomic_load_explicit(&f->watch.stopped, memory_order_relaxed)) return status;

@@ -55,7 +55,7 @@ def _open():
             ("sdx_options_set", ctypes.c_int, [pointer, text, text]),
             ("sdx_run_create", ctypes.c_int, [pointer, ctypes.POINTER(pointer)]), ("sdx_run_destroy", None, [pointer]),
             ("sdx_run_set_input", ctypes.c_int, [pointer, size, pointer]),
-            ("sdx_run_execute", ctypes.c_int, [pointer]), ("sdx_run_error", text, [pointer]),
+            ("sdx_run_execute", ctypes.c_int, [pointer]), ("sdx_run_cancel", None, [pointer]), ("sdx_run_error", text, [pointer]),
             ("sdx_run_output", pointer, [pointer, size]), ("sdx_run_peak_bytes", ctypes.c_uint64, [pointer]),
             ("sdx_tensor_create", pointer, [ctypes.c_int, size, shape]), ("sdx_tensor_data", pointer, [pointer]),
             ("sdx_tensor_bytes", size, [pointer]), ("sdx_tensor_dtype", ctypes.c_int, [pointer]),

@@ -3,13 +3,15 @@
 """Memory budgets and deadlines hold, whatever the elements are. Every operator on inputs made long, and models that
 make much out of little: long strings repeated, millions of tiny tensors. Each runs in a process of its own, once under
 a small budget and once under a short deadline; its peak and its time are those of the whole process. What the run says
-it held is held against the peak, too, so that runs far below their budget tell of what is not charged.
+it held is held against the peak, too, so that runs far below their budget tell of what is not charged. Long work in few
+steps is ended by a deadline and by a cancellation, each time within a moment.
 
     tests/ops/test_budgets.py [--long] [NAME ...]     --long: all cases of each operator, not the first alone
 """
 import os
 import pathlib
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -31,6 +33,8 @@ OVERSHOOT = 1.05  # the promise; besides, what loading takes
 DEADLINE = 0.25
 LATE = 0.4  # processor time; an idle machine of today needs 0.1, what does not look at the clock needs seconds
 INPUT_BYTES = 24 * MB
+SOON = 0.05  # a deadline or cancellation while one operator works ...
+MOMENT = 0.1  # ... ends it within this processor time: looks are 20 ms apart, memory is to be given back
 LIMITS = {"NO_MEMORY", "DEADLINE_EXCEEDED", "LIMIT_EXCEEDED"}
 
 
@@ -53,37 +57,70 @@ def execute(model, values, options):
         engine.LIB.sdx_run_peak_bytes(session.run_handle)
 
 
-def in_child(model, values, options):
-    """status, message, bytes the run says it held, bytes at the peak above those at the start, processor seconds."""
+def in_child(task):
+    """What the task returns in a process of its own; None if it ended otherwise."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
-        before, start = kb("VmRSS:"), time.process_time()
-        status, message, said = execute(model, values, options)
-        used = (kb("VmHWM:") - before) * 1024, time.process_time() - start
-        os.write(write, repr((status, message[:300], said, *used)).encode())
+        os.write(write, repr(task()).encode())
         os._exit(0)
     os.close(write)
     with os.fdopen(read) as pipe:
         told = pipe.read()
-    _, code = os.waitpid(child, 0)
-    return eval(told) if told else (f"SIGNAL {code}", "", 0, 0, 0.0)
+    os.waitpid(child, 0)
+    return eval(told) if told else None
+
+
+def measured(model, values, options):
+    """status, message, bytes the run says it held, bytes at the peak above those at the start, processor seconds."""
+    def task():
+        before, start = kb("VmRSS:"), time.process_time()
+        status, message, said = execute(model, values, options)
+        return status, message[:300], said, (kb("VmHWM:") - before) * 1024, time.process_time() - start
+    return in_child(task) or ("SIGNAL", "", 0, 0, 0.0)
 
 
 def check(name, model, feeds, must_refuse=False):
     values = {n: engine.to_value(x) for n, x in feeds.items()}
-    status, message, said, peak, _ = in_child(model, values, {"run_memory_limit_bytes": BUDGET, "fold_limit_bytes": MB})
+    status, message, said, peak, _ = measured(model, values, {"run_memory_limit_bytes": BUDGET, "fold_limit_bytes": MB})
     allowed = said if status == "OK" else BUDGET
     over = said > BUDGET or peak > allowed * OVERSHOOT + 4 * MB + 4 * len(model)
     wrong = over or status.startswith("SIGNAL") or (must_refuse and status not in LIMITS)
     tally.note(f"{name} budget", f"{status} {message}: peak {peak / MB:.1f} MB, said {said / MB:.1f} MB" if wrong else None)
-    status, message, _, _, seconds = in_child(model, values, {"run_timeout_ms": int(DEADLINE * 1000),
-                                                           "run_memory_limit_bytes": 4096 * MB})
+    status, message, _, _, seconds = measured(model, values, {"run_timeout_ms": int(DEADLINE * 1000),
+                                                            "run_memory_limit_bytes": 4096 * MB})
     wrong = seconds > DEADLINE + LATE or status.startswith("SIGNAL")
     tally.note(f"{name} deadline", f"{status} {message}: {seconds:.2f} s" if wrong else None)
     for value in values.values():
         engine.LIB.sdx_value_release(value)
     return status
+
+
+def timed_run(model, values, cancelled):
+    """(name of the status, processor seconds) of a run that is to end early."""
+    session = engine.Session(model, run_memory_limit_bytes=4096 * MB, fold_limit_bytes=MB,
+                             **({} if cancelled else {"run_timeout_ms": int(SOON * 1000)}))
+    for name, value in values.items():
+        engine.LIB.sdx_run_set_input(session.run_handle,
+                                     engine.LIB.sdx_session_find_input(session.handle, name.encode()), value)
+    timer = threading.Timer(SOON, engine.LIB.sdx_run_cancel, [session.run_handle])
+    if cancelled:
+        timer.start()
+    start = time.process_time()
+    status = engine.LIB.sdx_run_execute(session.run_handle)
+    seconds = time.process_time() - start
+    timer.cancel()
+    return engine.LIB.sdx_status_name(status).decode(), seconds
+
+
+def prompt(name, model, feeds):
+    values = {n: engine.to_value(x) for n, x in feeds.items()}
+    for way, want in (("deadline", "DEADLINE_EXCEEDED"), ("cancellation", "CANCELLED")):
+        status, seconds = in_child(lambda: timed_run(model, values, way == "cancellation")) or ("SIGNAL", 0.0)
+        wrong = seconds > SOON + MOMENT or status not in (want, "OK")
+        tally.note(f"{name} {way}", f"{status} after {seconds:.2f} s" if wrong else None)
+    for value in values.values():
+        engine.LIB.sdx_value_release(value)
 
 
 # ---- much out of little -------------------------------------------------------------------------------
@@ -166,6 +203,44 @@ def tiny_tensors():
                                   [value_info("x", T.STRING, [1])], ["y"]), {"x": np.array(["," * TINY], object)}
 
 
+def long_work():
+    """One operator that works long, or makes much."""
+    def one(op, *arrays, outputs=1, opset=21, **attributes):
+        given = {f"i{k}": np.asarray(a) for k, a in enumerate(arrays) if a is not None}
+        infos = [value_info(n, engine.DTYPES[engine.name_of(a.dtype)][0], a.shape) for n, a in given.items()]
+        made = [f"y{k}" for k in range(outputs)]
+        step = node(op, ["" if a is None else f"i{k}" for k, a in enumerate(arrays)], made, **attributes)
+        graph = helper.make_graph([step], "g", infos, [helper.make_empty_tensor_value_info(o) for o in made])
+        return helper.make_model(graph, ir_version=10, opset_imports=[
+            helper.make_opsetid("", opset)]).SerializeToString(), given
+
+    square, ones = np.ones((3000, 3000)), np.ones
+    byte, single = np.uint8, np.float32
+    yield "Expand", *one("Expand", ones(1), np.array([256 * MB // 8 * 4]))
+    yield "OneHot", *one("OneHot", np.zeros(MB, np.int64), np.int64(256), np.array([0, 1], single))
+    yield "EyeLike", *one("EyeLike", ones((8192, 8192), np.int8), dtype=1)
+    yield "MatMul double", *one("MatMul", square, square)
+    yield "MatMul int64", *one("MatMul", ones((1, MB), np.int64), ones((MB, 32), np.int64))
+    yield "MatMulInteger", *one("MatMulInteger", ones((8192, 8192), byte), ones((8192, 4096), byte))
+    yield "QLinearMatMul", *one("QLinearMatMul", ones((8192, 8192), byte), single(1), byte(0), ones((8192, 4096), byte),
+                                single(1), byte(0), single(1), byte(0))
+    for op in ("Max", "Min", "Mean", "Sum"):
+        yield op, *one(op, *[ones(32 * MB, single)] * 4)
+    yield "MaxUnpool", *one("MaxUnpool", ones((1, 1, 2048, 4096), single), np.zeros((1, 1, 2048, 4096), np.int64),
+                            kernel_shape=[2, 2], strides=[2, 2])
+    yield "DFT", *one("DFT", ones((1, 1000003, 1)), opset=17, axis=1)
+    yield "ArgMax", *one("ArgMax", ones(256 * MB, np.int8))
+    yield "StringNormalizer", *one("StringNormalizer", np.full(2 * MB, "Word", object), stopwords=["a"],
+                                   case_change_action="UPPER")
+    for op, gates in (("RNN", 1), ("GRU", 3), ("LSTM", 4)):
+        yield op, *one(op, ones((64, 16, 512), single), ones((1, 512 * gates, 512), single),
+                       ones((1, 512 * gates, 512), single), hidden_size=512)
+    for kind in (single, np.float16):
+        past = ones((1, 8, 65536, 64), kind)
+        yield f"Attention {np.dtype(kind)}", *one("Attention", *[ones((1, 8, 1, 64), kind)] * 3, None, past, past,
+                                                  outputs=3, opset=23)
+
+
 # ---- every operator -----------------------------------------------------------------------------------
 
 def longer(arrays, axis, only_first):
@@ -222,5 +297,8 @@ for title, data, refuse in long_strings():
 for title, data, given in tiny_tensors():
     if tally.wants(f"tiny {title}"):
         check(f"tiny {title}", data, given)
+for title, data, given in long_work():
+    if tally.wants(f"long {title}"):
+        prompt(f"long {title}", data, given)
 operators()
 sys.exit(tally.close())

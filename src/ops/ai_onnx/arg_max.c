@@ -41,6 +41,7 @@ typedef struct arg_job {
   bool max, last;
 } arg_job;
 
+enum { BLOCK = 1 << 18 };       // elements between two looks at the clock
 #define IS_NAN(v) ((v) != (v))  // of integers: never
 #define LOOPS "ops/ai_onnx/arg_max.inl"
 #include "ops/call.h"

@@ -6,10 +6,14 @@ static void ROW_JOIN(arg, SUFFIX)(void *context, size_t begin, size_t end, size_
     const T *x = (const T *)j->in + unit / j->inner * j->axis * j->inner + unit % j->inner;
     T best = x[0];
     size_t at = 0;
-    for (size_t i = 1; i < j->axis; i++) {
-      T v = x[i * j->inner];
-      bool better = !IS_NAN(best) && (IS_NAN(v) || (j->max ? v > best : v < best));
-      if (better || (j->last && (v == best || (IS_NAN(v) && IS_NAN(best))))) best = v, at = i;
+    for (size_t i = 1; i < j->axis;) {
+      size_t stop = j->axis - i < BLOCK ? j->axis : i + BLOCK;
+      for (; i < stop; i++) {
+        T v = x[i * j->inner];
+        bool better = !IS_NAN(best) && (IS_NAN(v) || (j->max ? v > best : v < best));
+        if (better || (j->last && (v == best || (IS_NAN(v) && IS_NAN(best))))) best = v, at = i;
+      }
+      if (i < j->axis && pool_stopped()) return;
     }
     j->out[unit] = (int64_t)at;
   }

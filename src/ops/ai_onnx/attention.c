@@ -244,6 +244,7 @@ static sdx_status join(op_step *c, size_t input, size_t past, size_t present, co
     else
       for (size_t r = 0; r < incoming; r++)
         attend_load(dtype, in, first + r * from.row, width, to + r * width * element);
+    SDX_TRY(call_check(c));
   }
   if (wanted && wanted->data != at) attend_store(dtype, wanted, at);
   return SDX_OK;

@@ -7,7 +7,7 @@ static void ROW_JOIN(cumulate, SUFFIX)(void *context, size_t begin, size_t end, 
     const T *x = (const T *)j->in + offset;
     T *y = (T *)j->out + offset;
     WIDE total = j->product;
-    for (size_t i = 0; i < j->axis; i++) {
+    for (size_t i = 0; i < j->axis && !pool_stopped_in(i); i++) {
       size_t at = (j->reverse ? j->axis - 1 - i : i) * j->inner;
       WIDE next = j->product ? total * (WIDE)x[at] : total + (WIDE)x[at];
       y[at] = (T)(j->exclusive ? total : next);

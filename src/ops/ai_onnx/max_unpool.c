@@ -66,12 +66,13 @@ static sdx_status max_unpool_compute(op_step *c) {
   int64_t small[WINDOW_MAX_RANK + 2], at[WINDOW_MAX_RANK + 2];
   size_t total = 0;
   if (y->count == 0) return SDX_OK;
-  memset(y->data, 0, y->bytes);
+  SDX_TRY(call_zero(c, y->data, y->bytes));
   if (x->count == 0) return SDX_OK;
   if (!implied(c->params, x->dims, x->rank, small) || !size_product(small, x->rank, &total))
     return step_fail(c, SDX_INVALID_SHAPE, "the unpooled size is out of range");
   size_t element = y->bytes / y->count;
   for (size_t i = 0; i < x->count; i++) {
+    SDX_TRY(call_check_in(c, i));
     int64_t index = ((const int64_t *)indices->data)[i];
     if (index < 0 || (size_t)index >= total)
       return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('I')[%zu] is %lld, expected 0 to %zu", i, (long long)index,

@@ -61,8 +61,10 @@ static sdx_status onehot_compute(op_step *c) {
   tensor *y = step_out(c, 0);
   size_t width = move_width(y);
   move_fill(c, y->data, values->data, width, y->count);
+  SDX_TRY(call_check(c));
   for (size_t d = axis; d < x->rank; d++) inner *= (size_t)x->dims[d];
   for (size_t i = 0; i < x->count; i++) {
+    SDX_TRY(call_check_in(c, i));
     int64_t index;
     if (dtype_is_int((sdx_dtype)x->dtype)) {
       index = convert_get_int((sdx_dtype)x->dtype, x->data, i);
@@ -125,10 +127,12 @@ static sdx_status eye_like_infer(op_step *c) {
 static sdx_status eye_like_compute(op_step *c) {
   int64_t k = ((const eye_params *)c->params)->k;
   tensor *y = step_out(c, 0);
-  memset(y->data, 0, y->bytes);
+  SDX_TRY(call_zero(c, y->data, y->bytes));
   int64_t rows = y->dims[0], columns = y->dims[1];
-  for (int64_t r = k < 0 ? (k == INT64_MIN ? rows : -k) : 0; r < rows && k < columns - r; r++)
+  for (int64_t r = k < 0 ? (k == INT64_MIN ? rows : -k) : 0; r < rows && k < columns - r; r++) {
     convert_from_doubles((sdx_dtype)y->dtype, y->data, (size_t)(r * columns + r + k), 1, &(double){1});
+    SDX_TRY(call_check_in(c, (size_t)r));
+  }
   return SDX_OK;
 }
 

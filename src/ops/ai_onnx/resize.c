@@ -320,7 +320,7 @@ static int64_t clamp(double v, int64_t last) { return v >= (double)last ? last :
 
 static void table_fill(const resize_params *p, const grid *g, size_t d, int64_t in, const float *roi, table *t) {
   double shrink = p->antialias && g->scale[d] < 1 ? (double)g->scale[d] : 1;
-  for (int64_t o = 0; o < g->out[d]; o++) {
+  for (int64_t o = 0; o < g->out[d] && !pool_stopped_in((size_t)o); o++) {
     int64_t *index = t->index + (size_t)o * t->taps;
     double x = (double)source_of(p, g, d, in, o, roi), low = floor(x);
     if (isnan(x)) x = low = 0;  // a NaN in roi
@@ -450,7 +450,7 @@ static void gather_rows(void *context, size_t begin, size_t end, size_t worker) 
       fill_elements(g, to, out * g->block);
       continue;
     }
-    for (size_t o = 0; o < out; o++, to += g->block) {
+    for (size_t o = 0; o < out && !pool_stopped_in(o); o++, to += g->block) {
       const char *source = from + (index[o] < 0 ? 0 : (size_t)index[o]) * g->block;
       if (index[o] < 0) fill_elements(g, to, g->block);
       else if (g->block == 4) memcpy(to, source, 4);
@@ -507,8 +507,8 @@ static sdx_status resize_compute(op_step *c) {
     scratch += table_bytes(p, x->dims[d], y->dims[d]);
     table_fill(p, &g, d, x->dims[d], crop[d], &tables[d]);
   }
-  if (p->mode == NEAREST) return compute_nearest(c, &g, x, y, tables);
   SDX_TRY(call_check(c));
+  if (p->mode == NEAREST) return compute_nearest(c, &g, x, y, tables);
   size_t aligned = (table_total + 63) & ~(size_t)63;
   char *buffers = (char *)c->scratch + aligned;
   return works_in_double(x->dtype) ? sample_doubles(c, &g, x, y, tables, buffers, buffer)

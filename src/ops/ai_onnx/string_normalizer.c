@@ -74,6 +74,7 @@ static sdx_status filter(op_step *c, const normalizer_params *p, const tensor *x
   for (size_t i = 0; i < x->count; i++) {
     uint32_t found;
     str word = in[i];
+    SDX_TRY(call_check_in(c, i));
     if (p->stops.count && !p->sensitive) {
       if (!change_case(in[i], CASE_LOWER, room, &word.size)) return fail_utf8(c, i);
       word.at = room;
@@ -94,6 +95,7 @@ static sdx_status string_normalizer_compute(op_step *c) {
   for (size_t i = 0; i < x->count; i++) {
     if (!size_add(total, in[i].size, &total)) return call_no_memory(c, SIZE_MAX);
     if (in[i].size > longest) longest = in[i].size;
+    SDX_TRY(call_check_in(c, i));
   }
   if (!size_mul(p->action == CASE_NONE ? longest : total, 2, &bytes)) return call_no_memory(c, SIZE_MAX);
   char *room = call_alloc(c, bytes);
@@ -106,6 +108,7 @@ static sdx_status string_normalizer_compute(op_step *c) {
   str *out = step_out(c, 0)->data;
   if (kept == 0) out[0] = (str){"", 0};
   for (size_t i = 0; i < x->count; i++) {
+    SDX_TRY(call_check_in(c, i));
     if (!keep[i]) continue;
     *out = in[i];
     if (p->action != CASE_NONE) {

@@ -173,7 +173,10 @@ static sdx_status count_row(op_step *c, const uint32_t *tokens, size_t n, uint32
   const tfidf_params *p = c->params;
   int64_t shortest = p->shortest;
   for (size_t step = 1; step - 1 <= (uint64_t)p->skips && step <= n; step++) {
-    for (size_t start = 0; start < n; start++) count_from(p, tokens, n, start, step, shortest, counts);
+    for (size_t start = 0; start < n; start++) {
+      count_from(p, tokens, n, start, step, shortest, counts);
+      SDX_TRY(call_check_in(c, start));
+    }
     SDX_TRY(call_check(c));
     if (shortest == 1 && ++shortest > p->longest) break;  // single items do not depend on skips: once is enough
   }
@@ -189,8 +192,11 @@ static sdx_status tfidf_vectorizer_compute(op_step *c) {
   float *out = y->data;
   uint32_t *tokens = call_alloc(c, x->count * sizeof *tokens), *counts = call_alloc(c, p->grams * sizeof *counts);
   if (!tokens || !counts) return call_no_memory(c, (x->count + p->grams) * sizeof *tokens);
-  for (size_t i = 0; i < x->count; i++) tokens[i] = token_at(p, x, i);
-  memset(out, 0, y->bytes);
+  for (size_t i = 0; i < x->count; i++) {
+    tokens[i] = token_at(p, x, i);
+    SDX_TRY(call_check_in(c, i));
+  }
+  SDX_TRY(call_zero(c, out, y->bytes));
   for (size_t r = 0; r < rows; r++, out += size) {
     memset(counts, 0, p->grams * sizeof *counts);
     SDX_TRY(count_row(c, tokens + r * n, n, counts));

@@ -221,6 +221,7 @@ static sdx_status label_encoder_compute(op_step *c) {
                      dtype_name(p->keys[0].dtype));
   for (size_t i = 0; i < x->count; i++) {
     size_t at = find(&p->keys[side], x, i);
+    SDX_TRY(call_check_in(c, i));
     put(at == SIZE_MAX ? &p->fallback[side] : &p->values[side], at == SIZE_MAX ? 0 : at, y, i);
   }
   return call_check(c);
@@ -263,8 +264,9 @@ static sdx_status one_hot_encoder_compute(op_step *c) {
   const onehot_params *p = c->params;
   const tensor *x = step_in(c, 0);
   tensor *y = step_out(c, 0);
-  memset(y->data, 0, y->bytes);
+  SDX_TRY(call_zero(c, y->data, y->bytes));
   for (size_t i = 0; i < x->count; i++) {
+    SDX_TRY(call_check_in(c, i));
     int64_t number = 0;
     tensor one = *x;
     size_t at = i;

@@ -49,6 +49,7 @@ static sdx_status scaler_compute(op_step *c) {
   size_t columns = (size_t)x->dims[x->rank - 1];
   float *y = step_out(c, 0)->data;
   for (size_t i = 0; i < x->count; i++) {
+    SDX_TRY(call_check_in(c, i));
     double v = tensor_number_at(x, i);
     size_t k = i % columns;
     float offset = p->offsets ? p->offset[p->offsets > 1 ? k : 0] : 0,
@@ -85,9 +86,11 @@ static sdx_status normalizer_compute(op_step *c) {
   float *y = step_out(c, 0)->data;
   size_t n = (size_t)x->dims[x->rank - 1];
   for (size_t row = 0; n && row < x->count / n; row++, y += n) {
+    SDX_TRY(call_check_in(c, row));
     double divisor = norm == NORM_MAX ? -INFINITY : 0, v[SMALL];
     for (size_t done = 0; done < n; done += SMALL) {
       size_t m = n - done < SMALL ? n - done : SMALL;
+      SDX_TRY(call_check_in(c, done / SMALL));
       convert_to_doubles((sdx_dtype)x->dtype, x->data, row * n + done, m, v);
       for (size_t i = 0; i < m; i++)
         divisor = norm == NORM_MAX ? (v[i] > divisor ? v[i] : divisor)
@@ -97,6 +100,7 @@ static sdx_status normalizer_compute(op_step *c) {
     if (divisor == 0) divisor = 1;
     for (size_t done = 0; done < n; done += SMALL) {
       size_t m = n - done < SMALL ? n - done : SMALL;
+      SDX_TRY(call_check_in(c, done / SMALL));
       convert_to_doubles((sdx_dtype)x->dtype, x->data, row * n + done, m, v);
       for (size_t i = 0; i < m; i++) y[done + i] = (float)(v[i] / divisor);
     }
@@ -122,6 +126,7 @@ static sdx_status binarizer_compute(op_step *c) {
   const tensor *x = step_in(c, 0);
   for (size_t done = 0; done < x->count; done += SMALL) {
     size_t m = x->count - done < SMALL ? x->count - done : SMALL;
+    SDX_TRY(call_check_in(c, done / SMALL));
     convert_to_doubles((sdx_dtype)x->dtype, x->data, done, m, v);
     for (size_t i = 0; i < m; i++) v[i] = v[i] > threshold;
     convert_from_doubles((sdx_dtype)x->dtype, step_out(c, 0)->data, done, m, v);
@@ -173,6 +178,7 @@ static sdx_status imputer_compute(op_step *c) {
   void *y = step_out(c, 0)->data;
   size_t columns = (size_t)x->dims[x->rank - 1];
   for (size_t i = 0; i < x->count; i++) {
+    SDX_TRY(call_check_in(c, i));
     size_t k = p->count > 1 ? i % columns : 0;
     if (p->floats) {
       double v = tensor_number_at(x, i), replaced = (double)p->replaced_float;

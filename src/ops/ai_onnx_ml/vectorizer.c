@@ -51,13 +51,15 @@ static sdx_status feature_vectorizer_compute(op_step *c) {
   const feature_params *p = c->params;
   tensor *y = step_out(c, 0);
   size_t rows = (size_t)y->dims[0], total = (size_t)y->dims[1], offset = 0;
-  memset(y->data, 0, y->bytes);
+  SDX_TRY(call_zero(c, y->data, y->bytes));
   for (size_t i = 0; i < c->input_count; i++) {
     const tensor *x = step_in(c, i);
     size_t columns = ml_columns(x), width = p->count ? (size_t)p->widths[i] : columns,
            n = width < columns ? width : columns;
-    for (size_t r = 0; r < rows; r++)
+    for (size_t r = 0; r < rows; r++) {
       widen_read((sdx_dtype)x->dtype, x->data, r * columns, n, (float *)y->data + r * total + offset);
+      SDX_TRY(call_check_in(c, r));
+    }
     offset += width;
     SDX_TRY(call_check(c));
   }

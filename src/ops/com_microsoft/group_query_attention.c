@@ -502,7 +502,7 @@ static attend_view join(op_step *c, const gqa_state *s, const spans *at, size_t 
   attend_view view = heads_apart(to, heads, s->capacity, s->width);
   for (size_t b = 0; b < s->batch; b++) {  // what does not count
     size_t used = (size_t)at->past[b] + s->rows;
-    for (size_t h = 0; h < heads; h++)
+    for (size_t h = 0; h < heads && !pool_stopped(); h++)
       memset(to + b * view.batch + h * view.head + used * s->width, 0, (s->capacity - used) * s->width * sizeof *to);
   }
   heads_move move = {.to = view, .batch = s->batch, .heads = heads, .width = s->width};

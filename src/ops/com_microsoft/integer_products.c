@@ -202,7 +202,7 @@ static sdx_status qgemm_prepare(op_step *c) {
 static void add_bias(const qgemm_state *s, const tensor *bias, int32_t *sums) {
   size_t columns = bias->rank ? (size_t)bias->dims[bias->rank - 1] : 1,
          rows = bias->rank == 2 ? (size_t)bias->dims[0] : 1;
-  for (size_t r = 0; r < s->m; r++)
+  for (size_t r = 0; r < s->m && !pool_stopped_in(r); r++)
     for (size_t j = 0; j < s->n; j++) {
       int32_t add = ((const int32_t *)bias->data)[(rows > 1 ? r : 0) * columns + (columns > 1 ? j : 0)];
       sums[r * s->n + j] = (int32_t)((uint32_t)sums[r * s->n + j] + (uint32_t)add);
@@ -240,6 +240,7 @@ static sdx_status qgemm_compute(op_step *c) {
   g.a_signed = a->dtype == SDX_INT8, g.b_signed = b->dtype == SDX_INT8, g.b_zero_per_col = bz->count > 1;
   gemm_u8s8_run(&g, own, c->threads);
   if (bias) add_bias(s, bias, sums);
+  SDX_TRY(call_check(c));
   float scale = p->alpha * scale_at(a_scale, 0);
   if (!y_scale) return finish(c, &(scaling){sums, y, s->n, scale, b_scale, NULL});
   tensor left_scale = {.data = &scale, .count = 1, .bytes = sizeof scale, .dtype = SDX_FLOAT};

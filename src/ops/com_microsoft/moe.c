@@ -357,13 +357,16 @@ static sdx_status moe_compute(op_step *c) {
   float *room = scratch_take(&scratch, s->experts * sizeof *room);
   expert_call e = {.call = c, .s = s, .gemm = gemm, .bias = (float *)scratch};
   bool has_third = step_in(c, places_of(p)[FC3].weights) != NULL;
-  for (size_t t = 0; t < s->tokens; t++)
+  for (size_t t = 0; t < s->tokens; t++) {
     route(p, router + t * s->experts, weights ? weights + t * s->experts : NULL, s->experts, chosen + t * k,
           share + t * k, room);
-  memset(out, 0, y->count * sizeof *out);
+    SDX_TRY(call_check_in(c, t));
+  }
+  SDX_TRY(call_zero(c, out, y->count * sizeof *out));
   for (e.expert = 0; e.expert < s->experts; e.expert++) {
     e.m = 0;
     for (size_t i = 0; i < s->tokens * k; i++) {
+      SDX_TRY(call_check_in(c, i));
       if (chosen[i] != e.expert) continue;
       memcpy(gathered + e.m * hidden, x + i / k * hidden, hidden * sizeof *x);
       tokens[e.m] = i / k, slots[e.m++] = i;
@@ -374,7 +377,7 @@ static sdx_status moe_compute(op_step *c) {
     act_job j = {p, rows, has_third ? third : NULL, mixed, s->inner};
     call_parallel(c, e.m * s->inner, GRAIN_COSTLY, act_range, &j);
     SDX_TRY(project(&e, FC2, mixed, result, hidden, s->inner));
-    for (size_t i = 0; i < e.m; i++)
+    for (size_t i = 0; i < e.m && !pool_stopped_in(i); i++)
       for (size_t d = 0; d < hidden; d++) out[tokens[i] * hidden + d] += share[slots[i]] * result[i * hidden + d];
   }
   floats_store(c, y, out);

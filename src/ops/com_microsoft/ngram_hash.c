@@ -149,7 +149,7 @@ static void hash_sequence(op_step *c, const sequence *q, tensor *y) {
   sdx_dtype dtype = (sdx_dtype)q->ids->dtype;
   int64_t tokens[MOST_ORDER];
   size_t hashes = (size_t)((p->order - 1) * p->heads);
-  for (int64_t t = 0; t < q->count; t++) {
+  for (int64_t t = 0; t < q->count && !pool_stopped_in((size_t)t); t++) {
     size_t at = 0;
     read_tokens(q, t, tokens);
     int64_t mix = 0;

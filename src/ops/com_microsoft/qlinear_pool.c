@@ -72,6 +72,7 @@ static void pool_range(void *context, size_t begin, size_t end, size_t worker) {
     size_t channel = last ? i % w->channels : i / w->out % w->channels;
     size_t o = last ? i / w->channels % w->out : i % w->out, n = i / w->channels / w->out;
     int64_t at[WINDOW_MAX_RANK], tap[WINDOW_MAX_RANK] = {0}, sum = 0, places = 0;
+    size_t taken = 0;
     window_unravel(o, g->out, g->rank, at);
     do {
       size_t flat = 0;
@@ -86,7 +87,7 @@ static void pool_range(void *context, size_t begin, size_t end, size_t worker) {
       if (!inside) continue;
       size_t from = last ? (n * w->in + flat) * w->channels + channel : (n * w->channels + channel) * w->in + flat;
       sum += convert_get_int(dtype, w->x->data, from) - w->x_zero;
-    } while (window_next(tap, g->kernel, g->rank));
+    } while (window_next(tap, g->kernel, g->rank) && !pool_stopped_in(taken++));
     float v = places ? rintf((float)sum / (float)places * w->scale) : 0;
     convert_set_int(dtype, w->y->data, i, (int64_t)(v > 0x1p20f ? 0x1p20f : v > -0x1p20f ? v : -0x1p20f) + w->y_zero);
   }

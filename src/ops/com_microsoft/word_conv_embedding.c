@@ -54,7 +54,7 @@ static void words_range(void *context, size_t begin, size_t end, size_t worker) 
     for (size_t k = 0; k < j->length; k++) letters += word[k] != 0;
     windows = word[0] == 0 ? 0 : letters > j->taps ? letters - j->taps + 1 : 1;
     for (size_t f = 0; f < j->filters; f++) y[f] = windows ? -1 : 0;
-    for (size_t n = 0; n < windows; n++)
+    for (size_t n = 0; n < windows && !pool_stopped_in(n); n++)
       for (size_t f = 0; f < j->filters; f++) {
         const float *w = j->w + f * j->taps * j->width;
         float sum = j->bias[f];

@@ -8,6 +8,7 @@
 // A row that may look at no key gives zeros, not NaN. Read next: attend.inl.
 #pragma once
 
+#include "base/pool.h"
 #include "kernels/gemm_f32/gemm_f32.h"
 #include "kernels/softmax_f32/softmax_f32.h"
 #include "ops/parts/widen.h"
@@ -67,12 +68,20 @@ bool attend_plan_init(attend_plan *plan, const attend_shape *shape, size_t threa
 // scratch: plan->scratch_bytes, 64-byte aligned.
 void attend_run(op_step *c, const attend_plan *plan, const attend_call *call, void *scratch);
 
-// Elements as the type that is computed in (float or double), and back.
+// Elements as the type that is computed in (float or double), and back; ended early by the run's limits.
+enum { ATTEND_PIECE = 1 << 18 };
 static inline void attend_load(sdx_dtype dtype, const tensor *from, size_t first, size_t count, void *to) {
-  if (dtype == SDX_DOUBLE) convert_to_doubles((sdx_dtype)from->dtype, from->data, first, count, to);
-  else widen_read((sdx_dtype)from->dtype, from->data, first, count, to);
+  for (size_t done = 0, n; done < count && !pool_stopped(); done += n) {
+    n = count - done < ATTEND_PIECE ? count - done : ATTEND_PIECE;
+    if (dtype == SDX_DOUBLE)
+      convert_to_doubles((sdx_dtype)from->dtype, from->data, first + done, n, (double *)to + done);
+    else widen_read((sdx_dtype)from->dtype, from->data, first + done, n, (float *)to + done);
+  }
 }
 static inline void attend_store(sdx_dtype dtype, tensor *to, const void *from) {
-  if (dtype == SDX_DOUBLE) convert_from_doubles((sdx_dtype)to->dtype, to->data, 0, to->count, from);
-  else widen_write((sdx_dtype)to->dtype, to->data, 0, to->count, from);
+  for (size_t done = 0, n; done < to->count && !pool_stopped(); done += n) {
+    n = to->count - done < ATTEND_PIECE ? to->count - done : ATTEND_PIECE;
+    if (dtype == SDX_DOUBLE) convert_from_doubles((sdx_dtype)to->dtype, to->data, done, n, (const double *)from + done);
+    else widen_write((sdx_dtype)to->dtype, to->data, done, n, (const float *)from + done);
+  }
 }

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/pool.h"
 #include "base/size.h"
 
 static const double pi = 3.14159265358979323846;
@@ -32,12 +33,13 @@ static void transform(const double *roots, size_t m, double *x) {
     size_t bit = m / 2;
     for (; j & bit; bit /= 2) j ^= bit;
     j ^= bit;
+    if (pool_stopped_in(i)) return;
     if (i >= j) continue;
     double re = x[2 * i], im = x[2 * i + 1];
     x[2 * i] = x[2 * j], x[2 * i + 1] = x[2 * j + 1];
     x[2 * j] = re, x[2 * j + 1] = im;
   }
-  for (size_t half = 1; half < m; half *= 2)
+  for (size_t half = 1; half < m && !pool_stopped(); half *= 2)
     for (size_t start = 0; start < m; start += 2 * half)
       for (size_t k = 0; k < half; k++) {
         const double *w = roots + 2 * (k * (m / 2 / half));
@@ -52,7 +54,7 @@ void fft_init(fft *f, size_t n, void *tables) {
   double *roots = tables;
   *f = (fft){.n = n, .roots = roots};
   choose(n, &f->m);
-  for (size_t k = 0; k < f->m / 2; k++) {
+  for (size_t k = 0; k < f->m / 2 && !pool_stopped_in(k); k++) {
     double angle = -2 * pi * (double)k / (double)f->m;
     roots[2 * k] = cos(angle), roots[2 * k + 1] = sin(angle);
   }
@@ -60,7 +62,8 @@ void fft_init(fft *f, size_t n, void *tables) {
   double *chirp = roots + f->m, *filter = chirp + 2 * n;
   f->chirp = chirp, f->filter = filter;
   memset(filter, 0, 2 * f->m * sizeof *filter);
-  for (size_t k = 0, square = 0; k < n; k++) {  // square = k^2 mod 2n, so that the angle keeps its digits
+  for (size_t k = 0, square = 0; k < n && !pool_stopped_in(k);
+       k++) {  // square = k^2 mod 2n, so that the angle keeps its digits
     double angle = -pi * (double)square / (double)n;
     chirp[2 * k] = cos(angle), chirp[2 * k + 1] = sin(angle);
     size_t mirror = k ? f->m - k : 0;

@@ -36,7 +36,7 @@ static void rows_range(void *context, size_t begin, size_t end, size_t worker) {
     float *to = (float *)m->to.at + batch * m->to.batch + head * m->to.head +
                 (m->offsets ? (size_t)m->offsets[batch] : 0) * m->to.row;
     const float *bias = m->bias ? m->bias + head * m->width : NULL;
-    for (size_t r = 0; r < rows; r++, from += m->from.row, to += m->to.row) {
+    for (size_t r = 0; r < rows && !pool_stopped_in(r); r++, from += m->from.row, to += m->to.row) {
       if (!bias && m->width) memcpy(to, from, m->width * sizeof *to);
       for (size_t k = 0; bias && k < m->width; k++) to[k] = from[k] + bias[k];
     }

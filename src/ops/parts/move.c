@@ -89,6 +89,18 @@ static void copy_tile(const copy_job *j, char *to, const char *from) {
   }
 }
 
+enum { PIECE = 1 << 20 };  // elements or bytes between two looks at the clock
+// One row, or one run of bytes, with looks at the clock where it is long.
+static void copy_one(const copy_job *j, char *to, const char *from) {
+  if (j->row == 1)
+    for (size_t done = 0; done < j->width && !(done && pool_stopped()); done += PIECE)
+      memcpy(to + done, from + done, j->width - done < PIECE ? j->width - done : PIECE);
+  else
+    for (int64_t done = 0; done < j->row && !(done && pool_stopped()); done += PIECE)
+      copy_row(to + done * j->row_to, from + done * j->row_from, i64_min(PIECE, j->row - done), j->row_to, j->row_from,
+               j->width);
+}
+
 static void copy_range(void *context, size_t begin, size_t end, size_t worker) {
   const copy_job *j = context;
   int64_t at[TENSOR_MAX_RANK + 2];
@@ -103,8 +115,8 @@ static void copy_range(void *context, size_t begin, size_t end, size_t worker) {
   }
   for (size_t index = begin; index < end; index++) {
     if (j->tile) copy_tile(j, to, from);
-    else if (j->row == 1) memcpy(to, from, j->width);
-    else copy_row(to, from, j->row, j->row_to, j->row_from, j->width);
+    else if (j->row == 1 && j->width <= PIECE) memcpy(to, from, j->width);
+    else copy_one(j, to, from);
     for (size_t i = j->box.rank; i-- > 0;) {  // odometer
       from += j->box.from[i];
       to += j->box.to[i];

@@ -100,6 +100,7 @@ typedef struct loop {
 
 static size_t matrix(const product_operand *o, size_t i) { return (o->index ? o->index[i] : i) * o->batch; }
 
+enum { LOOK = 1 << 22 };  // products between two looks at the clock
 // Integers with alpha or beta other than 1 are scaled in double, then truncated.
 #define T double
 #define DTYPE SDX_DOUBLE

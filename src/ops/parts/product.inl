@@ -5,14 +5,17 @@
 static void NAME(rows)(void *context, size_t begin, size_t end, size_t worker) {
   const loop *l = context;
   const product *p = l->p;
+  size_t every = 1 + LOOK / (p->b.column == 1 ? p->n + 1 : p->k + 1);  // turns between two looks at the clock
   for (size_t row = begin; row < end; row++) {
     size_t i = row / p->m, r = row % p->m;
     const T *a = (const T *)l->a + matrix(&p->a, i) + r * p->a.row;
     const T *b = (const T *)l->b + matrix(&p->b, i);
     T *y = (T *)l->y + row * p->n;
     for (size_t n = 0; n < p->n; n++) y[n] = 0;
+    if (pool_stopped_in(row)) return;
     if (p->b.column == 1) {
       for (size_t k = 0; k < p->k; k++) {
+        if (k % every == every - 1 && pool_stopped()) return;
         T left = a[k * p->a.column];
         const T *right = b + k * p->b.row;
         for (size_t n = 0; n < p->n; n++) y[n] += left * right[n];
@@ -20,6 +23,7 @@ static void NAME(rows)(void *context, size_t begin, size_t end, size_t worker) {
     } else {
       for (size_t n = 0; n < p->n; n++) {
         const T *right = b + n * p->b.column;
+        if (n % every == every - 1 && pool_stopped()) return;
         T sum = 0;
         for (size_t k = 0; k < p->k; k++) sum += a[k * p->a.column] * right[k * p->b.row];
         y[n] = sum;
