@@ -16,7 +16,7 @@
 static const cli_option options[] = {
     OPTION("random", ARG_MAYBE, "SEED", "fill inputs that are not given with random numbers"),
     OPTION("output", ARG_TEXT, "PATH",
-           "save outputs: a folder (.npy each), or a .npz, .json, .npy or .pb file; - is "
+           "save outputs: a folder (.npy each), or a .npz, .json, .csv, .npy or .pb file; - is "
            "standard output: .npy, of several outputs .npz, with --json a line of JSON",
            .letter = 'o'),
     OPTION("outputs", ARG_TEXT, "A,B", "only these outputs (and only the work they need)"),
@@ -186,6 +186,8 @@ static bool save(const char *path, const sdx_session *session, const sdx_run *ru
   bool ok = true, standard = is_standard_stream(path);
   if (path_has_suffix(path, ".npz") || (standard && list.count != 1)) {
     ok = npz_write(path, &list, w);
+  } else if (path_has_suffix(path, ".csv")) {
+    ok = csv_write(path, &list, w);
   } else if (path_has_suffix(path, ".json")) {
     json_t *all = json_object();
     for (size_t i = 0; i < list.count; i++) json_object_set_new(all, list.at[i].name, json_of_value(list.at[i].value));
@@ -200,8 +202,8 @@ static bool save(const char *path, const sdx_session *session, const sdx_run *ru
     const char *slash = strrchr(path, '/'), *ending = strchr(slash ? slash + 1 : path, '.');
     bool exists = !stat(path, &info) && S_ISDIR(info.st_mode);
     if (!exists && ending && strspn(ending, "./") < strlen(ending))
-      ok =
-          (bool)why_set(w, "%s: unknown kind of file; expected .npz .json .npy .pb, or a folder (end it with /)", path);
+      ok = (bool)why_set(w, "%s: unknown kind of file; expected .npz .json .csv .npy .pb, or a folder (end it with /)",
+                         path);
     else if (!exists && mkdir(path, 0777))
       ok = (bool)why_set(w, "cannot make the folder %s: %s", path, strerror(errno));
     ok = ok && save_each(path, &list, w);
@@ -337,8 +339,10 @@ CLI_COMMAND(run) = {
     "run",
     "Run a model on inputs from files and show or save its outputs",
     "MODEL [FILE | NAME=FILE | NAME=VALUE ...] [options]",
-    "Inputs: .npy .npz .pb .raw .bin .json files and pictures; without a name they go to the inputs in\n"
-    "order. A .json file holds a list, an object of lists by name, or a body as /score and\n"
+    "Inputs: .npy .npz .pb .raw .bin .json .csv files and pictures; without a name they go to the\n"
+    "inputs in order. A row of a .csv file is an item of the batch; its columns are named after\n"
+    "inputs (x, or x[0], x[1]), or are the features of the only one; what is missing is NaN. A\n"
+    ".json file holds a list, an object of lists by name, or a body as /score and\n"
     "/v2/models/NAME/infer of the server take it. '-' is standard input, for the model or for one\n"
     "input. A value is JSON: sr=16000, x=[[1,2,3]]. Numbers are converted and dimensions of 1 added\n"
     "where that makes them fit. bfloat16, float8 and 4-bit outputs are saved widened.\n\n"
@@ -346,6 +350,7 @@ CLI_COMMAND(run) = {
     "  sardonyx run mnist.onnx digit.png --image-scale 1\n"
     "  sardonyx run model.onnx --random --repeat 100 --threads 2\n"
     "  sardonyx run model.onnx input=x.npy state=state.npy --output results.npz\n"
+    "  sardonyx run model.onnx patients.csv -o scores.csv\n"
     "  sardonyx run model.onnx request.json --json --outputs probabilities\n"
     "  curl -s http://host/cat.jpg | sardonyx run model.onnx - -o - > y.npy\n",
     options,

@@ -172,6 +172,18 @@ static bool is_text(const char *bytes, size_t size) {
   return true;
 }
 
+// A list, an object, or one value without anything that could separate cells.
+static bool is_json(const char *bytes, size_t size) {
+  size_t at = 0;
+  if (size >= 3 && !memcmp(bytes, "\xEF\xBB\xBF", 3)) at = 3;
+  while (at < size && strchr(" \t\r\n", bytes[at])) at++;
+  if (at == size || bytes[at] == '[' || bytes[at] == '{') return true;
+  while (size > at && strchr(" \t\r\n", bytes[size - 1])) size--;
+  for (; at < size; at++)
+    if (strchr(",;\t\n", bytes[at])) return false;
+  return true;
+}
+
 // The ending that tells how to read a file. What comes out of a pipe has none: its first bytes tell.
 static const char *kind_of(const char *path, const char *bytes, size_t size) {
   struct stat info;
@@ -179,7 +191,8 @@ static const char *kind_of(const char *path, const char *bytes, size_t size) {
   if (file) return path;
   if (size > 6 && !memcmp(bytes, "\x93NUMPY", 6)) return ".npy";
   if (size > 4 && !memcmp(bytes, "PK\3\4", 4)) return ".npz";
-  if (is_text(bytes, size) && !(bytes[0] == 'P' && picture_format(bytes, size))) return ".json";
+  if (is_text(bytes, size) && !(bytes[0] == 'P' && picture_format(bytes, size)))
+    return is_json(bytes, size) ? ".json" : ".csv";
   return picture_format(bytes, size) ? ".png" : ".pb";
 }
 
@@ -191,7 +204,8 @@ static sdx_value *read_value(const collector *c, size_t index, const char *kind,
   if (path_has_suffix(kind, ".pb")) return pb_read(bytes, size, io->type, w);
   if (path_has_suffix(kind, ".raw") || path_has_suffix(kind, ".bin")) return raw_read(bytes, size, io, w);
   if (picture_has_ending(kind)) return image_read(bytes, size, io, &c->image, w);
-  return why_set(w, "unknown kind of file; expected .npy .npz .pb .raw .bin .json or a picture (.png .jpg .bmp ...)");
+  return why_set(w,
+                 "unknown kind of file; expected .npy .npz .pb .raw .bin .json .csv or a picture (.png .jpg .bmp ...)");
 }
 
 // ---- JSON ------------------------------------------------------------------------------------
@@ -278,6 +292,21 @@ static bool place_json(collector *c, int64_t index, const char *from, const char
   return ok;
 }
 
+// The array of an input out of several: that of its name, or the only one.
+static bool place_list(collector *c, int64_t index, named_values *list, const char *from) {
+  if (index < 0) return place_named(c, list, from);
+  const char *name = sdx_session_input(c->session, (size_t)index)->name;
+  sdx_value *v = named_find(list, name);
+  if (!v && list->count == 1) v = list->at[0].value;
+  if (v) return place_value(c, (size_t)index, sdx_value_retain(v), from);
+  str_nearest nearest;
+  str_nearest_init(&nearest, str_from(name));
+  for (size_t i = 0; i < list->count; i++) str_nearest_offer(&nearest, str_from(list->at[i].name));
+  cli_error(CLI_FAILED, "%s: no array named '%s' among %zu", from, name, list->count);
+  if (nearest.best.at) cli_hint("there is '%s'; files without NAME= go by the names inside", nearest.best.at);
+  return false;
+}
+
 // `index` < 0: by the names inside, else the next input without a value.
 static bool place_file(collector *c, int64_t index, const char *path) {
   why w = {""};
@@ -292,17 +321,11 @@ static bool place_file(collector *c, int64_t index, const char *path) {
   named_values list = {0};
   const char *kind = kind_of(path, bytes, size);
   if (path_has_suffix(kind, ".npz")) {
-    ok = npz_read(bytes, size, &list, &w);
-    if (!ok) cli_error(CLI_FAILED, "%s: %s", path, w.text);
-    else if (index < 0) ok = place_named(c, &list, path);
-    else {
-      const sdx_io *io = sdx_session_input(c->session, (size_t)index);
-      sdx_value *v = named_find(&list, io->name);
-      if (!v && list.count == 1) v = list.at[0].value;
-      ok = v ? place_value(c, (size_t)index, sdx_value_retain(v), path)
-             : !cli_error(CLI_FAILED, "%s: no array named '%s'", path, io->name);
-    }
-    named_clear(&list);
+    ok = npz_read(bytes, size, &list, &w) ? place_list(c, index, &list, path)
+                                          : !cli_error(CLI_FAILED, "%s: %s", path, w.text);
+  } else if (path_has_suffix(kind, ".csv") || path_has_suffix(kind, ".tsv")) {
+    ok = csv_read(bytes, size, c->session, index, &list, &w) ? place_named(c, &list, path)
+                                                             : !cli_error(CLI_FAILED, "%s: %s", path, w.text);
   } else if (path_has_suffix(kind, ".json")) {
     ok = place_json(c, index, path, bytes, size);
   } else {
@@ -317,6 +340,7 @@ static bool place_file(collector *c, int64_t index, const char *path) {
       ok = v ? place_value(c, (size_t)index, v, path) : !cli_error(CLI_FAILED, "%s: %s", path, w.text);
     }
   }
+  named_clear(&list);
   free(bytes);
   return ok;
 }

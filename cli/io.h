@@ -42,6 +42,11 @@ sdx_value *raw_read(const void *bytes, size_t size, const sdx_io *io, why *w);
 sdx_value *json_read_value(const json_t *json, const sdx_io *io, why *w);
 json_t *json_of_value(const sdx_value *v);  // nested lists; maps become objects; NULL: no memory
 
+// A row is an item of the batch, a column an input or a feature; `only`: all columns are of this input, or -1. Missing
+// values are NaN where the input takes floats.
+bool csv_read(const char *bytes, size_t size, const sdx_session *session, int64_t only, named_values *out, why *w);
+bool csv_write(const char *path, const named_values *list, why *w);  // all outputs side by side
+
 typedef struct image_options {
   double scale;            // NAN: 1/255 for float inputs, 1 for integers
   double mean[4], std[4];  // after scaling, per channel

@@ -1,9 +1,9 @@
 # Fuzz targets: tests/fuzz/fuzz_<name>.c. With SDX_FUZZ they are libFuzzer programs; else each is linked
 # with replay.c and runs its corpus as the test fuzz/<name>.
-# The server's parsers alone: the fuzz preset builds neither command nor server.
-add_library(server_parsers STATIC server/json_tensor.c)
-target_include_directories(server_parsers PUBLIC ${PROJECT_SOURCE_DIR})
-target_link_libraries(server_parsers PUBLIC sardonyx_net sardonyx_internal)
+# Parsers of the server and the command alone: the fuzz preset builds neither.
+add_library(client_parsers STATIC server/json_tensor.c cli/csv.c)
+target_include_directories(client_parsers PUBLIC ${PROJECT_SOURCE_DIR})
+target_link_libraries(client_parsers PUBLIC sardonyx_net sardonyx_internal)
 set(registry_fuzzers workspace oci layout) # what the registry and deploy read
 file(GLOB fuzzers CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
 foreach(source ${fuzzers})
@@ -16,7 +16,7 @@ foreach(source ${fuzzers})
   elseif(name MATCHES "^convert_")
     target_link_libraries(${target} PRIVATE sardonyx_convert)
   else()
-    target_link_libraries(${target} PRIVATE sardonyx_codecs server_parsers)
+    target_link_libraries(${target} PRIVATE sardonyx_codecs client_parsers)
   endif()
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
   if(SDX_FUZZ)

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `run` makes of files: requests to the server, tables, pictures, and the labels of results. Standard library only."""
 import json
-import math
 import pathlib
 import sys
 
@@ -57,6 +56,63 @@ class Requests(Inputs):
                            ('{"inputs": []}', "'x' is missing"), ('{"data": [["a",2]]}', "data[0][0]: found a string")):
             with self.subTest(text):
                 self.assertIn(said, self.fails("run", "one.onnx", self.write("body.json", text)))
+
+
+class Tables(Inputs):
+    def setUp(self):
+        super().setUp()
+        self.same("rows.onnx", ("x", FLOAT, ["n", 3]))
+        self.same("mixed.onnx", ("age", INT64, ["n", 1]), ("height", FLOAT, ["n"]), ("town", STRING, ["n", 1]))
+
+    def table(self, model, text, *words):
+        return self.outputs(model, self.write("t.csv", text), *words)
+
+    def test_features(self):
+        rows = {"x": [[1, 2, 3], [4, 5.5, -6]]}
+        for text in ("1,2,3\n4,5.5,-6\n", "a,b,c\n1,2,3\n4,5.5,-6", "\ufeffa;b;c\r\n1;2;3\r\n4;5,5;-6\r\n", "a\tb\tc\n1\t2\t3\n\n4\t5.5\t-6\n",
+                     "x[2],x[0],x[1]\n3,1,2\n-6,4,5.5\n", '"a","b, c","d ""e"""\n"1",2, 3\n4,5.5,-6\n'):
+            with self.subTest(text):
+                self.assertEqual(self.table("rows.onnx", text), rows)
+                self.assertEqual(self.outputs("rows.onnx", "-", input=text), rows)
+        self.assertEqual(self.outputs("rows.onnx", "x=t.csv"), rows)
+
+    def test_columns_are_named_after_inputs(self):
+        got = self.table("mixed.onnx", 'town,id,height,age\r\n"Bern, CH",7,1.75,30\r\n"say ""hi""\nthere",8,,41\r\n')
+        self.assertEqual(got, {"age": [[30], [41]], "height": [1.75, "NaN"], "town": [["Bern, CH"], ['say "hi"\nthere']]})
+        self.assertIn("column 2 'id' is no input", self.command("run", "mixed.onnx", "t.csv").stderr)
+        self.assertEqual(self.table("mixed.onnx", "3,0.5,Ulm\n")["town"], [["Ulm"]])
+        self.same("large.onnx", ("n", INT64, ["n"]))
+        self.assertEqual(self.table("large.onnx", f"n\n{2**63 - 1}\n{-2**63}\n"), {"n": [2**63 - 1, -2**63]})
+
+    def test_what_is_missing(self):
+        for word in ("", "NA", "nan", "NULL", "N/A"):
+            self.assertEqual(self.table("rows.onnx", f"1,{word},3\n"), {"x": [[1, "NaN", 3]]})
+        self.assertIn("row 2, column 1 'age': '' is a missing value, which int64 cannot hold",
+                      self.fails("run", "mixed.onnx", self.write("t.csv", "age,height,town\n1,2,a\n,2,b\n")))
+
+    def test_what_is_wrong(self):
+        for model, text, said in (("rows.onnx", "1,2\n3,4\n", "2 rows of 2 columns do not fit input 'x', which takes float[n,3]"),
+                                  ("rows.onnx", "a,b,c\n1,2,3\n1,2\n", "line 3: 2 fields, the lines before it have 3"),
+                                  ("rows.onnx", "a,b,c\n1,two,3\n", "row 1, column 2 'b': 'two' is no number"),
+                                  ("rows.onnx", "a,b,c\n", "no rows below"), ("rows.onnx", "", "nothing in it"),
+                                  ("rows.onnx", 'a,b,c\n1,"2,3\n', "line 2: the quote that opens"),
+                                  ("rows.onnx", "x[0],x[1],x[1]\n1,2,3\n", "x[0] to [2] once"),
+                                  ("rows.onnx", "a\0b", "UTF-16"), ("mixed.onnx", "agge,height,town\n1,2,a\n", "did you mean 'age'?"),
+                                  ("mixed.onnx", "p,q,r\nu,v,w\n", "its inputs are: 'age', 'height', 'town'"),
+                                  ("mixed.onnx", "age,height,town\n1.5,2,a\n", "'1.5' is a number that int64 cannot hold"),
+                                  ("mixed.onnx", "1,2\n", "2 columns without names for 3 inputs that take 3")):
+            with self.subTest(text):
+                self.assertIn(said, self.fails("run", model, self.write("t.csv", text)))
+
+    def test_results(self):
+        self.table("mixed.onnx", 'age,height,town\n1,0.1,"a,b"\n2,NA,"say ""x"""\n')
+        self.command("run", "mixed.onnx", "t.csv", "-o", "y.csv")
+        text = (self.folder / "y.csv").read_text()
+        self.assertEqual(text, 'out_age,out_height,out_town\n1,0.1,"a,b"\n2,NaN,"say ""x"""\n')
+        self.command("run", "rows.onnx", "x=[[1,2,3],[4,5,6]]", "-o", "y.csv")
+        self.assertEqual((self.folder / "y.csv").read_text(), "out_x[0],out_x[1],out_x[2]\n1,2,3\n4,5,6\n")
+        self.same("odd.onnx", ("a", FLOAT, [2]), ("b", FLOAT, [3]))
+        self.assertIn("'out_a' of 2 rows and 'out_b' of 3", self.fails("run", "odd.onnx", "--random", "-o", "y.csv"))
 
 
 if __name__ == "__main__":
