@@ -11,6 +11,7 @@
 #include "cli/elements.h"
 #include "cli/engine.h"
 #include "cli/files.h"
+#include "cli/labels.h"
 #include "cli/table.h"
 
 static const cli_option options[] = {
@@ -23,6 +24,7 @@ static const cli_option options[] = {
     OPTION("repeat", ARG_INT, "N", "execute N times and report the times", .min = 1, .max = 1e9),
     OPTION("timeout-ms", ARG_INT, "N", "give up after N milliseconds"),
     OPTION("top", ARG_INT, "N", "how many of the highest scores to list (default 5)", .max = 1000),
+    OPTION("labels", ARG_TEXT, "FILE", "names of the classes: lines or JSON (default: the model's metadata)"),
     OPTION("profile", ARG_TEXT, "FILE", "write a Chrome trace (chrome://tracing, ui.perfetto.dev)"),
     OPTION_FLAG("json", "print the outputs as JSON"),
     ENGINE_OPTIONS,
@@ -84,26 +86,53 @@ static long double score(const sdx_value *v, size_t i) {
   return isnan(x) ? -INFINITY : x;
 }
 
-static void print_top(const char *name, const sdx_value *v, size_t limit) {
-  size_t count = sdx_tensor_count(v), shown = count < limit ? count : limit;
+// Indices of the highest scores, best first; free() them.
+static size_t *find_top(const sdx_value *v, size_t shown) {
+  size_t count = sdx_tensor_count(v);
   bool *taken = xmalloc(count * sizeof *taken);
-  printf("\nHighest of %s:\n", name);
-  table *t = table_create("index>|score>");
+  size_t *top = xmalloc(shown * sizeof *top + 1);
   for (size_t k = 0; k < shown; k++) {
     size_t best = count;
     for (size_t i = 0; i < count; i++)
       if (!taken[i] && (best == count || score(v, i) > score(v, best))) best = i;
     taken[best] = true;
+    top[k] = best;
+  }
+  free(taken);
+  return top;
+}
+
+static size_t top_count(const args *a, const sdx_value *v) {
+  size_t limit = (size_t)args_int(a, "top", 5), count = looks_like_scores(v) ? sdx_tensor_count(v) : 0;
+  return count < limit ? count : limit;
+}
+
+static void print_top(const char *name, const sdx_value *v, size_t shown, const labels *l) {
+  size_t *top = find_top(v, shown);
+  printf("\nHighest of %s:\n", name);
+  table *t = table_create(l->count ? "index>|score>|label<" : "index>|score>");
+  for (size_t k = 0; k < shown; k++) {
     char text[64];
-    table_cell(t, "%zu", best);
-    table_cell(t, "%s", element_text(v, best, text, sizeof text));
+    table_cell(t, "%zu", top[k]);
+    table_cell(t, "%s", element_text(v, top[k], text, sizeof text));
+    if (l->count) table_cell(t, "%s", labels_get(l, top[k]) ? labels_get(l, top[k]) : "");
   }
   table_print(t);
   table_destroy(t);
-  free(taken);
+  free(top);
 }
 
-static void print_outputs(const sdx_session *session, const sdx_run *run, size_t top) {
+static json_t *top_json(const sdx_value *v, size_t shown, const labels *l) {
+  size_t *top = find_top(v, shown);
+  json_t *list = json_array();
+  for (size_t k = 0; k < shown; k++)
+    json_array_append_new(list, json_pack("{s:I,s:f,s:s?}", "index", (json_int_t)top[k], "score",
+                                          (double)score(v, top[k]), "label", labels_get(l, top[k])));
+  free(top);
+  return list;
+}
+
+static void print_outputs(const args *a, const sdx_session *session, const sdx_run *run, const labels *l) {
   table *t = table_create("output<|type<|shape<|values<");
   for (size_t i = 0; i < sdx_session_output_count(session); i++) {
     const sdx_value *v = sdx_run_output(run, i);
@@ -119,9 +148,10 @@ static void print_outputs(const sdx_session *session, const sdx_run *run, size_t
   }
   table_print(t);
   table_destroy(t);
-  for (size_t i = 0; i < sdx_session_output_count(session) && top; i++)
-    if (looks_like_scores(sdx_run_output(run, i)))
-      print_top(sdx_session_output(session, i)->name, sdx_run_output(run, i), top);
+  for (size_t i = 0; i < sdx_session_output_count(session); i++) {
+    size_t shown = top_count(a, sdx_run_output(run, i));
+    if (shown) print_top(sdx_session_output(session, i)->name, sdx_run_output(run, i), shown, l);
+  }
 }
 
 // ---- saving ----------------------------------------------------------------------------------
@@ -212,7 +242,7 @@ static bool save(const char *path, const sdx_session *session, const sdx_run *ru
   return ok;
 }
 
-static void print_json(const sdx_session *session, const sdx_run *run, double ms) {
+static void print_json(const args *a, const sdx_session *session, const sdx_run *run, const labels *l, double ms) {
   json_t *outputs = json_object();
   size_t digits = 9;  // tell float32 values apart; float64 needs more
   for (size_t i = 0; i < sdx_session_output_count(session); i++) {
@@ -228,6 +258,7 @@ static void print_json(const sdx_session *session, const sdx_run *run, double ms
       json_object_set_new(one, "shape", shape);
     }
     json_object_set_new(one, "data", json_of_value(v));
+    if (l->count && top_count(a, v)) json_object_set_new(one, "top", top_json(v, top_count(a, v), l));
     json_object_set_new(outputs, sdx_session_output(session, i)->name, one);
   }
   json_t *all =
@@ -271,15 +302,21 @@ static int execute(const args *a, sdx_session *session, sdx_run *run) {
     if (standard) cli_hint("--json prints any output as text");
     return CLI_FAILED;
   }
-  if (json) print_json(session, run, median);
-  if (json || standard || goes_to_stdout(a, "profile")) return CLI_OK;
-  char bytes[32];
-  print_outputs(session, run, (size_t)args_int(a, "top", 5));
-  printf("\n%s", ink_on(stdout, INK_DIM));
-  if (repeat > 1) printf("%zu runs: first %.3f ms, median %.3f ms, least %.3f ms", repeat, first, median, least);
-  else printf("%.3f ms (first run, plan included)", first);
-  printf(", peak memory of a run %s%s\n", bytes_describe((double)sdx_run_peak_bytes(run), bytes), ink_off(stdout));
-  if (path) printf("saved to %s\n", path);
+  if (!json && (standard || goes_to_stdout(a, "profile"))) return CLI_OK;
+  labels l;
+  if (!labels_load(&l, args_text(a, "labels", NULL), session, &w)) return cli_error(CLI_FAILED, "%s", w.text);
+  if (json) {
+    print_json(a, session, run, &l, median);
+  } else {
+    char bytes[32];
+    print_outputs(a, session, run, &l);
+    printf("\n%s", ink_on(stdout, INK_DIM));
+    if (repeat > 1) printf("%zu runs: first %.3f ms, median %.3f ms, least %.3f ms", repeat, first, median, least);
+    else printf("%.3f ms (first run, plan included)", first);
+    printf(", peak memory of a run %s%s\n", bytes_describe((double)sdx_run_peak_bytes(run), bytes), ink_off(stdout));
+    if (path) printf("saved to %s\n", path);
+  }
+  labels_free(&l);
   return CLI_OK;
 }
 
@@ -348,6 +385,7 @@ CLI_COMMAND(run) = {
     "where that makes them fit. bfloat16, float8 and 4-bit outputs are saved widened.\n\n"
     "Examples:\n"
     "  sardonyx run mnist.onnx digit.png --image-scale 1\n"
+    "  sardonyx run resnet.onnx cat.jpg --fit crop --labels imagenet.txt --top 3\n"
     "  sardonyx run model.onnx --random --repeat 100 --threads 2\n"
     "  sardonyx run model.onnx input=x.npy state=state.npy --output results.npz\n"
     "  sardonyx run model.onnx patients.csv -o scores.csv\n"

@@ -16,12 +16,13 @@
       OPTION("provider", ARG_TEXT, "FILE", "offer nodes to the device of this shared library; again for more"),  \
       OPTION("option", ARG_TEXT, "K=V", "an engine option; '--option list' names all")
 
-#define IMAGE_OPTIONS                                                                                         \
-  OPTION("image-scale", ARG_NUMBER, "X", "pixels times X (default 1/255; 1 for integer inputs)", .min = -1e9, \
-         .max = 1e9),                                                                                         \
-      OPTION("image-mean", ARG_TEXT, "M,..", "then minus M, one number or one per channel"),                  \
-      OPTION("image-std", ARG_TEXT, "S,..", "then divided by S, one number or one per channel"),              \
-      OPTION("image-invert", ARG_FLAG, NULL, "swap black and white first"),                                   \
+#define IMAGE_OPTIONS                                                                                            \
+  OPTION("image-scale", ARG_NUMBER, "X", "pixels times X (default 1/255; 1 for integer inputs)", .min = -1e9,    \
+         .max = 1e9),                                                                                            \
+      OPTION("image-mean", ARG_TEXT, "M,..", "then minus M, one number or one per channel"),                     \
+      OPTION("image-std", ARG_TEXT, "S,..", "then divided by S, one number or one per channel"),                 \
+      OPTION("image-invert", ARG_FLAG, NULL, "swap black and white first"),                                      \
+      OPTION("fit", ARG_TEXT, "MODE", "a picture of another size: stretch (default), letterbox, crop, or none"), \
       OPTION("layout", ARG_TEXT, "L", "nchw or nhwc, where the input's shape does not tell")
 
 // NULL after printing what is wrong (and `*code` = CLI_USAGE). `--option list` prints the list and

@@ -76,12 +76,24 @@ static bool number_list(const char *text, double out[4], double otherwise) {
   return true;
 }
 
+static bool find_fit(const char *word, image_fit *fit) {
+  static const char *const words[] = {"stretch", "letterbox", "crop", "none"};  // in the order of image_fit
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (!strcasecmp(word, words[i])) return *fit = (image_fit)i, true;
+  return false;
+}
+
 static bool image_settings(const args *a, image_options *o) {
   const char *layout = args_text(a, "layout", NULL);
   *o = (image_options){
       .scale = args_number(a, "image-scale", NAN), .invert = args_has(a, "image-invert"), .layout = layout};
   if (layout && strcasecmp(layout, "nchw") && strcasecmp(layout, "nhwc")) {
     cli_error(CLI_USAGE, "--layout %s: expected nchw or nhwc", layout);
+    return false;
+  }
+  const char *fit = args_text(a, "fit", "stretch");
+  if (!find_fit(fit, &o->fit)) {
+    cli_error(CLI_USAGE, "--fit %s: expected stretch, letterbox, crop or none", fit);
     return false;
   }
   bool ok = number_list(args_text(a, "image-mean", NULL), o->mean, 0) &&
@@ -198,12 +210,12 @@ static const char *kind_of(const char *path, const char *bytes, size_t size) {
 
 // One value for one input out of a file's bytes, by the ending `kind`.
 static sdx_value *read_value(const collector *c, size_t index, const char *kind, const char *bytes, size_t size,
-                             why *w) {
+                             char note[200], why *w) {
   const sdx_io *io = sdx_session_input(c->session, index);
   if (path_has_suffix(kind, ".npy")) return npy_read(bytes, size, w);
   if (path_has_suffix(kind, ".pb")) return pb_read(bytes, size, io->type, w);
   if (path_has_suffix(kind, ".raw") || path_has_suffix(kind, ".bin")) return raw_read(bytes, size, io, w);
-  if (picture_has_ending(kind)) return image_read(bytes, size, io, &c->image, w);
+  if (picture_has_ending(kind)) return image_read(bytes, size, io, &c->image, note, w);
   return why_set(w,
                  "unknown kind of file; expected .npy .npz .pb .raw .bin .json .csv or a picture (.png .jpg .bmp ...)");
 }
@@ -336,7 +348,9 @@ static bool place_file(collector *c, int64_t index, const char *path) {
     if (!sdx_session_input(c->session, (size_t)index)) {
       ok = all_taken(c, path);
     } else {
-      sdx_value *v = read_value(c, (size_t)index, kind, bytes, size, &w);
+      char note[200] = "";
+      sdx_value *v = read_value(c, (size_t)index, kind, bytes, size, note, &w);
+      if (v && *note) cli_note("%s: %s", path, note);
       ok = v ? place_value(c, (size_t)index, v, path) : !cli_error(CLI_FAILED, "%s: %s", path, w.text);
     }
   }

@@ -47,14 +47,20 @@ json_t *json_of_value(const sdx_value *v);  // nested lists; maps become objects
 bool csv_read(const char *bytes, size_t size, const sdx_session *session, int64_t only, named_values *out, why *w);
 bool csv_write(const char *path, const named_values *list, why *w);  // all outputs side by side
 
+// Of a picture of another size: all of it in other proportions, all of it between black bars, its middle, or an error.
+typedef enum image_fit { FIT_STRETCH, FIT_LETTERBOX, FIT_CROP, FIT_NONE } image_fit;
+
 typedef struct image_options {
   double scale;            // NAN: 1/255 for float inputs, 1 for integers
   double mean[4], std[4];  // after scaling, per channel
   bool invert;             // 255 - x first
   const char *layout;      // "nchw", "nhwc" or NULL: from the input's shape
+  image_fit fit;
 } image_options;
-// A picture of any format of codecs/, resized to the input's height and width, grey or RGB by its channels.
-sdx_value *image_read(const void *bytes, size_t size, const sdx_io *io, const image_options *options, why *w);
+// A picture of any format of codecs/, made to fit the input's height and width, grey or RGB by its channels. `note`
+// gets what was done ("" if nothing).
+sdx_value *image_read(const void *bytes, size_t size, const sdx_io *io, const image_options *options, char note[200],
+                      why *w);
 
 // Makes a value fit an input: converts numbers to its dtype, adds or drops dimensions of 1, folds flat
 // data into the shape. `note` gets what was done ("" if nothing). Takes and returns a reference; NULL

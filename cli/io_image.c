@@ -12,6 +12,7 @@
 
 typedef struct decoded {
   size_t width, height, channels;  // 1 grey, 3 RGB, 4 RGBA
+  size_t own_channels;             // before they were made so many
   unsigned char *pixels;
 } decoded;
 
@@ -19,7 +20,7 @@ enum { MAX_SIDE = 1 << 15 };  // of what a picture is resized to
 
 static uint8_t *place(void *context, size_t height, size_t width, size_t channels, size_t work_bytes) {
   decoded *p = context;
-  *p = (decoded){width, height, channels, malloc(height * width * channels)};
+  *p = (decoded){width, height, channels, 0, malloc(height * width * channels)};
   return p->pixels;
 }
 
@@ -29,6 +30,7 @@ static bool read_picture(const void *bytes, size_t size, size_t channels, decode
                                                      : PICTURE_RGB,
                            .over_black = true,
                            .context = p,
+                           .channels = &p->own_channels,
                            .place = place};
   char message[PICTURE_MESSAGE];
   *p = (decoded){0};
@@ -55,23 +57,79 @@ static float *resize_axis(const float *in, size_t lines, size_t from, size_t to,
   return out;
 }
 
-// Pixels as floats of the wanted size, height x width x channels.
-static float *resize(const decoded *p, size_t height, size_t width) {
-  size_t count = p->width * p->height * p->channels;
-  float *whole = malloc(count * sizeof *whole), *rows = NULL;
+typedef struct area {
+  size_t x, y, width, height;
+} area;
+
+// An area of the pixels as floats of the wanted size, height x width x channels.
+static float *resize(const decoded *p, area from, size_t height, size_t width) {
+  size_t row = from.width * p->channels;
+  float *whole = malloc(from.height * row * sizeof *whole), *rows = NULL;
   if (!whole) return NULL;
-  for (size_t i = 0; i < count; i++) whole[i] = p->pixels[i];
-  if (p->width != width) {
-    rows = resize_axis(whole, p->height, p->width, width, p->channels);
+  for (size_t y = 0; y < from.height; y++)
+    for (size_t i = 0; i < row; i++)
+      whole[y * row + i] = p->pixels[((from.y + y) * p->width + from.x) * p->channels + i];
+  if (from.width != width) {
+    rows = resize_axis(whole, from.height, from.width, width, p->channels);
     free(whole);
     whole = rows;
   }
-  if (whole && p->height != height) {
-    rows = resize_axis(whole, 1, p->height, height, width * p->channels);
+  if (whole && from.height != height) {
+    rows = resize_axis(whole, 1, from.height, height, width * p->channels);
     free(whole);
     whole = rows;
   }
   return whole;
+}
+
+static size_t scaled(size_t length, size_t by, size_t of) {
+  size_t result = (size_t)lround((double)length * (double)by / (double)of);
+  return result ? result : 1;
+}
+
+// The largest area in the middle of `width` x `height` with the proportions `w` : `h`.
+static area middle(size_t width, size_t height, size_t w, size_t h) {
+  area a = {0, 0, width, height};
+  if (width * h > height * w) a.width = scaled(height, w, h);
+  else a.height = scaled(width, h, w);
+  a.x = (width - a.width) / 2;
+  a.y = (height - a.height) / 2;
+  return a;
+}
+
+static float *fit(const decoded *p, size_t height, size_t width, image_fit mode) {
+  area all = {0, 0, p->width, p->height}, inner = middle(width, height, p->width, p->height);
+  if (mode == FIT_CROP) return resize(p, middle(p->width, p->height, width, height), height, width);
+  if (mode != FIT_LETTERBOX) return resize(p, all, height, width);
+  float *pixels = resize(p, all, inner.height, inner.width), *canvas = NULL;
+  if (pixels) canvas = calloc(height * width * p->channels, sizeof *canvas);
+  for (size_t y = 0; canvas && y < inner.height; y++)
+    memcpy(canvas + ((inner.y + y) * width + inner.x) * p->channels, pixels + y * inner.width * p->channels,
+           inner.width * p->channels * sizeof *pixels);
+  free(pixels);
+  return canvas;
+}
+
+// What becomes of the picture, or why it may not.
+static bool tell(const decoded *p, size_t height, size_t width, image_fit mode, char note[200], why *w) {
+  static const char *const how[] = {"stretched", "between black bars", "its middle"};
+  static const char *const kinds[] = {"", "grey", "grey", "RGB", "RGBA"};
+  bool same = p->width == width && p->height == height, proportional = p->width * height == p->height * width;
+  bool grey = p->own_channels && p->own_channels < 3;
+  if (!same && mode == FIT_NONE)
+    return (bool)why_set(w,
+                         "the picture has %zu x %zu pixels, the input takes %zu x %zu; --fit stretch, letterbox or "
+                         "crop makes it fit",
+                         p->width, p->height, width, height);
+  int used = 0;
+  if (!same)
+    used = snprintf(note, 200, "resized from %zu x %zu to %zu x %zu pixels%s%s%s", p->width, p->height, width, height,
+                    proportional ? "" : ", ", proportional ? "" : how[mode],
+                    proportional || mode != FIT_STRETCH ? "" : " (--fit letterbox or crop keeps its proportions)");
+  if (p->own_channels && grey != (p->channels == 1))
+    snprintf(note + used, 200 - (size_t)used, "%s%s made %s", used ? "; " : "", grey ? "grey" : "colour",
+             kinds[p->channels]);
+  return true;
 }
 
 // Where height, width and channels of the input are; -1: no such axis.
@@ -100,7 +158,8 @@ static bool find_layout(const sdx_io *io, const char *wish, layout *l, why *w) {
   return true;
 }
 
-sdx_value *image_read(const void *bytes, size_t size, const sdx_io *io, const image_options *options, why *w) {
+sdx_value *image_read(const void *bytes, size_t size, const sdx_io *io, const image_options *options, char note[200],
+                      why *w) {
   layout l = {-1, -1, -1};
   char wanted[256];
   if (!dtype_is_number(io->dtype))
@@ -131,7 +190,11 @@ sdx_value *image_read(const void *bytes, size_t size, const sdx_io *io, const im
     shape[l.column] = width;
   }
   bool fits = height > 0 && width > 0 && height <= MAX_SIDE && width <= MAX_SIDE;
-  float *pixels = fits ? resize(&p, (size_t)height, (size_t)width) : NULL;
+  if (fits && !tell(&p, (size_t)height, (size_t)width, options->fit, note, w)) {
+    free(p.pixels);
+    return NULL;
+  }
+  float *pixels = fits ? fit(&p, (size_t)height, (size_t)width, options->fit) : NULL;
   free(p.pixels);
   sdx_value *v = pixels ? sdx_tensor_create(io->dtype, io->rank, shape) : NULL;
   if (!v) {

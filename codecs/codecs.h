@@ -21,6 +21,7 @@ typedef struct picture_target {
   // Returns height * width * channels bytes, row-major; NULL refuses. `work_bytes` is what the codec will
   // hold besides (of libraries: an upper estimate).
   uint8_t *(*place)(void *context, size_t height, size_t width, size_t channels, size_t work_bytes);
+  size_t *channels;              // of the picture itself: set while it is decoded; may be NULL
   bool (*go_on)(void *context);  // asked now and then; false stops. NULL: never
 } picture_target;
 

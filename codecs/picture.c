@@ -77,6 +77,7 @@ bool picture_row(picture *p, size_t y, const uint8_t *samples, size_t channels) 
   const picture_target *target = p->target;
   size_t wanted = channels_of(target->layout);
   uint8_t *to = p->pixels + y * p->width * wanted;
+  if (target->channels) *target->channels = channels;
   for (size_t x = 0; x < p->width; x++, samples += channels, to += wanted) {
     bool colour = channels >= 3;
     uint8_t alpha = channels == 2 || channels == 4 ? samples[channels - 1] : 255;

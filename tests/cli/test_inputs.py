@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import lab  # noqa: E402
 import suite  # noqa: E402
-from onnx_bytes import FLOAT, INT64, STRING, node, simple  # noqa: E402
+from onnx_bytes import FLOAT, INT64, STRING, block, node, simple  # noqa: E402
 
 
 class Inputs(lab.Case):
@@ -113,6 +113,86 @@ class Tables(Inputs):
         self.assertEqual((self.folder / "y.csv").read_text(), "out_x[0],out_x[1],out_x[2]\n1,2,3\n4,5,6\n")
         self.same("odd.onnx", ("a", FLOAT, [2]), ("b", FLOAT, [3]))
         self.assertIn("'out_a' of 2 rows and 'out_b' of 3", self.fails("run", "odd.onnx", "--random", "-o", "y.csv"))
+
+
+class Pictures(Inputs):
+    """Grey pictures of 4 x 2 pixels, the left half black, the right half white."""
+
+    def setUp(self):
+        super().setUp()
+        self.write("p.pgm", b"P5 4 2 255\n" + bytes([0, 0, 255, 255] * 2))
+        self.write("p.ppm", b"P6 2 2 255\n" + bytes([255, 0, 0] * 4))
+
+    def pixels(self, height, width, *words, picture="p.pgm", channels=1):
+        model = self.same(f"{channels}x{height}x{width}.onnx", ("x", FLOAT, [1, channels, height, width]))
+        done = self.command("run", model, picture, "--image-scale", 1, "--json", *words)
+        return json.loads(done.stdout)["outputs"]["out_x"]["data"][0], done.stderr
+
+    def test_a_picture_that_fits_is_not_talked_about(self):
+        self.assertEqual(self.pixels(2, 4), ([[[0, 0, 255, 255]] * 2], ""))
+
+    def test_stretch(self):
+        pixels, said = self.pixels(2, 2)
+        self.assertEqual([[round(x) for x in row] for row in pixels[0]], [[36, 219]] * 2)
+        self.assertIn("note: p.pgm: resized from 4 x 2 to 2 x 2 pixels, stretched (--fit letterbox or crop", said)
+        self.assertIn("resized from 4 x 2 to 8 x 4 pixels\n", self.pixels(4, 8)[1])
+
+    def test_letterbox(self):
+        pixels, said = self.pixels(4, 4, "--fit", "letterbox")
+        self.assertEqual(pixels, [[[0] * 4, [0, 0, 255, 255], [0, 0, 255, 255], [0] * 4]])
+        self.assertIn("between black bars", said)
+        self.assertEqual(self.pixels(2, 8, "--fit", "letterbox")[0], [[[0, 0, 0, 0, 255, 255, 0, 0]] * 2])
+
+    def test_crop(self):
+        pixels, said = self.pixels(2, 2, "--fit", "crop")
+        self.assertEqual(pixels, [[[0, 255]] * 2])
+        self.assertIn("its middle", said)
+
+    def test_none(self):
+        model = self.same("m.onnx", ("x", FLOAT, [1, 1, 2, 2]))
+        said = self.fails("run", model, "p.pgm", "--fit", "none")
+        self.assertIn("4 x 2 pixels, the input takes 2 x 2; --fit stretch, letterbox or crop", said)
+        self.assertIn("expected stretch, letterbox, crop or none", self.fails("run", model, "p.pgm", "--fit", "box", code=2))
+
+    def test_channels(self):
+        pixels, said = self.pixels(2, 4, channels=3)
+        self.assertEqual(pixels, [[[0, 0, 255, 255]] * 2] * 3)
+        self.assertIn("grey made RGB", said)
+        self.assertIn("colour made grey", self.pixels(2, 2, picture="p.ppm")[1])
+        self.assertEqual(self.pixels(2, 2, picture="p.ppm", channels=3)[1], "")
+
+
+class Labels(Inputs):
+    def scores(self, metadata=()):
+        """Scores 1, 3, 2 of three classes."""
+        pairs = b"".join(block(14, block(1, key) + block(2, text)) for key, text in metadata)
+        self.write("m.onnx", simple([node("Identity", ["x"], ["y"])], [("x", FLOAT, [1, 3])], [("y", FLOAT, [1, 3])]) + pairs)
+
+    def labels(self, *words):
+        found = self.ask("run", "m.onnx", "x=[1,3,2]", "--top", 2, *words)["outputs"]["y"]["top"]
+        self.assertEqual([(t["index"], t["score"]) for t in found], [(1, 3), (2, 2)])
+        return [t["label"] for t in found]
+
+    def test_files(self):
+        self.scores()
+        for text in ("cat\ndog\nbig bird\n", "\ufeffcat\r\ndog\r\nbig bird", '["cat", "dog", "big bird"]', '{"0": "cat", "1": "dog", "2": "big bird"}',
+                     '{"cat": 0, "dog": 1, "big bird": 2}', '{"id2label": {"1": "dog", "2": "big bird"}}', "{0: 'cat', 1: \"dog\", 2: 'big bird'}"):
+            with self.subTest(text):
+                self.assertEqual(self.labels("--labels", self.write("l.txt", text)), ["dog", "big bird"])
+        out = self.command("run", "m.onnx", "x=[1,3,2]", "--labels", "l.txt").stdout
+        self.assertRegex(out, r"index  score  label\n +1 +3 +dog\n +2 +2 +big bird\n +0 +1 +cat")
+        self.assertIn("no labels in it", self.fails("run", "m.onnx", "--random", "--labels", self.write("l.txt", "{}")))
+        self.assertIn("cannot open", self.fails("run", "m.onnx", "--random", "--labels", "nowhere.txt"))
+        self.assertEqual(self.labels("--labels", self.write("l.txt", "cat\ndog\n")), ["dog", None])
+
+    def test_metadata(self):
+        for key, text in (("names", "{0: 'cat', 1: 'dog', 2: 'big bird'}"), ("labels", "cat,dog, big bird"), ("classes", '["cat","dog","big bird"]')):
+            with self.subTest(key):
+                self.scores([("author", "me"), (key, text)])
+                self.assertEqual(self.labels(), ["dog", "big bird"])
+        self.assertEqual(self.labels("--labels", self.write("l.txt", "a\nb\nc\n")), ["b", "c"])
+        self.scores()
+        self.assertNotIn("top", self.ask("run", "m.onnx", "x=[1,3,2]")["outputs"]["y"])
 
 
 if __name__ == "__main__":
