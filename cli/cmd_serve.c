@@ -32,7 +32,8 @@ static const cli_option options[] = {
         {0}};
 
 static const char details[] =
-    "A model is named after its file; NAME=PATH gives it another name, NAME:2=PATH a version. Beside paths there are "
+    "A model is named after its file, in letters and digits of any script; NAME=PATH gives it another name, "
+    "NAME:2=PATH a version. Beside paths there are "
     "registry:NAME[:VERSION]\n"
     "(of the workspace) and oci://HOST/REPOSITORY[:TAG] (of an OCI registry). The first one answers POST /score,\n"
     "every one POST /v2/models/NAME/infer. Also: GET / /health/live /health/ready /v2 /metrics /swagger.json.\n"
@@ -47,7 +48,8 @@ static const char details[] =
 // "name=path" or "name:2=path" when what stands before the first '=' can be a name; a path may hold one too.
 static bool find_model(const char *word, server_model *m) {
   const char *equals = strchr(word, '='), *colon = equals ? memchr(word, ':', (size_t)(equals - word)) : NULL;
-  bool named = equals && model_name_valid((str){word, (size_t)((colon ? colon : equals) - word)});
+  char name[MODEL_NAME_BYTES];
+  bool named = equals && model_name_read((str){word, (size_t)((colon ? colon : equals) - word)}, name);
   char *its_own;
   m->path = model_locate(named ? equals + 1 : word, &its_own);
   m->name = named ? xformat("%.*s", (int)(equals - word), word) : its_own;

@@ -2,7 +2,6 @@
 // Conversion on the fly (foreign.h).
 #include "cli/foreign.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "cli/locate.h"
 #include "cli/table.h"
 #include "sardonyx/sardonyx.h"
+#include "server/model_name.h"
 
 enum { PATIENCE_MS = 700, STEP_MS = 200 };
 
@@ -87,11 +87,9 @@ char *foreign_to_onnx(const char *path, json_t *problems) {
 static char *find(const char *path, char **name) {
   char *onnx = foreign_to_onnx(path, NULL);
   if (onnx && strcmp(onnx, path)) {
-    char *file = foreign_output_name(path), *slash = strrchr(file, '/');
-    *name = xstrdup(slash ? slash + 1 : file);
-    (*name)[strlen(*name) - strlen(".onnx")] = 0;
-    for (char *at = *name; *at; at++)  // what may be a model's name
-      if (!isalnum((unsigned char)*at) && !strchr("._-", *at)) *at = '_';
+    char *file = foreign_output_name(path);
+    *name = xmalloc(MODEL_NAME_BYTES);
+    model_name_from_path(file, *name);
     free(file);
   }
   return onnx;

@@ -92,18 +92,19 @@ static bool is_local(const call *c) { return address_is_loopback(&c->x.client) &
 
 static bool find_model(call *c) {
   models *t = &c->srv->models;
+  char name[MODEL_NAME_BYTES] = "";
   if (!c->model_name.at) {
     if (c->route->access == ROUTE_SCORE && !c->route->answer) c->entry = models_default(t, &c->model);
     if (!c->entry || c->model) return true;
-  } else if (!model_name_valid(c->model_name)) {
-    call_error(c, 400, "the name of the model: expected 1 to 128 of A-Z a-z 0-9 . _ - with no dot first");
+  } else if (!model_name_read(c->model_name, name)) {
+    call_error(c, 400, "the name of the model: expected letters and digits of any script and . _ -, no dot first");
     return false;
   } else {
-    c->entry = models_find(t, c->model_name, c->version_name, &c->model);
+    c->entry = models_find(t, str_from(name), c->version_name, &c->model);
   }
   if (c->model || (c->entry && c->route->unloaded_too)) return true;
   model *other = NULL;
-  model_entry *newest = c->entry ? NULL : models_find(t, c->model_name, (str){0}, &other);
+  model_entry *newest = c->entry ? NULL : models_find(t, str_from(name), (str){0}, &other);
   model_release(other);
   if (c->entry) call_retry(c, 503, "model '%s' version %s is not loaded", c->entry->name, c->entry->version);
   else if (newest)

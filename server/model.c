@@ -2,17 +2,9 @@
 // Loaded models (model.h): loading, counting, the pool of run handles.
 #include "server/model.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-bool model_name_valid(str name) {
-  if (!name.size || name.size >= MODEL_NAME_BYTES || name.at[0] == '.') return false;
-  for (size_t i = 0; i < name.size; i++)
-    if (!isalnum((unsigned char)name.at[i]) && !strchr("._-", name.at[i])) return false;
-  return memchr(name.at, 0, name.size) == NULL;
-}
 
 model *model_create(const char *name, const char *path, const sdx_options *options, struct admission *admission,
                     char *why, size_t why_size) {

@@ -11,8 +11,6 @@
 #include "server/lane.h"
 #include "server/metrics.h"
 
-enum { MODEL_NAME_BYTES = 129 };
-
 typedef struct model {
   atomic_size_t references;
   sdx_session *session;
@@ -30,9 +28,8 @@ typedef struct model {
 // NULL: the message is written.
 model *model_create(const char *name, const char *path, const sdx_options *options, struct admission *admission,
                     char *why, size_t why_size);
-model *model_retain(model *m);    // returns its argument
-void model_release(model *m);     // NULL is accepted
-bool model_name_valid(str name);  // A-Z a-z 0-9 . _ -, at most 128, no dot first
+model *model_retain(model *m);  // returns its argument
+void model_release(model *m);   // NULL is accepted
 
 sdx_status model_take_run(model *m, sdx_run **run);
 void model_give_run(model *m, sdx_run *run);

@@ -2,13 +2,13 @@
 // The table of models (models.h). The lock is held to look up and to swap, never while a file is read.
 #include "server/models.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/host.h"
 #include "server/log.h"
+#include "server/model_name.h"
 
 void models_init(models *t, const sdx_options *options) {
   *t = (models){.options = options};
@@ -22,18 +22,6 @@ void models_deinit(models *t) {
   }
   free(t->entries);
   pthread_mutex_destroy(&t->lock);
-}
-
-// "models/My net.onnx" -> "My_net"
-static void name_from_path(const char *path, char *name) {
-  const char *base = strrchr(path, '/');
-  base = base ? base + 1 : path;
-  size_t size = strlen(base);
-  if (size > 5 && !strcmp(base + size - 5, ".onnx")) size -= 5;
-  if (size >= MODEL_NAME_BYTES) size = MODEL_NAME_BYTES - 1;
-  for (size_t i = 0; i < size; i++)
-    name[i] = isalnum((unsigned char)base[i]) || strchr("_-", base[i]) || (base[i] == '.' && i) ? base[i] : '_';
-  name[size] = 0;
 }
 
 // Below 0: `a` stands first.
@@ -61,19 +49,19 @@ static bool same_name(const models *t, size_t i, str name) { return i < t->count
 static bool take_name(model_entry *e, const char *name) {
   e->number = 1;
   if (!name) {
-    name_from_path(e->path, e->name);
+    model_name_from_path(e->path, e->name);
   } else {
     const char *colon = strchr(name, ':');
     str given = {name, colon ? (size_t)(colon - name) : strlen(name)};
     int64_t number = 1;
-    if (!model_name_valid(given) || (colon && (!number_read_int(str_from(colon + 1), &number) || number < 1))) {
+    bool versioned = !colon || (number_read_int(str_from(colon + 1), &number) && number >= 1);
+    if (!versioned || !model_name_read(given, e->name)) {
       log_line("error",
-               "model name '%.140s': expected 1 to 128 of A-Z a-z 0-9 . _ - with no dot first, then perhaps "
-               "':' and a version from 1 up",
+               "model name '%.140s': expected letters and digits of any script and . _ -, at most 128 bytes of UTF-8 "
+               "with no dot first, then perhaps ':' and a version from 1 up",
                name);
       return false;
     }
-    memcpy(e->name, name, given.size);
     e->number = number;
   }
   snprintf(e->version, sizeof e->version, "%lld", (long long)e->number);
@@ -96,8 +84,8 @@ bool models_add(models *t, const char *name, const char *path) {
   str own = str_from(e->name);
   size_t at = position(t, own, e->number);
   if (same_name(t, at, own) && t->entries[at]->number == e->number) {
-    log_line("error", "two models are named '%s' version %s; give one another name or version: NAME:VERSION=%s",
-             e->name, e->version, path);
+    log_line("error", "%s and %s are both named '%s' version %s; give one another name or version: NAME:VERSION=PATH",
+             t->entries[at]->path, path, e->name, e->version);
     free(e);
     return false;
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "server/model.h"
+#include "server/model_name.h"
 
 typedef struct model_entry {
   char name[MODEL_NAME_BYTES], version[20];

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several versions of a name; loading again and unloading while calls run: none is lost, none has a wrong answer."""
-import json, os, sys, threading, time, unittest
+import json, os, subprocess, sys, threading, time, unittest, urllib.parse
 
-from serving import JSON, WORK, Server, main, model, onnx, request, status_of
+from serving import JSON, PROGRAM, WORK, Server, main, model, onnx, request, status_of
 
 
 def times(factor):
@@ -123,6 +123,43 @@ class Reload(unittest.TestCase):
 
             before = turn(50)
             self.assertLess(turn(200) - before, 1 << 20)
+
+
+class Names(unittest.TestCase):
+    """Files of any script serve under a name that can be read."""
+
+    def names(self, *files):
+        models = []
+        for i, file in enumerate(files):
+            path = os.fsencode(WORK) + b"/" + (file if isinstance(file, bytes) else file.encode())
+            with open(path, "wb") as f:
+                f.write(times(i + 1))
+            models.append(os.fsdecode(path))
+        return models
+
+    def test_any_script(self):
+        files = {"\u6a21\u578b.onnx": "\u6a21\u578b", "\u043c\u043e\u0434\u0435\u043b\u044c 2.onnx": "\u043c\u043e\u0434\u0435\u043b\u044c_2",
+                 "\u0646\u0645\u0648\u0630\u062c.onnx": "\u0646\u0645\u0648\u0630\u062c", "cafe\u0301.onnx": "caf\u00e9", "\u0939\u093f\u0928\u094d\u0926\u0940.onnx":
+                 "\u0939\u093f\u0928\u094d\u0926\u0940", b"b\xff\xe9d.onnx": "b__d", ".hidden(1).onnx": "_hidden_1_", "\u6a21" * 60 + ".onnx": "\u6a21" * 42}
+        with Server([f"\u540d={os.path.join(WORK, 'plain.onnx')}", *self.names(*files, "plain.onnx")[:-1]]) as server:
+            listed = {e["name"] for e in server.post("/v2/repository/index", "")[1]}
+            self.assertEqual(listed, {*files.values(), "\u540d"})
+            for i, name in enumerate(files.values()):
+                x = {"name": "x", "datatype": "FP32", "shape": [1], "data": [2]}
+                status, answer = server.post(f"/v2/models/{urllib.parse.quote(name)}/infer", {"inputs": [x]})
+                self.assertEqual((status, answer["model_name"], answer["outputs"][0]["data"]), (200, name, [2 * (i + 1)]))
+            for other in ("cafe\u0301", "caf\u00e9"):  # as file systems write it and as keyboards do
+                self.assertEqual(server.ask("GET", f"/v2/models/{urllib.parse.quote(other)}/ready")[0], 200)
+            self.assertEqual(server.ask("GET", "/v2/models/%FF/ready")[0], 400)
+            self.assertEqual(server.ask("GET", f"/v2/models/%E5%9E%8B/ready")[0], 404)
+            json.loads(server.ask("GET", "/openapi.json")[2])
+            self.assertIn("\u6a21\u578b", server.ask("GET", "/metrics")[2].decode())
+
+    def test_two_files_of_one_name(self):
+        done = subprocess.run([PROGRAM, "serve", *self.names("a b.onnx", "a_b.onnx"), "--port", "0"], capture_output=True, text=True,
+                              check=False, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r"a b\.onnx and \S+a_b\.onnx are both named 'a_b' version 1")
 
 
 if __name__ == "__main__":
