@@ -81,6 +81,25 @@ static sdx_value *convert(sdx_value *v, sdx_dtype dtype, const char *found, cons
   return converted;
 }
 
+// The first dimension that differs, or how many elements there are where the ranks do.
+static void tell_difference(const sdx_io *io, const sdx_value *v, char *text, size_t size) {
+  size_t rank = sdx_tensor_rank(v), fixed = 1;
+  const int64_t *shape = sdx_tensor_shape(v);
+  bool all = true;
+  for (size_t d = 0; d < io->rank; d++) {
+    if (rank == io->rank && io->shape[d] >= 0 && io->shape[d] != shape[d]) {
+      snprintf(text, size, "dimension %zu is %lld, expected %lld", d, (long long)shape[d], (long long)io->shape[d]);
+      return;
+    }
+    all = all && io->shape[d] >= 0;
+    if (io->shape[d] >= 0 && __builtin_mul_overflow(fixed, (size_t)io->shape[d], &fixed)) fixed = SIZE_MAX;
+  }
+  size_t count = sdx_tensor_count(v);
+  if (all ? count == fixed : fixed && count % fixed == 0)
+    snprintf(text, size, "%zu dimensions, expected %zu", rank, io->rank);
+  else snprintf(text, size, "%zu elements, expected %s%zu", count, all ? "" : "a multiple of ", fixed);
+}
+
 sdx_value *value_fit(sdx_value *v, const sdx_io *io, char note[200], why *w) {
   char found[160], wanted[200];
   note[0] = 0;
@@ -105,6 +124,8 @@ sdx_value *value_fit(sdx_value *v, const sdx_io *io, char note[200], why *w) {
     snprintf(note, 200, "given as %s", found);
     return fitted;
   }
+  char reason[120];
+  tell_difference(io, v, reason, sizeof reason);
   sdx_value_release(v);
-  return why_set(w, "%s does not fit %s", found, wanted);
+  return why_set(w, "%s does not fit %s: %s", found, wanted, reason);
 }

@@ -153,8 +153,11 @@ static bool place_value(collector *c, size_t index, sdx_value *v, const char *fr
 
 static bool all_taken(collector *c, const char *from) {
   size_t inputs = sdx_session_input_count(c->session);
+  char *all = names_of_inputs(c->session);
   c->code = inputs ? cli_error(CLI_USAGE, "%s: all %zu inputs of the model have a value already", from, inputs)
                    : cli_error(CLI_USAGE, "%s: the model has no inputs", from);
+  if (inputs) cli_hint("its inputs are: %s", all);
+  free(all);
   return false;
 }
 
@@ -319,6 +322,14 @@ static bool place_list(collector *c, int64_t index, named_values *list, const ch
   return false;
 }
 
+// What is no file may have been meant as a value or as the name of an input.
+static void hint_for_no_file(const collector *c, const char *word) {
+  const sdx_io *next = sdx_session_input(c->session, next_input(c));
+  if (strchr("[{", *word) && next) cli_hint("a value needs the name of its input: '%s=%s'", next->name, word);
+  else if (sdx_session_find_input(c->session, word) >= 0) cli_hint("that is an input; give it a value: %s=FILE", word);
+  else file_hint(word);
+}
+
 // `index` < 0: by the names inside, else the next input without a value.
 static bool place_file(collector *c, int64_t index, const char *path) {
   why w = {""};
@@ -326,7 +337,7 @@ static bool place_file(collector *c, int64_t index, const char *path) {
   char *bytes = file_read(path, &size, &w);
   if (!bytes) {
     cli_error(CLI_FAILED, "%s", w.text);
-    if (access(path, F_OK)) file_hint(path);
+    if (access(path, F_OK)) hint_for_no_file(c, path);
     return false;
   }
   bool ok;

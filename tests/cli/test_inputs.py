@@ -115,6 +115,23 @@ class Tables(Inputs):
         self.assertIn("'out_a' of 2 rows and 'out_b' of 3", self.fails("run", "odd.onnx", "--random", "-o", "y.csv"))
 
 
+class Hints(Inputs):
+    def test_what_was_meant(self):
+        self.same("m.onnx", ("left", FLOAT, ["n", 3]), ("right", FLOAT, [2, 2]))
+        self.write("r.json", "[[1,2,3]]")
+        for words, said, code in ((("lefft=[1,2,3]",), "did you mean 'left'?", 2), (("left=[[1,2,3,4]]",), "dimension 1 is 4, expected 3", 1),
+                                  (("left=[1,2]",), "2 elements, expected a multiple of 3", 1), (("right=[1,2,3]",), "3 elements, expected 4", 1),
+                                  (("right=[[[1,2],[3,4]],[[1,2],[3,4]]]",), "8 elements, expected 4", 1),
+                                  (("r.json", "right=[1,2,3,4]", "r.json"), "its inputs are: left, right", 2),
+                                  (("[1,2,3]",), "a value needs the name of its input: 'left=[1,2,3]'", 1),
+                                  (("left",), "that is an input; give it a value: left=FILE", 1), (("r.jsn",), "did you mean r.json?", 1)):
+            with self.subTest(words):
+                self.assertIn(said, self.fails("run", "m.onnx", *words, code=code))
+        self.command("run", "m.onnx", "--random", "-o", "z.npz", "--outputs", "out_left,out_right")
+        said = self.fails("run", "m.onnx", "left=z.npz")
+        self.assertIn("no array named 'left' among 2", said)
+
+
 class Pictures(Inputs):
     """Grey pictures of 4 x 2 pixels, the left half black, the right half white."""
 
