@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/engine.h"
+#include "cli/files.h"
 #include "cli/workspace.h"
 
 CLI_COMMAND(model) = CLI_GROUP("model", "Models of a workspace: register, list, show, tag, download, delete",
@@ -30,6 +31,9 @@ static const cli_option register_options[] = {
 static int run_register(const args *a) {
   int code;
   fault f = {0};
+  for (size_t i = 0; i < a->word_count; i++)
+    if (is_standard_stream(a->words[i]))
+      return cli_error(CLI_USAGE, "model register: files keep their names, and standard input has none; give a file");
   json_t *asset, *tags = words_of(a, "tag"), *properties = tags ? words_of(a, "property") : NULL;
   registry *r = properties ? workspace_open(a, &code) : NULL;
   if (r) {

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 import zipfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -82,6 +83,23 @@ class Models(Streams):
 
     def test_reference_data_lies_beside_files(self):
         self.assertIn(b"no reference data beside it", self.pipe("test", "-", data=self.model, code=1).stderr)
+
+    def test_a_registered_file_has_a_name(self):
+        self.assertIn(b"standard input has none", self.pipe("model", "register", "-", data=self.model, code=2).stderr)
+
+    def test_serve(self):
+        run = subprocess.Popen([lab.COMMAND, "serve", "-", "--port", "0", "--port-file", "port"], cwd=self.folder, stdin=subprocess.PIPE,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        run.stdin.write(self.model)
+        run.stdin.close()
+        end = time.monotonic() + 60
+        while not (self.folder / "port").exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        port = int((self.folder / "port").read_text())
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/models/stdin/ready", timeout=30) as answer:
+            self.assertEqual(answer.status, 200)
+        run.terminate()
+        self.assertEqual(run.wait(60), 0)
 
     def test_convert_is_a_filter(self):
         booster = {"version": [2, 1, 0], "learner": {
