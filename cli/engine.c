@@ -48,7 +48,7 @@ char *engine_locate(const char *model) {
   return path;
 }
 
-sdx_session *engine_load(const args *a, const char *model, int *code) {
+static sdx_session *load(const args *a, const char *model, bool optimised, int *code) {
   char *path = engine_locate(model);
   sdx_options *options = path ? engine_options(a, code) : NULL;
   if (!path) *code = CLI_FAILED;
@@ -56,6 +56,7 @@ sdx_session *engine_load(const args *a, const char *model, int *code) {
     free(path);
     return NULL;
   }
+  if (!optimised) sdx_options_set(options, "optimize", "none");
   sdx_session *session = NULL;
   sdx_status status = sdx_session_load_file(path, options, &session);
   sdx_options_destroy(options);
@@ -64,11 +65,17 @@ sdx_session *engine_load(const args *a, const char *model, int *code) {
     engine_report_load(path, session, status);
     sdx_session_destroy(session);
     session = NULL;
-  } else if (*sdx_session_warnings(session)) {
+  } else if (optimised && *sdx_session_warnings(session)) {
     cli_note("%s", sdx_session_warnings(session));
   }
   free(path);
   return session;
+}
+
+sdx_session *engine_load(const args *a, const char *model, int *code) { return load(a, model, true, code); }
+
+sdx_session *engine_load_unoptimised(const args *a, const char *model, int *code) {
+  return load(a, model, false, code);
 }
 
 // ---- JSON ------------------------------------------------------------------------------------

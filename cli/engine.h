@@ -32,6 +32,8 @@ sdx_options *engine_options(const args *a, int *code);
 char *engine_locate(const char *model);
 // Loads with the options of the command line. NULL after printing; *code says how to exit.
 sdx_session *engine_load(const args *a, const char *path, int *code);
+// The same without graph passes and without repeating the warnings.
+sdx_session *engine_load_unoptimised(const args *a, const char *path, int *code);
 
 // The message of a failed load, with hints; gives CLI_FAILED.
 int engine_report_load(const char *path, const sdx_session *session, sdx_status status);

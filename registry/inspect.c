@@ -58,7 +58,7 @@ static json_t *summarise(const json_t *said) {
   json_t *opsets = json_object(), *value;
   const char *key;
   json_object_foreach((json_t *)metadata, key, value) {
-    if (!strncmp(key, "opset:", 6)) json_object_set(opsets, key[6] ? key + 6 : "ai.onnx", value);
+    if (!strncmp(key, "opset:", 6)) json_object_set(opsets, key + 6, value);
   }
   return json_pack("{s:O,s:O,s:o,s:O*,s:O*,s:O*}", "inputs", json_object_get(summary, "inputs"), "outputs",
                    json_object_get(summary, "outputs"), "opsets", opsets, "producer",

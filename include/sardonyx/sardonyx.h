@@ -179,13 +179,13 @@ SDX_API const sdx_io *sdx_session_output(const sdx_session *session, size_t inde
 SDX_API int64_t sdx_session_find_input(const sdx_session *session, const char *name);
 SDX_API int64_t sdx_session_find_output(const sdx_session *session, const char *name);
 // Keys: producer_name producer_version domain description graph_name graph_description
-// model_version ir_version opset:<domain>. NULL when absent. Custom metadata by index: returns the key (NULL out
-// of range) and sets *value (may be NULL).
+// model_version ir_version opset:<domain> (opset:ai.onnx). NULL when absent. Custom metadata by index: returns the key
+// (NULL out of range) and sets *value (may be NULL).
 SDX_API const char *sdx_session_metadata(const sdx_session *session, const char *key);
 SDX_API size_t sdx_session_custom_metadata_count(const sdx_session *session);
 SDX_API const char *sdx_session_custom_metadata(const sdx_session *session, size_t index, const char **value);
 // A description as JSON, released with sdx_string_free; docs/inspect.md lists the keys.
-//   "summary" metadata, inputs, outputs, operators · "graph" the graph after passes, as text ·
+//   "summary" metadata, inputs, outputs, operators, bodies · "graph" the graph after passes: text and nodes ·
 //   "plan" steps, kernels and offsets for the declared shapes (free dimensions count as 1) ·
 //   "memory" predicted peak. NULL: unknown word, failed load, or memory is exhausted.
 SDX_API char *sdx_session_describe(const sdx_session *session, const char *what);

@@ -23,6 +23,7 @@ int64_t sdx_session_find_output(const sdx_session *s, const char *name) {
 }
 
 const char *sdx_session_metadata(const sdx_session *s, const char *key) {
+  if (strcmp(key, "opset:") == 0) key = "opset:ai.onnx";  // ONNX spells the domain either way
   for (size_t i = 0; i < s->custom_at; i++)
     if (strcmp(s->metadata[2 * i], key) == 0) return s->metadata[2 * i + 1];
   return NULL;

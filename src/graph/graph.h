@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/text.h"
+#include "graph/op_histogram.h"
 #include "tensor/tensor.h"
 
 typedef uint32_t value_id;  // 0 = "not given"
@@ -124,6 +125,12 @@ typedef struct opset_import {
 typedef struct key_value {
   str key, value;
 } key_value;
+// A local function of the file; its nodes stand in the graph wherever it was called.
+typedef struct model_function {
+  str domain, name, overload;
+  size_t calls, nodes;  // calls that were expanded; nodes in the function and its bodies
+  op_histogram operators;
+} model_function;
 typedef struct model {
   arena memory;
   graph *graph;
@@ -133,6 +140,8 @@ typedef struct model {
   size_t opset_count;
   key_value *metadata;
   size_t metadata_count;
+  model_function *functions;
+  size_t function_count;
   text warnings;        // one a line
   text external_files;  // that its constants came from, a NUL behind each name
 } model;

@@ -58,7 +58,7 @@ const function *function_find(const function_table *t, str domain, str name, str
   }
 }
 
-static sdx_status read_function(function_table *t, arena *memory, wire body, error *err) {
+static sdx_status read_function(function_table *t, arena *memory, model *m, wire body, error *err) {
   wire_counts counts;
   wire_field f;
   function fresh = {.domain = STR(""), .name = STR(""), .overload = STR(""), .body = body};
@@ -87,6 +87,9 @@ static sdx_status read_function(function_table *t, arena *memory, wire body, err
   } else if (!str_map_put(&t->by_name, fresh.name, (uint32_t)t->count)) {
     return error_no_memory(err, sizeof fresh);
   }
+  fresh.kept = &m->functions[m->function_count++];
+  *fresh.kept = (model_function){.domain = fresh.domain, .name = fresh.name, .overload = fresh.overload};
+  op_histogram_init(&fresh.kept->operators, &m->memory);
   t->at[t->count++] = fresh;
   return SDX_OK;
 }
@@ -132,7 +135,7 @@ static sdx_status push_attribute_graphs(call_walk *c, wire attribute) {
   return SDX_OK;
 }
 
-static sdx_status note_call(call_walk *c, size_t caller, wire node) {
+static sdx_status note_node(call_walk *c, size_t caller, wire node) {
   wire_counts counts;
   wire_field f;
   str domain = STR(""), name = STR(""), overload = STR("");
@@ -143,6 +146,9 @@ static sdx_status note_call(call_walk *c, size_t caller, wire node) {
     if (f.slot == NODE_OVERLOAD) overload = wire_str(&f);
     if (f.slot == NODE_ATTRIBUTE) SDX_TRY(push_attribute_graphs(c, f.body));
   }
+  model_function *kept = c->table->at[caller].kept;
+  kept->nodes++;
+  if (!op_histogram_add(&kept->operators, name)) return error_no_memory(c->err, sizeof(op_bin));
   const function *callee_function = function_find(c->table, domain, name, overload);
   if (!callee_function) return SDX_OK;
   callee *call = arena_alloc(c->memory, sizeof *call);
@@ -161,7 +167,7 @@ static sdx_status collect_calls(call_walk *c, size_t caller) {
     wire_field f;
     SDX_TRY(wire_scan(p->message, p->schema, &counts, c->err));
     for (wire w = p->message; wire_next(&w, p->schema, &f);)
-      if (f.slot == p->node_slot) SDX_TRY(note_call(c, caller, f.body));
+      if (f.slot == p->node_slot) SDX_TRY(note_node(c, caller, f.body));
   }
   return SDX_OK;
 }
@@ -219,7 +225,8 @@ static sdx_status measure(function_table *t, call_walk *c, size_t max_depth) {
   return SDX_OK;
 }
 
-sdx_status functions_read(function_table *t, arena *memory, wire model, size_t count, size_t max_depth, error *err) {
+sdx_status functions_read(function_table *t, arena *memory, model *m, wire file, size_t count, size_t max_depth,
+                          error *err) {
   *t = (function_table){0};
   str_map_init(&t->by_name, memory);
   if (count == 0) return SDX_OK;
@@ -227,10 +234,14 @@ sdx_status functions_read(function_table *t, arena *memory, wire model, size_t c
     return error_set(err, SDX_LIMIT_EXCEEDED, "the model has %zu functions; the limit is %d", count, MAX_FUNCTIONS);
   t->at = arena_array(memory, count, sizeof *t->at);
   call_walk c = {.table = t, .memory = memory, .calls = arena_array(memory, count, sizeof(callee *)), .err = err};
-  if (!t->at || !c.calls) return error_no_memory(err, count * sizeof *t->at);
+  m->functions = arena_array(&m->memory, count, sizeof *m->functions);
+  if (!t->at || !c.calls || !m->functions) return error_no_memory(err, count * sizeof *t->at);
   wire_field f;
-  while (wire_next(&model, &proto_model, &f))
-    if (f.slot == MODEL_FUNCTION && t->count < count) SDX_TRY(read_function(t, memory, f.body, err));
-  for (size_t i = 0; i < t->count; i++) SDX_TRY(collect_calls(&c, i));
+  while (wire_next(&file, &proto_model, &f))
+    if (f.slot == MODEL_FUNCTION && t->count < count) SDX_TRY(read_function(t, memory, m, f.body, err));
+  for (size_t i = 0; i < t->count; i++) {
+    SDX_TRY(collect_calls(&c, i));
+    op_histogram_sort(&t->at[i].kept->operators);
+  }
   return measure(t, &c, max_depth);
 }

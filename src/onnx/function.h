@@ -8,6 +8,7 @@
 
 typedef struct function {
   str domain, name, overload;
+  model_function *kept;        // what the model remembers of it
   wire body;                   // FunctionProto, scanned
   const opset_import *opsets;  // its own; NULL: the model's
   uint32_t opset_count;
@@ -29,6 +30,7 @@ sdx_status opsets_read(arena *memory, wire message, const wire_schema *schema, s
 // "ai.onnx" is "".
 str domain_canonical(str domain);
 
-// `count` functions of a scanned ModelProto; everything goes into `memory`.
-sdx_status functions_read(function_table *t, arena *memory, wire model, size_t count, size_t max_depth, error *err);
+// `count` functions of a scanned ModelProto: the table lies in `memory`, m->functions in the model's.
+sdx_status functions_read(function_table *t, arena *memory, model *m, wire file, size_t count, size_t max_depth,
+                          error *err);
 const function *function_find(const function_table *t, str domain, str name, str overload);

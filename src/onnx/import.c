@@ -155,8 +155,8 @@ static sdx_status import_model(importer *im, const void *bytes, size_t size) {
   SDX_TRY(read_opsets(im, file, counts.of[MODEL_OPSET]));
   SDX_TRY(import_settle(im, check_versions(m, err), "ir-version", "model"));
   SDX_TRY(read_metadata(m, file, err));
-  SDX_TRY(functions_read(&im->functions, &im->scratch, file, counts.of[MODEL_FUNCTION], im->options->max_function_depth,
-                         err));
+  SDX_TRY(functions_read(&im->functions, &im->scratch, m, file, counts.of[MODEL_FUNCTION],
+                         im->options->max_function_depth, err));
   while (wire_next(&file, &proto_model, &f))
     if (f.slot == MODEL_GRAPH) graph_message = f.body;
   SDX_TRY(import_graph(im, graph_message, &m->graph));

@@ -259,6 +259,7 @@ static sdx_status expand_in(importer *im, const scope *s, const node_head *h, co
 
 static sdx_status expand(importer *im, const scope *s, const node_head *h, const function *f) {
   SDX_TRY(spend_work(im, 1));  // calls of empty functions are work, too
+  f->kept->calls++;
   if (h->counts.of[NODE_ATTRIBUTE] > 1) SDX_TRY(import_check_attributes(im, h->message));
   arena memory;
   arena_init(&memory, im->options->account);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A session as JSON: summary, graph, plan with its memory map, predicted peak memory.
+// A session as JSON: summary, plan with its memory map, predicted peak memory. Graphs: describe_graph.c.
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/host.h"
 #include "run/session.h"
@@ -40,56 +39,7 @@ static void json_io(text *t, const sdx_io *io, size_t count) {
   text_append(t, "]", 1);
 }
 
-typedef struct kind {
-  str op_type;
-  size_t count;
-  uint32_t first;  // node
-} kind;
-
-static int more_first(const void *a, const void *b) {
-  const kind *x = a, *y = b;
-  if (x->count != y->count) return x->count < y->count ? 1 : -1;
-  return x->first < y->first ? -1 : x->first > y->first;
-}
-
-// Operator counts, most frequent first.
-static void json_histogram(text *t, const graph *g) {
-  arena scratch;
-  arena_init(&scratch, t->account);
-  str_map index;
-  str_map_init(&index, &scratch);
-  kind *kinds = arena_array(&scratch, g->node_count, sizeof *kinds);
-  uint32_t count = 0;
-  for (uint32_t i = 0; kinds && i < g->node_count; i++) {
-    str name = g->nodes[i]->op_type;
-    uint32_t k;
-    if (!str_map_find(&index, name, &k)) {
-      k = count++;
-      kinds[k] = (kind){.op_type = name, .first = i};
-      if (!str_map_put(&index, name, k)) t->failed = true;
-    }
-    kinds[k].count++;
-  }
-  if (!kinds) t->failed = true;
-  if (count > 1) qsort(kinds, count, sizeof *kinds, more_first);
-  text_append(t, "{", 1);
-  for (uint32_t k = 0; k < count; k++) {
-    if (k) text_append(t, ",", 1);
-    text_json_string(t, kinds[k].op_type);
-    text_format(t, ":%zu", kinds[k].count);
-  }
-  text_append(t, "}", 1);
-  arena_deinit(&scratch);
-}
-
 static void describe_summary(const sdx_session *s, text *t) {
-  const graph *g = s->main;
-  size_t weights = 0, weight_bytes = 0;
-  for (value_id v = 1; v < g->value_count; v++)
-    if (g->values[v].constant) {
-      weights++;
-      weight_bytes += g->values[v].constant->bytes;
-    }
   text_append(t, "{\"metadata\":{", 13);
   for (size_t i = 0; i < s->custom_at; i++) {
     if (i) text_append(t, ",", 1);
@@ -108,20 +58,9 @@ static void describe_summary(const sdx_session *s, text *t) {
   json_io(t, s->inputs, s->input_count);
   text_append(t, ",\"outputs\":", 11);
   json_io(t, s->outputs, s->output_count);
-  text_format(t, ",\"file_bytes\":%zu,\"nodes\":%u,\"weights\":%zu,\"weight_bytes\":%zu,\"operators\":", s->size,
-              g->node_count, weights, weight_bytes);
-  json_histogram(t, g);
+  text_format(t, ",\"file_bytes\":%zu", s->size);
+  describe_counts(s, t);
   text_append(t, "}\n", 2);
-}
-
-static void describe_graph(const sdx_session *s, text *t) {
-  text plain = {0};
-  graph_print(s->main, &plain);
-  if (plain.failed) t->failed = true;
-  text_append(t, "{\"text\":", 8);
-  text_json_string(t, (str){plain.at, plain.size});
-  text_append(t, "}\n", 2);
-  text_deinit(&plain);
 }
 
 static const char *storage_name(const plan_value *v) {

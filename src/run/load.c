@@ -204,7 +204,9 @@ static sdx_status collect_metadata(sdx_session *s) {
   add_metadata(s, "model_version", str_from(arena_format(&s->memory, "%lld", (long long)m->model_version)));
   add_metadata(s, "ir_version", str_from(arena_format(&s->memory, "%lld", (long long)m->ir_version)));
   for (size_t i = 0; i < m->opset_count; i++)
-    add_metadata(s, arena_format(&s->memory, "opset:%.*s", STR_ARG(m->opsets[i].domain)),
+    add_metadata(s,
+                 arena_format(&s->memory, "opset:%.*s",
+                              STR_ARG(m->opsets[i].domain.size ? m->opsets[i].domain : STR("ai.onnx"))),
                  str_from(arena_format(&s->memory, "%lld", (long long)m->opsets[i].version)));
   s->custom_at = s->metadata_count;
   for (size_t i = 0; i < m->metadata_count; i++) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A session is a model made ready: imported, bound, optimised, with a cache of plans. A run handle
 // executes it. Read next: load.c (bytes to session), run.c (one execution), execute.c (the step loop
-// and bodies), describe.c (JSON for people and tools), profile.c.
+// and bodies), describe.c and
+// describe_graph.c (JSON for people and tools), profile.c.
 #pragma once
 
 #include "onnx/onnx.h"
@@ -123,6 +124,10 @@ sdx_status session_fetch(sdx_session *s);  // reads the source or maps it, unles
 sdx_status session_bind(sdx_session *s, const opset_import *opsets, size_t count, bool fix);
 const char *session_folder(const char *path, char *buffer, size_t size);
 import_options session_import_options(sdx_session *s, const char *external_dir);
+
+// Members of the summary: nodes, weights and operators of all graphs together, of each, of each function.
+void describe_counts(const sdx_session *s, text *t);
+void describe_graph(const sdx_session *s, text *t);
 
 // Operator records for the custom operators of the options, in the session's arena.
 sdx_status custom_bind(sdx_session *s);

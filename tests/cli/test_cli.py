@@ -20,8 +20,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 import onnx_bytes  # noqa: E402
 import suite  # noqa: E402
-from onnx_bytes import (BOOL, FLOAT, FLOAT16, FLOAT6E2M3, INT64, UINT8, attr_float, attr_int, block,  # noqa: E402
-                        external, graph, model, node, number, numbers, opset, simple, tensor, value)
+from onnx_bytes import (BOOL, FLOAT, FLOAT16, FLOAT6E2M3, INT64, UINT8, attr_float, attr_graph, attr_int, block,  # noqa: E402
+                        external, function, graph, model, node, number, numbers, opset, simple, tensor, value)
 
 COMMAND = os.environ.get("SARDONYX", str(ROOT / "build/sardonyx"))
 
@@ -403,6 +403,65 @@ class Json(Case):
         facts = json.loads(self.run_command("inspect", self.twice(), "--json").stdout)
         self.assertEqual(facts["summary"]["inputs"], [{"name": "x", "type": "tensor(float)", "shape": ["batch", 3]}])
         self.assertGreater(facts["memory"]["predicted_peak_bytes"], 0)
+
+    def nested(self):
+        """y = x through two Ifs, one in the other; weights of 12 B outside, 8 B and 16 B inside; a function that is
+        called twice, with a node that the passes remove."""
+        def branches(yes, no):
+            return [attr_graph("then_branch", yes), attr_graph("else_branch", no)]
+
+        inner = graph([node("Mul", ["x", "w2"], ["i"], name="scale")], [], [value("i", FLOAT, [2])],
+                      [numbers("w2", FLOAT, [2], [2, 2])])
+        other = graph([node("Add", ["x", "w4"], ["o"])], [], [value("o", FLOAT, [4])],
+                      [numbers("w4", FLOAT, [4], [1] * 4)])
+        middle = graph([node("If", ["c"], ["m"], *branches(inner, other), name="deep")], [], [value("m", FLOAT, None)])
+        plain = graph([node("Neg", ["x"], ["n"])], [], [value("n", FLOAT, None)])
+        twice = function("Twice", "local", ["a"], ["b"], [node("Identity", ["a"], ["t"]), node("Abs", ["t"], ["b"])])
+        main = graph([node("Add", ["x", "w3"], ["z"]), node("Twice", ["z"], ["p"], domain="local"),
+                      node("Twice", ["p"], ["q"], domain="local"),
+                      node("If", ["c"], ["y"], *branches(middle, plain), name="outer")],
+                     [value("x", FLOAT, [1]), value("c", BOOL, [])], [value("y", FLOAT, None), value("q", FLOAT, None)],
+                     [numbers("w3", FLOAT, [3], [1, 2, 3])])
+        return self.write("nested.onnx", model(main, extra=opset(1, "local") + block(25, twice)))
+
+    def test_inspect_bodies(self):
+        """Counts go over all bodies; each body and function is told by itself."""
+        m = self.nested()
+        summary = json.loads(self.run_command("inspect", m, "--json").stdout)["summary"]
+        self.assertEqual([(g["depth"], g.get("node"), g.get("attribute"), g["weights"], g["weight_bytes"])
+                          for g in summary["graphs"]],
+                         [(0, None, None, 1, 12), (1, "outer", "then_branch", 0, 0), (2, "deep", "then_branch", 1, 8),
+                          (2, "deep", "else_branch", 1, 16), (1, "outer", "else_branch", 0, 0)])
+        self.assertEqual((summary["weights"], summary["weight_bytes"]), (3, 36))
+        self.assertEqual(summary["nodes"], sum(g["nodes"] for g in summary["graphs"]))
+        self.assertEqual(summary["operators"]["If"], 2)
+        self.assertEqual(summary["functions"], [{"domain": "local", "name": "Twice", "calls": 2, "nodes": 2,
+                                                 "operators": {"Identity": 1, "Abs": 1}}])
+        self.assertEqual(summary["metadata"]["opset:ai.onnx"], "17")
+        text = self.run_command("inspect", m).stdout
+        self.assertRegex(text, r"(?m)^    deep else_branch +1 +1 +16 B$")
+        self.assertRegex(text, r"(?m)^local::Twice +2 +2 +Identity Abs$")
+        self.assertLessEqual(max(map(len, text.splitlines())), 80)
+
+    def test_inspect_passes(self):
+        m = self.nested()
+        both = json.loads(self.run_command("inspect", m, "--passes", "both", "--json").stdout)
+        self.assertEqual(both["before"]["summary"]["operators"]["Identity"], 2)
+        self.assertIn({"operator": "Identity", "before": 2, "after": 0, "change": -2}, both["difference"]["operators"])
+        self.assertEqual(both["difference"]["nodes"]["after"], both["after"]["summary"]["nodes"])
+        self.assertRegex(self.run_command("inspect", m, "--passes", "both").stdout, r"(?m)^Identity +2 +0 +-2$")
+        self.assertIn("Identity", self.run_command("inspect", m, "--passes", "before", "--graph").stdout)
+        self.assertNotIn("Identity", self.run_command("inspect", m, "--passes=after", "--graph").stdout)
+        self.assertIn("none of before", self.run_command("inspect", m, "--passes", "during", code=2).stderr)
+
+    def test_inspect_only(self):
+        m = self.nested()
+        graphs = json.loads(self.run_command("inspect", m, "--only", "I*,scale", "--json").stdout)["graph"]["graphs"]
+        self.assertEqual([[n["name"] for n in g["nodes"]] for g in graphs], [["outer"], ["deep"], ["scale"], [], []])
+        self.assertEqual(graphs[2]["nodes"][0], {"name": "scale", "domain": "ai.onnx", "op": "Mul",
+                                                 "inputs": ["x", "w2"], "outputs": ["i"]})
+        self.assertRegex(self.run_command("inspect", m, "--only", "Mul").stdout, r"(?m)^scale +Mul +deep then_branch$")
+        self.assertIn("0 nodes match", self.run_command("inspect", m, "--only", "Gemm").stdout)
 
     def test_providers(self):
         """The device of tests/providers, where the build made it."""
