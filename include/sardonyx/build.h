@@ -3,12 +3,18 @@
 //
 //   sdx_builder *b = sdx_builder_create(0);
 //   sdx_graph *g = sdx_builder_graph(b);
-//   sdx_ref x = sdx_graph_add_input(g, &(sdx_io){.name = "x", .dtype = SDX_FLOAT, .has_shape = true, .rank = 2,
-//                                                .shape = (int64_t[]){-1, 4}, .symbols = (const char *[]){"N", NULL}});
-//   sdx_ref w = sdx_graph_add_initializer(g, "w", sdx_tensor_borrow(SDX_FLOAT, 2, (int64_t[]){4, 3}, data, NULL,
-//   NULL)); sdx_ref y = sdx_graph_add_node(g, "Gemm", "dense", SDX_REFS(x, w)); sdx_graph_set_float(g, "alpha", 0.5f);
-//   // of the node added last sdx_graph_add_output(g, y, &(sdx_io){.name = "y", .dtype = SDX_FLOAT}); if
-//   (sdx_builder_save(b, "model.onnx")) puts(sdx_builder_error(b)); sdx_builder_destroy(b);
+//   sdx_io in = {.name = "x", .dtype = SDX_FLOAT, .has_shape = true, .rank = 2};
+//   in.shape = (int64_t[]){-1, 4};
+//   in.symbols = (const char *[]){"N", NULL};
+//   sdx_ref x = sdx_graph_add_input(g, &in);
+//   static float data[4 * 3];
+//   sdx_value *weights = sdx_tensor_borrow(SDX_FLOAT, 2, (int64_t[]){4, 3}, data, NULL, NULL);
+//   sdx_ref w = sdx_graph_add_initializer(g, "w", weights);
+//   sdx_ref y = sdx_graph_add_node(g, "Gemm", "dense", SDX_REFS(x, w));
+//   sdx_graph_set_float(g, "alpha", 0.5f);  // of the node added last
+//   sdx_graph_add_output(g, y, &(sdx_io){.name = "y", .dtype = SDX_FLOAT});
+//   if (sdx_builder_save(b, "model.onnx")) return puts(sdx_builder_error(b));
+//   sdx_builder_destroy(b);
 //
 // The first failure stays with the builder and everything after it does nothing and gives 0, so a program may build
 // to the end and look once, when it saves. What is added is checked as it comes: names, scopes, operators, their

@@ -3,8 +3,9 @@
 // library, found by the name SDX_PROVIDER_ENTRY; sdx_options_set(o, "provider", PATH) brings it into a session. The
 // engine asks it which nodes it can run, keeps one slab of its memory for each plan, and copies values at the borders.
 //
-//   const sdx_provider *sdx_provider_get(const sdx_provider_host *host) { return host->abi == SDX_PROVIDER_ABI ? &mine
-//   : 0; }
+//   const sdx_provider *sdx_provider_get(const sdx_provider_host *host) {
+//     return host->abi == SDX_PROVIDER_ABI ? &mine : 0;
+//   }
 //
 // Growth: both tables start with their size and the ABI number. Entries are only ever added at the end, behind `size`;
 // what changes meaning changes SDX_PROVIDER_ABI, and libraries of another number are refused by name.

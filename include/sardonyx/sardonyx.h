@@ -2,12 +2,13 @@
 // Sardonyx: load ONNX models and run them. This header is the whole C API of the engine.
 //
 //   sdx_session *s;  sdx_run *r;
-//   if (sdx_session_load_file("model.onnx", NULL, &s)) puts(sdx_session_error(s));
-//   sdx_run_create(s, &r);
-//   sdx_value *x = sdx_tensor_borrow(SDX_FLOAT, 2, (int64_t[]){1, 4}, data, NULL, NULL);
+//   if (sdx_session_load_file("model.onnx", NULL, &s)) return puts(sdx_session_error(s));
+//   if (sdx_run_create(s, &r)) return puts("no memory");
+//   sdx_value *x = sdx_tensor_borrow(SDX_FLOAT, 2, (int64_t[]){1, 4}, (float[]){1, 2, 3, 4}, NULL, NULL);
 //   sdx_run_set_input(r, 0, x);
-//   if (sdx_run_execute(r)) puts(sdx_run_error(r));
+//   if (sdx_run_execute(r)) return puts(sdx_run_error(r));
 //   const float *y = sdx_tensor_data(sdx_run_output(r, 0));
+//   printf("%g\n", y[0]);
 //
 // Conventions. Every fallible function returns sdx_status (SDX_OK is 0); the message of the last
 // failure lives on the handle it was called with and stays valid until the handle's next call.

@@ -88,18 +88,42 @@ class Installed(unittest.TestCase):
                 self.run_here(f"{compiler} -pedantic -Wall -Wextra -Werror -fsyntax-only -I {self.prefix}/include "
                               f"-include sardonyx/{header}.h -x {'c++' if '++' in compiler else 'c'} /dev/null")
 
+    def fails(self, line):
+        """It ends with code 1 and a message, not with a signal."""
+        done = subprocess.run(["bash", "-c", line], cwd=self.work, env=self.environment, capture_output=True,
+                              text=True, timeout=120, check=False)
+        self.assertEqual(done.returncode, 1, f"{line}\n{done.stdout}{done.stderr}")
+        return done.stdout + done.stderr
+
     def test_c_example(self):
-        self.model()
-        lines = example("In C", "c")
-        includes = ["#include <stdio.h>"] + [l for l in lines if l.startswith("#")]
-        body = [l for l in lines if not l.startswith("#")]
-        end = 'printf("%g %g %g %g\\n", y[0], y[1], y[2], y[3]);'
-        (self.work / "app.c").write_text("\n".join([*includes, "int main(void) {", *body, end, "return 0;\n}\n"]))
-        command = re.search(r"`(cc app\.c .*)`", (ROOT / "README.md").read_text()).group(1)
-        self.run_here(command)
-        self.assertEqual(self.run_here("./a.out"), "2 4 6 8\n")
-        self.run_here(f"cc app.c $(pkg-config --cflags sardonyx) {self.library}/libsardonyx.a -lm -pthread -o static")
-        self.assertEqual(self.run_here("LD_LIBRARY_PATH= ./static"), "2 4 6 8\n")
+        (self.work / "app.c").write_text("\n".join(example("In C", "c")))
+        command = re.search(r"`(cc app\.c .*?)`,", (ROOT / "README.md").read_text()).group(1)
+        static = f"cc app.c $(pkg-config --cflags sardonyx) {self.library}/libsardonyx.a -lm -pthread"
+        for line in (command, command.replace("cc app.c", "c++ -x c++ app.c -x none"), static):
+            with self.subTest(line):
+                self.run_here(line + " -Wall -Wextra -Werror")
+                self.model()
+                self.assertEqual(self.run_here("./a.out"), "2\n4\n6\n8\n")
+                (self.work / "model.onnx").unlink()
+                self.assertIn("cannot open 'model.onnx'", self.fails("./a.out"))
+                (self.work / "model.onnx").write_bytes(b"no model")
+                self.assertIn("not an ONNX model", self.fails("./a.out"))
+
+    def test_header_examples(self):
+        """What stands in the heads of the headers compiles and does what it says: build.h makes a file, sardonyx.h
+        runs it or says why not."""
+        for name in ("sardonyx", "build"):
+            text = (self.prefix / f"include/sardonyx/{name}.h").read_text()
+            body = re.findall(r"(?m)^//   (.*)$", text.split("#pragma once")[0])
+            self.assertGreater(len(body), 5)
+            (self.work / f"{name}.c").write_text(f"#include <sardonyx/{name}.h>\n#include <stdio.h>\nint main(void) {{\n" +
+                                                 "\n".join(body) + "\nreturn 0;\n}\n")
+            self.run_here(f"cc {name}.c -o {name} -Wall -Wextra -Werror $(pkg-config --cflags --libs sardonyx)")
+        (self.work / "model.onnx").unlink(missing_ok=True)
+        self.assertNotIn(subprocess.run("./sardonyx", cwd=self.work, env=self.environment, stdout=subprocess.DEVNULL,
+                                        check=False).returncode, (0, -11))
+        self.run_here("./build")
+        self.assertEqual(self.run_here("./sardonyx"), "0\n")
 
     def test_cmake_package(self):
         """A project that finds the package and links both libraries, built against the prefix."""
@@ -150,6 +174,15 @@ class Installed(unittest.TestCase):
             else:
                 print("SKIPPED the curl example: there is no curl")
         self.assertIsNotNone(server)
+
+    def test_shell_examples_without_files(self):
+        """Where nothing of what they name is there, they say so."""
+        empty = self.work / "empty"
+        empty.mkdir()
+        for line in example("In the shell", "sh"):
+            if re.match("sardonyx [^#]*model[.s]", line) and "registry.example.com" not in line:
+                with self.subTest(line):
+                    self.assertIn("error", self.fails(f"cd empty; SARDONYX_HOME={empty} {line}"))
 
 
 class Make(unittest.TestCase):

@@ -5,6 +5,7 @@ import re
 
 import onnx_bytes as ob
 import pytest
+import sardonyx
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -24,3 +25,6 @@ def test_example(readme, shape, result, same, tmp_path, monkeypatch):
     names = {}
     exec(example(readme), names)  # noqa: S102
     assert list(names[result].shape) == shape
+    (tmp_path / "model.onnx").unlink()
+    with pytest.raises(sardonyx.NoSuchFile, match="model.onnx"):
+        exec(example(readme), {})  # noqa: S102
