@@ -14,25 +14,14 @@
 enum { CPU_SECONDS = 120, WALL_MS = 180000, MOST_SAID = 16 << 20, MOST_PATHS = 24 };
 static const uint64_t base_memory = (uint64_t)2 << 30;
 
-static char *find_on_path(const char *name) {
-  const char *path = getenv("PATH");
-  while (path && *path) {
-    size_t length = strcspn(path, ":");
-    char *candidate = path_format("%.*s/%s", (int)length, path, name);
-    if (!candidate || !access(candidate, X_OK)) return candidate;
-    free(candidate);
-    path += length + (path[length] == ':');
-  }
-  return strdup(name);
-}
-
 char *inspect_command(const char *given) {
   if (given) return strdup(given);
   char *self = realpath("/proc/self/exe", NULL);
   const char *slash = self ? strrchr(self, '/') : NULL;
   if (slash && !strcmp(slash, "/sardonyx")) return self;
   free(self);
-  return find_on_path("sardonyx");
+  self = program_find("sardonyx");
+  return self ? self : strdup("sardonyx");
 }
 
 // The command's message becomes the fault's: "sardonyx: error: ..." and "  hint: ...".

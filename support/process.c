@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -201,4 +202,17 @@ void process_output_free(process_output *o) {
   free(o->out);
   free(o->err);
   o->out = o->err = NULL;
+}
+
+char *program_find(const char *name) {
+  const char *path = getenv("PATH");
+  while (path && *path) {
+    size_t length = strcspn(path, ":");
+    char *candidate = NULL;
+    if (asprintf(&candidate, "%.*s/%s", (int)length, path, name) < 0) return NULL;
+    if (length && !access(candidate, X_OK)) return candidate;
+    free(candidate);
+    path += length + (path[length] == ':');
+  }
+  return NULL;
 }

@@ -19,6 +19,9 @@ typedef struct program {
   int pass;                        // a descriptor that becomes 3; -1: none
 } program;
 
+// Path of a program that PATH has; NULL: none, or no memory. free() it.
+char *program_find(const char *name);
+
 // The child leads a process group of its own and dies with the thread that started it.
 sdx_status process_start(const program *p, pid_t *pid, fault *f);
 // Ends it and its group; waits. The status of waitpid.
