@@ -2,7 +2,7 @@
 // MaxPool, AveragePool, LpPool and their Global forms: one value for each window of each plane.
 //
 //   float goes to pool_f32, with channels last to pool_nhwc_f32; float16 and bfloat16 go through pool_f32; double, int8
-//   and uint8 to pool.inl. Planes
+//   and uint8 to pool.inl, bytes with channels last to pool_nhwc_u8. Planes
 //   (image x channel) are independent and are what threads split. A global pool is one window over the
 //   flattened plane; maximum and average of such a window are reduce_f32's. Indices of MaxPool are flat over the whole
 //   tensor; storage_order 1 counts the spatial part column by column. A window wholly in padding gives the type's
@@ -15,6 +15,7 @@
 
 #include "kernels/pool_f32/pool_f32.h"
 #include "kernels/pool_nhwc_f32/pool_nhwc_f32.h"
+#include "kernels/pool_nhwc_u8/pool_nhwc_u8.h"
 #include "kernels/reduce_f32/reduce_f32.h"
 #include "ops/call.h"
 #include "ops/infer.h"
@@ -83,8 +84,11 @@ static sdx_status pool_infer(op_step *c) {
   return infer_output(c, 1, SDX_INT64, rank, out);
 }
 
+static bool is_byte(int dtype) { return dtype == SDX_INT8 || dtype == SDX_UINT8; }
+
 static void pool_layouts(op_step *c, step_layouts *l) {
-  if (c->in_types[0]->dtype != SDX_FLOAT || (c->output_count > 1 && c->node->outputs[1])) return;
+  int dtype = c->in_types[0]->dtype;
+  if ((dtype != SDX_FLOAT && !is_byte(dtype)) || (c->output_count > 1 && c->node->outputs[1])) return;
   l->in[0] = l->out[0] = PORT_CHOSEN;
 }
 
@@ -94,6 +98,7 @@ typedef struct pool_state {
   window window;
   const pool_f32_kernel *kernel;
   const pool_nhwc_f32_kernel *last;  // channels-last; else NULL
+  const pool_nhwc_u8_kernel *bytes;  // the same for bytes
   const reduce_f32_kernel *reduce;   // one window holds the whole plane; else NULL
   size_t channels;
 } pool_state;
@@ -104,6 +109,7 @@ typedef struct pool_work {
   const void *x;
   void *y;
   int64_t *index;  // NULL: not wanted
+  bool is_signed;  // bytes
 } pool_work;
 
 static double power(double x, int64_t p) { return p == 1 ? x : p == 2 ? x * x : pow(x, (double)p); }
@@ -170,10 +176,31 @@ static void pixels_last(void *context, size_t begin, size_t end, size_t worker) 
   }
 }
 
+static void pixels_bytes(void *context, size_t begin, size_t end, size_t worker) {
+  const pool_work *p = context;
+  const pool_state *s = p->state;
+  size_t in = window_in(&s->window), out = window_out(&s->window), n = s->channels;
+  for (size_t i = begin, next; i < end; i = next) {
+    size_t image = i / out;
+    next = (image + 1) * out < end ? (image + 1) * out : end;
+    pool_nhwc_u8_image it = {&s->window,  n, (const char *)p->x + image * in * n, n, (char *)p->y + image * out * n, n,
+                             p->is_signed};
+    s->bytes->max(&it, i - image * out, next - image * out);
+  }
+}
+
 static sdx_status compute_last(op_step *c) {
   const pool_state *s = c->state;
   size_t batch = (size_t)step_in(c, 0)->dims[0], out = window_out(&s->window);
-  pool_work w = {c->params, s, step_in(c, 0)->data, step_out(c, 0)->data, NULL};
+  pool_work w = {.params = c->params,
+                 .state = s,
+                 .x = step_in(c, 0)->data,
+                 .y = step_out(c, 0)->data,
+                 .is_signed = step_in(c, 0)->dtype == SDX_INT8};
+  if (s->bytes) {
+    call_parallel(c, batch * out, 1 + 65536 / (s->channels * window_taps(&s->window) + 1), pixels_bytes, &w);
+    return call_check(c);
+  }
   size_t work = s->reduce ? window_in(&s->window) * CHANNEL_BLOCK : s->channels * window_taps(&s->window);
   size_t units = batch * (s->reduce ? channel_blocks(s) : out);
   call_parallel(c, units, 1 + 16384 / (work + 1), pixels_last, &w);
@@ -225,12 +252,13 @@ static sdx_status pool_prepare(op_step *c) {
   s->kernel = KERNEL_BEST(pool_f32);
   if (p->kind != POOL_LP && is_whole_plane(&s->window)) s->reduce = KERNEL_BEST(reduce_f32);
   if (c->layout == LAYOUT_CHANNELS_LAST) {
-    s->last = KERNEL_BEST(pool_nhwc_f32);
+    if (is_byte(x->dtype)) s->bytes = KERNEL_BEST(pool_nhwc_u8);
+    else s->last = KERNEL_BEST(pool_nhwc_f32);
     s->channels = (size_t)in[1];
-    c->kernel = kernel_best("pool_nhwc_f32")->variant;
+    c->kernel = kernel_best(s->bytes ? "pool_nhwc_u8" : "pool_nhwc_f32")->variant;
     return SDX_OK;
   }
-  bool own = x->dtype == SDX_DOUBLE || x->dtype == SDX_INT8 || x->dtype == SDX_UINT8;
+  bool own = x->dtype == SDX_DOUBLE || is_byte(x->dtype);
   c->kernel = own ? "portable" : kernel_best("pool_f32")->variant;
   bool fits = own || floats_reserve(&c->scratch_bytes, x);
   if (step_out(c, 0)) fits = fits && (own || floats_reserve(&c->scratch_bytes, y));
@@ -246,10 +274,11 @@ static sdx_status pool_compute(op_step *c) {
   tensor *y = step_out(c, 0), *index = step_out(c, 1);
   size_t count = y ? y->count : index ? index->count : 0;
   if (count == 0) return SDX_OK;
-  if (s->last) return compute_last(c);
+  if (s->last || s->bytes) return compute_last(c);
   size_t out = window_out(&s->window), planes = count / out, work = out * window_taps(&s->window);
   size_t grain = 1 + 16384 / (work + 1);
-  pool_work w = {p, s, x->data, y ? y->data : c->scratch, index ? index->data : NULL};
+  pool_work w = {
+      .params = p, .state = s, .x = x->data, .y = y ? y->data : c->scratch, .index = index ? index->data : NULL};
   switch (x->dtype) {
     case SDX_DOUBLE:
       call_parallel(c, planes, grain, planes_double, &w);

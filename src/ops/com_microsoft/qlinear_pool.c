@@ -4,10 +4,12 @@
 //
 //   y = saturate(round_half_even(mean(x - x_zero) * x_scale / y_scale) + y_zero)
 //
-// The sum is exact in int64, the quotient in float. Without zero points they are 0.
+// The sum is exact in int64, the quotient in float. Without zero points they are 0. What lies with channels last, by
+// the attribute or by the plan, goes to pool_nhwc_u8.
 #include <math.h>
 
 #include "base/size.h"
+#include "kernels/pool_nhwc_u8/pool_nhwc_u8.h"
 #include "ops/call.h"
 #include "ops/infer.h"
 #include "ops/parts/quantization.h"
@@ -52,25 +54,29 @@ static sdx_status qlinear_pool_infer(op_step *c) {
   return infer_output(c, 0, infer_dtype_of(c, X), rank, out);
 }
 
+static void qlinear_pool_layouts(op_step *c, step_layouts *l) {
+  if (!((const qpool_params *)c->params)->channels_last) layouts_follow(c, l);
+}
+
 typedef struct work {
   const qpool_params *p;
   const tensor *x;
   tensor *y;
   window g;
+  const pool_nhwc_u8_kernel *kernel;
   size_t channels, in, out;
-  int64_t x_zero, y_zero;
-  float scale;
+  bool last;
+  pool_nhwc_u8_mean mean;
 } work;
 
 // Each output element on its own; channels last only changes where elements lie.
-static void pool_range(void *context, size_t begin, size_t end, size_t worker) {
+static void pool_elements(void *context, size_t begin, size_t end, size_t worker) {
   const work *w = context;
   const window *g = &w->g;
   sdx_dtype dtype = (sdx_dtype)w->x->dtype;
   for (size_t i = begin; i < end; i++) {
-    bool last = w->p->channels_last;
-    size_t channel = last ? i % w->channels : i / w->out % w->channels;
-    size_t o = last ? i / w->channels % w->out : i % w->out, n = i / w->channels / w->out;
+    size_t channel = w->last ? i % w->channels : i / w->out % w->channels;
+    size_t o = w->last ? i / w->channels % w->out : i % w->out, n = i / w->channels / w->out;
     int64_t at[WINDOW_MAX_RANK], tap[WINDOW_MAX_RANK] = {0}, sum = 0, places = 0;
     size_t taken = 0;
     window_unravel(o, g->out, g->rank, at);
@@ -85,35 +91,71 @@ static void pool_range(void *context, size_t begin, size_t end, size_t worker) {
       }
       places += w->p->include_pad ? padded : inside;
       if (!inside) continue;
-      size_t from = last ? (n * w->in + flat) * w->channels + channel : (n * w->channels + channel) * w->in + flat;
-      sum += convert_get_int(dtype, w->x->data, from) - w->x_zero;
+      size_t from = w->last ? (n * w->in + flat) * w->channels + channel : (n * w->channels + channel) * w->in + flat;
+      sum += convert_get_int(dtype, w->x->data, from) - w->mean.x_zero;
     } while (window_next(tap, g->kernel, g->rank) && !pool_stopped_in(taken++));
-    float v = places ? rintf((float)sum / (float)places * w->scale) : 0;
-    convert_set_int(dtype, w->y->data, i, (int64_t)(v > 0x1p20f ? 0x1p20f : v > -0x1p20f ? v : -0x1p20f) + w->y_zero);
+    float v = places ? rintf((float)sum / (float)places * w->mean.scale) : 0;
+    convert_set_int(dtype, w->y->data, i,
+                    (int64_t)(v > 0x1p20f    ? 0x1p20f
+                              : v > -0x1p20f ? v
+                                             : -0x1p20f) +
+                        w->mean.y_zero);
   }
 }
 
+// Output pixels of all images, cut into blocks of channels so that a global pool has work for several threads.
+enum { CHANNEL_BLOCK = 256 };
+
+static void pool_pixels(void *context, size_t begin, size_t end, size_t worker) {
+  const work *w = context;
+  size_t blocks = (w->channels + CHANNEL_BLOCK - 1) / CHANNEL_BLOCK;
+  for (size_t i = begin; i < end; i++) {
+    size_t first = i % blocks * CHANNEL_BLOCK, pixel = i / blocks, image = pixel / w->out, rest = w->channels - first;
+    pool_nhwc_u8_image it = {.window = &w->g,
+                             .channels = rest < CHANNEL_BLOCK ? rest : CHANNEL_BLOCK,
+                             .x = (const char *)w->x->data + image * w->in * w->channels + first,
+                             .x_stride = w->channels,
+                             .y = (char *)w->y->data + image * w->out * w->channels + first,
+                             .y_stride = w->channels,
+                             .is_signed = w->x->dtype == SDX_INT8};
+    w->kernel->average(&it, pixel % w->out, pixel % w->out + 1, &w->mean);
+  }
+}
+
+static void build_window(const qpool_params *p, const int64_t *in, const int64_t *out, size_t rank, window *g) {
+  if (!p->global) {
+    window_attrs_build(&p->window, rank, in, NULL, out, g);
+    return;
+  }
+  *g = (window){.rank = rank};
+  for (size_t d = 0; d < rank; d++)
+    g->in[d] = in[d], g->kernel[d] = i64_max(in[d], 1), g->out[d] = g->stride[d] = g->dilation[d] = 1;
+}
+
 static sdx_status qlinear_pool_compute(op_step *c) {
+  enum { MOST_ELEMENTS = 1 << 23 };  // of a window that pool_nhwc_u8 sums
   const qpool_params *p = c->params;
   const tensor *x = step_in(c, X), *x_scale = step_in(c, X_SCALE), *y_scale = step_in(c, Y_SCALE);
-  work w = {.p = p, .x = x, .y = step_out(c, 0)};
+  work w = {.p = p, .x = x, .y = step_out(c, 0), .kernel = KERNEL_BEST(pool_nhwc_u8)};
   if (w.y->count == 0) return SDX_OK;
   if (x_scale->count != 1 || y_scale->count != 1)
     return step_fail(c, SDX_INVALID_SHAPE, "inputs 'x_scale' and 'y_scale' must have one element");
-  size_t first = p->channels_last ? 1 : 2, rank = x->rank - 2u;
-  w.channels = (size_t)x->dims[p->channels_last ? x->rank - 1 : 1];
-  w.scale = scale_at(x_scale, 0) / scale_at(y_scale, 0);
-  w.x_zero = zero_at(step_in(c, X_ZERO), 0), w.y_zero = zero_at(step_in(c, Y_ZERO), 0);
-  if (p->global) {
-    w.g = (window){.rank = rank};
-    for (size_t d = 0; d < rank; d++)
-      w.g.in[d] = x->dims[first + d], w.g.kernel[d] = i64_max(x->dims[first + d], 1),
-      w.g.out[d] = w.g.stride[d] = w.g.dilation[d] = 1;
-  } else {
-    window_attrs_build(&p->window, rank, x->dims + first, NULL, w.y->dims + first, &w.g);
-  }
+  w.last = p->channels_last || c->layout == LAYOUT_CHANNELS_LAST;
+  size_t first = w.last ? 1 : 2;
+  w.channels = (size_t)x->dims[w.last ? x->rank - 1 : 1];
+  w.mean = (pool_nhwc_u8_mean){.x_zero = zero_at(step_in(c, X_ZERO), 0),
+                               .y_zero = zero_at(step_in(c, Y_ZERO), 0),
+                               .scale = scale_at(x_scale, 0) / scale_at(y_scale, 0),
+                               .include_pad = p->include_pad};
+  build_window(p, x->dims + first, w.y->dims + first, x->rank - 2u, &w.g);
   w.in = window_in(&w.g), w.out = window_out(&w.g);
-  call_parallel(c, w.y->count, 1 + 8192 / window_taps(&w.g), pool_range, &w);
+  size_t taps = window_taps(&w.g);
+  if (w.last && w.in <= MOST_ELEMENTS) {
+    size_t blocks = (w.channels + CHANNEL_BLOCK - 1) / CHANNEL_BLOCK, width = w.channels / blocks;
+    call_parallel(c, (size_t)x->dims[0] * w.out * blocks, 1 + 32768 / (taps * width + 1), pool_pixels, &w);
+  } else {
+    call_parallel(c, w.y->count, 1 + 8192 / taps, pool_elements, &w);
+  }
   return call_check(c);
 }
 
@@ -202,7 +244,7 @@ static const char *const global_cases[] = {
 #define COMMON                                                                                                 \
   .since = 1, .versions = "1", .inputs = "X:T x_scale:float x_zero_point:T? y_scale:float y_zero_point:T?",    \
   .outputs = "Y:T", .types = "T=uint8,int8", .params_size = sizeof(qpool_params), .infer = qlinear_pool_infer, \
-  .compute = qlinear_pool_compute
+  .layouts = qlinear_pool_layouts, .compute = qlinear_pool_compute
 
 SDX_OP_MS(QLinearAveragePool) = {COMMON,
                                  .attrs =
