@@ -256,9 +256,19 @@ static bool read_factors(const fusion *f, const node *n, bool transposed, produc
   return (p->w.axis == ONE_FOR_ALL || (w->rank == 2 && p->w.axis == column)) && product_fits(f, p);
 }
 
-// `product` is the Gemm or MatMul; core is that, or the Add of its bias.
+// Rows of `w` become columns, so that QGemm reads them as kernels do; constants are turned by folding.
+static sdx_status turn(fusion *f, value_id *w) {
+  value_id turned = graph_add_value(f->graph, (str){0});
+  if (!turned) return error_no_memory(f->c->err, sizeof(graph_value));
+  node *n = graph_add_node(f->graph, STR(""), STR("Transpose"), 1, w, 1, &turned, f->c->err);
+  if (!n) return f->c->err->status;
+  *w = turned;
+  return op_bind(f->graph, n, 0, f->c->err);
+}
+
+// `multiply` is the Gemm or MatMul; core is that, or the Add of its bias.
 static sdx_status fuse_gemm(fusion *f, node *multiply, const product *p) {
-  static const char *const names[] = {"alpha", "transA", "transB", NULL};
+  static const char *const names[] = {"alpha", "transA", NULL};
   value_id bias = VALUE_ABSENT, in[9];
   size_t count;
   if (p->bias && !bias_is_row(f->graph, p, 2)) return SDX_OK;
@@ -267,6 +277,7 @@ static sdx_status fuse_gemm(fusion *f, node *multiply, const product *p) {
   if (!list_inputs(f, p, bias, false, in, &count)) return error_no_memory(f->c->err, sizeof(tensor));
   if (f->quantize || bias) count = f->quantize ? 9 : 7;
   else count = 6;
+  if (node_attr_int(multiply, "transB", 0)) SDX_TRY(turn(f, &in[3]));
   node *made;
   SDX_TRY(replace(f, "QGemm", true, count, in, &made));
   multiply->dead = true;

@@ -134,11 +134,11 @@ static void sums_of_bytes(void **state) {
       {X "%g = Flatten<axis=3>(%x)\n  %d = DequantizeLinear(%g, %s, %u)\n  const %h: float[2]{1, 2}\n"
          "  const %w: int8[2,6]{1, 2, 3, 4, 5, 6, 7, 8, -9, 10, -11, 12}\n  const %k: float[2]{0.5, 0.125}\n"
          "  %b = DequantizeLinear<axis=0>(%w, %k)\n  %c = Gemm<transB=1, alpha=0.5>(%d, %b, %h)\n  " Q,
-       "Flatten QGemm"},
+       "Flatten Transpose QGemm"},
       {X "%g = Flatten<axis=3>(%x)\n  %d = DequantizeLinear(%g, %s, %u)\n"
          "  const %w: int8[2,6]{1, 2, 3, 4, 5, 6, 7, 8, -9, 10, -11, 12}\n"
          "  %b = DequantizeLinear(%w, %s)\n  %y = Gemm<transB=1>(%d, %b)\n",
-       "Flatten QGemm"},
+       "Flatten Transpose QGemm"},
       // What stays: a second reader, a bias that is far from whole units, scales along another axis, float results.
       {XW "%c = Conv(%a, %b)\n  %z = QuantizeLinear(%c, %s, %v)\n  %d = DequantizeLinear(%z, %s, %v)\n"
           "  %y = Add(%d, %c)\n",

@@ -15,6 +15,7 @@
 #include "ops/parts/floats.h"
 #include "ops/parts/int_product.h"
 #include "ops/parts/quantization.h"
+#include "ops/prepare.h"
 
 // Rows of int32 sums -> float: y = sums * (a_scale * b_scale[column]) + bias[column].
 typedef struct scaling {
@@ -136,6 +137,7 @@ typedef struct qgemm_params {
 
 typedef struct qgemm_state {
   size_t m, n, k, gemm_bytes;
+  const void *packed_b;  // NULL: B is read as it is
 } qgemm_state;
 
 static sdx_status qgemm_read(op_params_context *c, void *params) {
@@ -180,6 +182,11 @@ static void transpose_bytes(const uint8_t *from, size_t rows, size_t columns, ui
     for (size_t i = 0; i < columns; i++) to[i * rows + r] = from[r * columns + i];
 }
 
+static void qgemm_pack(void *target, const tensor *b, void *threads) {
+  size_t k = (size_t)b->dims[0], n = (size_t)b->dims[1];
+  gemm_u8s8_pack_b(target, b->data, n, b->dtype == SDX_INT8, k, n, *(const uint32_t *)threads);
+}
+
 static sdx_status qgemm_prepare(op_step *c) {
   const qgemm_params *p = c->params;
   qgemm_state *s = arena_zalloc(c->memory, sizeof *s);
@@ -189,7 +196,13 @@ static sdx_status qgemm_prepare(op_step *c) {
   s->m = (size_t)step_out(c, 0)->dims[0], s->n = (size_t)step_out(c, 0)->dims[1],
   s->k = (size_t)step_in(c, G_A)->dims[!p->transpose_a];
   if (step_out(c, 0)->count == 0) return SDX_OK;
-  gemm_u8s8 g = {.m = s->m, .n = s->n, .k = s->k, .lda = s->k, .ldb = s->n, .ldc = s->n};
+  size_t packed_bytes = gemm_u8s8_packed_b_bytes(s->k, s->n);
+  if (c->packable[G_B] && !p->transpose_b && packed_bytes) {
+    pack_format format = gemm_u8s8_format_b(step_in(c, G_B)->dtype == SDX_INT8);
+    s->packed_b = prepare_pack(c, G_B, &format, packed_bytes, qgemm_pack, &c->threads);
+    if (!s->packed_b) return SDX_NO_MEMORY;
+  }
+  gemm_u8s8 g = {.m = s->m, .n = s->n, .k = s->k, .lda = s->k, .ldb = s->n, .packed_b = s->packed_b, .ldc = s->n};
   s->gemm_bytes = gemm_u8s8_scratch_bytes(&g, c->threads);
   bool fits = size_mul(step_out(c, 0)->count, sizeof(int32_t), &sums) &&
               scratch_reserve(&c->scratch_bytes, s->gemm_bytes) && scratch_reserve(&c->scratch_bytes, sums) &&
@@ -230,7 +243,8 @@ static sdx_status qgemm_compute(op_step *c) {
                  .n = s->n,
                  .k = s->k,
                  .a = left,
-                 .b = right,
+                 .b = s->packed_b ? NULL : right,
+                 .packed_b = s->packed_b,
                  .lda = s->k,
                  .ldb = s->n,
                  .c = sums,
