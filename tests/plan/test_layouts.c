@@ -138,6 +138,46 @@ static void integer_ones_follow(void **state) {
   }
 }
 
+// Between two convolutions of bytes: nothing is reordered but x and the result. %v has a number a channel.
+static void operators_on_bytes_follow(void **state) {
+  static const char *const rows[] = {
+      "%d = com.microsoft::QLinearAdd(%b, %s, %zx, %b, %v1, %zx, %s, %zx)",
+      "%d = com.microsoft::QLinearMul(%b, %s, %zx, %p, %v1, %zx, %s, %zx)",
+      "%d = MaxPool<kernel_shape=[3,3], strides=[2,1], pads=[1,1,1,1]>(%b)",
+      "%d = com.microsoft::QLinearAveragePool<kernel_shape=[3,2], pads=[1,0,1,1], count_include_pad=1>"
+      "(%b, %s, %zx, %v1, %zx)",
+      "%g = com.microsoft::QLinearGlobalAveragePool(%b, %s, %zx, %v1, %zx)\n"
+      "  %d = com.microsoft::QLinearMul(%b, %s, %zx, %g, %v1, %zx, %s, %zx)",
+      "%f = com.microsoft::QLinearConcat<axis=1>(%s, %zx, %b, %s, %zx, %b, %v1, %zx)\n"
+      "  %e, %d = Split<axis=1>(%f, %parts)",
+      "%d = com.microsoft::QLinearSigmoid(%b, %s, %zx, %v1, %zx)",
+      "%e = DequantizeLinear<axis=1>(%b, %v, %z16)\n  %d = QuantizeLinear<axis=-3>(%e, %w, %z16)",
+      "%e = DequantizeLinear(%b, %s, %zx)\n  %f = HardSwish(%e)\n  %d = QuantizeLinear(%f, %v1, %zx)",
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows * 2; i++) {
+    text t = {0};
+    bool is_signed = i % 2;
+    text_format(&t, "graph(%%x: float[N,16,13,11]) -> (%%y) {\n" NUMBERS);
+    text_format(&t,
+                "  const %%zx: %s\n  const %%zw: int8[]{0}\n  const %%s: float[]{0.01}\n  const %%v1: float[]{0.025}\n",
+                is_signed ? "int8[]{-7}" : "uint8[]{130}");
+    constant(&t, "vector", 1, (int[]){16});
+    kernel(&t, "k", 16, 16, 3);
+    text_put(&t,
+             "  const %parts: int64[2]{16, 16}\n  const %sixteen: int64[1]{16}\n  const %column: int64[3]{16, 1, 1}\n"
+             "  %v = Exp(%vector)\n  %w = Mul(%v, %v1)\n  %z16 = Expand(%zx, %sixteen)\n"
+             "  %p = Expand(%zx, %column)\n  %kq = QuantizeLinear(%k, %s, %zw)\n"
+             "  %a = QuantizeLinear(%x, %s, %zx)\n"
+             "  %b = QLinearConv<pads=[1,1,1,1]>(%a, %s, %zx, %kq, %s, %zw, %v1, %zx)\n  ");
+    text_format(&t,
+                "%s\n  %%c = QLinearConv<pads=[1,1,1,1]>(%%d, %%s, %%zx, %%kq, %%s, %%zw, %%s, %%zx)\n"
+                "  %%y = DequantizeLinear(%%c, %%s, %%zx)\n}\n",
+                rows[i / 2]);
+    check(rows[i / 2], t.at, 2, 0);
+    text_deinit(&t);
+  }
+}
+
 static void transposes_vanish(void **state) {
   text t = {0};
   text_format(&t, "graph(%%x: float[N,9,7,16]) -> (%%y) {\n");
@@ -241,15 +281,11 @@ static void random_networks(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(one_reorder_in_and_one_out),
-      cmocka_unit_test(residuals_stay),
-      cmocka_unit_test(operands_broadcast),
-      cmocka_unit_test(copies_are_shared),
-      cmocka_unit_test(depthwise_ones_follow),
-      cmocka_unit_test(transposes_vanish),
-      cmocka_unit_test(integer_ones_follow),
-      cmocka_unit_test(operators_follow),
-      cmocka_unit_test(random_networks),
+      cmocka_unit_test(one_reorder_in_and_one_out), cmocka_unit_test(residuals_stay),
+      cmocka_unit_test(operands_broadcast),         cmocka_unit_test(copies_are_shared),
+      cmocka_unit_test(depthwise_ones_follow),      cmocka_unit_test(transposes_vanish),
+      cmocka_unit_test(integer_ones_follow),        cmocka_unit_test(operators_on_bytes_follow),
+      cmocka_unit_test(operators_follow),           cmocka_unit_test(random_networks),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

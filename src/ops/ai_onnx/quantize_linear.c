@@ -37,6 +37,7 @@ SDX_OP(QuantizeLinear) = {
     .params_size = sizeof(quantize_params),
     .params = quantize_linear_read,
     .infer = quantize_linear_infer,
+    .layouts = quantize_linear_layouts,
     .compute = quantize_linear_compute,
     .cases = cases,
 };
@@ -51,6 +52,7 @@ SDX_OP(DequantizeLinear) = {
     .params_size = sizeof(quantize_params),
     .params = quantize_linear_read,
     .infer = dequantize_linear_infer,
+    .layouts = quantize_linear_layouts,
     .compute = dequantize_linear_compute,
     .cases = dequantize_cases,
 };

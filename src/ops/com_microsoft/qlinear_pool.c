@@ -10,6 +10,7 @@
 
 #include "base/size.h"
 #include "kernels/pool_nhwc_u8/pool_nhwc_u8.h"
+#include "kernels/quantize/quantize.h"
 #include "ops/call.h"
 #include "ops/infer.h"
 #include "ops/parts/quantization.h"
@@ -202,33 +203,56 @@ static sdx_status qlinear_concat_infer(op_step *c) {
   return infer_output(c, 0, dtype, rank, out);
 }
 
+// Rows of one input, each at its place in a row of the output.
+typedef struct concat_work {
+  const tensor *x;
+  tensor *y;
+  size_t piece, row, offset;  // elements
+  quantize_scale from, to;
+  uint8_t table[256];  // of bytes
+} concat_work;
+
+static void fill_table(concat_work *w) {
+  uint8_t every[256];
+  float values[256];
+  const quantize_kernel *k = KERNEL_BEST(quantize);
+  for (int i = 0; i < 256; i++) every[i] = (uint8_t)i;
+  if (w->x->dtype == SDX_INT8) k->from_s8((const int8_t *)every, values, 256, w->from.scale, w->from.zero);
+  else k->from_u8(every, values, 256, w->from.scale, w->from.zero);
+  if (w->y->dtype == SDX_INT8) k->to_s8(values, (int8_t *)w->table, 256, w->to.scale, w->to.zero);
+  else k->to_u8(values, w->table, 256, w->to.scale, w->to.zero);
+}
+
+static void concat_rows(void *context, size_t begin, size_t end, size_t worker) {
+  const concat_work *w = context;
+  const quantize_kernel *k = KERNEL_BEST(quantize);
+  for (size_t i = begin; i < end; i++) {
+    uint8_t *y = (uint8_t *)w->y->data + i * w->row + w->offset;
+    const uint8_t *x = (const uint8_t *)w->x->data + i * w->piece;
+    const float *floats = (const float *)w->x->data + i * w->piece;
+    if (w->x->dtype != SDX_FLOAT)
+      for (size_t n = 0; n < w->piece; n++) y[n] = w->table[x[n]];
+    else if (w->y->dtype == SDX_INT8) k->to_s8(floats, (int8_t *)y, w->piece, w->to.scale, w->to.zero);
+    else k->to_u8(floats, y, w->piece, w->to.scale, w->to.zero);
+  }
+}
+
 static sdx_status qlinear_concat_compute(op_step *c) {
-  const tensor *y_scale = step_in(c, C_SCALE), *y_zero = step_in(c, C_ZERO);
   tensor *y = step_out(c, 0);
   int64_t axis = ((const concat_params *)c->params)->axis;
-  SDX_TRY(step_located(c, axis_normalize(&axis, y->rank, "attribute 'axis'", c->err)));
-  size_t inner = 1, outer = 1, offset = 0;
+  concat_work w = {.y = y, .to = {scale_at(step_in(c, C_SCALE), 0), zero_at(step_in(c, C_ZERO), 0)}};
+  SDX_TRY(step_located(c, step_axis(c, &axis, y->rank, "attribute 'axis'")));
+  size_t inner = 1, outer = 1;
   for (size_t d = 0; d < y->rank; d++)
     *(d < (size_t)axis ? &outer : &inner) *= d == (size_t)axis ? 1 : (size_t)y->dims[d];
-  size_t row = (size_t)y->dims[axis] * inner;
+  w.row = (size_t)y->dims[axis] * inner;
   for (size_t i = C_FIRST; i < c->input_count; i += 3) {
-    const tensor *x = step_in(c, i), *scale = step_in(c, i + 1), *zero = step_in(c, i + 2);
-    float from = scale_at(scale, 0), to = scale_at(y_scale, 0);
-    bool as_is = x->dtype == y->dtype && from == to && zero_at(zero, 0) == zero_at(y_zero, 0);
-    size_t piece = (size_t)x->dims[axis] * inner;
-    for (size_t o = 0; o < outer; o++) {
-      if (as_is) memcpy((char *)y->data + o * row + offset, (const char *)x->data + o * piece, piece);
-      for (size_t k = 0; k < piece && !as_is; k++) {
-        float v = (float)tensor_number_at(x, o * piece + k);
-        v = rintf((x->dtype == SDX_FLOAT ? v : (v - (float)zero_at(zero, 0)) * from) / to);
-        convert_set_int((sdx_dtype)y->dtype, y->data, o * row + offset + k,
-                        (int64_t)(v > 0x1p20f    ? 0x1p20f
-                                  : v > -0x1p20f ? v
-                                                 : -0x1p20f) +
-                            zero_at(y_zero, 0));
-      }
-    }
-    offset += piece;
+    w.x = step_in(c, i);
+    w.from = (quantize_scale){scale_at(step_in(c, i + 1), 0), zero_at(step_in(c, i + 2), 0)};
+    w.piece = (size_t)w.x->dims[axis] * inner;
+    if (w.x->dtype != SDX_FLOAT) fill_table(&w);
+    if (w.piece) call_parallel(c, outer, 1 + 32768 / w.piece, concat_rows, &w);
+    w.offset += w.piece;
     SDX_TRY(call_check(c));
   }
   return SDX_OK;
@@ -269,6 +293,7 @@ SDX_OP_MS(QLinearConcat) = {
     .params_size = sizeof(concat_params),
     .params = qlinear_concat_read,
     .infer = qlinear_concat_infer,
+    .layouts = layouts_follow,
     .compute = qlinear_concat_compute,
     .cases = qlinear_concat_cases,
 };

@@ -78,6 +78,11 @@ sdx_status dequantize_linear_infer(op_step *c) {
   return infer_shapes(c, p->output ? p->output : scale == SDX_FLOAT8E8M0 ? SDX_FLOAT : scale);
 }
 
+// Blocks follow the order of dimensions in ONNX's layout only.
+void quantize_linear_layouts(op_step *c, step_layouts *l) {
+  if (infer_rank_of(c, SCALE) <= 1) layouts_follow(c, l);
+}
+
 // ---- compute --------------------------------------------------------------------------------------
 
 typedef struct work {
@@ -220,7 +225,10 @@ static sdx_status run(op_step *c, void (*chunks)(void *, size_t, size_t, size_t)
             .y = step_out(c, 0)};
   if (w.x->count == 0) return SDX_OK;
   error why = {0};
-  if (granularity_make(w.x->dims, w.x->rank, w.scale->dims, w.scale->rank, p->axis, p->block, &w.g, &why) != SDX_OK)
+  int64_t axis = p->axis;
+  if (c->layout != LAYOUT_ONNX && w.scale->count > 1)
+    SDX_TRY(step_located(c, step_axis(c, &axis, w.x->rank, "attribute 'axis'")));
+  if (granularity_make(w.x->dims, w.x->rank, w.scale->dims, w.scale->rank, axis, p->block, &w.g, &why) != SDX_OK)
     return step_fail(c, why.status, "%s", why.message);
   if (w.zero && w.zero->count != w.scale->count)
     return step_fail(c, SDX_INVALID_SHAPE, "input %d (a zero point) has %zu elements, but its scale has %zu", ZERO,

@@ -13,6 +13,7 @@ typedef struct quantize_params {
 
 sdx_status quantize_linear_read(op_params_context *c, void *params);
 sdx_status quantize_linear_infer(op_step *c);
+void quantize_linear_layouts(op_step *c, step_layouts *l);  // of both
 sdx_status quantize_linear_compute(op_step *c);
 sdx_status dequantize_linear_infer(op_step *c);
 sdx_status dequantize_linear_compute(op_step *c);
