@@ -135,7 +135,8 @@ static float w_scale(const fusion *f, const product *p, int64_t column) {
   return quantized_scale(f->graph, &p->w, p->w.axis == ONE_FOR_ALL ? 0 : (size_t)column);
 }
 
-// Scales can be multiplied, and int32 holds every sum.
+// Scales can be multiplied, and int32 holds every sum: also of lengths that are free, such as those of sequences, which
+// would have to pass 33,000 numbers of the largest size.
 static bool product_fits(const fusion *f, const product *p) {
   const graph *g = f->graph;
   bool centred = p->w.dtype == SDX_INT8;
@@ -145,7 +146,7 @@ static bool product_fits(const fusion *f, const product *p) {
     if (!isnormal(unit) || !isnormal(unit / y_scale)) return false;
     centred &= quantized_zero(g, &p->w, i) == 0;
   }
-  return p->depth > 0 && p->depth <= (1 << 30) / (255 * (centred ? 128 : 255)) && p->columns > 0;
+  return p->depth <= (1 << 30) / (255 * (centred ? 128 : 255)) && p->columns > 0;
 }
 
 // Number i of a bias: a constant, or int32 that is dequantised.

@@ -64,7 +64,7 @@ class Net:
 
     def model(self, output, opset=17):
         graph = helper.make_graph(
-            self.nodes, "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, SHAPE)],
+            self.nodes, "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", *SHAPE[1:]])],
             [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
             [numpy_helper.from_array(a, n) for n, a in self.constants.items()])
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
@@ -130,7 +130,14 @@ def products(n):
     return n.MatMul(n.Relu(z), n.weights(6, 4))
 
 
-NETS = [convolutions, residual, branches, pools, swish, activations, gate, moves, products]
+def other_ranks(n):
+    y = n.Relu(n.Conv(n.Reshape("x", n.ints(0, 3, -1)), n.weights(4, 3, 5), n.weights(4), strides=[2], pads=[2, 2]))
+    y = n.AveragePool(y, kernel_shape=[2], strides=[2], pads=[1, 1], count_include_pad=1)
+    y = n.Reshape(y, n.ints(0, 4, 31, 1, 1))
+    return n.GlobalAveragePool(n.Conv(y, n.weights(6, 4, 3, 1, 1), n.weights(6), pads=[1, 0, 0, 1, 0, 0]))
+
+
+NETS = [convolutions, residual, branches, pools, swish, activations, gate, moves, products, other_ranks]
 
 
 # ---- judging ----------------------------------------------------------------------------------------------
@@ -210,6 +217,7 @@ def option_sets():
     yield "reduced", dict(base, reduce_range=True)
     yield "symmetric", dict(base, activation_type=s8, extra_options={"ActivationSymmetric": True})
     yield "asymmetric-weights", dict(base, extra_options={"WeightSymmetric": False})
+    yield "asymmetric-channels", dict(base, per_channel=True, extra_options={"WeightSymmetric": False})
     yield "pairs-on-weights", dict(base, extra_options={"AddQDQPairToWeight": True})
     yield "float-bias", dict(base, extra_options={"QuantizeBias": False})
     yield "dedicated-pairs", dict(base, extra_options={"DedicatedQDQPair": True})
