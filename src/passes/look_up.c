@@ -51,10 +51,10 @@ static value_id root_of(const lookups *l, const node *n) {
   const graph *g = l->graph;
   quantized q;
   if (n->dead || !n->op || n->output_count == 0) return VALUE_ABSENT;
-  if (match_is(n, "DequantizeLinear") && quantized_to(g, n, &q) && !g->values[q.bytes].constant)
-    return q.axis != ONE_FOR_ALL ? VALUE_ABSENT : l->root[q.bytes] ? l->root[q.bytes] : q.bytes;
-  if (match_is(n, "QuantizeLinear")) return quantized_from(g, n, &q) ? l->root[n->inputs[0]] : VALUE_ABSENT;
-  return root_of_pointwise(l, n);
+  if (quantized_from(g, n, &q)) return q.axis == ONE_FOR_ALL ? l->root[n->inputs[0]] : VALUE_ABSENT;
+  if (!quantized_to(g, n, &q)) return root_of_pointwise(l, n);
+  if (q.axis != ONE_FOR_ALL || g->values[q.bytes].constant) return VALUE_ABSENT;
+  return l->root[q.bytes] ? l->root[q.bytes] : q.bytes;
 }
 
 // ---- tables -----------------------------------------------------------------------------------------

@@ -95,6 +95,9 @@ static void tables(void **state) {
       {"const %k: float[1,1,1,1,1]{2}\n  %a = DequantizeLinear(%x, %s, %u)\n  %b = Mul(%a, %k)\n"
        "  %y = QuantizeLinear(%b, %s, %u)\n",
        "DequantizeLinear Mul QuantizeLinear"},
+      {"const %k: float[6]{1, 2, 3, 4, 5, 6}\n  %a = DequantizeLinear(%x, %s, %u)\n"
+       "  %y = QuantizeLinear<axis=3>(%a, %k)\n",
+       "DequantizeLinear QuantizeLinear"},
       {"%a = DequantizeLinear(%x, %s, %u)\n  %y = Sigmoid(%a)\n", "DequantizeLinear Sigmoid"},
       {"%a = DequantizeLinear(%x, %s, %u)\n  %b = Softmax(%a)\n  %y = QuantizeLinear(%b, %t, %m)\n",
        "DequantizeLinear Softmax QuantizeLinear"},
@@ -164,6 +167,18 @@ static void values_that_are_wanted(void **state) {
                                  "  %a = Transpose(%f)\n  %y = QuantizeLinear(%a, %s, %u)\n}\n");
 }
 
+// As many channels as bytes: a table must not take their scales for its own.
+static void scales_for_256_channels(void **state) {
+  static const char source[] =
+      "graph(%x: uint8[2,256]) -> (%y) {\n" PARAMETERS
+      "  const %first: float[]{1}\n  const %end: float[]{257}\n  %k = Range(%first, %end, %first)\n"
+      "  %a = DequantizeLinear(%x, %s, %u)\n  %y = QuantizeLinear(%a, %k)\n}\n";
+  sdx_session *plain = rewrite_session(NULL, source), *rewritten = model_load(source, "threads=1");
+  rewrite_same_numbers(plain, rewritten, 0, source);
+  sdx_session_destroy(plain);
+  sdx_session_destroy(rewritten);
+}
+
 // 16 bits, blocks and scales in another type are not bytes.
 static void other_types(void **state) {
   static const char *const rows[] = {
@@ -184,8 +199,9 @@ static void other_types(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(bytes_are_moved),        cmocka_unit_test(tables),      cmocka_unit_test(sums_of_bytes),
-      cmocka_unit_test(values_that_are_wanted), cmocka_unit_test(other_types),
+      cmocka_unit_test(bytes_are_moved), cmocka_unit_test(tables),
+      cmocka_unit_test(sums_of_bytes),   cmocka_unit_test(values_that_are_wanted),
+      cmocka_unit_test(other_types),     cmocka_unit_test(scales_for_256_channels),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
