@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/mem.h"
+#include "base/status.h"
 #include "base/str.h"
 #include "convert/convert.h"
 #include "convert/source.h"

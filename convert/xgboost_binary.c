@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // XGBoost's binary form, deprecated since 1.0: C structures as they lay in memory, little-endian, one after the other.
 // Read next: xgboost.c.
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 

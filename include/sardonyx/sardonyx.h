@@ -130,6 +130,7 @@ SDX_API sdx_status sdx_options_set(sdx_options *options, const char *name, const
 // Fixes a symbolic input dimension ("batch") to a number. A name that no input has is an error of the load.
 SDX_API sdx_status sdx_options_set_dim(sdx_options *options, const char *symbol, int64_t value);
 SDX_API const char *sdx_options_error(const sdx_options *options);
+SDX_API char *sdx_options_error_json(const sdx_options *options);  // see sdx_run_error_json
 // One line per option: name, default, range, meaning, separated by tabs; static storage.
 SDX_API const char *sdx_options_list(void);
 
@@ -158,6 +159,7 @@ SDX_API sdx_status sdx_optimize_file(const char *path, const char *target, const
 SDX_API void sdx_session_destroy(sdx_session *session);  // after all of its runs
 // Message of the failed load ("" if it did not fail). Warnings of a load: one a line. Both live as long as the session.
 SDX_API const char *sdx_session_error(const sdx_session *session);
+SDX_API char *sdx_session_error_json(const sdx_session *session);  // see sdx_run_error_json
 SDX_API const char *sdx_session_warnings(const sdx_session *session);
 
 // What goes in and comes out. Everything is borrowed from the session.
@@ -195,7 +197,8 @@ SDX_API char *sdx_session_describe(const sdx_session *session, const char *what)
 SDX_API char *sdx_session_profile_json(const sdx_session *session);
 SDX_API void sdx_string_free(char *text);
 
-// Every problem of a model at once, as JSON: [{"severity","code","place","message","hint"}, ...].
+// Every problem of a model at once, as JSON: a list of errors as sdx_run_error_json gives them, each with a "severity",
+// "error" or "warning".
 // Never NULL unless memory is exhausted. Release with sdx_string_free.
 SDX_API char *sdx_check_file(const char *path, const sdx_options *options);
 SDX_API char *sdx_check_bytes(const void *bytes, size_t size, const sdx_options *options);
@@ -229,6 +232,12 @@ SDX_API void sdx_run_cancel(sdx_run *run);
 // NULL if it was not wanted or the execution failed.
 SDX_API sdx_value *sdx_run_output(const sdx_run *run, size_t index);
 SDX_API const char *sdx_run_error(const sdx_run *run);  // of the last failed call; "" if none failed
+// The same error as fields: {"status", "code", "place", "message", "hint"} and where they are known "node" and
+// "operator", the part by its kind ("input", "output", "attribute", "initializer", "dimension", "option", ...: its
+// name) with "index", "file", "offset" (bytes), "within", "found", "expected"; docs/errors.md lists them. The text is
+// the caller's: release it with sdx_string_free; NULL if no call failed, or memory is exhausted. Like sdx_run_error for
+// the thread that uses the handle.
+SDX_API char *sdx_run_error_json(const sdx_run *run);
 // What the model declares and the last execution did not keep to: inputs that differ in a dimension they give one name,
 // an output of another shape. "" if nothing. The option strict_dims makes it an error.
 SDX_API const char *sdx_run_warning(const sdx_run *run);

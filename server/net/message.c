@@ -2,7 +2,6 @@
 // Requests and responses (message.h).
 #include "server/net/message.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

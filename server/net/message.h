@@ -3,6 +3,7 @@
 // request point into `head`, which holds the bytes that came. Read next: head.h (HTTP/1.1 heads), net.h.
 #pragma once
 
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>

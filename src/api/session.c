@@ -3,6 +3,7 @@
 #include "run/session.h"
 
 const char *sdx_session_error(const sdx_session *s) { return s ? s->err.message : "memory is exhausted"; }
+char *sdx_session_error_json(const sdx_session *s) { return s ? error_object(&s->err) : NULL; }
 const char *sdx_session_warnings(const sdx_session *s) {
   return s->model && s->model->warnings.at ? s->model->warnings.at : "";
 }

@@ -9,8 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/status.h"
-
 typedef struct mem_account {
   atomic_size_t used, peak;
   size_t limit;  // bytes; SIZE_MAX = none

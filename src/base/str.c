@@ -134,6 +134,6 @@ void str_nearest_offer(str_nearest *n, str candidate) {
 
 const char *str_nearest_hint(const str_nearest *n, char *buffer, size_t size) {
   if (size) buffer[0] = 0;
-  if (n->best.at) snprintf(buffer, size, "; did you mean '%.*s'?", STR_ARG(n->best));
+  if (n->best.at) snprintf(buffer, size, "did you mean '%.*s'?", STR_ARG(n->best));
   return buffer;
 }

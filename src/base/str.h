@@ -46,5 +46,5 @@ typedef struct str_nearest {
 } str_nearest;
 void str_nearest_init(str_nearest *n, str wanted);
 void str_nearest_offer(str_nearest *n, str candidate);
-// "" or "; did you mean 'x'?" written into the buffer.
+// "" or "did you mean 'x'?" written into the buffer.
 const char *str_nearest_hint(const str_nearest *n, char *buffer, size_t size);

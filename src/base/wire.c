@@ -127,9 +127,20 @@ static const char *count_packed(const unsigned char *file, const raw_field *f, w
 
 static sdx_status fail(const wire_schema *schema, size_t slot, size_t offset, const char *wrong, error *err) {
   if (slot < schema->count)
-    return error_set(err, SDX_INVALID_MODEL, "byte %zu: field '%s' of %s: %s", offset, schema->fields[slot].name,
-                     schema->name, wrong);
-  return error_set(err, SDX_INVALID_MODEL, "byte %zu: in %s: %s", offset, schema->name, wrong);
+    error_set(err, SDX_INVALID_MODEL, "field '%s' of %s: %s", schema->fields[slot].name, schema->name, wrong);
+  else error_set(err, SDX_INVALID_MODEL, "in %s: %s", schema->name, wrong);
+  error_offset(err, offset);
+  return SDX_INVALID_MODEL;
+}
+
+static sdx_status fail_length(const wire_schema *schema, size_t slot, size_t offset, uint64_t claimed, size_t left,
+                              error *err) {
+  error_set(err, SDX_INVALID_MODEL, "field '%s' of %s claims %llu bytes where %zu are left",
+            slot < schema->count ? schema->fields[slot].name : "(unknown)", schema->name, (unsigned long long)claimed,
+            left);
+  error_offset(err, offset);
+  error_hint(err, "is the file cut short?");
+  return SDX_INVALID_MODEL;
 }
 
 sdx_status wire_scan(wire message, const wire_schema *schema, wire_counts *counts, error *err) {
@@ -144,11 +155,7 @@ sdx_status wire_scan(wire message, const wire_schema *schema, wire_counts *count
     if (known && type_fits(schema->fields[slot].kind, f.type))
       counts->of[slot]++;  // first of all: a caller may ask what was there before it broke
     if (wrong == too_long && f.claimed > INT64_MAX) wrong = "the length is that of no file";
-    else if (wrong == too_long)
-      return error_set(err, SDX_INVALID_MODEL,
-                       "byte %zu: field '%s' of %s claims %llu bytes where %zu are left; is the file cut short?",
-                       offset, known ? schema->fields[slot].name : "(unknown)", schema->name,
-                       (unsigned long long)f.claimed, message.end - message.at);
+    else if (wrong == too_long) return fail_length(schema, slot, offset, f.claimed, message.end - message.at, err);
     if (!wrong && f.type == TYPE_END_GROUP) wrong = "a group ends that did not begin";
     if (!wrong && known && !type_fits(schema->fields[slot].kind, f.type)) {
       wrong = "the wire type does not fit the field";

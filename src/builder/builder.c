@@ -138,12 +138,11 @@ sdx_status sdx_builder_status(const sdx_builder *b) { return b->err.status; }
 const char *sdx_builder_error(const sdx_builder *b) { return b->err.message; }
 
 sdx_status sdx_builder_fail(sdx_builder *b, sdx_status status, const char *format, ...) {
-  char message[sizeof b->err.message];
   va_list list;
   va_start(list, format);
-  vsnprintf(message, sizeof message, format, list);
+  error_at_list(&b->err, (error_part){0}, status, format, list);
   va_end(list);
-  return error_set(&b->err, status, "%s", message);
+  return status;
 }
 
 // ---- descriptions -----------------------------------------------------------------------------------

@@ -246,7 +246,7 @@ sdx_ref sdx_graph_add_filled(sdx_graph *s, const char *name, sdx_dtype dtype, si
   if (dtype == SDX_STRING) error_set(&b->err, SDX_NOT_SUPPORTED, "strings are given as a tensor");
   else tensor_init(&f->tensor, dtype, rank, dims, &b->err);
   if (build_failed(b)) {
-    error_prefix(&b->err, "constant '%.200s'", name ? name : "");
+    error_in_part(&b->err, part_named(PART_INITIALIZER, str_from(name)));
     return 0;
   }
   return add_constant(s, name, &f->tensor);

@@ -129,7 +129,8 @@ node *graph_add_node(graph *g, str domain, str op_type, size_t inputs, const val
   size_t ids, bytes;
   if (!size_add(inputs, outputs, &ids) || ids > UINT32_MAX || !size_mul(ids, sizeof(value_id), &bytes) ||
       !size_add(bytes, sizeof(node), &bytes)) {
-    error_set(err, SDX_LIMIT_EXCEEDED, "node of type '%.*s': too many inputs and outputs", STR_ARG(op_type));
+    error_set(err, SDX_LIMIT_EXCEEDED, "too many inputs and outputs");
+    error_node(err, -1, STR(""), op_type);
     return NULL;
   }
   if (g->node_count == g->node_capacity && !reserve_nodes(g, doubled(g->node_capacity))) {

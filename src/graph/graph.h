@@ -201,8 +201,7 @@ typedef struct graph_limits {
   size_t max_nodes, max_rank, max_subgraph_depth, max_name_bytes;
 } graph_limits;
 typedef struct problem_sink {
-  void (*report)(void *context, sdx_status status, const char *code, const char *place, const char *message,
-                 const char *hint);
+  void (*report)(void *context, bool warning, const error *problem);
   void *context;
 } problem_sink;
 sdx_status graph_verify(const graph *g, const graph_limits *limits, const problem_sink *sink, error *err);

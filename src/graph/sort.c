@@ -15,9 +15,11 @@ static value_id read_at(const node *n, uint32_t i) {
 
 static sdx_status fail_two_producers(const graph *g, value_id v, const node *n, error *err) {
   const node *first = g->nodes[g->values[v].producer - 1];
-  return error_set(err, SDX_INVALID_GRAPH, "value '%.*s' is made by two nodes: '%.*s' (%.*s) and '%.*s' (%.*s)",
-                   STR_ARG(g->values[v].name), STR_ARG(first->name), STR_ARG(first->op_type), STR_ARG(n->name),
-                   STR_ARG(n->op_type));
+  error_at(err, part_named(PART_VALUE, g->values[v].name), SDX_INVALID_GRAPH,
+           "is made by two nodes: '%.*s' (%.*s) and '%.*s' (%.*s)", STR_ARG(first->name), STR_ARG(first->op_type),
+           STR_ARG(n->name), STR_ARG(n->op_type));
+  error_code(err, "duplicate-name");
+  return SDX_INVALID_GRAPH;
 }
 
 static sdx_status number_producers(graph *g, error *err) {
@@ -74,8 +76,10 @@ static sdx_status fail_cycle(const graph *g, const step *stack, uint32_t depth, 
     if (wrote > 0) used += (size_t)wrote;
   }
   const node *start = g->nodes[stack[depth - 1].node];
-  return error_set(err, SDX_INVALID_GRAPH, "the graph has a cycle of %u node%s: %s%s%.*s", length,
-                   length == 1 ? "" : "s", path, length > SHOWN ? "... -> " : "", STR_ARG(start->op_type));
+  error_set(err, SDX_INVALID_GRAPH, "the graph has a cycle of %u node%s: %s%s%.*s", length, length == 1 ? "" : "s",
+            path, length > SHOWN ? "... -> " : "", STR_ARG(start->op_type));
+  error_code(err, "cycle");
+  return SDX_INVALID_GRAPH;
 }
 
 static sdx_status sort_walk(graph *g, arena *scratch, error *err) {

@@ -3,7 +3,6 @@
 // every pass: ids in range, one maker for every value that is read, order, subgraphs that stand in for
 // values their node captures, ranks and names within limits. Iterative over nested graphs.
 #include <stdarg.h>
-#include <stdio.h>
 
 #include "graph/graph.h"
 
@@ -26,71 +25,64 @@ typedef struct verifier {
 
 enum { MADE_BY_NODE = 1, IS_INPUT = 2 };
 
+enum { NO_NODE = -1 };
+
 // Reports to the sink and goes on (SDX_OK), or returns the problem.
-__attribute__((format(printf, 5, 6))) static sdx_status problem(verifier *v, sdx_status status, const char *code,
-                                                                const char *place, const char *format, ...) {
-  char message[600];
+__attribute__((format(printf, 6, 7))) static sdx_status problem(verifier *v, int64_t node, error_part part,
+                                                                sdx_status status, const char *code, const char *format,
+                                                                ...) {
+  error found = {0};
   va_list args;
   va_start(args, format);
-  vsnprintf(message, sizeof message, format, args);
+  error_at_list(&found, part, status, format, args);
   va_end(args);
-  if (!v->sink) return error_set(v->err, status, "%s: %s", place, message);
-  v->sink->report(v->sink->context, status, code, place, message, "");
+  error_code(&found, code);
+  if (node >= 0) error_node(&found, node, v->graph->nodes[node]->name, v->graph->nodes[node]->op_type);
+  if (v->depth) error_within(&found, "in a subgraph");
+  if (!v->sink) return error_copy(v->err, &found);
+  v->sink->report(v->sink->context, false, &found);
   return SDX_OK;
 }
 
-static int cut(str s) { return (int)(s.size < 120 ? s.size : 120); }
-
-static const char *node_place(const verifier *v, uint32_t index, char *buffer, size_t size) {
-  const node *n = v->graph->nodes[index];
-  snprintf(buffer, size, "%snode %u '%.*s' (%.*s)", v->depth ? "in a subgraph, " : "", index, cut(n->name), n->name.at,
-           cut(n->op_type), n->op_type.at);
-  return buffer;
-}
-
-static sdx_status check_read(verifier *v, uint32_t index, const char *what, value_id id) {
-  char place[400];
+// The value `id` that a node reads as `part`, an input or (PART_VALUE) a captured value.
+static sdx_status check_read(verifier *v, uint32_t node, error_part part, value_id id) {
   const graph *g = v->graph;
   if (id == VALUE_ABSENT) return SDX_OK;
-  node_place(v, index, place, sizeof place);
   if (id >= g->value_count)
-    return problem(v, SDX_INTERNAL, "value-id", place, "%s %u is no value of the graph", what, id);
+    return problem(v, node, part, SDX_INTERNAL, "value-id", "names value %u, which the graph does not have", id);
   const graph_value *value = &g->values[id];
-  if (value->producer > index + 1 || (value->producer == index + 1))
-    return problem(v, SDX_INVALID_GRAPH, "order", place, "%s '%.*s' is made by node %u, which does not come before",
-                   what, cut(value->name), value->name.at, value->producer - 1);
+  part.name = value->name;
+  if (value->producer > node)
+    return problem(v, node, part, SDX_INVALID_GRAPH, "order", "is made by node %u, which does not come before",
+                   value->producer - 1);
   if (!v->state[id] && !value->constant && !value->outer)
-    return problem(v, SDX_INVALID_GRAPH, "unknown-value", place,
-                   "%s '%.*s' is made by no node and is no input or constant", what, cut(value->name), value->name.at);
+    return problem(v, node, part, SDX_INVALID_GRAPH, "unknown-value", "is made by no node and is no input or constant");
   return SDX_OK;
 }
 
-static sdx_status check_output(verifier *v, uint32_t index, value_id id) {
-  char place[400];
+static sdx_status check_output(verifier *v, uint32_t node, uint32_t output) {
   const graph *g = v->graph;
+  value_id id = g->nodes[node]->outputs[output];
+  error_part part = at_output(output);
   if (id == VALUE_ABSENT) return SDX_OK;
-  node_place(v, index, place, sizeof place);
   if (id >= g->value_count)
-    return problem(v, SDX_INTERNAL, "value-id", place, "output %u is no value of the graph", id);
+    return problem(v, node, part, SDX_INTERNAL, "value-id", "names value %u, which the graph does not have", id);
   const graph_value *value = &g->values[id];
+  part.name = value->name;
   if (v->state[id] || value->constant || value->outer)
-    return problem(v, SDX_INVALID_GRAPH, "duplicate-name", place,
-                   "output '%.*s' is already an input, a constant or the output of another node", cut(value->name),
-                   value->name.at);
+    return problem(v, node, part, SDX_INVALID_GRAPH, "duplicate-name",
+                   "is already an input, a constant or the output of another node");
   v->state[id] = MADE_BY_NODE;
-  if (value->producer != index + 1)
-    return problem(v, SDX_INTERNAL, "producer", place, "output '%.*s' does not know its node", cut(value->name),
-                   value->name.at);
+  if (value->producer != node + 1) return problem(v, node, part, SDX_INTERNAL, "producer", "does not know its node");
   return SDX_OK;
 }
 
 static sdx_status check_captured(verifier *v, uint32_t index, const graph *body) {
-  char place[400];
   const node *n = v->graph->nodes[index];
   for (uint32_t i = 1; i < body->value_count; i++) {
     value_id outer = body->values[i].outer;
     if (outer && node_find_capture(n, outer) == n->capture_count)
-      SDX_TRY(problem(v, SDX_INTERNAL, "capture", node_place(v, index, place, sizeof place),
+      SDX_TRY(problem(v, index, (error_part){0}, SDX_INTERNAL, "capture",
                       "a subgraph reads outer value %u, which the node does not capture", outer));
   }
   return SDX_OK;
@@ -117,54 +109,47 @@ static sdx_status check_subgraphs(verifier *v, uint32_t index) {
 }
 
 static sdx_status check_ranks(verifier *v, const graph_value *value, const type_info *type) {
-  char place[200];
   for (const type_info *t = type; t; t = t->element) {
     if (t->rank <= 0 || (size_t)t->rank <= v->limits->max_rank) continue;
-    snprintf(place, sizeof place, "value '%.*s'", cut(value->name), value->name.at);
-    SDX_TRY(problem(v, SDX_LIMIT_EXCEEDED, "rank", place, "its rank is %d; the limit is %zu", t->rank,
-                    v->limits->max_rank));
+    SDX_TRY(problem(v, NO_NODE, part_named(PART_VALUE, value->name), SDX_LIMIT_EXCEEDED, "rank",
+                    "has rank %d, expected at most %zu (limit max_rank)", t->rank, v->limits->max_rank));
   }
   return SDX_OK;
 }
 
 static sdx_status check_values(verifier *v) {
   const graph *g = v->graph;
-  char place[200];
   for (uint32_t i = 1; i < g->value_count; i++) {
     const graph_value *value = &g->values[i];
-    if (value->name.size > v->limits->max_name_bytes) {
-      snprintf(place, sizeof place, "value %u", i);
-      SDX_TRY(problem(v, SDX_LIMIT_EXCEEDED, "name-length", place, "its name has %zu bytes; the limit is %zu",
-                      value->name.size, v->limits->max_name_bytes));
-    }
+    if (value->name.size > v->limits->max_name_bytes)
+      SDX_TRY(problem(v, NO_NODE, part_at(PART_VALUE, i), SDX_LIMIT_EXCEEDED, "name-length",
+                      "has a name of %zu bytes, expected at most %zu", value->name.size, v->limits->max_name_bytes));
     SDX_TRY(check_ranks(v, value, &value->type));
     SDX_TRY(check_ranks(v, value, &value->declared));
-    if (value->outer && (!g->parent || value->outer >= g->parent->value_count)) {
-      snprintf(place, sizeof place, "value '%.*s'", cut(value->name), value->name.at);
-      SDX_TRY(problem(v, SDX_INTERNAL, "outer", place, "it stands for a value that its outer graph does not have"));
-    }
+    if (value->outer && (!g->parent || value->outer >= g->parent->value_count))
+      SDX_TRY(problem(v, NO_NODE, part_named(PART_VALUE, value->name), SDX_INTERNAL, "outer",
+                      "stands for a value that its outer graph does not have"));
   }
   return SDX_OK;
 }
 
 static sdx_status check_ends(verifier *v, bool outputs) {
   const graph *g = v->graph;
-  char place[200];
   for (uint32_t i = 0; i < (outputs ? g->output_count : g->input_count); i++) {
     value_id id = outputs ? g->outputs[i] : g->inputs[i];
-    snprintf(place, sizeof place, "%sgraph %s %u", v->depth ? "in a subgraph, " : "", outputs ? "output" : "input", i);
+    error_part part = part_at(outputs ? PART_OUTPUT : PART_INPUT, i);
     if (id == VALUE_ABSENT || id >= g->value_count) {
-      SDX_TRY(problem(v, SDX_INVALID_GRAPH, "value-id", place, "it names no value"));
+      SDX_TRY(problem(v, NO_NODE, part, SDX_INVALID_GRAPH, "value-id", "names no value"));
       continue;
     }
     const graph_value *value = &g->values[id];
+    part.name = value->name;
     bool made = v->state[id] || value->constant || value->outer;
     if (made == outputs) {
       if (!outputs) v->state[id] = IS_INPUT;
       continue;
     }
-    SDX_TRY(problem(v, SDX_INVALID_GRAPH, outputs ? "unknown-value" : "duplicate-name", place, "'%.*s' %s",
-                    cut(value->name), value->name.at,
+    SDX_TRY(problem(v, NO_NODE, part, SDX_INVALID_GRAPH, outputs ? "unknown-value" : "duplicate-name", "%s",
                     outputs ? "is made by no node and is no input or constant" : "is listed twice"));
   }
   return SDX_OK;
@@ -172,22 +157,21 @@ static sdx_status check_ends(verifier *v, bool outputs) {
 
 static sdx_status check_nodes(verifier *v) {
   const graph *g = v->graph;
-  char place[400];
   for (uint32_t i = 0; i < g->node_count; i++) {  // makers first, so that a wrong order is told from a missing maker
     const node *n = g->nodes[i];
     if (n->dead) continue;
     if (++v->nodes > v->limits->max_nodes)
       return error_set(v->err, SDX_LIMIT_EXCEEDED, "the model has more than %zu nodes (limit max_nodes)",
                        v->limits->max_nodes);
-    for (uint32_t k = 0; k < n->output_count; k++) SDX_TRY(check_output(v, i, n->outputs[k]));
+    for (uint32_t k = 0; k < n->output_count; k++) SDX_TRY(check_output(v, i, k));
   }
   for (uint32_t i = 0; i < g->node_count; i++) {
     const node *n = g->nodes[i];
     if (n->dead) continue;
     if (n->op_type.size == 0)
-      SDX_TRY(problem(v, SDX_INVALID_GRAPH, "op-type", node_place(v, i, place, sizeof place), "it has no operator"));
-    for (uint32_t k = 0; k < n->input_count; k++) SDX_TRY(check_read(v, i, "input", n->inputs[k]));
-    for (uint32_t k = 0; k < n->capture_count; k++) SDX_TRY(check_read(v, i, "captured value", n->captures[k]));
+      SDX_TRY(problem(v, i, (error_part){0}, SDX_INVALID_GRAPH, "op-type", "it has no operator"));
+    for (uint32_t k = 0; k < n->input_count; k++) SDX_TRY(check_read(v, i, at_input(k), n->inputs[k]));
+    for (uint32_t k = 0; k < n->capture_count; k++) SDX_TRY(check_read(v, i, part_at(PART_VALUE, k), n->captures[k]));
     SDX_TRY(check_subgraphs(v, i));
   }
   return SDX_OK;

@@ -128,23 +128,31 @@ static int open_beneath(int dir, char *path) {
   }
 }
 
+static sdx_status fail_hint(str location, sdx_status status, const char *wrong, const char *hint, error *err) {
+  error_at(err, at_file(location), status, "%s", wrong);
+  error_hint(err, "%s", hint);
+  return status;
+}
+
 static sdx_status fail_open(str location, int reason, error *err) {
   switch (reason) {
     case ENOENT:
     case ENOTDIR:
-      return error_set(err, SDX_NOT_FOUND, "external data file '%.*s' is not in the model's folder", STR_ARG(location));
+      error_at(err, at_file(location), SDX_NOT_FOUND, "is not in the model's folder");
+      error_code(err, "missing-file");
+      return SDX_NOT_FOUND;
     case ELOOP:
     case EXDEV:
-      return error_set(err, SDX_FORBIDDEN,
-                       "external data file '%.*s' is reached through a symbolic link; put the file itself into the "
-                       "model's folder, or name the folder that holds it by option external_data_dir",
-                       STR_ARG(location));
+      return fail_hint(location, SDX_FORBIDDEN, "is reached through a symbolic link",
+                       "put the file itself into the model's folder, or name the folder that holds it by option "
+                       "external_data_dir",
+                       err);
     case ENXIO:  // a socket, or a pipe without writer
-      return error_set(err, SDX_FORBIDDEN, "external data file '%.*s' is not a regular file", STR_ARG(location));
+      return error_at(err, at_file(location), SDX_FORBIDDEN, "is not a regular file");
     default: {
       char text[64];
-      return error_set(err, SDX_IO_ERROR, "external data file '%.*s' cannot be opened: %s", STR_ARG(location),
-                       strerror_r(reason, text, sizeof text));
+      return error_at(err, at_file(location), SDX_IO_ERROR, "cannot be opened: %s",
+                      strerror_r(reason, text, sizeof text));
     }
   }
 }
@@ -161,15 +169,10 @@ static sdx_status open_file(external_gate *gate, str location, error *err) {
   if (gate->file_fd >= 0 && str_equal(gate->file_name, location)) return SDX_OK;
   const char *fault = location_fault(location);
   if (fault)
-    return error_set(err, SDX_FORBIDDEN,
-                     "external data location '%.*s' %s; it must be a path inside the model's folder", STR_ARG(location),
-                     fault);
+    return error_at(err, at_file(location), SDX_FORBIDDEN, "%s, expected a path inside the model's folder", fault);
   if (!gate->dir)
-    return error_set(
-        err, SDX_FORBIDDEN,
-        "the model keeps data in file '%.*s' but was loaded from bytes, without a folder; name the folder by "
-        "option external_data_dir",
-        STR_ARG(location));
+    return fail_hint(location, SDX_FORBIDDEN, "holds data, but the model was loaded from bytes, without a folder",
+                     "name the folder by option external_data_dir", err);
   close_file(gate);
   if (gate->dir_fd < 0) gate->dir_fd = open(*gate->dir ? gate->dir : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (gate->dir_fd < 0) return error_set(err, SDX_NOT_FOUND, "the folder for external data cannot be opened");
@@ -181,15 +184,14 @@ static sdx_status open_file(external_gate *gate, str location, error *err) {
   struct stat info;
   sdx_status status = SDX_OK;
   if (fstat(fd, &info) != 0) {
-    status = error_set(err, SDX_IO_ERROR, "external data file '%.*s' cannot be examined", STR_ARG(location));
+    status = error_at(err, at_file(location), SDX_IO_ERROR, "cannot be examined");
   } else if (!S_ISREG(info.st_mode)) {
-    status = error_set(err, SDX_FORBIDDEN, "external data file '%.*s' is not a regular file", STR_ARG(location));
+    status = error_at(err, at_file(location), SDX_FORBIDDEN, "is not a regular file");
   } else if (info.st_nlink != 1 && !gate->allow_hard_links) {
     status =
-        error_set(err, SDX_FORBIDDEN,
-                  "external data file '%.*s' has %llu names (hard links), so it may belong to someone else; copy it, "
-                  "or set option allow_hard_links=1",
-                  STR_ARG(location), (unsigned long long)info.st_nlink);
+        error_at(err, at_file(location), SDX_FORBIDDEN, "has %llu names (hard links), so it may belong to someone else",
+                 (unsigned long long)info.st_nlink);
+    error_hint(err, "copy it, or set option allow_hard_links=1");
   }
   if (status != SDX_OK) {
     close(fd);
@@ -209,9 +211,11 @@ static sdx_status read_fully(external_gate *gate, uint64_t offset, void *target,
     size_t piece = bytes - done < (size_t)1 << 30 ? bytes - done : (size_t)1 << 30;
     ssize_t n = pread(gate->file_fd, (char *)target + done, piece, (off_t)(offset + done));
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0)
-      return error_set(err, SDX_IO_ERROR, "external data file '%.*s' ended or failed at byte %llu while it was read",
-                       STR_ARG(gate->file_name), (unsigned long long)(offset + done));
+    if (n <= 0) {
+      error_at(err, at_file(gate->file_name), SDX_IO_ERROR, "ended or failed while it was read");
+      error_offset(err, offset + done);
+      return SDX_IO_ERROR;
+    }
     done += (size_t)n;
   }
   return SDX_OK;
@@ -250,8 +254,8 @@ static sdx_status check_sha1(external_gate *gate, str wanted, error *err) {
     same = (wanted.at[i] | 32) == ("0123456789abcdef"[nibble] | 32);
   }
   if (!same)
-    return error_set(err, SDX_INVALID_MODEL, "external data file '%.*s' does not have the SHA-1 checksum '%.*s'",
-                     STR_ARG(gate->file_name), STR_ARG(wanted));
+    return error_at(err, at_file(gate->file_name), SDX_INVALID_MODEL, "does not have the SHA-1 checksum '%.*s'",
+                    STR_ARG(wanted));
   return SDX_OK;
 }
 
@@ -261,10 +265,12 @@ sdx_status external_open(external_gate *gate, const external_ref *ref, size_t by
     return error_set(err, SDX_INVALID_MODEL, "external_data: length is %llu where type and dims need %zu bytes",
                      (unsigned long long)ref->length, bytes);
   SDX_TRY(open_file(gate, ref->location, err));
-  if (bytes > gate->file_size || ref->offset > gate->file_size - bytes)
-    return error_set(
-        err, SDX_INVALID_MODEL, "external data file '%.*s' has %llu bytes; %zu bytes at offset %llu are not in it",
-        STR_ARG(ref->location), (unsigned long long)gate->file_size, bytes, (unsigned long long)ref->offset);
+  if (bytes > gate->file_size || ref->offset > gate->file_size - bytes) {
+    error_at(err, at_file(ref->location), SDX_INVALID_MODEL, "has %llu bytes; %zu bytes at offset %llu are not in it",
+             (unsigned long long)gate->file_size, bytes, (unsigned long long)ref->offset);
+    error_offset(err, ref->offset);
+    return SDX_INVALID_MODEL;
+  }
   return ref->has_checksum ? check_sha1(gate, ref->checksum, err) : SDX_OK;
 }
 

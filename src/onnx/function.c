@@ -22,7 +22,7 @@ static sdx_status read_opset(wire message, opset_import *out, error *err) {
   }
   if (out->version < 1 || out->version > INT32_MAX)
     return error_set(err, SDX_INVALID_GRAPH,
-                     "opset_import of domain '%.*s' asks for version %lld; expected 1 to 2147483647",
+                     "opset_import of domain '%.*s' asks for version %lld, expected 1 to 2147483647",
                      STR_ARG(shown_domain(out->domain)), (long long)out->version);
   return SDX_OK;
 }
@@ -231,7 +231,7 @@ sdx_status functions_read(function_table *t, arena *memory, model *m, wire file,
   str_map_init(&t->by_name, memory);
   if (count == 0) return SDX_OK;
   if (count > MAX_FUNCTIONS)
-    return error_set(err, SDX_LIMIT_EXCEEDED, "the model has %zu functions; the limit is %d", count, MAX_FUNCTIONS);
+    return error_set(err, SDX_LIMIT_EXCEEDED, "the model has %zu functions, expected at most %d", count, MAX_FUNCTIONS);
   t->at = arena_array(memory, count, sizeof *t->at);
   call_walk c = {.table = t, .memory = memory, .calls = arena_array(memory, count, sizeof(callee *)), .err = err};
   m->functions = arena_array(&m->memory, count, sizeof *m->functions);

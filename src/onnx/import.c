@@ -26,15 +26,22 @@ static import_options with_defaults(const import_options *given) {
   return o;
 }
 
-sdx_status import_settle(importer *im, sdx_status status, const char *code, const char *place) {
+bool import_goes_on(const importer *im, sdx_status status) {
   bool stops = status == SDX_NO_MEMORY || status == SDX_LIMIT_EXCEEDED || status == SDX_DEADLINE_EXCEEDED;
-  if (status == SDX_OK || !im->sink || stops) return status;
+  return status != SDX_OK && im->sink && !stops;
+}
+
+sdx_status import_settle(importer *im, sdx_status status, const char *code, const char *place) {
+  char known[ERROR_PLACE];
+  error_code(im->err, code);
+  if (!import_goes_on(im, status)) return status;
   if (++im->problems > MOST_PROBLEMS) {
     error_clear(im->err);
     return error_set(im->err, SDX_LIMIT_EXCEEDED, "there are more than %d problems; these are the first",
                      MOST_PROBLEMS);
   }
-  im->sink->report(im->sink->context, status, code, place, im->err->message, "");
+  if (!*error_place(im->err, known)) error_within(im->err, "%s", place);
+  im->sink->report(im->sink->context, false, im->err);
   error_clear(im->err);
   return SDX_OK;
 }
@@ -45,10 +52,11 @@ static sdx_status fail_no_model(const void *bytes, size_t size, error *err) {
   if (kind) {
     const char *advice = kind->model ? "'sardonyx convert' converts it or tells how" : kind->advice;
     error_clear(err);
-    return error_set(err, SDX_INVALID_MODEL, "not an ONNX model: it looks like %s%s%s", kind->what, *advice ? "; " : "",
-                     advice);
+    error_set(err, SDX_INVALID_MODEL, "not an ONNX model: it looks like %s", kind->what);
+    error_hint(err, "%s", advice);
+    return SDX_INVALID_MODEL;
   }
-  error_prefix(err, "not an ONNX model");
+  error_within(err, "not an ONNX model");
   return error_set(err, SDX_INVALID_MODEL, "not an ONNX model: there is no graph in it");
 }
 
@@ -102,7 +110,7 @@ static void read_scalars(model *m, wire message) {
 
 static sdx_status check_versions(model *m, error *err) {
   if (m->ir_version < 0)
-    return error_set(err, SDX_INVALID_MODEL, "ir_version is %lld; versions start at 1", (long long)m->ir_version);
+    return error_set(err, SDX_INVALID_MODEL, "ir_version is %lld, expected 1 or more", (long long)m->ir_version);
   if (m->ir_version == 0)
     text_format(&m->warnings, "ir_version is missing; the file is read as one of before version 1\n");
   if (m->ir_version > NEWEST_IR_VERSION)
@@ -193,7 +201,9 @@ sdx_status onnx_import(const void *bytes, size_t size, const import_options *opt
     *out = m;
     return SDX_OK;
   }
-  if (sink) sink->report(sink->context, status, "import", "model", err->message, "");
+  error_set(err, status, "%s", status_text(status));
+  error_code(err, "import");
+  if (sink) sink->report(sink->context, false, err);
   model_destroy(m);
   return status;
 }

@@ -30,8 +30,9 @@ typedef struct importer {
   error *err;
 } importer;
 
-// A problem that need not stop `check`: with a sink it is reported and forgotten, else it is returned
-// (the caller adds the place). Spent memory, limits and time always stop.
+// With a sink a problem is reported and forgotten, unless memory, a limit or the time is spent. Else it is returned.
+bool import_goes_on(const importer *im, sdx_status status);
+// Does so; `code` and `place` are for errors that have none.
 sdx_status import_settle(importer *im, sdx_status status, const char *code, const char *place);
 // Builds the model's graph from a GraphProto.
 sdx_status import_graph(importer *im, wire message, graph **out);

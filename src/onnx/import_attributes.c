@@ -206,6 +206,12 @@ static sdx_status read_attribute(importer *im, const scope *s, wire message, att
   }
 }
 
+static sdx_status fail_nameless(importer *im, const wire_field *f) {
+  error_set(im->err, SDX_INVALID_MODEL, "an attribute has no name");
+  error_offset(im->err, f->offset);
+  return SDX_INVALID_MODEL;
+}
+
 sdx_status import_check_attributes(importer *im, wire message) {
   arena scratch;
   arena_init(&scratch, im->options->account);
@@ -221,9 +227,9 @@ sdx_status import_check_attributes(importer *im, wire message) {
     for (wire w = f.body; status == SDX_OK && wire_next(&w, &proto_attribute, &part);)
       if (part.slot == ATTRIBUTE_NAME) name = wire_str(&part);
     if (status != SDX_OK) break;
-    if (name.size == 0) status = error_set(im->err, SDX_INVALID_MODEL, "byte %zu: an attribute has no name", f.offset);
+    if (name.size == 0) status = fail_nameless(im, &f);
     else if (str_map_find(&seen, name, NULL))
-      status = error_set(im->err, SDX_INVALID_GRAPH, "attribute '%.*s' is given twice", STR_ARG(name));
+      status = error_at(im->err, part_named(PART_ATTRIBUTE, name), SDX_INVALID_GRAPH, "is given twice");
     else if (!str_map_put(&seen, name, 0)) status = import_no_memory(im);
   }
   arena_deinit(&scratch);
@@ -242,10 +248,9 @@ sdx_status import_attributes(importer *im, const scope *s, const node_head *h, n
     if (f.slot != NODE_ATTRIBUTE || parts->attr_count == count) continue;
     attr *a = &parts->attrs[parts->attr_count];
     sdx_status status = read_attribute(im, s, f.body, a);
-    if (status == SDX_OK && a->name.size == 0)
-      status = error_set(im->err, SDX_INVALID_MODEL, "byte %zu: an attribute has no name", f.offset);
+    if (status == SDX_OK && a->name.size == 0) status = fail_nameless(im, &f);
     if (status != SDX_OK) {
-      error_prefix(im->err, "attribute '%.*s'", STR_ARG(a->name));
+      error_in_part(im->err, part_named(PART_ATTRIBUTE, a->name));
       SDX_TRY(import_settle_node(im, s, h, status, "attribute"));
     } else if (a->kind) {
       parts->attr_count++;

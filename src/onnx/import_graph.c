@@ -3,27 +3,25 @@
 // they make, build them. So memory is asked for exactly and once, and a name can be told apart that
 // is made later from one that is never made. Nodes of one graph may be listed in any order.
 // Read next: import_scope.h (scopes, functions), import_names.c, import_attributes.c.
-#include <stdio.h>
-
 #include "base/host.h"
 #include "base/size.h"
 #include "onnx/import_scope.h"
 
-enum { PLACE = 320 };
+static int cut(str s) { return (int)(s.size < 80 ? s.size : 80); }
 
-static const char *node_place(char buffer[PLACE], const scope *s, const node_head *h) {
-  const building *b = s->at;
-  int n = snprintf(buffer, PLACE, "node %zu '%.*s' (%.*s)", h->index, (int)(h->name.size < 120 ? h->name.size : 120),
-                   h->name.at, (int)(h->op_type.size < 60 ? h->op_type.size : 60), h->op_type.at);
-  if (b->depth && b->graph->name.size && n > 0 && n < PLACE)
-    snprintf(buffer + n, (size_t)(PLACE - n), " of subgraph '%.*s'",
-             (int)(b->graph->name.size < 80 ? b->graph->name.size : 80), b->graph->name.at);
-  return buffer;
+// Adds a node, and what it is in, to an error; around an inner node as words.
+static void locate(importer *im, const scope *s, const node_head *h) {
+  const graph *g = s->at->graph;
+  if (im->err->has_node)
+    error_within(im->err, "node %zu '%.*s' (%.*s)", h->index, cut(h->name), h->name.at, cut(h->op_type), h->op_type.at);
+  else error_node(im->err, (int64_t)h->index, h->name, h->op_type);
+  if (s->call) error_within(im->err, "function '%.*s'", cut(s->call->function->name), s->call->function->name.at);
+  else if (s->at->depth && g->name.size) error_within(im->err, "subgraph '%.*s'", cut(g->name), g->name.at);
 }
 
 sdx_status import_settle_node(importer *im, const scope *s, const node_head *h, sdx_status status, const char *code) {
-  char place[PLACE];
-  return status == SDX_OK ? SDX_OK : import_settle(im, status, code, node_place(place, s, h));
+  if (import_goes_on(im, status)) locate(im, s, h);
+  return import_settle(im, status, code, "");
 }
 
 // ---- limits ---------------------------------------------------------------------------------------------
@@ -72,9 +70,12 @@ static sdx_status read_head(importer *im, wire message, size_t index, node_head 
       default:
         break;
     }
-  if (h->op_type.size == 0)
-    return error_set(im->err, SDX_INVALID_GRAPH, "byte %zu: node %zu '%.*s' has no op_type", message.at, index,
-                     STR_ARG(h->name));
+  if (h->op_type.size == 0) error_set(im->err, SDX_INVALID_GRAPH, "the node has no op_type");
+  if (h->op_type.size == 0) {
+    error_node(im->err, (int64_t)index, h->name, STR(""));
+    error_offset(im->err, message.at);
+    return SDX_INVALID_GRAPH;
+  }
   return SDX_OK;
 }
 
@@ -113,7 +114,8 @@ static sdx_status read_ids(importer *im, const scope *s, const node_head *h, val
   for (wire w = h->message; wire_next(&w, &proto_node, &f);) {
     if (f.slot == NODE_INPUT && in < inputs) {
       value_id *id = &ids[in++];
-      sdx_status status = scope_resolve(im, s, s->at, "input", wire_str(&f), id);
+      error_part part = {PART_INPUT, (int64_t)in - 1, wire_str(&f)};
+      sdx_status status = scope_resolve(im, s, s->at, part, id);
       SDX_TRY(import_settle_node(im, s, h, status, "unknown-value"));
       if (status != SDX_OK && !(*id = graph_add_value(s->at->graph, STR("")))) return import_no_memory(im);
     }
@@ -176,9 +178,7 @@ static sdx_status read_nodes(importer *im, const scope *s, wire message, const w
     SDX_TRY(read_head(im, f.body, index++, &h));
     sdx_status status = each(im, s, &h);
     if (status != SDX_OK) {
-      // Deep inside, the innermost places say most: the message must not be pushed out.
-      char place[PLACE];
-      if (strlen(im->err->message) < sizeof im->err->message / 2) error_prefix(im->err, "%s", node_place(place, s, &h));
+      locate(im, s, &h);
       return status;
     }
   }
@@ -309,14 +309,13 @@ static sdx_status read_initializer(importer *im, building *b, const wire_field *
     if (!b->graph->parent) once.spent = im->options->spent, once.context = im->options->context;
     status = tensor_proto_read(&once, f->body, t, &name, im->err);
   }
-  if (status == SDX_OK && name.size == 0)
-    status = error_set(im->err, SDX_INVALID_GRAPH, "byte %zu: an initializer has no name", f->offset);
-  if (status == SDX_OK && graph_find(b->graph, name)) status = scope_fail_twice(im, name, "made by two initializers");
+  if (status == SDX_OK && name.size == 0) status = error_set(im->err, SDX_INVALID_GRAPH, "an initializer has no name");
+  error_part part = part_named(PART_INITIALIZER, name);
+  if (status == SDX_OK && graph_find(b->graph, name)) status = scope_fail_twice(im, part, "made by two initializers");
   if (status != SDX_OK) {
-    char place[PLACE];
-    snprintf(place, sizeof place, "initializer '%.*s'", STR_ARG(name));
-    if (!im->sink) error_prefix(im->err, "%s", place);
-    status = import_settle(im, status, "initializer", place);
+    error_in_part(im->err, part);
+    if (name.size == 0) error_offset(im->err, f->offset);
+    status = import_settle(im, status, "initializer", "");
     if (status != SDX_OK || name.size == 0 || graph_find(b->graph, name)) return status;
     return graph_add_value(b->graph, name) ? SDX_OK : import_no_memory(im);  // so that its readers are no problems, too
   }
@@ -338,9 +337,7 @@ static sdx_status read_value_info(importer *im, graph *g, wire message, value_in
     if (f.slot == VALUE_INFO_NAME) out->name = wire_str(&f);
     else type = f.body;
   }
-  sdx_status status = type.file ? type_proto_read(g, &im->types, type, &out->type, im->err) : SDX_OK;
-  if (status != SDX_OK) error_prefix(im->err, "type of '%.*s'", STR_ARG(out->name));
-  return status;
+  return type.file ? type_proto_read(g, &im->types, type, &out->type, im->err) : SDX_OK;
 }
 
 // An input that has an initializer of its name is a constant; what is declared must fit it.
@@ -380,7 +377,8 @@ static sdx_status add_input(importer *im, building *b, const value_info *info) {
   value_id id = graph_find(g, info->name);
   if (id) {
     const graph_value *v = &g->values[id];
-    return v->constant ? check_default(im, g, v, info) : scope_fail_twice(im, info->name, "an input twice");
+    return v->constant ? check_default(im, g, v, info)
+                       : scope_fail_twice(im, part_named(PART_INPUT, info->name), "an input twice");
   }
   id = graph_add_value(g, info->name);
   if (!id) return import_no_memory(im);
@@ -394,7 +392,7 @@ static sdx_status add_output(importer *im, const scope *s, const value_info *inf
   graph *g = s->at->graph;
   value_id id;
   if (info->name.size == 0) return error_set(im->err, SDX_INVALID_GRAPH, "a graph output has no name");
-  SDX_TRY(scope_resolve(im, s, s->at, "graph output", info->name, &id));
+  SDX_TRY(scope_resolve(im, s, s->at, part_named(PART_OUTPUT, info->name), &id));
   if (g->values[id].declared.kind == TYPE_UNKNOWN) g->values[id].declared = info->type;
   g->outputs[g->output_count++] = id;
   return SDX_OK;
@@ -409,7 +407,7 @@ static void add_value_info(const building *b, const value_info *info) {
 
 // All messages of one slot that describe values.
 static sdx_status read_value_infos(importer *im, const scope *s, wire message, size_t slot) {
-  char place[PLACE];
+  error_part_kind kind = slot == GRAPH_INPUT ? PART_INPUT : slot == GRAPH_OUTPUT ? PART_OUTPUT : PART_VALUE;
   wire_field f;
   while (wire_next(&message, &proto_graph, &f)) {
     if (f.slot != slot) continue;
@@ -419,9 +417,8 @@ static sdx_status read_value_infos(importer *im, const scope *s, wire message, s
     if (status == SDX_OK && slot == GRAPH_INPUT) status = add_input(im, s->at, &info);
     if (status == SDX_OK && slot == GRAPH_OUTPUT) status = add_output(im, s, &info);
     if (status == SDX_OK) continue;
-    snprintf(place, sizeof place, "%s '%.*s'", proto_graph.fields[slot].name, STR_ARG(info.name));
-    if (!im->sink) error_prefix(im->err, "%s", place);
-    SDX_TRY(import_settle(im, status, "value", place));
+    error_in_part(im->err, part_named(kind, info.name));
+    SDX_TRY(import_settle(im, status, "value", ""));
   }
   return SDX_OK;
 }

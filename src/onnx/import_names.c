@@ -35,48 +35,49 @@ static value_id bring_in(building *target, const building *home, value_id id) {
   return id;
 }
 
-static sdx_status fail_unknown(importer *im, const scope *s, const char *what, str name) {
+static sdx_status fail_unknown(importer *im, const scope *s, error_part part) {
   enum { MOST_CANDIDATES = 20000 };
   char hint[300];
   str_nearest nearest;
-  str_nearest_init(&nearest, name);
+  str_nearest_init(&nearest, part.name);
   for (; s && !s->names; s = s->outer)
     for (uint32_t v = 1; v < s->at->declared && v < MOST_CANDIDATES; v++)
       str_nearest_offer(&nearest, s->at->graph->values[v].name);
-  return error_set(im->err, SDX_INVALID_GRAPH, "%s '%.*s' is made by no node and is no input or initializer%s", what,
-                   STR_ARG(name), str_nearest_hint(&nearest, hint, sizeof hint));
+  error_at(im->err, part, SDX_INVALID_GRAPH, "is made by no node and is no input or initializer");
+  error_hint(im->err, "%s", str_nearest_hint(&nearest, hint, sizeof hint));
+  return SDX_INVALID_GRAPH;
 }
 
-sdx_status scope_resolve(importer *im, const scope *s, building *target, const char *what, str name, value_id *out) {
+sdx_status scope_resolve(importer *im, const scope *s, building *target, error_part part, value_id *out) {
   const building *home;
   value_id id;
   *out = VALUE_ABSENT;
-  if (name.size == 0) return SDX_OK;
-  if (!scope_find(s, name, &home, &id)) return fail_unknown(im, s, what, name);
+  if (part.name.size == 0) return SDX_OK;
+  if (!scope_find(s, part.name, &home, &id)) return fail_unknown(im, s, part);
   if (!id) return SDX_OK;
   if (home->graph->values[id].producer == PENDING) im->out_of_order = true;
   *out = bring_in(target, home, id);
   return *out ? SDX_OK : import_no_memory(im);
 }
 
-sdx_status scope_fail_twice(importer *im, str name, const char *what) {
-  return error_set(im->err, SDX_INVALID_GRAPH, "the name '%.*s' is %s; every name of a graph is made once",
-                   STR_ARG(name), what);
+sdx_status scope_fail_twice(importer *im, error_part part, const char *what) {
+  return error_at(im->err, part, SDX_INVALID_GRAPH, "is %s, but every name of a graph is made once", what);
 }
 
 sdx_status scope_declare(importer *im, const scope *s, str name, value_id *id) {
   *id = VALUE_ABSENT;
+  error_part part = part_named(PART_OUTPUT, name);
   graph *g = s->at->graph;
   uint32_t given = VALUE_ABSENT;
   if (s->names) {
-    if (str_map_find(s->names, name, NULL)) return scope_fail_twice(im, name, "made twice in a function");
+    if (str_map_find(s->names, name, NULL)) return scope_fail_twice(im, part, "made twice in a function");
     if (!str_map_find(&s->call->outputs, name, &given)) given = VALUE_ABSENT;
   } else {
     const building *home;
     if (graph_find(g, name))
-      return scope_fail_twice(im, name, "already an input, an initializer or the output of another node");
+      return scope_fail_twice(im, part, "already an input, an initializer or the output of another node");
     if (scope_find(s->outer, name, &home, &given) && given && home->graph->values[given].producer != PENDING)
-      return scope_fail_twice(im, name, "already in use by the outer graph");
+      return scope_fail_twice(im, part, "already in use by the outer graph");
     given = VALUE_ABSENT;
   }
   *id = given ? given : graph_add_value(g, name);

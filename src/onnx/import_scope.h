@@ -54,12 +54,12 @@ sdx_status import_no_memory(importer *im);
 // The value a name means, and the graph it is in; false: nobody knows the name. An optional input of a
 // function that its call leaves out is known, and absent.
 bool scope_find(const scope *s, str name, const building **home, value_id *id);
-// The value of `target` that a name read in scope s means; 0 for "".
-sdx_status scope_resolve(importer *im, const scope *s, building *target, const char *what, str name, value_id *out);
+// The value of `target` that the name of `part`, read in scope s, means; 0 for "".
+sdx_status scope_resolve(importer *im, const scope *s, building *target, error_part part, value_id *out);
 // A name that a node of scope s makes. *id = 0 where the name is taken.
 sdx_status scope_declare(importer *im, const scope *s, str name, value_id *id);
 // Fails because the name is `what` already.
-sdx_status scope_fail_twice(importer *im, str name, const char *what);
+sdx_status scope_fail_twice(importer *im, error_part part, const char *what);
 
 // ---- import_attributes.c ----------------------------------------------------------------------------------
 

@@ -69,7 +69,7 @@ static sdx_status read_head(tensor_reader *r, wire message, parts *p, tensor *ou
   SDX_TRY(wire_scan(message, &proto_tensor, &p->counts, err));
   size_t rank = p->counts.of[TENSOR_DIMS], filled = 0;
   if (rank > r->max_rank || rank > TENSOR_MAX_RANK)
-    return error_set(err, SDX_LIMIT_EXCEEDED, "the tensor has rank %zu; the limit is %zu", rank,
+    return error_set(err, SDX_LIMIT_EXCEEDED, "the tensor has rank %zu, expected at most %zu", rank,
                      r->max_rank < TENSOR_MAX_RANK ? r->max_rank : (size_t)TENSOR_MAX_RANK);
   int64_t *dims = arena_array(r->memory, rank, sizeof *dims);
   if (!dims) return error_no_memory(err, rank * sizeof *dims);
@@ -306,12 +306,11 @@ static bool sparse_position(const sparse_tensor *s, size_t i, size_t dense_count
 static sdx_status check_sparse(const sparse_tensor *s, size_t dense_count, error *err) {
   char shape[200];
   const tensor *v = &s->values, *x = &s->indices;
-  if (v->rank != 1) return error_set(err, SDX_INVALID_MODEL, "sparse values have rank %d; it must be 1", v->rank);
+  if (v->rank != 1) return error_set(err, SDX_INVALID_MODEL, "sparse values have rank %d, expected 1", v->rank);
   if (x->dtype != SDX_INT64)
-    return error_set(err, SDX_INVALID_MODEL, "sparse indices are %s; they must be int64",
-                     dtype_name((sdx_dtype)x->dtype));
+    return error_set(err, SDX_INVALID_MODEL, "sparse indices are %s, expected int64", dtype_name((sdx_dtype)x->dtype));
   if ((x->rank != 1 && x->rank != 2) || x->dims[0] != v->dims[0] || (x->rank == 2 && x->dims[1] != (int64_t)s->rank))
-    return error_set(err, SDX_INVALID_MODEL, "sparse indices are %s; they must be [%lld] or [%lld,%zu]",
+    return error_set(err, SDX_INVALID_MODEL, "sparse indices are %s, expected [%lld] or [%lld,%zu]",
                      tensor_describe(x, shape, sizeof shape), (long long)v->dims[0], (long long)v->dims[0], s->rank);
   uint64_t before = 0, position;
   for (size_t i = 0; i < v->count; i++) {
@@ -334,7 +333,8 @@ sdx_status sparse_proto_read(tensor_reader *r, wire message, sparse_tensor *out,
                      counts.of[SPARSE_VALUES] ? "indices" : "values");
   size_t rank = counts.of[SPARSE_DIMS], filled = 0;
   if (rank > r->max_rank || rank > TENSOR_MAX_RANK)
-    return error_set(err, SDX_LIMIT_EXCEEDED, "the sparse tensor has rank %zu; the limit is %zu", rank, r->max_rank);
+    return error_set(err, SDX_LIMIT_EXCEEDED, "the sparse tensor has rank %zu, expected at most %zu", rank,
+                     r->max_rank);
   int64_t *dims = arena_array(r->memory, rank, sizeof *dims);
   if (!dims) return error_no_memory(err, rank * sizeof *dims);
   wire_field f;
@@ -345,7 +345,7 @@ sdx_status sparse_proto_read(tensor_reader *r, wire message, sparse_tensor *out,
     }
     bool values = f.slot == SPARSE_VALUES;
     sdx_status status = tensor_proto_read(r, f.body, values ? &out->values : &out->indices, values ? name : NULL, err);
-    if (status != SDX_OK) error_prefix(err, "sparse %s", values ? "values" : "indices");
+    if (status != SDX_OK) error_hint(err, "these are the %s of a sparse tensor", values ? "values" : "indices");
     SDX_TRY(status);
   }
   out->dims = dims;

@@ -27,7 +27,7 @@ static sdx_status read_shape(graph *g, const type_limits *limits, wire message, 
   SDX_TRY(wire_scan(message, &proto_shape, &counts, err));
   size_t rank = counts.of[SHAPE_DIM];
   if (rank > limits->rank || rank > TENSOR_MAX_RANK)
-    return error_set(err, SDX_LIMIT_EXCEEDED, "the declared shape has rank %zu; the limit is %zu", rank,
+    return error_set(err, SDX_LIMIT_EXCEEDED, "the declared shape has rank %zu, expected at most %zu", rank,
                      limits->rank < TENSOR_MAX_RANK ? limits->rank : (size_t)TENSOR_MAX_RANK);
   int64_t *dims = arena_array(g->memory, rank, sizeof *dims);
   if (!dims) return error_no_memory(err, rank * sizeof *dims);

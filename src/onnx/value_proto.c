@@ -68,7 +68,7 @@ static sdx_status read_sequence(value_reader *r, wire message, size_t depth, sdx
     const wire_schema *schema = schema_of(&proto_sequence, f.slot);
     if (!schema) continue;
     status = read_value(r, schema, f.body, depth + 1, &items[filled]);
-    if (status != SDX_OK) error_prefix(r->err, "item %zu of the sequence", filled);
+    if (status != SDX_OK) error_within(r->err, "item %zu of the sequence", filled);
     else filled++;
   }
   if (status == SDX_OK) status = value_create_sequence(r->account, filled, items, out, r->err);

@@ -16,45 +16,40 @@ typedef struct binder {
   text *warnings;  // NULL: not wanted
   error *err;      // of the caller: the first problem
   sdx_status status;
-  int64_t opset;     // of the node in hand; 0 for nodes of our own
-  bool late;         // OP_LATE has its turn
-  bool waiting;      // there is one
-  const char *code;  // of the problem found last
-  char hint[240];
+  int64_t opset;  // of the node in hand; 0 for nodes of our own
+  bool late;      // OP_LATE has its turn
+  bool waiting;   // there is one
 } binder;
 
-// A problem of a node: message in `err`, code and hint beside it.
-static sdx_status problem(binder *b, error *err, sdx_status status, const char *code, const node *n, const char *format,
-                          ...) {
+__attribute__((format(printf, 6, 7))) static sdx_status problem(error *err, sdx_status status, const char *code,
+                                                                const node *n, error_part part, const char *format,
+                                                                ...) {
   va_list args;
   va_start(args, format);
-  node_fail(n, err, status, format, args);
+  node_fail_list(n, err, part, status, format, args);
   va_end(args);
-  b->code = code;
+  error_code(err, code);
   return status;
 }
 
 // An attribute that no version knows: passed over where the caller takes warnings, so that the operator runs without
 // it.
 static sdx_status unknown_attr(binder *b, const node *n, const attr *a, int version, error *err) {
-  char place[300], message[400];
+  static const char code[] = "unknown-attribute";
+  char hint[240];
   schema_attr s;
   str_nearest nearest;
   str_nearest_init(&nearest, a->name);
   for (const char *p = n->op->attrs; schema_next_attr(&p, &s);)
     if (s.name.at[0] != '_') str_nearest_offer(&nearest, s.name);
-  str_nearest_hint(&nearest, b->hint, sizeof b->hint);
-  if (!b->warnings)
-    return problem(b, err, SDX_INVALID_GRAPH, "unknown-attribute", n, "attribute '%.*s' is not known in version %d%s",
-                   STR_ARG(a->name), version, b->hint);
-  snprintf(message, sizeof message, "attribute '%.*s' is not known in version %d and ignored", STR_ARG(a->name),
-           version);
-  node_place(n, place, sizeof place);
-  if (b->sink)
-    b->sink->report(b->sink->context, SDX_OK, "unknown-attribute", place, message,
-                    b->hint[0] == ';' ? b->hint + 2 : b->hint);
-  else text_format(b->warnings, "%s: %s%s\n", place, message, b->hint);
-  b->hint[0] = 0;
+  error_part part = part_named(PART_ATTRIBUTE, a->name);
+  error warning = {0}, *to = b->warnings ? &warning : err;
+  problem(to, SDX_INVALID_GRAPH, code, n, part, "is not known in version %d%s", version,
+          b->warnings ? " and ignored" : "");
+  error_hint(to, "%s", str_nearest_hint(&nearest, hint, sizeof hint));
+  if (to == err) return SDX_INVALID_GRAPH;
+  if (b->sink) b->sink->report(b->sink->context, true, &warning);
+  else text_format(b->warnings, "%s\n", warning.message);
   return SDX_OK;
 }
 
@@ -68,14 +63,17 @@ static const op_def *find_custom(const binder *b, str domain, str name) {
 
 static sdx_status find_op(binder *b, node *n, error *err) {
   if (n->op_type.size == 0)
-    return problem(b, err, SDX_INVALID_GRAPH, "empty-operator", n, "the operator type is empty");
+    return problem(err, SDX_INVALID_GRAPH, "empty-operator", n, (error_part){0}, "the operator type is empty");
   n->domain = op_domain(n->domain);
   n->op = find_custom(b, n->domain, n->op_type);
   if (!n->op) n->op = op_find(n->domain, n->op_type);
   if (n->op) return SDX_OK;
-  op_hint(n->domain, n->op_type, b->hint, sizeof b->hint);
-  return problem(b, err, SDX_NOT_SUPPORTED, "unknown-operator", n, "operator '%.*s' of domain '%.*s' is not known%s",
-                 STR_ARG(n->op_type), STR_ARG(n->domain.size ? n->domain : STR("ai.onnx")), b->hint);
+  char hint[240];
+  problem(err, SDX_NOT_SUPPORTED, "unknown-operator", n, (error_part){0},
+          "operator '%.*s' of domain '%.*s' is not known", STR_ARG(n->op_type),
+          STR_ARG(n->domain.size ? n->domain : STR("ai.onnx")));
+  error_hint(err, "%s", op_hint(n->domain, n->op_type, hint, sizeof hint));
+  return SDX_NOT_SUPPORTED;
 }
 
 // Opset number the node was written for; 0 = newest form (made by ourselves).
@@ -88,13 +86,13 @@ static int64_t opset_of(const binder *b, const node *n) {
   return 0;
 }
 
-static sdx_status find_version(binder *b, node *n, int64_t opset, int *version, error *err) {
+static sdx_status find_version(const node *n, int64_t opset, int *version, error *err) {
   *version = opset > 0 ? op_version_at(n->op, opset) : n->op->since;
   if (*version) return SDX_OK;
   const char *oldest = n->op->versions;
   for (const char *p = oldest; p && *p; p++)
     if (*p == ' ') oldest = p + 1;
-  return problem(b, err, SDX_INVALID_GRAPH, "operator-too-new", n,
+  return problem(err, SDX_INVALID_GRAPH, "operator-too-new", n, (error_part){0},
                  "operator %s exists since opset %s, but the model imports opset %lld of domain '%s'", n->op->name,
                  oldest, (long long)opset, *n->op->domain ? n->op->domain : "ai.onnx");
 }
@@ -118,21 +116,20 @@ static sdx_status check_attrs(binder *b, const node *n, int version, bool from_f
       continue;
     }
     if (s.kind && a->kind != s.kind)
-      return problem(b, err, SDX_INVALID_GRAPH, "attribute-kind", n, "attribute '%.*s' is of kind %s, expected %s",
-                     STR_ARG(a->name), attr_kind_name(a->kind), attr_kind_name(s.kind));
+      return problem(err, SDX_INVALID_GRAPH, "attribute-kind", n, part_named(PART_ATTRIBUTE, a->name),
+                     "is of kind %s, expected %s", attr_kind_name(a->kind), attr_kind_name(s.kind));
   }
   return SDX_OK;
 }
 
-static sdx_status check_required(binder *b, const node *n, error *err) {
+static sdx_status check_required(const node *n, error *err) {
   schema_attr s;
   for (const char *p = n->op->attrs; schema_next_attr(&p, &s);) {
     if (!s.required) continue;
     uint32_t i = 0;
     while (i < n->attr_count && !str_equal(n->attrs[i].name, s.name)) i++;
     if (i == n->attr_count)
-      return problem(b, err, SDX_INVALID_GRAPH, "missing-attribute", n, "attribute '%.*s' is required",
-                     STR_ARG(s.name));
+      return problem(err, SDX_INVALID_GRAPH, "missing-attribute", n, part_named(PART_ATTRIBUTE, s.name), "is required");
   }
   return SDX_OK;
 }
@@ -150,8 +147,9 @@ static void drop_old_attrs(node *n) {
 }
 
 // Names against formal parameters; `what` is "input" or "output".
-static sdx_status check_arity(binder *b, const node *n, const char *what, const char *formals, uint32_t count,
-                              const value_id *at, bool extra, error *err) {
+static sdx_status check_arity(const node *n, const char *what, const char *formals, uint32_t count, const value_id *at,
+                              bool extra, error *err) {
+  error_part_kind kind = *what == 'i' ? PART_INPUT : PART_OUTPUT;
   schema_formal f = {0};
   uint32_t i = 0;
   bool more = true;
@@ -159,27 +157,27 @@ static sdx_status check_arity(binder *b, const node *n, const char *what, const 
     if (!f.variadic) more = schema_next_formal(&formals, &f);
     if (!more) break;
     if (at[i] == VALUE_ABSENT && !f.optional && !(f.variadic && *what == 'o'))
-      return problem(b, err, SDX_INVALID_GRAPH, *what == 'i' ? "missing-input" : "missing-output", n,
-                     "%s %u ('%.*s') is required but left out", what, i, STR_ARG(f.name));
+      return problem(err, SDX_INVALID_GRAPH, kind == PART_INPUT ? "missing-input" : "missing-output", n,
+                     part_at(kind, i), "is required but left out");
   }
   if (i < count && !extra)
-    return problem(b, err, SDX_INVALID_GRAPH, "arity", n, "%u %ss are given, but the operator has at most %u", count,
+    return problem(err, SDX_INVALID_GRAPH, "arity", n, (error_part){0}, "%u %ss are given, expected at most %u", count,
                    what, i);
   if (f.variadic) return SDX_OK;
   while (schema_next_formal(&formals, &f)) {
     if (!f.optional && (!f.variadic || f.some))
-      return problem(b, err, SDX_INVALID_GRAPH, "arity", n, "%u %ss are given, but %s %u ('%.*s') is required", count,
-                     what, what, i, STR_ARG(f.name));
+      return problem(err, SDX_INVALID_GRAPH, "arity", n, part_at(kind, i), "is required, but only %u %s given", count,
+                     count == 1 ? "is" : "are");
     i++;
   }
   return SDX_OK;
 }
 
-static sdx_status check_form(binder *b, const node *n, error *err) {
-  SDX_TRY(check_required(b, n, err));
-  SDX_TRY(check_arity(b, n, "input", n->op->inputs, n->input_count, n->inputs, false, err));
-  return check_arity(b, n, "output", n->op->outputs, n->output_count, n->outputs,
-                     (n->op->flags & OP_TRAILING_EXTRA) != 0, err);
+static sdx_status check_form(const node *n, error *err) {
+  SDX_TRY(check_required(n, err));
+  SDX_TRY(check_arity(n, "input", n->op->inputs, n->input_count, n->inputs, false, err));
+  return check_arity(n, "output", n->op->outputs, n->output_count, n->outputs, (n->op->flags & OP_TRAILING_EXTRA) != 0,
+                     err);
 }
 
 static sdx_status run_params(binder *b, graph *g, node *n, error *err) {
@@ -190,8 +188,7 @@ static sdx_status run_params(binder *b, graph *g, node *n, error *err) {
     if (!n->params) return error_no_memory(err, op->params_size);
   }
   sdx_status status = op->params ? op->params(&(op_params_context){n, g->memory, err, b->warnings}, n->params) : SDX_OK;
-  char place[300];
-  if (status == SDX_NO_MEMORY) error_prefix(err, "%s", node_place(n, place, sizeof place));
+  if (status != SDX_OK) node_located(n, err);
   return status;
 }
 
@@ -201,8 +198,6 @@ static void name_node(const graph *g, node *n) {
 }
 
 static sdx_status bind(binder *b, graph *g, node *n, int64_t opset, error *err) {
-  b->hint[0] = 0;
-  b->code = "invalid-node";
   b->opset = opset;
   name_node(g, n);  // messages and profiles need something to call it by
   SDX_TRY(find_op(b, n, err));
@@ -212,14 +207,14 @@ static sdx_status bind(binder *b, graph *g, node *n, int64_t opset, error *err) 
     return SDX_OK;
   }
   int version;
-  SDX_TRY(find_version(b, n, opset, &version, err));
+  SDX_TRY(find_version(n, opset, &version, err));
   bool from_file = opset > 0;
   SDX_TRY(check_attrs(b, n, version, from_file, err));
   while (n->input_count && n->inputs[n->input_count - 1] == VALUE_ABSENT) n->input_count--;
   while (n->output_count && n->outputs[n->output_count - 1] == VALUE_ABSENT) n->output_count--;
   if ((version < n->op->since || n->op->flags & OP_REWRITE) && n->op->upgrade) {
     const op_def *before = n->op;
-    if (before->flags & OP_REWRITE) SDX_TRY(check_form(b, n, err));  // nobody will ask this record again
+    if (before->flags & OP_REWRITE) SDX_TRY(check_form(n, err));  // nobody will ask this record again
     SDX_TRY(before->upgrade(&(op_upgrade){g, n, version, err}));
     if (!n->op) {  // renamed: the new operator's newest form
       SDX_TRY(find_op(b, n, err));
@@ -229,7 +224,7 @@ static sdx_status bind(binder *b, graph *g, node *n, int64_t opset, error *err) 
   }
   if (from_file) drop_old_attrs(n);
   n->version = 0;
-  SDX_TRY(check_form(b, n, err));
+  SDX_TRY(check_form(n, err));
   return run_params(b, g, n, err);
 }
 
@@ -243,22 +238,22 @@ sdx_status op_check(const node *n, int64_t opset, error *err) {
   node copy = *n;
   int version;
   SDX_TRY(find_op(&b, &copy, err));
-  SDX_TRY(find_version(&b, &copy, opset, &version, err));
+  SDX_TRY(find_version(&copy, opset, &version, err));
   SDX_TRY(check_attrs(&b, &copy, version, true, err));
-  return version == copy.op->since ? check_form(&b, &copy, err) : SDX_OK;
+  return version == copy.op->since ? check_form(&copy, err) : SDX_OK;
 }
 
 static sdx_status bind_node(binder *b, graph *g, node *n) {
   error err = {0};
   sdx_status status = bind(b, g, n, opset_of(b, n), &err);
   if (status == SDX_OK) return SDX_OK;
-  if (err.status == SDX_OK) error_set(&err, status, "%s", status_text(status));
-  error_set(b->err, status, "%s", err.message);
+  error_set(&err, status, "%s", status_text(status));
+  node_located(n, &err);
+  error_code(&err, "invalid-node");
+  error_copy(b->err, &err);
   if (b->status == SDX_OK) b->status = status;
   if (!b->sink || status == SDX_NO_MEMORY) return status;
-  char place[300];
-  b->sink->report(b->sink->context, status, b->code, node_place(n, place, sizeof place), err.message,
-                  b->hint[0] == ';' ? b->hint + 2 : b->hint);
+  b->sink->report(b->sink->context, false, &err);
   n->op = NULL;
   return SDX_OK;
 }

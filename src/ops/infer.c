@@ -8,8 +8,8 @@
 sdx_status infer_output(op_step *c, size_t index, sdx_dtype dtype, int rank, const int64_t *dims) {
   if (index >= c->output_count) return SDX_OK;  // not wanted
   if (rank > TENSOR_MAX_RANK)
-    return step_fail(c, SDX_INVALID_SHAPE, "output %zu would have rank %d, over the limit of %d", index, rank,
-                     TENSOR_MAX_RANK);
+    return step_fail_at(c, at_output(index), SDX_INVALID_SHAPE, "would have rank %d, over the limit of %d", rank,
+                        TENSOR_MAX_RANK);
   type_info *out = &c->out_types[index];
   *out = (type_info){.kind = TYPE_TENSOR, .dtype = (uint8_t)dtype, .rank = (int8_t)(rank < 0 ? -1 : rank)};
   if (rank <= 0) return SDX_OK;
@@ -50,10 +50,10 @@ sdx_status infer_broadcast(op_step *c, size_t output, size_t first, size_t count
       if (joined == 1) {
         joined = dim;
       } else if (joined >= 0 && dim >= 0) {
-        return step_fail(c, SDX_INVALID_SHAPE,
-                         "shapes do not broadcast: dimension %d from the right is %lld in one input and %lld in "
-                         "input %zu",
-                         d + 1, (long long)joined, (long long)dim, i);
+        return step_fail_at(c, at_input(i), SDX_INVALID_SHAPE,
+                            "has %lld in dimension %d from the right, expected 1 or %lld: it does not broadcast with "
+                            "the inputs before it",
+                            (long long)dim, d + 1, (long long)joined);
       } else if (dim >= 0) {
         joined = dim;  // the free one must be this or 1
         open = false;
@@ -68,15 +68,16 @@ sdx_status infer_broadcast(op_step *c, size_t output, size_t first, size_t count
 
 sdx_status infer_need(op_step *c, size_t input) {
   if (infer_has(c, input)) return SDX_OK;
-  return step_fail(c, SDX_INVALID_GRAPH, "input %zu is missing", input);
+  return step_fail_at(c, at_input(input), SDX_INVALID_GRAPH, "is missing");
 }
 
 sdx_status infer_rank(op_step *c, size_t input, int low, int high) {
   int rank = input < c->input_count ? infer_rank_of(c, input) : -1;
   if (rank < 0 || (rank >= low && (high < 0 || rank <= high))) return SDX_OK;
-  if (low == high) return step_fail(c, SDX_INVALID_SHAPE, "input %zu has rank %d, expected %d", input, rank, low);
-  if (high < 0) return step_fail(c, SDX_INVALID_SHAPE, "input %zu has rank %d, expected at least %d", input, rank, low);
-  return step_fail(c, SDX_INVALID_SHAPE, "input %zu has rank %d, expected %d to %d", input, rank, low, high);
+  if (low == high) return step_fail_at(c, at_input(input), SDX_INVALID_SHAPE, "has rank %d, expected %d", rank, low);
+  if (high < 0)
+    return step_fail_at(c, at_input(input), SDX_INVALID_SHAPE, "has rank %d, expected at least %d", rank, low);
+  return step_fail_at(c, at_input(input), SDX_INVALID_SHAPE, "has rank %d, expected %d to %d", rank, low, high);
 }
 
 int64_t infer_dim(const op_step *c, size_t input, int axis) {
@@ -95,8 +96,8 @@ int64_t infer_count(const op_step *c, size_t input) {
 sdx_status infer_agree(op_step *c, size_t input, int axis, const char *what, int64_t *size) {
   int64_t dim = infer_dim(c, input, axis);
   if (dim >= 0 && *size >= 0 && dim != *size)
-    return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld as its dimension %d (%s), expected %lld", input,
-                     (long long)dim, axis, what, (long long)*size);
+    return step_fail_at(c, at_input(input), SDX_INVALID_SHAPE, "has %lld as its dimension %d (%s), expected %lld",
+                        (long long)dim, axis, what, (long long)*size);
   if (dim >= 0 || *size == DIM_UNKNOWN) *size = dim;
   return SDX_OK;
 }

@@ -66,16 +66,16 @@ graph *params_graph(const op_params_context *c, const char *name) {
 }
 
 void params_warn(op_params_context *c, const char *message) {
-  char place[300];
-  if (c->warnings) text_format(c->warnings, "%s: %s\n", node_place(c->node, place, sizeof place), message);
+  if (!c->warnings) return;
+  error warning = {0};
+  node_fail(c->node, &warning, (error_part){0}, SDX_INVALID_GRAPH, "%s", message);
+  text_format(c->warnings, "%s\n", warning.message);
 }
 
 sdx_status params_fail(op_params_context *c, const char *attribute, const char *format, ...) {
-  char place[300], text[500];
   va_list args;
   va_start(args, format);
-  vsnprintf(text, sizeof text, format, args);
+  node_fail_list(c->node, c->err, at_attribute(attribute), SDX_INVALID_GRAPH, format, args);
   va_end(args);
-  return error_set(c->err, SDX_INVALID_GRAPH, "%s: attribute '%s' %s", node_place(c->node, place, sizeof place),
-                   attribute, text);
+  return SDX_INVALID_GRAPH;
 }

@@ -102,7 +102,7 @@ const tensor *params_tensor(const op_params_context *c, const char *name);
 graph *params_graph(const op_params_context *c, const char *name);
 // A line for the model's warnings, with the node in front.
 void params_warn(op_params_context *c, const char *message);
-// Fails with a message that starts with the node and attribute.
+// error_at of the node's attribute.
 sdx_status params_fail(op_params_context *c, const char *attribute, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -134,6 +134,8 @@ sdx_status upgrade_become(op_upgrade *u, const char *op_type, size_t inputs, con
 sdx_status upgrade_set_attr(op_upgrade *u, node *n, attr a);
 sdx_status upgrade_fail(op_upgrade *u, sdx_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+sdx_status upgrade_fail_at(op_upgrade *u, error_part part, sdx_status status, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 // Renames the node's operator (Upsample -> Resize).
 void upgrade_rename(op_upgrade *u, const char *op_type);
 attr attr_of_int(const char *name, int64_t value);

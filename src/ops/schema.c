@@ -147,12 +147,11 @@ static sdx_status check_kind(const op_def *op, const node *n, size_t input, cons
                               [TYPE_MAP] = {"map", "a map"},
                               [TYPE_OPTIONAL] = {"optional", "an optional"},
                               [TYPE_SPARSE] = {"sparse", "a sparse tensor"}};
-  char place[300];
   str list = type_list(op, formal->type);
   const char *name = kinds[kind].name;
   if (!name || memmem(list.at, list.size, name, strlen(name))) return SDX_OK;  // also "map(int64,float)"
-  return error_set(err, SDX_INVALID_SHAPE, "%s: input %zu ('%.*s') is %s; allowed: %.*s",
-                   node_place(n, place, sizeof place), input, STR_ARG(formal->name), kinds[kind].text, STR_ARG(list));
+  return node_fail(n, err, at_input(input), SDX_INVALID_SHAPE, "is %s, expected one of %.*s", kinds[kind].text,
+                   STR_ARG(list));
 }
 
 sdx_status schema_check_types(const op_def *op, const node *n, size_t count, const type_info *const *in, error *err) {
@@ -165,7 +164,6 @@ sdx_status schema_check_types(const op_def *op, const node *n, size_t count, con
   size_t bound_count = 0;
   const char *cursor = op->inputs;
   schema_formal formal = {0};
-  char place[300];
   for (size_t i = 0; i < count; i++) {
     if (!formal.variadic && !schema_next_formal(&cursor, &formal)) break;
     if (!in[i]) continue;
@@ -174,17 +172,16 @@ sdx_status schema_check_types(const op_def *op, const node *n, size_t count, con
     sdx_dtype dtype = (sdx_dtype)in[i]->dtype;
     if (!allows(op, formal.type, dtype)) {
       str list = type_list(op, formal.type);
-      return error_set(err, SDX_INVALID_SHAPE, "%s: input %zu ('%.*s') has element type %s; allowed: %.*s",
-                       node_place(n, place, sizeof place), i, STR_ARG(formal.name), dtype_name(dtype), STR_ARG(list));
+      return node_fail(n, err, at_input(i), SDX_INVALID_SHAPE, "has element type %s, expected one of %.*s",
+                       dtype_name(dtype), STR_ARG(list));
     }
     if ((formal.variadic && op->flags & OP_MIXED) || !is_variable(op, formal.type)) continue;
     size_t k = 0;
     while (k < bound_count && !str_equal(bound[k].type, formal.type)) k++;
     if (k < bound_count && bound[k].dtype != dtype)
-      return error_set(err, SDX_INVALID_SHAPE,
-                       "%s: input %zu ('%.*s') is %s but input %zu ('%.*s'), which has the same type, is %s",
-                       node_place(n, place, sizeof place), bound[k].index, STR_ARG(bound[k].input),
-                       dtype_name(bound[k].dtype), i, STR_ARG(formal.name), dtype_name(dtype));
+      return node_fail(n, err, at_input(i), SDX_INVALID_SHAPE,
+                       "has element type %s, expected %s: like input %zu ('%.*s')", dtype_name(dtype),
+                       dtype_name(bound[k].dtype), bound[k].index, STR_ARG(bound[k].input));
     if (k == bound_count && k < SCHEMA_MOST_VARIABLES) {
       bound[k].type = formal.type;
       bound[k].dtype = dtype;
@@ -199,26 +196,47 @@ sdx_status schema_check_types(const op_def *op, const node *n, size_t count, con
 sdx_status schema_check_results(const op_def *op, const node *n, size_t count, const type_info *out, error *err) {
   const char *cursor = op->outputs;
   schema_formal formal = {0};
-  char place[300];
   for (size_t i = 0; i < count; i++) {
     if (!formal.variadic && !schema_next_formal(&cursor, &formal)) break;
     sdx_dtype dtype = (sdx_dtype)out[i].dtype;
     if (out[i].kind != TYPE_TENSOR || dtype == SDX_UNDEFINED || allows(op, formal.type, dtype)) continue;
     str list = type_list(op, formal.type);
-    return error_set(err, SDX_INVALID_SHAPE, "%s: output %zu ('%.*s') would have element type %s; allowed: %.*s",
-                     node_place(n, place, sizeof place), i, STR_ARG(formal.name), dtype_name(dtype), STR_ARG(list));
+    return node_fail(n, err, at_output(i), SDX_INVALID_SHAPE, "would have element type %s, expected one of %.*s",
+                     dtype_name(dtype), STR_ARG(list));
   }
   return SDX_OK;
 }
 
-const char *node_place(const node *n, char *buffer, size_t size) {
-  if (n->name.size) snprintf(buffer, size, "node '%.*s' (%.*s)", STR_ARG(n->name), STR_ARG(n->op_type));
-  else snprintf(buffer, size, "node of type %.*s", STR_ARG(n->op_type));
-  return buffer;
+// An input or output that is known by its number alone gets the record's name, and the other way round.
+static void name_part(const char *formals, error *err) {
+  schema_formal f = {0};
+  bool by_name = err->index < 0;
+  if (!by_name && *err->name) return;
+  for (int64_t i = 0; (f.variadic && !by_name) || schema_next_formal(&formals, &f); i++)
+    if (by_name ? str_is(f.name, err->name) : i == err->index) {
+      error_part_of_record(err, i, f.name);
+      return;
+    }
 }
 
-sdx_status node_fail(const node *n, error *err, sdx_status status, const char *format, va_list args) {
-  char place[300], text[600];
-  vsnprintf(text, sizeof text, format, args);
-  return error_set(err, status, "%s: %s", node_place(n, place, sizeof place), text);
+void node_located(const node *n, error *err) {
+  if (!err || err->status == SDX_OK || err->has_node) return;
+  if (n->op && err->part == PART_INPUT) name_part(n->op->inputs, err);
+  if (n->op && err->part == PART_OUTPUT) name_part(n->op->outputs, err);
+  error_node(err, -1, n->name, n->op_type);
+}
+
+sdx_status node_fail_list(const node *n, error *err, error_part part, sdx_status status, const char *format,
+                          va_list args) {
+  error_at_list(err, part, status, format, args);
+  node_located(n, err);
+  return status;
+}
+
+sdx_status node_fail(const node *n, error *err, error_part part, sdx_status status, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  node_fail_list(n, err, part, status, format, args);
+  va_end(args);
+  return status;
 }

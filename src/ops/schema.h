@@ -32,7 +32,10 @@ const char *attr_kind_name(attr_kind kind);
 sdx_status schema_check_types(const op_def *op, const node *n, size_t count, const type_info *const *in, error *err);
 // The same for what infer says of its outputs: no attribute can ask for a type that compute does not know.
 sdx_status schema_check_results(const op_def *op, const node *n, size_t count, const type_info *out, error *err);
-// "node 'conv1' (Conv)" into the buffer.
-const char *node_place(const node *n, char *buffer, size_t size);
-// Fails with a message that begins with the place.
-sdx_status node_fail(const node *n, error *err, sdx_status status, const char *format, va_list args);
+// Adds the node to an error, unless an inner one is known, and what its record says of an input or output.
+void node_located(const node *n, error *err);
+// error_at of a node; part {0}: of the node as a whole.
+sdx_status node_fail(const node *n, error *err, error_part part, sdx_status status, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+sdx_status node_fail_list(const node *n, error *err, error_part part, sdx_status status, const char *format,
+                          va_list args);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Steps: their tables, and running an operator's infer and prepare, the same for the whole-graph pass, the planner and
-// the executor. What fails while preparing, and memory that lacks anywhere, is said without the node: it is put before
-// that here.
+// the executor. Errors that shared functions set lack the node: it is added here.
 #include "ops/step.h"
 
 #include <stdarg.h>
@@ -41,30 +40,38 @@ sdx_status step_infer(op_step *c) {
   const op_def *op = c->node->op;
   for (size_t i = 0; i < c->output_count; i++) c->out_types[i] = (type_info){.kind = TYPE_UNKNOWN, .rank = -1};
   if (!op || !op->infer) return SDX_OK;
-  SDX_TRY(schema_check_types(op, c->node, c->input_count, c->in_types, c->err));
-  sdx_status status = op->infer(c);
-  if (status != SDX_OK) return status == SDX_NO_MEMORY ? step_located(c, status) : status;
-  return schema_check_results(op, c->node, c->output_count, c->out_types, c->err);
+  sdx_status status = schema_check_types(op, c->node, c->input_count, c->in_types, c->err);
+  if (status == SDX_OK) status = op->infer(c);
+  if (status == SDX_OK) status = schema_check_results(op, c->node, c->output_count, c->out_types, c->err);
+  if (status != SDX_OK && status != SDX_NO_MEMORY) error_code(c->err, "type-or-shape");
+  return step_located(c, status);
 }
 
 sdx_status step_prepare(op_step *c) { return c->node->op->prepare ? step_located(c, c->node->op->prepare(c)) : SDX_OK; }
 
-sdx_status step_axis(op_step *c, int64_t *axis, size_t rank, const char *what) {
-  SDX_TRY(axis_normalize(axis, rank, what, c->err));
+sdx_status step_axis(op_step *c, int64_t *axis, size_t rank, error_part part) {
+  SDX_TRY(axis_normalize(axis, rank, part, c->err));
   *axis = (int64_t)layout_axis((layout)c->layout, rank, (size_t)*axis);
   return SDX_OK;
 }
 
 sdx_status step_located(op_step *c, sdx_status status) {
-  char place[300];
-  if (status != SDX_OK) error_prefix(c->err, "%s", node_place(c->node, place, sizeof place));
+  if (status != SDX_OK) node_located(c->node, c->err);
   return status;
 }
 
 sdx_status step_fail(op_step *c, sdx_status status, const char *format, ...) {
   va_list args;
   va_start(args, format);
-  node_fail(c->node, c->err, status, format, args);
+  node_fail_list(c->node, c->err, (error_part){0}, status, format, args);
+  va_end(args);
+  return status;
+}
+
+sdx_status step_fail_at(op_step *c, error_part part, sdx_status status, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  node_fail_list(c->node, c->err, part, status, format, args);
   va_end(args);
   return status;
 }

@@ -77,13 +77,15 @@ static inline tensor *step_out(const op_step *c, size_t i) {
 
 // Runs the operator's infer with outputs pre-set to unknown, and checks types against the record.
 sdx_status step_infer(op_step *c);
-// Runs the operator's prepare, if it has one; puts the node before its errors.
+// Runs the operator's prepare, if it has one; adds the node to its errors.
 sdx_status step_prepare(op_step *c);
 
 // axis_normalize, then where that axis lies in tensors as compute sees them. Errors name no node yet.
-sdx_status step_axis(op_step *c, int64_t *axis, size_t rank, const char *what);
+sdx_status step_axis(op_step *c, int64_t *axis, size_t rank, error_part part);
 
-// "node 'x' (Gather): ..." Message with place; returns the status.
+// error_set and error_at of the step's node; return the status. Names of inputs and outputs come from the record.
 sdx_status step_fail(op_step *c, sdx_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
-// Puts the node before an error that a shared function has set; returns the status.
+sdx_status step_fail_at(op_step *c, error_part part, sdx_status status, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+// Adds the node to an error that a shared function has set; returns the status.
 sdx_status step_located(op_step *c, sdx_status status);

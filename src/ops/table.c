@@ -76,7 +76,7 @@ const char *op_hint(str domain, str name, char *buffer, size_t size) {
   }
   if (size) buffer[0] = 0;
   if (other_domain)
-    snprintf(buffer, size, "; domain '%s' has an operator of this name", *other_domain ? other_domain : "ai.onnx");
+    snprintf(buffer, size, "domain '%s' has an operator of this name", *other_domain ? other_domain : "ai.onnx");
   else str_nearest_hint(&same, buffer, size);
   return buffer;
 }

@@ -91,7 +91,15 @@ sdx_status upgrade_become(op_upgrade *u, const char *op_type, size_t inputs, con
 sdx_status upgrade_fail(op_upgrade *u, sdx_status status, const char *format, ...) {
   va_list args;
   va_start(args, format);
-  node_fail(u->node, u->err, status, format, args);
+  node_fail_list(u->node, u->err, (error_part){0}, status, format, args);
+  va_end(args);
+  return status;
+}
+
+sdx_status upgrade_fail_at(op_upgrade *u, error_part part, sdx_status status, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  node_fail_list(u->node, u->err, part, status, format, args);
   va_end(args);
   return status;
 }

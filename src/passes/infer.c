@@ -5,6 +5,7 @@
 // type is refused, another shape gets a warning, and neither has a say here.
 #include <stdio.h>
 
+#include "ops/schema.h"
 #include "passes/passes.h"
 
 typedef struct inference {
@@ -13,19 +14,24 @@ typedef struct inference {
   const problem_sink *sink;
   text *warnings;  // NULL: not wanted
   bool strict;     // a shape that differs is refused
-  size_t differ;   // shapes that do; the first is described:
-  char place[256], first[600];
+  size_t differ;   // shapes that do, and the first of them
+  const graph *first_graph;
+  const node *first_node;
+  uint32_t first_output;
   error *err;
 } inference;
 
 static sdx_status infer_graph(inference *f);
 
-static sdx_status contradiction(const inference *f, const node *n, value_id v, const type_info *inferred) {
+// What a node makes is not what the model declares of it; `counts` says what that means.
+static void contradiction(error *err, const graph *g, const node *n, uint32_t output, const type_info *inferred,
+                          const char *counts) {
   char a[200], b[200];
-  return error_set(f->err, SDX_INVALID_GRAPH, "node '%.*s' (%.*s): output '%.*s' is declared %s but comes out as %s",
-                   STR_ARG(n->name), STR_ARG(n->op_type), STR_ARG(f->g->values[v].name),
-                   type_describe(f->g, &f->g->values[v].declared, a, sizeof a),
-                   type_describe(f->g, inferred, b, sizeof b));
+  value_id v = n->outputs[output];
+  const graph_value *value = &g->values[v];
+  node_fail(n, err, (error_part){PART_OUTPUT, output, value->name}, SDX_INVALID_GRAPH,
+            "is declared %s but comes out as %s%s", type_describe(g, &value->declared, a, sizeof a),
+            type_describe(g, inferred, b, sizeof b), counts);
 }
 
 static bool shapes_agree(const type_info *a, const type_info *b) {
@@ -36,38 +42,34 @@ static bool shapes_agree(const type_info *a, const type_info *b) {
   return true;
 }
 
-static void describe_node(const node *n, char *place, size_t size) {
-  snprintf(place, size, "node '%.*s' (%.*s)", STR_ARG(n->name), STR_ARG(n->op_type));
-}
-
-static sdx_status compare(inference *f, const node *n, value_id v, const type_info *inferred) {
-  const type_info *declared = &f->g->values[v].declared;
+static sdx_status compare(inference *f, const node *n, uint32_t output, const type_info *inferred) {
+  const type_info *declared = &f->g->values[n->outputs[output]].declared;
   if (declared->kind == TYPE_UNKNOWN || inferred->kind == TYPE_UNKNOWN) return SDX_OK;
-  if (declared->kind != inferred->kind || (declared->dtype && inferred->dtype && declared->dtype != inferred->dtype))
-    return contradiction(f, n, v, inferred);
-  if (declared->kind != TYPE_TENSOR || shapes_agree(declared, inferred)) return SDX_OK;
-  if (f->strict) return contradiction(f, n, v, inferred);
-  char a[200], b[200];
+  bool same_type =
+      declared->kind == inferred->kind && (!declared->dtype || !inferred->dtype || declared->dtype == inferred->dtype);
+  if (same_type && (declared->kind != TYPE_TENSOR || shapes_agree(declared, inferred))) return SDX_OK;
+  if (!same_type || f->strict) {
+    contradiction(f->err, f->g, n, output, inferred, "");
+    return SDX_INVALID_GRAPH;
+  }
   if (f->differ++) return SDX_OK;
-  describe_node(n, f->place, sizeof f->place);
-  snprintf(f->first, sizeof f->first, "output '%.*s' is declared %s but comes out as %s, which counts",
-           STR_ARG(f->g->values[v].name), type_describe(f->g, declared, a, sizeof a),
-           type_describe(f->g, inferred, b, sizeof b));
+  f->first_graph = f->g;
+  f->first_node = n;
+  f->first_output = output;
   return SDX_OK;
 }
 
 // One warning for all: a file that was traced at one size has a thousand such shapes.
 static void warn_of_shapes(const inference *f) {
-  char more[60] = "";
   if (!f->differ) return;
-  if (f->differ > 1) snprintf(more, sizeof more, "; so it is with %zu more", f->differ - 1);
-  if (f->sink) {
-    char message[sizeof f->first + sizeof more];
-    snprintf(message, sizeof message, "%s%s", f->first, more);
-    f->sink->report(f->sink->context, SDX_OK, "declared-shape", f->place, message, "");
-  } else if (f->warnings) {
-    text_format(f->warnings, "%s: %s%s\n", f->place, f->first, more);
-  }
+  char counts[80] = ", which counts";
+  error warning = {0};
+  if (f->differ > 1) snprintf(counts, sizeof counts, ", which counts; so it is with %zu more", f->differ - 1);
+  const type_info *inferred = &f->first_graph->values[f->first_node->outputs[f->first_output]].type;
+  contradiction(&warning, f->first_graph, f->first_node, f->first_output, inferred, counts);
+  error_code(&warning, "declared-shape");
+  if (f->sink) f->sink->report(f->sink->context, true, &warning);
+  else if (f->warnings) text_format(f->warnings, "%s\n", warning.message);
 }
 
 // Bodies see outer values through their own names.
@@ -126,7 +128,7 @@ static sdx_status infer_one(inference *f, node *n) {
   for (uint32_t i = 0; i < n->output_count; i++) {
     if (!n->outputs[i]) continue;
     f->g->values[n->outputs[i]].type = out[i];
-    SDX_TRY(compare(f, n, n->outputs[i], &out[i]));
+    SDX_TRY(compare(f, n, i, &out[i]));
   }
   return SDX_OK;
 }
@@ -137,10 +139,10 @@ static sdx_status infer_graph(inference *f) {
     if (n->dead || !n->op) continue;
     sdx_status status = infer_one(f, n);
     if (status == SDX_OK) continue;
+    node_located(n, f->err);
+    error_code(f->err, "type-or-shape");
     if (!f->sink || status == SDX_NO_MEMORY) return status;
-    char place[256];
-    describe_node(n, place, sizeof place);
-    f->sink->report(f->sink->context, status, "type-or-shape", place, f->err->message, "");
+    f->sink->report(f->sink->context, false, f->err);
     error_clear(f->err);
   }
   return SDX_OK;

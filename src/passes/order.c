@@ -39,9 +39,11 @@ static sdx_status check_names(const pass_context *c, const char *disabled) {
       str_nearest_offer(&nearest, str_from(passes[i]->name));
     }
     char hint[128];
-    if (!found)
-      return error_set(c->err, SDX_INVALID_ARGUMENT, "disable_passes: there is no pass '%.*s'%s", STR_ARG(name),
-                       str_nearest_hint(&nearest, hint, sizeof hint));
+    if (!found) {
+      error_at(c->err, at_option("disable_passes"), SDX_INVALID_ARGUMENT, "names no pass: '%.*s'", STR_ARG(name));
+      error_hint(c->err, "%s", str_nearest_hint(&nearest, hint, sizeof hint));
+      return SDX_INVALID_ARGUMENT;
+    }
     p += name.size + (p[name.size] == ',');
   }
   return SDX_OK;
@@ -82,7 +84,7 @@ sdx_status passes_run(pass_context *c, int level, const char *disabled) {
       if (status == SDX_OK && c->check) status = c->check(c->context, c->err);
       arena_reset(c->scratch);
       if (status != SDX_OK) {
-        error_prefix(c->err, "pass %s", passes[i]->name);
+        error_within(c->err, "pass %s", passes[i]->name);
         return status;
       }
       changed |= c->changed;

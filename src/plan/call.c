@@ -12,7 +12,7 @@ static sdx_status set_shape(op_step *c, size_t output, sdx_dtype dtype, size_t r
   bool same = v->tensor.dtype == dtype && v->tensor.rank == rank &&
               (rank == 0 || memcmp(v->tensor.dims, dims, rank * sizeof *dims) == 0);
   if (!f->dynamic)
-    return same ? SDX_OK : step_fail(c, SDX_INTERNAL, "output %zu got another shape than planned", output);
+    return same ? SDX_OK : step_fail_at(c, at_output(output), SDX_INTERNAL, "got another shape than planned");
   if (f->owners[index]) {
     if (same && v->kind == VALUE_TENSOR) return SDX_OK;
     value_release(f->owners[index]);
@@ -38,7 +38,7 @@ static sdx_status set_value(op_step *c, size_t output, sdx_value *owned) {
   size_t index = (size_t)(c->out[output] - f->values);
   if (!f->dynamic) {
     value_release(owned);
-    return step_fail(c, SDX_INTERNAL, "output %zu was planned as a tensor", output);
+    return step_fail_at(c, at_output(output), SDX_INTERNAL, "was planned as a tensor");
   }
   value_release(f->owners[index]);
   f->owners[index] = owned;

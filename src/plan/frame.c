@@ -15,13 +15,11 @@ uint64_t clock_deadline_ns(uint64_t timeout_ms) {
 
 sdx_status frame_check(const run_frame *f, const node *at, error *err) {
   if (f->limits.cancel && atomic_load_explicit(f->limits.cancel, memory_order_relaxed))
-    return error_set(err, SDX_CANCELLED, "the run was cancelled at node '%.*s' (%.*s)", STR_ARG(at->name),
-                     STR_ARG(at->op_type));
-  if (f->limits.deadline_ns && clock_ns() >= f->limits.deadline_ns)
-    return error_set(err, SDX_DEADLINE_EXCEEDED,
-                     "the run passed its deadline at node '%.*s' (%.*s); raise run_timeout_ms or the run's own timeout",
-                     STR_ARG(at->name), STR_ARG(at->op_type));
-  return SDX_OK;
+    return node_fail(at, err, (error_part){0}, SDX_CANCELLED, "the run was cancelled here");
+  if (!f->limits.deadline_ns || clock_ns() < f->limits.deadline_ns) return SDX_OK;
+  node_fail(at, err, (error_part){0}, SDX_DEADLINE_EXCEEDED, "the run passed its deadline here");
+  error_hint(err, "raise run_timeout_ms or the run's own timeout");
+  return SDX_DEADLINE_EXCEEDED;
 }
 
 // The plan's step on the values of this frame. Steps whose shapes are only known now infer while running, too.
@@ -74,10 +72,11 @@ static sdx_status no_slab(const plan *p, error *err) {
   for (uint32_t s = 0; s < p->step_count; s++)
     if (p->steps[s].step.scratch_bytes > most)
       most = p->steps[s].step.scratch_bytes, n = p->steps[s].step.node, what = "its working memory";
-  char place[300], all[BYTES_TEXT], part[BYTES_TEXT];
+  char all[BYTES_TEXT], part[BYTES_TEXT];
   if (!n) return error_no_memory(err, p->slab_bytes);
-  return error_set(err, SDX_NO_MEMORY, "%s: no memory for %s, of which %s takes %s: the memory budget is spent",
-                   node_place(n, place, sizeof place), bytes_text(p->slab_bytes, all), what, bytes_text(most, part));
+  return node_fail(n, err, (error_part){0}, SDX_NO_MEMORY,
+                   "no memory for %s, of which %s takes %s: the memory budget is spent", bytes_text(p->slab_bytes, all),
+                   what, bytes_text(most, part));
 }
 
 sdx_status frame_create(plan *p, mem_account *parent, size_t limit, run_frame **out, error *err) {

@@ -47,18 +47,19 @@ static bool is_complete(const sdx_provider *t) {
 
 static sdx_status check_table(const sdx_provider *t, const char *path, error *err) {
   if (!t)
-    return error_set(err, SDX_NOT_SUPPORTED, "provider '%s' refuses this engine (%s, provider ABI %d)", path,
-                     SDX_VERSION, SDX_PROVIDER_ABI);
+    return error_at(err, part_named(PART_PROVIDER, str_from(path)), SDX_NOT_SUPPORTED,
+                    "refuses this engine (%s, provider ABI %d)", SDX_VERSION, SDX_PROVIDER_ABI);
   if (t->abi != SDX_PROVIDER_ABI)
-    return error_set(
-        err, SDX_NOT_SUPPORTED,
-        "provider '%s' speaks provider ABI %u, this engine (%s) ABI %d: take one that is built against its "
-        "sardonyx/provider.h",
-        path, t->abi, SDX_VERSION, SDX_PROVIDER_ABI);
+    return error_at(err, part_named(PART_PROVIDER, str_from(path)), SDX_NOT_SUPPORTED,
+                    "speaks provider ABI %u, this engine (%s) ABI %d: take one that is built against its "
+                    "sardonyx/provider.h",
+                    t->abi, SDX_VERSION, SDX_PROVIDER_ABI);
   if (t->size < sizeof *t)
-    return error_set(err, SDX_NOT_SUPPORTED, "provider '%s': its table has %zu bytes, those of ABI %d have %zu or more",
-                     path, t->size, SDX_PROVIDER_ABI, sizeof *t);
-  if (!is_complete(t)) return error_set(err, SDX_NOT_SUPPORTED, "provider '%s': its table has empty entries", path);
+    return error_at(err, part_named(PART_PROVIDER, str_from(path)), SDX_NOT_SUPPORTED,
+                    "has a table of %zu bytes, those of ABI %d have %zu or more", t->size, SDX_PROVIDER_ABI, sizeof *t);
+  if (!is_complete(t))
+    return error_at(err, part_named(PART_PROVIDER, str_from(path)), SDX_NOT_SUPPORTED,
+                    "has a table with empty entries");
   return SDX_OK;
 }
 
@@ -67,13 +68,15 @@ static sdx_status open_library(const char *path, void **library, const sdx_provi
   *table = &provider_cpu;
   if (strcmp(path, provider_cpu.name) == 0) return SDX_OK;
   *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (!*library) return error_set(err, SDX_NOT_FOUND, "provider '%s' cannot be loaded: %s", path, dlerror());
+  if (!*library)
+    return error_at(err, part_named(PART_PROVIDER, str_from(path)), SDX_NOT_FOUND, "cannot be loaded: %s", dlerror());
   union {
     void *symbol;
     sdx_provider_get_function *get;
   } entry = {dlsym(*library, SDX_PROVIDER_ENTRY)};
   if (!entry.symbol)
-    return error_set(err, SDX_NOT_SUPPORTED, "'%s' is no provider: it has no function %s", path, SDX_PROVIDER_ENTRY);
+    return error_at(err, at_file(str_from(path)), SDX_NOT_SUPPORTED, "is no provider: it has no function %s",
+                    SDX_PROVIDER_ENTRY);
   *table = entry.get(&provider_host);
   return check_table(*table, path, err);
 }
@@ -82,13 +85,13 @@ static sdx_status open_device(place *p, size_t index, const char *path, error *e
   char message[300] = "";
   size_t devices = p->provider->devices();
   if (index >= devices)
-    return error_set(err, SDX_NOT_FOUND, "provider '%s' has %zu device%s, none with number %zu", path, devices,
-                     devices == 1 ? "" : "s", index);
+    return error_at(err, part_named(PART_PROVIDER, str_from(path)), SDX_NOT_FOUND,
+                    "has %zu device%s, none with number %zu", devices, devices == 1 ? "" : "s", index);
   sdx_status s = p->provider->open(index, &p->context, message, sizeof message);
   message[sizeof message - 1] = 0;
   if (s == SDX_OK) return s;
-  return error_set(err, s, "provider '%s' cannot open device %zu: %s", path, index,
-                   *message ? message : status_text(s));
+  return error_at(err, part_named(PART_PROVIDER, str_from(path)), s, "cannot open device %zu: %s", index,
+                  *message ? message : status_text(s));
 }
 
 sdx_status places_add(places *p, const char *path, error *err) {
@@ -137,8 +140,8 @@ static void *make_constant(place *p, const tensor *t, error *err) {
     p->constants = k;
     return buffer;
   }
-  error_set(err, s, "provider '%s' cannot take a constant of %zu bytes: %s", p->provider->name, t->bytes,
-            status_text(s));
+  error_at(err, part_named(PART_PROVIDER, str_from(p->provider->name)), s, "cannot take a constant of %zu bytes: %s",
+           t->bytes, status_text(s));
   if (buffer) p->provider->release_buffer(p->context, buffer);
   mem_free(k);
   return NULL;

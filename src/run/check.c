@@ -37,35 +37,31 @@ static const char *usual_hint(const char *code) {
   return "";
 }
 
-static void add(void *context, sdx_status status, const char *code, const char *place, const char *message,
-                const char *hint) {
+static void add(void *context, bool warning, const error *problem) {
   report *r = context;
-  char said[sizeof((error *)0)->message];
-  if (status == SDX_NOT_FOUND) code = "missing-file";
-  snprintf(said, sizeof said, "%s", message ? message : "");
-  char *guess = strstr(said, "; did you mean");
-  if (guess) *guess = 0, hint = guess + 2;
-  if (!hint || !*hint) hint = usual_hint(code);
-  const struct {
-    const char *key, *value;
-  } parts[] = {{"severity", status == SDX_OK ? "warning" : "error"},
-               {"status", status_name(status)},
-               {"code", code},
-               {"place", place},
-               {"message", said},
-               {"hint", hint}};
-  text_format(&r->json, "%s\n{", r->count++ ? "," : "");
-  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-    text_format(&r->json, "%s\"%s\":", i ? "," : "", parts[i].key);
-    text_json_string(&r->json, str_from(parts[i].value ? parts[i].value : ""));
-  }
-  text_append(&r->json, "}", 1);
+  char place[ERROR_PLACE];
+  error said = *problem;
+  if (!*error_place(&said, place)) error_within(&said, "model");
+  if (!*said.hint && said.code) error_hint(&said, "%s", usual_hint(said.code));
+  text_format(&r->json, "%s\n{\"severity\":\"%s\"", r->count++ ? "," : "", warning ? "warning" : "error");
+  error_json(&r->json, &said);
+  text_put(&r->json, "}");
+}
+
+static void add_text(const problem_sink *sink, bool warning, sdx_status status, const char *code, str text) {
+  error problem = {0};
+  error_set(&problem, status, "%.*s", (int)(text.size < sizeof problem.sentence ? text.size : sizeof problem.sentence),
+            text.at);
+  error_code(&problem, code);
+  sink->report(sink->context, warning, &problem);
 }
 
 static void check_optimized(sdx_session *s, const problem_sink *sink) {
   sdx_status status = optimized_load(s, NULL, NULL);
   if (status == SDX_OK) status = optimized_verify(s, &s->err);
-  if (status != SDX_OK) sink->report(sink->context, status, "optimized", "file", s->err.message, "");
+  if (status == SDX_OK) return;
+  error_code(&s->err, "optimized");
+  sink->report(sink->context, false, &s->err);
 }
 
 static void check_model(sdx_session *s, const char *external_dir, const problem_sink *sink) {
@@ -73,8 +69,8 @@ static void check_model(sdx_session *s, const char *external_dir, const problem_
   sdx_status status = session_fetch(s);
   if (status == SDX_OK) status = onnx_import(s->bytes, s->size, &import, sink, &s->model, &s->err);
   if (!s->model) {
-    if (((report *)sink->context)->count == 0)
-      sink->report(sink->context, status, "not-readable", "model", s->err.message, "");
+    error_code(&s->err, "not-readable");
+    if (((report *)sink->context)->count == 0) add(sink->context, false, &s->err);
     return;
   }
   error_clear(&s->err);
@@ -90,14 +86,10 @@ static void check_model(sdx_session *s, const char *external_dir, const problem_
     arena_deinit(&scratch);
   }
   // Problems of the model went to the sink; that there was no memory to look for them did not.
-  if (status == SDX_NO_MEMORY) sink->report(sink->context, status, "not-finished", "model", status_text(status), "");
+  if (status == SDX_NO_MEMORY) add_text(sink, false, status, "not-finished", str_from(status_text(status)));
   for (const char *line = s->model->warnings.at; line && *line;) {
     size_t n = strcspn(line, "\n");
-    char message[512];
-    size_t kept = n < sizeof message - 1 ? n : sizeof message - 1;
-    memcpy(message, line, kept);
-    message[kept] = 0;
-    sink->report(sink->context, SDX_OK, "warning", "model", message, "");
+    add_text(sink, true, SDX_INVALID_MODEL, "warning", (str){line, n});
     line += n + (line[n] == '\n');
   }
 }
@@ -106,7 +98,8 @@ static char *check(sdx_session *s, sdx_status opened, const char *external_dir) 
   report r = {0};
   problem_sink sink = {add, &r};
   text_append(&r.json, "[", 1);
-  if (opened != SDX_OK) add(&r, opened, "not-readable", "file", s->err.message, "");
+  error_code(&s->err, "not-readable");
+  if (opened != SDX_OK) add(&r, false, &s->err);
   else if (optimized_is(s)) check_optimized(s, &sink);
   else check_model(s, external_dir, &sink);
   text_append(&r.json, "\n]\n", 3);

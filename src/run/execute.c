@@ -15,7 +15,9 @@ static void bind_input(run_frame *f, value_id v, const value *from) {
   f->values[v].memory = NULL;  // the caller may change these bytes later: never share them
 }
 
-static str output_name(const plan *p, uint32_t k) { return p->graph->values[p->graph->outputs[k]].name; }
+static error_part output_part(const plan *p, uint32_t k) {
+  return (error_part){PART_OUTPUT, k, p->graph->values[p->graph->outputs[k]].name};
+}
 
 // The caller's tensor, or a new one of the planned shape, to receive output k directly.
 static sdx_status provide_output(const plan *p, uint32_t k, mem_account *account, sdx_value **out, error *err) {
@@ -25,12 +27,11 @@ static sdx_status provide_output(const plan *p, uint32_t k, mem_account *account
     const tensor *given = &(*out)->value.tensor;
     if ((*out)->value.kind == VALUE_TENSOR && given->dtype == t->dtype && tensor_same_shape(given, t)) return SDX_OK;
     char want[160], got[160];
-    return error_set(err, SDX_INVALID_SHAPE, "output '%.*s': the bound tensor is %s but the result is %s",
-                     STR_ARG(output_name(p, k)), tensor_describe(given, got, sizeof got),
-                     tensor_describe(t, want, sizeof want));
+    return error_at(err, output_part(p, k), SDX_INVALID_SHAPE, "is bound to a tensor %s, expected %s",
+                    tensor_describe(given, got, sizeof got), tensor_describe(t, want, sizeof want));
   }
   sdx_status status = value_create(account, (sdx_dtype)t->dtype, t->rank, t->dims, NULL, NULL, NULL, out, err);
-  if (status == SDX_NO_MEMORY) error_prefix(err, "output '%.*s'", STR_ARG(output_name(p, k)));
+  if (status == SDX_NO_MEMORY) error_in_part(err, output_part(p, k));
   return status;
 }
 
@@ -66,7 +67,7 @@ static sdx_status collected(run_frame *f, uint32_t k, sdx_status status, error *
     error_clear(err);
     return frame_check(f, g->nodes[producer - 1], err);
   }
-  if (status == SDX_NO_MEMORY) error_prefix(err, "output '%.*s'", STR_ARG(output_name(f->plan, k)));
+  if (status == SDX_NO_MEMORY) error_in_part(err, output_part(f->plan, k));
   return status;
 }
 
@@ -79,14 +80,14 @@ static sdx_status collect(run_frame *f, mem_account *account, sdx_value **output
     const value *result = &f->values[v];
     bool plain = result->kind == VALUE_TENSOR && result->tensor.dtype != SDX_STRING;
     if (result->kind == VALUE_TENSOR && result->tensor.dtype == SDX_UNDEFINED)
-      return error_set(err, SDX_NOT_SUPPORTED, "output '%.*s' was not computed by its node, which leaves it out here",
-                       STR_ARG(output_name(p, k)));
+      return error_at(err, output_part(p, k), SDX_NOT_SUPPORTED,
+                      "was not computed by its node, which leaves it out here");
     if (outputs[k]) {  // bound by the caller, or provided above
       tensor *to = &outputs[k]->value.tensor;
       if (!plain || outputs[k]->value.kind != VALUE_TENSOR || to->dtype != result->tensor.dtype ||
           !tensor_same_shape(to, &result->tensor))
-        return error_set(err, SDX_INVALID_SHAPE, "output '%.*s': the bound tensor lacks the result's type and shape",
-                         STR_ARG(output_name(p, k)));
+        return error_at(err, output_part(p, k), SDX_INVALID_SHAPE,
+                        "is bound to a tensor that lacks the result's type and shape");
       if (to->data != result->tensor.data && to->bytes) memcpy(to->data, result->tensor.data, to->bytes);
     } else if (f->owners[v] && plain && account == &f->account) {
       outputs[k] = value_retain(f->owners[v]);
@@ -145,8 +146,8 @@ static sdx_status run_steps(run_frame *f, profile *profile, error *err) {
     sdx_status status = run_step(f, s, c);
     if (profile) profile_add(profile, c->node, c->kernel, start, clock_ns());
     if (status == SDX_OK) continue;
-    return error_set(err, status, "node '%.*s' (%.*s): %s", STR_ARG(c->node->name), STR_ARG(c->node->op_type),
-                     status_text(status));
+    error_set(err, status, "%s", status_text(status));
+    return step_located(c, status);
   }
   return SDX_OK;
 }

@@ -306,9 +306,11 @@ static sdx_status fix_dims(sdx_session *s) {
       t->dims = dims;
     }
     char hint[300];
-    if (!found)
-      return error_set(&s->err, SDX_INVALID_ARGUMENT, "no input has a free dimension named '%.200s'%s", d->symbol,
-                       str_nearest_hint(&nearest, hint, sizeof hint));
+    if (found) continue;
+    error_at(&s->err, part_named(PART_DIMENSION, str_from(d->symbol)), SDX_INVALID_ARGUMENT,
+             "is no free dimension of any input");
+    error_hint(&s->err, "%s", str_nearest_hint(&nearest, hint, sizeof hint));
+    return SDX_INVALID_ARGUMENT;
   }
   return SDX_OK;
 }
@@ -383,7 +385,7 @@ static sdx_status make_ready(sdx_session **s, const char *external_dir) {
 static sdx_status finish(sdx_session *s, sdx_status status, const char *external_dir, sdx_session **out) {
   if (status == SDX_OK) status = make_ready(&s, external_dir);
   if (status != SDX_OK) {
-    if (s->err.status == SDX_OK) error_set(&s->err, status, "%s", status_text(status));
+    error_set(&s->err, status, "%s", status_text(status));
     release_model(s);
   }
   *out = s;
@@ -418,18 +420,22 @@ sdx_status session_fetch(sdx_session *s) {
 
 sdx_status session_open(sdx_session *s, const char *path) {
   if (!path) return error_set(&s->err, SDX_INVALID_ARGUMENT, "no path was given");
+  error_part file = at_file(str_from(path));
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not block
-  if (fd < 0)
-    return error_set(&s->err, errno == ENOENT ? SDX_NOT_FOUND : SDX_IO_ERROR, "cannot open '%.300s': %s", path,
-                     strerror(errno));
+  if (fd < 0) {
+    bool missing = errno == ENOENT;
+    error_at(&s->err, file, missing ? SDX_NOT_FOUND : SDX_IO_ERROR, "cannot be opened: %s", strerror(errno));
+    if (missing) error_code(&s->err, "missing-file");
+    return s->err.status;
+  }
   struct stat st;
   sdx_status status = SDX_OK;
   if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-    status = error_set(&s->err, SDX_INVALID_ARGUMENT, "'%.300s' is %s, not a model file", path,
-                       S_ISDIR(st.st_mode) ? "a folder" : "no regular file");
+    status = error_at(&s->err, file, SDX_INVALID_ARGUMENT, "is %s, expected a model file",
+                      S_ISDIR(st.st_mode) ? "a folder" : "no regular file");
   else if (st.st_size > s->options->max_file_bytes)
-    status = error_set(&s->err, SDX_LIMIT_EXCEEDED, "'%.300s' has %lld bytes, more than max_file_bytes = %lld", path,
-                       (long long)st.st_size, (long long)s->options->max_file_bytes);
+    status = error_at(&s->err, file, SDX_LIMIT_EXCEEDED, "has %lld bytes, expected at most max_file_bytes = %lld",
+                      (long long)st.st_size, (long long)s->options->max_file_bytes);
   s->size = (size_t)st.st_size;
   if (status == SDX_OK) s->source = fd;
   else close(fd);

@@ -53,6 +53,7 @@ void sdx_options_destroy(sdx_options *o) {
 }
 
 const char *sdx_options_error(const sdx_options *o) { return o->err.message; }
+char *sdx_options_error_json(const sdx_options *o) { return error_object(&o->err); }
 
 static sdx_status set_word(sdx_options *o, const char *name, const char *value, const char *const *words, int *out) {
   for (int i = 0; words[i]; i++)
@@ -60,8 +61,8 @@ static sdx_status set_word(sdx_options *o, const char *name, const char *value, 
       *out = i;
       return SDX_OK;
     }
-  return error_set(&o->err, SDX_INVALID_ARGUMENT, "option %s: '%.60s' is not one of %s, %s, %s", name, value, words[0],
-                   words[1], words[2]);
+  return error_at(&o->err, at_option(name), SDX_INVALID_ARGUMENT, "is '%.60s', expected %s, %s or %s", value, words[0],
+                  words[1], words[2]);
 }
 
 static sdx_status set_text(sdx_options *o, const char *value, char **out) {
@@ -72,7 +73,7 @@ static sdx_status set_text(sdx_options *o, const char *value, char **out) {
 static sdx_status add_provider(sdx_options *o, const char *path) {
   size_t bytes = strlen(path) + 1;
   provider_path *p = arena_alloc(&o->memory, sizeof *p + bytes), **end = &o->providers;
-  if (bytes == 1) return error_set(&o->err, SDX_INVALID_ARGUMENT, "option provider: the path is empty");
+  if (bytes == 1) return error_at(&o->err, at_option("provider"), SDX_INVALID_ARGUMENT, "has an empty path");
   if (!p) return error_no_memory(&o->err, bytes);
   p->next = NULL;
   memcpy(p->path, path, bytes);
@@ -86,10 +87,10 @@ static sdx_status set_number(sdx_options *o, const struct numeric *n, const char
   errno = 0;
   long long number = strtoll(value, &end, 10);
   if (errno || end == value || *end)
-    return error_set(&o->err, SDX_INVALID_ARGUMENT, "option %s: '%.60s' is not a whole number", n->name, value);
+    return error_at(&o->err, at_option(n->name), SDX_INVALID_ARGUMENT, "is '%.60s', expected a whole number", value);
   if (number < n->low || number > n->high)
-    return error_set(&o->err, SDX_INVALID_ARGUMENT, "option %s: %lld is outside of %lld..%lld", n->name, number,
-                     (long long)n->low, (long long)n->high);
+    return error_at(&o->err, at_option(n->name), SDX_INVALID_ARGUMENT, "is %lld, expected %lld to %lld", number,
+                    (long long)n->low, (long long)n->high);
   *(int64_t *)((char *)o + n->offset) = number;
   return SDX_OK;
 }
@@ -113,15 +114,17 @@ sdx_status sdx_options_set(sdx_options *o, const char *name, const char *value) 
                                        "external_data_dir", "cache_dir", "provider"};
   for (size_t i = 0; i < sizeof others / sizeof *others; i++) str_nearest_offer(&nearest, str_from(others[i]));
   char hint[128];
-  return error_set(&o->err, SDX_INVALID_ARGUMENT, "there is no option '%.60s'%s", name,
-                   str_nearest_hint(&nearest, hint, sizeof hint));
+  error_at(&o->err, at_option(name), SDX_INVALID_ARGUMENT, "does not exist");
+  error_code(&o->err, "unknown-option");
+  error_hint(&o->err, "%s", str_nearest_hint(&nearest, hint, sizeof hint));
+  return SDX_INVALID_ARGUMENT;
 }
 
 sdx_status sdx_options_set_dim(sdx_options *o, const char *symbol, int64_t value) {
   error_clear(&o->err);
   if (!symbol || value < 0)
-    return error_set(&o->err, SDX_INVALID_ARGUMENT, "dimension '%.60s': %lld is not a size", symbol ? symbol : "",
-                     (long long)value);
+    return error_at(&o->err, part_named(PART_DIMENSION, str_from(symbol)), SDX_INVALID_ARGUMENT,
+                    "is %lld, expected a size", (long long)value);
   size_t bytes = strlen(symbol) + 1;
   dim_override *d = arena_alloc(&o->memory, sizeof *d + bytes);
   if (!d) return error_no_memory(&o->err, bytes);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Run handles: bindings, checks of inputs when shapes change, and the steady state, which compares
 // shapes with the plan's and goes straight to the step loop.
+#include <stdarg.h>
 #include <string.h>
 
 #include "run/session.h"
@@ -43,9 +44,9 @@ void sdx_run_destroy(sdx_run *r) {
   mem_free(r);
 }
 
-static sdx_status bad_index(sdx_run *r, const char *what, size_t index, size_t count) {
+static sdx_status bad_index(sdx_run *r, error_part part, size_t count) {
   error_clear(&r->err);
-  return error_set(&r->err, SDX_INVALID_ARGUMENT, "%s %zu does not exist: the model has %zu", what, index, count);
+  return error_at(&r->err, part, SDX_INVALID_ARGUMENT, "does not exist: the model has %zu", count);
 }
 
 static void replace(sdx_value **slot, sdx_value *v) {
@@ -55,7 +56,7 @@ static void replace(sdx_value **slot, sdx_value *v) {
 }
 
 sdx_status sdx_run_set_input(sdx_run *r, size_t index, sdx_value *v) {
-  if (index >= r->session->input_count) return bad_index(r, "input", index, r->session->input_count);
+  if (index >= r->session->input_count) return bad_index(r, at_input(index), r->session->input_count);
   replace(&r->inputs[index], v);
   r->sources[index] = v ? &v->value : NULL;
   const sdx_io *io = &r->session->inputs[index];
@@ -68,13 +69,13 @@ sdx_status sdx_run_set_input(sdx_run *r, size_t index, sdx_value *v) {
 }
 
 sdx_status sdx_run_set_output(sdx_run *r, size_t index, sdx_value *v) {
-  if (index >= r->session->output_count) return bad_index(r, "output", index, r->session->output_count);
+  if (index >= r->session->output_count) return bad_index(r, at_output(index), r->session->output_count);
   replace(&r->bound[index], v);
   return SDX_OK;
 }
 
 sdx_status sdx_run_want_output(sdx_run *r, size_t index, bool wanted) {
-  if (index >= r->session->output_count) return bad_index(r, "output", index, r->session->output_count);
+  if (index >= r->session->output_count) return bad_index(r, at_output(index), r->session->output_count);
   r->wanted[index] = wanted;
   return SDX_OK;
 }
@@ -86,33 +87,46 @@ sdx_value *sdx_run_output(const sdx_run *r, size_t index) {
   return index < r->session->output_count ? r->outputs[index] : NULL;
 }
 const char *sdx_run_error(const sdx_run *r) { return r->err.message; }
+char *sdx_run_error_json(const sdx_run *r) { return error_object(&r->err); }
 const char *sdx_run_warning(const sdx_run *r) { return r->warning.message; }
 uint64_t sdx_run_peak_bytes(const sdx_run *r) { return r->frame ? atomic_load(&r->frame->account.peak) : 0; }
 
 // ---- inputs ---------------------------------------------------------------------------------------
 
+static error_part input_part(const sdx_run *r, uint32_t i) {
+  return (error_part){PART_INPUT, i, str_from(r->session->inputs[i].name)};
+}
+
+__attribute__((format(printf, 5, 6))) static sdx_status bad_input(sdx_run *r, uint32_t i, sdx_status status,
+                                                                  const char *code, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  error_at_list(&r->err, input_part(r, i), status, format, args);
+  va_end(args);
+  error_code(&r->err, code);
+  return status;
+}
+
 static sdx_status check_tensor(sdx_run *r, uint32_t i, const tensor *t) {
   const sdx_io *io = &r->session->inputs[i];
   if (t->dtype != io->dtype)
-    return error_set(&r->err, SDX_INVALID_ARGUMENT,
-                     "Unexpected input data type for '%.200s'. Actual: (tensor(%s)) , expected: (%s)", io->name,
-                     dtype_name(t->dtype), io->type);
+    return bad_input(r, i, SDX_INVALID_ARGUMENT, "input-type", "is tensor(%s), expected %s", dtype_name(t->dtype),
+                     io->type);
   if (!io->has_shape) return SDX_OK;
-  if (t->rank != io->rank)
-    return error_set(&r->err, SDX_INVALID_SHAPE, "Invalid rank for input: %.200s Got: %u Expected: %zu", io->name,
-                     t->rank, io->rank);
-  for (size_t k = 0; k < io->rank; k++)
-    if (io->shape[k] >= 0 && io->shape[k] != t->dims[k])
-      return error_set(&r->err, SDX_INVALID_SHAPE,
-                       "Got invalid dimensions for input: %.200s for the following indices index: %zu Got: %lld "
-                       "Expected: %lld",
-                       io->name, k, (long long)t->dims[k], (long long)io->shape[k]);
-  return SDX_OK;
+  bool fits = t->rank == io->rank;
+  for (size_t k = 0; fits && k < io->rank; k++) fits = io->shape[k] < 0 || io->shape[k] == t->dims[k];
+  if (fits) return SDX_OK;
+  char found[200], expected[200];
+  return bad_input(r, i, SDX_INVALID_SHAPE, t->rank == io->rank ? "input-shape" : "input-rank",
+                   "has shape %s, expected %s", shape_describe(t->dims, t->rank, found, sizeof found),
+                   shape_describe(io->shape, io->rank, expected, sizeof expected));
 }
 
 static sdx_status strict_verdict(sdx_run *r) {
   if (!r->session->options->strict_dims) return SDX_OK;
-  return error_set(&r->err, r->warning.status, "%s (option strict_dims)", r->warning.message);
+  error_copy(&r->err, &r->warning);
+  error_hint(&r->err, "the option strict_dims refuses this");
+  return r->err.status;
 }
 
 // Inputs whose sizes differ under one name get a warning: whether they fit is up to the operators.
@@ -123,9 +137,10 @@ static sdx_status check_shared_dims(sdx_run *r) {
     int64_t size = r->sources[d->input]->tensor.dims[d->axis];
     int64_t first = r->sources[d->first_input]->tensor.dims[d->first_axis];
     if (size == first) continue;
-    error_set(&r->warning, SDX_INVALID_SHAPE, "dimension '%s' is %lld in input '%.200s' but %lld in input '%.200s'",
-              s->inputs[d->input].symbols[d->axis], (long long)size, s->inputs[d->input].name, (long long)first,
-              s->inputs[d->first_input].name);
+    error_at(&r->warning, part_named(PART_DIMENSION, str_from(s->inputs[d->input].symbols[d->axis])), SDX_INVALID_SHAPE,
+             "is %lld in input '%.200s' but %lld in input '%.200s'", (long long)size, s->inputs[d->input].name,
+             (long long)first, s->inputs[d->first_input].name);
+    error_code(&r->warning, "dimension-conflict");
     return strict_verdict(r);
   }
   return SDX_OK;
@@ -159,9 +174,10 @@ static sdx_status check_outputs(sdx_run *r) {
     const sdx_value *v = r->outputs[i];
     if (!v || v->value.kind != VALUE_TENSOR || !io->has_shape || as_declared(r, io, &v->value.tensor)) continue;
     char declared[200], found[200];
-    error_set(&r->warning, SDX_INVALID_SHAPE, "output '%.200s' is declared %s but is %s", io->name,
-              shape_describe(io->shape, io->rank, declared, sizeof declared),
-              shape_describe(v->value.tensor.dims, v->value.tensor.rank, found, sizeof found));
+    error_at(&r->warning, (error_part){PART_OUTPUT, i, str_from(io->name)}, SDX_INVALID_SHAPE,
+             "is declared %s but is %s", shape_describe(io->shape, io->rank, declared, sizeof declared),
+             shape_describe(v->value.tensor.dims, v->value.tensor.rank, found, sizeof found));
+    error_code(&r->warning, "declared-shape");
     return strict_verdict(r);
   }
   return SDX_OK;
@@ -169,14 +185,18 @@ static sdx_status check_outputs(sdx_run *r) {
 
 // An optional input that is not given is an empty optional.
 static sdx_status fill_input(sdx_run *r, uint32_t i, uint8_t kind) {
-  if (kind != TYPE_OPTIONAL)
-    return error_set(&r->err, SDX_INVALID_ARGUMENT, "input '%.200s' is not given", r->session->inputs[i].name);
+  if (kind != TYPE_OPTIONAL) return bad_input(r, i, SDX_INVALID_ARGUMENT, "missing-input", "is not given");
   SDX_TRY(value_create_none(NULL, &r->inputs[i], &r->err));
   r->sources[i] = &r->inputs[i]->value;
   return SDX_OK;
 }
 
 static sdx_status check_inputs(sdx_run *r) {
+  static const char *const kind_words[] = {[VALUE_TENSOR] = "a tensor",
+                                           [VALUE_SEQUENCE] = "a sequence",
+                                           [VALUE_MAP] = "a map",
+                                           [VALUE_NONE] = "an empty optional",
+                                           [VALUE_SPARSE] = "a sparse tensor"};
   const sdx_session *s = r->session;
   for (uint32_t i = 0; i < s->input_count; i++) {
     uint8_t kind = s->main->values[s->main->inputs[i]].type.kind;
@@ -187,7 +207,7 @@ static sdx_status check_inputs(sdx_run *r) {
                 : kind == TYPE_MAP      ? v->kind == VALUE_MAP
                                         : true;
     if (!fits)
-      return error_set(&r->err, SDX_INVALID_ARGUMENT, "input '%.200s': expected %s", s->inputs[i].name,
+      return bad_input(r, i, SDX_INVALID_ARGUMENT, "input-type", "is %s, expected %s", kind_words[v->kind],
                        s->inputs[i].type);
     if (kind == TYPE_TENSOR) SDX_TRY(check_tensor(r, i, &v->tensor));
   }
@@ -264,8 +284,7 @@ static size_t recycle_outputs(sdx_run *r) {
 sdx_status sdx_run_execute(sdx_run *r) {
   sdx_session *s = r->session;
   sdx_status status = SDX_OK;
-  r->err.status = SDX_OK;
-  r->err.message[0] = 0;
+  error_clear(&r->err);
   uint64_t deadline = clock_deadline_ns(r->timeout_ms ? r->timeout_ms : (uint64_t)s->options->run_timeout_ms);
   bool fits = r->frame && frame_fits(r);
   if (!fits) status = make_frame(r);

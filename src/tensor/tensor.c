@@ -126,11 +126,11 @@ const char *tensor_describe(const tensor *t, char *buffer, size_t size) {
   return buffer;
 }
 
-sdx_status axis_normalize(int64_t *axis, size_t rank, const char *what, error *err) {
+sdx_status axis_normalize(int64_t *axis, size_t rank, error_part part, error *err) {
   int64_t r = (int64_t)rank;
   if (*axis < -r || *axis >= r)
-    return error_set(err, SDX_OUT_OF_RANGE, "%s %lld lies outside of [-%lld, %lld) of rank %lld", what,
-                     (long long)*axis, (long long)r, (long long)r, (long long)r);
+    return error_at(err, part, SDX_OUT_OF_RANGE, "is %lld, expected within [-%lld, %lld): the rank is %lld",
+                    (long long)*axis, (long long)r, (long long)r, (long long)r);
   if (*axis < 0) *axis += r;
   return SDX_OK;
 }

@@ -48,7 +48,7 @@ static inline int64_t tensor_index_at(const tensor *t, size_t i) {
 }
 
 // axis in [-rank, rank) to [0, rank); error naming `what` otherwise.
-sdx_status axis_normalize(int64_t *axis, size_t rank, const char *what, error *err);
+sdx_status axis_normalize(int64_t *axis, size_t rank, error_part part, error *err);
 
 // ---- values ---------------------------------------------------------------------------------
 

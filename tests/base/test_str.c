@@ -57,10 +57,10 @@ static const char *hint(const char *wanted, const char *const *names, char *buff
 static void nearest_name(void **state) {
   static const char *const names[] = {"Relu", "Gelu", "Softmax", "MatMul", "GlobalAveragePool", NULL};
   char buffer[100];
-  assert_string_equal(hint("relu", names, buffer), "; did you mean 'Relu'?");
-  assert_string_equal(hint("Softmaks", names, buffer), "; did you mean 'Softmax'?");
-  assert_string_equal(hint("GlobalAvgPool", names, buffer), "; did you mean 'GlobalAveragePool'?");
-  assert_string_equal(hint("global", names, buffer), "; did you mean 'GlobalAveragePool'?");  // a beginning
+  assert_string_equal(hint("relu", names, buffer), "did you mean 'Relu'?");
+  assert_string_equal(hint("Softmaks", names, buffer), "did you mean 'Softmax'?");
+  assert_string_equal(hint("GlobalAvgPool", names, buffer), "did you mean 'GlobalAveragePool'?");
+  assert_string_equal(hint("global", names, buffer), "did you mean 'GlobalAveragePool'?");  // a beginning
   assert_string_equal(hint("Gl", names, buffer), "");
   assert_string_equal(hint("Conv", names, buffer), "");
   assert_string_equal(hint("", names, buffer), "");

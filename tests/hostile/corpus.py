@@ -77,7 +77,7 @@ def wire():
                                  (15, "sparse", "values"), (16, "graph-metadata", "")):
         yield Case(f"W12-million-empty-{what}", model(block(field, b"") * 1000000), expect="E" if message else "OK",
                    message=message, seconds=4)
-    yield Case("W12-million-empty-functions", good + block(25, b"") * 1000000, message="functions; the limit", seconds=4)
+    yield Case("W12-million-empty-functions", good + block(25, b"") * 1000000, message="functions, expected at most", seconds=4)
     yield Case("W12-million-empty-opsets", good + block(8, b"") * 1000000, message="entries; the limit", seconds=4)
     yield Case("W12-million-empty-metadata", good + block(14, b"") * 1000000, expect="OK", seconds=4)
     yield Case("W12-million-empty-attributes", small([node("Relu", ["x"], ["y"]) + block(5, b"") * 1000000]), message="attribute has no name", seconds=4)
@@ -276,7 +276,7 @@ def operators():
         return small([node("Loop", ["m", cond, "x"], ["y"] + (["scan"] if scan else []), attr_graph("body", body), name="spin")], initializers=[m, tensor(BOOL, [], b"\1", "c")])
     same = [node("Identity", ["ci"], ["co"]), node("Identity", ["vi"], ["vo"])]
     for trips in (1 << 62, (1 << 63) - 1, 2000000000):
-        yield Case(f"O11-endless-{trips}", loop(trips, same), options=["run_timeout_ms=300", "run_memory_limit_bytes=67108864"], message="deadline at node", seconds=1.5, limit_mb=90)
+        yield Case(f"O11-endless-{trips}", loop(trips, same), options=["run_timeout_ms=300", "run_memory_limit_bytes=67108864"], message="node .*the run passed its deadline", seconds=1.5, limit_mb=90)
     yield Case("O11-trip-limit", loop(1000, same), options=["max_loop_trips=10"], message="max_loop_trips")
     yield Case("O11-zero-trips", loop(0, same), expect="OK")
     yield Case("O11-negative-trips", loop(-5, same), expect="OK")

@@ -139,11 +139,10 @@ typedef struct seen {
   int count;
   char codes[400];
 } seen;
-static void note(void *context, sdx_status status, const char *code, const char *place, const char *message,
-                 const char *hint) {
+static void note(void *context, bool warning, const error *problem) {
   seen *s = context;
   s->count++;
-  strncat(s->codes, code, sizeof s->codes - strlen(s->codes) - 2);
+  strncat(s->codes, problem->code, sizeof s->codes - strlen(s->codes) - 2);
   strcat(s->codes, " ");
 }
 

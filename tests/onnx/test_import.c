@@ -125,11 +125,11 @@ typedef struct graph_case {
 static void names(void **state) {
   static const graph_case cases[] = {
       {{{"Relu", "ghost", "y"}}, "node 0 '' (Relu): input 'ghost' is made by no node"},
-      {{{"Relu", "x", "z"}}, "graph output 'y' is made by no node"},
+      {{{"Relu", "x", "z"}}, "output 'y' is made by no node"},
       {{{"Relu", "xx", "y"}}, "did you mean 'x'?"},
-      {{{"Relu", "x", "y"}, {"Neg", "x", "y"}}, "node 1 '' (Neg): the name 'y' is already"},
-      {{{"Relu", "x", "y y"}}, "the name 'y' is already"},
-      {{{"Relu", "x", "x"}}, "the name 'x' is already"},
+      {{{"Relu", "x", "y"}, {"Neg", "x", "y"}}, "node 1 '' (Neg): output 'y' is already"},
+      {{{"Relu", "x", "y y"}}, "output 'y' is already"},
+      {{{"Relu", "x", "x"}}, "output 'x' is already"},
       {{{"Relu", "y", "y"}}, "cycle of 1 node"},
       {{{"Relu", "b", "y"}, {"Neg", "y", "b"}}, "cycle of 2 nodes"},
       {{{"", "x", "y"}}, "has no op_type"}};

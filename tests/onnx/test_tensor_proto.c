@@ -261,7 +261,7 @@ static void sparse_tensors_are_checked(void **state) {
   expect_sparse((int64_t[]){5, 1}, 2, 1, "must ascend");
   expect_sparse((int64_t[]){5, 5}, 2, 1, "twice");
   expect_sparse((int64_t[]){0, 1, 2, 0}, 4, 2, "sparse index 1 lies outside");
-  expect_sparse((int64_t[]){0, 1, 1, 0, 0, 0}, 6, 3, "they must be [2] or [2,2]");
+  expect_sparse((int64_t[]){0, 1, 1, 0, 0, 0}, 6, 3, "expected [2] or [2,2]");
 }
 
 static void what_is_written_is_read(void **state) {

@@ -189,10 +189,10 @@ static void binds_subgraphs(void **state) {
 typedef struct count {
   int problems;
 } count;
-static void counts(void *context, sdx_status status, const char *code, const char *place, const char *message,
-                   const char *hint) {
+static void counts(void *context, bool warning, const error *problem) {
   ((count *)context)->problems++;
-  assert_true(*code && *place && *message);
+  assert_false(warning);
+  assert_true(problem->code && problem->has_node && *problem->message);
 }
 
 static void reports_every_problem(void **state) {
@@ -211,7 +211,7 @@ static void reports_every_problem(void **state) {
 
 static void checks_types(void **state) {
   const op_def op = {.name = "Toy", .inputs = "X:T Y:T i:int64", .types = "T=float,double"};
-  node n = {.name = STR("n"), .op_type = STR("Toy")};
+  node n = {.name = STR("n"), .op_type = STR("Toy"), .op = &op};
   type_info f = {.kind = TYPE_TENSOR, .dtype = SDX_FLOAT}, d = {.kind = TYPE_TENSOR, .dtype = SDX_DOUBLE},
             i = {.kind = TYPE_TENSOR, .dtype = SDX_INT64}, s = {.kind = TYPE_SEQUENCE};
   error err = {0};
@@ -224,6 +224,7 @@ static void checks_types(void **state) {
   assert_non_null(strstr(err.message, "float,double"));
   error_clear(&err);
   assert_int_not_equal(schema_check_types(&op, &n, 1, (const type_info *[]){&s}, &err), SDX_OK);
+  assert_string_equal(err.name, "X");
   op_def many = {.name = "Many", .inputs = "X:T+", .types = "T=float,double"};
   assert_int_not_equal(schema_check_types(&many, &n, 2, (const type_info *[]){&f, &d}, &err), SDX_OK);
   many.flags = OP_MIXED;

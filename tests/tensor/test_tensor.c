@@ -50,12 +50,12 @@ static void shapes_are_checked(void **state) {
 static void axes_count_from_both_ends(void **state) {
   error err = {0};
   int64_t axis = -3;
-  assert_int_equal(axis_normalize(&axis, 3, "axis", &err), SDX_OK);
+  assert_int_equal(axis_normalize(&axis, 3, at_attribute("axis"), &err), SDX_OK);
   assert_int_equal(axis, 0);
   for (int64_t wrong = -4; wrong <= 3; wrong += 7) {
     axis = wrong;
     error_clear(&err);
-    assert_int_equal(axis_normalize(&axis, 3, "axis", &err), SDX_OUT_OF_RANGE);
+    assert_int_equal(axis_normalize(&axis, 3, at_attribute("axis"), &err), SDX_OUT_OF_RANGE);
   }
 }
 

@@ -100,7 +100,7 @@ bool run_watched(sdx_run *run, cancel_token *token) {
   }
   if (PyErr_Occurred()) return false;
   if (status == SDX_CANCELLED && token && token->set) raise_status(status, refused);
-  else if (status) raise_status(status, sdx_run_error(run));
+  else if (status) raise_engine(status, "", sdx_run_error(run), sdx_run_error_json(run));
   return !status;
 }
 

@@ -43,7 +43,7 @@ static sdx_options *read_options(PyObject *pairs, PyObject *dims) {
     const char *name, *value;
     ok = PyArg_ParseTuple(PyList_GET_ITEM(pairs, i), "ss", &name, &value);
     if (ok && sdx_options_set(o, name, value)) {
-      raise_status(SDX_INVALID_ARGUMENT, sdx_options_error(o));
+      raise_engine(SDX_INVALID_ARGUMENT, "", sdx_options_error(o), sdx_options_error_json(o));
       ok = false;
     }
   }
@@ -53,7 +53,7 @@ static sdx_options *read_options(PyObject *pairs, PyObject *dims) {
     long long size = PyLong_AsLongLong(value);
     ok = name && !PyErr_Occurred();
     if (ok && sdx_options_set_dim(o, name, size)) {
-      raise_status(SDX_INVALID_ARGUMENT, sdx_options_error(o));
+      raise_engine(SDX_INVALID_ARGUMENT, "", sdx_options_error(o), sdx_options_error_json(o));
       ok = false;
     }
   }
@@ -92,9 +92,11 @@ static int session_init(session *s, PyObject *arguments, PyObject *keywords) {
   }
   sdx_options_destroy(options);
   if (status) {
-    const char *message = engine ? sdx_session_error(engine) : "";
-    if (path) raise_text(status, "Load model from %s failed:%s", PyBytes_AS_STRING(path), message);
-    else raise_status(status, message);
+    PyObject *prefix = path ? PyBytes_FromFormat("Load model from %s failed:", PyBytes_AS_STRING(path)) : NULL;
+    if (!PyErr_Occurred())
+      raise_engine(status, prefix ? PyBytes_AS_STRING(prefix) : "", engine ? sdx_session_error(engine) : "",
+                   sdx_session_error_json(engine));
+    Py_XDECREF(prefix);
     sdx_session_destroy(engine);
     Py_XDECREF(path);
     return -1;
@@ -139,7 +141,8 @@ static bool feed_is_complete(session *s, PyObject *feed) {
     if (!PyDict_GetItemWithError(feed, name) && !is_optional(sdx_session_input(s->engine, PyLong_AsSize_t(index))))
       good = !PyErr_Occurred() && !PyList_Append(missing, name);
   if (good && PyList_GET_SIZE(missing))
-    PyErr_Format(PyExc_ValueError, "Required inputs (%R) are missing from input feed (%R).", missing, found);
+    raise_feed(Py_BuildValue("{s:s,s:O,s:O,s:O}", "code", "missing-input", "input", PyList_GET_ITEM(missing, 0),
+                             "missing", missing, "fed", found));
   Py_XDECREF(missing);
   Py_XDECREF(found);
   return !PyErr_Occurred();
@@ -149,21 +152,25 @@ static bool feed_one(session *s, sdx_run *run, PyObject *feed, PyObject *name, P
   PyObject *index = PyDict_GetItemWithError(s->input_names, name);
   if (!index) {
     if (!PyErr_Occurred() && feed_is_complete(s, feed))
-      raise_text(SDX_INVALID_ARGUMENT, "Invalid input name: %S", name);
+      raise_feed(Py_BuildValue("{s:s,s:O}", "code", "unknown-input", "input", name));
     return false;
   }
   size_t i = PyLong_AsSize_t(index);
   const sdx_io *io = sdx_session_input(s->engine, i);
   if (object == Py_None) {
     if (is_optional(io)) return true;
-    raise_text(SDX_INVALID_ARGUMENT, "Unexpected input data type. Actual: (None) , expected: (%s)", io->type);
+    raise_feed(Py_BuildValue("{s:s,s:O,s:O,s:s}", "code", "input-type", "input", name, "found", Py_None, "expected",
+                             io->type));
     return false;
   }
   sdx_value *v = value_in(object, io->type, io->dtype);
-  if (!v) return false;
+  if (!v) {
+    errors_name_input(name);
+    return false;
+  }
   sdx_status status = sdx_run_set_input(run, i, v);
   sdx_value_release(v);
-  if (status) raise_status(status, sdx_run_error(run));
+  if (status) raise_engine(status, "", sdx_run_error(run), sdx_run_error_json(run));
   return !status;
 }
 
@@ -200,7 +207,7 @@ static size_t *want_outputs(session *s, sdx_run *run, PyObject *names, size_t *c
     PyObject *index = PyDict_GetItemWithError(s->output_names, name);
     if (!index) {
       if (!PyUnicode_Check(name)) PyErr_Format(PyExc_TypeError, "run(): the output name %R is no str", name);
-      else if (!PyErr_Occurred()) raise_text(SDX_INVALID_ARGUMENT, "Invalid output name:%S", name);
+      else if (!PyErr_Occurred()) raise_feed(Py_BuildValue("{s:s,s:O}", "code", "unknown-output", "output", name));
       PyMem_Free(wanted);
       wanted = NULL;
       break;

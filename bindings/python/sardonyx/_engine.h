@@ -12,7 +12,11 @@
 
 int errors_init(PyObject *module);
 PyObject *raise_status(sdx_status status, const char *message);
-PyObject *raise_text(sdx_status status, const char *format, ...);
+// Of a call of the engine: its message with `prefix` in front, and its fields as JSON (taken; may be NULL).
+PyObject *raise_engine(sdx_status status, const char *prefix, const char *message, char *json);
+// Of what a run is given, found before the engine sees it; fields (taken, a dict) as the engine names them.
+PyObject *raise_feed(PyObject *fields);
+void errors_name_input(PyObject *name);  // adds it to the fields of the exception that is set
 
 // ---- _values.c ---------------------------------------------------------------------------------
 

@@ -223,11 +223,11 @@ sdx_value *value_in(PyObject *object, const char *type, sdx_dtype wanted) {
   sdx_value *v = NULL;
   if (PyErr_Occurred()) {
   } else if (!dtype) {
-    raise_text(SDX_INVALID_ARGUMENT, "Unexpected input data type. Actual: (%S) , expected: (%s)",
-               PyArray_DESCR((PyArrayObject *)array), type);
+    raise_feed(Py_BuildValue("{s:s,s:N,s:s}", "code", "input-type", "found",
+                             PyObject_Str((PyObject *)PyArray_DESCR((PyArrayObject *)array)), "expected", type));
   } else if (dtype != wanted) {
-    raise_text(SDX_INVALID_ARGUMENT, "Unexpected input data type. Actual: (tensor(%s)) , expected: (%s)",
-               sdx_dtype_name(dtype), type);
+    raise_feed(Py_BuildValue("{s:s,s:N,s:s}", "code", "input-type", "found",
+                             PyUnicode_FromFormat("tensor(%s)", sdx_dtype_name(dtype)), "expected", type));
   } else {
     v = array_in((PyArrayObject *)array, dtype);
   }

@@ -26,8 +26,9 @@ static sdx_status arg_max_infer(op_step *c) {
   int64_t axis = p->axis, dims[TENSOR_MAX_RANK];
   if (rank < 0) return infer_output(c, 0, SDX_INT64, -1, NULL);
   size_t axes = rank ? (size_t)rank : 1;  // a scalar is chosen from as if it were [1]
-  if (axis_normalize(&axis, axes, "", NULL) != SDX_OK)
-    return step_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%zu, %zu)", (long long)p->axis, axes, axes);
+  if (axis_normalize(&axis, axes, (error_part){0}, NULL) != SDX_OK)
+    return step_fail_at(c, at_attribute("axis"), SDX_OUT_OF_RANGE, "is %lld, expected within [-%zu, %zu)",
+                        (long long)p->axis, axes, axes);
   for (int i = 0; i < rank; i++)
     if (i != axis) dims[kept++] = c->in_types[0]->dims[i];
     else if (p->keepdims) dims[kept++] = 1;

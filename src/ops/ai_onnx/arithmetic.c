@@ -67,7 +67,8 @@ static sdx_status check_divisor(op_step *c) {
   if (!dtype_is_int(divisor->dtype) || !step_out(c, 0) || step_out(c, 0)->count == 0) return SDX_OK;
   size_t at = find_zero(divisor);
   if (at == divisor->count) return SDX_OK;
-  return step_fail(c, SDX_OUT_OF_RANGE, "integer division by zero: element %zu of input 1 is 0", at);
+  return step_fail_at(c, at_input(1), SDX_OUT_OF_RANGE,
+                      "is 0 at %zu, expected another number: integer division by zero", at);
 }
 
 static sdx_status add_compute(op_step *c) { return fold(c, ARITHMETIC_ADD); }

@@ -36,19 +36,20 @@ static sdx_status attention_read(op_params_context *c, void *params) {
                           .right = params_int(c, "right_window_size")};
   if (p->has_scale) p->scale = (double)params_float(c, "scale");
   if (params_has(c, "q_num_heads") && p->heads < 1)
-    return params_fail(c, "q_num_heads", "%lld is not positive", (long long)p->heads);
+    return params_fail(c, "q_num_heads", "is %lld, expected at least 1", (long long)p->heads);
   if (params_has(c, "kv_num_heads") && p->kv_heads < 1)
-    return params_fail(c, "kv_num_heads", "%lld is not positive", (long long)p->kv_heads);
-  if (p->left < -1) return params_fail(c, "left_window_size", "%lld is below -1", (long long)p->left);
-  if (p->right < -1) return params_fail(c, "right_window_size", "%lld is below -1", (long long)p->right);
+    return params_fail(c, "kv_num_heads", "is %lld, expected at least 1", (long long)p->kv_heads);
+  if (p->left < -1) return params_fail(c, "left_window_size", "is %lld, expected at least -1", (long long)p->left);
+  if (p->right < -1) return params_fail(c, "right_window_size", "is %lld, expected at least -1", (long long)p->right);
   if (p->causal) p->right = 0;
   int64_t stage = params_int(c, "qk_matmul_output_mode");
-  if (stage < 0 || stage > 3) return params_fail(c, "qk_matmul_output_mode", "%lld is not 0 to 3", (long long)stage);
+  if (stage < 0 || stage > 3)
+    return params_fail(c, "qk_matmul_output_mode", "is %lld, expected 0 to 3", (long long)stage);
   p->stage = (attend_stage)stage;
   if (params_has(c, "softmax_precision")) {
     int64_t precision = params_int(c, "softmax_precision");
     if (precision != SDX_FLOAT && precision != SDX_FLOAT16 && precision != SDX_DOUBLE && precision != SDX_BFLOAT16)
-      return params_fail(c, "softmax_precision", "%lld is none of 1, 10, 11, 16", (long long)precision);
+      return params_fail(c, "softmax_precision", "is %lld, expected one of 1, 10, 11, 16", (long long)precision);
     p->precise = precision == SDX_DOUBLE;
   }
   return SDX_OK;
@@ -68,12 +69,12 @@ static sdx_status split_hidden(op_step *c, size_t input, int64_t *heads, int64_t
   if (given == 0)
     return step_fail(c, SDX_INVALID_GRAPH, "inputs of rank 3 need the attributes q_num_heads and kv_num_heads");
   if (hidden >= 0 && hidden % given != 0)
-    return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld columns, not a multiple of its %lld heads", input,
-                     (long long)hidden, (long long)given);
+    return step_fail_at(c, at_input(input), SDX_INVALID_SHAPE,
+                        "has %lld columns, expected a multiple of its %lld heads", (long long)hidden, (long long)given);
   int64_t own = hidden >= 0 ? hidden / given : DIM_UNKNOWN;
   if (own >= 0 && *width >= 0 && own != *width)
-    return step_fail(c, SDX_INVALID_SHAPE, "input %zu has heads of %lld numbers, expected %lld", input, (long long)own,
-                     (long long)*width);
+    return step_fail_at(c, at_input(input), SDX_INVALID_SHAPE, "has heads of %lld numbers, expected %lld",
+                        (long long)own, (long long)*width);
   if (own >= 0) *width = own;
   *heads = given;
   return SDX_OK;
@@ -135,9 +136,8 @@ static sdx_status check_mask(op_step *c, const sizes *s) {
     int64_t dim = c->in_types[MASK]->dims[d], whole = full[4 - rank + d];
     if (dim < 0 || whole < 0) continue;
     if (d == rank - 1 ? dim > whole : dim != whole && dim != 1)
-      return step_fail(c, SDX_INVALID_SHAPE,
-                       "input 3 ('attn_mask') has %lld as its dimension %d where the scores have %lld", (long long)dim,
-                       d, (long long)whole);
+      return step_fail_at(c, at_input(3), SDX_INVALID_SHAPE, "has %lld as its dimension %d where the scores have %lld",
+                          (long long)dim, d, (long long)whole);
   }
   return SDX_OK;
 }
@@ -150,7 +150,7 @@ static sdx_status measure(op_step *c, sizes *s) {
     SDX_TRY(infer_rank(c, i, 3, 4));
     int rank = infer_rank_of(c, i);
     if (rank >= 0 && s->rank >= 0 && rank != s->rank)
-      return step_fail(c, SDX_INVALID_SHAPE, "input %zu has rank %d, but the ones before have %d", i, rank, s->rank);
+      return step_fail_at(c, at_input(i), SDX_INVALID_SHAPE, "has rank %d, but the ones before have %d", rank, s->rank);
     if (rank >= 0) s->rank = rank;
   }
   if (s->rank < 0) return SDX_OK;
@@ -283,8 +283,8 @@ static sdx_status read_lengths(op_step *c, const attend_shape *shape, attend_cal
   a->lengths = lengths->data;
   for (size_t i = 0; i < lengths->count; i++)
     if (a->lengths[i] < 0 || a->lengths[i] > (int64_t)shape->columns)
-      return step_fail(c, SDX_OUT_OF_RANGE, "input 6 ('nonpad_kv_seqlen') is %lld at %zu, outside of [0, %zu]",
-                       (long long)a->lengths[i], i, shape->columns);
+      return step_fail_at(c, at_input(6), SDX_OUT_OF_RANGE, "is %lld at %zu, expected within [0, %zu]",
+                          (long long)a->lengths[i], i, shape->columns);
   a->offsets = a->lengths;
   a->offset = -(int64_t)shape->rows;
   return SDX_OK;

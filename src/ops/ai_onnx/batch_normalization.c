@@ -47,8 +47,8 @@ static sdx_status batch_normalization_infer(op_step *c) {
     SDX_TRY(infer_rank(c, i, 1, 1));
     if (infer_rank_of(c, i) == 1 && channels >= 0 && c->in_types[i]->dims[0] >= 0 &&
         c->in_types[i]->dims[0] != channels)
-      return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld elements for %lld channels", i,
-                       (long long)c->in_types[i]->dims[0], (long long)channels);
+      return step_fail_at(c, at_input(i), SDX_INVALID_SHAPE, "has %lld elements for %lld channels",
+                          (long long)c->in_types[i]->dims[0], (long long)channels);
   }
   SDX_TRY(infer_same(c, 0, 0));
   if (!p->training) return SDX_OK;
@@ -141,8 +141,8 @@ static sdx_status normalize(op_step *c) {
   if (p->per_activation) j.channels *= j.spatial, j.spatial = 1;
   for (size_t i = 1; i < 5; i++)
     if (step_in(c, i)->count != j.channels)
-      return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %zu elements, expected %zu", i, step_in(c, i)->count,
-                       j.channels);
+      return step_fail_at(c, at_input(i), SDX_INVALID_SHAPE, "has %zu elements, expected %zu", step_in(c, i)->count,
+                          j.channels);
   size_t bytes;
   if (!size_mul(j.channels, 4 * sizeof(double) + 2 * sizeof(float), &bytes)) return call_no_memory(c, SIZE_MAX);
   j.mean = call_scratch(c, bytes);

@@ -35,7 +35,7 @@ static sdx_status cast_read(op_params_context *c, void *p) {
   bool like = str_is(c->node->op_type, "CastLike");
   int64_t to = like ? 0 : params_int(c, "to");
   if (!like && (to <= 0 || to >= SDX_DTYPE_COUNT || dtype_is_complex((sdx_dtype)to)))
-    return params_fail(c, "to", "is %lld, which is not a type to cast to", (long long)to);
+    return params_fail(c, "to", "is %lld, expected a type to cast to", (long long)to);
   *out = (params){.to = (sdx_dtype)to, .saturate = params_int(c, "saturate") != 0};
   out->clamp4 = params_int(c, "_clamp4") != 0;
   str mode = params_string(c, "round_mode");
@@ -61,8 +61,8 @@ static sdx_status cast_upgrade(op_upgrade *u) {
     name[i] = a->s.at[i] >= 'A' && a->s.at[i] <= 'Z' ? (char)(a->s.at[i] + 32) : a->s.at[i];
   sdx_dtype dtype = dtype_from_name(str_from(name));
   if (dtype == SDX_UNDEFINED)
-    return upgrade_fail(u, SDX_INVALID_GRAPH, "attribute 'to' is '%.*s', which is not a type",
-                        (int)(a->s.size < 40 ? a->s.size : 40), a->s.at);
+    return upgrade_fail_at(u, at_attribute("to"), SDX_INVALID_GRAPH, "is '%.*s', which is not a type",
+                           (int)(a->s.size < 40 ? a->s.size : 40), a->s.at);
   return node_set_attr(u->graph, u->node, attr_of_int("to", dtype));
 }
 
@@ -71,7 +71,7 @@ static sdx_status cast_infer(op_step *c) {
   const params *p = c->params;
   sdx_dtype from = infer_dtype_of(c, 0);
   if (dtype_is_complex(from))
-    return step_fail(c, SDX_NOT_SUPPORTED, "input 0 is %s, which cannot be cast", dtype_name(from));
+    return step_fail_at(c, at_input(0), SDX_NOT_SUPPORTED, "is %s, which cannot be cast", dtype_name(from));
   return infer_same_as(c, 0, 0, p->to ? p->to : infer_dtype_of(c, 1));
 }
 
@@ -373,7 +373,7 @@ typedef struct bits_params {
 static sdx_status bit_cast_read(op_params_context *c, void *p) {
   int64_t to = params_int(c, "to");
   if (to <= 0 || to >= SDX_DTYPE_COUNT || to == SDX_STRING)
-    return params_fail(c, "to", "is %lld, which is not a type to cast to", (long long)to);
+    return params_fail(c, "to", "is %lld, expected a type to cast to", (long long)to);
   ((bits_params *)p)->to = (sdx_dtype)to;
   return SDX_OK;
 }
@@ -382,8 +382,8 @@ static sdx_status bit_cast_infer(op_step *c) {
   SDX_TRY(infer_need(c, 0));
   sdx_dtype from = infer_dtype_of(c, 0), to = ((const bits_params *)c->params)->to;
   if (from && (from == SDX_STRING || dtype_bits(from) != dtype_bits(to)))
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 is %s, which has not the width of %s", dtype_name(from),
-                     dtype_name(to));
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "is %s, which has not the width of %s", dtype_name(from),
+                        dtype_name(to));
   return infer_same_as(c, 0, 0, to);
 }
 

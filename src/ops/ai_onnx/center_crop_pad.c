@@ -24,17 +24,17 @@ static sdx_status measure(const crop_params *p, const int64_t *in, size_t rank, 
   bool seen[TENSOR_MAX_RANK] = {false};
   size_t axes = p->axes ? p->count : rank;
   if (axes > rank || (shape && count != axes))
-    return error_set(err, SDX_INVALID_SHAPE, "input 1 ('shape') has %zu entries for %zu axes of a tensor of rank %zu",
-                     count, axes, rank);
+    return error_at(err, at_input(1), SDX_INVALID_SHAPE, "has %zu entries for %zu axes of a tensor of rank %zu", count,
+                    axes, rank);
   for (size_t d = 0; d < rank; d++) out[d] = in[d];
   for (size_t i = 0; i < axes; i++) {
     int64_t axis = p->axes ? p->axes[i] : (int64_t)i;
-    SDX_TRY(axis_normalize(&axis, rank, "attribute 'axes'", err));
+    SDX_TRY(axis_normalize(&axis, rank, at_attribute("axes"), err));
     if (seen[axis])
-      return error_set(err, SDX_INVALID_ARGUMENT, "attribute 'axes' names axis %lld twice", (long long)axis);
+      return error_at(err, at_attribute("axes"), SDX_INVALID_ARGUMENT, "names axis %lld twice", (long long)axis);
     seen[axis] = true;
     if (shape && shape[i] < 0)
-      return error_set(err, SDX_OUT_OF_RANGE, "input 1 ('shape') is %lld at %zu", (long long)shape[i], i);
+      return error_at(err, at_input(1), SDX_OUT_OF_RANGE, "is %lld at %zu", (long long)shape[i], i);
     out[axis] = shape ? shape[i] : DIM_UNKNOWN;
   }
   return SDX_OK;

@@ -53,7 +53,7 @@ static sdx_status read_bound(op_step *c, size_t input, sdx_dtype dtype, bool *ha
   *has = t != NULL;
   if (!t) return SDX_OK;
   if (t->count != 1)
-    return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %zu elements, expected one", input, t->count);
+    return step_fail_at(c, at_input(input), SDX_INVALID_SHAPE, "has %zu elements, expected one", t->count);
   if (t->dtype == dtype) {
     memcpy(out, t->data, t->bytes <= 8 ? t->bytes : 8);
     return SDX_OK;

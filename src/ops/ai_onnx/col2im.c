@@ -40,7 +40,6 @@ static sdx_status col2im_infer(op_step *c) {
   const int64_t *image = infer_constant_ints(c, IMAGE, &rank), *block = infer_constant_ints(c, BLOCK, &block_rank);
   int64_t out[WINDOW_MAX_RANK + 2] = {DIM_UNKNOWN, DIM_UNKNOWN};
   sdx_dtype dtype = infer_dtype_of(c, DATA);
-  error why = {0};
   window g;
   SDX_TRY(infer_rank(c, DATA, 3, 3));
   SDX_TRY(infer_rank(c, IMAGE, 1, 1));
@@ -48,19 +47,18 @@ static sdx_status col2im_infer(op_step *c) {
   if (!image || !block) return infer_output(c, 0, dtype, -1, NULL);
   if (rank != block_rank)
     return step_fail(c, SDX_INVALID_SHAPE, "'image_shape' has %zu elements, 'block_shape' %zu", rank, block_rank);
-  if (make_window(c->params, image, block, rank, &g, &why) != SDX_OK)
-    return step_fail(c, why.status, "%s", why.message);
+  SDX_TRY(step_located(c, make_window(c->params, image, block, rank, &g, c->err)));
   if (!size_product(g.kernel, rank, &taps) || !size_product(g.out, rank, &blocks))
     return step_fail(c, SDX_INVALID_SHAPE, "the block is out of range");
   for (size_t d = 0; d < rank; d++) out[d + 2] = image[d];
   if (infer_rank_of(c, DATA) == 3) {
     const int64_t *x = c->in_types[DATA]->dims;
     if (x[1] >= 0 && (size_t)x[1] % taps)
-      return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld rows, expected a multiple of the block's %zu elements",
-                       (long long)x[1], taps);
+      return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE,
+                          "has %lld rows, expected a multiple of the block's %zu elements", (long long)x[1], taps);
     if (x[2] >= 0 && (size_t)x[2] != blocks)
-      return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld columns, but %zu blocks fit the image", (long long)x[2],
-                       blocks);
+      return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %lld columns, but %zu blocks fit the image",
+                          (long long)x[2], blocks);
     out[0] = x[0];
     if (x[1] >= 0) out[1] = x[1] / (int64_t)taps;
   }
@@ -145,10 +143,8 @@ static sdx_status join(op_step *c, const work *w) {
 static sdx_status col2im_compute(op_step *c) {
   const tensor *image = step_in(c, IMAGE), *block = step_in(c, BLOCK);
   work w = {.x = step_in(c, DATA), .y = step_out(c, 0)};
-  error why = {0};
   if (w.y->count == 0) return SDX_OK;
-  if (make_window(c->params, image->data, block->data, image->count, &w.g, &why) != SDX_OK)
-    return step_fail(c, why.status, "%s", why.message);
+  SDX_TRY(step_located(c, make_window(c->params, image->data, block->data, image->count, &w.g, c->err)));
   w.in = window_in(&w.g), w.out = window_out(&w.g), w.taps = window_taps(&w.g);
   w.ints = dtype_is_int((sdx_dtype)w.x->dtype);
   if (w.x->dtype == SDX_STRING) {

@@ -26,7 +26,7 @@ static sdx_status concat_infer(op_step *c) {
   for (size_t i = 0; i < c->input_count; i++)
     if (infer_rank_of(c, i) >= 0) rank = infer_rank_of(c, i);
   if (rank < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
-  SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, at_attribute("axis"), c->err)));
   for (int d = 0; d < rank; d++) dims[d] = DIM_UNKNOWN;
   dims[axis] = 0;
   for (size_t i = 0; i < c->input_count; i++) {
@@ -43,8 +43,9 @@ static sdx_status concat_infer(op_step *c) {
         else if (!i64_add(dims[d], in[d], &dims[d]))
           return step_fail(c, SDX_INVALID_SHAPE, "the sizes of axis %lld overflow", (long long)axis);
       } else if (dims[d] >= 0 && in[d] >= 0 && dims[d] != in[d]) {
-        return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld in dimension %d, the inputs before it %lld", i,
-                         (long long)in[d], d, (long long)dims[d]);
+        return step_fail_at(c, at_input(i), SDX_INVALID_SHAPE,
+                            "has %lld in dimension %d, expected %lld: as the inputs before it", (long long)in[d], d,
+                            (long long)dims[d]);
       } else if (in[d] >= 0 || dims[d] == DIM_UNKNOWN) {
         dims[d] = in[d];
       }
@@ -57,7 +58,7 @@ static sdx_status concat_compute(op_step *c) {
   tensor y;
   SDX_TRY(move_output(c, 0, &y));
   int64_t axis = ((const params *)c->params)->axis, offset = 0;
-  SDX_TRY(step_located(c, step_axis(c, &axis, y.rank, "attribute 'axis'")));
+  SDX_TRY(step_located(c, step_axis(c, &axis, y.rank, at_attribute("axis"))));
   int64_t outer = 1, inner = 1;
   for (int64_t d = 0; d < y.rank; d++) *(d < axis ? &outer : &inner) *= d == axis ? 1 : y.dims[d];
   if (y.count == 0) return SDX_OK;
@@ -67,7 +68,7 @@ static sdx_status concat_compute(op_step *c) {
     SDX_TRY(move_input(c, i, &x));
     int64_t n = x.dims[axis] * inner;
     if (x.dtype != y.dtype || offset + n > y.dims[axis] * inner)
-      return step_fail(c, SDX_INVALID_SHAPE, "input %zu does not fit the output's type or size", i);
+      return step_fail_at(c, at_input(i), SDX_INVALID_SHAPE, "does not fit the output's type or size");
     strided box = {.rank = 2, .dims = {outer, n}, .from = {n, 1}, .to = {y.dims[axis] * inner, 1}};
     move_strided(c, &box, width, x.data, (char *)y.data + (size_t)offset * width);
     offset += n;

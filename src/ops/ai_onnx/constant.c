@@ -139,8 +139,7 @@ static sdx_dtype fill_dtype(const void *params) {
 static sdx_status check_dims(const int64_t *dims, size_t rank, error *err) {
   for (size_t i = 0; i < rank; i++)
     if (dims[i] < 0)
-      return error_set(err, SDX_OUT_OF_RANGE, "input 0 ('input') asks for a dimension %zu of %lld", i,
-                       (long long)dims[i]);
+      return error_at(err, at_input(0), SDX_OUT_OF_RANGE, "asks for a dimension %zu of %lld", i, (long long)dims[i]);
   return SDX_OK;
 }
 
@@ -229,8 +228,8 @@ static sdx_status given_dims(const given_params *p, const int64_t *in, size_t in
   for (size_t i = 0; i < *rank; i++)
     if (dims[i] == DIM_UNKNOWN) return SDX_OK;
   if (!size_product(dims, *rank, &count) || count != p->count)
-    return error_set(err, SDX_INVALID_SHAPE, "attribute 'values' has %zu entries, which do not fill the shape",
-                     p->count);
+    return error_at(err, at_attribute("values"), SDX_INVALID_SHAPE, "has %zu entries, which do not fill the shape",
+                    p->count);
   return SDX_OK;
 }
 
@@ -255,11 +254,12 @@ static sdx_status given_tensor_fill_compute(op_step *c) {
   size_t rank = !x ? p->rank : p->input_is_shape ? x->count : x->rank;
   const int64_t *in = !x ? p->shape : p->input_is_shape ? x->data : x->dims;
   if (x && p->input_is_shape && x->dtype != SDX_INT64)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 ('shape') is %s, expected int64", dtype_name((sdx_dtype)x->dtype));
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "is %s, expected int64", dtype_name((sdx_dtype)x->dtype));
   SDX_TRY(step_located(c, given_dims(p, in, rank, dims, &rank, c->err)));
   SDX_TRY(call_set_shape(c, 0, SDX_FLOAT, rank, dims));
   tensor *y = step_out(c, 0);
-  if (y->count != p->count) return step_fail(c, SDX_INVALID_SHAPE, "attribute 'values' does not fill the output");
+  if (y->count != p->count)
+    return step_fail_at(c, at_attribute("values"), SDX_INVALID_SHAPE, "does not fill the output");
   move_bytes(c, y->data, p->values, y->bytes);
   return SDX_OK;
 }

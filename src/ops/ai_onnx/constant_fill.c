@@ -23,7 +23,7 @@ static sdx_status constant_fill_read(op_params_context *c, void *params) {
   p->shape = params_ints(c, "shape", &p->rank);
   p->extra = params_ints(c, "extra_shape", &p->extra_rank);
   if (dtype == SDX_FLOAT || dtype == SDX_INT32 || dtype == SDX_INT64 || dtype == SDX_BOOL) return SDX_OK;
-  return params_fail(c, "dtype", "%lld is none of float, int32, int64, bool", (long long)dtype);
+  return params_fail(c, "dtype", "is %lld, expected one of float, int32, int64, bool", (long long)dtype);
 }
 
 static sdx_status constant_fill_infer(op_step *c) {

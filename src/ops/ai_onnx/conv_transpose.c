@@ -83,15 +83,16 @@ static sdx_status conv_transpose_infer(op_step *c) {
   SDX_TRY(window_attrs_rank(c, &p->window, W, &weights_spatial));
   if (spatial < 0 || weights_spatial < 0) return infer_output(c, 0, dtype, -1, NULL);
   if (spatial != weights_spatial)
-    return step_fail(c, SDX_INVALID_SHAPE, "X has %d spatial dimensions, the weights have %d", spatial,
-                     weights_spatial);
+    return step_fail_at(c, at_input(X), SDX_INVALID_SHAPE,
+                        "has %d spatial dimensions, expected %d: as the weights have", spatial, weights_spatial);
   const int64_t *in = c->in_types[X]->dims, *weights = c->in_types[W]->dims;
   if (in[1] >= 0 && weights[0] >= 0 && in[1] != weights[0])
-    return step_fail(c, SDX_INVALID_SHAPE, "X has %lld channels, the weights expect %lld", (long long)in[1],
-                     (long long)weights[0]);
+    return step_fail_at(c, at_input(X), SDX_INVALID_SHAPE, "has %lld channels, expected %lld: as the weights have",
+                        (long long)in[1], (long long)weights[0]);
   if (weights[0] >= 0 && weights[0] % p->group != 0)
-    return step_fail(c, SDX_INVALID_SHAPE, "%lld input channels do not divide into %lld groups", (long long)weights[0],
-                     (long long)p->group);
+    return step_fail_at(c, at_input(W), SDX_INVALID_SHAPE,
+                        "has %lld input channels, expected a multiple of %lld groups", (long long)weights[0],
+                        (long long)p->group);
   SDX_TRY(window_attrs_match(c, &p->window, weights + 2, (size_t)spatial));
   int64_t out[WINDOW_MAX_RANK + 2] = {in[0], DIM_UNKNOWN};
   if (weights[1] >= 0 && !i64_mul(weights[1], p->group, &out[1]))
@@ -103,8 +104,8 @@ static sdx_status conv_transpose_infer(op_step *c) {
     if (size < 0 || kernel < 0) continue;
     out[d + 2] = size_of(p, d, size, kernel, &pad);
     if (out[d + 2] < 1 || out[d + 2] > (int64_t)1 << 40)
-      return step_fail(c, SDX_INVALID_SHAPE, "spatial dimension %zu of the output would be %lld, expected 1 to 2^40", d,
-                       (long long)out[d + 2]);
+      return step_fail_at(c, at_output(0), SDX_INVALID_SHAPE,
+                          "would have %lld in spatial dimension %zu, expected 1 to 2^40", (long long)out[d + 2], d);
   }
   return infer_output(c, 0, dtype, spatial + 2, out);
 }

@@ -68,11 +68,11 @@ static sdx_status cumulate(op_step *c) {
   const tensor *in = step_in(c, 0), *which = step_in(c, 1);
   tensor *out = step_out(c, 0);
   if (which->count != 1)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 1 (axis) has %zu elements, expected one", which->count);
+    return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "has %zu elements, expected one", which->count);
   int64_t axis = tensor_index_at(which, 0), rank = in->rank;
   if (axis < -rank || axis >= rank)
-    return step_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%lld, %lld)", (long long)axis, (long long)rank,
-                     (long long)rank);
+    return step_fail_at(c, at_attribute("axis"), SDX_OUT_OF_RANGE, "is %lld, expected within [-%lld, %lld)",
+                        (long long)axis, (long long)rank, (long long)rank);
   if (axis < 0) axis += rank;
   if (out->count == 0) return SDX_OK;
   if (!ranges[in->dtype]) return step_fail_dtype(c, in);

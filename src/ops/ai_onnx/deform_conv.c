@@ -38,8 +38,8 @@ static sdx_status need(op_step *c, size_t i, const char *name, int64_t channels)
   for (int d = 0; infer_rank_of(c, i) >= 0 && d < y->rank; d++) {
     int64_t have = c->in_types[i]->dims[d], want = d == 1 ? channels : y->dims[d];
     if (have >= 0 && want >= 0 && have != want)
-      return step_fail(c, SDX_INVALID_SHAPE, "dimension %d of input %zu ('%s') is %lld, expected %lld", d, i, name,
-                       (long long)have, (long long)want);
+      return step_fail_at(c, at_input(i), SDX_INVALID_SHAPE, "has %lld in dimension %d, expected %lld", (long long)have,
+                          d, (long long)want);
   }
   return SDX_OK;
 }

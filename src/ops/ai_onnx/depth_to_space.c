@@ -32,8 +32,8 @@ static sdx_status block_infer(op_step *c, bool to_space) {
     bool divides = (i == 1) == to_space;
     int64_t factor = i == 1 ? b * b : b;
     if (divides && in[i] % factor)
-      return step_fail(c, SDX_INVALID_SHAPE, "dimension %d of input 0 is %lld, not a multiple of %lld", i,
-                       (long long)in[i], (long long)factor);
+      return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %lld in dimension %d, expected a multiple of %lld",
+                          (long long)in[i], i, (long long)factor);
     if (divides) dims[i] = in[i] / factor;
     else if (!i64_mul(in[i], factor, &dims[i]))
       return step_fail(c, SDX_INVALID_SHAPE, "dimension %d of the output does not fit 64 bits", i);

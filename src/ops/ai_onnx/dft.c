@@ -19,7 +19,7 @@ static sdx_status read_flag(op_params_context *c, const char *name, bool *flag) 
   int64_t value = params_int(c, name);
   *flag = value == 1;
   if (value == 0 || value == 1) return SDX_OK;
-  return params_fail(c, name, "%lld is neither 0 nor 1", (long long)value);
+  return params_fail(c, name, "is %lld, expected 0 or 1", (long long)value);
 }
 static sdx_status dft_read(op_params_context *c, void *params) {
   dft_params *p = params;
@@ -49,7 +49,7 @@ static sdx_status read_scalar(op_step *c, size_t input, int64_t otherwise, int64
   const int64_t *at = infer_constant_ints(c, input, &count);
   *known = at != NULL;
   if (!at) return SDX_OK;
-  if (count != 1) return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %zu elements, expected 1", input, count);
+  if (count != 1) return step_fail_at(c, at_input(input), SDX_INVALID_SHAPE, "has %zu elements, expected 1", count);
   *value = *at;
   return SDX_OK;
 }
@@ -57,10 +57,11 @@ static sdx_status read_scalar(op_step *c, size_t input, int64_t otherwise, int64
 static sdx_status check_complex(op_step *c, int rank, const dft_params *p) {
   int64_t parts = infer_dim(c, 0, rank - 1);
   if (parts >= 0 && parts != 1 && parts != 2)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld as its last dimension, expected 1 (real) or 2 (complex)",
-                     (long long)parts);
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE,
+                        "has %lld as its last dimension, expected 1 (real) or 2 (complex)", (long long)parts);
   if (parts == 2 && p->onesided && !p->inverse)
-    return step_fail(c, SDX_INVALID_SHAPE, "onesided needs a real signal, but input 0 is complex");
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE,
+                        "is complex, expected a real signal as attribute 'onesided' is set");
   return SDX_OK;
 }
 
@@ -69,7 +70,7 @@ static sdx_status dft_length(op_step *c, const dft_params *p, int64_t dim, int64
   SDX_TRY(read_scalar(c, 1, DIM_UNKNOWN, length, &known));
   bool given = infer_has(c, 1);
   if (given && known && *length < 1)
-    return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('dft_length') is %lld, expected at least 1", (long long)*length);
+    return step_fail_at(c, at_input(1), SDX_OUT_OF_RANGE, "is %lld, expected at least 1", (long long)*length);
   if (given || dim < 0) return SDX_OK;
   *length = p->inverse && p->onesided ? 2 * (dim - 1) : dim;
   if (*length < 1 || dim > INT64_MAX / 4)
@@ -92,8 +93,8 @@ static sdx_status dft_infer(op_step *c) {
   dims[rank - 1] = p->inverse && p->onesided ? 1 : 2;
   if (!known) return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
   if (axis < -rank || axis > rank - 2 || axis == -1)
-    return step_fail(c, SDX_OUT_OF_RANGE, "the axis %lld is outside of [-%d, -2] and [0, %d]", (long long)axis, rank,
-                     rank - 2);
+    return step_fail_at(c, at_attribute("axis"), SDX_OUT_OF_RANGE, "is %lld, expected within [-%d, -2] and [0, %d]",
+                        (long long)axis, rank, rank - 2);
   if (axis < 0) axis += rank;
   SDX_TRY(dft_length(c, p, dims[axis], &length));
   dims[axis] = length >= 0 && p->onesided && !p->inverse ? length / 2 + 1 : length;
@@ -106,8 +107,7 @@ static sdx_status stft_length(op_step *c, int64_t *length) {
   SDX_TRY(read_scalar(c, 3, DIM_UNKNOWN, length, &known));
   if (infer_has(c, 3)) {
     if (known && *length < 1)
-      return step_fail(c, SDX_OUT_OF_RANGE, "input 3 ('frame_length') is %lld, expected at least 1",
-                       (long long)*length);
+      return step_fail_at(c, at_input(3), SDX_OUT_OF_RANGE, "is %lld, expected at least 1", (long long)*length);
     return known ? infer_agree(c, 2, 0, "frame_length", length) : SDX_OK;
   }
   *length = infer_has(c, 2) ? infer_dim(c, 2, 0) : infer_dim(c, 0, 1);
@@ -126,7 +126,7 @@ static sdx_status stft_infer(op_step *c) {
   SDX_TRY(check_complex(c, 3, p));
   SDX_TRY(read_scalar(c, 1, 1, &step, &known));
   if (known && step < 1)
-    return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('frame_step') is %lld, expected at least 1", (long long)step);
+    return step_fail_at(c, at_input(1), SDX_OUT_OF_RANGE, "is %lld, expected at least 1", (long long)step);
   SDX_TRY(stft_length(c, &length));
   if (length >= 0 && signal >= 0 && length > signal)
     return step_fail(c, SDX_INVALID_SHAPE, "frames of %lld do not fit into a signal of %lld", (long long)length,

@@ -164,7 +164,7 @@ static sdx_status einsum_infer(op_step *c) {
     dims[t] = c->in_types[t]->dims;
   }
   const char *problem = make_layouts(p, p->terms, dims, ranks, layouts, &layouts[p->terms], sizes, &bad);
-  if (problem) return step_fail(c, SDX_INVALID_SHAPE, "input %zu %s", bad, problem);
+  if (problem) return step_fail_at(c, at_input(bad), SDX_INVALID_SHAPE, "%s", problem);
   const subscripts *y = &layouts[p->terms];
   for (size_t i = 0; i < y->count; i++) out[i] = sizes[y->labels[i]];
   return infer_output(c, 0, infer_dtype_of(c, 0), (int)y->count, out);

@@ -11,15 +11,14 @@ static sdx_status expand_dims(const int64_t *in, size_t rank, const int64_t *sha
                               error *err) {
   size_t n = rank > count ? rank : count;
   if (count > TENSOR_MAX_RANK)
-    return error_set(err, SDX_INVALID_SHAPE, "input 1 ('shape') has %zu entries; the limit is %d", count,
-                     TENSOR_MAX_RANK);
+    return error_at(err, at_input(1), SDX_INVALID_SHAPE, "has %zu entries, expected at most %d", count,
+                    TENSOR_MAX_RANK);
   for (size_t i = 0; i < n; i++) {  // from the innermost dimension
     int64_t x = i < rank ? in[rank - 1 - i] : 1, s = i < count ? shape[count - 1 - i] : 1;
-    if (s < 0)
-      return error_set(err, SDX_OUT_OF_RANGE, "input 1 ('shape') has %lld at %zu", (long long)s, count - 1 - i);
+    if (s < 0) return error_at(err, at_input(1), SDX_OUT_OF_RANGE, "has %lld at %zu", (long long)s, count - 1 - i);
     if (x >= 0 && x != s && x != 1 && s != 1)
-      return error_set(err, SDX_INVALID_SHAPE, "input 1 ('shape') has %lld at %zu, which does not broadcast with %lld",
-                       (long long)s, count - 1 - i, (long long)x);
+      return error_at(err, at_input(1), SDX_INVALID_SHAPE, "has %lld at %zu, expected 1 or %lld: it does not broadcast",
+                      (long long)s, count - 1 - i, (long long)x);
     out[n - 1 - i] = s == 1 ? x : x < 0 ? s : x == 1 ? s : x;
   }
   return SDX_OK;
@@ -106,20 +105,20 @@ static sdx_status tile_repeats(bool one_axis, const tensor *a, const tensor *b, 
     if (a->count != 1 || b->count != 1)
       return error_set(err, SDX_INVALID_SHAPE, "inputs 'tiles' and 'axis' must hold one number each");
     int64_t axis = number_at(b);
-    SDX_TRY(axis_normalize(&axis, rank, "input 2 ('axis')", err));
+    SDX_TRY(axis_normalize(&axis, rank, at_input(2), err));
     for (size_t i = 0; i < rank; i++) repeats[i] = 1;
     repeats[axis] = number_at(a);
   } else {
     if (a->dtype != SDX_INT64 && a->dtype != SDX_INT32)
-      return error_set(err, SDX_INVALID_SHAPE, "input 1 ('repeats') has element type %s, expected int64",
-                       dtype_name((sdx_dtype)a->dtype));
+      return error_at(err, at_input(1), SDX_INVALID_SHAPE, "has element type %s, expected int64",
+                      dtype_name((sdx_dtype)a->dtype));
     if (a->count != rank)
-      return error_set(err, SDX_INVALID_SHAPE, "input 1 ('repeats') has %zu entries for rank %zu", a->count, rank);
+      return error_at(err, at_input(1), SDX_INVALID_SHAPE, "has %zu entries for rank %zu", a->count, rank);
     for (size_t i = 0; i < rank; i++) repeats[i] = tensor_index_at(a, i);
   }
   for (size_t i = 0; i < rank; i++)
     if (repeats[i] < 0)
-      return error_set(err, SDX_OUT_OF_RANGE, "input 1 ('repeats') has %lld for axis %zu", (long long)repeats[i], i);
+      return error_at(err, at_input(1), SDX_OUT_OF_RANGE, "has %lld for axis %zu", (long long)repeats[i], i);
   return SDX_OK;
 }
 

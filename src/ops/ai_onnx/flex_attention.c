@@ -36,7 +36,7 @@ static sdx_status flex_attention_read(op_params_context *c, void *params) {
   if (!params_has(c, "softmax_precision")) return SDX_OK;
   int64_t precision = params_int(c, "softmax_precision");
   if (precision != SDX_FLOAT && precision != SDX_FLOAT16 && precision != SDX_DOUBLE && precision != SDX_BFLOAT16)
-    return params_fail(c, "softmax_precision", "%lld is none of 1, 10, 11, 16", (long long)precision);
+    return params_fail(c, "softmax_precision", "is %lld, expected one of 1, 10, 11, 16", (long long)precision);
   p->precision = (sdx_dtype)precision;
   return SDX_OK;
 }
@@ -74,7 +74,7 @@ static sdx_status make_plan(op_step *c, attend_plan *plan) {
   const int64_t *q = step_in(c, Q)->dims, *k = step_in(c, K)->dims, *v = step_in(c, V)->dims;
   for (size_t i = Q; i <= V; i++)
     if (step_in(c, i)->rank != 4)
-      return step_fail(c, SDX_INVALID_SHAPE, "input %zu has rank %d, expected 4", i, step_in(c, i)->rank);
+      return step_fail_at(c, at_input(i), SDX_INVALID_SHAPE, "has rank %d, expected 4", step_in(c, i)->rank);
   if (q[0] != k[0] || q[0] != v[0] || k[1] != v[1] || k[2] != v[2] || q[3] != k[3] || k[1] == 0 || q[1] % k[1])
     return step_fail(c, SDX_INVALID_SHAPE, "the shapes of Q, K and V do not fit together");
   bool wide = step_in(c, Q)->dtype == SDX_DOUBLE || p->precision == SDX_DOUBLE;

@@ -25,8 +25,8 @@ static sdx_status check_indices(op_step *c, const tensor *indices, int64_t n) {
   for (size_t i = 0; i < indices->count; i++) {
     int64_t k = tensor_index_at(indices, i);
     if (k < -n || k >= n)
-      return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('indices') is %lld at %zu, outside of [-%lld, %lld)",
-                       (long long)k, i, (long long)n, (long long)n);
+      return step_fail_at(c, at_input(1), SDX_OUT_OF_RANGE, "is %lld at %zu, expected within [-%lld, %lld)",
+                          (long long)k, i, (long long)n, (long long)n);
   }
   return SDX_OK;
 }
@@ -39,7 +39,7 @@ static sdx_status gather_infer(op_step *c) {
   int rank = infer_rank_of(c, 0), k = infer_rank_of(c, 1);
   if (rank < 0 || k < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
   int64_t axis = ((const params *)c->params)->axis, dims[2 * TENSOR_MAX_RANK];
-  SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, at_attribute("axis"), c->err)));
   int n = 0;
   for (int i = 0; i < axis; i++) dims[n++] = c->in_types[0]->dims[i];
   for (int i = 0; i < k; i++) dims[n++] = c->in_types[1]->dims[i];
@@ -90,7 +90,7 @@ static sdx_status gather_compute(op_step *c) {
   SDX_TRY(move_input(c, 0, &x));
   SDX_TRY(move_output(c, 0, &y));
   int64_t axis = ((const params *)c->params)->axis;
-  SDX_TRY(step_located(c, axis_normalize(&axis, x.rank, "attribute 'axis'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(&axis, x.rank, at_attribute("axis"), c->err)));
   SDX_TRY(check_indices(c, indices, x.dims[axis]));
   if (y.count == 0) return SDX_OK;
   size_t inner = move_width(&x), outer = 1;
@@ -131,11 +131,11 @@ static sdx_status gather_elements_infer(op_step *c) {
   if (rank >= 0) {
     SDX_TRY(infer_rank(c, 1, rank, rank));
     int64_t axis = ((const params *)c->params)->axis;
-    SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
+    SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, at_attribute("axis"), c->err)));
     for (int d = 0; infer_rank_of(c, 1) == rank && d < rank; d++)
       if (d != axis && c->in_types[0]->dims[d] >= 0 && c->in_types[1]->dims[d] > c->in_types[0]->dims[d])
-        return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('indices') has %lld in dimension %d, over the data's %lld",
-                         (long long)c->in_types[1]->dims[d], d, (long long)c->in_types[0]->dims[d]);
+        return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "has %lld in dimension %d, over the data's %lld",
+                            (long long)c->in_types[1]->dims[d], d, (long long)c->in_types[0]->dims[d]);
   }
   return infer_same_as(c, 0, 1, infer_dtype_of(c, 0));
 }
@@ -146,7 +146,7 @@ static sdx_status gather_elements_compute(op_step *c) {
   SDX_TRY(move_input(c, 0, &x));
   SDX_TRY(move_output(c, 0, &y));
   int64_t axis = ((const params *)c->params)->axis, strides[TENSOR_MAX_RANK], at[TENSOR_MAX_RANK] = {0};
-  SDX_TRY(step_located(c, axis_normalize(&axis, x.rank, "attribute 'axis'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(&axis, x.rank, at_attribute("axis"), c->err)));
   SDX_TRY(check_indices(c, indices, x.dims[axis]));
   move_strides(x.dims, x.rank, strides);
   size_t width = move_width(&x);
@@ -192,13 +192,12 @@ SDX_OP(GatherElements) = {
 static sdx_status nd_dims(int64_t batch, const int64_t *data, int rank, const int64_t *indices, int k, int64_t *dims,
                           int *out_rank, error *err) {
   if (batch < 0 || batch >= k || batch >= rank)
-    return error_set(err, SDX_OUT_OF_RANGE,
-                     "attribute 'batch_dims' %lld must be below the ranks of both inputs (%d, %d)", (long long)batch,
-                     rank, k);
+    return error_at(err, at_attribute("batch_dims"), SDX_OUT_OF_RANGE,
+                    "is %lld, expected less than the ranks of both inputs (%d, %d)", (long long)batch, rank, k);
   int64_t tuple = indices[k - 1];
   if (tuple < 1 || tuple > rank - batch)
-    return error_set(err, SDX_INVALID_SHAPE, "input 1 ('indices') has tuples of %lld, expected 1 to %lld",
-                     (long long)tuple, (long long)(rank - batch));
+    return error_at(err, at_input(1), SDX_INVALID_SHAPE, "has tuples of %lld, expected 1 to %lld", (long long)tuple,
+                    (long long)(rank - batch));
   for (int i = 0; i < batch; i++)
     if (data[i] >= 0 && indices[i] >= 0 && data[i] != indices[i])
       return error_set(err, SDX_INVALID_SHAPE, "batch dimension %d is %lld in the data and %lld in the indices", i,
@@ -240,8 +239,8 @@ static sdx_status gather_nd_compute(op_step *c) {
     for (int64_t d = 0; d < tuple; d++) {
       int64_t k = *at++, n = x.dims[batch + d];
       if (k < -n || k >= n)
-        return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('indices'): %lld in tuple %zu lies outside of [-%lld, %lld)",
-                         (long long)k, i, (long long)n, (long long)n);
+        return step_fail_at(c, at_input(1), SDX_OUT_OF_RANGE, "is %lld in tuple %zu, expected within [-%lld, %lld)",
+                            (long long)k, i, (long long)n, (long long)n);
       offset += (k < 0 ? k + n : k) * strides[batch + d];
     }
     const char *from = (const char *)x.data + i / per_batch * batch_bytes + (size_t)offset * move_width(&x);

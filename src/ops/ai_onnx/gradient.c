@@ -21,8 +21,8 @@ typedef struct reverse {
 static sdx_status find_value(op_upgrade *u, str name, const char *what, value_id *out) {
   *out = graph_find(u->graph, name);
   if (*out) return SDX_OK;
-  return upgrade_fail(u, SDX_INVALID_GRAPH, "attribute '%s' names '%.*s', which is no tensor of this graph", what,
-                      STR_ARG(name));
+  return upgrade_fail_at(u, at_attribute(what), SDX_INVALID_GRAPH, "names '%.*s', which is no tensor of this graph",
+                         STR_ARG(name));
 }
 
 // The nodes that compute y, inputs before readers; not beyond what is fed.
@@ -164,7 +164,7 @@ static sdx_status gradient_upgrade(op_upgrade *u) {
                         "'xs' and 'zs' name %zu tensors and 'xs' %zu, but the node has %u inputs and %u outputs", fed,
                         count, n->input_count, n->output_count);
   for (uint32_t i = 0; i < n->input_count; i++)
-    if (!n->inputs[i]) return upgrade_fail(u, SDX_INVALID_GRAPH, "input %u is left out", i);
+    if (!n->inputs[i]) return upgrade_fail_at(u, at_input(i), SDX_INVALID_GRAPH, "is left out");
   reverse r = {.u = u};
   arena_init(&r.memory, u->graph->memory->account);
   value_id *grads = arena_array(&r.memory, count, sizeof *grads);

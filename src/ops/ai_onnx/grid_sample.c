@@ -53,16 +53,19 @@ static sdx_status grid_sample_infer(op_step *c) {
   int rank = infer_rank_of(c, X), grid_rank = infer_rank_of(c, GRID);
   if (rank < 0 || grid_rank < 0) return infer_output(c, 0, infer_dtype_of(c, X), -1, NULL);
   const int64_t *x = c->in_types[X]->dims, *g = c->in_types[GRID]->dims;
-  if (rank != grid_rank) return step_fail(c, SDX_INVALID_SHAPE, "X has rank %d, the grid %d", rank, grid_rank);
+  if (rank != grid_rank)
+    return step_fail_at(c, at_input(GRID), SDX_INVALID_SHAPE, "has rank %d, expected %d: like X", grid_rank, rank);
   if (g[rank - 1] >= 0 && g[rank - 1] != rank - 2)
-    return step_fail(c, SDX_INVALID_SHAPE, "the grid's last dimension is %lld, expected %d", (long long)g[rank - 1],
-                     rank - 2);
+    return step_fail_at(c, at_input(GRID), SDX_INVALID_SHAPE, "has %lld as its last dimension, expected %d",
+                        (long long)g[rank - 1], rank - 2);
   if (x[0] >= 0 && g[0] >= 0 && x[0] != g[0])
-    return step_fail(c, SDX_INVALID_SHAPE, "X has batch %lld, the grid %lld", (long long)x[0], (long long)g[0]);
+    return step_fail_at(c, at_input(GRID), SDX_INVALID_SHAPE, "has batch %lld, expected %lld: like X", (long long)g[0],
+                        (long long)x[0]);
   int64_t out[WINDOW_MAX_RANK + 2] = {x[0] >= 0 ? x[0] : g[0], x[1]};
   for (int i = 2; i < rank; i++) {
     out[i] = g[i - 1];
-    if (x[i] == 0) return step_fail(c, SDX_INVALID_SHAPE, "dimension %d of X is 0, there is nothing to sample", i);
+    if (x[i] == 0)
+      return step_fail_at(c, at_input(X), SDX_INVALID_SHAPE, "has 0 in dimension %d, expected something to sample", i);
   }
   return infer_output(c, 0, infer_dtype_of(c, X), rank, out);
 }
@@ -209,20 +212,20 @@ static sdx_status affine_grid_infer(op_step *c) {
   SDX_TRY(infer_rank(c, SIZE, 1, 1));
   if (!size) return infer_output(c, 0, infer_dtype_of(c, THETA), -1, NULL);
   if (count != 4 && count != 5)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('size') has %zu elements, expected 4 or 5", count);
+    return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "has %zu elements, expected 4 or 5", count);
   int64_t out[5], spatial = (int64_t)count - 2;
   out[0] = size[0];
   for (int64_t d = 0; d < spatial; d++) out[d + 1] = size[d + 2];
   out[count - 1] = spatial;
   for (size_t i = 0; i < count; i++)
     if (out[i] < 0)
-      return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('size') holds %lld, expected a size", (long long)out[i]);
+      return step_fail_at(c, at_input(1), SDX_OUT_OF_RANGE, "holds %lld, expected a size", (long long)out[i]);
   const int64_t want[3] = {size[0], spatial, spatial + 1};
   for (int i = 0; infer_rank_of(c, THETA) == 3 && i < 3; i++) {
     int64_t have = c->in_types[THETA]->dims[i];
     if (have >= 0 && have != want[i])
-      return step_fail(c, SDX_INVALID_SHAPE, "dimension %d of input 0 ('theta') is %lld, expected %lld", i,
-                       (long long)have, (long long)want[i]);
+      return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %lld in dimension %d, expected %lld", (long long)have,
+                          i, (long long)want[i]);
   }
   return infer_output(c, 0, infer_dtype_of(c, THETA), (int)count, out);
 }

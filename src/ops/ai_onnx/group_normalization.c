@@ -41,8 +41,8 @@ static sdx_status group_normalization_infer(op_step *c) {
     for (size_t i = 1; i < 3; i++) {
       int64_t count = infer_count(c, i);
       if (count >= 0 && count != 1 && count != expected)
-        return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld elements, expected 1 or %lld", i, (long long)count,
-                         (long long)expected);
+        return step_fail_at(c, at_input(i), SDX_INVALID_SHAPE, "has %lld elements, expected 1 or %lld",
+                            (long long)count, (long long)expected);
     }
   }
   return infer_same(c, 0, 0);

@@ -41,7 +41,7 @@ static sdx_status gru_unit(op_step *c) {
   tensor *y = step_out(c, 0);
   if (!y || y->count == 0) return SDX_OK;
   if (step_in(c, STEP)->count != 1)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 3 ('t') has %zu elements, expected 1", step_in(c, STEP)->count);
+    return step_fail_at(c, at_input(3), SDX_INVALID_SHAPE, "has %zu elements, expected 1", step_in(c, STEP)->count);
   int64_t step = tensor_index_at(step_in(c, STEP), 0);
   size_t width = (size_t)h->dims[h->rank - 1], batch = (size_t)h->dims[h->rank - 2];
   for (size_t i = 0; i < y->count; i++) {

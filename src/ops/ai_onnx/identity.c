@@ -61,7 +61,7 @@ static sdx_status dropout_train(op_step *c, double ratio) {
   const tensor *x = step_in(c, 0);
   tensor *y = step_out(c, 0), *mask = step_out(c, 1);
   if (!(ratio >= 0 && ratio < 1))
-    return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('ratio') is %g, expected a number in [0, 1)", ratio);
+    return step_fail_at(c, at_input(1), SDX_OUT_OF_RANGE, "is %g, expected a number in [0, 1)", ratio);
   const dropout_params *p = c->params;
   uint64_t seed = p->seeded ? random_mix((uint64_t)p->seed) : random_new_seed();
   double scale = 1 / (1 - ratio);

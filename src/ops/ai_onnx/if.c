@@ -29,8 +29,8 @@ static sdx_status join_types(op_step *c, size_t output, const type_info *a, cons
   if (a->kind == TYPE_UNKNOWN || b->kind == TYPE_UNKNOWN) return SDX_OK;
   bool tensors = a->kind == TYPE_TENSOR && b->kind == TYPE_TENSOR;
   if (tensors && a->dtype && b->dtype && a->dtype != b->dtype)
-    return step_fail(c, SDX_INVALID_GRAPH, "output %zu is %s in 'then_branch' and %s in 'else_branch'", output,
-                     dtype_name((sdx_dtype)b->dtype), dtype_name((sdx_dtype)a->dtype));
+    return step_fail_at(c, at_output(output), SDX_INVALID_GRAPH, "is %s in 'then_branch' and %s in 'else_branch'",
+                        dtype_name((sdx_dtype)b->dtype), dtype_name((sdx_dtype)a->dtype));
   if (!tensors) {
     if (a->kind == b->kind) c->out_types[output] = *a;
     return SDX_OK;
@@ -52,7 +52,7 @@ static sdx_status if_infer(op_step *c) {
 static sdx_status if_compute(op_step *c) {
   const tensor *condition = step_in(c, 0);
   if (condition->count != 1)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 ('cond') has %zu elements, expected 1", condition->count);
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %zu elements, expected 1", condition->count);
   graph *branch = ((const params *)c->params)->branches[*(const uint8_t *)condition->data != 0];
   sdx_value **out = call_alloc(c, (branch->output_count + 1) * sizeof *out);
   if (!out) return call_no_memory(c, branch->output_count * sizeof *out);

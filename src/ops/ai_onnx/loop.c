@@ -111,7 +111,7 @@ static sdx_status run_trips(op_step *c, const params *p, loop *l) {
   bool go_on = true;
   if (most) {
     if (most->tensor.count != 1)
-      return step_fail(c, SDX_INVALID_SHAPE, "input 0 ('M') has %zu elements, expected 1", most->tensor.count);
+      return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %zu elements, expected 1", most->tensor.count);
     trips = tensor_index_at(&most->tensor, 0);
   }
   if (while_input) SDX_TRY(one_flag(c, while_input, "input 1 ('cond')", &go_on));
@@ -125,7 +125,7 @@ static sdx_status run_trips(op_step *c, const params *p, loop *l) {
     sdx_status status = run_trip(c, p, l, &go_on);
     values_release(l->out, p->body.graph->output_count);
     if (status != SDX_OK) {
-      error_prefix(c->err, "trip %lld", (long long)i);
+      error_within(c->err, "trip %lld", (long long)i);
       return step_located(c, status);
     }
     if (!while_input && !p->endless) go_on = true;

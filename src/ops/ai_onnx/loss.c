@@ -22,7 +22,7 @@ static sdx_status loss_read(op_params_context *c, void *params) {
   if (str_is(name, "none")) p->reduction = REDUCE_NONE;
   else if (str_is(name, "sum")) p->reduction = REDUCE_SUM;
   else if (str_is(name, "mean")) p->reduction = REDUCE_MEAN;
-  else return params_fail(c, "reduction", "'%.*s' is not one of none, sum, mean", STR_ARG(name));
+  else return params_fail(c, "reduction", "is '%.*s', expected one of none, sum, mean", STR_ARG(name));
   p->ignores = params_has(c, "ignore_index");
   if (p->ignores) p->ignored = params_int(c, "ignore_index");
   return SDX_OK;
@@ -43,8 +43,8 @@ static sdx_status loss_infer(op_step *c) {
   SDX_TRY(infer_agree(c, 2, 0, "classes", &classes));
   int rank = infer_rank_of(c, 0), samples = infer_rank_of(c, 1);
   if (rank >= 0 && samples >= 0 && samples != rank - 1)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 1 has rank %d, expected %d: that of input 0 without the classes",
-                     samples, rank - 1);
+    return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE,
+                        "has rank %d, expected %d: that of input 0 without the classes", samples, rank - 1);
   if (samples < 0) samples = rank - 1;
   for (int d = 0; d < samples; d++) {
     dims[d] = infer_dim(c, 1, d);
@@ -84,8 +84,8 @@ static sdx_status check_targets(op_step *c, const loss_params *p, size_t classes
   for (size_t i = 0; i < target->count; i++) {
     int64_t t = tensor_index_at(target, i);
     if ((t < 0 || t >= (int64_t)classes) && !is_ignored(p, t))
-      return step_fail(c, SDX_OUT_OF_RANGE, "input 1 is %lld at %zu, but there are %zu classes", (long long)t, i,
-                       classes);
+      return step_fail_at(c, at_input(1), SDX_OUT_OF_RANGE, "is %lld at %zu, but there are %zu classes", (long long)t,
+                          i, classes);
   }
   return SDX_OK;
 }

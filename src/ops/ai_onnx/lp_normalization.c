@@ -20,8 +20,9 @@ static sdx_status lp_normalization_read(op_params_context *c, void *params) {
 static sdx_status lp_normalization_infer(op_step *c) {
   int64_t axis = ((const lp_params *)c->params)->axis, given = axis;
   int rank = infer_rank_of(c, 0);
-  if (rank >= 0 && axis_normalize(&axis, (size_t)rank, "", NULL) != SDX_OK)
-    return step_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)given, rank, rank);
+  if (rank >= 0 && axis_normalize(&axis, (size_t)rank, (error_part){0}, NULL) != SDX_OK)
+    return step_fail_at(c, at_attribute("axis"), SDX_OUT_OF_RANGE, "is %lld, expected within [-%d, %d)",
+                        (long long)given, rank, rank);
   return infer_same(c, 0, 0);
 }
 

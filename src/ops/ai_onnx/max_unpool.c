@@ -52,11 +52,11 @@ static sdx_status max_unpool_infer(op_step *c) {
   for (size_t i = 2; !shape && i < rank; i++) out[i] = DIM_UNKNOWN;
   if (!shape) return infer_output(c, 0, infer_dtype_of(c, X), (int)rank, out);
   if (count != rank)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 2 ('output_shape') has %zu elements, expected %zu", count, rank);
+    return step_fail_at(c, at_input(2), SDX_INVALID_SHAPE, "has %zu elements, expected %zu", count, rank);
   for (size_t i = 0; i < rank; i++)
     if (shape[i] < 0 || (out[i] >= 0 && shape[i] < out[i]))
-      return step_fail(c, SDX_INVALID_SHAPE, "input 2 ('output_shape')[%zu] is %lld, expected at least %lld", i,
-                       (long long)shape[i], (long long)out[i]);
+      return step_fail_at(c, at_input(2), SDX_INVALID_SHAPE, "[%zu] is %lld, expected at least %lld", i,
+                          (long long)shape[i], (long long)out[i]);
   return infer_output(c, 0, infer_dtype_of(c, X), (int)rank, shape);
 }
 
@@ -75,8 +75,8 @@ static sdx_status max_unpool_compute(op_step *c) {
     SDX_TRY(call_check_in(c, i));
     int64_t index = ((const int64_t *)indices->data)[i];
     if (index < 0 || (size_t)index >= total)
-      return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('I')[%zu] is %lld, expected 0 to %zu", i, (long long)index,
-                       total - 1);
+      return step_fail_at(c, at_input(1), SDX_OUT_OF_RANGE, "[%zu] is %lld, expected 0 to %zu", i, (long long)index,
+                          total - 1);
     window_unravel((size_t)index, small, x->rank, at);
     size_t to = 0;
     for (size_t d = 0; d < x->rank; d++) to = to * (size_t)y->dims[d] + (size_t)at[d];

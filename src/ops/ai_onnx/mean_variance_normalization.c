@@ -37,7 +37,8 @@ static sdx_status mean_variance_normalization_infer(op_step *c) {
   int rank = infer_rank_of(c, 0);
   for (size_t i = 0; rank >= 0 && i < p->count; i++)
     if (p->axes[i] < -rank || (p->axes[i] >= rank && !p->usual))
-      return step_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)p->axes[i], rank, rank);
+      return step_fail_at(c, at_attribute("axis"), SDX_OUT_OF_RANGE, "is %lld, expected within [-%d, %d)",
+                          (long long)p->axes[i], rank, rank);
   return infer_same(c, 0, 0);
 }
 

@@ -27,7 +27,7 @@ static sdx_status non_max_suppression_infer(op_step *c) {
   if (infer_rank_of(c, 0) == 3 && infer_rank_of(c, 1) == 3) {
     const int64_t *b = c->in_types[0]->dims, *s = c->in_types[1]->dims;
     if (b[2] >= 0 && b[2] != 4)
-      return step_fail(c, SDX_INVALID_SHAPE, "input 0 ('boxes') has %lld numbers a box, expected 4", (long long)b[2]);
+      return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %lld numbers a box, expected 4", (long long)b[2]);
     if ((b[0] >= 0 && s[0] >= 0 && b[0] != s[0]) || (b[1] >= 0 && s[2] >= 0 && b[1] != s[2]))
       return step_fail(c, SDX_INVALID_SHAPE, "inputs 0 ('boxes') and 1 ('scores') disagree on batches or boxes");
   }
@@ -105,7 +105,7 @@ static sdx_status suppress(op_step *c, selection *s, candidate *order, box *kept
   float iou = number(step_in(c, 3), 0), low = number(score_input, 0);
   bool center = ((const params *)c->params)->center;
   if (!(iou >= 0 && iou <= 1))
-    return step_fail(c, SDX_OUT_OF_RANGE, "input 3 ('iou_threshold') is %g, expected 0 to 1", (double)iou);
+    return step_fail_at(c, at_input(3), SDX_OUT_OF_RANGE, "is %g, expected 0 to 1", (double)iou);
   for (int64_t line = 0; limit > 0 && n > 0 && line < boxes->dims[0] * classes; line++) {
     const float *score = (const float *)scores->data + line * n,
                 *at = (const float *)boxes->data + line / classes * n * 4;

@@ -68,7 +68,7 @@ static sdx_status compress_infer(op_step *c) {
   int64_t dims[TENSOR_MAX_RANK] = {DIM_UNKNOWN}, axis = p->axis;
   int rank = infer_rank_of(c, 0);
   if (p->flat || rank < 0) return infer_output(c, 0, infer_dtype_of(c, 0), p->flat ? 1 : -1, dims);
-  SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, at_attribute("axis"), c->err)));
   for (int d = 0; d < rank; d++) dims[d] = d == axis ? DIM_UNKNOWN : c->in_types[0]->dims[d];
   return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
 }
@@ -78,10 +78,10 @@ static sdx_status compress_compute(op_step *c) {
   const tensor *x = step_in(c, 0), *condition = step_in(c, 1);
   const uint8_t *keep = condition->data;
   int64_t axis = p->axis, dims[TENSOR_MAX_RANK], kept = 0;
-  if (!p->flat) SDX_TRY(step_located(c, axis_normalize(&axis, x->rank, "attribute 'axis'", c->err)));
+  if (!p->flat) SDX_TRY(step_located(c, axis_normalize(&axis, x->rank, at_attribute("axis"), c->err)));
   size_t n = p->flat ? x->count : (size_t)x->dims[axis], outer = 1, inner = move_width(x);
   if (condition->count > n)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('condition') has %zu entries for %zu slices", condition->count, n);
+    return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "has %zu entries for %zu slices", condition->count, n);
   for (size_t i = 0; i < condition->count; i++) kept += keep[i] != 0;
   for (int64_t d = 0; !p->flat && d < x->rank; d++) {
     dims[d] = d == axis ? kept : x->dims[d];

@@ -20,10 +20,9 @@ static sdx_status onehot_read(op_params_context *c, void *p) {
 }
 
 static sdx_status depth_of(const tensor *t, int64_t *depth, error *err) {
-  if (t->count != 1)
-    return error_set(err, SDX_INVALID_SHAPE, "input 1 ('depth') has %zu elements, expected 1", t->count);
+  if (t->count != 1) return error_at(err, at_input(1), SDX_INVALID_SHAPE, "has %zu elements, expected 1", t->count);
   double d = tensor_number_at(t, 0);
-  if (!(d >= 0 && d < 0x1p62)) return error_set(err, SDX_OUT_OF_RANGE, "input 1 ('depth') is %g", d);
+  if (!(d >= 0 && d < 0x1p62)) return error_at(err, at_input(1), SDX_OUT_OF_RANGE, "is %g", d);
   *depth = (int64_t)d;
   return SDX_OK;
 }
@@ -32,7 +31,7 @@ static sdx_status onehot_dims(const onehot_params *p, const int64_t *in, size_t 
                               size_t *axis, error *err) {
   int64_t a = p->axis;
   if (rank + 1 > TENSOR_MAX_RANK) return error_set(err, SDX_INVALID_SHAPE, "the output would have rank %zu", rank + 1);
-  SDX_TRY(axis_normalize(&a, rank + 1, "attribute 'axis'", err));
+  SDX_TRY(axis_normalize(&a, rank + 1, at_attribute("axis"), err));
   *axis = (size_t)a;
   for (size_t d = 0; d <= rank; d++) dims[d] = d == *axis ? depth : in[d - (d > *axis)];
   return SDX_OK;
@@ -56,7 +55,7 @@ static sdx_status onehot_compute(op_step *c) {
   SDX_TRY(step_located(c, depth_of(step_in(c, 1), &depth, c->err)));
   SDX_TRY(step_located(c, onehot_dims(c->params, x->dims, x->rank, depth, dims, &axis, c->err)));
   if (values->count != 2)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 2 ('values') has %zu elements, expected 2", values->count);
+    return step_fail_at(c, at_input(2), SDX_INVALID_SHAPE, "has %zu elements, expected 2", values->count);
   SDX_TRY(call_set_shape(c, 0, (sdx_dtype)values->dtype, x->rank + 1u, dims));
   tensor *y = step_out(c, 0);
   size_t width = move_width(y);
@@ -113,7 +112,7 @@ typedef struct eye_params {
 static sdx_status eye_like_read(op_params_context *c, void *p) {
   int64_t dtype = params_has(c, "dtype") ? params_int(c, "dtype") : 0;
   if (dtype < 0 || dtype >= SDX_DTYPE_COUNT || dtype == SDX_STRING)
-    return params_fail(c, "dtype", "is %lld, which is not a number type", (long long)dtype);
+    return params_fail(c, "dtype", "is %lld, expected a number type", (long long)dtype);
   *(eye_params *)p = (eye_params){params_int(c, "k"), (sdx_dtype)dtype};
   return SDX_OK;
 }

@@ -22,9 +22,8 @@ typedef struct optimizer_params {
 static sdx_status check_inputs(op_params_context *c, const optimizer_params *p) {
   size_t given = c->node->input_count, each = 2 + p->states;
   if (given >= 2 + each && (given - 2) % each == 0) return SDX_OK;
-  char place[300];
-  return error_set(c->err, SDX_INVALID_GRAPH, "%s: has %zu inputs, expected 2 and then %zu for each tensor",
-                   node_place(c->node, place, sizeof place), given, each);
+  return node_fail(c->node, c->err, (error_part){0}, SDX_INVALID_GRAPH,
+                   "has %zu inputs, expected 2 and then %zu for each tensor", given, each);
 }
 
 static sdx_status adagrad_read(op_params_context *c, void *params) {
@@ -56,7 +55,7 @@ static sdx_status momentum_read(op_params_context *c, void *params) {
                           .alpha = (double)params_float(c, "alpha"),
                           .beta = (double)params_float(c, "beta")};
   if (p->kind == MOMENTUM && !str_is(mode, "standard"))
-    return params_fail(c, "mode", "'%.*s' is neither standard nor nesterov", STR_ARG(mode));
+    return params_fail(c, "mode", "is '%.*s', expected standard or nesterov", STR_ARG(mode));
   return check_inputs(c, p);
 }
 
@@ -73,7 +72,7 @@ static sdx_status optimizers_infer(op_step *c) {
       size_t input = 2 + k * n + i;
       SDX_TRY(infer_rank(c, input, rank, rank));
       if (infer_dtype_of(c, input) != infer_dtype_of(c, 2 + i))
-        return step_fail(c, SDX_INVALID_SHAPE, "input %zu has another type than the tensor it belongs to", input);
+        return step_fail_at(c, at_input(input), SDX_INVALID_SHAPE, "has another type than the tensor it belongs to");
       for (int d = 0; d < rank; d++) {
         int64_t dim = infer_dim(c, 2 + i, d);
         SDX_TRY(infer_agree(c, input, d, "as in the tensor", &dim));

@@ -86,7 +86,7 @@ static sdx_status optional_get_element_infer(op_step *c) {
 }
 
 static sdx_status optional_get_element_compute(op_step *c) {
-  if (c->in[0]->kind == VALUE_NONE) return step_fail(c, SDX_INVALID_ARGUMENT, "input 0 is an empty optional");
+  if (c->in[0]->kind == VALUE_NONE) return step_fail_at(c, at_input(0), SDX_INVALID_ARGUMENT, "is an empty optional");
   return move_value(c, 0, c->in[0]);
 }
 

@@ -27,7 +27,7 @@ static sdx_status pad_read(op_params_context *c, void *p) {
 static sdx_status pad_upgrade(op_upgrade *u) {
   if (u->version >= 11) return SDX_OK;
   const char *pads = node_attr(u->node, "paddings") ? "paddings" : "pads";
-  if (!node_attr(u->node, pads)) return upgrade_fail(u, SDX_INVALID_GRAPH, "attribute '%s' is required", pads);
+  if (!node_attr(u->node, pads)) return upgrade_fail_at(u, at_attribute(pads), SDX_INVALID_GRAPH, "is required");
   SDX_TRY(upgrade_ints_to_input(u, pads, 1));
   float value = node_attr_float(u->node, "value", 0);
   if (value == 0) return SDX_OK;
@@ -45,13 +45,13 @@ static sdx_status pads_of(op_step *c, size_t rank, const tensor *pads, const ten
   memset(before, 0, rank * sizeof *before);
   memset(after, 0, rank * sizeof *after);
   if (count > rank || pads->count != 2 * count)
-    return error_set(c->err, SDX_INVALID_SHAPE, "input 1 ('pads') has %zu entries, expected two for each of %zu axes",
-                     pads->count, count);
+    return error_at(c->err, at_input(1), SDX_INVALID_SHAPE, "has %zu entries, expected two for each of %zu axes",
+                    pads->count, count);
   for (size_t i = 0; i < count; i++) {
     int64_t axis = axes ? tensor_index_at(axes, i) : (int64_t)i;
-    SDX_TRY(step_axis(c, &axis, rank, "input 3 ('axes')"));
+    SDX_TRY(step_axis(c, &axis, rank, at_input(3)));
     if (seen[axis])
-      return error_set(c->err, SDX_INVALID_ARGUMENT, "input 3 ('axes') names axis %lld twice", (long long)axis);
+      return error_at(c->err, at_input(3), SDX_INVALID_ARGUMENT, "names axis %lld twice", (long long)axis);
     seen[axis] = true;
     before[axis] = tensor_index_at(pads, i);
     after[axis] = tensor_index_at(pads, i + count);
@@ -158,8 +158,7 @@ static sdx_status pad_compute(op_step *c) {
   tensor one = {.data = (void *)zero};
   if (mode == CONSTANT) {
     if (fill && (fill->count != 1 || fill->dtype != x.dtype))
-      return step_fail(c, SDX_INVALID_SHAPE, "input 2 ('constant_value') must hold one %s",
-                       dtype_name((sdx_dtype)x.dtype));
+      return step_fail_at(c, at_input(2), SDX_INVALID_SHAPE, "must hold one %s", dtype_name((sdx_dtype)x.dtype));
     if (fill) SDX_TRY(move_input(c, 2, &one));
   }
   strided middle = {.rank = x.rank};
@@ -241,8 +240,8 @@ static sdx_status crop_infer(op_step *c) {
     }
     int64_t size = p->height >= 0 ? (i == 2 ? p->height : p->width) : wrap_sub(wrap_sub(in[i], low), high);
     if (low > in[i] || high > in[i] || size < 0 || size > in[i] - low)
-      return step_fail(c, SDX_OUT_OF_RANGE, "the crop leaves input 0 in dimension %d of size %lld", i,
-                       (long long)in[i]);
+      return step_fail_at(c, at_input(0), SDX_OUT_OF_RANGE, "has %lld in dimension %d, which the crop leaves",
+                          (long long)in[i], i);
     dims[i] = size;
   }
   return infer_output(c, 0, infer_dtype_of(c, 0), 4, dims);
@@ -254,7 +253,7 @@ static sdx_status crop_compute(op_step *c) {
   SDX_TRY(move_input(c, 0, &x));
   SDX_TRY(move_output(c, 0, &y));
   if (p->top + y.dims[2] > x.dims[2] || p->left + y.dims[3] > x.dims[3])
-    return step_fail(c, SDX_OUT_OF_RANGE, "the crop leaves input 0");
+    return step_fail_at(c, at_input(0), SDX_OUT_OF_RANGE, "is smaller than the crop");
   strided box = {.rank = 4};
   memcpy(box.dims, y.dims, 4 * sizeof *box.dims);
   move_strides(x.dims, 4, box.from);

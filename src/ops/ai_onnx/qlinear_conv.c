@@ -139,8 +139,8 @@ static sdx_status qlinear_conv_compute(op_step *c) {
   const size_t channels = (size_t)step_in(c, W)->dims[0];
   if (y->count == 0) return SDX_OK;
   if (step_in(c, X_ZERO)->count != 1)
-    return step_fail(c, SDX_INVALID_SHAPE, "input %d (zero point of x) has %zu elements, expected 1", X_ZERO,
-                     step_in(c, X_ZERO)->count);
+    return step_fail_at(c, at_input(X_ZERO), SDX_INVALID_SHAPE, "has %zu elements, expected 1",
+                        step_in(c, X_ZERO)->count);
   if (x_scale->count != 1 || y_scale->count != 1 || y_zero->count != 1 ||
       (w_scale->count != 1 && w_scale->count != channels))
     return step_fail(c, SDX_INVALID_SHAPE, "scales have %zu, %zu and %zu elements (x, w, y); expected 1, 1 or %zu, 1",

@@ -74,10 +74,11 @@ static sdx_status qlinear_matmul_compute(op_step *c) {
     return step_fail(c, SDX_INVALID_SHAPE, "inputs 'y_scale' and 'y_zero_point' have %zu and %zu elements, expected 1",
                      y_scale->count, y_zero->count);
   if (a_scale->count == 0 || rows % a_scale->count)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 'a_scale' has %zu elements, expected 1 or one for each row",
-                     a_scale->count);
+    return step_fail_at(c, part_named(PART_INPUT, STR("a_scale")), SDX_INVALID_SHAPE,
+                        "has %zu elements, expected 1 or one for each row", a_scale->count);
   if (b_scale->count != 1 && b_scale->count != n)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 'b_scale' has %zu elements, expected 1 or %zu", b_scale->count, n);
+    return step_fail_at(c, part_named(PART_INPUT, STR("b_scale")), SDX_INVALID_SHAPE,
+                        "has %zu elements, expected 1 or %zu", b_scale->count, n);
   if (is_float8(step_in(c, A)) && is_float8(step_in(c, B)) && is_float8(y)) return compute_float8(c, &p->shape);
   char *scratch = c->scratch;
   void *own = scratch_take(&scratch, p->scratch_bytes);

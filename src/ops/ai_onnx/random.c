@@ -27,7 +27,7 @@ static sdx_status read_common(op_params_context *c, random_params *p) {
   if (p->seeded) p->seed = params_float(c, "seed");
   int64_t dtype = params_int(c, "dtype");
   if (dtype < 0 || dtype >= SDX_DTYPE_COUNT)
-    return params_fail(c, "dtype", "is %lld, which is no element type", (long long)dtype);
+    return params_fail(c, "dtype", "is %lld, expected an element type", (long long)dtype);
   p->dtype = (sdx_dtype)dtype;
   return SDX_OK;
 }
@@ -66,8 +66,8 @@ static sdx_status multinomial_read(op_params_context *c, void *params) {
 static sdx_status random_infer(op_step *c) {
   const random_params *p = c->params;
   if (p->rank > TENSOR_MAX_RANK)
-    return step_fail(c, SDX_INVALID_SHAPE, "attribute 'shape' has %zu dimensions, at most %d are possible", p->rank,
-                     TENSOR_MAX_RANK);
+    return step_fail_at(c, at_attribute("shape"), SDX_INVALID_SHAPE, "has %zu dimensions, at most %d are possible",
+                        p->rank, TENSOR_MAX_RANK);
   return infer_output(c, 0, p->dtype, (int)p->rank, p->shape);
 }
 static sdx_status random_like_infer(op_step *c) {
@@ -154,7 +154,7 @@ static sdx_status bernoulli_compute(op_step *c) { return draw(c, bernoulli_range
 static sdx_status multinomial_compute(op_step *c) {
   const tensor *in = step_in(c, 0);
   if (step_out(c, 0) && step_out(c, 0)->count && in->dims[1] == 0)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has no classes to choose from");
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has no classes to choose from");
   return draw(c, multinomial_range);
 }
 

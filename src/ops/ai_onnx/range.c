@@ -12,12 +12,12 @@
 static sdx_status count_of(const tensor *const *in, int64_t *count, error *err) {
   for (size_t i = 0; i < 3; i++)
     if (in[i]->count != 1 || in[i]->dtype != in[0]->dtype)
-      return error_set(err, SDX_INVALID_SHAPE, "input %zu must be one %s", i, dtype_name((sdx_dtype)in[0]->dtype));
+      return error_at(err, at_input(i), SDX_INVALID_SHAPE, "must be one %s", dtype_name((sdx_dtype)in[0]->dtype));
   sdx_dtype dtype = (sdx_dtype)in[0]->dtype;
   if (dtype_is_int(dtype)) {
     int64_t start = convert_get_int(dtype, in[0]->data, 0), limit = convert_get_int(dtype, in[1]->data, 0),
             delta = convert_get_int(dtype, in[2]->data, 0);
-    if (delta == 0) return error_set(err, SDX_INVALID_ARGUMENT, "input 2 ('delta') is 0");
+    if (delta == 0) return error_at(err, at_input(2), SDX_INVALID_ARGUMENT, "is 0");
     uint64_t span = delta > 0 ? (uint64_t)limit - (uint64_t)start : (uint64_t)start - (uint64_t)limit;
     uint64_t step = delta > 0 ? (uint64_t)delta : 0 - (uint64_t)delta;
     bool empty = delta > 0 ? limit <= start : limit >= start;
@@ -29,12 +29,9 @@ static sdx_status count_of(const tensor *const *in, int64_t *count, error *err) 
   double v[3];
   for (size_t i = 0; i < 3; i++) {
     if (!convert_to_doubles(dtype, in[i]->data, 0, 1, &v[i]) || !isfinite(v[i]))
-      return error_set(err, SDX_INVALID_ARGUMENT, "input %zu ('%s') is not a finite number", i,
-                       i == 0   ? "start"
-                       : i == 1 ? "limit"
-                                : "delta");
+      return error_at(err, at_input(i), SDX_INVALID_ARGUMENT, "is not a finite number");
   }
-  if (v[2] == 0) return error_set(err, SDX_INVALID_ARGUMENT, "input 2 ('delta') is 0");
+  if (v[2] == 0) return error_at(err, at_input(2), SDX_INVALID_ARGUMENT, "is 0");
   double n = ceil((v[1] - v[0]) / v[2]);
   if (!(n < 0x1p62))
     return error_set(err, SDX_LIMIT_EXCEEDED, "the range from %g to %g by %g has too many elements", v[0], v[1], v[2]);

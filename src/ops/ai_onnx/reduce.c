@@ -254,7 +254,8 @@ static sdx_status reduce_infer(op_step *c) {
     return infer_output(c, 0, dtype, p->keepdims ? rank : -1, dims);
   }
   if (!read_axes(c, (size_t)rank, axes, reduce, &bad))
-    return step_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)bad, rank, rank);
+    return step_fail_at(c, at_attribute("axis"), SDX_OUT_OF_RANGE, "is %lld, expected within [-%d, %d)", (long long)bad,
+                        rank, rank);
   return infer_output(c, 0, dtype, (int)kept_dims(p, (size_t)rank, c->in_types[0]->dims, reduce, dims), dims);
 }
 
@@ -344,7 +345,8 @@ static sdx_status reduce_compute(op_step *c) {
   int64_t bad, dims[TENSOR_MAX_RANK];
   if (!step_out(c, 0)) return SDX_OK;
   if (!read_axes(c, in->rank, axes, reduce, &bad))
-    return step_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)bad, in->rank, in->rank);
+    return step_fail_at(c, at_attribute("axis"), SDX_OUT_OF_RANGE, "is %lld, expected within [-%d, %d)", (long long)bad,
+                        in->rank, in->rank);
   if (axes)
     SDX_TRY(call_set_shape(c, 0, (sdx_dtype)in->dtype, kept_dims(c->params, in->rank, in->dims, reduce, dims), dims));
   return call_widened(c, reduce_any);

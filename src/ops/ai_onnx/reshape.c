@@ -28,27 +28,27 @@ static sdx_status reshape_entries(const int64_t *in, int in_rank, const int64_t 
   bool zero = false;
   *wild = -1;
   if (rank > TENSOR_MAX_RANK)
-    return error_set(err, SDX_INVALID_SHAPE, "input 1 ('shape') has %zu dimensions; the limit is %d", rank,
-                     TENSOR_MAX_RANK);
+    return error_at(err, at_input(1), SDX_INVALID_SHAPE, "has %zu dimensions, expected at most %d", rank,
+                    TENSOR_MAX_RANK);
   for (size_t i = 0; i < rank; i++) {
     out[i] = want[i];
     if (want[i] == -1) {
-      if (*wild >= 0) return error_set(err, SDX_INVALID_SHAPE, "input 1 ('shape') has -1 at both %d and %zu", *wild, i);
+      if (*wild >= 0) return error_at(err, at_input(1), SDX_INVALID_SHAPE, "has -1 at both %d and %zu", *wild, i);
       *wild = (int)i;
     } else if (want[i] < 0) {
-      return error_set(err, SDX_OUT_OF_RANGE, "input 1 ('shape') has %lld at %zu; the least value is -1",
-                       (long long)want[i], i);
+      return error_at(err, at_input(1), SDX_OUT_OF_RANGE, "has %lld at %zu, expected at least -1", (long long)want[i],
+                      i);
     } else if (want[i] == 0 && allow_zero) {
       zero = true;
     } else if (want[i] == 0) {
       if (in_rank >= 0 && i >= (size_t)in_rank)
-        return error_set(err, SDX_INVALID_SHAPE,
-                         "input 1 ('shape') has 0 (copy) at %zu, but the input has rank %d only", i, in_rank);
+        return error_at(err, at_input(1), SDX_INVALID_SHAPE, "has 0 (copy) at %zu, but the input has rank %d only", i,
+                        in_rank);
       out[i] = in_rank >= 0 ? in[i] : DIM_UNKNOWN;
     }
   }
   if (zero && *wild >= 0)
-    return error_set(err, SDX_INVALID_SHAPE, "input 1 ('shape') has both 0 and -1, which allowzero forbids");
+    return error_at(err, at_input(1), SDX_INVALID_SHAPE, "has both 0 and -1, which allowzero forbids");
   return SDX_OK;
 }
 
@@ -81,8 +81,8 @@ static sdx_status reshape_dims(const int64_t *in, int in_rank, const int64_t *wa
       bool any_zero = false;
       for (size_t k = 0; k < rank; k++) any_zero |= out[k] == 0;
       if (!any_zero)
-        return error_set(err, SDX_INVALID_SHAPE, "input 1 ('shape') %s has more elements than can be counted",
-                         shape_describe(want, rank, text, sizeof text));
+        return error_at(err, at_input(1), SDX_INVALID_SHAPE, "is %s, which has more elements than can be counted",
+                        shape_describe(want, rank, text, sizeof text));
       to = 0;
       break;
     }
@@ -93,8 +93,9 @@ static sdx_status reshape_dims(const int64_t *in, int in_rank, const int64_t *wa
   char in_text[200];
   if (wild >= 0) {
     if (to == 0 && from != 0)
-      return error_set(err, SDX_INVALID_SHAPE, "cannot tell the -1 of %s: the other dimensions have no elements",
-                       shape_describe(out, rank, text, sizeof text));
+      return error_at(err, at_input(1), SDX_INVALID_SHAPE,
+                      "is %s, whose -1 cannot be told: the other dimensions have no elements",
+                      shape_describe(out, rank, text, sizeof text));
     if (to != 0 && from % to == 0) {
       out[wild] = (int64_t)(from / to);
       return SDX_OK;
@@ -106,9 +107,9 @@ static sdx_status reshape_dims(const int64_t *in, int in_rank, const int64_t *wa
   } else if (from == to) {
     return SDX_OK;
   }
-  return error_set(err, SDX_INVALID_SHAPE, "%s cannot become %s: the number of elements differs",
-                   shape_describe(in, (size_t)in_rank, in_text, sizeof in_text),
-                   shape_describe(want, rank, text, sizeof text));
+  return error_at(
+      err, at_input(1), SDX_INVALID_SHAPE, "is %s, expected a shape for the elements of %s: their number differs",
+      shape_describe(want, rank, text, sizeof text), shape_describe(in, (size_t)in_rank, in_text, sizeof in_text));
 }
 
 static sdx_status reshape_infer(op_step *c) {
@@ -192,8 +193,8 @@ static sdx_status flatten_infer(op_step *c) {
   int rank = infer_rank_of(c, 0);
   if (rank >= 0) {
     if (axis < -rank || axis > rank)
-      return step_fail(c, SDX_OUT_OF_RANGE, "attribute 'axis' %lld lies outside of [-%d, %d]", (long long)axis, rank,
-                       rank);
+      return step_fail_at(c, at_attribute("axis"), SDX_OUT_OF_RANGE, "is %lld, expected within [-%d, %d]",
+                          (long long)axis, rank, rank);
     if (axis < 0) axis += rank;
     SDX_TRY(product(c, c->in_types[0]->dims, (int)axis, &dims[0]));
     SDX_TRY(product(c, c->in_types[0]->dims + axis, rank - (int)axis, &dims[1]));
@@ -229,9 +230,8 @@ static sdx_status mark_axes(const int64_t *axes, size_t count, size_t rank, bool
   memset(marked, 0, TENSOR_MAX_RANK * sizeof *marked);
   for (size_t i = 0; i < count; i++) {
     int64_t axis = axes[i];
-    SDX_TRY(axis_normalize(&axis, rank, "input 1 ('axes')", err));
-    if (marked[axis])
-      return error_set(err, SDX_INVALID_ARGUMENT, "input 1 ('axes') names axis %lld twice", (long long)axis);
+    SDX_TRY(axis_normalize(&axis, rank, at_input(1), err));
+    if (marked[axis]) return error_at(err, at_input(1), SDX_INVALID_ARGUMENT, "names axis %lld twice", (long long)axis);
     marked[axis] = true;
   }
   return SDX_OK;

@@ -49,7 +49,7 @@ static sdx_status choose(op_params_context *c, const char *name, const char *con
     *out = (int)i;
     return SDX_OK;
   }
-  return params_fail(c, name, "'%.*s' is not one of its values (such as '%s' and '%s')", STR_ARG(s), names[0],
+  return params_fail(c, name, "is '%.*s', expected one of its values (such as '%s' and '%s')", STR_ARG(s), names[0],
                      names[1]);
 }
 #define CHOOSE(name, field, type, ...)                                          \
@@ -121,7 +121,7 @@ static sdx_status upsample_upgrade(op_upgrade *u) {
   if (u->version >= 9) return SDX_OK;
   if (u->version < 7) scales = constant_floats(u->graph, four, 4);
   else if (list) scales = constant_floats(u->graph, list->floats.at, list->floats.count);
-  if (!scales) return upgrade_fail(u, SDX_INVALID_GRAPH, "attribute 'scales' is missing");
+  if (!scales) return upgrade_fail_at(u, at_attribute("scales"), SDX_INVALID_GRAPH, "is missing");
   return upgrade_set_input(u, 1, scales);
 }
 
@@ -141,8 +141,8 @@ static bool is_given(const tensor *t) { return t && t->count > 0; }
 static sdx_status grid_scale(grid *g, const tensor *scales, size_t i, int64_t d, int64_t in, error *err) {
   float s = ((const float *)scales->data)[i];
   if (!(s > 0) || isinf(s))
-    return error_set(err, SDX_INVALID_ARGUMENT, "input 'scales'[%zu] is %g, a positive finite number is expected", i,
-                     (double)s);
+    return error_at(err, part_named(PART_INPUT, STR("scales")), SDX_INVALID_ARGUMENT,
+                    "[%zu] is %g, expected a positive finite number", i, (double)s);
   g->scale[d] = s;
   if (in < 0) {
     if (s != 1) g->out[d] = DIM_UNKNOWN;
@@ -150,9 +150,9 @@ static sdx_status grid_scale(grid *g, const tensor *scales, size_t i, int64_t d,
   }
   g->length[d] = s * (float)in;
   if (g->length[d] >= 0x1p40f)
-    return error_set(err, SDX_LIMIT_EXCEEDED,
-                     "input 'scales'[%zu] is %g: axis %lld of %lld elements would grow past 2^40", i, (double)s,
-                     (long long)d, (long long)in);
+    return error_at(err, part_named(PART_INPUT, STR("scales")), SDX_LIMIT_EXCEEDED,
+                    "[%zu] is %g: axis %lld of %lld elements would grow past 2^40", i, (double)s, (long long)d,
+                    (long long)in);
   g->out[d] = (int64_t)g->length[d];
   // A float holds sizes to 2^24 exactly; beyond, an unscaled axis must still keep its size.
   if (s == 1) g->out[d] = in, g->length[d] = (float)in;
@@ -165,7 +165,8 @@ static sdx_status grid_size(grid *g, const tensor *sizes, size_t i, int64_t d, i
                             double *common, error *err) {
   int64_t size = tensor_index_at(sizes, i);
   if (size < 0 || size > (int64_t)1 << 40)
-    return error_set(err, SDX_OUT_OF_RANGE, "input 'sizes'[%zu] is %lld, expected 0 to 2^40", i, (long long)size);
+    return error_at(err, part_named(PART_INPUT, STR("sizes")), SDX_OUT_OF_RANGE, "[%zu] is %lld, expected 0 to 2^40", i,
+                    (long long)size);
   if (in == 0 && size > 0)
     return error_set(err, SDX_INVALID_SHAPE, "axis %lld is empty and cannot be resized to %lld", (long long)d,
                      (long long)size);
@@ -204,9 +205,9 @@ static sdx_status grid_make(op_step *c, const int64_t *dims, size_t rank, const 
   for (size_t i = 0; i < rank; i++) g->out[i] = dims[i], g->scale[i] = 1, g->length[i] = (float)dims[i];
   for (size_t i = 0; i < g->count; i++) {
     g->axes[i] = p->has_axes ? p->axes[i] : (int64_t)i;
-    SDX_TRY(step_axis(c, &g->axes[i], rank, "attribute 'axes'"));
+    SDX_TRY(step_axis(c, &g->axes[i], rank, at_attribute("axes")));
     if (seen[g->axes[i]])
-      return error_set(err, SDX_INVALID_ARGUMENT, "attribute 'axes' lists axis %lld twice", (long long)g->axes[i]);
+      return error_at(err, at_attribute("axes"), SDX_INVALID_ARGUMENT, "lists axis %lld twice", (long long)g->axes[i]);
     seen[g->axes[i]] = true;
   }
   if (is_given(scales) == is_given(sizes))
@@ -215,9 +216,8 @@ static sdx_status grid_make(op_step *c, const int64_t *dims, size_t rank, const 
                                       : "neither 'scales' nor 'sizes' is given");
   const tensor *list = is_given(scales) ? scales : sizes;
   if (list->count != g->count)
-    return error_set(err, SDX_INVALID_SHAPE,
-                     "input '%s' has %zu elements, one for each of %zu resized axes is expected",
-                     list == scales ? "scales" : "sizes", list->count, g->count);
+    return error_at(err, part_named(PART_INPUT, list == scales ? STR("scales") : STR("sizes")), SDX_INVALID_SHAPE,
+                    "has %zu elements, expected one for each of %zu resized axes", list->count, g->count);
   double common = 0;
   for (size_t i = 0; i < g->count; i++) {
     int64_t d = g->axes[i];
@@ -259,7 +259,7 @@ static sdx_status resize_infer(op_step *c) {
   for (int i = 0; i < rank; i++) dims[i] = p->has_axes ? c->in_types[X]->dims[i] : DIM_UNKNOWN;
   for (size_t i = 0; i < p->axis_count; i++) {
     int64_t axis = p->axes[i];
-    SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axes'", c->err)));
+    SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, at_attribute("axes"), c->err)));
     dims[axis] = DIM_UNKNOWN;
   }
   return infer_output(c, 0, dtype, rank, dims);
@@ -489,8 +489,8 @@ static sdx_status resize_compute(op_step *c) {
   for (size_t d = 0; d < x->rank; d++) crop[d][0] = 0, crop[d][1] = 1;
   if (p->coordinates == CROP) {
     if (!is_given(roi) || roi->count != 2 * g.count)
-      return step_fail(c, SDX_INVALID_SHAPE, "input 'roi' has %zu elements, tf_crop_and_resize expects %zu",
-                       roi ? roi->count : 0, 2 * g.count);
+      return step_fail_at(c, part_named(PART_INPUT, STR("roi")), SDX_INVALID_SHAPE,
+                          "has %zu elements, tf_crop_and_resize expects %zu", roi ? roi->count : 0, 2 * g.count);
     for (size_t i = 0; i < g.count; i++)
       for (size_t side = 0; side < 2; side++)
         widen_read(roi->dtype, roi->data, side * g.count + i, 1, &crop[g.axes[i]][side]);

@@ -44,8 +44,8 @@ static sdx_status retired_activations_infer(op_step *c) {
     SDX_TRY(infer_rank(c, 0, 2, -1));
     int64_t channels = c->in_types[0]->dims[1];
     if (channels >= 0 && channels != p->channels)
-      return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld channels, attribute 'bias' has %lld",
-                       (long long)channels, (long long)p->channels);
+      return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %lld channels, attribute 'bias' has %lld",
+                          (long long)channels, (long long)p->channels);
   }
   return infer_same(c, 0, 0);
 }

@@ -30,15 +30,15 @@ static sdx_status reverse_sequence_compute(op_step *c) {
   tensor *y = step_out(c, 0);
   int64_t batches = x->dims[p->batch_axis], times = x->dims[p->time_axis];
   if (lengths->count != (size_t)batches)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('sequence_lens') has %zu entries for %lld batch entries",
-                     lengths->count, (long long)batches);
+    return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "has %zu entries for %lld batch entries", lengths->count,
+                        (long long)batches);
   size_t slice = move_width(x);
   for (size_t d = 2; d < x->rank; d++) slice *= (size_t)x->dims[d];
   for (int64_t b = 0; b < batches; b++) {
     int64_t n = tensor_index_at(lengths, (size_t)b);
     if (n < 0 || n > times)
-      return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('sequence_lens') is %lld at %lld, expected 0 to %lld",
-                       (long long)n, (long long)b, (long long)times);
+      return step_fail_at(c, at_input(1), SDX_OUT_OF_RANGE, "is %lld at %lld, expected 0 to %lld", (long long)n,
+                          (long long)b, (long long)times);
     for (int64_t t = 0; t < times; t++) {
       int64_t from = t < n ? n - 1 - t : t;
       size_t to_row = (size_t)(p->batch_axis ? t * batches + b : b * times + t),

@@ -67,8 +67,8 @@ static sdx_status infer_columns(op_step *c, int64_t columns) {
   int64_t count = infer_rank_of(c, ROIS) == 2 ? c->in_types[ROIS]->dims[0] : DIM_UNKNOWN,
           have = infer_rank_of(c, ROIS) == 2 ? c->in_types[ROIS]->dims[1] : DIM_UNKNOWN;
   if (have >= 0 && have != columns)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('rois') has %lld columns, expected %lld", (long long)have,
-                     (long long)columns);
+    return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "has %lld columns, expected %lld", (long long)have,
+                        (long long)columns);
   int64_t channels = infer_rank_of(c, X) == 4 ? c->in_types[X]->dims[1] : DIM_UNKNOWN;
   return infer_output(c, 0, infer_dtype_of(c, X), 4, (int64_t[]){count, channels, p->height, p->width});
 }
@@ -170,11 +170,12 @@ static sdx_status read_region(op_step *c, const work *w, size_t i, int64_t image
   double offset = p->half_pixel ? 0.5 : 0, at[4];
   for (size_t k = 0; k < 4; k++) {
     at[k] = held(rois, held(rois, tensor_number_at(rois, 4 * i + k) * (double)p->scale) - offset);
-    if (!isfinite(at[k])) return step_fail(c, SDX_INVALID_ARGUMENT, "input 'rois'[%zu] is not finite", i);
+    if (!isfinite(at[k]))
+      return step_fail_at(c, part_named(PART_INPUT, STR("rois")), SDX_INVALID_ARGUMENT, "[%zu] is not finite", i);
   }
   if (image < 0 || image >= w->x->dims[0])
-    return step_fail(c, SDX_OUT_OF_RANGE, "input 'batch_indices'[%zu] is %lld, expected 0 to %lld", i, (long long)image,
-                     (long long)w->x->dims[0] - 1);
+    return step_fail_at(c, part_named(PART_INPUT, STR("batch_indices")), SDX_OUT_OF_RANGE,
+                        "[%zu] is %lld, expected 0 to %lld", i, (long long)image, (long long)w->x->dims[0] - 1);
   double width = held(rois, at[2] - at[0]), height = held(rois, at[3] - at[1]);
   if (!p->half_pixel) width = width > 1 ? width : 1, height = height > 1 ? height : 1;
   *r = (region){
@@ -183,8 +184,8 @@ static sdx_status read_region(op_step *c, const work *w, size_t i, int64_t image
   if (p->sampling == 0) {
     double rows = ceil(r->bin_height), columns = ceil(r->bin_width);
     if (rows > 0 && columns > 0 && !(rows * columns <= 0x1p20))
-      return step_fail(c, SDX_LIMIT_EXCEEDED, "input 'rois'[%zu] needs %g x %g samples a bin, the limit is 2^20", i,
-                       rows, columns);
+      return step_fail_at(c, part_named(PART_INPUT, STR("rois")), SDX_LIMIT_EXCEEDED,
+                          "[%zu] needs %g x %g samples a bin, the limit is 2^20", i, rows, columns);
     r->grid_height = rows > 0 ? (int64_t)fmin(rows, 0x1p20) : 0,
     r->grid_width = columns > 0 ? (int64_t)fmin(columns, 0x1p20) : 0;
   }
@@ -226,13 +227,13 @@ static sdx_status max_roi_pool_compute(op_step *c) {
   for (size_t i = 0; y->count && i < (size_t)y->dims[0]; i++) {
     double image = tensor_number_at(rois, 5 * i), at[4];
     if (!(image >= 0 && image < (double)x->dims[0]))
-      return step_fail(c, SDX_OUT_OF_RANGE, "input 'rois'[%zu] names image %g, expected 0 to %lld", i, image,
-                       (long long)x->dims[0] - 1);
+      return step_fail_at(c, part_named(PART_INPUT, STR("rois")), SDX_OUT_OF_RANGE,
+                          "[%zu] names image %g, expected 0 to %lld", i, image, (long long)x->dims[0] - 1);
     for (size_t k = 0; k < 4; k++) {
       at[k] = round(tensor_number_at(rois, 5 * i + 1 + k) * (double)p->scale);
       if (!(fabs(at[k]) < 0x1p30))
-        return step_fail(c, SDX_OUT_OF_RANGE, "input 'rois'[%zu] has a coordinate of %g, expected below 2^30", i,
-                         at[k]);
+        return step_fail_at(c, part_named(PART_INPUT, STR("rois")), SDX_OUT_OF_RANGE,
+                            "[%zu] has a coordinate of %g, expected below 2^30", i, at[k]);
     }
     double bin_height = fmax(at[3] - at[1] + 1, 1) / (double)p->height,
            bin_width = fmax(at[2] - at[0] + 1, 1) / (double)p->width;

@@ -65,7 +65,7 @@ static sdx_status slice_type(op_step *c, const params *p, size_t scan, const typ
   *out = type_tensor(c->memory, (sdx_dtype)t->dtype, -1, NULL);
   if (t->kind != TYPE_TENSOR || t->rank < 0) return SDX_OK;
   if (t->rank < 1) return step_fail(c, SDX_INVALID_SHAPE, "scan input %zu has rank 0", scan);
-  SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)t->rank, "attribute 'scan_input_axes'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)t->rank, at_attribute("scan_input_axes"), c->err)));
   for (int d = 0; d < t->rank - 1; d++) dims[d] = t->dims[d + (d >= axis)];
   *out = type_tensor(c->memory, (sdx_dtype)t->dtype, t->rank - 1, dims);
   return SDX_OK;
@@ -121,7 +121,7 @@ static sdx_status make_slice(op_step *c, const params *p, size_t i, const tensor
                              int64_t *length, sdx_value **out) {
   int64_t dims[TENSOR_MAX_RANK];
   *axis = p->in_axes ? p->in_axes[i] : 0;
-  SDX_TRY(step_located(c, axis_normalize(axis, source->rank, "attribute 'scan_input_axes'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(axis, source->rank, at_attribute("scan_input_axes"), c->err)));
   if (*length >= 0 && source->dims[*axis] < *length)
     return step_fail(c, SDX_INVALID_SHAPE, "scan input %zu has length %lld, the ones before it %lld", i,
                      (long long)source->dims[*axis], (long long)*length);
@@ -167,7 +167,7 @@ static sdx_status run_sequence(op_step *c, const params *p, scan *s, const tenso
     sdx_status status = run_step(c, p, s);
     values_release(s->out, p->body.graph->output_count);
     if (status != SDX_OK) {
-      error_prefix(c->err, "step %lld", (long long)t);
+      error_within(c->err, "step %lld", (long long)t);
       return step_located(c, status);
     }
   }
@@ -230,11 +230,11 @@ static sdx_status entry(op_step *c, size_t input, int64_t batches, int64_t b, va
   const tensor *t = step_in(c, input);
   char text[200];
   if (!t || t->rank < 1 || t->dims[0] != batches)
-    return step_fail(c, SDX_INVALID_SHAPE, "input %zu is %s, expected a batch dimension of %lld", input,
-                     t ? tensor_describe(t, text, sizeof text) : "missing", (long long)batches);
+    return step_fail_at(c, at_input(input), SDX_INVALID_SHAPE, "is %s, expected a batch dimension of %lld",
+                        t ? tensor_describe(t, text, sizeof text) : "missing", (long long)batches);
   if (dtype_is_packed((sdx_dtype)t->dtype))  // entries need not start at a byte; these types are younger
-    return step_fail(c, SDX_INVALID_SHAPE, "input %zu is %s, which version 8 does not know", input,
-                     dtype_name((sdx_dtype)t->dtype));
+    return step_fail_at(c, at_input(input), SDX_INVALID_SHAPE, "is %s, which version 8 does not know",
+                        dtype_name((sdx_dtype)t->dtype));
   SDX_TRY(step_located(c, tensor_init(&out->tensor, (sdx_dtype)t->dtype, t->rank - 1u, t->dims + 1, c->err)));
   out->tensor.data = (char *)t->data + (size_t)b * out->tensor.bytes;
   out->kind = VALUE_TENSOR;
@@ -252,8 +252,8 @@ static sdx_status run_entry(op_step *c, const params *p, scan *s, int64_t batche
   int64_t most = sources[0]->rank ? sources[0]->dims[0] : 0,
           length = lengths ? tensor_index_at(lengths, (size_t)b) : most;
   if (length < 0 || length > most)
-    return step_fail(c, SDX_OUT_OF_RANGE, "input 0 ('sequence_lens') is %lld at %lld, expected 0 to %lld",
-                     (long long)length, (long long)b, (long long)most);
+    return step_fail_at(c, at_input(0), SDX_OUT_OF_RANGE, "is %lld at %lld, expected 0 to %lld", (long long)length,
+                        (long long)b, (long long)most);
   SDX_TRY(run_sequence(c, p, s, sources, length));
   for (size_t i = 0; i < p->body.graph->output_count; i++) {
     sdx_value *made = NULL;
@@ -279,8 +279,8 @@ static sdx_status batched(op_step *c, const params *p, scan *s, const tensor **s
   if (!entries || !results) return call_no_memory(c, bytes);
   memset(entries, 0, bytes);
   if (lengths && (int64_t)lengths->count != batches)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 ('sequence_lens') has %zu entries for %lld batch entries",
-                     lengths->count, (long long)batches);
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %zu entries for %lld batch entries", lengths->count,
+                        (long long)batches);
   sdx_status status = SDX_OK;
   for (int64_t b = 0; b < batches && status == SDX_OK; b++) {
     status = run_entry(c, p, s, batches, b, entries, sources, results);

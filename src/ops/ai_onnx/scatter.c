@@ -119,7 +119,7 @@ static sdx_status scatter_infer(op_step *c) {
   const params *p = c->params;
   sdx_dtype dtype = infer_dtype_of(c, 0);
   if (dtype != SDX_UNDEFINED && !can_reduce(dtype, p->reduction))
-    return step_fail(c, SDX_NOT_SUPPORTED, "attribute 'reduction' is not defined for %s", dtype_name(dtype));
+    return step_fail_at(c, at_attribute("reduction"), SDX_NOT_SUPPORTED, "is not defined for %s", dtype_name(dtype));
   return infer_same(c, 0, 0);
 }
 
@@ -127,22 +127,22 @@ static sdx_status start(op_step *c) {  // the copy of data
   const tensor *x = step_in(c, 0);
   tensor *y = step_out(c, 0);
   if (x->dtype != step_in(c, 2)->dtype)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 2 ('updates') is %s but the data is %s",
-                     dtype_name((sdx_dtype)step_in(c, 2)->dtype), dtype_name((sdx_dtype)x->dtype));
+    return step_fail_at(c, at_input(2), SDX_INVALID_SHAPE, "is %s, expected %s: like the data",
+                        dtype_name((sdx_dtype)step_in(c, 2)->dtype), dtype_name((sdx_dtype)x->dtype));
   move_bytes(c, y->data, x->data, x->bytes);
   return SDX_OK;
 }
 
 static sdx_status bad_index(op_step *c, int64_t k, size_t i, int64_t n) {
-  return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('indices') is %lld at %zu, outside of [-%lld, %lld)", (long long)k, i,
-                   (long long)n, (long long)n);
+  return step_fail_at(c, at_input(1), SDX_OUT_OF_RANGE, "is %lld at %zu, expected within [-%lld, %lld)", (long long)k,
+                      i, (long long)n, (long long)n);
 }
 
 static sdx_status scatter_elements_infer(op_step *c) {
   SDX_TRY(infer_rank(c, 0, 1, -1));
   int rank = infer_rank_of(c, 0);
   int64_t axis = ((const params *)c->params)->axis;
-  if (rank > 0) SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
+  if (rank > 0) SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, at_attribute("axis"), c->err)));
   return scatter_infer(c);
 }
 
@@ -153,14 +153,14 @@ static sdx_status scatter_elements_compute(op_step *c) {
   int64_t axis = p->axis, strides[TENSOR_MAX_RANK], at[TENSOR_MAX_RANK] = {0}, base = 0;
   char a[200], b[200];
   SDX_TRY(start(c));
-  if (y->rank == 0) return step_fail(c, SDX_INVALID_SHAPE, "input 0 ('data') has rank 0, expected at least 1");
-  SDX_TRY(step_located(c, axis_normalize(&axis, y->rank, "attribute 'axis'", c->err)));
+  if (y->rank == 0) return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has rank 0, expected at least 1");
+  SDX_TRY(step_located(c, axis_normalize(&axis, y->rank, at_attribute("axis"), c->err)));
   bool fits = indices->rank == y->rank && tensor_same_shape(indices, updates);
   for (size_t d = 0; fits && d < y->rank; d++) fits = (int64_t)d == axis || indices->dims[d] <= y->dims[d];
   if (!fits)
-    return step_fail(c, SDX_INVALID_SHAPE,
-                     "input 1 ('indices') %s must have the shape of input 2 ('updates') and fit %s",
-                     tensor_describe(indices, a, sizeof a), tensor_describe(y, b, sizeof b));
+    return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE,
+                        "is %s, expected the shape of input 2 ('updates') and to fit %s",
+                        tensor_describe(indices, a, sizeof a), tensor_describe(y, b, sizeof b));
   move_strides(y->dims, y->rank, strides);
   int64_t n = y->dims[axis];
   for (size_t i = 0; i < indices->count; i++) {
@@ -238,16 +238,16 @@ static sdx_status scatter_nd_compute(op_step *c) {
   SDX_TRY(start(c));
   int64_t tuple = indices->rank ? indices->dims[indices->rank - 1] : 0;
   if (tuple < 1 || tuple > y->rank)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('indices') %s has tuples of %lld, expected 1 to %d",
-                     tensor_describe(indices, a, sizeof a), (long long)tuple, y->rank);
+    return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "is %s with tuples of %lld, expected 1 to %d",
+                        tensor_describe(indices, a, sizeof a), (long long)tuple, y->rank);
   size_t slice = 1, tuples = indices->count / (size_t)tuple, head = indices->rank - 1u;
   for (size_t d = (size_t)tuple; d < y->rank; d++) slice *= (size_t)y->dims[d];
   bool fits = updates->rank == head + y->rank - (size_t)tuple && updates->count == tuples * slice;
   for (size_t d = 0; fits && d < updates->rank; d++)
     fits = updates->dims[d] == (d < head ? indices->dims[d] : y->dims[d - head + (size_t)tuple]);
   if (!fits)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 2 ('updates') %s does not fit indices %s",
-                     tensor_describe(updates, a, sizeof a), tensor_describe(indices, b, sizeof b));
+    return step_fail_at(c, at_input(2), SDX_INVALID_SHAPE, "is %s, which does not fit indices %s",
+                        tensor_describe(updates, a, sizeof a), tensor_describe(indices, b, sizeof b));
   move_strides(y->dims, y->rank, strides);
   const int64_t *k = indices->data;
   for (size_t i = 0; i < tuples; i++) {

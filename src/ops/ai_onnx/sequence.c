@@ -21,7 +21,7 @@ static sdx_dtype element_dtype(const type_info *t) {
 
 static sdx_status need_sequence(op_step *c, size_t input) {
   if (c->in[input]->kind == VALUE_SEQUENCE) return SDX_OK;
-  return step_fail(c, SDX_INVALID_ARGUMENT, "input %zu is not a sequence", input);
+  return step_fail_at(c, at_input(input), SDX_INVALID_ARGUMENT, "is not a sequence");
 }
 
 // Position from input `input`: negative counts from the back; below `limit`.
@@ -29,7 +29,7 @@ static sdx_status position_of(op_step *c, size_t input, int64_t n, int64_t limit
   const tensor *t = step_in(c, input);
   *at = otherwise;
   if (t && t->count != 1)
-    return step_fail(c, SDX_INVALID_SHAPE, "input %zu ('position') has %zu elements, expected 1", input, t->count);
+    return step_fail_at(c, at_input(input), SDX_INVALID_SHAPE, "has %zu elements, expected 1", t->count);
   if (t) *at = tensor_index_at(t, 0);
   if (*at < -n || *at >= limit)
     return step_fail(c, SDX_OUT_OF_RANGE, "position %lld lies outside of [-%lld, %lld) of a sequence of %lld",
@@ -87,7 +87,7 @@ typedef struct empty_params {
 static sdx_status sequence_empty_read(op_params_context *c, void *params) {
   int64_t dtype = params_int(c, "dtype");
   if (dtype <= 0 || dtype >= SDX_DTYPE_COUNT)
-    return params_fail(c, "dtype", "is %lld, which is no element type", (long long)dtype);
+    return params_fail(c, "dtype", "is %lld, expected an element type", (long long)dtype);
   ((empty_params *)params)->dtype = (sdx_dtype)dtype;
   return SDX_OK;
 }
@@ -162,8 +162,8 @@ SDX_OP(SequenceAt) = {
 static sdx_status sequence_insert_infer(op_step *c) {
   sdx_dtype dtype = element_dtype(c->in_types[0]), other = infer_dtype_of(c, 1);
   if (dtype && other && dtype != other)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('tensor') is %s but the sequence holds %s", dtype_name(other),
-                     dtype_name(dtype));
+    return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "is %s, expected %s: like the items of the sequence",
+                        dtype_name(other), dtype_name(dtype));
   return infer_sequence(c, dtype ? dtype : other);
 }
 
@@ -173,8 +173,9 @@ static sdx_status sequence_insert_compute(op_step *c) {
   int64_t n = (int64_t)from->item_count, at;
   SDX_TRY(position_of(c, 2, n, n + 1, n, &at));
   if (n && from->items[0]->kind == VALUE_TENSOR && from->items[0]->tensor.dtype != step_in(c, 1)->dtype)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('tensor') is %s but the sequence holds %s",
-                     dtype_name((sdx_dtype)step_in(c, 1)->dtype), dtype_name((sdx_dtype)from->items[0]->tensor.dtype));
+    return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "is %s, expected %s: like the items of the sequence",
+                        dtype_name((sdx_dtype)step_in(c, 1)->dtype),
+                        dtype_name((sdx_dtype)from->items[0]->tensor.dtype));
   sdx_value *item, **items = item_array(c, from->item_count + 1);
   if (!items) return call_no_memory(c, from->item_count * sizeof *items);
   sdx_status status = step_located(c, value_copy(call_account(c), c->in[1], &item, c->err));
@@ -262,15 +263,15 @@ static sdx_status piece_count(op_step *c, const tensor *split, int64_t n, int64_
   for (size_t i = 0; i < split->count; i++) {
     int64_t size = tensor_index_at(split, i);
     if (size < (split->rank == 0) || !i64_add(sum, size, &sum))
-      return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('split') is %lld at %zu", (long long)size, i);
+      return step_fail_at(c, at_input(1), SDX_OUT_OF_RANGE, "is %lld at %zu", (long long)size, i);
   }
   if (split->rank == 0) {
     *count = n / sum + (n % sum != 0);
   } else {
     *count = (int64_t)split->count;
     if (sum != n)
-      return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('split') adds up to %lld, but the axis has size %lld",
-                       (long long)sum, (long long)n);
+      return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "adds up to %lld, but the axis has size %lld",
+                          (long long)sum, (long long)n);
   }
   return SDX_OK;
 }
@@ -299,8 +300,8 @@ static sdx_status split_to_sequence_compute(op_step *c) {
   const split_params *p = c->params;
   const tensor *x = step_in(c, 0), *split = step_in(c, 1);
   int64_t axis = p->axis, count, offset = 0, made = 0;
-  SDX_TRY(step_located(c, axis_normalize(&axis, x->rank, "attribute 'axis'", c->err)));
-  if (dtype_is_packed((sdx_dtype)x->dtype)) return step_fail(c, SDX_NOT_SUPPORTED, "input 0 has a packed type");
+  SDX_TRY(step_located(c, axis_normalize(&axis, x->rank, at_attribute("axis"), c->err)));
+  if (dtype_is_packed((sdx_dtype)x->dtype)) return step_fail_at(c, at_input(0), SDX_NOT_SUPPORTED, "has a packed type");
   SDX_TRY(piece_count(c, split, x->dims[axis], &count));
   sdx_value **items = item_array(c, (size_t)count);
   if (!items) return call_no_memory(c, (size_t)count * sizeof *items);
@@ -366,7 +367,7 @@ static sdx_status concat_from_sequence_compute(op_step *c) {
   char a[200], b[200];
   if (rank > TENSOR_MAX_RANK) return step_fail(c, SDX_INVALID_SHAPE, "the output would have rank %zu", rank);
   if (dtype_is_packed((sdx_dtype)first->dtype)) return step_fail(c, SDX_NOT_SUPPORTED, "the items have a packed type");
-  SDX_TRY(step_located(c, axis_normalize(&axis, rank, "attribute 'axis'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(&axis, rank, at_attribute("axis"), c->err)));
   for (size_t i = 0; i < from->item_count; i++) {
     const tensor *t = &from->items[i]->tensor;
     bool fits = from->items[i]->kind == VALUE_TENSOR && t->dtype == first->dtype && t->rank == first->rank;

@@ -54,12 +54,12 @@ static sdx_status run_item(op_step *c, graph *body, size_t item, const value **i
 
 static sdx_status sequence_map_compute(op_step *c) {
   graph *body = ((const params *)c->params)->body;
-  if (c->in[0]->kind != VALUE_SEQUENCE) return step_fail(c, SDX_INVALID_ARGUMENT, "input 0 is not a sequence");
+  if (c->in[0]->kind != VALUE_SEQUENCE) return step_fail_at(c, at_input(0), SDX_INVALID_ARGUMENT, "is not a sequence");
   size_t count = c->in[0]->item_count, bytes = (c->input_count + body->output_count + 1) * sizeof(void *);
   for (size_t i = 1; i < c->input_count; i++)
     if (c->in[i]->kind == VALUE_SEQUENCE && c->in[i]->item_count != count)
-      return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %zu items, input 0 has %zu", i, c->in[i]->item_count,
-                       count);
+      return step_fail_at(c, at_input(i), SDX_INVALID_SHAPE, "has %zu items, input 0 has %zu", c->in[i]->item_count,
+                          count);
   void **pointers = call_alloc(c, bytes);
   value_list *lists = list_create(c, body->output_count);
   if (!pointers || !lists) return call_no_memory(c, bytes);

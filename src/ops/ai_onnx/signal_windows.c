@@ -25,7 +25,7 @@ static sdx_status read_dtype(op_params_context *c, sdx_dtype *dtype) {
   *dtype = value > 0 && value < SDX_DTYPE_COUNT ? (sdx_dtype)value : SDX_UNDEFINED;
   bool is_float = *dtype == SDX_FLOAT || *dtype == SDX_DOUBLE || *dtype == SDX_FLOAT16 || *dtype == SDX_BFLOAT16;
   if (is_float || (dtype_is_int(*dtype) && !dtype_is_packed(*dtype))) return SDX_OK;
-  return params_fail(c, "output_datatype", "%lld is no type for numbers", (long long)value);
+  return params_fail(c, "output_datatype", "is %lld, expected a type for numbers", (long long)value);
 }
 
 static sdx_status read_window(op_params_context *c, window_params *p) {
@@ -51,11 +51,10 @@ static sdx_status read_int(op_step *c, size_t input, const char *name, int64_t l
   const int64_t *at = infer_constant_ints(c, input, &count);
   *value = DIM_UNKNOWN;
   if (!at) return SDX_OK;
-  if (count != 1)
-    return step_fail(c, SDX_INVALID_SHAPE, "input %zu ('%s') has %zu elements, expected 1", input, name, count);
+  if (count != 1) return step_fail_at(c, at_input(input), SDX_INVALID_SHAPE, "has %zu elements, expected 1", count);
   if (*at < least)
-    return step_fail(c, SDX_OUT_OF_RANGE, "input %zu ('%s') is %lld, expected at least %lld", input, name,
-                     (long long)*at, (long long)least);
+    return step_fail_at(c, at_input(input), SDX_OUT_OF_RANGE, "is %lld, expected at least %lld", (long long)*at,
+                        (long long)least);
   *value = *at;
   return SDX_OK;
 }
@@ -149,7 +148,7 @@ static sdx_status mel_weight_matrix_compute(op_step *c) {
   for (size_t i = 0; i < 2; i++) {
     const tensor *edge = step_in(c, 3 + i);
     if (edge->count != 1)
-      return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %zu elements, expected 1", 3 + i, edge->count);
+      return step_fail_at(c, at_input(3 + i), SDX_INVALID_SHAPE, "has %zu elements, expected 1", edge->count);
     edges[i] = 2595 * log1p(tensor_number_at(edge, 0) / 700) / log(10);
   }
   int64_t bands = y->dims[1];

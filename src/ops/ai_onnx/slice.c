@@ -32,11 +32,11 @@ static sdx_status cuts_of(op_step *c, const int64_t *dims, size_t rank, const te
                      ends->count, axes ? axes->count : starts->count, steps ? steps->count : starts->count);
   for (size_t i = 0; i < starts->count; i++) {
     int64_t axis = axes ? tensor_index_at(axes, i) : (int64_t)i, step = steps ? tensor_index_at(steps, i) : 1;
-    SDX_TRY(step_axis(c, &axis, rank, "input 3 ('axes')"));
+    SDX_TRY(step_axis(c, &axis, rank, at_input(3)));
     if (seen[axis])
-      return error_set(c->err, SDX_INVALID_ARGUMENT, "input 3 ('axes') names axis %lld twice", (long long)axis);
+      return error_at(c->err, at_input(3), SDX_INVALID_ARGUMENT, "names axis %lld twice", (long long)axis);
     seen[axis] = true;
-    if (step == 0) return error_set(c->err, SDX_INVALID_ARGUMENT, "input 4 ('steps') is 0 at %zu", i);
+    if (step == 0) return error_at(c->err, at_input(4), SDX_INVALID_ARGUMENT, "is 0 at %zu", i);
     int64_t n = dims[axis], start = tensor_index_at(starts, i), end = tensor_index_at(ends, i);
     if (n < 0) {  // free: only the whole axis stays what it is
       bool whole = step == 1 && start == 0 && end >= INT32_MAX;
@@ -77,7 +77,7 @@ static sdx_status slice_infer(op_step *c) {
     for (int i = 0; i < rank; i++) dims[i] = lists[2] ? c->in_types[0]->dims[i] : DIM_UNKNOWN;
     for (size_t i = 0; lists[2] && i < lists[2]->count; i++) {
       int64_t axis = tensor_index_at(lists[2], i);
-      SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "input 3 ('axes')", c->err)));
+      SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, at_input(3), c->err)));
       dims[axis] = DIM_UNKNOWN;
     }
   }

@@ -40,7 +40,8 @@ static sdx_status softmax_infer(op_step *c) {
   const axis_params *p = c->params;
   int rank = infer_rank_of(c, 0);
   if (rank >= 0 && !axis_fits(p, rank))
-    return step_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)p->axis, rank, rank);
+    return step_fail_at(c, at_attribute("axis"), SDX_OUT_OF_RANGE, "is %lld, expected within [-%d, %d)",
+                        (long long)p->axis, rank, rank);
   return infer_same(c, 0, 0);
 }
 
@@ -120,8 +121,8 @@ static sdx_status softmax_compute(op_step *c) {
   int64_t rank = step_in(c, 0)->rank;
   if (!step_out(c, 0)) return SDX_OK;
   if (!axis_fits(p, rank))
-    return step_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%lld, %lld)", (long long)p->axis, (long long)rank,
-                     (long long)rank);
+    return step_fail_at(c, at_attribute("axis"), SDX_OUT_OF_RANGE, "is %lld, expected within [-%lld, %lld)",
+                        (long long)p->axis, (long long)rank, (long long)rank);
   return call_widened(c, softmax);
 }
 

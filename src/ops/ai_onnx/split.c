@@ -36,16 +36,15 @@ static sdx_status pieces(const params *p, int64_t n, const tensor *split, size_t
   if (split) {
     int64_t sum = 0;
     if (split->count != count)
-      return error_set(err, SDX_INVALID_SHAPE, "input 1 ('split') has %zu entries for %zu outputs", split->count,
-                       count);
+      return error_at(err, at_input(1), SDX_INVALID_SHAPE, "has %zu entries for %zu outputs", split->count, count);
     for (size_t i = 0; i < count; i++) {
       sizes[i] = tensor_index_at(split, i);
       if (sizes[i] < 0 || !i64_add(sum, sizes[i], &sum))
-        return error_set(err, SDX_OUT_OF_RANGE, "input 1 ('split') has %lld at %zu", (long long)sizes[i], i);
+        return error_at(err, at_input(1), SDX_OUT_OF_RANGE, "has %lld at %zu", (long long)sizes[i], i);
     }
     if (n >= 0 && sum != n)
-      return error_set(err, SDX_INVALID_SHAPE, "input 1 ('split') adds up to %lld, but the axis has size %lld",
-                       (long long)sum, (long long)n);
+      return error_at(err, at_input(1), SDX_INVALID_SHAPE, "adds up to %lld, but the axis has size %lld",
+                      (long long)sum, (long long)n);
     return SDX_OK;
   }
   int64_t parts = p->num_outputs > 0 ? p->num_outputs : (int64_t)count;
@@ -65,7 +64,7 @@ static sdx_status split_infer(op_step *c) {
   const tensor *split = c->input_count > 1 ? c->constants[1] : NULL;
   int64_t *sizes = arena_array(c->memory, c->output_count + 1, sizeof *sizes);
   if (!sizes) return error_no_memory(c->err, c->output_count * sizeof *sizes);
-  if (rank >= 0) SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
+  if (rank >= 0) SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, at_attribute("axis"), c->err)));
   bool known = rank >= 0 && (split || c->input_count < 2 || !c->in_types[1]);
   if (known) SDX_TRY(step_located(c, pieces(p, c->in_types[0]->dims[axis], split, c->output_count, sizes, c->err)));
   for (size_t i = 0; i < c->output_count; i++) {
@@ -80,7 +79,7 @@ static sdx_status split_compute(op_step *c) {
   tensor x;
   SDX_TRY(move_input(c, 0, &x));
   int64_t axis = p->axis, outer = 1, inner = 1, offset = 0;
-  SDX_TRY(step_located(c, step_axis(c, &axis, x.rank, "attribute 'axis'")));
+  SDX_TRY(step_located(c, step_axis(c, &axis, x.rank, at_attribute("axis"))));
   for (int64_t d = 0; d < x.rank; d++) *(d < axis ? &outer : &inner) *= d == axis ? 1 : x.dims[d];
   int64_t *sizes = call_alloc(c, c->output_count * sizeof *sizes);
   if (!sizes) return call_no_memory(c, c->output_count * sizeof *sizes);

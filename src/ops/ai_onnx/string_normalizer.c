@@ -45,7 +45,7 @@ static sdx_status string_normalizer_read(op_params_context *c, void *params) {
   if (str_is(action, "LOWER")) p->action = CASE_LOWER;
   else if (str_is(action, "UPPER")) p->action = CASE_UPPER;
   else if (!str_is(action, "NONE"))
-    return params_fail(c, "case_change_action", "'%.*s' is none of NONE, LOWER, UPPER", STR_ARG(action));
+    return params_fail(c, "case_change_action", "is '%.*s', expected one of NONE, LOWER, UPPER", STR_ARG(action));
   p->sensitive = params_int(c, "is_case_sensitive") != 0;
   str_map_init(&p->stops, c->memory);
   size_t count;
@@ -63,7 +63,7 @@ static sdx_status string_normalizer_infer(op_step *c) {
 }
 
 static sdx_status fail_utf8(op_step *c, size_t index) {
-  return step_fail(c, SDX_INVALID_ARGUMENT, "input 0: string %zu is not valid UTF-8", index);
+  return step_fail_at(c, at_input(0), SDX_INVALID_ARGUMENT, "string %zu is not valid UTF-8", index);
 }
 
 // Which strings stay: keep[i].
@@ -91,7 +91,7 @@ static sdx_status string_normalizer_compute(op_step *c) {
   const str *in = x->data;
   size_t total = 0, longest = 0, kept, bytes;
   if (x->rank == 2 && x->dims[0] != 1)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld rows, expected 1", (long long)x->dims[0]);
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %lld rows, expected 1", (long long)x->dims[0]);
   for (size_t i = 0; i < x->count; i++) {
     if (!size_add(total, in[i].size, &total)) return call_no_memory(c, SIZE_MAX);
     if (in[i].size > longest) longest = in[i].size;

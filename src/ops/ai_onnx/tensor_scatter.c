@@ -18,7 +18,7 @@ static sdx_status tensor_scatter_read(op_params_context *c, void *params) {
   p->axis = params_int(c, "axis");
   p->circular = str_is(mode, "circular");
   if (p->circular || str_is(mode, "linear")) return SDX_OK;
-  return params_fail(c, "mode", "'%.*s' is neither linear nor circular", STR_ARG(mode));
+  return params_fail(c, "mode", "is '%.*s', expected linear or circular", STR_ARG(mode));
 }
 
 static sdx_status tensor_scatter_infer(op_step *c) {
@@ -29,14 +29,14 @@ static sdx_status tensor_scatter_infer(op_step *c) {
   if (rank < 0) return infer_same(c, 0, 0);
   SDX_TRY(infer_rank(c, 1, rank, rank));
   int64_t axis = p->axis, batch = DIM_UNKNOWN;
-  SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
-  if (axis == 0) return step_fail(c, SDX_OUT_OF_RANGE, "attribute 'axis' names the batch dimension");
+  SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, at_attribute("axis"), c->err)));
+  if (axis == 0) return step_fail_at(c, at_attribute("axis"), SDX_OUT_OF_RANGE, "names the batch dimension");
   for (int d = 0; d < rank; d++) {
     int64_t dim = infer_dim(c, 0, d), part = infer_dim(c, 1, d);
     if (d != axis) SDX_TRY(infer_agree(c, 1, d, "as in input 0", &dim));
     else if (dim >= 0 && part > dim)
-      return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('update') has %lld rows, but the cache has room for %lld",
-                       (long long)part, (long long)dim);
+      return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "has %lld rows, but the cache has room for %lld",
+                          (long long)part, (long long)dim);
   }
   SDX_TRY(infer_agree(c, 0, 0, "batch", &batch));
   SDX_TRY(infer_agree(c, 2, 0, "batch", &batch));
@@ -58,8 +58,8 @@ static sdx_status tensor_scatter_compute(op_step *c) {
   for (size_t i = 0; indices && i < indices->count; i++) {
     int64_t at = ((const int64_t *)indices->data)[i];
     if (at < 0 || (!p->circular && at > room - rows))
-      return step_fail(c, SDX_OUT_OF_RANGE, "input 2 ('write_indices') is %lld at %zu: %lld rows do not fit into %lld",
-                       (long long)at, i, (long long)rows, (long long)room);
+      return step_fail_at(c, at_input(2), SDX_OUT_OF_RANGE, "is %lld at %zu: %lld rows do not fit into %lld",
+                          (long long)at, i, (long long)rows, (long long)room);
   }
   if (out.count == 0) return SDX_OK;
   if (out.data != cache.data) move_bytes(c, out.data, cache.data, out.count * move_width(&out));

@@ -37,14 +37,14 @@ static sdx_status read_mode(op_params_context *c, tfidf_params *p) {
   if (str_is(mode, "TF")) p->mode = MODE_TF;
   else if (str_is(mode, "IDF")) p->mode = MODE_IDF;
   else if (str_is(mode, "TFIDF")) p->mode = MODE_TFIDF;
-  else return params_fail(c, "mode", "'%.*s' is none of TF, IDF, TFIDF", STR_ARG(mode));
+  else return params_fail(c, "mode", "is '%.*s', expected one of TF, IDF, TFIDF", STR_ARG(mode));
   p->shortest = params_int(c, "min_gram_length"), p->longest = params_int(c, "max_gram_length");
   p->skips = params_int(c, "max_skip_count");
-  if (p->shortest < 1) return params_fail(c, "min_gram_length", "%lld is not positive", (long long)p->shortest);
+  if (p->shortest < 1) return params_fail(c, "min_gram_length", "is %lld, expected at least 1", (long long)p->shortest);
   if (p->longest < p->shortest)
-    return params_fail(c, "max_gram_length", "%lld is below min_gram_length %lld", (long long)p->longest,
+    return params_fail(c, "max_gram_length", "is %lld, expected at least min_gram_length %lld", (long long)p->longest,
                        (long long)p->shortest);
-  if (p->skips < 0) return params_fail(c, "max_skip_count", "%lld is negative", (long long)p->skips);
+  if (p->skips < 0) return params_fail(c, "max_skip_count", "is %lld, expected at least 0", (long long)p->skips);
   return SDX_OK;
 }
 
@@ -53,7 +53,7 @@ static sdx_status read_coordinates(op_params_context *c, tfidf_params *p, size_t
   p->indexes = params_ints(c, "ngram_indexes", count);
   for (size_t i = 0; i < *count; i++) {
     if (p->indexes[i] < 0 || p->indexes[i] == INT64_MAX)
-      return params_fail(c, "ngram_indexes", "%lld at %zu is no coordinate", (long long)p->indexes[i], i);
+      return params_fail(c, "ngram_indexes", "is %lld at %zu, expected a coordinate", (long long)p->indexes[i], i);
     if (p->indexes[i] >= p->size) p->size = p->indexes[i] + 1;
   }
   p->grams = *count;
@@ -139,8 +139,8 @@ static sdx_status tfidf_vectorizer_infer(op_step *c) {
   int rank = infer_rank_of(c, 0);
   SDX_TRY(infer_rank(c, 0, 0, 2));
   if (dtype && (dtype == SDX_STRING) != p->strings)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 is of type %s, but the pool holds %s", dtype_name(dtype),
-                     p->strings ? "strings" : "integers");
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "is of type %s, but the pool holds %s", dtype_name(dtype),
+                        p->strings ? "strings" : "integers");
   int64_t dims[2] = {infer_dim(c, 0, 0), p->size};
   return infer_output(c, 0, SDX_FLOAT, rank < 0 ? -1 : rank == 2 ? 2 : 1, rank == 2 ? dims : dims + 1);
 }

@@ -21,10 +21,10 @@ static sdx_status topk_read(op_params_context *c, void *p) {
 static sdx_status topk_upgrade(op_upgrade *u) { return u->version < 10 ? upgrade_ints_to_input(u, "k", 1) : SDX_OK; }
 
 static sdx_status check_k(const tensor *k, int64_t n, int64_t *out, error *err) {
-  if (k->count != 1) return error_set(err, SDX_INVALID_SHAPE, "input 1 ('K') has %zu elements, expected 1", k->count);
+  if (k->count != 1) return error_at(err, at_input(1), SDX_INVALID_SHAPE, "has %zu elements, expected 1", k->count);
   *out = tensor_index_at(k, 0);
   if (*out < 0 || (n >= 0 && *out > n))
-    return error_set(err, SDX_OUT_OF_RANGE, "input 1 ('K') is %lld, expected 0 to %lld", (long long)*out, (long long)n);
+    return error_at(err, at_input(1), SDX_OUT_OF_RANGE, "is %lld, expected 0 to %lld", (long long)*out, (long long)n);
   return SDX_OK;
 }
 
@@ -35,7 +35,7 @@ static sdx_status topk_infer(op_step *c) {
   int rank = infer_rank_of(c, 0);
   int64_t dims[TENSOR_MAX_RANK], axis = ((const params *)c->params)->axis;
   if (rank >= 0) {
-    SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
+    SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, at_attribute("axis"), c->err)));
     memcpy(dims, c->in_types[0]->dims, (size_t)rank * sizeof *dims);
     int64_t n = dims[axis];
     dims[axis] = DIM_UNKNOWN;
@@ -130,7 +130,7 @@ static sdx_status topk_compute(op_step *c) {
   const params *p = c->params;
   const tensor *x = step_in(c, 0);
   int64_t axis = p->axis, k, dims[TENSOR_MAX_RANK];
-  SDX_TRY(step_located(c, axis_normalize(&axis, x->rank, "attribute 'axis'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(&axis, x->rank, at_attribute("axis"), c->err)));
   SDX_TRY(step_located(c, check_k(step_in(c, 1), x->dims[axis], &k, c->err)));
   memcpy(dims, x->dims, x->rank * sizeof *dims);
   dims[axis] = k;

@@ -32,7 +32,8 @@ static sdx_status transpose_infer(op_step *c) {
   int rank = infer_rank_of(c, 0);
   if (rank < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
   if (p->perm && p->count != (size_t)rank)
-    return step_fail(c, SDX_INVALID_SHAPE, "attribute 'perm' has %zu entries, but input 0 has rank %d", p->count, rank);
+    return step_fail_at(c, at_attribute("perm"), SDX_INVALID_SHAPE, "has %zu entries, but input 0 has rank %d",
+                        p->count, rank);
   int64_t dims[TENSOR_MAX_RANK];
   for (int i = 0; i < rank; i++) dims[i] = c->in_types[0]->dims[p->perm ? p->perm[i] : rank - 1 - i];
   return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);

@@ -25,7 +25,7 @@ static sdx_status trilu_compute(op_step *c) {
   bool upper = ((const trilu_params *)c->params)->upper;
   if (x->count == 0) return SDX_OK;
   if (at && at->count != 1)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('k') has %zu elements, expected 1", at->count);
+    return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "has %zu elements, expected 1", at->count);
   int64_t k = at ? tensor_index_at(at, 0) : 0, rows = x->dims[x->rank - 2], columns = x->dims[x->rank - 1];
   size_t width = move_width(x), row_bytes = (size_t)columns * width;
   for (size_t i = 0; i < x->count / (size_t)columns; i++) {

@@ -26,7 +26,7 @@ static sdx_status unique_infer(op_step *c) {
   int64_t dims[TENSOR_MAX_RANK] = {DIM_UNKNOWN}, axis = p->axis, unknown = DIM_UNKNOWN;
   int rank = p->flat ? 1 : infer_rank_of(c, 0);
   if (!p->flat && rank >= 0) {
-    SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
+    SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, at_attribute("axis"), c->err)));
     for (int d = 0; d < rank; d++) dims[d] = d == axis ? DIM_UNKNOWN : c->in_types[0]->dims[d];
   }
   SDX_TRY(infer_output(c, 0, infer_dtype_of(c, 0), rank, dims));
@@ -96,7 +96,7 @@ static sdx_status unique_compute(op_step *c) {
   int64_t axis = p->axis, dims[TENSOR_MAX_RANK];
   size_t outer = 1, inner = 1, n = x->count;
   if (!p->flat) {
-    SDX_TRY(step_located(c, axis_normalize(&axis, x->rank, "attribute 'axis'", c->err)));
+    SDX_TRY(step_located(c, axis_normalize(&axis, x->rank, at_attribute("axis"), c->err)));
     n = (size_t)x->dims[axis];
     for (int64_t d = 0; d < x->rank; d++)
       if (d != axis) *(d < axis ? &outer : &inner) *= (size_t)x->dims[d];

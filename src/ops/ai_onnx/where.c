@@ -8,7 +8,7 @@ static sdx_status where_infer(op_step *c) {
   for (size_t i = 0; i < 3; i++) SDX_TRY(infer_need(c, i));
   sdx_dtype x = infer_dtype_of(c, 1), y = infer_dtype_of(c, 2);
   if (x && y && x != y)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 1 is %s but input 2 is %s", dtype_name(x), dtype_name(y));
+    return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "is %s but input 2 is %s", dtype_name(x), dtype_name(y));
   return infer_broadcast(c, 0, 0, 3, x ? x : y);
 }
 

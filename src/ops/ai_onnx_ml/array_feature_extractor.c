@@ -31,8 +31,8 @@ static sdx_status array_feature_extractor_compute(op_step *c) {
   for (size_t i = 0; i < n; i++) {
     int64_t at = ((const int64_t *)index->data)[i];
     if (at < 0 || (size_t)at >= columns)
-      return step_fail(c, SDX_OUT_OF_RANGE, "input 'Y'[%zu] is %lld, expected 0 to %lld", i, (long long)at,
-                       (long long)columns - 1);
+      return step_fail_at(c, part_named(PART_INPUT, STR("Y")), SDX_OUT_OF_RANGE, "[%zu] is %lld, expected 0 to %lld", i,
+                          (long long)at, (long long)columns - 1);
   }
   if (z->count == 0) return SDX_OK;
   size_t element = z->bytes / z->count;

@@ -206,8 +206,8 @@ static sdx_status label_encoder_infer(op_step *c) {
   sdx_dtype d = infer_dtype_of(c, 0);
   int side = d ? side_of(p, d) : -1;
   if (d && side < 0)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 is %s, but the keys are %s", dtype_name(d),
-                     dtype_name(p->keys[0].dtype));
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "is %s, expected %s: like the keys", dtype_name(d),
+                        dtype_name(p->keys[0].dtype));
   return infer_same_as(c, 0, 0, side < 0 ? SDX_UNDEFINED : p->values[side].dtype);
 }
 
@@ -217,8 +217,8 @@ static sdx_status label_encoder_compute(op_step *c) {
   tensor *y = step_out(c, 0);
   int side = side_of(p, (sdx_dtype)x->dtype);
   if (side < 0)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 is %s, but the keys are %s", dtype_name((sdx_dtype)x->dtype),
-                     dtype_name(p->keys[0].dtype));
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "is %s, expected %s: like the keys",
+                        dtype_name((sdx_dtype)x->dtype), dtype_name(p->keys[0].dtype));
   for (size_t i = 0; i < x->count; i++) {
     size_t at = find(&p->keys[side], x, i);
     SDX_TRY(call_check_in(c, i));
@@ -250,8 +250,8 @@ static sdx_status one_hot_encoder_infer(op_step *c) {
   sdx_dtype d = infer_dtype_of(c, 0);
   int rank = infer_rank_of(c, 0);
   if (d && (d == SDX_STRING) != (p->keys.dtype == SDX_STRING))
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 is %s, but the categories are %s", dtype_name(d),
-                     dtype_name(p->keys.dtype));
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "is %s, expected %s: like the categories", dtype_name(d),
+                        dtype_name(p->keys.dtype));
   if (rank < 0) return infer_output(c, 0, SDX_FLOAT, -1, NULL);
   int64_t out[TENSOR_MAX_RANK + 1];
   for (int i = 0; i < rank; i++) out[i] = c->in_types[0]->dims[i];
@@ -280,8 +280,9 @@ static sdx_status one_hot_encoder_compute(op_step *c) {
     size_t found = find(&p->keys, &one, at);
     if (found != SIZE_MAX) ((float *)y->data)[i * p->count + found] = 1;
     else if (!p->zeros)
-      return step_fail(c, SDX_INVALID_ARGUMENT,
-                       "element %zu of input 0 is none of the %zu categories, and attribute 'zeros' is 0", i, p->count);
+      return step_fail_at(c, at_input(0), SDX_INVALID_ARGUMENT,
+                          "has element %zu, expected one of the %zu categories, as attribute 'zeros' is 0", i,
+                          p->count);
   }
   return call_check(c);
 }

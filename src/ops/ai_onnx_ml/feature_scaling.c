@@ -38,8 +38,9 @@ static sdx_status scaler_infer(op_step *c) {
   SDX_TRY(infer_rank(c, 0, 1, -1));
   if (columns >= 0 &&
       ((p->offsets > 1 && (int64_t)p->offsets != columns) || (p->scales > 1 && (int64_t)p->scales != columns)))
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld features, but there are %zu offsets and %zu scales",
-                     (long long)columns, p->offsets, p->scales);
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE,
+                        "has %lld features, but there are %zu offsets and %zu scales", (long long)columns, p->offsets,
+                        p->scales);
   return infer_same_as(c, 0, 0, SDX_FLOAT);
 }
 
@@ -164,11 +165,11 @@ static sdx_status imputer_infer(op_step *c) {
   sdx_dtype d = infer_dtype_of(c, 0);
   SDX_TRY(infer_rank(c, 0, 1, -1));
   if (p->count > 1 && columns >= 0 && (int64_t)p->count != columns)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld features, but there are %zu imputed values",
-                     (long long)columns, p->count);
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %lld features, but there are %zu imputed values",
+                        (long long)columns, p->count);
   if (d && (d == SDX_FLOAT || d == SDX_DOUBLE) != (p->floats != NULL))
-    return step_fail(c, SDX_INVALID_GRAPH, "input 0 is %s, but the imputed values are %s", dtype_name(d),
-                     p->floats ? "floats" : "integers");
+    return step_fail_at(c, at_input(0), SDX_INVALID_GRAPH, "is %s, but the imputed values are %s", dtype_name(d),
+                        p->floats ? "floats" : "integers");
   return infer_same(c, 0, 0);
 }
 

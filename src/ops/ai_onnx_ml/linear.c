@@ -59,8 +59,8 @@ static sdx_status linear_infer(op_step *c) {
   int64_t rows, columns;
   SDX_TRY(ml_infer_rows(c, 0, &rows, &columns));
   if (columns >= 0 && (size_t)columns != p->columns)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld columns, but the coefficients expect %zu",
-                     (long long)columns, p->columns);
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %lld columns, expected %zu", (long long)columns,
+                        p->columns);
   if (p->classifies) SDX_TRY(infer_output(c, 0, ml_labels_dtype(&p->labels), 1, &rows));
   return infer_output(c, p->classifies, SDX_FLOAT, 2, (int64_t[]){rows, (int64_t)p->scores});
 }
@@ -98,8 +98,7 @@ static sdx_status linear_compute(op_step *c) {
   const linear_params *p = c->params;
   size_t columns = ml_columns(step_in(c, 0));
   if (columns != p->columns)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %zu columns, but the coefficients expect %zu", columns,
-                     p->columns);
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %zu columns, expected %zu", columns, p->columns);
   return ml_compute(c, p->classifies, columns + p->scores + 2, 1 + 16384 / (columns * p->outputs + 1), rows_range);
 }
 

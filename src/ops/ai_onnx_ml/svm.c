@@ -123,8 +123,8 @@ static sdx_status svm_infer(op_step *c) {
   int64_t rows, columns;
   SDX_TRY(ml_infer_rows(c, 0, &rows, &columns));
   if (columns >= 0 && (size_t)columns != p->features)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld features, the model expects %zu", (long long)columns,
-                     p->features);
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %lld features, expected %zu", (long long)columns,
+                        p->features);
   if (p->labels.count) SDX_TRY(infer_output(c, 0, ml_labels_dtype(&p->labels), 1, &rows));
   return infer_output(c, p->labels.count != 0, SDX_FLOAT, 2, (int64_t[]){rows, (int64_t)p->columns});
 }
@@ -284,7 +284,7 @@ static sdx_status svm_compute(op_step *c) {
   bool classifies = p->labels.count != 0;
   size_t columns = ml_columns(step_in(c, 0)), each = 0;
   if (columns != p->features)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %zu features, the model expects %zu", columns, p->features);
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %zu features, expected %zu", columns, p->features);
   room(p, &each);
   return ml_compute(c, classifies, each, 1 + 16384 / (p->features * (p->vector_count + p->classes) + 1),
                     classifies ? classify_range : regress_range);

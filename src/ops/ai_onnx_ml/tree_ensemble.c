@@ -27,8 +27,8 @@ static sdx_status infer_features(op_step *c, int64_t *rows) {
   int64_t columns;
   SDX_TRY(ml_infer_rows(c, 0, rows, &columns));
   if (columns >= 0 && (size_t)columns < p->features)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld features, but a node reads feature %zu",
-                     (long long)columns, p->features - 1);
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %lld features, but a node reads feature %zu",
+                        (long long)columns, p->features - 1);
   return SDX_OK;
 }
 
@@ -158,8 +158,8 @@ static sdx_status tree_ensemble_compute(op_step *c) {
   w.scratch = c->scratch;
   size_t rows = ml_rows(w.x), columns = ml_columns(w.x);
   if (columns < w.p->features)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %zu features, but a node reads feature %zu", columns,
-                     w.p->features - 1);
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %zu features, but a node reads feature %zu", columns,
+                        w.p->features - 1);
   if (rows) call_parallel(c, (rows + w.block - 1) / w.block, 1, run_blocks, &w);
   return call_check(c);
 }

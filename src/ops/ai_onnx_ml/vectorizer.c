@@ -32,15 +32,15 @@ static sdx_status feature_vectorizer_infer(op_step *c) {
   const feature_params *p = c->params;
   int64_t rows = DIM_UNKNOWN, total = 0;
   if (p->count && p->count != c->input_count)
-    return step_fail(c, SDX_INVALID_GRAPH, "attribute 'inputdimensions' has %zu entries for %u inputs", p->count,
-                     c->input_count);
+    return step_fail_at(c, at_attribute("inputdimensions"), SDX_INVALID_GRAPH, "has %zu entries for %u inputs",
+                        p->count, c->input_count);
   for (size_t i = 0; i < c->input_count; i++) {
     int64_t n, columns;
     SDX_TRY(ml_infer_rows(c, i, &n, &columns));
     if (rows < 0) rows = n;
     else if (n >= 0 && n != rows)
-      return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld rows, expected %lld", i, (long long)n,
-                       (long long)rows);
+      return step_fail_at(c, at_input(i), SDX_INVALID_SHAPE, "has %lld rows, expected %lld", (long long)n,
+                          (long long)rows);
     int64_t width = p->count ? p->widths[i] : columns;
     if (total >= 0 && (width < 0 || !i64_add(total, width, &total))) total = DIM_UNKNOWN;
   }
@@ -93,10 +93,12 @@ static sdx_status dict_vectorizer_infer(op_step *c) {
 
 static sdx_status open_map(op_step *c, const tensor **keys, const tensor **values) {
   const value *map = c->in[0];
-  if (map->kind != VALUE_MAP || map->item_count != 2) return step_fail(c, SDX_INVALID_ARGUMENT, "input 0 is not a map");
+  if (map->kind != VALUE_MAP || map->item_count != 2)
+    return step_fail_at(c, at_input(0), SDX_INVALID_ARGUMENT, "is not a map");
   *keys = &map->items[0]->tensor, *values = &map->items[1]->tensor;
   if ((*keys)->count != (*values)->count)
-    return step_fail(c, SDX_INVALID_ARGUMENT, "input 0 has %zu keys and %zu values", (*keys)->count, (*values)->count);
+    return step_fail_at(c, at_input(0), SDX_INVALID_ARGUMENT, "has %zu keys and %zu values", (*keys)->count,
+                        (*values)->count);
   return SDX_OK;
 }
 

@@ -20,8 +20,8 @@ static sdx_status zip_map_infer(op_step *c) {
   int64_t rows, columns;
   SDX_TRY(ml_infer_rows(c, 0, &rows, &columns));
   if (columns >= 0 && (size_t)columns != p->labels.count)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld columns, but there are %zu class labels",
-                     (long long)columns, p->labels.count);
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %lld columns, but there are %zu class labels",
+                        (long long)columns, p->labels.count);
   if (!c->output_count) return SDX_OK;
   type_info *map = arena_zalloc(c->memory, sizeof *map);
   if (!map) return error_no_memory(c->err, sizeof *map);
@@ -58,8 +58,8 @@ static sdx_status zip_map_compute(op_step *c) {
   const tensor *x = step_in(c, 0);
   size_t rows = ml_rows(x), columns = ml_columns(x), bytes = 0;
   if (columns != p->labels.count)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %zu columns, but there are %zu class labels", columns,
-                     p->labels.count);
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %zu columns, but there are %zu class labels", columns,
+                        p->labels.count);
   if (!size_mul(rows, sizeof(sdx_value *), &bytes)) return call_no_memory(c, SIZE_MAX);
   sdx_value *keys = NULL, *sequence = NULL;
   sdx_value **maps = mem_zalloc(call_account(c), bytes);

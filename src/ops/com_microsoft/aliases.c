@@ -147,17 +147,17 @@ static sdx_status multimodal_rotary(op_upgrade *u) {
   const attr *sections = node_attr(u->node, "mrope_section");
   int64_t layout = node_attr_int(u->node, "mrope_layout", 0), section[3];
   if (sections->ints.count != 3)
-    return upgrade_fail(u, SDX_INVALID_ARGUMENT, "attribute 'mrope_section' has %zu entries, expected 3",
-                        sections->ints.count);
+    return upgrade_fail_at(u, at_attribute("mrope_section"), SDX_INVALID_ARGUMENT, "has %zu entries, expected 3",
+                           sections->ints.count);
   for (size_t i = 0; i < 3; i++) {
     section[i] = sections->ints.at[i];
     if (section[i] < 0 || section[i] > 1 << 16)
-      return upgrade_fail(u, SDX_OUT_OF_RANGE, "attribute 'mrope_section'[%zu] is %lld, expected 0 to 2^16", i,
-                          (long long)section[i]);
+      return upgrade_fail_at(u, at_attribute("mrope_section"), SDX_OUT_OF_RANGE, "[%zu] is %lld, expected 0 to 2^16", i,
+                             (long long)section[i]);
   }
   if (layout != 0 && layout != 1)
-    return upgrade_fail(u, SDX_INVALID_ARGUMENT, "attribute 'mrope_layout' is %lld, expected 0 or 1",
-                        (long long)layout);
+    return upgrade_fail_at(u, at_attribute("mrope_layout"), SDX_INVALID_ARGUMENT, "is %lld, expected 0 or 1",
+                           (long long)layout);
   for (size_t i = 0; i < 5; i++)
     if (node_attr(u->node, kept[i])) attrs[count++] = *node_attr(u->node, kept[i]);
   value_id shape = dims(u, input(u, 1), 1, INT64_MAX);

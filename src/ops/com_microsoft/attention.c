@@ -40,7 +40,8 @@ static sdx_status projected(op_upgrade *u, value_id product, value_id bias, valu
   node *n = u->node;
   attributes a = keep_all(u);
   if (node_attr_int(n, "do_rotary", 0))
-    return upgrade_fail(u, SDX_NOT_SUPPORTED, "attribute 'do_rotary' is 1; use GroupQueryAttention or RotaryEmbedding");
+    return upgrade_fail_at(u, at_attribute("do_rotary"), SDX_NOT_SUPPORTED,
+                           "is 1; use GroupQueryAttention or RotaryEmbedding");
   bool shared = node_attr_int(n, "past_present_share_buffer", 0) != 0;
   value_id in[10] = {product, 0, 0, bias, mask, add, 0, 0, shared ? length : 0, shared ? beams : 0};
   for (int i = 0; past && i < 2; i++) in[6 + i] = insert2(u, "Gather", past, scalar(u, SDX_INT64, i));

@@ -18,7 +18,7 @@ static sdx_status bias_softmax_infer(op_step *c) {
   int64_t axis = *(const int64_t *)c->params;
   int rank = infer_rank_of(c, 0), bias = infer_rank_of(c, 1);
   if (rank < 0) return infer_same(c, 0, 0);
-  SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, at_attribute("axis"), c->err)));
   SDX_TRY(infer_rank(c, 1, 0, rank));
   for (int d = 0; d < bias; d++) {
     int64_t dim = infer_dim(c, 0, rank - bias + d);

@@ -38,15 +38,13 @@ static sdx_status bifurcation_detector_compute(op_step *c) {
   const int64_t *from = source->data;
   int64_t count = source->dims[0], kept = current->dims[0], added = 0;
   if (before->count != 1)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 2 ('prev_suffix_match_idx') has %zu elements, expected 1",
-                     before->count);
+    return step_fail_at(c, at_input(2), SDX_INVALID_SHAPE, "has %zu elements, expected 1", before->count);
   int64_t at = ((const int64_t *)before->data)[0];
   if (predicted) {
     if (at < 0 || at > count || predicted->dims[0] != count + 1 - at)
-      return step_fail(c, SDX_OUT_OF_RANGE,
-                       "input 2 ('prev_suffix_match_idx') is %lld: with %lld source tokens there cannot be %lld "
-                       "predicted ones",
-                       (long long)at, (long long)count, (long long)predicted->dims[0]);
+      return step_fail_at(c, at_input(2), SDX_OUT_OF_RANGE,
+                          "is %lld: with %lld source tokens there cannot be %lld predicted ones", (long long)at,
+                          (long long)count, (long long)predicted->dims[0]);
     const int64_t *guess = predicted->data;
     while (at + added < count && from[at + added] == guess[added]) added++;
     added++;

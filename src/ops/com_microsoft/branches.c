@@ -57,7 +57,7 @@ static sdx_status branchwise_rms(op_upgrade *u) {
 
 static sdx_status linear_attention_gate(op_upgrade *u) {
   if (wants_output(u, 1)) {
-    if (!input(u, 3)) return upgrade_fail(u, SDX_INVALID_GRAPH, "output 1 ('beta') needs input 3 ('b')");
+    if (!input(u, 3)) return upgrade_fail_at(u, at_output(1), SDX_INVALID_GRAPH, "needs input 3 ('b')");
     value_id beta = insert1(u, "Sigmoid", wide(u, input(u, 3)));
     give_output(u, 1, insert2(u, "CastLike", beta, input(u, 3)));
   }
@@ -102,7 +102,7 @@ static sdx_status engram_gate(op_upgrade *u) {
   value_id minus_2 = ints1(u, -2), value = insert2(u, "Unsqueeze", wide(u, input(u, 2)), minus_2);
   value_id gated = insert2(u, "Mul", gate, value);
   if (wants_output(u, 1)) {
-    if (!input(u, 5)) return upgrade_fail(u, SDX_INVALID_GRAPH, "output 1 needs input 5 ('conv_norm_scale')");
+    if (!input(u, 5)) return upgrade_fail_at(u, at_output(1), SDX_INVALID_GRAPH, "needs input 5 ('conv_norm_scale')");
     give_output(u, 1, insert2(u, "CastLike", scaled_norm(u, gated, 5), input(u, 0)));
   }
   return become2(u, "CastLike", gated, input(u, 0));

@@ -10,7 +10,7 @@ static sdx_status cdist_read(op_params_context *c, void *params) {
   str metric = params_string(c, "metric");
   *(bool *)params = str_is(metric, "euclidean");
   if (*(bool *)params || str_is(metric, "sqeuclidean")) return SDX_OK;
-  return params_fail(c, "metric", "'%.*s' is none of euclidean, sqeuclidean", STR_ARG(metric));
+  return params_fail(c, "metric", "is '%.*s', expected one of euclidean, sqeuclidean", STR_ARG(metric));
 }
 
 static sdx_status cdist_infer(op_step *c) {

@@ -19,7 +19,7 @@ static sdx_status crop_and_resize_read(op_params_context *c, void *params) {
   str mode = params_string(c, "mode");
   *(crop_params *)params = (crop_params){params_float(c, "extrapolation_value"), str_is(mode, "nearest")};
   if (str_is(mode, "nearest") || str_is(mode, "bilinear")) return SDX_OK;
-  return params_fail(c, "mode", "'%.*s' is neither bilinear nor nearest", STR_ARG(mode));
+  return params_fail(c, "mode", "is '%.*s', expected bilinear or nearest", STR_ARG(mode));
 }
 
 static sdx_status crop_and_resize_infer(op_step *c) {
@@ -36,8 +36,8 @@ static sdx_status crop_and_resize_infer(op_step *c) {
   if (size && count == 2) {
     height = size[0], width = size[1];
     if (height < 1 || width < 1)
-      return step_fail(c, SDX_OUT_OF_RANGE, "input %d ('crop_size') is %lld x %lld, expected positive sizes", SIZE,
-                       (long long)height, (long long)width);
+      return step_fail_at(c, at_input(SIZE), SDX_OUT_OF_RANGE, "is %lld x %lld, expected positive sizes",
+                          (long long)height, (long long)width);
   }
   return infer_output(c, 0, infer_dtype_of(c, X), 4, (int64_t[]){boxes, infer_dim(c, X, 1), height, width});
 }
@@ -98,11 +98,11 @@ static sdx_status crop(op_step *c) {
                 .width = (size_t)x->dims[3],
                 .out_height = (size_t)y->dims[2],
                 .out_width = (size_t)y->dims[3]};
-  if (x->count == 0) return step_fail(c, SDX_INVALID_SHAPE, "input 0 is empty");
+  if (x->count == 0) return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "is empty");
   for (size_t i = 0; i < batch->count; i++)
     if (j.batch[i] < 0 || j.batch[i] >= x->dims[0])
-      return step_fail(c, SDX_OUT_OF_RANGE, "input %d ('batch_indices') is %d at %zu, expected 0 to %lld", BATCH,
-                       j.batch[i], i, (long long)x->dims[0] - 1);
+      return step_fail_at(c, at_input(BATCH), SDX_OUT_OF_RANGE, "is %d at %zu, expected 0 to %lld", j.batch[i], i,
+                          (long long)x->dims[0] - 1);
   call_parallel(c, batch->count * j.channels, 1 + GRAIN_COSTLY / (j.out_height * j.out_width), planes_range, &j);
   return call_check(c);
 }

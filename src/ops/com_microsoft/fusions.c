@@ -49,8 +49,7 @@ static value_id embedding_sum(op_upgrade *u, const embedding_inputs *at, look_up
 static sdx_status embed(op_upgrade *u, const embedding_inputs *at, look_up rows, value_id gamma, value_id beta) {
   attr epsilon = attr_of_float("epsilon", node_attr_float(u->node, "epsilon", 1e-12f));
   if (input(u, at->segment) && !input(u, at->segment_ids))
-    return upgrade_fail(u, SDX_INVALID_GRAPH, "input %zu ('segment_embedding') needs input 1 ('segment_ids')",
-                        at->segment);
+    return upgrade_fail_at(u, at_input(at->segment), SDX_INVALID_GRAPH, "needs input 1 ('segment_ids')");
   value_id sum = embedding_sum(u, at, rows);
   if (wants_output(u, 1)) {  // how many words each sample has
     value_id ids = input(u, 0), mask = input(u, at->mask);
@@ -115,7 +114,8 @@ static sdx_status nbits_mlp(op_upgrade *u) {
   value_id x = normalized_input(u, 1, 1e-5f), gate = projection(u, x, "N", 3), up = projection(u, x, "N", 6);
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     if (str_is(name, known[i].name)) return become2(u, "Mul", insert1(u, known[i].op, gate), up);
-  return upgrade_fail(u, SDX_NOT_SUPPORTED, "attribute 'activation': '%.*s' is not known", STR_ARG(name));
+  return upgrade_fail_at(u, at_attribute("activation"), SDX_NOT_SUPPORTED, "is '%.*s', which is not known",
+                         STR_ARG(name));
 }
 
 static sdx_status nbits_qkv(op_upgrade *u) {

@@ -29,7 +29,7 @@ static sdx_status read_choice(op_params_context *c, const char *name, const char
   str value = params_string(c, name);
   *chosen = str_is(value, other);
   if (*chosen || str_is(value, "none")) return SDX_OK;
-  return params_fail(c, name, "'%.*s' is neither none nor %s", STR_ARG(value), other);
+  return params_fail(c, name, "is '%.*s', expected none or %s", STR_ARG(value), other);
 }
 
 static sdx_status gated_delta_net_read(op_params_context *c, void *params) {
@@ -68,8 +68,8 @@ static sdx_status check_given(op_step *c) {
                {CAPTURE, p->capacity > 0, p->capacity > 0, "goes with state_update_capacity"}};
   for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
     if (infer_has(c, rules[i].input) ? !rules[i].allowed : rules[i].needed)
-      return step_fail(c, SDX_INVALID_GRAPH, "input %zu is %s: it %s", rules[i].input,
-                       rules[i].needed ? "missing" : "given", rules[i].why);
+      return step_fail_at(c, at_input(rules[i].input), SDX_INVALID_GRAPH, "is %s: it %s",
+                          rules[i].needed ? "missing" : "given", rules[i].why);
   return SDX_OK;
 }
 
@@ -99,8 +99,8 @@ static sdx_status check_heads(op_step *c, delta_sizes *s) {
     bool fits = i64_mul(s->v_heads, s->v_width, &values) && columns > values && s->width > 0 && s->width < columns &&
                 (columns - values) % (2 * s->width) == 0;
     if (!fits)
-      return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld columns, which initial_state does not explain",
-                       (long long)columns);
+      return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %lld columns, which initial_state does not explain",
+                          (long long)columns);
     s->heads = (columns - values) / 2 / s->width;
   }
   if (s->heads >= 0 && s->v_heads >= 0 && (s->heads == 0 || s->v_heads == 0 || s->v_heads % s->heads))
@@ -126,17 +126,17 @@ static sdx_status check_gates(op_step *c, delta_sizes *s) {
   }
   SDX_TRY(infer_rank(c, ENDS, 1, 1));
   if (infer_has(c, ENDS) && rank == 2)
-    return step_fail(c, SDX_INVALID_GRAPH, "input %d ('cu_seqlens') goes with tokens of one dimension", ENDS);
+    return step_fail_at(c, at_input(ENDS), SDX_INVALID_GRAPH, "goes with tokens of one dimension");
   SDX_TRY(infer_agree(c, ENDS, 0, "ends", &ends));
-  if (ends == 0) return step_fail(c, SDX_INVALID_SHAPE, "input %d has no elements, expected samples and one", ENDS);
+  if (ends == 0) return step_fail_at(c, at_input(ENDS), SDX_INVALID_SHAPE, "has no elements, expected samples and one");
   if (ends > 0) s->samples = ends - 1;
   SDX_TRY(infer_rank(c, CAPTURE, 1, 1));
   SDX_TRY(infer_agree(c, CAPTURE, 0, "samples", &s->samples));
   SDX_TRY(infer_rank(c, ACTIVE, 1, 1));
   SDX_TRY(infer_agree(c, ACTIVE, 0, "flag", &one));
   if (rank == 2 && s->samples >= 0 && s->first >= 0 && s->samples != s->first)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld samples, initial_state %lld", (long long)s->first,
-                     (long long)s->samples);
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %lld samples, initial_state %lld", (long long)s->first,
+                        (long long)s->samples);
   if (rank == 1 && !infer_has(c, ENDS) && s->samples >= 0 && s->first > 0 && (s->samples == 0 || s->first % s->samples))
     return step_fail(c, SDX_INVALID_SHAPE, "%lld tokens are not a multiple of %lld samples", (long long)s->first,
                      (long long)s->samples);
@@ -271,8 +271,8 @@ static sdx_status check_ends(op_step *c, const delta_job *j) {
   for (size_t b = 0; j->ends && b <= j->samples; b++)
     if (j->ends[b] < 0 || (size_t)j->ends[b] > j->tokens || (b == 0 && j->ends[0]) ||
         (b && j->ends[b] < j->ends[b - 1]) || (b == j->samples && (size_t)j->ends[b] != j->tokens))
-      return step_fail(c, SDX_OUT_OF_RANGE, "input %d ('cu_seqlens') is %d at %zu: it must rise from 0 to all %zu rows",
-                       ENDS, j->ends[b], b, j->tokens);
+      return step_fail_at(c, at_input(ENDS), SDX_OUT_OF_RANGE, "is %d at %zu: it must rise from 0 to all %zu rows",
+                          j->ends[b], b, j->tokens);
   return SDX_OK;
 }
 

@@ -17,7 +17,7 @@ static sdx_status gated_rms_norm_read(op_params_context *c, void *params) {
   str name = params_string(c, "activation");
   p->sigmoid = str_is(name, "sigmoid");
   if (!p->sigmoid && !str_is(name, "silu") && !str_is(name, "swish"))
-    return params_fail(c, "activation", "'%.*s' is none of silu, swish, sigmoid", STR_ARG(name));
+    return params_fail(c, "activation", "is '%.*s', expected one of silu, swish, sigmoid", STR_ARG(name));
   return normalize_epsilon(c, &p->epsilon);
 }
 

@@ -19,9 +19,9 @@ static sdx_status gather_block_quantized_read(op_params_context *c, void *params
   *p = (gather_params){params_int(c, "bits"), params_int(c, "block_size"), params_int(c, "gather_axis"),
                        params_int(c, "quantize_axis")};
   if (p->bits != 2 && p->bits != 4 && p->bits != 8)
-    return params_fail(c, "bits", "%lld is none of 2, 4, 8", (long long)p->bits);
+    return params_fail(c, "bits", "is %lld, expected one of 2, 4, 8", (long long)p->bits);
   if (p->block != 0 && (p->block < 16 || (p->block & (p->block - 1))))
-    return params_fail(c, "block_size", "%lld is neither 0 nor a power of two from 16 on", (long long)p->block);
+    return params_fail(c, "block_size", "is %lld, expected 0 or a power of two from 16 on", (long long)p->block);
   return SDX_OK;
 }
 
@@ -34,8 +34,8 @@ static size_t values_per_byte(const gather_params *p, sdx_dtype dtype) {
 static sdx_status check_axes(op_step *c, const gather_params *p, int rank, int64_t *gather, int64_t *quantize) {
   sdx_dtype dtype = infer_dtype_of(c, DATA);
   *gather = p->gather, *quantize = p->quantize;
-  SDX_TRY(step_located(c, axis_normalize(gather, (size_t)rank, "attribute 'gather_axis'", c->err)));
-  SDX_TRY(step_located(c, axis_normalize(quantize, (size_t)rank, "attribute 'quantize_axis'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(gather, (size_t)rank, at_attribute("gather_axis"), c->err)));
+  SDX_TRY(step_located(c, axis_normalize(quantize, (size_t)rank, at_attribute("quantize_axis"), c->err)));
   if (dtype && p->block == 0 && !dtype_is_float(dtype))
     return step_fail(c, SDX_INVALID_ARGUMENT, "a block_size of 0 is for small floats, not for %s", dtype_name(dtype));
   if (dtype == SDX_UINT8 && *gather != 0)

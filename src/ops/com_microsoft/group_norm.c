@@ -35,10 +35,9 @@ static sdx_status check_skip(op_step *c, int rank, int64_t channels) {
   int have = infer_rank_of(c, SKIP);
   if (have < 0 || rank < 0) return SDX_OK;
   if (have != 2 && have != rank)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 3 ('skip') has rank %d, expected 2 or %d", have, rank);
+    return step_fail_at(c, at_input(3), SDX_INVALID_SHAPE, "has rank %d, expected 2 or %d", have, rank);
   const group_params *p = c->params;
-  if (have != rank && !p->last)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 3 ('skip') of rank 2 needs channels_last");
+  if (have != rank && !p->last) return step_fail_at(c, at_input(3), SDX_INVALID_SHAPE, "of rank 2 needs channels_last");
   int64_t batch = infer_dim(c, X, 0), all = channels;
   SDX_TRY(infer_agree(c, SKIP, 0, "batch", &batch));
   SDX_TRY(infer_agree(c, SKIP, p->last ? have - 1 : 1, "channels", &all));
@@ -49,7 +48,7 @@ static sdx_status check_skip(op_step *c, int rank, int64_t channels) {
     same &= d < 0 || x < 0 || d == x, ones &= d < 0 || d == 1;
   }
   if (same || ones) return SDX_OK;
-  return step_fail(c, SDX_INVALID_SHAPE, "input 3 ('skip') fits neither the shape of X nor one place of it");
+  return step_fail_at(c, at_input(3), SDX_INVALID_SHAPE, "fits neither the shape of X nor one place of it");
 }
 
 static sdx_status group_norm_infer(op_step *c) {

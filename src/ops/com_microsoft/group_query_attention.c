@@ -71,8 +71,8 @@ static sdx_status check_heads(op_params_context *c, const gqa_params *p) {
   if (p->kv_heads < 1 || p->kv_heads > INT32_MAX)
     return params_fail(c, "kv_num_heads", "is %lld, expected 1 to %d", (long long)p->kv_heads, INT32_MAX);
   if (p->heads < 1 || p->heads > INT32_MAX || p->heads % p->kv_heads)
-    return params_fail(c, "num_heads", "is %lld, not a positive multiple of kv_num_heads %lld", (long long)p->heads,
-                       (long long)p->kv_heads);
+    return params_fail(c, "num_heads", "is %lld, expected a positive multiple of kv_num_heads %lld",
+                       (long long)p->heads, (long long)p->kv_heads);
   return SDX_OK;
 }
 
@@ -137,7 +137,7 @@ typedef struct gqa_sizes {
 
 static sdx_status need_rank(error *err, const heads_input *in, size_t input, int number, int rank) {
   if (!in[input].given || in[input].rank < 0 || in[input].rank == rank) return SDX_OK;
-  return error_set(err, SDX_INVALID_SHAPE, "input %d has rank %d, expected %d", number, in[input].rank, rank);
+  return error_at(err, at_input(number), SDX_INVALID_SHAPE, "has rank %d, expected %d", in[input].rank, rank);
 }
 static int64_t dim(const heads_input *in, size_t input, int axis) {
   return in[input].given && in[input].rank > axis ? in[input].dims[axis] : DIM_UNKNOWN;
@@ -146,8 +146,8 @@ static int64_t dim(const heads_input *in, size_t input, int axis) {
 static sdx_status split(error *err, size_t input, int64_t hidden, int64_t heads, int64_t *width) {
   if (hidden < 0) return SDX_OK;
   if (hidden % heads)
-    return error_set(err, SDX_INVALID_SHAPE, "input %zu has %lld columns, not a multiple of its %lld heads", input,
-                     (long long)hidden, (long long)heads);
+    return error_at(err, at_input(input), SDX_INVALID_SHAPE, "has %lld columns, expected a multiple of its %lld heads",
+                    (long long)hidden, (long long)heads);
   return heads_agree(err, input, "width of a head", hidden / heads, width);
 }
 
@@ -166,8 +166,8 @@ static sdx_status measure(const heads_input *in, const gqa_params *p, gqa_sizes 
   if (in[Q_NORM].given != in[K_NORM].given)
     return error_set(err, SDX_INVALID_GRAPH, "q_norm_weight and k_norm_weight go together");
   if (p->rotary && (!in[COS].given || !in[SIN].given))
-    return error_set(err, SDX_INVALID_GRAPH, "attribute 'do_rotary' needs inputs %d and %d (cos_cache, sin_cache)",
-                     at[COS], at[SIN]);
+    return error_at(err, at_attribute("do_rotary"), SDX_INVALID_GRAPH, "needs inputs %d and %d (cos_cache, sin_cache)",
+                    at[COS], at[SIN]);
   SDX_TRY(split(err, (size_t)at[Q], dim(in, Q, 2), p->heads + (s->packed ? 2 * p->kv_heads : 0), &s->width));
   for (size_t i = K; i <= V && !s->packed; i++) {
     SDX_TRY(heads_agree(err, (size_t)at[i], "batch", dim(in, i, 0), &s->batch));
@@ -189,8 +189,8 @@ static sdx_status measure(const heads_input *in, const gqa_params *p, gqa_sizes 
   SDX_TRY(heads_agree(err, (size_t)at[SIN], "positions", dim(in, SIN, 0), &positions));
   SDX_TRY(heads_agree(err, (size_t)at[SIN], "pairs", dim(in, SIN, 1), &pairs));
   if (pairs >= 0 && s->width >= 0 && pairs > s->width / 2)
-    return error_set(err, SDX_INVALID_SHAPE, "input %d (cos_cache) has %lld pairs, but heads have %lld numbers",
-                     at[COS], (long long)pairs, (long long)s->width);
+    return error_at(err, at_input(at[COS]), SDX_INVALID_SHAPE, "has %lld pairs, but heads have %lld numbers",
+                    (long long)pairs, (long long)s->width);
   SDX_TRY(heads_agree(err, (size_t)at[POSITIONS], "batch", dim(in, POSITIONS, 0), &batch));
   SDX_TRY(heads_agree(err, (size_t)at[POSITIONS], "rows", dim(in, POSITIONS, 1), &rows));
   SDX_TRY(heads_agree(err, (size_t)at[SINK], "heads", dim(in, SINK, 0), &heads));
@@ -199,13 +199,13 @@ static sdx_status measure(const heads_input *in, const gqa_params *p, gqa_sizes 
   int64_t add[3] = {dim(in, ADD, 0), dim(in, ADD, 1), dim(in, ADD, 2)}, wanted[3] = {s->batch, p->heads, s->rows};
   for (size_t d = 0; d < 3; d++)
     if (add[d] >= 0 && wanted[d] >= 0 && add[d] != wanted[d] && (d == 2 || add[d] != 1))
-      return error_set(err, SDX_INVALID_SHAPE, "input 10 (attention_bias) has %lld as its dimension %zu, expected %lld",
-                       (long long)add[d], d, (long long)wanted[d]);
+      return error_at(err, at_input(10), SDX_INVALID_SHAPE, "has %lld as its dimension %zu, expected %lld",
+                      (long long)add[d], d, (long long)wanted[d]);
   int64_t layouts = dim(in, BLOCK_ROWS, 0);
   SDX_TRY(heads_agree(err, (size_t)at[BLOCK_COLUMNS], "layouts", dim(in, BLOCK_COLUMNS, 0), &layouts));
   if (p->block && layouts >= 0 && (layouts == 0 || p->heads % layouts))
-    return error_set(err, SDX_INVALID_SHAPE, "input %d has %lld layouts, which do not divide the %lld heads",
-                     at[BLOCK_ROWS], (long long)layouts, (long long)p->heads);
+    return error_at(err, at_input(at[BLOCK_ROWS]), SDX_INVALID_SHAPE,
+                    "has %lld layouts, which do not divide the %lld heads", (long long)layouts, (long long)p->heads);
   return SDX_OK;
 }
 
@@ -215,11 +215,11 @@ static sdx_status check_scales(op_step *c, const gqa_sizes *s) {
   size_t past = (size_t)p->inputs[PAST_KEY];
   sdx_dtype dtype = past < c->input_count ? infer_dtype_of(c, past) : SDX_UNDEFINED;
   if (dtype && kv_cache_is_quantized(dtype) != p->quantized)
-    return step_fail(c, SDX_INVALID_ARGUMENT, "attribute 'k_quant_type' does not go with a cache of %s",
-                     dtype_name(dtype));
+    return step_fail_at(c, at_attribute("k_quant_type"), SDX_INVALID_ARGUMENT, "does not go with a cache of %s",
+                        dtype_name(dtype));
   if (p->quantized && dtype && (dtype == SDX_UINT8) != p->nibbles)
-    return step_fail(c, SDX_INVALID_ARGUMENT, "attribute 'kv_cache_bit_width' does not go with a cache of %s",
-                     dtype_name(dtype));
+    return step_fail_at(c, at_attribute("kv_cache_bit_width"), SDX_INVALID_ARGUMENT, "does not go with a cache of %s",
+                        dtype_name(dtype));
   for (size_t i = K_SCALE; p->quantized && i <= V_SCALE; i++) {
     size_t at = (size_t)p->inputs[i];
     if (at >= c->input_count || !c->in_types[at] || past >= c->input_count || !c->in_types[past])
@@ -229,8 +229,8 @@ static sdx_status check_scales(op_step *c, const gqa_sizes *s) {
     for (int d = 0; d < infer_rank_of(c, at) && count >= 0; d++)
       if (infer_dim(c, at, d) < 0 || !i64_mul(count, infer_dim(c, at, d), &count)) count = DIM_UNKNOWN;
     if (infer_rank_of(c, at) >= 0 && count >= 0 && s->width >= 0 && count != wanted)
-      return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld scales, expected %lld", at, (long long)count,
-                       (long long)wanted);
+      return step_fail_at(c, at_input(at), SDX_INVALID_SHAPE, "has %lld scales, expected %lld", (long long)count,
+                          (long long)wanted);
   }
   return SDX_OK;
 }
@@ -239,7 +239,7 @@ static sdx_status check_window(op_step *c, const heads_input *in, const gqa_size
   const gqa_params *p = c->params;
   if (!p->evicts) return SDX_OK;
   if (!in[PAST_KEY].given)
-    return step_fail(c, SDX_INVALID_GRAPH, "attribute 'sliding_window_cache' needs input 3 ('past_key')");
+    return step_fail_at(c, at_attribute("sliding_window_cache"), SDX_INVALID_GRAPH, "needs input 3 ('past_key')");
   if (in[ADD].given || p->scores)
     return step_fail(c, SDX_NOT_SUPPORTED, "sliding_window_cache together with attention_bias or output_qk");
   if (s->past >= 0 && s->past < p->window)
@@ -269,15 +269,12 @@ static sdx_status group_query_attention_infer(op_step *c) {
   const tensor *given = total_at < c->input_count ? c->constants[total_at] : NULL;
   if (given) {
     if (given->count != 1)
-      return step_fail(c, SDX_INVALID_SHAPE, "input %zu ('total_sequence_length') has %zu elements, expected 1",
-                       total_at, given->count);
+      return step_fail_at(c, at_input(total_at), SDX_INVALID_SHAPE, "has %zu elements, expected 1", given->count);
     total = ((const int32_t *)given->data)[0];
-    if (total < 0)
-      return step_fail(c, SDX_OUT_OF_RANGE, "input %zu ('total_sequence_length') is %lld", total_at, (long long)total);
+    if (total < 0) return step_fail_at(c, at_input(total_at), SDX_OUT_OF_RANGE, "is %lld", (long long)total);
     if (!p->evicts && s.past >= 0 && s.rows >= 0 && total - s.rows > s.past)
-      return step_fail(c, SDX_OUT_OF_RANGE,
-                       "input %zu ('total_sequence_length') is %lld with %lld past and %lld new keys", total_at,
-                       (long long)total, (long long)s.past, (long long)s.rows);
+      return step_fail_at(c, at_input(total_at), SDX_OUT_OF_RANGE, "is %lld with %lld past and %lld new keys",
+                          (long long)total, (long long)s.past, (long long)s.rows);
     if (s.past >= 0 && !p->block && !p->evicts) capacity = i64_max(s.past, total);
   }
   sdx_dtype dtype = infer_dtype_of(c, Q),
@@ -362,8 +359,8 @@ static sdx_status read_spans(op_step *c, const gqa_state *s, spans *out) {
                      inputs[LENGTHS], inputs[TOTAL], lengths->count, most->count, s->batch);
   int64_t total = ((const int32_t *)most->data)[0], rows = (int64_t)s->rows;
   if (total < rows || (!p->evicts && total > (int64_t)s->capacity))
-    return step_fail(c, SDX_OUT_OF_RANGE, "input %d ('total_sequence_length') is %lld, expected %zu to %zu",
-                     inputs[TOTAL], (long long)total, s->rows, s->capacity);
+    return step_fail_at(c, at_input(inputs[TOTAL]), SDX_OUT_OF_RANGE, "is %lld, expected %zu to %zu", (long long)total,
+                        s->rows, s->capacity);
   out->total = p->evicts ? s->rows : (size_t)total;
   out->past = call_alloc(c, 3 * s->batch * sizeof(int64_t));
   if (!out->past) return call_no_memory(c, 3 * s->batch * sizeof(int64_t));
@@ -372,11 +369,10 @@ static sdx_status read_spans(op_step *c, const gqa_state *s, spans *out) {
     int64_t length = (int64_t)((const int32_t *)lengths->data)[b] + (p->block == 0),
             past = total == rows ? 0 : length - rows;
     if (length < 1 || length > total || past < 0 || (past > (int64_t)s->past && !p->evicts))
-      return step_fail(
-          c, SDX_OUT_OF_RANGE,
-          "input %d: sample %zu has %lld keys; with %zu new rows, %zu past ones and a total of %lld they must "
-          "leave between 0 and %zu to the past",
-          inputs[LENGTHS], b, (long long)length, s->rows, s->past, (long long)total, s->past);
+      return step_fail_at(c, at_input(inputs[LENGTHS]), SDX_OUT_OF_RANGE,
+                          "sample %zu has %lld keys; with %zu new rows, %zu past ones and a total of %lld they must "
+                          "leave between 0 and %zu to the past",
+                          b, (long long)length, s->rows, s->past, (long long)total, s->past);
     int64_t held = held_of(p, s, past);
     out->past[b] = past, out->held[b] = held, out->lengths[b] = held + length - past;
     if (p->evicts && (size_t)held + s->rows > out->total) out->total = (size_t)held + s->rows;
@@ -535,17 +531,19 @@ static sdx_status close_blocks(op_step *c, const gqa_state *s, const spans *at, 
     for (size_t k = 0; k < at->total; k++) to[k] = -INFINITY;
     if (row + 1 >= ends) {
       if ((int64_t)(i % s->rows) >= at->lengths[i / s->rows / layouts]) continue;  // padding
-      return step_fail(c, SDX_OUT_OF_RANGE, "input %d has %zu rows of blocks, but queries stand in block %zu",
-                       inputs[BLOCK_ROWS], ends ? ends - 1 : 0, row);
+      return step_fail_at(c, at_input(inputs[BLOCK_ROWS]), SDX_OUT_OF_RANGE,
+                          "has %zu rows of blocks, but queries stand in block %zu", ends ? ends - 1 : 0, row);
     }
     int32_t begin = first[layout * ends + row], end = first[layout * ends + row + 1];
     if (begin < 0 || end < begin || (size_t)end > most)
-      return step_fail(c, SDX_OUT_OF_RANGE, "input %d: row %zu of layout %zu spans %d to %d, but there are %zu blocks",
-                       inputs[BLOCK_ROWS], row, layout, begin, end, most);
+      return step_fail_at(c, at_input(inputs[BLOCK_ROWS]), SDX_OUT_OF_RANGE,
+                          "row %zu of layout %zu spans %d to %d, but there are %zu blocks", row, layout, begin, end,
+                          most);
     for (int32_t n = begin; n < end; n++) {
       int32_t open = column[layout * most + (size_t)n];
       if (open < 0)
-        return step_fail(c, SDX_OUT_OF_RANGE, "input %d is %d at [%zu, %d]", inputs[BLOCK_COLUMNS], open, layout, n);
+        return step_fail_at(c, at_input(inputs[BLOCK_COLUMNS]), SDX_OUT_OF_RANGE, "is %d at [%zu, %d]", open, layout,
+                            n);
       for (size_t k = (size_t)open * block; k < ((size_t)open + 1) * block && k < at->total; k++) to[k] = 0;
     }
     if (i % 64 == 0) SDX_TRY(call_check(c));
@@ -578,8 +576,8 @@ static sdx_status attention(op_step *c) {
   if (!y || y->count == 0) return SDX_OK;
   SDX_TRY(read_spans(c, s, &at));
   if (add && (size_t)add->dims[3] != at.total)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 10 (attention_bias) has %lld columns, expected %zu",
-                     (long long)add->dims[3], at.total);
+    return step_fail_at(c, at_input(10), SDX_INVALID_SHAPE, "has %lld columns, expected %zu", (long long)add->dims[3],
+                        at.total);
   char *scratch = call_scratch(c, s->total);
   if (!scratch) return c->err->status;
   attend_view q, k, v;

@@ -40,13 +40,15 @@ static void scale_rows(void *context, size_t begin, size_t end, size_t worker) {
 
 static sdx_status check_columns(op_step *c, const tensor *t, const char *name, size_t n) {
   if (!t || t->count == 1 || t->count == n) return SDX_OK;
-  return step_fail(c, SDX_INVALID_SHAPE, "input '%s' has %zu elements, expected 1 or %zu", name, t->count, n);
+  return step_fail_at(c, part_named(PART_INPUT, str_from(name)), SDX_INVALID_SHAPE,
+                      "has %zu elements, expected 1 or %zu", t->count, n);
 }
 
 static sdx_status finish(op_step *c, const scaling *s) {
   SDX_TRY(check_columns(c, s->b_scale, "b_scale", s->columns));
   if (s->bias && s->bias->count != s->columns)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 'bias' has %zu elements, expected %zu", s->bias->count, s->columns);
+    return step_fail_at(c, part_named(PART_INPUT, STR("bias")), SDX_INVALID_SHAPE, "has %zu elements, expected %zu",
+                        s->bias->count, s->columns);
   call_parallel(c, s->y->count / s->columns, 1 + 8192 / s->columns, scale_rows, (void *)s);
   return call_check(c);
 }
@@ -81,7 +83,8 @@ static sdx_status matmul_integer_to_float_compute(op_step *c) {
   char *scratch = c->scratch;
   if (y->count == 0) return SDX_OK;
   if (a_scale->count != 1)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 'a_scale' has %zu elements, expected 1", a_scale->count);
+    return step_fail_at(c, part_named(PART_INPUT, STR("a_scale")), SDX_INVALID_SHAPE, "has %zu elements, expected 1",
+                        a_scale->count);
   void *own = scratch_take(&scratch, p->scratch_bytes);
   int32_t *sums = scratch_take(&scratch, y->count * sizeof *sums);
   SDX_TRY(int_product_run(c, p, A_ZERO, B_ZERO, sums, own));
@@ -167,8 +170,8 @@ static sdx_status qgemm_infer(op_step *c) {
   for (int i = 0; i < rank; i++) {
     int64_t have = c->in_types[G_C]->dims[i], want = out[2 - rank + i];
     if (have >= 0 && want >= 0 && have != 1 && have != want)
-      return step_fail(c, SDX_INVALID_SHAPE, "dimension %d of input C is %lld and does not broadcast to %lld", i,
-                       (long long)have, (long long)want);
+      return step_fail_at(c, part_named(PART_INPUT, STR("C")), SDX_INVALID_SHAPE,
+                          "has %lld in dimension %d, expected 1 or %lld", (long long)have, i, (long long)want);
   }
   bool requantizes = infer_has(c, G_Y_SCALE);
   sdx_dtype dtype = !requantizes             ? SDX_FLOAT

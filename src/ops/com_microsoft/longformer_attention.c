@@ -15,7 +15,8 @@ static value_id attention(op_upgrade *u, value_id weight, value_id bias, value_i
 static sdx_status longformer(op_upgrade *u) {
   int64_t window = node_attr_int(u->node, "window", 0);
   if (window < 1)
-    return upgrade_fail(u, SDX_OUT_OF_RANGE, "attribute 'window' is %lld, expected at least 1", (long long)window);
+    return upgrade_fail_at(u, at_attribute("window"), SDX_OUT_OF_RANGE, "is %lld, expected at least 1",
+                           (long long)window);
   value_id size = insert1(u, "Squeeze", dims(u, input(u, 0), 1, 2)), places = range_to(u, size);
   value_id column = insert2(u, "Unsqueeze", places, ints1(u, 1));
   value_id distance = insert1(u, "Abs", insert2(u, "Sub", column, places));

@@ -29,7 +29,7 @@ static sdx_status matmul_fpq4_infer(op_step *c) {
   const int64_t *shape = infer_constant_ints(c, SHAPE, &count);
   if (!shape) return infer_output(c, 0, infer_dtype_of(c, A), -1, NULL);
   if (count != 2 || shape[0] < 1 || shape[1] < 1 || shape[0] > INT32_MAX || shape[1] > INT32_MAX)
-    return step_fail(c, SDX_INVALID_ARGUMENT, "input %d ('B_shape') is not two positive sizes below 2^31", SHAPE);
+    return step_fail_at(c, at_input(SHAPE), SDX_INVALID_ARGUMENT, "is not two positive sizes below 2^31");
   size_t k = (size_t)shape[0], n = (size_t)shape[1], blocks = (k + p->block - 1) / p->block;
   if (!size_mul(n * blocks, block_bytes(p), &bytes)) bytes = SIZE_MAX;
   SDX_TRY(packed_need(c, B, "B", bytes, 0));
@@ -38,7 +38,7 @@ static sdx_status matmul_fpq4_infer(op_step *c) {
 
 static sdx_status matmul_fpq4_prepare(op_step *c) {
   const int64_t *shape = c->packable[SHAPE] ? step_in(c, SHAPE)->data : NULL;
-  if (!shape) return error_set(c->err, SDX_NOT_SUPPORTED, "input %d ('B_shape') must be a constant", SHAPE);
+  if (!shape) return error_at(c->err, at_input(SHAPE), SDX_NOT_SUPPORTED, "must be a constant");
   return packed_product_prepare(c, (size_t)shape[1], (size_t)shape[0], SIZE_MAX);
 }
 

@@ -55,7 +55,8 @@ static sdx_status matmul_nbits_compute(op_step *c) {
   for (size_t k = 0; groups && k < p->k; k++) {
     int32_t g = ((const int32_t *)groups->data)[k];
     if (g < 0 || (size_t)g >= p->blocks)
-      return step_fail(c, SDX_OUT_OF_RANGE, "input 'g_idx'[%zu] is %d, expected 0 to %zu", k, g, p->blocks - 1);
+      return step_fail_at(c, part_named(PART_INPUT, STR("g_idx")), SDX_OUT_OF_RANGE, "[%zu] is %d, expected 0 to %zu",
+                          k, g, p->blocks - 1);
   }
   packed_weights w = {.data = step_in(c, B)->data,
                       .row_bytes = p->blocks * p->blob,

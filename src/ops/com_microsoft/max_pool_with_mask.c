@@ -73,7 +73,7 @@ static sdx_status maxpool_with_mask_compute(op_step *c) {
   mask_job j = {.x = x->data, .mask = mask->data, .y = y->data, .masks = (size_t)(mask->dims[0] * mask->dims[1])};
   if (y->count == 0) return SDX_OK;
   window_attrs_build(c->params, x->rank - 2u, x->dims + 2, NULL, y->dims + 2, &j.window);
-  if (mask->count == 0) return step_fail(c, SDX_INVALID_SHAPE, "input 1 (the mask) is empty");
+  if (mask->count == 0) return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "is empty");
   call_parallel(c, (size_t)(x->dims[0] * x->dims[1]),
                 1 + GRAIN_CHEAP / (window_out(&j.window) * window_taps(&j.window)), planes_range, &j);
   return call_check(c);

@@ -47,7 +47,8 @@ static sdx_status read_common(op_params_context *c, moe_params *p) {
   size_t i = 0;
   while (i < 5 && !str_is(act, act_names[i])) i++;
   if (i == 5)
-    return params_fail(c, "activation_type", "'%.*s' is none of relu, gelu, silu, swiglu, identity", STR_ARG(act));
+    return params_fail(c, "activation_type", "is '%.*s', expected one of relu, gelu, silu, swiglu, identity",
+                       STR_ARG(act));
   p->act = (expert_act)i;
   if (p->k < 1 || p->k > INT32_MAX) return params_fail(c, "k", "is %lld, expected at least 1", (long long)p->k);
   if (p->fusion < 0 || p->fusion > 2)
@@ -74,7 +75,7 @@ static sdx_status qmoe_read(op_params_context *c, void *params) {
   if (block > 0 && (block < 16 || block > 1 << 20 || (block & (block - 1))))
     return params_fail(c, "block_size", "is %lld, expected a power of 2 from 16 to 2^20", (long long)block);
   p->block = block > 0 ? (size_t)block : 0;
-  if (!str_is(kind, "int")) return params_fail(c, "quant_type", "'%.*s' is not supported, only 'int'", STR_ARG(kind));
+  if (!str_is(kind, "int")) return params_fail(c, "quant_type", "is '%.*s', expected 'int'", STR_ARG(kind));
   if (params_int(c, "weights_prepacked") > 0)
     return params_fail(c, "weights_prepacked", "is set: weights packed for a particular device cannot be read");
   return read_common(c, p);
@@ -100,8 +101,8 @@ static sdx_status check_projection(op_step *c, size_t which, int64_t *experts, i
   SDX_TRY(infer_agree(c, at->weights, 0, "experts", experts));
   SDX_TRY(infer_agree(c, at->weights, 1, "rows", n));
   if (bytes >= 0 && *k >= 0 && (bytes > INT64_MAX / per || bytes * per != *k))
-    return step_fail(c, SDX_INVALID_SHAPE, "input %zu has rows of %lld elements, expected %lld", at->weights,
-                     (long long)bytes, (long long)(*k / per));
+    return step_fail_at(c, at_input(at->weights), SDX_INVALID_SHAPE, "has rows of %lld elements, expected %lld",
+                        (long long)bytes, (long long)(*k / per));
   if (bytes >= 0 && bytes <= INT64_MAX / per) *k = bytes * per;
   SDX_TRY(infer_rank(c, at->bias, 2, 2));
   SDX_TRY(agree(c, at->bias, 0, "experts", *experts));
@@ -141,8 +142,8 @@ static sdx_status moe_infer(op_step *c) {
     SDX_TRY(agree(c, ROUTER_WEIGHTS, 1, "experts", experts));
   }
   if (experts >= 0 && p->k > experts)
-    return step_fail(c, SDX_OUT_OF_RANGE, "attribute 'k' is %lld, but there are %lld experts", (long long)p->k,
-                     (long long)experts);
+    return step_fail_at(c, at_attribute("k"), SDX_OUT_OF_RANGE, "is %lld, but there are %lld experts", (long long)p->k,
+                        (long long)experts);
   bool third = infer_has(c, at[FC3].weights);
   if (third && p->fusion)
     return step_fail(c, SDX_INVALID_GRAPH, "swiglu_fusion %lld leaves no place for fc3", (long long)p->fusion);

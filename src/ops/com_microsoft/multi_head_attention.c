@@ -45,7 +45,7 @@ static sdx_status multi_head_attention_read(op_params_context *c, void *params) 
   if (count != 3) return params_fail(c, "qkv_hidden_sizes", "has %zu entries, expected 3", count);
   for (size_t i = 0; i < 3; i++)
     if (p->hidden[i] < 1 || p->hidden[i] > INT32_MAX || p->hidden[i] % p->heads)
-      return params_fail(c, "qkv_hidden_sizes", "[%zu] is %lld, not a multiple of num_heads %lld", i,
+      return params_fail(c, "qkv_hidden_sizes", "[%zu] is %lld, expected a multiple of num_heads %lld", i,
                          (long long)p->hidden[i], (long long)p->heads);
   if (p->hidden[0] != p->hidden[1]) return params_fail(c, "qkv_hidden_sizes", "differs between Q and K");
   return SDX_OK;
@@ -65,15 +65,15 @@ typedef struct mha_sizes {
 } mha_sizes;
 
 static sdx_status wrong_rank(error *err, size_t input, int rank, const char *expected) {
-  return error_set(err, SDX_INVALID_SHAPE, "input %zu has rank %d, expected %s", input, rank, expected);
+  return error_at(err, at_input(input), SDX_INVALID_SHAPE, "has rank %d, expected %s", rank, expected);
 }
 
 // hidden = heads * width
 static sdx_status split(error *err, size_t input, int64_t hidden, int64_t heads, int64_t *width) {
   if (hidden < 0) return SDX_OK;
   if (hidden % heads)
-    return error_set(err, SDX_INVALID_SHAPE, "input %zu has %lld columns, not a multiple of its %lld heads", input,
-                     (long long)hidden, (long long)heads);
+    return error_at(err, at_input(input), SDX_INVALID_SHAPE, "has %lld columns, expected a multiple of its %lld heads",
+                    (long long)hidden, (long long)heads);
   return heads_agree(err, input, "width of a head", hidden / heads, width);
 }
 
@@ -112,8 +112,8 @@ static sdx_status measure_blocks(const heads_input *in, const mha_params *p, mha
     return heads_agree(err, Q, "columns", all, &sum);
   }
   if (all >= 0 && all % 3)
-    return error_set(err, SDX_INVALID_SHAPE, "input 0 has %lld columns, which are not three times as many heads",
-                     (long long)all);
+    return error_at(err, at_input(0), SDX_INVALID_SHAPE, "has %lld columns, which are not three times as many heads",
+                    (long long)all);
   SDX_TRY(split(err, Q, all < 0 ? all : all / 3, p->heads, &s->width));
   s->v_width = s->width;
   return SDX_OK;
@@ -170,8 +170,7 @@ static sdx_status measure(const heads_input *in, const mha_params *p, mha_sizes 
       if (in[V].given) return error_set(err, SDX_INVALID_GRAPH, "a packed key of rank 5 leaves no place for value");
       SDX_TRY(measure_packed(in, K, 2, p, s, err));
     } else {
-      if (!in[V].given)
-        return error_set(err, SDX_INVALID_GRAPH, "input 2 ('value') is required beside input 1 ('key')");
+      if (!in[V].given) return error_at(err, at_input(2), SDX_INVALID_GRAPH, "is required beside input 1 ('key')");
       SDX_TRY(measure_part(in, K, p, s, &s->key_apart, &s->width, err));
       SDX_TRY(measure_part(in, V, p, s, &s->value_apart, &s->v_width, err));
     }
@@ -190,8 +189,8 @@ static sdx_status measure(const heads_input *in, const mha_params *p, mha_sizes 
 // Masks may be shorter than a shared buffer, never longer than the keys.
 static sdx_status check_columns(error *err, size_t input, const mha_sizes *s, int64_t have) {
   if (have < 0 || s->columns < 0 || have == s->columns || (s->shared && have < s->columns)) return SDX_OK;
-  return error_set(err, SDX_INVALID_SHAPE, "input %zu has %lld columns, but there are %lld keys", input,
-                   (long long)have, (long long)s->columns);
+  return error_at(err, at_input(input), SDX_INVALID_SHAPE, "has %lld columns, but there are %lld keys", (long long)have,
+                  (long long)s->columns);
 }
 
 static sdx_status check_masks(const heads_input *in, const mha_params *p, const mha_sizes *s, error *err) {
@@ -201,8 +200,8 @@ static sdx_status check_masks(const heads_input *in, const mha_params *p, const 
     if (mask->rank < 1 || mask->rank > 4) return wrong_rank(err, MASK, mask->rank, "1 to 4");
     if (mask->rank == 1) {
       if (have >= 0 && batch >= 0 && have != batch && have != 2 * batch && have != 3 * batch + 2)
-        return error_set(err, SDX_INVALID_SHAPE, "input 4 (mask) has %lld elements, expected %lld, %lld or %lld",
-                         (long long)have, (long long)batch, (long long)(2 * batch), (long long)(3 * batch + 2));
+        return error_at(err, at_input(4), SDX_INVALID_SHAPE, "has %lld elements, expected %lld, %lld or %lld",
+                        (long long)have, (long long)batch, (long long)(2 * batch), (long long)(3 * batch + 2));
     } else {
       SDX_TRY(heads_agree(err, MASK, "batch", have, &batch));
       if (mask->rank == 3) SDX_TRY(heads_agree(err, MASK, "rows", mask->dims[1], &rows));
@@ -211,8 +210,8 @@ static sdx_status check_masks(const heads_input *in, const mha_params *p, const 
         SDX_TRY(heads_agree(err, MASK, "second dimension", mask->dims[1], &one));
         SDX_TRY(heads_agree(err, MASK, "columns", mask->dims[3], &side));
         if (side >= 0 && s->columns >= 0 && side < s->columns)
-          return error_set(err, SDX_INVALID_SHAPE, "input 4 (mask) is for %lld keys, but there are %lld",
-                           (long long)side, (long long)s->columns);
+          return error_at(err, at_input(4), SDX_INVALID_SHAPE, "is for %lld keys, but there are %lld", (long long)side,
+                          (long long)s->columns);
       } else SDX_TRY(check_columns(err, MASK, s, mask->dims[mask->rank - 1]));
     }
   }
@@ -221,9 +220,8 @@ static sdx_status check_masks(const heads_input *in, const mha_params *p, const 
     if (add->rank != 4) return wrong_rank(err, ADD, add->rank, "4");
     for (size_t d = 0; d < 3; d++)
       if (add->dims[d] >= 0 && wanted[d] >= 0 && add->dims[d] != wanted[d] && (d == 2 || add->dims[d] != 1))
-        return error_set(err, SDX_INVALID_SHAPE,
-                         "input 5 (attention_bias) has %lld as its dimension %zu, expected %lld",
-                         (long long)add->dims[d], d, (long long)wanted[d]);
+        return error_at(err, at_input(5), SDX_INVALID_SHAPE, "has %lld as its dimension %zu, expected %lld",
+                        (long long)add->dims[d], d, (long long)wanted[d]);
     SDX_TRY(check_columns(err, ADD, s, add->dims[3]));
   }
   const heads_input *beams = &in[BEAMS];
@@ -362,8 +360,8 @@ static sdx_status gather_beams(op_step *c, const mha_state *s, size_t used, size
     for (size_t t = 0; t < used; t++) {
       int32_t from = ((const int32_t *)beams->data)[b * shape->columns + t];
       if (from < 0 || (size_t)from >= group)
-        return step_fail(c, SDX_OUT_OF_RANGE, "input 9 ('cache_indirection') is %d at [%zu, %zu], expected 0 to %zu",
-                         from, b, t, group - 1);
+        return step_fail_at(c, at_input(9), SDX_OUT_OF_RANGE, "is %d at [%zu, %zu], expected 0 to %zu", from, b, t,
+                            group - 1);
       for (size_t h = 0; h < shape->heads; h++)
         memcpy(
             to + b * view->batch + h * view->head + t * view->row,
@@ -407,11 +405,11 @@ static sdx_status attention(op_step *c) {
   if (!scratch) return c->err->status;
   if (s->sizes.shared) {
     if (length->count != 1)
-      return step_fail(c, SDX_INVALID_SHAPE, "input 8 (past length) has %zu elements, expected 1", length->count);
+      return step_fail_at(c, at_input(8), SDX_INVALID_SHAPE, "has %zu elements, expected 1", length->count);
     used = ((const int32_t *)length->data)[0];
     if (used < 0 || used > s->sizes.columns - s->sizes.incoming)
-      return step_fail(c, SDX_OUT_OF_RANGE, "input 8 (past length) is %lld, but the buffer has room for %lld and %lld",
-                       (long long)used, (long long)s->sizes.columns, (long long)s->sizes.incoming);
+      return step_fail_at(c, at_input(8), SDX_OUT_OF_RANGE, "is %lld, but the buffer has room for %lld and %lld",
+                          (long long)used, (long long)s->sizes.columns, (long long)s->sizes.incoming);
   }
   attend_call a = {.q = part(c, s, Q),
                    .scale = p->scale != 0 ? (double)p->scale : 1 / sqrt((double)shape->width),

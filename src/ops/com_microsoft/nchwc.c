@@ -92,15 +92,15 @@ static sdx_status conv(op_upgrade *u) {
   char text[100];
   int64_t block = block_of(u), group = node_attr_int(n, "group", 1);
   if (u->err->status != SDX_OK) return u->err->status;
-  if (!w) return upgrade_fail(u, SDX_NOT_SUPPORTED, "input 1 ('W') is no initializer; its blocks cannot be undone");
+  if (!w) return upgrade_fail_at(u, at_input(1), SDX_NOT_SUPPORTED, "is no initializer; its blocks cannot be undone");
   if (w->rank != 4 || w->dtype != SDX_FLOAT)
-    return upgrade_fail(u, SDX_INVALID_SHAPE, "input 1 ('W') is %s, expected float of rank 4",
-                        tensor_describe(w, text, sizeof text));
+    return upgrade_fail_at(u, at_input(1), SDX_INVALID_SHAPE, "is %s, expected float of rank 4",
+                           tensor_describe(w, text, sizeof text));
   bool depthwise = w->dims[1] == 1 && group == w->dims[0];
   bool both = !depthwise && w->dims[1] >= block;  // blocks of inputs, too
   if (w->dims[0] % block || (both && w->dims[1] % block))
-    return upgrade_fail(u, SDX_INVALID_SHAPE, "input 1 ('W') is %s, whose channels do not fill blocks of %lld",
-                        tensor_describe(w, text, sizeof text), (long long)block);
+    return upgrade_fail_at(u, at_input(1), SDX_INVALID_SHAPE, "is %s, whose channels do not fill blocks of %lld",
+                           tensor_describe(w, text, sizeof text), (long long)block);
   tensor *plain = arena_zalloc(u->graph->memory, sizeof *plain);
   float *data = arena_alloc(u->graph->memory, w->bytes);
   if (!plain || !data) return error_no_memory(u->err, w->bytes);
@@ -138,7 +138,8 @@ static sdx_status reorder_input(op_upgrade *u) {
 static sdx_status reorder_output(op_upgrade *u) {
   int64_t channels = node_attr_int(u->node, "channels", 0);
   bool last = node_attr_int(u->node, "channels_last", 0) != 0;
-  if (channels < 1) return upgrade_fail(u, SDX_INVALID_GRAPH, "attribute 'channels' is %lld", (long long)channels);
+  if (channels < 1)
+    return upgrade_fail_at(u, at_attribute("channels"), SDX_INVALID_GRAPH, "is %lld", (long long)channels);
   value_id begin = ints1(u, 0), end = ints1(u, channels), axis = ints1(u, 1);
   value_id x = insert_n(u, "Slice", 4, (value_id[]){input(u, 0), begin, end, axis});
   return become1(u, "Identity", last ? transpose(u, x, (int64_t[]){0, 2, 3, 1}, 4) : x);

@@ -74,17 +74,18 @@ static sdx_status ngram_hash_infer(op_step *c) {
   SDX_TRY(agree(c, OFFSETS, 1, &hashes, NULL));
   SDX_TRY(infer_rank(c, MULTIPLIERS, 1, 1));
   if (multipliers >= 0 && multipliers < p->order)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('multipliers') has %lld elements, expected at least %lld",
-                     (long long)multipliers, (long long)p->order);
+    return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "has %lld elements, expected at least %lld",
+                        (long long)multipliers, (long long)p->order);
   SDX_TRY(agree(c, ENDS, 1, &ends, NULL));
-  if (ends == 0) return step_fail(c, SDX_INVALID_SHAPE, "input 3 has no elements, expected the samples and one");
+  if (ends == 0)
+    return step_fail_at(c, at_input(3), SDX_INVALID_SHAPE, "has no elements, expected the samples and one");
   if (!varlen) batch = first;
   else if (ends > 0) batch = ends - 1;
   SDX_TRY(agree(c, PAST, 2, &batch, &before));
   SDX_TRY(agree(c, PAST_SEGMENTS, 2, &batch, &before));
   SDX_TRY(agree(c, CAPTURE, 1, &batch, NULL));
   if (varlen && (p->capacity > 0) != infer_has(c, (size_t)p->inputs[CAPTURE]))
-    return step_fail(c, SDX_INVALID_GRAPH, "input 9 ('capture_count') goes with state_update_capacity");
+    return step_fail_at(c, at_input(9), SDX_INVALID_GRAPH, "goes with state_update_capacity");
   int64_t out[3] = {first, varlen ? hashes : time, hashes};
   SDX_TRY(infer_output(c, HASHES, dtype, varlen ? 2 : 3, out));
   SDX_TRY(infer_output(c, PRESENT, dtype, 2, (int64_t[]){batch, before}));
@@ -169,15 +170,16 @@ static sdx_status check(op_step *c, size_t batch) {
   const tensor *sizes = given(c, SIZES), *ends = given(c, ENDS), *eos = given(c, EOS), *ids = given(c, IDS);
   for (size_t i = 0; i < sizes->count; i++)
     if (tensor_index_at(sizes, i) < 1)
-      return step_fail(c, SDX_OUT_OF_RANGE, "input 2 ('vocab_sizes') is %lld at %zu, expected at least 1",
-                       (long long)tensor_index_at(sizes, i), i);
+      return step_fail_at(c, at_input(2), SDX_OUT_OF_RANGE, "is %lld at %zu, expected at least 1",
+                          (long long)tensor_index_at(sizes, i), i);
   if (eos && eos->count != 1)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 'eos_token_id' has %zu elements, expected 1", eos->count);
+    return step_fail_at(c, part_named(PART_INPUT, STR("eos_token_id")), SDX_INVALID_SHAPE,
+                        "has %zu elements, expected 1", eos->count);
   for (size_t b = 0; ends && b <= batch; b++) {
     int64_t end = ((const int32_t *)ends->data)[b], low = b ? ((const int32_t *)ends->data)[b - 1] : 0;
     if (end < low || end > ids->dims[0] || (b == 0 && end) || (b == batch && end != ids->dims[0]))
-      return step_fail(c, SDX_OUT_OF_RANGE, "input 3 is %lld at %zu: samples must rise from 0 to all %lld rows",
-                       (long long)end, b, (long long)ids->dims[0]);
+      return step_fail_at(c, at_input(3), SDX_OUT_OF_RANGE, "is %lld at %zu: samples must rise from 0 to all %lld rows",
+                          (long long)end, b, (long long)ids->dims[0]);
   }
   return SDX_OK;
 }

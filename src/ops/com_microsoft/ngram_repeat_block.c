@@ -30,8 +30,8 @@ static sdx_status ngram_repeat_block_compute(op_step *c) {
       if (n > 1 && memcmp(row + i, last, (size_t)(n - 1) * sizeof *row) != 0) continue;
       int64_t word = row[i + n - 1];
       if (word < 0 || word >= words)
-        return step_fail(c, SDX_OUT_OF_RANGE, "input 0 ('input_ids') is %lld at [%lld, %lld], expected 0 to %lld",
-                         (long long)word, (long long)b, (long long)(i + n - 1), (long long)(words - 1));
+        return step_fail_at(c, at_input(0), SDX_OUT_OF_RANGE, "is %lld at [%lld, %lld], expected 0 to %lld",
+                            (long long)word, (long long)b, (long long)(i + n - 1), (long long)(words - 1));
       ((float *)y->data)[b * words + word] = -INFINITY;
     }
     SDX_TRY(call_check(c));

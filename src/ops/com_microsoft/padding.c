@@ -22,8 +22,8 @@ static sdx_status remove_padding_infer(op_step *c) {
   for (size_t i = 0; counts && length >= 0 && i < counts->count; i++) {
     int64_t n = ((const int32_t *)counts->data)[i];
     if (n < 0 || n > length)
-      return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('sequence_token_count') is %lld at %zu, expected 0 to %lld",
-                       (long long)n, i, (long long)length);
+      return step_fail_at(c, at_input(1), SDX_OUT_OF_RANGE, "is %lld at %zu, expected 0 to %lld", (long long)n, i,
+                          (long long)length);
     total = (i ? total : 0) + n;
   }
   if (counts && counts->count == 0) total = 0;
@@ -72,14 +72,14 @@ static sdx_status restore_padding_compute(op_step *c) {
   tensor *y = step_out(c, 0);
   size_t row = (size_t)x->dims[1] * width_of(x), rows = (size_t)x->dims[0];
   if (rows > offset->count)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %zu rows, but there are only %zu tokens with padding", rows,
-                     offset->count);
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %zu rows, but there are only %zu tokens with padding",
+                        rows, offset->count);
   if (y->bytes) memset(y->data, 0, y->bytes);
   for (size_t i = 0; i < rows; i++) {
     int32_t to = ((const int32_t *)offset->data)[i];
     if (to < 0 || (size_t)to >= offset->count)
-      return step_fail(c, SDX_OUT_OF_RANGE, "input 1 ('token_offset') is %d at %zu, expected 0 to %zu", to, i,
-                       offset->count - 1);
+      return step_fail_at(c, at_input(1), SDX_OUT_OF_RANGE, "is %d at %zu, expected 0 to %zu", to, i,
+                          offset->count - 1);
     if (row) memcpy((char *)y->data + (size_t)to * row, (const char *)x->data + i * row, row);
   }
   return call_check(c);

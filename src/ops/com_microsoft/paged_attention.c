@@ -50,7 +50,8 @@ static sdx_status read_cache(op_params_context *c, paged_params *p, int which) {
                                                                                              "v_quant_type"};
   str type = params_string(c, types[which]);
   p->cache[which] = type.size ? dtype_from_name(type) : SDX_UNDEFINED;
-  if (type.size && !p->cache[which]) return params_fail(c, types[which], "'%.*s' is no element type", STR_ARG(type));
+  if (type.size && !p->cache[which])
+    return params_fail(c, types[which], "is '%.*s', expected an element type", STR_ARG(type));
   return kv_cache_read_kind(c, kinds[which], &p->quantized[which], &p->by_channel[which]);
 }
 
@@ -70,13 +71,13 @@ static sdx_status paged_attention_read(op_params_context *c, void *params) {
                       .softcap = params_float(c, "softcap"),
                       .epsilon = params_float(c, "qk_norm_epsilon")};
   if (!p->latent && !str_is(layout, "SEPARATE"))
-    return params_fail(c, "kv_cache_layout", "'%.*s' is neither SEPARATE nor LATENT", STR_ARG(layout));
+    return params_fail(c, "kv_cache_layout", "is '%.*s', expected SEPARATE or LATENT", STR_ARG(layout));
   if (p->kv_heads < 1 || p->kv_heads > INT32_MAX || (p->latent && p->kv_heads != 1))
     return params_fail(c, "kv_num_heads", "is %lld, expected 1 to %d", (long long)p->kv_heads,
                        p->latent ? 1 : INT32_MAX);
   if (p->heads < 1 || p->heads > INT32_MAX || p->heads % p->kv_heads)
-    return params_fail(c, "num_heads", "is %lld, not a positive multiple of kv_num_heads %lld", (long long)p->heads,
-                       (long long)p->kv_heads);
+    return params_fail(c, "num_heads", "is %lld, expected a positive multiple of kv_num_heads %lld",
+                       (long long)p->heads, (long long)p->kv_heads);
   if (p->window != -1 && p->window < 1)
     return params_fail(c, "local_window_size", "is %lld, expected -1 or a positive number", (long long)p->window);
   if (p->rotary_offset < 0 || p->rotary_offset > INT32_MAX)
@@ -100,16 +101,16 @@ static sdx_status check_pairs(op_step *c, const paged_params *p) {
   if (p->latent && (infer_has(c, V) || infer_has(c, VALUE_CACHE) || !infer_has(c, K)))
     return step_fail(c, SDX_INVALID_GRAPH, "the layout LATENT has a key, and neither value nor value_cache");
   if (!p->latent && !infer_has(c, VALUE_CACHE))
-    return step_fail(c, SDX_INVALID_GRAPH, "input %d ('value_cache') is missing", VALUE_CACHE);
+    return step_fail_at(c, at_input(VALUE_CACHE), SDX_INVALID_GRAPH, "is missing");
   if (p->rotary && !infer_has(c, COS))
-    return step_fail(c, SDX_INVALID_GRAPH, "attribute 'do_rotary' needs inputs %d and %d", COS, SIN);
+    return step_fail_at(c, at_attribute("do_rotary"), SDX_INVALID_GRAPH, "needs inputs %d and %d", COS, SIN);
   for (size_t i = 0; i < (p->latent ? 1u : 2u); i++) {
     if (p->quantized[i] && !infer_has(c, K_SCALE + i))
       return step_fail(c, SDX_INVALID_GRAPH, "a quantised cache needs input %zu", K_SCALE + i);
     sdx_dtype stored = infer_dtype_of(c, KEY_CACHE + i), holds = p->cache[i] ? p->cache[i] : stored;
     if (stored && holds != stored && !(stored == SDX_UINT8 && (holds == SDX_INT4 || holds == SDX_FLOAT4E2M1)))
-      return step_fail(c, SDX_INVALID_ARGUMENT, "input %zu is %s, which does not hold %s", KEY_CACHE + i,
-                       dtype_name(stored), dtype_name(holds));
+      return step_fail_at(c, at_input(KEY_CACHE + i), SDX_INVALID_ARGUMENT, "is %s, which does not hold %s",
+                          dtype_name(stored), dtype_name(holds));
     if (stored && kv_cache_is_quantized(holds) != p->quantized[i])
       return step_fail(c, SDX_INVALID_ARGUMENT, "a cache of %s %s a quantisation type", dtype_name(holds),
                        p->quantized[i] ? "has not" : "needs");
@@ -121,8 +122,8 @@ static sdx_status split(op_step *c, size_t input, int64_t heads, int64_t *width)
   int64_t hidden = infer_dim(c, input, 1);
   if (hidden < 0) return SDX_OK;
   if (hidden % heads || (*width >= 0 && hidden / heads != *width))
-    return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld columns, which are not %lld heads of one width", input,
-                     (long long)hidden, (long long)heads);
+    return step_fail_at(c, at_input(input), SDX_INVALID_SHAPE,
+                        "has %lld columns, which are not %lld heads of one width", (long long)hidden, (long long)heads);
   *width = hidden / heads;
   return SDX_OK;
 }
@@ -148,7 +149,7 @@ static sdx_status check_caches(op_step *c, const paged_params *p, int64_t width)
     if (p->by_channel[i]) SDX_TRY(infer_agree(c, scale, 1, "one scale of each channel", &one));
     if (p->by_channel[i]) SDX_TRY(infer_agree(c, scale, 2, "channels", &channels));
   }
-  if (size == 0) return step_fail(c, SDX_INVALID_SHAPE, "input %d has blocks without positions", KEY_CACHE);
+  if (size == 0) return step_fail_at(c, at_input(KEY_CACHE), SDX_INVALID_SHAPE, "has blocks without positions");
   return SDX_OK;
 }
 
@@ -237,20 +238,21 @@ static sdx_status read_sample(op_step *c, size_t b, size_t tokens, const cache *
   size_t batch = (size_t)table->dims[0], blocks = (size_t)table->dims[1], total;
   if (ends[b] < 0 || ends[b + 1] < ends[b] || (size_t)ends[b + 1] > tokens || (b == 0 && ends[0] != 0) ||
       (b + 1 == batch && (size_t)ends[batch] != tokens))
-    return step_fail(c, SDX_OUT_OF_RANGE, "input %d: sample %zu has rows %d to %d of %zu", ENDS, b, ends[b],
-                     ends[b + 1], tokens);
+    return step_fail_at(c, at_input(ENDS), SDX_OUT_OF_RANGE, "sample %zu has rows %d to %d of %zu", b, ends[b],
+                        ends[b + 1], tokens);
   *s = (sample){.first = (size_t)ends[b],
                 .rows = (size_t)(ends[b + 1] - ends[b]),
                 .past = past[b],
                 .table = (const int32_t *)table->data + b * blocks};
   if (past[b] < 0 || !size_add((size_t)past[b], s->rows, &total) || (total + m->size - 1) / m->size > blocks)
-    return step_fail(c, SDX_OUT_OF_RANGE, "input %d: sample %zu has %d past and %zu new keys, but %zu blocks of %zu",
-                     PAST, b, past[b], s->rows, blocks, m->size);
+    return step_fail_at(c, at_input(PAST), SDX_OUT_OF_RANGE,
+                        "sample %zu has %d past and %zu new keys, but %zu blocks of %zu", b, past[b], s->rows, blocks,
+                        m->size);
   s->total = total;
   for (size_t i = 0; i * m->size < total; i++)
     if (s->table[i] < 0 || (size_t)s->table[i] >= m->blocks)
-      return step_fail(c, SDX_OUT_OF_RANGE, "input %d is %d at [%zu, %zu], but there are %zu blocks", TABLE,
-                       s->table[i], b, i, m->blocks);
+      return step_fail_at(c, at_input(TABLE), SDX_OUT_OF_RANGE, "is %d at [%zu, %zu], but there are %zu blocks",
+                          s->table[i], b, i, m->blocks);
   return SDX_OK;
 }
 
@@ -287,8 +289,8 @@ static sdx_status store(op_step *c, const cache *m, const sample *s, const atten
     int64_t slot = slots ? ((const int32_t *)slots->data)[s->first + r] : (int64_t)slot_of(m, s, (size_t)s->past + r);
     if (slot == -1) continue;
     if (slot < 0 || (uint64_t)slot >= m->blocks * m->size)
-      return step_fail(c, SDX_OUT_OF_RANGE, "input %d is %lld at %zu, but the cache has %zu places", SLOTS,
-                       (long long)slot, s->first + r, m->blocks * m->size);
+      return step_fail_at(c, at_input(SLOTS), SDX_OUT_OF_RANGE, "is %lld at %zu, but the cache has %zu places",
+                          (long long)slot, s->first + r, m->blocks * m->size);
     for (size_t h = 0; h < m->heads; h++)
       kv_cache_write(&m->rows, (size_t)slot * m->heads + h, h, (const float *)from->at + h * from->head + r * from->row,
                      scaled);

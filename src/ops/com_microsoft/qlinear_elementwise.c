@@ -20,7 +20,7 @@ enum { A, A_SCALE, A_ZERO, B, B_SCALE, B_ZERO, Y_SCALE, Y_ZERO };
 static sdx_status read_linear(op_step *c, size_t i, const char *name, quantize_scale *out) {
   const tensor *scale = step_in(c, i), *zero = step_in(c, i + 1);
   if (scale->count != 1 || (zero && zero->count != 1))
-    return step_fail(c, SDX_INVALID_SHAPE, "input %zu ('%s') has %zu elements, expected 1", i, name, scale->count);
+    return step_fail_at(c, at_input(i), SDX_INVALID_SHAPE, "has %zu elements, expected 1", scale->count);
   *out = (quantize_scale){scale_at(scale, 0), zero_at(zero, 0)};
   return SDX_OK;
 }

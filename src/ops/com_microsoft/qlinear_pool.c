@@ -187,7 +187,7 @@ static sdx_status qlinear_concat_infer(op_step *c) {
   }
   for (size_t i = C_FIRST; i < c->input_count; i += 3)
     if (infer_rank_of(c, i) < 0) return infer_output(c, 0, dtype, -1, NULL);
-  SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, "attribute 'axis'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)rank, at_attribute("axis"), c->err)));
   memcpy(out, c->in_types[C_FIRST]->dims, (size_t)rank * sizeof *out);
   for (size_t i = C_FIRST + 3; i < c->input_count; i += 3) {
     SDX_TRY(infer_rank(c, i, rank, rank));
@@ -196,8 +196,8 @@ static sdx_status qlinear_concat_infer(op_step *c) {
       if (d == (int)axis) out[d] = out[d] < 0 || have < 0 || !i64_add(out[d], have, &out[d]) ? DIM_UNKNOWN : out[d];
       else if (out[d] < 0) out[d] = have;
       else if (have >= 0 && have != out[d])
-        return step_fail(c, SDX_INVALID_SHAPE, "dimension %d of input %zu is %lld, expected %lld", d, i,
-                         (long long)have, (long long)out[d]);
+        return step_fail_at(c, at_input(i), SDX_INVALID_SHAPE, "has %lld in dimension %d, expected %lld",
+                            (long long)have, d, (long long)out[d]);
     }
   }
   return infer_output(c, 0, dtype, rank, out);
@@ -241,7 +241,7 @@ static sdx_status qlinear_concat_compute(op_step *c) {
   tensor *y = step_out(c, 0);
   int64_t axis = ((const concat_params *)c->params)->axis;
   concat_work w = {.y = y, .to = {scale_at(step_in(c, C_SCALE), 0), zero_at(step_in(c, C_ZERO), 0)}};
-  SDX_TRY(step_located(c, step_axis(c, &axis, y->rank, "attribute 'axis'")));
+  SDX_TRY(step_axis(c, &axis, y->rank, at_attribute("axis")));
   size_t inner = 1, outer = 1;
   for (size_t d = 0; d < y->rank; d++)
     *(d < (size_t)axis ? &outer : &inner) *= d == (size_t)axis ? 1 : (size_t)y->dims[d];

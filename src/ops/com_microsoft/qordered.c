@@ -26,7 +26,7 @@ static const order orders[ORDERS] = {
 static const order *order_of(op_upgrade *u, const char *name) {
   int64_t at = node_attr_int(u->node, name, ROWS);
   if (at >= 0 && at < ORDERS) return &orders[at];
-  upgrade_fail(u, SDX_INVALID_ARGUMENT, "attribute '%s' is %lld, expected 0 to 4", name, (long long)at);
+  upgrade_fail_at(u, at_attribute(name), SDX_INVALID_ARGUMENT, "is %lld, expected 0 to 4", (long long)at);
   return NULL;
 }
 

@@ -22,14 +22,13 @@ static sdx_status relative_position_bias_infer(op_step *c) {
   int64_t out[4] = {1, infer_dim(c, 0, 1), DIM_UNKNOWN, DIM_UNKNOWN}, buckets = infer_dim(c, 0, 0);
   SDX_TRY(infer_rank(c, 0, 2, 2));
   if (buckets >= 0 && buckets < (((const position_params *)c->params)->both_ways ? 4 : 2))
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 ('bias_table') has %lld buckets, which are too few",
-                     (long long)buckets);
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %lld buckets, which are too few", (long long)buckets);
   for (size_t i = 1; i <= 2; i++) {
     const tensor *t = c->constants[i];
     if (!t) continue;
-    if (t->count != 1) return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %zu elements, expected 1", i, t->count);
+    if (t->count != 1) return step_fail_at(c, at_input(i), SDX_INVALID_SHAPE, "has %zu elements, expected 1", t->count);
     out[1 + i] = tensor_index_at(t, 0);
-    if (out[1 + i] < 0) return step_fail(c, SDX_OUT_OF_RANGE, "input %zu is %lld", i, (long long)out[1 + i]);
+    if (out[1 + i] < 0) return step_fail_at(c, at_input(i), SDX_OUT_OF_RANGE, "is %lld", (long long)out[1 + i]);
   }
   return infer_output(c, 0, infer_dtype_of(c, 0), 4, out);
 }

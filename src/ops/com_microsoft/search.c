@@ -172,11 +172,11 @@ static sdx_status read_int(search *s, size_t input, const char *name, int64_t lo
   const tensor *t = step_in(s->c, input);
   int64_t v = otherwise;
   if (t && t->count != 1)
-    return step_fail(s->c, SDX_INVALID_SHAPE, "input %zu ('%s') has %zu elements, expected 1", input, name, t->count);
+    return step_fail_at(s->c, at_input(input), SDX_INVALID_SHAPE, "has %zu elements, expected 1", t->count);
   if (t) v = tensor_index_at(t, 0);
   if (v < low || v > high)
-    return step_fail(s->c, SDX_OUT_OF_RANGE, "input %zu ('%s') is %lld, expected %lld to %lld", input, name,
-                     (long long)v, (long long)low, (long long)high);
+    return step_fail_at(s->c, at_input(input), SDX_OUT_OF_RANGE, "is %lld, expected %lld to %lld", (long long)v,
+                        (long long)low, (long long)high);
   *out = (size_t)v;
   return SDX_OK;
 }
@@ -184,12 +184,12 @@ static sdx_status read_int(search *s, size_t input, const char *name, int64_t lo
 static sdx_status read_float(search *s, size_t input, const char *name, bool positive, float *out) {
   const tensor *t = step_in(s->c, input);
   if (t && t->count != 1)
-    return step_fail(s->c, SDX_INVALID_SHAPE, "input %zu ('%s') has %zu elements, expected 1", input, name, t->count);
+    return step_fail_at(s->c, at_input(input), SDX_INVALID_SHAPE, "has %zu elements, expected 1", t->count);
   if (t && t->dtype == SDX_FLOAT16) s->type = SDX_FLOAT16;
   if (t && !widen_read((sdx_dtype)t->dtype, t->data, 0, 1, out))
-    return step_fail(s->c, SDX_INVALID_SHAPE, "input %zu ('%s') is no number", input, name);
+    return step_fail_at(s->c, at_input(input), SDX_INVALID_SHAPE, "is no number");
   if (positive && !(*out > 0))
-    return step_fail(s->c, SDX_OUT_OF_RANGE, "input %zu ('%s') is %g, expected more than 0", input, name, (double)*out);
+    return step_fail_at(s->c, at_input(input), SDX_OUT_OF_RANGE, "is %g, expected more than 0", (double)*out);
   return SDX_OK;
 }
 
@@ -201,18 +201,18 @@ static sdx_status read_inputs(search *s) {
   size_t rank = p->model == 2 ? 3 : 2, own = p->kind >= SEARCH_BEAM ? 6 : 3;
   char text[100];
   if (x->rank != rank)
-    return step_fail(s->c, SDX_INVALID_SHAPE, "input 0 ('input_ids') is %s, expected rank %zu",
-                     tensor_describe(x, text, sizeof text), rank);
+    return step_fail_at(s->c, at_input(0), SDX_INVALID_SHAPE, "is %s, expected rank %zu",
+                        tensor_describe(x, text, sizeof text), rank);
   if (p->model != 2 && x->dtype != SDX_INT32)
-    return step_fail(s->c, SDX_INVALID_SHAPE, "input 0 ('input_ids') is %s, expected int32",
-                     tensor_describe(x, text, sizeof text));
+    return step_fail_at(s->c, at_input(0), SDX_INVALID_SHAPE, "is %s, expected int32",
+                        tensor_describe(x, text, sizeof text));
   if (p->model != 2) given = NULL;
   if (given && (given->rank != 2 || given->dims[0] != x->dims[0] || given->dims[1] < 1))
-    return step_fail(s->c, SDX_INVALID_SHAPE, "input 10 ('decoder_input_ids') is %s, expected [%lld, length]",
-                     tensor_describe(given, text, sizeof text), (long long)x->dims[0]);
+    return step_fail_at(s->c, at_input(10), SDX_INVALID_SHAPE, "is %s, expected [%lld, length]",
+                        tensor_describe(given, text, sizeof text), (long long)x->dims[0]);
   s->batch = (size_t)x->dims[0];
   s->start = p->model == 0 ? (size_t)x->dims[1] : given ? (size_t)given->dims[1] : 1;
-  if (!s->batch || !s->start) return step_fail(s->c, SDX_INVALID_SHAPE, "input 0 ('input_ids') is empty");
+  if (!s->batch || !s->start) return step_fail_at(s->c, at_input(0), SDX_INVALID_SHAPE, "is empty");
   SDX_TRY(read_int(s, 1, "max_length", (int64_t)s->start + 1, MOST_TOKENS, 0, &s->most));
   SDX_TRY(read_int(s, 2, "min_length", INT32_MIN, INT32_MAX, 0, &s->least));
   if ((int64_t)s->least < 0) s->least = 0;
@@ -233,8 +233,8 @@ static sdx_status read_inputs(search *s) {
   s->prefix_mask = step_in(s->c, own + 2);
   const tensor *mask = step_in(s->c, own + 3);
   if (mask && p->model != 2 && !tensor_same_shape(mask, x))
-    return step_fail(s->c, SDX_INVALID_SHAPE, "input %zu ('attention_mask') is %s, not of the shape of 'input_ids'",
-                     own + 3, tensor_describe(mask, text, sizeof text));
+    return step_fail_at(s->c, at_input(own + 3), SDX_INVALID_SHAPE, "is %s, not of the shape of 'input_ids'",
+                        tensor_describe(mask, text, sizeof text));
   if (p->kind == SEARCH_SAMPLING) {
     const tensor *seed = step_in(s->c, 8);
     s->presence = step_in(s->c, 7);
@@ -302,7 +302,7 @@ static sdx_status pick(search *s, sdx_value **v, size_t axis, const int32_t *at,
   size_t had = at ? s->rows : s->rows / repeat, outer = 1, bytes = 0;
   if ((*v)->value.kind != VALUE_TENSOR || t->rank <= axis || (size_t)t->dims[axis] != had ||
       dtype_is_packed((sdx_dtype)t->dtype) || t->dtype == SDX_STRING)
-    return step_fail(s->c, SDX_INVALID_SHAPE, "a state of the decoder is %s, expected %zu as its dimension %zu",
+    return step_fail(s->c, SDX_INVALID_SHAPE, "a state of the decoder is %s, expected %zu: as its dimension %zu",
                      tensor_describe(t, text, sizeof text), had, axis);
   for (size_t i = 0; i < t->rank; i++) dims[i] = t->dims[i];
   for (size_t i = 0; i < axis; i++) outer *= (size_t)dims[i];
@@ -335,8 +335,8 @@ static sdx_status empty_state(search *s, size_t input, sdx_value **out) {
   }
   str name = name_of(d, d->inputs, input);
   if (!known)
-    return step_fail(s->c, SDX_INVALID_SHAPE, "input '%.*s' of the decoder does not declare its heads and their size",
-                     STR_ARG(name));
+    return step_fail_at(s->c, part_named(PART_INPUT, name), SDX_INVALID_SHAPE,
+                        "of the decoder does not declare its heads and their size");
   return step_located(s->c, value_create(call_account(s->c), (sdx_dtype)t->dtype, batch_axis + 4, dims, NULL, NULL,
                                          NULL, out, s->c->err));
 }
@@ -400,7 +400,7 @@ static sdx_status feed_encoder(search *s, feeds *f) {
     }
   }
   if (!given && s->p->start < 0)
-    return step_fail(s->c, SDX_INVALID_GRAPH, "attribute 'decoder_start_token_id' is needed for an encoder");
+    return step_fail_at(s->c, at_attribute("decoder_start_token_id"), SDX_INVALID_GRAPH, "is needed for an encoder");
   SDX_TRY(new_ints(s, s->batch, s->start, &f->start));
   for (size_t i = 0; i < s->batch * s->start; i++)
     ints(f->start)[i] = given ? (int32_t)tensor_index_at(given, i) : (int32_t)s->p->start;
@@ -476,7 +476,7 @@ static sdx_status search_compute(op_step *c) {
   SDX_TRY(read_inputs(&s));
   SDX_TRY(make_room(&s));
   if (c->output_count > 3 && c->out[3])
-    return step_fail(c, SDX_NOT_SUPPORTED, "output 3 ('cross_qk') needs a decoder that gives it");
+    return step_fail_at(c, at_output(3), SDX_NOT_SUPPORTED, "needs a decoder that gives it");
   sdx_status status = SDX_OK;
   size_t in = p->decoder->input_count, out = p->decoder->output_count;
   if (p->encoder && p->encoder->input_count > in) in = p->encoder->input_count;

@@ -6,11 +6,12 @@
 // The number of dimensions of a signal; 0: error is set.
 static int64_t signal_rank(op_upgrade *u) {
   int64_t rank = node_attr_int(u->node, "signal_ndim", 1);
-  if (node_attr_int(u->node, "onesided", 1) != 1) upgrade_fail(u, SDX_NOT_SUPPORTED, "attribute 'onesided' is not 1");
+  if (node_attr_int(u->node, "onesided", 1) != 1)
+    upgrade_fail_at(u, at_attribute("onesided"), SDX_NOT_SUPPORTED, "is not 1");
   else if (node_attr_int(u->node, "normalized", 0) != 0)
-    upgrade_fail(u, SDX_NOT_SUPPORTED, "attribute 'normalized' is not 0");
+    upgrade_fail_at(u, at_attribute("normalized"), SDX_NOT_SUPPORTED, "is not 0");
   else if (rank < 1 || rank > 3)
-    upgrade_fail(u, SDX_NOT_SUPPORTED, "attribute 'signal_ndim' is %lld, expected 1 to 3", (long long)rank);
+    upgrade_fail_at(u, at_attribute("signal_ndim"), SDX_NOT_SUPPORTED, "is %lld, expected 1 to 3", (long long)rank);
   else return rank;
   return 0;
 }

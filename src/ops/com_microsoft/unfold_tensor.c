@@ -22,11 +22,11 @@ static sdx_status unfold_tensor_infer(op_step *c) {
   int64_t out[TENSOR_MAX_RANK], dim = p->dim;
   SDX_TRY(infer_rank(c, 0, 1, TENSOR_MAX_RANK - 1));
   if (rank < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
-  SDX_TRY(step_located(c, axis_normalize(&dim, (size_t)rank, "attribute 'dim'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(&dim, (size_t)rank, at_attribute("dim"), c->err)));
   for (int i = 0; i < rank; i++) out[i] = c->in_types[0]->dims[i];
   if (out[dim] >= 0 && out[dim] < p->size)
-    return step_fail(c, SDX_OUT_OF_RANGE, "attribute 'size' is %lld, but dimension %lld has only %lld elements",
-                     (long long)p->size, (long long)dim, (long long)out[dim]);
+    return step_fail_at(c, at_attribute("size"), SDX_OUT_OF_RANGE, "is %lld, but dimension %lld has only %lld elements",
+                        (long long)p->size, (long long)dim, (long long)out[dim]);
   out[dim] = out[dim] < 0 ? DIM_UNKNOWN : (out[dim] - p->size) / p->step + 1;
   out[rank] = p->size;
   return infer_output(c, 0, infer_dtype_of(c, 0), rank + 1, out);
@@ -38,7 +38,7 @@ static sdx_status unfold_tensor_compute(op_step *c) {
   tensor *y = step_out(c, 0);
   int64_t dim = p->dim;
   strided box = {.rank = y->rank};
-  SDX_TRY(step_located(c, axis_normalize(&dim, x->rank, "attribute 'dim'", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(&dim, x->rank, at_attribute("dim"), c->err)));
   if (y->count == 0) return SDX_OK;
   memcpy(box.dims, y->dims, y->rank * sizeof *y->dims);
   move_strides(x->dims, x->rank, box.from);

@@ -33,8 +33,8 @@ static sdx_status word_conv_embedding_infer(op_step *c) {
   SDX_TRY(infer_agree(c, BIAS, 0, "filters", &filters));
   SDX_TRY(infer_agree(c, TABLE, 1, "numbers of a character", &width));
   if (taps == 0 || (taps > 0 && length >= 0 && taps > length))
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has words of %lld characters, but windows have %lld",
-                     (long long)length, (long long)taps);
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has words of %lld characters, but windows have %lld",
+                        (long long)length, (long long)taps);
   return infer_output(c, 0, infer_dtype_of(c, W), 2, (int64_t[]){infer_dim(c, WORDS, 0), filters});
 }
 
@@ -81,8 +81,8 @@ static sdx_status word_conv_embedding_compute(op_step *c) {
                 .width = (size_t)w->dims[3]};
   for (size_t i = 0; i < words->count; i++)
     if (j.words[i] < 0 || j.words[i] >= table->dims[0])
-      return step_fail(c, SDX_OUT_OF_RANGE, "input %d is %d at %zu, but the table has %lld characters", WORDS,
-                       j.words[i], i, (long long)table->dims[0]);
+      return step_fail_at(c, at_input(WORDS), SDX_OUT_OF_RANGE, "is %d at %zu, but the table has %lld characters",
+                          j.words[i], i, (long long)table->dims[0]);
   call_parallel(c, (size_t)words->dims[0], 1 + GRAIN_CHEAP / (j.length * j.filters * j.taps * (j.width + 1)),
                 words_range, &j);
   return call_check(c);

@@ -18,7 +18,7 @@ sdx_status causal_conv_read(op_params_context *c, void *params) {
   p->dilation = 1;
   p->silu = str_is(name, "silu") || str_is(name, "swish");
   if (p->silu || str_is(name, "none")) return SDX_OK;
-  return params_fail(c, "activation", "'%.*s' is none of none, silu, swish", STR_ARG(name));
+  return params_fail(c, "activation", "is '%.*s', expected one of none, silu, swish", STR_ARG(name));
 }
 
 static sdx_status read_dilation(op_params_context *c, causal_conv_params *p) {
@@ -61,10 +61,10 @@ static sdx_status check_weights(op_step *c, size_t bias, int64_t *channels, int6
   SDX_TRY(infer_agree(c, W, 0, "channels", channels));
   SDX_TRY(infer_agree(c, W, 1, "channels of a group", &one));
   SDX_TRY(infer_agree(c, bias, 0, "channels", channels));
-  if (taps == 0) return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('weight') is a kernel of length 0");
+  if (taps == 0) return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "is a kernel of length 0");
   *kept = DIM_UNKNOWN;
   if (taps > 0 && !i64_mul(taps - 1, p->dilation, kept))
-    return step_fail(c, SDX_INVALID_SHAPE, "input 1 ('weight') and the dilation are too large");
+    return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "and the dilation are too large");
   return SDX_OK;
 }
 
@@ -75,7 +75,7 @@ static sdx_status last_channels(op_step *c, int64_t *channels) {
   for (int d = 2; d < rank; d++)
     if (c->in_types[X]->dims[d] < 0) return SDX_OK;
     else if (!i64_mul(all, c->in_types[X]->dims[d], &all))
-      return step_fail(c, SDX_INVALID_SHAPE, "input 0 has too many channels");
+      return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has too many channels");
   if (rank >= 0) *channels = all;
   return SDX_OK;
 }
@@ -218,14 +218,15 @@ sdx_status causal_conv_infer_varlen(op_step *c) {
   SDX_TRY(infer_rank(c, CAPTURE, 1, 1));
   SDX_TRY(infer_agree(c, X, 1, "channels", &channels));
   SDX_TRY(check_weights(c, VARLEN_BIAS, &channels, &kept));
-  if (ends == 0) return step_fail(c, SDX_INVALID_SHAPE, "input %d has no elements, expected the samples and one", ENDS);
+  if (ends == 0)
+    return step_fail_at(c, at_input(ENDS), SDX_INVALID_SHAPE, "has no elements, expected the samples and one");
   if (ends > 0) batch = ends - 1;
   SDX_TRY(infer_agree(c, INITIAL, 0, "samples", &batch));
   SDX_TRY(infer_agree(c, INITIAL, 1, "channels", &channels));
   SDX_TRY(infer_agree(c, INITIAL, 2, "kept positions", &kept));
   SDX_TRY(infer_agree(c, CAPTURE, 0, "samples", &batch));
   if ((p->capacity > 0) != (infer_has(c, CAPTURE)))
-    return step_fail(c, SDX_INVALID_GRAPH, "input %d ('capture_count') goes with state_update_capacity", CAPTURE);
+    return step_fail_at(c, at_input(CAPTURE), SDX_INVALID_GRAPH, "goes with state_update_capacity");
   SDX_TRY(infer_same(c, 0, X));
   SDX_TRY(infer_output(c, 1, infer_dtype_of(c, X), 3, (int64_t[]){batch, channels, kept}));
   return infer_output(c, 2, infer_dtype_of(c, X), 3, (int64_t[]){batch, p->capacity, channels});
@@ -240,8 +241,9 @@ static sdx_status convolve_varlen(op_step *c) {
   for (size_t b = 0; b <= j.batch; b++)
     if (j.ends[b] < 0 || j.ends[b] > x->dims[0] || (b == 0 && j.ends[0]) || (b && j.ends[b] < j.ends[b - 1]) ||
         (b == j.batch && j.ends[b] != x->dims[0]))
-      return step_fail(c, SDX_OUT_OF_RANGE, "input %d is %d at %zu: samples must rise from 0 to all %lld rows", ENDS,
-                       j.ends[b], b, (long long)x->dims[0]);
+      return step_fail_at(c, at_input(ENDS), SDX_OUT_OF_RANGE,
+                          "is %d at %zu: samples must rise from 0 to all %lld rows", j.ends[b], b,
+                          (long long)x->dims[0]);
   call_parallel(c, j.batch * j.channels, 1 + GRAIN_CHEAP / (j.lane.taps * 16), channels_range, &j);
   if (update && update->bytes) memset(update->data, 0, update->bytes);
   for (size_t b = 0; update && capacity && b < j.batch; b++) {

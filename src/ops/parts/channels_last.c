@@ -41,8 +41,8 @@ static sdx_status move_sizes(op_upgrade *u, node *inner, const int64_t *first, c
     for (size_t i = 0; i < axes->ints.count; i++) {
       int64_t axis = at[i] < 0 ? at[i] + (int64_t)rank : at[i];
       if (axis < 0 || axis >= (int64_t)rank)
-        return upgrade_fail(u, SDX_OUT_OF_RANGE, "attribute 'axes' has %lld, expected [-%zu, %zu)", (long long)at[i],
-                            rank, rank);
+        return upgrade_fail_at(u, at_attribute("axes"), SDX_OUT_OF_RANGE, "has %lld, expected [-%zu, %zu)",
+                               (long long)at[i], rank, rank);
       at[i] = last[axis];
     }
     return node_set_attr(u->graph, inner, attr_of_ints("axes", at, axes->ints.count));

@@ -109,7 +109,7 @@ sdx_status values_stack(op_step *c, const value_list *l, const stacking *s, sdx_
   size_t rank = first.rank + 1u;
   if (rank > TENSOR_MAX_RANK)
     return step_fail(c, SDX_INVALID_SHAPE, "output of body output %zu would have rank %zu", s->output, rank);
-  SDX_TRY(step_located(c, axis_normalize(&axis, rank, "axis of a scan output", c->err)));
+  SDX_TRY(step_located(c, axis_normalize(&axis, rank, at_attribute("scan_output_axes"), c->err)));
   for (size_t d = 0; d < rank; d++)
     dims[d] = (int64_t)d == axis ? (int64_t)s->length : first.dims[d - ((int64_t)d > axis)];
   SDX_TRY(step_located(
@@ -152,7 +152,7 @@ sdx_status body_types(op_step *c, graph *body, size_t inputs, const type_info *c
   c->err = outer;
   if (status == SDX_OK) return SDX_OK;
   for (size_t i = 0; i < body->output_count; i++) at[i] = &unknown;
-  return status == SDX_NO_MEMORY ? error_set(outer, status, "%s", local.message) : SDX_OK;
+  return status == SDX_NO_MEMORY ? error_copy(outer, &local) : SDX_OK;
 }
 
 static bool holds_bodies(const graph *g) {

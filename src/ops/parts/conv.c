@@ -30,8 +30,8 @@ sdx_status conv_infer_bias(op_step *c, size_t bias, int64_t channels) {
   SDX_TRY(infer_rank(c, bias, 1, 1));
   int64_t have = infer_rank_of(c, bias) == 1 ? c->in_types[bias]->dims[0] : -1;
   if (have >= 0 && channels >= 0 && have != channels)
-    return step_fail(c, SDX_INVALID_SHAPE, "input %zu (bias) has %lld elements, expected %lld", bias, (long long)have,
-                     (long long)channels);
+    return step_fail_at(c, at_input(bias), SDX_INVALID_SHAPE, "has %lld elements, expected %lld", (long long)have,
+                        (long long)channels);
   return SDX_OK;
 }
 
@@ -43,17 +43,17 @@ sdx_status conv_infer_shape(op_step *c, const conv_params *p, size_t x, size_t w
     return infer_output(c, 0, dtype, spatial < 0 && weights_spatial < 0 ? -1 : i64_max(spatial, weights_spatial) + 2,
                         (const int64_t[]){-1, -1, -1, -1, -1, -1, -1, -1, -1, -1});
   if (spatial != weights_spatial)
-    return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %d spatial dimensions, the weights have %d", x, spatial,
-                     weights_spatial);
+    return step_fail_at(c, at_input(x), SDX_INVALID_SHAPE,
+                        "has %d spatial dimensions, expected %d: as the weights have", spatial, weights_spatial);
   const int64_t *in = c->in_types[x]->dims, *weights = c->in_types[w]->dims;
   int64_t channels = weights[1], total;
   if (channels >= 0 && in[1] >= 0 && (!i64_mul(channels, p->group, &total) || total != in[1]))
-    return step_fail(c, SDX_INVALID_SHAPE,
-                     "input %zu has %lld channels, but the weights expect %lld in each of %lld groups", x,
-                     (long long)in[1], (long long)channels, (long long)p->group);
+    return step_fail_at(c, at_input(x), SDX_INVALID_SHAPE, "has %lld channels, expected %lld in each of %lld groups",
+                        (long long)in[1], (long long)channels, (long long)p->group);
   if (weights[0] >= 0 && weights[0] % p->group != 0)
-    return step_fail(c, SDX_INVALID_SHAPE, "%lld output channels do not divide into %lld groups", (long long)weights[0],
-                     (long long)p->group);
+    return step_fail_at(c, at_input(w), SDX_INVALID_SHAPE,
+                        "has %lld output channels, expected a multiple of %lld groups", (long long)weights[0],
+                        (long long)p->group);
   SDX_TRY(conv_infer_bias(c, bias, weights[0]));
   SDX_TRY(window_attrs_match(c, &p->window, weights + 2, (size_t)spatial));
   int64_t out[WINDOW_MAX_RANK + 2] = {in[0], weights[0]};
@@ -69,8 +69,8 @@ sdx_status conv_infer(op_step *c) {
   for (int i = 0; i < c->out_types[0].rank; i++) {
     int64_t have = c->in_types[Z]->dims[i], want = c->out_types[0].dims[i];
     if (have >= 0 && want >= 0 && have != want)
-      return step_fail(c, SDX_INVALID_SHAPE, "dimension %d of input Z is %lld, the output's is %lld", i,
-                       (long long)have, (long long)want);
+      return step_fail_at(c, at_input(Z), SDX_INVALID_SHAPE, "has %lld in dimension %d, expected %lld: as the output",
+                          (long long)have, i, (long long)want);
   }
   return SDX_OK;
 }

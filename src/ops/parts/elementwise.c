@@ -20,8 +20,8 @@ sdx_status infer_common_dtype(op_step *c, size_t first, size_t count, sdx_dtype 
     if (dtype == SDX_UNDEFINED) continue;
     if (*out == SDX_UNDEFINED) *out = dtype;
     if (dtype != *out)
-      return step_fail(c, SDX_INVALID_SHAPE, "input %zu has element type %s where the others have %s", i,
-                       dtype_name(dtype), dtype_name(*out));
+      return step_fail_at(c, at_input(i), SDX_INVALID_SHAPE, "has element type %s where the others have %s",
+                          dtype_name(dtype), dtype_name(*out));
   }
   return SDX_OK;
 }
@@ -174,9 +174,9 @@ static sdx_status run_job(op_step *c, binary_job *j, tensor *out, const tensor *
   j->b_width = (size_t)dtype_bits(b->dtype) / 8;
   if (!plan_walk(j, out, a, b)) {
     char left[200], right[200];
-    return step_fail(c, SDX_INVALID_SHAPE, "shapes %s and %s do not broadcast",
-                     shape_describe(a->dims, a->rank, left, sizeof left),
-                     shape_describe(b->dims, b->rank, right, sizeof right));
+    return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "has shape %s, which does not broadcast with %s",
+                        shape_describe(b->dims, b->rank, right, sizeof right),
+                        shape_describe(a->dims, a->rank, left, sizeof left));
   }
   call_parallel(c, out->count, grain, binary_range, j);
   return SDX_OK;
@@ -186,8 +186,8 @@ sdx_status binary_run(op_step *c, tensor *out, const tensor *a, const tensor *b,
                       const void *context, size_t grain) {
   if (!out || out->count == 0) return SDX_OK;
   if (a->dtype != b->dtype)
-    return step_fail(c, SDX_INVALID_SHAPE, "inputs have element types %s and %s; they must be the same",
-                     dtype_name(a->dtype), dtype_name(b->dtype));
+    return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "has element type %s, expected %s: like input 0",
+                        dtype_name(b->dtype), dtype_name(a->dtype));
   binary_job j;
   j.row = rows[a->dtype];
   j.context = context;

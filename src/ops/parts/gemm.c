@@ -28,15 +28,16 @@ sdx_status gemm_infer(op_step *c) {
   if (infer_rank_of(c, B) == 2)
     out[1] = c->in_types[B]->dims[!p->transpose_b], k[1] = c->in_types[B]->dims[p->transpose_b];
   if (k[0] >= 0 && k[1] >= 0 && k[0] != k[1])
-    return step_fail(c, SDX_INVALID_SHAPE, "the inner dimensions differ: A%s has %lld columns, B%s has %lld rows",
-                     p->transpose_a ? " transposed" : "", (long long)k[0], p->transpose_b ? " transposed" : "",
-                     (long long)k[1]);
+    return step_fail_at(c, at_input(B), SDX_INVALID_SHAPE,
+                        "%shas %lld rows, expected %lld: the inner dimensions differ, A%s has so many columns",
+                        p->transpose_b ? "transposed " : "", (long long)k[1], (long long)k[0],
+                        p->transpose_a ? " transposed" : "");
   int rank = c->input_count > C ? infer_rank_of(c, C) : -1;
   for (int i = 0; i < rank; i++) {
     int64_t have = c->in_types[C]->dims[i], want = out[2 - rank + i];
     if (have >= 0 && want >= 0 && have != 1 && have != want)
-      return step_fail(c, SDX_INVALID_SHAPE, "dimension %d of input C is %lld and does not broadcast to %lld", i,
-                       (long long)have, (long long)want);
+      return step_fail_at(c, at_input(C), SDX_INVALID_SHAPE, "has %lld in dimension %d, expected 1 or %lld",
+                          (long long)have, i, (long long)want);
   }
   return infer_output(c, 0, infer_dtype_of(c, A), 2, out);
 }

@@ -22,8 +22,8 @@ heads_input heads_from_tensor(const op_step *c, size_t input) {
 sdx_status heads_agree(error *err, size_t input, const char *what, int64_t have, int64_t *size) {
   if (have < 0) return SDX_OK;
   if (*size >= 0 && *size != have)
-    return error_set(err, SDX_INVALID_SHAPE, "input %zu has %lld as its %s, expected %lld", input, (long long)have,
-                     what, (long long)*size);
+    return error_at(err, at_input(input), SDX_INVALID_SHAPE, "has %lld as its %s, expected %lld", (long long)have, what,
+                    (long long)*size);
   *size = have;
   return SDX_OK;
 }

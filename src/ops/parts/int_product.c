@@ -56,11 +56,9 @@ sdx_status int_product_run(op_step *c, const int_product *p, size_t a_zero, size
   // A tall product with one zero point for each row of a matrix is cut into those matrices.
   size_t rows = s->batch == 1 && a_zeros > 1 && s->m % a_zeros == 0 ? a_zeros : s->m, pieces = s->m / rows * s->batch;
   if (a_zeros != 1 && a_zeros != rows && a_zeros != rows * pieces)
-    return step_fail(c, SDX_INVALID_SHAPE, "input %zu (zero point of A) has %zu elements, expected 1 or %zu", a_zero,
-                     a_zeros, rows);
+    return step_fail_at(c, at_input(a_zero), SDX_INVALID_SHAPE, "has %zu elements, expected 1 or %zu", a_zeros, rows);
   if (b_zeros != 1 && b_zeros != s->n && b_zeros != s->n * s->batch)
-    return step_fail(c, SDX_INVALID_SHAPE, "input %zu (zero point of B) has %zu elements, expected 1 or %zu", b_zero,
-                     b_zeros, s->n);
+    return step_fail_at(c, at_input(b_zero), SDX_INVALID_SHAPE, "has %zu elements, expected 1 or %zu", b_zeros, s->n);
   gemm_u8s8 g = describe(p);
   g.m = rows;
   g.a_signed = a->dtype == SDX_INT8, g.b_signed = b->dtype == SDX_INT8;
@@ -144,11 +142,10 @@ sdx_status int_conv_run(op_step *c, const int_conv *v, size_t x_zero, size_t w_z
   const tensor *x = step_in(c, v->x), *w = step_in(c, v->w), *xz = step_in(c, x_zero), *wz = step_in(c, w_zero);
   conv_u8s8 conv = v->conv;
   if (xz && xz->count != 1)
-    return step_fail(c, SDX_INVALID_SHAPE, "input %zu (zero point of x) has %zu elements, expected 1", x_zero,
-                     xz->count);
+    return step_fail_at(c, at_input(x_zero), SDX_INVALID_SHAPE, "has %zu elements, expected 1", xz->count);
   if (wz && wz->count != 1 && wz->count != conv.out_channels)
-    return step_fail(c, SDX_INVALID_SHAPE, "input %zu (zero point of w) has %zu elements, expected 1 or %zu", w_zero,
-                     wz->count, conv.out_channels);
+    return step_fail_at(c, at_input(w_zero), SDX_INVALID_SHAPE, "has %zu elements, expected 1 or %zu", wz->count,
+                        conv.out_channels);
   conv.x = x->data, conv.weights = conv.packed ? NULL : w->data, conv.y = sums;
   conv.x_zero = xz ? xz->data : NULL, conv.w_zero = wz ? wz->data : NULL;
   conv.w_zero_per_channel = wz && wz->count > 1;

@@ -14,7 +14,7 @@ sdx_status kv_cache_read_kind(op_params_context *c, const char *name, bool *quan
   *by_channel = str_is(kind, "PER_CHANNEL");
   *quantized = *by_channel || str_is(kind, "PER_TENSOR");
   if (*quantized || str_is(kind, "NONE")) return SDX_OK;
-  return params_fail(c, name, "'%.*s' is none of NONE, PER_TENSOR, PER_CHANNEL", STR_ARG(kind));
+  return params_fail(c, name, "is '%.*s', expected one of NONE, PER_TENSOR, PER_CHANNEL", STR_ARG(kind));
 }
 
 static const float *scales_of(const kv_cache *m, size_t head) {

@@ -37,8 +37,9 @@ sdx_status layer_normalization_infer(op_step *c) {
   const layer_normalization_params *p = c->params;
   int rank = infer_rank_of(c, 0);
   int64_t axis = p->axis;
-  if (rank >= 0 && axis_normalize(&axis, (size_t)rank, "", NULL) != SDX_OK)
-    return step_fail(c, SDX_OUT_OF_RANGE, "axis %lld is outside of [-%d, %d)", (long long)p->axis, rank, rank);
+  if (rank >= 0 && axis_normalize(&axis, (size_t)rank, (error_part){0}, NULL) != SDX_OK)
+    return step_fail_at(c, at_attribute("axis"), SDX_OUT_OF_RANGE, "is %lld, expected within [-%d, %d)",
+                        (long long)p->axis, rank, rank);
   sdx_dtype y = infer_dtype_of(c, 1);  // RMSNormalization: Y has the type of scale
   SDX_TRY(infer_same_as(c, 0, 0, y != SDX_UNDEFINED ? y : infer_dtype_of(c, 0)));
   SDX_TRY(layer_normalization_infer_statistic(c, 1, axis));

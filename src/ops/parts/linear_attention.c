@@ -19,7 +19,7 @@ sdx_status linear_rule_read(op_params_context *c, linear_rule *rule) {
   rule->gated = str_is(name, "gated") || str_is(name, "gated_delta");
   rule->delta = str_is(name, "delta") || str_is(name, "gated_delta");
   if (rule->gated || rule->delta || str_is(name, "linear")) return SDX_OK;
-  return params_fail(c, "update_rule", "'%.*s' is none of linear, gated, delta, gated_delta", STR_ARG(name));
+  return params_fail(c, "update_rule", "is '%.*s', expected one of linear, gated, delta, gated_delta", STR_ARG(name));
 }
 
 static sdx_status read_shared(op_params_context *c, linear_attention_params *p) {
@@ -27,17 +27,17 @@ static sdx_status read_shared(op_params_context *c, linear_attention_params *p) 
   p->scale = params_float(c, "scale");
   SDX_TRY(linear_rule_read(c, &p->rule));
   if (p->kv_heads < 1 || p->kv_heads > INT32_MAX)
-    return params_fail(c, "kv_num_heads", "%lld is not positive", (long long)p->kv_heads);
+    return params_fail(c, "kv_num_heads", "is %lld, expected at least 1", (long long)p->kv_heads);
   if (p->heads >= 1 && p->heads <= INT32_MAX) return SDX_OK;
-  return params_fail(c, "q_num_heads", "%lld is not positive", (long long)p->heads);
+  return params_fail(c, "q_num_heads", "is %lld, expected at least 1", (long long)p->heads);
 }
 
 sdx_status linear_attention_read(op_params_context *c, void *params) {
   linear_attention_params *p = params;
   SDX_TRY(read_shared(c, p));
   if (p->heads % p->kv_heads == 0) return SDX_OK;
-  return params_fail(c, "q_num_heads", "%lld is not a positive multiple of kv_num_heads %lld", (long long)p->heads,
-                     (long long)p->kv_heads);
+  return params_fail(c, "q_num_heads", "is %lld, expected a positive multiple of kv_num_heads %lld",
+                     (long long)p->heads, (long long)p->kv_heads);
 }
 
 sdx_status linear_attention_read_microsoft(op_params_context *c, void *params) {
@@ -63,8 +63,8 @@ static sdx_status split(op_step *c, size_t input, int64_t heads, int64_t *width)
   int64_t hidden = infer_dim(c, input, 2);
   if (hidden < 0) return SDX_OK;
   if (hidden % heads || (*width >= 0 && hidden / heads != *width))
-    return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld columns, which are not %lld heads of one width", input,
-                     (long long)hidden, (long long)heads);
+    return step_fail_at(c, at_input(input), SDX_INVALID_SHAPE,
+                        "has %lld columns, which are not %lld heads of one width", (long long)hidden, (long long)heads);
   *width = hidden / heads;
   return SDX_OK;
 }
@@ -72,8 +72,8 @@ static sdx_status split(op_step *c, size_t input, int64_t heads, int64_t *width)
 static sdx_status check_columns(op_step *c, size_t input, int64_t one, int64_t other) {
   int64_t columns = infer_dim(c, input, 2);
   if (columns < 0 || one < 0 || other < 0 || columns == one || columns == other) return SDX_OK;
-  return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld columns, expected %lld or %lld", input, (long long)columns,
-                   (long long)one, (long long)other);
+  return step_fail_at(c, at_input(input), SDX_INVALID_SHAPE, "has %lld columns, expected %lld or %lld",
+                      (long long)columns, (long long)one, (long long)other);
 }
 
 sdx_status linear_attention_infer(op_step *c) {

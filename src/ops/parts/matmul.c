@@ -47,20 +47,18 @@ sdx_status matmul_infer_shape(op_step *c, const matmul_params *p, size_t left, s
        vb = view_of((size_t)rb, p->transpose_b, p->batch_b, false);
   int64_t ka = dim_at(a, va.column), kb = dim_at(b, vb.row);
   if (ka >= 0 && kb >= 0 && ka != kb)
-    return step_fail(c, SDX_INVALID_SHAPE,
-                     "the inner dimensions differ: input %zu has %lld columns, input %zu has %lld rows", left,
-                     (long long)ka, right, (long long)kb);
+    return step_fail_at(c, at_input(right), SDX_INVALID_SHAPE,
+                        "has %lld rows, expected %lld: the inner dimensions differ, input %zu has so many columns",
+                        (long long)kb, (long long)ka, left);
   int64_t out[TENSOR_MAX_RANK + 2];
   size_t rank = va.batch_rank > vb.batch_rank ? va.batch_rank : vb.batch_rank;
   for (size_t i = 0; i < rank; i++) {
     int64_t da = i + va.batch_rank >= rank ? a[va.batch[i + va.batch_rank - rank]] : 1;
     int64_t db = i + vb.batch_rank >= rank ? b[vb.batch[i + vb.batch_rank - rank]] : 1;
-    if (da != db && da > 1 && db > 1)
-      return step_fail(c, SDX_INVALID_SHAPE, "batch dimension %zu does not broadcast: %lld against %lld", i,
-                       (long long)da, (long long)db);
-    if ((da == 0 && db > 1) || (db == 0 && da > 1))
-      return step_fail(c, SDX_INVALID_SHAPE, "batch dimension %zu does not broadcast: %lld against %lld", i,
-                       (long long)da, (long long)db);
+    if (da != db && ((da > 1 && db > 1) || (da == 0 && db > 1) || (db == 0 && da > 1)))
+      return step_fail_at(c, at_input(right), SDX_INVALID_SHAPE,
+                          "has batch dimension %lld at %zu, expected %lld or 1: it does not broadcast", (long long)db,
+                          i, (long long)da);
     out[i] = da == 1 ? db : db == 1 || da == db ? da : da >= 0 ? da : db >= 0 ? db : DIM_UNKNOWN;
   }
   if (va.row != SIZE_MAX) out[rank++] = a[va.row];

@@ -39,8 +39,7 @@ sdx_status packed_need(op_step *c, size_t i, const char *name, size_t count, siz
     if (t->dims[d] < 0) return SDX_OK;
   if (!size_product(t->dims, (size_t)t->rank, &have)) have = SIZE_MAX;
   if (have == count || (or_count && have == or_count)) return SDX_OK;
-  return step_fail(c, SDX_INVALID_SHAPE, "input %zu ('%s') has %zu elements, but the attributes imply %zu", i, name,
-                   have, count);
+  return step_fail_at(c, at_input(i), SDX_INVALID_SHAPE, "has %zu elements, expected %zu", have, count);
 }
 
 sdx_status packed_infer(op_step *c, size_t n, size_t k) {
@@ -50,8 +49,8 @@ sdx_status packed_infer(op_step *c, size_t n, size_t k) {
   if (rank < 0) return infer_output(c, 0, infer_dtype_of(c, 0), -1, NULL);
   for (int i = 0; i < rank; i++) out[i] = c->in_types[0]->dims[i];
   if (out[rank - 1] >= 0 && (size_t)out[rank - 1] != k)
-    return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld columns, but the attributes imply %zu",
-                     (long long)out[rank - 1], k);
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %lld columns, expected %zu", (long long)out[rank - 1],
+                        k);
   out[rank - 1] = (int64_t)n;
   return infer_output(c, 0, infer_dtype_of(c, 0), rank, out);
 }

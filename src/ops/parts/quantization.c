@@ -22,7 +22,7 @@ sdx_status granularity_make(const int64_t *dims, size_t rank, const int64_t *sca
     return SDX_OK;
   }
   if (rank == 1) axis = 0;  // the attribute does not matter then, and its default is out of range
-  SDX_TRY(axis_normalize(&axis, rank, "attribute 'axis'", err));
+  SDX_TRY(axis_normalize(&axis, rank, at_attribute("axis"), err));
   size_t a = (size_t)axis;
   if (block == 0 && scale_rank != 1)
     return error_set(err, SDX_INVALID_SHAPE,
@@ -59,8 +59,8 @@ sdx_status infer_per_channel(op_step *c, size_t index, int64_t count) {
   SDX_TRY(infer_rank(c, index, 0, 1));
   int64_t have = infer_rank_of(c, index) == 1 ? c->in_types[index]->dims[0] : 1;
   if (have < 0 || have == 1 || (count < 0 && have > 0) || have == count) return SDX_OK;
-  return step_fail(c, SDX_INVALID_SHAPE, "input %zu has %lld elements, expected 1 or %lld", index, (long long)have,
-                   (long long)count);
+  return step_fail_at(c, at_input(index), SDX_INVALID_SHAPE, "has %lld elements, expected 1 or %lld", (long long)have,
+                      (long long)count);
 }
 
 sdx_status infer_zero_point(op_step *c, size_t scale, size_t zero) {
@@ -70,18 +70,18 @@ sdx_status infer_zero_point(op_step *c, size_t scale, size_t zero) {
     size_t list = rank ? scale : zero;
     int64_t size = infer_dim(c, list, 0);
     if (size < 0 || size == 1) return SDX_OK;
-    return step_fail(c, SDX_INVALID_SHAPE, "input %zu (a %s) has %lld elements, expected 1 like input %zu", list,
-                     rank ? "scale" : "zero point", (long long)size, rank ? zero : scale);
+    return step_fail_at(c, at_input(list), SDX_INVALID_SHAPE, "has %lld elements, expected 1: like input %zu",
+                        (long long)size, rank ? zero : scale);
   }
   if (rank != zero_rank)
-    return step_fail(c, SDX_INVALID_SHAPE, "input %zu (a zero point) has rank %d, but input %zu (its scale) rank %d",
-                     zero, zero_rank, scale, rank);
+    return step_fail_at(c, at_input(zero), SDX_INVALID_SHAPE, "has rank %d, expected %d: as its scale, input %zu",
+                        zero_rank, rank, scale);
   for (int i = 0; i < rank; i++) {
     int64_t want = infer_dim(c, scale, i), have = infer_dim(c, zero, i);
     if (want >= 0 && have >= 0 && want != have)
-      return step_fail(c, SDX_INVALID_SHAPE,
-                       "input %zu (a zero point) has %lld in dimension %d, but input %zu (its scale) has %lld", zero,
-                       (long long)have, i, scale, (long long)want);
+      return step_fail_at(c, at_input(zero), SDX_INVALID_SHAPE,
+                          "has %lld in dimension %d, expected %lld: as its scale, input %zu", (long long)have, i,
+                          (long long)want, scale);
   }
   return SDX_OK;
 }

@@ -27,7 +27,7 @@ sdx_status quantize_linear_read(op_params_context *c, void *params) {
     return params_fail(c, "block_size", "is %lld, expected a positive number, or 0 for none", (long long)p->block);
   int64_t output = params_int(c, "output_dtype"), precision = params_int(c, "precision");
   if (output < 0 || output >= SDX_DTYPE_COUNT)
-    return params_fail(c, "output_dtype", "is %lld, which is no element type", (long long)output);
+    return params_fail(c, "output_dtype", "is %lld, expected an element type", (long long)output);
   if (precision != 0 && precision != SDX_FLOAT && precision != SDX_FLOAT16 && precision != SDX_BFLOAT16)
     return params_fail(c, "precision", "is %lld, expected float, float16 or bfloat16", (long long)precision);
   p->output = (sdx_dtype)output, p->precision = (sdx_dtype)precision;
@@ -47,10 +47,8 @@ static sdx_status infer_shapes(op_step *c, sdx_dtype dtype) {
   int rank = infer_rank_of(c, DATA), scale_rank = infer_rank_of(c, SCALE);
   if (rank >= 0 && scale_rank >= 0) {
     granularity g;
-    error why = {0};
-    if (granularity_make(c->in_types[DATA]->dims, (size_t)rank, c->in_types[SCALE]->dims, (size_t)scale_rank, p->axis,
-                         p->block, &g, &why) != SDX_OK)
-      return step_fail(c, why.status, "%s", why.message);
+    SDX_TRY(step_located(c, granularity_make(c->in_types[DATA]->dims, (size_t)rank, c->in_types[SCALE]->dims,
+                                             (size_t)scale_rank, p->axis, p->block, &g, c->err)));
   }
   SDX_TRY(infer_zero_point(c, SCALE, ZERO));
   return infer_same_as(c, 0, DATA, dtype);
@@ -61,11 +59,11 @@ sdx_status quantize_linear_infer(op_step *c) {
   bool has_zero = infer_has(c, ZERO);
   sdx_dtype zero = has_zero ? infer_dtype_of(c, ZERO) : SDX_UNDEFINED;
   if (p->output && !is_quantized(p->output))
-    return step_fail(c, SDX_INVALID_GRAPH, "attribute 'output_dtype' is %s, which is no quantized type",
-                     dtype_name(p->output));
+    return step_fail_at(c, at_attribute("output_dtype"), SDX_INVALID_GRAPH, "is %s, expected a quantized type",
+                        dtype_name(p->output));
   if (zero && p->output && zero != p->output)
-    return step_fail(c, SDX_INVALID_GRAPH, "attribute 'output_dtype' is %s, but the zero point is %s",
-                     dtype_name(p->output), dtype_name(zero));
+    return step_fail_at(c, at_attribute("output_dtype"), SDX_INVALID_GRAPH, "is %s, but the zero point is %s",
+                        dtype_name(p->output), dtype_name(zero));
   return infer_shapes(c, zero ? zero : has_zero ? SDX_UNDEFINED : p->output ? p->output : SDX_UINT8);
 }
 
@@ -73,8 +71,8 @@ sdx_status dequantize_linear_infer(op_step *c) {
   const quantize_params *p = c->params;
   sdx_dtype scale = infer_dtype_of(c, SCALE);
   if (p->output && p->output != SDX_FLOAT && p->output != SDX_FLOAT16 && p->output != SDX_BFLOAT16)
-    return step_fail(c, SDX_INVALID_GRAPH, "attribute 'output_dtype' is %s, expected float, float16 or bfloat16",
-                     dtype_name(p->output));
+    return step_fail_at(c, at_attribute("output_dtype"), SDX_INVALID_GRAPH,
+                        "is %s, expected float, float16 or bfloat16", dtype_name(p->output));
   return infer_shapes(c, p->output ? p->output : scale == SDX_FLOAT8E8M0 ? SDX_FLOAT : scale);
 }
 
@@ -224,15 +222,13 @@ static sdx_status run(op_step *c, void (*chunks)(void *, size_t, size_t, size_t)
             .zero = step_in(c, ZERO),
             .y = step_out(c, 0)};
   if (w.x->count == 0) return SDX_OK;
-  error why = {0};
   int64_t axis = p->axis;
-  if (c->layout != LAYOUT_ONNX && w.scale->count > 1)
-    SDX_TRY(step_located(c, step_axis(c, &axis, w.x->rank, "attribute 'axis'")));
-  if (granularity_make(w.x->dims, w.x->rank, w.scale->dims, w.scale->rank, axis, p->block, &w.g, &why) != SDX_OK)
-    return step_fail(c, why.status, "%s", why.message);
+  if (c->layout != LAYOUT_ONNX && w.scale->count > 1) SDX_TRY(step_axis(c, &axis, w.x->rank, at_attribute("axis")));
+  SDX_TRY(step_located(
+      c, granularity_make(w.x->dims, w.x->rank, w.scale->dims, w.scale->rank, axis, p->block, &w.g, c->err)));
   if (w.zero && w.zero->count != w.scale->count)
-    return step_fail(c, SDX_INVALID_SHAPE, "input %d (a zero point) has %zu elements, but its scale has %zu", ZERO,
-                     w.zero->count, w.scale->count);
+    return step_fail_at(c, at_input(ZERO), SDX_INVALID_SHAPE, "has %zu elements, but its scale has %zu", w.zero->count,
+                        w.scale->count);
   sdx_dtype scale = (sdx_dtype)w.scale->dtype;
   w.precision = p->precision ? p->precision : scale == SDX_FLOAT16 || scale == SDX_BFLOAT16 ? scale : SDX_FLOAT;
   call_parallel(c, (w.x->count + CHUNK - 1) / CHUNK, 1, chunks, &w);

@@ -121,8 +121,8 @@ static sdx_status need_shape(op_step *c, size_t i, const char *name, int rank, c
   for (int d = 0; d < rank; d++) {
     int64_t have = c->in_types[i]->dims[d];
     if (have >= 0 && want[d] >= 0 && have != want[d])
-      return step_fail(c, SDX_INVALID_SHAPE, "dimension %d of input %zu ('%s') is %lld, expected %lld", d, i, name,
-                       (long long)have, (long long)want[d]);
+      return step_fail_at(c, at_input(i), SDX_INVALID_SHAPE, "has %lld in dimension %d, expected %lld", (long long)have,
+                          d, (long long)want[d]);
   }
   return SDX_OK;
 }
@@ -139,7 +139,7 @@ static sdx_status check_attention(op_step *c, int64_t batch, int64_t hidden, int
   int64_t directions = (int64_t)p->directions, memory = known(dim_of(c, MEMORY, 3, 2), dim_of(c, MEMORY_WEIGHTS, 3, 1)),
           width = dim_of(c, QUERY, 3, 2), both = memory >= 0 && hidden >= 0 ? memory + hidden : DIM_UNKNOWN;
   for (size_t i = QUERY; i <= MEMORY; i++)
-    if (i >= c->input_count || !c->in_types[i]) return step_fail(c, SDX_INVALID_GRAPH, "input %zu is missing", i);
+    if (i >= c->input_count || !c->in_types[i]) return step_fail_at(c, at_input(i), SDX_INVALID_GRAPH, "is missing");
   SDX_TRY(need_shape(c, QUERY, "QW", 3, (const int64_t[]){directions, hidden, width}));
   SDX_TRY(need_shape(c, MEMORY_WEIGHTS, "MW", 3, (const int64_t[]){directions, memory, width}));
   SDX_TRY(need_shape(c, ALIGN, "V", 2, (const int64_t[]){directions, width}));
@@ -398,7 +398,8 @@ static sdx_status check_lengths(op_step *c, const recurrent_state *s) {
   for (size_t b = 0; lengths && b < s->batch; b++) {
     int32_t n = ((const int32_t *)lengths->data)[b];
     if (n < 0 || (size_t)n > s->steps)
-      return step_fail(c, SDX_OUT_OF_RANGE, "input 'sequence_lens'[%zu] is %d, expected 0 to %zu", b, n, s->steps);
+      return step_fail_at(c, part_named(PART_INPUT, STR("sequence_lens")), SDX_OUT_OF_RANGE,
+                          "[%zu] is %d, expected 0 to %zu", b, n, s->steps);
   }
   return SDX_OK;
 }
@@ -422,8 +423,8 @@ static sdx_status find_attention(op_step *c, const recurrent_state *s, attention
   a->out = layer ? (size_t)layer->dims[2] : a->depth;
   for (size_t b = 0; lengths && b < s->batch; b++)
     if (a->lengths[b] < 0 || (size_t)a->lengths[b] > a->steps)
-      return step_fail(c, SDX_OUT_OF_RANGE, "input 'memory_seq_lens'[%zu] is %d, expected 0 to %zu", b, a->lengths[b],
-                       a->steps);
+      return step_fail_at(c, part_named(PART_INPUT, STR("memory_seq_lens")), SDX_OUT_OF_RANGE,
+                          "[%zu] is %d, expected 0 to %zu", b, a->lengths[b], a->steps);
   return SDX_OK;
 }
 

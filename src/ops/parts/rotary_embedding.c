@@ -21,9 +21,9 @@ sdx_status rotary_embedding_read(op_params_context *c, void *params) {
   p->interleaved = params_int(c, "interleaved") != 0;
   p->heads = params_int(c, "num_heads");
   p->dim = params_int(c, "rotary_embedding_dim");
-  if (p->heads < 0) return params_fail(c, "num_heads", "%lld is negative", (long long)p->heads);
+  if (p->heads < 0) return params_fail(c, "num_heads", "is %lld, expected at least 0", (long long)p->heads);
   if (p->dim < 0 || p->dim % 2)
-    return params_fail(c, "rotary_embedding_dim", "%lld is not a positive even number", (long long)p->dim);
+    return params_fail(c, "rotary_embedding_dim", "is %lld, expected a positive even number", (long long)p->dim);
   return SDX_OK;
 }
 sdx_status rotary_embedding_read_microsoft(op_params_context *c, void *params) {
@@ -41,15 +41,16 @@ static sdx_status measure(op_step *c, const rotary_embedding_params *p, int64_t 
     *heads = infer_dim(c, 0, 1), *width = hidden;
   } else if (p->heads) {
     if (hidden >= 0 && hidden % p->heads)
-      return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld columns, not a multiple of %lld heads",
-                       (long long)hidden, (long long)p->heads);
+      return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %lld columns, expected a multiple of %lld heads",
+                          (long long)hidden, (long long)p->heads);
     if (hidden >= 0) *width = hidden / p->heads;
   } else if (!p->microsoft || p->dim) {
     return step_fail(c, SDX_INVALID_GRAPH, "an input of rank 3 needs the attribute num_heads");
   } else if (pairs > 0 && hidden >= 0) {
     if (hidden % (2 * pairs))
-      return step_fail(c, SDX_INVALID_SHAPE, "input 0 has %lld columns, not a multiple of the tables' 2 * %lld",
-                       (long long)hidden, (long long)pairs);
+      return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE,
+                          "has %lld columns, expected a multiple of the tables' 2 * %lld", (long long)hidden,
+                          (long long)pairs);
     *width = 2 * pairs, *heads = hidden / *width;
   }
   int64_t rotary_dim = p->dim ? p->dim : *width;

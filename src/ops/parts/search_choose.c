@@ -29,8 +29,9 @@ static sdx_status check_mask(search *s, const tensor *t, const char *name, bool 
   size_t want = s->vocabulary * (per_batch ? s->batch : 1);
   char text[100];
   if (!t || (t->count == want && t->rank == 1 + per_batch)) return SDX_OK;
-  return step_fail(s->c, SDX_INVALID_SHAPE, "input '%s' is %s, but the vocabulary has %zu tokens and the batch %zu",
-                   name, tensor_describe(t, text, sizeof text), s->vocabulary, s->batch);
+  return step_fail_at(s->c, part_named(PART_INPUT, str_from(name)), SDX_INVALID_SHAPE,
+                      "is %s, but the vocabulary has %zu tokens and the batch %zu",
+                      tensor_describe(t, text, sizeof text), s->vocabulary, s->batch);
 }
 
 static sdx_status prepare(search *s, const tensor *logits) {
@@ -321,8 +322,8 @@ static void choose_beams(search *s) {
 static sdx_status say_no_speech(search *s) {
   if (s->trip != 1 || s->p->kind != SEARCH_WHISPER || s->c->output_count < 5 || !s->c->out[4]) return SDX_OK;
   if (!is_token(s, s->p->no_speech))
-    return step_fail(s->c, SDX_OUT_OF_RANGE, "attribute 'no_speech_token_id' is %lld, but there are %zu tokens",
-                     (long long)s->p->no_speech, s->vocabulary);
+    return step_fail_at(s->c, at_attribute("no_speech_token_id"), SDX_OUT_OF_RANGE, "is %lld, but there are %zu tokens",
+                        (long long)s->p->no_speech, s->vocabulary);
   SDX_TRY(call_set_shape(s->c, 4, s->type, 1, (int64_t[]){(int64_t)s->batch}));
   for (size_t i = 0; i < s->batch; i++) {
     float share = expf(s->scores[i * s->beams * s->vocabulary + (size_t)s->p->no_speech]);

@@ -111,8 +111,8 @@ sdx_status window_attrs_match(op_step *c, const window_attrs *w, const int64_t *
       return step_fail(c, SDX_INVALID_SHAPE, "the weights have %lld taps in spatial dimension %zu, expected 1 to 2^30",
                        (long long)kernel[d], d);
     if (w->kernel && kernel[d] >= 0 && kernel[d] != w->kernel[d])
-      return step_fail(c, SDX_INVALID_SHAPE, "attribute 'kernel_shape'[%zu] is %lld, but the weights have %lld", d,
-                       (long long)w->kernel[d], (long long)kernel[d]);
+      return step_fail_at(c, at_attribute("kernel_shape"), SDX_INVALID_SHAPE,
+                          "[%zu] is %lld, but the weights have %lld", d, (long long)w->kernel[d], (long long)kernel[d]);
   }
   return SDX_OK;
 }

@@ -255,8 +255,8 @@ static sdx_status one_number(op_step *c, size_t input, const char *name, double 
   const tensor *t = step_in(c, input);
   char shape[200];
   if (t->count != 1)
-    return step_fail(c, SDX_INVALID_SHAPE, "input %zu ('%s') has shape %s, expected one number", input, name,
-                     shape_describe(t->dims, t->rank, shape, sizeof shape));
+    return step_fail_at(c, at_input(input), SDX_INVALID_SHAPE, "has shape %s, expected one number",
+                        shape_describe(t->dims, t->rank, shape, sizeof shape));
   *out = tensor_number_at(t, 0);
   return SDX_OK;
 }

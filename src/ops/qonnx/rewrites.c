@@ -19,8 +19,8 @@ static sdx_status quant_avg_pool(op_upgrade *u) {
   const attr *layout = node_attr(u->node, "data_layout");
   bool last = layout && str_is(layout->s, "NHWC");
   if (layout && !last && !str_is(layout->s, "NCHW"))
-    return upgrade_fail(u, SDX_INVALID_ARGUMENT, "attribute 'data_layout' is '%.*s', expected NCHW or NHWC",
-                        STR_ARG(layout->s));
+    return upgrade_fail_at(u, at_attribute("data_layout"), SDX_INVALID_ARGUMENT, "is '%.*s', expected NCHW or NHWC",
+                           STR_ARG(layout->s));
   if (kernel < 1 || kernel > 1 << 10 || stride < 1 || in_bits < 1 || in_bits > 32 || out_bits < 1)
     return upgrade_fail(u, SDX_OUT_OF_RANGE,
                         "kernel is %lld, stride %lld, ibits %lld, obits %lld; expected 1 to 2^10, at least 1, 1 to 32, "
