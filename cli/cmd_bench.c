@@ -76,7 +76,7 @@ static double *collect(const args *a, sdx_run *run, size_t *count) {
     uint64_t begin = clock_ns();
     if (sdx_run_execute(run)) {
       if (stopped) break;
-      cli_error(CLI_FAILED, "%s", sdx_run_error(run));
+      engine_run_failed(a, run);
       free(ms);
       return NULL;
     }
@@ -118,7 +118,8 @@ static int measure_session(const args *a, sdx_session *session, measurement *m) 
   m->first_ms = since_ms(start);
   if (status) {
     if (stopped) code = CLI_OK;
-    else cli_error(CLI_FAILED, "%s", run ? sdx_run_error(run) : sdx_status_text(status));
+    else if (run) engine_run_failed(a, run);
+    else cli_error(CLI_FAILED, "%s", sdx_status_text(status));
     goto done;
   }
   ms = collect(a, run, &runs);

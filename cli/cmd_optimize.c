@@ -51,7 +51,7 @@ static int run(const args *a) {
   sdx_session *session = NULL;
   if (engine) {
     sdx_status status = sdx_optimize_file(path, target, engine, &session);
-    code = status ? engine_report_load(path, session, status) : report(a, path, target, session);
+    code = status ? engine_report_load(a, path, session, status) : report(a, path, target, session);
     if (!status && *sdx_session_warnings(session)) cli_note("%s", sdx_session_warnings(session));
   }
   sdx_session_destroy(session);

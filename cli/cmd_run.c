@@ -285,7 +285,7 @@ static int execute(const args *a, sdx_session *session, sdx_run *run) {
     uint64_t start = clock_ns();
     if (sdx_run_execute(run)) {
       free(ms);
-      return cli_error(CLI_FAILED, "%s", sdx_run_error(run));
+      return engine_run_failed(a, run);
     }
     ms[i] = (double)(clock_ns() - start) / 1e6;
   }
@@ -330,12 +330,12 @@ static int run_model(const args *a, sdx_session *session) {
   if (!all_inputs_given(session, inputs)) goto done;
   code = CLI_FAILED;
   if (sdx_run_create(session, &run)) {
-    cli_error(CLI_FAILED, "%s", run ? sdx_run_error(run) : "out of memory");
+    cli_error(CLI_FAILED, "out of memory");
     goto done;
   }
   for (size_t i = 0; i < count; i++)
     if (sdx_run_set_input(run, i, inputs[i])) {
-      cli_error(CLI_FAILED, "%s", sdx_run_error(run));
+      engine_run_failed(a, run);
       goto done;
     }
   code = want_outputs(a, session, run) ? execute(a, session, run) : CLI_USAGE;

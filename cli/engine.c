@@ -30,10 +30,23 @@ void file_hint(const char *path) {
   free(folder);
 }
 
+// For programs, beside what stderr says to people. Frees `details`.
+static void print_error(const args *a, const char *message, char *details) {
+  if (args_has(a, "json"))
+    json_print(json_pack("{s:s,s:o*}", "error", message, "details", details ? json_loads(details, 0, NULL) : NULL));
+  sdx_string_free(details);
+}
+
+int engine_run_failed(const args *a, const sdx_run *run) {
+  print_error(a, sdx_run_error(run), sdx_run_error_json(run));
+  return cli_error(CLI_FAILED, "%s", sdx_run_error(run));
+}
+
 // The failed load's message with hints (a file that is not there: the nearest that is).
-int engine_report_load(const char *path, const sdx_session *session, sdx_status status) {
+int engine_report_load(const args *a, const char *path, const sdx_session *session, sdx_status status) {
   const char *message = session ? sdx_session_error(session) : "";
   if (!*message) message = sdx_status_text(status);
+  print_error(a, message, sdx_session_error_json(session));
   if (strstr(message, path)) cli_error(CLI_FAILED, "%s", message);
   else cli_error(CLI_FAILED, "%s: %s", path, message);
   if (status == SDX_NOT_FOUND && access(path, F_OK)) file_hint(path);
@@ -62,7 +75,7 @@ static sdx_session *load(const args *a, const char *model, bool optimised, int *
   sdx_options_destroy(options);
   *code = status == SDX_OK ? CLI_OK : CLI_FAILED;
   if (status != SDX_OK) {
-    engine_report_load(path, session, status);
+    engine_report_load(a, path, session, status);
     sdx_session_destroy(session);
     session = NULL;
   } else if (optimised && *sdx_session_warnings(session)) {

@@ -36,7 +36,10 @@ sdx_session *engine_load(const args *a, const char *path, int *code);
 sdx_session *engine_load_unoptimised(const args *a, const char *path, int *code);
 
 // The message of a failed load, with hints; gives CLI_FAILED.
-int engine_report_load(const char *path, const sdx_session *session, sdx_status status);
+int engine_report_load(const args *a, const char *path, const sdx_session *session, sdx_status status);
+
+// Says why a run failed; with --json the fields go to stdout: {"error", "details"}. Returns CLI_FAILED.
+int engine_run_failed(const args *a, const sdx_run *run);
 
 // Hints at the file of the same folder whose name is nearest to one that is not there.
 void file_hint(const char *path);

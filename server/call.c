@@ -30,10 +30,14 @@ void call_text(call *c, int status, const char *string) {
   c->x.response.content_type = "text/plain; charset=utf-8";
 }
 
-void call_engine_error(call *c, sdx_status status, const char *message) {
-  if (!message || !*message) message = sdx_status_text(status);
+void call_engine_error(call *c, sdx_status status, const sdx_run *run) {
+  const char *message = run ? sdx_run_error(run) : "";
+  char *details = run ? sdx_run_error_json(run) : NULL;
+  if (!*message) message = sdx_status_text(status);
   if (status == SDX_NO_MEMORY) call_retry(c, sdx_status_http(status), "%s", message);
   else call_error(c, sdx_status_http(status), "%s", message);
+  if (details) http_response_error_details(&c->x.response, details);
+  sdx_string_free(details);
 }
 
 void call_read_json(call *c, json *j) {

@@ -46,7 +46,8 @@ void call_error(call *c, int status, const char *format, ...) __attribute__((for
 void call_retry(call *c, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));  // Retry-After
 void call_json(call *c, int status);  // the body holds it
 void call_text(call *c, int status, const char *text);
-void call_engine_error(call *c, sdx_status status, const char *message);
+// The error of a run, with its fields beside; run NULL: there is none to ask.
+void call_engine_error(call *c, sdx_status status, const sdx_run *run);
 
 // The body of the request as JSON.
 void call_read_json(call *c, json *j);

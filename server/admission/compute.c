@@ -78,7 +78,7 @@ static bool run_model(call *c, sdx_run *run, uint64_t limit_ns, bool *dirty) {
     model_note_cost(c->model, c->done_ns - c->run_ns);
     reply_deadline(c);
   } else {
-    call_engine_error(c, status, sdx_run_error(run));
+    call_engine_error(c, status, run);
   }
   bind_inputs(c, run, false);
   return !moved;

@@ -142,6 +142,11 @@ void http_response_error(http_response *r, int status, const char *format, ...) 
   va_end(list);
 }
 
+void http_response_error_details(http_response *r, const char *json) {
+  r->body.size--;  // the brace
+  text_format(&r->body, ",\"details\":%s}", json);
+}
+
 bool http_response_take(http_response *r, size_t room, text *to) {
   size_t left = r->body.size - r->taken, piece = left < room ? left : room;
   const char *at = r->body.at ? r->body.at + r->taken : "";

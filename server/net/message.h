@@ -89,6 +89,7 @@ void http_response_header(http_response *r, const char *name, const char *format
 // {"error": "..."} takes the place of what the body holds.
 void http_response_error(http_response *r, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void http_response_verror(http_response *r, int status, const char *format, va_list list);
+void http_response_error_details(http_response *r, const char *json);  // "details" beside it
 // Moves up to `room` bytes of the (compressed) body to the end of `to`. True: that was the last of it.
 bool http_response_take(http_response *r, size_t room, text *to);
 // The same into memory of exactly that room; how many bytes. False: memory.

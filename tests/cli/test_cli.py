@@ -392,6 +392,29 @@ class Messages(Case):
 
 
 class Json(Case):
+    def test_errors_have_fields(self):
+        gather = self.write("gather.onnx", simple([node("Gather", ["x", "i"], ["y"], name="g")],
+                                                  [("x", FLOAT, [3]), ("i", INT64, ["n"])], [("y", FLOAT, ["n"])]))
+        done = self.run_command("run", gather, "x=[1,2,3]", "i=[7]", "--json", code=1)
+        said = json.loads(done.stdout)
+        self.assertIn("node 'g' (Gather): input 1 ('indices') is 7 at 0, expected within [-3, 3)", said["error"])
+        self.assertIn(said["error"], done.stderr)
+        for key, wanted in {"status": "OUT_OF_RANGE", "node": "g", "operator": "Gather", "input": "indices", "index": 1,
+                            "found": "7 at 0", "expected": "within [-3, 3)", "place": "node 'g' (Gather)"}.items():
+            self.assertEqual(said["details"][key], wanted)
+        self.assertEqual(self.run_command("run", gather, "x=[1,2,3]", "i=[7]", code=1).stdout, "")
+        typo = self.write("typo.onnx", simple([node("Reluu", ["x"], ["y"], name="n")], [("x", FLOAT, [1])],
+                                              [("y", FLOAT, [1])]))
+        for words in (("run", typo, "--random"), ("inspect", typo)):
+            load = json.loads(self.run_command(*words, "--json", code=1).stdout)["details"]
+            self.assertEqual((load["code"], load["node"], load["hint"]), ("unknown-operator", "n", "did you mean 'Relu'?"))
+        problem, = json.loads(self.run_command("check", typo, "--json", code=1).stdout)[0]["problems"]
+        self.assertEqual({k: problem[k] for k in load}, load)
+        far = self.write("far.onnx", model(graph([node("Abs", ["w"], ["y"])], [], [value("y", FLOAT, [4])],
+                                                 [tensor(FLOAT, [4], name="w", extra=external("gone.bin"))])))
+        load = json.loads(self.run_command("run", far, "--json", code=1).stdout)["details"]
+        self.assertEqual((load["initializer"], load["file"], load["code"]), ("w", "gone.bin", "missing-file"))
+
     def test_all_commands(self):
         m = self.twice()
         for words in [("version",), ("ops",), ("kernels",), ("inspect", m), ("inspect", m, "--plan"), ("inspect", m, "--graph"),

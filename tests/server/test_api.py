@@ -2,7 +2,7 @@
 """What clients ask and get: health, /score, the Open Inference Protocol, a trained model."""
 import json, struct, sys, unittest
 
-from serving import ROOT, SHARED_MODELS, Server, Shared, main
+from serving import ROOT, SHARED_MODELS, WORK, Server, Shared, main, model, onnx
 
 
 class Plain(Shared):
@@ -428,6 +428,31 @@ class V2(Shared):
 
 
 class Real(unittest.TestCase):
+    def test_errors_of_a_run_have_fields(self):
+        """Beside the message, whatever the route."""
+        add = [onnx.node("Add", ["a", "b"], ["y"], name="adder")]
+        inputs = [("a", onnx.FLOAT, ["n"]), ("b", onnx.FLOAT, ["m"])]
+        (WORK / "sums.onnx").write_bytes(model(add, inputs, [("y", onnx.FLOAT, ["k"])]))
+        v2 = {"inputs": [{"name": n, "datatype": "FP32", "shape": [s], "data": [1] * s} for n, s in (("a", 2), ("b", 3))]}
+        with Server([str(WORK / "sums.onnx")]) as server:
+            for status, answer in (server.score({"a": [1, 2], "b": [1, 2, 3]}), server.infer("sums", v2)):
+                self.assertEqual(status, 400, answer)
+                self.assertIn("node 'adder' (Add): input 1 ('B') has 3 in dimension 1 from the right", answer["error"])
+                known = {k: answer["details"][k] for k in ("status", "code", "node", "operator", "input", "index", "found")}
+                self.assertEqual(
+                    known,
+                    {
+                        "status": "INVALID_SHAPE",
+                        "code": "type-or-shape",
+                        "node": "adder",
+                        "operator": "Add",
+                        "input": "B",
+                        "index": 1,
+                        "found": "3 in dimension 1 from the right",
+                    },
+                )
+            self.assertEqual(server.score({"a": [1, 2]})[1].keys(), {"error"})
+
     def test_digit(self):
         candidates = [ROOT / "examples/digits/digits.onnx", SHARED_MODELS / "seed/mnist-cntk/mnist-8.onnx"]
         found = [c for c in candidates if c.is_file()]
