@@ -44,6 +44,13 @@ class Lint(unittest.TestCase):
                 with self.subTest(what=what), unittest.mock.patch.dict(lint.CODE, {"tests/second.c": code}):
                     self.assertEqual(lint.check_one_of_each(), [])
 
+    def test_phrases_have_one_home(self):
+        self.assertEqual(lint.check_phrases(), [])
+        for phrase in lint.PHRASES:
+            for file, complaints in (("src/run/new.c", 1), ("server/new.c", 1), ("tests/new.py", 0)):
+                with self.subTest(phrase), unittest.mock.patch.dict(lint.TEXT, {file: f'"{phrase}: x"'}):
+                    self.assertEqual(len(lint.check_phrases()), complaints)
+
     def test_rules_of_the_engine(self):
         for code, complaint in (("void f(void) { free(malloc(1)); }", "malloc(1)"),
                                 ("void f(char *s) { strcpy(s, s); }", "strcpy(")):
