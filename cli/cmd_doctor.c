@@ -23,6 +23,7 @@
 #include "base/cgroup.h"
 #include "base/host.h"
 #include "cli/engine.h"
+#include "cli/files.h"
 #include "cli/table.h"
 #include "registry/registry.h"
 #include "support/process.h"

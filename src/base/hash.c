@@ -35,6 +35,7 @@ void hash_add(hash *h, const void *bytes, size_t size) {
   const unsigned char *at = bytes;
   size_t held = h->bytes % HASH_BLOCK;
   h->bytes += size;
+  if (!size) return;
   if (held) {
     size_t piece = HASH_BLOCK - held < size ? HASH_BLOCK - held : size;
     memcpy(h->block + held, at, piece);

@@ -8,8 +8,6 @@
 
 enum { LANES = 8, PIXELS = 4 };
 
-static inline __m256i ints(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
-
 // n: channels that exist, `LANES` or fewer.
 INLINE void pixels(const conv_dw_nhwc_u8s8_pixels *p, bool is_signed, size_t first, size_t count, size_t c, size_t n) {
   const __m256i chosen = _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
