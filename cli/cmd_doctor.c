@@ -75,11 +75,10 @@ static void look_at_kernels(json_t *checks) {
 
 static void look_at_limits(json_t *checks) {
   cgroup_limits group = cgroup_read("");
-  long built_in = sysconf(_SC_NPROCESSORS_ONLN);
+  size_t online = host_cpus_online();
   tell(checks, "processors", FINE,
-       group.cpus < (size_t)built_in
-           ? xformat("%zu of %ld, control groups allow %zu", host_cpus(), built_in, group.cpus)
-           : xformat("%zu of %ld", host_cpus(), built_in),
+       group.cpus < online ? xformat("%zu of %zu, control groups allow %zu", host_cpus(), online, group.cpus)
+                           : xformat("%zu of %zu", host_cpus(), online),
        NULL);
   struct sysinfo info = {0};
   sysinfo(&info);
@@ -91,7 +90,8 @@ static void look_at_limits(json_t *checks) {
   char *limit = group.memory_bytes < (uint64_t)info.totalram * info.mem_unit
                     ? xformat(", control groups allow %s", bytes_describe((double)group.memory_bytes, allowed))
                     : xstrdup("");
-  tell(checks, "memory", memory < LEAST_MEMORY ? PROBLEM : FINE, xformat("%s of %s, %s free%s", may, has, lies_free, limit),
+  tell(checks, "memory", memory < LEAST_MEMORY ? PROBLEM : FINE,
+       xformat("%s of %s, %s free%s", may, has, lies_free, limit),
        "raise the limit of the container or of 'ulimit -v': most models need more");
   free(limit);
 }
@@ -100,8 +100,8 @@ static void look_at_open_files(json_t *checks) {
   struct rlimit limit = {0};
   getrlimit(RLIMIT_NOFILE, &limit);
   state s = limit.rlim_cur < LEAST_FILES ? PROBLEM : limit.rlim_max < SERVER_FILES ? NOTE : FINE;
-  tell(checks, "open files", s, xformat("%llu, at most %llu", (unsigned long long)limit.rlim_cur,
-                                        (unsigned long long)limit.rlim_max),
+  tell(checks, "open files", s,
+       xformat("%llu, at most %llu", (unsigned long long)limit.rlim_cur, (unsigned long long)limit.rlim_max),
        "'ulimit -n 16384' (LimitNOFILE= of systemd) lets 'serve' keep 10,000 connections");
 }
 
@@ -110,12 +110,10 @@ static void look_at_open_files(json_t *checks) {
 // The nearest folder above that is there: where a missing one would be made.
 static char *nearest_folder(const char *path) {
   char *folder = xstrdup(path);
-  while (*folder && access(folder, F_OK)) {
-    char *slash = strrchr(folder, '/');
-    if (!slash) strcpy(folder, ".");
-    else slash[slash == folder] = 0;
-  }
-  return folder;
+  for (char *slash; access(folder, F_OK) && (slash = strrchr(folder, '/')) && slash > folder;) *slash = 0;
+  if (!access(folder, F_OK)) return folder;
+  free(folder);
+  return xstrdup(*path == '/' ? "/" : ".");
 }
 
 static void look_at_folder(json_t *checks, const char *name, const char *path, state if_not, const char *hint) {
@@ -137,7 +135,8 @@ static void look_at_folders(json_t *checks) {
   if (config) {
     char *folder = xstrdup(config);
     *strrchr(folder, '/') = 0;  // the path of a file in it
-    look_at_folder(checks, "workspace", folder, PROBLEM, "give yourself the right to write there, or name another with -w");
+    look_at_folder(checks, "workspace", folder, PROBLEM,
+                   "give yourself the right to write there, or name another with -w");
     free(folder);
   } else {
     tell(checks, "workspace", NOTE, xstrdup("none here or in a folder above"),
@@ -154,7 +153,8 @@ static void look_at_folders(json_t *checks) {
 // ---- programs -----------------------------------------------------------------------------------
 
 static void look_at_python(json_t *checks) {
-  static const char hint[] = "'pip install ./bindings/python' installs the module; scoring scripts need Python 3.9 and numpy";
+  static const char hint[] =
+      "'pip install ./bindings/python' installs the module; scoring scripts need Python 3.9 and numpy";
   static const char ask[] =
       "import sys, importlib.metadata as m\n"
       "print(sys.version.split()[0], end='')\n"
@@ -250,7 +250,7 @@ static void look_at_port(json_t *checks) {
 static void look_at_libraries(json_t *checks) {
   struct utsname kernel = {0};
   uname(&kernel);
-  void *curl = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
+  void *curl = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);  // stays: it has no way to clean up behind itself
   if (!curl) curl = dlopen("libcurl-gnutls.so.4", RTLD_NOW | RTLD_LOCAL);
   const char *(*curl_version)(void) = NULL;
   if (curl) *(void **)&curl_version = dlsym(curl, "curl_version");
@@ -259,7 +259,6 @@ static void look_at_libraries(json_t *checks) {
        xformat("sardonyx %s, glibc %s, jansson %s, %.*s, Linux %s", sdx_version(), gnu_get_libc_version(),
                jansson_version_str(), curl ? (int)strcspn(version, " ") : 99, version, kernel.release),
        "pushing and pulling need libcurl: 'apt-get install libcurl4'");
-  if (curl) dlclose(curl);
 }
 
 static void look_at_locale(json_t *checks) {
@@ -276,10 +275,12 @@ static void print_checks(const json_t *checks, size_t problems, size_t notes) {
   static const ink inks[] = {INK_GREEN, INK_YELLOW, INK_RED};
   for (size_t i = 0; i < json_array_size(checks); i++) {
     const json_t *c = json_array_get(checks, i);
-    const char *word = json_string_value(json_object_get(c, "state")), *found = json_string_value(json_object_get(c, "found")),
+    const char *word = json_string_value(json_object_get(c, "state")),
+               *found = json_string_value(json_object_get(c, "found")),
                *hint = json_string_value(json_object_get(c, "hint"));
     ink colour = inks[!strcmp(word, "note") ? NOTE : !strcmp(word, "problem") ? PROBLEM : FINE];
-    printf("%s%-8s%s %-11s ", ink_on(stdout, colour), word, ink_off(stdout), json_string_value(json_object_get(c, "check")));
+    printf("%s%-8s%s %-11s ", ink_on(stdout, colour), word, ink_off(stdout),
+           json_string_value(json_object_get(c, "check")));
     print_wrapped(found, strlen(found), 21, 21);
     if (!hint) continue;
     printf("%21s-> ", "");
@@ -296,9 +297,9 @@ static size_t count_state(const json_t *checks, state s) {
 }
 
 static int run(const args *a) {
-  static void (*const looks[])(json_t *) = {look_at_kernels,    look_at_limits,  look_at_open_files, look_at_folders,
-                                            look_at_python,     look_at_containers, look_at_sandbox, look_at_port,
-                                            look_at_libraries,  look_at_locale};
+  static void (*const looks[])(json_t *) = {look_at_kernels,   look_at_limits,     look_at_open_files, look_at_folders,
+                                            look_at_python,    look_at_containers, look_at_sandbox,    look_at_port,
+                                            look_at_libraries, look_at_locale};
   json_t *checks = json_array();
   for (size_t i = 0; i < sizeof looks / sizeof *looks; i++) looks[i](checks);
   size_t problems = count_state(checks, PROBLEM), notes = count_state(checks, NOTE);

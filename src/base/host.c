@@ -13,11 +13,15 @@
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
+size_t host_cpus_online(void) {
+  long online = sysconf(_SC_NPROCESSORS_ONLN);
+  return online > 0 ? (size_t)online : 1;
+}
+
 static size_t affinity_cpus(void) {
   cpu_set_t sets[8];  // 8192 processors, the most Linux can be built for
   if (sched_getaffinity(0, sizeof sets, sets) == 0) return (size_t)CPU_COUNT_S(sizeof sets, sets);
-  long online = sysconf(_SC_NPROCESSORS_ONLN);
-  return online > 0 ? (size_t)online : 1;
+  return host_cpus_online();
 }
 
 static size_t cpus;

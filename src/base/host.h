@@ -9,6 +9,7 @@
 // Processors: the least of affinity mask, cpuset and quota of the control groups (rounded up); at least 1. Read once
 // per process.
 size_t host_cpus(void);
+size_t host_cpus_online(void);  // of the machine, whatever this process may use
 // Memory: the least of what is built in, what the control groups allow, and the resource limits. Read at each call.
 size_t host_memory_bytes(void);
 size_t host_resident_bytes(void);  // of this process
