@@ -29,7 +29,7 @@ static void attention(void **state) {
   fails(QKV "const %m: float[2,3]{0,0,0,0,0,0}\n%y = Attention(%q, %k, %v, %m)", SDX_INVALID_SHAPE, "'attn_mask'");
   fails(QKV "const %m: float[3,2]{0,0,0,0,0,0}\n%y = Attention(%q, %k, %v, %m)", SDX_INVALID_SHAPE, "'attn_mask'");
   fails(QKV "%y = Attention(%q, %k, %v, _, %k)", SDX_INVALID_GRAPH, "go together");
-  fails(QKV "%y = Attention<q_num_heads=0>(%q, %k, %v)", SDX_INVALID_GRAPH, "not positive");
+  fails(QKV "%y = Attention<q_num_heads=0>(%q, %k, %v)", SDX_INVALID_GRAPH, "attribute 'q_num_heads' is 0");
   fails(QKV "%y = Attention<qk_matmul_output_mode=4>(%q, %k, %v)", SDX_INVALID_GRAPH, "0 to 3");
   fails("const %q: float[1,3,1,1]{1,2,3}\nconst %k: float[1,2,1,1]{0,0}\n%y = Attention(%q, %k, %k)", SDX_INVALID_SHAPE,
         "divided");
@@ -59,8 +59,8 @@ static void signals(void **state) {
   fails(SIGNAL "const %n: int64[]{0}\n%y = DFT(%x, %n)", SDX_OUT_OF_RANGE, "at least 1");
   fails(SIGNAL "const %n: int64[]{-1}\n%y = DFT(%x, %n)", SDX_OUT_OF_RANGE, "at least 1");
   fails(SIGNAL "const %n: int64[]{1099511627776}\n%y = DFT(%x, %n)", SDX_NO_MEMORY, "");
-  fails(SIGNAL "const %a: int64[]{2}\n%y = DFT(%x, _, %a)", SDX_OUT_OF_RANGE, "axis 2");
-  fails(SIGNAL "const %a: int64[]{-1}\n%y = DFT(%x, _, %a)", SDX_OUT_OF_RANGE, "axis -1");
+  fails(SIGNAL "const %a: int64[]{2}\n%y = DFT(%x, _, %a)", SDX_OUT_OF_RANGE, "input 2 ('axis') is 2");
+  fails(SIGNAL "const %a: int64[]{-1}\n%y = DFT(%x, _, %a)", SDX_OUT_OF_RANGE, "input 2 ('axis') is -1");
   fails(SIGNAL "const %s: int64[]{0}\n%y = STFT(%x, %s)", SDX_OUT_OF_RANGE, "'frame_step'");
   fails(SIGNAL "const %s: int64[]{1}\nconst %l: int64[]{5}\n%y = STFT(%x, %s, _, %l)", SDX_INVALID_SHAPE, "do not fit");
   GIVES("const %n: int64[]{4}\n%y = HannWindow(%n)", "float[4]", 0, 0.5, 1, 0.5);
@@ -77,7 +77,7 @@ static void strings(void **state) {
   fails(GRAMS "min_gram_length=0, max_gram_length=1, ngram_counts=[0], ngram_indexes=[0], pool_int64s=[2]>(%x)",
         SDX_INVALID_GRAPH, "min_gram_length");
   fails(GRAMS "min_gram_length=1, max_gram_length=1, ngram_counts=[0], ngram_indexes=[-1], pool_int64s=[2]>(%x)",
-        SDX_INVALID_GRAPH, "no coordinate");
+        SDX_INVALID_GRAPH, "attribute 'ngram_indexes' is -1 at 0");
   fails(GRAMS "min_gram_length=1, max_gram_length=2, ngram_counts=[0, 9], ngram_indexes=[0], pool_int64s=[2]>(%x)",
         SDX_INVALID_GRAPH, "ngram_counts");
   fails(GRAMS

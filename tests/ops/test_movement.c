@@ -97,7 +97,7 @@ static void indices_are_checked(void **state) {
 
 static void shapes_are_checked(void **state) {
   fails(D "const %s: int64[2]{-1, -1}\n %y = Reshape(%x, %s)", SDX_INVALID_SHAPE, "-1 at both 0 and 1");
-  fails(D "const %s: int64[2]{2, 2}\n %y = Reshape(%x, %s)", SDX_INVALID_SHAPE, "number of elements");
+  fails(D "const %s: int64[2]{2, 2}\n %y = Reshape(%x, %s)", SDX_INVALID_SHAPE, "input 1 ('shape') is [2,2]");
   fails(D "const %s: int64[2]{-2, 3}\n %y = Reshape(%x, %s)", SDX_OUT_OF_RANGE, "-2");
   fails(D "const %s: int64[3]{4611686018427387904, 4, 3}\n %y = Reshape(%x, %s)", SDX_INVALID_SHAPE, "counted");
   fails("const %x: float[0]{}\n const %s: int64[2]{0, -1}\n %y = Reshape<allowzero=1>(%x, %s)", SDX_INVALID_SHAPE,

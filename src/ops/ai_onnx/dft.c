@@ -93,7 +93,7 @@ static sdx_status dft_infer(op_step *c) {
   dims[rank - 1] = p->inverse && p->onesided ? 1 : 2;
   if (!known) return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
   if (axis < -rank || axis > rank - 2 || axis == -1)
-    return step_fail_at(c, at_attribute("axis"), SDX_OUT_OF_RANGE, "is %lld, expected within [-%d, -2] and [0, %d]",
+    return step_fail_at(c, at_input(2), SDX_OUT_OF_RANGE, "is %lld, expected within [-%d, -2] and [0, %d]",
                         (long long)axis, rank, rank - 2);
   if (axis < 0) axis += rank;
   SDX_TRY(dft_length(c, p, dims[axis], &length));
