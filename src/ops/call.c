@@ -32,14 +32,14 @@ static void run_range(void *context, size_t index, size_t worker) {
 void call_parallel(op_step *c, size_t count, size_t grain,
                    void (*range)(void *context, size_t begin, size_t end, size_t worker), void *context) {
   enum { LEAST = 64, MOST_GRAINS = 32 };  // slack against uneven threads; a millisecond between two looks at the clock
-  size_t threads = c->threads ? c->threads : 1, tasks = count / (grain ? grain : 1), enough = tasks / MOST_GRAINS;
-  if (count == 0) return;
+  size_t tasks = count / (grain ? grain : 1);
+  if (tasks <= 1) {
+    if (count) range(context, 0, count, 0);
+    return;
+  }
+  size_t threads = c->threads ? c->threads : 1, enough = tasks / MOST_GRAINS;
   if (enough < LEAST) enough = LEAST;
   if (enough < threads * 4) enough = threads * 4;
   if (tasks > enough) tasks = enough;
-  if (tasks <= 1) {
-    range(context, 0, count, 0);
-    return;
-  }
   pool_run(threads, tasks, run_range, &(ranges){range, context, count, tasks});
 }

@@ -61,7 +61,7 @@ sdx_status unary_run(op_step *c, tensor *out, const tensor *in, const unary_row 
   if (!out || out->count == 0) return SDX_OK;
   unary_job j = {.row = rows[in->dtype], .context = context, .out = out->data, .in = in->data};
   j.in_width = (size_t)dtype_bits(in->dtype) / 8;
-  j.out_width = (size_t)dtype_bits(out->dtype) / 8;
+  j.out_width = out->dtype == in->dtype ? j.in_width : (size_t)dtype_bits(out->dtype) / 8;
   if (!j.row && dtype_is_half(in->dtype)) {
     j.row = rows[SDX_FLOAT];
     j.half = in->dtype;
