@@ -42,7 +42,7 @@ static json_t *list_json(void) {
                                              convert_format_title(*f), "files", convert_format_files(*f)));
   const file_kind *kind;
   for (size_t i = 0; (kind = file_kind_at(i)); i++)
-    if (kind->model && !is_converted(kind))
+    if (kind->role == FILE_MODEL && !is_converted(kind))
       json_array_append_new(kinds,
                             json_pack("{s:s,s:s,s:s}", "kind", kind->name, "what", kind->what, "advice", kind->advice));
   return json_pack("{s:o,s:o}", "formats", formats, "recognised", kinds);
@@ -64,7 +64,7 @@ static int list(bool as_json) {
   printf("\nRecognised, with advice, but not converted:\n");
   const file_kind *kind;
   for (size_t i = 0; (kind = file_kind_at(i)); i++)
-    if (kind->model && !is_converted(kind)) printf("  %s: %s\n", kind->what, kind->advice);
+    if (kind->role == FILE_MODEL && !is_converted(kind)) printf("  %s: %s\n", kind->what, kind->advice);
   return CLI_OK;
 }
 

@@ -327,7 +327,7 @@ char *convert_for_use(const char *path, const convert_options *options, convert_
   const convert_format *format = recognise(s, &kind);
   if (format) {
     result = cached(s, path, format, options, report, f);
-  } else if (kind && kind->model) {
+  } else if (kind && kind->role == FILE_MODEL) {
     fault_set(f, SDX_NOT_SUPPORTED, "%s: this looks like %s, which is not converted", path, kind->what);
     fault_hint(f, "%s", kind->advice);
   } else {

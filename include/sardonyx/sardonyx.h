@@ -114,8 +114,8 @@ SDX_API void sdx_options_destroy(sdx_options *options);
 //   memory_limit_bytes, run_memory_limit_bytes, fold_limit_bytes, load_timeout_ms, run_timeout_ms,
 //   max_nodes, max_rank, max_subgraph_depth, max_function_depth, max_loop_trips
 //   map_file           0 | 1: map the file instead of copying it (only for files nobody rewrites)
-//   allow_hard_links   0 | 1: external data may have more than one name
-//   external_data_dir  folder for external data of models loaded from bytes
+//   allow_hard_links   0 | 1: external data may have more than one name, though the model file has one
+//   external_data_dir  folder where external data is looked for first (default: that of the model file alone)
 //   cache_dir          folder that keeps models as sdx_optimize_file makes them: the first load of a model writes
 //   there, a
 //                      later one of the same bytes and options maps that; what does not fit is a line of the warnings

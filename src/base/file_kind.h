@@ -6,11 +6,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+// A model of another framework's: `sardonyx convert` converts it or tells how. A stand-in: it lies where the file
+// itself should, left by a download.
 typedef struct file_kind {
   const char *name;    // "pickle"
   const char *what;    // "a Python pickle", to be read after "it looks like"
   const char *advice;  // what to do; "" where that is clear
-  bool model;          // another framework's: `sardonyx convert` converts it or tells how
+  enum { FILE_OTHER, FILE_MODEL, FILE_STAND_IN } role;
 } file_kind;
 
 enum { FILE_KIND_HEAD = 65536 };  // more bytes tell no more

@@ -1,23 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// External data; see external.h. The kernel does the path check while it opens (openat2 beneath, no
-// symbolic links); where openat2 is missing, the path is walked folder by folder with O_NOFOLLOW.
-// There is never a check of a name followed by an open of that name.
+// External data; see external.h. A location is judged as text first, then walked part by part (links.h); there is
+// never a check of a name followed by an open of that name.
 #include "onnx/external.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
+#include <stdio.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/file_kind.h"
 #include "onnx/sha1.h"
 
 enum { MAX_LOCATION = 4096 };
 
-void external_gate_init(external_gate *gate, const char *dir, bool allow_hard_links, text *warnings) {
+void external_gate_init(external_gate *gate, const import_options *options, text *warnings) {
   *gate = (external_gate){
-      .dir = dir, .allow_hard_links = allow_hard_links, .warnings = warnings, .dir_fd = -1, .file_fd = -1};
+      .dir = options->external_dir,
+      .model = options->file,
+      .allow_hard_links = options->allow_hard_links || (options->file && options->file->names > 1),
+      .warnings = warnings,
+      .file_fd = -1,
+  };
 }
 
 static void close_file(external_gate *gate) {
@@ -28,8 +32,7 @@ static void close_file(external_gate *gate) {
 
 void external_gate_deinit(external_gate *gate) {
   close_file(gate);
-  if (gate->dir_fd >= 0) close(gate->dir_fd);
-  gate->dir_fd = -1;
+  while (gate->folder_count) close(gate->folders[--gate->folder_count]);
 }
 
 // ---- keys -------------------------------------------------------------------------------------------
@@ -99,60 +102,79 @@ sdx_status external_ref_set(external_gate *gate, external_ref *ref, str key, str
 
 // ---- opening ----------------------------------------------------------------------------------------
 
-enum { OPEN_FLAGS = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC };
-
-// openat2 is missing: one folder at a time, no link followed. `path` has no '..' (location_fault).
-static int open_walk(int dir, char *path) {
-  int at = dir;
-  for (char *part = path;;) {
-    char *slash = strchr(part, '/');
-    if (slash) *slash = 0;
-    int flags = slash ? O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC : OPEN_FLAGS | O_NOFOLLOW;
-    int next = openat(at, part, flags);
-    int reason = errno;
-    if (at != dir) close(at);
-    errno = reason;
-    if (next < 0 || !slash) return next;
-    at = next;
-    part = slash + 1;
-  }
+static void add_folder(external_gate *gate, int fd) {
+  if (fd < 0) return;
+  if (links_folder_id(fd, &gate->roots[gate->folder_count])) gate->folders[gate->folder_count++] = fd;
+  else close(fd);
 }
 
-static int open_beneath(int dir, char *path) {
-  struct open_how how = {.flags = OPEN_FLAGS, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
-  for (int tries = 0;; tries++) {
-    long fd = syscall(SYS_openat2, dir, path, &how, sizeof how);
-    if (fd >= 0) return (int)fd;
-    if (errno == ENOSYS || errno == EPERM) return open_walk(dir, path);  // old kernel, or a seccomp filter
-    if ((errno != EINTR && errno != EAGAIN) || tries == 16) return -1;
-  }
+// The folder where the links of the model's name end. Only while they end at the file that was loaded: else somebody
+// changed them, and could point them to a folder of his choice.
+static void add_real_folder(external_gate *gate) {
+  link_seen link;
+  struct stat info;
+  int folder;
+  int fd = links_open(AT_FDCWD, gate->model->path, NULL, 0, &link, &folder);
+  if (fd < 0) return;
+  if (link.any && fstat(fd, &info) == 0 && info.st_dev == gate->model->device && info.st_ino == gate->model->inode)
+    add_folder(gate, folder);
+  else close(folder);
+  close(fd);
 }
 
-static sdx_status fail_hint(str location, sdx_status status, const char *wrong, const char *hint, error *err) {
-  error_at(err, at_file(location), status, "%s", wrong);
+// What is told of a file that is not to be had, beside what is wrong.
+static sdx_status advise(sdx_status status, const char *hint, error *err) {
+  error_code(err, status == SDX_NOT_FOUND ? "missing-file" : "forbidden-file");
   error_hint(err, "%s", hint);
   return status;
 }
 
-static sdx_status fail_open(str location, int reason, error *err) {
+static sdx_status open_folders(external_gate *gate, str location, error *err) {
+  if (gate->folder_count) return SDX_OK;
+  if (!gate->dir && !gate->model)
+    return advise(error_at(err, at_file(location), SDX_FORBIDDEN,
+                           "holds data, but the model was loaded from bytes, without a folder"),
+                  "name the folder by option external_data_dir", err);
+  if (gate->dir) add_folder(gate, links_open_folder(AT_FDCWD, *gate->dir ? gate->dir : "."));
+  if (gate->dir && !gate->folder_count)
+    return error_at(err, at_option("external_data_dir"), SDX_NOT_FOUND,
+                    "names the folder '%.200s', which cannot be opened: %s", gate->dir, strerror(errno));
+  if (!gate->model) return SDX_OK;
+  char folder[LINKS_PATH];
+  const char *slash = strrchr(gate->model->path, '/');
+  int size = slash ? (int)(slash - gate->model->path) + 1 : 0;
+  if ((size_t)snprintf(folder, sizeof folder, "%.*s", size, gate->model->path) < sizeof folder)
+    add_folder(gate, links_open_folder(AT_FDCWD, size ? folder : "."));
+  add_real_folder(gate);
+  return gate->folder_count ? SDX_OK
+                            : error_set(err, SDX_NOT_FOUND, "the folder of the model file cannot be opened any more");
+}
+
+static sdx_status fail_open(str location, const link_seen *link, int reason, error *err) {
+  error_part file = at_file(location);
   switch (reason) {
     case ENOENT:
     case ENOTDIR:
-      error_at(err, at_file(location), SDX_NOT_FOUND, "is not in the model's folder");
-      error_code(err, "missing-file");
-      return SDX_NOT_FOUND;
-    case ELOOP:
+      if (link->any)
+        error_at(err, file, SDX_NOT_FOUND, "is not there: the symbolic link '%s' -> '%.300s' leads nowhere", link->name,
+                 link->target);
+      return advise(error_at(err, file, SDX_NOT_FOUND, "is not in the model's folder"), "", err);
     case EXDEV:
-      return fail_hint(location, SDX_FORBIDDEN, "is reached through a symbolic link",
-                       "put the file itself into the model's folder, or name the folder that holds it by option "
-                       "external_data_dir",
-                       err);
+      return advise(error_at(err, file, SDX_FORBIDDEN,
+                             "is reached through the symbolic link '%s' -> '%.300s', which leads out of the model's "
+                             "folder",
+                             link->name, link->target),
+                    "put the file itself there, or name the folder that holds it by option external_data_dir", err);
+    case ELOOP:
+      return advise(error_at(err, file, SDX_FORBIDDEN,
+                             "is not there: symbolic links like '%s' -> '%.300s' lead around in a circle", link->name,
+                             link->target),
+                    "", err);
     case ENXIO:  // a socket, or a pipe without writer
-      return error_at(err, at_file(location), SDX_FORBIDDEN, "is not a regular file");
+      return advise(error_at(err, file, SDX_FORBIDDEN, "is not a regular file"), "", err);
     default: {
       char text[64];
-      return error_at(err, at_file(location), SDX_IO_ERROR, "cannot be opened: %s",
-                      strerror_r(reason, text, sizeof text));
+      return error_at(err, file, SDX_IO_ERROR, "cannot be opened: %s", strerror_r(reason, text, sizeof text));
     }
   }
 }
@@ -165,34 +187,51 @@ static void note_file(external_gate *gate, str location) {
   text_append(gate->files, "", 1);
 }
 
+// Looks through the folders; a link that leads nowhere in one of them says more than a name that is in none.
+static sdx_status find_file(external_gate *gate, str location, int *fd, error *err) {
+  char path[MAX_LOCATION + 1];
+  link_seen link, dangling = {0};
+  memcpy(path, location.at, location.size);
+  path[location.size] = 0;
+  for (size_t i = 0; i < gate->folder_count; i++) {
+    *fd = links_open(gate->folders[i], path, gate->roots, gate->folder_count, &link, NULL);
+    if (*fd >= 0) return SDX_OK;
+    if (errno != ENOENT && errno != ENOTDIR) return fail_open(location, &link, errno, err);
+    if (link.any) dangling = link;
+  }
+  return fail_open(location, &dangling, ENOENT, err);
+}
+
+static sdx_status check_file(const external_gate *gate, str location, int fd, struct stat *info, error *err) {
+  char head[1024];
+  error_part file = at_file(location);
+  if (fstat(fd, info) != 0) return error_at(err, file, SDX_IO_ERROR, "cannot be examined");
+  if (!S_ISREG(info->st_mode)) return advise(error_at(err, file, SDX_FORBIDDEN, "is not a regular file"), "", err);
+  if (info->st_nlink != 1 && !gate->allow_hard_links)
+    return advise(error_at(err, file, SDX_FORBIDDEN,
+                           "has %llu names (hard links) and the model has one, so it may belong to someone else",
+                           (unsigned long long)info->st_nlink),
+                  "copy it, or set option allow_hard_links=1", err);
+  ssize_t size = pread(fd, head, sizeof head, 0);
+  const file_kind *kind = size > 0 ? file_kind_of(head, (size_t)size) : NULL;
+  if (kind && kind->role == FILE_STAND_IN)
+    return advise(error_at(err, file, SDX_NOT_FOUND, "is %s", kind->what), kind->advice, err);
+  return SDX_OK;
+}
+
 static sdx_status open_file(external_gate *gate, str location, error *err) {
   if (gate->file_fd >= 0 && str_equal(gate->file_name, location)) return SDX_OK;
   const char *fault = location_fault(location);
   if (fault)
-    return error_at(err, at_file(location), SDX_FORBIDDEN, "%s, expected a path inside the model's folder", fault);
-  if (!gate->dir)
-    return fail_hint(location, SDX_FORBIDDEN, "holds data, but the model was loaded from bytes, without a folder",
-                     "name the folder by option external_data_dir", err);
+    return advise(
+        error_at(err, at_file(location), SDX_FORBIDDEN, "%s, expected a path inside the model's folder", fault), "",
+        err);
+  SDX_TRY(open_folders(gate, location, err));
   close_file(gate);
-  if (gate->dir_fd < 0) gate->dir_fd = open(*gate->dir ? gate->dir : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (gate->dir_fd < 0) return error_set(err, SDX_NOT_FOUND, "the folder for external data cannot be opened");
-  char path[MAX_LOCATION + 1];
-  memcpy(path, location.at, location.size);
-  path[location.size] = 0;
-  int fd = open_beneath(gate->dir_fd, path);
-  if (fd < 0) return fail_open(location, errno, err);
+  int fd;
   struct stat info;
-  sdx_status status = SDX_OK;
-  if (fstat(fd, &info) != 0) {
-    status = error_at(err, at_file(location), SDX_IO_ERROR, "cannot be examined");
-  } else if (!S_ISREG(info.st_mode)) {
-    status = error_at(err, at_file(location), SDX_FORBIDDEN, "is not a regular file");
-  } else if (info.st_nlink != 1 && !gate->allow_hard_links) {
-    status =
-        error_at(err, at_file(location), SDX_FORBIDDEN, "has %llu names (hard links), so it may belong to someone else",
-                 (unsigned long long)info.st_nlink);
-    error_hint(err, "copy it, or set option allow_hard_links=1");
-  }
+  SDX_TRY(find_file(gate, location, &fd, err));
+  sdx_status status = check_file(gate, location, fd, &info, err);
   if (status != SDX_OK) {
     close(fd);
     return status;

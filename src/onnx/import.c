@@ -50,10 +50,9 @@ static sdx_status fail_no_model(const void *bytes, size_t size, error *err) {
   if (size == 0) return error_set(err, SDX_INVALID_MODEL, "not an ONNX model: the file is empty");
   const file_kind *kind = file_kind_of(bytes, size);
   if (kind) {
-    const char *advice = kind->model ? "'sardonyx convert' converts it or tells how" : kind->advice;
     error_clear(err);
     error_set(err, SDX_INVALID_MODEL, "not an ONNX model: it looks like %s", kind->what);
-    error_hint(err, "%s", advice);
+    error_hint(err, "%s", kind->advice);
     return SDX_INVALID_MODEL;
   }
   error_within(err, "not an ONNX model");
@@ -189,7 +188,7 @@ sdx_status onnx_import(const void *bytes, size_t size, const import_options *opt
   im.most_work = NODES_OF_FUNCTIONS + size / 2;
   if (im.most_work > o.limits.max_nodes) im.most_work = o.limits.max_nodes;
   arena_init(&im.scratch, o.account);
-  external_gate_init(&im.gate, o.external_dir, o.allow_hard_links, &m->warnings);
+  external_gate_init(&im.gate, &o, &m->warnings);
   im.gate.files = &m->external_files;
   im.gate.region = o.region, im.gate.region_bytes = o.region_bytes;
   im.tensors = (tensor_reader){.memory = &m->memory, .max_rank = o.limits.max_rank, .gate = &im.gate};

@@ -10,12 +10,19 @@
 
 enum { ONNX_NEWEST_OPSET = 28 };  // of domain ai.onnx
 
+// The file that a model was read from: its name as the user gave it, and what that was when it was opened.
+typedef struct model_file {
+  const char *path;
+  uint64_t device, inode, names;  // names: hard links
+} model_file;
+
 // A limit of 0 takes its default (onnx/import.c).
 typedef struct import_options {
   graph_limits limits;
   size_t max_function_depth;  // nesting of local function calls
   size_t decode_depth;        // nesting of protobuf messages
-  const char *external_dir;   // folder of the model file; NULL: external data is refused
+  const char *external_dir;   // where external data is looked for first; may be NULL
+  const model_file *file;     // then beside it; NULL: the model came as bytes
   bool allow_hard_links;
   bool strict_dims;      // inputs that share a dimension's name share its size
   mem_account *account;  // what the model's arena and external data are charged to

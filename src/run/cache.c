@@ -64,10 +64,12 @@ static uint64_t source_hash(const sdx_session *s, uint64_t seed, uint64_t model,
   external_gate gate;
   error unread = {0};
   bool good = model != 0;
-  const char *folder = s->source_folder ? s->source_folder : s->options->external_data_dir;
+  import_options import = {.external_dir = s->options->external_data_dir,
+                           .file = s->file.path ? &s->file : NULL,
+                           .allow_hard_links = s->options->allow_hard_links};
   hash_init(&h, seed);
   hash_add(&h, &model, sizeof model);
-  external_gate_init(&gate, folder, s->options->allow_hard_links, NULL);
+  external_gate_init(&gate, &import, NULL);
   for (const char *end; good && files.size && (end = memchr(files.at, 0, files.size)) != NULL;) {
     str name = {files.at, (size_t)(end - files.at)};
     hash_add(&h, name.at, name.size + 1);

@@ -64,8 +64,8 @@ static void check_optimized(sdx_session *s, const problem_sink *sink) {
   sink->report(sink->context, false, &s->err);
 }
 
-static void check_model(sdx_session *s, const char *external_dir, const problem_sink *sink) {
-  import_options import = session_import_options(s, external_dir);
+static void check_model(sdx_session *s, const problem_sink *sink) {
+  import_options import = session_import_options(s);
   sdx_status status = session_fetch(s);
   if (status == SDX_OK) status = onnx_import(s->bytes, s->size, &import, sink, &s->model, &s->err);
   if (!s->model) {
@@ -94,14 +94,14 @@ static void check_model(sdx_session *s, const char *external_dir, const problem_
   }
 }
 
-static char *check(sdx_session *s, sdx_status opened, const char *external_dir) {
+static char *check(sdx_session *s, sdx_status opened) {
   report r = {0};
   problem_sink sink = {add, &r};
   text_append(&r.json, "[", 1);
   error_code(&s->err, "not-readable");
   if (opened != SDX_OK) add(&r, false, &s->err);
   else if (optimized_is(s)) check_optimized(s, &sink);
-  else check_model(s, external_dir, &sink);
+  else check_model(s, &sink);
   text_append(&r.json, "\n]\n", 3);
   sdx_session_destroy(s);
   if (!r.json.failed) return r.json.at;
@@ -110,11 +110,9 @@ static char *check(sdx_session *s, sdx_status opened, const char *external_dir) 
 }
 
 char *sdx_check_file(const char *path, const sdx_options *options) {
-  char folder[4096];
   sdx_session *s = session_create(options);
   if (!s) return NULL;
-  sdx_status status = session_open(s, path);
-  return check(s, status, session_folder(path, folder, sizeof folder));
+  return check(s, session_open(s, path));
 }
 
 char *sdx_check_bytes(const void *bytes, size_t size, const sdx_options *options) {
@@ -123,5 +121,5 @@ char *sdx_check_bytes(const void *bytes, size_t size, const sdx_options *options
   s->bytes = (void *)bytes;
   s->size = size;
   s->bytes_kind = BYTES_BORROWED;
-  return check(s, SDX_OK, NULL);
+  return check(s, SDX_OK);
 }

@@ -68,7 +68,7 @@ static void release_model(sdx_session *s) {
   s->metadata_count = s->custom_at = 0;
   if (s->source >= 0) close(s->source);
   s->source = -1;
-  s->source_folder = NULL;  // lay in the arena
+  s->file.path = NULL;  // lay in the arena
   free_bytes(s);
 }
 
@@ -315,7 +315,7 @@ static sdx_status fix_dims(sdx_session *s) {
   return SDX_OK;
 }
 
-import_options session_import_options(sdx_session *s, const char *external_dir) {
+import_options session_import_options(sdx_session *s) {
   const sdx_options *o = s->options;
   s->load_deadline_ns = clock_deadline_ns((uint64_t)o->load_timeout_ms);
   return (import_options){.limits = {.max_nodes = (size_t)o->max_nodes,
@@ -324,7 +324,8 @@ import_options session_import_options(sdx_session *s, const char *external_dir) 
                                      .max_name_bytes = (size_t)o->max_name_bytes},
                           .max_function_depth = (size_t)o->max_function_depth,
                           .decode_depth = (size_t)o->max_decode_depth,
-                          .external_dir = external_dir ? external_dir : o->external_data_dir,
+                          .external_dir = o->external_data_dir,
+                          .file = s->file.path ? &s->file : NULL,
                           .allow_hard_links = o->allow_hard_links,
                           .strict_dims = o->strict_dims,
                           .account = &s->account,
@@ -348,9 +349,9 @@ sdx_status session_bind(sdx_session *s, const opset_import *opsets, size_t count
   return collect_metadata(s);
 }
 
-sdx_status session_prepare(sdx_session *s, const char *external_dir) {
+sdx_status session_prepare(sdx_session *s) {
   SDX_TRY(session_fetch(s));
-  import_options import = session_import_options(s, external_dir);
+  import_options import = session_import_options(s);
   SDX_TRY(onnx_import(s->bytes, s->size, &import, NULL, &s->model, &s->err));
   SDX_TRY(session_bind(s, s->model->opsets, s->model->opset_count, true));
   SDX_TRY(optimise(s));
@@ -364,17 +365,16 @@ static sdx_status add_providers(sdx_session *s) {
 }
 
 // With a cache *s becomes the session of what it holds.
-static sdx_status make_ready(sdx_session **s, const char *external_dir) {
+static sdx_status make_ready(sdx_session **s) {
   cache_key key = {0};
   sdx_session *source = *s;
-  if (source->source >= 0 && external_dir) source->source_folder = str_to_c(&source->memory, str_from(external_dir));
   bool cached = source->options->cache_dir && !optimized_is(source);
   if (optimized_is(source)) {
     SDX_TRY(optimized_load(source, NULL, NULL));
   } else if (cached && cache_find(source, &key, s)) {
     sdx_session_destroy(source);
   } else {
-    sdx_status status = session_prepare(source, external_dir);
+    sdx_status status = session_prepare(source);
     if (cached && status == SDX_OK) cache_keep(source, &key);
     text_deinit(&key.notes);
     if (status != SDX_OK) return status;
@@ -382,8 +382,8 @@ static sdx_status make_ready(sdx_session **s, const char *external_dir) {
   return add_providers(*s);
 }
 
-static sdx_status finish(sdx_session *s, sdx_status status, const char *external_dir, sdx_session **out) {
-  if (status == SDX_OK) status = make_ready(&s, external_dir);
+static sdx_status finish(sdx_session *s, sdx_status status, sdx_session **out) {
+  if (status == SDX_OK) status = make_ready(&s);
   if (status != SDX_OK) {
     error_set(&s->err, status, "%s", status_text(status));
     release_model(s);
@@ -428,7 +428,7 @@ sdx_status session_open(sdx_session *s, const char *path) {
     if (missing) error_code(&s->err, "missing-file");
     return s->err.status;
   }
-  struct stat st;
+  struct stat st = {0};
   sdx_status status = SDX_OK;
   if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
     status = error_at(&s->err, file, SDX_INVALID_ARGUMENT, "is %s, expected a model file",
@@ -437,26 +437,17 @@ sdx_status session_open(sdx_session *s, const char *path) {
     status = error_at(&s->err, file, SDX_LIMIT_EXCEEDED, "has %lld bytes, expected at most max_file_bytes = %lld",
                       (long long)st.st_size, (long long)s->options->max_file_bytes);
   s->size = (size_t)st.st_size;
+  s->file = (model_file){str_to_c(&s->memory, str_from(path)), st.st_dev, st.st_ino, st.st_nlink};
+  if (status == SDX_OK && !s->file.path) status = error_no_memory(&s->err, strlen(path) + 1);
   if (status == SDX_OK) s->source = fd;
   else close(fd);
   return status;
 }
 
-const char *session_folder(const char *path, char *buffer, size_t size) {
-  const char *slash = path ? strrchr(path, '/') : NULL;
-  if (!slash) return ".";
-  if (slash == path) return "/";
-  if ((size_t)(slash - path) >= size) return NULL;  // external data is then refused
-  memcpy(buffer, path, (size_t)(slash - path));
-  buffer[slash - path] = 0;
-  return buffer;
-}
-
 sdx_status sdx_session_load_file(const char *path, const sdx_options *options, sdx_session **out) {
-  char folder[4096];
   sdx_session *s = *out = session_create(options);
   if (!s) return SDX_NO_MEMORY;
-  return finish(s, session_open(s, path), session_folder(path, folder, sizeof folder), out);
+  return finish(s, session_open(s, path), out);
 }
 
 sdx_status sdx_session_load_bytes(const void *bytes, size_t size, bool borrow, const sdx_options *options,
@@ -475,7 +466,7 @@ sdx_status sdx_session_load_bytes(const void *bytes, size_t size, bool borrow, c
     if (!s->bytes) status = error_no_memory(&s->err, size);
     else if (size) memcpy(s->bytes, bytes, size);
   }
-  return finish(s, status, NULL, out);
+  return finish(s, status, out);
 }
 
 // Fills s->bytes from a callback whose length is not known beforehand.
@@ -509,5 +500,5 @@ sdx_status sdx_session_load_reader(int64_t (*read)(void *context, void *buffer, 
   sdx_session *s = *out = session_create(options);
   if (!s) return SDX_NO_MEMORY;
   sdx_status status = read ? drain(s, read, context) : error_set(&s->err, SDX_INVALID_ARGUMENT, "no reader was given");
-  return finish(s, status, NULL, out);
+  return finish(s, status, out);
 }

@@ -172,7 +172,7 @@ sdx_status optimized_load(sdx_session *s, optimized_accept accept, void *context
   if (accept) SDX_TRY(accept(context, &p.head, p.files, &s->err));
   if (s->source >= 0) close(s->source);  // the map is enough: its pages come back by themselves
   s->source = -1;
-  import_options import = session_import_options(s, NULL);
+  import_options import = session_import_options(s);
   str data = data_of(s, &p.head);
   import.region = data.at, import.region_bytes = data.size;
   import.as_prepared = true, import.spent = NULL;

@@ -31,7 +31,7 @@ const char *sdx_options_list(void) {
       "precision\thighest\thighest, high, medium\thow exact matrix products are; highest = at least fp32 FMA\n"
       "optimize\tall\tnone, basic, all\tgraph passes\n"
       "disable_passes\t\tnames, comma-separated\tpasses to leave out\n"
-      "external_data_dir\t\tfolder\twhere external data of models loaded from bytes lies\n"
+      "external_data_dir\t\tfolder\twhere external data is looked for first\n"
       "cache_dir\t\tfolder\tkeeps models as prepared for this machine, so that the next load maps them\n"
       "provider\t\tfile, file@1\tshared library of a device that nodes are offered to; again for more; cpu is "
       "built in\n";

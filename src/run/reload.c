@@ -10,7 +10,8 @@ static sdx_status load_again(const sdx_session *s, sdx_session *again) {
   again->account.parent = (mem_account *)&s->account;
   again->size = s->size;
   again->source = dup(s->source);
-  return session_prepare(again, s->source_folder);
+  again->file = s->file;
+  return session_prepare(again);
 }
 
 static sdx_status restore(void *context, error *err) {
@@ -35,7 +36,7 @@ sdx_status session_list_weights(sdx_session *s) {
                        .lent = s->bytes_kind == BYTES_BORROWED};
   SDX_TRY(weights_init(&s->weights, s->main, &s->account, &file, &s->err));
   s->weights.context = s;
-  if (s->source >= 0 && s->source_folder) s->weights.restore = restore;
+  if (s->source >= 0) s->weights.restore = restore;
   weights_let_go_unused(&s->weights);
   return SDX_OK;
 }

@@ -45,8 +45,8 @@ struct sdx_session {
   bool folded_custom;  // constants depend on operators of the caller
   pack_cache packs;
   weights weights;
-  int source;           // the file the model came from, open as long as its weights may be asked for again; -1: none
-  char *source_folder;  // where its external data lies
+  int source;       // the file the model came from, open as long as its weights may be asked for again; -1: none
+  model_file file;  // by which its external data is found; path NULL: the model came as bytes
   places places;
   pthread_mutex_t planning;  // one plan is made at a time, so that weights are packed once
   pthread_mutex_t lock;      // plans
@@ -117,13 +117,12 @@ sdx_session *session_create(const sdx_options *options);    // NULL: memory
 sdx_status session_open(sdx_session *s, const char *path);  // opens and checks the source; error on the session
 // reload.c: lists the weights that are held once only, from the session's source.
 sdx_status session_list_weights(sdx_session *s);
-sdx_status session_prepare(sdx_session *s, const char *external_dir);  // bytes to graph, passes included
-sdx_status session_fetch(sdx_session *s);  // reads the source or maps it, unless the bytes are there
+sdx_status session_prepare(sdx_session *s);  // bytes to graph, passes included
+sdx_status session_fetch(sdx_session *s);    // reads the source or maps it, unless the bytes are there
 // What comes between import and passes, of a graph for these versions; none: in the newest form. `fix`: the dimensions
 // that options fix.
 sdx_status session_bind(sdx_session *s, const opset_import *opsets, size_t count, bool fix);
-const char *session_folder(const char *path, char *buffer, size_t size);
-import_options session_import_options(sdx_session *s, const char *external_dir);
+import_options session_import_options(sdx_session *s);
 
 // Members of the summary: nodes, weights and operators of all graphs together, of each, of each function.
 void describe_counts(const sdx_session *s, text *t);

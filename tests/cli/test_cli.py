@@ -337,6 +337,32 @@ class Messages(Case):
                 self.assertIn(name, self.run_command("run", path, "--random", code=1).stderr)
                 self.assertIn("error", self.run_command("check", path, code=1).stdout)
 
+    def test_data_behind_links(self):
+        """As caches of downloads keep models; and what stays refused is told with what helps."""
+        weights = tensor(FLOAT, [2], name="w", extra=external("model.onnx_data"))
+        data = model(graph([node("Add", ["x", "w"], ["y"])], [value("x", FLOAT, [2])], [value("y", FLOAT, [2])], [weights]))
+        self.write("blobs/5a", data)
+        self.write("blobs/7c", floats(10, 20))
+        self.write("x.npy", npy("<f4", (2,), floats(1, 2)))
+        for folder in ("snapshots/1", "elsewhere", "pointer"):
+            (self.folder / folder).mkdir(parents=True)
+        for name, target in (("snapshots/1/model.onnx", "../../blobs/5a"), ("elsewhere/model.onnx_data", "../blobs/7c"),
+                             ("snapshots/1/model.onnx_data", "../../blobs/7c")):
+            os.symlink(target, self.folder / name)
+        path = "snapshots/1/model.onnx"
+        self.assertEqual(self.outputs(path, "x=x.npy")["y"]["data"], [11, 22])
+        self.assertEqual(json.loads(self.run_command("check", path, "--json").stdout)[0]["problems"], [])
+        self.write("elsewhere/model.onnx", data)
+        self.write("pointer/model.onnx", data)
+        self.write("pointer/model.onnx_data", "version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 8\n")
+        for path, code, hint in (("elsewhere/model.onnx", "forbidden-file", "external_data_dir"),
+                                 ("pointer/model.onnx", "missing-file", "git lfs pull")):
+            (problem,) = json.loads(self.run_command("check", path, "--json", code=1).stdout)[0]["problems"]
+            self.assertEqual((problem["code"], problem["place"]), (code, "initializer 'w'"))
+            self.assertIn(hint, problem["hint"])
+        folder = ("--option", "external_data_dir=blobs")
+        self.assertEqual(self.outputs("elsewhere/model.onnx", *folder, "x=x.npy")["y"]["data"], [11, 22])
+
     def test_check_lists_everything_at_once(self):
         nodes, wanted = [], []
 

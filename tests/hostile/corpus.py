@@ -224,9 +224,12 @@ def external_data():
     paths = ["/etc/passwd", "../w.bin", "a/../../w.bin", "a\\..\\w.bin", "C:\\w.bin", "%2e%2e/w.bin", "", ".", "..", "w.bin/", "a//w.bin/..", "w.bin\0x", "./../w.bin", "p" * 10000, "/", "~/w.bin", "a/./../w.bin", "//w.bin", "*/_ORT_MEM_ADDR_/*"]
     for k, path in enumerate(paths):
         yield Case(f"X1-path-{k:02}", use(path, 0, 16), files=data, message="w")
-    yield Case("X2-symlink", use("link.bin", 0, 16), files={**data, "link.bin": ("symlink", "w.bin")}, message="link|w")
-    yield Case("X2-symlink-out", use("passwd", 0, 16), files={"passwd": ("symlink", "/etc/passwd")}, message="link|passwd")
-    yield Case("X2-symlink-folder", use("d/w.bin", 0, 16), files={**data, "d": ("symlink", ".")}, message="link|w")
+    yield Case("X2-symlink", use("link.bin", 0, 16), files={**data, "link.bin": ("symlink", "w.bin")}, expect="OK")
+    yield Case("X2-symlink-out", use("passwd", 0, 16), files={"passwd": ("symlink", "/etc/passwd")}, message="'passwd' -> '/etc/passwd'")
+    yield Case("X2-symlink-folder", use("d/w.bin", 0, 16), files={**data, "d": ("symlink", ".")}, expect="OK")
+    yield Case("X2-symlink-folder-out", use("d/passwd", 0, 16), files={"d": ("symlink", "/etc")}, message="link")
+    yield Case("X2-symlink-circle", use("a", 0, 16), files={"a": ("symlink", "b"), "b": ("symlink", "a")}, message="circle")
+    yield Case("X2-symlink-device", use("zero", 0, 16), files={"zero": ("symlink", "/dev/zero")}, message="link")
     yield Case("X3-hard-link", use("hard.bin", 0, 16), files={**data, "hard.bin": ("hardlink", "w.bin")}, message="allow_hard_links")
     yield Case("X3-hard-link-allowed", use("hard.bin", 0, 16), files={**data, "hard.bin": ("hardlink", "w.bin")}, expect="OK", options=["allow_hard_links=1"])
     yield Case("X4-pipe", use("pipe", 0, 16), files={"pipe": ("fifo", "")}, message="regular|pipe")

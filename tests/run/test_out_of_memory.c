@@ -21,7 +21,7 @@ typedef struct scenario {
   void (*run)(const struct scenario *s, outcome *o);
 } scenario;
 
-static text model_file;
+static text model_text;
 static sdx_session *session;  // of the scenarios that use one made while memory is plentiful
 
 static void keep(outcome *o, const void *at, size_t bytes) {
@@ -77,7 +77,7 @@ static sdx_session *load(const scenario *x, outcome *o) {
             sdx_options_set(options, "threads", "1") == SDX_OK;
   if (!ok) {
     failed(o, SDX_NO_MEMORY, "no options");
-  } else if (!failed(o, sdx_session_load_bytes(model_file.at, model_file.size, false, options, &s), "no session")) {
+  } else if (!failed(o, sdx_session_load_bytes(model_text.at, model_text.size, false, options, &s), "no session")) {
     sdx_options_destroy(options);
     return s;
   } else if (s) {
@@ -100,7 +100,7 @@ static void load_and_run(const scenario *x, outcome *o) {
 static void run_only(const scenario *x, outcome *o) { bind_and_run(session, o, 2); }
 
 static void check(const scenario *x, outcome *o) {
-  char *json = sdx_check_bytes(model_file.at, model_file.size, NULL);
+  char *json = sdx_check_bytes(model_text.at, model_text.size, NULL);
   o->status = json ? SDX_OK : SDX_NO_MEMORY;
   if (json && strcmp(json, "[\n]\n") != 0) {  // memory ran out in the check itself and is reported as such
     if (json[strlen(json) - 2] != ']') fail_msg("half of a report: %s", json);
@@ -152,7 +152,7 @@ static void options(const scenario *x, outcome *o) {
             sdx_options_set(options, "disable_passes", "eliminate,remove_dead") == SDX_OK &&
             sdx_options_set_dim(options, "N", 3) == SDX_OK && sdx_options_add_op(options, &op) == SDX_OK;
   if (!failed(o, ok ? SDX_OK : SDX_NO_MEMORY, options ? sdx_options_error(options) : "no options") &&
-      !failed(o, sdx_session_load_bytes(model_file.at, model_file.size, true, options, &s), "no session"))
+      !failed(o, sdx_session_load_bytes(model_text.at, model_text.size, true, options, &s), "no session"))
     bind_and_run(s, o, 1);
   else if (s) failed(o, o->status, sdx_session_error(s));
   sdx_session_destroy(s);
@@ -293,7 +293,7 @@ static void memory_ends_anywhere(void **state) {
   for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
     const scenario *x = &scenarios[i];
     uint64_t live = mem_live_count();
-    if (x->run != values) model_file = x->model ? model_bytes(x->model) : read_digits();
+    if (x->run != values) model_text = x->model ? model_bytes(x->model) : read_digits();
     if (x->run == run_only || x->run == describe) {
       outcome o = {0};
       session = load(x, &o);
@@ -301,7 +301,7 @@ static void memory_ends_anywhere(void **state) {
     }
     torture(x, ever_after);
     sdx_session_destroy(session);
-    text_deinit(&model_file);
+    text_deinit(&model_text);
     session = NULL;
     if (mem_live_count() != live) fail_msg("%s leaks %lld blocks", x->name, (long long)(mem_live_count() - live));
   }
