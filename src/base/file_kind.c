@@ -13,6 +13,7 @@ typedef bool test(str head);
 
 #define CONVERTS "'sardonyx convert' makes an ONNX model of it"
 #define DOWNLOAD "the download went wrong: get the file itself"
+#define LOOK "look inside: a failed download leaves such a file"
 #define UNPACK "unpack it and give the model inside"
 
 // ---- looking ----------------------------------------------------------------------------------------
@@ -99,8 +100,11 @@ static bool is_darknet(str s) { return BEGINS(s, "[net]") || BEGINS(s, "[network
 static bool is_openvino(str s) { return is_markup(s) && holds(s, "<net ") && holds(s, "<layers>"); }
 static bool is_pmml(str s) { return is_markup(s) && holds(s, "<PMML"); }
 static bool is_page(str s) {
-  str t = skip_space(s);
-  return BEGINS(t, "<!DOCTYPE html") || BEGINS(t, "<!doctype html") || BEGINS(t, "<html") || BEGINS(t, "<HTML");
+  return is_markup(s) &&
+         (holds(s, "<html") || holds(s, "<HTML") || holds(s, "<!DOCTYPE html") || holds(s, "<!doctype html"));
+}
+static bool is_onnx_text(str s) {
+  return is_text(s) && (holds(s, "op_type:") || holds(s, "ir_version:")) && holds(s, "graph {");
 }
 static bool is_prototxt(str s) {
   return is_text(s) && (holds(s, "layer {") || holds(s, "layers {")) && holds(s, "type:") && holds(s, "bottom:");
@@ -171,6 +175,7 @@ static bool is_cntk(str s) {
 }
 static bool is_coreml(str s) {
   size_t at = 2;
+  if (archives(s, "com.apple.CoreML/model.mlmodel")) return true;  // an .mlpackage that was zipped
   return BEGINS(s, "\x08") && s.size > 16 && (unsigned char)s.at[1] < 32 && enter(s, &at, FIELD_2) &&
          enter(s, &at, FIELD_1) && enter(s, &at, FIELD_1);
 }
@@ -189,13 +194,15 @@ static bool is_paddle(str s) {
   return enter(s, &at, FIELD_1) && begins_at(s, at, "\x08\0\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x1a", 14);
 }
 
+static bool is_blank(str s) { return s.size > 0 && s.at[0] == 0 && memcmp(s.at, s.at + 1, s.size - 1) == 0; }
+
 // A binary file that a transfer took for text: every line feed has got a carriage return.
 static bool is_crlf_damaged(str s) {
   size_t feeds = 0;
   if (is_text(s)) return false;
   for (size_t i = 0; i < s.size; i++)
     if (s.at[i] == '\n' && (feeds++, i == 0 || s.at[i - 1] != '\r')) return false;
-  return feeds >= 16;
+  return feeds >= 3;
 }
 
 // ---- pictures ---------------------------------------------------------------------------------------
@@ -347,9 +354,15 @@ static const row rows[] = {
            "ELF"),
      0,
      NULL},
-    {{"json", "JSON", "", FILE_OTHER}, TEST(is_object)},
-    {{"xml", "XML", "", FILE_OTHER}, TEST(is_markup)},
-    {{"text", "text", "", FILE_OTHER}, TEST(is_text)},
+    {{"onnx-text", "an ONNX model in protobuf's text form",
+      "in Python: onnx.save(onnx.load(\"MODEL\", format=\"textproto\"), \"model.onnx\")", FILE_OTHER},
+     TEST(is_onnx_text)},
+    {{"json", "JSON", LOOK, FILE_OTHER}, TEST(is_object)},
+    {{"xml", "XML", LOOK, FILE_OTHER}, TEST(is_markup)},
+    {{"utf16", "text in UTF-16", LOOK, FILE_OTHER}, MAGIC("\xff\xfe"), 0, NULL},
+    {{"blank", "a file of nothing but zero bytes", "the download or copy was cut off: get the file again", FILE_OTHER},
+     TEST(is_blank)},
+    {{"text", "text", LOOK, FILE_OTHER}, TEST(is_text)},
     {{"crlf", "a binary file whose line ends were changed on the way", "transfer it again, in binary mode", FILE_OTHER},
      TEST(is_crlf_damaged)},
 };

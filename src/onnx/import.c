@@ -59,6 +59,16 @@ static sdx_status fail_no_model(const void *bytes, size_t size, error *err) {
   return error_set(err, SDX_INVALID_MODEL, "not an ONNX model: there is no graph in it");
 }
 
+// What was a model once: damage that leaves its mark all over the file is named rather than the first byte it broke.
+static sdx_status fail_damaged(const void *bytes, size_t size, sdx_status status, error *err) {
+  const file_kind *kind = status == SDX_INVALID_MODEL ? file_kind_of(bytes, size) : NULL;
+  if (!kind || strcmp(kind->name, "crlf") != 0) return status;
+  error_clear(err);
+  error_set(err, status, "the model is damaged: it is %s", kind->what);
+  error_hint(err, "%s", kind->advice);
+  return status;
+}
+
 static sdx_status read_metadata(model *m, wire message, error *err) {
   wire_counts counts;
   wire_field f, part;
@@ -157,7 +167,7 @@ static sdx_status import_model(importer *im, const void *bytes, size_t size) {
   wire_field f;
   sdx_status status = size && bytes ? scan_model(m, &file, &counts, err) : SDX_INVALID_MODEL;
   if (!counts.of[MODEL_GRAPH]) return fail_no_model(bytes, bytes ? size : 0, err);
-  SDX_TRY(status);
+  if (status != SDX_OK) return fail_damaged(bytes, size, status, err);
   read_scalars(m, file);
   SDX_TRY(read_opsets(im, file, counts.of[MODEL_OPSET]));
   SDX_TRY(import_settle(im, check_versions(m, err), "ir-version", "model"));

@@ -5,22 +5,49 @@
 
 // ---- what is no model ---------------------------------------------------------------------------------
 
+#define FILE_OF(bytes, part) \
+  { bytes, sizeof bytes - 1, part }
+
 static void other_files_are_no_models(void **state) {
   static const struct {
     const char *bytes;
     size_t size;
     const char *part;
-  } files[] = {{"", 0, "not an ONNX model: the file is empty"},
-               {"\x08", 1, "not an ONNX model: byte 0"},
-               {"\x89PNG\r\n\x1a\n....", 12, "not an ONNX model: it looks like a PNG picture"},
-               {"RIFF....WEBPVP8 ", 16, "not an ONNX model: it looks like a WebP picture"},
-               {"BM, two letters", 15, "not an ONNX model: it looks like text"},
-               {"PK\3\4..........", 14, "not an ONNX model: it looks like a zip archive"},
-               {"\x7f"
-                "ELF......",
-                10, "not an ONNX model: it looks like a program"},
-               {"{\"a\": 1}", 8, "not an ONNX model: it looks like JSON"},
-               {"\x08\x03", 2, "not an ONNX model: there is no graph in it"}};
+  } files[] = {
+      {"", 0, "not an ONNX model: the file is empty"},
+      {"\x08", 1, "not an ONNX model: byte 0"},
+      {"\x89PNG\r\n\x1a\n....", 12, "not an ONNX model: it looks like a PNG picture"},
+      {"RIFF....WEBPVP8 ", 16, "not an ONNX model: it looks like a WebP picture"},
+      {"BM, two letters", 15, "not an ONNX model: it looks like text"},
+      {"PK\3\4..........", 14, "not an ONNX model: it looks like a zip archive"},
+      {"\x7f"
+       "ELF......",
+       10, "not an ONNX model: it looks like a program"},
+      {"{\"a\": 1}", 8, "not an ONNX model: it looks like JSON; look inside"},
+      FILE_OF("\x20\0\0\0ORTM\0\0\0\0", "ONNX Runtime's own format; convert the ONNX file"),
+      FILE_OF("\x80\4\x95\1\0\0\0\0\0\0\0N.", "a Python pickle, as scikit-learn models are saved; 'sardonyx convert'"),
+      FILE_OF("PK\3\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x10\0\0\0archive/data.pkl",
+              "a PyTorch file (state dict or TorchScript); in Python: torch.onnx.export"),
+      FILE_OF("\x22\0\0\0\0\0\0\0{\"__metadata__\":{\"format\":\"pt\"}}  ", "safetensors"),
+      FILE_OF("GGUF\3\0\0\0", "a GGUF model; llama.cpp runs it"),
+      FILE_OF("\x1c\0\0\0TFL3\0\0\0\0", "tf2onnx.convert --tflite"),
+      FILE_OF("\x89HDF\r\n\x1a\n\0\0\0\0", "an HDF5 file, as Keras saves models; in Python"),
+      FILE_OF("<?xml version=\"1.0\"?>\n<net name=\"m\" version=\"11\">\n<layers>", "an OpenVINO network; convert"),
+      FILE_OF("7767517\n3 3\nInput data 0 1 data\n", "an ncnn network; convert"),
+      FILE_OF("{\"base_code\":{\"magic\":\"pir\",\"version\":1}}", "a PaddlePaddle program; in Python: 'paddle2onnx"),
+      FILE_OF("\x0a\x1d\x08\0\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\1\x1a\x0c\x0a\4feed\x12\2\x08\x09\x18\1",
+              "a PaddlePaddle program; in Python: 'paddle2onnx"),
+      FILE_OF("\x08\5\x12\x20\x0a\x0e\x0a\5image\x1a\5\x2a\3\x08\1\x10\x52\x0e\x0a\5label\x1a\5\x2a",
+              "a Core ML model; in Python"),
+      FILE_OF("<!-- saved -->\n<html><head>", "a web page; the download went wrong"),
+      FILE_OF("version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+              "a git-lfs pointer, not the file itself; 'git"),
+      FILE_OF("Entry not found", "text; look inside: a failed download"),
+      FILE_OF("\xff\xfeH\0i\0", "text in UTF-16"),
+      FILE_OF("\0\0\0\0\0\0\0\0", "nothing but zero bytes; the download or copy was cut off"),
+      FILE_OF("ir_version: 8\ngraph {\n  node { op_type: \"Relu\" }\n}\n", "text form; in Python: onnx.save("),
+      FILE_OF("\x1f\x8b\x08\0\0\0\0\0", "gzip-compressed; 'gunzip' unpacks it"),
+      {"\x08\x03", 2, "not an ONNX model: there is no graph in it"}};
   for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
     wire_out t = {0};
     wire_put_raw(&t, files[i].bytes, files[i].size);
@@ -33,6 +60,22 @@ static void other_files_are_no_models(void **state) {
     wire_put_raw(&noise, (char *)&random + 3, 1);
   }
   expect_model(&noise, SDX_INVALID_MODEL, "not an ONNX model");
+}
+
+// As a transfer in text mode leaves it.
+static void a_model_with_changed_line_ends_is_damaged(void **state) {
+  wire_out good = {0}, bad = {0};
+  size_t g = begin_model(&good);
+  put_value(&good, 11, "x", 4);
+  put_node(&good, 1, "Relu", "x", "y");
+  put_value(&good, 12, "y", 4);
+  wire_end(&good, g);
+  for (size_t i = 0; i < good.kept.size; i++) {
+    if (good.kept.at[i] == '\n') wire_put_raw(&bad, "\r", 1);
+    wire_put_raw(&bad, &good.kept.at[i], 1);
+  }
+  expect_model(&bad, SDX_INVALID_MODEL, "line ends were changed on the way; transfer it again, in binary mode");
+  wire_out_deinit(&good);
 }
 
 // ---- versions -----------------------------------------------------------------------------------------
@@ -372,6 +415,7 @@ static void nesting_has_a_limit(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(other_files_are_no_models),
+      cmocka_unit_test(a_model_with_changed_line_ends_is_damaged),
       cmocka_unit_test(versions),
       cmocka_unit_test(a_file_without_opsets_is_of_version_1),
       cmocka_unit_test(two_graphs_are_refused),
