@@ -144,6 +144,33 @@ def test_messages(twice):
     assert session.run(None, {"x": X})[0].tolist() == [[2, 4, 6]]  # none of that hurt
 
 
+def test_wrong_types_name_the_input(twice):
+    session = sardonyx.InferenceSession(twice)
+    for fed, actual in ((X.astype(np.float64), "tensor\\(double\\)"), (None, "None"), (np.array([["a"]]), "tensor\\(string\\)"),
+                        (np.array([[1, None, 3]], object), "element 1 is of type NoneType"),
+                        (np.array([[1, 2, "3"]], object), "element 2 is of type str"),
+                        (np.array([[1, 2j, 3]], object), "numbers of type complex128")):
+        with pytest.raises(sardonyx.InvalidArgument,
+                           match=rf"Actual: \(.*{actual}.* , expected: \(tensor\(float\)\), input 'x'"):
+            session.run(None, {"x": fed})
+
+
+def test_numbers_as_objects(twice, same):
+    session = sardonyx.InferenceSession(twice)
+    for fed in (X.astype(object), np.array([[1, np.float32(2), True + 2.0]], object), np.array([[1, 2, 3]], object)):
+        assert (session.run(None, {"x": fed})[0] == 2 * X).all()
+    assert session.run(None, {"x": np.zeros((0, 3), object)})[0].shape == (0, 3)
+    turned = np.asfortranarray(np.arange(6).reshape(2, 3).astype(object))
+    assert session.run(None, {"x": turned})[0].tolist() == [[0, 2, 4], [6, 8, 10]]
+    whole = sardonyx.InferenceSession(same(ob.INT64, ["n"]))
+    assert whole.run(None, {"x": np.array([1, 2], object)})[0].tolist() == [1, 2]
+    with pytest.raises(sardonyx.InvalidArgument, match="numbers of type float64.*input 'x'"):
+        whole.run(None, {"x": np.array([1.5, 2], object)})
+    texts = sardonyx.InferenceSession(same(ob.STRING, ["n"]))
+    with pytest.raises(TypeError, match="element 0 is <class 'int'>, expected str or bytes, input 'x'"):
+        texts.run(None, {"x": np.array([1, "a"], object)})
+
+
 def test_load_failures(tmp_path, twice):
     with pytest.raises(sardonyx.NoSuchFile, match="Load model from .*none.onnx failed"):
         sardonyx.InferenceSession(tmp_path / "none.onnx")

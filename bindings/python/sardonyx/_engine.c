@@ -157,13 +157,10 @@ static bool feed_one(session *s, sdx_run *run, PyObject *feed, PyObject *name, P
   }
   size_t i = PyLong_AsSize_t(index);
   const sdx_io *io = sdx_session_input(s->engine, i);
-  if (object == Py_None) {
-    if (is_optional(io)) return true;
-    raise_feed(Py_BuildValue("{s:s,s:O,s:O,s:s}", "code", "input-type", "input", name, "found", Py_None, "expected",
-                             io->type));
-    return false;
-  }
-  sdx_value *v = value_in(object, io->type, io->dtype);
+  if (object == Py_None && is_optional(io)) return true;
+  sdx_value *v = NULL;
+  if (object != Py_None) v = value_in(object, io->type, io->dtype);
+  else raise_wrong_type(Py_NewRef(Py_None), io->type);
   if (!v) {
     errors_name_input(name);
     return false;

@@ -16,7 +16,9 @@ PyObject *raise_status(sdx_status status, const char *message);
 PyObject *raise_engine(sdx_status status, const char *prefix, const char *message, char *json);
 // Of what a run is given, found before the engine sees it; fields (taken, a dict) as the engine names them.
 PyObject *raise_feed(PyObject *fields);
-void errors_name_input(PyObject *name);  // adds it to the fields of the exception that is set
+// A value that is of another type than its input; `found` is taken.
+void raise_wrong_type(PyObject *found, const char *expected);
+void errors_name_input(PyObject *name);  // adds it to the fields and the words of the exception that is set
 
 // ---- _values.c ---------------------------------------------------------------------------------
 

@@ -67,13 +67,22 @@ PyObject *raise_feed(PyObject *fields) {
   return NULL;
 }
 
+void raise_wrong_type(PyObject *found, const char *expected) {
+  raise_feed(Py_BuildValue("{s:s,s:N,s:s}", "code", "input-type", "found", found, "expected", expected));
+}
+
 void errors_name_input(PyObject *name) {
   PyObject *class, *exception, *trace;
+  if (PyErr_ExceptionMatches(PyExc_MemoryError)) return;
   PyErr_Fetch(&class, &exception, &trace);
   PyErr_NormalizeException(&class, &exception, &trace);
   PyObject *fields = exception ? PyObject_GetAttrString(exception, "fields") : NULL;
+  PyErr_Clear();  // exceptions of Python's own have none
   if (fields && PyDict_Check(fields)) PyDict_SetItemString(fields, "input", name);
   Py_XDECREF(fields);
+  PyObject *args = Py_BuildValue("(N)", PyUnicode_FromFormat("%S, input '%S'", exception, name));
+  if (args) PyObject_SetAttrString(exception, "args", args);
+  Py_XDECREF(args);
   PyErr_Restore(class, exception, trace);
 }
 

@@ -205,6 +205,34 @@ static sdx_value *map_in(PyObject *object, const char *type) {  // "map(int64,te
   return v;
 }
 
+// Numbers kept as Python objects, as pandas hands them out, become what the input wants where that loses no kind of
+// number; an element that is none is named.
+static PyArrayObject *numbers_of(PyArrayObject *array, const char *type, sdx_dtype wanted) {
+  PyObject **items = PyArray_DATA(array), *list = PyArray_ToList(array), *natural = NULL, *made = NULL;
+  PyArray_Descr *descr = list ? descr_of(wanted) : NULL;
+  for (npy_intp i = 0, count = PyArray_SIZE(array); descr && i < count && !PyErr_Occurred(); i++)
+    if (!items[i] || (!PyFloat_Check(items[i]) && !PyLong_Check(items[i]) && !PyComplex_Check(items[i]) &&
+                      !PyArray_IsScalar(items[i], Number) && !PyArray_IsScalar(items[i], Bool)))
+      raise_wrong_type(PyUnicode_FromFormat("array of objects, element %zd is of type %s", (Py_ssize_t)i,
+                                            items[i] ? Py_TYPE(items[i])->tp_name : "NoneType"),
+                       type);
+  if (descr && !PyErr_Occurred()) natural = PyArray_FromAny(list, NULL, 0, 0, 0, NULL);
+  if (natural && PyArray_SIZE(array) &&
+      !PyArray_CanCastArrayTo((PyArrayObject *)natural, descr, NPY_SAME_KIND_CASTING)) {
+    raise_wrong_type(
+        PyUnicode_FromFormat("array of objects that are numbers of type %S", PyArray_DESCR((PyArrayObject *)natural)),
+        type);
+  } else if (natural) {
+    Py_INCREF(descr);
+    made = PyArray_FromArray(PyArray_SIZE(array) ? (PyArrayObject *)natural : array, descr,
+                             NPY_ARRAY_CARRAY | NPY_ARRAY_FORCECAST);
+  }
+  Py_XDECREF(natural);
+  Py_XDECREF(descr);
+  Py_XDECREF(list);
+  return (PyArrayObject *)made;
+}
+
 sdx_value *value_in(PyObject *object, const char *type, sdx_dtype wanted) {
   char inner[200];
   if (!strncmp(type, "optional(", 9) && inner_type(type, inner, sizeof inner))
@@ -219,15 +247,20 @@ sdx_value *value_in(PyObject *object, const char *type, sdx_dtype wanted) {
     array = descr ? PyArray_FromAny(object, descr, 0, 0, NPY_ARRAY_CARRAY, NULL) : NULL;
     if (!array) return NULL;
   }
+  if (PyArray_TYPE((PyArrayObject *)array) == NPY_OBJECT && wanted != SDX_STRING) {
+    PyObject *dense = PyArray_FromArray((PyArrayObject *)array, NULL, NPY_ARRAY_CARRAY);
+    if (dense) Py_SETREF(array, (PyObject *)numbers_of((PyArrayObject *)dense, type, wanted));
+    Py_XDECREF(dense);
+    if (!dense) Py_CLEAR(array);
+    if (!array) return NULL;
+  }
   sdx_dtype dtype = dtype_of((PyArrayObject *)array, wanted);
   sdx_value *v = NULL;
   if (PyErr_Occurred()) {
   } else if (!dtype) {
-    raise_feed(Py_BuildValue("{s:s,s:N,s:s}", "code", "input-type", "found",
-                             PyObject_Str((PyObject *)PyArray_DESCR((PyArrayObject *)array)), "expected", type));
+    raise_wrong_type(PyObject_Str((PyObject *)PyArray_DESCR((PyArrayObject *)array)), type);
   } else if (dtype != wanted) {
-    raise_feed(Py_BuildValue("{s:s,s:N,s:s}", "code", "input-type", "found",
-                             PyUnicode_FromFormat("tensor(%s)", sdx_dtype_name(dtype)), "expected", type));
+    raise_wrong_type(PyUnicode_FromFormat("tensor(%s)", sdx_dtype_name(dtype)), type);
   } else {
     v = array_in((PyArrayObject *)array, dtype);
   }
