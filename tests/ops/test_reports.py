@@ -175,7 +175,7 @@ def ranks():
                              {"s": i64(12)})).run({"x": x})
         tally.note("rank refused", "Reshape to a scalar ran")
     except engine.Failure as e:
-        tally.note("rank refused", None if "input 1 has rank 0, expected 1" in e.args[1] else e.args[1])
+        tally.note("rank refused", None if "input 1 ('shape') has rank 0, expected 1" in e.args[1] else e.args[1])
 
 
 for test in (spectra, labels, orders, attributes, loops, scalars, ranks):
