@@ -24,6 +24,16 @@ char *inspect_command(const char *given) {
   return self ? self : strdup("sardonyx");
 }
 
+// Whether the command, which says errors as JSON too, misses a file of the model's.
+static bool misses_a_file(const process_output *o) {
+  json_t *said = json_loadb(o->out, o->out_size, 0, NULL);
+  const json_t *details = json_object_get(said, "details");
+  const char *code = json_string_value(json_object_get(details, "code"));
+  bool misses = code && !strcmp(code, "missing-file");
+  json_decref(said);
+  return misses;
+}
+
 // The command's message becomes the fault's: "sardonyx: error: ..." and "  hint: ...".
 static void take_message(const process_output *o, const char *path, fault *f) {
   static const char begin[] = "error: ", hint_begin[] = "  hint: ";
@@ -37,7 +47,7 @@ static void take_message(const process_output *o, const char *path, fault *f) {
   else fault_set(f, SDX_INTERNAL, "%s: looking into it failed: %.300s", path, o->err);
   if (hint) hint += sizeof hint_begin - 1;
   if (hint && strncmp(hint, "'sardonyx check", 15)) fault_hint(f, "%.*s", (int)strcspn(hint, "\n"), hint);
-  else if (strstr(f->message, "external data"))
+  else if (misses_a_file(o))
     fault_hint(f,
                "register the model together with the files that hold its weights: the whole folder, or each by name");
 }

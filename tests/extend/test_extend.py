@@ -43,7 +43,7 @@ ADDED = {
     "add an option or a limit": (
         {}, {"src/run/options.def": [("OPTION(plan_cache", 'OPTION(example, 7, 0, 9, "an option of a test")')],
              "server/limits.h": [("  X(drain_ms", '  X(example, "example", 7, 0, 9, "a limit of a test") \\')]}),
-    "add an error code": ({}, {"include/sardonyx/types.h": [
+    "add an error status": ({}, {"include/sardonyx/types.h": [
         ("  X(CONFLICT", '  X(NEGATIVE, "a number is below 0", 418, Fail) \\')]}),
     "add a sub-command": ({"cli/cmd_hello.c": "command.c"}, {}),
     "decode another kind of picture": (
@@ -174,7 +174,7 @@ def add_an_option_or_a_limit(s):
     holds(s.sardonyx("help", "serve"), "--example N", "a limit of a test")
 
 
-def add_an_error_code(s):
+def add_an_error_status(s):
     holds(s.sardonyx("run", "triple.onnx", "x=[1,2,-3,4]", succeeds=False), "input 0 ('X') is -3 at 2")
     with Server(s, "triple.onnx") as server:
         body = {"inputs": [{"name": "x", "shape": [4], "datatype": "FP32", "data": [1, 2, -3, 4]}]}

@@ -105,7 +105,7 @@ class Installed(unittest.TestCase):
                 self.model()
                 self.assertEqual(self.run_here("./a.out"), "2\n4\n6\n8\n")
                 (self.work / "model.onnx").unlink()
-                self.assertIn("cannot open 'model.onnx'", self.fails("./a.out"))
+                self.assertIn("'model.onnx' cannot be opened", self.fails("./a.out"))
                 (self.work / "model.onnx").write_bytes(b"no model")
                 self.assertIn("not an ONNX model", self.fails("./a.out"))
 

@@ -158,7 +158,7 @@ class Life(unittest.TestCase):
         self.assertIn("missing.onnx", missing.stderr)
         twice = run(rows, rows, "--port", "0")
         self.assertEqual(twice.returncode, 1)
-        self.assertIn("two models are named 'rows'", twice.stderr)
+        self.assertIn("are both named 'rows'", twice.stderr)
         with Server([f"first={rows}", f"second={rows}"]) as server:
             self.assertEqual(server.ask("GET", "/v2/models/second")[0], 200)
             taken = run(rows, "--port", str(server.port))
