@@ -201,7 +201,7 @@ def messages():
     for name, operator, inputs, attributes, part in (
             ("mode", "Quant", [x, scale, zero, F(4)], {"rounding_mode": "NEAREST"}, "attribute 'rounding_mode' is 'NEAREST', expected"),
             ("widths", "Quant", [x, scale, zero, np.array([4, 8, 2], F)], {}, "input 3 ('bitwidth') has shape [3], expected one"),
-            ("shapes", "Quant", [x, np.ones(4, F), zero, F(4)], {}, "do not broadcast"),
+            ("shapes", "Quant", [x, np.ones(4, F), zero, F(4)], {}, "does not broadcast"),
             ("arity", "Quant", [x, scale, zero], {}, "'bitwidth') is required"),
             ("overflow", "FloatQuant", [x, scale, F(4), F(3), F(7), F(448)], {"saturation": 0}, "needs has_inf or has_nan"),
             ("channels", "MultiThreshold", [x, np.ones((2, 5), F)], {"out_dtype": "INT4"}, "expected 3"),
