@@ -109,8 +109,8 @@ sdx_status file_out_publish(file_out *f) {
 
 void file_out_deinit(file_out *f) {
   if (f->fd >= 0 && f->name) close(f->fd);
+  if (f->folder >= 0 && f->buffer && *f->temporary) unlink(f->temporary);  // a folder is open: all rooms are there
   if (f->folder >= 0 && f->name) close(f->folder);
-  if (f->buffer && *f->temporary && f->folder >= 0) unlink(f->temporary);
   mem_free(f->name);
   mem_free(f->temporary);
   mem_free(f->buffer);

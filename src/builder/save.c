@@ -2,115 +2,61 @@
 // Writing a model that was built: counted first, then written through a buffer, so that nothing of it is in memory
 // twice. What nobody finished never has the name of the model.
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/size.h"
+#include "base/file_out.h"
 #include "builder/builder.h"
 
-enum { BUFFER_BYTES = 1 << 20 };
+enum { REPORT_BYTES = 1 << 20 };  // between two reports of progress
 
 typedef struct output_file {
   sdx_builder *builder;
-  char *name, *temporary;
-  int fd;
-  char *buffer;
-  size_t used;
-  uint64_t done, total;  // of the progress
+  file_out file;
+  uint64_t total;  // of the progress; 0: none is told
 } output_file;
 
 typedef struct save {
   output_file model, data;
-  int folder;    // of the model, open before there is anything to lose
   void *filled;  // bytes of the tensor that is being written
 } save;
 
 // ---- files ------------------------------------------------------------------------------------------
 
-static sdx_status fail_errno(sdx_builder *b, const char *what, const char *path) {
-  int error = errno;
-  return error_set(&b->err, error == ENOSPC || error == EDQUOT ? SDX_NO_SPACE : SDX_IO_ERROR, "cannot %s '%.300s': %s",
-                   what, path, strerror(error));
-}
-
-static bool write_all(int fd, const char *at, size_t size) {
-  while (size) {
-    ssize_t n = write(fd, at, size);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return false;
-    at += n;
-    size -= (size_t)n;
-  }
-  return true;
-}
-
-static bool flush(output_file *f) {
-  if (!write_all(f->fd, f->buffer, f->used)) {
-    fail_errno(f->builder, "write", f->name);
-    return false;
-  }
-  f->used = 0;
-  if (f->builder->report && f->total) f->builder->report(f->builder->report_context, f->done, f->total);
-  return true;
+static void report(const output_file *f) {
+  const sdx_builder *b = f->builder;
+  if (b->report && f->total) b->report(b->report_context, f->file.size, f->total);
 }
 
 static bool put(void *context, const void *bytes, size_t size) {
   output_file *f = context;
-  for (const char *at = bytes; size;) {
-    size_t n = size < BUFFER_BYTES - f->used ? size : BUFFER_BYTES - f->used;
-    memcpy(f->buffer + f->used, at, n);
-    f->used += n;
-    f->done += n;
-    at += n;
-    size -= n;
-    if (f->used == BUFFER_BYTES && !flush(f)) return false;
-  }
+  uint64_t reported = f->file.size / REPORT_BYTES;
+  if (!file_out_put(&f->file, bytes, size)) return false;
+  if (f->file.size / REPORT_BYTES != reported) report(f);
   return true;
 }
 
 static sdx_status open_file(sdx_builder *b, output_file *f, const char *path, const char *suffix) {
-  arena *memory = build_memory(b);
+  const char *name = arena_format(build_memory(b), "%s%s", path, suffix);
   f->builder = b;
-  f->name = arena_format(memory, "%s%s", path, suffix);
-  f->temporary = arena_format(memory, "%s%s.%d.new", path, suffix, (int)getpid());
-  f->buffer = mem_alloc(NULL, BUFFER_BYTES);
-  if (!f->name || !f->temporary || !f->buffer) return error_no_memory(&b->err, BUFFER_BYTES);
-  f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
-  return f->fd < 0 ? fail_errno(b, "create", f->temporary) : SDX_OK;
+  if (name) return file_out_open(&f->file, name, &b->err);
+  build_no_memory(b);
+  return b->err.status;
 }
 
 static sdx_status close_file(output_file *f) {
-  bool good = f->fd >= 0 && flush(f);
-  if (good && fsync(f->fd)) fail_errno(f->builder, "sync", f->name);
-  if (f->fd >= 0 && close(f->fd) && good) fail_errno(f->builder, "close", f->name);
-  f->fd = -1;
-  return f->builder->err.status;
-}
-
-static void drop_file(output_file *f, bool written) {
-  if (f->fd >= 0) close(f->fd);
-  if (f->temporary && !written) unlink(f->temporary);
-  mem_free(f->buffer);
-}
-
-static sdx_status open_folder(sdx_builder *b, save *s, const char *path) {
-  const char *slash = strrchr(path, '/');
-  char *folder = slash ? arena_format(build_memory(b), "%.*s", (int)(slash - path + 1), path) : ".";
-  if (!folder) return error_no_memory(&b->err, 0);
-  s->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  return s->folder < 0 ? fail_errno(b, "create a file in", folder) : SDX_OK;
+  SDX_TRY(file_out_sync(&f->file));
+  report(f);
+  return SDX_OK;
 }
 
 // A model and its data are two files. Between the two renames there must be no model that reads foreign data.
 static sdx_status publish(sdx_builder *b, save *s) {
-  if (s->data.temporary) {
-    if (unlink(s->model.name) && errno != ENOENT) return fail_errno(b, "replace", s->model.name);
-    if (rename(s->data.temporary, s->data.name)) return fail_errno(b, "rename to", s->data.name);
+  if (s->data.file.name) {
+    if (unlink(s->model.file.name) && errno != ENOENT)
+      return error_set(&b->err, SDX_IO_ERROR, "cannot replace '%.300s': %s", s->model.file.name, strerror(errno));
+    SDX_TRY(file_out_publish(&s->data.file));
   }
-  if (rename(s->model.temporary, s->model.name)) return fail_errno(b, "rename to", s->model.name);
-  return fsync(s->folder) ? fail_errno(b, "sync the folder of", s->model.name) : SDX_OK;
+  return file_out_publish(&s->model.file);
 }
 
 // ---- the model --------------------------------------------------------------------------------------
@@ -164,14 +110,13 @@ static sdx_status write_model(sdx_builder *b, save *s, const char *path) {
 }
 
 sdx_status sdx_builder_save(sdx_builder *b, const char *path) {
-  save s = {.model.fd = -1, .data.fd = -1, .folder = -1};
+  save s = {0};
   if (build_failed(b)) return b->err.status;
-  if (build_check(b) == SDX_OK && open_folder(b, &s, path) == SDX_OK && write_model(b, &s, path) == SDX_OK &&
-      close_file(&s.model) == SDX_OK && (!s.data.temporary || close_file(&s.data) == SDX_OK))
+  if (build_check(b) == SDX_OK && write_model(b, &s, path) == SDX_OK && close_file(&s.model) == SDX_OK &&
+      (!s.data.file.name || close_file(&s.data) == SDX_OK))
     publish(b, &s);
-  if (s.folder >= 0) close(s.folder);
-  drop_file(&s.model, !build_failed(b));
-  drop_file(&s.data, !build_failed(b));
+  file_out_deinit(&s.model.file);
+  file_out_deinit(&s.data.file);
   mem_free(s.filled);
   return b->err.status;
 }
