@@ -16,6 +16,17 @@
 #include "onnx/onnx.h"
 #include "sardonyx/sardonyx.h"
 
+// The bytes of a file; text_deinit them.
+static inline text file_bytes(const char *path) {
+  text t = {0};
+  char block[65536];
+  FILE *f = fopen(path, "re");
+  assert_non_null(f);
+  for (size_t n; (n = fread(block, 1, sizeof block, f)) > 0;) text_append(&t, block, n);
+  fclose(f);
+  return t;
+}
+
 // ModelProto bytes of a graph's text; text_deinit them.
 static inline text model_bytes(const char *source) {
   model m = {.ir_version = 10};

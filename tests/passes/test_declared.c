@@ -8,16 +8,6 @@
 typedef enum change { DROPPED, STALE, RENAMED, CHANGES } change;
 static const char *const change_names[] = {"declarations dropped", "stale declarations", "one name for all dimensions"};
 
-static text read_file(const char *path) {
-  text bytes = {0};
-  char block[65536];
-  FILE *f = fopen(path, "rb");
-  assert_non_null(f);
-  for (size_t n; (n = fread(block, 1, sizeof block, f)) > 0;) text_append(&bytes, block, n);
-  fclose(f);
-  return bytes;
-}
-
 static model *import(const char *path, const text *bytes) {
   model *m;
   error err = {0};
@@ -95,7 +85,7 @@ static void declarations_have_no_say(void **state) {
     sdx_session *s;
     int64_t free_dim;
     sdx_run *plain = models_plain(models[i], sizes, &free_dim, &s);
-    text bytes = read_file(models[i]);
+    text bytes = file_bytes(models[i]);
     for (int how = 0; how < CHANGES && plain; how++) check_change(models[i], &bytes, (change)how, s, plain, free_dim);
     text_deinit(&bytes);
     sdx_run_destroy(plain);

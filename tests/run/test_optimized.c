@@ -129,15 +129,6 @@ static void one_of_an_optimized_one_is_the_same(void **state) {
 
 // ---- refused ----------------------------------------------------------------------------------------
 
-static text file_bytes(const char *path) {
-  text t = {0};
-  char block[4096];
-  FILE *f = fopen(path, "re");
-  for (size_t n; (n = fread(block, 1, sizeof block, f)) > 0;) text_append(&t, block, n);
-  fclose(f);
-  return t;
-}
-
 // Head and parts have the hashes they need, so that what is wrong in them is looked at.
 static void sign(text *t) {
   optimized_head h;

@@ -105,15 +105,6 @@ static void a_file_that_changed_is_an_error(void **state) {
   unlink(in_folder("a.onnx"));
 }
 
-static text file_bytes(const char *path) {
-  text t = {0};
-  char block[4096];
-  FILE *f = fopen(path, "re");
-  for (size_t n; (n = fread(block, 1, sizeof block, f)) > 0;) text_append(&t, block, n);
-  fclose(f);
-  return t;
-}
-
 static void what_cannot_come_back_stays(void **state) {
   convolutions_save(in_folder("a.onnx"), 1, 64, -1, 0, 1);
   text bytes = file_bytes(in_folder("a.onnx")), before = file_bytes(in_folder("a.onnx"));
