@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // conv_dw_nhwc_u8s8 by channels of a vector and pixels of four, which share their weights. An element and its weight
 // are pairs of int16 whose second products are 0. What channels are left over goes through a copy.
-#include <immintrin.h>
-
 #include "kernels/conv_dw_nhwc_u8s8/conv_dw_nhwc_u8s8.h"
-#include "kernels/loop.h"
+#include "kernels/igemm_u8s8/narrow.h"
 
 enum { LANES = 8, PIXELS = 4 };
 
@@ -29,37 +27,8 @@ INLINE void pixels(const conv_dw_nhwc_u8s8_pixels *p, bool is_signed, size_t fir
       sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(v, w));
     }
   }
-  const igemm_u8s8_output *o = &p->output;
-  __m256 low = _mm256_set1_ps((float)(o->low - o->zero)), high = _mm256_set1_ps((float)(o->high - o->zero));
-  __m256 scale = _mm256_maskload_ps(p->scale + c, chosen);
-  const __m256i pick = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 4, 8, 12, -1,
-                                        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
-  UNROLL for (size_t i = 0; i < count; i++) {
-    // A NaN becomes `low`: the maximum gives its second operand then.
-    __m256 v = _mm256_max_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(sum[i]), scale), low);
-    __m256i q = _mm256_add_epi32(_mm256_cvtps_epi32(_mm256_min_ps(v, high)), _mm256_set1_epi32(o->zero));
-    q = _mm256_shuffle_epi8(q, pick);
-    uint64_t bytes = (uint32_t)_mm256_extract_epi32(q, 0) | (uint64_t)(uint32_t)_mm256_extract_epi32(q, 4) << 32;
-    uint8_t *to = p->y + (first + i) * p->y_stride + c;
-    if (n == LANES) __builtin_memcpy(to, &bytes, LANES);
-    else
-      for (size_t k = 0; k < n; k++, bytes >>= 8) to[k] = (uint8_t)bytes;
-  }
+  const floats scale = _mm256_maskload_ps(p->scale + c, chosen);
+  UNROLL for (size_t i = 0; i < count; i++) narrow(sum[i], scale, &p->output, p->y + (first + i) * p->y_stride + c, n);
 }
 
-INLINE void all(const conv_dw_nhwc_u8s8_pixels *p, bool is_signed) {
-  size_t c = 0;
-  for (; c + LANES <= p->channels; c += LANES) {
-    size_t i = 0;
-    for (; i + PIXELS <= p->count; i += PIXELS) pixels(p, is_signed, i, PIXELS, c, LANES);
-    for (; i < p->count; i++) pixels(p, is_signed, i, 1, c, LANES);
-  }
-  for (size_t i = 0; c < p->channels && i < p->count; i++) pixels(p, is_signed, i, 1, c, p->channels - c);
-}
-
-static void run(const conv_dw_nhwc_u8s8_pixels *p) {
-  if (p->x_signed) all(p, true);
-  else all(p, false);
-}
-
-KERNEL(conv_dw_nhwc_u8s8) = {.run = run};
+#include "kernels/conv_dw_nhwc_u8s8/walk.inl"

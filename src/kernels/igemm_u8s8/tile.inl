@@ -3,14 +3,15 @@
 // row's group of elements is broadcast and multiplied with it. Rows and vectors are constants of each instance. Needs
 //   UNIT: columns of a vector; BYTES: of a group of elements; MOST: vectors of the widest panel
 //   MULTIPLY(sum, x, w): products of groups added up
-//   narrow(sum, scale, output, y, n): requantises n <= UNIT sums
+//   floats_load, ints_load, ints_store, ints_group: of a vector, of a group of elements for all columns
 //   INSTANCES(X): X(vectors, rows) for each instance
 
 static void finish(const igemm_u8s8_tile *t, size_t vectors, size_t rows, const ints *sum) {
   for (size_t i = 0; i < rows; i++)
     for (size_t v = 0; v < vectors; v++) {
       size_t left = t->n - v * UNIT;
-      narrow(*sum++, t->scale + v * UNIT, &t->output, t->y + i * t->y_stride + v * UNIT, left < UNIT ? left : UNIT);
+      narrow(*sum++, floats_load(t->scale + v * UNIT), &t->output, t->y + i * t->y_stride + v * UNIT,
+             left < UNIT ? left : UNIT);
     }
 }
 

@@ -205,6 +205,7 @@ static sdx_status qlinear_concat_infer(op_step *c) {
 
 // Rows of one input, each at its place in a row of the output.
 typedef struct concat_work {
+  const quantize_kernel *kernel;
   const tensor *x;
   tensor *y;
   size_t piece, row, offset;  // elements
@@ -215,7 +216,7 @@ typedef struct concat_work {
 static void fill_table(concat_work *w) {
   uint8_t every[256];
   float values[256];
-  const quantize_kernel *k = KERNEL_BEST(quantize);
+  const quantize_kernel *k = w->kernel;
   for (int i = 0; i < 256; i++) every[i] = (uint8_t)i;
   if (w->x->dtype == SDX_INT8) k->from_s8((const int8_t *)every, values, 256, w->from.scale, w->from.zero);
   else k->from_u8(every, values, 256, w->from.scale, w->from.zero);
@@ -225,7 +226,7 @@ static void fill_table(concat_work *w) {
 
 static void concat_rows(void *context, size_t begin, size_t end, size_t worker) {
   const concat_work *w = context;
-  const quantize_kernel *k = KERNEL_BEST(quantize);
+  const quantize_kernel *k = w->kernel;
   for (size_t i = begin; i < end; i++) {
     uint8_t *y = (uint8_t *)w->y->data + i * w->row + w->offset;
     const uint8_t *x = (const uint8_t *)w->x->data + i * w->piece;
@@ -240,7 +241,9 @@ static void concat_rows(void *context, size_t begin, size_t end, size_t worker) 
 static sdx_status qlinear_concat_compute(op_step *c) {
   tensor *y = step_out(c, 0);
   int64_t axis = ((const concat_params *)c->params)->axis;
-  concat_work w = {.y = y, .to = {scale_at(step_in(c, C_SCALE), 0), zero_at(step_in(c, C_ZERO), 0)}};
+  concat_work w = {.kernel = KERNEL_BEST(quantize),
+                   .y = y,
+                   .to = {scale_at(step_in(c, C_SCALE), 0), zero_at(step_in(c, C_ZERO), 0)}};
   SDX_TRY(step_axis(c, &axis, y->rank, at_attribute("axis")));
   size_t inner = 1, outer = 1;
   for (size_t d = 0; d < y->rank; d++)
