@@ -92,7 +92,10 @@ static sdx_status collect(run_frame *f, mem_account *account, sdx_value **output
     } else if (f->owners[v] && plain && account == &f->account) {
       outputs[k] = value_retain(f->owners[v]);
     } else {
-      SDX_TRY(collected(f, k, value_copy(account, result, &outputs[k], err), err));
+      pool_watch *former = pool_watch_set(&f->watch);
+      sdx_status status = value_copy(account, result, &outputs[k], err);
+      pool_watch_set(former);
+      SDX_TRY(collected(f, k, status, err));
     }
   }
   return SDX_OK;
@@ -168,9 +171,7 @@ sdx_status frame_execute(run_frame *f, const value *const *inputs, mem_account *
   atomic_store_explicit(&f->watch.stopped, false, memory_order_relaxed);
   if (s == SDX_OK) s = run_steps(f, profile, err);
   if (s != SDX_OK) stop_devices(f);
-  pool_watch *former = pool_watch_set(&f->watch);
   if (s == SDX_OK) s = collect(f, account, outputs, err);
-  pool_watch_set(former);
   if (f->plan->has_dynamic || f->memory.chunks) frame_reset(f);
   return s;
 }

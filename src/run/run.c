@@ -28,6 +28,8 @@ sdx_status sdx_run_create(sdx_session *s, sdx_run **out) {
 }
 
 static void drop_outputs(sdx_run *r) {
+  if (r->kept_bytes) mem_uncharge(&r->frame->account, r->kept_bytes);
+  r->kept_bytes = 0;
   for (uint32_t i = 0; i < r->session->output_count; i++) {
     value_release(r->outputs[i]);
     r->outputs[i] = NULL;
@@ -50,6 +52,7 @@ static sdx_status bad_index(sdx_run *r, error_part part, size_t count) {
 }
 
 static void replace(sdx_value **slot, sdx_value *v) {
+  if (*slot == v) return;
   value_retain(v);
   value_release(*slot);
   *slot = v;
@@ -240,6 +243,7 @@ static sdx_status make_frame(sdx_run *r) {
     plan_release(p);
     return SDX_OK;
   }
+  drop_outputs(r);
   run_drop_bodies(r);
   frame_destroy(r->frame);
   r->frame = NULL;
@@ -253,32 +257,40 @@ static sdx_status make_frame(sdx_run *r) {
   return SDX_OK;
 }
 
-// Keeps own result tensors whose shape still fits and that nobody else holds. Returns what they hold, which is charged
-// to the run as if they were new.
-static size_t recycle_outputs(sdx_run *r) {
+static bool reusable(const sdx_value *v, const plan_value *pv) {
+  return pv->known && pv->storage != STORE_DYNAMIC && v->value.kind == VALUE_TENSOR &&
+         v->value.tensor.dtype == pv->value.tensor.dtype && pv->value.tensor.dtype != SDX_STRING &&
+         value_owns_bytes(&v->value) &&  // not memory that was bound for an earlier run
+         atomic_load_explicit(&v->references, memory_order_acquire) == 1 &&
+         tensor_same_shape(&v->value.tensor, &pv->value.tensor);
+}
+
+// Puts bound results in place and keeps own ones whose shape still fits and that nobody else holds, which stay charged
+// to the run. Returns how many wanted ones are still to be made.
+static uint32_t recycle_outputs(sdx_run *r) {
   const plan *p = r->frame->plan;
+  uint32_t missing = 0;
   size_t kept = 0;
   for (uint32_t i = 0; i < r->session->output_count; i++) {
     sdx_value *v = r->outputs[i];
     if (r->bound[i]) {
-      if (v != r->bound[i]) replace(&r->outputs[i], r->bound[i]);
-      continue;
-    }
-    if (!v) continue;
-    const plan_value *pv = &p->values[p->outputs[i]];
-    bool reusable = p->wanted[i] && pv->known && pv->storage != STORE_DYNAMIC && v->value.kind == VALUE_TENSOR &&
-                    v->value.tensor.dtype == pv->value.tensor.dtype && pv->value.tensor.dtype != SDX_STRING &&
-                    value_owns_bytes(&v->value) &&  // not memory that was bound for an earlier run
-                    atomic_load_explicit(&v->references, memory_order_acquire) == 1 &&
-                    tensor_same_shape(&v->value.tensor, &pv->value.tensor);
-    if (reusable && mem_charge(&r->frame->account, v->value.tensor.bytes)) {
+      replace(&r->outputs[i], r->bound[i]);
+    } else if (v && p->wanted[i] && reusable(v, &p->values[p->outputs[i]])) {
       kept += v->value.tensor.bytes;
-      continue;
+    } else {
+      value_release(v);
+      r->outputs[i] = NULL;
+      missing += p->wanted[i];
     }
-    value_release(v);
-    r->outputs[i] = NULL;
   }
-  return kept;
+  mem_account *account = &r->frame->account;
+  if (kept == r->kept_bytes && atomic_load_explicit(&account->used, memory_order_relaxed) <= account->limit)
+    return missing;
+  mem_uncharge(account, r->kept_bytes);
+  r->kept_bytes = mem_charge(account, kept) ? kept : 0;
+  if (r->kept_bytes == kept) return missing;
+  drop_outputs(r);
+  return recycle_outputs(r);
 }
 
 sdx_status sdx_run_execute(sdx_run *r) {
@@ -294,14 +306,13 @@ sdx_status sdx_run_execute(sdx_run *r) {
         (size_t)(r->memory_limit_bytes ? r->memory_limit_bytes : (uint64_t)s->options->run_memory_limit_bytes);
     f->limits =
         (run_limits){.deadline_ns = deadline, .cancel = &r->cancel, .max_loop_trips = s->options->max_loop_trips};
-    atomic_store_explicit(&f->account.peak, atomic_load(&f->account.used), memory_order_relaxed);
     if (f->plan->slab_bytes > f->account.limit) status = error_no_memory(&r->err, f->plan->slab_bytes);
-    size_t kept = recycle_outputs(r);
+    uint32_t missing = recycle_outputs(r);
+    atomic_store_explicit(&f->account.peak, atomic_load(&f->account.used), memory_order_relaxed);
     if (status == SDX_OK)
       status = frame_execute(f, r->sources, &f->account, r->outputs, s->options->profile ? &s->profile : NULL, &r->err);
-    for (uint32_t i = 0; status == SDX_OK && i < s->output_count; i++)
+    for (uint32_t i = 0; status == SDX_OK && missing && i < s->output_count; i++)
       if (r->outputs[i]) value_lift(r->outputs[i], NULL);  // the caller may keep it longer than this run
-    mem_uncharge(&f->account, kept);
     if (status == SDX_OK && (!fits || f->plan->has_dynamic)) status = check_outputs(r);
   }
   if (status != SDX_OK) drop_outputs(r);

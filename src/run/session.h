@@ -85,6 +85,7 @@ struct sdx_run {
   type_info *types;
   value *scalars;         // inputs of one element as the scalars that the model wants
   const value **sources;  // what is fed: of `inputs` or `scalars`
+  size_t kept_bytes;      // of own results that the next execution writes again: charged to the frame
   uint64_t timeout_ms, memory_limit_bytes;
   atomic_bool cancel;
 };
