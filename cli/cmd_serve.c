@@ -15,6 +15,12 @@ static const cli_option options[] = {
            "(default 127.0.0.1)"),
     OPTION("port", ARG_INT, "N", "port; 0 takes a free one and prints it (default 8080)", .max = 65535, .letter = 'p'),
     ENGINE_OPTIONS,
+    OPTION("script", ARG_TEXT, "FILE",
+           "a score.py with init() and run() that answers /score, run by Python in a sandbox"),
+    OPTION("python", ARG_TEXT, "PROGRAM", "the Python that runs the script (default python3)"),
+    OPTION("script-read", ARG_TEXT, "PATH",
+           "what the script may read beside its folder and its models; may be repeated"),
+    OPTION_FLAG("script-network", "the script may use the network"),
     OPTION("unix", ARG_TEXT, "PATH", "listen on a Unix socket; on TCP, too, if --host or --port is given"),
     OPTION("tls-cert", ARG_TEXT, "FILE", "certificate chain (PEM): HTTPS; read again on SIGHUP and when it changes"),
     OPTION("tls-key", ARG_TEXT, "FILE", "its private key (PEM)"),
@@ -41,6 +47,7 @@ static const char details[] =
     "Examples:\n"
     "  sardonyx serve model.onnx\n"
     "  sardonyx serve digits=model.onnx faces=other.onnx --port 0 --workers 4\n"
+    "  sardonyx serve digits=model.onnx --script score.py\n"
     "  sardonyx serve oci://registry.example.com/models/digits:1\n"
     "  curl localhost:8080/score -H 'Content-Type: application/json' \\\n"
     "    -d '{\"data\": [[0.1, 0.2]]}'\n";
@@ -57,10 +64,15 @@ static bool find_model(const char *word, server_model *m) {
   return m->path != NULL;
 }
 
-static const char **take_hosts(const args *a, server_config *config) {
+static const char **take_all(const args *a, const char *option, size_t *count) {
   size_t cursor = 0;
-  const char **hosts = xmalloc((a->found_count + 1) * sizeof *hosts), *host;
-  while ((host = args_each(a, "host", &cursor)) != NULL) hosts[config->host_count++] = host;
+  const char **list = xmalloc((a->found_count + 1) * sizeof *list), *word;
+  while ((word = args_each(a, option, &cursor)) != NULL) list[(*count)++] = word;
+  return list;
+}
+
+static const char **take_hosts(const args *a, server_config *config) {
+  const char **hosts = take_all(a, "host", &config->host_count);
   if (!config->host_count && (!config->unix_path || args_has(a, "port"))) hosts[config->host_count++] = "127.0.0.1";
   config->hosts = hosts;
   return hosts;
@@ -92,7 +104,12 @@ static int run(const args *a) {
                           .key = args_text(a, "tls-key", NULL),
                           .pid_file = args_text(a, "pid-file", NULL),
                           .port_file = args_text(a, "port-file", NULL),
-                          .model_count = a->word_count};
+                          .model_count = a->word_count,
+                          .script = {.path = args_text(a, "script", NULL),
+                                     .python = args_text(a, "python", NULL),
+                                     .network = args_has(a, "script-network")}};
+  if (!a->word_count && !config.script.path)
+    return cli_error(CLI_USAGE, "serve needs a MODEL or --script FILE; 'sardonyx help serve' shows examples");
   limits_init(&config.limits);
   for (const limit_row *row = limit_rows; row->flag; row++)
     *limit_at(&config.limits, row) = args_int(a, row->flag, row->standard);
@@ -106,11 +123,13 @@ static int run(const args *a) {
   bool found = true;
   for (size_t i = 0; i < a->word_count && found; i++) found = find_model(a->words[i], &models[i]);
   config.models = models;
-  const char **hosts = take_hosts(a, &config);
+  const char **hosts = take_hosts(a, &config), **read = take_all(a, "script-read", &config.script.read_count);
+  config.script.read = read;
   config.trusted_proxies.at = take_proxies(a, &config.trusted_proxies.count, &code);
   if (config.trusted_proxies.at) code = !found || server_run(&config) ? CLI_FAILED : CLI_OK;
   free(config.trusted_proxies.at);
   free(hosts);
+  free(read);
   for (size_t i = 0; i < a->word_count; i++) {
     free((char *)models[i].name);
     free((char *)models[i].path);
@@ -120,5 +139,5 @@ static int run(const args *a) {
   return code;
 }
 
-CLI_COMMAND(serve) = {"serve", "Serve models over HTTP", "[NAME=]MODEL... [options]", details, options, 1, SIZE_MAX,
+CLI_COMMAND(serve) = {"serve", "Serve models over HTTP", "[NAME=]MODEL... [options]", details, options, 0, SIZE_MAX,
                       run};

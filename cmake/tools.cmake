@@ -9,7 +9,7 @@ list(REMOVE_ITEM server_sources ${net_sources})
 sdx_record_table(http_route HTTP_ROUTE server/route.h http_route ${server_sources})
 add_library(sardonyx_server STATIC ${server_sources} ${http_route_table})
 target_include_directories(sardonyx_server PUBLIC ${PROJECT_SOURCE_DIR})
-target_link_libraries(sardonyx_server PUBLIC PkgConfig::UTF8PROC sardonyx_net sardonyx_static sardonyx_base)
+target_link_libraries(sardonyx_server PUBLIC sardonyx_script PkgConfig::UTF8PROC sardonyx_net sardonyx_static sardonyx_base)
 
 file(GLOB cli_sources CONFIGURE_DEPENDS cli/*.c)
 sdx_record_table(cli_command CLI_COMMAND cli/cli.h cli_command ${cli_sources})

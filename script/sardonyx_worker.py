@@ -11,6 +11,7 @@ import json
 import os
 import struct
 import sys
+import threading
 import time
 import traceback
 import urllib.parse
@@ -26,6 +27,7 @@ class Channel:
 
     def __init__(self, descriptor=3):
         self.descriptor = descriptor
+        self.lock = threading.Lock()  # threads of the script print, too
         os.set_inheritable(descriptor, False)
 
     def _exactly(self, size):
@@ -47,8 +49,9 @@ class Channel:
         if len(head) > MOST_HEAD:
             raise ValueError(f"a frame's head of {len(head)} bytes")
         data = memoryview(HEAD.pack(len(head), len(body)) + head + body)
-        while data:
-            data = data[os.write(self.descriptor, data):]
+        with self.lock:
+            while data:
+                data = data[os.write(self.descriptor, data):]
 
 
 class Log(io.TextIOBase):

@@ -149,6 +149,8 @@ void script_stop(script_worker *w) {
   free(w);
 }
 
+int script_descriptor(const script_worker *w) { return w->socket; }
+
 // ---- frames ------------------------------------------------------------------------------------
 
 static sdx_status send_all(script_worker *w, const void *bytes, size_t size, fault *f) {

@@ -36,6 +36,8 @@ char *script_programs(const char *command, fault *f);
 typedef struct script_worker script_worker;
 sdx_status script_start(const script_options *o, script_worker **w, fault *f);
 void script_stop(script_worker *w);  // kills what is left of it
+// To be polled: readable when a frame begins or the worker has ended.
+int script_descriptor(const script_worker *w);
 
 sdx_status script_send(script_worker *w, const json_t *head, const void *body, size_t size, fault *f);
 // The next frame; DEADLINE_EXCEEDED after timeout_ms, IO_ERROR when it ended. Both json and body (free; a NUL behind

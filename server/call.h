@@ -17,13 +17,15 @@ typedef struct call {
   exchange x;  // first: the connection layer makes calls
   server *srv;
   const http_route *route;
-  model_entry *entry;            // named by the path, or by the lack of a name
+  model_entry *entry;            // named by the path, or by the lack of a name; or that of the script
   model *model;                  // held; NULL: the entry is not loaded, or the route needs none
   str model_name, version_name;  // words of the path; at NULL when the route has none
   char id[CALL_ID_BYTES + 1];
   bool counted;     // among the scoring calls of its client
   unsigned client;  // bucket
   bool parsed, nan_literal;
+  bool scripted;       // for the scoring script: it has no model
+  bool run_failed;     // of those: run() failed, whatever the status
   sdx_value **inputs;  // by index of the model's inputs
   void *route_state;   // of the route, freed with free()
   uint64_t queued_ns, run_ns, done_ns;

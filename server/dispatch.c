@@ -10,7 +10,7 @@
 #include <strings.h>
 
 #include "base/host.h"
-#include "server/admission/admission.h"
+#include "server/admission/script.h"
 
 enum { SMALL_BODY_BYTES = 65536 };  // of requests that run no model
 static const uint64_t ms = 1000000;
@@ -76,11 +76,12 @@ static bool find_route(call *c) {
   // Paths without words first: /v2/models/stats is no model named stats.
   for (int words = 0; words < 2 && !allowed; words++)
     for (const http_route *const *r = http_routes; *r && !c->route; r++)
-      for (size_t i = 0; i < ROUTE_PATHS && (*r)->paths[i] && !c->route; i++)
-        if (!strchr((*r)->paths[i], '{') == !words && match(c, (*r)->paths[i])) {
-          allowed |= (*r)->methods;
-          if ((*r)->methods & c->x.request.method) c->route = *r;
-        }
+      if (c->srv->script || !(*r)->script_only)
+        for (size_t i = 0; i < ROUTE_PATHS && (*r)->paths[i] && !c->route; i++)
+          if (!strchr((*r)->paths[i], '{') == !words && match(c, (*r)->paths[i])) {
+            allowed |= (*r)->methods;
+            if ((*r)->methods & c->x.request.method) c->route = *r;
+          }
   if (c->route) return true;
   if (allowed) refuse_method(c, allowed);
   else call_error(c, 404, "no such path; GET /v2 describes the server, GET /openapi.json its paths");
@@ -90,8 +91,21 @@ static bool find_route(call *c) {
 // A proxy on this machine speaks for others, unless it is trusted and says who they are.
 static bool is_local(const call *c) { return address_is_loopback(&c->x.client) && !c->x.unproven; }
 
+static void refuse_model(call *c) {
+  const models *t = &c->srv->models;
+  if (!t->count) call_error(c, 404, "no model '%.*s'; there are none beside the script", STR_ARG(c->model_name));
+  else
+    call_error(c, 404, "no model '%.*s'; there %s %zu, the first is '%s'", STR_ARG(c->model_name),
+               t->count > 1 ? "are" : "is", t->count, t->first->name);
+}
+
 static bool find_model(call *c) {
   models *t = &c->srv->models;
+  c->scripted = c->route->script && c->srv->script;
+  if (c->scripted) {
+    c->entry = script_pool_entry(c->srv->script);
+    return true;
+  }
   char name[MODEL_NAME_BYTES] = "";
   if (!c->model_name.at) {
     if (c->route->access == ROUTE_SCORE && !c->route->answer) c->entry = models_default(t, &c->model);
@@ -110,9 +124,7 @@ static bool find_model(call *c) {
   else if (newest)
     call_error(c, 404, "model '%s' has no version '%.*s'; the newest is %s", newest->name, STR_ARG(c->version_name),
                newest->version);
-  else
-    call_error(c, 404, "no model '%.*s'; there %s %zu, the first is '%s'", STR_ARG(c->model_name),
-               t->count > 1 ? "are" : "is", t->count, t->first->name);
+  else refuse_model(c);
   return false;
 }
 
@@ -151,8 +163,8 @@ static bool check_types(call *c) {
     http_response_header(&c->x.response, "Accept-Encoding", "gzip, zstd");
     return false;
   }
-  // Only types that a foreign web page cannot send without asking first (CORS).
-  if (!type || media_type_is(*type, "application/json") ||
+  // Only types that a foreign web page cannot send without asking first (CORS); a script may take any.
+  if (!type || c->scripted || media_type_is(*type, "application/json") ||
       (c->route->binary && media_type_is(*type, "application/octet-stream")))
     return true;
   bool form = media_type_is(*type, "application/x-www-form-urlencoded");  // what curl -d sends
@@ -165,7 +177,7 @@ static bool check_types(call *c) {
 
 static bool take_options(call *c) {
   str nan;
-  if (!http_request_query(&c->x.request, "nan", &nan)) return true;
+  if (c->scripted || !http_request_query(&c->x.request, "nan", &nan)) return true;
   c->nan_literal = str_is(nan, "literal");
   if (c->nan_literal || str_is(nan, "null")) return true;
   call_error(c, 400, "query parameter nan: expected null or literal");
@@ -178,7 +190,7 @@ static bool admit_scoring(call *c) {
   unsigned now = atomic_fetch_add(&srv->clients[c->client], 1) + 1;
   c->counted = true;
   if (!check_types(c) || !take_options(c)) return false;
-  if (!http_request_has_body(&c->x.request) && !c->x.request.has_length && !c->x.stream) {
+  if (!c->scripted && !http_request_has_body(&c->x.request) && !c->x.request.has_length && !c->x.stream) {
     call_error(c, 400, "the request has no body, expected JSON");
     return false;
   }
@@ -217,20 +229,25 @@ static void answer(call *c) {
   else c->route->answer(c);
 }
 
+static admission *policy(const call *c) {
+  if (c->scripted) return script_pool_admission(c->srv->script);
+  return c->route->blocks ? c->srv->chores : c->model->admission;
+}
+
 static bool body(exchange *x) {
   call *c = (call *)x;
   if (c->route->answer && !c->route->blocks) {
     answer(c);
     return true;
   }
-  admission *a = c->route->blocks ? c->srv->chores : c->model->admission;
+  admission *a = policy(c);
   c->work = c->route->blocks ? answer : compute_work;
   c->deadline_ns += x->body_ns;
   return a->submit(a, c);
 }
 
 static bool withdrawn(call *c) {
-  admission *a = c->route->blocks ? c->srv->chores : c->model->admission;
+  admission *a = policy(c);
   return a->withdraw(a, c);
 }
 
@@ -267,7 +284,8 @@ static void add_container_headers(call *c) {
   http_response_header(r, "x-ms-server-version", "%s", sdx_version());
   if (!c->run_ns) return;
   http_response_header(r, "x-ms-run-fn-exec-ms", "%.3f", (double)(c->done_ns - c->run_ns) / 1e6);
-  http_response_header(r, "x-ms-run-function-failed", r->status == 200 ? "False" : "True");
+  http_response_header(r, "x-ms-run-function-failed",
+                       (c->scripted ? !c->run_failed : r->status == 200) ? "False" : "True");
 }
 
 static void seal(exchange *x) {
@@ -285,7 +303,7 @@ static void end(exchange *x) {
   server *srv = x->net->context;
   if (!x->response.status) x->response.status = 499;
   uint64_t took = clock_ns() - x->start_ns;
-  model_metrics *metrics = c->counted && c->model ? &c->entry->metrics : &srv->no_model;
+  model_metrics *metrics = c->counted && (c->model || c->scripted) ? &c->entry->metrics : &srv->no_model;
   metrics_count(metrics, x->response.status);
   histogram_seconds(&metrics->latency, took);
   if (srv->config->access_log) call_log(c, took);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls that wait together for a thread: those of one model (admission/queue.c). Guarded by the queue.
+// Calls that wait together for a thread: those of one model (admission/queue.c), those of the script. Guarded by the
+// policy they wait in.
 #pragma once
 
 #include <stdatomic.h>
@@ -14,3 +15,6 @@ typedef struct lane {
   struct lane *next;  // lanes that take turns
   bool in_turn;
 } lane;
+
+void lane_append(lane *l, struct call *c);
+void lane_remove(lane *l, struct call *c);

@@ -14,6 +14,10 @@
   X(io_threads, "io-threads", 0, 0, 64, "threads that serve sockets; 0: one a processor, at most 4")                 \
   X(inline_us, "inline-us", 500, 0, 1000000, "models faster than this run on the socket thread; 0: never")           \
   X(timeout_ms, "timeout-ms", 30000, 1, 86400000, "time from the whole request to its result, else 504")             \
+  X(script_workers, "script-workers", 0, 0, 1024, "processes that run the script; 0: one a processor, at most 4")    \
+  X(script_start_ms, "script-start-ms", 300000, 1, 86400000, "time for init() of the script")                        \
+  X(script_memory_bytes, "script-memory-bytes", 4294967296, 16777216, 1099511627776,                                 \
+    "memory of each process that runs the script")                                                                   \
   X(max_queue, "max-queue", 100, 0, 1000000, "requests that wait for a worker, for each model, else 503")            \
   X(max_queue_wait_ms, "max-queue-wait-ms", 2000, 1, 86400000, "how long one may wait there, else 503")              \
   X(max_client_requests, "max-client-requests", 256, 0, 1000000,                                                     \

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/host.h"
-#include "server/call.h"
+#include "server/admission/script.h"
 
 const int metric_codes[METRIC_CODES] = {200, 204, 400, 403, 404, 405, 408, 413, 414, 415, 417,
                                         422, 429, 431, 499, 500, 501, 503, 504, 505, 507, 0};
@@ -96,12 +96,17 @@ static void histogram_rows(text *o, const char *name, const model_entry *e, cons
   text_format(o, "} %llu\n", (unsigned long long)sum);
 }
 
+// The models, then the script.
+static model_entry *entry_at(server *srv, size_t i) {
+  if (i < srv->models.count) return srv->models.entries[i];
+  return i == srv->models.count && srv->script ? script_pool_entry(srv->script) : NULL;
+}
+
 static void histograms(server *srv, text *o, const char *name, const char *help, size_t offset, double unit) {
   head(o, name, "histogram", help);
-  for (size_t i = 0; i < srv->models.count; i++) {
-    model_entry *e = srv->models.entries[i];
+  model_entry *e;
+  for (size_t i = 0; (e = entry_at(srv, i)); i++)
     histogram_rows(o, name, e, (histogram *)((char *)&e->metrics + offset), unit);
-  }
 }
 
 static void request_rows(text *o, const model_entry *e, const model_metrics *m) {
@@ -121,7 +126,8 @@ static void model_rows(server *srv, text *o) {
   models *t = &srv->models;
   head(o, "requests_total", "counter", "Answered requests by model (empty: none) and status code.");
   request_rows(o, NULL, &srv->no_model);
-  for (size_t i = 0; i < t->count; i++) request_rows(o, t->entries[i], &t->entries[i]->metrics);
+  model_entry *e;
+  for (size_t i = 0; (e = entry_at(srv, i)); i++) request_rows(o, e, &e->metrics);
   head(o, "queue_length", "gauge", "Requests that wait for a worker.");
   for (size_t i = 0; i < t->count; i++) {
     model *m = models_acquire(t, t->entries[i]);
@@ -132,6 +138,14 @@ static void model_rows(server *srv, text *o) {
     }
     model_release(m);
   }
+}
+
+static void script_rows(server *srv, text *o) {
+  if (!srv->script) return;
+  single(o, "script_workers", "gauge", "Processes of the script that are past init().",
+         (double)script_pool_ready(srv->script));
+  single(o, "script_restarts_total", "counter", "Processes of the script that ended and were replaced.",
+         (double)script_pool_restarts(srv->script));
 }
 
 static void process_rows(text *o) {
@@ -183,6 +197,7 @@ void metrics_write(server *srv, text *o) {
     text_format(o, "sardonyx_refused_total{reason=\"%s\"} %llu\n", refused[i].reason,
                 (unsigned long long)get(refused[i].count));
   model_rows(srv, o);
+  script_rows(srv, o);
   histograms(srv, o, "request_seconds", "Time from the request line to the last byte of the reply.",
              offsetof(model_metrics, latency), 1e-9);
   histograms(srv, o, "queue_seconds", "Wait for a worker.", offsetof(model_metrics, queue), 1e-9);

@@ -117,7 +117,8 @@ model_entry *models_find(models *t, str name, str version, model **loaded) {
 }
 
 model_entry *models_default(models *t, model **loaded) {
-  return models_find(t, str_from(t->first->name), (str){0}, loaded);
+  *loaded = NULL;
+  return t->first ? models_find(t, str_from(t->first->name), (str){0}, loaded) : NULL;
 }
 
 model *models_acquire(models *t, model_entry *e) {

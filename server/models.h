@@ -36,8 +36,8 @@ static inline size_t models_count(const models *t) { return t->count; }
 // The entry of a name and version (at NULL: the newest that is loaded, else the newest). NULL: there is none.
 // *loaded: held for the caller (model_release), or NULL.
 model_entry *models_find(models *t, str name, str version, model **loaded);
-model_entry *models_default(models *t, model **loaded);
-model *models_acquire(models *t, model_entry *e);  // NULL: it is not loaded
+model_entry *models_default(models *t, model **loaded);  // NULL: there are none
+model *models_acquire(models *t, model_entry *e);        // NULL: it is not loaded
 // Loads a file, again if it is loaded; calls that have the old one keep it until they are done. Blocks. False: why.
 bool models_load(models *t, model_entry *e, char *why, size_t why_size);
 void models_unload(models *t, model_entry *e);

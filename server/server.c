@@ -10,10 +10,12 @@
 #include <unistd.h>
 
 #include "base/host.h"
-#include "server/admission/admission.h"
+#include "server/admission/script.h"
 #include "server/log.h"
 
-bool server_ready(const server *srv) { return !atomic_load(&srv->draining); }
+bool server_ready(const server *srv) {
+  return !atomic_load(&srv->draining) && (!srv->script || script_pool_ready(srv->script));
+}
 
 unsigned server_retry_seconds(server *srv) {
   static atomic_uint serial;
@@ -61,8 +63,15 @@ static bool start_policies(server *srv) {
   return srv->chores && srv->quick;
 }
 
+static bool start_script(server *srv) {
+  if (!srv->config->script.path) return true;
+  srv->script = script_pool_create(srv);
+  return srv->script != NULL;
+}
+
 static void stop_policies(server *srv) {
-  admission *all[] = {srv->quick, srv->queue, srv->chores};
+  admission *script = srv->script ? script_pool_admission(srv->script) : NULL;
+  admission *all[] = {script, srv->quick, srv->queue, srv->chores};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     if (all[i]) all[i]->destroy(all[i]);
 }
@@ -124,7 +133,7 @@ int server_run(const server_config *config) {
   int code = 1;
   bool wrote_port = false, wrote_pid = false;
   if (!start_policies(srv)) log_line("error", "cannot start the workers: memory or threads are exhausted");
-  else if (load_models(srv) && start_net(srv)) {
+  else if (load_models(srv) && start_script(srv) && start_net(srv)) {
     wrote_port = write_number(config->port_file, srv->net.port);
     wrote_pid = wrote_port && write_number(config->pid_file, getpid());
     if (wrote_pid) {

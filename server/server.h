@@ -18,6 +18,15 @@ typedef struct server_model {
   const char *path;
 } server_model;
 
+// A scoring script: it answers /score, run by Python in a sandbox.
+typedef struct server_script {
+  const char *path;         // NULL: none
+  const char *python;       // NULL: python3 of PATH
+  const char *const *read;  // what else it may read
+  size_t read_count;
+  bool network;
+} server_script;
+
 typedef struct server_config {
   limits limits;
   const char *const *hosts;  // names or addresses
@@ -27,6 +36,7 @@ typedef struct server_config {
   network_list trusted_proxies;
   const server_model *models;
   size_t model_count;
+  server_script script;
   const sdx_options *options;
   bool access_log, json_log;
   const char *pid_file, *port_file;  // NULL: none
@@ -42,6 +52,7 @@ typedef struct server {
   net_config net_config;
   models models;  // the first one answers /score
   struct admission *queue, *quick, *chores;
+  struct script_pool *script;  // NULL: none
   lane chore_lane;
   uint64_t start_ns, seed;
   atomic_bool draining;  // not ready any more

@@ -40,30 +40,16 @@ static void leave_turn(queue *q, lane *l) {
   l->in_turn = false;
 }
 
-static void unlink_call(lane *l, call *c) {
-  call **link = &l->first, *before = NULL;
-  while (*link != c) before = *link, link = &(*link)->queue_next;
-  *link = c->queue_next;
-  if (l->last == c) l->last = before;
-  l->waiting--;
-  c->lane = NULL;
-}
-
 static bool submit(admission *a, call *c) {
   queue *q = (queue *)a;
   lane *l = c->model ? &c->model->lane : &q->srv->chore_lane;
   size_t most = (size_t)q->srv->limits.max_queue;
   c->queued_ns = clock_ns();
-  c->queue_next = NULL;
   pthread_mutex_lock(&q->lock);
   bool taken = (!l->waiting && l->running < lane_threads(q)) || l->waiting < most;
   if (taken) {
     exchange_wait(&c->x);  // before a worker can see it
-    c->lane = l;
-    if (l->last) l->last->queue_next = c;
-    else l->first = c;
-    l->last = c;
-    l->waiting++;
+    lane_append(l, c);
     take_turn(q, l);
     pthread_cond_signal(&q->wake);
   }
@@ -79,7 +65,7 @@ static bool withdraw(admission *a, call *c) {
   pthread_mutex_lock(&q->lock);
   lane *l = c->lane;
   if (l) {
-    unlink_call(l, c);
+    lane_remove(l, c);
     if (l->in_turn && !l->first) leave_turn(q, l);
   }
   pthread_mutex_unlock(&q->lock);
@@ -90,7 +76,7 @@ static void serve_first(queue *q) {
   lane *l = q->turn_first;
   call *c = l->first;
   leave_turn(q, l);
-  unlink_call(l, c);
+  lane_remove(l, c);
   l->running++;
   take_turn(q, l);  // at the end
   pthread_mutex_unlock(&q->lock);

@@ -52,7 +52,8 @@ static void put_head(exchange *x) {
     text_json_u64(o, r->body.size);
     text_append(o, "\r\n", 2);
   }
-  for (size_t i = 0; i < r->header_count; i++) put_header(o, r->headers[i].name, r->headers[i].value);
+  const char *name, *value;
+  for (size_t at = 0; http_response_next(r, &at, &name, &value);) put_header(o, name, value);
   if (c->ending) put_header(o, "Connection", "close");
   else if (x->request.http_1_0) put_header(o, "Connection", "keep-alive");
   text_append(o, "\r\n", 2);

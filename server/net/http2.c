@@ -4,11 +4,12 @@
 // the number of streams, at once and given up.
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "server/net/loop.h"
 
-enum { STREAMS = 100, STREAM_WINDOW = 1 << 20, CONNECTION_WINDOW = 8 << 20, RESETS = 200 };
+enum { STREAMS = 100, STREAM_WINDOW = 1 << 20, CONNECTION_WINDOW = 8 << 20, RESETS = 200, STANDARD_HEADERS = 6 };
 
 static bool wants(const connection *c) { return c->out.size - c->out_at < OUT_HIGH_BYTES; }
 
@@ -32,6 +33,17 @@ static nghttp2_nv pair(const char *name, const char *value) {
   return (nghttp2_nv){(uint8_t *)name, (uint8_t *)value, strlen(name), strlen(value), NGHTTP2_NV_FLAG_NONE};
 }
 
+// The headers with their names in lower case; free() them.
+static char *lower_names(const http_response *r) {
+  char *names = malloc(r->headers.size + 1);
+  const char *name, *value;
+  if (names && r->headers.size) memcpy(names, r->headers.at, r->headers.size);
+  for (size_t at = 0, from = 0; names && http_response_next(r, &at, &name, &value); from = at)
+    for (char *letter = names + from; *letter; letter++)
+      if (*letter >= 'A' && *letter <= 'Z') *letter |= 32;
+  return names;
+}
+
 static void answer(exchange *x) {
   connection *c = x->connection;
   exchange_prepare(x);
@@ -40,8 +52,14 @@ static void answer(exchange *x) {
     exchange_end(x);
     return;
   }
-  char status[8], length[24], names[HTTP_RESPONSE_HEADERS][40];
-  nghttp2_nv headers[HTTP_RESPONSE_HEADERS + 6];
+  char status[8], length[24], *names = NULL;
+  nghttp2_nv *headers = calloc(r->header_count + STANDARD_HEADERS, sizeof *headers);
+  if (headers) names = lower_names(r);
+  if (!names) {
+    free(headers);
+    c->broken = true;
+    return;
+  }
   size_t n = 0;
   status[0] = (char)('0' + r->status / 100);
   status[1] = (char)('0' + r->status / 10 % 10);
@@ -57,18 +75,14 @@ static void answer(exchange *x) {
     snprintf(length, sizeof length, "%zu", r->body.size);
     headers[n++] = pair("content-length", length);
   }
-  for (size_t i = 0; i < r->header_count; i++) {
-    size_t size = strnlen(r->headers[i].name, sizeof *names - 1);
-    for (size_t k = 0; k < size; k++) {
-      char letter = r->headers[i].name[k];
-      names[i][k] = letter >= 'A' && letter <= 'Z' ? (char)(letter | 32) : letter;
-    }
-    names[i][size] = 0;
-    headers[n++] = pair(names[i], r->headers[i].value);
-  }
+  const char *name, *value;
+  for (size_t at = 0, from = 0; http_response_next(r, &at, &name, &value); from = at)
+    headers[n++] = pair(names + from, value);
   nghttp2_data_provider body = {.source.ptr = x, .read_callback = read_response};
   bool none = x->request.method == METHOD_HEAD || r->status == 204 || !r->body.size;
   if (nghttp2_submit_response(c->http2, x->stream, headers, n, none ? NULL : &body)) c->broken = true;
+  free(names);
+  free(headers);
 }
 
 // Nothing more goes out for it.

@@ -91,11 +91,17 @@ bool http_request_query(const http_request *r, const char *name, str *value) {
 
 // ---- responses -----------------------------------------------------------------------------------
 
+static void drop_headers(http_response *r) {
+  r->headers.size = r->header_count = 0;
+  r->headers.failed = false;
+}
+
 void http_response_reset(http_response *r, size_t limit) {
   coding_stream_destroy(r->stream);
   r->status = 0;
   r->content_type = NULL;
-  r->taken = r->header_count = r->staged_at = 0;
+  r->taken = r->staged_at = 0;
+  drop_headers(r);
   text_deinit(&r->staged);
   r->coding = CODING_IDENTITY;
   r->stream = NULL;
@@ -109,16 +115,32 @@ void http_response_deinit(http_response *r) {
   coding_stream_destroy(r->stream);
   text_deinit(&r->body);
   text_deinit(&r->staged);
+  text_deinit(&r->headers);
 }
 
 void http_response_header(http_response *r, const char *name, const char *format, ...) {
-  if (r->header_count == HTTP_RESPONSE_HEADERS) return;
-  struct http_response_header *h = &r->headers[r->header_count++];
-  h->name = name;
+  size_t before = r->headers.size;
   va_list list;
   va_start(list, format);
-  vsnprintf(h->value, sizeof h->value, format, list);
+  int length = vsnprintf(NULL, 0, format, list);
   va_end(list);
+  text_append(&r->headers, name, strlen(name) + 1);
+  va_start(list, format);
+  char few[HTTP_VALUE_BYTES + 1], *value = length < (int)sizeof few ? few : malloc((size_t)length + 1);
+  if (value) vsnprintf(value, (size_t)length + 1, format, list);
+  va_end(list);
+  if (value) text_append(&r->headers, value, strlen(value) + 1);
+  if (value && !r->headers.failed) r->header_count++;
+  else r->headers.size = before;
+  if (value != few) free(value);
+}
+
+bool http_response_next(const http_response *r, size_t *cursor, const char **name, const char **value) {
+  if (*cursor >= r->headers.size) return false;
+  *name = r->headers.at + *cursor;
+  *value = *name + strlen(*name) + 1;
+  *cursor += (size_t)(*value - *name) + strlen(*value) + 1;
+  return true;
 }
 
 void http_response_verror(http_response *r, int status, const char *format, va_list list) {
@@ -127,7 +149,7 @@ void http_response_verror(http_response *r, int status, const char *format, va_l
   if (length < 0) length = 0;
   size_t size = (size_t)length < sizeof message ? (size_t)length : sizeof message - 1;
   text_deinit(&r->body);  // no limit: the message is short, and must be whole when the limit is what it tells of
-  r->header_count = 0;
+  drop_headers(r);
   text_put(&r->body, "{\"error\":");
   text_json_string(&r->body, (str){message, size});
   text_put(&r->body, "}");

@@ -13,7 +13,7 @@
 #include "base/text.h"
 #include "server/net/coding.h"
 
-enum { HTTP_PATH_BYTES = 1024, HTTP_VALUE_BYTES = 100, HTTP_RESPONSE_HEADERS = 12 };
+enum { HTTP_PATH_BYTES = 1024, HTTP_VALUE_BYTES = 100 };
 
 // Why bytes are no request. status 0: nothing is wrong.
 typedef struct http_problem {
@@ -74,18 +74,17 @@ typedef struct http_response {
   coding_stream *stream;  // what compresses the body while it is taken
   text staged;            // taken, and not yet read
   size_t staged_at;
-  bool close;  // the connection ends behind it
+  bool close;    // the connection ends behind it
+  text headers;  // name and value by turns, a NUL behind each
   size_t header_count;
-  struct http_response_header {
-    const char *name;
-    char value[HTTP_VALUE_BYTES + 1];
-  } headers[HTTP_RESPONSE_HEADERS];
 } http_response;
 
 void http_response_reset(http_response *r, size_t limit);
 void http_response_deinit(http_response *r);
 void http_response_header(http_response *r, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+// The header at *cursor, which begins with 0 and moves on. False: there is none.
+bool http_response_next(const http_response *r, size_t *cursor, const char **name, const char **value);
 // {"error": "..."} takes the place of what the body holds.
 void http_response_error(http_response *r, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void http_response_verror(http_response *r, int status, const char *format, va_list list);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Health. Live: the socket thread turns. Ready: models are loaded (the port opens after that) and
-// nobody asked the server to stop. Neither depends on load.
+// Health. Live: the socket thread turns. Ready: models are loaded (the port opens after that), the script has a worker
+// and nobody asked the server to stop. Neither depends on load.
 #include "server/call.h"
 
 static void root(call *c) { call_text(c, 200, "Healthy"); }
@@ -12,7 +12,9 @@ static void live(call *c) {
 
 static void ready(call *c) {
   bool yes = server_ready(c->srv);
-  text_put(call_body(c), yes ? "{\"ready\":true}" : "{\"ready\":false,\"error\":\"the server is draining\"}");
+  const char *why = atomic_load(&c->srv->draining) ? "the server is draining" : "no worker of the script is ready";
+  if (yes) text_put(call_body(c), "{\"ready\":true}");
+  else text_format(call_body(c), "{\"ready\":false,\"error\":\"%s\"}", why);
   call_json(c, yes ? 200 : 503);
 }
 

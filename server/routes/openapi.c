@@ -3,8 +3,15 @@
 // braces are written out, for what a path takes and gives depends on the model.
 #include <string.h>
 
-#include "server/call.h"
+#include "server/admission/script.h"
 #include "server/schema.h"
+
+// Whose paths are written.
+typedef struct subject {
+  server *srv;
+  const model_entry *entry;
+  const model *model;
+} subject;
 
 static void write_path(text *o, const char *pattern, const model_entry *e) {
   text_put(o, "\"");
@@ -23,10 +30,20 @@ static void content(text *o, const char *type, const char *schema) {
   text_format(o, "\"%s\":{\"schema\":%s}", type, schema);
 }
 
-static void request(text *o, const http_route *r, const model *m) {
-  if (r->schema) {
+static bool by_script(const http_route *r, const subject *s) { return r->script && s->srv->script; }
+
+static bool has_schema(const http_route *r, const subject *s) { return r->schema || by_script(r, s); }
+
+static void write_schema(text *o, const http_route *r, const subject *s, bool request) {
+  const char *own = by_script(r, s) ? script_pool_schema(s->srv->script, request) : NULL;
+  if (!by_script(r, s)) r->schema(o, s->model, request);
+  else text_put(o, own ? own : "{}");
+}
+
+static void request(text *o, const http_route *r, const subject *s) {
+  if (has_schema(r, s)) {
     text_put(o, ",\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":");
-    r->schema(o, m, true);
+    write_schema(o, r, s, true);
     text_put(o, "}}}");
   } else if (r->takes) {
     text_put(o, ",\"requestBody\":{\"content\":{");
@@ -35,15 +52,15 @@ static void request(text *o, const http_route *r, const model *m) {
   }
 }
 
-static void response(text *o, const http_route *r, const model *m, http_method method) {
+static void response(text *o, const http_route *r, const subject *s, http_method method) {
   text_format(o, ",\"responses\":{\"%d\":{\"description\":\"done\"", method == METHOD_OPTIONS ? 204 : 200);
   if (method == METHOD_HEAD || method == METHOD_OPTIONS) {
     text_put(o, "}");
   } else {
     text_put(o, ",\"content\":{");
-    if (r->schema) {
+    if (has_schema(r, s)) {
       text_put(o, "\"application/json\":{\"schema\":");
-      r->schema(o, m, false);
+      write_schema(o, r, s, false);
       text_put(o, "}");
       if (r->binary) text_put(o, ",");
       if (r->binary) content(o, "application/octet-stream", "{\"type\":\"string\",\"format\":\"binary\"}");
@@ -59,20 +76,20 @@ static void response(text *o, const http_route *r, const model *m, http_method m
   text_put(o, "}}}");
 }
 
-static void operations(text *o, const http_route *r, const model *m, bool *first) {
+static void operations(text *o, const http_route *r, const subject *s, bool *first) {
   static const char *const names[] = {"get", "head", "post", "options"};
   for (int i = 0; i < 4; i++) {
     http_method method = (http_method)(1 << i);
     if (!(r->methods & method)) continue;
     text_format(o, "%s\"%s\":{\"summary\":\"%s\"", *first ? "" : ",", names[i], r->summary);
     *first = false;
-    if (r->schema)
+    if (r->schema && !by_script(r, s))
       text_put(
           o,
           ",\"description\":\"With the query parameter nan=literal what JSON has no word for is written NaN, Infinity "
           "or -Infinity instead of null.\"");
-    if (method == METHOD_POST) request(o, r, m);
-    response(o, r, m, method);
+    if (method == METHOD_POST) request(o, r, s);
+    response(o, r, s, method);
     text_put(o, "}");
   }
 }
@@ -84,31 +101,35 @@ static bool has_path(const http_route *r, const char *pattern) {
 }
 
 // A path and all that routes do there, once.
-static void item(text *o, const char *pattern, const model_entry *e, const model *m, bool *first) {
+static void item(text *o, const char *pattern, const subject *s, bool *first) {
   bool first_operation = true;
   if (!*first) text_append(o, ",", 1);
   *first = false;
-  write_path(o, pattern, e);
+  write_path(o, pattern, s->entry);
   text_put(o, "{");
   for (const http_route *const *r = http_routes; *r; r++)
-    if (has_path(*r, pattern)) operations(o, *r, m, &first_operation);
+    if (has_path(*r, pattern) && (s->srv->script || !(*r)->script_only)) operations(o, *r, s, &first_operation);
   text_put(o, "}");
 }
 
-static void items(text *o, models *t, const http_route *r, const char *pattern, bool *first) {
+static void items(text *o, server *srv, const http_route *r, const char *pattern, bool *first) {
+  models *t = &srv->models;
   bool of_version = strstr(pattern, "{version}") != NULL;
   model *m = NULL;
+  subject s = {.srv = srv};
   if (!strchr(pattern, '{')) {
-    const model_entry *e = models_default(t, &m);
-    if (m || !r->schema) item(o, pattern, e, m, first);
+    s.entry = models_default(t, &m);
+    s.model = m;
+    if (m || !r->schema || by_script(r, &s)) item(o, pattern, &s, first);
     model_release(m);
     return;
   }
   for (size_t i = 0; i < t->count; i++) {
-    const model_entry *e = t->entries[i];
-    if (!of_version && i && !strcmp(e->name, t->entries[i - 1]->name)) continue;
-    models_find(t, str_from(e->name), of_version ? str_from(e->version) : (str){0}, &m);
-    if (m || r->unloaded_too) item(o, pattern, e, m, first);
+    s.entry = t->entries[i];
+    if (!of_version && i && !strcmp(s.entry->name, t->entries[i - 1]->name)) continue;
+    models_find(t, str_from(s.entry->name), of_version ? str_from(s.entry->version) : (str){0}, &m);
+    s.model = m;
+    if (m || r->unloaded_too) item(o, pattern, &s, first);
     model_release(m);
   }
 }
@@ -122,7 +143,7 @@ static void answer(call *c) {
     for (size_t i = 0; i < ROUTE_PATHS && (*r)->paths[i]; i++) {
       const http_route *const *before = http_routes;
       while (!has_path(*before, (*r)->paths[i])) before++;
-      if (*before == *r) items(o, &c->srv->models, *r, (*r)->paths[i], &first);
+      if (*before == *r) items(o, c->srv, *r, (*r)->paths[i], &first);
     }
   text_put(o, "}}");
   call_json(c, 200);
