@@ -7,6 +7,7 @@
 typedef struct attr_source {
   wire message;
   const scope *scope;  // what names in its graphs mean
+  bool once;           // what lies in functions, or is referred to there, is read wherever they are called
 } attr_source;
 
 static sdx_status find_attribute(importer *im, wire message, const wire_schema *schema, size_t slot, str name,
@@ -30,7 +31,7 @@ static sdx_status find_attribute(importer *im, wire message, const wire_schema *
 // Follows a reference to what the call gives, or to the default. found = false: declared, but not given.
 static sdx_status follow_reference(importer *im, attr_source *source, str wanted, bool *found) {
   const call *c = source->scope->call;
-  *found = false;
+  *found = source->once = false;
   if (!c)
     return error_set(im->err, SDX_INVALID_GRAPH, "refers to attribute '%.*s' of a function, but is not in a function",
                      STR_ARG(wanted));
@@ -89,7 +90,7 @@ static sdx_status attribute_kind(importer *im, const wire_counts *counts, int64_
 // One message of an attribute into element i of its (list) value.
 static sdx_status read_message(importer *im, const attr_source *source, building *target, attr *a, wire body,
                                size_t i) {
-  tensor_reader *r = &im->tensors;
+  tensor_reader reader = import_reader(im, source->once), *r = &reader;
   switch (a->kind) {
     case ATTR_TENSOR:
       return tensor_proto_read(r, body, (tensor *)a->tensor, NULL, im->err);
@@ -171,7 +172,7 @@ static sdx_status read_value(importer *im, const attr_source *source, building *
 
 // kind 0 afterwards: the attribute is not given after all (a reference to nothing).
 static sdx_status read_attribute(importer *im, const scope *s, wire message, attr *a) {
-  attr_source source = {message, s};
+  attr_source source = {message, s, !s->call};
   *a = (attr){.name = STR("")};
   int64_t first_tag = 0;
   for (bool first = true;; first = false) {

@@ -44,6 +44,12 @@ sdx_status import_no_memory(importer *im) {
   return error_set(im->err, SDX_NO_MEMORY, "no memory to build the graph: the memory budget is spent");
 }
 
+tensor_reader import_reader(const importer *im, bool once) {
+  tensor_reader reader = im->tensors;
+  if (once) reader.spent = im->options->spent, reader.context = im->options->context;
+  return reader;
+}
+
 // ---- nodes ----------------------------------------------------------------------------------------------
 
 static sdx_status read_head(importer *im, wire message, size_t index, node_head *h) {
@@ -304,10 +310,8 @@ static sdx_status read_initializer(importer *im, building *b, const wire_field *
     status = sparse_proto_read(r, f->body, &sparse, &name, im->err);
     if (status == SDX_OK) status = sparse_to_dense(r, &sparse, t, im->err);
   } else {
-    // Those of the main graph are read once; what lies in functions is read wherever they are called.
-    tensor_reader once = *r;
-    if (!b->graph->parent) once.spent = im->options->spent, once.context = im->options->context;
-    status = tensor_proto_read(&once, f->body, t, &name, im->err);
+    tensor_reader reader = import_reader(im, !b->graph->parent);  // functions have no initializers but in bodies
+    status = tensor_proto_read(&reader, f->body, t, &name, im->err);
   }
   if (status == SDX_OK && name.size == 0) status = error_set(im->err, SDX_INVALID_GRAPH, "an initializer has no name");
   error_part part = part_named(PART_INITIALIZER, name);

@@ -48,6 +48,8 @@ typedef struct node_head {
 // import_settle for a problem of a node.
 sdx_status import_settle_node(importer *im, const scope *s, const node_head *h, sdx_status status, const char *code);
 sdx_status import_no_memory(importer *im);
+// For a tensor that is read `once`: of its bytes in the file, those that were copied are let go.
+tensor_reader import_reader(const importer *im, bool once);
 
 // ---- import_names.c ---------------------------------------------------------------------------------------
 

@@ -43,7 +43,7 @@ static list_rule rule_of(sdx_dtype dtype) {
 
 static const uint8_t data_slots[] = {TENSOR_FLOAT_DATA, TENSOR_INT32_DATA,  TENSOR_STRING_DATA,
                                      TENSOR_INT64_DATA, TENSOR_DOUBLE_DATA, TENSOR_UINT64_DATA};
-enum { DATA_SLOTS = sizeof data_slots, INTS_AT_ONCE = 256 };
+enum { DATA_SLOTS = sizeof data_slots, INTS_AT_ONCE = 256, COPIED_AT_ONCE = 1 << 20 };
 
 // What a first look at the message found.
 typedef struct parts {
@@ -192,8 +192,11 @@ static sdx_status use_bytes(tensor_reader *r, const unsigned char *at, tensor *t
     return SDX_OK;
   }
   if (!new_data(r, t, err)) return SDX_NO_MEMORY;
-  if (t->bytes) memcpy(t->data, at, raw_bytes(t));
-  if (r->spent) r->spent(r->context, at, raw_bytes(t));
+  for (size_t from = 0, all = raw_bytes(t), n; from < all; from += n) {  // so that a large one is not there twice
+    n = all - from < COPIED_AT_ONCE ? all - from : COPIED_AT_ONCE;
+    memcpy((char *)t->data + from, at + from, n);
+    if (r->spent) r->spent(r->context, at + from, n);
+  }
   if (is_float6(t)) unpack_float6(t);
   clean(t);
   return SDX_OK;

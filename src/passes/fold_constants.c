@@ -33,8 +33,41 @@ static size_t held_bytes(const tensor *t) {
   return sum;
 }
 
+static void set_constant(graph *g, value_id id, const tensor *t) {
+  graph_value *v = &g->values[id];
+  v->constant = t;
+  v->producer = 0;
+  v->type = (type_info){.kind = TYPE_TENSOR, .dtype = t->dtype, .rank = (int8_t)t->rank, .dims = t->dims};
+}
+
+// What shows bytes that are there already, an attribute's or those of a constant in another shape, copies nothing.
+static sdx_status show(pass_context *c, node *n, bool *done) {
+  graph *g = c->graph;
+  const attr *value = match_is(n, "Constant") ? node_attr(n, "value") : NULL;
+  const tensor *t = value && value->kind == ATTR_TENSOR ? value->tensor : NULL;
+  const type_info *type = &g->values[n->outputs[0]].type;
+  if (!t && (n->op->flags & OP_VIEW) && n->input_count && n->inputs[0] && type_is_fixed(type)) {
+    const tensor *from = g->values[n->inputs[0]].constant;
+    tensor *to = arena_zalloc(g->memory, sizeof *to);
+    const int64_t *dims = arena_copy(g->memory, type->dims, (size_t)type->rank * sizeof *dims);
+    if (!to || !dims) return error_no_memory(c->err, sizeof *to);
+    SDX_TRY(tensor_init(to, (sdx_dtype)type->dtype, (size_t)type->rank, dims, c->err));
+    to->data = from->data;
+    if (to->bytes == from->bytes) t = to;
+  }
+  *done = t && n->outputs[0];
+  for (uint32_t i = 1; i < n->output_count; i++) *done &= !n->outputs[i];
+  if (!*done) return SDX_OK;
+  set_constant(g, n->outputs[0], t);
+  n->dead = c->changed = true;
+  return SDX_OK;
+}
+
 static sdx_status fold(pass_context *c, node *n) {
   graph *g = c->graph;
+  bool shown = false;
+  SDX_TRY(show(c, n, &shown));
+  if (shown) return SDX_OK;
   size_t expected = known_bytes(g, n);
   if (expected > c->fold_node_bytes || expected > c->fold_total_bytes - c->folded_bytes) return SDX_OK;
   sdx_value **made = arena_array(c->scratch, n->output_count + 1, sizeof *made);
@@ -61,14 +94,11 @@ static sdx_status fold(pass_context *c, node *n) {
       value_release(made[i]);
       continue;
     }
-    graph_value *v = &g->values[n->outputs[i]];
-    v->constant = &made[i]->value.tensor;
-    v->producer = 0;
-    v->type = (type_info){
-        .kind = TYPE_TENSOR, .dtype = v->constant->dtype, .rank = (int8_t)v->constant->rank, .dims = v->constant->dims};
+    set_constant(g, n->outputs[i], &made[i]->value.tensor);
   }
   if (!keep || status != SDX_OK) return status;
   c->folded_bytes += bytes;
+  c->made_bytes += bytes;
   n->dead = c->changed = true;
   return SDX_OK;
 }
@@ -76,7 +106,9 @@ static sdx_status fold(pass_context *c, node *n) {
 static sdx_status fold_all(pass_context *c, bool dequantized) {
   for (uint32_t i = 0; i < c->graph->node_count; i++) {
     node *n = c->graph->nodes[i];
-    if (foldable(c->graph, n) && match_is(n, "DequantizeLinear") == dequantized) SDX_TRY(fold(c, n));
+    if (!foldable(c->graph, n) || match_is(n, "DequantizeLinear") != dequantized) continue;
+    SDX_TRY(fold(c, n));
+    passes_sweep(c);
   }
   return SDX_OK;
 }

@@ -114,6 +114,7 @@ static sdx_status run(pass_context *c) {
     if (!match_is(conv, "Conv") || conv->input_count < 2) continue;
     for (node *n = reader[conv->outputs[0]]; n && !n->dead;) {
       SDX_TRY(fuse(c, conv, n));
+      passes_sweep(c);
       n = n->dead ? reader[conv->outputs[0]] : NULL;
     }
   }

@@ -54,6 +54,7 @@ sdx_status match_new_constant(pass_context *c, sdx_dtype dtype, size_t rank, con
     value_release(made);
     return status;
   }
+  c->made_bytes += made->value.tensor.bytes;
   *id = graph_add_constant(c->graph, (str){0}, &made->value.tensor);
   *data = made->value.tensor.data;
   return *id ? SDX_OK : error_no_memory(c->err, sizeof(graph_value));

@@ -69,7 +69,7 @@ static sdx_status run_on(pass_context *c, const pass_def *pass, graph *g) {
 
 sdx_status passes_run(pass_context *c, int level, const char *disabled) {
   SDX_TRY(check_names(c, disabled));
-  graph *root = c->graph;
+  graph *root = c->root = c->graph;
   for (int round = 0; round < ROUNDS && level > 0; round++) {
     bool changed = false;
     for (size_t i = 0; passes[i]; i++) {
@@ -83,6 +83,7 @@ sdx_status passes_run(pass_context *c, int level, const char *disabled) {
       }
       if (status == SDX_OK && c->check) status = c->check(c->context, c->err);
       arena_reset(c->scratch);
+      if (status == SDX_OK) passes_sweep(c);
       if (status != SDX_OK) {
         error_within(c->err, "pass %s", passes[i]->name);
         return status;

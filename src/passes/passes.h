@@ -7,7 +7,8 @@
 #include "ops/record.h"
 
 typedef struct pass_context {
-  graph *graph;                              // the root or a body: passes run on each by itself
+  graph *graph;  // the root or a body: passes run on each by itself
+  graph *root;
   arena *scratch;                            // reset after each pass
   mem_account *account;                      // constants that folding makes are charged here
   size_t fold_node_bytes, fold_total_bytes;  // budgets of constant folding
@@ -18,6 +19,9 @@ typedef struct pass_context {
   // Takes over a counted value whose bytes a constant of the graph points at.
   sdx_status (*keep)(void *context, sdx_value *owned);
   sdx_status (*check)(void *context, error *err);  // after each pass: deadline of the load; may be NULL
+  size_t made_bytes;                               // of constants, since the last sweep
+  // Nobody reads these bytes of a constant any more; may be NULL.
+  void (*let_go)(void *context, const void *at, size_t bytes);
   void *context;
   bool changed;
   error *err;
@@ -34,6 +38,9 @@ typedef struct pass_def {
 extern const pass_def *const passes[];  // pipeline order, NULL-terminated
 // Runs the pipeline up to `level`, skipping the comma-separated names in `disabled`.
 sdx_status passes_run(pass_context *c, int level, const char *disabled);
+// Once new constants have added up to some MB: lets go of those that nobody reads any more. A pass calls it where it
+// holds no constant that has lost its reader.
+void passes_sweep(pass_context *c);
 // Types and shapes (symbolic) of every value by the operators' infer functions. A declared element type that
 // contradicts is an error naming both; declared shapes are one line of `warnings` (may be NULL) or one report to the
 // sink, errors if `strict`.

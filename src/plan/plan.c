@@ -6,13 +6,16 @@
 
 #include "plan/build.h"
 
+// Whether a step's operand is a constant of its graph, seen through no view.
+static bool is_direct(const plan *p, value_id v) { return v < p->graph->value_count && p->graph->values[v].constant; }
+
 static const void *get_pack(op_step *c, size_t input, const pack_format *format, size_t bytes,
                             void (*fill)(void *target, const tensor *source, void *context), void *context) {
   const plan *p = c->owner;
   const tensor *source = step_in(c, input);
-  if (p->weights &&
-      weights_ask(p->weights, source->data, !pack_cache_holds(p->packs, source, format, bytes), c->err) != SDX_OK)
-    return NULL;
+  bool direct = is_direct(p, (value_id)((const plan_value *)c->in[input] - p->values));
+  bool missing = !pack_cache_holds(p->packs, source, format, bytes);
+  if (p->weights && weights_ask(p->weights, source->data, direct, missing, c->err) != SDX_OK) return NULL;
   return pack_cache_get(p->packs, c, input, format, bytes, fill, context);
 }
 
@@ -27,8 +30,8 @@ static sdx_status read_constants(builder *b, const plan_step *s) {
   for (uint32_t i = 0; p->weights && i < s->step.input_count; i++) {
     value_id v = s->inputs[i];
     const plan_value *pv = &p->values[v];
-    bool direct = v < b->g->value_count && b->g->values[v].constant;
-    if (v && pv->storage == STORE_CONST) SDX_TRY(weights_read(p->weights, pv->value.tensor.data, direct, b->err));
+    if (v && pv->storage == STORE_CONST)
+      SDX_TRY(weights_read(p->weights, pv->value.tensor.data, is_direct(p, v), b->err));
   }
   for (uint32_t i = 0; i < s->step.node->capture_count; i++) SDX_TRY(builder_read_constant(b, s->captures[i]));
   return SDX_OK;

@@ -99,7 +99,8 @@ void weights_let_go_unused(weights *w) {
 }
 
 void weights_begin(weights *w) {
-  for (size_t i = 0; i < w->count; i++) w->at[i].packed = 0, w->at[i].asked = false;
+  for (size_t i = 0; i < w->count; i++) w->at[i].packed = 0, w->at[i].asked = w->at[i].counted = false;
+  w->asked = NULL;
 }
 
 static weight *find(weights *w, const void *data) {
@@ -121,8 +122,17 @@ static sdx_status bring_back(weights *w, error *err) {
   return status;
 }
 
-sdx_status weights_ask(weights *w, const void *data, bool missing, error *err) {
-  weight *e = find(w, data);
+static void count_packed(weights *w, weight *e) {
+  if (++e->packed == e->uses && may_go(w, e)) let_go(w, e);
+}
+
+sdx_status weights_ask(weights *w, const void *data, bool direct, bool missing, error *err) {
+  weight *e = find(w, data), *former = w->asked;
+  if (former && former != e && !former->counted) {
+    former->counted = true;
+    count_packed(w, former);
+  }
+  w->asked = direct ? e : NULL;
   if (!e) return SDX_OK;
   e->asked = true;
   return missing && e->gone ? bring_back(w, err) : SDX_OK;
@@ -130,13 +140,14 @@ sdx_status weights_ask(weights *w, const void *data, bool missing, error *err) {
 
 sdx_status weights_read(weights *w, const void *data, bool direct, error *err) {
   weight *e = find(w, data);
+  w->asked = NULL;
   if (!e) return SDX_OK;
   if (!e->asked || !direct) {
     e->pinned = true;
     return e->gone ? bring_back(w, err) : SDX_OK;
   }
-  e->asked = false;
-  if (++e->packed == e->uses && may_go(w, e)) let_go(w, e);
+  if (!e->counted) count_packed(w, e);
+  e->asked = e->counted = false;
   return SDX_OK;
 }
 

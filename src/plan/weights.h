@@ -14,6 +14,7 @@ typedef struct weight {
   uint32_t uses;    // by nodes, captures and outputs
   uint32_t packed;  // of these, by steps of the plan in the making that read the packed form alone
   bool asked;       // the step being prepared packed it
+  bool counted;     // so often that it is among the packed already
   bool pinned;      // a step of some plan reads it as it is
   bool mapped;      // its pages are a file's
   bool gone;
@@ -24,6 +25,7 @@ typedef struct weights {
   mem_account *account;
   weight *at;  // by address
   size_t count;
+  weight *asked;                                     // last, by the step being prepared
   size_t gone_bytes;                                 // what the account was given back
   bool keep;                                         // nothing more is let go
   sdx_status (*restore)(void *context, error *err);  // brings all that is gone back; NULL: mapped ones alone are let go
@@ -43,9 +45,10 @@ void weights_deinit(weights *w);
 void weights_let_go_unused(weights *w);  // what passes have put others in the place of
 // A new plan: nothing of it is packed yet.
 void weights_begin(weights *w);
-// The step being prepared reads the packed form of these bytes, which must be made first if `missing`.
-sdx_status weights_ask(weights *w, const void *data, bool missing, error *err);
-// A step that reads a constant is prepared. `direct`: as a value of its graph, not through a view.
+// The step being prepared reads the packed form of these bytes, which must be made first if `missing`. What it asked
+// for before is packed by now. `direct`: as a value of its graph, not through a view.
+sdx_status weights_ask(weights *w, const void *data, bool direct, bool missing, error *err);
+// A step that reads a constant is prepared.
 sdx_status weights_read(weights *w, const void *data, bool direct, error *err);
 // Puts the bytes of the same model's table, loaded again, where they were. False: they are not the same.
 bool weights_copy_back(weights *w, const weights *again);

@@ -32,15 +32,16 @@ sdx_session *session_create(const sdx_options *options) {
   return s;
 }
 
-// Weights that were copied out of the file, to be aligned, need not be there twice.
-static void give_back(void *context, const void *at, size_t bytes) {
+// Bytes of the session that nobody reads any more: weights that were copied out of the file, to be aligned, or that
+// passes have put others in the place of.
+static void let_go(void *context, const void *at, size_t bytes) {
   sdx_session *s = context;
-  s->spent_bytes += mem_discard(&s->account, at, bytes);
+  bool in_file = (const char *)at >= (const char *)s->bytes && (const char *)at < (const char *)s->bytes + s->size;
+  if (!in_file || s->bytes_kind == BYTES_OWNED) s->spent_bytes += mem_discard(&s->account, at, bytes);
+  else if (s->bytes_kind == BYTES_MAPPED) mem_discard(NULL, at, bytes);
 }
 
 static void free_bytes(sdx_session *s) {
-  mem_recharge(&s->account, s->spent_bytes);
-  s->spent_bytes = 0;
   if (s->bytes_kind == BYTES_OWNED) mem_free(s->bytes);
   else if (s->bytes_kind == BYTES_MAPPED && s->bytes) munmap(s->bytes, s->size);
   s->bytes = NULL;
@@ -48,6 +49,8 @@ static void free_bytes(sdx_session *s) {
 }
 
 static void release_model(sdx_session *s) {
+  mem_recharge(&s->account, s->spent_bytes);
+  s->spent_bytes = 0;
   while (s->plans) {
     plan *p = s->plans;
     s->plans = p->next;
@@ -277,6 +280,7 @@ static sdx_status optimise(sdx_session *s) {
                     .evaluate = evaluate,
                     .keep = keep,
                     .check = check_deadline,
+                    .let_go = let_go,
                     .context = s,
                     .err = &s->err};
   sdx_status status = passes_run(&c, s->options->optimize, s->options->disable_passes);
@@ -330,7 +334,7 @@ import_options session_import_options(sdx_session *s) {
                           .strict_dims = o->strict_dims,
                           .account = &s->account,
                           .deadline_ns = s->load_deadline_ns,
-                          .spent = s->bytes_kind == BYTES_OWNED ? give_back : NULL,
+                          .spent = s->bytes_kind == BYTES_OWNED ? let_go : NULL,
                           .context = s};
 }
 

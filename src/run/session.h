@@ -37,7 +37,7 @@ struct sdx_session {
   sdx_options *options;
   op_custom_set custom;
   void *bytes;               // the file
-  size_t size, spent_bytes;  // spent: given back to the account
+  size_t size, spent_bytes;  // spent: of the model, given back to the account
   bytes_kind bytes_kind;
   model *model;
   sdx_value **kept;  // constants made by passes

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weights are held once: what is packed is let go, and brought back when other shapes want it in another form. The peak
-// of a process that loads a model of 100 MB and runs it once shows it.
+// Weights are held once: what is packed is let go, and brought back when other shapes want it in another form. What a
+// process holds at most: test_peak.c.
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/process.h"
 #include "tests/run/convolutions.h"
 
 static char folder[] = "/tmp/sardonyx-weights-XXXXXX";
@@ -23,35 +21,6 @@ static sdx_session *load(const char *path, const char *settings) {
   if (sdx_session_load_file(path, o, &s)) fail_msg("%s", sdx_session_error(s));
   sdx_options_destroy(o);
   return s;
-}
-
-// In a process of its own: its peak, the weights, the slab, in bytes.
-static int measure(const char *path) {
-  sdx_session *s;
-  if (sdx_session_load_file(path, NULL, &s)) return 1;
-  value_id v = 1;
-  size_t bytes = 0;
-  for (; v < s->main->value_count; v++) bytes += s->main->values[v].constant ? s->main->values[v].constant->bytes : 0;
-  sdx_value_release(convolutions_run(s, 1, NULL, 0));
-  printf("%ld %zu %zu\n", process_kb("VmHWM:") * 1024, bytes, s->plans->slab_bytes);
-  sdx_session_destroy(s);
-  return 0;
-}
-
-static void a_model_is_in_memory_once(void **state) {
-  char command[400];
-  long peak;
-  size_t weights, slab;
-  if (process_sanitized()) skip();
-  convolutions_save(in_folder("large.onnx"), 11, 512, 7, 1, 1);
-  snprintf(command, sizeof command, "/proc/%d/exe measure %s", (int)getpid(), in_folder("large.onnx"));
-  FILE *child = popen(command, "re");
-  assert_int_equal(fscanf(child, "%ld %zu %zu", &peak, &weights, &slab), 3);
-  assert_int_equal(pclose(child), 0);
-  double ratio = (double)peak / (double)(weights + slab);
-  print_message("peak %.1f MB, %.2f of weights and slab\n", (double)peak / 1e6, ratio);
-  assert_true(weights > 100000000 && ratio <= 1.35);
-  unlink(in_folder("large.onnx"));
 }
 
 // The one result of a picture of 3x3 is not worth a reorder to channels-last, which has a packed form of its own.
@@ -141,14 +110,10 @@ static void what_is_read_as_it_is_stays(void **state) {
   unlink(in_folder("read.onnx"));
 }
 
-int main(int count, char **words) {
-  if (count == 3) return measure(words[2]);
+int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_model_is_in_memory_once),
-      cmocka_unit_test(other_shapes_bring_weights_back),
-      cmocka_unit_test(a_file_that_is_gone_still_gives_them),
-      cmocka_unit_test(a_file_that_changed_is_an_error),
-      cmocka_unit_test(what_cannot_come_back_stays),
+      cmocka_unit_test(other_shapes_bring_weights_back), cmocka_unit_test(a_file_that_is_gone_still_gives_them),
+      cmocka_unit_test(a_file_that_changed_is_an_error), cmocka_unit_test(what_cannot_come_back_stays),
       cmocka_unit_test(what_is_read_as_it_is_stays),
   };
   if (!mkdtemp(folder)) return 1;
