@@ -2,8 +2,10 @@
 // A folder of optimized models; see cache.h.
 #include "run/cache.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,7 +13,12 @@
 #include "base/cpu.h"
 #include "onnx/external.h"
 
-enum { END_BYTES = 64 << 10, PIECE_BYTES = 1 << 20 };
+enum {
+  END_BYTES = 64 << 10,
+  PIECE_BYTES = 1 << 20,
+  NAME_DIGITS = 16,
+  STALE_SECONDS = 3600,  // an unfinished entry that was left alone for so long has lost its writer
+};
 
 // ---- what a model is told by ------------------------------------------------------------------------
 
@@ -89,7 +96,8 @@ static char *entry_path(sdx_session *s, uint64_t settings) {
   hash_add(&h, tier, strlen(tier) + 1);
   hash_add(&h, SDX_VERSION, sizeof SDX_VERSION);
   if (!add_bytes(s, 0, end, &h) || !add_bytes(s, s->size - end, end, &h)) return NULL;
-  return arena_format(&s->memory, "%s/%016llx.sdx", s->options->cache_dir, (unsigned long long)hash_end(&h));
+  return arena_format(&s->memory, "%s/%0*llx.sdx", s->options->cache_dir, NAME_DIGITS,
+                      (unsigned long long)hash_end(&h));
 }
 
 // ---- finding ----------------------------------------------------------------------------------------
@@ -125,6 +133,7 @@ bool cache_find(sdx_session *s, cache_key *key, sdx_session **hit) {
   sdx_status status = open_entry(entry, key->path);
   if (status == SDX_OK) status = optimized_load(entry, is_of_this_model, &(expected){s, key});
   if (status == SDX_OK) {
+    utimensat(AT_FDCWD, key->path, NULL, 0);  // used now; a folder that is only read does without
     *hit = entry;
     return true;
   }
@@ -134,6 +143,68 @@ bool cache_find(sdx_session *s, cache_key *key, sdx_session **hit) {
   if (getrandom(&key->source.seed, sizeof key->source.seed, 0) < 0) key->path = NULL;
   else key->source.source = model_hash(s, key->source.seed);
   return false;
+}
+
+// ---- the bound --------------------------------------------------------------------------------------
+
+typedef struct entry {
+  char name[NAME_DIGITS + sizeof ".sdx"];
+  uint64_t bytes;
+  struct timespec used;
+} entry;
+
+// Where a name that entries have ends; NULL: it is of something else, which is never touched.
+static const char *end_of_entry(const char *name) {
+  return strspn(name, "0123456789abcdef") == NAME_DIGITS && strncmp(name + NAME_DIGITS, ".sdx", 4) == 0
+             ? name + NAME_DIGITS + 4
+             : NULL;
+}
+
+static int by_use(const void *a, const void *b) {
+  const struct timespec *x = &((const entry *)a)->used, *y = &((const entry *)b)->used;
+  if (x->tv_sec != y->tv_sec) return x->tv_sec < y->tv_sec ? -1 : 1;
+  return x->tv_nsec < y->tv_nsec ? -1 : x->tv_nsec > y->tv_nsec;
+}
+
+// The next entry of a folder, unfinished ones whose writer is gone removed on the way.
+static bool next_entry(DIR *folder, entry *e) {
+  for (struct dirent *d; (d = readdir(folder)) != NULL;) {
+    const char *end = end_of_entry(d->d_name);
+    struct stat st;
+    if (!end || fstatat(dirfd(folder), d->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode)) continue;
+    if (*end == '.' && time(NULL) - st.st_mtime > STALE_SECONDS) unlinkat(dirfd(folder), d->d_name, 0);
+    if (*end) continue;
+    *e = (entry){.bytes = (uint64_t)st.st_size, .used = st.st_mtim};
+    memcpy(e->name, d->d_name, sizeof e->name);
+    return true;
+  }
+  return false;
+}
+
+// Removes the entries that were not used for longest until the others have at most `most` bytes.
+static void trim(const char *path, uint64_t most) {
+  DIR *folder = opendir(path);
+  entry *entries = NULL, e;
+  size_t count = 0, capacity = 0;
+  uint64_t all = 0;
+  while (folder && next_entry(folder, &e)) {
+    if (count == capacity) {
+      entry *more = mem_alloc(NULL, (capacity = capacity ? 2 * capacity : 64) * sizeof *more);
+      if (!more) break;  // those seen so far will do
+      if (count) memcpy(more, entries, count * sizeof *more);
+      mem_free(entries);
+      entries = more;
+    }
+    entries[count++] = e;
+    all += e.bytes;
+  }
+  if (count) qsort(entries, count, sizeof *entries, by_use);
+  for (size_t i = 0; i < count && all > most; i++) {
+    unlinkat(dirfd(folder), entries[i].name, 0);  // another process may have been faster
+    all -= entries[i].bytes;
+  }
+  mem_free(entries);
+  if (folder) closedir(folder);
 }
 
 // ---- keeping ----------------------------------------------------------------------------------------
@@ -147,12 +218,23 @@ static sdx_status keep(sdx_session *s, cache_key *key, error *err) {
   if (!key->source.source) return error_set(err, SDX_IO_ERROR, "the model cannot be read again");
   if (mkdir(s->options->cache_dir, 0777) && errno != EEXIST)
     return error_set(err, SDX_IO_ERROR, "cannot create '%.300s': %s", s->options->cache_dir, strerror(errno));
-  return optimized_write(s, key->path, &key->source, err);
+  SDX_TRY(optimized_write(s, key->path, &key->source, err));
+  uint64_t most = (uint64_t)s->options->cache_limit_bytes;
+  struct stat st;
+  bool too_large = stat(key->path, &st) == 0 && (uint64_t)st.st_size > most;
+  if (too_large) unlink(key->path);  // alone: there is no reason to remove all others
+  trim(s->options->cache_dir, most);
+  if (too_large)
+    return error_set(err, SDX_LIMIT_EXCEEDED, "it has %lld bytes, expected at most cache_limit_bytes = %llu",
+                     (long long)st.st_size, (unsigned long long)most);
+  return SDX_OK;
 }
 
 void cache_keep(sdx_session *s, cache_key *key) {
   error err = {0};
-  if (key->path && !s->folded_custom && keep(s, key, &err) != SDX_OK)
+  if (key->path && !s->folded_custom && keep(s, key, &err) != SDX_OK) {
+    key->notes.size = 0;  // what was wrong with the entry there matters less
     text_format(&key->notes, "cache: the prepared model is not kept: %s\n", err.message);
+  }
   if (key->notes.size) text_append(&s->model->warnings, key->notes.at, key->notes.size);
 }

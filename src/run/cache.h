@@ -2,8 +2,10 @@
 // The option cache_dir: a folder of optimized models (optimized.h), one for each model, options that a graph depends
 // on, kernels and version. An entry is found by the beginning and end of the model, and taken when the hash of all of
 // it, keyed by a number drawn for that entry, agrees: a model made to be taken for another one would have to know it.
-// What does not agree, or cannot be written, costs one line among the warnings. Old entries are removed by whoever owns
-// the folder.
+// What does not agree, or cannot be written, costs one line among the warnings. Once a new
+// entry makes them more than cache_limit_bytes together, those go that were not used for longest; an entry's time of
+// change says when that was. Any number of processes may find, keep and remove: entries appear whole, and what was
+// mapped stays readable.
 #pragma once
 
 #include "run/optimized.h"

@@ -2,8 +2,11 @@
 // The option cache_dir: the second load packs nothing, is at least five times faster, and gives the same bits; entries
 // that are foreign, damaged or cannot be written cost one line; nothing but the same model in the same form is served.
 #include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/host.h"
@@ -177,6 +180,66 @@ static void a_folder_that_cannot_be_written_costs_a_line(void **state) {
   sdx_session_destroy(s);
 }
 
+// The entry whose name is not among `known`.
+static void new_entry(char known[][400], int count, char *path) {
+  DIR *d = opendir(cache);
+  for (struct dirent *e; (e = readdir(d));) {
+    snprintf(path, 400, "%s/%s", cache, e->d_name);
+    int i = 0;
+    while (i < count && strcmp(known[i], path) != 0) i++;
+    if (e->d_name[0] != '.' && i == count) break;
+  }
+  closedir(d);
+}
+
+static void set_age(const char *path, int hours) {
+  struct timespec times[2] = {{.tv_sec = time(NULL) - hours * 3600}, {.tv_sec = time(NULL) - hours * 3600}};
+  assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static void touch(const char *path, int hours) {
+  fclose(fopen(path, "we"));
+  set_age(path, hours);
+}
+
+static void what_was_not_used_for_longest_goes(void **state) {
+  char paths[3][400], settings[100], foreign[200], left[200], busy[200];
+  struct stat st;
+  static const char *const options[] = {"", "layouts=0", "optimize=basic"};
+  for (int i = 0; i < 3; i++) {
+    sdx_session_destroy(load_from(first, cache, options[i]));
+    new_entry(paths, i, paths[i]);
+  }
+  snprintf(foreign, sizeof foreign, "%s/notes.sdx", cache);
+  snprintf(left, sizeof left, "%s/0123456789abcdef.sdx.1-0.new", cache);
+  snprintf(busy, sizeof busy, "%s/0123456789abcdef.sdx.1-1.new", cache);
+  touch(foreign, 100);
+  touch(left, 2);
+  touch(busy, 0);
+  for (int i = 0; i < 3; i++) set_age(paths[i], 10 - i);
+  assert_int_equal(stat(paths[0], &st), 0);
+  sdx_session *s = load_from(first, cache, "");  // the oldest is used again
+  assert_int_equal(s->packs.made, 0);
+  snprintf(settings, sizeof settings, "cache_limit_bytes=%lld", (long long)st.st_size * 5 / 2);
+  sdx_session_destroy(load_from(other, cache, settings));
+  assert_int_equal(access(paths[0], F_OK), 0);
+  assert_int_not_equal(access(paths[1], F_OK), 0);
+  assert_int_not_equal(access(paths[2], F_OK), 0);
+  assert_int_equal(access(foreign, F_OK), 0);
+  assert_int_not_equal(access(left, F_OK), 0);
+  assert_int_equal(access(busy, F_OK), 0);
+  sdx_session_destroy(s);
+  clear();
+}
+
+static void one_that_is_larger_than_all_may_be_is_not_kept(void **state) {
+  expect_served(other, false, "");
+  sdx_session *s = load_from(first, cache, "cache_limit_bytes=100000");
+  assert_non_null(strstr(sdx_session_warnings(s), "expected at most cache_limit_bytes = 100000"));
+  sdx_session_destroy(s);
+  assert_int_equal(entries(NULL, 0), 0);  // the other one had more, too
+}
+
 static void *load_once(void *context) {
   sdx_session_destroy(load(first));
   return NULL;
@@ -199,6 +262,8 @@ int main(void) {
       cmocka_unit_test(a_changed_model_is_not_served),
       cmocka_unit_test(changed_external_data_is_not_served),
       cmocka_unit_test(a_folder_that_cannot_be_written_costs_a_line),
+      cmocka_unit_test(what_was_not_used_for_longest_goes),
+      cmocka_unit_test(one_that_is_larger_than_all_may_be_is_not_kept),
       cmocka_unit_test(many_may_write_at_once),
   };
   if (!mkdtemp(folder)) return 1;
