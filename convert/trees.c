@@ -70,7 +70,7 @@ forest *forest_create(conversion *c, sdx_dtype dtype, size_t width) {
 }
 
 size_t forest_trees(const forest *f) { return f->root.count; }
-size_t forest_features(const forest *f) { return f->treatment.count; }
+size_t forest_features(const forest *f) { return f->features; }
 
 void forest_scale(forest *f, size_t tree, double factor) {
   size_t end = tree + 1 < f->first.count ? (size_t)ints(&f->first)[tree + 1] : f->target.count;
@@ -102,22 +102,6 @@ static bool no_memory(const adding *a) {
   return false;
 }
 
-static bool set_treatment(const adding *a, size_t node, const tree_node *n) {
-  list *l = &a->f->treatment;
-  if (n->feature >= FOREST_MOST_FEATURES) return fail(a, node, "the number of the feature is larger than 16777215");
-  if (n->feature >= l->count) {
-    size_t more = (size_t)n->feature + 1 - l->count;
-    if (!list_grow(l, more, 1)) return no_memory(a);
-    memset((uint8_t *)l->at + l->count, UNSEEN_FEATURE, more);
-    l->count += more;
-  }
-  uint8_t *known = (uint8_t *)l->at + n->feature;
-  if (*known != UNSEEN_FEATURE && *known != n->treatment)
-    return fail(a, node, "the feature is compared in another way than elsewhere (as a category, or with zero missing)");
-  *known = n->treatment;
-  return true;
-}
-
 static bool add_leaf(const adding *a, size_t node, int64_t *number) {
   forest *f = a->f;
   const tree_node *n = &a->nodes[node];
@@ -142,10 +126,12 @@ static bool add_inner(const adding *a, size_t node, const tree_node *n) {
   forest *f = a->f;
   if (n->mode > TREE_MEMBER) return fail(a, node, "the comparison is not known");
   if (n->mode != TREE_MEMBER && isnan(n->value)) return fail(a, node, "it compares with NaN");
-  if (!set_treatment(a, node, n) || (n->mode == TREE_MEMBER && !add_members(a, node, n))) return false;
-  bool good = add_int(&f->feature, n->feature) && add_byte(&f->mode, n->mode) &&
-              add_real(f, &f->split, n->mode == TREE_MEMBER ? 0 : n->value) && add_int(&f->yes, 0) &&
-              add_int(&f->yes_leaf, 0) && add_int(&f->no, 0) && add_int(&f->no_leaf, 0) &&
+  if (n->feature >= FOREST_MOST_FEATURES) return fail(a, node, "the number of the feature is larger than 16777215");
+  if (n->feature >= f->features) f->features = (size_t)n->feature + 1;
+  if (n->mode == TREE_MEMBER && !add_members(a, node, n)) return false;
+  bool good = add_int(&f->feature, n->feature) && add_byte(&f->treatment, n->treatment) &&
+              add_byte(&f->mode, n->mode) && add_real(f, &f->split, n->mode == TREE_MEMBER ? 0 : n->value) &&
+              add_int(&f->yes, 0) && add_int(&f->yes_leaf, 0) && add_int(&f->no, 0) && add_int(&f->no_leaf, 0) &&
               add_int(&f->missing, n->missing_yes);
   return good || no_memory(a);
 }
@@ -181,8 +167,11 @@ static bool add_levels(adding *a) {
 
 static bool add_stump(adding *a) {
   forest *f = a->f;
-  const uint8_t *known = f->treatment.at;
-  tree_node always = {.mode = TREE_LEQ, .treatment = known && *known != UNSEEN_FEATURE ? *known : TREAT_NONE};
+  tree_node always = {.mode = TREE_LEQ};
+  if (f->feature.count) {  // a feature that is at hand as it is
+    always.feature = (uint32_t)ints(&f->feature)[0];
+    always.treatment = *(const uint8_t *)f->treatment.at;
+  }
   size_t i = f->feature.count;
   if (!add_inner(a, 0, &always) || !add_leaf(a, 0, &ints(&f->yes)[i]) || !add_leaf(a, 0, &ints(&f->no)[i]))
     return false;

@@ -16,7 +16,7 @@
 // Numbers of the operator's nodes_modes.
 typedef enum tree_mode { TREE_LEQ, TREE_LT, TREE_GTE, TREE_GT, TREE_EQ, TREE_NEQ, TREE_MEMBER, TREE_LEAF } tree_mode;
 
-// What happens to a feature before it is compared. A feature has one treatment in the whole model.
+// What happens to a feature before it is compared. Where nodes want it in several ways it has a column for each.
 typedef enum tree_treatment {
   TREAT_NONE,
   TREAT_FLOOR,         // categories in floats, rounded down

@@ -6,9 +6,10 @@
 #include <stdlib.h>
 
 #include "base/size.h"
+#include "convert/nodes.h"
 #include "convert/trees_lists.h"
 
-enum { MOST_COLUMNS = 1 << 26 };
+enum { MOST_COLUMNS = 1 << 26, OPSET_DOUBLE_SPLITS = 16, OPSET_TREE_ENSEMBLE = 21 };
 
 // What the operator is to give: a column a tree (of its group's columns), or a column a group.
 typedef struct plan {
@@ -40,23 +41,49 @@ static sdx_ref treated(const forest *f, sdx_graph *g, sdx_ref x, tree_treatment 
   return sdx_graph_add_node(g, "Where", "zero_is_missing", SDX_REFS(kept, x, missing));
 }
 
-// Only the features that want it, where others are compared as they are.
-static sdx_ref treat(const plan *p, sdx_ref x, size_t features, tree_treatment how) {
-  const forest *f = p->f;
-  const uint8_t *known = f->treatment.at;
-  size_t wanted = 0, others = 0;
-  for (size_t i = 0; i < f->treatment.count; i++) {
-    wanted += known[i] == how;
-    others += known[i] != how && known[i] != UNSEEN_FEATURE;
+// The features that nodes of a treatment read, once each, and how many. A node's feature becomes its place among them,
+// counted from `first`.
+static int64_t place_features(const forest *f, tree_treatment how, int64_t *features, int64_t *place, int64_t first) {
+  const uint8_t *treatment = f->treatment.at;
+  int64_t count = 0;
+  for (size_t i = 0; i < f->feature.count; i++) {
+    if (treatment[i] != how) continue;
+    int64_t feature = ints(&f->feature)[i];
+    if (!place[feature]) {
+      features[count] = feature;
+      place[feature] = ++count;
+    }
+    ints(&f->feature)[i] = first + place[feature] - 1;
   }
-  if (!wanted) return x;
-  sdx_ref all = treated(f, p->g, x, how);
-  if (!others) return all;
-  sdx_value *mask = sdx_tensor_create(SDX_BOOL, 2, (int64_t[]){1, (int64_t)features});
-  uint8_t *at = mask ? sdx_tensor_data(mask) : NULL;
-  for (size_t i = 0; at && i < f->treatment.count; i++) at[i] = known[i] == how;
-  sdx_ref which = sdx_graph_add_initializer(p->g, "treated_features", mask);
-  return sdx_graph_add_node(p->g, "Where", "features", SDX_REFS(which, all, x));
+  return count;
+}
+
+// The columns that nodes compare: all features as they are, if any node wants that, then those of each treatment.
+static sdx_ref arrange(const plan *p, sdx_ref x, size_t features) {
+  const forest *f = p->f;
+  sdx_ref parts[TREAT_ZERO_MISSING + 1];
+  size_t count = 0;
+  int64_t columns = 0;
+  if (!f->treatment.count || memchr(f->treatment.at, TREAT_NONE, f->treatment.count)) {
+    parts[count++] = x;
+    columns = (int64_t)features;
+  }
+  for (int how = TREAT_FLOOR; how <= TREAT_ZERO_MISSING; how++) {
+    if (!memchr(f->treatment.at, how, f->treatment.count)) continue;
+    arena *memory = f->conversion->memory;
+    int64_t *wanted = arena_array(memory, features, sizeof *wanted),
+            *place = arena_array(memory, features, sizeof *place);
+    if (!wanted || !place) {
+      convert_no_memory(f->conversion);
+      return 0;
+    }
+    int64_t n = place_features(f, (tree_treatment)how, wanted, place, columns);
+    sdx_ref part = sdx_graph_add_node(p->g, "Gather", NULL, SDX_REFS(x, sdx_graph_add_ints(p->g, (size_t)n, wanted)));
+    sdx_graph_set_int(p->g, "axis", 1);
+    parts[count++] = treated(f, p->g, part, (tree_treatment)how);
+    columns += n;
+  }
+  return count == 1 ? parts[0] : node_concat(f->conversion, "features", 1, count, parts);
 }
 
 // ---- the operators ----------------------------------------------------------------------------------
@@ -162,8 +189,12 @@ static sdx_ref emit_old(const plan *p, sdx_ref x, const list *weights) {
   size_t leaves = f->target.count, nodes = f->feature.count + leaves;
   if (f->has_members) {
     convert_fail(f->conversion, SDX_NOT_SUPPORTED, NULL, "--opset 21 or newer",
-                 "splits by category need TreeEnsemble of ai.onnx.ml 5; this opset has version %lld",
-                 (long long)sdx_builder_opset(f->conversion->builder, "ai.onnx.ml"));
+                 "splits by category need TreeEnsemble of ai.onnx.ml 5");
+    return 0;
+  }
+  if (f->dtype == SDX_DOUBLE && sdx_builder_opset(f->conversion->builder, "") < OPSET_DOUBLE_SPLITS) {
+    convert_fail(f->conversion, SDX_NOT_SUPPORTED, NULL, "--opset 16 or newer",
+                 "splits in double need TreeEnsembleRegressor of ai.onnx.ml 3");
     return 0;
   }
   if (!make_old_lists(p, &o, weights)) {
@@ -295,7 +326,7 @@ sdx_ref forest_emit(forest *f, sdx_ref x, size_t features, size_t groups, const 
   conversion *c = f->conversion;
   plan p = {.f = f, .g = c->graph, .groups = f->width > 1 ? 1 : groups};
   size_t trees = f->root.count;
-  bool old = sdx_builder_opset(c->builder, "") < 21;
+  bool old = sdx_builder_opset(c->builder, "") < OPSET_TREE_ENSEMBLE;
   if (features < forest_features(f)) {
     convert_fail(c, SDX_INVALID_MODEL, NULL, NULL, "a split reads feature %zu, but there are %zu features",
                  forest_features(f) - 1, features);
@@ -317,7 +348,7 @@ sdx_ref forest_emit(forest *f, sdx_ref x, size_t features, size_t groups, const 
     return 0;
   }
   for (size_t i = 0; i < f->target.count; i++) ints(&f->target)[i] = column_of[ints(&f->target)[i]];
-  for (int t = TREAT_FLOOR; t <= TREAT_ZERO_MISSING; t++) x = treat(&p, x, features, (tree_treatment)t);
+  x = arrange(&p, x, features);
   const list *weights = p.by_number ? &numbers : &f->value;
   sdx_ref y = old ? emit_old(&p, x, weights) : emit_ensemble(&p, x, weights);
   if (p.by_number) y = look_up(&p, y, column_of);

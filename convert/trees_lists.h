@@ -13,18 +13,16 @@ typedef struct list {
 struct forest {
   conversion *conversion;
   sdx_dtype dtype;
-  size_t element_bytes, width;
+  size_t element_bytes, width, features;
   list feature, yes, yes_leaf, no, no_leaf, missing;  // int64, of each inner node
-  list mode;                                          // bytes
+  list mode, treatment;                               // bytes
   list split, members;                                // of the type
   list root, first;                                   // int64, of each tree: its first node, its first leaf
   list target;                                        // int64, of each leaf
   list value;                                         // of the type, `width` of each leaf
-  list treatment;                                     // bytes, of each feature; UNSEEN_FEATURE: none compares it
   list waiting, seen;                                 // of the tree that is added
   bool has_members;
 };
-enum { UNSEEN_FEATURE = 255 };
 
 static inline double forest_get(const forest *f, const list *l, size_t i) {
   return f->dtype == SDX_DOUBLE ? ((const double *)l->at)[i] : (double)((const float *)l->at)[i];
