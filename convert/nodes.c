@@ -70,6 +70,18 @@ sdx_ref node_exp_f32(conversion *c, sdx_ref x) {
   return node_cast(c, sdx_graph_add_node(g, "Mul", "exp", SDX_REFS(y, power)), SDX_FLOAT);
 }
 
+// log(u) e / (u - 1) with u = 1 + e rounded: what the sum lost the quotient gives back. Where nothing is left of e, it
+// is the result itself.
+sdx_ref node_log1p_f64(conversion *c, sdx_ref x) {
+  sdx_graph *g = c->graph;
+  sdx_ref u = binary(c, "Add", x, 1), kept = binary(c, "Sub", u, 1);
+  sdx_ref lost = sdx_graph_add_node(g, "Equal", NULL, SDX_REFS(kept, sdx_graph_add_scalar(g, SDX_DOUBLE, 0)));
+  sdx_ref ratio = sdx_graph_add_node(g, "Div", NULL, SDX_REFS(x, kept));
+  sdx_ref log = sdx_graph_add_node(g, "Log", NULL, SDX_REFS(u));
+  sdx_ref y = sdx_graph_add_node(g, "Mul", NULL, SDX_REFS(log, ratio));
+  return sdx_graph_add_node(g, "Where", "log1p", SDX_REFS(lost, x, y));
+}
+
 sdx_ref node_two_classes(conversion *c, sdx_ref p, sdx_dtype dtype) {
   sdx_graph *g = c->graph;
   sdx_ref one = sdx_graph_add_scalar(g, dtype, 1), yes = node_unsqueeze(c, p, 1);

@@ -14,6 +14,7 @@ sdx_ref node_arg_max(conversion *c, sdx_ref x, int64_t axis);                   
 sdx_ref node_threshold(conversion *c, sdx_ref x, sdx_dtype dtype, double above);  // int64: 1 above, else 0
 // e^x of floats to the same float as the C library's expf (ONNX leaves the precision of Exp open).
 sdx_ref node_exp_f32(conversion *c, sdx_ref x);
+sdx_ref node_log1p_f64(conversion *c, sdx_ref x);  // log(1 + x) of finite doubles above -1
 // Two columns [1 - p, p] of p [N].
 sdx_ref node_two_classes(conversion *c, sdx_ref p, sdx_dtype dtype);
 

@@ -322,6 +322,7 @@ bool json_skip(json *j) {
       if (object || c == '[') {
         if (!json_open(j, c, "value")) return false;
         unsigned level = j->depth - base - 1;
+        if (level == JSON_SKIP_DEPTH) return json_fail_at(j, "nested deeper than %d", JSON_SKIP_DEPTH);
         is_object = (is_object & ~((uint64_t)1 << level)) | (uint64_t)object << level;
         c = json_peek(j);
         if (c == (object ? '}' : ']')) {

@@ -12,9 +12,11 @@
 #include "base/number.h"
 #include "base/str.h"
 
+enum { JSON_SKIP_DEPTH = 64 };  // levels that json_skip goes down, whatever max_depth
+
 typedef struct json {
   char *begin, *at, *end;
-  unsigned depth, max_depth;  // max_depth <= 64
+  unsigned depth, max_depth;
   size_t values, max_values;
   const char *depth_note, *values_note;  // what a message about these limits ends in: "" by default
   bool words;  // NaN, Infinity and -Infinity are numbers: set after json_init for texts of Python and the like

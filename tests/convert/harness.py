@@ -17,6 +17,8 @@ import onnxruntime as ort  # noqa: E402
 import engine  # noqa: E402
 
 ort.set_default_logger_severity(4)
+ONE_THREAD = ort.SessionOptions()
+ONE_THREAD.intra_op_num_threads = 1  # with more, what trees add up to depends on how many
 COMMAND = os.environ.get("SARDONYX", str(ROOT / "build/sardonyx"))
 NATIVE = ROOT.parent / "shared/models/native"
 FOLDER = tempfile.TemporaryDirectory(prefix="sardonyx-convert-")
@@ -48,7 +50,7 @@ class Model:
         self.path = convert(path, *options)
         self.bytes = pathlib.Path(self.path).read_bytes()
         self.distance = distance
-        self.witness = ort.InferenceSession(self.bytes)
+        self.witness = ort.InferenceSession(self.bytes, ONE_THREAD)
         self.names = [o.name for o in self.witness.get_outputs()]
         self.ours = engine.Session(self.bytes)
 
@@ -64,7 +66,7 @@ class Model:
         """A value within the graph."""
         model = onnx.load(self.path)
         model.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
-        return ort.InferenceSession(model.SerializeToString()).run([name], inputs)[0]
+        return ort.InferenceSession(model.SerializeToString(), ONE_THREAD).run([name], inputs)[0]
 
     def metadata(self):
         return {p.key: p.value for p in onnx.load(self.path).metadata_props}
