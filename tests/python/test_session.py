@@ -208,6 +208,25 @@ def test_options(twice, tmp_path, monkeypatch):
         sardonyx.InferenceSession(twice, options)
 
 
+def test_profile(twice):
+    options = sardonyx.SessionOptions()
+    assert sardonyx.InferenceSession(twice, options).profile()["traceEvents"] == []
+    options.enable_profiling = True
+    session = sardonyx.InferenceSession(twice, options)
+    session.run(None, {"x": X})
+    assert [e["name"] for e in session.profile()["traceEvents"]] == ["Add"]
+
+
+def test_element_types(same):
+    assert sardonyx.ELEMENT_TYPES["float"] == (1, np.dtype(np.float32))
+    assert sardonyx.ELEMENT_TYPES["string"] == (8, np.dtype(object))
+    for name, (number, dtype) in sardonyx.ELEMENT_TYPES.items():
+        session = sardonyx.InferenceSession(same(number, [1]))
+        assert session.get_inputs()[0].type == f"tensor({name})"
+        x = np.array(["a"], object) if name == "string" else np.ones(1).astype(dtype)
+        assert session.run(None, {"x": x})[0].dtype == dtype
+
+
 def test_misspelt_options(twice):
     for options in (sardonyx.SessionOptions(), sardonyx.RunOptions()):
         with pytest.raises(AttributeError):

@@ -20,13 +20,14 @@ from ._session import InferenceSession, ModelMetadata, NodeArg, check_model
 
 __version__ = _engine.version
 __all__ = [
-    "ExecutionMode", "Fail", "GraphOptimizationLevel", "InferenceSession", "InvalidArgument", "InvalidGraph",
-    "InvalidProtobuf", "ModelMetadata", "NoSuchFile", "NodeArg", "NotImplemented", "RunOptions", "RuntimeException",
-    "SessionOptions", "check_model", "get_all_providers", "get_available_providers", "get_device",
+    "ELEMENT_TYPES", "ExecutionMode", "Fail", "GraphOptimizationLevel", "InferenceSession", "InvalidArgument",
+    "InvalidGraph", "InvalidProtobuf", "ModelMetadata", "NoSuchFile", "NodeArg", "NotImplemented", "RunOptions",
+    "RuntimeException", "SessionOptions", "check_model", "get_all_providers", "get_available_providers", "get_device",
     "get_version_string", "set_default_logger_severity",
 ]
 
-_register_dtypes()
+# {ONNX's name: (its number, numpy type)}: "float": (1, float32), ...
+ELEMENT_TYPES = _register_dtypes()
 
 
 def get_available_providers():

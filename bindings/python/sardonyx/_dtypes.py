@@ -28,12 +28,17 @@ _TYPES = {
 }
 
 
+
 def register():
-    """Tells the engine module which numpy type stands for which ONNX type."""
+    """Tells the engine module which numpy type stands for which ONNX type. Returns all element types:
+    {name: (number, numpy type)}, as {"float": (1, dtype("float32")), ...}."""
     try:
         import ml_dtypes
     except ImportError:
         ml_dtypes = None
+    foreign = {}
     for number, (name, raw) in _TYPES.items():
         own = getattr(ml_dtypes, name, None)
-        _engine.register_dtype(number, np.dtype(own or raw), own is not None)
+        foreign[number] = np.dtype(own or raw)
+        _engine.register_dtype(number, foreign[number], own is not None)
+    return {name: (number, foreign.get(number) or np.dtype(numpy)) for number, name, numpy in _engine.element_types}

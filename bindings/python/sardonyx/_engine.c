@@ -393,17 +393,37 @@ static PyMethodDef functions[] = {
     {"option_list", option_list, METH_NOARGS, "engine options, one a line, fields separated by tabs"},
     {0}};
 
+// [(number, name, numpy's name or None)] of all element types.
+static PyObject *element_types(void) {
+  static const struct {
+    int number;
+    const char *name, *numpy;
+  } types[] = {
+#define X(name, number, onnx, numpy, bits) {number, onnx, numpy},
+      SDX_DTYPE_LIST(X)
+#undef X
+  };
+  PyObject *list = PyList_New(0);
+  for (size_t i = 0; list && i < sizeof types / sizeof *types; i++) {
+    PyObject *type = Py_BuildValue("(isz)", types[i].number, types[i].name, types[i].numpy);
+    if (!type || PyList_Append(list, type)) Py_CLEAR(list);
+    Py_XDECREF(type);
+  }
+  return list;
+}
+
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "sardonyx._engine", .m_size = -1,
                                         .m_methods = functions};
 
 PyMODINIT_FUNC PyInit__engine(void) {
-  PyObject *module = PyModule_Create(&definition);
-  if (!module || values_init() || cancel_init() || errors_init(module) || PyType_Ready(&session_type) ||
+  PyObject *module = PyModule_Create(&definition), *types = element_types();
+  if (!module || !types || PyModule_AddObjectRef(module, "element_types", types) || values_init() || cancel_init() ||
+      errors_init(module) || PyType_Ready(&session_type) ||
       PyModule_AddObjectRef(module, "Session", (PyObject *)&session_type) ||
       PyModule_AddObjectRef(module, "CancelToken", (PyObject *)&token_type) ||
       PyModule_AddStringConstant(module, "version", sdx_version())) {
-    Py_XDECREF(module);
-    return NULL;
+    Py_CLEAR(module);
   }
+  Py_XDECREF(types);
   return module;
 }

@@ -176,6 +176,10 @@ class InferenceSession(_engine.Session):
         """When the session was made, nanoseconds since the epoch."""
         return self._started_ns
 
+    def profile(self):
+        """The Chrome trace of the runs so far, a dict; without SessionOptions.enable_profiling it has no events."""
+        return json.loads(self._profile() or '{"traceEvents": []}')
+
     def end_profiling(self):
         """Writes the Chrome trace of the runs so far to a file and returns its name, a str ("" if
         SessionOptions.enable_profiling was not set)."""
