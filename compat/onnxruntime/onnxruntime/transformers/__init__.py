@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rewriting transformers: ONNX Runtime's own programs, from where _borrowed.py finds them."""
+from onnxruntime._borrowed import borrow
+
+borrow(__name__)
