@@ -8,7 +8,7 @@ from onnx.backend.base import Backend
 from onnx.checker import check_model
 
 from onnxruntime import InferenceSession, SessionOptions, get_available_providers, get_device
-from onnxruntime.backend.backend_rep import OnnxRuntimeBackendRep, set_permitted
+from onnxruntime.backend.backend_rep import OnnxRuntimeBackendRep, _set_permitted
 
 # What a caller of this interface may set; the rest writes files.
 _SESSION_OPTIONS = frozenset((
@@ -60,7 +60,7 @@ class OnnxRuntimeBackend(Backend):
             return cls.prepare(serialized, device, **kwargs)
         options = SessionOptions()
         options.add_session_config_entry("session.allow_released_opsets_only", str(int(cls.allowReleasedOpsetsOnly)))
-        set_permitted(options, kwargs, _SESSION_OPTIONS)
+        _set_permitted(options, kwargs, _SESSION_OPTIONS)
         excluded = os.getenv("ORT_ONNX_BACKEND_EXCLUDE_PROVIDERS", default="").split(",")
         providers = [name for name in get_available_providers() if name not in excluded]
         session = InferenceSession(model, sess_options=options, providers=providers)

@@ -8,7 +8,7 @@ from onnxruntime import RunOptions
 _RUN_OPTIONS = frozenset(("log_severity_level", "log_verbosity_level", "logid", "only_execute_path_to_fetches"))
 
 
-def set_permitted(options, values, permitted):
+def _set_permitted(options, values, permitted):
     """Sets attributes of options; those that exist and are not permitted are refused, others ignored."""
     for name, value in values.items():
         if name in permitted:
@@ -27,7 +27,7 @@ class OnnxRuntimeBackendRep(BackendRep):
     def run(self, inputs, **kwargs):
         """inputs: a list, one for each input, or the only one; kwargs: attributes of RunOptions. Returns a list."""
         options = RunOptions()
-        set_permitted(options, kwargs, _RUN_OPTIONS)
+        _set_permitted(options, kwargs, _RUN_OPTIONS)
         names = [value.name for value in self._session.get_inputs()]
         if not isinstance(inputs, list):
             if len(names) != 1:

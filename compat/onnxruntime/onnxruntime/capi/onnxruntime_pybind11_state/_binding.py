@@ -3,7 +3,7 @@
 import numpy as np
 
 from ._errors import CLASSES, words_of
-from ._native import exported, native
+from ._native import exported, native, variant
 from ._session import InferenceSession
 from ._values import OrtValue, OrtValueVector, array_at, element_type_of, of_number
 
@@ -19,7 +19,7 @@ def _dtype(given):
 
 def _at(element_type, shape, address):
     dtype, name = _dtype(element_type)
-    return OrtValue.of(array_at(address, dtype, tuple(shape)), f"tensor({name})")
+    return OrtValue._of(array_at(address, dtype, tuple(shape)), f"tensor({name})")
 
 
 @exported
@@ -38,13 +38,13 @@ class SessionIOBinding:
             raise RuntimeError(f"Failed to find NodeArg with name: {arg0} in the def list")
         if not isinstance(arg1, np.ndarray):
             raise RuntimeError("Unable to create OrtValue from the given python object")
-        self._inputs[arg0] = OrtValue.of(arg1, f"tensor({element_type_of(arg1)})")
+        self._inputs[arg0] = OrtValue._of(arg1, f"tensor({element_type_of(arg1)})")
 
     def _bind_memory(self, arg0: "str", arg1: "OrtDevice", arg2: "object", arg3: "Sequence[size]",
                      arg4: "size") -> None:
         self.bind_ortvalue_input(arg0, _at(arg2, arg3, arg4))
 
-    bind_input = native(_bind_array, _bind_memory)
+    bind_input = native(_bind_array, variant(_bind_memory, arg2="int"), _bind_memory)
 
     @native
     def bind_ortvalue_input(self, arg0: "str", arg1: "OrtValue") -> None:
@@ -60,7 +60,7 @@ class SessionIOBinding:
     def _bind_output_device(self, arg0: "str", arg1: "OrtDevice") -> None:
         self._outputs[arg0] = None
 
-    bind_output = native(_bind_output_memory, _bind_output_device)
+    bind_output = native(variant(_bind_output_memory, arg2="int"), _bind_output_memory, _bind_output_device)
 
     @native
     def bind_ortvalue_output(self, arg0: "str", arg1: "OrtValue") -> None:

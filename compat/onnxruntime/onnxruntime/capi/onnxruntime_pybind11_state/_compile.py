@@ -77,9 +77,8 @@ class OrtExternalInitializerInfo:
 class OrtEpContextData(Opaque):
     """Data of a provider's compiled model; none is ever made."""
 
-    __slots__ = ("_size", "_name")
+    __slots__ = ("_size",)
     size = reading("size", "Bytes")
-    name = reading("name", "Name")
 
     @native
     def read(self, offset: "size" = 0, length: "size | None" = None) -> "bytes":
@@ -182,7 +181,7 @@ class ModelCompiler:
         return pathlib.Path(self._model).read_bytes() if self._is_file else self._model
 
     @native
-    def compile_to_file(self, arg0: "path | None" = None) -> None:
+    def compile_to_file(self, arg0: "path | None") -> None:
         """Writes the model to a file."""
         if arg0 is None and not self._is_file:
             raise error("InvalidArgument", "Output model path was not specified, and the input model is no file")

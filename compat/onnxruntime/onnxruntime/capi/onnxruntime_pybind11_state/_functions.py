@@ -17,7 +17,11 @@ _LIBRARIES = ("The C interface of ONNX Runtime, which this library is made for,"
               "Sardonyx takes providers of its own: the option sardonyx.provider (provider.h).")
 
 
+__all__ = []
+
+
 def _public(function):
+    __all__.append(function.__name__)
     return exported(native(function))
 
 
@@ -95,25 +99,25 @@ def get_compatibility_info_from_model_bytes(arg0: "buffer", arg1: "str") -> "obj
 
 
 @_public
-def get_default_session_options() -> "SessionOptions":
+def get_default_session_options() -> "onnxruntime::python::PySessionOptions":
     """SessionOptions as they are at first."""
     return SessionOptions()
 
 
 @_public
-def get_all_operator_schema() -> "list":
+def get_all_operator_schema() -> "list[onnx::OpSchema]":
     """Refused: schemas are the onnx package's."""
     raise unavailable("The table of operator schemas", "Ask onnx.defs.get_all_schemas(), or `sardonyx ops`.")
 
 
 @_public
-def get_all_opkernel_def() -> "list":
+def get_all_opkernel_def() -> "list[onnxruntime::KernelDef]":
     """Refused: kernels are chosen otherwise."""
     raise unavailable("The table of kernel definitions", "`sardonyx inspect --kernels` shows the kernels of a model.")
 
 
 @_public
-def get_registered_ep_kernel_defs(ep_name: "str") -> "list":
+def get_registered_ep_kernel_defs(ep_name: "str") -> "list[onnxruntime::KernelDef]":
     """Refused: kernels are chosen otherwise."""
     raise unavailable("The table of kernel definitions", "`sardonyx inspect --kernels` shows the kernels of a model.")
 

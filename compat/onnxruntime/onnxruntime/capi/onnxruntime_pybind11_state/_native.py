@@ -101,7 +101,7 @@ def _show_word(word):
 
 def _shown_result(text):
     bare = text.removesuffix(" | None")
-    if bare in ("None", "str", "bool", "list", "dict", "object", "bytes", "tuple"):
+    if "::" in text or bare in ("None", "str", "bool", "list", "dict", "object", "bytes", "tuple"):
         return text
     return _SHOWN_RESULT.get(bare, kind(bare).shown if "[" not in bare else re.sub(
         r"\w+", lambda w: f"{MODULE}.{w[0]}" if w[0] in _classes else w[0], bare))
@@ -194,6 +194,13 @@ def native(*functions):
     return _Native(functions)
 
 
+def variant(function, **annotations):
+    """The same function with other annotations, to be one more overload."""
+    made = types.FunctionType(function.__code__, function.__globals__, function.__name__)
+    made.__annotations__ = {**function.__annotations__, **annotations}
+    return made
+
+
 def setting(name, of, doc, shown=("arg0", "arg1")):
     """A property that takes values of one kind and keeps them in the slot _name; shown: the names in its refusals."""
     slot = "_" + name
@@ -250,6 +257,8 @@ class Enumeration(metaclass=_EnumerationType):
     def __init_subclass__(cls, counts=False, scoped=False, **members):
         """counts: members have an order and combine by & and |; scoped: they never equal a number."""
         cls._scoped = scoped
+        cls.__init__ = native(_keep_number)
+        cls.__init__.__set_name__(cls, "__init__")
         cls._members = {name: cls(number) for name, number in members.items()}
         for name, member in cls._members.items():
             setattr(cls, name, member)
@@ -258,13 +267,6 @@ class Enumeration(metaclass=_EnumerationType):
         for operator in ("lt", "le", "gt", "ge", "and", "or", "xor", "rand", "ror", "rxor"):
             setattr(cls, f"__{operator}__", _on_numbers(f"__{operator}__"))
         cls.__invert__ = lambda self: ~self._value
-
-    def __init__(self, value):
-        if not _is_int32(value):
-            raise TypeError(f"__init__(): incompatible constructor arguments. The following argument types are "
-                            f"supported:\n    1. {MODULE}.{type(self).__name__}(value: {_INTEGER})\n\n"
-                            f"Invoked with: {value!r}")
-        self._value = int(value)
 
     @property
     def name(self):
@@ -295,6 +297,10 @@ class Enumeration(metaclass=_EnumerationType):
 
     def __reduce__(self):
         return type(self), (self._value,)
+
+
+def _keep_number(self, value: "int") -> None:
+    self._value = int(value)
 
 
 def _on_numbers(operator):

@@ -147,7 +147,9 @@ class SessionOptions(_Entries):
         self._providers.append(arg0)
 
     @native
-    def set_provider_selection_policy_delegate(self, arg0: "Callable[[Sequence[OrtEpDevice]], None]") -> None:
+    def set_provider_selection_policy_delegate(
+            self, arg0: "Callable[[Sequence[OrtEpDevice], Mapping[str, str], Mapping[str, str], int], "
+                        "list[OrtEpDevice]]") -> None:
         """Kept; there is one provider."""
         self._providers.append(arg0)
 

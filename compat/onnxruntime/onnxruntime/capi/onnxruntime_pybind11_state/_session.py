@@ -234,7 +234,7 @@ class InferenceSession:
         """A tensor of zeros: shape, ONNX's number of the element type, device."""
         self._check_device(arg2)
         name, dtype = of_number(arg1)
-        return OrtValue.of(allocate(arg0, dtype), f"tensor({name})")
+        return OrtValue._of(allocate(arg0, dtype), f"tensor({name})")
 
     @staticmethod
     def _check_device(device):
@@ -306,7 +306,7 @@ class InferenceSession:
         """Like _run, with OrtValue in and out."""
         results = self._run(list(names), {name: value._data for name, value in feed.items()}, options)
         types = {v.name: v.type for v in self._outputs}
-        return [OrtValue.of(result, types[name]) for name, result in zip(names, results)]
+        return [OrtValue._of(result, types[name]) for name, result in zip(names, results)]
 
     @native
     def run_with_ort_values(self, arg0: "dict", arg1: "Sequence[str]",

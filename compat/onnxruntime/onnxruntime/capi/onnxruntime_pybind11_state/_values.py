@@ -94,7 +94,7 @@ class OrtValue(Opaque):
     __slots__ = ("_data", "_type", "__weakref__")
 
     @classmethod
-    def of(cls, data, onnx_type):
+    def _of(cls, data, onnx_type):
         """data: as sardonyx takes and gives it; onnx_type: as NodeArg.type."""
         return cls._made(data=data, type=onnx_type)
 
@@ -105,7 +105,7 @@ class OrtValue(Opaque):
         if not isinstance(arg0, np.ndarray) or arg0.dtype.kind not in "biufcV":
             raise RuntimeError(_ONLY_NUMBERS)
         refuse_other_devices(arg1)
-        return OrtValue.of(np.require(arg0, None, "C"), f"tensor({element_type_of(arg0)})")
+        return OrtValue._of(np.require(arg0, None, "C"), f"tensor({element_type_of(arg0)})")
 
     @staticmethod
     @native
@@ -117,7 +117,7 @@ class OrtValue(Opaque):
         if name == "string" or arg0.dtype.itemsize != dtype.itemsize:
             size = 32 if name == "string" else dtype.itemsize
             raise RuntimeError(f"Items size in the incoming array: {arg0.dtype.itemsize} specified by onnxtype: {size}")
-        return OrtValue.of(np.require(arg0, None, "C").view(dtype), f"tensor({name})")
+        return OrtValue._of(np.require(arg0, None, "C").view(dtype), f"tensor({name})")
 
     @staticmethod
     @native
@@ -128,7 +128,7 @@ class OrtValue(Opaque):
             raise RuntimeError(_ONLY_NUMBERS)
         refuse_other_devices(arg2, by_vendor=True)
         array = allocate(arg0, dtype)
-        return OrtValue.of(array, f"tensor({element_type_of(array)})")
+        return OrtValue._of(array, f"tensor({element_type_of(array)})")
 
     @staticmethod
     @native
@@ -136,7 +136,7 @@ class OrtValue(Opaque):
         """A tensor of zeros: shape, ONNX's number of the element type, device."""
         name, dtype = of_number(arg1)
         refuse_other_devices(arg2, by_vendor=True)
-        return OrtValue.of(allocate(arg0, dtype), f"tensor({name})")
+        return OrtValue._of(allocate(arg0, dtype), f"tensor({name})")
 
     @staticmethod
     @native
@@ -156,14 +156,14 @@ class OrtValue(Opaque):
     @native
     def ort_value_from_sparse_tensor(arg0: "SparseTensor") -> "OrtValue":
         """The value that holds a sparse tensor."""
-        return OrtValue.of(arg0, arg0.data_type())
+        return OrtValue._of(arg0, arg0.data_type())
 
     @staticmethod
     @native
     def from_dlpack(data: "object") -> "OrtValue":
         """A tensor over the memory of a DLPack capsule."""
         array = _array_of_capsule(data)
-        return OrtValue.of(array, f"tensor({element_type_of(array)})")
+        return OrtValue._of(array, f"tensor({element_type_of(array)})")
 
     def _tensor(self, refusal=_ONLY_TENSORS):
         if not self.is_tensor():
@@ -306,12 +306,12 @@ class OrtValueVector:
 
     @native
     def push_back_batch(self, arg0: "Sequence[object]", arg1: "Sequence[size]", arg2: "Sequence[object]",
-                        arg3: "Sequence[object]", arg4: "Sequence[OrtDevice]") -> None:
+                        arg3: "Sequence[Sequence[size]]", arg4: "Sequence[OrtDevice]") -> None:
         """Adds tensors over memory of others: objects to keep, addresses, numpy types, shapes, devices."""
         for owner, address, dtype, shape, device in zip(arg0, arg1, arg2, arg3, arg4):
             refuse_other_devices(device)
             array = array_at(address, np.dtype(dtype), shape, owner)
-            self._items.append(OrtValue.of(array, f"tensor({element_type_of(array)})"))
+            self._items.append(OrtValue._of(array, f"tensor({element_type_of(array)})"))
 
     @native
     def reserve(self, arg0: "size") -> None:
@@ -349,7 +349,7 @@ class OrtValueVector:
         return self._items[arg0]
 
     @native
-    def __iter__(self) -> "Iterator[OrtValue]":
+    def __iter__(self) -> "collections.abc.Iterator[OrtValue]":
         return iter(self._items)
 
 
@@ -360,7 +360,7 @@ class SparseCooView(Opaque):
     __slots__ = ("_indices",)
 
     @native
-    def indices(self) -> "array":
+    def indices(self: "object") -> "array":
         """Positions in the flat tensor, or one row of coordinates an element."""
         return self._indices
 
@@ -372,7 +372,7 @@ class SparseBlockSparseView(Opaque):
     __slots__ = ("_indices",)
 
     @native
-    def indices(self) -> "array":
+    def indices(self: "object") -> "array":
         """Coordinates of the blocks."""
         return self._indices
 
@@ -384,12 +384,12 @@ class SparseCsrView(Opaque):
     __slots__ = ("_inner", "_outer")
 
     @native
-    def inner(self) -> "array":
+    def inner(self: "object") -> "array":
         """Column of each element."""
         return self._inner
 
     @native
-    def outer(self) -> "array":
+    def outer(self: "object") -> "array":
         """Where each row begins, and the end."""
         return self._outer
 
@@ -444,7 +444,7 @@ class SparseTensor(Opaque):
                                   SparseBlockSparseView._made(indices=np.asarray(arg2, np.int32)), arg3)
 
     @native
-    def values(self) -> "array":
+    def values(self: "object") -> "array":
         """The elements that are kept."""
         return self._values
 
