@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/size.h"
+#include "ops/own.h"
 #include "ops/schema.h"
 
 typedef struct binder {
@@ -67,6 +68,7 @@ static sdx_status find_op(binder *b, node *n, error *err) {
   n->domain = op_domain(n->domain);
   n->op = find_custom(b, n->domain, n->op_type);
   if (!n->op) n->op = op_find(n->domain, n->op_type);
+  if (!n->op && !b->opsets) n->op = op_find_own(n->domain, n->op_type);
   if (n->op) return SDX_OK;
   char hint[240];
   problem(err, SDX_NOT_SUPPORTED, "unknown-operator", n, (error_part){0},

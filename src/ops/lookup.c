@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// See lookup.h.
-#include "ops/lookup.h"
+// Lookup; see own.h.
+#include "ops/own.h"
 
+#include "kernels/lookup_u8/lookup_u8.h"
 #include "ops/call.h"
 #include "ops/infer.h"
 
@@ -12,16 +13,20 @@ static sdx_status lookup_infer(op_step *c) { return infer_same_as(c, 0, X, infer
 typedef struct lookup {
   const uint8_t *x, *table;
   uint8_t *y;
+  const lookup_u8_kernel *kernel;
 } lookup;
 
 static void lookup_range(void *context, size_t begin, size_t end, size_t worker) {
   const lookup *l = context;
-  for (size_t i = begin; i < end; i++) l->y[i] = l->table[l->x[i]];
+  l->kernel->run(l->x + begin, l->table, l->y + begin, end - begin);
 }
 
 static sdx_status lookup_compute(op_step *c) {
-  const tensor *x = step_in(c, X);
-  lookup l = {x->data, step_in(c, TABLE)->data, step_out(c, 0)->data};
+  const tensor *x = step_in(c, X), *table = step_in(c, TABLE);
+  if (table->count != LOOKUP_ENTRIES)
+    return step_fail_at(c, at_input(TABLE), SDX_INVALID_SHAPE, "has %zu elements, expected %d", table->count,
+                        LOOKUP_ENTRIES);
+  lookup l = {x->data, table->data, step_out(c, 0)->data, KERNEL_BEST(lookup_u8)};
   call_parallel(c, x->count, 1 << 15, lookup_range, &l);
   return SDX_OK;
 }

@@ -11,7 +11,7 @@
 // float. Read next: quantized.h, move_quantized.c, look_up.c.
 #include <math.h>
 
-#include "ops/lookup.h"
+#include "ops/own.h"
 #include "passes/quantized.h"
 
 typedef struct fusion {
@@ -66,8 +66,7 @@ static sdx_status add_lookup(fusion *f, value_id x, sdx_dtype dtype, uint8_t (*e
   if (!*to && !(*to = graph_add_value(g, (str){0}))) return error_no_memory(f->c->err, sizeof(graph_value));
   node *n = graph_add_node(g, str_from(op_lookup.domain), str_from(op_lookup.name), 2, in, 1, to, f->c->err);
   if (!n) return f->c->err->status;
-  n->op = &op_lookup;
-  return SDX_OK;
+  return op_bind(g, n, 0, f->c->err);
 }
 
 static uint8_t clamp_entry(const fusion *f, int byte) {

@@ -7,7 +7,7 @@
 //   y = QuantizeLinear(DequantizeLinear(x))               y = x, if both have the same parameters
 //
 // Three sweeps: forward finds what depends on one byte, backward what of it is read, forward again computes tables.
-#include "ops/lookup.h"
+#include "ops/own.h"
 #include "passes/quantized.h"
 
 enum { BYTES = 256 };
@@ -88,9 +88,8 @@ static sdx_status look_up(lookups *l, node *quantize) {
   if (!in[1]) return error_no_memory(l->c->err, sizeof(graph_value));
   node *n = graph_add_node(g, str_from(op_lookup.domain), str_from(op_lookup.name), 2, in, 1, &y, l->c->err);
   if (!n) return l->c->err->status;
-  n->op = &op_lookup;
   n->name = quantize->name;
-  return SDX_OK;
+  return op_bind(g, n, 0, l->c->err);
 }
 
 static sdx_status look_up_all(lookups *l) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // conv_nhwc_u8s8 with every variant of its kernels against the definition: ranks, groups, strides, dilations, padding,
-// signs and zero points of both operands, any number of threads.
+// signs and zero points of both operands, sums with another tensor, tables, any number of threads.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -17,7 +17,7 @@ enum { GUARD = 0x5c, GUARDED = 64 };
 typedef struct problem {
   conv_nhwc_u8s8_shape shape;
   conv_nhwc_u8s8_call call;
-  uint8_t *x, *w, *want;
+  uint8_t *x, *w, *want, *other, *table;
   int32_t *bias;
   float *scale;
   size_t count;  // of y
@@ -42,7 +42,7 @@ static void random_window(window *w) {
 
 static int32_t value(const uint8_t *p, size_t i, bool is_signed) { return is_signed ? (int8_t)p[i] : p[i]; }
 
-static uint8_t definition(const problem *p, size_t image, const int64_t *at, size_t filter) {
+static uint8_t definition(const problem *p, size_t image, size_t pixel, const int64_t *at, size_t filter) {
   const conv_nhwc_u8s8_shape *s = &p->shape;
   const size_t channels = s->in_channels / s->groups, group = filter / (s->out_channels / s->groups);
   const size_t taps = window_taps(&s->window);
@@ -56,10 +56,8 @@ static uint8_t definition(const problem *p, size_t image, const int64_t *at, siz
              (value(p->w, (filter * channels + c) * taps + t, s->w_signed) - s->w_zero);
     }
   }
-  const igemm_u8s8_output *o = &p->call.output;
-  float v = nearbyintf((float)sum * p->scale[filter]);
-  v = fminf(fmaxf(v, (float)(o->low - o->zero)), (float)(o->high - o->zero));
-  return (uint8_t)((int32_t)v + o->zero);
+  const size_t to = (image * window_out(&s->window) + pixel) * s->out_channels + filter;
+  return igemm_u8s8_byte(&p->call.output, sum, p->scale[filter], p->call.other ? p->call.other[to] : 0);
 }
 
 static void random_problem(problem *p) {
@@ -83,19 +81,28 @@ static void random_problem(problem *p) {
   }
   bool y_signed = random_size(0, 1);
   p->call.x_zero = (int32_t)random_size(0, 255) - (s->x_signed ? 128 : 0);
-  p->call.output = (igemm_u8s8_output){(int32_t)random_size(0, 255) - (y_signed ? 128 : 0), y_signed ? -128 : 0,
-                                       y_signed ? 127 : 255};
+  const int32_t low = y_signed ? INT8_MIN : 0;
+  p->call.output = (igemm_u8s8_output){.is_signed = y_signed, .zero = (int32_t)random_size(0, 255) + low};
   p->count = s->batch * window_out(w) * s->out_channels;
   p->want = bytes(p->count);
+  if (random_size(0, 1)) p->call.output.table = p->table = bytes(256);
+  if (random_size(0, 1)) {
+    igemm_u8s8_output *o = &p->call.output;
+    p->call.other = p->other = bytes(p->count);
+    o->adds = true, o->own_scale = 0.7f, o->other_scale = (float)random_size(1, 2000) * 1e-3f, o->factor = 0.9f;
+    o->other_zero = (int32_t)random_size(0, 255) + low, o->sum_zero = (int32_t)random_size(0, 255) + low;
+  }
   int64_t at[WINDOW_MAX_RANK] = {0};
   for (size_t i = 0; i < p->count; i++) {
-    p->want[i] = definition(p, i / (window_out(w) * s->out_channels), at, i % s->out_channels);
+    const size_t pixel = i / s->out_channels;
+    p->want[i] = definition(p, pixel / window_out(w), pixel % window_out(w), at, i % s->out_channels);
     if (i % s->out_channels == s->out_channels - 1) window_next(at, w->out, w->rank);
   }
 }
 
 static void release(problem *p) {
   mem_free(p->x), mem_free(p->w), mem_free(p->want), mem_free(p->bias), mem_free(p->scale);
+  mem_free(p->other), mem_free(p->table);
 }
 
 static void check(problem *p, size_t threads, const kernel_entry *variant, const conv_dw_nhwc_u8s8_kernel *depthwise) {
@@ -104,15 +111,17 @@ static void check(problem *p, size_t threads, const kernel_entry *variant, const
   shape.threads = threads;
   assert_true(conv_nhwc_u8s8_plan_with(&plan, &shape, variant, depthwise));
   void *packed = mem_alloc(NULL, plan.packed_bytes), *scratch = mem_alloc(NULL, plan.scratch_bytes);
+  void *bound = mem_alloc(NULL, plan.bound_bytes);
   uint8_t *y = mem_alloc(NULL, p->count + GUARDED);
   memset(scratch, 0xff, plan.scratch_bytes), memset(y, GUARD, p->count + GUARDED);
   conv_nhwc_u8s8_pack(&plan, p->w, packed);
   conv_nhwc_u8s8_call call = p->call;
-  call.x = p->x, call.packed = packed, call.bias = p->bias, call.scale = p->scale, call.y = y;
+  conv_nhwc_u8s8_bind(&plan, packed, call.x_zero, p->bias, p->scale, bound);
+  call.x = p->x, call.packed = packed, call.bound = bound, call.y = y;
   conv_nhwc_u8s8_run(&plan, &call, scratch);
   assert_memory_equal(y, p->want, p->count);
   for (size_t i = 0; i < GUARDED; i++) assert_int_equal(y[p->count + i], GUARD);
-  mem_free(packed), mem_free(scratch), mem_free(y);
+  mem_free(packed), mem_free(bound), mem_free(scratch), mem_free(y);
 }
 
 static void matches_definition(void **state) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Passes over quantised graphs: move_quantized and look_up keep every bit, fuse_quantized keeps results of small sums.
-// Networks as exporters write them are in tests/models/test_quantized.py.
+// Passes over quantised graphs: move_quantized, look_up and fuse_conv_endings keep every bit, fuse_quantized keeps
+// results of small sums. Networks as exporters write them are in tests/models/test_quantized.py.
 #include "tests/passes/rewrite.h"
 
 #define PARAMETERS                                                                                           \
@@ -159,6 +159,24 @@ static void sums_of_bytes(void **state) {
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) becomes("fuse_quantized", rows[i][0], rows[i][1]);
 }
 
+#define CONV "QLinearConv(%x, %s, %u, %w, %k, %z, %s, %v)\n  "
+#define OTHER "const %z: int8[]{0}\n  const %o: int8[2,2,6,6]{...}\n  %r = Relu(%o)\n  "
+#define SUM "com.microsoft::QLinearAdd"
+
+static void endings_of_convolutions(void **state) {
+  static const char *const rows[][2] = {
+      {W OTHER "%b = " CONV "%y = " SUM "(%b, %s, %v, %r, %t, %z, %s, %v)\n", "Relu FusedQLinearConv"},
+      {W OTHER "%b = " CONV "%y = " SUM "(%r, %t, _, %b, %s, %v, %t)\n", "Relu FusedQLinearConv"},
+      // What stays: numbers of another scale, a broadcast, a second reader, twice itself.
+      {W OTHER "%b = " CONV "%y = " SUM "(%b, %t, %v, %r, %t, %z, %s, %v)\n", "Relu QLinearConv QLinearAdd"},
+      {W OTHER "%b = " CONV "%y = " SUM "(%b, %s, %v, %z, %t, %z, %s, %v)\n", "QLinearConv QLinearAdd"},
+      {W OTHER "%b = " CONV "%d = " SUM "(%b, %s, %v, %r, %t, %z, %s, %v)\n  %y = Concat<axis=1>(%d, %b)\n",
+       "Relu QLinearConv QLinearAdd Concat"},
+      {W OTHER "%b = " CONV "%y = " SUM "(%b, %s, %v, %b, %s, %v, %s, %v)\n", "QLinearConv QLinearAdd"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) becomes("fuse_conv_endings", rows[i][0], rows[i][1]);
+}
+
 // Values that are results of the graph, or that a body reads, stay what they are.
 static void values_that_are_wanted(void **state) {
   leaves_alone("fuse_quantized",
@@ -199,9 +217,10 @@ static void other_types(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(bytes_are_moved), cmocka_unit_test(tables),
-      cmocka_unit_test(sums_of_bytes),   cmocka_unit_test(values_that_are_wanted),
-      cmocka_unit_test(other_types),     cmocka_unit_test(scales_for_256_channels),
+      cmocka_unit_test(bytes_are_moved),         cmocka_unit_test(tables),
+      cmocka_unit_test(sums_of_bytes),           cmocka_unit_test(values_that_are_wanted),
+      cmocka_unit_test(endings_of_convolutions), cmocka_unit_test(other_types),
+      cmocka_unit_test(scales_for_256_channels),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,6 +79,36 @@ static void every_model_comes_back(void **state) {
   }
 }
 
+static void save(const char *model, const char *path) {
+  text bytes = model_bytes(model);
+  FILE *f = fopen(path, "we");
+  fwrite(bytes.at, 1, bytes.size, f);
+  fclose(f);
+  text_deinit(&bytes);
+}
+
+// Operators that only passes make are read again: Lookup and FusedQLinearConv.
+static void operators_of_passes_come_back(void **state) {
+  save(
+      "graph g(%x: int8[1,4,6,6]) -> (%y) {\n"
+      "  const %s: float[]{0.125}\n  const %z: int8[]{0}\n  const %w: int8[2,4,1,1]{1, -2, 3, 4, -5, 6, 7, -8}\n"
+      "  %a = DequantizeLinear(%x, %s, %z)\n  %b = HardSwish(%a)\n  %c = QuantizeLinear(%b, %s, %z)\n"
+      "  %d = DequantizeLinear(%c, %s, %z)\n  %e = DequantizeLinear(%w, %s, %z)\n  %f = Conv(%d, %e)\n"
+      "  %g = Relu(%f)\n  %y = QuantizeLinear(%g, %s, %z)\n}\n",
+      in_folder("q.onnx"));
+  optimize(in_folder("q.onnx"), in_folder("q.sdx"));
+  sdx_session *s = load(in_folder("q.onnx")), *o = load(in_folder("q.sdx"));
+  assert_int_equal(o->main->node_count, 2);
+  sdx_run *expected = models_run(s, 1, true), *r = models_run(o, 1, true);
+  models_compare("q.onnx", "optimized", s, 1, expected, r, 0);
+  sdx_run_destroy(expected);
+  sdx_run_destroy(r);
+  sdx_session_destroy(s);
+  sdx_session_destroy(o);
+  unlink(in_folder("q.onnx"));
+  unlink(in_folder("q.sdx"));
+}
+
 static void bodies_are_packed_too(void **state) {
   static const char model[] =
       "graph g(%x: float[4,64], %c: bool[]) -> (%y) {\n"
@@ -92,11 +122,7 @@ static void bodies_are_packed_too(void **state) {
       "    %e = MatMul(%x, %w)\n"
       "  }>(%c)\n"
       "}\n";
-  text bytes = model_bytes(model);
-  FILE *f = fopen(in_folder("if.onnx"), "we");
-  fwrite(bytes.at, 1, bytes.size, f);
-  fclose(f);
-  text_deinit(&bytes);
+  save(model, in_folder("if.onnx"));
   optimize(in_folder("if.onnx"), in_folder("if.sdx"));
   sdx_session *s = load(in_folder("if.sdx"));
   assert_int_equal(s->packs.count, 2);
@@ -262,6 +288,7 @@ int main(int count, char **arguments) {
   static const char *const folders[] = {"examples", "../shared/models/seed", "../shared/models/tabular", NULL};
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_model_comes_back),
+      cmocka_unit_test(operators_of_passes_come_back),
       cmocka_unit_test(bodies_are_packed_too),
       cmocka_unit_test(one_of_an_optimized_one_is_the_same),
       cmocka_unit_test(what_it_was_made_for_is_named),

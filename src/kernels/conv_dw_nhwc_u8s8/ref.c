@@ -2,20 +2,22 @@
 // conv_dw_nhwc_u8s8 as its header defines it.
 #include "kernels/conv_dw_nhwc_u8s8/conv_dw_nhwc_u8s8.h"
 
-static void run(const conv_dw_nhwc_u8s8_pixels *p) {
-  const igemm_u8s8_output o = p->output;
-  float low = (float)(o.low - o.zero), high = (float)(o.high - o.zero);
-  for (size_t i = 0; i < p->count; i++)
-    for (size_t c = 0; c < p->channels; c++) {
-      uint32_t sum = (uint32_t)p->bias[c];
-      for (size_t t = 0; t < p->taps; t++) {
-        const uint8_t *x = (const uint8_t *)p->x[i * p->taps + t] + c;
-        sum += (uint32_t)((p->x_signed ? (int8_t)*x : *x) * p->w[t * p->channels + c]);
-      }
-      float v = __builtin_nearbyintf((float)(int32_t)sum * p->scale[c]);
-      v = v >= low ? v : low, v = v <= high ? v : high;
-      p->y[i * p->y_stride + c] = (uint8_t)((int32_t)v + o.zero);
+enum { UNIT = 16, GROUP = 4 };
+static void run(const conv_dw_nhwc_u8s8_line *l);
+KERNEL(conv_dw_nhwc_u8s8) = {.group = GROUP, .unit = UNIT, .run = run};
+
+static void run(const conv_dw_nhwc_u8s8_line *l) {
+  const conv_dw_nhwc_u8s8_kernel *k = &KERNEL_GLUE(conv_dw_nhwc_u8s8, SDX_VARIANT);
+  const int8_t *w = l->w;
+  for (size_t i = 0; i < l->count; i++)
+    for (size_t c = 0; c < l->channels; c++) {
+      const size_t lane = conv_dw_nhwc_u8s8_lane(k, c), to = i * l->y_stride + c;
+      uint32_t sum = (uint32_t)l->bias[lane];
+      for (size_t t = 0; t < l->taps; t++)
+        for (size_t r = 0; r < l->rows; r++) {
+          const uint8_t x = ((const uint8_t *)l->x[(i * l->stride + t) * l->rows + r])[c] ^ l->flip;
+          sum += (uint32_t)(x * w[conv_dw_nhwc_u8s8_place(k, l->taps, l->rows, c, t, r)]);
+        }
+      l->y[to] = igemm_u8s8_byte(&l->output, (int32_t)sum, l->scale[lane], l->output.adds ? l->other[to] : 0);
     }
 }
-
-KERNEL(conv_dw_nhwc_u8s8) = {.run = run};

@@ -3,12 +3,12 @@
 // padding, requantised where it is summed:
 //
 //     sum = bias[k] + sum over taps and channels of (x - x_zero) * (w - w_zero)                int32, wraps
-//     y = clamp(round_half_even((float)sum * scale[k]) + zero, low, high)
+//     y = what `igemm_u8s8_output` makes of sum and scale[k]
 //
 // A driver over igemm_u8s8, and conv_dw_nhwc_u8s8 where each channel is convolved by itself. Pixels are addressed where
 // they lie; only where the kernel wants other elements (int16, channels in fours, the other sign) a copy is made. In a
 // copy of few channels (images) the taps along the last dimension follow each other without a gap, and count as one.
-// Use: where conv_nhwc_u8s8_suits the weights, make a plan once per shape, pack, run with plan.scratch_bytes.
+// Use: where conv_nhwc_u8s8_suits the weights, make a plan once per shape, pack, bind, run with plan.scratch_bytes.
 // Integers: the same bits for any number of threads and any batch neighbour.
 #pragma once
 
@@ -39,15 +39,14 @@ typedef struct conv_nhwc_u8s8_plan {
   size_t panel_bytes;                         // of the widest
   size_t block, blocks, splits;               // pixels of a block; parts of the panels, as tasks
   size_t row_bytes, copy_bytes, table_bytes;  // scratch: a pixel of zeros, the copy, addresses of a worker
-  size_t packed_bytes, scratch_bytes;
+  size_t packed_bytes, bound_bytes, scratch_bytes;
 } conv_nhwc_u8s8_plan;
 
 typedef struct conv_nhwc_u8s8_call {
-  const void *x, *packed;
+  const void *x, *packed, *bound;
   int32_t x_zero;
-  const int32_t *bias;  // [out_channels] or NULL
-  const float *scale;   // [out_channels]
   igemm_u8s8_output output;
+  const uint8_t *other;  // that is added, of y's shape; else NULL
   uint8_t *y;
 } conv_nhwc_u8s8_call;
 
@@ -61,5 +60,9 @@ bool conv_nhwc_u8s8_plan_with(conv_nhwc_u8s8_plan *plan, const conv_nhwc_u8s8_sh
 // weights: [out_channels][in_channels / groups][kernel...]; packed: plan.packed_bytes, 64-byte aligned.
 void conv_nhwc_u8s8_pack(const conv_nhwc_u8s8_plan *plan, const void *weights, void *packed);
 pack_format conv_nhwc_u8s8_format(const conv_nhwc_u8s8_plan *plan);
+// Bias and scale as kernels read them: plan.bound_bytes, 64-byte aligned, for any number of runs with this zero point.
+// bias: [out_channels] or NULL; scale: [out_channels].
+void conv_nhwc_u8s8_bind(const conv_nhwc_u8s8_plan *plan, const void *packed, int32_t x_zero, const int32_t *bias,
+                         const float *scale, void *bound);
 // scratch: 64-byte aligned.
 void conv_nhwc_u8s8_run(const conv_nhwc_u8s8_plan *plan, const conv_nhwc_u8s8_call *call, void *scratch);

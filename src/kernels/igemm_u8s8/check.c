@@ -3,7 +3,7 @@
 // tests/kernels/test_conv_nhwc_u8s8.c.
 #include <string.h>
 
-#include "kernels/igemm_u8s8/igemm_u8s8.h"
+#include "kernels/igemm_u8s8/random_output.h"
 
 enum { COLUMNS_MOST = 64, DEPTH_UNIT = 4 };
 
@@ -46,14 +46,11 @@ static bool compare(kernel_check *k, const void *variant, const void *reference)
   size_t rows = v->rows[(p.n + v->unit - 1) / v->unit], others = r->rows[(p.n + r->unit - 1) / r->unit];
   p.rows = check_size(k, 1, rows < others ? rows : others);
   p.x = check_buffer(k, p.rows * p.taps * p.depth, 1), p.w = check_buffer(k, p.taps * p.depth * p.n, 1);
-  bool is_signed = check_coin(k, 2);
-  p.output = (igemm_u8s8_output){(int32_t)(check_random(k) % 256) - (is_signed ? 128 : 0), is_signed ? -128 : 0,
-                                 is_signed ? 127 : 255};
-  if (check_coin(k, 3)) p.output.low = p.output.zero;
+  p.output = igemm_u8s8_random_output(k);
   for (size_t j = 0; j < COLUMNS_MOST; j++) {
     p.bias[j] = (int32_t)(check_random(k) % 20001) - 10000;
     p.scale[j] = (float)(check_random(k) % 1000) * 1e-5f;
-    if (check_coin(k, 40)) p.scale[j] = __builtin_nanf("");
+    if (check_coin(k, 40)) p.scale[j] = check_coin(k, 2) ? __builtin_nanf("") : __builtin_inff();
   }
   igemm_u8s8_tile mine, other;
   lay(k, &p, v, &mine), lay(k, &p, r, &other);
@@ -61,6 +58,7 @@ static bool compare(kernel_check *k, const void *variant, const void *reference)
   size_t bytes = (p.rows - 1) * mine.y_stride + p.n;
   mine.y = check_buffer(k, bytes, 1), other.y = check_buffer(k, bytes, 1);
   memcpy(mine.y, other.y, bytes);
+  mine.other = other.other = check_buffer(k, bytes, 1);
   v->tile(&mine), r->tile(&other);
   bool good = check_same(k, mine.y, other.y, bytes);
   if (!good) check_message(k, "%zu x %zu, %zu taps of %zu", p.rows, p.n, p.taps, p.depth);
@@ -78,7 +76,7 @@ static double bench(kernel_check *k, const void *variant, const char **unit) {
   size_t rows = v->rows[v->main], columns = (size_t)v->main * v->unit;
   for (size_t i = 0; i < rows; i++) at[i] = x + i * DEPTH;
   igemm_u8s8_tile t = {.x = at, .rows = rows, .taps = 1, .depth = DEPTH, .panel = w, .vectors = v->main};
-  t.bias = bias, t.scale = scale, t.n = columns, t.y = y, t.y_stride = columns, t.output.high = 255;
+  t.bias = bias, t.scale = scale, t.n = columns, t.y = y, t.y_stride = columns;
   v->tile(&t);
   *unit = "op";
   return 2.0 * DEPTH * (double)(rows * columns);

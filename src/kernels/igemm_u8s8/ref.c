@@ -7,7 +7,6 @@ enum { UNIT = 8, GROUP = 4 };
 static void tile(const igemm_u8s8_tile *t) {
   const int8_t *w = t->panel;
   size_t columns = t->vectors * UNIT;
-  float low = (float)(t->output.low - t->output.zero), high = (float)(t->output.high - t->output.zero);
   for (size_t i = 0; i < t->rows; i++)
     for (size_t j = 0; j < t->n; j++) {
       uint32_t sum = (uint32_t)t->bias[j];
@@ -16,9 +15,8 @@ static void tile(const igemm_u8s8_tile *t) {
         for (size_t c = 0; c < t->depth; c++)
           sum += (uint32_t)(x[c] * w[((tap * t->depth / GROUP + c / GROUP) * columns + j) * GROUP + c % GROUP]);
       }
-      float v = __builtin_nearbyintf((float)(int32_t)sum * t->scale[j]);
-      v = v >= low ? v : low, v = v <= high ? v : high;
-      t->y[i * t->y_stride + j] = (uint8_t)((int32_t)v + t->output.zero);
+      const size_t to = i * t->y_stride + j;
+      t->y[to] = igemm_u8s8_byte(&t->output, (int32_t)sum, t->scale[j], t->output.adds ? t->other[to] : 0);
     }
 }
 

@@ -3,17 +3,32 @@
 // row's group of elements is broadcast and multiplied with it. Rows and vectors are constants of each instance. Needs
 //   UNIT: columns of a vector; BYTES: of a group of elements; MOST: vectors of the widest panel
 //   MULTIPLY(sum, x, w): products of groups added up
-//   floats_load, ints_load, ints_store, ints_group: of a vector, of a group of elements for all columns
-//   INSTANCES(X): X(vectors, rows) for each instance
+//   ints_store, ints_group: of a vector, of a group of elements for all columns
+//   WIDTHS(X), INSTANCES(X): X(vectors) for each width, X(vectors, rows) for each instance
 
-static void finish(const igemm_u8s8_tile *t, size_t vectors, size_t rows, const ints *sum) {
-  for (size_t i = 0; i < rows; i++)
-    for (size_t v = 0; v < vectors; v++) {
-      size_t left = t->n - v * UNIT;
-      narrow(*sum++, floats_load(t->scale + v * UNIT), &t->output, t->y + i * t->y_stride + v * UNIT,
-             left < UNIT ? left : UNIT);
-    }
+// A copy of the tile, as stores of bytes might change the one that callers have.
+INLINE void finish_rows(const igemm_u8s8_tile *given, bool plain, const ints *sum, size_t vectors, bool whole) {
+  const igemm_u8s8_tile t = *given;
+  const size_t together = NARROW_MOST / vectors, n = whole ? vectors * UNIT : t.n;
+  floats scale[MOST];
+  UNROLL for (size_t v = 0; v < vectors; v++) scale[v] = floats_load(t.scale + v * UNIT);
+  size_t i = 0, at = 0;
+  for (; i + together <= t.rows; i += together, at += together * t.y_stride, sum += together * vectors)
+    narrow(&t.output, plain, sum, scale, vectors, together, t.other ? t.other + at : NULL, t.y + at, t.y_stride, n);
+  for (; i < t.rows; i++, at += t.y_stride, sum += vectors)
+    narrow(&t.output, plain, sum, scale, vectors, 1, t.other ? t.other + at : NULL, t.y + at, t.y_stride, n);
 }
+
+#define FINISH(vectors)                                                             \
+  static void finish_##vectors(const igemm_u8s8_tile *t, const ints *sum) {         \
+    const bool plain = narrow_is_plain(&t->output), whole = t->n == vectors * UNIT; \
+    if (plain && whole) finish_rows(t, true, sum, vectors, true);                   \
+    else if (whole) finish_rows(t, false, sum, vectors, true);                      \
+    else finish_rows(t, false, sum, vectors, false);                                \
+  }
+#define FINISH_PLACE(vectors) [vectors] = finish_##vectors,
+WIDTHS(FINISH)
+static void (*const finishes[MOST + 1])(const igemm_u8s8_tile *, const ints *) = {WIDTHS(FINISH_PLACE)};
 
 INLINE void tile_of(const igemm_u8s8_tile *t, size_t vectors, size_t rows) {
   ints sum[IGEMM_U8S8_ROWS][MOST];
@@ -38,7 +53,7 @@ INLINE void tile_of(const igemm_u8s8_tile *t, size_t vectors, size_t rows) {
   ints done[IGEMM_U8S8_ROWS * MOST];
   UNROLL for (size_t i = 0; i < rows; i++) UNROLL for (size_t v = 0; v < vectors; v++)
       ints_store(&done[i * vectors + v], sum[i][v]);
-  finish(t, vectors, rows, done);
+  finishes[vectors](t, done);
 }
 
 #define INSTANCE(vectors, rows) \

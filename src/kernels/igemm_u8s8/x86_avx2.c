@@ -4,8 +4,6 @@
 
 enum { UNIT = 8, ELEMENT = 2, MOST = 2 };
 
-static inline floats floats_load(const float *p) { return _mm256_loadu_ps(p); }
-static inline ints ints_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
 static inline void ints_store(void *p, ints v) { _mm256_store_si256(p, v); }
 static inline ints ints_group(const char *p) {
   int32_t two;
@@ -14,6 +12,7 @@ static inline ints ints_group(const char *p) {
 }
 #define MULTIPLY(sum, x, w) _mm256_add_epi32(sum, _mm256_madd_epi16(x, w))
 
+#define WIDTHS(X) X(1) X(2)
 #define INSTANCES(X) ROWS_1_TO_6(X, 1) ROWS_1_TO_6(X, 2)
 #include "kernels/igemm_u8s8/tile.inl"
 

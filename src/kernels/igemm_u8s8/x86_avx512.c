@@ -4,8 +4,6 @@
 
 enum { UNIT = 16, ELEMENT = 1, MOST = 4 };
 
-static inline floats floats_load(const float *p) { return _mm512_loadu_ps(p); }
-static inline ints ints_load(const void *p) { return _mm512_loadu_si512(p); }
 static inline void ints_store(void *p, ints v) { _mm512_store_si512(p, v); }
 static inline ints ints_group(const char *p) {
   int32_t four;
@@ -14,6 +12,7 @@ static inline ints ints_group(const char *p) {
 }
 #define MULTIPLY(sum, x, w) _mm512_dpbusd_epi32(sum, x, w)
 
+#define WIDTHS(X) X(1) X(2) X(3) X(4)
 #define INSTANCES(X) ROWS_1_TO_8(X, 1) ROWS_1_TO_8(X, 2) ROWS_1_TO_8(X, 3) ROWS_1_TO_6(X, 4)
 #include "kernels/igemm_u8s8/tile.inl"
 

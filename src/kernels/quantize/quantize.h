@@ -4,7 +4,7 @@
 // to_*: saturate(round_half_even(x / scale) + zero); NaN gives the type's lowest value.
 // from_*: (float)(x - zero) * scale; the difference itself is exact.
 // again_*: the same as to_* on int32 sums with a multiplier: saturate(round_half_even((float)x * scale) + zero).
-// add_*, mul_*: sum or product of two dequantised numbers (as from_*), quantised (as to_*).
+// add_*, mul_*: sum or product of two dequantised numbers (as from_*), quantised as to_*, but times 1 / y.scale.
 // All variants give the same bits.
 #pragma once
 

@@ -34,14 +34,14 @@ static void from_s32(const int32_t *restrict x, float *restrict y, size_t n, flo
   for (size_t i = 0; i < n; i++) y[i] = (float)((double)x[i] - zero) * scale;
 }
 
-#define PAIR(name, T, LOW, HIGH, operator)                                                         \
-  static void name(const quantize_pair *p, const T *a, const T *b, T *restrict y, size_t n) {      \
-    quantize_pair q = *p;                                                                          \
-    float low = (float)(LOW - q.y.zero), high = (float)(HIGH - q.y.zero);                          \
-    for (size_t i = 0; i < n; i++) {                                                               \
-      float u = (float)(a[i] - q.a.zero) * q.a.scale, v = (float)(b[i] - q.b.zero) * q.b.scale;    \
-      y[i] = (T)(clamped(__builtin_nearbyintf((u operator v) / q.y.scale), low, high) + q.y.zero); \
-    }                                                                                              \
+#define PAIR(name, T, LOW, HIGH, operator)                                                        \
+  static void name(const quantize_pair *p, const T *a, const T *b, T *restrict y, size_t n) {     \
+    quantize_pair q = *p;                                                                         \
+    float low = (float)(LOW - q.y.zero), high = (float)(HIGH - q.y.zero), factor = 1 / q.y.scale; \
+    for (size_t i = 0; i < n; i++) {                                                              \
+      float u = (float)(a[i] - q.a.zero) * q.a.scale, v = (float)(b[i] - q.b.zero) * q.b.scale;   \
+      y[i] = (T)(clamped(__builtin_nearbyintf((u operator v) * factor), low, high) + q.y.zero);   \
+    }                                                                                             \
   }
 PAIR(add_u8, uint8_t, 0, UINT8_MAX, +)
 PAIR(add_s8, int8_t, INT8_MIN, INT8_MAX, +)
