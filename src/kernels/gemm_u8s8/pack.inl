@@ -29,10 +29,14 @@ static void pack_a(void *panel, int32_t *sum, const uint8_t *a, size_t lda, bool
   for (size_t i = 0; i < rows; i++) {
     const uint8_t *from = a + i * lda;
     uint32_t total = 0;
-    for (size_t k = 0; k < ks; k++) {
-      packed_a v = store_a(from[k], is_signed);
-      to[(k / GROUP * MR + i) * GROUP + k % GROUP] = v, total += (uint32_t)(int32_t)v;
+    size_t k = 0;
+    for (; k + GROUP <= ks; k += GROUP) {  // whole groups are moved as one
+      packed_a group[GROUP];
+      for (size_t g = 0; g < GROUP; g++) group[g] = store_a(from[k + g], is_signed);
+      memcpy(to + (k / GROUP * MR + i) * GROUP, group, sizeof group);
     }
+    for (; k < ks; k++) to[(k / GROUP * MR + i) * GROUP + k % GROUP] = store_a(from[k], is_signed);
+    for (k = 0; k < ks; k++) total += (uint32_t)(int32_t)store_a(from[k], is_signed);
     sum[i] = (int32_t)total;
   }
 }
