@@ -48,9 +48,8 @@ json_t *script_request(const call *c, int64_t id) {
     name[r->headers[i].name.size] = 0;
     if (!json_object_get(headers, name)) json_object_set_new(headers, name, any_text(r->headers[i].value));
   }
-  return json_pack("{s:s,s:I,s:o,s:o,s:o,s:o}", "type", "run", "id", (json_int_t)id, "method",
-                   any_text(r->method_name), "path", any_text(str_from(r->path)), "query", any_text(r->query),
-                   "headers", headers);
+  return json_pack("{s:s,s:I,s:o,s:o,s:o,s:o}", "type", "run", "id", (json_int_t)id, "method", any_text(r->method_name),
+                   "path", any_text(str_from(r->path)), "query", any_text(r->query), "headers", headers);
 }
 
 // ---- to the client -------------------------------------------------------------------------------
@@ -64,9 +63,9 @@ static void message(call *c, int status, const char *text) {
 
 // A header as HTTP allows it, and not one of those that say how the message itself is sent.
 static bool may_send(const char *name, const char *value) {
-  static const char *const own[] = {"content-length", "content-encoding", "transfer-encoding", "connection",
-                                    "keep-alive",     "upgrade",          "te",                "trailer",
-                                    "date",           "proxy-connection"};
+  static const char *const own[] = {
+      "content-length", "content-encoding", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer",
+      "date",           "proxy-connection"};
   if (!*name || name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~")])
     return false;
   for (const unsigned char *at = (const unsigned char *)value; *at; at++)

@@ -44,7 +44,7 @@ struct script_pool {
   char *takes, *gives;  // schemas; written once, before the first worker is ready
   slot *slots;
   size_t count;
-  int waiting;  // eventfd: as many as calls in the lane, or more
+  int waiting;                 // eventfd: as many as calls in the lane, or more
   atomic_size_t ready, tried;  // workers past init(); threads that have tried once
   atomic_uint_fast64_t restarts;
 };
@@ -179,8 +179,7 @@ static bool start_worker(slot *s) {
     s->worker = w;
     return true;
   }
-  if (f.status != SDX_CANCELLED)
-    log_line("error", "%s: %s%s%s", p->entry.path, f.message, *f.hint ? "; " : "", f.hint);
+  if (f.status != SDX_CANCELLED) log_line("error", "%s: %s%s%s", p->entry.path, f.message, *f.hint ? "; " : "", f.hint);
   drop_worker(s, w);
   return false;
 }
@@ -266,8 +265,7 @@ static call *take_call(script_pool *p, bool *stop) {
 
 // A pause that ends early when the server does.
 static void pause_ms(script_pool *p, int64_t ms) {
-  for (uint64_t end = clock_ns() + (uint64_t)ms * 1000000; clock_ns() < end && !stopping(p);)
-    usleep(SLICE_MS * 1000);
+  for (uint64_t end = clock_ns() + (uint64_t)ms * 1000000; clock_ns() < end && !stopping(p);) usleep(SLICE_MS * 1000);
 }
 
 // Prints between two calls, and the end of the worker.

@@ -10,7 +10,7 @@ typedef struct script_pool script_pool;
 // Starts the workers and waits until one has done init(). NULL: said in the log, with the script's own exception.
 script_pool *script_pool_create(server *srv);
 admission *script_pool_admission(script_pool *p);
-model_entry *script_pool_entry(script_pool *p);    // under whose name its calls are counted
-size_t script_pool_ready(script_pool *p);          // workers that are past init()
+model_entry *script_pool_entry(script_pool *p);  // under whose name its calls are counted
+size_t script_pool_ready(script_pool *p);        // workers that are past init()
 uint64_t script_pool_restarts(script_pool *p);
 const char *script_pool_schema(const script_pool *p, bool request);  // JSON of the decorators, or NULL

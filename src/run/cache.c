@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cpu.h"
+#include "base/host.h"
 #include "onnx/external.h"
 
 enum {
@@ -172,7 +173,8 @@ static bool next_entry(DIR *folder, entry *e) {
     const char *end = end_of_entry(d->d_name);
     struct stat st;
     if (!end || fstatat(dirfd(folder), d->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISREG(st.st_mode)) continue;
-    if (*end == '.' && time(NULL) - st.st_mtime > STALE_SECONDS) unlinkat(dirfd(folder), d->d_name, 0);
+    if (*end == '.' && (int64_t)(clock_wall_ns() / 1000000000) - st.st_mtime > STALE_SECONDS)
+      unlinkat(dirfd(folder), d->d_name, 0);
     if (*end) continue;
     *e = (entry){.bytes = (uint64_t)st.st_size, .used = st.st_mtim};
     memcpy(e->name, d->d_name, sizeof e->name);
