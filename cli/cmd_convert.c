@@ -12,7 +12,6 @@
 #include "cli/foreign.h"
 #include "cli/table.h"
 #include "convert/convert.h"
-#include "support/files.h"
 
 static const cli_option options[] = {
     OPTION("output", ARG_TEXT, "FILE",
@@ -108,24 +107,14 @@ static int convert(const args *a, const char *path, const char *target, bool tel
   return good ? CLI_OK : CLI_FAILED;
 }
 
-// The model goes into a folder of its own first: what is shown on standard output was compared and is whole.
-static int convert_to_standard_output(const args *a, const char *path) {
-  const char *temporary = getenv("TMPDIR");
-  char *folder = xformat("%s/sardonyx-XXXXXX", temporary && *temporary ? temporary : "/tmp"), *target = NULL;
-  why w;
-  size_t size;
-  int code = mkdtemp(folder) ? CLI_OK : cli_error(CLI_FAILED, "cannot make %s: %s", folder, strerror(errno));
-  if (!code) {
-    target = xformat("%s/model.onnx", folder);
-    code = convert(a, path, target, false);
-    char *bytes = code ? NULL : file_read(target, &size, &w);
-    if (!code && (!bytes || !file_write("-", true, bytes, size, &w))) code = cli_error(CLI_FAILED, "%s", w.text);
-    free(bytes);
-    tree_remove(AT_FDCWD, folder, NULL);
-  }
-  free(target);
-  free(folder);
-  return code;
+typedef struct job {
+  const args *a;
+  const char *path;
+} job;
+
+static int convert_into(void *context, const char *target) {
+  const job *j = context;
+  return convert(j->a, j->path, target, false);
 }
 
 static int run(const args *a) {
@@ -133,14 +122,15 @@ static int run(const args *a) {
   if (args_has(a, "list")) return list(args_has(a, "json"));
   if (a->word_count == 0) return cli_error(CLI_USAGE, "convert: a model is missing");
   const char *model = a->words[0], *output = args_text(a, "output", is_standard_stream(model) ? "-" : NULL);
-  bool to_stdout = output && is_standard_stream(output);
+  bool to_stdout = output && is_standard_stream(output), streams = output && output_is_stream(output);
   if (to_stdout && args_has(a, "json"))
     return cli_error(CLI_USAGE, "convert: standard output takes the model or the report; give -o FILE or leave --json");
   if (to_stdout && !output_possible(output, true, &w)) return cli_error(CLI_FAILED, "%s", w.text);
   char *path = file_reopenable(model, &w);
   if (!path) return cli_error(CLI_FAILED, "%s", w.text);
   char *target = output && *output ? xstrdup(output) : foreign_output_name(model);
-  int code = to_stdout ? convert_to_standard_output(a, path) : convert(a, path, target, true);
+  int code =
+      streams ? output_by_file(output, "model.onnx", convert_into, &(job){a, path}) : convert(a, path, target, true);
   free(target);
   free(path);
   return code;

@@ -5,11 +5,13 @@
 #include <sys/stat.h>
 
 #include "cli/engine.h"
+#include "cli/files.h"
 #include "cli/locate.h"
 #include "cli/table.h"
 
 static const cli_option options[] = {
-    OPTION("output", ARG_TEXT, "FILE", "the file to write (default: MODEL with .sdx)", .letter = 'o'),
+    OPTION("output", ARG_TEXT, "FILE", "the file to write (default: MODEL with .sdx); - is standard output",
+           .letter = 'o'),
     ENGINE_OPTIONS,
     OPTION_FLAG("json", "machine-readable"),
     {0},
@@ -42,19 +44,41 @@ static int report(const args *a, const char *path, const char *target, const sdx
   return CLI_OK;
 }
 
+typedef struct job {
+  const args *a;
+  const char *path;
+  const sdx_options *engine;
+  bool tell;
+} job;
+
+static int optimize(void *context, const char *target) {
+  const job *j = context;
+  sdx_session *session = NULL;
+  sdx_status status = sdx_optimize_file(j->path, target, j->engine, &session);
+  int code = status    ? engine_report_load(j->a, j->path, session, status)
+             : j->tell ? report(j->a, j->path, target, session)
+                       : CLI_OK;
+  if (!status) engine_note_warnings(session);
+  sdx_session_destroy(session);
+  return code;
+}
+
 static int run(const args *a) {
   int code;
-  char *name, *path = model_locate(a->words[0], &name);
+  why w;
+  const char *word = a->words[0], *output = args_text(a, "output", is_standard_stream(word) ? "-" : "");
+  bool to_stdout = is_standard_stream(output);
+  if (to_stdout && args_has(a, "json"))
+    return cli_error(CLI_USAGE,
+                     "optimize: standard output takes the model or the report; give -o FILE or leave --json");
+  if (to_stdout && !output_possible(output, true, &w)) return cli_error(CLI_FAILED, "%s", w.text);
+  char *name, *path = model_locate(word, &name);
   if (!path) return CLI_FAILED;
   sdx_options *engine = engine_options(a, &code);
-  char *target = args_has(a, "output") ? xstrdup(args_text(a, "output", "")) : default_target(path);
-  sdx_session *session = NULL;
-  if (engine) {
-    sdx_status status = sdx_optimize_file(path, target, engine, &session);
-    code = status ? engine_report_load(a, path, session, status) : report(a, path, target, session);
-    if (!status && *sdx_session_warnings(session)) cli_note("%s", sdx_session_warnings(session));
-  }
-  sdx_session_destroy(session);
+  char *target = *output ? xstrdup(output) : default_target(path);
+  bool streams = output_is_stream(target);
+  job j = {a, path, engine, !streams};
+  if (engine) code = streams ? output_by_file(target, "model.sdx", optimize, &j) : optimize(&j, target);
   sdx_options_destroy(engine);
   free(target);
   free(path);

@@ -61,6 +61,13 @@ char *engine_locate(const char *model) {
   return path;
 }
 
+void engine_note_warnings(const sdx_session *session) {
+  for (const char *line = sdx_session_warnings(session), *end; *line; line = *end ? end + 1 : end) {
+    end = strchrnul(line, '\n');
+    cli_note("%.*s", (int)(end - line), line);
+  }
+}
+
 static sdx_session *load(const args *a, const char *model, bool optimised, int *code) {
   char *path = engine_locate(model);
   sdx_options *options = path ? engine_options(a, code) : NULL;
@@ -78,8 +85,8 @@ static sdx_session *load(const args *a, const char *model, bool optimised, int *
     engine_report_load(a, path, session, status);
     sdx_session_destroy(session);
     session = NULL;
-  } else if (optimised && *sdx_session_warnings(session)) {
-    cli_note("%s", sdx_session_warnings(session));
+  } else if (optimised) {
+    engine_note_warnings(session);
   }
   free(path);
   return session;

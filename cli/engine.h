@@ -35,6 +35,7 @@ sdx_session *engine_load(const args *a, const char *path, int *code);
 // The same without graph passes and without repeating the warnings.
 sdx_session *engine_load_unoptimised(const args *a, const char *path, int *code);
 
+void engine_note_warnings(const sdx_session *session);  // a note each
 // The message of a failed load, with hints; gives CLI_FAILED.
 int engine_report_load(const args *a, const char *path, const sdx_session *session, sdx_status status);
 

@@ -202,3 +202,27 @@ bool file_write(const char *path, bool binary, const void *bytes, size_t size, w
   bool good = file_write_all(o.fd, bytes, size) || cannot_write(path, errno, w);
   return output_close(&o, good, w);
 }
+
+bool output_is_stream(const char *path) {
+  struct stat info;
+  return is_standard_stream(path) || (!stat(path, &info) && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode));
+}
+
+int output_by_file(const char *path, const char *name, int (*make)(void *context, const char *file), void *context) {
+  const char *temporary = getenv("TMPDIR");
+  char *folder = xformat("%s/sardonyx-XXXXXX", temporary && *temporary ? temporary : "/tmp"), *file = NULL;
+  why w;
+  size_t size;
+  int code = mkdtemp(folder) ? CLI_OK : cli_error(CLI_FAILED, "cannot make %s: %s", folder, strerror(errno));
+  if (!code) {
+    file = xformat("%s/%s", folder, name);
+    code = make(context, file);
+    char *bytes = code ? NULL : file_read(file, &size, &w);
+    if (!code && (!bytes || !file_write(path, true, bytes, size, &w))) code = cli_error(CLI_FAILED, "%s", w.text);
+    free(bytes);
+    tree_remove(AT_FDCWD, folder, NULL);
+  }
+  free(file);
+  free(folder);
+  return code;
+}

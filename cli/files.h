@@ -29,4 +29,8 @@ bool output_open(output *o, const char *path, bool binary, why *w);
 bool output_close(output *o, bool good, why *w);  // returns `good`, or false when the last step failed
 // The reader of standard output has gone: ends as every filter does, without a word.
 void end_by_broken_pipe(void);
+// For what the library writes as files that appear whole: whether `path` is none, but standard output, a device or a
+// pipe; and a way there. The file is made in a folder of its own: what comes out is whole. Returns an exit code.
+bool output_is_stream(const char *path);
+int output_by_file(const char *path, const char *name, int (*make)(void *context, const char *file), void *context);
 bool file_write(const char *path, bool binary, const void *bytes, size_t size, why *w);

@@ -152,8 +152,10 @@ bool models_load(models *t, model_entry *e, char *why, size_t why_size) {
     log_line("error", "%s: %s", e->path, why);
     return false;
   }
-  const char *warnings = sdx_session_warnings(fresh->session);
-  if (warnings && *warnings) log_line("warning", "%s: %s", e->name, warnings);
+  for (const char *line = sdx_session_warnings(fresh->session), *end; *line; line = *end ? end + 1 : end) {
+    end = strchrnul(line, '\n');
+    log_line("warning", "%s: %.*s", e->name, (int)(end - line), line);
+  }
   swap(t, e, fresh, "");
   log_line("info", e->alone ? "model '%s' loaded in %.1f ms" : "model '%s' loaded in %.1f ms (version %s)", e->name,
            (double)(clock_ns() - start) / 1e6, e->version);

@@ -6,9 +6,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum { BUFFER_BYTES = 1 << 20, MOST_TRIES = 100 };
+enum { BUFFER_BYTES = 1 << 20, MOST_TRIES = 100, NAME_ROOM = 40 };
 
 static sdx_status fail_errno(error *err, const char *what, const char *path) {
   int error = errno;
@@ -27,24 +28,63 @@ static sdx_status open_folder(file_out *f, const char *path) {
   return SDX_OK;
 }
 
-sdx_status file_out_open(file_out *f, const char *path, error *err) {
+enum { LINK_BYTES = 40 };
+static const char *link_of(const file_out *f, char *room) {
+  snprintf(room, LINK_BYTES, "/proc/self/fd/%d", f->fd);
+  return room;
+}
+
+// A file without a name goes with its process, however that ends. Not every file system makes them, and giving one a
+// name takes /proc.
+static bool open_nameless(file_out *f) {
+  char room[LINK_BYTES];
+  f->fd = openat(f->folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+  if (f->fd >= 0 && access(link_of(f, room), F_OK) == 0) return true;
+  if (f->fd >= 0) close(f->fd);
+  f->fd = -1;
+  return false;
+}
+
+// Calls `make` with names beside the file's own until it makes one: some may be left behind by who had our id.
+static bool take_name(file_out *f, bool (*make)(file_out *f)) {
   static atomic_uint counter;
-  size_t room = strlen(path) + 40;
+  for (int i = 0; i < MOST_TRIES && (i == 0 || errno == EEXIST); i++) {
+    snprintf(f->temporary, strlen(f->name) + NAME_ROOM, "%s.%d-%u.new", f->name, (int)getpid(),
+             atomic_fetch_add(&counter, 1));
+    if (make(f)) return true;
+  }
+  fail_errno(f->err, "create", f->temporary);
+  *f->temporary = 0;
+  return false;
+}
+
+static bool open_named(file_out *f) {
+  f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+  return f->fd >= 0;
+}
+
+static bool give_name(const file_out *f, const char *name) {
+  char room[LINK_BYTES];
+  return linkat(AT_FDCWD, link_of(f, room), AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0;
+}
+
+static bool link_nameless(file_out *f) { return give_name(f, f->temporary); }
+
+sdx_status file_out_open(file_out *f, const char *path, error *err) {
+  size_t room = strlen(path) + NAME_ROOM;
+  struct stat there;
   *f = (file_out){.fd = -1, .folder = -1, .err = err};
+  if (!stat(path, &there) && !S_ISREG(there.st_mode))
+    return error_at(err, at_file(str_from(path)), SDX_INVALID_ARGUMENT,
+                    "is %s, whose place no file may take; expected the name of a file",
+                    S_ISDIR(there.st_mode) ? "a folder" : "a device or a pipe");
   f->name = mem_alloc(NULL, room);
   f->temporary = mem_alloc(NULL, room);
   f->buffer = mem_alloc(NULL, BUFFER_BYTES);
   if (!f->name || !f->temporary || !f->buffer) return error_no_memory(err, BUFFER_BYTES);
   memcpy(f->name, path, strlen(path) + 1);
   SDX_TRY(open_folder(f, path));
-  for (int i = 0; i < MOST_TRIES && (i == 0 || (f->fd < 0 && errno == EEXIST)); i++) {  // left behind by who had our id
-    snprintf(f->temporary, room, "%s.%d-%u.new", path, (int)getpid(), atomic_fetch_add(&counter, 1));
-    f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-  }
-  if (f->fd >= 0) return SDX_OK;
-  sdx_status status = fail_errno(err, "create", f->temporary);
-  *f->temporary = 0;
-  return status;
+  return open_nameless(f) || take_name(f, open_named) ? SDX_OK : err->status;
 }
 
 static bool write_all(int fd, const char *at, size_t size) {
@@ -94,16 +134,15 @@ bool file_out_put_at_start(file_out *f, const void *bytes, size_t size) {
 
 sdx_status file_out_sync(file_out *f) {
   if (!flush(f)) return f->err->status;
-  int synced = fsync(f->fd);
-  if (synced) fail_errno(f->err, "sync", f->name);
-  if (close(f->fd) && !synced) synced = -1, fail_errno(f->err, "close", f->name);
-  f->fd = -1;
-  return synced ? f->err->status : SDX_OK;
+  return fsync(f->fd) ? fail_errno(f->err, "sync", f->name) : SDX_OK;
 }
 
 sdx_status file_out_publish(file_out *f) {
-  if (rename(f->temporary, f->name)) return fail_errno(f->err, "rename to", f->name);
-  *f->temporary = 0;
+  if (*f->temporary || !give_name(f, f->name)) {  // there is a file of that name, whose place it takes
+    if (!*f->temporary && !take_name(f, link_nameless)) return f->err->status;
+    if (rename(f->temporary, f->name)) return fail_errno(f->err, "rename to", f->name);
+    *f->temporary = 0;
+  }
   return fsync(f->folder) ? fail_errno(f->err, "sync the folder of", f->name) : SDX_OK;
 }
 

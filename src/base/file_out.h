@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A file that is there wholly or not at all: written under another name in the same folder, synced, renamed. Any number
-// of writers may make the same file; the last to finish stays.
+// A file that is there wholly or not at all: written without a name where the file system can, else under another one
+// in the same folder, synced, renamed. What a killed process did not finish is gone. Any number of writers may make the
+// same file; the last to finish stays.
 #pragma once
 
 #include "base/mem.h"

@@ -138,6 +138,7 @@ bool cache_find(sdx_session *s, cache_key *key, sdx_session **hit) {
     *hit = entry;
     return true;
   }
+  error_hint(&entry->err, "%s", "");                      // nobody has to do anything
   if (status != SDX_NOT_FOUND && status != SDX_IO_ERROR)  // where it cannot be opened, keeping one tells why
     text_format(&key->notes, "cache: '%.300s' is passed over and made anew: %.300s\n", key->path, entry->err.message);
   sdx_session_destroy(entry);

@@ -7,8 +7,6 @@
 #include "base/cpu.h"
 #include "run/optimized.h"
 
-#define MAKE_AGAIN "make it again of its source: sardonyx optimize MODEL -o FILE"
-
 uint64_t optimized_head_hash(const optimized_head *h) {
   return hash_of(h->seed, h, offsetof(optimized_head, head_hash));
 }
@@ -23,22 +21,26 @@ bool optimized_is(const sdx_session *s) {
 
 // ---- head -------------------------------------------------------------------------------------------
 
+static sdx_status hinted(error *err) {
+  error_hint(err, "make it again of its source: sardonyx optimize MODEL -o FILE");
+  return err->status;
+}
+
 static sdx_status damaged(error *err, const char *what) {
-  return error_set(err, SDX_INVALID_MODEL, "the optimized model is damaged: %s; " MAKE_AGAIN, what);
+  error_set(err, SDX_INVALID_MODEL, "the optimized model is damaged: %s", what);
+  return hinted(err);
 }
 
 static sdx_status check_maker(const optimized_head *h, error *err) {
   const char *tier = cpu_isa_short_name(cpu_isa_limit());
   if (strncmp(h->library, SDX_VERSION, sizeof h->library) != 0)
-    return error_set(err, SDX_NOT_SUPPORTED,
-                     "the optimized model was made by version '%.24s', this is version " SDX_VERSION "; " MAKE_AGAIN,
-                     h->library);
-  if (strncmp(h->tier, tier, sizeof h->tier) != 0)
-    return error_set(
-        err, SDX_NOT_SUPPORTED,
-        "the optimized model was made for kernels of '%.24s', this machine runs those of '%s'; " MAKE_AGAIN, h->tier,
-        tier);
-  return SDX_OK;
+    error_set(err, SDX_NOT_SUPPORTED, "the optimized model was made by version '%.24s', this is version " SDX_VERSION,
+              h->library);
+  else if (strncmp(h->tier, tier, sizeof h->tier) != 0)
+    error_set(err, SDX_NOT_SUPPORTED,
+              "the optimized model was made for kernels of '%.24s', this machine runs those of '%s'", h->tier, tier);
+  else return SDX_OK;
+  return hinted(err);
 }
 
 static bool part_is_inside(file_part p, size_t size) { return p.offset <= size && p.size <= size - p.offset; }
@@ -46,9 +48,11 @@ static bool part_is_inside(file_part p, size_t size) { return p.offset <= size &
 static sdx_status read_head(const sdx_session *s, optimized_head *h, error *err) {
   if (s->size < sizeof *h) return damaged(err, "it ends in its head");
   memcpy(h, s->bytes, sizeof *h);
-  if (h->version != OPTIMIZED_VERSION || h->head_bytes != sizeof *h)
-    return error_set(err, SDX_NOT_SUPPORTED, "the optimized model has form %u, this version reads form %d; " MAKE_AGAIN,
-                     h->version, OPTIMIZED_VERSION);
+  if (h->version != OPTIMIZED_VERSION || h->head_bytes != sizeof *h) {
+    error_set(err, SDX_NOT_SUPPORTED, "the optimized model has form %u, this version reads form %d", h->version,
+              OPTIMIZED_VERSION);
+    return hinted(err);
+  }
   if (h->head_hash != optimized_head_hash(h)) return damaged(err, "its head does not have the hash that it says");
   SDX_TRY(check_maker(h, err));
   const file_part parts[] = {h->data, h->model, h->outputs, h->warnings, h->files, h->packs};
