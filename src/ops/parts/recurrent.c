@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // See recurrent.h. What does not depend on the state (X W' + biases) is one matrix product for a chunk of steps at
 // once, on rows gathered in the order of processing: that settles layout, direction, sequence lengths and narrow types
-// in one place. Each step then adds H R' in place. `clip` bounds the inputs of f and g (as onnxruntime does, not the
-// cell state under h). A sequence of length 0 gives zeros in Y, Y_h and Y_c; steps behind a sequence's end give zeros
-// in Y. The reverse direction starts at each sequence's own end. Read next: recurrent.inl (the recurrence).
+// in one place. Each step then adds H R' in place; with one sequence it carries a part of the next chunk's product
+// along (kernels/recurrent_f32). Two directions run side by side. `clip` bounds the inputs of f and g (as onnxruntime
+// does, not the cell state under h). A sequence of length 0 gives zeros in Y, Y_h and Y_c; steps behind a sequence's
+// end give zeros in Y. The reverse direction starts at each sequence's own end. Read next: recurrent.inl (the
+// recurrence).
 #include "ops/parts/recurrent.h"
 
 #include <math.h>
 #include <strings.h>
 
 #include "kernels/gemm_f32/gemm_f32.h"
+#include "kernels/recurrent_f32/recurrent_f32.h"
 #include "ops/call.h"
 #include "ops/infer.h"
 #include "ops/parts/floats.h"
@@ -48,6 +51,8 @@ enum {
   MEMORY_LENGTHS,
   LAYER
 };
+
+enum { SMALL = 1 << 17 };  // multiply-adds of a gate
 
 static size_t gates_of(cell c) { return c == RNN ? 1 : c == GRU ? 3 : 4; }
 
@@ -187,7 +192,7 @@ typedef struct matrix {
   size_t m, n, k;
   gemm_f32_plan plan;
   size_t first;           // row of the weights
-  const char *packed[2];  // per direction; NULL: not packed
+  const void *packed[2];  // per direction; NULL: not packed
 } matrix;
 
 typedef struct recurrent_state {
@@ -196,14 +201,26 @@ typedef struct recurrent_state {
   matrix inputs, last_inputs;  // X W': of a whole chunk, of the last one
   matrix states[2];            // H R': all gates; GRU: z and r, then h
   size_t state_count, gemm_bytes;
+  size_t work;                         // elements of one direction
+  bool small;                          // not worth a second thread
+  const recurrent_f32_kernel *kernel;  // NULL: double
+  bool carries;                        // the steps carry the next chunk's inputs along
+  bool usual[2];                       // per direction: the functions are those of the kernel's cells
 } recurrent_state;
 
 typedef struct pack_context {
   const matrix *matrices;
-  size_t count, directions, rows;  // rows of the weights of one direction
+  size_t count, directions, rows;       // rows of the weights of one direction
+  const recurrent_f32_kernel *carrier;  // NULL: as operands of gemm_f32
+  size_t width;                         // of the carrier's panels
   int precision;
   size_t threads;
 } pack_context;
+
+static size_t packed_bytes(const pack_context *x, const matrix *m) {
+  if (!x->carrier) return gemm_f32_packed_b_bytes(m->k, m->n, x->precision);
+  return recurrent_f32_packed(x->carrier, x->width, m->k, m->n) * sizeof(float);
+}
 
 static void pack(void *target, const float *weights, const void *context) {
   const pack_context *x = context;
@@ -211,9 +228,11 @@ static void pack(void *target, const float *weights, const void *context) {
   for (size_t d = 0; d < x->directions; d++) {
     for (size_t i = 0; i < x->count; i++) {
       const matrix *m = &x->matrices[i];
-      gemm_f32_operand b = {.data = weights + (d * x->rows + m->first) * m->k, .row_stride = 1, .column_stride = m->k};
-      gemm_f32_pack_b(to, &b, m->k, m->n, x->precision, x->threads);
-      to += gemm_f32_packed_b_bytes(m->k, m->n, x->precision);
+      const float *from = weights + (d * x->rows + m->first) * m->k;
+      gemm_f32_operand b = {.data = from, .row_stride = 1, .column_stride = m->k};
+      if (x->carrier) recurrent_f32_pack(x->carrier, x->width, from, m->k, m->n, (float *)(void *)to);
+      else gemm_f32_pack_b(to, &b, m->k, m->n, x->precision, x->threads);
+      to += packed_bytes(x, m);
     }
   }
 }
@@ -221,24 +240,46 @@ static void pack(void *target, const float *weights, const void *context) {
 // Packs input `index`, the constant weights of `count` matrices per direction.
 static sdx_status pack_weights(op_step *c, size_t index, const recurrent_state *s, matrix *matrices, size_t count) {
   const recurrent_params *p = c->params;
+  pack_context x = {matrices, count, p->directions, s->gates * s->hidden, NULL, 0, c->precision, c->threads};
+  pack_format format = gemm_f32_format_b(matrices[0].k, matrices[0].n, c->precision);
+  if (s->carries) {
+    x.carrier = s->kernel, x.width = index == R ? s->kernel->panel : s->kernel->tile_columns;
+    format = pack_format_of("", kernel_best("recurrent_f32")->variant, 1);
+    format.tile = (uint32_t)x.width;
+  }
+  snprintf(format.family, sizeof format.family, s->carries ? "recurrent_f32" : "recurrent");
+  format.groups = (uint32_t)p->directions, format.detail = (uint32_t)count;
   size_t bytes = 0, offset = 0;
   for (size_t i = 0; i < count; i++) {
-    size_t one = gemm_f32_packed_b_bytes(matrices[i].k, matrices[i].n, c->precision);
+    size_t one = packed_bytes(&x, &matrices[i]);
     if (!one || !size_mul(one, p->directions, &one) || !size_add(bytes, one, &bytes)) return SDX_OK;
   }
-  pack_context context = {matrices, count, p->directions, s->gates * s->hidden, c->precision, c->threads};
-  pack_format format = gemm_f32_format_b(matrices[0].k, matrices[0].n, c->precision);
-  snprintf(format.family, sizeof format.family, "recurrent");
-  format.groups = (uint32_t)p->directions, format.detail = (uint32_t)count;
   const void *packed;
-  SDX_TRY(floats_pack(c, index, &format, bytes, pack, &context, &packed));
+  SDX_TRY(floats_pack(c, index, &format, bytes, pack, &x, &packed));
   for (size_t d = 0; d < p->directions; d++) {
     for (size_t i = 0; i < count; i++) {
       matrices[i].packed[d] = (const char *)packed + offset;
-      offset += gemm_f32_packed_b_bytes(matrices[i].k, matrices[i].n, c->precision);
+      offset += packed_bytes(&x, &matrices[i]);
     }
   }
   return SDX_OK;
+}
+
+// One sequence whose weights are constant, unless gemm_f32 takes another algorithm: bits do not depend on the batch.
+// Beyond some depth of X the tiles that nothing is left to carry cost more than is won.
+static bool can_carry(const op_step *c, const recurrent_state *s) {
+  const recurrent_params *p = c->params;
+  size_t wide = s->gates * s->hidden;
+  return s->batch == 1 && s->steps > 1 && !p->attends && c->packable[W] && c->packable[R] && s->hidden > 0 &&
+         s->input > 0 && s->input / 4 <= s->hidden && gemm_f32_format_b(s->input, wide, c->precision).planes == 0 &&
+         gemm_f32_format_b(s->hidden, s->hidden, c->precision).planes == 0 &&
+         recurrent_f32_packed(s->kernel, s->kernel->panel, s->hidden, wide) > 0 &&
+         recurrent_f32_packed(s->kernel, s->kernel->tile_columns, s->input, wide) > 0;
+}
+
+static bool usual(const recurrent_params *p, size_t d) {
+  const gate_function *f = p->functions[d];
+  return p->cell != RNN && f[0].kind == F_SIGMOID && f[1].kind == F_TANH && (p->cell == GRU || f[2].kind == F_TANH);
 }
 
 static bool plan_matrix(op_step *c, recurrent_state *s, matrix *m, bool in_place) {
@@ -258,12 +299,43 @@ static bool plan_matrix(op_step *c, recurrent_state *s, matrix *m, bool in_place
 
 static bool is_double(const tensor *t) { return t->dtype == SDX_DOUBLE; }
 
-// Elements of work memory: gathered rows, gates, H, C, r (.) H, biases.
-static bool work_elements(const recurrent_state *s, size_t *out) {
+// Elements of work memory of one direction: biases, H, C, r (.) H, gates, gathered rows.
+static bool work_elements(recurrent_state *s) {
   size_t rows = 0, wide = 0, n = 0, state = 0;
-  return size_mul(s->chunk, s->batch, &rows) && size_mul(s->gates, s->hidden, &wide) && size_mul(rows, s->input, &n) &&
-         size_mul(rows, wide, &rows) && size_mul(s->batch, s->hidden, &state) && size_mul(state, 3, &state) &&
-         size_add(n, rows, &n) && size_add(n, state, &n) && size_mul(wide, 2, &wide) && size_add(n, wide, out);
+  return size_mul(s->chunk * (s->carries ? 2 : 1), s->batch, &rows) && size_mul(s->gates, s->hidden, &wide) &&
+         size_mul(rows, s->input, &n) && size_mul(rows, wide, &rows) && size_mul(s->batch, s->hidden, &state) &&
+         size_mul(state, 3, &state) && size_add(n, rows, &n) && size_add(n, state, &n) && size_mul(wide, 2, &wide) &&
+         size_add(n, wide, &n) && size_align(n, 16, &s->work);
+}
+
+static void set_sizes(op_step *c, recurrent_state *s) {
+  const recurrent_params *p = c->params;
+  const tensor *x = step_in(c, X), *r = step_in(c, R);
+  s->steps = (size_t)x->dims[p->batch_first], s->batch = (size_t)x->dims[!p->batch_first];
+  s->input = (size_t)x->dims[2];
+  s->hidden = (size_t)r->dims[r->rank - 1], s->gates = gates_of(p->cell);
+  s->small = (double)(s->steps * s->batch) * (double)(s->input + s->hidden) * (double)s->hidden < SMALL;
+  if (!is_double(x)) {
+    s->kernel = KERNEL_BEST(recurrent_f32);
+    for (size_t d = 0; d < p->directions; d++) s->usual[d] = usual(p, d);
+    s->carries = can_carry(c, s);
+  }
+  s->chunk = s->batch ? 1 + 1024 / s->batch : 1;
+  if (s->chunk > s->steps) s->chunk = s->steps;
+  if (s->carries) s->chunk = s->kernel->rows;
+  size_t wide = s->gates * s->hidden;
+  s->inputs = (matrix){.m = s->chunk * s->batch, .n = wide, .k = s->input};
+  s->state_count = p->cell == GRU ? 2 : 1;
+  s->states[0] = (matrix){.m = s->batch, .n = p->cell == GRU ? 2 * s->hidden : wide, .k = s->hidden};
+  s->states[1] = (matrix){.m = s->batch, .n = s->hidden, .k = s->hidden, .first = 2 * s->hidden};
+}
+
+static bool plan_products(op_step *c, recurrent_state *s) {
+  s->last_inputs = s->inputs;
+  s->last_inputs.m = s->chunk ? s->steps % s->chunk * s->batch : 0;
+  bool fits = plan_matrix(c, s, &s->inputs, false) && plan_matrix(c, s, &s->last_inputs, false);
+  for (size_t i = 0; i < s->state_count; i++) fits = fits && plan_matrix(c, s, &s->states[i], true);
+  return fits;
 }
 
 sdx_status recurrent_prepare(op_step *c) {
@@ -272,41 +344,25 @@ sdx_status recurrent_prepare(op_step *c) {
   recurrent_state *s = arena_zalloc(c->memory, sizeof *s);
   if (!s) return error_no_memory(c->err, sizeof *s);
   c->state = s;
-  s->steps = (size_t)x->dims[p->batch_first], s->batch = (size_t)x->dims[!p->batch_first],
-  s->input = (size_t)x->dims[2];
-  s->hidden = (size_t)r->dims[r->rank - 1], s->gates = gates_of(p->cell);
-  s->chunk = s->batch ? 1 + 1024 / s->batch : 1;
-  if (s->chunk > s->steps) s->chunk = s->steps;
-  size_t wide = s->gates * s->hidden, elements = 0, bytes = 0;
-  s->inputs = (matrix){.m = s->chunk * s->batch, .n = wide, .k = s->input};
-  if (p->cell == GRU) {
-    s->state_count = 2;
-    s->states[0] = (matrix){.m = s->batch, .n = 2 * s->hidden, .k = s->hidden};
-    s->states[1] = (matrix){.m = s->batch, .n = s->hidden, .k = s->hidden, .first = 2 * s->hidden};
-  } else {
-    s->state_count = 1;
-    s->states[0] = (matrix){.m = s->batch, .n = wide, .k = s->hidden};
-  }
-  size_t total = 0;
-  if (!work_elements(s, &elements) || !size_mul(elements, is_double(x) ? sizeof(double) : sizeof(float), &bytes) ||
+  set_sizes(c, s);
+  size_t total = 0, bytes = 0;
+  if (!work_elements(s) ||
+      !size_mul(s->work, p->directions * (is_double(x) ? sizeof(double) : sizeof(float)), &bytes) ||
       !scratch_reserve(&total, bytes))
     return error_no_memory(c->err, SIZE_MAX);
   c->kernel = "portable";
   if (!is_double(x)) {
     if (c->packable[W] && w->count && !p->attends) SDX_TRY(pack_weights(c, W, s, &s->inputs, 1));
     if (c->packable[R] && r->count) SDX_TRY(pack_weights(c, R, s, s->states, s->state_count));
-    s->last_inputs = s->inputs;
-    s->last_inputs.m = s->chunk ? s->steps % s->chunk * s->batch : 0;
-    bool fits = plan_matrix(c, s, &s->inputs, false) && plan_matrix(c, s, &s->last_inputs, false);
-    for (size_t i = 0; i < s->state_count; i++) fits = fits && plan_matrix(c, s, &s->states[i], true);
-    fits = fits && scratch_reserve(&total, s->gemm_bytes);
+    bool fits = s->carries || plan_products(c, s);
+    fits = fits && size_mul(s->gemm_bytes, p->directions, &bytes) && scratch_reserve(&total, bytes);
     for (size_t i = W; i < c->input_count; i++) {
       bool packed = (i == W && s->inputs.packed[0]) || (i == R && s->states[0].packed[0]);
       if (i != LENGTHS && !packed) fits = fits && floats_reserve(&total, step_in(c, i));
     }
     for (size_t i = 0; i < c->output_count; i++) fits = fits && floats_reserve(&total, step_out(c, i));
     if (!fits) return error_no_memory(c->err, SIZE_MAX);
-    c->kernel = s->inputs.plan.name;
+    c->kernel = s->carries ? kernel_best("recurrent_f32")->variant : s->inputs.plan.name;
   }
   c->scratch_bytes = total;
   return SDX_OK;
@@ -345,6 +401,13 @@ static size_t y_row(const recurrent_params *p, const recurrent_state *s, size_t 
 static size_t state_row(const recurrent_params *p, const recurrent_state *s, size_t d, size_t b) {
   return (p->batch_first ? b * p->directions + d : d * s->batch + b) * s->hidden;
 }
+
+// What the products of one direction need besides.
+typedef struct products {
+  void *gemm;
+  recurrent_f32_ahead ahead;
+  bool backwards;  // this step goes through R from its end
+} products;
 
 static void multiply_floats(const matrix *m, size_t d, const float *a, const float *w, const float *bias, bool add,
                             float *c, size_t stride, void *scratch) {
@@ -393,6 +456,75 @@ static void apply_doubles(const gate_function *f, float clip, double *v, size_t 
   formula_doubles(f, v, n);
 }
 
+// ---- what kernels do for floats -------------------------------------------------------------------
+
+static void multiply_state_floats(const lane_floats *l, size_t i, const float *a, const float *bias, bool add, float *c,
+                                  size_t stride) {
+  const matrix *m = &l->s->states[i];
+  products *x = l->products;
+  if (!l->s->carries) {
+    multiply_floats(m, l->d, a, l->r ? l->r + m->first * m->k : NULL, bias, add, c, stride, x->gemm);
+    return;
+  }
+  if (i == 0) x->backwards = !x->backwards;
+  for (size_t j = 0; !add && j < m->n; j++) c[j] = bias ? bias[j] : 0;
+  recurrent_f32_row(l->s->kernel, (const float *)m->packed[l->d], m->k, m->n, a, c, x->backwards, &x->ahead);
+}
+static void multiply_state_doubles(const lane_doubles *l, size_t i, const double *a, const double *bias, bool add,
+                                   double *c, size_t stride) {
+  const matrix *m = &l->s->states[i];
+  multiply_doubles(m, l->d, a, l->r + m->first * m->k, bias, add, c, stride, NULL);
+}
+
+// The inputs of the chunk [first, first + count) become what the steps carry along, to be ready in `gates`.
+static void aim(const op_step *c, const lane_floats *l, size_t first, size_t count, float *gates) {
+  const recurrent_state *s = l->s;
+  size_t rows = s->kernel->rows;
+  float *x = l->gathered + rows * s->input;
+  gather_floats(c, l, first, count, l->gathered);
+  for (size_t k = 0; k < s->input; k++)
+    for (size_t i = 0; i < rows; i++) x[k * rows + i] = i < count ? l->gathered[i * s->input + k] : 0;
+  l->products->ahead = (recurrent_f32_ahead){.x = x,
+                                             .w = (const float *)s->inputs.packed[l->d],
+                                             .bias = l->bias,
+                                             .z = gates,
+                                             .live = count,
+                                             .columns = s->inputs.n,
+                                             .depth = s->input,
+                                             .tiles = recurrent_f32_tiles(s->kernel, s->inputs.n)};
+}
+
+static float *open_chunk_floats(const op_step *c, const lane_floats *l, size_t first, size_t count) {
+  const recurrent_state *s = l->s;
+  if (!s->carries) return inputs_floats(c, l, first, count);
+  float *both[2] = {l->gates, l->gates + s->chunk * s->inputs.n};
+  size_t turn = first / s->chunk % 2, next = first + count;
+  if (first == 0) aim(c, l, 0, count, both[0]);
+  recurrent_f32_finish(s->kernel, &l->products->ahead);
+  if (next < s->steps) aim(c, l, next, s->steps - next < s->chunk ? s->steps - next : s->chunk, both[!turn]);
+  return both[turn];
+}
+static double *open_chunk_doubles(const op_step *c, const lane_doubles *l, size_t first, size_t count) {
+  return inputs_doubles(c, l, first, count);
+}
+
+static bool usual_row_floats(const lane_floats *l, float *gates, float *h, float *c, const float *spare) {
+  const recurrent_params *p = l->p;
+  const recurrent_state *s = l->s;
+  if (!s->usual[l->d]) return false;
+  float clip = p->clip > 0 ? p->clip : INFINITY;
+  if (p->cell == LSTM) {
+    s->kernel->lstm(&(recurrent_f32_lstm){gates, l->peepholes, h, c, s->hidden, clip, p->couple});
+  } else {
+    const float *product = p->linear_before_reset ? spare : NULL;
+    s->kernel->gru(&(recurrent_f32_gru){gates, product, h, s->hidden, clip});
+  }
+  return true;
+}
+static bool usual_row_doubles(const lane_doubles *l, double *gates, double *h, double *c, const double *spare) {
+  return false;
+}
+
 static sdx_status check_lengths(op_step *c, const recurrent_state *s) {
   const tensor *lengths = step_in(c, LENGTHS);
   for (size_t b = 0; lengths && b < s->batch; b++) {
@@ -434,10 +566,8 @@ sdx_status recurrent_compute(op_step *c) {
   attention_operands attention;
   tensor *out[3] = {step_out(c, 0), step_out(c, 1), step_out(c, 2)};
   char *scratch = c->scratch;
-  size_t elements = 0;
   SDX_TRY(check_lengths(c, s));
   if (p->attends) SDX_TRY(find_attention(c, s, &attention));
-  work_elements(s, &elements);
   if (is_double(step_in(c, X))) {
     operands o = {data_of(c, W),
                   data_of(c, R),
@@ -453,8 +583,8 @@ sdx_status recurrent_compute(op_step *c) {
                   p->attends ? &attention : NULL};
     return run_doubles(c, p, s, &o);
   }
-  operands o = {.work = scratch_take(&scratch, elements * sizeof(float)),
-                .gemm = scratch_take(&scratch, s->gemm_bytes),
+  operands o = {.work = scratch_take(&scratch, p->directions * s->work * sizeof(float)),
+                .gemm = scratch_take(&scratch, p->directions * s->gemm_bytes),
                 .attention = p->attends ? &attention : NULL};
   if (!s->inputs.packed[0]) o.w = floats_load(c, step_in(c, W), &scratch);
   if (!s->states[0].packed[0]) o.r = floats_load(c, step_in(c, R), &scratch);

@@ -55,14 +55,22 @@ typedef struct NAME(lane) {  // one direction
   const gate_function *functions;
   size_t d;
   bool backwards;
-  const REAL *r, *reset_bias, *peepholes;
-  REAL *h, *c, *spare;  // [batch][hidden]
-  void *gemm;
+  const REAL *w, *r, *bias, *reset_bias, *peepholes;
+  REAL *h, *c, *spare;     // [batch][hidden]
+  REAL *gathered, *gates;  // of a chunk: rows of X, [steps][batch][gates]
+  products *products;
   const attention_operands *attention;  // NULL: none
   const REAL *in_weights;               // of what it gives, [gates][columns of W], from its first column on
   size_t in_stride;
   REAL *given, *keys, *scores, *context;  // [batch][out], [batch][steps][width], [steps], [depth]
 } NAME(lane);
+
+// Each type's own: matrix i of the state's (c += a R', or a R' + bias), X W' + bias of a chunk, the row of a sequence
+// (false: the formulas are to be used).
+static void NAME(multiply_state)(const NAME(lane) * l, size_t i, const REAL *a, const REAL *bias, bool add, REAL *c,
+                                 size_t stride);
+static REAL *NAME(open_chunk)(const op_step *c, const NAME(lane) * l, size_t first, size_t count);
+static bool NAME(usual_row)(const NAME(lane) * l, REAL *gates, REAL *h, REAL *c, const REAL *spare);
 
 // ---- AttnLSTM -------------------------------------------------------------------------------------
 
@@ -153,6 +161,16 @@ static void NAME(gather)(const op_step *c, const NAME(lane) * l, size_t first, s
   }
 }
 
+// X W' + bias of a chunk.
+static REAL *NAME(inputs)(const op_step *c, const NAME(lane) * l, size_t first, size_t count) {
+  const recurrent_state *s = l->s;
+  matrix product = count == s->chunk ? s->inputs : s->last_inputs;
+  product.m = count * s->batch, product.n = s->gates * s->hidden, product.k = s->input;
+  NAME(gather)(c, l, first, count, l->gathered);
+  NAME(multiply)(&product, l->d, l->gathered, l->w, l->bias, false, l->gates, product.n, l->products->gemm);
+  return l->gates;
+}
+
 static void NAME(lstm_row)(const NAME(lane) * l, REAL *gates, REAL *h, REAL *state) {
   size_t n = l->s->hidden;
   const gate_function *f = l->functions;
@@ -173,39 +191,55 @@ static void NAME(lstm_row)(const NAME(lane) * l, REAL *gates, REAL *h, REAL *sta
   for (size_t k = 0; k < n; k++) h[k] *= out[k];
 }
 
+// spare: H Rh' + bias, where the reset comes after the product.
+static void NAME(gru_row)(const NAME(lane) * l, REAL *gates, REAL *h, const REAL *spare) {
+  size_t n = l->s->hidden;
+  bool after = l->p->linear_before_reset;
+  REAL *z = gates, *reset = gates + n, *fresh = gates + 2 * n;
+  NAME(apply)(&l->functions[0], l->p->clip, gates, after ? 2 * n : n);
+  for (size_t k = 0; after && k < n; k++) fresh[k] += reset[k] * spare[k];
+  NAME(apply)(&l->functions[1], l->p->clip, fresh, n);
+  for (size_t k = 0; k < n; k++) h[k] = (1 - z[k]) * fresh[k] + z[k] * h[k];
+}
+
+// Sequence b, whose products are all added.
+static void NAME(row)(const NAME(lane) * l, size_t b, REAL *gates) {
+  size_t n = l->s->hidden;
+  REAL *h = l->h + b * n, *c = l->c + b * n, *spare = l->spare + b * n;
+  if (NAME(usual_row)(l, gates, h, c, spare)) return;
+  if (l->p->cell == LSTM) {
+    NAME(lstm_row)(l, gates, h, c);
+  } else if (l->p->cell == GRU) {
+    NAME(gru_row)(l, gates, h, spare);
+  } else {
+    NAME(apply)(&l->functions[0], l->p->clip, gates, n);
+    memcpy(h, gates, n * sizeof *h);
+  }
+}
+
+// r (.) H, which goes into a product of its own.
+static void NAME(reset)(const NAME(lane) * l, const REAL *gates, const REAL *h, REAL *out) {
+  size_t n = l->s->hidden;
+  memcpy(out, gates + n, n * sizeof *out);
+  NAME(apply)(&l->functions[0], l->p->clip, out, n);
+  for (size_t k = 0; k < n; k++) out[k] *= h[k];
+}
+
 // One step of the whole batch; rows behind their sequence's end keep their state.
 static void NAME(step)(const op_step *c, const NAME(lane) * l, size_t t, REAL *gates) {
   const recurrent_state *s = l->s;
   size_t n = s->hidden, wide = s->gates * n;
-  float clip = l->p->clip;
-  const gate_function *f = l->functions;
-  NAME(multiply)(&s->states[0], l->d, l->h, l->r, NULL, true, gates, wide, l->gemm);
-  if (l->p->cell == GRU) {
-    for (size_t b = 0; b < s->batch; b++) {
-      NAME(apply)(&f[0], clip, gates + b * wide, 2 * n);
-      for (size_t k = 0; k < n; k++) l->spare[b * n + k] = gates[b * wide + n + k] * l->h[b * n + k];
-    }
-    const REAL *r = l->r ? l->r + 2 * n * n : NULL;
-    if (l->p->linear_before_reset)
-      NAME(multiply)(&s->states[1], l->d, l->h, r, l->reset_bias, false, l->spare, n, l->gemm);
-    else NAME(multiply)(&s->states[1], l->d, l->spare, r, NULL, true, gates + 2 * n, wide, l->gemm);
+  NAME(multiply_state)(l, 0, l->h, NULL, true, gates, wide);
+  if (l->p->cell == GRU && l->p->linear_before_reset) {
+    NAME(multiply_state)(l, 1, l->h, l->reset_bias, false, l->spare, n);
+  } else if (l->p->cell == GRU) {
+    for (size_t b = 0; b < s->batch; b++) NAME(reset)(l, gates + b * wide, l->h + b * n, l->spare + b * n);
+    NAME(multiply_state)(l, 1, l->spare, NULL, true, gates + 2 * n, wide);
   }
   for (size_t b = 0; b < s->batch; b++) {
-    REAL *g = gates + b * wide, *h = l->h + b * n;
     if (t >= length_of(c, s, b)) continue;
-    if (l->attention) NAME(add_given)(l, b, g);
-    if (l->p->cell == RNN) {
-      NAME(apply)(&f[0], clip, g, n);
-      memcpy(h, g, n * sizeof *h);
-    } else if (l->p->cell == GRU) {
-      REAL *z = g, *reset = g + n, *fresh = g + 2 * n;
-      if (l->p->linear_before_reset)
-        for (size_t k = 0; k < n; k++) fresh[k] += reset[k] * l->spare[b * n + k];
-      NAME(apply)(&f[1], clip, fresh, n);
-      for (size_t k = 0; k < n; k++) h[k] = (1 - z[k]) * fresh[k] + z[k] * h[k];
-    } else {
-      NAME(lstm_row)(l, g, h, l->c + b * n);
-    }
+    if (l->attention) NAME(add_given)(l, b, gates + b * wide);
+    NAME(row)(l, b, gates + b * wide);
     if (l->attention) NAME(look)(l, b);
   }
 }
@@ -220,62 +254,91 @@ static void NAME(join_bias)(const NAME(lane) * l, const REAL *bias, REAL *joined
   for (size_t k = 0; k < n && apart; k++) reset[k] = recurrent[2 * n + k];
 }
 
-static sdx_status NAME(run)(op_step *c, const recurrent_params *p, const recurrent_state *s, const operands *o) {
-  size_t n = s->hidden, wide = s->gates * n, rows = s->chunk * s->batch;
-  REAL *gathered = o->work, *gates = gathered + rows * s->input, *joined = gates + rows * wide;
-  REAL *reset = joined + wide;
-  NAME(lane) l = {.p = p, .s = s, .gemm = o->gemm};
-  l.h = reset + wide, l.c = l.h + s->batch * n, l.spare = l.c + s->batch * n;
-  REAL *y = o->y, *y_h = o->y_h, *y_c = o->y_c;
-  const REAL *weights = o->w;
-  if (o->attention) SDX_TRY(NAME(open_attention)(c, &l, o, &weights));
-  for (l.d = 0; l.d < p->directions; l.d++) {
-    const REAL *w = weights ? weights + l.d * wide * s->input : NULL,
-               *bias = o->bias ? (const REAL *)o->bias + l.d * 2 * wide : NULL;
-    l.functions = p->functions[l.d];
-    l.backwards = p->reverse || l.d == 1;
-    l.r = o->r ? (const REAL *)o->r + l.d * wide * n : NULL;
-    l.peepholes = o->peepholes ? (const REAL *)o->peepholes + l.d * 3 * n : NULL;
-    l.reset_bias = bias ? reset : NULL;
-    if (bias) NAME(join_bias)(&l, bias, joined, reset);
-    if (l.attention) {
-      l.in_weights = (const REAL *)o->w + l.d * wide * l.in_stride + s->input;
-      NAME(make_keys)(&l);
-    }
-    for (size_t b = 0; b < s->batch; b++) {
-      size_t from = state_row(p, s, l.d, b);
-      for (size_t k = 0; k < n; k++) {
-        l.h[b * n + k] = o->initial_h ? ((const REAL *)o->initial_h)[from + k] : 0;
-        l.c[b * n + k] = o->initial_c ? ((const REAL *)o->initial_c)[from + k] : 0;
-      }
-    }
-    for (size_t first = 0; first < s->steps; first += s->chunk) {
-      size_t count = s->steps - first < s->chunk ? s->steps - first : s->chunk;
-      matrix product = count == s->chunk ? s->inputs : s->last_inputs;
-      product.m = count * s->batch, product.n = wide, product.k = s->input;
-      NAME(gather)(c, &l, first, count, gathered);
-      NAME(multiply)(&product, l.d, gathered, w, bias ? joined : NULL, false, gates, wide, o->gemm);
-      for (size_t t = first; t < first + count; t++) {
-        NAME(step)(c, &l, t, gates + (t - first) * s->batch * wide);
-        for (size_t b = 0; y && b < s->batch; b++) {
-          bool inside = t < length_of(c, s, b);
-          REAL *to = y + y_row(p, s, inside ? time_of(c, s, b, t, l.backwards) : t, l.d, b);
-          if (inside) memcpy(to, l.h + b * n, n * sizeof *to);
-          else memset(to, 0, n * sizeof *to);
-        }
-        SDX_TRY(call_check(c));
-      }
-    }
-    for (size_t b = 0; b < s->batch; b++) {
-      size_t to = state_row(p, s, l.d, b);
-      bool empty = length_of(c, s, b) == 0;
-      for (size_t k = 0; k < n; k++) {
-        if (y_h) y_h[to + k] = empty ? 0 : l.h[b * n + k];
-        if (y_c) y_c[to + k] = empty ? 0 : l.c[b * n + k];
-      }
+static void NAME(load_states)(const NAME(lane) * l, const operands *o) {
+  size_t n = l->s->hidden;
+  for (size_t b = 0; b < l->s->batch; b++) {
+    size_t from = state_row(l->p, l->s, l->d, b);
+    for (size_t k = 0; k < n; k++) {
+      l->h[b * n + k] = o->initial_h ? ((const REAL *)o->initial_h)[from + k] : 0;
+      l->c[b * n + k] = o->initial_c ? ((const REAL *)o->initial_c)[from + k] : 0;
     }
   }
-  return SDX_OK;
+}
+
+static void NAME(store_states)(const op_step *c, const NAME(lane) * l, const operands *o) {
+  size_t n = l->s->hidden;
+  REAL *y_h = o->y_h, *y_c = o->y_c;
+  for (size_t b = 0; b < l->s->batch; b++) {
+    size_t to = state_row(l->p, l->s, l->d, b);
+    bool empty = length_of(c, l->s, b) == 0;
+    for (size_t k = 0; k < n; k++) {
+      if (y_h) y_h[to + k] = empty ? 0 : l->h[b * n + k];
+      if (y_c) y_c[to + k] = empty ? 0 : l->c[b * n + k];
+    }
+  }
+}
+
+static void NAME(store_step)(const op_step *c, const NAME(lane) * l, size_t t, REAL *y) {
+  size_t n = l->s->hidden;
+  for (size_t b = 0; y && b < l->s->batch; b++) {
+    bool inside = t < length_of(c, l->s, b);
+    REAL *to = y + y_row(l->p, l->s, inside ? time_of(c, l->s, b, t, l->backwards) : t, l->d, b);
+    if (inside) memcpy(to, l->h + b * n, n * sizeof *to);
+    else memset(to, 0, n * sizeof *to);
+  }
+}
+
+typedef struct NAME(job) {
+  const op_step *c;
+  const operands *o;
+  NAME(lane) lane;  // what both directions have
+} NAME(job);
+
+// The lane of direction d, in work memory of its own.
+static NAME(lane) NAME(lane_of)(const NAME(job) * j, size_t d, products *x) {
+  NAME(lane) l = j->lane;
+  const operands *o = j->o;
+  size_t n = l.s->hidden, wide = l.s->gates * n, batch = l.s->batch;
+  *x = (products){.gemm = o->gemm ? (char *)o->gemm + d * l.s->gemm_bytes : NULL};
+  l.d = d, l.functions = l.p->functions[d], l.backwards = l.p->reverse || d == 1, l.products = x;
+  if (l.w) l.w += d * wide * l.s->input;
+  if (o->r) l.r = (const REAL *)o->r + d * wide * n;
+  if (o->peepholes) l.peepholes = (const REAL *)o->peepholes + d * 3 * n;
+  REAL *joined = (REAL *)o->work + d * l.s->work, *reset = joined + wide;
+  l.h = reset + wide, l.c = l.h + batch * n, l.spare = l.c + batch * n, l.gates = l.spare + batch * n;
+  l.gathered = l.gates + (l.s->carries ? 2 : 1) * l.s->chunk * batch * wide;
+  if (o->bias) {
+    NAME(join_bias)(&l, (const REAL *)o->bias + d * 2 * wide, joined, reset);
+    l.bias = joined, l.reset_bias = reset;
+  }
+  if (l.attention) l.in_weights = (const REAL *)o->w + d * wide * l.in_stride + l.s->input;
+  return l;
+}
+
+static void NAME(direction)(void *context, size_t d, size_t worker) {
+  const NAME(job) *j = context;
+  products x;
+  NAME(lane) l = NAME(lane_of)(j, d, &x);
+  const recurrent_state *s = l.s;
+  if (l.attention) NAME(make_keys)(&l);
+  NAME(load_states)(&l, j->o);
+  for (size_t first = 0; first < s->steps && !pool_stopped(); first += s->chunk) {
+    size_t count = s->steps - first < s->chunk ? s->steps - first : s->chunk;
+    REAL *gates = NAME(open_chunk)(j->c, &l, first, count);
+    for (size_t t = first; t < first + count && !pool_stopped(); t++) {
+      NAME(step)(j->c, &l, t, gates + (t - first) * s->batch * s->gates * s->hidden);
+      NAME(store_step)(j->c, &l, t, j->o->y);
+    }
+  }
+  NAME(store_states)(j->c, &l, j->o);
+}
+
+static sdx_status NAME(run)(op_step *c, const recurrent_params *p, const recurrent_state *s, const operands *o) {
+  NAME(job) job = {.c = c, .o = o, .lane = {.p = p, .s = s, .w = o->w}};
+  if (o->attention) SDX_TRY(NAME(open_attention)(c, &job.lane, o, &job.lane.w));
+  // Both directions of an attention have the same memory for what they look at.
+  pool_run(o->attention || s->small ? 1 : c->threads, p->directions, NAME(direction), &job);
+  return call_check(c);
 }
 #undef REAL
 #undef NAME
