@@ -103,7 +103,7 @@ static void summarise(const args *a, double *ms, size_t runs, measurement *m) {
 }
 
 static int measure_session(const args *a, sdx_session *session, measurement *m) {
-  size_t count = sdx_session_input_count(session), runs = 0;
+  size_t count = sdx_session_feed_count(session), runs = 0;
   sdx_value **inputs = xmalloc(count * sizeof *inputs + 1);
   sdx_run *run = NULL;
   double *ms = NULL;

@@ -154,6 +154,9 @@ static void print_summary(const json_t *summary, const json_t *memory) {
       print_fact(key, json_string_value(field));
   putchar('\n');
   print_io("input<|type<|shape<", json_object_get(summary, "inputs"));
+  json_t *defaults = json_object_get(summary, "defaults");
+  if (defaults) putchar('\n');
+  if (defaults) print_io("input with a default<|type<|shape<", defaults);
   putchar('\n');
   print_io("output<|type<|shape<", json_object_get(summary, "outputs"));
   print_graphs(json_object_get(summary, "graphs"));

@@ -55,7 +55,7 @@ static bool want_outputs(const args *a, const sdx_session *session, sdx_run *run
 }
 
 static bool is_missing(const sdx_session *session, sdx_value *const *inputs, size_t i) {
-  return !inputs[i] && !input_is_optional(session, i);
+  return !inputs[i] && !sdx_session_input(session, i)->may_be_left_out;
 }
 
 static bool all_inputs_given(const sdx_session *session, sdx_value *const *inputs) {
@@ -321,7 +321,7 @@ static int execute(const args *a, sdx_session *session, sdx_run *run) {
 }
 
 static int run_model(const args *a, sdx_session *session) {
-  size_t count = sdx_session_input_count(session);
+  size_t count = sdx_session_feed_count(session);
   sdx_value **inputs = xmalloc(count * sizeof *inputs + 1);
   sdx_run *run = NULL;
   int code = CLI_FAILED;

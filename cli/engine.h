@@ -45,10 +45,8 @@ int engine_run_failed(const args *a, const sdx_run *run);
 // Hints at the file of the same folder whose name is nearest to one that is not there.
 void file_hint(const char *path);
 
-bool input_is_optional(const sdx_session *session, size_t index);  // may be left out
-
 // Values for the inputs of a session from words ("x.npy", "name=x.npy", "name=[1,2]") and --random.
-// inputs[i] is set for each input that got one; the others stay NULL. False after printing.
+// inputs[i] is set for each of sdx_session_feed_count that got one; the others stay NULL. False after printing.
 bool engine_inputs(const args *a, const sdx_session *session, const char *const *words, size_t count,
                    sdx_value **inputs, int *code);
 

@@ -124,12 +124,15 @@ static char *names_of_inputs(const sdx_session *s) {
 static bool unknown_input(collector *c, const char *place, const char *name) {
   str_nearest nearest;
   str_nearest_init(&nearest, str_from(name));
-  for (size_t i = 0; i < sdx_session_input_count(c->session); i++)
+  for (size_t i = 0; i < sdx_session_feed_count(c->session); i++)
     str_nearest_offer(&nearest, str_from(sdx_session_input(c->session, i)->name));
   char *all = names_of_inputs(c->session);
+  bool fixed = sdx_session_is_fixed(c->session, name);
   c->code = CLI_USAGE;
-  cli_error(CLI_USAGE, "%s: the model has no input '%s'", place, name);
-  if (nearest.best.at) cli_hint("did you mean '%s'?", nearest.best.at);
+  cli_error(CLI_USAGE, fixed ? "%s: '%s' is a constant of the model, fixed at load" : "%s: the model has no input '%s'",
+            place, name);
+  if (fixed) cli_hint("--option overridable_initializers=%s lets runs feed it", name);
+  else if (nearest.best.at) cli_hint("did you mean '%s'?", nearest.best.at);
   else cli_hint(*all ? "its inputs are: %s" : "it has none%s", all);
   free(all);
   return false;
@@ -161,20 +164,18 @@ static bool all_taken(collector *c, const char *from) {
   return false;
 }
 
-// Index of the first input without a value, or the number of inputs.
-static size_t next_input(const collector *c) {
-  size_t index = 0;
-  while (index < sdx_session_input_count(c->session) && c->inputs[index]) index++;
-  return index;
+// The first input that needs a value and has none; -1: there is none.
+static int64_t next_input(const collector *c) {
+  for (size_t i = 0; i < sdx_session_input_count(c->session); i++)
+    if (!c->inputs[i]) return (int64_t)i;
+  return -1;
 }
 
 static bool place_named(collector *c, named_values *list, const char *from) {
   bool ok = true;
   for (size_t i = 0; i < list->count && ok; i++) {
     int64_t index = sdx_session_find_input(c->session, list->at[i].name);
-    size_t next = next_input(c);
-    if (index < 0 && list->count == 1 && sdx_session_input(c->session, next))
-      index = (int64_t)next;  // its name ("arr_0") says nothing
+    if (index < 0 && list->count == 1) index = next_input(c);  // its name ("arr_0") says nothing
     if (index < 0) ok = unknown_input(c, from, list->at[i].name);
     else ok = place_value(c, (size_t)index, sdx_value_retain(list->at[i].value), from);
   }
@@ -296,12 +297,11 @@ static bool place_json(collector *c, int64_t index, const char *from, const char
       if (!ok) break;
     }
   } else {
-    size_t at = index < 0 ? next_input(c) : (size_t)index;
-    const sdx_io *io = sdx_session_input(c->session, at);
-    sdx_value *v = io ? json_read_value(json, io, &w) : NULL;
-    if (!io) ok = all_taken(c, from);
+    int64_t at = index < 0 ? next_input(c) : index;
+    sdx_value *v = at < 0 ? NULL : json_read_value(json, sdx_session_input(c->session, (size_t)at), &w);
+    if (at < 0) ok = all_taken(c, from);
     else if (!v) ok = !cli_error(CLI_FAILED, "%s: %s", from, w.text);
-    else ok = place_value(c, at, v, from);
+    else ok = place_value(c, (size_t)at, v, from);
   }
   json_decref(json);
   return ok;
@@ -324,8 +324,9 @@ static bool place_list(collector *c, int64_t index, named_values *list, const ch
 
 // What is no file may have been meant as a value or as the name of an input.
 static void hint_for_no_file(const collector *c, const char *word) {
-  const sdx_io *next = sdx_session_input(c->session, next_input(c));
-  if (strchr("[{", *word) && next) cli_hint("a value needs the name of its input: '%s=%s'", next->name, word);
+  int64_t next = next_input(c);
+  if (strchr("[{", *word) && next >= 0)
+    cli_hint("a value needs the name of its input: '%s=%s'", sdx_session_input(c->session, (size_t)next)->name, word);
   else if (sdx_session_find_input(c->session, word) >= 0) cli_hint("that is an input; give it a value: %s=FILE", word);
   else file_hint(word);
 }
@@ -355,8 +356,8 @@ static bool place_file(collector *c, int64_t index, const char *path) {
     char name[256];
     if (index < 0 && path_has_suffix(kind, ".pb"))
       index = sdx_session_find_input(c->session, pb_name(bytes, size, name, sizeof name));
-    if (index < 0) index = (int64_t)next_input(c);
-    if (!sdx_session_input(c->session, (size_t)index)) {
+    if (index < 0) index = next_input(c);
+    if (index < 0) {
       ok = all_taken(c, path);
     } else {
       char note[200] = "";
@@ -402,10 +403,6 @@ static bool place_word(collector *c, const char *word) {
   return place_json(c, index, word, value, strlen(value));
 }
 
-bool input_is_optional(const sdx_session *session, size_t index) {
-  return !strncmp(sdx_session_input(session, index)->type, "optional(", 9);
-}
-
 bool engine_inputs(const args *a, const sdx_session *session, const char *const *words, size_t count,
                    sdx_value **inputs, int *code) {
   collector c = {.a = a, .session = session, .inputs = inputs};
@@ -432,7 +429,7 @@ bool engine_inputs(const args *a, const sdx_session *session, const char *const 
     return false;
   }
   for (size_t i = 0; i < sdx_session_input_count(session); i++) {
-    if (inputs[i] || input_is_optional(session, i)) continue;
+    if (inputs[i] || sdx_session_input(session, i)->may_be_left_out) continue;
     const sdx_io *io = sdx_session_input(session, i);
     inputs[i] = random_value(session, i, batch, &state);
     if (!inputs[i]) {

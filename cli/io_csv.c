@@ -40,7 +40,8 @@ static bool read_number(const csv_cell *c, char separator, long double *number) 
   return end != text && !*end;
 }
 
-static size_t inputs_of(const mapping *m) { return sdx_session_input_count(m->session); }
+static size_t inputs_of(const mapping *m) { return sdx_session_feed_count(m->session); }
+static size_t needed_of(const mapping *m) { return sdx_session_input_count(m->session); }
 static const sdx_io *input_at(const mapping *m, size_t i) { return sdx_session_input(m->session, i); }
 
 // "x" and "x[3]"; the number of inputs where there is none.
@@ -61,7 +62,7 @@ static bool has_header(const mapping *m) {
   size_t numbers = 0, words = 0;
   bool strings = false;
   long double number;
-  for (size_t i = 0; i < inputs_of(m); i++) strings |= input_at(m, i)->dtype == SDX_STRING;
+  for (size_t i = 0; i < needed_of(m); i++) strings |= input_at(m, i)->dtype == SDX_STRING;
   for (size_t c = 0; c < m->table.columns; c++) {
     const csv_cell *cell = csv_at(&m->table, 0, c);
     if (find_input(m, cell->text) < inputs_of(m)) return true;
@@ -109,7 +110,7 @@ static bool unknown_columns(const mapping *m, why *w) {
 
 // Without names that fit: one input takes all columns, several take theirs in order.
 static bool map_by_order(mapping *m, why *w) {
-  size_t column = 0, inputs = inputs_of(m), columns = m->table.columns;
+  size_t column = 0, inputs = needed_of(m), columns = m->table.columns;
   for (size_t i = 0; i < inputs; i++) {
     size_t width = inputs == 1 ? columns : width_of(input_at(m, i));
     for (size_t k = 0; k < (width ? width : 1) && column < columns; k++) m->input[column++] = i;
@@ -127,10 +128,10 @@ static bool map_columns(mapping *m, int64_t only, why *w) {
     m->input[c] = only >= 0 ? (size_t)only : m->header ? find_input(m, csv_at(&m->table, 0, c)->text) : inputs;
     named += m->input[c] < inputs;
   }
-  if (!named && inputs > 1 && m->header) return unknown_columns(m, w);
-  if (!named) return inputs ? map_by_order(m, w) : (bool)why_set(w, "the model has no inputs");
+  if (!named && needed_of(m) > 1 && m->header) return unknown_columns(m, w);
+  if (!named) return needed_of(m) ? map_by_order(m, w) : (bool)why_set(w, "the model has no inputs");
   for (size_t i = 0; i < inputs && named < m->table.columns; i++) {
-    bool given = !strncmp(input_at(m, i)->type, "optional(", 9);
+    bool given = input_at(m, i)->may_be_left_out;
     for (size_t c = 0; c < m->table.columns; c++) given |= m->input[c] == i;
     if (!given) return unknown_columns(m, w);  // its column may be one of those that are left
   }

@@ -21,7 +21,7 @@ model *model_create(const char *name, const char *path, const sdx_options *optio
     return NULL;
   }
   atomic_init(&m->references, 1);
-  m->input_count = sdx_session_input_count(m->session);
+  m->input_count = sdx_session_feed_count(m->session);
   m->output_count = sdx_session_output_count(m->session);
   m->admission = admission;
   m->lane.name = name;

@@ -14,9 +14,9 @@
 typedef struct model {
   atomic_size_t references;
   sdx_session *session;
-  size_t input_count, output_count;
-  atomic_bool warned;            // of sizes that are not the declared ones: once
-  atomic_uint_fast64_t cost_ns;  // moving average of one call; 0: not known yet
+  size_t input_count, output_count;  // inputs: with those that have a default, behind the others
+  atomic_bool warned;                // of sizes that are not the declared ones: once
+  atomic_uint_fast64_t cost_ns;      // moving average of one call; 0: not known yet
   struct admission *admission;
   lane lane;
   // Idle run handles, newest last: the one with the warmest memory is taken first.

@@ -103,7 +103,7 @@ static void list(text *o, const sdx_session *s, size_t count, const sdx_io *(*ge
 
 static void request_schema(text *o, const model *m) {
   size_t least = 0;
-  for (size_t i = 0; i < m->input_count; i++) least += !io_is_optional(sdx_session_input(m->session, i));
+  for (size_t i = 0; i < m->input_count; i++) least += !sdx_session_input(m->session, i)->may_be_left_out;
   text_format(o,
               "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"inputs\"],\"properties\":{"
               "\"id\":{\"type\":\"string\"},\"inputs\":{\"type\":\"array\",\"minItems\":%zu,\"maxItems\":%zu,",

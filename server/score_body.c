@@ -68,14 +68,12 @@ static bool read_input(reader *r, size_t index, const char *path) {
   return r->inputs[index] || json_fail(j, "%s: not enough memory", path);
 }
 
-static size_t find_input(const reader *r, str name) {
-  size_t i = 0, count = sdx_session_input_count(r->session);
-  while (i < count && !str_is(name, sdx_session_input(r->session, i)->name)) i++;
-  return i;
-}
-
 static bool unknown_input(reader *r, str name, const char *prefix) {
-  size_t count = sdx_session_input_count(r->session);
+  size_t count = sdx_session_feed_count(r->session);
+  const char *fixed = input_why_fixed(r->session, name);
+  if (*fixed)
+    return json_fail(r->j, "%s%.*s: the model has no such input%s", prefix, name.size > 100 ? 100 : (int)name.size,
+                     name.at, fixed);
   str_nearest nearest;
   str_nearest_init(&nearest, name);
   for (size_t i = 0; i < count; i++) str_nearest_offer(&nearest, str_from(sdx_session_input(r->session, i)->name));
@@ -87,8 +85,8 @@ static bool unknown_input(reader *r, str name, const char *prefix) {
 }
 
 static bool read_named(reader *r, str name, const char *prefix) {
-  size_t index = find_input(r, name);
-  if (index == sdx_session_input_count(r->session)) return unknown_input(r, name, prefix);
+  size_t index;
+  if (!input_find(r->session, name, &index)) return unknown_input(r, name, prefix);
   char path[200];
   snprintf(path, sizeof path, "%s%s", prefix, sdx_session_input(r->session, index)->name);
   return read_input(r, index, path);
@@ -110,7 +108,7 @@ bool score_body_read(json *j, const sdx_session *session, sdx_value **inputs) {
         if (!json_key(j, &inner) || !read_named(&r, inner, "data.")) return false;
     } else if (data && count == 1) {
       if (!read_input(&r, 0, "data")) return false;
-    } else if (data && find_input(&r, key) == count) {
+    } else if (data && !input_find(session, key, &(size_t){0})) {
       return json_fail(j, "data: the model has %zu inputs, expected an object with one member for each", count);
     } else if (!read_named(&r, key, "")) {
       return false;
@@ -118,7 +116,7 @@ bool score_body_read(json *j, const sdx_session *session, sdx_value **inputs) {
   }
   if (!json_end(j)) return false;
   for (size_t i = 0; i < count; i++)
-    if (!inputs[i] && !io_is_optional(sdx_session_input(session, i)))
+    if (!inputs[i] && !sdx_session_input(session, i)->may_be_left_out)
       return json_fail(j, "input '%.100s' is missing; expected {\"data\": ...}", sdx_session_input(session, i)->name);
   return true;
 }

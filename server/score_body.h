@@ -7,5 +7,6 @@
 #include "base/json.h"
 #include "sardonyx/sardonyx.h"
 
-// Sets inputs[i] for each input of the session; what was set stays the caller's also on failure (see j->message).
+// Sets inputs[i] for each of sdx_session_feed_count that the body has; what was set stays the caller's also on failure
+// (see j->message).
 bool score_body_read(json *j, const sdx_session *session, sdx_value **inputs);

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/half.h"
 
@@ -20,6 +21,21 @@ const char *shape_format(const int64_t *shape, const char *const *symbols, size_
   }
   snprintf(buffer + n, size - n, "]");
   return buffer;
+}
+
+bool input_find(const sdx_session *session, str name, size_t *index) {
+  for (*index = 0; *index < sdx_session_feed_count(session); ++*index)
+    if (str_is(name, sdx_session_input(session, *index)->name)) return true;
+  return false;
+}
+
+const char *input_why_fixed(const sdx_session *session, str name) {
+  char text[256];
+  if (name.size >= sizeof text) return "";
+  memcpy(text, name.at, name.size);
+  text[name.size] = 0;
+  if (!sdx_session_is_fixed(session, text)) return "";
+  return "; it is a constant, fixed at load unless the option overridable_initializers names it";
 }
 
 sdx_value *tensor_take(json_tensor *t, size_t rank, const int64_t *shape) {

@@ -2,8 +2,6 @@
 // Between JSON and the engine's values; and shapes as people read them.
 #pragma once
 
-#include <string.h>
-
 #include "base/text.h"
 #include "sardonyx/sardonyx.h"
 #include "server/json_tensor.h"
@@ -16,6 +14,8 @@ sdx_value *tensor_take(json_tensor *t, size_t rank, const int64_t *shape);
 // Elements row by row without brackets ("1,2,3"), or nested lists. False: the type has no JSON form.
 // `literal`: NaN, Infinity, -Infinity are written as such words, not as null.
 bool tensor_write_flat(text *o, const sdx_value *tensor, bool literal);
-// Such an input may be left out.
-static inline bool io_is_optional(const sdx_io *io) { return !strncmp(io->type, "optional(", 9); }
+// Index of an input that a run can feed; false: there is none of that name.
+bool input_find(const sdx_session *session, str name, size_t *index);
+// Words for a name that is none because it is a constant, else "".
+const char *input_why_fixed(const sdx_session *session, str name);
 bool value_write_json(text *o, const sdx_value *value, bool literal);  // tensors nested; sequences, maps, empty too

@@ -115,15 +115,13 @@ static bool product(const int64_t *shape, size_t rank, size_t *count) {
 static bool resolve(reader *r, const input_object *in, const char *path, size_t *index, const v2_type **type,
                     size_t *count) {
   json *j = r->j;
-  size_t inputs = sdx_session_input_count(r->session);
   if (!in->has_name) return json_fail(j, "%s.name is missing", path);
   if (!in->has_type) return json_fail(j, "%s.datatype is missing", path);
   if (!in->has_shape) return json_fail(j, "%s.shape is missing", path);
-  for (*index = 0; *index < inputs; ++*index)
-    if (str_is(in->name, sdx_session_input(r->session, *index)->name)) break;
-  if (*index == inputs)
-    return json_fail(j, "%s.name: model '%s' has no input '%.*s'", path, r->model,
-                     in->name.size > 100 ? 100 : (int)in->name.size, in->name.at);
+  if (!input_find(r->session, in->name, index))
+    return json_fail(j, "%s.name: model '%s' has no input '%.*s'%s", path, r->model,
+                     in->name.size > 100 ? 100 : (int)in->name.size, in->name.at,
+                     input_why_fixed(r->session, in->name));
   const sdx_io *io = sdx_session_input(r->session, *index);
   if (r->inputs[*index]) return json_fail(j, "%s.name: input '%.100s' is given twice", path, io->name);
   *type = v2_type_find(io->dtype);
@@ -345,7 +343,7 @@ static bool read_json(reader *r) {
   if (!json_end(j)) return false;
   if (!inputs) return json_fail(j, "inputs is missing");
   for (size_t i = 0; i < sdx_session_input_count(r->session); i++)
-    if (!r->inputs[i] && !io_is_optional(sdx_session_input(r->session, i)))
+    if (!r->inputs[i] && !sdx_session_input(r->session, i)->may_be_left_out)
       return json_fail(j, "inputs: '%.100s' is missing", sdx_session_input(r->session, i)->name);
   if (r->raw_left)
     return json_fail(j, "the body has %zu bytes of binary data that no input's binary_data_size claims", r->raw_left);

@@ -128,6 +128,13 @@ def numbers(name, dtype, shape, values):
     return tensor(dtype, shape, struct.pack(f"<{len(values)}{code}", *values), name)
 
 
+def scaled(ir=8, columns=3):
+    """y = x * w, float [n, 3]; w, [3] or free, is an input and an initializer of 1, 2, 3."""
+    inputs = [value("x", FLOAT, ["n", 3]), value("w", FLOAT, [columns])]
+    return model(graph([node("Mul", ["x", "w"], ["y"])], inputs, [value("y", FLOAT, ["n", 3])],
+                       [floats([1, 2, 3], "w")]), ir=ir)
+
+
 def simple(nodes, inputs, outputs, initializers=(), version=17):
     """A model whose inputs and outputs are (name, dtype, shape)."""
     return model(graph(nodes, [value(*i) for i in inputs], [value(*o) for o in outputs], initializers), version)

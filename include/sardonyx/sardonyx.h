@@ -121,6 +121,7 @@ SDX_API void sdx_options_destroy(sdx_options *options);
 //                      later one of the same bytes and options maps that; what does not fit is a line of the warnings
 //   strict_dims        0 | 1: refuse what sdx_run_warning would say
 //   layouts            0 | 1: whether values may lie with channels last in memory (default 1; shapes stay ONNX's)
+//   overridable_initializers  names of initializers, comma-separated, or * for all: see sdx_session_feed_count
 //   provider           shared library of a device that nodes are offered to (provider.h), "file@1" for its second one;
 //                      each call adds one, nodes go to the first that takes them; "cpu" is built in
 //   profile            0 | 1: record a Chrome trace, see sdx_session_profile_json
@@ -171,11 +172,18 @@ typedef struct sdx_io {
   size_t rank;
   const int64_t *shape;        // -1 where the dimension is not fixed
   const char *const *symbols;  // name of each free dimension, NULL where fixed or unnamed
+  bool may_be_left_out;        // an input with a default or of an optional type
 } sdx_io;
-// Inputs and outputs in the model's order; initializers that are also listed as inputs do not count. NULL where
-// `index` is out of range.
+// Inputs and outputs in the model's order. NULL where `index` is out of range.
 SDX_API size_t sdx_session_input_count(const sdx_session *session);
 SDX_API size_t sdx_session_output_count(const sdx_session *session);
+// The inputs and, at the indices behind them, those that have a default: initializers that a run may feed another value
+// for, of the type that is declared. The model lists them as inputs (from IR version 4 on: older files had to list all
+// initializers), or the option overridable_initializers names them. A run that feeds none keeps its speed; the first
+// that feeds one prepares the model for it once more. Shapes of sdx_session_output are those of runs that feed none.
+SDX_API size_t sdx_session_feed_count(const sdx_session *session);
+// A constant of the model that no run can feed: the option overridable_initializers changes that for initializers.
+SDX_API bool sdx_session_is_fixed(const sdx_session *session, const char *name);
 SDX_API const sdx_io *sdx_session_input(const sdx_session *session, size_t index);
 SDX_API const sdx_io *sdx_session_output(const sdx_session *session, size_t index);
 // Index of a name, or -1.
@@ -210,8 +218,8 @@ SDX_API char *sdx_check_bytes(const void *bytes, size_t size, const sdx_options 
 // INVALID_ARGUMENT: the session failed to load; NO_MEMORY. Then *run is NULL. The session must outlive the run.
 SDX_API sdx_status sdx_run_create(sdx_session *session, sdx_run **run);
 SDX_API void sdx_run_destroy(sdx_run *run);
-// Binds an input (retained until replaced). NULL unbinds. An index out of range is refused here, type and shape by
-// execute. The value may be changed between executions, not during one.
+// Binds an input (retained until replaced). NULL unbinds: an input that has a default takes that again. An index out of
+// range is refused here, type and shape by execute. The value may be changed between executions, not during one.
 SDX_API sdx_status sdx_run_set_input(sdx_run *run, size_t index, sdx_value *value);
 // Which outputs are wanted: all by default. `wanted` false skips the output and all work only it
 // needs.

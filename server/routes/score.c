@@ -64,7 +64,7 @@ static void inputs_schema(text *o, const model *m) {
   text_put(o, "},\"required\":[");
   for (size_t i = 0; i < m->input_count; i++) {
     const sdx_io *io = sdx_session_input(m->session, i);
-    if (io_is_optional(io)) continue;
+    if (io->may_be_left_out) continue;
     if (!first) text_append(o, ",", 1);
     first = false;
     text_json_string(o, str_from(io->name));
@@ -77,7 +77,7 @@ static void request_schema(text *o, const model *m) {
       "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"data\"],"
       "\"properties\":{\"data\":";
   text_put(o, "{\"anyOf\":[");
-  if (m->input_count == 1) {
+  if (sdx_session_input_count(m->session) == 1) {
     text_put(o, data);
     input_schema(o, sdx_session_input(m->session, 0));
     text_put(o, "}},");

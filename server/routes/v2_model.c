@@ -10,6 +10,13 @@ static void describe_server(call *c) {
   call_json(c, 200);
 }
 
+static void write_inputs(text *o, const model *m, size_t from, size_t to) {
+  for (size_t i = from; i < to; i++) {
+    if (i > from) text_append(o, ",", 1);
+    v2_write_io(o, sdx_session_input(m->session, i), false);
+  }
+}
+
 static void describe_model(call *c) {
   text *o = call_body(c);
   const models *t = &c->srv->models;
@@ -22,9 +29,11 @@ static void describe_model(call *c) {
     first = false;
   }
   text_put(o, "],\"platform\":\"onnx_onnxv1\",\"inputs\":[");
-  for (size_t i = 0; i < m->input_count; i++) {
-    if (i) text_append(o, ",", 1);
-    v2_write_io(o, sdx_session_input(m->session, i), false);
+  size_t needed = sdx_session_input_count(m->session);
+  write_inputs(o, m, 0, needed);
+  if (needed < m->input_count) {
+    text_put(o, "],\"optional_inputs\":[");
+    write_inputs(o, m, needed, m->input_count);
   }
   text_put(o, "],\"outputs\":[");
   for (size_t i = 0; i < m->output_count; i++) {

@@ -9,16 +9,26 @@ const char *sdx_session_warnings(const sdx_session *s) {
 }
 size_t sdx_session_input_count(const sdx_session *s) { return s->input_count; }
 size_t sdx_session_output_count(const sdx_session *s) { return s->output_count; }
-const sdx_io *sdx_session_input(const sdx_session *s, size_t i) { return i < s->input_count ? &s->inputs[i] : NULL; }
+size_t sdx_session_feed_count(const sdx_session *s) { return (size_t)s->input_count + s->default_count; }
+const sdx_io *sdx_session_input(const sdx_session *s, size_t i) {
+  return i < sdx_session_feed_count(s) ? &s->inputs[i] : NULL;
+}
 const sdx_io *sdx_session_output(const sdx_session *s, size_t i) { return i < s->output_count ? &s->outputs[i] : NULL; }
 
-static int64_t find(const sdx_io *at, uint32_t count, const char *name) {
-  for (uint32_t i = 0; i < count; i++)
-    if (strcmp(at[i].name, name) == 0) return i;
+static int64_t find(const sdx_io *at, size_t count, const char *name) {
+  for (size_t i = 0; i < count; i++)
+    if (strcmp(at[i].name, name) == 0) return (int64_t)i;
   return -1;
 }
 
-int64_t sdx_session_find_input(const sdx_session *s, const char *name) { return find(s->inputs, s->input_count, name); }
+int64_t sdx_session_find_input(const sdx_session *s, const char *name) {
+  return find(s->inputs, sdx_session_feed_count(s), name);
+}
+bool sdx_session_is_fixed(const sdx_session *s, const char *name) {
+  value_id id = s->main && sdx_session_find_input(s, name) < 0 ? graph_find(s->main, str_from(name)) : VALUE_ABSENT;
+  return id && s->main->values[id].constant;
+}
+
 int64_t sdx_session_find_output(const sdx_session *s, const char *name) {
   return find(s->outputs, s->output_count, name);
 }

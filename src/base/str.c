@@ -78,6 +78,13 @@ bool str_map_reserve(str_map *m, size_t count) {
   return true;
 }
 
+bool str_map_copy(str_map *to, const str_map *from, arena *memory) {
+  *to = *from;
+  to->memory = memory;
+  if (from->capacity) to->slots = arena_copy(memory, from->slots, from->capacity * sizeof *from->slots);
+  return !from->capacity || to->slots;
+}
+
 bool str_map_put(str_map *m, str key, uint32_t value) {
   if (!str_map_reserve(m, m->count + 1)) return false;
   if (!key.at) key.at = "";

@@ -33,7 +33,8 @@ typedef struct str_map {
   size_t capacity, count;
 } str_map;
 void str_map_init(str_map *m, arena *memory);
-bool str_map_reserve(str_map *m, size_t count);  // room for so many without growing; false: memory
+bool str_map_reserve(str_map *m, size_t count);                      // room for so many without growing; false: memory
+bool str_map_copy(str_map *to, const str_map *from, arena *memory);  // false: memory
 bool str_map_find(const str_map *m, str key, uint32_t *value);
 // Inserts or overwrites; false when memory is exhausted.
 bool str_map_put(str_map *m, str key, uint32_t value);

@@ -93,8 +93,10 @@ typedef struct node {
 
 typedef struct graph_value {
   str name;
-  type_info type;          // what inference proves, or what an input or constant is; free dims: DIM_UNKNOWN / ~symbol
-  type_info declared;      // what the file says of a value that a node makes, or of a body's input: a hint, no proof
+  type_info type;  // what inference proves, or what an input or constant is; free dims: DIM_UNKNOWN / ~symbol
+  // What the file says of a value that a node makes, or of a body's input: a hint, no proof. Of a default: what may be
+  // fed in its place.
+  type_info declared;
   const tensor *constant;  // initializer (sparse ones made dense) or folded value, else NULL
   uint32_t producer;       // node index + 1, 0 = input/constant/outer
   value_id outer;          // subgraphs: the value of the parent this stands for, else 0
@@ -110,6 +112,8 @@ typedef struct graph {
   uint32_t node_count, node_capacity;
   value_id *inputs, *outputs;
   uint32_t input_count, output_count;
+  value_id *defaults;  // constants of the root that a run may feed others for, as if they were inputs
+  uint32_t default_count;
   str *symbols;  // [0] = ""; shared with subgraphs through `root`
   uint32_t symbol_count, symbol_capacity;
   str_map names;         // value name -> id
@@ -147,6 +151,9 @@ typedef struct model {
 } model;
 
 graph *graph_create(arena *memory, graph *parent);  // NULL: memory
+// A graph of its own with the same values and nodes, whose names, types and tensors are those of `from`. Nodes that are
+// bound stay so. NULL: memory.
+graph *graph_clone(arena *memory, const graph *from);
 // Room for so many values and nodes in all, so that growing leaves no garbage behind in the arena.
 bool graph_reserve(graph *g, size_t values, size_t nodes);
 // New value (name copied by reference; "" = a fresh unique name, a name that is taken gets a suffix). 0: memory.

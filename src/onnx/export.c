@@ -56,12 +56,15 @@ static void write_external(exporter *e, const tensor *t, str name) {
   static const char zeros[4096];
   const export_options *o = e->options;
   size_t padding = (size_t)(-e->external_end % (o->external_alignment ? o->external_alignment : sizeof zeros));
+  uint64_t offset = e->external_end + padding;
+  bool there = o->find_external && o->find_external(o->context, t->data, &offset);
   tensor_proto_write_head(e->out, t, name);
   write_entry(e, NUMBER(tensor, TENSOR_EXTERNAL_DATA), STR("location"), str_from(o->external));
-  write_external_number(e, STR("offset"), e->external_end + padding);
+  write_external_number(e, STR("offset"), offset);
   write_external_number(e, STR("length"), t->bytes);
   wire_put_int(e->out, NUMBER(tensor, TENSOR_DATA_LOCATION), 1);
-  e->external_end += padding + t->bytes;
+  if (there) return;
+  e->external_end = offset + t->bytes;
   if (e->out->counting || wire_failed(e->out)) return;
   if (!o->put_external(o->context, zeros, padding) || !o->put_external(o->context, t->data, t->bytes))
     e->out->failed = true;
@@ -164,13 +167,17 @@ static void write_node(exporter *e, const graph *g, const node *n) {
   wire_end(e->out, at);
 }
 
-static void write_value(exporter *e, size_t slot, const graph *g, value_id id) {
+static void write_value_info(exporter *e, size_t slot, const graph *g, value_id id, const type_info *type) {
   size_t at = wire_begin(e->out, NUMBER(graph, slot));
   wire_put_bytes(e->out, NUMBER(value_info, VALUE_INFO_NAME), name_of(g, id));
+  if (type->kind != TYPE_UNKNOWN) write_type(e, NUMBER(value_info, VALUE_INFO_TYPE), g, type);
+  wire_end(e->out, at);
+}
+
+static void write_value(exporter *e, size_t slot, const graph *g, value_id id) {
   type_info type;
   if (!type_complete(&e->scratch, &g->values[id], &type)) e->out->failed = true;
-  else if (type.kind != TYPE_UNKNOWN) write_type(e, NUMBER(value_info, VALUE_INFO_TYPE), g, &type);
-  wire_end(e->out, at);
+  else write_value_info(e, slot, g, id, &type);
 }
 
 static void write_graph(exporter *e, const graph *g) {
@@ -179,11 +186,14 @@ static void write_graph(exporter *e, const graph *g) {
   wire_put_bytes(e->out, NUMBER(graph, GRAPH_NAME), g->name.size ? g->name : STR("graph"));
   uint32_t *uses = as_prepared(e) ? graph_count_uses(g, &e->scratch) : NULL;
   if (as_prepared(e) && !uses) e->out->failed = true;
+  for (uint32_t i = 0; uses && i < g->default_count; i++) uses[g->defaults[i]]++;
   for (uint32_t v = 1; v < g->value_count; v++)
     if (g->values[v].constant && (!uses || uses[v]))
       write_tensor(e, NUMBER(graph, GRAPH_INITIALIZER), g->values[v].constant, g->values[v].name);
   if (g->doc.size) wire_put_bytes(e->out, NUMBER(graph, GRAPH_DOC), g->doc);
   for (uint32_t i = 0; i < g->input_count; i++) write_value(e, GRAPH_INPUT, g, g->inputs[i]);
+  for (uint32_t i = 0; i < g->default_count; i++)
+    write_value_info(e, GRAPH_INPUT, g, g->defaults[i], &g->values[g->defaults[i]].declared);
   for (uint32_t i = 0; i < g->output_count; i++) write_value(e, GRAPH_OUTPUT, g, g->outputs[i]);
   for (uint32_t v = 1; v < g->value_count; v++)
     if (g->values[v].producer && type_best_known(&g->values[v])->kind != TYPE_UNKNOWN)
@@ -217,6 +227,7 @@ static int64_t ir_version(const exporter *e, const model *m) {
 
 sdx_status onnx_export(const model *m, const export_options *options, wire_out *out) {
   exporter exporter = {.out = out, .options = options}, *e = &exporter;
+  if (options) e->external_end = options->external_at;
   arena_init(&e->scratch, NULL);
   wire_put_int(out, NUMBER(model, MODEL_IR_VERSION), ir_version(e, m));
   wire_put_bytes(out, NUMBER(model, MODEL_PRODUCER_NAME), m->producer_name);

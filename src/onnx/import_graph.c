@@ -344,52 +344,18 @@ static sdx_status read_value_info(importer *im, graph *g, wire message, value_in
   return type.file ? type_proto_read(g, &im->types, type, &out->type, im->err) : SDX_OK;
 }
 
-// An input that has an initializer of its name is a constant; what is declared must fit it.
-static sdx_status check_default(importer *im, graph *g, const graph_value *v, const value_info *info) {
-  char declared[200], found[200];
-  const tensor *t = v->constant;
-  bool fits = info->type.kind == TYPE_UNKNOWN || info->type.kind == TYPE_TENSOR;
-  if (fits && t && info->type.dtype && info->type.dtype != t->dtype) fits = false;
-  if (fits && t && info->type.rank >= 0) {
-    fits = info->type.rank == t->rank;
-    for (int i = 0; fits && i < t->rank; i++) fits = info->type.dims[i] < 0 || info->type.dims[i] == t->dims[i];
-  }
-  if (fits || !t) return SDX_OK;
-  return error_set(im->err, SDX_INVALID_GRAPH, "it is declared as %s but its initializer is %s",
-                   type_describe(g, &info->type, declared, sizeof declared), tensor_describe(t, found, sizeof found));
-}
-
-// Every free dimension of an input is one of its own, whatever it is called: callers feed sizes that differ under one
-// name. With strict_dims a name is a promise, unless it says that there is none.
-static sdx_status own_dims(importer *im, graph *g, type_info *t) {
-  if (t->kind != TYPE_TENSOR || t->rank < 1) return SDX_OK;
-  int64_t *dims = arena_copy(g->memory, t->dims, (size_t)t->rank * sizeof *dims);
-  if (!dims) return import_no_memory(im);
-  for (int i = 0; i < t->rank; i++) {
-    str name = graph_symbol_name(g, dims[i]);
-    if (dims[i] >= 0 || (im->options->strict_dims && !dim_name_is_placeholder(name))) continue;
-    dims[i] = ~graph_add_symbol(g, name);
-    if (dims[i] == DIM_UNKNOWN) return import_no_memory(im);
-  }
-  t->dims = dims;
-  return SDX_OK;
-}
-
 static sdx_status add_input(importer *im, building *b, const value_info *info) {
   graph *g = b->graph;
   if (info->name.size == 0) return error_set(im->err, SDX_INVALID_GRAPH, "a graph input has no name");
   value_id id = graph_find(g, info->name);
-  if (id) {
-    const graph_value *v = &g->values[id];
-    return v->constant ? check_default(im, g, v, info)
-                       : scope_fail_twice(im, part_named(PART_INPUT, info->name), "an input twice");
-  }
+  if (id && !g->values[id].constant) return scope_fail_twice(im, part_named(PART_INPUT, info->name), "an input twice");
+  if (id) return default_declare(im, g, id, &info->type);
   id = graph_add_value(g, info->name);
   if (!id) return import_no_memory(im);
   g->inputs[g->input_count++] = id;
   if (g->parent) g->values[id].declared = info->type;  // what its node hands in counts
   else g->values[id].type = info->type;
-  return g->parent ? SDX_OK : own_dims(im, g, &g->values[id].type);
+  return g->parent ? SDX_OK : import_own_dims(im, g, &g->values[id].type, im->options->strict_dims);
 }
 
 static sdx_status add_output(importer *im, const scope *s, const value_info *info) {
@@ -448,6 +414,7 @@ static sdx_status read_graph(importer *im, const scope *s, wire message) {
   g->outputs = arena_array(g->memory, outputs, sizeof *g->outputs);
   if (!g->inputs || !g->outputs) return import_no_memory(im);
   SDX_TRY(read_value_infos(im, s, message, GRAPH_INPUT));
+  if (!g->parent) SDX_TRY(defaults_add_named(im, g));
   SDX_TRY(read_nodes(im, s, message, &proto_graph, GRAPH_NODE, declare_outputs));
   b->declared = g->value_count;
   SDX_TRY(read_value_infos(im, s, message, GRAPH_VALUE_INFO));  // before subgraphs take the types over

@@ -70,6 +70,17 @@ sdx_status import_check_attributes(importer *im, wire message);
 // Into `parts`: a node that has no place in the graph yet.
 sdx_status import_attributes(importer *im, const scope *s, const node_head *h, node *parts);
 
+// ---- import_defaults.c ------------------------------------------------------------------------------------
+
+// Every free dimension of an input is one of its own, whatever it is called: callers feed sizes that differ under one
+// name. `named`: but for those of one name, which says so.
+sdx_status import_own_dims(importer *im, graph *g, type_info *t, bool named);
+// An initializer is listed as an input of this type: a default, unless the file is of before IR version 4, where all
+// were listed. What is declared must fit it.
+sdx_status default_declare(importer *im, graph *g, value_id id, const type_info *declared);
+// The initializers that the options name become defaults, too.
+sdx_status defaults_add_named(importer *im, graph *g);
+
 // ---- import_graph.c ---------------------------------------------------------------------------------------
 
 // A GraphProto that is an attribute; its names are looked for in `names`, which means values of `outer`.

@@ -24,10 +24,15 @@ typedef struct import_options {
   const char *external_dir;   // where external data is looked for first; may be NULL
   const model_file *file;     // then beside it; NULL: the model came as bytes
   bool allow_hard_links;
-  bool strict_dims;      // inputs that share a dimension's name share its size
+  bool strict_dims;  // inputs that share a dimension's name share its size
+  // Initializers that become defaults (graph.h) beside those that the graph lists as inputs: names, separated by
+  // commas, "*" for all; may be NULL.
+  const char *overridable;
   mem_account *account;  // what the model's arena and external data are charged to
   uint64_t deadline_ns;  // CLOCK_MONOTONIC, 0 = none
-  bool as_prepared;      // written so (export_options): nodes are in newest form, their version 0
+  // Written so (export_options): nodes are in newest form, their version 0; every input with an initializer is a
+  // default.
+  bool as_prepared;
   // Where all external data lies, whatever location it names; NULL: in files.
   const void *region;
   size_t region_bytes;
@@ -58,7 +63,10 @@ typedef struct export_options {
   const char *external;       // name of the file that takes tensors of `external_least` bytes and more
   size_t external_least;      // 0: EXPORT_EXTERNAL_LEAST
   size_t external_alignment;  // of their bytes, at most a page, which 0 stands for: so that they can be mapped
+  uint64_t external_at;       // where in the file they begin
   bool (*put_external)(void *context, const void *bytes, size_t size);
+  // Bytes that are in the file already stay where they are: true and *offset. May be NULL.
+  bool (*find_external)(void *context, const void *bytes, uint64_t *offset);
   // Bytes of a tensor that has none in memory, asked for when it is written; good until the next call. NULL: failure.
   const void *(*fetch)(void *context, const tensor *t);
   void *context;

@@ -89,7 +89,7 @@ static sdx_status fold(pass_context *c, node *n) {
       value_release(made[i]);
       continue;
     }
-    status = c->keep(c->context, made[i]);
+    status = c->keep(c->context, made[i], c->err);
     if (status != SDX_OK) {
       value_release(made[i]);
       continue;

@@ -82,7 +82,7 @@ static sdx_status look_up(lookups *l, node *quantize) {
     l->instead[y] = x;
     return SDX_OK;
   }
-  SDX_TRY(l->c->keep(l->c->context, l->made[y]));
+  SDX_TRY(l->c->keep(l->c->context, l->made[y], l->c->err));
   l->made[y] = NULL;
   value_id in[] = {x, graph_add_constant(g, (str){0}, table)};
   if (!in[1]) return error_no_memory(l->c->err, sizeof(graph_value));

@@ -49,7 +49,7 @@ sdx_status match_new_constant(pass_context *c, sdx_dtype dtype, size_t rank, con
                               void **data) {
   sdx_value *made;
   SDX_TRY(value_create(c->account, dtype, rank, dims, NULL, NULL, NULL, &made, c->err));
-  sdx_status status = c->keep(c->context, made);
+  sdx_status status = c->keep(c->context, made, c->err);
   if (status != SDX_OK) {
     value_release(made);
     return status;

@@ -17,7 +17,7 @@ typedef struct pass_context {
   // "leave the node alone".
   sdx_status (*evaluate)(void *context, graph *g, node *n, sdx_value **outputs, error *err);
   // Takes over a counted value whose bytes a constant of the graph points at.
-  sdx_status (*keep)(void *context, sdx_value *owned);
+  sdx_status (*keep)(void *context, sdx_value *owned, error *err);
   sdx_status (*check)(void *context, error *err);  // after each pass: deadline of the load; may be NULL
   size_t made_bytes;                               // of constants, since the last sweep
   // Nobody reads these bytes of a constant any more; may be NULL.

@@ -122,6 +122,11 @@ static sdx_status bring_back(weights *w, error *err) {
   return status;
 }
 
+sdx_status weights_keep(weights *w, error *err) {
+  w->keep = true;
+  return w->gone_bytes ? bring_back(w, err) : SDX_OK;
+}
+
 static void count_packed(weights *w, weight *e) {
   if (++e->packed == e->uses && may_go(w, e)) let_go(w, e);
 }

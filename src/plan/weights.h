@@ -43,6 +43,8 @@ typedef struct weights_file {
 sdx_status weights_init(weights *w, graph *g, mem_account *account, const weights_file *file, error *err);
 void weights_deinit(weights *w);
 void weights_let_go_unused(weights *w);  // what passes have put others in the place of
+// Brings back what is gone; from now on nothing is let go.
+sdx_status weights_keep(weights *w, error *err);
 // A new plan: nothing of it is packed yet.
 void weights_begin(weights *w);
 // The step being prepared reads the packed form of these bytes, which must be made first if `missing`. What it asked

@@ -34,6 +34,8 @@ static uint64_t settings_of(const sdx_options *o) {
   hash_add(&h, numbers, sizeof numbers);
   const char *disabled = o->disable_passes ? o->disable_passes : "";
   hash_add(&h, disabled, strlen(disabled) + 1);
+  const char *overridable = o->overridable_initializers ? o->overridable_initializers : "";
+  hash_add(&h, overridable, strlen(overridable) + 1);
   for (const dim_override *d = o->dims; d; d = d->next) {
     hash_add(&h, d->symbol, strlen(d->symbol) + 1);
     hash_add(&h, &d->value, sizeof d->value);

@@ -56,6 +56,8 @@ static void describe_summary(const sdx_session *s, text *t) {
   }
   text_append(t, "},\"inputs\":", 11);
   json_io(t, s->inputs, s->input_count);
+  if (s->default_count) text_append(t, ",\"defaults\":", 12);
+  if (s->default_count) json_io(t, s->inputs + s->input_count, s->default_count);
   text_append(t, ",\"outputs\":", 11);
   json_io(t, s->outputs, s->output_count);
   text_format(t, ",\"file_bytes\":%zu", s->size);

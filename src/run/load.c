@@ -58,16 +58,18 @@ static void release_model(sdx_session *s) {
   }
   pack_cache_deinit(&s->packs);
   pack_cache_init(&s->packs, &s->account);
+  session_drop_variants(s);
   weights_deinit(&s->weights);
   for (size_t i = 0; i < s->kept_count; i++) value_release(s->kept[i]);
   mem_free(s->kept);
   s->kept = NULL;
   s->kept_count = s->kept_capacity = 0;
   model_destroy(s->model);
-  s->model = NULL;
-  s->main = NULL;
+  model_destroy(s->origin_model);
+  s->model = s->origin_model = NULL;
+  s->main = s->origin = NULL;
   arena_deinit(&s->memory);
-  s->input_count = s->output_count = 0;
+  s->input_count = s->default_count = s->output_count = 0;
   s->metadata_count = s->custom_at = 0;
   if (s->source >= 0) close(s->source);
   s->source = -1;
@@ -119,32 +121,35 @@ static void onnx_type(const type_info *t, text *out) {
   while (closing-- > 0) text_append(out, ")", 1);
 }
 
-static sdx_status fill_io(sdx_session *s, value_id v, sdx_io *io) {
-  const graph_value *gv = &s->main->values[v];
-  type_info complete;
-  const type_info *t = &complete;
-  text type = {.account = &s->account};
-  if (!type_complete(&s->memory, gv, &complete)) return error_no_memory(&s->err, sizeof complete);
+static sdx_status fill_io(arena *memory, const graph *g, str name, const type_info *t, sdx_io *io, error *err) {
+  text type = {.account = memory->account};
   onnx_type(t, &type);
-  io->name = str_to_c(&s->memory, gv->name);
-  io->type = type.failed ? NULL : str_to_c(&s->memory, (str){type.at, type.size});
+  io->name = str_to_c(memory, name);
+  io->type = type.failed ? NULL : str_to_c(memory, (str){type.at, type.size});
   text_deinit(&type);
-  if (!io->name || !io->type) return error_no_memory(&s->err, gv->name.size);
+  if (!io->name || !io->type) return error_no_memory(err, name.size);
   if (t->kind != TYPE_TENSOR) return SDX_OK;
   io->dtype = t->dtype;
   io->has_shape = t->rank >= 0;
   io->rank = t->rank < 0 ? 0 : (size_t)t->rank;
-  int64_t *shape = arena_array(&s->memory, io->rank, sizeof *shape);
-  const char **symbols = arena_array(&s->memory, io->rank, sizeof *symbols);
-  if (!shape || !symbols) return error_no_memory(&s->err, io->rank * sizeof *shape);
+  int64_t *shape = arena_array(memory, io->rank, sizeof *shape);
+  const char **symbols = arena_array(memory, io->rank, sizeof *symbols);
+  if (!shape || !symbols) return error_no_memory(err, io->rank * sizeof *shape);
   for (size_t i = 0; i < io->rank; i++) {
     shape[i] = t->dims[i] < 0 ? -1 : t->dims[i];
-    str name = t->dims[i] < 0 ? graph_symbol_name(s->main, t->dims[i]) : (str){0};
-    if (name.size && !(symbols[i] = str_to_c(&s->memory, name))) return error_no_memory(&s->err, name.size);
+    str symbol = t->dims[i] < 0 ? graph_symbol_name(g, t->dims[i]) : (str){0};
+    if (symbol.size && !(symbols[i] = str_to_c(memory, symbol))) return error_no_memory(err, symbol.size);
   }
   io->shape = shape;
   io->symbols = symbols;
   return SDX_OK;
+}
+
+// What is known of a value, be it proved or declared.
+static sdx_status fill_known(arena *memory, const graph *g, value_id v, sdx_io *io, error *err) {
+  type_info known;
+  if (!type_complete(memory, &g->values[v], &known)) return error_no_memory(err, sizeof known);
+  return fill_io(memory, g, g->values[v].name, &known, io, err);
 }
 
 static uint32_t place_of(uint32_t input, size_t axis) { return input * (TENSOR_MAX_RANK + 1) + (uint32_t)axis; }
@@ -175,15 +180,40 @@ static sdx_status find_shared_dims(sdx_session *s) {
   return fits ? SDX_OK : error_no_memory(&s->err, named * sizeof *s->shared_dims);
 }
 
+sdx_status session_describe_outputs(sdx_session *s, graph *g, arena *memory, sdx_io **outputs, error *err) {
+  *outputs = arena_array(memory, g->output_count, sizeof **outputs);
+  if (!*outputs) return error_no_memory(err, g->output_count * sizeof **outputs);
+  for (uint32_t i = 0; i < g->output_count; i++) SDX_TRY(fill_known(memory, g, g->outputs[i], &(*outputs)[i], err));
+  return SDX_OK;
+}
+
+static sdx_status describe_defaults(sdx_session *s) {
+  const graph *g = s->origin;
+  s->defaults = arena_array(&s->memory, s->default_count, sizeof *s->defaults);
+  if (!s->defaults) return error_no_memory(&s->err, s->default_count * sizeof *s->defaults);
+  for (uint32_t i = 0; i < s->default_count; i++) {
+    const graph_value *v = &g->values[g->defaults[i]];
+    sdx_io *io = &s->inputs[s->input_count + i];
+    s->defaults[i].tensor = *v->constant;
+    SDX_TRY(fill_io(&s->memory, g, v->name, &v->declared, io, &s->err));
+    io->may_be_left_out = true;
+  }
+  return SDX_OK;
+}
+
 static sdx_status describe_io(sdx_session *s) {
   graph *g = s->main;
-  s->inputs = arena_array(&s->memory, g->input_count, sizeof *s->inputs);
-  s->outputs = arena_array(&s->memory, g->output_count, sizeof *s->outputs);
-  if (!s->inputs || !s->outputs) return error_no_memory(&s->err, g->input_count * sizeof *s->inputs);
   s->input_count = g->input_count;
+  s->default_count = s->origin ? s->origin->default_count : 0;
   s->output_count = g->output_count;
-  for (uint32_t i = 0; i < g->input_count; i++) SDX_TRY(fill_io(s, g->inputs[i], &s->inputs[i]));
-  for (uint32_t i = 0; i < g->output_count; i++) SDX_TRY(fill_io(s, g->outputs[i], &s->outputs[i]));
+  s->inputs = arena_array(&s->memory, (size_t)s->input_count + s->default_count, sizeof *s->inputs);
+  if (!s->inputs) return error_no_memory(&s->err, s->input_count * sizeof *s->inputs);
+  for (uint32_t i = 0; i < g->input_count; i++)
+    SDX_TRY(fill_known(&s->memory, g, g->inputs[i], &s->inputs[i], &s->err));
+  for (uint32_t i = 0; i < g->input_count; i++)
+    s->inputs[i].may_be_left_out = g->values[g->inputs[i]].type.kind == TYPE_OPTIONAL;
+  if (s->origin) SDX_TRY(describe_defaults(s));
+  SDX_TRY(session_describe_outputs(s, g, &s->memory, &s->outputs, &s->err));
   return find_shared_dims(s);
 }
 
@@ -247,12 +277,12 @@ static sdx_status evaluate(void *context, graph *g, node *n, sdx_value **outputs
   return status;
 }
 
-static sdx_status keep(void *context, sdx_value *owned) {
+static sdx_status keep(void *context, sdx_value *owned, error *err) {
   sdx_session *s = context;
   if (s->kept_count == s->kept_capacity) {
     size_t capacity = s->kept_capacity ? s->kept_capacity * 2 : 64;
     sdx_value **more = mem_alloc(&s->account, capacity * sizeof *more);
-    if (!more) return error_no_memory(&s->err, capacity * sizeof *more);
+    if (!more) return error_no_memory(err, capacity * sizeof *more);
     if (s->kept_count) memcpy(more, s->kept, s->kept_count * sizeof *more);
     mem_free(s->kept);
     s->kept = more;
@@ -269,10 +299,10 @@ static sdx_status check_deadline(void *context, error *err) {
                    (long long)s->options->load_timeout_ms);
 }
 
-static sdx_status optimise(sdx_session *s) {
+sdx_status session_optimise(sdx_session *s, graph *g, error *err) {
   arena scratch;
   arena_init(&scratch, &s->account);
-  pass_context c = {.graph = s->main,
+  pass_context c = {.graph = g,
                     .scratch = &scratch,
                     .account = &s->account,
                     .fold_node_bytes = (size_t)s->options->fold_limit_bytes,
@@ -282,15 +312,14 @@ static sdx_status optimise(sdx_session *s) {
                     .check = check_deadline,
                     .let_go = let_go,
                     .context = s,
-                    .err = &s->err};
+                    .err = err};
   sdx_status status = passes_run(&c, s->options->optimize, s->options->disable_passes);
   arena_deinit(&scratch);
   return status;
 }
 
 // Replaces free dimensions that the caller fixed by name.
-static sdx_status fix_dims(sdx_session *s) {
-  graph *g = s->main;
+static sdx_status fix_dims(const sdx_session *s, graph *g, error *err) {
   for (const dim_override *d = s->options->dims; d; d = d->next) {
     bool found = false;
     str_nearest nearest;
@@ -299,7 +328,7 @@ static sdx_status fix_dims(sdx_session *s) {
       type_info *t = &g->values[g->inputs[i]].type;
       if (t->kind != TYPE_TENSOR || t->rank <= 0) continue;
       int64_t *dims = arena_copy(g->memory, t->dims, (size_t)t->rank * sizeof *dims);
-      if (!dims) return error_no_memory(&s->err, sizeof *dims);
+      if (!dims) return error_no_memory(err, sizeof *dims);
       for (int k = 0; k < t->rank; k++) {
         if (dims[k] >= 0) continue;
         str_nearest_offer(&nearest, graph_symbol_name(g, dims[k]));
@@ -311,9 +340,9 @@ static sdx_status fix_dims(sdx_session *s) {
     }
     char hint[300];
     if (found) continue;
-    error_at(&s->err, part_named(PART_DIMENSION, str_from(d->symbol)), SDX_INVALID_ARGUMENT,
+    error_at(err, part_named(PART_DIMENSION, str_from(d->symbol)), SDX_INVALID_ARGUMENT,
              "is no free dimension of any input");
-    error_hint(&s->err, "%s", str_nearest_hint(&nearest, hint, sizeof hint));
+    error_hint(err, "%s", str_nearest_hint(&nearest, hint, sizeof hint));
     return SDX_INVALID_ARGUMENT;
   }
   return SDX_OK;
@@ -332,33 +361,48 @@ import_options session_import_options(sdx_session *s) {
                           .file = s->file.path ? &s->file : NULL,
                           .allow_hard_links = o->allow_hard_links,
                           .strict_dims = o->strict_dims,
+                          .overridable = o->overridable_initializers,
                           .account = &s->account,
                           .deadline_ns = s->load_deadline_ns,
                           .spent = s->bytes_kind == BYTES_OWNED ? let_go : NULL,
                           .context = s};
 }
 
-sdx_status session_bind(sdx_session *s, const opset_import *opsets, size_t count, bool fix) {
-  text *warnings = &s->model->warnings;
-  s->main = s->model->graph;
-  SDX_TRY(custom_bind(s));
-  SDX_TRY(ops_bind_graph(s->main, opsets, count, &s->custom, NULL, warnings, &s->err));
-  if (fix) SDX_TRY(fix_dims(s));
+sdx_status session_bind_graph(sdx_session *s, graph *g, bool fix, text *warnings, error *err) {
+  SDX_TRY(ops_bind_graph(g, s->opsets, s->opset_count, &s->custom, NULL, warnings, err));
+  if (fix) SDX_TRY(fix_dims(s, g, err));
   arena scratch;
   arena_init(&scratch, &s->account);
-  sdx_status status = passes_infer(s->main, &scratch, NULL, warnings, s->options->strict_dims, &s->err);
+  sdx_status status = passes_infer(g, &scratch, NULL, warnings, s->options->strict_dims, err);
   arena_deinit(&scratch);
-  if (status != SDX_OK) return status;
+  return status;
+}
+
+sdx_status session_bind(sdx_session *s, const opset_import *opsets, size_t count, bool fix) {
+  s->main = s->model->graph;
+  s->opsets = opsets, s->opset_count = count;
+  SDX_TRY(custom_bind(s));
+  SDX_TRY(session_bind_graph(s, s->main, fix, &s->model->warnings, &s->err));
   SDX_TRY(describe_io(s));
   return collect_metadata(s);
+}
+
+// What runs are for as long as they feed no default has them as constants.
+static sdx_status keep_origin(sdx_session *s) {
+  graph *g = s->model->graph;
+  if (!g->default_count) return SDX_OK;
+  s->origin = graph_clone(&s->model->memory, g);
+  g->default_count = 0;
+  return s->origin ? SDX_OK : error_no_memory(&s->err, g->value_count * sizeof *g->values);
 }
 
 sdx_status session_prepare(sdx_session *s) {
   SDX_TRY(session_fetch(s));
   import_options import = session_import_options(s);
   SDX_TRY(onnx_import(s->bytes, s->size, &import, NULL, &s->model, &s->err));
+  SDX_TRY(keep_origin(s));
   SDX_TRY(session_bind(s, s->model->opsets, s->model->opset_count, true));
-  SDX_TRY(optimise(s));
+  SDX_TRY(session_optimise(s, s->main, &s->err));
   return session_list_weights(s);
 }
 
@@ -383,6 +427,7 @@ static sdx_status make_ready(sdx_session **s) {
     text_deinit(&key.notes);
     if (status != SDX_OK) return status;
   }
+  weights_let_go_unused(&(*s)->weights);
   return add_providers(*s);
 }
 

@@ -5,6 +5,7 @@
 //   head      what the file is, what it was made for, where the parts lie
 //   data      constants, then packs, each at a multiple of 64 bytes; the only part that stays mapped
 //   model     ModelProto in newest form; its external data lies in `data`
+//   origin    the graph before passes, where it has defaults: what runs that feed them are made of; else empty
 //   outputs   their names, a NUL behind each: passes may have put other values in their place
 //   warnings  of the load that made it
 //   files     names of the external data that the source had, each with a NUL
@@ -20,7 +21,7 @@
 #include "run/session.h"
 
 #define OPTIMIZED_MAGIC "SDXMODEL"
-enum { OPTIMIZED_VERSION = 1, OPTIMIZED_ALIGNMENT = 64, OPTIMIZED_DATA_AT = 4096 };
+enum { OPTIMIZED_VERSION = 2, OPTIMIZED_ALIGNMENT = 64, OPTIMIZED_DATA_AT = 4096 };
 
 typedef struct file_part {
   uint64_t offset, size;
@@ -34,7 +35,7 @@ typedef struct optimized_head {
   uint64_t seed;      // of all hashes here, drawn anew for each file
   uint64_t source;    // hash of the file it was made of; 0: nobody asked
   uint64_t settings;  // hash of the options that a graph depends on; 0 as well
-  file_part data, model, outputs, warnings, files, packs;
+  file_part data, model, origin, outputs, warnings, files, packs;
   uint64_t data_hash, parts_hash;  // parts: all but data, in this order
   uint64_t head_hash;              // of all before
 } optimized_head;

@@ -55,7 +55,7 @@ static sdx_status read_head(const sdx_session *s, optimized_head *h, error *err)
   }
   if (h->head_hash != optimized_head_hash(h)) return damaged(err, "its head does not have the hash that it says");
   SDX_TRY(check_maker(h, err));
-  const file_part parts[] = {h->data, h->model, h->outputs, h->warnings, h->files, h->packs};
+  const file_part parts[] = {h->data, h->model, h->origin, h->outputs, h->warnings, h->files, h->packs};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
     if (!part_is_inside(parts[i], s->size))
       return damaged(err, "a part lies outside of the file, which may be cut off");
@@ -67,7 +67,7 @@ static sdx_status read_head(const sdx_session *s, optimized_head *h, error *err)
 // Parts in memory of our own: what was checked cannot change any more.
 typedef struct parts {
   optimized_head head;
-  str model, outputs, warnings, files, packs;
+  str model, origin, outputs, warnings, files, packs;
 } parts;
 
 static sdx_status copy_part(sdx_session *s, file_part part, hash *h, str *out) {
@@ -83,6 +83,7 @@ static sdx_status read_parts(sdx_session *s, parts *p) {
   SDX_TRY(read_head(s, &p->head, &s->err));
   hash_init(&h, p->head.seed);
   SDX_TRY(copy_part(s, p->head.model, &h, &p->model));
+  SDX_TRY(copy_part(s, p->head.origin, &h, &p->origin));
   SDX_TRY(copy_part(s, p->head.outputs, &h, &p->outputs));
   SDX_TRY(copy_part(s, p->head.warnings, &h, &p->warnings));
   SDX_TRY(copy_part(s, p->head.files, &h, &p->files));
@@ -169,6 +170,16 @@ static sdx_status name_outputs(sdx_session *s, str names) {
   return names.size ? damaged(&s->err, "it has more names than outputs") : SDX_OK;
 }
 
+static sdx_status read_origin(sdx_session *s, str bytes, const import_options *import) {
+  const graph *main = s->model->graph;
+  if (!bytes.size) return SDX_OK;
+  SDX_TRY(onnx_import(bytes.at, bytes.size, import, NULL, &s->origin_model, &s->err));
+  s->origin = s->origin_model->graph;
+  if (s->origin->input_count != main->input_count || s->origin->output_count != main->output_count)
+    return damaged(&s->err, "before and after passes it has other inputs or outputs");
+  return SDX_OK;
+}
+
 sdx_status optimized_load(sdx_session *s, optimized_accept accept, void *context) {
   parts p;
   SDX_TRY(map_source(s));
@@ -179,8 +190,9 @@ sdx_status optimized_load(sdx_session *s, optimized_accept accept, void *context
   import_options import = session_import_options(s);
   str data = data_of(s, &p.head);
   import.region = data.at, import.region_bytes = data.size;
-  import.as_prepared = true, import.spent = NULL;
+  import.as_prepared = true, import.spent = NULL, import.overridable = NULL;
   SDX_TRY(onnx_import(p.model.at, p.model.size, &import, NULL, &s->model, &s->err));
+  SDX_TRY(read_origin(s, p.origin, &import));
   SDX_TRY(session_bind(s, NULL, 0, !accept));
   SDX_TRY(name_outputs(s, p.outputs));
   SDX_TRY(keep_warnings(s, p.warnings));

@@ -20,7 +20,8 @@ typedef struct writer {
   optimized_head head;
   hash data_hash;
   placed *places;  // by address, once all constants are there
-  size_t place_count, place_capacity;
+  size_t place_count, place_capacity, sorted_count;
+  arena memory;  // constants of its own: as long as `places` has their addresses
   error *err;
 } writer;
 
@@ -56,6 +57,22 @@ static int by_address(const void *a, const void *b) {
   return x->data < y->data ? -1 : x->data > y->data;
 }
 
+static void sort_places(writer *w) {
+  if (w->place_count) qsort(w->places, w->place_count, sizeof *w->places, by_address);
+  w->sorted_count = w->place_count;
+}
+
+static const placed *find_place(const writer *w, const void *data) {
+  return w->sorted_count ? bsearch(&(placed){.data = data}, w->places, w->sorted_count, sizeof *w->places, by_address)
+                         : NULL;
+}
+
+static bool find_constant(void *context, const void *bytes, uint64_t *offset) {
+  const placed *there = find_place(context, bytes);
+  if (there) *offset = there->offset;
+  return there != NULL;
+}
+
 static int by_source(const void *a, const void *b) {
   const pack *x = *(const pack *const *)a, *y = *(const pack *const *)b;
   if (x->source.data != y->source.data) return (uintptr_t)x->source.data < (uintptr_t)y->source.data ? -1 : 1;
@@ -72,8 +89,7 @@ static sdx_status put_packs(writer *w, const pack_cache *cache, text *records) {
   bool good = true;
   for (size_t i = 0; i < count && good; i++) {
     const pack *p = list[i];
-    const placed *source =
-        bsearch(&(placed){.data = p->source.data}, w->places, w->place_count, sizeof *w->places, by_address);
+    const placed *source = find_place(w, p->source.data);
     if (!source) continue;  // of a value that the plan made
     good = align_data(w);
     pack_record r = {.format = p->format,
@@ -100,7 +116,7 @@ static file_part put_part(writer *w, hash *h, const text *t) {
 
 // The parts that are made in memory.
 typedef struct texts {
-  wire_out model;
+  wire_out model, origin;
   text outputs, packs;
 } texts;
 
@@ -110,6 +126,7 @@ static sdx_status put_parts(writer *w, const sdx_session *s, const texts *t) {
   w->head.data = (file_part){OPTIMIZED_DATA_AT, w->file.size - OPTIMIZED_DATA_AT};
   w->head.data_hash = hash_end(&w->data_hash);
   w->head.model = put_part(w, &h, &t->model.kept);
+  w->head.origin = put_part(w, &h, &t->origin.kept);
   w->head.outputs = put_part(w, &h, &t->outputs);
   w->head.warnings = put_part(w, &h, &s->model->warnings);
   w->head.files = put_part(w, &h, &s->model->external_files);
@@ -118,7 +135,7 @@ static sdx_status put_parts(writer *w, const sdx_session *s, const texts *t) {
   w->head.parts_hash = hash_end(&h);
   w->head.head_hash = optimized_head_hash(&w->head);
   if (w->err->status != SDX_OK) return w->err->status;
-  if (t->model.kept.failed || t->outputs.failed || t->packs.failed)
+  if (t->model.kept.failed || t->origin.kept.failed || t->outputs.failed || t->packs.failed)
     return error_no_memory(w->err, t->model.kept.size + t->packs.size);
   if (!file_out_put_at_start(&w->file, &w->head, sizeof w->head)) return w->err->status;
   SDX_TRY(file_out_sync(&w->file));
@@ -141,25 +158,43 @@ static sdx_status declare_outputs(sdx_session *s, error *err) {
   return SDX_OK;
 }
 
-static sdx_status write(writer *w, sdx_session *s, texts *t) {
-  static const char nothing[OPTIMIZED_DATA_AT];
+// Constants go to the file, those that are there already do not.
+static sdx_status export(writer *w, const model *m, wire_out *out) {
   export_options options = {.external = "data",
                             .external_least = 1,
                             .external_alignment = OPTIMIZED_ALIGNMENT,
+                            .external_at = w->file.size - OPTIMIZED_DATA_AT,
                             .put_external = put_constant,
+                            .find_external = find_constant,
                             .context = w,
                             .as_prepared = true};
+  sdx_status status = onnx_export(m, &options, out);
+  sort_places(w);
+  return status == SDX_OK || w->err->status ? w->err->status : error_no_memory(w->err, out->size);
+}
+
+// Where an upgrade asks for the value of a default, all of them are fixed in the file.
+static sdx_status export_origin(writer *w, sdx_session *s, wire_out *out) {
+  error refused = {0};
+  model before = *s->model;
+  sdx_status status = session_bind_origin(s, &w->memory, &before.graph, &refused);
+  if (status == SDX_NO_MEMORY) return error_set(w->err, status, "%s", refused.message);
+  return status == SDX_OK ? export(w, &before, out) : SDX_OK;
+}
+
+static sdx_status write(writer *w, sdx_session *s, texts *t) {
+  static const char nothing[OPTIMIZED_DATA_AT];
   plan *p = NULL;
   if (!file_out_put(&w->file, nothing, sizeof nothing)) return w->err->status;
   SDX_TRY(declare_outputs(s, w->err));
-  sdx_status status = onnx_export(s->model, &options, &t->model);
-  if (status != SDX_OK) return w->err->status ? w->err->status : error_no_memory(w->err, t->model.size);
+  if (s->origin) SDX_TRY(weights_keep(&s->weights, w->err));
+  SDX_TRY(export(w, s->model, &t->model));
+  if (s->origin) SDX_TRY(export_origin(w, s, &t->origin));
   for (uint32_t i = 0; i < s->output_count; i++)
     text_append(&t->outputs, s->outputs[i].name, strlen(s->outputs[i].name) + 1);
-  if (w->place_count) qsort(w->places, w->place_count, sizeof *w->places, by_address);
   error unplanned = {0};
   // Shapes that do not fit when free dimensions are 1 leave packs out; what lacks memory or time fails.
-  status = session_declared_plan(s, &p, &unplanned);
+  sdx_status status = session_declared_plan(s, &p, &unplanned);
   if (status == SDX_NO_MEMORY || status == SDX_DEADLINE_EXCEEDED)
     return error_set(w->err, status, "%s", unplanned.message);
   if (p) session_plan_bodies(s, p);
@@ -172,6 +207,7 @@ static sdx_status write(writer *w, sdx_session *s, texts *t) {
 sdx_status optimized_write(sdx_session *s, const char *path, const optimized_source *source, error *err) {
   writer w = {.err = err};
   texts t = {0};
+  arena_init(&w.memory, &s->account);
   w.head = (optimized_head){.version = OPTIMIZED_VERSION, .head_bytes = sizeof w.head};
   memcpy(w.head.magic, OPTIMIZED_MAGIC, sizeof w.head.magic);
   snprintf(w.head.library, sizeof w.head.library, "%s", SDX_VERSION);
@@ -183,9 +219,11 @@ sdx_status optimized_write(sdx_session *s, const char *path, const optimized_sou
   if (status == SDX_OK) status = write(&w, s, &t);
   file_out_deinit(&w.file);
   wire_out_deinit(&t.model);
+  wire_out_deinit(&t.origin);
   text_deinit(&t.outputs);
   text_deinit(&t.packs);
   mem_free(w.places);
+  arena_deinit(&w.memory);
   return status;
 }
 

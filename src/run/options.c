@@ -19,6 +19,17 @@ static const struct numeric {
 };
 enum { NUMERICS = sizeof numerics / sizeof *numerics };
 
+static const struct {
+  const char *name;
+  size_t offset;
+} texts[] = {{"disable_passes", offsetof(sdx_options, disable_passes)},
+             {"external_data_dir", offsetof(sdx_options, external_data_dir)},
+             {"cache_dir", offsetof(sdx_options, cache_dir)},
+             {"overridable_initializers", offsetof(sdx_options, overridable_initializers)}};
+enum { TEXTS = sizeof texts / sizeof *texts };
+
+static char **text_at(sdx_options *o, size_t i) { return (char **)((char *)o + texts[i].offset); }
+
 static const char *const precisions[] = {"highest", "high", "medium", NULL};
 static const char *const levels[] = {"none", "basic", "all", NULL};
 
@@ -33,6 +44,8 @@ const char *sdx_options_list(void) {
       "disable_passes\t\tnames, comma-separated\tpasses to leave out\n"
       "external_data_dir\t\tfolder\twhere external data is looked for first\n"
       "cache_dir\t\tfolder\tkeeps models as prepared for this machine, so that the next load maps them\n"
+      "overridable_initializers\t\tnames, comma-separated, or *\tinitializers that runs may feed others for, beside "
+      "those the model lists as inputs\n"
       "provider\t\tfile, file@1\tshared library of a device that nodes are offered to; again for more; cpu is "
       "built in\n";
 }
@@ -100,9 +113,8 @@ sdx_status sdx_options_set(sdx_options *o, const char *name, const char *value) 
   if (!name || !value) return error_set(&o->err, SDX_INVALID_ARGUMENT, "an option needs a name and a value");
   if (strcmp(name, "precision") == 0) return set_word(o, name, value, precisions, &o->precision);
   if (strcmp(name, "optimize") == 0) return set_word(o, name, value, levels, &o->optimize);
-  if (strcmp(name, "disable_passes") == 0) return set_text(o, value, &o->disable_passes);
-  if (strcmp(name, "external_data_dir") == 0) return set_text(o, value, &o->external_data_dir);
-  if (strcmp(name, "cache_dir") == 0) return set_text(o, value, &o->cache_dir);
+  for (size_t i = 0; i < TEXTS; i++)
+    if (strcmp(name, texts[i].name) == 0) return set_text(o, value, text_at(o, i));
   if (strcmp(name, "provider") == 0) return add_provider(o, value);
   str_nearest nearest;
   str_nearest_init(&nearest, str_from(name));
@@ -110,9 +122,9 @@ sdx_status sdx_options_set(sdx_options *o, const char *name, const char *value) 
     if (strcmp(numerics[i].name, name) == 0) return set_number(o, &numerics[i], value);
     str_nearest_offer(&nearest, str_from(numerics[i].name));
   }
-  static const char *const others[] = {"precision",         "optimize",  "disable_passes",
-                                       "external_data_dir", "cache_dir", "provider"};
+  static const char *const others[] = {"precision", "optimize", "provider"};
   for (size_t i = 0; i < sizeof others / sizeof *others; i++) str_nearest_offer(&nearest, str_from(others[i]));
+  for (size_t i = 0; i < TEXTS; i++) str_nearest_offer(&nearest, str_from(texts[i].name));
   char hint[128];
   error_at(&o->err, at_option(name), SDX_INVALID_ARGUMENT, "does not exist");
   error_code(&o->err, "unknown-option");
@@ -167,15 +179,17 @@ sdx_options *options_copy(const sdx_options *from) {
   arena own = o->memory;
   *o = *from;
   o->memory = own;
-  o->disable_passes = o->external_data_dir = o->cache_dir = NULL;
+  for (size_t i = 0; i < TEXTS; i++) *text_at(o, i) = NULL;
   o->dims = NULL;
   o->providers = NULL;
   o->ops = NULL;
   o->op_count = 0;
   error_clear(&o->err);
-  bool ok = (!from->disable_passes || set_text(o, from->disable_passes, &o->disable_passes) == SDX_OK) &&
-            (!from->cache_dir || set_text(o, from->cache_dir, &o->cache_dir) == SDX_OK) &&
-            (!from->external_data_dir || set_text(o, from->external_data_dir, &o->external_data_dir) == SDX_OK);
+  bool ok = true;
+  for (size_t i = 0; i < TEXTS && ok; i++) {
+    const char *text = *text_at((sdx_options *)from, i);
+    ok = !text || set_text(o, text, text_at(o, i)) == SDX_OK;
+  }
   for (const dim_override *d = from->dims; d && ok; d = d->next)
     ok = sdx_options_set_dim(o, d->symbol, d->value) == SDX_OK;
   for (const provider_path *p = from->providers; p && ok; p = p->next) ok = add_provider(o, p->path) == SDX_OK;

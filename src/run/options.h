@@ -21,10 +21,11 @@ struct sdx_options {
 #define OPTION(name, otherwise, low, high, meaning) int64_t name;
 #include "run/options.def"
 #undef OPTION
-  int precision;                                         // 0 highest, 1 high, 2 medium
-  int optimize;                                          // 0 none, 1 basic, 2 all
-  arena memory;                                          // the strings and lists below
-  char *disable_passes, *external_data_dir, *cache_dir;  // NULL = not set
+  int precision;  // 0 highest, 1 high, 2 medium
+  int optimize;   // 0 none, 1 basic, 2 all
+  arena memory;   // the strings and lists below
+  // NULL: not set
+  char *disable_passes, *external_data_dir, *cache_dir, *overridable_initializers;
   dim_override *dims;
   provider_path *providers;  // in the order in which nodes are offered to them
   sdx_custom_op *ops;        // names live in `memory`

@@ -37,6 +37,5 @@ sdx_status session_list_weights(sdx_session *s) {
   SDX_TRY(weights_init(&s->weights, s->main, &s->account, &file, &s->err));
   s->weights.context = s;
   if (s->source >= 0) s->weights.restore = restore;
-  weights_let_go_unused(&s->weights);
   return SDX_OK;
 }

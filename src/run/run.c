@@ -9,8 +9,9 @@
 sdx_status sdx_run_create(sdx_session *s, sdx_run **out) {
   *out = NULL;
   if (!s || !s->main) return SDX_INVALID_ARGUMENT;
-  size_t in = s->input_count, outs = s->output_count;
-  size_t bytes = sizeof(sdx_run) + in * (sizeof(sdx_value *) + sizeof(value *) + sizeof(type_info) + sizeof(value)) +
+  size_t in = sdx_session_feed_count(s), outs = s->output_count;
+  size_t bytes = sizeof(sdx_run) +
+                 in * (sizeof(sdx_value *) + 2 * sizeof(value *) + sizeof(type_info) + sizeof(value)) +
                  outs * (2 * sizeof(sdx_value *) + sizeof(bool));
   sdx_run *r = mem_zalloc(&s->account, bytes);
   if (!r) return SDX_NO_MEMORY;
@@ -18,8 +19,9 @@ sdx_status sdx_run_create(sdx_session *s, sdx_run **out) {
   r->types = (type_info *)(r + 1);
   r->scalars = (value *)(r->types + in);
   r->inputs = (sdx_value **)(r->scalars + in);
-  r->sources = (const value **)(r->inputs + in);
-  r->bound = (sdx_value **)(r->sources + in);
+  r->given = (const value **)(r->inputs + in);
+  r->gathered = r->given + in;
+  r->bound = (sdx_value **)(r->gathered + in);
   r->outputs = r->bound + outs;
   r->wanted = (bool *)(r->outputs + outs);
   memset(r->wanted, true, outs);
@@ -39,7 +41,7 @@ static void drop_outputs(sdx_run *r) {
 void sdx_run_destroy(sdx_run *r) {
   if (!r) return;
   drop_outputs(r);
-  for (uint32_t i = 0; i < r->session->input_count; i++) value_release(r->inputs[i]);
+  for (uint32_t i = 0; i < sdx_session_feed_count(r->session); i++) value_release(r->inputs[i]);
   for (uint32_t i = 0; i < r->session->output_count; i++) value_release(r->bound[i]);
   run_drop_bodies(r);
   frame_destroy(r->frame);
@@ -59,14 +61,16 @@ static void replace(sdx_value **slot, sdx_value *v) {
 }
 
 sdx_status sdx_run_set_input(sdx_run *r, size_t index, sdx_value *v) {
-  if (index >= r->session->input_count) return bad_index(r, at_input(index), r->session->input_count);
+  if (index >= sdx_session_feed_count(r->session))
+    return bad_index(r, at_input(index), sdx_session_feed_count(r->session));
+  if (index >= r->session->input_count && !r->inputs[index] != !v) r->chosen = false;
   replace(&r->inputs[index], v);
-  r->sources[index] = v ? &v->value : NULL;
+  r->given[index] = v ? &v->value : NULL;
   const sdx_io *io = &r->session->inputs[index];
   if (v && v->value.kind == VALUE_TENSOR && io->has_shape && io->rank == 0 && v->value.tensor.count == 1) {
     r->scalars[index] = v->value;  // callers feed [1] where the model wants a scalar
     r->scalars[index].tensor.rank = 0;
-    r->sources[index] = &r->scalars[index];
+    r->given[index] = &r->scalars[index];
   }
   return SDX_OK;
 }
@@ -137,8 +141,8 @@ static sdx_status check_shared_dims(sdx_run *r) {
   const sdx_session *s = r->session;
   for (size_t i = 0; i < s->shared_dim_count; i++) {
     const shared_dim *d = &s->shared_dims[i];
-    int64_t size = r->sources[d->input]->tensor.dims[d->axis];
-    int64_t first = r->sources[d->first_input]->tensor.dims[d->first_axis];
+    int64_t size = r->given[d->input]->tensor.dims[d->axis];
+    int64_t first = r->given[d->first_input]->tensor.dims[d->first_axis];
     if (size == first) continue;
     error_at(&r->warning, part_named(PART_DIMENSION, str_from(s->inputs[d->input].symbols[d->axis])), SDX_INVALID_SHAPE,
              "is %lld in input '%.200s' but %lld in input '%.200s'", (long long)size, s->inputs[d->input].name,
@@ -154,7 +158,7 @@ static int64_t size_of_name(const sdx_run *r, const char *name) {
   const sdx_session *s = r->session;
   for (uint32_t i = 0; i < s->input_count; i++)
     for (size_t k = 0; s->inputs[i].dtype && k < s->inputs[i].rank; k++)
-      if (s->inputs[i].symbols[k] && strcmp(s->inputs[i].symbols[k], name) == 0) return r->sources[i]->tensor.dims[k];
+      if (s->inputs[i].symbols[k] && strcmp(s->inputs[i].symbols[k], name) == 0) return r->given[i]->tensor.dims[k];
   return -1;
 }
 
@@ -173,7 +177,7 @@ static bool as_declared(const sdx_run *r, const sdx_io *io, const tensor *t) {
 // Results that are not what the model declares get a warning, too.
 static sdx_status check_outputs(sdx_run *r) {
   for (uint32_t i = 0; i < r->session->output_count; i++) {
-    const sdx_io *io = &r->session->outputs[i];
+    const sdx_io *io = &(r->variant ? r->variant->outputs : r->session->outputs)[i];
     const sdx_value *v = r->outputs[i];
     if (!v || v->value.kind != VALUE_TENSOR || !io->has_shape || as_declared(r, io, &v->value.tensor)) continue;
     char declared[200], found[200];
@@ -190,7 +194,7 @@ static sdx_status check_outputs(sdx_run *r) {
 static sdx_status fill_input(sdx_run *r, uint32_t i, uint8_t kind) {
   if (kind != TYPE_OPTIONAL) return bad_input(r, i, SDX_INVALID_ARGUMENT, "missing-input", "is not given");
   SDX_TRY(value_create_none(NULL, &r->inputs[i], &r->err));
-  r->sources[i] = &r->inputs[i]->value;
+  r->given[i] = &r->inputs[i]->value;
   return SDX_OK;
 }
 
@@ -201,10 +205,12 @@ static sdx_status check_inputs(sdx_run *r) {
                                            [VALUE_NONE] = "an empty optional",
                                            [VALUE_SPARSE] = "a sparse tensor"};
   const sdx_session *s = r->session;
-  for (uint32_t i = 0; i < s->input_count; i++) {
-    uint8_t kind = s->main->values[s->main->inputs[i]].type.kind;
-    if (!r->sources[i]) SDX_TRY(fill_input(r, i, kind));
-    const value *v = r->sources[i];
+  for (uint32_t i = 0; i < sdx_session_feed_count(s); i++) {
+    bool is_default = i >= s->input_count;
+    uint8_t kind = is_default ? TYPE_TENSOR : s->main->values[s->main->inputs[i]].type.kind;
+    if (is_default && !r->given[i]) continue;
+    if (!r->given[i]) SDX_TRY(fill_input(r, i, kind));
+    const value *v = r->given[i];
     bool fits = kind == TYPE_TENSOR     ? v->kind == VALUE_TENSOR
                 : kind == TYPE_SEQUENCE ? v->kind == VALUE_SEQUENCE
                 : kind == TYPE_MAP      ? v->kind == VALUE_MAP
@@ -217,10 +223,34 @@ static sdx_status check_inputs(sdx_run *r) {
   return check_shared_dims(r);
 }
 
+// Values for the inputs of the graph that runs.
+static void gather(sdx_run *r) {
+  const sdx_session *s = r->session;
+  r->sources = r->variant ? r->gathered : r->given;
+  if (!r->variant) return;
+  for (uint32_t i = 0; i < s->input_count; i++) r->gathered[i] = r->given[i];
+  for (uint32_t k = 0; k < r->variant->fed_count; k++) {
+    uint32_t i = r->variant->fed[k];
+    const value *fed = r->given[s->input_count + i];
+    r->gathered[s->input_count + k] = fed ? fed : &s->defaults[i];
+  }
+}
+
+static sdx_status choose_graph(sdx_run *r) {
+  const sdx_session *s = r->session;
+  const value *const *given = r->given + s->input_count;
+  uint32_t fed = 0;
+  for (uint32_t i = 0; i < s->default_count; i++) fed += given[i] != NULL;
+  r->variant = NULL;
+  if (fed) SDX_TRY(session_variant(r->session, given, &r->variant, &r->err));
+  r->chosen = true;
+  return SDX_OK;
+}
+
 // The frame's plan was made for exactly these shapes and outputs.
 static bool frame_fits(const sdx_run *r) {
   const plan *p = r->frame->plan;
-  for (uint32_t i = 0; i < r->session->input_count; i++) {
+  for (uint32_t i = 0; i < p->graph->input_count; i++) {
     const value *v = r->sources[i];
     const type_info *t = &p->signature[i];
     if (!v || v->kind != VALUE_TENSOR || t->kind != TYPE_TENSOR || v->tensor.dtype != t->dtype ||
@@ -235,8 +265,11 @@ static sdx_status make_frame(sdx_run *r) {
   sdx_session *s = r->session;
   error_clear(&r->warning);
   SDX_TRY(check_inputs(r));
-  for (uint32_t i = 0; i < s->input_count; i++) value_type(r->sources[i], &r->types[i]);
+  if (!r->chosen) SDX_TRY(choose_graph(r));
   plan_request request = session_request(s, r->types, r->wanted);
+  if (r->variant) request.graph = r->variant->graph;
+  gather(r);
+  for (uint32_t i = 0; i < request.graph->input_count; i++) value_type(r->sources[i], &r->types[i]);
   plan *p;
   SDX_TRY(session_plan(s, &request, &p, &r->err));
   if (r->frame && r->frame->plan == p) {
@@ -298,7 +331,8 @@ sdx_status sdx_run_execute(sdx_run *r) {
   sdx_status status = SDX_OK;
   error_clear(&r->err);
   uint64_t deadline = clock_deadline_ns(r->timeout_ms ? r->timeout_ms : (uint64_t)s->options->run_timeout_ms);
-  bool fits = r->frame && frame_fits(r);
+  gather(r);
+  bool fits = r->frame && r->chosen && frame_fits(r);
   if (!fits) status = make_frame(r);
   if (status == SDX_OK) {
     run_frame *f = r->frame;

@@ -25,6 +25,16 @@ typedef struct profile {
 
 typedef enum bytes_kind { BYTES_OWNED, BYTES_MAPPED, BYTES_BORROWED } bytes_kind;
 
+// The model once more, for runs that feed some of the defaults: what folding made of these is not in it.
+typedef struct variant {
+  struct variant *next;
+  arena memory;
+  graph *graph;         // its inputs: those of the session, then `fed`
+  const uint32_t *fed;  // defaults that are inputs here, ascending
+  uint32_t fed_count;
+  sdx_io *outputs;  // as inferred here
+} variant;
+
 // A free dimension of an input that has the name of an earlier one.
 typedef struct shared_dim {
   uint32_t input, first_input;
@@ -51,12 +61,19 @@ struct sdx_session {
   pthread_mutex_t planning;  // one plan is made at a time, so that weights are packed once
   pthread_mutex_t lock;      // plans
   plan *plans;
-  uint64_t uses;              // clock of the plan cache
-  arena memory;               // io, metadata, custom records
-  uint64_t load_deadline_ns;  // 0 = none
-  graph *main;                // model->graph
-  uint32_t input_count, output_count;
-  sdx_io *inputs, *outputs;
+  uint64_t uses;               // clock of the plan cache
+  arena memory;                // io, metadata, custom records
+  uint64_t load_deadline_ns;   // 0 = none
+  graph *main;                 // model->graph
+  graph *origin;               // the graph as it was imported, if it has defaults: what variants are made of
+  model *origin_model;         // that holds it where it is not `model`
+  const opset_import *opsets;  // that its nodes are of; none: the newest
+  size_t opset_count;
+  value *defaults;  // what counts where nothing is fed
+  uint32_t input_count, default_count, output_count;
+  sdx_io *inputs, *outputs;  // inputs: with the defaults behind them
+  variant *variants;         // made behind `planning`, listed behind `lock`
+  uint32_t variant_count;
   shared_dim *shared_dims;
   size_t shared_dim_count;
   const char **metadata;  // pairs key, value; built-in keys first, then custom from custom_at
@@ -83,9 +100,13 @@ struct sdx_run {
   sdx_value **inputs, **bound, **outputs;  // bound: the caller's memory for results
   bool *wanted;
   type_info *types;
-  value *scalars;         // inputs of one element as the scalars that the model wants
-  const value **sources;  // what is fed: of `inputs` or `scalars`
-  size_t kept_bytes;      // of own results that the next execution writes again: charged to the frame
+  value *scalars;          // inputs of one element as the scalars that the model wants
+  const value **given;     // by input, defaults included: of `inputs` or `scalars`, NULL where nothing is
+  const value **gathered;  // room for the inputs of a variant
+  const value **sources;   // by input of the graph that runs: `given` or `gathered`
+  const variant *variant;  // whose graph that is; NULL: the session's main graph
+  bool chosen;             // still that of the defaults that are given
+  size_t kept_bytes;       // of own results that the next execution writes again: charged to the frame
   uint64_t timeout_ms, memory_limit_bytes;
   atomic_bool cancel;
 };
@@ -99,6 +120,11 @@ sdx_status session_declared_plan(sdx_session *s, plan **out, error *err);
 void session_plan_bodies(sdx_session *s, const plan *p);
 // A request for the main graph with the session's settings filled in.
 plan_request session_request(sdx_session *s, const type_info *inputs, const bool *wanted);
+// variants.c: the graph in which those defaults are inputs for which `given` has a value: of the session for good.
+sdx_status session_variant(sdx_session *s, const value *const *given, const variant **out, error *err);
+// A copy of the origin in newest form, in which no upgrade has looked at a default.
+sdx_status session_bind_origin(sdx_session *s, arena *memory, graph **out, error *err);
+void session_drop_variants(sdx_session *s);
 
 // Executes a frame. inputs: values of the plan's slots (graph inputs, then captures). outputs[k]: a
 // tensor to write into, or NULL to receive a new counted value charged to `account`.
@@ -123,6 +149,10 @@ sdx_status session_fetch(sdx_session *s);    // reads the source or maps it, unl
 // What comes between import and passes, of a graph for these versions; none: in the newest form. `fix`: the dimensions
 // that options fix.
 sdx_status session_bind(sdx_session *s, const opset_import *opsets, size_t count, bool fix);
+// The parts of it, for any graph of the model.
+sdx_status session_bind_graph(sdx_session *s, graph *g, bool fix, text *warnings, error *err);
+sdx_status session_describe_outputs(sdx_session *s, graph *g, arena *memory, sdx_io **outputs, error *err);
+sdx_status session_optimise(sdx_session *s, graph *g, error *err);
 import_options session_import_options(sdx_session *s);
 
 // Members of the summary: nodes, weights and operators of all graphs together, of each, of each function.

@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import lab  # noqa: E402
 import suite  # noqa: E402
-from onnx_bytes import FLOAT, INT64, STRING, block, node, simple  # noqa: E402
+from onnx_bytes import FLOAT, INT64, STRING, block, node, scaled, simple  # noqa: E402
 
 
 class Inputs(lab.Case):
@@ -210,6 +210,31 @@ class Labels(Inputs):
         self.assertEqual(self.labels("--labels", self.write("l.txt", "a\nb\nc\n")), ["b", "c"])
         self.scores()
         self.assertNotIn("top", self.ask("run", "m.onnx", "x=[1,3,2]")["outputs"]["y"])
+
+
+class Defaults(lab.Case):
+    """Inputs that have an initializer of their name."""
+    workspace = False
+
+    def test_may_be_given(self):
+        self.write("m.onnx", scaled())
+        for words, y in ((["x=[[1,2,3]]"], [[1, 4, 9]]), (["x=[[1,2,3]]", "w=[2,2,2]"], [[2, 4, 6]]),
+                         ([self.write("x.json", '{"data": {"x": [[1, 2, 3]], "w": [0, 1, 0]}}')], [[0, 2, 0]]),
+                         ([self.write("x.csv", "1,2,3\n")], [[1, 4, 9]])):
+            with self.subTest(words):
+                self.assertEqual(self.ask("run", "m.onnx", *words)["outputs"]["y"]["data"], y)
+        self.assertEqual(self.ask("inspect", "m.onnx")["summary"]["defaults"], [{"name": "w", "type": "tensor(float)", "shape": [3]}])
+        self.assertIn("input with a default", self.command("inspect", "m.onnx").stdout)
+        self.command("optimize", "m.onnx", "-o", "m.sdx")
+        self.assertEqual(self.ask("run", "m.sdx", "x=[[1,2,3]]", "w=[2,2,2]")["outputs"]["y"]["data"], [[2, 4, 6]])
+        self.command("bench", "m.onnx", "--random", "--seconds", "0.1")
+
+    def test_fixed(self):
+        self.write("m.onnx", scaled(ir=3))
+        words = ["run", "m.onnx", "x=[[1,2,3]]", "w=[2,2,2]"]
+        self.assertRegex(self.fails(*words, code=2), "'w' is a constant of the model, fixed at load\n.*overridable_initializers=w")
+        y = self.ask(*words, "--option", "overridable_initializers=w")["outputs"]["y"]["data"]
+        self.assertEqual(y, [[2, 4, 6]])
 
 
 if __name__ == "__main__":

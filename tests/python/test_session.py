@@ -42,6 +42,32 @@ def test_describes_itself(twice, tmp_path):
     assert sardonyx.__version__ == sardonyx.get_version_string()
 
 
+def test_an_initializer_that_is_an_input_can_be_fed():
+    session, w = sardonyx.InferenceSession(ob.scaled(columns="m")), np.array([2, 2, 2], np.float32)
+    assert [x.name for x in session.get_inputs()] == ["x"]
+    assert str(session.get_overridable_initializers()) == "[NodeArg(name='w', type='tensor(float)', shape=['m'])]"
+    for feed, expected in (({}, [[1, 4, 9]]), ({"w": w}, [[2, 4, 6]]), ({"w": w[:1]}, [[2, 4, 6]]), ({}, [[1, 4, 9]])):
+        assert session.run(None, {"x": X, **feed})[0].tolist() == expected
+    with pytest.raises(ValueError, match=r"Required inputs \(\['x'\]\) are missing"):
+        session.run(None, {"w": w})
+    with pytest.raises(sardonyx.InvalidArgument, match="Unexpected input data type"):
+        session.run(None, {"x": X, "w": w.astype(np.float64)})
+    with pytest.raises(sardonyx.InvalidArgument, match="Got: 4 Expected: 3"):
+        sardonyx.InferenceSession(ob.scaled()).run(None, {"x": X, "w": np.zeros(4, np.float32)})
+
+
+def test_before_ir_version_4_initializers_are_fixed():
+    session, feed = sardonyx.InferenceSession(ob.scaled(ir=3)), {"x": X, "w": np.array([2, 2, 2], np.float32)}
+    assert session.get_overridable_initializers() == []
+    with pytest.raises(sardonyx.InvalidArgument, match="Invalid input name: w.*fixed at load.*overridable_initializers"):
+        session.run(None, feed)
+    options = sardonyx.SessionOptions()
+    options.add_session_config_entry("sardonyx.overridable_initializers", "w")
+    session = sardonyx.InferenceSession(ob.scaled(ir=3), options)
+    assert [x.name for x in session.get_overridable_initializers()] == ["w"]
+    assert session.run(None, feed)[0].tolist() == [[2, 4, 6]]
+
+
 def test_no_copy_out(twice):
     session = sardonyx.InferenceSession(twice)
     (first,) = session.run(None, {"x": X})

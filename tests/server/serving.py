@@ -49,6 +49,7 @@ def slow(products, size=1024):
 
 MODELS = {
     "rows": unary("Identity", onnx.FLOAT, ["n", 3]),
+    "scaled": onnx.scaled(),
     "pair": two_in_two_out(onnx.INT64, [2]),
     "text": unary("Identity", onnx.STRING, ["n"]),
     "flags": unary("Identity", onnx.BOOL, ["n"]),

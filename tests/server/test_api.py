@@ -254,6 +254,19 @@ class V2(Shared):
         data = {"data": x["data"]}
         self.assertEqual(self.server.post("/api/v1/service/zipmap/score", data)[1], {"result": values})
 
+    def test_inputs_with_a_default(self):
+        described = json.loads(self.ask("GET", "/v2/models/scaled")[2])
+        self.assertEqual([i["name"] for i in described["inputs"]], ["x"])
+        self.assertEqual(described["optional_inputs"], [{"name": "w", "datatype": "FP32", "shape": [3]}])
+        w = {"name": "w", "datatype": "FP32", "shape": [3], "data": [2, 2, 2]}
+        for more, y in (([], [1, 4, 9, 4, 10, 18]), ([w], [2, 4, 6, 8, 10, 12]), ([], [1, 4, 9, 4, 10, 18])):
+            self.assertEqual(self.infer("scaled", {"inputs": [*more, self.X]})[1]["outputs"][0]["data"], y)
+        self.refused(self.infer("scaled", {"inputs": [w]}), 400, "'x' is missing")
+        score = lambda body: self.server.post("/api/v1/service/scaled/score", body)[1]
+        self.assertEqual(score({"data": [1, 2, 3]}), {"result": [[1, 4, 9]]})
+        self.assertEqual(score({"data": {"x": [1, 2, 3], "w": [2, 2, 2]}}), {"result": [[2, 4, 6]]})
+        self.assertIn("found shape [2], expected [3]", score({"data": {"x": [1, 2, 3], "w": [2, 2]}})["error"])
+
     def test_infer_errors(self):
         x = lambda **more: {"inputs": [{**self.X, **more}]}
         cut = lambda *names: {"inputs": [{k: v for k, v in self.X.items() if k not in names}]}

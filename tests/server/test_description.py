@@ -27,7 +27,7 @@ checks.positive_data_acceptance.enabled = false
 class Description(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = Server(["rows", "pair", "image", "text", "flags", "half", "zipmap"])
+        cls.server = Server(["rows", "pair", "image", "text", "flags", "half", "zipmap", "scaled"])
         (WORK / "schemathesis.toml").write_text(CONFIG)
 
     @classmethod

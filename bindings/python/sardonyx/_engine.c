@@ -103,7 +103,7 @@ static int session_init(session *s, PyObject *arguments, PyObject *keywords) {
   }
   Py_XDECREF(path);
   s->engine = engine;
-  s->input_names = names_of(engine, sdx_session_input_count(engine), sdx_session_input);
+  s->input_names = names_of(engine, sdx_session_feed_count(engine), sdx_session_input);
   s->output_names = names_of(engine, sdx_session_output_count(engine), sdx_session_output);
   return s->input_names && s->output_names ? 0 : -1;
 }
@@ -117,7 +117,7 @@ static sdx_run *take_run(session *s) {
 }
 
 static void give_run(session *s, sdx_run *run) {
-  for (size_t i = 0; i < sdx_session_input_count(s->engine); i++) sdx_run_set_input(run, i, NULL);
+  for (size_t i = 0; i < sdx_session_feed_count(s->engine); i++) sdx_run_set_input(run, i, NULL);
   if (s->idle_count == s->idle_capacity) {
     size_t capacity = s->idle_capacity * 2 + 4;
     sdx_run **more = PyMem_Realloc(s->idle, capacity * sizeof *more);
@@ -131,14 +131,12 @@ static void give_run(session *s, sdx_run *run) {
   s->idle[s->idle_count++] = run;
 }
 
-static bool is_optional(const sdx_io *io) { return !strncmp(io->type, "optional(", 9); }
-
-// True if every input has a member in the feed, but for optional ones.
+// True if every input has a member in the feed, but for those that may be left out.
 static bool feed_is_complete(session *s, PyObject *feed) {
   PyObject *name, *index, *missing = PyList_New(0), *found = PyDict_Keys(feed);
   bool good = missing && found;
   for (Py_ssize_t at = 0; good && PyDict_Next(s->input_names, &at, &name, &index);)
-    if (!PyDict_GetItemWithError(feed, name) && !is_optional(sdx_session_input(s->engine, PyLong_AsSize_t(index))))
+    if (!PyDict_GetItemWithError(feed, name) && !sdx_session_input(s->engine, PyLong_AsSize_t(index))->may_be_left_out)
       good = !PyErr_Occurred() && !PyList_Append(missing, name);
   if (good && PyList_GET_SIZE(missing))
     raise_feed(Py_BuildValue("{s:s,s:O,s:O,s:O}", "code", "missing-input", "input", PyList_GET_ITEM(missing, 0),
@@ -148,16 +146,25 @@ static bool feed_is_complete(session *s, PyObject *feed) {
   return !PyErr_Occurred();
 }
 
-static bool feed_one(session *s, sdx_run *run, PyObject *feed, PyObject *name, PyObject *object) {
+static bool is_fixed(const session *s, PyObject *name) {
+  const char *text = PyUnicode_Check(name) ? PyUnicode_AsUTF8(name) : NULL;
+  PyErr_Clear();
+  return text && sdx_session_is_fixed(s->engine, text);
+}
+
+// `needed` counts inputs that a run cannot do without.
+static bool feed_one(session *s, sdx_run *run, PyObject *feed, PyObject *name, PyObject *object, size_t *needed) {
   PyObject *index = PyDict_GetItemWithError(s->input_names, name);
   if (!index) {
     if (!PyErr_Occurred() && feed_is_complete(s, feed))
-      raise_feed(Py_BuildValue("{s:s,s:O}", "code", "unknown-input", "input", name));
+      raise_feed(
+          Py_BuildValue("{s:s,s:O}", "code", is_fixed(s, name) ? "fixed-input" : "unknown-input", "input", name));
     return false;
   }
   size_t i = PyLong_AsSize_t(index);
   const sdx_io *io = sdx_session_input(s->engine, i);
-  if (object == Py_None && is_optional(io)) return true;
+  *needed += i < sdx_session_input_count(s->engine);
+  if (object == Py_None && io->may_be_left_out) return true;
   sdx_value *v = NULL;
   if (object != Py_None) v = value_in(object, io->type, io->dtype);
   else raise_wrong_type(Py_NewRef(Py_None), io->type);
@@ -174,14 +181,15 @@ static bool feed_one(session *s, sdx_run *run, PyObject *feed, PyObject *name, P
 static bool feed_inputs(session *s, sdx_run *run, PyObject *feed) {
   PyObject *name, *object;
   bool good = true;
+  size_t needed = 0;
   for (Py_ssize_t at = 0; good && PyDict_Next(feed, &at, &name, &object);) {
     Py_INCREF(name);  // another thread may change the caller's dict
     Py_INCREF(object);
-    good = feed_one(s, run, feed, name, object);
+    good = feed_one(s, run, feed, name, object, &needed);
     Py_DECREF(name);
     Py_DECREF(object);
   }
-  return good && ((size_t)PyDict_GET_SIZE(feed) >= sdx_session_input_count(s->engine) || feed_is_complete(s, feed));
+  return good && (needed == sdx_session_input_count(s->engine) || feed_is_complete(s, feed));
 }
 
 // Indices of the wanted outputs, in the caller's order; NULL with an exception.
@@ -278,24 +286,28 @@ static PyObject *describe_io(const sdx_io *io) {
   return shape ? Py_BuildValue("(ssN)", io->name, io->type, shape) : NULL;
 }
 
-static PyObject *session_inputs(session *s, PyObject *unused) {
+static PyObject *describe_all(const sdx_session *s, size_t first, size_t count,
+                              const sdx_io *(*at)(const sdx_session *, size_t)) {
   PyObject *list = PyList_New(0);
-  for (size_t i = 0; list && i < sdx_session_input_count(s->engine); i++) {
-    PyObject *io = describe_io(sdx_session_input(s->engine, i));
+  for (size_t i = first; list && i < first + count; i++) {
+    PyObject *io = describe_io(at(s, i));
     if (!io || PyList_Append(list, io)) Py_CLEAR(list);
     Py_XDECREF(io);
   }
   return list;
 }
 
+static PyObject *session_inputs(session *s, PyObject *unused) {
+  return describe_all(s->engine, 0, sdx_session_input_count(s->engine), sdx_session_input);
+}
+
+static PyObject *session_defaults(session *s, PyObject *unused) {
+  size_t inputs = sdx_session_input_count(s->engine);
+  return describe_all(s->engine, inputs, sdx_session_feed_count(s->engine) - inputs, sdx_session_input);
+}
+
 static PyObject *session_outputs(session *s, PyObject *unused) {
-  PyObject *list = PyList_New(0);
-  for (size_t i = 0; list && i < sdx_session_output_count(s->engine); i++) {
-    PyObject *io = describe_io(sdx_session_output(s->engine, i));
-    if (!io || PyList_Append(list, io)) Py_CLEAR(list);
-    Py_XDECREF(io);
-  }
-  return list;
+  return describe_all(s->engine, 0, sdx_session_output_count(s->engine), sdx_session_output);
 }
 
 static PyObject *text_out(const char *text) {
@@ -339,7 +351,8 @@ PyDoc_STRVAR(run_doc,
              "run(output_names, input_feed, run_options=None)\n--\n\n"
              "Compute outputs.\n\n"
              "output_names: list of output names, or None or [] for all, in the order of the result.\n"
-             "input_feed: {input name: value}. A tensor input takes a numpy array of exactly its element\n"
+             "input_feed: {input name: value}, those of get_overridable_initializers() if wanted. A tensor input takes "
+             "a numpy array of exactly its element\n"
              "    type and of a shape that fits `get_inputs()`; C-contiguous arrays are used without a copy\n"
              "    and must not be changed until run returns. Lists and numbers are converted. Strings are\n"
              "    arrays of object, str or bytes; sequences are lists, maps are dicts.\n"
@@ -354,6 +367,7 @@ PyDoc_STRVAR(run_doc,
 static PyMethodDef session_methods[] = {
     {"run", (PyCFunction)(void (*)(void))session_run, METH_FASTCALL | METH_KEYWORDS, run_doc},
     {"_inputs", (PyCFunction)session_inputs, METH_NOARGS, "[(name, type, shape)]"},
+    {"_defaults", (PyCFunction)session_defaults, METH_NOARGS, "[(name, type, shape)]"},
     {"_outputs", (PyCFunction)session_outputs, METH_NOARGS, "[(name, type, shape)]"},
     {"_metadata", (PyCFunction)session_metadata, METH_O, "text of a metadata key, or None"},
     {"_custom_metadata", (PyCFunction)session_custom_metadata, METH_NOARGS, "{key: text}"},

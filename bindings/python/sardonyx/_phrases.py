@@ -28,6 +28,9 @@ def phrase(code, input="", output="", found="", expected="", **others):
         return f"Required inputs ({others.get('missing', [input])}) are missing from input feed ({others.get('fed', [])})."
     if code == "unknown-input":
         return f"Invalid input name: {input}"
+    if code == "fixed-input":
+        return (f"Invalid input name: {input}; it is a constant of the model, fixed at load: name it in the option "
+                "sardonyx.overridable_initializers (SessionOptions.add_session_config_entry) to feed it")
     if code == "unknown-output":
         return f"Invalid output name:{output}"
     return None

@@ -122,8 +122,9 @@ class InferenceSession(_engine.Session):
         return [NodeArg(*io) for io in self._outputs()]
 
     def get_overridable_initializers(self):
-        """Always []: weights are fixed when a model is loaded."""
-        return []
+        """Initializers that a run may feed another value for: a list of NodeArg. The model lists them as inputs (files of
+        IR version 4 and later), or the option overridable_initializers names them."""
+        return [NodeArg(*io) for io in self._defaults()]
 
     def get_modelmeta(self):
         """ModelMetadata."""
