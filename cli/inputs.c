@@ -36,9 +36,7 @@ static const char *batch_symbol(const sdx_session *session) {
 
 // A tensor of an input's type and shape with numbers that follow from the seed. Free dimensions are 1,
 // but for the batch and all free ones of its name.
-static sdx_value *random_value(const sdx_session *session, size_t index, int64_t batch, uint64_t *state) {
-  const sdx_io *io = sdx_session_input(session, index);
-  const char *symbol = batch_symbol(session);
+static sdx_value *random_value(const sdx_io *io, const char *symbol, int64_t batch, uint64_t *state) {
   int64_t shape[64];
   size_t rank = io->has_shape && io->rank <= 64 ? io->rank : 0;
   for (size_t d = 0; d < rank; d++) {
@@ -424,14 +422,15 @@ bool engine_inputs(const args *a, const sdx_session *session, const char *const 
   }
   uint64_t state = (uint64_t)seed;
   int64_t batch = args_int(a, "batch", 1);
-  if (batch != 1 && !batch_symbol(session)) {
+  const char *symbol = batch_symbol(session);
+  if (batch != 1 && !symbol) {
     *code = cli_error(CLI_USAGE, "--batch %lld: the first dimension of the model's inputs is fixed", (long long)batch);
     return false;
   }
   for (size_t i = 0; i < sdx_session_input_count(session); i++) {
     if (inputs[i] || sdx_session_input(session, i)->may_be_left_out) continue;
     const sdx_io *io = sdx_session_input(session, i);
-    inputs[i] = random_value(session, i, batch, &state);
+    inputs[i] = random_value(io, symbol, batch, &state);
     if (!inputs[i]) {
       cli_error(CLI_FAILED, "input '%s': cannot make a random %s; give a .pb file", io->name, io->type);
       return false;

@@ -296,8 +296,16 @@ sdx_status error_no_memory(error *err, size_t bytes) {
 }
 
 const char *bytes_text(size_t bytes, char buffer[BYTES_TEXT]) {
+  static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
   if (bytes > PTRDIFF_MAX) return "more bytes than can be addressed";
-  snprintf(buffer, BYTES_TEXT, "%zu bytes", bytes);
+  if (bytes < 1024) {
+    snprintf(buffer, BYTES_TEXT, "%zu bytes", bytes);
+    return buffer;
+  }
+  size_t unit = 0;
+  double size = (double)bytes / 1024;
+  for (; size >= 1023.95; unit++) size /= 1024;
+  snprintf(buffer, BYTES_TEXT, size < 999.5 ? "%.3g %s" : "%.0f %s", size, units[unit]);
   return buffer;
 }
 

@@ -110,7 +110,7 @@ struct text;
 void error_json(struct text *t, const error *err);
 char *error_object(const error *err);  // such an object; NULL: nothing is set, or no memory
 
-// "123 bytes"; of a size that passed what can be addressed no number, as it is none that anybody asked for.
+// "123 bytes", "1.5 GiB"; of a size that passed what can be addressed no number, as it is none that anybody asked for.
 enum { BYTES_TEXT = 32 };
 const char *bytes_text(size_t bytes, char buffer[BYTES_TEXT]);
 

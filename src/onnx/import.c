@@ -5,6 +5,7 @@
 #include "onnx/import.h"
 
 #include "base/file_kind.h"
+#include "base/size.h"
 #include "onnx/proto.h"
 
 enum { NEWEST_IR_VERSION = 14, NEWEST_ML_OPSET = 5, MOST_PROBLEMS = 1000 };
@@ -182,7 +183,12 @@ static sdx_status import_model(importer *im, const void *bytes, size_t size) {
   return im->problems ? SDX_OK : graph_verify(m->graph, &im->options->limits, im->sink, err);
 }
 
-enum { NODES_OF_FUNCTIONS = 32768 };  // functions of a small file may expand to so many
+enum {
+  // Functions of a small file may expand to so many nodes, and bytes.
+  NODES_OF_FUNCTIONS = 32768,
+  BYTES_OF_FUNCTIONS = 16 << 20,
+  BYTES_TIMES_FILE = 8
+};
 
 sdx_status onnx_import(const void *bytes, size_t size, const import_options *options, const problem_sink *sink,
                        model **out, error *err) {
@@ -197,11 +203,16 @@ sdx_status onnx_import(const void *bytes, size_t size, const import_options *opt
   importer im = {.options = &o, .sink = sink, .model = m, .err = err};
   im.most_work = NODES_OF_FUNCTIONS + size / 2;
   if (im.most_work > o.limits.max_nodes) im.most_work = o.limits.max_nodes;
+  if (!size_mul(size, BYTES_TIMES_FILE, &im.most_expanded) ||
+      !size_add(im.most_expanded, BYTES_OF_FUNCTIONS, &im.most_expanded))
+    im.most_expanded = SIZE_MAX;
   arena_init(&im.scratch, o.account);
+  str_map_init(&im.shared_by_place, &im.scratch);
   external_gate_init(&im.gate, &o, &m->warnings);
   im.gate.files = &m->external_files;
   im.gate.region = o.region, im.gate.region_bytes = o.region_bytes;
-  im.tensors = (tensor_reader){.memory = &m->memory, .max_rank = o.limits.max_rank, .gate = &im.gate};
+  im.tensors = (tensor_reader){
+      .memory = &m->memory, .max_rank = o.limits.max_rank, .gate = &im.gate, .dense_left = dense_room(size)};
   im.types = (type_limits){.rank = o.limits.max_rank, .depth = o.decode_depth};
   sdx_status status = import_model(&im, bytes, size);
   external_gate_deinit(&im.gate);

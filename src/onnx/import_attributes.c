@@ -87,18 +87,49 @@ static sdx_status attribute_kind(importer *im, const wire_counts *counts, int64_
   return SDX_OK;
 }
 
+static sdx_status share(importer *im, const shared_tensor *s) {
+  if (im->shared_count == im->shared_room) {
+    size_t room = im->shared_room ? 2 * im->shared_room : 16;
+    shared_tensor **more = arena_array(&im->scratch, room, sizeof *more);
+    if (!more) return import_no_memory(im);
+    if (im->shared_count) memcpy(more, im->shared, im->shared_count * sizeof *more);
+    im->shared = more;
+    im->shared_room = room;
+  }
+  shared_tensor *kept = arena_copy(&im->scratch, s, sizeof *s);
+  str key = {(const char *)&kept->place, sizeof kept->place};
+  if (!kept || !str_map_put(&im->shared_by_place, key, (uint32_t)im->shared_count)) return import_no_memory(im);
+  im->shared[im->shared_count++] = kept;
+  return SDX_OK;
+}
+
+sdx_status import_tensor(importer *im, tensor_reader *r, wire message, bool in_function, tensor *out, str *name) {
+  shared_tensor s = {.place = message.file + message.at, .name = STR("")};
+  uint32_t index;
+  if (!in_function) return tensor_proto_read(r, message, out, name, im->err);
+  if (str_map_find(&im->shared_by_place, (str){(const char *)&s.place, sizeof s.place}, &index)) {
+    s = *im->shared[index];
+  } else {
+    SDX_TRY(tensor_proto_read(r, message, &s.tensor, &s.name, im->err));
+    SDX_TRY(share(im, &s));
+  }
+  *out = s.tensor;
+  if (name) *name = s.name;
+  return SDX_OK;
+}
+
 // One message of an attribute into element i of its (list) value.
 static sdx_status read_message(importer *im, const attr_source *source, building *target, attr *a, wire body,
                                size_t i) {
   tensor_reader reader = import_reader(im, source->once), *r = &reader;
   switch (a->kind) {
     case ATTR_TENSOR:
-      return tensor_proto_read(r, body, (tensor *)a->tensor, NULL, im->err);
+      return import_tensor(im, r, body, source->scope->call, (tensor *)a->tensor, NULL);
     case ATTR_TENSORS: {
       tensor *t = arena_zalloc(r->memory, sizeof *t);
       if (!t) return import_no_memory(im);
       ((const tensor **)a->tensors.at)[i] = t;
-      return tensor_proto_read(r, body, t, NULL, im->err);
+      return import_tensor(im, r, body, source->scope->call, t, NULL);
     }
     case ATTR_SPARSE_TENSOR:
       return sparse_proto_read(r, body, (sparse_tensor *)a->sparse, NULL, im->err);

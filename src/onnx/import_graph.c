@@ -26,6 +26,11 @@ sdx_status import_settle_node(importer *im, const scope *s, const node_head *h, 
 
 // ---- limits ---------------------------------------------------------------------------------------------
 
+static size_t memory_used(const importer *im) {
+  mem_account *account = im->options->account;
+  return account ? atomic_load(&account->used) : 0;
+}
+
 static sdx_status spend_work(importer *im, size_t amount) {
   enum { LOOK_AT_CLOCK_EVERY = 256 };
   if (amount > im->most_work - im->work)
@@ -35,6 +40,13 @@ static sdx_status spend_work(importer *im, size_t amount) {
         im->most_work == im->options->limits.max_nodes ? "limit max_nodes" : "the limit for a file of its size");
   bool look = (im->work + amount) / LOOK_AT_CLOCK_EVERY != im->work / LOOK_AT_CLOCK_EVERY;
   im->work += amount;
+  size_t taken = im->expanding ? memory_used(im) - im->unexpanded : 0;
+  if (taken > im->most_expanded) {
+    char found[BYTES_TEXT], most[BYTES_TEXT];
+    return error_set(im->err, SDX_LIMIT_EXCEEDED,
+                     "the model's functions take %s when expanded, expected at most %s for a file of its size",
+                     bytes_text(taken, found), bytes_text(im->most_expanded, most));
+  }
   if (!look || !im->options->deadline_ns) return SDX_OK;
   if (clock_ns() < im->options->deadline_ns) return SDX_OK;
   return error_set(im->err, SDX_DEADLINE_EXCEEDED, "the time to load the model is over after %zu nodes", im->work);
@@ -267,10 +279,15 @@ static sdx_status expand(importer *im, const scope *s, const node_head *h, const
   SDX_TRY(spend_work(im, 1));  // calls of empty functions are work, too
   f->kept->calls++;
   if (h->counts.of[NODE_ATTRIBUTE] > 1) SDX_TRY(import_check_attributes(im, h->message));
+  bool outermost = !s->call;
+  if (outermost) im->unexpanded = memory_used(im) - im->expanded;
+  im->expanding = true;
   arena memory;
   arena_init(&memory, im->options->account);
   sdx_status status = expand_in(im, s, h, f, &memory);
   arena_deinit(&memory);
+  if (outermost) im->expanded = memory_used(im) - im->unexpanded;
+  im->expanding = !outermost;
   return status;
 }
 
@@ -299,7 +316,8 @@ static sdx_status check_and_count(importer *im, wire message, size_t *values) {
   return SDX_OK;
 }
 
-static sdx_status read_initializer(importer *im, building *b, const wire_field *f) {
+static sdx_status read_initializer(importer *im, const scope *s, const wire_field *f) {
+  building *b = s->at;
   tensor_reader *r = &im->tensors;
   str name = STR("");
   tensor *t = arena_zalloc(r->memory, sizeof *t);
@@ -310,8 +328,8 @@ static sdx_status read_initializer(importer *im, building *b, const wire_field *
     status = sparse_proto_read(r, f->body, &sparse, &name, im->err);
     if (status == SDX_OK) status = sparse_to_dense(r, &sparse, t, im->err);
   } else {
-    tensor_reader reader = import_reader(im, !b->graph->parent);  // functions have no initializers but in bodies
-    status = tensor_proto_read(&reader, f->body, t, &name, im->err);
+    tensor_reader reader = import_reader(im, !b->graph->parent);  // what the main graph has, no other reads
+    status = import_tensor(im, &reader, f->body, s->call, t, &name);
   }
   if (status == SDX_OK && name.size == 0) status = error_set(im->err, SDX_INVALID_GRAPH, "an initializer has no name");
   error_part part = part_named(PART_INITIALIZER, name);
@@ -409,7 +427,7 @@ static sdx_status read_graph(importer *im, const scope *s, wire message) {
   }
   if (!graph_reserve(g, values, nodes)) return import_no_memory(im);
   for (wire w = message; wire_next(&w, &proto_graph, &f);)
-    if (f.slot == GRAPH_INITIALIZER || f.slot == GRAPH_SPARSE) SDX_TRY(read_initializer(im, b, &f));
+    if (f.slot == GRAPH_INITIALIZER || f.slot == GRAPH_SPARSE) SDX_TRY(read_initializer(im, s, &f));
   g->inputs = arena_array(g->memory, inputs, sizeof *g->inputs);
   g->outputs = arena_array(g->memory, outputs, sizeof *g->outputs);
   if (!g->inputs || !g->outputs) return import_no_memory(im);

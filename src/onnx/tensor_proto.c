@@ -125,10 +125,12 @@ static sdx_status check_sources(const parts *p, sdx_dtype dtype, error *err) {
 
 static sdx_status check_length(const tensor *t, const char *source, size_t found, size_t needed, const char *unit,
                                error *err) {
-  char shape[200];
+  char shape[200], size[BYTES_TEXT];
   if (found == needed) return SDX_OK;
-  return error_set(err, SDX_INVALID_MODEL, "%s holds %zu %s where %s needs %zu", source, found, unit,
-                   tensor_describe(t, shape, sizeof shape), needed);
+  bool large = t->dtype != SDX_STRING && t->bytes > 1 << 20;
+  return error_set(err, SDX_INVALID_MODEL, "%s holds %zu %s where %s needs %zu%s%s", source, found, unit,
+                   tensor_describe(t, shape, sizeof shape), needed, large ? ": together " : "",
+                   large ? bytes_text(t->bytes, size) : "");
 }
 
 static void *new_data(tensor_reader *r, tensor *t, error *err) {
@@ -328,6 +330,25 @@ static sdx_status check_sparse(const sparse_tensor *s, size_t dense_count, error
   return SDX_OK;
 }
 
+size_t dense_room(size_t file_bytes) {
+  size_t room;
+  return size_mul(file_bytes, DENSE_TIMES_FILE, &room) && size_add(room, DENSE_FREE_BYTES, &room) ? room : SIZE_MAX;
+}
+
+static sdx_status check_dense(tensor_reader *r, const sparse_tensor *s, error *err) {
+  char shape[200], takes[BYTES_TEXT], left[BYTES_TEXT];
+  tensor dense;
+  SDX_TRY(tensor_init(&dense, (sdx_dtype)s->values.dtype, s->rank, s->dims, err));
+  if (dense.bytes > r->dense_left)
+    return error_set(err, SDX_LIMIT_EXCEEDED,
+                     "the sparse tensor %s takes %s when its zeros are written out, expected at most %s: that is left "
+                     "of what sparse tensors of a file of this size may take",
+                     tensor_describe(&dense, shape, sizeof shape), bytes_text(dense.bytes, takes),
+                     bytes_text(r->dense_left, left));
+  r->dense_left -= dense.bytes;
+  return check_sparse(s, dense.count, err);
+}
+
 sdx_status sparse_proto_read(tensor_reader *r, wire message, sparse_tensor *out, str *name, error *err) {
   wire_counts counts;
   SDX_TRY(wire_scan(message, &proto_sparse, &counts, err));
@@ -353,9 +374,7 @@ sdx_status sparse_proto_read(tensor_reader *r, wire message, sparse_tensor *out,
   }
   out->dims = dims;
   out->rank = rank;
-  tensor dense;
-  SDX_TRY(tensor_init(&dense, (sdx_dtype)out->values.dtype, rank, dims, err));
-  return check_sparse(out, dense.count, err);
+  return check_dense(r, out, err);
 }
 
 sdx_status sparse_to_dense(tensor_reader *r, const sparse_tensor *s, tensor *out, error *err) {

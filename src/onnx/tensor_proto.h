@@ -12,6 +12,7 @@ typedef struct tensor_reader {
   arena *memory;  // dims, and data that cannot stay in the file
   size_t max_rank;
   external_gate *gate;  // NULL: external data is refused
+  size_t dense_left;    // bytes that the dense forms of sparse tensors may still take; see dense_room
   // Bytes of the file whose content was copied and that nobody will look at again; NULL: not wanted.
   void (*spent)(void *context, const void *at, size_t bytes);
   void *context;
@@ -19,6 +20,9 @@ typedef struct tensor_reader {
 
 // The message must hold a complete tensor. `name` may be NULL.
 sdx_status tensor_proto_read(tensor_reader *r, wire message, tensor *out, str *name, error *err);
+// A few bytes can stand for any number of zeros: a file's sparse tensors may take so much when dense.
+enum { DENSE_FREE_BYTES = 16 << 20, DENSE_TIMES_FILE = 64 };
+size_t dense_room(size_t file_bytes);
 // values [n], indices [n] (linear) or [n, rank], ascending, unique and inside dims: all checked.
 sdx_status sparse_proto_read(tensor_reader *r, wire message, sparse_tensor *out, str *name, error *err);
 // The same tensor with its zeros, in arena memory.

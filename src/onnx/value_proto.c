@@ -22,7 +22,8 @@ static sdx_status copy_tensor(value_reader *r, const tensor *t, sdx_value **out)
 }
 
 static sdx_status read_tensor(value_reader *r, const wire_schema *schema, wire message, sdx_value **out) {
-  tensor_reader tensors = {.memory = &r->scratch, .max_rank = TENSOR_MAX_RANK};
+  tensor_reader tensors = {
+      .memory = &r->scratch, .max_rank = TENSOR_MAX_RANK, .dense_left = dense_room(wire_size(message))};
   tensor t;
   if (schema == &proto_tensor) {
     SDX_TRY(tensor_proto_read(&tensors, message, &t, NULL, r->err));

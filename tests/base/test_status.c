@@ -147,9 +147,25 @@ static void every_status_has_its_facts(void **state) {
 static void no_memory_says_how_much(void **state) {
   error e = {0};
   assert_int_equal(error_no_memory(&e, 12345), SDX_NO_MEMORY);
-  assert_non_null(strstr(e.message, "12345 bytes"));
+  assert_non_null(strstr(e.message, "12.1 KiB"));
   error_clear(&e);
   error_no_memory(&e, (size_t)-4);  // a product that ran over
+  static const struct {
+    size_t bytes;
+    const char *text;
+  } sizes[] = {{0, "0 bytes"},
+               {1023, "1023 bytes"},
+               {1024, "1 KiB"},
+               {1536, "1.5 KiB"},
+               {10239, "10 KiB"},
+               {123456, "121 KiB"},
+               {(1 << 20) - 1, "1 MiB"},
+               {1 << 30, "1 GiB"},
+               {(size_t)1 << 40, "1 TiB"},
+               {(size_t)1 << 62, "4 EiB"},
+               {PTRDIFF_MAX, "8 EiB"}};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+    assert_string_equal(bytes_text(sizes[i].bytes, (char[BYTES_TEXT]){0}), sizes[i].text);
   assert_string_equal(e.message, "no memory for more bytes than can be addressed: the memory budget is spent");
 }
 

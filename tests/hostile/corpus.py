@@ -150,6 +150,27 @@ def graphs():
         names = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[:depth]
         chain = [call(n, *([names[k + 1]] * 4 if k + 1 < depth else ["Relu"] * 4)) for k, n in enumerate(names)]
         yield Case(f"G11-expansion-{depth}", local(*chain), expect="OK" if depth < 9 else "E", message="" if depth < 9 else "after its functions are expanded", seconds=1, limit_mb=32)
+    true = node("Constant", [], ["c"], attr_tensor("value", tensor(BOOL, [], b"\1")))
+    calls = lambda op, prefix, domain: [node(op, ["i" if k == 0 else f"{prefix}{k - 1}"], [f"{prefix}{k}"], domain=domain) for k in range(4)]
+    either = lambda then, other: node("If", ["c"], ["o"], attr_graph("then_branch", then), attr_graph("else_branch", other))
+    passed_on = block(1, "alpha") + number(20, 1) + block(21, "alpha")
+    taken_on = lambda name, *nodes: function(name, "my", ["i"], ["o"], nodes, (("", 17), ("my", 1))) + block(6, "alpha")
+    for depth in (6, 9, 20):  # calls in both branches of every function; calls that hand an attribute on
+        names = "ABCDEFGHIJKLMNOPQRST"[:depth]
+        following = [(n, "my") for n in names[1:]] + [("LeakyRelu", "")]
+        branches = [function(n, "my", ["i"], ["o"], [true, either(body(calls(*to[:1], "t", to[1]), ["t3"]), body(calls(*to[:1], "e", to[1]), ["e3"]))], (("", 17), ("my", 1)))
+                    for n, to in zip(names, following)]
+        yield Case(f"G11-branches-{depth}", local(*branches), message="when expanded|after its functions are expanded", limit_mb=32)
+        handed = [taken_on(n, *[node(to, ["i" if k == 0 else f"t{k - 1}"], ["o" if k == 3 else f"t{k}"], passed_on, domain=domain) for k in range(4)])
+                  for n, (to, domain) in zip(names, following)]
+        yield Case(f"G11-handed-on-{depth}", small([node("A", ["x"], ["y"], attr_float("alpha", 0.5), domain="my")], extra=opset(1, "my") + b"".join(block(25, f) for f in handed)),
+                   expect="OK" if depth < 7 else "E", message="" if depth < 7 else "when expanded|after its functions are expanded", limit_mb=32)
+    yield Case("G10-mutual-through-a-branch", local(function("A", "my", ["i"], ["o"], [true, either(body([node("B", ["i"], ["t"], domain="my")], ["t"]), body([node("Relu", ["i"], ["e"])], ["e"]))]),
+                                                    call("B", "A")), message="A -> B -> A")
+    large = node("Constant", [], ["c"], attr_tensor("value", tensor(FLOAT, [1 << 18], bytes(1 << 20))))
+    yield Case("G11-constant-shared", local(call("A", *["B"] * 300), function("B", "my", ["i"], ["o"], [large, node("ReduceMax", ["c"], ["m"], attr_int("keepdims", 0)), node("Add", ["i", "m"], ["o"])])),
+               expect="OK", options=["fold_limit_bytes=1024"], limit_mb=32)
+    yield Case("G13-many-inputs", small(inputs=[F4] + [value(f"x{i}", FLOAT, [1]) for i in range(100000)]), expect="OK", seconds=2, limit_mb=200)
     yield Case("G12-two-functions", local(call("A", "Relu"), call("A", "Neg")), message="A")
     yield Case("G12-bad-output", local(function("A", "my", ["i"], ["missing"], [node("Relu", ["i"], ["o"])])), message="missing|o")
     yield Case("G13-chain", small([node("Neg", ["x" if i == 0 else f"v{i}"], ["y" if i == 199999 else f"v{i + 1}"]) for i in range(200000)]), expect="OK", seconds=10, limit_mb=1000)
@@ -165,7 +186,7 @@ def graphs():
             ("expand", [node("Expand", ["k", "s"], ["w"])], [ints([1 << 18, 1 << 18], "s"), floats([1], "k")]),
             ("range", [node("Range", ["a", "b", "d"], ["w"])], [ints([0], "a", dims=[]), ints([1 << 40], "b", dims=[]), ints([1], "d", dims=[])]),
             ("tile", [node("Tile", ["k", "s"], ["w"])], [ints([1 << 36], "s"), floats([1, 2], "k")])):
-        yield Case(f"G17-fold-{name}", small(nodes + [node("Size", ["w"], ["z"]), node("Cast", ["z"], ["f"], attr_int("to", FLOAT)), node("Add", ["x", "f"], ["y"])], initializers=inits), message="no memory for [0-9]+ bytes", seconds=2, limit_mb=64)
+        yield Case(f"G17-fold-{name}", small(nodes + [node("Size", ["w"], ["z"]), node("Cast", ["z"], ["f"], attr_int("to", FLOAT)), node("Add", ["x", "f"], ["y"])], initializers=inits), message="no memory for [0-9]+ [GT]iB", seconds=2, limit_mb=64)
     yield Case("G18-doc-strings", small(extra=block(6, "d" * (4 << 20))), expect="OK")
     for ir in (-1, 1 << 40, 99):
         yield Case(f"G19-ir-{ir}", small(ir=ir), expect="E" if ir < 0 else "OK", message="ir_version")
@@ -211,7 +232,18 @@ def tensors():
     yield Case("T8-sparse-duplicate", use_sparse(sparse(floats([1, 2], "w"), ints([3, 3]), [4])), message="ind|w|twice|order")
     yield Case("T8-sparse-count", use_sparse(sparse(floats([1, 2], "w"), ints([3]), [4])), message="ind|w")
     yield Case("T8-sparse-rank", use_sparse(sparse(floats([1, 2], "w"), ints([0] * 6, dims=[2, 3]), [4])), message="ind|w")
-    yield Case("T8-sparse-bomb", use_sparse(sparse(floats([1], "w"), ints([0]), [1 << 40])), message="byte|memory|w|budget")
+    for dims in ([1 << 23], [1 << 30], [1 << 40], [1 << 20, 1 << 20]):
+        one = sparse(floats([1], "w"), ints([0]), dims)
+        says = "'(w|sparse_value)'.*takes [0-9.]+ [MGT]iB when its zeros are written out"
+        yield Case(f"T8-sparse-bomb-{dims}", use_sparse(one), message=says, limit_mb=32)
+        yield Case(f"T8-sparse-constant-bomb-{dims}", small([node("Constant", [], ["w"], attribute("sparse_value", 11, block(22, one))), node("Relu", ["x"], ["y"])]), message=says, limit_mb=32)
+    some = b"".join(block(15, sparse(floats([1], f"w{i}"), ints([0]), [1 << 20])) for i in range(1000))
+    yield Case("T8-sparse-many", model(graph([node("Relu", ["x"], ["y"])], [F4], [value("y", FLOAT, None)]) + some), message="expected at most [0-9.]+ [KM]iB", limit_mb=32)
+    hundredth = sparse(floats([1] * 20000, "w"), ints(range(0, 2000000, 100)), [2000000])
+    yield Case("T8-sparse-hundredth", use_sparse(hundredth), expect="OK", limit_mb=32)
+    for dtype, size in ((FLOAT, "4 TiB"), (DOUBLE, "8 TiB"), (BOOL, "1 TiB"), (22, "512 GiB")):
+        for raw in (None, b"", b"1234"):
+            yield Case(f"T1-claimed-{dtype}-{raw and len(raw)}", use(tensor(dtype, [1 << 40], raw, "w")), message=f"'w'.* holds [0-9]+ (bytes|entries) where .* needs [0-9]+: together {size}")
     yield Case("T9-segment", use(tensor(FLOAT, [1], bytes(4), "w", block(3, number(1, 0) + number(2, 1)))), message="segment")
     for pad in range(1, 9):
         yield Case(f"T10-odd-offset-{pad}", small([node("Add", ["x", "w"], ["y"])], initializers=[tensor(FLOAT, [4], bytes(16), "w", block(12, "p" * pad))]), expect="OK")

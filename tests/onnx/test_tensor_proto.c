@@ -235,7 +235,7 @@ static wire_out sparse(const int64_t *indices, size_t count, int64_t rank, int64
 }
 
 static void expect_sparse(const int64_t *indices, size_t count, int64_t rank, const char *part) {
-  tensor_reader r = {.memory = &memory, .max_rank = 64};
+  tensor_reader r = {.memory = &memory, .max_rank = 64, .dense_left = 24};
   wire_out t = sparse(indices, count, rank, 2, 3);
   sparse_tensor s;
   tensor dense;
@@ -253,6 +253,16 @@ static void expect_sparse(const int64_t *indices, size_t count, int64_t rank, co
   wire_out_deinit(&t);
 }
 
+static void expect_dense_left(size_t bytes, const char *part) {
+  tensor_reader r = {.memory = &memory, .max_rank = 64, .dense_left = bytes};
+  wire_out t = sparse((int64_t[]){1, 5}, 2, 1, 2, 3);
+  sparse_tensor s;
+  err = (error){0};
+  assert_int_equal(sparse_proto_read(&r, wire_of(t.kept.at, t.kept.size), &s, NULL, &err), SDX_LIMIT_EXCEEDED);
+  assert_non_null(strstr(err.message, part));
+  wire_out_deinit(&t);
+}
+
 static void sparse_tensors_are_checked(void **state) {
   expect_sparse((int64_t[]){1, 5}, 2, 1, NULL);
   expect_sparse((int64_t[]){0, 1, 1, 2}, 4, 2, NULL);
@@ -260,6 +270,7 @@ static void sparse_tensors_are_checked(void **state) {
   expect_sparse((int64_t[]){-1, 5}, 2, 1, "sparse index 0 lies outside");
   expect_sparse((int64_t[]){5, 1}, 2, 1, "must ascend");
   expect_sparse((int64_t[]){5, 5}, 2, 1, "twice");
+  expect_dense_left(23, "takes 24 bytes when its zeros are written out, expected at most 23 bytes");
   expect_sparse((int64_t[]){0, 1, 2, 0}, 4, 2, "sparse index 1 lies outside");
   expect_sparse((int64_t[]){0, 1, 1, 0, 0, 0}, 6, 3, "expected [2] or [2,2]");
 }
