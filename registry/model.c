@@ -8,15 +8,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/links.h"
 #include "registry/handle.h"
 #include "support/files.h"
 
-enum { MOST_FILES = 10000, MOST_NAMED = 100 };
+enum { MOST_FILES = 10000, MOST_NAMED = 100, MOST_ROOTS = 16 };
 
 typedef struct gathering {
   registry_change *change;
   registry_file *files;
   size_t count;
+  folder_id roots[MOST_ROOTS];  // links may end in these folders and beneath them
+  size_t root_count;
 } gathering;
 
 static bool is_onnx(const char *path) {
@@ -24,8 +27,12 @@ static bool is_onnx(const char *path) {
   return length > 5 && !strcasecmp(path + length - 5, ".onnx");
 }
 
+// Kubernetes keeps what the links of a mounted folder point to in the folder itself, beneath names that begin so.
+static bool is_bookkeeping(const char *path) { return strstr(path, "/.."); }
+
 static sdx_status take_file(void *context, const char *path, int fd, fault *f) {
   gathering *g = context;
+  if (is_bookkeeping(path)) return SDX_OK;
   registry_file *more = realloc(g->files, (g->count + 1) * sizeof *more);
   char *copy = strdup(path);
   if (more) g->files = more;
@@ -53,6 +60,48 @@ static char *base_name(const char *path) {
   return name;
 }
 
+// ---- folders with links: caches that keep files under their digests, mounts that are switched by a link -----------
+// As when a model is loaded, a link may end in the folder that was named and where the links of its models end.
+
+static void add_root(gathering *g, int folder) {
+  if (g->root_count < MOST_ROOTS && links_folder_id(folder, &g->roots[g->root_count])) g->root_count++;
+}
+
+static int find_root(void *context, int folder, const char *name, const char *path, fault *f) {
+  link_seen link;
+  int lies_in, fd = is_onnx(name) ? links_open(folder, name, NULL, 0, &link, &lies_in) : -1;
+  if (fd < 0) return -1;
+  add_root(context, lies_in);
+  close(lies_in);
+  close(fd);
+  return -1;
+}
+
+static sdx_status pass_over(void *context, const char *path, int fd, fault *f) { return SDX_OK; }
+
+static int follow(void *context, int folder, const char *name, const char *path, fault *f) {
+  gathering *g = context;
+  link_seen link;
+  if (is_bookkeeping(path)) return -1;
+  int fd = links_open(folder, name, g->roots, g->root_count, &link, NULL);
+  if (fd < 0 && errno == EXDEV) {
+    fault_set(f, SDX_FORBIDDEN, "%s is a link that leads to '%.200s', out of the folder and of those its models lie in",
+              path, link.target);
+    fault_hint(f, "'cp -rL' copies a folder with what its links point to");
+  } else if (fd < 0) {
+    fault_errno(f, errno, "cannot open %s, a link to '%.200s'", path, link.target);
+  }
+  return fd;
+}
+
+static sdx_status gather_path(gathering *g, int fd, const char *name, fault *f) {
+  g->root_count = 0;
+  add_root(g, fd);
+  if (!tree_walk_links(fd, name, MOST_FILES, pass_over, find_root, g, f))
+    tree_walk_links(fd, name, MOST_FILES, take_file, follow, g, f);
+  return f->status;
+}
+
 static sdx_status gather(gathering *g, const char *const *paths, fault *f) {
   for (; *paths && !f->status; paths++) {
     char *name = base_name(*paths);
@@ -60,8 +109,7 @@ static sdx_status gather(gathering *g, const char *const *paths, fault *f) {
     if (fd < 0) fault_errno(f, errno, "%s", *paths);
     else if (!name) fault_no_memory(f);
     else if (!path_beneath(name)) fault_set(f, SDX_INVALID_ARGUMENT, "'%.200s' cannot be the name of a file", name);
-    else if (tree_walk(fd, name, MOST_FILES, take_file, g, f) && !strstr(f->message, name))
-      fault_place(f, "%s", *paths);
+    else if (gather_path(g, fd, name, f) && !strstr(f->message, name)) fault_place(f, "%s", *paths);
     if (fd >= 0) close(fd);
     free(name);
   }

@@ -156,6 +156,7 @@ sdx_status tree_remove(int parent, const char *name, fault *f) { return remove_a
 
 typedef struct walk {
   tree_visit each;
+  tree_follow follow;  // NULL: links are refused
   void *context;
   size_t left, depth;
   fault *f;
@@ -175,10 +176,17 @@ static sdx_status walk_open(walk *w, int fd, const char *path) {
 static sdx_status walk_entry(walk *w, int folder, const char *name, const char *path) {
   int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0 && errno == ELOOP) {
-    fault_set(w->f, SDX_FORBIDDEN, "%s is a link; files and folders are expected", path);
-    return fault_hint(w->f, "'cp -rL' copies a folder with what its links point to");
+    if (!w->follow) {
+      fault_set(w->f, SDX_FORBIDDEN, "%s is a link; files and folders are expected", path);
+      return fault_hint(w->f, "'cp -rL' copies a folder with what its links point to");
+    }
+    // Links count, too, so that folders which hold each other come to an end.
+    if (w->left-- == 0) return fault_set(w->f, SDX_LIMIT_EXCEEDED, "%s: too many files", path);
+    fd = w->follow(w->context, folder, name, path, w->f);
+    if (fd < 0) return w->f->status;
+  } else if (fd < 0) {
+    return fault_errno(w->f, errno, "cannot open %s", path);
   }
-  if (fd < 0) return fault_errno(w->f, errno, "cannot open %s", path);
   sdx_status status = walk_open(w, fd, path);
   close(fd);
   return status;
@@ -204,6 +212,11 @@ static sdx_status walk_folder(walk *w, int fd, const char *path) {
 }
 
 sdx_status tree_walk(int fd, const char *path, size_t most_files, tree_visit each, void *context, fault *f) {
-  walk w = {.each = each, .context = context, .left = most_files, .f = f};
+  return tree_walk_links(fd, path, most_files, each, NULL, context, f);
+}
+
+sdx_status tree_walk_links(int fd, const char *path, size_t most_files, tree_visit each, tree_follow follow,
+                           void *context, fault *f) {
+  walk w = {.each = each, .follow = follow, .context = context, .left = most_files, .f = f};
   return walk_open(&w, fd, path);
 }

@@ -34,3 +34,8 @@ sdx_status tree_remove(int parent, const char *name, fault *f);
 // refused. Stops at the first failure.
 typedef sdx_status (*tree_visit)(void *context, const char *path, int fd, fault *f);
 sdx_status tree_walk(int fd, const char *path, size_t most_files, tree_visit each, void *context, fault *f);
+// The same where links are not refused: what `follow` opens for the link `name` of `folder` stands in its place; -1
+// passes it over, or fails with a fault.
+typedef int (*tree_follow)(void *context, int folder, const char *name, const char *path, fault *f);
+sdx_status tree_walk_links(int fd, const char *path, size_t most_files, tree_visit each, tree_follow follow,
+                           void *context, fault *f);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening by way of links; see links.h. What is still to be walked is kept as text: the target of a link takes the
-// place of its name there. Read next: external.c.
-#include "onnx/links.h"
+// place of its name there. Read next: src/onnx/external.c.
+#include "base/links.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,10 +7,10 @@
 #pragma once
 
 #include "base/hash.h"
+#include "base/links.h"
 #include "base/status.h"
 #include "base/str.h"
 #include "base/text.h"
-#include "onnx/links.h"
 #include "onnx/onnx.h"
 
 enum { EXTERNAL_MOST_FOLDERS = 3 };

@@ -423,7 +423,7 @@ static void no_other_code_opens_a_path(void **state) {
   for (struct dirent *e; (e = readdir(d));) {
     char path[300], line[400];
     size_t n = strlen(e->d_name);
-    if (n < 2 || strcmp(e->d_name + n - 2, ".c") != 0 || strcmp(e->d_name, "links.c") == 0) continue;
+    if (n < 2 || strcmp(e->d_name + n - 2, ".c") != 0) continue;
     snprintf(path, sizeof path, "src/onnx/%s", e->d_name);
     FILE *f = fopen(path, "r");
     while (f && fgets(line, sizeof line, f))

@@ -16,6 +16,7 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from onnx_bytes import FLOAT, external, graph, model, node, tensor, value  # noqa: E402
 from lab import COMMAND, ROOT, Case, twice, with_constant, with_external  # noqa: E402
 import suite  # noqa: E402
 
@@ -190,6 +191,46 @@ class Registering(Case):
         self.assertIn("is a link", self.fails("model", "register", "net"))
         os.symlink("model.onnx", self.folder / "alias.onnx")  # named by the user
         self.assertEqual(self.ask("model", "register", "alias.onnx")["files"][0]["path"], "alias.onnx")
+
+    def linked(self, links, **files):
+        """A folder named net of links, beside what they point to; the files of its model."""
+        for name, content in files.items():
+            self.write(name.replace("__", "/"), content)
+        for name, target in links.items():
+            (self.folder / "net" / name).parent.mkdir(parents=True, exist_ok=True)
+            os.symlink(target, self.folder / "net" / name)
+
+    def paths(self, folder="net"):
+        return [f["path"] for f in self.ask("model", "register", folder, "--name", "linked")["files"]]
+
+    def test_snapshots_of_a_hub(self):
+        """Links into a folder of blobs under other names, where the model's weights lie, too."""
+        weights = model(graph([node("Add", ["x", "w"], ["y"])], [value("x", FLOAT, [4])], [value("y", FLOAT, [4])],
+                              [tensor(FLOAT, [4], None, "w", external("model.onnx_data", 0, 16))]))
+        self.linked({"config.json": "../blobs/c", "onnx/model.onnx": "../../blobs/a", "onnx/model.onnx_data": "../../blobs/b"},
+                    blobs__a=weights, blobs__b=bytes(16), blobs__c="{}")
+        self.assertEqual(self.paths(), ["net/config.json", "net/onnx/model.onnx", "net/onnx/model.onnx_data"])
+        shutil.rmtree(self.folder / "blobs")
+        self.command("model", "download", "linked", "out")
+        self.assertFalse([p for p in (self.folder / "out").rglob("*") if p.is_symlink()])
+        self.assertEqual(self.ask("run", next((self.folder / "out").rglob("model.onnx")), "x=[1,2,3,4]")["outputs"]["y"]["data"], [1, 2, 3, 4])
+
+    def test_mounts_that_are_switched_by_a_link(self):
+        self.linked({"..data": "..2026", "model.onnx": "..data/model.onnx"}, **{"net__..2026__model.onnx": twice()})
+        self.assertEqual(self.paths(), ["net/model.onnx"])
+
+    def test_links_that_lead_astray(self):
+        self.write("secret/key", "s3cret")
+        for link, target, said in (("key", "../secret/key", "is a link that leads to '../secret/key'"), ("key", "/etc/passwd", "out of the folder"),
+                                   ("key", "key", "cannot open"), ("key", "nowhere", "cannot open"), ("d", "../secret", "out of the folder"),
+                                   ("key", "/dev/zero", "out of the folder"), ("d", ".", "deep|too many files|which one")):
+            with self.subTest(link=link, target=target):
+                self.linked({link: target}, net__model=twice())
+                os.replace(self.folder / "net/model", self.folder / "net/model.onnx")
+                self.assertRegex(self.fails("model", "register", "net"), said)
+                shutil.rmtree(self.folder / "net")
+        self.linked({"a": ".", "b": "."})  # more paths than there are files in the world
+        self.assertRegex(self.fails("model", "register", "net"), "deep|too many files")
 
     def test_words_have_limits(self):
         self.write("m.onnx", twice())
