@@ -109,11 +109,12 @@ PART(4)
 PART(5)
 PART(6)
 #if PARTS > 6
-    PART(7) PART(8)
+PART(7)
+PART(8)
 #endif
 
-        static void panel_step(const float *r, size_t depth, const float *h, float *y, size_t columns,
-                               const recurrent_f32_ahead *ahead, size_t index) {
+static void panel_step(const float *r, size_t depth, const float *h, float *y, size_t columns,
+                       const recurrent_f32_ahead *ahead, size_t index) {
   static void (*const parts[])(const float *, size_t, const float *, float *, size_t) = {
     part_1,
     part_2,
