@@ -95,7 +95,7 @@ static void declarations_have_no_say(void **state) {
 }
 
 int main(int count, char **arguments) {
-  static const char *const folders[] = {"examples", "../shared/models", NULL};
+  static const char *const folders[] = {"examples", "../shared/models", "../shared/cases", NULL};
   models_find(count, arguments, folders);
   const struct CMUnitTest tests[] = {cmocka_unit_test(declarations_have_no_say)};
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,7 +38,8 @@ static void same_results_at_every_level(void **state) {
 }
 
 int main(int count, char **arguments) {
-  static const char *const folders[] = {"examples", "../shared/models/seed", "../shared/models/vision", NULL};
+  static const char *const folders[] = {"examples", "../shared/models/seed", "../shared/models/vision",
+                                        "../shared/cases", NULL};
   models_find(count, arguments, folders);
   const struct CMUnitTest tests[] = {cmocka_unit_test(same_results_at_every_level)};
   return cmocka_run_group_tests(tests, NULL, NULL);
