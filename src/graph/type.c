@@ -3,6 +3,7 @@
 // graph, so a dimension means the same in every subgraph.
 #include <stdarg.h>
 #include <stdio.h>
+#include <strings.h>
 
 #include "base/size.h"
 #include "graph/graph.h"
@@ -43,16 +44,20 @@ static bool is_digits(str s) {
   return s.size > 0;
 }
 
+static bool begins(str s, const char *word) {
+  size_t n = strlen(word);
+  return s.size >= n && strncasecmp(s.at, word, n) == 0;
+}
+
 // What converters write where a dimension has no name.
 bool dim_name_is_placeholder(str name) {
-  static const char *const whole[] = {"", "?", "-1", "None", "unknown"};
-  static const char *const numbered[] = {"unk__", "DynamicDimension."};
+  static const char *const whole[] = {"", "?", "*", "-1", "none", "null", "unknown", "unk", "any", "dynamic"};
+  static const char *const numbered[] = {"unk__", "unk_", "unknown_", "?_", "DynamicDimension."};
   for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-    if (str_is(name, whole[i])) return true;
+    if (name.size == strlen(whole[i]) && begins(name, whole[i])) return true;
   for (size_t i = 0; i < sizeof numbered / sizeof *numbered; i++) {
     size_t n = strlen(numbered[i]);
-    if (name.size > n && memcmp(name.at, numbered[i], n) == 0 && is_digits((str){name.at + n, name.size - n}))
-      return true;
+    if (begins(name, numbered[i]) && name.size > n && is_digits((str){name.at + n, name.size - n})) return true;
   }
   return false;
 }

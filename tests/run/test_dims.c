@@ -53,7 +53,9 @@ static void sizes_may_differ_under_one_name(void **state) {
 }
 
 static void placeholders_stand_for_themselves(void **state) {
-  static const char *const names[] = {"None", "?", "-1", "unk__12", "DynamicDimension.0", "unknown"};
+  static const char *const names[] = {"None",    "?",       "-1", "unk__12", "DynamicDimension.0",
+                                      "unknown", "Unknown", "*",  "null",    "none",
+                                      "dynamic", "unk_3",   "?_1"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     char source[200];
     snprintf(source, sizeof source, "graph(%%x: float[\"%s\",\"%s\"]) -> (%%y) {\n  %%y = Relu(%%x)\n}\n", names[i],
