@@ -14,6 +14,7 @@ typedef struct builder {
   arena scratch;
   bool *needed;         // by value_id
   step_layouts *ports;  // by step; NULL: no step has a choice
+  bool types_only;      // no plan comes of it: bodies are walked, too
   error *err;
 } builder;
 

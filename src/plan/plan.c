@@ -85,7 +85,8 @@ static sdx_status keep_signature(builder *b) {
   return SDX_OK;
 }
 
-static sdx_status build(builder *b) {
+// Room for what the first walk finds, and that walk.
+static sdx_status look(builder *b) {
   plan *p = b->p;
   const graph *g = b->g;
   size_t results = 0;
@@ -100,7 +101,12 @@ static sdx_status build(builder *b) {
     return error_no_memory(b->err, g->value_count * sizeof *p->values);
   for (uint32_t i = 0; i < g->output_count; i++) p->wanted[i] = !b->request->wanted || b->request->wanted[i];
   SDX_TRY(keep_signature(b));
-  SDX_TRY(walk_nodes(b));
+  return walk_nodes(b);
+}
+
+static sdx_status build(builder *b) {
+  plan *p = b->p;
+  SDX_TRY(look(b));
   SDX_TRY(choose_places(b));
   SDX_TRY(choose_layouts(b));
   SDX_TRY(convert_layouts(b));
@@ -110,10 +116,12 @@ static sdx_status build(builder *b) {
   return assign_slab(b);
 }
 
-sdx_status plan_create(const plan_request *request, plan **out, error *err) {
-  *out = NULL;
+static plan *begin(const plan_request *request, error *err) {
   plan *p = mem_zalloc(request->account, sizeof *p);
-  if (!p) return error_no_memory(err, sizeof *p);
+  if (!p) {
+    error_no_memory(err, sizeof *p);
+    return NULL;
+  }
   arena_init(&p->memory, request->account);
   p->account = request->account;
   p->graph = request->graph;
@@ -123,11 +131,43 @@ sdx_status plan_create(const plan_request *request, plan **out, error *err) {
   p->weights = request->weights;
   p->places = request->places;
   atomic_init(&p->references, 1);
+  return p;
+}
+
+sdx_status plan_create(const plan_request *request, plan **out, error *err) {
+  plan *p = begin(request, err);
+  *out = NULL;
+  if (!p) return SDX_NO_MEMORY;
   builder b = {.p = p, .request = request, .g = request->graph, .err = err};
   arena_init(&b.scratch, request->account);
   sdx_status s = build(&b);
   if (s != SDX_OK) plan_release(p);
   else *out = p;
+  arena_deinit(&b.scratch);
+  return s;
+}
+
+// As deep as sequences of sequences are nested, which the import bounds.
+static bool copy_type(arena *memory, const type_info *from, type_info *to) {
+  *to = *from;
+  if (from->rank > 0 && !(to->dims = arena_copy(memory, from->dims, (size_t)from->rank * sizeof *from->dims)))
+    return false;
+  if (!from->element) return true;
+  type_info *element = arena_alloc(memory, sizeof *element);
+  to->element = element;
+  return element && copy_type(memory, from->element, element);
+}
+
+sdx_status plan_types(const plan_request *request, arena *memory, type_info *outputs, error *err) {
+  plan *p = begin(request, err);
+  if (!p) return SDX_NO_MEMORY;
+  builder b = {.p = p, .request = request, .g = request->graph, .types_only = true, .err = err};
+  arena_init(&b.scratch, request->account);
+  sdx_status s = look(&b);
+  for (uint32_t i = 0; s == SDX_OK && i < b.g->output_count; i++)
+    if (!copy_type(memory, &p->values[p->outputs[i]].type, &outputs[i])) s = error_no_memory(err, sizeof *outputs);
+  p->step_count = 0;  // nothing of a step was prepared
+  plan_release(p);
   arena_deinit(&b.scratch);
   return s;
 }

@@ -168,11 +168,32 @@ static void add_step(builder *b, const op_step *c, bool is_static, bool is_view)
     if (n->outputs[i]) p->values[n->outputs[i]].storage = is_static ? STORE_SLAB : STORE_DYNAMIC;
 }
 
+// What is known of a body's outputs from the types of its inputs and of what it reads outside.
+static sdx_status infer_body(op_step *c, graph *body, size_t inputs, const type_info *const *in,
+                             const type_info **outputs) {
+  const builder *b = c->owner;
+  const node *n = c->node;
+  plan_request request = *b->request;
+  type_info *given = arena_array(c->memory, body->input_count + n->capture_count + 1, sizeof *given);
+  type_info *made = arena_array(c->memory, body->output_count + 1, sizeof *made);
+  if (!given || !made) return error_no_memory(c->err, body->input_count * sizeof *given);
+  for (uint32_t i = 0; i < body->input_count; i++)
+    given[i] = i < inputs && in[i] ? *in[i] : (type_info){.kind = TYPE_UNKNOWN, .rank = -1};
+  for (uint32_t i = 0; i < n->capture_count; i++) given[body->input_count + i] = b->p->values[n->captures[i]].type;
+  request.graph = body, request.owner = n, request.wanted = NULL;
+  request.inputs = given, request.captures = given + body->input_count;
+  SDX_TRY(plan_types(&request, c->memory, made, c->err));
+  for (uint32_t i = 0; i < body->output_count; i++) outputs[i] = &made[i];
+  return SDX_OK;
+}
+
 static sdx_status plan_node(builder *b, const node *n) {
   plan *p = b->p;
   op_step c;
   if (!step_init(&c, n, STEP_TYPES, &b->scratch)) return error_no_memory(b->err, n->input_count * sizeof *c.in_types);
+  static const step_services services = {.infer_body = infer_body};
   c.err = b->err;
+  if (b->types_only) c.services = &services, c.owner = b;
   bool inputs_known = true;
   for (uint32_t i = 0; i < n->input_count; i++) {
     plan_value *in = &p->values[n->inputs[i]];

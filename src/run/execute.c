@@ -272,22 +272,19 @@ bool run_body_output(run_frame *f, op_step *c, graph *body, const value *const *
                      int64_t *dims) {
   error ignored = {0};  // a body that does not fit is no fault as long as it does not run
   arena scratch;
-  plan *p = NULL;
   bool known = false;
   arena_init(&scratch, &f->account);
   type_info *types = arena_array(&scratch, body->input_count + c->node->capture_count + 1, sizeof *types);
-  if (types) {
+  type_info *made = arena_array(&scratch, body->output_count, sizeof *made), *t = made + output;
+  if (types && made) {
     plan_request request = body_request(f, c, body, in, types);
     request.account = &f->account;
-    known = plan_create(&request, &p, &ignored) == SDX_OK && p->values[p->outputs[output]].known;
+    known = plan_types(&request, &scratch, made, &ignored) == SDX_OK && type_is_fixed(t);
   }
   if (known) {
-    *out = p->values[p->outputs[output]].value.tensor;
-    if (out->rank) memcpy(dims, out->dims, out->rank * sizeof *dims);
-    out->dims = dims;
-    out->data = NULL;
+    if (t->rank) memcpy(dims, t->dims, (size_t)t->rank * sizeof *dims);
+    known = tensor_init(out, (sdx_dtype)t->dtype, (size_t)t->rank, dims, &ignored) == SDX_OK;
   }
-  plan_release(p);
   arena_deinit(&scratch);
   return known;
 }

@@ -36,10 +36,22 @@ static void without_trips_results_keep_their_shape(void **state) {
       {"float", "    %t = NonZero(%a)\n    %s: int64[1,8] = Neg(%t)\n", 3, {0, 1, 8}, SDX_INT64},  // depends on data
       {"float", "    %t = NonZero(%a)\n    %s: int64[1,L] = Neg(%t)\n", 3, {0, 1, 0}, SDX_INT64},
       {"float", "    const %k: int64[2]{5, 1}\n    %s = Reshape(%a, %k)\n", 3, {0, 5, 1}, SDX_FLOAT},
+      {"float",  // bodies of the body
+       "    %s = If<then_branch=graph t() -> (%p) {\n      outer %a = %a\n      %p: float[9] = Neg(%a)\n    }, "
+       "else_branch=graph f() -> (%q) {\n      outer %a = %a\n      %q = Abs(%a)\n    }>(%c)\n",
+       2,
+       {0, 5},
+       SDX_FLOAT},
+      {"float",
+       "    const %k: int64[]{3}\n    %s = Loop<body=graph d(%j, %g, %b) -> (%h, %l) {\n      outer %a = %a\n"
+       "      %h = Identity(%g)\n      %l = Add(%b, %a)\n    }>(%k, _, %a)\n",
+       2,
+       {0, 5},
+       SDX_FLOAT},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     for (int level = 0; level < 2; level++) {
-      char source[700];
+      char source[900];
       sdx_session *s = model_load(loop_of(source, sizeof source, cases[i].declared, cases[i].body),
                                   level ? "optimize=all" : "optimize=none");
       sdx_run *r = looped(s, 5, 0);
