@@ -50,5 +50,7 @@ sdx_status choose_layouts(builder *b);
 sdx_status convert_layouts(builder *b);
 // Life spans, values that share memory, lists of views and releases.
 sdx_status assign_storage(builder *b);
+// pack_ahead.c: makes the packs that a step whose shapes depend on data will most likely ask for.
+void pack_ahead(builder *b, const plan_step *s);
 // Offsets of values and scratch in the slab, and its size.
 sdx_status assign_slab(builder *b);

@@ -48,8 +48,14 @@ static sdx_status set_value(op_step *c, size_t output, sdx_value *owned) {
 
 static const void *get_pack(op_step *c, size_t input, const pack_format *format, size_t bytes,
                             void (*fill)(void *target, const tensor *source, void *context), void *context) {
-  const run_frame *f = c->owner;
-  return pack_cache_get(f->plan->packs, c, input, format, bytes, fill, context);
+  run_frame *f = c->owner;
+  const plan *p = f->plan;
+  const tensor *source = step_in(c, input);
+  if (p->weights && !pack_cache_holds(p->packs, source, format, bytes) &&
+      weights_pin(p->weights, source->data, c->err) != SDX_OK)
+    return NULL;
+  if (input < 64) f->packed |= (uint64_t)1 << input;
+  return pack_cache_get(p->packs, c, input, format, bytes, fill, context);
 }
 
 static sdx_status run_body(op_step *c, graph *body, size_t inputs, const value *const *in, size_t outputs,
@@ -71,8 +77,10 @@ static int64_t max_loop_trips(const op_step *c) {
   return most ? most : INT64_MAX;
 }
 
-// Prepared while it runs: nothing is let go then.
-static sdx_status keep(op_step *c, size_t input) { return SDX_OK; }
+static sdx_status keep(op_step *c, size_t input) {
+  const plan *p = ((const run_frame *)c->owner)->plan;
+  return p->weights ? weights_pin(p->weights, step_in(c, input)->data, c->err) : SDX_OK;
+}
 
 const step_services frame_services = {.pack = get_pack,
                                       .keep = keep,

@@ -174,13 +174,26 @@ static sdx_status share_or_copy(run_frame *f, op_step *c, const type_info *t) {
   return SDX_OK;
 }
 
+// Constants that the step, prepared now, reads as they are, though the plan took them for packed (pack_ahead.c).
+static sdx_status pin_constants(const run_frame *f, op_step *c) {
+  size_t results = 0;
+  for (uint32_t i = 0; i < c->output_count; i++) results += c->out[i] ? c->out[i]->tensor.count : 0;
+  if (!results) return SDX_OK;  // what computes nothing reads nothing
+  for (uint32_t i = 0; f->plan && f->plan->weights && i < c->input_count; i++)
+    if (c->packable[i] && !(i < 64 && f->packed >> i & 1))
+      SDX_TRY(weights_pin(f->plan->weights, step_in(c, i)->data, c->err));
+  return SDX_OK;
+}
+
 // What a plan does once for a step with fixed shapes, for one whose shapes are only known now: state in
 // `memory`, scratch in *owned (mem_free).
 static sdx_status prepare_dynamic(run_frame *f, op_step *c, arena *memory, void **owned) {
   c->memory = memory;
   c->state = NULL;
   c->scratch_bytes = 0;
+  f->packed = 0;
   sdx_status status = step_prepare(c);
+  if (status == SDX_OK) status = pin_constants(f, c);
   if (status != SDX_OK || !c->scratch_bytes) return status;
   c->scratch = *owned = mem_alloc(&f->account, c->scratch_bytes);
   return *owned ? SDX_OK : call_no_memory(c, c->scratch_bytes);

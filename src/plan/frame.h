@@ -24,6 +24,7 @@ typedef struct run_frame {
   run_limits limits;
   pool_watch watch;  // the same limits, for the tasks of long steps
   bool dynamic;      // the step that runs now allocates its outputs
+  uint64_t packed;   // and has these of its first inputs packed
   // Runs a body; says what it would give; set by run/.
   sdx_status (*run_body)(struct run_frame *frame, op_step *c, graph *body, size_t inputs, const value *const *in,
                          size_t outputs, sdx_value **out);

@@ -63,6 +63,7 @@ static sdx_status prepare_step(builder *b, plan_step *s) {
   c->services = &services;
   c->owner = b->p;
   c->err = b->err;
+  if (s->dynamic) pack_ahead(b, s);
   sdx_status status = s->dynamic ? SDX_OK : s->place ? device_prepare(&b->p->places->at[s->place], c) : step_prepare(c);
   c->in_types = NULL, c->out_types = NULL, c->constants = NULL;  // these lie in the scratch
   return status == SDX_OK ? read_constants(b, s) : status;

@@ -68,7 +68,7 @@ static void merge(weights *w) {
 
 sdx_status weights_init(weights *w, graph *g, mem_account *account, const weights_file *file, error *err) {
   size_t capacity = 0;
-  *w = (weights){.account = account};
+  *w = (weights){.account = account, .lock = PTHREAD_MUTEX_INITIALIZER};
   SDX_TRY(list(w, &capacity, g, file, err));
   if (w->count) qsort(w->at, w->count, sizeof *w->at, by_address);
   merge(w);
@@ -131,7 +131,7 @@ static void count_packed(weights *w, weight *e) {
   if (++e->packed == e->uses && may_go(w, e)) let_go(w, e);
 }
 
-sdx_status weights_ask(weights *w, const void *data, bool direct, bool missing, error *err) {
+static sdx_status ask(weights *w, const void *data, bool direct, bool missing, error *err) {
   weight *e = find(w, data), *former = w->asked;
   if (former && former != e && !former->counted) {
     former->counted = true;
@@ -143,17 +143,41 @@ sdx_status weights_ask(weights *w, const void *data, bool direct, bool missing, 
   return missing && e->gone ? bring_back(w, err) : SDX_OK;
 }
 
-sdx_status weights_read(weights *w, const void *data, bool direct, error *err) {
+static sdx_status pin(weights *w, weight *e, error *err) {
+  e->pinned = true;
+  return e->gone ? bring_back(w, err) : SDX_OK;
+}
+
+static sdx_status read_by_step(weights *w, const void *data, bool direct, error *err) {
   weight *e = find(w, data);
   w->asked = NULL;
   if (!e) return SDX_OK;
-  if (!e->asked || !direct) {
-    e->pinned = true;
-    return e->gone ? bring_back(w, err) : SDX_OK;
-  }
+  if (!e->asked || !direct) return pin(w, e, err);
   if (!e->counted) count_packed(w, e);
   e->asked = e->counted = false;
   return SDX_OK;
+}
+
+sdx_status weights_ask(weights *w, const void *data, bool direct, bool missing, error *err) {
+  pthread_mutex_lock(&w->lock);
+  sdx_status status = ask(w, data, direct, missing, err);
+  pthread_mutex_unlock(&w->lock);
+  return status;
+}
+
+sdx_status weights_read(weights *w, const void *data, bool direct, error *err) {
+  pthread_mutex_lock(&w->lock);
+  sdx_status status = read_by_step(w, data, direct, err);
+  pthread_mutex_unlock(&w->lock);
+  return status;
+}
+
+sdx_status weights_pin(weights *w, const void *data, error *err) {
+  pthread_mutex_lock(&w->lock);
+  weight *e = find(w, data);
+  sdx_status status = e ? pin(w, e, err) : SDX_OK;
+  pthread_mutex_unlock(&w->lock);
+  return status;
 }
 
 bool weights_copy_back(weights *w, const weights *again) {

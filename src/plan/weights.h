@@ -2,8 +2,11 @@
 // Weights that a session holds once, not twice: when every reader of a constant has it packed, the pages of the
 // original go back to the system. Pages of a mapped file return by themselves when they are read again; others are
 // brought back by whoever owns the table, all of them and for good, in the rare case that a plan for other shapes packs
-// them in another form, or does not pack them. Used while plans are made, one at a time. Read next: pack.h, plan.c.
+// them in another form, or does not pack them. Used while plans are made, one at a time, and by steps
+// that are prepared while they run. Read next: pack.h, plan.c.
 #pragma once
+
+#include <pthread.h>
 
 #include "graph/graph.h"
 
@@ -22,6 +25,7 @@ typedef struct weight {
 } weight;
 
 typedef struct weights {
+  pthread_mutex_t lock;
   mem_account *account;
   weight *at;  // by address
   size_t count;
@@ -52,5 +56,7 @@ void weights_begin(weights *w);
 sdx_status weights_ask(weights *w, const void *data, bool direct, bool missing, error *err);
 // A step that reads a constant is prepared.
 sdx_status weights_read(weights *w, const void *data, bool direct, error *err);
+// A step that is prepared while it runs reads these bytes as they are: they stay from now on.
+sdx_status weights_pin(weights *w, const void *data, error *err);
 // Puts the bytes of the same model's table, loaded again, where they were. False: they are not the same.
 bool weights_copy_back(weights *w, const weights *again);

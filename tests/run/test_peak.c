@@ -75,9 +75,19 @@ static sdx_ref in_an_attribute(sdx_graph *g) {
   return w;
 }
 
-static sdx_ref products(sdx_graph *g, made_from from) {
+// `data`: how many rows there are depends on data.
+static sdx_ref products(sdx_graph *g, made_from from, bool data) {
   sdx_io io = {.name = "x", .dtype = SDX_FLOAT, .has_shape = true, .rank = 2, .shape = (int64_t[]){4, SIDE}};
   sdx_ref x = sdx_graph_add_input(g, &io);
+  if (data) {
+    sdx_ref column = sdx_graph_add_node(g, "ArgMax", NULL, SDX_REFS(x));
+    sdx_graph_set_int(g, "axis", 1);
+    sdx_graph_set_int(g, "keepdims", 0);
+    sdx_ref rows = sdx_graph_add_node(g, "Unique", NULL, SDX_REFS(column));
+    sdx_ref four = sdx_graph_add_scalar(g, SDX_INT64, 4);
+    sdx_ref row = sdx_graph_add_node(g, "Mod", NULL, SDX_REFS(rows, four));
+    x = sdx_graph_add_node(g, "Gather", NULL, SDX_REFS(x, row));
+  }
   for (int i = 0; i < LAYERS; i++) {
     sdx_ref w = from(g);
     x = sdx_graph_add_node(g, "MatMul", NULL, SDX_REFS(x, w));
@@ -135,6 +145,7 @@ typedef struct kind {
   const char *name, *layer;  // layer: of convolutions
   made_from from;            // of products
   int64_t gates;             // of recurrent ones
+  bool data;                 // shapes depend on data
   bool far;                  // the weights lie in a file beside the model
 } kind;
 
@@ -142,7 +153,7 @@ static void save(const kind *k, const char *path) {
   sdx_builder *b = sdx_builder_create(0);
   sdx_graph *g = sdx_builder_graph(b);
   if (k->far) b->most_inside = 32768;
-  sdx_ref y = k->from    ? products(g, k->from)
+  sdx_ref y = k->from    ? products(g, k->from, k->data)
               : k->gates ? recurrent(g, k->gates == 4 ? "LSTM" : "GRU", k->gates)
                          : convolutions(g, k->layer);
   sdx_graph_add_output(g, y, &(sdx_io){.name = "y", .dtype = SDX_FLOAT});
@@ -168,6 +179,7 @@ static void weights_are_in_memory_once(void **state) {
       {.name = "products", .from = plain},
       {.name = "in files beside the model", .from = plain, .far = true},
       {.name = "in attributes", .from = in_an_attribute},
+      {.name = "shapes that depend on data", .from = plain, .data = true},
       {.name = "transposed", .from = transposed},
       {.name = "transposed, in files", .from = transposed, .far = true},
       {.name = "multiplied", .from = scaled},
