@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Passes over quantised graphs: move_quantized, look_up and fuse_conv_endings keep every bit, fuse_quantized keeps
+// Passes over quantised graphs: move_quantized, look_up, fuse_conv_endings and
+// fuse_scaled_sums keep every bit, fuse_quantized keeps
 // results of small sums. Networks as exporters write them are in tests/models/test_quantized.py.
 #include "tests/passes/rewrite.h"
 
@@ -177,6 +178,27 @@ static void endings_of_convolutions(void **state) {
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) becomes("fuse_conv_endings", rows[i][0], rows[i][1]);
 }
 
+#define DYNAMIC                                                                                \
+  "const %w: int8[6,2]{1, 2, 3, 4, 5, 6, 7, 8, -9, 10, -11, 12}\n  const %h: float[2]{1, 2}\n" \
+  "  const %k: float[2]{0.5, 0.125}\n  %a, %b, %c = DynamicQuantizeLinear(%f)\n"               \
+  "  %d = MatMulInteger(%a, %w, %c)\n  %e = Cast<to=1>(%d)\n  "
+
+static void sums_that_are_scaled(void **state) {
+  static const char *const rows[][2] = {
+      {DYNAMIC "%g = Mul(%b, %s)\n  %i = Mul(%e, %g)\n  %y = Add(%h, %i)\n",
+       "DynamicQuantizeLinear MatMulIntegerToFloat"},
+      {DYNAMIC "%g = Mul(%k, %b)\n  %y = Mul(%g, %e)\n", "DynamicQuantizeLinear MatMulIntegerToFloat"},
+      {DYNAMIC "%i = Mul(%e, %s)\n  %y = Add(%i, %h)\n", "DynamicQuantizeLinear MatMulIntegerToFloat"},
+      {DYNAMIC "%g = Mul(%b, %s)\n  %i = Mul(%e, %g)\n  %y = Add(%s, %i)\n",
+       "DynamicQuantizeLinear MatMulIntegerToFloat Add"},
+      // What stays: a second reader, factors of every element.
+      {DYNAMIC "%g = Mul(%b, %s)\n  %i = Mul(%e, %g)\n  %y = Add(%e, %i)\n",
+       "DynamicQuantizeLinear MatMulInteger Cast Mul Mul Add"},
+      {DYNAMIC "%y = Mul(%e, %e)\n", "DynamicQuantizeLinear MatMulInteger Cast Mul"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) becomes("fuse_scaled_sums", rows[i][0], rows[i][1]);
+}
+
 // Values that are results of the graph, or that a body reads, stay what they are.
 static void values_that_are_wanted(void **state) {
   leaves_alone("fuse_quantized",
@@ -217,9 +239,13 @@ static void other_types(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(bytes_are_moved),         cmocka_unit_test(tables),
-      cmocka_unit_test(sums_of_bytes),           cmocka_unit_test(values_that_are_wanted),
-      cmocka_unit_test(endings_of_convolutions), cmocka_unit_test(other_types),
+      cmocka_unit_test(bytes_are_moved),
+      cmocka_unit_test(tables),
+      cmocka_unit_test(sums_of_bytes),
+      cmocka_unit_test(values_that_are_wanted),
+      cmocka_unit_test(endings_of_convolutions),
+      cmocka_unit_test(sums_that_are_scaled),
+      cmocka_unit_test(other_types),
       cmocka_unit_test(scales_for_256_channels),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,8 @@
 // elements: with the sums that packing yields they become a correction of C.
 #include "kernels/gemm_u8s8/gemm_u8s8.h"
 
+#include <string.h>
+
 #include "base/pool.h"
 
 enum {
@@ -134,19 +136,28 @@ static void pack_task(void *context, size_t panel, size_t worker) {
   pack_rows(j->kernel, &j->a, j->packed_a, j->g->a, j->g->lda, j->g->a_signed, panel, j->g->m, j->g->k);
 }
 
+// Of the columns of a strip: zero points, of which some are not 0, and the sums of a block.
+typedef struct columns {
+  int32_t zero[STRIP], sum[STRIP];
+  bool some;
+} columns;
+
 // The zero points' part of this block: C = (first block ? 0 : C) - zb sum(a) - za sum(b) + ks za zb.
 static void correct(const job *j, size_t row, size_t rows, size_t col, size_t cols, size_t ks, const int32_t *a_sum,
-                    const int32_t *b_sum, const int32_t *b_zero, bool first) {
+                    const columns *b, bool first) {
   const gemm_u8s8 *g = j->g;
   int32_t shift = !j->kernel->wide && g->a_signed ? 128 : 0;
+  uint32_t of_b[STRIP];  // -za sum(b), for as long as za is the same
   for (size_t i = 0; i < rows; i++) {
-    int32_t *c = g->c + (row + i) * g->ldc + col;
+    uint32_t *c = (uint32_t *)g->c + (row + i) * g->ldc + col;
     uint32_t a_zero = (uint32_t)(zero_at(g->a_zero, g->a_signed, g->a_zero_per_row ? row + i : 0) + shift);
     uint32_t left = (uint32_t)ks * a_zero - (uint32_t)a_sum[i];
-    for (size_t n = 0; n < cols; n++) {
-      uint32_t was = first ? 0 : (uint32_t)c[n];
-      c[n] = (int32_t)(was + (uint32_t)b_zero[n] * left - a_zero * (uint32_t)b_sum[n]);
-    }
+    if (i == 0 || g->a_zero_per_row)
+      for (size_t n = 0; n < cols; n++) of_b[n] = 0 - a_zero * (uint32_t)b->sum[n];
+    if (first) memcpy(c, of_b, cols * sizeof *c);
+    else
+      for (size_t n = 0; n < cols; n++) c[n] += of_b[n];
+    for (size_t n = 0; b->some && n < cols; n++) c[n] += (uint32_t)b->zero[n] * left;
   }
 }
 
@@ -187,20 +198,22 @@ static void strip_task(void *context, size_t index, size_t worker) {
   size_t mr = j->kernel->mr, nr = j->kernel->nr, panels = j->a.padded / mr, part = index / j->strips;
   size_t col = index % j->strips * STRIP, cols = g->n - col < STRIP ? g->n - col : STRIP;
   size_t first = panels * part / j->row_parts, last = panels * (part + 1) / j->row_parts;
-  int32_t b_zero[STRIP], b_sum[STRIP], shift = !j->kernel->wide && !g->b_signed ? 128 : 0;
-  for (size_t n = 0; n < cols; n++)
-    b_zero[n] = zero_at(g->b_zero, g->b_signed, g->b_zero_per_col ? col + n : 0) - shift;
+  int32_t shift = !j->kernel->wide && !g->b_signed ? 128 : 0;
+  columns of_b = {.some = false};
+  for (size_t n = 0; n < cols; n++) {
+    of_b.zero[n] = zero_at(g->b_zero, g->b_signed, g->b_zero_per_col ? col + n : 0) - shift;
+    of_b.some |= of_b.zero[n] != 0;
+  }
   for (size_t block = 0; block < j->a.blocks; block++) {
     size_t ks = g->k - block * KC < KC ? g->k - block * KC : KC,
            groups = up(ks, GEMM_U8S8_K_UNIT) / (j->kernel->wide ? 2 : 4);
     size_t panel_bytes;
     const char *b =
-        strip_of_b(j, block, col, cols, ks, j->worker_memory + worker * j->worker_bytes, b_sum, &panel_bytes);
+        strip_of_b(j, block, col, cols, ks, j->worker_memory + worker * j->worker_bytes, of_b.sum, &panel_bytes);
     for (size_t panel = first; panel < last; panel++) {
       size_t row = panel * mr, rows = g->m - row < mr ? g->m - row : mr;
       const char *a = j->packed_a + j->a.head + panel * j->a.panel_bytes + block * KC * mr * j->a.element;
-      correct(j, row, rows, col, cols, ks, (const int32_t *)j->packed_a + block * j->a.padded + row, b_sum, b_zero,
-              block == 0);
+      correct(j, row, rows, col, cols, ks, (const int32_t *)j->packed_a + block * j->a.padded + row, &of_b, block == 0);
       for (size_t n = 0; n < cols; n += nr)
         j->kernel->tile(groups, a, b + n / nr * panel_bytes, g->c + row * g->ldc + col + n, g->ldc, rows,
                         cols - n < nr ? cols - n : nr);

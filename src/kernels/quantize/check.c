@@ -38,9 +38,30 @@ static bool compare_pairs(kernel_check *k, const quantize_kernel *v, const quant
   return false;
 }
 
+static bool compare_scaled(kernel_check *k, const quantize_kernel *v, const quantize_kernel *r) {
+  size_t n = check_size(k, 0, 300);
+  const int32_t *x = check_buffer(k, n * 4, 4);
+  const float *scale = check_coin(k, 2) ? check_floats(k, n, true) : NULL;
+  const float *bias = check_coin(k, 2) ? check_floats(k, n, true) : NULL;
+  float *got = check_buffer(k, n * 4, 4), *want = check_buffer(k, n * 4, 4);
+  v->scale_s32(x, got, n, 0.37f, scale, bias), r->scale_s32(x, want, n, 0.37f, scale, bias);
+  return check_close(k, got, want, n, 0, 0);
+}
+
+static bool compare_range(kernel_check *k, const quantize_kernel *v, const quantize_kernel *r) {
+  size_t n = check_size(k, 0, 300);
+  const float *x = check_floats(k, n, true);
+  float got[2] = {0}, want[2] = {0};
+  v->range(x, n, &got[0], &got[1]), r->range(x, n, &want[0], &want[1]);
+  for (size_t i = 0; i < n; i++) want[0] = x[i] < want[0] ? x[i] : want[0], want[1] = x[i] > want[1] ? x[i] : want[1];
+  return check_close(k, got, want, 2, 0, 0);
+}
+
 static bool compare(kernel_check *k, const void *variant, const void *reference) {
   const quantize_kernel *v = variant, *r = reference;
   if (check_coin(k, 4)) return compare_pairs(k, v, r);
+  if (check_coin(k, 6)) return compare_scaled(k, v, r);
+  if (check_coin(k, 6)) return compare_range(k, v, r);
   size_t n = check_size(k, 0, 300), kind = check_random(k) % 11;
   bool good = false;
   float scale = (float)(1 + check_random(k) % 100) * 0.01f;

@@ -5,6 +5,8 @@
 // from_*: (float)(x - zero) * scale; the difference itself is exact.
 // again_*: the same as to_* on int32 sums with a multiplier: saturate(round_half_even((float)x * scale) + zero).
 // add_*, mul_*: sum or product of two dequantised numbers (as from_*), quantised as to_*, but times 1 / y.scale.
+// scale_s32: (float)x * (factor * scale[i]) + bias[i]; scale NULL: 1, bias NULL: nothing is added.
+// range: *low and *high become the least and the greatest of them and x; NaN does not take part.
 // All variants give the same bits.
 #pragma once
 
@@ -37,4 +39,6 @@ typedef struct quantize_kernel {
   void (*add_s8)(const quantize_pair *p, const int8_t *a, const int8_t *b, int8_t *y, size_t n);
   void (*mul_u8)(const quantize_pair *p, const uint8_t *a, const uint8_t *b, uint8_t *y, size_t n);
   void (*mul_s8)(const quantize_pair *p, const int8_t *a, const int8_t *b, int8_t *y, size_t n);
+  void (*scale_s32)(const int32_t *x, float *y, size_t n, float factor, const float *scale, const float *bias);
+  void (*range)(const float *x, size_t n, float *low, float *high);
 } quantize_kernel;

@@ -48,6 +48,33 @@ PAIR(add_s8, int8_t, INT8_MIN, INT8_MAX, +)
 PAIR(mul_u8, uint8_t, 0, UINT8_MAX, *)
 PAIR(mul_s8, int8_t, INT8_MIN, INT8_MAX, *)
 
+static void scale_s32(const int32_t *restrict x, float *restrict y, size_t n, float factor, const float *scale,
+                      const float *bias) {
+  if (scale)
+    for (size_t i = 0; i < n; i++) y[i] = (float)x[i] * (factor * scale[i]);
+  else
+    for (size_t i = 0; i < n; i++) y[i] = (float)x[i] * factor;
+  for (size_t i = 0; bias && i < n; i++) y[i] += bias[i];
+}
+
+// Lanes of their own, as the compiler may not reorder comparisons with NaN.
+static void range(const float *x, size_t n, float *low, float *high) {
+  enum { LANES = 64 };
+  float least[LANES], most[LANES];
+  for (size_t i = 0; i < LANES; i++) least[i] = *low, most[i] = *high;
+  size_t k = 0;
+  for (; k + LANES <= n; k += LANES)
+    for (size_t i = 0; i < LANES; i++) {
+      least[i] = x[k + i] < least[i] ? x[k + i] : least[i];
+      most[i] = x[k + i] > most[i] ? x[k + i] : most[i];
+    }
+  for (; k < n; k++) *low = x[k] < *low ? x[k] : *low, *high = x[k] > *high ? x[k] : *high;
+  for (size_t i = 0; i < LANES; i++) {
+    *low = least[i] < *low ? least[i] : *low;
+    *high = most[i] > *high ? most[i] : *high;
+  }
+}
+
 KERNEL(quantize) = {.to_u8 = to_u8,
                     .to_s8 = to_s8,
                     .to_u16 = to_u16,
@@ -62,4 +89,6 @@ KERNEL(quantize) = {.to_u8 = to_u8,
                     .add_u8 = add_u8,
                     .add_s8 = add_s8,
                     .mul_u8 = mul_u8,
-                    .mul_s8 = mul_s8};
+                    .mul_s8 = mul_s8,
+                    .scale_s32 = scale_s32,
+                    .range = range};

@@ -35,10 +35,7 @@ static sdx_status dynamic_quantize_linear_compute(op_step *c) {
   tensor *y = step_out(c, 0), *scale = step_out(c, 1), *zero = step_out(c, 2);
   work w = {.kernel = KERNEL_BEST(quantize), .x = x->data, .y = y ? y->data : NULL};
   float low = 0, high = 0;
-  for (size_t i = 0; i < x->count; i++) {
-    low = w.x[i] < low ? w.x[i] : low;
-    high = w.x[i] > high ? w.x[i] : high;
-  }
+  w.kernel->range(w.x, x->count, &low, &high);
   w.scale = high == low ? 1 : (high - low) / 255;
   float z = rintf(-low / w.scale);
   w.zero = z > 0 ? z < 255 ? (int32_t)z : 255 : 0;

@@ -28,14 +28,21 @@ typedef struct scaling {
 
 static void scale_rows(void *context, size_t begin, size_t end, size_t worker) {
   const scaling *s = context;
-  for (size_t row = begin; row < end; row++) {
+  const tensor *scale = s->b_scale, *bias = s->bias;
+  if (s->y->dtype == SDX_FLOAT) {
+    const quantize_kernel *k = KERNEL_BEST(quantize);
+    const float one = scale->count > 1 ? s->a_scale : s->a_scale * scale_at(scale, 0);
+    for (size_t row = begin; row < end; row++)
+      k->scale_s32(s->sums + row * s->columns, (float *)s->y->data + row * s->columns, s->columns, one,
+                   scale->count > 1 ? scale->data : NULL, bias ? bias->data : NULL);
+    return;
+  }
+  for (size_t row = begin; row < end; row++)
     for (size_t j = 0; j < s->columns; j++) {
-      float v =
-          (float)s->sums[row * s->columns + j] * (s->a_scale * scale_at(s->b_scale, s->b_scale->count > 1 ? j : 0));
-      if (s->bias) v += scale_at(s->bias, j);
+      float v = (float)s->sums[row * s->columns + j] * (s->a_scale * scale_at(scale, scale->count > 1 ? j : 0));
+      if (bias) v += scale_at(bias, j);
       widen_write((sdx_dtype)s->y->dtype, s->y->data, row * s->columns + j, 1, &v);
     }
-  }
 }
 
 static sdx_status check_columns(op_step *c, const tensor *t, const char *name, size_t n) {
@@ -113,10 +120,11 @@ static sdx_status dynamic_quantize_matmul_compute(op_step *c) {
   int32_t *sums = scratch_take(&scratch, y->count * sizeof *sums);
   uint8_t *quantized = scratch_take(&scratch, a->count + 1), *zero = quantized + a->count;
   float low = 0, high = 0;
-  for (size_t i = 0; i < a->count; i++) low = x[i] < low ? x[i] : low, high = x[i] > high ? x[i] : high;
+  const quantize_kernel *kernel = KERNEL_BEST(quantize);
+  kernel->range(x, a->count, &low, &high);
   float scale = high == low ? 1 : (high - low) / 255, z = rintf(-low / scale);
   *zero = (uint8_t)(z > 0 ? z < 255 ? z : 255 : 0);
-  KERNEL_BEST(quantize)->to_u8(x, quantized, a->count, scale, *zero);
+  kernel->to_u8(x, quantized, a->count, scale, *zero);
   // The product reads A and its zero point from inputs: quantised ones stand in for them.
   int64_t one = 1;
   value a_value = {.tensor = *a},
