@@ -12,11 +12,15 @@
 #include "cli/elements.h"
 #include "cli/engine.h"
 #include "cli/files.h"
+#include "cli/table.h"
 #include "codecs/codecs.h"
 #include "server/score_body.h"
 #include "server/v2_request.h"
 
-enum { MAX_DEPTH = 64 };  // of JSON
+enum {
+  MAX_DEPTH = 64,         // of JSON
+  RANDOM_BYTES = 1 << 30  // of one input
+};
 
 static uint64_t next_random(uint64_t *state) {  // splitmix64
   uint64_t z = *state += 0x9e3779b97f4a7c15u;
@@ -34,6 +38,17 @@ static const char *batch_symbol(const sdx_session *session) {
   return NULL;
 }
 
+// Whether such a tensor is one that random numbers are made for; else an error is printed.
+static bool random_fits(const sdx_io *io, size_t rank, const int64_t *shape) {
+  char takes[32], most[32];
+  double bytes = sdx_dtype_bits(io->dtype) / 8.0;
+  for (size_t d = 0; d < rank; d++) bytes *= (double)shape[d];
+  if (bytes <= RANDOM_BYTES) return true;
+  cli_error(CLI_FAILED, "input '%s': --random makes at most %s, but its shape takes %s; give a file", io->name,
+            bytes_describe(RANDOM_BYTES, most), bytes_describe(bytes, takes));
+  return false;
+}
+
 // A tensor of an input's type and shape with numbers that follow from the seed. Free dimensions are 1,
 // but for the batch and all free ones of its name.
 static sdx_value *random_value(const sdx_io *io, const char *symbol, int64_t batch, uint64_t *state) {
@@ -44,12 +59,15 @@ static sdx_value *random_value(const sdx_io *io, const char *symbol, int64_t bat
     bool is_batch = *name ? symbol && !strcmp(name, symbol) : d == 0;
     shape[d] = io->shape[d] >= 0 ? io->shape[d] : is_batch ? batch : 1;
   }
+  if (io->dtype && !random_fits(io, rank, shape)) return NULL;
   sdx_value *v = io->dtype ? sdx_tensor_create(io->dtype, rank, shape) : NULL;
+  if (!v) cli_error(CLI_FAILED, "input '%s': cannot make a random %s; give a .pb file", io->name, io->type);
   for (size_t i = 0; v && i < sdx_tensor_count(v); i++) {
     double unit = (double)(next_random(state) >> 11) * 0x1p-53;
     if (io->dtype == SDX_STRING) {
       char word[8] = {(char)('a' + (int)(unit * 26)), 0};
       if (sdx_tensor_set_string(v, i, word, 1)) {
+        cli_error(CLI_FAILED, "input '%s': no memory for its strings", io->name);
         sdx_value_release(v);
         return NULL;
       }
@@ -431,10 +449,7 @@ bool engine_inputs(const args *a, const sdx_session *session, const char *const 
     if (inputs[i] || sdx_session_input(session, i)->may_be_left_out) continue;
     const sdx_io *io = sdx_session_input(session, i);
     inputs[i] = random_value(io, symbol, batch, &state);
-    if (!inputs[i]) {
-      cli_error(CLI_FAILED, "input '%s': cannot make a random %s; give a .pb file", io->name, io->type);
-      return false;
-    }
+    if (!inputs[i]) return false;
   }
   return true;
 }

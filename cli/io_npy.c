@@ -2,6 +2,7 @@
 // NumPy's .npy: magic, version, a Python dict literal {'descr', 'fortran_order', 'shape'}, elements.
 // Pickled objects are refused: reading them would mean running them.
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +10,9 @@
 #include "base/unicode.h"
 #include "cli/elements.h"
 #include "cli/io.h"
+#include "cli/table.h"
 
-enum { MAX_RANK = 64 };
+enum { MAX_RANK = 64, MOST_EMPTY = 1 << 24 };
 
 typedef struct header {
   char order, kind;  // '<' '>' '|' '='; 'f' 'i' 'u' 'b' 'c' 'U' 'S' 'V' 'O'
@@ -56,7 +58,9 @@ static bool parse_header(const char *dict, header *h, why *w) {
   h->fortran = !strncmp(fortran, "True", 4);
   if (*shape++ != '(') return why_set(w, ".npy shape is not a tuple");
   for (shape = skip_space(shape); *shape != ')'; shape = skip_space(shape)) {
+    errno = 0;
     long long dim = strtoll(shape, &end, 10);
+    if (errno) return why_set(w, ".npy shape has a dimension that is too large: %.*s", (int)(end - shape), shape);
     if (end == shape || dim < 0) return why_set(w, ".npy shape holds something that is not a dimension");
     if (h->rank == MAX_RANK) return why_set(w, ".npy has more than %d dimensions", MAX_RANK);
     h->shape[h->rank++] = dim;
@@ -160,12 +164,17 @@ sdx_value *npy_read(const void *bytes, size_t size, why *w) {
   size_t unit, rest = size - start - length, count = 1;
   if (__builtin_mul_overflow(h.width, h.kind == 'U' ? 4 : 1, &unit)) return why_set(w, ".npy element is too wide");
   for (size_t d = 0; d < h.rank; d++)
-    if (__builtin_mul_overflow(count, (size_t)h.shape[d], &count)) return why_set(w, ".npy shape is too large");
+    if (__builtin_mul_overflow(count, (size_t)h.shape[d], &count))
+      return why_set(w, ".npy shape has more elements than can be addressed");
   // Empty strings take no bytes: without this, a short file could ask for any number of them.
-  if (!unit && count > (1u << 24)) return why_set(w, ".npy asks for %zu empty strings", count);
+  if (!unit && count > MOST_EMPTY) return why_set(w, ".npy asks for more than %d empty strings", MOST_EMPTY);
   size_t need;
-  if (__builtin_mul_overflow(count, unit, &need) || need > rest)
-    return why_set(w, ".npy ends early: %zu bytes of elements, expected %zu x %zu", rest, count, unit);
+  char found[32], wanted[32];
+  if (__builtin_mul_overflow(count, unit, &need) || need > PTRDIFF_MAX)
+    return why_set(w, ".npy shape has more bytes than can be addressed");
+  if (need > rest)
+    return why_set(w, ".npy ends early: %s of elements, expected %s", bytes_describe((double)rest, found),
+                   bytes_describe((double)need, wanted));
   sdx_value *v = sdx_tensor_create(dtype, h.rank, h.shape);
   if (!v) return why_set(w, "not enough memory for the array");
   if (read_elements(v, &h, at + start + length, unit)) return v;

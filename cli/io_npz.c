@@ -8,9 +8,10 @@
 
 #include "cli/files.h"
 #include "cli/io.h"
+#include "cli/table.h"
 
-// Arrays of test data and features; a zip that unpacks to more is taken for a bomb.
-static const int64_t max_entry_bytes = (int64_t)4 << 30;
+// A zip can hold a thousand times its size in zeros: what unpacks to more than this is taken for a bomb.
+enum { FREE_BYTES = 16 << 20, TIMES_FILE = 64 };
 
 void named_add(named_values *list, const char *name, sdx_value *value) {
   list->at = xrealloc(list->at, (list->count + 1) * sizeof *list->at);
@@ -34,7 +35,8 @@ void named_clear(named_values *list) {
 }
 
 // One entry, unpacked. Sizes in the archive are hints only.
-static char *unpack(struct archive *zip, size_t *size, why *w) {
+static char *unpack(struct archive *zip, size_t most, size_t *size, why *w) {
+  char described[32];
   size_t capacity = 1 << 16, used = 0;
   char *bytes = malloc(capacity);
   while (bytes) {
@@ -49,9 +51,10 @@ static char *unpack(struct archive *zip, size_t *size, why *w) {
       return bytes;
     }
     used += (size_t)got;
-    if ((int64_t)used > max_entry_bytes) {
+    if (used > most) {
       free(bytes);
-      return why_set(w, "unpacks to more than 4 GiB");
+      return why_set(w, "unpacks to more than %s, %d times the archive; numpy.savez keeps such arrays unpacked",
+                     bytes_describe((double)most, described), TIMES_FILE);
     }
     if (used == capacity) {
       char *more = realloc(bytes, capacity *= 2);
@@ -67,13 +70,15 @@ bool npz_read(const void *bytes, size_t size, named_values *out, why *w) {
   struct archive_entry *entry;
   bool ok = zip && !archive_read_support_format_zip(zip) && !archive_read_open_memory(zip, bytes, size);
   int code = ARCHIVE_OK;
+  size_t most = FREE_BYTES + TIMES_FILE * size;
   if (!ok) why_set(w, "not a .npz file (a zip archive of .npy files)");
   while (ok && (code = archive_read_next_header(zip, &entry)) == ARCHIVE_OK) {
     const char *path = archive_entry_pathname(entry);
     if (!path || !path_has_suffix(path, ".npy")) continue;
     why inner = {0};
     size_t length = 0;
-    char *npy = unpack(zip, &length, &inner);
+    char *npy = unpack(zip, most, &length, &inner);
+    most -= length;
     sdx_value *v = npy ? npy_read(npy, length, &inner) : NULL;
     free(npy);
     ok = v != NULL;

@@ -158,9 +158,9 @@ void table_destroy(table *t) {
 }
 
 const char *bytes_describe(double bytes, char buffer[32]) {
-  static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
+  static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
   size_t unit = 0;
-  while (bytes >= 1000 && unit < 4) {
+  while (bytes >= 1000 && unit < 6) {
     bytes /= 1000;
     unit++;
   }

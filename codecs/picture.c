@@ -9,7 +9,8 @@
 
 #include "codecs/codec.h"
 
-enum { MAX_SIDE = 65535, MAX_PIXELS = 1 << 27 };  // a picture of 60 bytes may claim any size
+// A picture of 60 bytes may claim any size, and a few kilobytes hold any number of pixels of one colour.
+enum { MAX_SIDE = 65535, MAX_PIXELS = 1 << 27, FREE_PIXELS = 1 << 24, PIXELS_PER_BYTE = 256 };
 
 enum { MAX_MAGICS = 8 };
 static const struct {
@@ -51,7 +52,7 @@ bool picture_fail_as(picture *p, sdx_status status, const char *format, ...) {
 
 void *picture_memory(picture *p, size_t bytes) {
   void *memory = malloc(bytes ? bytes : 1);
-  if (!memory) picture_fail_as(p, SDX_NO_MEMORY, "no memory for %zu bytes", bytes);
+  if (!memory) picture_fail_as(p, SDX_NO_MEMORY, "no memory for %zu KiB", bytes >> 10);
   return memory;
 }
 
@@ -62,6 +63,9 @@ bool picture_begin(picture *p, size_t width, size_t height, size_t work_bytes) {
   if (width > MAX_SIDE || height > MAX_SIDE || width * height > MAX_PIXELS)
     return picture_fail_as(p, SDX_LIMIT_EXCEEDED, "%zu x %zu pixels; at most %d a side and %d in all are decoded",
                            width, height, MAX_SIDE, MAX_PIXELS);
+  if (width * height > FREE_PIXELS && width * height / PIXELS_PER_BYTE > p->size)
+    return picture_fail_as(p, SDX_LIMIT_EXCEEDED, "%zu x %zu pixels in %zu bytes; at most %d pixels a byte are decoded",
+                           width, height, p->size, PIXELS_PER_BYTE);
   p->width = width;
   p->height = height;
   p->pixels = p->target->place(p->target->context, height, width, channels_of(p->target->layout), work_bytes);

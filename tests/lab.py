@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A workspace in a temporary folder, the command run in it, and models of a few bytes. Standard library only."""
+import collections
 import json
 import os
 import pathlib
@@ -13,6 +14,15 @@ sys.path.insert(0, str(ROOT / "tests"))
 from onnx_bytes import FLOAT, external, graph, model, node, numbers, opset, simple, tensor, value  # noqa: E402
 
 COMMAND = os.environ.get("SARDONYX", str(ROOT / "build/sardonyx"))
+
+# Starts what its arguments say and tells on descriptor 3 how it ended: an interpreter of its own, as a process begins
+# with the peak of the one that started it.
+STARTER = """import os, sys
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_CLOSE, int(os.environ["TOLD"]))])
+_, status, used = os.wait4(child, 0)
+os.write(int(os.environ["TOLD"]), b"%d %f %f" % (os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_maxrss / 1024))
+"""
+Measured = collections.namedtuple("Measured", "code text seconds megabytes")
 
 
 def twice(size=3):
@@ -56,6 +66,17 @@ class Case(unittest.TestCase):
                               timeout=120, check=False, **options)
         self.assertEqual(done.returncode, code, f"{words}\n{done.stdout}\n{done.stderr}")
         return done
+
+    def measured(self, *words, **options):
+        """How the command ended, what it said, and what it took: seconds of the processor, memory at the peak."""
+        read, write = os.pipe()
+        done = subprocess.run([sys.executable, "-SEs", "-c", STARTER, COMMAND, *map(str, words)], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, cwd=self.folder, timeout=120, check=True, pass_fds=[write],
+                              env={**os.environ, "TOLD": str(write)}, **options)
+        os.close(write)
+        with os.fdopen(read) as pipe:
+            code, seconds, megabytes = pipe.read().split()
+        return Measured(int(code), done.stdout, float(seconds), float(megabytes))
 
     def ask(self, *words, **options):
         return json.loads(self.command(*words, "--json", **options).stdout)

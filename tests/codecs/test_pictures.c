@@ -202,7 +202,7 @@ static void claims_are_judged_before_memory_is_taken(void **state) {
   free(bytes);
   bytes = slurp("packed.bmp", &size);
   memcpy(bytes + 18, "\0\x20\0\0\0\x20\0\0", 8);
-  claimed(bytes, size, SDX_NO_MEMORY, "8192 x 8192");
+  claimed(bytes, size, SDX_LIMIT_EXCEEDED, "8192 x 8192 pixels in");
   free(bytes);
   claimed(LITERAL("P5 20000 20000 255\n"), SDX_INVALID_ARGUMENT, "do not fit");
   claimed(LITERAL("P6 99999999999 1 255\n"), SDX_INVALID_ARGUMENT, "above");
