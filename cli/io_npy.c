@@ -12,7 +12,7 @@
 #include "cli/io.h"
 #include "cli/table.h"
 
-enum { MAX_RANK = 64, MOST_EMPTY = 1 << 24 };
+enum { MAX_RANK = 64, MOST_EMPTY = 1 << 20 };
 
 typedef struct header {
   char order, kind;  // '<' '>' '|' '='; 'f' 'i' 'u' 'b' 'c' 'U' 'S' 'V' 'O'

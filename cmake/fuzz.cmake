@@ -1,9 +1,10 @@
 # Fuzz targets: tests/fuzz/fuzz_<name>.c. With SDX_FUZZ they are libFuzzer programs; else each is linked
 # with replay.c and runs its corpus as the test fuzz/<name>.
 # Parsers of the server and the command alone: the fuzz preset builds neither.
-add_library(client_parsers STATIC server/json_tensor.c cli/csv.c)
+add_library(client_parsers STATIC server/json_tensor.c server/score_body.c server/tensor_io.c server/v2_request.c
+            cli/csv.c cli/elements.c cli/io_npy.c cli/table.c cli/util.c)
 target_include_directories(client_parsers PUBLIC ${PROJECT_SOURCE_DIR})
-target_link_libraries(client_parsers PUBLIC sardonyx_net sardonyx_internal)
+target_link_libraries(client_parsers PUBLIC sardonyx_net sardonyx_internal PkgConfig::JANSSON)
 set(registry_fuzzers workspace oci layout) # what the registry and deploy read
 file(GLOB fuzzers CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
 foreach(source ${fuzzers})
