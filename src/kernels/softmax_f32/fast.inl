@@ -9,7 +9,7 @@
 #include "kernels/softmax_f32/softmax_f32.h"
 #include "kernels/unary_f32/math.inl"
 
-enum { LANES = 32, BLOCK = 2048, STRIP = 64, STRIP_ROWS = 64 };
+enum { LANES = 32, BLOCK = 2048, STRIP = 64, STRIP_ROWS = 64, SHORT = 48 };
 
 static inline float larger(float a, float b) { return choose((a > b) | (a != a), a, b); }
 
@@ -51,24 +51,6 @@ static inline float exponentials(const float *x, float *y, size_t n, float max, 
   return total(lane);
 }
 
-static void rows(const float *x, float *y, size_t rows, size_t cols, bool logarithmic) {
-  for (size_t r = 0; r < rows; r++, x += cols, y += cols) {
-    float max = largest(x, cols);
-    double sum = 0;
-    for (size_t i = 0; i < cols; i += BLOCK) {
-      size_t n = cols - i < BLOCK ? cols - i : BLOCK;
-      sum += logarithmic ? exponentials(x + i, y, n, max, false) : exponentials(x + i, y + i, n, max, true);
-    }
-    if (logarithmic) {
-      float shift = (float)log(sum);
-      SIMD_LOOP for (size_t i = 0; i < cols; i++) y[i] = x[i] - max - shift;
-    } else {
-      float scale = (float)(1 / sum);
-      SIMD_LOOP for (size_t i = 0; i < cols; i++) y[i] *= scale;
-    }
-  }
-}
-
 // Columns side by side, STRIP at a time; sums of STRIP_ROWS rows in float, those in double.
 static void strip(const float *x, float *y, size_t axis, size_t inner, size_t width, bool logarithmic) {
   float max[STRIP], part[STRIP];
@@ -88,7 +70,7 @@ static void strip(const float *x, float *y, size_t axis, size_t inner, size_t wi
     }
     for (size_t j = 0; j < width; j++) sum[j] += part[j];
   }
-  for (size_t j = 0; j < width; j++) part[j] = logarithmic ? (float)log(sum[j]) : (float)(1 / sum[j]);
+  for (size_t j = 0; j < width; j++) part[j] = logarithmic ? logarithm((float)sum[j]) : (float)(1 / sum[j]);
   for (size_t a = 0; a < axis; a++) {
     const float *from = x + a * inner;
     float *to = y + a * inner;
@@ -96,6 +78,42 @@ static void strip(const float *x, float *y, size_t axis, size_t inner, size_t wi
       SIMD_LOOP for (size_t j = 0; j < width; j++) to[j] = from[j] - max[j] - part[j];
     } else {
       SIMD_LOOP for (size_t j = 0; j < width; j++) to[j] *= part[j];
+    }
+  }
+}
+
+// Short rows turned into columns: in a vector of their own most lanes would be empty.
+static void short_rows(const float *x, float *y, size_t rows, size_t cols, bool logarithmic) {
+  float turned[SHORT * STRIP];
+  memset(turned, 0, cols * STRIP * sizeof *turned);
+  for (size_t r = 0, count; r < rows; r += count, x += count * cols, y += count * cols) {
+    count = rows - r < STRIP ? rows - r : STRIP;
+    for (size_t j = 0; j < cols; j++)
+      for (size_t i = 0; i < count; i++) turned[j * STRIP + i] = x[i * cols + j];
+    strip(turned, turned, cols, STRIP, STRIP, logarithmic);
+    for (size_t j = 0; j < cols; j++)
+      for (size_t i = 0; i < count; i++) y[i * cols + j] = turned[j * STRIP + i];
+  }
+}
+
+static void rows(const float *x, float *y, size_t rows, size_t cols, bool logarithmic) {
+  if (cols <= SHORT) {
+    short_rows(x, y, rows, cols, logarithmic);
+    return;
+  }
+  for (size_t r = 0; r < rows; r++, x += cols, y += cols) {
+    float max = largest(x, cols);
+    double sum = 0;
+    for (size_t i = 0; i < cols; i += BLOCK) {
+      size_t n = cols - i < BLOCK ? cols - i : BLOCK;
+      sum += logarithmic ? exponentials(x + i, y, n, max, false) : exponentials(x + i, y + i, n, max, true);
+    }
+    if (logarithmic) {
+      float shift = logarithm((float)sum);
+      SIMD_LOOP for (size_t i = 0; i < cols; i++) y[i] = x[i] - max - shift;
+    } else {
+      float scale = (float)(1 / sum);
+      SIMD_LOOP for (size_t i = 0; i < cols; i++) y[i] *= scale;
     }
   }
 }
