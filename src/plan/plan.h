@@ -89,8 +89,8 @@ typedef struct plan_request {
 } plan_request;
 
 sdx_status plan_create(const plan_request *request, plan **out, error *err);
-// What a plan would know of its outputs, bodies of bodies included, which a plan leaves to the run. One for each output,
-// in `memory`.
+// What a plan would know of its outputs, bodies of bodies included, which a plan leaves to the run. One for each
+// output, in `memory`.
 sdx_status plan_types(const plan_request *request, arena *memory, type_info *outputs, error *err);
 plan *plan_retain(plan *p);
 void plan_release(plan *p);
