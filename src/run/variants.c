@@ -79,7 +79,8 @@ static sdx_status make(sdx_session *s, const value *const *given, const variant 
   sdx_status status = prepare(s, given, v, err);
   if (status != SDX_OK) {
     error_set(err, status, "%s", status_text(status));
-    error_hint(err, "this needs a value that is fixed at load: an input with a default that is fed is none");
+    if (status == SDX_NOT_SUPPORTED || status == SDX_INVALID_GRAPH || status == SDX_INVALID_SHAPE)
+      error_hint(err, "what an input with a default says is fixed at load here: it cannot be fed");
     destroy(v);
     return status;
   }
