@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,12 +61,34 @@ static char *read_all(FILE *file, const char *path, size_t capacity, size_t *siz
   return bytes;
 }
 
+// For reading, -1 with `w`. A pipe that nobody has begun to write to after a while is not waited for.
+static int open_input(const char *path, why *w) {
+  enum { PATIENCE_MS = 5000 };
+  struct stat info;
+  int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) why_set(w, "cannot open %s: %s", path, strerror(errno));
+  if (fd < 0) return -1;
+  fcntl(fd, F_SETFL, 0);  // only opening was not to wait
+  if (fstat(fd, &info) || !S_ISFIFO(info.st_mode)) return fd;
+  struct pollfd writer = {.fd = fd, .events = POLLIN};
+  int found;
+  do found = poll(&writer, 1, PATIENCE_MS);
+  while (found < 0 && errno == EINTR);
+  if (found > 0) return fd;
+  why_set(w, "%s is a pipe that nobody writes to (after %d seconds)", path, PATIENCE_MS / 1000);
+  close(fd);
+  return -1;
+}
+
 char *file_read(const char *path, size_t *size, why *w) {
   struct stat info;
   bool standard = is_standard_stream(path);
   if (standard && !take_standard_input(w)) return NULL;
-  FILE *file = standard ? stdin : fopen(path, "rb");
-  if (!file) return why_set(w, "cannot open %s: %s", path, strerror(errno));
+  int fd = standard ? STDIN_FILENO : open_input(path, w);
+  FILE *file = fd < 0 ? NULL : standard ? stdin : fdopen(fd, "rb");
+  if (fd >= 0 && !file) why_set(w, "cannot open %s: %s", path, strerror(errno));
+  if (fd >= 0 && !file && !standard) close(fd);
+  if (!file) return NULL;
   bool known = !fstat(fileno(file), &info);
   char *bytes = NULL;
   if (known && S_ISDIR(info.st_mode)) why_set(w, "%s is a folder, expected a file", path);
@@ -105,8 +128,8 @@ char *file_reopenable(const char *path, why *w) {
   if (standard && !take_standard_input(w)) return NULL;
   if (standard && !fstat(STDIN_FILENO, &info) && S_ISREG(info.st_mode) && !lseek(STDIN_FILENO, 0, SEEK_CUR))
     return xstrdup(STANDARD_INPUT);
-  int from = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-  if (from < 0) return why_set(w, "cannot open %s: %s", path, strerror(errno));
+  int from = standard ? STDIN_FILENO : open_input(path, w);
+  if (from < 0) return NULL;
   int fd = copy_to_memory(from, standard ? "standard input" : path, w);
   if (!standard) close(from);
   if (fd < 0) return NULL;

@@ -337,6 +337,106 @@ def operators():
     yield Case("O14-pow-overflow", small([node("Pow", ["a", "b"], ["q"]), node("Cast", ["q"], ["f"], attr_int("to", FLOAT)), node("Add", ["x", "f"], ["y"])], initializers=[ints([1 << 62] * 4, "a"), ints([1 << 62] * 4, "b")]), expect="OK")
 
 
+def one_operator():
+    budget = ["run_memory_limit_bytes=67108864", "run_timeout_ms=1000"]
+    def one(op, *constants, out="y", attributes=(), domain="", version=17, name="bad"):
+        """x float[4], then the constants, through one operator."""
+        inits = [(c if isinstance(c, bytes) else b"") for c in constants]
+        names = ["x"] + [f"c{k}" if c else "" for k, c in enumerate(inits)]
+        return small([node(op, names, [out], *attributes, domain=domain, name=name)], initializers=[c + block(8, f"c{k}") for k, c in enumerate(inits) if c],
+                     version=version, extra=opset(1, domain) if domain else b"")
+    def shaped(dims, *rest, inits=()):
+        return small([node("Reshape", ["x", "r"], ["z"]), *rest], initializers=[ints(dims, "r"), *inits])
+    for index in (4, -5, 1 << 31, 1 << 62, -(1 << 62), -(1 << 63)):
+        at = f"bad.*indices.*{index}"
+        yield Case(f"O1-gather-{index}", one("Gather", ints([index])), message=at)
+        yield Case(f"O1-gather-elements-{index}", one("GatherElements", ints([index])), message=at)
+        yield Case(f"O1-gather-nd-{index}", one("GatherND", ints([index], dims=[1, 1])), message=at)
+        yield Case(f"O1-scatter-elements-{index}", one("ScatterElements", ints([index]), floats([1])), message=at)
+        yield Case(f"O1-scatter-nd-{index}", one("ScatterND", ints([index], dims=[1, 1]), floats([1])), message=at)
+    yield Case("O1-batch-dims", one("GatherND", ints([0], dims=[1, 1]), attributes=[attr_int("batch_dims", 7)]), message="bad.*batch_dims")
+    for name, dims in {"two-free": [-1, -1], "overflow": [1 << 32, 1 << 32], "negative": [-2, 2], "wrong": [3], "free-beside-zero": [0, -1, 0]}.items():
+        yield Case(f"O2-reshape-{name}", one("Reshape", ints(dims)), message="bad")
+    yield Case("O2-unsqueeze-twice", one("Unsqueeze", ints([0, 0])), message="bad.*axes")
+    yield Case("O2-unsqueeze-far", one("Unsqueeze", ints([1 << 40])), message="bad.*axes.*1099511627776")
+    yield Case("O2-squeeze-far", one("Squeeze", ints([-(1 << 63)])), message="bad.*axes")
+    def window(op, *attributes, dims=(1, 1, 2, 2), weights=(1, 1, 1, 1)):
+        w = [tensor(FLOAT, list(weights), bytes(4 * weights[0] * weights[1] * weights[2] * weights[3]), "w")] if "Conv" in op else []
+        return shaped(list(dims), node(op, ["z"] + ["w"] * bool(w), ["y"], *attributes, name="bad"), inits=w)
+    for name, attribute_ in {"group-0": attr_int("group", 0), "group-3": attr_int("group", 3), "group-huge": attr_int("group", 1 << 62), "stride-0": attr_ints("strides", [0, 1]),
+                             "dilation-huge": attr_ints("dilations", [1 << 61, 1 << 61]), "pads-huge": attr_ints("pads", [1 << 61] * 4), "pads-short": attr_ints("pads", [1]),
+                             "pads-max": attr_ints("pads", [(1 << 63) - 1] * 4), "kernel-wrong": attr_ints("kernel_shape", [7, 7])}.items():
+        for op in ("Conv", "ConvTranspose"):
+            yield Case(f"O3-{op}-{name}", window(op, attribute_), options=budget, message="bad", limit_mb=90)
+    for op in ("MaxPool", "AveragePool", "LpPool"):
+        for name, attributes in {"kernel-0": [attr_ints("kernel_shape", [0, 1])], "kernel-huge": [attr_ints("kernel_shape", [1 << 62, 1 << 62])], "kernel-missing": [],
+                                 "pads": [attr_ints("kernel_shape", [1, 1]), attr_ints("pads", [1 << 61] * 4)], "stride-0": [attr_ints("kernel_shape", [1, 1]), attr_ints("strides", [0, 0])]}.items():
+            yield Case(f"O4-{op}-{name}", window(op, *attributes), options=budget, message="bad", limit_mb=90)
+    for scale in (float("nan"), float("inf"), float("-inf"), 0, -1, 1e9):
+        yield Case(f"O5-resize-{scale}", one("Resize", None, floats([scale])), options=budget, message="bad", limit_mb=90)
+    yield Case("O5-resize-neither", one("Resize", None, None), message="bad")
+    yield Case("O5-resize-sizes", one("Resize", None, None, ints([1 << 62])), options=budget, message="bad", limit_mb=90)
+    for name, pads in {"negative": [-9, 0], "huge": [1 << 61, 1 << 61], "overflow": [(1 << 63) - 1, (1 << 63) - 1], "short": [1], "lowest": [-(1 << 63), 0]}.items():
+        yield Case(f"O6-pad-{name}", one("Pad", ints(pads)), options=budget, message="bad", limit_mb=90)
+    yield Case("O6-pad-axes-twice", one("Pad", ints([1] * 4), None, ints([0, 0]), version=18), message="bad")
+    for name, (starts, ends, steps) in {"step-0": ([0], [4], [0]), "axes-twice": ([0, 0], [1, 1], [1, 1])}.items():
+        yield Case(f"O7-slice-{name}", one("Slice", ints(starts), ints(ends), ints([0] * len(starts)), ints(steps)), message="bad")
+    low = -(1 << 63)
+    for starts, ends, step in ((low, low, low), (low, (1 << 63) - 1, 1), ((1 << 63) - 1, low, -1), (0, 1 << 62, 1 << 62)):
+        yield Case(f"O7-slice-clamps-{starts}-{step}", one("Slice", ints([starts]), ints([ends]), ints([0]), ints([step])), expect="OK")
+    for k in (5, -1, 1 << 62, low):
+        yield Case(f"O8-topk-{k}", small([node("TopK", ["x", "k"], ["y", "i"], name="bad")], initializers=[ints([k], "k")]), message="bad.*k")
+    yield Case("O8-topk-rank", small([node("TopK", ["x", "k"], ["y", "i"], name="bad")], initializers=[ints([1] * 4, "k", dims=[2, 2])]), message="bad.*k")
+    yield Case("O12-if-empty", small([node("If", ["c"], ["y"], attr_graph("then_branch", graph([node("Neg", ["x"], ["t"])], [], [value("t", FLOAT, None)])), attr_graph("else_branch", graph([node("Abs", ["x"], ["e"])], [], [value("e", FLOAT, None)])), name="bad")],
+                                     initializers=[tensor(BOOL, [0], b"", "c")]), message="bad")
+    each = graph([node("Neg", ["a"], ["n"])], [value("a", FLOAT, None), value("b", FLOAT, None)], [value("n", FLOAT, None)])
+    scan = lambda *more: small([node("Scan", ["x", "w"], ["y"], attr_graph("body", each), attr_int("num_scan_inputs", 2), *more, name="bad")], initializers=[floats([1] * 3, "w")])
+    yield Case("O12-scan-lengths", scan(), message="bad")
+    yield Case("O12-scan-directions", scan(attr_ints("scan_input_directions", [0, 7])), message="bad")
+    made = node("SequenceConstruct", ["x", "x"], ["s"])
+    for position in (3, -3, 1 << 62, low):
+        yield Case(f"O13-at-{position}", small([made, node("SequenceAt", ["s", "p"], ["y"], name="bad")], initializers=[ints([position], "p", dims=[])]), message=f"bad.*{position}")
+        yield Case(f"O13-insert-{position}", small([made, node("SequenceInsert", ["s", "x", "p"], ["t"], name="bad"), node("ConcatFromSequence", ["t"], ["y"], attr_int("axis", 0))], initializers=[ints([position], "p", dims=[])]), message=f"bad.*{position}")
+    yield Case("O13-split", small([node("SplitToSequence", ["x", "p"], ["s"], name="bad"), node("ConcatFromSequence", ["s"], ["y"], attr_int("axis", 0))], initializers=[ints([0], "p", dims=[])]), message="bad")
+    for name, equation in {"letters": "a" * 5000 + "->a", "twice": "i->ii", "ellipses": "......i->i", "unknown": "i->j", "operands": "i,j->i", "none": ""}.items():
+        yield Case(f"O16-einsum-{name}", one("Einsum", attributes=[attr_string("equation", equation)]), message="bad.*equation|bad.*Einsum")
+    yield Case("O16-matmul", one("MatMul", floats([1] * 3)), message="bad")
+    yield Case("O17-axis", small([node("DequantizeLinear", ["q", "k"], ["y"], attr_int("axis", 1 << 40), name="bad")], initializers=[ints([1, 2], "q", UINT8, dims=[1, 2]), floats([1, 1], "k")]), message="bad.*axis")
+    for size in (-1, 3, 1 << 62):
+        yield Case(f"O17-block-{size}", small([node("DequantizeLinear", ["q", "k"], ["y"], attr_int("axis", 0), attr_int("block_size", size), name="bad")], initializers=[ints([1, 2], "q", UINT8), floats([1, 1], "k")], version=21), message="bad")
+    for op, attributes in {"LayerNormalization": [attr_int("axis", 1 << 40)], "LRN": [attr_int("size", 0)], "InstanceNormalization": []}.items():
+        yield Case(f"O18-{op}", one(op, *([floats([1])] * (op != "LRN") + [floats([1])] * (op == "InstanceNormalization")), attributes=attributes), message="bad")
+    for hidden in (0, -1, 1 << 62):
+        lstm = shaped([4, 1, 1], node("LSTM", ["z", "w", "w"], ["", "y"], attr_int("hidden_size", hidden), name="bad"), inits=[tensor(FLOAT, [1, 4, 1], bytes(16), "w")])
+        yield Case(f"O19-hidden-{hidden}", lstm, message="bad")
+    for length in (5, -1, 1 << 30):
+        yield Case(f"O19-length-{length}", shaped([4, 1, 1], node("LSTM", ["z", "w", "w", "", "l"], ["", "y"], attr_int("hidden_size", 1), name="bad"), inits=[tensor(FLOAT, [1, 4, 1], bytes(16), "w"), ints([length], "l", INT32)]), message="bad")
+    for heads in (0, -1, 3, 1 << 62):
+        yield Case(f"O20-heads-{heads}", shaped([1, 1, 4], node("Attention", ["z", "z", "z"], ["y"], attr_int("q_num_heads", heads), attr_int("kv_num_heads", heads), name="bad")).replace(opset(17), opset(23)), message="bad")
+    yield Case("O21-unpool", shaped([1, 1, 2, 2], node("MaxUnpool", ["z", "i"], ["y"], attr_ints("kernel_shape", [1, 1]), name="bad"), inits=[ints([1 << 40] * 4, "i", dims=[1, 1, 2, 2])]), message="bad")
+    for block_size in (0, -1, 1 << 40):
+        yield Case(f"O21-depth-{block_size}", shaped([1, 4, 1, 1], node("DepthToSpace", ["z"], ["y"], attr_int("blocksize", block_size), name="bad")), message="bad")
+    for length in (0, -1, 1 << 40, (1 << 63) - 1):
+        yield Case(f"O22-dft-{length}", shaped([1, 4, 1], node("DFT", ["z", "l"], ["y"], name="bad"), inits=[ints([length], "l", dims=[])]), options=budget, message="'(bad|y)'", limit_mb=90)
+    yield Case("O22-cumsum", one("CumSum", ints([1 << 40], dims=[])), message="bad.*axis")
+    ml = lambda op, *attributes, version=3: small([node(op, ["x"], ["y"], *attributes, domain="ai.onnx.ml", name="bad")], extra=opset(version, "ai.onnx.ml"))
+    tree = lambda **lists: ml("TreeEnsembleRegressor", *[attr_ints(k, v) for k, v in {**{f"nodes_{n}": [0] for n in ("treeids", "nodeids", "featureids", "truenodeids", "falsenodeids")}, "target_ids": [0], "target_nodeids": [0], "target_treeids": [0], **lists}.items()],
+                              attribute("nodes_modes", 8, block(9, "BRANCH_LEQ")), attribute("nodes_values", 6, block(7, bytes(4))), attribute("target_weights", 6, block(7, bytes(4))), attr_int("n_targets", 1))
+    for name, lists in {"cycle": {}, "child": {"nodes_truenodeids": [9]}, "feature": {"nodes_featureids": [-1]}, "feature-huge": {"nodes_featureids": [1 << 40]}, "short": {"nodes_nodeids": [0, 1]}, "target": {"target_ids": [1 << 40]}}.items():
+        yield Case(f"O23-{name}", tree(**lists), message="bad")
+    yield Case("O24-scaler", ml("Scaler", attribute("offset", 6, block(7, bytes(8))), attribute("scale", 6, block(7, bytes(12)))), message="bad")
+    yield Case("O24-linear", ml("LinearRegressor", attribute("coefficients", 6, block(7, bytes(4))), attr_int("targets", 1 << 62)), message="bad")
+    yield Case("O24-encoder", ml("LabelEncoder", attribute("keys_floats", 6, block(7, bytes(8))), attribute("values_floats", 6, block(7, bytes(4))), version=2), message="bad")
+    text = lambda op, *attributes: small([node("Cast", ["x"], ["t"], attr_int("to", STRING)), node(op, ["t"], ["z"], *attributes, name="bad"), node("Cast", ["z"], ["y"], attr_int("to", FLOAT))], version=20)
+    yield Case("O25-pattern", text("RegexFullMatch", attr_string("pattern", "(")), message="bad.*pattern")
+    yield Case("O25-pattern-bomb", text("RegexFullMatch", attr_string("pattern", "(((a{1000}){1000}){1000}){1000}")), message="bad.*pattern")
+    yield Case("O25-grams", small([node("Cast", ["x"], ["t"], attr_int("to", INT64)), node("TfIdfVectorizer", ["t"], ["y"], attr_string("mode", "TF"), attr_int("min_gram_length", 1), attr_int("max_gram_length", 1 << 40), attr_int("max_skip_count", 1 << 40),
+                                   attr_ints("ngram_counts", [0]), attr_ints("ngram_indexes", [0]), attr_ints("pool_int64s", [1]), name="bad")]), expect="OK")
+    yield Case("O26-compress", one("Compress", tensor(BOOL, [9], bytes([1] * 9))), message="bad")
+    yield Case("O30-version", one("Gelu", domain="com.microsoft"), expect="OK")
+    yield Case("O30-version-far", small([node("Gelu", ["x"], ["y"], domain="com.microsoft")], extra=opset(999, "com.microsoft")), expect="OK")
+
+
 def cases():
-    for group in (wire, graphs, tensors, external_data, operators):
+    for group in (wire, graphs, tensors, external_data, operators, one_operator):
         yield from group()
