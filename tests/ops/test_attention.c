@@ -94,6 +94,14 @@ static void spaces(void **state) {
         "2 entries");
   GIVES("const %x: double[3,3]{0,2,0,3,0,0,0,0,4}\n%y = Det(%x)", "double[]", -24);
   GIVES("const %x: float[2,2]{1,2,2,4}\n%y = Det(%x)", "float[]", 0);
+  for (int n = 255; n < 302; n += 23) {  // a circle of rows, one of them doubled, under sums of those before
+    char body[600];
+    snprintf(body, sizeof body,
+             "const %%s: int64[2]{%d,%d}\nconst %%a: int64[]{0}\n%%z = ConstantOfShape(%%s)\n%%u = EyeLike<k=1>(%%z)\n"
+             "%%l = EyeLike<k=%d>(%%z)\n%%m = Sum(%%u, %%l, %%l)\n%%t = CumSum(%%m, %%a)\n%%y = Det(%%t)",
+             n, n, 1 - n);
+    GIVES(body, "float[]", n % 2 ? 2 : -2);
+  }
   fails("const %x: float[1,2]{1,2}\n%y = Det(%x)", SDX_INVALID_SHAPE, "columns");
 }
 

@@ -19,9 +19,24 @@ static sdx_status det_infer(op_step *c) {
   return infer_output(c, 0, infer_dtype_of(c, 0), rank - 2, c->in_types[0]->dims);
 }
 
-static double determinant(double *a, size_t n) {
+typedef struct elimination {
+  double *a;
+  size_t n, k;  // column k goes, in the rows below row k
+} elimination;
+
+static void eliminate(void *context, size_t begin, size_t end, size_t worker) {
+  const elimination *e = context;
+  const double *pivot = e->a + e->k * e->n;
+  for (size_t r = e->k + 1 + begin; r < e->k + 1 + end; r++) {
+    double *row = e->a + r * e->n, factor = row[e->k] / pivot[e->k];
+    for (size_t i = e->k + 1; i < e->n; i++) row[i] -= factor * pivot[i];
+  }
+}
+
+// With a step the rows are shared among its threads, and it can be ended between two columns.
+static double determinant(op_step *c, double *a, size_t n) {
   double result = 1;
-  for (size_t k = 0; k < n; k++) {
+  for (size_t k = 0; k < n && !(c && call_check(c)); k++) {
     size_t pivot = k;
     for (size_t r = k + 1; r < n; r++)
       if (fabs(a[r * n + k]) > fabs(a[pivot * n + k])) pivot = r;
@@ -31,15 +46,17 @@ static double determinant(double *a, size_t n) {
       a[k * n + i] = a[pivot * n + i], a[pivot * n + i] = swap;
     }
     result *= pivot != k ? -a[k * n + k] : a[k * n + k];
-    for (size_t r = k + 1; r < n; r++) {
-      double factor = a[r * n + k] / a[k * n + k];
-      for (size_t i = k + 1; i < n; i++) a[r * n + i] -= factor * a[k * n + i];
-    }
+    elimination e = {a, n, k};
+    if (c) call_parallel(c, n - k - 1, 1 + GRAIN_CHEAP / (n - k), eliminate, &e);
+    else eliminate(&e, 0, n - k - 1, 0);
   }
   return result;
 }
 
+enum { LARGE = 256 };  // matrices of so many rows come one after the other, on all threads
+
 typedef struct det_job {
+  op_step *step;  // NULL: whole matrices are what threads share
   const tensor *in;
   tensor *out;
   double *room;  // n * n for each thread
@@ -52,7 +69,7 @@ static void det_range(void *context, size_t begin, size_t end, size_t worker) {
   double *a = j->room + worker * size;
   for (size_t i = begin; i < end; i++) {
     convert_to_doubles((sdx_dtype)j->in->dtype, j->in->data, i * size, size, a);
-    double d = determinant(a, j->n);
+    double d = determinant(j->step, a, j->n);
     convert_from_doubles((sdx_dtype)j->out->dtype, j->out->data, i, 1, &d);
   }
 }
@@ -62,11 +79,13 @@ static sdx_status det_compute(op_step *c) {
   tensor *y = step_out(c, 0);
   if (!y) return SDX_OK;
   det_job j = {.in = x, .out = y, .n = (size_t)x->dims[x->rank - 1]};
-  size_t bytes, threads = c->threads ? c->threads : 1;
+  if (j.n >= LARGE) j.step = c;
+  size_t bytes, threads = c->threads && !j.step ? c->threads : 1;
   if (!size_mul(j.n * j.n, sizeof(double) * threads, &bytes)) return call_no_memory(c, SIZE_MAX);
   j.room = call_alloc(c, bytes);
   if (!j.room) return call_no_memory(c, bytes);
-  call_parallel(c, y->count, 1 + GRAIN_CHEAP / (j.n * j.n * j.n + 1), det_range, &j);
+  if (j.step) det_range(&j, 0, y->count, 0);
+  else call_parallel(c, y->count, 1 + GRAIN_CHEAP / (j.n * j.n * j.n + 1), det_range, &j);
   return call_check(c);
 }
 
