@@ -14,7 +14,7 @@
 
 #include "base/mem.h"
 #include "sardonyx/sardonyx.h"
-#include "tests/process.h"
+#include "tests/locks.h"
 
 static const char digits[] = "examples/digits/digits.onnx";
 static const char resnet[] = "../shared/models/conformance/light/light_resnet50/model.onnx";
@@ -62,6 +62,17 @@ static void steady_state_allocates_nothing(void **unused) {
   uint64_t before = mem_alloc_count();
   for (int i = 0; i < 5; i++) execute(r);
   assert_int_equal(mem_alloc_count(), before);
+  sdx_run_destroy(r);
+  sdx_session_destroy(s);
+}
+
+static void steady_state_takes_no_lock(void **unused) {
+  sdx_session *s = load(big_model(), "1");
+  sdx_run *r = ready(s, 1);
+  execute(r);
+  unsigned long before = locks_taken;
+  for (int i = 0; i < 5; i++) execute(r);
+  assert_int_equal(locks_taken, before);
   sdx_run_destroy(r);
   sdx_session_destroy(s);
 }
@@ -178,10 +189,10 @@ static void budget_and_cancel_end_a_run(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(peak_memory_is_as_predicted),          cmocka_unit_test(steady_state_allocates_nothing),
-      cmocka_unit_test(same_bits_for_any_threads_and_reruns), cmocka_unit_test(batch_neighbours_change_nothing),
-      cmocka_unit_test(memory_returns_after_unload),          cmocka_unit_test(values_outlive_run_and_session),
-      cmocka_unit_test(budget_and_cancel_end_a_run),
+      cmocka_unit_test(peak_memory_is_as_predicted),     cmocka_unit_test(steady_state_allocates_nothing),
+      cmocka_unit_test(steady_state_takes_no_lock),      cmocka_unit_test(same_bits_for_any_threads_and_reruns),
+      cmocka_unit_test(batch_neighbours_change_nothing), cmocka_unit_test(memory_returns_after_unload),
+      cmocka_unit_test(values_outlive_run_and_session),  cmocka_unit_test(budget_and_cancel_end_a_run),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
