@@ -73,8 +73,9 @@ static void casts_are_defined(void **state) {
         INT32_MIN, INT32_MAX, -2, 2);
   GIVES("const %x: int64[2]{4294967297, -1}\n %y = Cast<to=6>(%x)", "int32[2]", 1, -1);
   GIVES("const %x: string[3]{\" 12 \", \"-7.9\", \"1e3\"}\n %y = Cast<to=7>(%x)", "int64[3]", 12, -7, 1000);
-  fails("const %x: string[2]{\"1\", \"one\"}\n %y = Cast<to=1>(%x)", SDX_INVALID_ARGUMENT, "element 1, 'one'");
-  fails("const %x: string[1]{\"\"}\n %y = Cast<to=1>(%x)", SDX_INVALID_ARGUMENT, "not a number");
+  fails("const %x: string[2]{\"1\", \"one\"}\n %y = Cast<to=1>(%x)", SDX_INVALID_ARGUMENT,
+        "input 0 ('input') has element 1 'one', expected a number");
+  fails("const %x: string[1]{\"\"}\n %y = Cast<to=1>(%x)", SDX_INVALID_ARGUMENT, "expected a number");
 }
 
 static void indices_are_checked(void **state) {
@@ -144,9 +145,10 @@ static void bombs_hit_the_budget(void **state) {
 static void sequences_are_checked(void **state) {
 #define S D "%s = SequenceConstruct(%x, %x)\n"
   GIVES(S "const %p: int64[]{-2}\n %t = SequenceErase(%s, %p)\n %y = SequenceLength(%t)", "int64[]", 1);
-  fails(S "const %p: int64[]{2}\n %y = SequenceAt(%s, %p)", SDX_OUT_OF_RANGE, "position 2");
-  fails(S "const %p: int64[]{3}\n %y = SequenceInsert(%s, %x, %p)", SDX_OUT_OF_RANGE, "position 3");
-  fails(S "const %p: int64[]{-3}\n %y = SequenceErase(%s, %p)", SDX_OUT_OF_RANGE, "position -3");
+  fails(S "const %p: int64[]{2}\n %y = SequenceAt(%s, %p)", SDX_OUT_OF_RANGE,
+        "input 1 ('position') is 2, expected within [-2, 2)");
+  fails(S "const %p: int64[]{3}\n %y = SequenceInsert(%s, %x, %p)", SDX_OUT_OF_RANGE, "is 3, expected within");
+  fails(S "const %p: int64[]{-3}\n %y = SequenceErase(%s, %p)", SDX_OUT_OF_RANGE, "is -3, expected within");
   fails("%e = SequenceEmpty()\n %y = SequenceErase(%e)", SDX_OUT_OF_RANGE, "sequence of 0");
   fails("%e = SequenceEmpty()\n %y = ConcatFromSequence<axis=0>(%e)", SDX_INVALID_ARGUMENT, "empty");
   fails(D "const %p: int64[]{0}\n %y = SplitToSequence(%x, %p)", SDX_OUT_OF_RANGE, "'split'");

@@ -63,7 +63,9 @@ static sdx_status find(op_step *c) {
   arg_job j = {in->data, out->data, in->rank ? (size_t)in->dims[axis] : 1, 1, p->max, p->last};
   for (int64_t i = axis + 1; i < in->rank; i++) j.inner *= (size_t)in->dims[i];
   if (out->count == 0) return SDX_OK;
-  if (j.axis == 0) return step_fail(c, SDX_INVALID_SHAPE, "axis %lld has no elements to choose from", (long long)axis);
+  if (j.axis == 0)
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has no elements to choose from along axis %lld",
+                        (long long)axis);
   if (!ranges[in->dtype]) return step_fail_dtype(c, in);
   call_parallel(c, out->count, j.axis >= GRAIN_CHEAP ? 1 : GRAIN_CHEAP / j.axis, ranges[in->dtype], &j);
   return SDX_OK;

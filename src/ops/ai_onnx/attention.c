@@ -105,9 +105,10 @@ static sdx_status measure_heads(op_step *c, const attention_params *p, sizes *s)
 
 static sdx_status measure_past(op_step *c, sizes *s) {
   if (infer_has(c, PAST_KEY) != infer_has(c, PAST_VALUE))
-    return step_fail(c, SDX_INVALID_GRAPH, "past_key and past_value go together, but only one of them is given");
+    return step_fail_at(c, at_input(infer_has(c, PAST_KEY) ? PAST_VALUE : PAST_KEY), SDX_INVALID_GRAPH,
+                        "is missing: past_key and past_value go together");
   if (infer_has(c, LENGTHS) && infer_has(c, PAST_KEY))
-    return step_fail(c, SDX_INVALID_GRAPH, "nonpad_kv_seqlen cannot be combined with past_key and past_value");
+    return step_fail_at(c, at_input(LENGTHS), SDX_INVALID_GRAPH, "cannot be combined with past_key and past_value");
   SDX_TRY(infer_rank(c, LENGTHS, 1, 1));
   SDX_TRY(infer_agree(c, LENGTHS, 0, "batch", &s->batch));
   s->past = 0;
@@ -175,7 +176,7 @@ static sdx_status attention_infer(op_step *c) {
   }
   int64_t hidden = DIM_UNKNOWN;
   if (s.heads >= 0 && s.v_width >= 0 && !i64_mul(s.heads, s.v_width, &hidden))
-    return step_fail(c, SDX_INVALID_SHAPE, "the output would be too large");
+    return step_fail_at(c, at_output(0), SDX_INVALID_SHAPE, "would be too large");
   int64_t flat[3] = {s.batch, s.rows, hidden}, heads[4] = {s.batch, s.heads, s.rows, s.v_width};
   SDX_TRY(infer_output(c, Y, key, s.rank, s.rank == 3 ? flat : heads));
   SDX_TRY(infer_output(c, PRESENT_KEY, key, 4, (int64_t[]){s.batch, s.kv_heads, s.columns, s.width}));

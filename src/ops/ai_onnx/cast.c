@@ -235,7 +235,8 @@ static sdx_status parse_one(op_step *c, const job *j, size_t i) {
     store_ints(to, j->y->data, i, 1, &whole);
   } else if (!number_read_real(s, to == SDX_FLOAT, &real)) {
     if (s.size > 100) s.size = 100;
-    return step_fail(c, SDX_INVALID_ARGUMENT, "element %zu, '%.*s', is not a number", i, STR_ARG(s));
+    return step_fail_at(c, at_input(0), SDX_INVALID_ARGUMENT, "has element %zu '%.*s', expected a number", i,
+                        STR_ARG(s));
   } else if (to == SDX_FLOAT) {
     ((float *)j->y->data)[i] = (float)real;
   } else {

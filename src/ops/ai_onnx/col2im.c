@@ -46,10 +46,11 @@ static sdx_status col2im_infer(op_step *c) {
   SDX_TRY(infer_rank(c, BLOCK, 1, 1));
   if (!image || !block) return infer_output(c, 0, dtype, -1, NULL);
   if (rank != block_rank)
-    return step_fail(c, SDX_INVALID_SHAPE, "'image_shape' has %zu elements, 'block_shape' %zu", rank, block_rank);
+    return step_fail_at(c, at_input(BLOCK), SDX_INVALID_SHAPE, "has %zu elements, expected %zu as 'image_shape'",
+                        block_rank, rank);
   SDX_TRY(step_located(c, make_window(c->params, image, block, rank, &g, c->err)));
   if (!size_product(g.kernel, rank, &taps) || !size_product(g.out, rank, &blocks))
-    return step_fail(c, SDX_INVALID_SHAPE, "the block is out of range");
+    return step_fail_at(c, at_input(BLOCK), SDX_INVALID_SHAPE, "is out of range");
   for (size_t d = 0; d < rank; d++) out[d + 2] = image[d];
   if (infer_rank_of(c, DATA) == 3) {
     const int64_t *x = c->in_types[DATA]->dims;

@@ -38,12 +38,12 @@ static sdx_status constant_fill_infer(op_step *c) {
     if (!from && (p->input_is_shape || known < 0)) return infer_output(c, 0, p->dtype, -1, NULL);
   }
   if (rank > TENSOR_MAX_RANK || p->extra_rank > TENSOR_MAX_RANK - rank)
-    return step_fail(c, SDX_INVALID_SHAPE, "the output would have rank %zu", rank + p->extra_rank);
+    return step_fail_at(c, at_output(0), SDX_INVALID_SHAPE, "would have rank %zu", rank + p->extra_rank);
   for (size_t d = 0; d < rank; d++) dims[d] = from[d];
   for (size_t d = 0; d < p->extra_rank; d++) dims[rank + d] = p->extra[d];
   for (size_t d = 0; d < rank + p->extra_rank; d++)
     if (dims[d] < 0 && (p->input_is_shape || d >= rank || !c->input_count))
-      return step_fail(c, SDX_OUT_OF_RANGE, "dimension %zu of the shape is %lld", d, (long long)dims[d]);
+      return step_fail_at(c, at_output(0), SDX_OUT_OF_RANGE, "would have dimension %zu of %lld", d, (long long)dims[d]);
   return infer_output(c, 0, p->dtype, (int)(rank + p->extra_rank), dims);
 }
 

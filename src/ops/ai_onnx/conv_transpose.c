@@ -93,7 +93,7 @@ static sdx_status conv_transpose_infer(op_step *c) {
     return step_fail_at(c, at_input(W), SDX_INVALID_SHAPE,
                         "has %lld input channels, expected a multiple of %lld groups", (long long)weights[0],
                         (long long)p->group);
-  SDX_TRY(window_attrs_match(c, &p->window, weights + 2, (size_t)spatial));
+  SDX_TRY(window_attrs_match(c, &p->window, W, weights + 2, (size_t)spatial));
   int64_t out[WINDOW_MAX_RANK + 2] = {in[0], DIM_UNKNOWN};
   if (weights[1] >= 0 && !i64_mul(weights[1], p->group, &out[1]))
     return step_fail(c, SDX_INVALID_SHAPE, "the number of output channels overflows");

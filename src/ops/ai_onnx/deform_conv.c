@@ -50,8 +50,9 @@ static sdx_status deform_conv_infer(op_step *c) {
   int rank = infer_rank_of(c, W);
   int64_t taps = p->offset_group, channels = infer_rank_of(c, X) > 1 ? c->in_types[X]->dims[1] : DIM_UNKNOWN;
   if (channels >= 0 && channels % p->offset_group)
-    return step_fail(c, SDX_INVALID_SHAPE, "%lld channels do not divide into %lld offset groups", (long long)channels,
-                     (long long)p->offset_group);
+    return step_fail_at(c, at_input(X), SDX_INVALID_SHAPE,
+                        "has %lld channels, which do not divide into %lld offset groups", (long long)channels,
+                        (long long)p->offset_group);
   if (!c->output_count || c->out_types[0].rank < 0 || rank < 0) return SDX_OK;
   for (int d = 2; d < rank; d++)
     if (taps < 0 || c->in_types[W]->dims[d] < 0 || !i64_mul(taps, c->in_types[W]->dims[d], &taps)) taps = DIM_UNKNOWN;

@@ -74,7 +74,8 @@ static sdx_status dft_length(op_step *c, const dft_params *p, int64_t dim, int64
   if (given || dim < 0) return SDX_OK;
   *length = p->inverse && p->onesided ? 2 * (dim - 1) : dim;
   if (*length < 1 || dim > INT64_MAX / 4)
-    return step_fail(c, SDX_INVALID_SHAPE, "the axis has %lld elements: there is nothing to transform", (long long)dim);
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE,
+                        "has %lld elements along the axis: there is nothing to transform", (long long)dim);
   return SDX_OK;
 }
 
@@ -111,7 +112,9 @@ static sdx_status stft_length(op_step *c, int64_t *length) {
     return known ? infer_agree(c, 2, 0, "frame_length", length) : SDX_OK;
   }
   *length = infer_has(c, 2) ? infer_dim(c, 2, 0) : infer_dim(c, 0, 1);
-  if (*length == 0) return step_fail(c, SDX_INVALID_SHAPE, "frames have no elements");
+  if (*length == 0)
+    return step_fail_at(c, at_input(infer_has(c, 2) ? 2 : 0), SDX_INVALID_SHAPE,
+                        "has no elements, of which frames are made");
   return SDX_OK;
 }
 
@@ -129,8 +132,9 @@ static sdx_status stft_infer(op_step *c) {
     return step_fail_at(c, at_input(1), SDX_OUT_OF_RANGE, "is %lld, expected at least 1", (long long)step);
   SDX_TRY(stft_length(c, &length));
   if (length >= 0 && signal >= 0 && length > signal)
-    return step_fail(c, SDX_INVALID_SHAPE, "frames of %lld do not fit into a signal of %lld", (long long)length,
-                     (long long)signal);
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE,
+                        "is a signal that frames of %lld do not fit into: it has %lld elements", (long long)length,
+                        (long long)signal);
   if (known && length >= 0 && signal >= 0) frames = (signal - length) / step + 1;
   int64_t bins = length >= 0 && p->onesided ? length / 2 + 1 : length;
   return infer_output(c, 0, infer_dtype_of(c, 0), 4, (int64_t[]){infer_dim(c, 0, 0), frames, bins, 2});

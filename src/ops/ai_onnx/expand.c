@@ -137,7 +137,8 @@ static sdx_status tile_infer(op_step *c) {
     int64_t n = c->in_types[0]->dims[i];
     if (n < 0) dims[i] = dims[i] == 1 ? n : dims[i] == 0 ? 0 : DIM_UNKNOWN;
     else if (!i64_mul(dims[i], n, &dims[i]))
-      return step_fail(c, SDX_INVALID_SHAPE, "axis %d repeated %lld times does not fit 64 bits", i, (long long)dims[i]);
+      return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "repeats axis %d %lld times, which does not fit 64 bits",
+                          i, (long long)dims[i]);
   }
   return infer_output(c, 0, infer_dtype_of(c, 0), rank, dims);
 }
@@ -150,8 +151,8 @@ static sdx_status tile_compute(op_step *c) {
                                        repeats, c->err)));
   for (size_t i = 0; i < x.rank; i++)
     if (!i64_mul(repeats[i], x.dims[i], &dims[i]))
-      return step_fail(c, SDX_INVALID_SHAPE, "axis %zu repeated %lld times does not fit 64 bits", i,
-                       (long long)repeats[i]);
+      return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "repeats axis %zu %lld times, which does not fit 64 bits",
+                          i, (long long)repeats[i]);
   SDX_TRY(call_set_shape(c, 0, (sdx_dtype)x.dtype, x.rank, dims));
   SDX_TRY(move_output(c, 0, &y));
   if (y.count == 0) return SDX_OK;

@@ -187,8 +187,8 @@ static sdx_status grid_sample_compute(op_step *c) {
   if (y->count == 0) return SDX_OK;
   double probe;
   if (w.p->mode != NEAREST && !convert_to_doubles((sdx_dtype)x->dtype, x->data, 0, 1, &probe))
-    return step_fail(c, SDX_NOT_SUPPORTED, "%s can only be sampled with mode 'nearest'",
-                     dtype_name((sdx_dtype)x->dtype));
+    return step_fail_at(c, at_input(0), SDX_NOT_SUPPORTED, "is %s, which can only be sampled with mode 'nearest'",
+                        dtype_name((sdx_dtype)x->dtype));
   w.channels = (size_t)x->dims[1], w.element = y->bytes / y->count;
   w.in = window_product(x->dims + 2, w.spatial), w.out = window_product(y->dims + 2, w.spatial);
   call_parallel(c, (size_t)y->dims[0] * w.out, 1 + 4096 / (w.channels * (w.p->mode == CUBIC ? 16 : 4)), sample_range,

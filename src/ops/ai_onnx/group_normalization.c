@@ -36,8 +36,9 @@ static sdx_status group_normalization_infer(op_step *c) {
   if (infer_rank_of(c, 0) >= 2 && c->in_types[0]->dims[1] >= 0) {
     int64_t channels = c->in_types[0]->dims[1], expected = p->per_group ? p->groups : channels;
     if (p->groups && channels % p->groups)
-      return step_fail(c, SDX_INVALID_SHAPE, "%lld channels cannot be split into %lld groups", (long long)channels,
-                       (long long)p->groups);
+      return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE,
+                          "has %lld channels, which cannot be split into %lld groups", (long long)channels,
+                          (long long)p->groups);
     for (size_t i = 1; i < 3; i++) {
       int64_t count = infer_count(c, i);
       if (count >= 0 && count != 1 && count != expected)

@@ -39,13 +39,13 @@ static sdx_status max_unpool_infer(op_step *c) {
   if (spatial < 0) return infer_output(c, 0, infer_dtype_of(c, X), -1, NULL);
   size_t rank = (size_t)spatial + 2;
   if (!implied(w, c->in_types[X]->dims, rank, out))
-    return step_fail(c, SDX_INVALID_SHAPE, "the pads are larger than the unpooled size");
+    return step_fail_at(c, at_attribute("pads"), SDX_INVALID_SHAPE, "are larger than the unpooled size");
   SDX_TRY(infer_rank(c, INDICES, (int)rank, (int)rank));
   for (size_t i = 0; infer_rank_of(c, INDICES) == (int)rank && i < rank; i++) {
     int64_t a = c->in_types[X]->dims[i], b = c->in_types[INDICES]->dims[i];
     if (a >= 0 && b >= 0 && a != b)
-      return step_fail(c, SDX_INVALID_SHAPE, "dimension %zu of the indices is %lld, expected %lld", i, (long long)b,
-                       (long long)a);
+      return step_fail_at(c, at_input(INDICES), SDX_INVALID_SHAPE, "has dimension %zu of %lld, expected %lld", i,
+                          (long long)b, (long long)a);
   }
   if (c->input_count <= SHAPE || !c->in_types[SHAPE]) return infer_output(c, 0, infer_dtype_of(c, X), (int)rank, out);
   const int64_t *shape = infer_constant_ints(c, SHAPE, &count);

@@ -21,6 +21,10 @@ static sdx_status non_max_suppression_read(op_params_context *c, void *p) {
   return SDX_OK;
 }
 
+static sdx_status disagree(op_step *c) {
+  return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "has other batches or boxes than input 0 ('boxes')");
+}
+
 static sdx_status non_max_suppression_infer(op_step *c) {
   SDX_TRY(infer_rank(c, 0, 3, 3));
   SDX_TRY(infer_rank(c, 1, 3, 3));
@@ -28,8 +32,7 @@ static sdx_status non_max_suppression_infer(op_step *c) {
     const int64_t *b = c->in_types[0]->dims, *s = c->in_types[1]->dims;
     if (b[2] >= 0 && b[2] != 4)
       return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %lld numbers a box, expected 4", (long long)b[2]);
-    if ((b[0] >= 0 && s[0] >= 0 && b[0] != s[0]) || (b[1] >= 0 && s[2] >= 0 && b[1] != s[2]))
-      return step_fail(c, SDX_INVALID_SHAPE, "inputs 0 ('boxes') and 1 ('scores') disagree on batches or boxes");
+    if ((b[0] >= 0 && s[0] >= 0 && b[0] != s[0]) || (b[1] >= 0 && s[2] >= 0 && b[1] != s[2])) return disagree(c);
   }
   return infer_output(c, 0, SDX_INT64, 2, (int64_t[]){DIM_UNKNOWN, 3});
 }
@@ -132,8 +135,7 @@ static sdx_status suppress(op_step *c, selection *s, candidate *order, box *kept
 static sdx_status non_max_suppression_compute(op_step *c) {
   const tensor *boxes = step_in(c, 0), *scores = step_in(c, 1);
   size_t bytes, n = (size_t)boxes->dims[1];
-  if (boxes->dims[2] != 4 || boxes->dims[0] != scores->dims[0] || boxes->dims[1] != scores->dims[2])
-    return step_fail(c, SDX_INVALID_SHAPE, "inputs 0 ('boxes') and 1 ('scores') disagree on batches or boxes");
+  if (boxes->dims[2] != 4 || boxes->dims[0] != scores->dims[0] || boxes->dims[1] != scores->dims[2]) return disagree(c);
   if (n > INT32_MAX || !size_mul(n + 1, sizeof(box) + 2 * sizeof(candidate), &bytes))
     return call_no_memory(c, SIZE_MAX);
   box *kept = call_alloc(c, bytes);

@@ -102,8 +102,9 @@ static double update(const optimizer_params *p, double rate, bool first, double 
 
 static sdx_status read_rate(op_step *c, const optimizer_params *p, double *rate, int64_t *count) {
   const tensor *r = step_in(c, 0), *t = step_in(c, 1);
-  if (r->count != 1 || t->count != 1)
-    return step_fail(c, SDX_INVALID_SHAPE, "inputs 0 ('R') and 1 ('T') must be scalars");
+  for (size_t i = 0; i < 2; i++)
+    if (step_in(c, i)->count != 1)
+      return step_fail_at(c, at_input(i), SDX_INVALID_SHAPE, "has %zu elements, expected 1", step_in(c, i)->count);
   convert_to_doubles((sdx_dtype)r->dtype, r->data, 0, 1, rate);
   *count = tensor_index_at(t, 0);
   if (p->kind == ADAGRAD) *rate /= 1 + (double)*count * p->decay;

@@ -70,9 +70,9 @@ static sdx_status qlinear_matmul_compute(op_step *c) {
   tensor *y = step_out(c, 0);
   if (y->count == 0) return SDX_OK;
   size_t n = p->shape.n, rows = y->count / n;
-  if (y_scale->count != 1 || y_zero->count != 1)
-    return step_fail(c, SDX_INVALID_SHAPE, "inputs 'y_scale' and 'y_zero_point' have %zu and %zu elements, expected 1",
-                     y_scale->count, y_zero->count);
+  for (size_t i = Y_SCALE; i <= Y_ZERO; i++)
+    if (step_in(c, i)->count != 1)
+      return step_fail_at(c, at_input(i), SDX_INVALID_SHAPE, "has %zu elements, expected 1", step_in(c, i)->count);
   if (a_scale->count == 0 || rows % a_scale->count)
     return step_fail_at(c, part_named(PART_INPUT, STR("a_scale")), SDX_INVALID_SHAPE,
                         "has %zu elements, expected 1 or one for each row", a_scale->count);

@@ -182,7 +182,7 @@ static sdx_status product(op_step *c, const int64_t *dims, int count, int64_t *o
     if (*out == 1) *out = dims[i];
     else if (dims[i] < 0 || *out < 0) *out = DIM_UNKNOWN;
     else if (!i64_mul(*out, dims[i], out))
-      return step_fail(c, SDX_INVALID_SHAPE, "the flattened size of input 0 does not fit 64 bits");
+      return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has a flattened size that does not fit 64 bits");
   }
   return SDX_OK;
 }

@@ -482,7 +482,8 @@ static sdx_status resize_compute(op_step *c) {
     return SDX_OK;
   }
   if (x->dtype == SDX_STRING && p->mode != NEAREST)
-    return step_fail(c, SDX_NOT_SUPPORTED, "strings can only be resized with mode 'nearest'");
+    return step_fail_at(c, at_input(X), SDX_NOT_SUPPORTED,
+                        "holds strings, which can only be resized with mode 'nearest'");
   grid g;
   SDX_TRY(step_located(c, grid_make(c, x->dims, x->rank, step_in(c, p->scales), step_in(c, p->sizes), &g)));
   float crop[TENSOR_MAX_RANK][2];

@@ -76,8 +76,8 @@ static sdx_status roi_align_infer(op_step *c) {
   SDX_TRY(infer_rank(c, BATCH, 1, 1));
   if (infer_rank_of(c, BATCH) == 1 && infer_rank_of(c, ROIS) == 2 && c->in_types[BATCH]->dims[0] >= 0 &&
       c->in_types[ROIS]->dims[0] >= 0 && c->in_types[BATCH]->dims[0] != c->in_types[ROIS]->dims[0])
-    return step_fail(c, SDX_INVALID_SHAPE, "there are %lld regions and %lld batch indices",
-                     (long long)c->in_types[ROIS]->dims[0], (long long)c->in_types[BATCH]->dims[0]);
+    return step_fail_at(c, at_input(BATCH), SDX_INVALID_SHAPE, "has %lld elements, expected %lld, one for each region",
+                        (long long)c->in_types[BATCH]->dims[0], (long long)c->in_types[ROIS]->dims[0]);
   return infer_columns(c, 4);
 }
 static sdx_status max_roi_pool_infer(op_step *c) { return infer_columns(c, 5); }
@@ -201,7 +201,8 @@ static sdx_status roi_align_compute(op_step *c) {
             .height = x->dims[2],
             .width = x->dims[3]};
   if (w.y->count == 0) return SDX_OK;
-  if (w.height == 0 || w.width == 0) return step_fail(c, SDX_INVALID_SHAPE, "the feature map is empty");
+  if (w.height == 0 || w.width == 0)
+    return step_fail_at(c, at_input(X), SDX_INVALID_SHAPE, "has no elements to choose from");
   for (w.roi = 0; w.roi < (size_t)w.y->dims[0]; w.roi++) {
     SDX_TRY(read_region(c, &w, w.roi, ((const int64_t *)batch->data)[w.roi], &w.region));
     size_t samples = (size_t)(w.region.grid_height * w.region.grid_width),

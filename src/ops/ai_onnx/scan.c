@@ -64,7 +64,9 @@ static sdx_status slice_type(op_step *c, const params *p, size_t scan, const typ
   int64_t dims[TENSOR_MAX_RANK], axis = p->in_axes ? p->in_axes[scan] : 0;
   *out = type_tensor(c->memory, (sdx_dtype)t->dtype, -1, NULL);
   if (t->kind != TYPE_TENSOR || t->rank < 0) return SDX_OK;
-  if (t->rank < 1) return step_fail(c, SDX_INVALID_SHAPE, "scan input %zu has rank 0", scan);
+  if (t->rank < 1)
+    return step_fail_at(c, at_input(c->input_count - p->scans + scan), SDX_INVALID_SHAPE,
+                        "has rank 0, expected at least 1");
   SDX_TRY(step_located(c, axis_normalize(&axis, (size_t)t->rank, at_attribute("scan_input_axes"), c->err)));
   for (int d = 0; d < t->rank - 1; d++) dims[d] = t->dims[d + (d >= axis)];
   *out = type_tensor(c->memory, (sdx_dtype)t->dtype, t->rank - 1, dims);
@@ -123,12 +125,14 @@ static sdx_status make_slice(op_step *c, const params *p, size_t i, const tensor
   *axis = p->in_axes ? p->in_axes[i] : 0;
   SDX_TRY(step_located(c, axis_normalize(axis, source->rank, at_attribute("scan_input_axes"), c->err)));
   if (*length >= 0 && source->dims[*axis] < *length)
-    return step_fail(c, SDX_INVALID_SHAPE, "scan input %zu has length %lld, the ones before it %lld", i,
-                     (long long)source->dims[*axis], (long long)*length);
+    return step_fail_at(c, at_input(c->input_count - p->scans + i), SDX_INVALID_SHAPE,
+                        "has length %lld, expected %lld as before it", (long long)source->dims[*axis],
+                        (long long)*length);
   if (*length < 0) *length = source->dims[*axis];
   else if (!p->batched && source->dims[*axis] != *length)
-    return step_fail(c, SDX_INVALID_SHAPE, "scan input %zu has length %lld, the ones before it %lld", i,
-                     (long long)source->dims[*axis], (long long)*length);
+    return step_fail_at(c, at_input(c->input_count - p->scans + i), SDX_INVALID_SHAPE,
+                        "has length %lld, expected %lld as before it", (long long)source->dims[*axis],
+                        (long long)*length);
   for (int64_t d = 0; d < source->rank - 1; d++) dims[d] = source->dims[d + (d >= *axis)];
   return step_located(c, value_create(call_account(c), (sdx_dtype)source->dtype, source->rank - 1u, dims, NULL, NULL,
                                       NULL, out, c->err));

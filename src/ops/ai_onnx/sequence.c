@@ -32,8 +32,9 @@ static sdx_status position_of(op_step *c, size_t input, int64_t n, int64_t limit
     return step_fail_at(c, at_input(input), SDX_INVALID_SHAPE, "has %zu elements, expected 1", t->count);
   if (t) *at = tensor_index_at(t, 0);
   if (*at < -n || *at >= limit)
-    return step_fail(c, SDX_OUT_OF_RANGE, "position %lld lies outside of [-%lld, %lld) of a sequence of %lld",
-                     (long long)*at, (long long)n, (long long)limit, (long long)n);
+    return step_fail_at(c, at_input(input), SDX_OUT_OF_RANGE,
+                        "is %lld, expected within [-%lld, %lld) of a sequence of %lld", (long long)*at, (long long)n,
+                        (long long)limit, (long long)n);
   if (*at < 0) *at += n;
   return SDX_OK;
 }
@@ -360,21 +361,22 @@ static sdx_status concat_from_sequence_compute(op_step *c) {
   const join_params *p = c->params;
   SDX_TRY(need_sequence(c, 0));
   const value *from = c->in[0];
-  if (from->item_count == 0) return step_fail(c, SDX_INVALID_ARGUMENT, "the sequence is empty");
+  if (from->item_count == 0) return step_fail_at(c, at_input(0), SDX_INVALID_ARGUMENT, "is empty");
   const tensor *first = &from->items[0]->tensor;
   size_t rank = first->rank + (size_t)p->new_axis;
   int64_t axis = p->axis, dims[TENSOR_MAX_RANK], total = 0;
   char a[200], b[200];
-  if (rank > TENSOR_MAX_RANK) return step_fail(c, SDX_INVALID_SHAPE, "the output would have rank %zu", rank);
-  if (dtype_is_packed((sdx_dtype)first->dtype)) return step_fail(c, SDX_NOT_SUPPORTED, "the items have a packed type");
+  if (rank > TENSOR_MAX_RANK) return step_fail_at(c, at_output(0), SDX_INVALID_SHAPE, "would have rank %zu", rank);
+  if (dtype_is_packed((sdx_dtype)first->dtype))
+    return step_fail_at(c, at_input(0), SDX_NOT_SUPPORTED, "has items of a packed type");
   SDX_TRY(step_located(c, axis_normalize(&axis, rank, at_attribute("axis"), c->err)));
   for (size_t i = 0; i < from->item_count; i++) {
     const tensor *t = &from->items[i]->tensor;
     bool fits = from->items[i]->kind == VALUE_TENSOR && t->dtype == first->dtype && t->rank == first->rank;
     for (int64_t d = 0; fits && d < t->rank; d++) fits = t->dims[d] == first->dims[d] || (d == axis && !p->new_axis);
     if (!fits || !i64_add(total, p->new_axis ? 1 : t->dims[axis], &total))
-      return step_fail(c, SDX_INVALID_SHAPE, "item %zu is %s, which does not fit item 0, %s", i,
-                       tensor_describe(t, a, sizeof a), tensor_describe(first, b, sizeof b));
+      return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has item %zu %s, which does not fit item 0, %s", i,
+                          tensor_describe(t, a, sizeof a), tensor_describe(first, b, sizeof b));
   }
   int64_t outer = 1, inner = 1, offset = 0;
   for (size_t d = 0; d < rank; d++) {

@@ -25,11 +25,11 @@ static sdx_status cuts_of(op_step *c, const int64_t *dims, size_t rank, const te
                           const tensor *axes, const tensor *steps, cut *cuts) {
   bool seen[TENSOR_MAX_RANK] = {false};
   for (size_t i = 0; i < rank; i++) cuts[i] = (cut){0, 1, dims[i]};
-  if (ends->count != starts->count || (axes && axes->count != starts->count) ||
-      (steps && steps->count != starts->count))
-    return error_set(c->err, SDX_INVALID_SHAPE,
-                     "inputs 'starts', 'ends', 'axes', 'steps' have %zu, %zu, %zu, %zu entries", starts->count,
-                     ends->count, axes ? axes->count : starts->count, steps ? steps->count : starts->count);
+  const tensor *lists[] = {starts, ends, axes, steps};
+  for (size_t i = 1; i < sizeof lists / sizeof *lists; i++)
+    if (lists[i] && lists[i]->count != starts->count)
+      return error_at(c->err, at_input(1 + i), SDX_INVALID_SHAPE, "has %zu entries, expected %zu as 'starts'",
+                      lists[i]->count, starts->count);
   for (size_t i = 0; i < starts->count; i++) {
     int64_t axis = axes ? tensor_index_at(axes, i) : (int64_t)i, step = steps ? tensor_index_at(steps, i) : 1;
     SDX_TRY(step_axis(c, &axis, rank, at_input(3)));

@@ -138,7 +138,8 @@ static sdx_status topk_compute(op_step *c) {
   if (step_out(c, 1)) SDX_TRY(call_set_shape(c, 1, SDX_INT64, x->rank, dims));
   if (k == 0 || x->count == 0) return SDX_OK;
   if (!order_has_keys((sdx_dtype)x->dtype))
-    return step_fail(c, SDX_NOT_SUPPORTED, "elements of type %s have no order", dtype_name((sdx_dtype)x->dtype));
+    return step_fail_at(c, at_input(0), SDX_NOT_SUPPORTED, "has elements of type %s, which have no order",
+                        dtype_name((sdx_dtype)x->dtype));
   job j = {
       .x = x, .n = (size_t)x->dims[axis], .k = (size_t)k, .inner = 1, .width = move_width(x), .largest = p->largest};
   for (size_t d = (size_t)axis + 1; d < x->rank; d++) j.inner *= (size_t)x->dims[d];

@@ -102,7 +102,8 @@ static sdx_status unique_compute(op_step *c) {
       if (d != axis) *(d < axis ? &outer : &inner) *= (size_t)x->dims[d];
   }
   if (x->dtype != SDX_STRING && !dtype_is_complex((sdx_dtype)x->dtype) && !order_has_keys((sdx_dtype)x->dtype))
-    return step_fail(c, SDX_NOT_SUPPORTED, "elements of type %s have no order", dtype_name((sdx_dtype)x->dtype));
+    return step_fail_at(c, at_input(0), SDX_NOT_SUPPORTED, "has elements of type %s, which have no order",
+                        dtype_name((sdx_dtype)x->dtype));
   rows r = {0};
   if (x->count) SDX_TRY(gather_rows(c, x, outer, n, inner, &r));
   // order: rows sorted; first: first row of each group; number: group of each row; counts.

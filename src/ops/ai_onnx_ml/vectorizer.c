@@ -112,9 +112,10 @@ static sdx_status dict_vectorizer_compute(op_step *c) {
   const tensor *keys, *values;
   SDX_TRY(open_map(c, &keys, &values));
   if (keys->dtype != ml_labels_dtype(&p->vocabulary))
-    return step_fail(c, SDX_INVALID_SHAPE, "the map's keys are %s, the vocabulary is of %s",
-                     dtype_name((sdx_dtype)keys->dtype), dtype_name(ml_labels_dtype(&p->vocabulary)));
-  if (values->dtype == SDX_UNDEFINED) return step_fail(c, SDX_INVALID_SHAPE, "the map's values are no tensors");
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has keys of %s, expected %s as in the vocabulary",
+                        dtype_name((sdx_dtype)keys->dtype), dtype_name(ml_labels_dtype(&p->vocabulary)));
+  if (values->dtype == SDX_UNDEFINED)
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has values that are no tensors");
   SDX_TRY(call_set_shape(c, 0, (sdx_dtype)values->dtype, 2, (int64_t[]){1, (int64_t)p->vocabulary.count}));
   tensor *y = step_out(c, 0);
   size_t element = y->bytes / y->count;
@@ -170,9 +171,11 @@ static sdx_status cast_element(op_step *c, const tensor *values, size_t k, tenso
     if (to == SDX_INT64 && number_read_int(s, (int64_t *)y->data + i)) return SDX_OK;
     if (s.size > 100) s.size = 100;
     if (!number_read_real(s, to == SDX_FLOAT, &v))
-      return step_fail(c, SDX_INVALID_ARGUMENT, "value %zu of the map, '%.*s', is not a number", k, STR_ARG(s));
+      return step_fail_at(c, at_input(0), SDX_INVALID_ARGUMENT, "has value %zu '%.*s', expected a number", k,
+                          STR_ARG(s));
   } else if (!convert_to_doubles(from, values->data, k, 1, &v)) {
-    return step_fail(c, SDX_INVALID_SHAPE, "the map's values are %s", dtype_name(from));
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has values of %s, expected numbers or strings",
+                        dtype_name(from));
   }
   if (to != SDX_STRING) {
     convert_from_doubles(to, y->data, i, 1, &v);
@@ -190,7 +193,8 @@ static sdx_status cast_map_compute(op_step *c) {
   const tensor *keys, *values;
   SDX_TRY(open_map(c, &keys, &values));
   if (keys->dtype != SDX_INT64)
-    return step_fail(c, SDX_INVALID_SHAPE, "the map's keys are %s, expected int64", dtype_name((sdx_dtype)keys->dtype));
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has keys of %s, expected int64",
+                        dtype_name((sdx_dtype)keys->dtype));
   SDX_TRY(call_set_shape(c, 0, p->to, 2, (int64_t[]){1, p->sparse ? p->columns : (int64_t)keys->count}));
   tensor *y = step_out(c, 0);
   const int64_t *key = keys->data;
@@ -198,8 +202,9 @@ static sdx_status cast_map_compute(op_step *c) {
   for (size_t k = 0; k < keys->count; k++) {
     size_t at = 0;
     if (p->sparse && (key[k] < 0 || key[k] >= p->columns))
-      return step_fail(c, SDX_OUT_OF_RANGE, "key %lld of the map is not below attribute 'max_map' (%lld)",
-                       (long long)key[k], (long long)p->columns);
+      return step_fail_at(c, at_input(0), SDX_OUT_OF_RANGE,
+                          "has key %lld, expected less than attribute 'max_map' (%lld)", (long long)key[k],
+                          (long long)p->columns);
     if (p->sparse) at = (size_t)key[k];
     else
       for (size_t other = 0; other < keys->count; other++)

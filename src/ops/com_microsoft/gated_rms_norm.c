@@ -27,8 +27,9 @@ static sdx_status gated_rms_norm_infer(op_step *c) {
   SDX_TRY(infer_rank(c, 1, 1, 1));
   int64_t each = infer_dim(c, 1, 0), last = rank > 0 ? c->in_types[0]->dims[rank - 1] : DIM_UNKNOWN;
   if (each == 0 || (each > 0 && last >= 0 && last % each))
-    return step_fail(c, SDX_INVALID_SHAPE, "the last dimension %lld is not a multiple of the %lld elements of 'scale'",
-                     (long long)last, (long long)each);
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE,
+                        "has the last dimension %lld, expected a multiple of the %lld elements of 'scale'",
+                        (long long)last, (long long)each);
   if (rank >= 0) SDX_TRY(infer_rank(c, 2, rank, rank));
   for (int i = 0; i < rank; i++) {
     int64_t have = c->in_types[0]->dims[i];

@@ -37,13 +37,15 @@ static sdx_status check_axes(op_step *c, const gather_params *p, int rank, int64
   SDX_TRY(step_located(c, axis_normalize(gather, (size_t)rank, at_attribute("gather_axis"), c->err)));
   SDX_TRY(step_located(c, axis_normalize(quantize, (size_t)rank, at_attribute("quantize_axis"), c->err)));
   if (dtype && p->block == 0 && !dtype_is_float(dtype))
-    return step_fail(c, SDX_INVALID_ARGUMENT, "a block_size of 0 is for small floats, not for %s", dtype_name(dtype));
+    return step_fail_at(c, at_attribute("block_size"), SDX_INVALID_ARGUMENT,
+                        "is 0, which is for small floats, not for %s", dtype_name(dtype));
   if (dtype == SDX_UINT8 && *gather != 0)
-    return step_fail(c, SDX_INVALID_ARGUMENT, "gather_axis must be 0 where the data is uint8");
+    return step_fail_at(c, at_attribute("gather_axis"), SDX_INVALID_ARGUMENT,
+                        "is not 0, as it must be where the data is uint8");
   if (dtype == SDX_UINT8 && p->bits < 8 && *quantize == 0)
-    return step_fail(c, SDX_INVALID_ARGUMENT, "quantize_axis and gather_axis are the same");
+    return step_fail_at(c, at_attribute("quantize_axis"), SDX_INVALID_ARGUMENT, "is the same axis as gather_axis");
   if (dtype_is_float(dtype) && infer_has(c, ZEROS))
-    return step_fail(c, SDX_INVALID_GRAPH, "small floats have no zero points");
+    return step_fail_at(c, at_input(ZEROS), SDX_INVALID_GRAPH, "is given, but small floats have no zero points");
   return SDX_OK;
 }
 
@@ -71,7 +73,7 @@ static sdx_status gather_block_quantized_infer(op_step *c) {
   for (int d = 0; d < rank; d++) {
     int64_t dim = infer_dim(c, DATA, d);
     if (d == rank - 1 && dim >= 0 && !i64_mul(dim, (int64_t)values_per_byte(p, dtype), &dim))
-      return step_fail(c, SDX_INVALID_SHAPE, "the data is too large");
+      return step_fail_at(c, at_input(DATA), SDX_INVALID_SHAPE, "is too large");
     SDX_TRY(check_scale(c, p, d, d == rank - 1, d == quantize, dim));
     if (d != gather) dims[n++] = dim;
     for (int i = 0; d == gather && i < indices; i++) dims[n++] = infer_dim(c, INDICES, i);

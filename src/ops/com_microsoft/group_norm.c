@@ -57,8 +57,8 @@ static sdx_status group_norm_infer(op_step *c) {
   int rank = infer_rank_of(c, X);
   int64_t channels = rank < 0 ? DIM_UNKNOWN : c->in_types[X]->dims[p->last ? rank - 1 : 1];
   if (channels >= 0 && channels % p->groups)
-    return step_fail(c, SDX_INVALID_SHAPE, "%lld channels cannot be split into %lld groups", (long long)channels,
-                     (long long)p->groups);
+    return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %lld channels, which cannot be split into %lld groups",
+                        (long long)channels, (long long)p->groups);
   for (size_t i = GAMMA; i <= BIAS; i++) {
     if (i == SKIP) continue;
     SDX_TRY(infer_rank(c, i, 1, 1));

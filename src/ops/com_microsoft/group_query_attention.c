@@ -223,8 +223,8 @@ static sdx_status check_scales(op_step *c, const gqa_sizes *s) {
   for (size_t i = K_SCALE; p->quantized && i <= V_SCALE; i++) {
     size_t at = (size_t)p->inputs[i];
     if (at >= c->input_count || !c->in_types[at] || past >= c->input_count || !c->in_types[past])
-      return step_fail(c, SDX_INVALID_GRAPH, "a quantised cache needs inputs %zu (past_key) and %zu (its scales)", past,
-                       at);
+      return step_fail_at(c, at_input(at), SDX_INVALID_GRAPH,
+                          "and input %zu ('past_key') are not both given, as a quantised cache needs them", past);
     int64_t count = 1, wanted = s->width < 0 || !p->by_channel ? 1 : s->width * p->kv_heads;
     for (int d = 0; d < infer_rank_of(c, at) && count >= 0; d++)
       if (infer_dim(c, at, d) < 0 || !i64_mul(count, infer_dim(c, at, d), &count)) count = DIM_UNKNOWN;
@@ -264,7 +264,7 @@ static sdx_status group_query_attention_infer(op_step *c) {
   int64_t hidden = DIM_UNKNOWN, total = DIM_UNKNOWN, capacity = p->block || p->evicts ? s.past : DIM_UNKNOWN;
   SDX_TRY(check_window(c, in, &s));
   if (s.width >= 0 && !i64_mul(p->heads, s.width, &hidden))
-    return step_fail(c, SDX_INVALID_SHAPE, "the output would be too large");
+    return step_fail_at(c, at_output(0), SDX_INVALID_SHAPE, "would be too large");
   size_t total_at = (size_t)p->inputs[TOTAL];
   const tensor *given = total_at < c->input_count ? c->constants[total_at] : NULL;
   if (given) {
@@ -354,9 +354,12 @@ static sdx_status read_spans(op_step *c, const gqa_state *s, spans *out) {
   const tensor *lengths = given(c, LENGTHS), *most = given(c, TOTAL);
   const gqa_params *p = c->params;
   const int8_t *inputs = p->inputs;
-  if (most->count != 1 || lengths->count != s->batch)
-    return step_fail(c, SDX_INVALID_SHAPE, "inputs %d and %d have %zu and %zu elements, expected %zu and 1",
-                     inputs[LENGTHS], inputs[TOTAL], lengths->count, most->count, s->batch);
+  if (most->count != 1)
+    return step_fail_at(c, at_input((size_t)inputs[TOTAL]), SDX_INVALID_SHAPE, "has %zu elements, expected 1",
+                        most->count);
+  if (lengths->count != s->batch)
+    return step_fail_at(c, at_input((size_t)inputs[LENGTHS]), SDX_INVALID_SHAPE, "has %zu elements, expected %zu",
+                        lengths->count, s->batch);
   int64_t total = ((const int32_t *)most->data)[0], rows = (int64_t)s->rows;
   if (total < rows || (!p->evicts && total > (int64_t)s->capacity))
     return step_fail_at(c, at_input(inputs[TOTAL]), SDX_OUT_OF_RANGE, "is %lld, expected %zu to %zu", (long long)total,
@@ -400,7 +403,8 @@ static sdx_status norm_and_rotate(op_step *c, const gqa_state *s, const spans *a
               .positions = positions ? positions->data : at->past,
               .position_batch = positions ? s->rows : 1,
               .position_row = positions != NULL};
-  SDX_TRY(rotary_run(c, &r, view, &to, s->batch, heads, s->rows, s->width, positions ? "position_ids" : "seqlens_k"));
+  SDX_TRY(rotary_run(c, &r, view, &to, s->batch, heads, s->rows, s->width,
+                     at_input((size_t)p->inputs[positions ? POSITIONS : LENGTHS])));
   *view = to;
   return SDX_OK;
 }

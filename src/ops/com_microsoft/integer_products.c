@@ -168,8 +168,8 @@ static sdx_status qgemm_infer(op_step *c) {
   if (infer_rank_of(c, G_B) == 2)
     out[1] = c->in_types[G_B]->dims[!p->transpose_b], k[1] = c->in_types[G_B]->dims[p->transpose_b];
   if (k[0] >= 0 && k[1] >= 0 && k[0] != k[1])
-    return step_fail(c, SDX_INVALID_SHAPE, "the inner dimensions differ: %lld and %lld", (long long)k[0],
-                     (long long)k[1]);
+    return step_fail_at(c, at_input(G_B), SDX_INVALID_SHAPE,
+                        "has the inner dimension %lld, expected %lld as in input 0", (long long)k[1], (long long)k[0]);
   static const size_t scalars[] = {G_A_SCALE, G_A_ZERO, G_Y_SCALE, G_Y_ZERO};
   for (size_t i = 0; i < sizeof scalars / sizeof *scalars; i++) SDX_TRY(infer_per_channel(c, scalars[i], 1));
   SDX_TRY(infer_per_channel(c, G_B_SCALE, out[1]));

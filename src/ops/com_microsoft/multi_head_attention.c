@@ -244,7 +244,7 @@ static sdx_status multi_head_attention_infer(op_step *c) {
   SDX_TRY(step_located(c, check_masks(in, p, &s, c->err)));
   int64_t hidden = DIM_UNKNOWN;
   if (s.v_width >= 0 && !i64_mul(p->heads, s.v_width, &hidden))
-    return step_fail(c, SDX_INVALID_SHAPE, "the output would be too large");
+    return step_fail_at(c, at_output(0), SDX_INVALID_SHAPE, "would be too large");
   sdx_dtype dtype = infer_dtype_of(c, Q);
   SDX_TRY(infer_output(c, Y, dtype, 3, (int64_t[]){s.batch, s.rows, hidden}));
   SDX_TRY(infer_output(c, PRESENT_KEY, dtype, 4, (int64_t[]){s.batch, p->heads, s.columns, s.width}));

@@ -91,29 +91,33 @@ static sdx_status paged_attention_read(op_params_context *c, void *params) {
 // ---- infer ----------------------------------------------------------------------------------------
 
 static sdx_status check_pairs(op_step *c, const paged_params *p) {
-  static const struct {
-    size_t one, other;
-    const char *what;
-  } pairs[] = {{K, V, "key and value"}, {COS, SIN, "cos_cache and sin_cache"}, {Q_NORM, K_NORM, "the norm weights"}};
+  static const size_t pairs[][2] = {{K, V}, {COS, SIN}, {Q_NORM, K_NORM}};
   for (size_t i = 0; i < 3; i++)
-    if (infer_has(c, pairs[i].one) != infer_has(c, pairs[i].other) && !(p->latent && i == 0))
-      return step_fail(c, SDX_INVALID_GRAPH, "%s go together, but only one of them is given", pairs[i].what);
-  if (p->latent && (infer_has(c, V) || infer_has(c, VALUE_CACHE) || !infer_has(c, K)))
-    return step_fail(c, SDX_INVALID_GRAPH, "the layout LATENT has a key, and neither value nor value_cache");
+    if (infer_has(c, pairs[i][0]) != infer_has(c, pairs[i][1]) && !(p->latent && i == 0)) {
+      bool first = infer_has(c, pairs[i][1]);
+      return step_fail_at(c, at_input(pairs[i][!first]), SDX_INVALID_GRAPH, "is missing, but input %zu is given",
+                          pairs[i][first]);
+    }
+  for (size_t i = 0; p->latent && i < 2; i++)
+    if (infer_has(c, i ? VALUE_CACHE : V))
+      return step_fail_at(c, at_input(i ? VALUE_CACHE : V), SDX_INVALID_GRAPH,
+                          "is given, but the layout LATENT has neither value nor value_cache");
+  if (p->latent && !infer_has(c, K))
+    return step_fail_at(c, at_input(K), SDX_INVALID_GRAPH, "is missing, which the layout LATENT needs");
   if (!p->latent && !infer_has(c, VALUE_CACHE))
     return step_fail_at(c, at_input(VALUE_CACHE), SDX_INVALID_GRAPH, "is missing");
   if (p->rotary && !infer_has(c, COS))
     return step_fail_at(c, at_attribute("do_rotary"), SDX_INVALID_GRAPH, "needs inputs %d and %d", COS, SIN);
   for (size_t i = 0; i < (p->latent ? 1u : 2u); i++) {
     if (p->quantized[i] && !infer_has(c, K_SCALE + i))
-      return step_fail(c, SDX_INVALID_GRAPH, "a quantised cache needs input %zu", K_SCALE + i);
+      return step_fail_at(c, at_input(K_SCALE + i), SDX_INVALID_GRAPH, "is missing, which a quantised cache needs");
     sdx_dtype stored = infer_dtype_of(c, KEY_CACHE + i), holds = p->cache[i] ? p->cache[i] : stored;
     if (stored && holds != stored && !(stored == SDX_UINT8 && (holds == SDX_INT4 || holds == SDX_FLOAT4E2M1)))
       return step_fail_at(c, at_input(KEY_CACHE + i), SDX_INVALID_ARGUMENT, "is %s, which does not hold %s",
                           dtype_name(stored), dtype_name(holds));
     if (stored && kv_cache_is_quantized(holds) != p->quantized[i])
-      return step_fail(c, SDX_INVALID_ARGUMENT, "a cache of %s %s a quantisation type", dtype_name(holds),
-                       p->quantized[i] ? "has not" : "needs");
+      return step_fail_at(c, at_input(KEY_CACHE + i), SDX_INVALID_ARGUMENT, "is %s, which %s a quantisation type",
+                          dtype_name(holds), p->quantized[i] ? "has not" : "needs");
   }
   return SDX_OK;
 }
@@ -188,7 +192,7 @@ static sdx_status paged_attention_infer(op_step *c) {
     return step_fail(c, SDX_INVALID_SHAPE, "v_head_size is %lld, but heads have %lld numbers", (long long)v_width,
                      (long long)width);
   if (v_width >= 0 && !i64_mul(p->heads, v_width, &hidden))
-    return step_fail(c, SDX_INVALID_SHAPE, "the output would be too large");
+    return step_fail_at(c, at_output(0), SDX_INVALID_SHAPE, "would be too large");
   SDX_TRY(infer_output(c, 0, infer_dtype_of(c, Q), 2, (int64_t[]){tokens, hidden}));
   for (size_t i = 1; i < c->output_count; i++)
     if (infer_has(c, KEY_CACHE + i - 1)) SDX_TRY(infer_same(c, i, KEY_CACHE + i - 1));
@@ -280,7 +284,8 @@ static sdx_status norm_and_rotate(op_step *c, const sample *s, size_t norm, size
               .interleaved = p->interleaved,
               .positions = &s->past};
   to.at = own + p->rotary_offset;
-  return rotary_run(c, &r, &to, &to, 1, heads, s->rows, width - (size_t)p->rotary_offset, "past_seqlens");
+  return rotary_run(c, &r, &to, &to, 1, heads, s->rows, width - (size_t)p->rotary_offset,
+                    part_named(PART_INPUT, STR("past_seqlens")));
 }
 
 static sdx_status store(op_step *c, const cache *m, const sample *s, const attend_view *from, float *scaled) {

@@ -139,8 +139,9 @@ static sdx_status qlinear_pool_compute(op_step *c) {
   const tensor *x = step_in(c, X), *x_scale = step_in(c, X_SCALE), *y_scale = step_in(c, Y_SCALE);
   work w = {.p = p, .x = x, .y = step_out(c, 0), .kernel = KERNEL_BEST(pool_nhwc_u8)};
   if (w.y->count == 0) return SDX_OK;
-  if (x_scale->count != 1 || y_scale->count != 1)
-    return step_fail(c, SDX_INVALID_SHAPE, "inputs 'x_scale' and 'y_scale' must have one element");
+  for (size_t i = X_SCALE; i <= Y_SCALE; i += Y_SCALE - X_SCALE)
+    if (step_in(c, i)->count != 1)
+      return step_fail_at(c, at_input(i), SDX_INVALID_SHAPE, "has %zu elements, expected 1", step_in(c, i)->count);
   w.last = p->channels_last || c->layout == LAYOUT_CHANNELS_LAST;
   size_t first = w.last ? 1 : 2;
   w.channels = (size_t)x->dims[w.last ? x->rank - 1 : 1];

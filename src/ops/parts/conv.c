@@ -55,7 +55,7 @@ sdx_status conv_infer_shape(op_step *c, const conv_params *p, size_t x, size_t w
                         "has %lld output channels, expected a multiple of %lld groups", (long long)weights[0],
                         (long long)p->group);
   SDX_TRY(conv_infer_bias(c, bias, weights[0]));
-  SDX_TRY(window_attrs_match(c, &p->window, weights + 2, (size_t)spatial));
+  SDX_TRY(window_attrs_match(c, &p->window, w, weights + 2, (size_t)spatial));
   int64_t out[WINDOW_MAX_RANK + 2] = {in[0], weights[0]};
   for (size_t d = 0; d < (size_t)spatial; d++)
     SDX_TRY(window_attrs_output(c, &p->window, d, in[d + 2], weights[d + 2], &out[d + 2]));

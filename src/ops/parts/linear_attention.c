@@ -51,11 +51,11 @@ sdx_status linear_attention_read_microsoft(op_params_context *c, void *params) {
                      (long long)p->heads, (long long)p->kv_heads);
 }
 
-static sdx_status check_given(op_step *c, size_t input, const char *name, bool needed) {
+static sdx_status check_given(op_step *c, size_t input, bool needed) {
   bool given = infer_has(c, input);
   if (given == needed) return SDX_OK;
-  return step_fail(c, SDX_INVALID_GRAPH, "update_rule %s input %zu ('%s')", needed ? "needs" : "does not take", input,
-                   name);
+  return step_fail_at(c, at_input(input), SDX_INVALID_GRAPH, "is %s",
+                      needed ? "missing, which the update_rule needs" : "given, which the update_rule does not take");
 }
 
 // The width of a head from hidden = heads * width; agrees with *width where that is known.
@@ -80,8 +80,8 @@ sdx_status linear_attention_infer(op_step *c) {
   const linear_attention_params *p = c->params;
   int64_t batch = DIM_UNKNOWN, time = DIM_UNKNOWN, width = DIM_UNKNOWN, v_width = DIM_UNKNOWN, hidden = DIM_UNKNOWN,
           all = DIM_UNKNOWN, kv_heads = p->kv_heads;
-  SDX_TRY(check_given(c, DECAY, "decay", p->rule.gated));
-  SDX_TRY(check_given(c, BETA, "beta", p->rule.delta));
+  SDX_TRY(check_given(c, DECAY, p->rule.gated));
+  SDX_TRY(check_given(c, BETA, p->rule.delta));
   int first = p->window > 0, window_rank = 4 + first;
   for (size_t i = Q; i <= BETA; i++) {
     SDX_TRY(infer_rank(c, i, i == PAST ? window_rank : 3, i == PAST ? window_rank : 3));
@@ -97,7 +97,7 @@ sdx_status linear_attention_infer(op_step *c) {
   int64_t window = p->window;
   if (first) SDX_TRY(infer_agree(c, PAST, 0, "states", &window));
   if (v_width >= 0 && !i64_mul(v_width, i64_max(p->heads, p->kv_heads), &hidden))
-    return step_fail(c, SDX_INVALID_SHAPE, "the output would be too large");
+    return step_fail_at(c, at_output(0), SDX_INVALID_SHAPE, "would be too large");
   if (width >= 0 && !i64_mul(width, p->kv_heads, &all))
     return step_fail(c, SDX_INVALID_SHAPE, "the state would be too large");
   SDX_TRY(check_columns(c, DECAY, p->kv_heads, all));

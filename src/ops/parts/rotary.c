@@ -38,13 +38,14 @@ static void rotate_range(void *context, size_t begin, size_t end, size_t worker)
 }
 
 sdx_status rotary_run(op_step *c, const rotary *r, const attend_view *x, const attend_view *y, size_t batch,
-                      size_t heads, size_t rows, size_t width, const char *input) {
+                      size_t heads, size_t rows, size_t width, error_part positions) {
   for (size_t b = 0; b < batch; b++)
     for (size_t i = 0; i < rows; i++) {
       int64_t p = position(r, b, i, rows);
       if (p < 0 || (uint64_t)p >= r->table_rows)
-        return step_fail(c, SDX_OUT_OF_RANGE, "%s: position %lld of sample %zu, but the tables have %zu rows", input,
-                         (long long)p, b, r->table_rows);
+        return step_fail_at(c, positions, SDX_OUT_OF_RANGE,
+                            "gives position %lld of sample %zu, but the tables have %zu rows", (long long)p, b,
+                            r->table_rows);
     }
   rotary_job j = {r, *x, *y, heads, rows, width};
   call_parallel(c, batch * heads * rows, 1 + GRAIN_CHEAP / (width + 1), rotate_range, &j);

@@ -17,4 +17,4 @@ typedef struct rotary {
 
 // x and y may be the same. A position outside of the tables is an error that names `input`.
 sdx_status rotary_run(op_step *c, const rotary *r, const attend_view *x, const attend_view *y, size_t batch,
-                      size_t heads, size_t rows, size_t width, const char *input);
+                      size_t heads, size_t rows, size_t width, error_part positions);

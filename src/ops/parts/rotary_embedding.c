@@ -119,7 +119,8 @@ static sdx_status embed(op_step *c) {
   if (x->rank == 3) from.head = width, from.row = heads * width;
   attend_view to = from;
   to.at = y->data;
-  return rotary_run(c, &r, &from, &to, (size_t)x->dims[0], heads, rows, width, "position_ids");
+  return rotary_run(c, &r, &from, &to, (size_t)x->dims[0], heads, rows, width,
+                    part_named(PART_INPUT, STR("position_ids")));
 }
 
 sdx_status rotary_embedding_compute(op_step *c) { return call_widened(c, embed); }

@@ -105,11 +105,11 @@ void window_attrs_build(const window_attrs *w, size_t rank, const int64_t *in, c
   }
 }
 
-sdx_status window_attrs_match(op_step *c, const window_attrs *w, const int64_t *kernel, size_t rank) {
+sdx_status window_attrs_match(op_step *c, const window_attrs *w, size_t input, const int64_t *kernel, size_t rank) {
   for (size_t d = 0; d < rank; d++) {
     if (kernel[d] == 0 || kernel[d] > 1 << 30)
-      return step_fail(c, SDX_INVALID_SHAPE, "the weights have %lld taps in spatial dimension %zu, expected 1 to 2^30",
-                       (long long)kernel[d], d);
+      return step_fail_at(c, at_input(input), SDX_INVALID_SHAPE,
+                          "has %lld taps in spatial dimension %zu, expected 1 to 2^30", (long long)kernel[d], d);
     if (w->kernel && kernel[d] >= 0 && kernel[d] != w->kernel[d])
       return step_fail_at(c, at_attribute("kernel_shape"), SDX_INVALID_SHAPE,
                           "[%zu] is %lld, but the weights have %lld", d, (long long)w->kernel[d], (long long)kernel[d]);

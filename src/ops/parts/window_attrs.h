@@ -28,7 +28,7 @@ sdx_status window_attrs_output(op_step *c, const window_attrs *w, size_t d, int6
 void window_attrs_build(const window_attrs *w, size_t rank, const int64_t *in, const int64_t *kernel,
                         const int64_t *out, window *window);
 // The weights have 1 to 2^30 taps in each dimension, as many as kernel_shape says if it is given.
-sdx_status window_attrs_match(op_step *c, const window_attrs *w, const int64_t *kernel, size_t rank);
+sdx_status window_attrs_match(op_step *c, const window_attrs *w, size_t input, const int64_t *kernel, size_t rank);
 
 static inline int64_t window_attrs_stride(const window_attrs *w, size_t d) { return w->strides ? w->strides[d] : 1; }
 static inline int64_t window_attrs_dilation(const window_attrs *w, size_t d) {
