@@ -8,6 +8,7 @@ import pathlib
 import signal
 import threading
 import time
+import warnings
 import weakref
 
 import numpy as np
@@ -241,6 +242,25 @@ def test_profile(twice):
     session = sardonyx.InferenceSession(twice, options)
     session.run(None, {"x": X})
     assert [e["name"] for e in session.profile()["traceEvents"]] == ["Add"]
+
+
+def test_warnings_may_go_elsewhere():
+    class Own(sardonyx.InferenceSession):
+        told = []
+
+        def on_warning(self, text, stacklevel=2):
+            self.told.append(text)
+
+    model = ob.simple([ob.node("Concat", ["a", "b"], ["y"], ob.attr_int("axis", 0))],
+                      [("a", ob.FLOAT, ["n"]), ("b", ob.FLOAT, ["n"])], [("y", ob.FLOAT, ["m"])])
+    for kind in (Own, sardonyx.InferenceSession):
+        session = kind(model)
+        with warnings.catch_warnings(record=True) as given:
+            warnings.simplefilter("always")
+            session.run(None, {"a": [1], "b": [2, 3]})
+        assert len(given) == (kind is sardonyx.InferenceSession)
+        assert not given or given[0].filename == __file__
+    assert len(Own.told) == 1 and "'n'" in Own.told[0]
 
 
 def test_element_types(same):

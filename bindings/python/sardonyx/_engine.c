@@ -231,7 +231,9 @@ static bool warn_once(session *s, const sdx_run *run) {
   const char *warning = sdx_run_warning(run);
   if (!*warning || s->warned) return true;
   s->warned = true;
-  return PyErr_WarnEx(PyExc_UserWarning, warning, 1) == 0;
+  PyObject *told = PyObject_CallMethod((PyObject *)s, "on_warning", "s", warning);
+  Py_XDECREF(told);
+  return told != NULL;
 }
 
 static PyObject *session_run(session *s, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords) {

@@ -111,7 +111,12 @@ class InferenceSession(_engine.Session):
             warnings.warn("optimized_model_filepath is ignored: no optimised model is written", stacklevel=2)
         text = self._warnings()
         if text:
-            warnings.warn(text.strip(), stacklevel=2)
+            self.on_warning(text.strip(), stacklevel=3)
+
+    def on_warning(self, text, stacklevel=2):
+        """Called with what a load warns of, one a line, and with the first thing that a run does: gives a UserWarning.
+        A subclass may do otherwise."""
+        warnings.warn(text, stacklevel=stacklevel)
 
     def get_inputs(self):
         """Inputs a run needs: a list of NodeArg."""
