@@ -56,7 +56,7 @@ install: build ## command, libraries, headers, pkg-config and CMake files, under
 uninstall: build ## take that away again, from the same PREFIX
 	@tools/uninstall "$(PREFIX)"
 
-wheel: ## the Python package to hand out, in build/wheels
+wheel: ## the Python packages to hand out, in build/wheels
 	@tools/wheel
 
 clean: ## remove build/

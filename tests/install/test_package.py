@@ -63,13 +63,14 @@ class Package(unittest.TestCase):
 
     def test_names(self):
         names = sorted(p.name for p in self.wheels.iterdir())
-        self.assertEqual(len(names), 2, names)
+        self.assertEqual(len(names), 3, names)
         tag = f"cp{sys.version_info[0]}{sys.version_info[1]}"
         self.assertRegex(names[0], rf"^sardonyx-[\d.]+-{tag}-{tag}-manylinux_2_\d+_{platform.machine()}\.whl$")
         self.assertRegex(names[1], r"^sardonyx-[\d.]+\.tar\.gz$")
+        self.assertRegex(names[2], r"^sardonyx_onnxruntime-[\d.]+-py3-none-any\.whl$")
 
     def test_contents(self):
-        with zipfile.ZipFile(next(self.wheels.glob("*.whl"))) as wheel:
+        with zipfile.ZipFile(next(self.wheels.glob("sardonyx-*.whl"))) as wheel:
             names = wheel.namelist()
             metadata = next(wheel.read(n).decode() for n in names if n.endswith("METADATA"))
         self.assertEqual([n for n in names if re.search(r"\.(c|h|a|cmake)$|/lib/|/include/", n)], [])
@@ -84,7 +85,7 @@ class Package(unittest.TestCase):
     def test_it_runs(self):
         target = self.tree / "build/target"
         subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps",
-                        "--no-index", "--target", target, next(self.wheels.glob("*.whl"))], check=True)
+                        "--no-index", "--target", target, next(self.wheels.glob("sardonyx-*.whl"))], check=True)
         done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, cwd="/",
                               env={**os.environ, "PYTHONPATH": f"{target}:{ROOT / 'tests'}"})
         shutil.rmtree(target)
