@@ -26,8 +26,9 @@ ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 SOURCE = re.compile(r"/onnxruntime_src/\S+:\d+ .*?(?:<lambda\(.*?\)>|\)|>\([^()]*\))(?: const)?(?: \[with .*?\])? |"
                     r"\w+\.cc:\d+ \w+(?:\(\))? ")
 ASSERTED = re.compile(r".*? was false\. |\s*Did you forget to `#include.*", re.S)
-# Behind these words each package explains an operator's failure in its own.
-EXPLAINED = re.compile(r"(?<=Status Message:)|(?<=In Node, \()|(?<=Type Error:)|(?<=ShapeInferenceError\])")
+# Behind these words each package explains a failure in its own.
+EXPLAINED = re.compile(r"(?<=Status Message:)|(?<=In Node, \()|(?<=Type Error:)|(?<=ShapeInferenceError\])|"
+                       r"(?<=Error message:)")
 
 
 def shown(value):

@@ -55,7 +55,15 @@ duplicate = of([ob.node("Relu", ["x"], ["y"]), ob.node("Relu", ["x"], ["y"])], [
 wrong_type = one("Relu", {"x": (BOOL, [1])}, {"y": (BOOL, [1])})
 no_output = of([ob.node("Relu", ["x"], ["z"])], [("x", FLOAT, [1])], [("y", FLOAT, [1])])
 cycle = of([ob.node("Relu", ["b"], ["a"]), ob.node("Relu", ["a"], ["b"])], [("x", FLOAT, [1])], [("b", FLOAT, [1])])
+odd_attribute = one("Neg", {"x": (FLOAT, ["n"])}, {"y": (FLOAT, ["n"])}, ob.attr_int("odd", 1))
+product_of_weights = of([ob.node("MatMul", ["x", "w"], ["y"], name="product")], [("x", FLOAT, ["n", 8])],
+                        [("y", FLOAT, ["n", 8])], ob.floats([((7 * i) % 11 - 5) / 8 for i in range(64)], "w", [8, 8]))
 external = of([ob.node("Add", ["x", "w"], ["y"])], [("x", FLOAT, ["batch", 3])], [("y", FLOAT, ["batch", 3])],
               ob.tensor(FLOAT, [3], name="w", extra=ob.external("w.bin", 4, 12)))
 told = one("Neg", {"x": (FLOAT, [1])}, {"y": (FLOAT, [1])}) + ob.block(2, "maker") + ob.block(4, "a.domain") + \
     ob.number(5, 7) + ob.block(6, "what it is") + ob.block(14, ob.block(1, "key") + ob.block(2, "value"))
+
+
+def configured(text):
+    """A model that carries options of its session."""
+    return twice + ob.block(14, ob.block(1, "ort_config") + ob.block(2, text))

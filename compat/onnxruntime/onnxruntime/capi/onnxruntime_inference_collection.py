@@ -253,7 +253,7 @@ class InferenceSession(Session):
         path_or_bytes: name of a file, or its content.
         sess_options: SessionOptions.
         providers, provider_options: names, or (name, options), or names and options apart.
-        kwargs: enable_fallback, disabled_optimizers.
+        kwargs: enable_fallback, disabled_optimizers, read_config_from_model.
         """
         super().__init__(enable_fallback=int(kwargs.get("enable_fallback", 1)) == 1)
         if not isinstance(path_or_bytes, (str, bytes, os.PathLike)):
@@ -262,6 +262,8 @@ class InferenceSession(Session):
         self._model_path = None if is_bytes else os.fspath(path_or_bytes)
         self._model_bytes = path_or_bytes if is_bytes else None
         self._sess_options = self._sess_options_initial = sess_options
+        self._read_config_from_model = (int(kwargs.get("read_config_from_model", 1)) == 1 and
+                                        os.environ.get("ORT_LOAD_CONFIG_FROM_MODEL") == "1")
         self._fallback_providers = ["CPUExecutionProvider"]
         try:
             self._create_inference_session(providers, provider_options, kwargs.get("disabled_optimizers"))
@@ -284,9 +286,9 @@ class InferenceSession(Session):
                           "passed to InferenceSession().", stacklevel=4)
         options = self._sess_options or C.get_default_session_options()
         if self._model_path:
-            sess = C.InferenceSession(options, self._model_path, True, False)
+            sess = C.InferenceSession(options, self._model_path, True, self._read_config_from_model)
         else:
-            sess = C.InferenceSession(options, self._model_bytes, False, False)
+            sess = C.InferenceSession(options, self._model_bytes, False, self._read_config_from_model)
         sess.initialize_session(providers, provider_options, set(disabled_optimizers or ()))
         self._bind_session(sess)
 

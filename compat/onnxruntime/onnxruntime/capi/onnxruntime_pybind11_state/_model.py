@@ -18,7 +18,7 @@ from ._values import element_type_of
 
 _VARINT, _BYTES = 0, 2
 _WIDTH = {1: 8, 5: 4}  # wire types of a fixed width
-_GRAPH, _IR_VERSION, _MODEL_VERSION = 7, 1, 5
+_GRAPH, _IR_VERSION, _MODEL_VERSION, _METADATA = 7, 1, 5, 14
 _UNREADABLE = (ValueError, IndexError, KeyError, TypeError, OSError)
 _INITIALIZER, _INPUT = 5, 11
 _TENSOR_NAME, _EXTERNAL_DATA, _DATA_LOCATION, _RAW_DATA, _STRING_DATA = 8, 13, 14, 9, 6
@@ -144,6 +144,14 @@ class Model:
     def version(self):
         """The model's version, or None."""
         return self._top(_MODEL_VERSION)
+
+    def metadata(self, key):
+        """A text of the model's own metadata, or None."""
+        try:
+            entries = [entry for number, entry, _, _ in _fields(self._bytes) if number == _METADATA]
+            return next((_text(entry, 2) for entry in entries if _text(entry, 1) == key), None)
+        except _UNREADABLE:
+            return None
 
     def has_no_graph(self):
         """Whether it can be read and there is no graph in it."""

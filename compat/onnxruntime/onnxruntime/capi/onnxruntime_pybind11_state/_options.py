@@ -70,7 +70,7 @@ class SessionOptions(_Entries):
     log_verbosity_level = setting("log_verbosity_level", "int", "Kept.")
     logid = setting("logid", "str", "Named in the lines of the log.")
     optimized_model_filepath = setting("optimized_model_filepath", "path",
-                                       "Where the model is written as it is after optimisation.")
+                                       "Where the model is written as it is loaded; Sardonyx optimises it at every load.")
     profile_file_prefix = setting("profile_file_prefix", "path", "Begin of the name of the trace's file.")
     use_deterministic_compute = setting("use_deterministic_compute", "bool", "Kept; results always are.")
     use_per_session_threads = setting("use_per_session_threads", "bool", "Kept; a process has one pool.")

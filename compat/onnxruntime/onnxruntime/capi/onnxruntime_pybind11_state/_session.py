@@ -7,13 +7,11 @@ Read next: _binding.py, _profile.py.
 """
 import os
 import threading
-import time
-import warnings
 
 import numpy as np
 import sardonyx
 
-from . import _log
+from . import _config, _log
 from ._devices import CPU_MEMORY, KNOWN_PROVIDERS, PROVIDERS, devices
 from ._errors import OURS, error, loading, of_run, words_of
 from ._model import Model, write_whole
@@ -79,6 +77,18 @@ class OrtEpAssignedSubgraph(Opaque):
         return self._nodes
 
 
+class _Logged(sardonyx.InferenceSession):
+    """A session whose warnings are lines of the log."""
+
+    def __init__(self, source, options, told):
+        self._told = told
+        super().__init__(source, options)
+
+    def on_warning(self, text, stacklevel=2):
+        for line in text.splitlines():
+            _log.write(self._told, "Sardonyx", line)
+
+
 def _args(values):
     return [NodeArg._made(name=v.name, type=v.type, shape=v.shape) for v in values]
 
@@ -98,7 +108,9 @@ class InferenceSession:
                         f"{os.path.basename(arg1)} was made of.")
         if arg2 and not os.path.exists(arg1):
             raise error("NoSuchFile", f"Load model from {arg1} failed:Load model {arg1} failed. File doesn't exist")
-        self._options, self._model, self._variants, self._overridable = arg0, Model(arg1), {}, None
+        self._model, self._variants, self._overridable = Model(arg1), {}, None
+        config = self._model.metadata(_config.KEY) if arg3 else None
+        self._options = config and _config.options_of(config) or arg0
 
     __init__ = native(__init__)
 
@@ -134,12 +146,8 @@ class InferenceSession:
                 options.add_free_dimension_override_by_name(name, size)
         if self._model.is_file and isinstance(source, bytes) and not self._options._external_data_folder():
             options.add_session_config_entry("sardonyx.external_data_dir", self._model.folder)
-        with warnings.catch_warnings(record=True) as told, loading(self._model):
-            warnings.simplefilter("always")
-            session = sardonyx.InferenceSession(source, options)
-        for line in (line for warning in told for line in str(warning.message).splitlines()):
-            _log.write(self._options, "load", line)
-        return session
+        with loading(self._model):
+            return _Logged(source, options, self._options)
 
     session_options = property(lambda self: self._options, None, None, "SessionOptions")
     inputs_meta = property(lambda self: self._inputs, None, None, "[NodeArg]")
