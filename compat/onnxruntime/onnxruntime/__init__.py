@@ -33,9 +33,12 @@ def print_debug_info():
     import numpy
     import sardonyx
 
-    print(f"{package_name} {__version__}: the interface, by sardonyx-onnxruntime at {__path__[0]}")
-    print(f"sardonyx {sardonyx.__version__} at {sardonyx.__path__[0]}")
-    print(f"numpy {numpy.__version__}, Python {sys.version.split()[0]}, {platform.platform()}")
+    print(f"{package_name} version: {__version__}")
+    print("platform:", platform.platform())
+    print("\nPython package, version and location:")
+    print(f"sardonyx-onnxruntime at {__path__[0]}")
+    print(f"sardonyx=={sardonyx.__version__} at {sardonyx.__path__[0]}")
+    print(f"numpy=={numpy.__version__}, Python {sys.version.split()[0]}")
 
 
 def preload_dlls(cuda: bool = True, cudnn: bool = True, msvc: bool = True, directory=None):

@@ -21,6 +21,7 @@ import numpy as np
 
 MODULE = "onnxruntime.capi.onnxruntime_pybind11_state."
 ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
+PROPERTY = re.compile(r"property '\w+' of")  # compiled ones do not know their names
 # Where the real package says in which line of its sources it gave up, what it asserted there, and where it cannot show
 # the C++ type of an argument.
 SOURCE = re.compile(r"/onnxruntime_src/\S+:\d+ .*?(?:<lambda\(.*?\)>|\)|>\([^()]*\))(?: const)?(?: \[with .*?\])? |"
@@ -46,6 +47,7 @@ def shown(value):
 
 def told(failure):
     kind, text = type(failure), ADDRESS.sub("ADDRESS", str(failure))
+    text = PROPERTY.sub("property of", text)
     text = ASSERTED.sub("", SOURCE.sub("", EXPLAINED.split(text)[0]))
     return f"{kind.__module__}.{kind.__name__}: {text.replace(MODULE, '').strip()}"
 

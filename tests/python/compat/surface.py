@@ -10,7 +10,7 @@ import types
 
 MODULES = ("onnxruntime", "onnxruntime.capi._pybind_state", "onnxruntime.capi.onnxruntime_pybind11_state",
            "onnxruntime.capi.onnxruntime_inference_collection", "onnxruntime.capi.onnxruntime_validation",
-           "onnxruntime.capi.build_and_package_info", "onnxruntime.backend", "onnxruntime.backend.backend",
+           "onnxruntime.capi.onnxruntime_collect_build_info", "onnxruntime.capi.build_and_package_info", "onnxruntime.backend", "onnxruntime.backend.backend",
            "onnxruntime.backend.backend_rep", "onnxruntime.datasets")
 # Names of the real module's classes as they are, or as C++ has them where Python's were not known yet.
 NATIVE = re.compile(r"onnxruntime\.capi\.onnxruntime_pybind11_state\.|onnxruntime::(?:python::Py|lora::)?")

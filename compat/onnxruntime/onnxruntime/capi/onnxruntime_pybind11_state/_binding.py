@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """SessionIOBinding: inputs that stay bound from run to run, outputs in memory of the caller's. Read next: _session.py."""
 import numpy as np
+from sardonyx._phrases import phrase
 
 from ._errors import CLASSES, words_of
 from ._native import exported, native, variant
@@ -14,6 +15,8 @@ def _dtype(given):
         name, dtype = of_number(int(given))
         return dtype, name
     dtype = np.dtype(given)
+    if dtype.kind in "OUS":
+        raise RuntimeError("Only binding non-string Tensors is currently supported")
     return dtype, element_type_of(np.empty(0, dtype))
 
 
@@ -97,13 +100,24 @@ class SessionIOBinding:
         return [value._data for value in self._results]
 
     def _execute(self, options):
-        missing = [name for name in self._session._types if name not in self._inputs]
         try:
-            if missing:
-                raise RuntimeError(f"Missing Input: {missing[0]}")
-            self._results = self._finish(self._session._values(list(self._outputs), self._inputs, options))
+            self._results = self._finish(self._run(options))
         except (RuntimeError, *CLASSES.values()) as failure:
             raise RuntimeError(f"Error in execution: {words_of(failure)}") from None
+
+    def _run(self, options):
+        """Results of the outputs that are bound; refuses what the real module does, in its order."""
+        session, names = self._session, list(self._outputs)
+        missing = [name for name in session._types if name not in self._inputs]
+        unknown = [name for name in names if name not in session._output_names]
+        if unknown:
+            raise RuntimeError(phrase("unknown-output", output=f" {unknown[0]}"))
+        if names and missing:
+            raise RuntimeError(f"Missing Input: {missing[0]}")
+        results = [] if missing else session._values(names or session._output_names, self._inputs, options)
+        if not names:
+            raise RuntimeError("At least one output should be requested.")
+        return results
 
     def _finish(self, results):
         """Writes results into the memory bound for them."""

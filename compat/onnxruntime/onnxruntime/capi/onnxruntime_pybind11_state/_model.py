@@ -111,6 +111,22 @@ def _dimensions_of(value_info):
     return [dim for number, dim, _, _ in _fields(shape) if number == _DIM]
 
 
+def _or_else(value):
+    """Makes a method return `value` for a model that cannot be read."""
+
+    def around(method):
+        @functools.wraps(method)
+        def tried(*arguments):
+            try:
+                return method(*arguments)
+            except _UNREADABLE:
+                return value
+
+        return tried
+
+    return around
+
+
 class Model:
     """Where a model is kept, and its bytes when they are asked for."""
 
@@ -128,46 +144,34 @@ class Model:
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
     def _graph(self, number):
-        """Fields of the graph; none if this is no ONNX model."""
-        try:
-            graph = _first(self._bytes, _GRAPH, b"")
-            return [value for n, value, _, _ in _fields(graph) if n == number]
-        except _UNREADABLE:
-            return []
+        return [value for n, value, _, _ in _fields(_first(self._bytes, _GRAPH, b"")) if n == number]
 
-    def _top(self, number):
-        try:
-            return _first(self._bytes, number, None)
-        except _UNREADABLE:
-            return None
-
+    @_or_else(None)
     def version(self):
         """The model's version, or None."""
-        return self._top(_MODEL_VERSION)
+        return _first(self._bytes, _MODEL_VERSION, None)
 
+    @_or_else(None)
     def metadata(self, key):
         """A text of the model's own metadata, or None."""
-        try:
-            entries = [entry for number, entry, _, _ in _fields(self._bytes) if number == _METADATA]
-            return next((_text(entry, 2) for entry in entries if _text(entry, 1) == key), None)
-        except _UNREADABLE:
-            return None
+        entries = [entry for number, entry, _, _ in _fields(self._bytes) if number == _METADATA]
+        return next((_text(entry, 2) for entry in entries if _text(entry, 1) == key), None)
 
+    @_or_else(False)
     def has_no_graph(self):
         """Whether it can be read and there is no graph in it."""
-        try:
-            return all(number != _GRAPH for number, _, _, _ in _fields(self._bytes))
-        except _UNREADABLE:
-            return False
+        return all(number != _GRAPH for number, _, _, _ in _fields(self._bytes))
 
+    @_or_else(frozenset())
     def dimensions(self):
         """Names of the free dimensions of the inputs."""
         return {_text(dim, _DIM_PARAM) for value in self._graph(_INPUT) for dim in _dimensions_of(value)} - {""}
 
+    @_or_else(())
     def overridable(self):
         """Names of initializers that are inputs, too, in the order of the inputs."""
         inputs = [_text(value, _VALUE_NAME) for value in self._graph(_INPUT)]
-        if not inputs or (self._top(_IR_VERSION) or 0) < 4:  # before IR version 4 all initializers had to be
+        if not inputs or _first(self._bytes, _IR_VERSION, 0) < 4:  # before IR version 4 all initializers had to be
             return []
         initializers = {_text(tensor, _TENSOR_NAME) for tensor in self._graph(_INITIALIZER)}
         return [name for name in inputs if name in initializers]

@@ -24,7 +24,13 @@ def exported(thing):
     thing.__module__ = MODULE
     if isinstance(thing, type):
         _classes[thing.__name__] = thing
+        if not issubclass(thing, (Enumeration, Exception)):
+            thing.__reduce_ex__ = _refuse_copies
     return thing
+
+
+def _refuse_copies(self, protocol):
+    raise TypeError(f"cannot pickle '{MODULE}.{type(self).__name__}' object")
 
 
 class Kind(NamedTuple):
@@ -35,37 +41,56 @@ class Kind(NamedTuple):
 
 
 def _is_integer(value):
-    return isinstance(value, (bool, int, np.integer)) and -(2**63) <= int(value) < 2**63
+    return hasattr(type(value), "__int__") and not isinstance(value, float) and -(2**63) <= int(value) < 2**63
 
 
 def _is_int32(value):
     return _is_integer(value) and -(2**31) <= int(value) < 2**31
 
 
-_SIMPLE = {
-    "str": Kind("str", lambda v: isinstance(v, str)),
-    "bool": Kind("bool", lambda v: v is None or isinstance(v, (bool, int, float)) or isinstance(v, np.bool_)),
-    "int": Kind(_INTEGER, _is_int32),
-    "size": Kind(_INTEGER, _is_integer),
-    "object": Kind("object", lambda v: True),
-    "dict": Kind("dict", lambda v: isinstance(v, dict)),
-    "list": Kind("list", lambda v: isinstance(v, list)),
-    "int64s": Kind("typing.Annotated[numpy.typing.ArrayLike, numpy.int64]", lambda v: True),
-    "int32s": Kind("typing.Annotated[numpy.typing.ArrayLike, numpy.int32]", lambda v: True),
-    "array": Kind("numpy.ndarray", lambda v: isinstance(v, np.ndarray)),
-    "path": Kind("str", lambda v: isinstance(v, str) or hasattr(v, "__fspath__")),
-    "model": Kind("str", lambda v: isinstance(v, (str, bytes))),
-    "buffer": Kind("typing_extensions.Buffer", lambda v: isinstance(v, (bytes, bytearray, memoryview, np.ndarray))),
-}
 _SHOWN_RESULT = {"int": "int", "size": "int", "array": "numpy.ndarray", "OrtValueVector": "OrtValueVector"}
 # Classes that the real module shows under their names in C++.
 _FOREIGN = {"OrtValueVector": "std::vector<OrtValue, std::allocator<OrtValue> >",
             "SessionIOBinding": "onnxruntime::SessionIOBinding", "LoraAdapter": "onnxruntime::lora::LoraAdapter"}
 
 
+def _anything(value):
+    return True
+
+
+def _is_str(value):
+    return isinstance(value, str)
+
+
+_SIMPLE = {
+    "str": Kind("str", _is_str),
+    "bool": Kind("bool", lambda v: v is None or isinstance(v, (bool, int, float)) or isinstance(v, np.bool_)),
+    "int": Kind(_INTEGER, _is_int32),
+    "size": Kind(_INTEGER, _is_integer),
+    "object": Kind("object", _anything),
+    "dict": Kind("dict", lambda v: isinstance(v, dict)),
+    "list": Kind("list", lambda v: isinstance(v, list)),
+    "int64s": Kind("typing.Annotated[numpy.typing.ArrayLike, numpy.int64]", _anything),
+    "int32s": Kind("typing.Annotated[numpy.typing.ArrayLike, numpy.int32]", _anything),
+    "array": Kind("numpy.ndarray", lambda v: isinstance(v, np.ndarray)),
+    "path": Kind("str", lambda v: isinstance(v, str) or hasattr(v, "__fspath__")),
+    "model": Kind("str", lambda v: isinstance(v, (str, bytes))),
+    "buffer": Kind("typing_extensions.Buffer", lambda v: isinstance(v, (bytes, bytearray, memoryview, np.ndarray))),
+}
+
+
 def _is_sequence(value, item):
-    return isinstance(value, Sequence) and not isinstance(value, (str, bytes)) and all(map(item.fits, value)) or (
-        isinstance(value, np.ndarray) and value.ndim == 1 and all(map(item.fits, value)))
+    if type(value) is not list:  # asking abstract classes takes long
+        listed = isinstance(value, (Sequence, Set)) and not isinstance(value, (str, bytes))
+        if not listed and not (isinstance(value, np.ndarray) and value.ndim == 1):
+            return False
+    return all(map(item, value))
+
+
+def _is_mapping(value, key, item):
+    if type(value) is not dict and not isinstance(value, Mapping):
+        return False
+    return all(map(key, value)) and (item is _anything or all(map(item, value.values())))
 
 
 @functools.cache
@@ -86,11 +111,10 @@ def kind(text):
         return Kind(shown, lambda v: v is None or callable(v))
     items = [kind(part) for part in re.split(r", (?![^\[]*\])", inside)]
     if outer == "Mapping":
-        return Kind(shown, lambda v: isinstance(v, Mapping) and all(map(items[0].fits, v)) and
-                    all(map(items[1].fits, v.values())))
+        return Kind(shown, lambda v: _is_mapping(v, items[0].fits, items[1].fits))
     if outer == "Set":
         return Kind(shown, lambda v: isinstance(v, Set) and all(map(items[0].fits, v)))
-    return Kind(shown, lambda v: _is_sequence(v, items[0]))
+    return Kind(shown, lambda v: _is_sequence(v, items[0].fits))
 
 
 def _show_word(word):

@@ -187,6 +187,14 @@ class SessionOptions(_Entries):
     def clear_ep_context_data_read_func(self) -> None:
         """Nothing to clear."""
 
+    def _copy(self):
+        """What a session keeps: later changes do not concern it."""
+        made = SessionOptions()
+        for name in self.__slots__:
+            value = getattr(self, name)
+            setattr(made, name, value.copy() if isinstance(value, (dict, list)) else value)
+        return made
+
     def _translated(self):
         """sardonyx.SessionOptions that say the same."""
         options = sardonyx.SessionOptions()

@@ -17,7 +17,7 @@ from ._errors import OURS, error, loading, of_run, words_of
 from ._model import Model, write_whole
 from ._native import Opaque, exported, native, reading
 from ._profile import Profile
-from ._values import OrtValue, OrtValueVector, allocate, of_number
+from ._values import OrtValue, OrtValueVector, allocate, element_type_of, of_number
 
 _NO_VERSION = 2**63 - 1
 _ASSIGNMENT_KEY = "session.record_ep_graph_assignment_info"
@@ -89,6 +89,26 @@ class _Logged(sardonyx.InferenceSession):
             _log.write(self._told, "Sardonyx", line)
 
 
+def _tensor(items, kind):
+    """A list of numbers as the array that an input of this kind takes."""
+    try:
+        return np.array(items, sardonyx.ELEMENT_TYPES[kind[len("tensor("):-1]][1])
+    except (ValueError, TypeError):
+        raise RuntimeError("Could not create tensor from given input list") from None
+
+
+def _tensors(name, items, element_type):
+    """The items of a sequence, or the real module's refusal."""
+    if not isinstance(items, list):
+        first = type(next(iter(items))) if isinstance(items, (tuple, str)) and items else type(items)
+        raise RuntimeError(f"Iterable of {first} should be given as array for input '{name}'.")
+    if not all(isinstance(item, np.ndarray) for item in items):
+        raise RuntimeError("CreateSequenceOfTensors: Input is not a tensor")
+    if any(element_type_of(item) != element_type for item in items):
+        raise RuntimeError("TensorSeq: tensor to be added has a different data type.")
+    return items
+
+
 def _args(values):
     return [NodeArg._made(name=v.name, type=v.type, shape=v.shape) for v in values]
 
@@ -110,7 +130,7 @@ class InferenceSession:
             raise error("NoSuchFile", f"Load model from {arg1} failed:Load model {arg1} failed. File doesn't exist")
         self._model, self._variants, self._overridable = Model(arg1), {}, None
         config = self._model.metadata(_config.KEY) if arg3 else None
-        self._options = config and _config.options_of(config) or arg0
+        self._options = config and _config.options_of(config) or arg0._copy()
 
     __init__ = native(__init__)
 
@@ -296,15 +316,15 @@ class InferenceSession:
                 return np.array([v if isinstance(v, (str, bytes)) else str(v) for v in value.flat],
                                 object).reshape(value.shape)
             return value
-        if kind.startswith("seq(tensor("):
-            if isinstance(value, list) and not all(isinstance(item, np.ndarray) for item in value):
-                raise RuntimeError("CreateSequenceOfTensors: Input is not a tensor")
-            return value
-        if isinstance(value, list) or not kind.startswith("tensor"):
+        if kind.startswith("seq(tensor(") and value is not None:
+            return _tensors(name, value, kind[len("seq(tensor("):-2])
+        if isinstance(value, list) and name in self._plain:
+            return _tensor(value, kind)
+        if isinstance(value, list) or not kind.startswith(("tensor", "seq(tensor(")):
             return value
         if value is None:
             raise error("Fail", f"Missing Input: {name}")
-        if isinstance(value, (str, tuple)):
+        if isinstance(value, (str, bytes, tuple)):
             raise RuntimeError(f"Input must be a list of dictionaries or a single numpy array for input '{name}'.")
         if value == {}:
             raise RuntimeError("Size of dictionary is empty, unable to run the prediction.")
