@@ -20,6 +20,7 @@ from ._enums import (ArenaExtendStrategy, ExecutionMode, ExecutionOrder, GraphOp
 from ._errors import CLASSES as _CLASSES
 from ._functions import *
 from ._options import OrtArenaCfg, RunOptions, SessionOptions
+from ._quantize import *
 from ._session import InferenceSession, ModelMetadata, NodeArg, OrtEpAssignedNode, OrtEpAssignedSubgraph
 from ._values import (OrtValue, OrtValueVector, SparseBlockSparseView, SparseCooView, SparseCsrView, SparseTensor)
 

@@ -62,6 +62,10 @@ def _is_str(value):
     return isinstance(value, str)
 
 
+def _has_type(name):
+    return lambda value: isinstance(value, np.ndarray) and value.dtype == name
+
+
 _SIMPLE = {
     "str": Kind("str", _is_str),
     "bool": Kind("bool", lambda v: v is None or isinstance(v, (bool, int, float)) or isinstance(v, np.bool_)),
@@ -72,6 +76,8 @@ _SIMPLE = {
     "list": Kind("list", lambda v: isinstance(v, list)),
     "int64s": Kind("typing.Annotated[numpy.typing.ArrayLike, numpy.int64]", _anything),
     "int32s": Kind("typing.Annotated[numpy.typing.ArrayLike, numpy.int32]", _anything),
+    **{f"{name}s": Kind(f"typing.Annotated[numpy.typing.ArrayLike, {shown}]", _has_type(name))
+       for name, shown in (("uint8", "numpy.uint8"), ("float32", "numpy.float32"), ("float16", "float16"))},
     "array": Kind("numpy.ndarray", lambda v: isinstance(v, np.ndarray)),
     "path": Kind("str", lambda v: isinstance(v, str) or hasattr(v, "__fspath__")),
     "model": Kind("str", lambda v: isinstance(v, (str, bytes))),
@@ -220,7 +226,7 @@ def native(*functions):
 
 def variant(function, **annotations):
     """The same function with other annotations, to be one more overload."""
-    made = types.FunctionType(function.__code__, function.__globals__, function.__name__)
+    made = types.FunctionType(function.__code__, function.__globals__, function.__name__, None, function.__closure__)
     made.__annotations__ = {**function.__annotations__, **annotations}
     return made
 
