@@ -21,6 +21,7 @@ static const cli_option options[] = {
     OPTION("opset", ARG_INT, "N", "version of ONNX's operators (default: the newest)", .min = 7, .max = 100),
     OPTION("format", ARG_TEXT, "NAME", "what MODEL is, where its content does not tell"),
     OPTION("python", ARG_TEXT, "FILE", "your Python, for models that only a program can read (default: python3)"),
+    OPTION_FLAG("trust", "let that Python load MODEL though that runs code of the file's (sandboxed: it only reads)"),
     OPTION_FLAG("list", "what can be converted, and what is recognised"),
     OPTION_FLAG("json", "machine-readable"),
     {0},
@@ -89,7 +90,7 @@ static int convert(const args *a, const char *path, const char *target, bool tel
   convert_options o = {.opset = args_int(a, "opset", 0),
                        .format = args_text(a, "format", NULL),
                        .python = args_text(a, "python", NULL),
-                       .run_code = true,
+                       .run_code = args_has(a, "trust"),
                        .progress = foreign_report_progress,
                        .context = &progress};
   bool good = !convert_file(path, target, &o, &report, &f);
@@ -145,6 +146,7 @@ CLI_COMMAND(convert) = {
     "Examples:\n"
     "  sardonyx convert model.ubj -o model.onnx\n"
     "  sardonyx convert model.txt --opset 17        # for engines that do not know the newest operators\n"
+    "  sardonyx convert --trust --python .venv/bin/python model.pkl      # scikit-learn, by your own skl2onnx\n"
     "  xz -dc model.ubj.xz | sardonyx convert - > model.onnx\n"
     "  sardonyx convert --list\n",
     options,

@@ -12,6 +12,7 @@
 
 #include "base/text.h"
 #include "convert/format.h"
+#include "convert/program.h"
 #include "support/files.h"
 
 enum { MOST_PROBLEMS_TOLD = 100 };
@@ -202,18 +203,29 @@ static bool same_file(const char *a, const char *b) {
 // Lets the format build the model; whatever went wrong is a problem in the end.
 static sdx_status build(conversion *c, const char *path) {
   const convert_format *format = c->report->format;
-  if (format->runs_code && !c->options->run_code)
-    return convert_fail(c, SDX_FORBIDDEN, path, "'sardonyx convert' does it, if you trust the file",
-                        "this is a program: only a Python of yours could read it");
+  if (format->program)
+    return convert_fail(c, SDX_FORBIDDEN, path, "'sardonyx convert --trust' does it, if you trust the file",
+                        "such a file is a program: loading it runs its code in a Python of yours");
   sdx_status status = format->convert(c);
   if (!status && sdx_builder_status(c->builder)) status = builder_problem(c);
   if (c->f->status) return c->f->status;  // problems that were passed over to look for more
   return status ? convert_fail(c, status, path, NULL, "the conversion failed") : SDX_OK;
 }
 
+static sdx_status save_by_program(conversion *c, const char *path, const char *target) {
+  char *model;
+  size_t size;
+  SDX_TRY(program_convert(c, path, &model, &size));
+  snprintf(c->report->digest, sizeof c->report->digest, "%s", c->source->digest);
+  sdx_status status = file_replace(AT_FDCWD, target, model, size, 0666, c->f);
+  free(model);
+  return status;
+}
+
 static sdx_status save(conversion *c, const char *path, const char *target) {
   if (same_file(path, target))
     return convert_fail(c, SDX_INVALID_ARGUMENT, target, NULL, "the model would replace its source");
+  if (c->report->format->program && c->options->run_code) return save_by_program(c, path, target);
   SDX_TRY(build(c, path));
   if (source_hash(c->source, c->f)) return c->f->status;
   snprintf(c->report->digest, sizeof c->report->digest, "%s", c->source->digest);

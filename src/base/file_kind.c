@@ -141,7 +141,8 @@ static bool is_pickle(str s) {
 static bool is_torch_legacy(str s) { return BEGINS(s, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"); }
 static bool is_joblib(str s) {
   return BEGINS(s, "ZF0x") ||
-         ((BEGINS(s, "\x78\x9c") || BEGINS(s, "\x78\x01") || BEGINS(s, "\x78\xda")) && s.size > 64);
+         ((BEGINS(s, "\x78\x9c") || BEGINS(s, "\x78\x01") || BEGINS(s, "\x78\xda") || BEGINS(s, "\x78\x5e")) &&
+          s.size > 64);
 }
 static bool is_mxnet_params(str s) { return s.size > 24 && little(s, 0, 8) == 0x112; }
 static bool is_tar(str s) { return begins_at(s, 257, "ustar", 5); }
@@ -271,12 +272,14 @@ static const row rows[] = {
     {{"pytorch-legacy", "an old PyTorch file", "in Python: torch.onnx.export(model, example, \"model.onnx\")",
       FILE_MODEL},
      TEST(is_torch_legacy)},
-    {{"skops", "a scikit-learn model saved by skops", CONVERTS, FILE_MODEL}, TEST(is_skops)},
+    {{"skops", "a scikit-learn model saved by skops",
+      "'sardonyx convert --trust' lets your own Python and skl2onnx convert it, if you trust the file", FILE_MODEL},
+     TEST(is_skops)},
     {{"pickle", "a Python pickle, as scikit-learn models are saved",
-      "'sardonyx convert' lets your own Python and skl2onnx convert it, if you trust the file", FILE_MODEL},
+      "'sardonyx convert --trust' lets your own Python and skl2onnx convert it, if you trust the file", FILE_MODEL},
      TEST(is_pickle)},
     {{"joblib", "a compressed Python pickle, as joblib saves scikit-learn models",
-      "'sardonyx convert' lets your own Python and skl2onnx convert it, if you trust the file", FILE_MODEL},
+      "'sardonyx convert --trust' lets your own Python and skl2onnx convert it, if you trust the file", FILE_MODEL},
      TEST(is_joblib)},
     {{"mlnet", "an ML.NET model", "in .NET: mlContext.Model.ConvertToOnnx(...)", FILE_MODEL}, TEST(is_mlnet)},
     {{"safetensors", "weights in safetensors, without the program that uses them",

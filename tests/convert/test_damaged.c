@@ -106,7 +106,7 @@ static void damaged_files_are_refused_or_taken(void **state) {
     char folder[300];
     snprintf(folder, sizeof folder, "%s/convert_%s", corpora, (*f)->name);
     DIR *d = opendir(folder);
-    if (!d && (*f)->runs_code) continue;  // nothing here reads such files
+    if (!d && (*f)->program) continue;  // nothing here reads such files
     if (!d) fail_msg("%s: every format has seeds", folder);
     for (struct dirent *e; (e = readdir(d));)
       if (e->d_name[0] != '.') damage(*f, folder, e->d_name, &random);
@@ -120,7 +120,7 @@ static void nesting_and_length_have_limits(void **state) {
   enum { DEEP = 1000000 };
   char *bytes = malloc(DEEP + 100);
   for (const convert_format *const *f = convert_formats; *f; f++) {
-    if ((*f)->runs_code) continue;
+    if ((*f)->program) continue;
     static const char *const opens[] = {"[", "{\"a\":", "{\"learner\":[", "tree\n", "x"};
     for (size_t i = 0; i < sizeof opens / sizeof *opens; i++) {
       size_t n = 0, length = strlen(opens[i]);
