@@ -14,6 +14,7 @@
 #include "kernels/window.h"
 #include "ops/call.h"
 #include "ops/infer.h"
+#include "ops/prepare.h"
 #include "tensor/convert.h"
 
 typedef enum mode { NEAREST, LINEAR, CUBIC } mode;
@@ -118,8 +119,8 @@ static void find_taps(const sample_params *p, double normalized, bool in_double,
     if (p->padding == BORDER && p->mode != CUBIC) x = x < 0 ? 0 : (double)(size - 1);  // as PyTorch: taps only
     else if (p->padding == REFLECTION) x = reflect(x, low, high);
   }
-  int64_t first = (int64_t)floor(x);
-  double part = x - floor(x);
+  double floored = floor(x), part = x - floored;
+  int64_t first = (int64_t)floored;
   if (p->mode == NEAREST) {
     t->index[0] = settle(p, (int64_t)x, size, low, high), t->weight[0] = 1;
   } else if (p->mode == LINEAR) {
@@ -136,47 +137,107 @@ typedef struct work {
   const tensor *x, *grid;
   tensor *y;
   size_t spatial, channels, in, out, element;
+  size_t taps, room;  // of a point, at most; of the picks of a worker
+  char *scratch;
 } work;
 
-static void sample_point(const work *w, size_t n, size_t point, const axis_taps *taps) {
-  static const int64_t counts[] = {[NEAREST] = 1, [LINEAR] = 2, [CUBIC] = 4};
-  int64_t most[WINDOW_MAX_RANK], at[WINDOW_MAX_RANK] = {0};
-  for (size_t d = 0; d < w->spatial; d++) most[d] = counts[w->p->mode];
-  for (size_t c = 0; c < w->channels; c++) {
-    size_t base = (n * w->channels + c) * w->in, target = (n * w->channels + c) * w->out + point;
+// What points take from each channel's plane: the same for all channels. Taps outside are left out.
+typedef struct picks {
+  size_t *place;
+  double *weight;
+  size_t *count;  // per point, whose picks start at its number times `taps`
+} picks;
+
+enum { PICKS = 1024 };  // of a worker, unless a point alone has more
+
+static size_t taps_of(const sample_params *p, size_t spatial) {
+  return (size_t)1 << (p->mode == CUBIC ? 2 * spatial : p->mode == LINEAR ? spatial : 0);
+}
+static size_t room_of(size_t taps) { return taps > PICKS ? taps : PICKS; }
+static size_t picks_bytes(size_t room) { return room * (2 * sizeof(size_t) + sizeof(double)); }
+
+static sdx_status grid_sample_prepare(op_step *c) {
+  size_t room = room_of(taps_of(c->params, step_in(c, X)->rank - 2u)), workers = c->threads ? c->threads : 1;
+  return size_mul(picks_bytes(room), workers, &c->scratch_bytes) ? SDX_OK : error_no_memory(c->err, SIZE_MAX);
+}
+
+// All combinations of the axes' taps, the innermost moving fastest: axis by axis, each entry becomes one per tap.
+static void combine(const work *w, const axis_taps *taps, size_t point, picks *k) {
+  size_t *place = k->place + point * w->taps, total = 1;
+  double *weight = k->weight + point * w->taps;
+  place[0] = 0, weight[0] = 1;
+  for (size_t d = 0; d < w->spatial; d++) {
+    size_t index[4], count = 0, size = (size_t)w->x->dims[d + 2],
+                     each = w->p->mode == CUBIC ? 4 : 1 + (w->p->mode == LINEAR);
+    double part[4];
+    for (size_t i = 0; i < each; i++)
+      if (taps[d].index[i] >= 0) index[count] = (size_t)taps[d].index[i], part[count++] = taps[d].weight[i];
+    for (size_t e = total; e-- > 0;) {
+      size_t base = place[e] * size;
+      double before = weight[e];
+      for (size_t i = count; i-- > 0;) place[e * count + i] = base + index[i], weight[e * count + i] = before * part[i];
+    }
+    total *= count;
+  }
+  k->count[point] = total;
+}
+
+static void add_floats(const work *w, const picks *k, size_t points, size_t base, size_t target) {
+  const float *x = (const float *)w->x->data + base;
+  float *y = (float *)w->y->data + target;
+  for (size_t i = 0; i < points; i++) {
+    const size_t *place = k->place + i * w->taps;
+    const double *weight = k->weight + i * w->taps;
     double sum = 0;
-    do {
-      double weight = 1;
-      size_t place = 0;
-      bool inside = true;
-      for (size_t d = 0; d < w->spatial; d++) {
-        int64_t i = taps[d].index[at[d]];
-        inside &= i >= 0;
-        weight *= taps[d].weight[at[d]];
-        place = place * (size_t)w->x->dims[d + 2] + (size_t)i;
-      }
-      if (w->p->mode == NEAREST) {
-        char *to = (char *)w->y->data + target * w->element;
-        if (inside) memcpy(to, (const char *)w->x->data + (base + place) * w->element, w->element);
-        else memset(to, 0, w->element);
-      } else if (inside) {
-        sum += weight * tensor_number_at(w->x, base + place);
-      }
-    } while (window_next(at, most, w->spatial));
-    if (w->p->mode != NEAREST) convert_from_doubles((sdx_dtype)w->y->dtype, w->y->data, target, 1, &sum);
+    if (k->count[i] == 4) {  // two linear axes: without a loop
+      for (size_t t = 0; t < 4; t++) sum += weight[t] * (double)x[place[t]];
+    } else {
+      for (size_t t = 0; t < k->count[i]; t++) sum += weight[t] * (double)x[place[t]];
+    }
+    y[i] = (float)sum;
+  }
+}
+
+// Points [target, target + points) of one channel, whose plane of X starts at `base`.
+static void pick(const work *w, const picks *k, size_t points, size_t base, size_t target) {
+  if (w->p->mode != NEAREST && w->x->dtype == SDX_FLOAT) {
+    add_floats(w, k, points, base, target);
+    return;
+  }
+  for (size_t i = 0; i < points; i++, target++) {
+    const size_t *place = k->place + i * w->taps;
+    double sum = 0;
+    char *to = (char *)w->y->data + target * w->element;
+    if (w->p->mode != NEAREST) {
+      for (size_t t = 0; t < k->count[i]; t++)
+        sum += k->weight[i * w->taps + t] * tensor_number_at(w->x, base + place[t]);
+      convert_from_doubles((sdx_dtype)w->y->dtype, w->y->data, target, 1, &sum);
+    } else if (k->count[i]) {
+      memcpy(to, (const char *)w->x->data + (base + *place) * w->element, w->element);
+    } else {
+      memset(to, 0, w->element);
+    }
   }
 }
 
 static void sample_range(void *context, size_t begin, size_t end, size_t worker) {
   const work *w = context;
+  picks k = {.place = (size_t *)(void *)(w->scratch + worker * picks_bytes(w->room))};
+  k.count = k.place + w->room, k.weight = (double *)(void *)(k.count + w->room);
   axis_taps taps[WINDOW_MAX_RANK];
-  for (size_t i = begin; i < end; i++) {
-    for (size_t d = 0; d < w->spatial; d++) {
-      // The grid names the innermost axis first.
-      double v = tensor_number_at(w->grid, i * w->spatial + w->spatial - 1 - d);
-      find_taps(w->p, v, w->grid->dtype == SDX_DOUBLE, w->x->dims[d + 2], &taps[d]);
+  for (size_t first = begin, points; first < end && !pool_stopped(); first += points) {
+    size_t n = first / w->out, point = first % w->out, left = end - first;
+    points = w->room / w->taps < left ? w->room / w->taps : left;
+    if (points > w->out - point) points = w->out - point;
+    for (size_t i = 0; i < points; i++) {
+      for (size_t d = 0; d < w->spatial; d++) {
+        // The grid names the innermost axis first.
+        double v = tensor_number_at(w->grid, (first + i) * w->spatial + w->spatial - 1 - d);
+        find_taps(w->p, v, w->grid->dtype == SDX_DOUBLE, w->x->dims[d + 2], &taps[d]);
+      }
+      combine(w, taps, i, &k);
     }
-    sample_point(w, i / w->out, i % w->out, taps);
+    for (size_t c = n * w->channels; c < (n + 1) * w->channels; c++) pick(w, &k, points, c * w->in, c * w->out + point);
   }
 }
 
@@ -191,6 +252,7 @@ static sdx_status grid_sample_compute(op_step *c) {
                         dtype_name((sdx_dtype)x->dtype));
   w.channels = (size_t)x->dims[1], w.element = y->bytes / y->count;
   w.in = window_product(x->dims + 2, w.spatial), w.out = window_product(y->dims + 2, w.spatial);
+  w.taps = taps_of(w.p, w.spatial), w.room = room_of(w.taps), w.scratch = c->scratch;
   call_parallel(c, (size_t)y->dims[0] * w.out, 1 + 4096 / (w.channels * (w.p->mode == CUBIC ? 16 : 4)), sample_range,
                 &w);
   return call_check(c);
@@ -272,6 +334,7 @@ SDX_CASES = {
     "not=string,bool,complex64,complex128",
     "X=double[1,1,3,4,5] grid=float[1,2,2,2,3] mode=nearest padding_mode=border",
     "X=float[1,2,5,4] grid=float[1,3,5,2]@-2..2 mode=cubic padding_mode=border not=string,bool,complex64,complex128",
+    "X=float[2,3,9,7] grid=float[2,17,18,2]@-2..2 not=string,bool,complex64,complex128",
     "X=string[1,1,4,4] grid=float[1,3,3,2] mode=nearest",
     "X=complex64[1,2,4,4] grid=float[1,3,3,2] mode=nearest",
     "X=bool[1,2,4,4] grid=float[1,3,3,2] mode=nearest",
@@ -292,6 +355,7 @@ SDX_OP(GridSample) = {
     .params = grid_sample_read,
     .upgrade = grid_sample_upgrade,
     .infer = grid_sample_infer,
+    .prepare = grid_sample_prepare,
     .compute = grid_sample_compute,
     .cases = cases,
 };
