@@ -15,6 +15,7 @@
 #include <math.h>
 
 #include "base/size.h"
+#include "kernels/loop.h"
 #include "ops/call.h"
 #include "ops/infer.h"
 #include "ops/parts/widen.h"
@@ -399,6 +400,8 @@ typedef struct pass {
   double fill;
 } pass;
 
+enum { LINES = 8 };
+
 #define REAL float
 #define NAME(x) x##_floats
 #include "ops/ai_onnx/resize.inl"
@@ -428,11 +431,41 @@ static void fill_elements(const gather *g, char *to, size_t bytes) {
   }
 }
 
+// Elements of one size, none of them outside.
+#define PICK(type)                                                                                             \
+  static void pick_##type(const char *from, char *to, const int64_t *index, size_t count) {                    \
+    for (size_t i = 0; i < count; i++) ((type *)(void *)to)[i] = ((const type *)(const void *)from)[index[i]]; \
+  }
+PICK(uint8_t)
+PICK(uint16_t)
+PICK(uint32_t)
+PICK(uint64_t)
+
+static void gather_row(const gather *g, const char *from, char *to) {
+  const int64_t *index = g->tables[g->row_axis].index;
+  size_t out = (size_t)g->y->dims[g->row_axis], piece = 1 << 14;
+  for (size_t o = 0; o < out && !pool_stopped(); o += piece) {
+    size_t count = out - o < piece ? out - o : piece;
+    bool inside = g->p->coordinates != CROP;
+    char *at = to + o * g->block;
+    if (inside && g->block == 1) pick_uint8_t(from, at, index + o, count);
+    else if (inside && g->block == 2) pick_uint16_t(from, at, index + o, count);
+    else if (inside && g->block == 4) pick_uint32_t(from, at, index + o, count);
+    else if (inside && g->block == 8) pick_uint64_t(from, at, index + o, count);
+    else
+      for (size_t i = o; i < o + count; i++, at += g->block) {
+        if (index[i] < 0) fill_elements(g, at, g->block);
+        else memcpy(at, from + (size_t)index[i] * g->block, g->block);
+      }
+  }
+}
+
 static void gather_rows(void *context, size_t begin, size_t end, size_t worker) {
   const gather *g = context;
   const tensor *x = g->x, *y = g->y;
-  size_t a = g->row_axis, out = (size_t)y->dims[a];
-  for (size_t row = begin; row < end; row++) {
+  size_t a = g->row_axis, bytes = (size_t)y->dims[a] * g->block, former = SIZE_MAX;
+  char *to = (char *)y->data + begin * bytes;
+  for (size_t row = begin; row < end; row++, to += bytes) {
     size_t rest = row, base = 0, stride = 1;
     bool outside = false;
     for (size_t d = a; d-- > 0;) {
@@ -443,20 +476,11 @@ static void gather_rows(void *context, size_t begin, size_t end, size_t worker) 
       base += (from < 0 ? 0 : (size_t)from) * stride;
       stride *= (size_t)x->dims[d];
     }
-    const char *from = (const char *)x->data + base * (size_t)x->dims[a] * g->block;
-    char *to = (char *)y->data + row * out * g->block;
-    const int64_t *index = g->tables[a].index;
-    if (outside) {
-      fill_elements(g, to, out * g->block);
-      continue;
-    }
-    for (size_t o = 0; o < out && !pool_stopped_in(o); o++, to += g->block) {
-      const char *source = from + (index[o] < 0 ? 0 : (size_t)index[o]) * g->block;
-      if (index[o] < 0) fill_elements(g, to, g->block);
-      else if (g->block == 4) memcpy(to, source, 4);
-      else if (g->block == 1) *to = *source;
-      else memcpy(to, source, g->block);
-    }
+    // Where the axis grows, a row often comes from the same one as that before it.
+    if (outside) fill_elements(g, to, bytes);
+    else if (base == former) memcpy(to, to - bytes, bytes);
+    else gather_row(g, (const char *)x->data + base * (size_t)x->dims[a] * g->block, to);
+    former = outside ? SIZE_MAX : base;
   }
 }
 
@@ -518,6 +542,7 @@ static sdx_status resize_compute(op_step *c) {
 
 SDX_CASES = {"X=float[1,2,5,6] roi=float[0] scales=const(1,1,2,1.5) mode=linear not=string",
              "X=float[1,1,7,3] roi=float[0] scales=const(1,1,0.6,2) mode=cubic not=string",
+             "X=float[3,3,4,5] roi=float[0] scales=const(1,1,3,2.5) mode=linear not=string",
              "X=int8[2,3,4] roi=float[0] scales=const(1,2,2) mode=nearest", NULL};
 
 SDX_OP(Resize) = {

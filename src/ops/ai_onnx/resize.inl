@@ -32,6 +32,28 @@ static void NAME(pass_rows)(void *context, size_t begin, size_t end, size_t work
   }
 }
 
+// The innermost axis with two taps: `count` lines at once, which share index and weights.
+INLINE void NAME(few_lines)(const pass *s, size_t line, size_t count) {
+  const REAL *from = (const REAL *)s->from + line * s->in;
+  REAL *to = (REAL *)s->to + line * s->out;
+  const int64_t *index = s->table->index;
+  const double *weight = s->table->weight;
+  for (size_t o = 0; o < s->out && !pool_stopped_in(o); o++, index += 2, weight += 2) {
+    REAL u = (REAL)weight[0], v = (REAL)weight[1];
+    for (size_t i = 0; i < count; i++)
+      to[i * s->out + o] = index[0] < 0
+                               ? (REAL)s->fill
+                               : from[i * s->in + (size_t)index[0]] * u + from[i * s->in + (size_t)index[1]] * v;
+  }
+}
+
+static void NAME(pass_lines)(void *context, size_t begin, size_t end, size_t worker) {
+  const pass *s = context;
+  size_t line = begin;
+  for (; line + LINES <= end && !pool_stopped(); line += LINES) NAME(few_lines)(s, line, LINES);
+  for (; line < end && !pool_stopped(); line++) NAME(few_lines)(s, line, 1);
+}
+
 static sdx_status NAME(sample)(op_step *c, const grid *g, const tensor *x, tensor *y, const table *tables,
                                char *buffers, size_t buffer) {
   const resize_params *p = c->params;
@@ -65,7 +87,8 @@ static sdx_status NAME(sample)(op_step *c, const grid *g, const tensor *x, tenso
               .out = (size_t)y->dims[d],
               .inner = inner,
               .fill = (double)p->extrapolation};
-    call_parallel(c, outer * s.out, 1 + 16384 / (inner * s.table->taps), NAME(pass_rows), &s);
+    if (inner == 1 && s.table->taps == 2) call_parallel(c, outer, 1 + 8192 / s.out, NAME(pass_lines), &s);
+    else call_parallel(c, outer * s.out, 1 + 16384 / (inner * s.table->taps), NAME(pass_rows), &s);
     SDX_TRY(call_check(c));
     dims[d] = y->dims[d];
     now = s.to;
