@@ -7,6 +7,7 @@
 //   Imputer     a value that is missing (NaN, or replaced_value) becomes the imputed one
 #include <math.h>
 
+#include "kernels/binary_f32/binary_f32.h"
 #include "ops/call.h"
 #include "ops/infer.h"
 #include "tensor/convert.h"
@@ -44,18 +45,69 @@ static sdx_status scaler_infer(op_step *c) {
   return infer_same_as(c, 0, 0, SDX_FLOAT);
 }
 
+// Offsets and scales of some rows, one after the other, so that loops are long.
+typedef struct scaler_state {
+  float *offset, *scale;
+  size_t period;
+} scaler_state;
+
+static sdx_status scaler_prepare(op_step *c) {
+  enum { LONG = 1024 };
+  const scaler_params *p = c->params;
+  const tensor *x = step_in(c, 0);
+  const size_t columns = (size_t)x->dims[x->rank - 1];
+  if (x->dtype != SDX_FLOAT || x->count == 0) return SDX_OK;
+  scaler_state *s = arena_zalloc(c->memory, sizeof *s);
+  if (!s) return error_no_memory(c->err, sizeof *s);
+  s->period = columns * (columns < LONG ? LONG / columns : 1);
+  s->period = s->period < x->count ? s->period : x->count;
+  s->offset = arena_array(c->memory, s->period, sizeof *s->offset);
+  s->scale = arena_array(c->memory, s->period, sizeof *s->scale);
+  if (!s->offset || !s->scale) return error_no_memory(c->err, s->period * sizeof *s->scale);
+  for (size_t i = 0; i < s->period; i++) {
+    const size_t k = i % columns;
+    s->offset[i] = p->offsets ? p->offset[p->offsets > 1 ? k : 0] : 0;
+    s->scale[i] = p->scales ? p->scale[p->scales > 1 ? k : 0] : 1;
+  }
+  c->state = s;
+  return SDX_OK;
+}
+
+typedef struct scaler_work {
+  const scaler_state *state;
+  const binary_f32_kernel *kernel;
+  const float *x;
+  float *y;
+  size_t count;
+} scaler_work;
+
+static void scale_periods(void *context, size_t begin, size_t end, size_t worker) {
+  const scaler_work *w = context;
+  const scaler_state *s = w->state;
+  for (size_t i = begin * s->period; i < end * s->period && i < w->count; i += s->period) {
+    const size_t n = w->count - i < s->period ? w->count - i : s->period;
+    w->kernel->fn[BINARY_F32_SUB][BINARY_VV](w->x + i, s->offset, w->y + i, n);
+    w->kernel->fn[BINARY_F32_MUL][BINARY_VV](w->y + i, s->scale, w->y + i, n);
+  }
+}
+
 static sdx_status scaler_compute(op_step *c) {
   const scaler_params *p = c->params;
   const tensor *x = step_in(c, 0);
   size_t columns = (size_t)x->dims[x->rank - 1];
   float *y = step_out(c, 0)->data;
+  if (c->state) {
+    scaler_work w = {c->state, KERNEL_BEST(binary_f32), x->data, y, x->count};
+    call_parallel(c, (x->count + w.state->period - 1) / w.state->period, 16, scale_periods, &w);
+    return call_check(c);
+  }
   for (size_t i = 0; i < x->count; i++) {
     SDX_TRY(call_check_in(c, i));
     double v = tensor_number_at(x, i);
     size_t k = i % columns;
     float offset = p->offsets ? p->offset[p->offsets > 1 ? k : 0] : 0,
           scale = p->scales ? p->scale[p->scales > 1 ? k : 0] : 1;
-    y[i] = x->dtype == SDX_FLOAT ? ((float)v - offset) * scale : (float)((v - (double)offset) * (double)scale);
+    y[i] = (float)((v - (double)offset) * (double)scale);
   }
   return call_check(c);
 }
@@ -207,6 +259,7 @@ SDX_OP_ML(Scaler) = {COMMON,
                      .params_size = sizeof(scaler_params),
                      .params = scaler_read,
                      .infer = scaler_infer,
+                     .prepare = scaler_prepare,
                      .compute = scaler_compute,
                      .cases = cases};
 SDX_OP_ML(Normalizer) = {COMMON,

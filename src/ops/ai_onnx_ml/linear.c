@@ -3,6 +3,7 @@
 // each class or target, then post_transform. A classifier with one row and two labels is binary: the second
 // label wins where the score is positive, and the scores become [1 - s, s] (both signs under LOGISTIC), as
 // onnxruntime writes them; the ONNX reference writes [-s, s]. Sums are in double.
+#include "kernels/dot_f64/dot_f64.h"
 #include "ops/infer.h"
 #include "ops/parts/ml.h"
 
@@ -73,14 +74,12 @@ static sdx_status linear_prepare(op_step *c) {
 static void rows_range(void *context, size_t begin, size_t end, size_t worker) {
   const ml_work *w = context;
   const linear_params *p = w->params;
+  const dot_f64_kernel *dot = KERNEL_BEST(dot_f64);
   double *x = w->scratch + worker * w->each, *s = x + p->columns;
   for (size_t row = begin; row < end; row++) {
     ml_row(w->x, row, x);
-    for (size_t i = 0; i < p->outputs; i++) {
-      double sum = p->intercepts ? (double)p->intercepts[i] : 0;
-      for (size_t k = 0; k < p->columns; k++) sum += x[k] * (double)p->coefficients[i * p->columns + k];
-      s[i] = sum;
-    }
+    dot->rows(x, p->coefficients, p->columns, p->outputs, s);
+    for (size_t i = 0; p->intercepts && i < p->outputs; i++) s[i] += (double)p->intercepts[i];
     size_t best = 0;
     if (p->classifies && p->outputs == 1 && p->scores == 2) {
       best = s[0] > 0;

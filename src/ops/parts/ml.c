@@ -36,7 +36,17 @@ sdx_status ml_transform_read(op_params_context *c, ml_transform *out) {
                      STR_ARG(s));
 }
 
-static double logistic(double x) { return x < 0 ? 1 - 1 / (1 + exp(x)) : 1 / (1 + exp(-x)); }
+// Of x and -x, which have the exponential in common.
+static void logistic_of_both(double x, double *of_x, double *of_minus) {
+  double q = 1 / (1 + exp(-fabs(x)));
+  *of_x = x < 0 ? 1 - q : q, *of_minus = x > 0 ? 1 - q : q;
+}
+
+static double logistic(double x) {
+  double minus;
+  logistic_of_both(x, &x, &minus);
+  return x;
+}
 
 static double probit(double p) {
   double x = 2 * p - 1, sign = x < 0 ? -1 : 1, log_term = log((1 - x) * (1 + x));
@@ -47,6 +57,10 @@ static double probit(double p) {
 void ml_transform_apply(ml_transform t, double *s, size_t n) {
   double most = n ? s[0] : 0, sum = 0;
   if (t == ML_NONE) return;
+  if (t == ML_LOGISTIC && n == 2 && s[0] == -s[1]) {
+    logistic_of_both(s[0], &s[0], &s[1]);
+    return;
+  }
   for (size_t i = 0; i < n; i++) most = s[i] > most ? s[i] : most;
   for (size_t i = 0; i < n; i++) {
     if (t == ML_LOGISTIC) s[i] = logistic(s[i]);
