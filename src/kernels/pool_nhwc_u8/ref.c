@@ -12,8 +12,7 @@ typedef struct taps {
   bool any;
 } taps;
 
-static void find_taps(const window *w, size_t pixel, taps *t) {
-  window_unravel(pixel, w->out, w->rank, t->at);
+static void find_taps(const window *w, taps *t) {
   t->any = true;
   for (size_t d = 0; d < w->rank; d++) {
     window_taps_in(w, d, t->at[d], 0, w->in[d], &t->low[d], &t->high[d]);
@@ -34,6 +33,7 @@ static size_t places_of(const window *w, const taps *t, bool include_pad) {
 #define POOL(suffix, T, LOW, HIGH)                                                                                    \
   static void max_##suffix(const pool_nhwc_u8_image *i, const taps *t, size_t channel, size_t n, size_t pixel) {      \
     T *restrict y = (T *)i->y + pixel * i->y_stride + channel, lowest = LOW;                                          \
+    const size_t last = i->window->rank - 1, step = (size_t)i->window->dilation[last] * i->x_stride;                  \
     int64_t tap[WINDOW_MAX_RANK], place;                                                                              \
     memcpy(tap, t->low, sizeof tap);                                                                                  \
     memset(y, (uint8_t)lowest, n);                                                                                    \
@@ -41,12 +41,14 @@ static size_t places_of(const window *w, const taps *t, bool include_pad) {
     do {                                                                                                              \
       window_place(i->window, i->window->rank, t->at, tap, &place);                                                   \
       const T *x = (const T *)i->x + (size_t)place * i->x_stride + channel;                                           \
-      for (size_t c = 0; c < n; c++) y[c] = y[c] > x[c] ? y[c] : x[c];                                                \
-    } while (window_next_in(tap, t->low, t->high, i->window->rank));                                                  \
+      for (int64_t k = t->low[last]; k < t->high[last]; k++, x += step)                                               \
+        for (size_t c = 0; c < n; c++) y[c] = y[c] > x[c] ? y[c] : x[c];                                              \
+    } while (window_next_in(tap, t->low, t->high, last));                                                             \
   }                                                                                                                   \
   static void average_##suffix(const pool_nhwc_u8_image *i, const taps *t, size_t channel, size_t n, size_t pixel,    \
                                const pool_nhwc_u8_mean *mean) {                                                       \
     T *restrict y = (T *)i->y + pixel * i->y_stride + channel;                                                        \
+    const size_t last = i->window->rank - 1, step = (size_t)i->window->dilation[last] * i->x_stride;                  \
     int32_t sum[BLOCK] = {0};                                                                                         \
     int64_t tap[WINDOW_MAX_RANK], place, elements = 0;                                                                \
     size_t places = places_of(i->window, t, mean->include_pad);                                                       \
@@ -54,9 +56,9 @@ static size_t places_of(const window *w, const taps *t, bool include_pad) {
     if (t->any) do {                                                                                                  \
         window_place(i->window, i->window->rank, t->at, tap, &place);                                                 \
         const T *x = (const T *)i->x + (size_t)place * i->x_stride + channel;                                         \
-        for (size_t c = 0; c < n; c++) sum[c] += x[c];                                                                \
-        elements++;                                                                                                   \
-      } while (window_next_in(tap, t->low, t->high, i->window->rank));                                                \
+        for (int64_t k = t->low[last]; k < t->high[last]; k++, x += step, elements++)                                 \
+          for (size_t c = 0; c < n; c++) sum[c] += x[c];                                                              \
+      } while (window_next_in(tap, t->low, t->high, last));                                                           \
     int32_t shift = (int32_t)elements * mean->x_zero;                                                                 \
     float low = (float)(LOW - mean->y_zero), high = (float)(HIGH - mean->y_zero), count = places ? (float)places : 1; \
     for (size_t c = 0; c < n; c++) {                                                                                  \
@@ -70,16 +72,18 @@ POOL(s8, int8_t, INT8_MIN, INT8_MAX)
 
 static void max(const pool_nhwc_u8_image *i, size_t begin, size_t end) {
   taps t;
-  for (size_t pixel = begin; pixel < end; pixel++) {
-    find_taps(i->window, pixel, &t);
+  if (begin < end) window_unravel(begin, i->window->out, i->window->rank, t.at);
+  for (size_t pixel = begin; pixel < end; pixel++, window_next(t.at, i->window->out, i->window->rank)) {
+    find_taps(i->window, &t);
     (i->is_signed ? max_s8 : max_u8)(i, &t, 0, i->channels, pixel);
   }
 }
 
 static void average(const pool_nhwc_u8_image *i, size_t begin, size_t end, const pool_nhwc_u8_mean *mean) {
   taps t;
-  for (size_t pixel = begin; pixel < end; pixel++) {
-    find_taps(i->window, pixel, &t);
+  if (begin < end) window_unravel(begin, i->window->out, i->window->rank, t.at);
+  for (size_t pixel = begin; pixel < end; pixel++, window_next(t.at, i->window->out, i->window->rank)) {
+    find_taps(i->window, &t);
     for (size_t c = 0; c < i->channels; c += BLOCK)
       (i->is_signed ? average_s8 : average_u8)(i, &t, c, i->channels - c < BLOCK ? i->channels - c : BLOCK, pixel,
                                                mean);
