@@ -349,6 +349,8 @@ sdx_status sdx_run_execute(sdx_run *r) {
       if (r->outputs[i]) value_lift(r->outputs[i], NULL);  // the caller may keep it longer than this run
     if (status == SDX_OK && (!fits || f->plan->has_dynamic)) status = check_outputs(r);
   }
+  if (status == SDX_NOT_SUPPORTED && (r->variant || !r->chosen))
+    error_hint(&r->err, "an input with a default is fed that this operator wants fixed at load: leave it out");
   if (status != SDX_OK) drop_outputs(r);
   atomic_store_explicit(&r->cancel, false, memory_order_relaxed);
   return status;

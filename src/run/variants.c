@@ -79,8 +79,6 @@ static sdx_status make(sdx_session *s, const value *const *given, const variant 
   sdx_status status = prepare(s, given, v, err);
   if (status != SDX_OK) {
     error_set(err, status, "%s", status_text(status));
-    if (status == SDX_NOT_SUPPORTED || status == SDX_INVALID_GRAPH || status == SDX_INVALID_SHAPE)
-      error_hint(err, "what an input with a default says is fixed at load here: it cannot be fed");
     destroy(v);
     return status;
   }

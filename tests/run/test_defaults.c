@@ -222,6 +222,28 @@ static void what_is_fed_fits_the_declaration(void **state) {
   text_deinit(&bytes);
 }
 
+// A default that an operator cannot do without as a constant.
+static void what_must_be_fixed_says_so(void **state) {
+  static const char source[] =
+      "graph(%x: float[1,32]) -> (%y) {\n  const %v: int64[2]{32, 1}\n"
+      "  const %w: uint8[21]{0, 0, 128, 63, 8, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}\n"
+      "  %y = com.microsoft::MatMulFpQ4(%x, %w, %v)\n}\n";
+  sdx_session *s = load(source, "");
+  sdx_run *r = model_run(s, 1);
+  execute(r);
+  int64_t same[] = {32, 1}, two = 2;
+  sdx_value *v = sdx_tensor_borrow(SDX_INT64, 1, &two, same, NULL, NULL);
+  sdx_run_set_input(r, (size_t)sdx_session_find_input(s, "v"), v);
+  sdx_value_release(v);
+  assert_int_equal(sdx_run_execute(r), SDX_NOT_SUPPORTED);
+  if (!strstr(sdx_run_error(r), "must be a constant") || !strstr(sdx_run_error(r), "fixed at load: leave it out"))
+    fail_msg("said '%s'", sdx_run_error(r));
+  unbind(r, s);
+  execute(r);
+  sdx_run_destroy(r);
+  sdx_session_destroy(s);
+}
+
 // Sets of their own end somewhere; then one graph serves all.
 static void many_sets_share_a_graph(void **state) {
   sdx_session *s = model_load(
@@ -319,6 +341,7 @@ int main(void) {
       cmocka_unit_test(optimized_files_keep_defaults),
       cmocka_unit_test(weights_that_were_let_go_come_back),
       cmocka_unit_test(what_is_fed_fits_the_declaration),
+      cmocka_unit_test(what_must_be_fixed_says_so),
       cmocka_unit_test(many_sets_share_a_graph),
       cmocka_unit_test(callers_do_not_see_what_others_feed),
   };
