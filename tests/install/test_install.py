@@ -126,32 +126,33 @@ class Installed(unittest.TestCase):
         self.assertEqual(self.run_here("./sardonyx"), "0\n")
 
     def test_cmake_package(self):
-        """A project that finds the package and links both libraries, built against the prefix."""
+        """Projects in C and in C++ that find the package and link both libraries, built against the prefix."""
         self.model()
-        project = self.work / "a consumer"
-        project.mkdir()
-        (project / "CMakeLists.txt").write_text("""
-            cmake_minimum_required(VERSION 3.22)
-            project(consumer LANGUAGES C)
-            find_package(sardonyx 0.1 REQUIRED)
-            foreach(kind sardonyx static)
-              add_executable(with_${kind} main.c)
-              target_link_libraries(with_${kind} PRIVATE sardonyx::${kind})
-            endforeach()""")
-        (project / "main.c").write_text("""
-            #include <sardonyx/sardonyx.h>
-            #include <stdio.h>
-            int main(int argc, char **argv) {
-              sdx_session *s;
-              if (sdx_session_load_file(argv[1], NULL, &s)) return 1;
-              printf("%s %zu\\n", sdx_version(), sdx_session_input_count(s));
-              sdx_session_destroy(s);
-              return 0;
-            }""")
-        self.run_here(f'cmake -S "{project}" -B "{project}/build" -DCMAKE_PREFIX_PATH="{self.prefix}"')
-        self.run_here(f'cmake --build "{project}/build"')
-        for kind in ("sardonyx", "static"):
-            self.assertRegex(self.run_here(f'"{project}/build/with_{kind}" model.onnx'), r"^\d+\.\d+\.\d+ 1\n$")
+        for language, ending in (("C", "c"), ("CXX", "cpp")):
+            project = self.work / f"a consumer in {language}"
+            project.mkdir()
+            (project / "CMakeLists.txt").write_text(f"""
+                cmake_minimum_required(VERSION 3.22)
+                project(consumer LANGUAGES {language})
+                find_package(sardonyx 0.1 REQUIRED)
+                foreach(kind sardonyx static)
+                  add_executable(with_${{kind}} main.{ending})
+                  target_link_libraries(with_${{kind}} PRIVATE sardonyx::${{kind}})
+                endforeach()""")
+            (project / f"main.{ending}").write_text("""
+                #include <sardonyx/sardonyx.h>
+                #include <stdio.h>
+                int main(int argc, char **argv) {
+                  sdx_session *s;
+                  if (sdx_session_load_file(argv[1], NULL, &s)) return 1;
+                  printf("%s %zu\\n", sdx_version(), sdx_session_input_count(s));
+                  sdx_session_destroy(s);
+                  return 0;
+                }""")
+            self.run_here(f'cmake -S "{project}" -B "{project}/build" -DCMAKE_PREFIX_PATH="{self.prefix}"')
+            self.run_here(f'cmake --build "{project}/build"')
+            for kind in ("sardonyx", "static"):
+                self.assertRegex(self.run_here(f'"{project}/build/with_{kind}" model.onnx'), r"^\d+\.\d+\.\d+ 1\n$")
 
     def test_shell_examples(self):
         with socket.socket() as s:
@@ -200,8 +201,22 @@ class Make(unittest.TestCase):
             self.make("install", "PREFIX=/opt/here", DESTDIR=str(root))
             self.assertTrue((root / "opt/here/bin/sardonyx").is_file())
             self.assertIn("removed", self.make("uninstall", "PREFIX=/opt/here", DESTDIR=str(root)))
-            left = [p for p in root.rglob("*") if not p.is_dir() or p.name == "sardonyx"]
-            self.assertEqual(left, [root / "opt/here/lib/other.so"])
+            here = root / "opt/here"
+            self.assertEqual(sorted(here.rglob("*")), [here / "lib", here / "lib/other.so"])
+
+    def test_a_prefix_with_spaces(self):
+        """A program is built against it, and nothing is left of it."""
+        with tempfile.TemporaryDirectory() as folder:
+            prefix = pathlib.Path(folder) / "a place/of mine"
+            self.make("install", f"PREFIX={prefix}")
+            (prefix.parent / "app.c").write_text("\n".join(example("In C", "c")))
+            config = next(prefix.rglob("sardonyx.pc")).parent
+            built = subprocess.run(["bash", "-ec", 'eval cc app.c "$(pkg-config --cflags --libs sardonyx)" && ./a.out'], cwd=prefix.parent,
+                                   env={**os.environ, "PKG_CONFIG_PATH": str(config), "LD_LIBRARY_PATH": str(config.parent)},
+                                   capture_output=True, text=True, check=False)
+            self.assertIn("'model.onnx' cannot be opened", built.stderr)
+            self.make("uninstall", f"PREFIX={prefix}")
+            self.assertFalse(prefix.exists())
 
     def test_help_names_every_target(self):
         """Targets for people: those of the Makefile's own list, but for `all`."""
