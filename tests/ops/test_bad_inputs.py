@@ -37,7 +37,7 @@ import records  # noqa: E402
 
 warnings.filterwarnings("ignore")
 GOOD = ROOT / "examples/digits/digits.onnx"
-HUGE = (0, 1, -1, 1 << 31, 1 << 40, 1 << 61, (1 << 62) - 1, (1 << 63) - 1, -(1 << 62), -(1 << 63))
+HUGE = (0, 1, -1, 1 << 31, 1 << 32, 1 << 40, 1 << 61, (1 << 62) - 1, (1 << 63) - 1, -(1 << 62), -(1 << 63))
 FLOATS = ("nan", "inf", "-inf", "0", "-1", "1e30", "-0.0", "1e-42", "1e9", "1e-30")
 TYPES = ("string", "float", "float16", "double", "int64", "int32", "uint8", "bool", "uint4", "complex64")
 VECTOR_EDGES = range(68)
