@@ -102,7 +102,8 @@ def arabic_name_romanizer():
 def text2tashkeel():
     from text2tashkeel import Diacritizer
 
-    text = "\u0628\u0633\u0645 \u0627\u0644\u0644\u0647 \u0627\u0644\u0631\u062d\u0645\u0646 \u0627\u0644\u0631\u062d\u064a\u0645"
+    text = ("\u0628\u0633\u0645 \u0627\u0644\u0644\u0647 "
+            "\u0627\u0644\u0631\u062d\u0645\u0646 \u0627\u0644\u0631\u062d\u064a\u0645")
     return [Diacritizer().diacritize(text), Diacritizer("rawi-v2-int8").diacritize(text)]
 
 
@@ -317,8 +318,8 @@ def differs(one, two, where="result"):
 
 def pip(*arguments):
     """What went wrong, or None."""
-    done = subprocess.run([HOME / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", *arguments],
-                          capture_output=True, text=True, check=False)
+    command = [HOME / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stderr.strip().splitlines()[-1][:200] if done.returncode else None
 
 

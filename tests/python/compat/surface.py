@@ -10,14 +10,15 @@ import types
 
 MODULES = ("onnxruntime", "onnxruntime.capi._pybind_state", "onnxruntime.capi.onnxruntime_pybind11_state",
            "onnxruntime.capi.onnxruntime_inference_collection", "onnxruntime.capi.onnxruntime_validation",
-           "onnxruntime.capi.onnxruntime_collect_build_info", "onnxruntime.capi.build_and_package_info", "onnxruntime.backend", "onnxruntime.backend.backend",
+           "onnxruntime.capi.onnxruntime_collect_build_info", "onnxruntime.capi.build_and_package_info",
+           "onnxruntime.backend", "onnxruntime.backend.backend",
            "onnxruntime.backend.backend_rep", "onnxruntime.datasets")
 # Names of the real module's classes as they are, or as C++ has them where Python's were not known yet.
 NATIVE = re.compile(r"onnxruntime\.capi\.onnxruntime_pybind11_state\.|onnxruntime::(?:python::Py|lora::)?")
 VECTOR = "std::vector<OrtValue, std::allocator<OrtValue> >"
 # Methods with a meaning of their own; the others with two underscores are compared by what they do (behaviours.txt).
-SPECIAL = {"__init__", "__len__", "__iter__", "__getitem__", "__array__", "__dlpack__", "__dlpack_device__", "__enter__",
-           "__exit__"}
+SPECIAL = {"__init__", "__len__", "__iter__", "__getitem__", "__array__", "__dlpack__", "__dlpack_device__",
+           "__enter__", "__exit__"}
 
 
 def shown(value):
@@ -36,7 +37,8 @@ def python_signature(function):
 def native_signatures(name, doc):
     """The lines of a docstring that pybind11 writes, or None."""
     lines = [re.sub(r"^\d+\. ", "", line) for line in (doc or "").splitlines()]
-    found = [NATIVE.sub("", line.replace(VECTOR, "OrtValueVector")) for line in lines if re.match(rf"{re.escape(name)}\(.*\) -> ", line)]
+    found = [NATIVE.sub("", line.replace(VECTOR, "OrtValueVector")) for line in lines
+             if re.match(rf"{re.escape(name)}\(.*\) -> ", line)]
     return " or ".join(found) or None
 
 

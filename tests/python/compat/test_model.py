@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Damaged models are left to the engine: what reads and rewrites them before a load neither fails nor goes on for ever."""
+"""Damaged models are left to the engine: what reads and rewrites them before a load neither fails nor goes on for
+ever."""
 
 import test_ours
 

@@ -11,7 +11,8 @@ _check()
 
 from ._binding import SessionIOBinding
 from ._compile import (AdapterFormat, LoraAdapter, ModelCompiler, ModelPackage, ModelPackageComponentContext,
-                       ModelPackageContext, ModelPackageOptions, OrtEpContextData, OrtEpContextDataBuffer, OrtExternalInitializerInfo)
+                       ModelPackageContext, ModelPackageOptions, OrtEpContextData, OrtEpContextDataBuffer,
+                       OrtExternalInitializerInfo)
 from ._devices import OrtDevice, OrtEpDevice, OrtHardwareDevice, OrtMemoryInfo, OrtSyncStream
 from ._enums import (ArenaExtendStrategy, ExecutionMode, ExecutionOrder, GraphOptimizationLevel, ModelPackageWriteMode,
                      OrtAllocatorType, OrtCompileApiFlags, OrtCompiledModelCompatibility,

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SessionIOBinding: inputs that stay bound from run to run, outputs in memory of the caller's. Read next: _session.py."""
+"""SessionIOBinding: inputs that stay bound from run to run, outputs in memory of the caller's.
+Read next: _session.py."""
 import numpy as np
 from sardonyx._phrases import phrase
 

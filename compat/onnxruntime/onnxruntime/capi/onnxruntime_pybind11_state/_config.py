@@ -35,7 +35,8 @@ def options_of(text):
     try:
         config = json.loads(text)
     except ValueError as failure:
-        raise RuntimeError(f"{_REFUSED}Json stored in the `{KEY}` key cannot be parsed. Error message: {failure}") from None
+        raise RuntimeError(f"{_REFUSED}Json stored in the `{KEY}` key cannot be parsed. Error message: "
+                           f"{failure}") from None
     given = config.get("session_options") if isinstance(config, dict) else None
     if not isinstance(given, dict):
         return None

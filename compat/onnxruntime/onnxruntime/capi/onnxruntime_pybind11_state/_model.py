@@ -84,7 +84,7 @@ def block(number, content):
 
 
 def _rewritten(message, changes):
-    """The message with some fields changed: {number: function of the value that gives its bytes, or None to drop it}."""
+    """The message with some fields changed: {number: function of the value that gives its bytes; None drops it}."""
     parts = []
     for number, value, begin, end in _fields(message):
         if number not in changes:

@@ -70,7 +70,7 @@ class SessionOptions(_Entries):
     log_verbosity_level = setting("log_verbosity_level", "int", "Kept.")
     logid = setting("logid", "str", "Named in the lines of the log.")
     optimized_model_filepath = setting("optimized_model_filepath", "path",
-                                       "Where the model is written as it is loaded; Sardonyx optimises it at every load.")
+                                       "Where the model is written as it is loaded; each load optimises it anew.")
     profile_file_prefix = setting("profile_file_prefix", "path", "Begin of the name of the trace's file.")
     use_deterministic_compute = setting("use_deterministic_compute", "bool", "Kept; results always are.")
     use_per_session_threads = setting("use_per_session_threads", "bool", "Kept; a process has one pool.")
@@ -101,7 +101,8 @@ class SessionOptions(_Entries):
         if not hasattr(arg1, "_get_c_value"):
             raise RuntimeError("The provided Python object must be an OrtValue")
         if arg0 in self._initializers:
-            raise RuntimeError(str(error("InvalidArgument", f"An OrtValue for this name has already been added: {arg0}")))
+            raise RuntimeError(str(error("InvalidArgument",
+                                         f"An OrtValue for this name has already been added: {arg0}")))
         self._initializers[arg0] = arg1._get_c_value()
 
     @native

@@ -154,7 +154,8 @@ class InferenceSession:
         self._profile.loaded()
         self._inputs, self._outputs = _args(self._session.get_inputs()), _args(self._session.get_outputs())
         self._types = {v.name: v.type for v in self._inputs}
-        self._plain = {n for n, of_type in self._types.items() if of_type.startswith("tensor(") and "string" not in of_type}
+        self._plain = {name for name, of_type in self._types.items()
+                       if of_type.startswith("tensor(") and "string" not in of_type}
         self._output_names = [v.name for v in self._outputs]
         self._meta = ModelMetadata._of(self._session, self._model.version())
 
@@ -185,7 +186,8 @@ class InferenceSession:
         """[NodeArg]: initializers that are inputs, too."""
         if self._overridable is None:
             names = self._model.overridable()
-            self._overridable = [v for v in _args(self._variant(names).get_inputs()) if v.name in names] if names else []
+            inputs = _args(self._variant(names).get_inputs()) if names else []
+            self._overridable = [value for value in inputs if value.name in names]
         return self._overridable
 
     def _variant(self, names):
@@ -211,7 +213,8 @@ class InferenceSession:
         if self._options._entries.get(_ASSIGNMENT_KEY) != "1":
             raise error("Fail", f"Session configuration entry '{_ASSIGNMENT_KEY}' must be set to \"1\" to retrieve EP "
                         "graph assignment information.")
-        nodes = [OrtEpAssignedNode._made(name=n["name"], domain="" if n["domain"] == "ai.onnx" else n["domain"], op_type=n["op"])
+        nodes = [OrtEpAssignedNode._made(name=n["name"], domain="" if n["domain"] == "ai.onnx" else n["domain"],
+                                         op_type=n["op"])
                  for n in self._session.describe("graph")["graphs"][0]["nodes"]]
         return [OrtEpAssignedSubgraph._made(ep_name=PROVIDERS[0], nodes=nodes)]
 

@@ -418,7 +418,8 @@ class SparseTensor(Opaque):
         if indices.size not in (count, 2 * count):
             raise RuntimeError("Index size: "
                                f"{indices.size} must be equal to or twice the values size: {count}")
-        return SparseTensor._kept(OrtSparseFormat.ORT_SPARSE_COO, arg0, arg1, SparseCooView._made(indices=indices), arg3)
+        return SparseTensor._kept(OrtSparseFormat.ORT_SPARSE_COO, arg0, arg1, SparseCooView._made(indices=indices),
+                                  arg3)
 
     @staticmethod
     @native
