@@ -144,6 +144,11 @@ static bool check_head(reader *r) {
       (!expect(r, "probA", &s->prob_a, pairs, false) || !expect(r, "probB", &s->prob_b, s->prob_a.count, true)))
     return false;
   if (s->type == SVM_ONE_CLASS && !expect(r, "prob_density_marks", &s->marks, 10, false)) return false;
+  for (size_t i = 0; i < s->labels.count; i++) {
+    double n = s->labels.at[i];
+    if (!(n >= INT32_MIN && n <= INT32_MAX) || n != (double)(int64_t)n)
+      return fail(r, NULL, "label %g is no integer of 32 bits", n);
+  }
   double sum = 0;
   for (size_t i = 0; i < s->per_class.count; i++) {
     double n = s->per_class.at[i];

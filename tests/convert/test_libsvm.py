@@ -142,6 +142,7 @@ class Trained(unittest.TestCase):
         for old, new, said in (("kernel_type rbf", "kernel_type rfb", "line 2: kernel_type 'rfb' is not known"),
                                ("\nSV\n", "\nSV\nx 1:2\n", ": a coefficient: expected a number"),
                                ("nr_class 4", "nr_class 5", "rho has 6 values, expected 10"),
+                               ("\nlabel ", "\nlabel 9223372036854775807.", "is no integer of 32 bits"),
                                ("gamma", "gama", "the keyword 'gama' is not known"),
                                (text[-300:], "\n", "is the file cut short?")):
             pathlib.Path(scratch("wrong.model")).write_text(text.replace(old, new, 1), encoding="ascii")
