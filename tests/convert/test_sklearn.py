@@ -109,7 +109,8 @@ class Trained(unittest.TestCase):
 
     def test_texts(self):
         texts = np.array([" ".join(RNG.choice(["gut", "schlecht", "teuer", "billig", "rot"], 6)) for _ in range(ROWS)])
-        model = pipeline.make_pipeline(feature_extraction.text.TfidfVectorizer(lowercase=False), linear_model.LogisticRegression())
+        model = pipeline.make_pipeline(feature_extraction.text.TfidfVectorizer(lowercase=False),
+                                       linear_model.LogisticRegression())
         model.fit(texts, YES)
         joblib.dump(model, scratch("texts.joblib"))
         check(model, scratch("texts.joblib"), texts, input=texts.astype(object)[:, None])
