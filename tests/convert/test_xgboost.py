@@ -72,6 +72,15 @@ CASES = {
     "vector leaves": (TARGETS, {"objective": "reg:squarederror", "multi_strategy": "multi_output_tree"}),
     "labels": (LABELS, {"objective": "binary:logistic"}),
     "deep": (REAL, {"objective": "reg:squarederror", "max_depth": 12, "min_child_weight": 0}),
+    "leaf by leaf": (REAL, {"objective": "reg:squarederror", "grow_policy": "lossguide", "max_leaves": 20,
+                            "max_depth": 0}),
+    "dart, forests": (CLASS, {"objective": "multi:softmax", "num_class": 4, "booster": "dart", "rate_drop": 0.5,
+                              "num_parallel_tree": 2}),
+    "linear, poisson": (COUNT, {"objective": "count:poisson", "booster": "gblinear"}),
+    "linear, targets": (TARGETS, {"objective": "reg:squarederror", "booster": "gblinear"}),
+    "vector leaves, classes": (CLASS, {"objective": "multi:softprob", "num_class": 4,
+                                       "multi_strategy": "multi_output_tree"}),
+    "vector leaves, labels": (LABELS, {"objective": "binary:logistic", "multi_strategy": "multi_output_tree"}),
     "stumps": (REAL, {"objective": "reg:squarederror", "gamma": 1e9}),
 }
 
