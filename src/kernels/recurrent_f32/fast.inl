@@ -141,7 +141,7 @@ static inline float bound(float x, float clip) {
 // Units [0, count), gates `n` apart.
 INLINE void lstm_units(const recurrent_f32_lstm *s, size_t count, bool peeps, bool couple) {
   const float *in = s->gates, *out = in + s->n, *forget = out + s->n, *fresh = forget + s->n;
-  const float *p_in = s->peepholes, *p_out = p_in + (peeps ? s->n : 0), *p_forget = p_out + (peeps ? s->n : 0);
+  const float *p_in = s->peepholes, *p_out = peeps ? p_in + s->n : NULL, *p_forget = peeps ? p_out + s->n : NULL;
   float *h = s->h, *state = s->c, clip = s->clip;
   SIMD_LOOP for (size_t k = 0; k < count; k++) {
     float c = state[k];
