@@ -19,8 +19,21 @@ INLINE void block(size_t bytes, const char *source, size_t source_stride, char *
     }
 }
 
+// Three planes of bytes become pixels of three, as images are: a pixel is stored as four bytes, of which the next pixel
+// overwrites the last.
+static void interleave3(const uint8_t *x, size_t x_stride, uint8_t *y, size_t pixels) {
+  const uint8_t *x1 = x + x_stride, *x2 = x1 + x_stride;
+  size_t i = 0;
+  for (; i + 1 < pixels; i++) {
+    const uint32_t pixel = x[i] | (uint32_t)x1[i] << 8 | (uint32_t)x2[i] << 16;
+    memcpy(y + 3 * i, &pixel, sizeof pixel);
+  }
+  for (; i < pixels; i++) y[3 * i] = x[i], y[3 * i + 1] = x1[i], y[3 * i + 2] = x2[i];
+}
+
 static void block1(const void *x, size_t x_stride, void *y, size_t y_stride, size_t rows, size_t cols) {
-  block(1, x, x_stride, y, y_stride, rows, cols);
+  if (rows == 3 && y_stride == 3) interleave3(x, x_stride, y, cols);
+  else block(1, x, x_stride, y, y_stride, rows, cols);
 }
 static void block2(const void *x, size_t x_stride, void *y, size_t y_stride, size_t rows, size_t cols) {
   block(2, x, x_stride, y, y_stride, rows, cols);
