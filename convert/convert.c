@@ -207,8 +207,8 @@ static sdx_status build(conversion *c, const char *path) {
     return convert_fail(c, SDX_FORBIDDEN, path, "'sardonyx convert --trust' does it, if you trust the file",
                         "such a file is a program: loading it runs its code in a Python of yours");
   sdx_status status = format->convert(c);
-  if (!status && sdx_builder_status(c->builder)) status = builder_problem(c);
   if (c->f->status) return c->f->status;  // problems that were passed over to look for more
+  if (sdx_builder_status(c->builder)) return builder_problem(c);
   return status ? convert_fail(c, status, path, NULL, "the conversion failed") : SDX_OK;
 }
 
@@ -235,11 +235,15 @@ static sdx_status save(conversion *c, const char *path, const char *target) {
   return sdx_builder_save(c->builder, target) ? builder_problem(c) : SDX_OK;
 }
 
-static sdx_status start(conversion *c, source *s, const convert_options *options, convert_report *report, arena *memory,
-                        fault *f) {
+static void start(conversion *c, source *s, const convert_options *options, convert_report *report, arena *memory,
+                  fault *f) {
   *c = (conversion){.source = s, .options = options, .report = report, .memory = memory, .f = f};
   arena_init(memory, NULL);
-  c->builder = sdx_builder_create(options->opset);
+}
+
+// Of the opset that was asked for, or that the format had rather than the newest.
+static sdx_status start_model(conversion *c) {
+  c->builder = sdx_builder_create(c->options->opset ? c->options->opset : c->report->format->opset);
   if (!c->builder) return convert_no_memory(c);
   c->graph = sdx_builder_graph(c->builder);
   return sdx_builder_status(c->builder) ? builder_problem(c) : SDX_OK;
@@ -256,8 +260,9 @@ static sdx_status convert_source(source *s, const char *path, const char *target
                                  convert_report *report, fault *f) {
   arena memory;
   conversion c;
-  sdx_status status = start(&c, s, options, report, &memory, f);
-  if (!status) status = choose_format(&c, path);
+  start(&c, s, options, report, &memory, f);
+  sdx_status status = choose_format(&c, path);
+  if (!status) status = start_model(&c);
   if (!status) status = save(&c, path, target);
   finish(&c);
   return status;
@@ -271,7 +276,8 @@ sdx_status convert_bytes(const convert_format *format, const void *bytes, size_t
   source *s = source_of_bytes(bytes, size);
   if (!s) return fault_no_memory(f);
   report->kind = file_kind_of(s->head, s->head_size);
-  sdx_status status = start(&c, s, options, report, &memory, f);
+  start(&c, s, options, report, &memory, f);
+  sdx_status status = start_model(&c);
   if (!status) status = build(&c, s->path);
   char *model = status ? NULL : sdx_builder_bytes(c.builder, &size);
   if (!status && !model) status = builder_problem(&c);

@@ -106,6 +106,11 @@ int64_t flat_int_field(const flat_table *t, unsigned field, unsigned bytes, int6
   return at ? flat_int(t->buffer->bytes + at, bytes) : otherwise;
 }
 
+float flat_float_field(const flat_table *t, unsigned field, float otherwise) {
+  size_t at = field_at(t, field, 4);
+  return at ? flat_float(t->buffer->bytes + at) : otherwise;
+}
+
 double flat_double_field(const flat_table *t, unsigned field, double otherwise) {
   size_t at = field_at(t, field, 8);
   return at ? flat_double(t->buffer->bytes + at) : otherwise;

@@ -36,6 +36,7 @@ flat_vector flat_vector_field(const flat_table *t, unsigned field, size_t elemen
 str flat_string_field(const flat_table *t, unsigned field);  // {NULL, 0}: not there
 int64_t flat_int_field(const flat_table *t, unsigned field, unsigned bytes,
                        int64_t otherwise);  // signed, little-endian
+float flat_float_field(const flat_table *t, unsigned field, float otherwise);
 double flat_double_field(const flat_table *t, unsigned field, double otherwise);
 
 // Elements of a vector of offsets (4 bytes each).

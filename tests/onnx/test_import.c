@@ -30,7 +30,7 @@ static void other_files_are_no_models(void **state) {
               "a PyTorch file (state dict or TorchScript); in Python: torch.onnx.export"),
       FILE_OF("\x22\0\0\0\0\0\0\0{\"__metadata__\":{\"format\":\"pt\"}}  ", "safetensors"),
       FILE_OF("GGUF\3\0\0\0", "a GGUF model; llama.cpp runs it"),
-      FILE_OF("\x1c\0\0\0TFL3\0\0\0\0", "tf2onnx.convert --tflite"),
+      FILE_OF("\x1c\0\0\0TFL3\0\0\0\0", "a TensorFlow Lite model; 'sardonyx convert'"),
       FILE_OF("\x89HDF\r\n\x1a\n\0\0\0\0", "an HDF5 file, as Keras saves models; 'sardonyx convert'"),
       FILE_OF("<?xml version=\"1.0\"?>\n<net name=\"m\" version=\"11\">\n<layers>", "an OpenVINO network; convert"),
       FILE_OF("7767517\n3 3\nInput data 0 1 data\n", "an ncnn network; convert"),
