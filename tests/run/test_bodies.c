@@ -122,8 +122,8 @@ static void trips_take_no_lock_and_no_memory(void **state) {
   static const char *const bodies[] = {
       "    %a2 = Neg(%a)\n",
       "    %t = Neg(%a)\n    %a2 = Add(%t, %x)\n    outer %x = %x\n",
-      "    %a2 = If<then_branch=graph p() -> (%u) {\n      outer %a = %a\n      %u = Neg(%a)\n    }, "
-      "else_branch=graph q() -> (%v) {\n      outer %a = %a\n      %v = Abs(%a)\n    }>(%c)\n",
+      ("    %a2 = If<then_branch=graph p() -> (%u) {\n      outer %a = %a\n      %u = Neg(%a)\n    }, "
+       "else_branch=graph q() -> (%v) {\n      outer %a = %a\n      %v = Abs(%a)\n    }>(%c)\n"),
   };
   for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
     char source[1200];
