@@ -11,6 +11,7 @@
 #include "cli/files.h"
 #include "cli/foreign.h"
 #include "cli/table.h"
+#include "cli/verify.h"
 #include "convert/convert.h"
 
 static const cli_option options[] = {
@@ -22,6 +23,10 @@ static const cli_option options[] = {
     OPTION("format", ARG_TEXT, "NAME", "what MODEL is, where its content does not tell"),
     OPTION("python", ARG_TEXT, "FILE", "your Python, for models that only a program can read (default: python3)"),
     OPTION_FLAG("trust", "let that Python load MODEL though that runs code of the file's (sandboxed: it only reads)"),
+    OPTION(
+        "verify", ARG_TEXT, "DATA",
+        "compare with what the framework itself computes in your Python: a file of inputs (as run takes them, may be "
+        "repeated), or random"),
     OPTION_FLAG("list", "what can be converted, and what is recognised"),
     OPTION_FLAG("json", "machine-readable"),
     {0},
@@ -70,6 +75,21 @@ static int list(bool as_json) {
 
 // ---- one conversion -----------------------------------------------------------------------------------
 
+// What the callbacks of a conversion are given.
+typedef struct conversation {
+  foreign_progress progress;
+  verification verification;
+} conversation;
+
+static void report_progress(void *context, const char *what, uint64_t done, uint64_t total) {
+  foreign_report_progress(&((conversation *)context)->progress, what, done, total);
+}
+
+static sdx_status prove(void *context, const char *model, const char *source, const convert_report *r, char **proof,
+                        fault *f) {
+  return verify_model(&((conversation *)context)->verification, model, source, r, proof, f);
+}
+
 static json_t *report_json(const char *path, const char *target, const convert_report *r, bool good) {
   json_t *problems = json_array(), *notes = json_array();
   for (size_t i = 0; i < r->problem_count; i++) {
@@ -78,29 +98,32 @@ static json_t *report_json(const char *path, const char *target, const convert_r
                                               p->place, "message", p->message, "hint", p->hint));
   }
   for (size_t i = 0; i < r->note_count; i++) json_array_append_new(notes, json_string(r->notes[i]));
-  return json_pack("{s:s,s:s?,s:s?,s:s?,s:s?,s:o,s:o}", "source", path, "output", good ? target : NULL, "format",
+  json_t *proof = r->proof ? json_loads(r->proof, 0, NULL) : json_null();
+  return json_pack("{s:s,s:s?,s:s?,s:s?,s:s?,s:o,s:o,s:o}", "source", path, "output", good ? target : NULL, "format",
                    r->format ? convert_format_name(r->format) : NULL, "made_by", r->made_by, "digest",
-                   *r->digest ? r->digest : NULL, "notes", notes, "problems", problems);
+                   *r->digest ? r->digest : NULL, "notes", notes, "problems", problems, "proof", proof);
 }
 
 static int convert(const args *a, const char *path, const char *target, bool tell) {
   convert_report report;
   fault f = {0};
-  foreign_progress progress = {0};
+  conversation talk = {.verification = {.a = a}};
   convert_options o = {.opset = args_int(a, "opset", 0),
                        .format = args_text(a, "format", NULL),
                        .python = args_text(a, "python", NULL),
                        .run_code = args_has(a, "trust"),
-                       .progress = foreign_report_progress,
-                       .context = &progress};
+                       .prove = verify_asked(a) ? prove : NULL,
+                       .progress = report_progress,
+                       .context = &talk};
   bool good = !convert_file(path, target, &o, &report, &f);
-  foreign_end_progress(&progress);
+  foreign_end_progress(&talk.progress);
   if (args_has(a, "json")) {
     json_print(report_json(path, target, &report, good));
   } else if (!good) {
     foreign_print_problems(path, &report, &f);
   } else {
     foreign_print_notes(&report);
+    if (*talk.verification.text) cli_note("%s", talk.verification.text);
     if (tell)
       printf("%s: %s to %s\n", path, report.made_by ? report.made_by : convert_format_title(report.format), target);
   }
@@ -148,6 +171,7 @@ CLI_COMMAND(convert) = {
     "  sardonyx convert model.txt --opset 17        # for engines that do not know the newest operators\n"
     "  sardonyx convert --trust --python .venv/bin/python model.pkl      # scikit-learn, by your own skl2onnx\n"
     "  xz -dc model.ubj.xz | sardonyx convert - > model.onnx\n"
+    "  sardonyx convert model.ubj --verify rows.csv  # or --verify random: compared with XGBoost's own predictions\n"
     "  sardonyx convert --list\n",
     options,
     0,

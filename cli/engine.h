@@ -50,6 +50,9 @@ void file_hint(const char *path);
 bool engine_inputs(const args *a, const sdx_session *session, const char *const *words, size_t count,
                    sdx_value **inputs, int *code);
 
+// Random numbers for the inputs that are still NULL; `batch` rows where the first dimension is free.
+bool engine_random_inputs(const sdx_session *session, sdx_value **inputs, int64_t batch, uint64_t seed);
+
 // Engine JSON parsed; NULL after printing. Frees `text` with sdx_string_free.
 json_t *engine_json(char *text, const char *what);
 void json_print(json_t *json);  // indented to stdout; takes the reference

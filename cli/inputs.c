@@ -419,6 +419,17 @@ static bool place_word(collector *c, const char *word) {
   return place_json(c, index, word, value, strlen(value));
 }
 
+static bool fill_random(const sdx_session *session, sdx_value **inputs, const char *symbol, int64_t batch,
+                        uint64_t *state) {
+  for (size_t i = 0; i < sdx_session_input_count(session); i++) {
+    const sdx_io *io = sdx_session_input(session, i);
+    if (inputs[i] || io->may_be_left_out) continue;
+    inputs[i] = random_value(io, symbol, batch, state);
+    if (!inputs[i]) return false;
+  }
+  return true;
+}
+
 bool engine_inputs(const args *a, const sdx_session *session, const char *const *words, size_t count,
                    sdx_value **inputs, int *code) {
   collector c = {.a = a, .session = session, .inputs = inputs};
@@ -445,11 +456,9 @@ bool engine_inputs(const args *a, const sdx_session *session, const char *const 
     *code = cli_error(CLI_USAGE, "--batch %lld: the first dimension of the model's inputs is fixed", (long long)batch);
     return false;
   }
-  for (size_t i = 0; i < sdx_session_input_count(session); i++) {
-    if (inputs[i] || sdx_session_input(session, i)->may_be_left_out) continue;
-    const sdx_io *io = sdx_session_input(session, i);
-    inputs[i] = random_value(io, symbol, batch, &state);
-    if (!inputs[i]) return false;
-  }
-  return true;
+  return fill_random(session, inputs, symbol, batch, &state);
+}
+
+bool engine_random_inputs(const sdx_session *session, sdx_value **inputs, int64_t batch, uint64_t seed) {
+  return fill_random(session, inputs, batch_symbol(session), batch, &seed);
 }

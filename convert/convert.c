@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "base/wire.h"
 #include "convert/format.h"
 #include "convert/program.h"
 #include "support/files.h"
@@ -118,6 +119,7 @@ void convert_report_free(convert_report *r) {
 const char *convert_format_name(const convert_format *f) { return f->name; }
 const char *convert_format_title(const convert_format *f) { return f->title; }
 const char *convert_format_files(const convert_format *f) { return f->files; }
+const char *convert_format_reference(const convert_format *f) { return f->reference; }
 
 // ---- recognising ------------------------------------------------------------------------------------
 
@@ -178,19 +180,31 @@ static void describe(conversion *c, const char *path) {
   sdx_builder_add_metadata(b, "source.digest", c->report->digest);
 }
 
-// Writes it beside the target for trial and asks for the proof, which is kept with the model.
-static sdx_status prove(conversion *c, const char *path, const char *target) {
-  char *trial = path_format("%s.%d.trial.onnx", target, (int)getpid());
-  if (!trial) return convert_no_memory(c);
-  sdx_status status = sdx_builder_save(c->builder, trial) ? builder_problem(c) : SDX_OK;
+// The file for trial, beside the target; free() it.
+static char *trial_path(const char *target) { return path_format("%s.%d.trial.onnx", target, (int)getpid()); }
+
+// Asks for the proof of what was written for trial, which goes then.
+static sdx_status prove(conversion *c, const char *path, const char *trial) {
   fault f = {0};
-  if (!status) status = c->options->prove(c->options->context, trial, path, c->report, &c->report->proof, &f);
+  sdx_status status = c->options->prove(c->options->context, trial, path, c->report, &c->report->proof, &f);
   if (status && f.status) convert_fail(c, status, NULL, f.hint, "%s", f.message);
-  unlink(trial);
-  char *data = path_format("%s.data", trial);
+  return status;
+}
+
+static void remove_trial(char *trial) {
+  char *data = trial ? path_format("%s.data", trial) : NULL;
+  if (trial) unlink(trial);
   if (data) unlink(data);
   free(data);
   free(trial);
+}
+
+// The proof is kept with the model.
+static sdx_status prove_built(conversion *c, const char *path, const char *target) {
+  char *trial = trial_path(target);
+  if (!trial) return convert_no_memory(c);
+  sdx_status status = sdx_builder_save(c->builder, trial) ? builder_problem(c) : prove(c, path, trial);
+  remove_trial(trial);
   if (!status && c->report->proof) sdx_builder_add_metadata(c->builder, "proof", c->report->proof);
   return status;
 }
@@ -212,12 +226,40 @@ static sdx_status build(conversion *c, const char *path) {
   return status ? convert_fail(c, status, path, NULL, "the conversion failed") : SDX_OK;
 }
 
+// One more entry of the metadata, behind the bytes of a model: fields of protobuf may come in any order.
+static sdx_status append_proof(conversion *c, char **model, size_t *size) {
+  enum { MODEL_METADATA = 14 };
+  wire_out out = {0};
+  size_t begin = wire_begin(&out, MODEL_METADATA);
+  wire_put_bytes(&out, 1, STR("proof"));
+  wire_put_bytes(&out, 2, str_from(c->report->proof));
+  wire_end(&out, begin);
+  char *longer = wire_failed(&out) ? NULL : realloc(*model, *size + out.kept.size);
+  if (longer) {
+    memcpy(longer + *size, out.kept.at, out.kept.size);
+    *model = longer;
+    *size += out.kept.size;
+  }
+  wire_out_deinit(&out);
+  return longer ? SDX_OK : convert_no_memory(c);
+}
+
+static sdx_status prove_bytes(conversion *c, const char *path, const char *target, char **model, size_t *size) {
+  char *trial = trial_path(target);
+  if (!trial) return convert_no_memory(c);
+  sdx_status status = file_replace(AT_FDCWD, trial, *model, *size, 0600, c->f);
+  if (!status) status = prove(c, path, trial);
+  remove_trial(trial);
+  return !status && c->report->proof ? append_proof(c, model, size) : status;
+}
+
 static sdx_status save_by_program(conversion *c, const char *path, const char *target) {
   char *model;
   size_t size;
   SDX_TRY(program_convert(c, path, &model, &size));
   snprintf(c->report->digest, sizeof c->report->digest, "%s", c->source->digest);
-  sdx_status status = file_replace(AT_FDCWD, target, model, size, 0666, c->f);
+  sdx_status status = c->options->prove ? prove_bytes(c, path, target, &model, &size) : SDX_OK;
+  if (!status) status = file_replace(AT_FDCWD, target, model, size, 0666, c->f);
   free(model);
   return status;
 }
@@ -230,7 +272,7 @@ static sdx_status save(conversion *c, const char *path, const char *target) {
   if (source_hash(c->source, c->f)) return c->f->status;
   snprintf(c->report->digest, sizeof c->report->digest, "%s", c->source->digest);
   describe(c, path);
-  if (c->options->prove) SDX_TRY(prove(c, path, target));
+  if (c->options->prove) SDX_TRY(prove_built(c, path, target));
   if (c->options->progress) sdx_builder_on_progress(c->builder, report_saving, (void *)c->options);
   return sdx_builder_save(c->builder, target) ? builder_problem(c) : SDX_OK;
 }

@@ -53,7 +53,7 @@ sdx_status program_convert(conversion *c, const char *path, char **model, size_t
   process_output o = {0};
   const char *python = c->options->python ? c->options->python : "python3";
   const char *error = NULL, *hint = NULL;
-  char *found = strchr(python, '/') ? strdup(python) : program_find(python);
+  char *found = program_find(python);
   if (!found)
     return convert_fail(c, SDX_NOT_FOUND, python, "--python names the Python that has the framework",
                         "it is not in the folders of PATH");

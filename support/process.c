@@ -205,6 +205,7 @@ void process_output_free(process_output *o) {
 }
 
 char *program_find(const char *name) {
+  if (strchr(name, '/')) return strdup(name);
   const char *path = getenv("PATH");
   while (path && *path) {
     size_t length = strcspn(path, ":");

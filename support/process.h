@@ -19,7 +19,7 @@ typedef struct program {
   int pass;                        // a descriptor that becomes 3; -1: none
 } program;
 
-// Path of a program that PATH has; NULL: none, or no memory. free() it.
+// Path of a program that PATH has, or that is one already; NULL: none, or no memory. free() it.
 char *program_find(const char *name);
 
 // The child leads a process group of its own and dies with the thread that started it.
