@@ -30,9 +30,10 @@ static inline void models_find(int count, char **arguments, const char *const *f
   for (int i = 1; i < count; i++) nftw(arguments[i], models_add, 8, FTW_PHYS);
 }
 
-// A run that was executed; NULL if the model does not take inputs of these sizes.
-static inline sdx_run *models_run(sdx_session *s, int64_t free_dim, bool say) {
+// A run that was executed; NULL if the model does not take inputs of these sizes, or not within the time (0: any).
+static inline sdx_run *models_run(sdx_session *s, int64_t free_dim, uint64_t timeout_ms, bool say) {
   sdx_run *r = model_run(s, free_dim);
+  if (r) sdx_run_set_timeout_ms(r, timeout_ms);
   if (!r || sdx_run_execute(r) == SDX_OK) return r;
   if (say) print_message("%s\n", sdx_run_error(r));
   sdx_run_destroy(r);
@@ -41,12 +42,13 @@ static inline sdx_run *models_run(sdx_session *s, int64_t free_dim, bool say) {
 
 // The plain meaning of a model: no passes. Free dimensions take the first of `sizes` (0 ends them) that it runs with.
 static inline sdx_run *models_plain(const char *path, const int64_t *sizes, int64_t *free_dim, sdx_session **s) {
-  sdx_options *o = model_options(process_sanitized() ? "optimize=none run_timeout_ms=1000" : "optimize=none");
+  uint64_t timeout_ms = process_sanitized() ? 1000 : 0;
+  sdx_options *o = model_options("optimize=none");
   sdx_status status = sdx_session_load_file(path, o, s);
   sdx_options_destroy(o);
   if (status != SDX_OK) fail_msg("%s: %s", path, sdx_session_error(*s));
   sdx_run *r = NULL;
-  for (; *sizes && !r; sizes++) r = models_run(*s, *free_dim = *sizes, false);
+  for (; *sizes && !r; sizes++) r = models_run(*s, *free_dim = *sizes, timeout_ms, false);
   if (!r) printf("# SKIPPED: %s takes no inputs that are made here\n", path);
   return r;
 }

@@ -69,7 +69,7 @@ static void check_change(const char *path, const text *bytes, change how, sdx_se
   sdx_session *s;
   if (sdx_session_load_bytes(out.kept.at, out.kept.size, false, NULL, &s) != SDX_OK)
     fail_msg("%s, %s: %s", path, change_names[how], sdx_session_error(s));
-  sdx_run *r = models_run(s, free_dim, true);
+  sdx_run *r = models_run(s, free_dim, 0, true);
   if (!r) fail_msg("%s fails: %s", path, change_names[how]);
   models_compare(path, change_names[how], simple, free_dim, plain, r, 1e-5);
   sdx_run_destroy(r);

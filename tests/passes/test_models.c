@@ -10,7 +10,7 @@ static void compare(const char *path, const char *settings, sdx_session *simple,
   sdx_session *s;
   if (sdx_session_load_file(path, o, &s) != SDX_OK) fail_msg("%s: %s", path, sdx_session_error(s));
   sdx_options_destroy(o);
-  sdx_run *r = models_run(s, free_dim, true);
+  sdx_run *r = models_run(s, free_dim, 0, true);
   if (!r) fail_msg("%s fails with %s", path, settings);
   models_compare(path, settings, simple, free_dim, plain, r, tolerance);
   sdx_run_destroy(r);

@@ -65,7 +65,7 @@ static void every_model_comes_back(void **state) {
     bool declared = true;  // run for the shapes that it was packed for
     for (const int64_t *size = sizes; *size && !expected; size++) {
       declared = *size == 1;
-      if ((expected = models_run(s, *size, false))) r = models_run(o, *size, true);
+      if ((expected = models_run(s, *size, 0, false))) r = models_run(o, *size, 0, true);
     }
     if (expected && !r) fail_msg("%s does not run once it is optimized", models[i]);
     if (expected) models_compare(models[i], "optimized", s, 1, expected, r, 0);
@@ -98,7 +98,7 @@ static void operators_of_passes_come_back(void **state) {
   optimize(in_folder("q.onnx"), in_folder("q.sdx"));
   sdx_session *s = load(in_folder("q.onnx")), *o = load(in_folder("q.sdx"));
   assert_int_equal(o->main->node_count, 2);
-  sdx_run *expected = models_run(s, 1, true), *r = models_run(o, 1, true);
+  sdx_run *expected = models_run(s, 1, 0, true), *r = models_run(o, 1, 0, true);
   models_compare("q.onnx", "optimized", s, 1, expected, r, 0);
   sdx_run_destroy(expected);
   sdx_run_destroy(r);

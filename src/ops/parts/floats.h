@@ -13,7 +13,7 @@ static inline bool scratch_reserve(size_t *total, size_t bytes) {
 }
 static inline void *scratch_take(char **scratch, size_t bytes) {
   void *here = *scratch;
-  *scratch += (bytes + 63) & ~(size_t)63;
+  if (bytes) *scratch += (bytes + 63) & ~(size_t)63;  // where nothing is needed there may be none
   return here;
 }
 
