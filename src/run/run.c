@@ -61,12 +61,14 @@ static void replace(sdx_value **slot, sdx_value *v) {
 }
 
 sdx_status sdx_run_set_input(sdx_run *r, size_t index, sdx_value *v) {
-  if (index >= sdx_session_feed_count(r->session))
-    return bad_index(r, at_input(index), sdx_session_feed_count(r->session));
-  if (index >= r->session->input_count && !r->inputs[index] != !v) r->chosen = false;
+  const sdx_session *s = r->session;
+  if (index >= s->input_count) {
+    if (index - s->input_count >= s->default_count) return bad_index(r, at_input(index), sdx_session_feed_count(s));
+    if (!r->inputs[index] != !v) r->chosen = false;
+  }
   replace(&r->inputs[index], v);
   r->given[index] = v ? &v->value : NULL;
-  const sdx_io *io = &r->session->inputs[index];
+  const sdx_io *io = &s->inputs[index];
   if (v && v->value.kind == VALUE_TENSOR && io->has_shape && io->rank == 0 && v->value.tensor.count == 1) {
     r->scalars[index] = v->value;  // callers feed [1] where the model wants a scalar
     r->scalars[index].tensor.rank = 0;
