@@ -77,7 +77,8 @@ static const char *text_of(const json_t *object, const char *key) {
   return json_string_value(json_object_get(object, key));
 }
 
-static void fill_paths(const script_options *o, path_list *read, path_list *run) {
+// `site`: the packages of an image, beside the programs.
+static void fill_paths(const script_options *o, const char *site, path_list *read, path_list *run) {
   size_t i;
   json_t *path;
   for (i = 0; sandbox_system_read[i]; i++) add_path(read, sandbox_system_read[i]);
@@ -89,11 +90,13 @@ static void fill_paths(const script_options *o, path_list *read, path_list *run)
   add_path(read, text_of(o->python, "base_prefix"));
   json_array_foreach(json_object_get(o->python, "path"), i, path) add_path(read, json_string_value(path));
   add_path(read, o->programs);
+  add_path(read, site);
 }
 
 static sdx_status start(const script_options *o, int theirs, pid_t *pid, fault *f) {
   path_list read = {0}, run = {0};
-  fill_paths(o, &read, &run);
+  char *site = path_format("%s/../../../site", o->programs);
+  fill_paths(o, site, &read, &run);
   const char *write_list[] = {o->scratch, NULL};
   sandbox box = {.read = read.at,
                  .run = run.at,
@@ -118,8 +121,9 @@ static sdx_status start(const script_options *o, int theirs, pid_t *pid, fault *
                .out = o->log,
                .err = o->log,
                .pass = theirs};
-  if (!script || !home || !temporary) fault_no_memory(f);
+  if (!site || !script || !home || !temporary) fault_no_memory(f);
   else process_start(&p, pid, f);
+  free(site);
   free(script);
   free(home);
   free(temporary);

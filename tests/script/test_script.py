@@ -12,6 +12,8 @@ import subprocess
 import sys
 import textwrap
 import unittest
+import urllib.error
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import venv  # noqa: E402
@@ -389,11 +391,37 @@ class Images(Case):
         for wanted in ("AZUREML_MODEL_DIR=/var/azureml-app/azureml-models/MyONNXmodel/1", "AZUREML_ENTRY_SCRIPT=score.py"):
             self.assertIn(wanted, config["config"]["Env"])
         self.run_worker()
+        self.serve_container(config["config"]["Cmd"])
+
+    def serve_container(self, words):
+        """The image as it starts by itself, but for the port."""
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        at = words.index("--port") + 1
+        process = subprocess.Popen([*self.podman, "run", "--rm", "--runtime", "runc", "--network", "host", "--read-only", "--cap-drop", "all",
+                                    "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024", "localhost/scored:2",
+                                    *words[:at], str(port), *words[at + 1:]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.terminate)
+        first = process.stdout.readline()
+        self.assertIn("listening on", first, "" if first else process.communicate()[1])
+
+        def post(value):
+            request = urllib.request.Request(f"http://127.0.0.1:{port}/score", json.dumps(value).encode(), {"Content-Type": "application/json"})
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return json.loads(answer.read())
+
+        self.assertEqual(post({"data": [[[[1, 2], [3, 4]]]]}), {"result": [[[[2, 4], [6, 8]]]]})
+        with self.assertRaises(urllib.error.HTTPError) as failed:
+            post({"nothing": 1})
+        self.assertEqual(failed.exception.code, 500)
+        failed.exception.close()
 
     def run_worker(self):
         if not shutil.which("podman") or not shutil.which("runc"):
             self.skipTest("podman or runc is not installed")
-        podman = ["podman", "--root", self.folder / "storage", "--runroot", self.folder / "run", "--cgroup-manager=cgroupfs"]
+        self.podman = podman = ["podman", "--root", self.folder / "storage", "--runroot", self.folder / "run", "--cgroup-manager=cgroupfs"]
         loaded = subprocess.run([*podman, "load", "-i", "image.tar"], cwd=self.folder, capture_output=True, text=True, check=False)
         if loaded.returncode:
             self.skipTest("podman cannot load images here: " + loaded.stderr.strip()[-200:])
