@@ -24,6 +24,8 @@ static const cli_option options[] = {
     OPTION("unix", ARG_TEXT, "PATH", "listen on a Unix socket; on TCP, too, if --host or --port is given"),
     OPTION("tls-cert", ARG_TEXT, "FILE", "certificate chain (PEM): HTTPS; read again on SIGHUP and when it changes"),
     OPTION("tls-key", ARG_TEXT, "FILE", "its private key (PEM)"),
+    OPTION("keys", ARG_TEXT, "FILE",
+           "one or two keys, one a line: clients send 'Authorization: Bearer KEY'; read again on SIGHUP"),
     OPTION("trusted-proxy", ARG_TEXT, "CIDR",
            "believe Forwarded and X-Forwarded-For of these addresses, or 'unix'; "
            "may be repeated"),
@@ -102,6 +104,7 @@ static int run(const args *a) {
                           .unix_path = args_text(a, "unix", NULL),
                           .certificate = args_text(a, "tls-cert", NULL),
                           .key = args_text(a, "tls-key", NULL),
+                          .keys = args_text(a, "keys", NULL),
                           .pid_file = args_text(a, "pid-file", NULL),
                           .port_file = args_text(a, "port-file", NULL),
                           .model_count = a->word_count,

@@ -208,6 +208,11 @@ static bool head(exchange *x) {
   c->srv = x->net->context;
   pthread_mutex_init(&c->lock, NULL);
   if (!take_id(c) || !find_route(c)) return false;
+  if (!c->route->open && !keys_allow(&c->srv->keys, http_request_header(&x->request, "authorization"))) {
+    call_error(c, 401, "this path asks for a key: 'Authorization: Bearer KEY'");
+    http_response_header(&x->response, "WWW-Authenticate", "Bearer");
+    return false;
+  }
   if (c->route->access == ROUTE_MANAGE && !is_local(c)) {
     call_error(c, 403, "this path is answered to clients on the same machine only");
     return false;

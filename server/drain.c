@@ -29,9 +29,10 @@ static bool end_signal(server *srv, int64_t wait_ms) {
     int got = wait_ms < 0 ? sigwaitinfo(&set, NULL) : sigtimedwait(&set, NULL, &wait);
     if (got == SIGTERM || got == SIGINT) return true;
     if (got == SIGHUP) {
-      // Without a terminal there is nothing to hang up: certificates are read again.
+      // Without a terminal there is nothing to hang up: certificates and keys are read again.
       if (isatty(STDERR_FILENO)) return true;
       net_reload(&srv->net);
+      keys_reload(&srv->keys);
     } else if (got < 0 && errno == EAGAIN) {
       return false;
     }

@@ -10,7 +10,7 @@
 #include "base/host.h"
 #include "server/admission/script.h"
 
-const int metric_codes[METRIC_CODES] = {200, 204, 400, 403, 404, 405, 408, 413, 414, 415, 417,
+const int metric_codes[METRIC_CODES] = {200, 204, 400, 401, 403, 404, 405, 408, 413, 414, 415, 417,
                                         422, 429, 431, 499, 500, 501, 503, 504, 505, 507, 0};
 
 static const double second_bounds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,

@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 
-enum { METRIC_CODES = 22, HISTOGRAM_BUCKETS = 18 };
+enum { METRIC_CODES = 23, HISTOGRAM_BUCKETS = 18 };
 extern const int metric_codes[METRIC_CODES];  // the last one, 0, stands for all others
 
 typedef struct histogram {

@@ -28,6 +28,7 @@ typedef struct http_route {
   bool binary;                     // the body may be application/octet-stream
   bool blocks;                     // `answer` may take long: it is called on a thread for such work
   bool unloaded_too;               // {model} may name one that is not loaded
+  bool open;                       // asks for no key
   bool script;                     // for the scoring script, where the server has one
   bool script_only;                // and not there where it has none
   const char *paths[ROUTE_PATHS];  // "/v2/models/{model}/infer"; words in braces: {model}, {version}

@@ -130,10 +130,11 @@ int server_run(const server_config *config) {
   log_init(config->json_log);
   block_signals(&old);
   start_limits(srv);
+  bool have_keys = keys_init(&srv->keys, config->keys);
   int code = 1;
   bool wrote_port = false, wrote_pid = false;
   if (!start_policies(srv)) log_line("error", "cannot start the workers: memory or threads are exhausted");
-  else if (load_models(srv) && start_script(srv) && start_net(srv)) {
+  else if (have_keys && load_models(srv) && start_script(srv) && start_net(srv)) {
     wrote_port = write_number(config->port_file, srv->net.port);
     wrote_pid = wrote_port && write_number(config->pid_file, getpid());
     if (wrote_pid) {
@@ -145,6 +146,7 @@ int server_run(const server_config *config) {
   stop_policies(srv);
   net_close(&srv->net);
   models_deinit(&srv->models);
+  keys_deinit(&srv->keys);
   // Only files of our own: a start that failed leaves those of the server that is running.
   if (wrote_pid && config->pid_file) unlink(config->pid_file);
   if (wrote_port && config->port_file) unlink(config->port_file);

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "server/keys.h"
 #include "server/lane.h"
 #include "server/limits.h"
 #include "server/models.h"
@@ -39,7 +40,7 @@ typedef struct server_config {
   server_script script;
   const sdx_options *options;
   bool access_log, json_log;
-  const char *pid_file, *port_file;  // NULL: none
+  const char *pid_file, *port_file, *keys;  // NULL: none
 } server_config;
 
 // Loads, serves until SIGTERM or SIGINT, drains. 0 when every accepted request was answered.
@@ -50,6 +51,7 @@ typedef struct server {
   limits limits;
   net net;
   net_config net_config;
+  keys keys;
   models models;  // the first one answers /score
   struct admission *queue, *quick, *chores;
   struct script_pool *script;  // NULL: none

@@ -18,10 +18,15 @@ static void ready(call *c) {
   call_json(c, yes ? 200 : 503);
 }
 
-HTTP_ROUTE(root) = {
-    .access = ROUTE_PUBLIC, .methods = METHOD_GET | METHOD_HEAD, .summary = "Healthy", .paths = {"/"}, .answer = root};
+HTTP_ROUTE(root) = {.access = ROUTE_PUBLIC,
+                    .open = true,
+                    .methods = METHOD_GET | METHOD_HEAD,
+                    .summary = "Healthy",
+                    .paths = {"/"},
+                    .answer = root};
 HTTP_ROUTE(live) = {
     .access = ROUTE_PUBLIC,
+    .open = true,
     .methods = METHOD_GET | METHOD_HEAD,
     .summary = "Whether the server turns",
     .gives = "{\"type\":\"object\",\"required\":[\"live\"],\"properties\":{\"live\":{\"type\":\"boolean\"}}}",
@@ -29,6 +34,7 @@ HTTP_ROUTE(live) = {
     .answer = live};
 HTTP_ROUTE(ready) = {
     .access = ROUTE_PUBLIC,
+    .open = true,
     .methods = METHOD_GET | METHOD_HEAD,
     .summary = "Whether it takes requests",
     .gives = "{\"type\":\"object\",\"required\":[\"ready\"],\"properties\":{\"ready\":{\"type\":\"boolean\"}}}",
