@@ -35,6 +35,7 @@ LATE = 0.4  # processor time; an idle machine of today needs 0.1, what does not 
 INPUT_BYTES = 24 * MB
 SOON = 0.05  # a deadline or cancellation while one operator works ...
 MOMENT = 0.1  # ... ends it within this processor time: looks are 20 ms apart, memory is to be given back
+TRIES = 3  # both processors are counted, and what else runs on them only adds to it
 LIMITS = {"NO_MEMORY", "DEADLINE_EXCEEDED", "LIMIT_EXCEEDED"}
 
 
@@ -116,8 +117,11 @@ def timed_run(model, values, cancelled):
 def prompt(name, model, feeds):
     values = {n: engine.to_value(x) for n, x in feeds.items()}
     for way, want in (("deadline", "DEADLINE_EXCEEDED"), ("cancellation", "CANCELLED")):
-        status, seconds = in_child(lambda: timed_run(model, values, way == "cancellation")) or ("SIGNAL", 0.0)
-        wrong = seconds > SOON + MOMENT or status not in (want, "OK")
+        for _ in range(TRIES):
+            status, seconds = in_child(lambda: timed_run(model, values, way == "cancellation")) or ("SIGNAL", 0.0)
+            wrong = seconds > SOON + MOMENT or status not in (want, "OK")
+            if not wrong:
+                break
         tally.note(f"{name} {way}", f"{status} after {seconds:.2f} s" if wrong else None)
     for value in values.values():
         engine.LIB.sdx_value_release(value)
