@@ -12,9 +12,9 @@
 #include "cli/elements.h"
 #include "cli/engine.h"
 #include "cli/files.h"
-#include "support/process.h"
+#include "convert/program.h"
 
-enum { RANDOM_ROWS = 256, RANDOM_SEED = 1, PATIENCE_MS = 30 * 60 * 1000, MOST_BYTES = INT32_MAX };
+enum { RANDOM_ROWS = 256, RANDOM_SEED = 1 };
 
 // `predict` is the format's own. What it prints must not mix with the results.
 static const char driver[] =
@@ -52,29 +52,18 @@ static const char *reason(char *said) {
 
 static sdx_status ask_framework(const char *python, const char *reference, const char *source, const char *inputs,
                                 size_t size, named_values *results, fault *f) {
-  char *program_text = xformat("%s%s", reference, driver), *found = program_find(python);
-  static const char *const everything[] = {"/", NULL};
-  const sandbox box = {.read = everything, .run = everything, .processes = true};
-  const char *const arguments[] = {found ? found : python, "-c", program_text, source, NULL};
+  char *program_text = xformat("%s%s", reference, driver);
   process_output o = {0};
   why w;
-  if (!found) {
-    fault_set(f, SDX_NOT_FOUND, "no program '%s' is in the folders of PATH", python);
-    fault_hint(f, "--python names the Python that has the framework");
-  } else if (!process_run((program){.arguments = arguments, .box = &box}, inputs, size, MOST_BYTES, PATIENCE_MS, &o,
-                          f)) {
-    if (o.late || o.excess || o.code) {
-      fault_set(f, SDX_NOT_SUPPORTED, "the framework gives no results to compare with: %.600s",
-                o.late     ? "it took longer than half an hour"
-                : o.excess ? "they are larger than 2 GB"
-                           : reason(o.err));
+  if (!program_run(python, program_text, (const char *const[]){source, NULL}, inputs, size, &o, f)) {
+    if (o.code) {
+      fault_set(f, SDX_NOT_SUPPORTED, "the framework gives no results to compare with: %.600s", reason(o.err));
       fault_hint(f, "--python names the Python that has the framework");
     } else if (!npz_read(o.out, o.out_size, results, &w)) {
       fault_set(f, SDX_NOT_SUPPORTED, "the framework's results cannot be read: %.600s", w.text);
     }
   }
   process_output_free(&o);
-  free(found);
   free(program_text);
   return f->status;
 }
@@ -165,7 +154,7 @@ static sdx_status hold_against(verification *v, sdx_session *session, sdx_run *r
   const char *data = args_text(v->a, "verify", "");
   if (!fill_inputs(v->a, session, inputs)) fault_set(f, SDX_INVALID_ARGUMENT, "there are no inputs to compare with");
   else if (save_inputs(session, inputs, model, &bytes, &size, f) &&
-           !ask_framework(args_text(v->a, "python", "python3"), reference, source, bytes, size, &results, f) &&
+           !ask_framework(args_text(v->a, "python", NULL), reference, source, bytes, size, &results, f) &&
            !execute(session, run, inputs, f) && !compare_outputs(session, run, &results, outputs, f)) {
     long long rows = (long long)rows_of(inputs[0]);
     json_t *said = json_pack("{s:s,s:I,s:o,s:O}", "data", data, "rows", (json_int_t)rows, "versions",

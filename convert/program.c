@@ -7,9 +7,8 @@
 #include <string.h>
 
 #include "support/embedded.h"
-#include "support/process.h"
 
-enum { PATIENCE_MS = 30 * 60 * 1000 };
+enum { PATIENCE_MS = 30 * 60 * 1000, MOST_WORDS = 12 };
 static const size_t most_bytes = INT32_MAX;  // what one protobuf message can have
 
 static const char *text_of(const char *program) {
@@ -29,42 +28,41 @@ static void hear(conversion *c, char *said, const char **error, const char **hin
   }
 }
 
-static sdx_status run(conversion *c, const char *python, const char *path, process_output *o) {
-  char opset[24];
-  snprintf(opset, sizeof opset, "%lld", (long long)c->options->opset);
-  const char *slash = strrchr(path, '/');
-  const char *const arguments[] = {python,
-                                   "-c",
-                                   text_of(c->report->format->program),
-                                   path,
-                                   opset,
-                                   "source.file",
-                                   slash ? slash + 1 : path,
-                                   "source.digest",
-                                   c->source->digest,
-                                   NULL};
+sdx_status program_run(const char *python, const char *text, const char *const *arguments, const void *input,
+                       size_t size, process_output *o, fault *f) {
   static const char *const everything[] = {"/", NULL};
   const sandbox box = {.read = everything, .run = everything, .processes = true};
-  const program p = {.arguments = arguments, .box = &box};
-  return process_run(p, NULL, 0, most_bytes, PATIENCE_MS, o, c->f);
+  char *found = program_find(python ? python : "python3");
+  const char *words[MOST_WORDS + 1] = {found, "-c", text};
+  for (size_t i = 3; i < MOST_WORDS && *arguments; i++) words[i] = *arguments++;
+  if (!found) {
+    fault_set(f, SDX_NOT_FOUND, "no program '%s' is in the folders of PATH", python ? python : "python3");
+    fault_hint(f, "--python names the Python that has the framework");
+  } else if (!process_run((program){.arguments = words, .box = &box}, input, size, most_bytes, PATIENCE_MS, o, f)) {
+    if (o->late) fault_set(f, SDX_DEADLINE_EXCEEDED, "it took longer than half an hour");
+    if (o->excess) fault_set(f, SDX_LIMIT_EXCEEDED, "what it gives is larger than 2 GB");
+  }
+  free(found);
+  return f->status;
 }
 
 sdx_status program_convert(conversion *c, const char *path, char **model, size_t *size) {
   process_output o = {0};
-  const char *python = c->options->python ? c->options->python : "python3";
-  const char *error = NULL, *hint = NULL;
-  char *found = program_find(python);
-  if (!found)
-    return convert_fail(c, SDX_NOT_FOUND, python, "--python names the Python that has the framework",
-                        "it is not in the folders of PATH");
+  const char *error = NULL, *hint = NULL, *slash = strrchr(path, '/');
+  char opset[24];
+  snprintf(opset, sizeof opset, "%lld", (long long)c->options->opset);
   SDX_TRY(source_hash(c->source, c->f));
-  sdx_status status = run(c, found, path, &o);
-  free(found);
-  if (status) return status;
-  hear(c, o.err, &error, &hint);
-  if (o.late || o.excess) error = o.late ? "it took longer than half an hour" : "the model is larger than 2 GB";
-  if (o.code != 0 || error || !o.out_size)
-    status = convert_fail(c, SDX_NOT_SUPPORTED, path, hint, "%s", error ? error : "its Python ended without a word");
+  const char *const arguments[] = {
+      path, opset, "source.file", slash ? slash + 1 : path, "source.digest", c->source->digest, NULL};
+  fault f = {0};
+  sdx_status status = program_run(c->options->python, text_of(c->report->format->program), arguments, NULL, 0, &o, &f);
+  if (status) {
+    convert_fail(c, status, path, *f.hint ? f.hint : NULL, "%s", f.message);
+  } else {
+    hear(c, o.err, &error, &hint);
+    if (o.code != 0 || error || !o.out_size)
+      status = convert_fail(c, SDX_NOT_SUPPORTED, path, hint, "%s", error ? error : "its Python ended without a word");
+  }
   if (!status) {
     *model = o.out;
     *size = o.out_size;
