@@ -138,6 +138,9 @@ static void model_rows(server *srv, text *o) {
     }
     model_release(m);
   }
+  if (srv->script)
+    text_format(o, "sardonyx_queue_length{model=\"%s\"} %zu\n", script_pool_entry(srv->script)->name,
+                script_pool_waiting(srv->script));
 }
 
 static void script_rows(server *srv, text *o) {

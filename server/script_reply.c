@@ -11,6 +11,7 @@
 #include "server/log.h"
 
 enum { MOST_HEADER_BYTES = 16384 };
+static const char unexpected[] = "An unexpected error occurred in scoring script. Check the logs for more info.";
 static const char sandbox_hint[] =
     "the script runs in a sandbox: --script-read PATH lets it read more, --script-network lets it use the network; it "
     "writes in $TMPDIR only";
@@ -97,7 +98,7 @@ static void reply_result(call *c, const json_t *head, const char *body, size_t s
   if (status < 200 || status > 599) {
     log_line("error", "[%s] run() answers with status %lld, expected 200 to 599", c->id, (long long)status);
     c->run_failed = true;
-    message(c, 500, "An unexpected error occurred in scoring script. Check the logs for more info.");
+    message(c, 500, unexpected);
     return;
   }
   c->x.response.status = (int)status;
@@ -117,7 +118,7 @@ bool script_reply(call *c, const json_t *head, const char *body, size_t size) {
   } else if (!strcmp(type, "error")) {
     c->run_failed = true;
     script_log_error(json_object_get(head, "error"), c->id);
-    message(c, 500, "An unexpected error occurred in scoring script. Check the logs for more info.");
+    message(c, 500, unexpected);
   } else {
     return false;
   }

@@ -257,7 +257,10 @@ static call *take_call(script_pool *p, bool *stop) {
   if (eventfd_read(p->waiting, &one)) one = 0;
   pthread_mutex_lock(&p->lock);
   call *c = p->lane.first;
-  if (c) lane_remove(&p->lane, c);
+  if (c) {
+    lane_remove(&p->lane, c);
+    p->lane.running++;
+  }
   *stop = p->stop && !c;
   pthread_mutex_unlock(&p->lock);
   return c;
@@ -283,6 +286,12 @@ static void read_idle(slot *s) {
   free(body);
 }
 
+static void leave_lane(script_pool *p) {
+  pthread_mutex_lock(&p->lock);
+  p->lane.running--;
+  pthread_mutex_unlock(&p->lock);
+}
+
 static void *tend(void *context) {
   slot *s = context;
   script_pool *p = s->pool;
@@ -305,6 +314,7 @@ static void *tend(void *context) {
     } else {
       call *c = take_call(p, &stop);
       if (c) serve(s, c);
+      if (c) leave_lane(p);
     }
   }
   drop_worker(s, s->worker);
@@ -318,7 +328,7 @@ static bool submit(admission *a, call *c) {
   size_t most = (size_t)p->srv->limits.max_queue;
   c->queued_ns = clock_ns();
   pthread_mutex_lock(&p->lock);
-  bool taken = p->lane.waiting < most || (!p->lane.waiting && !most);
+  bool taken = (!p->lane.waiting && p->lane.running < p->count) || p->lane.waiting < most;
   if (taken) {
     exchange_wait(&c->x);  // before a worker can see it
     lane_append(&p->lane, c);
@@ -422,5 +432,6 @@ script_pool *script_pool_create(server *srv) {
 admission *script_pool_admission(script_pool *p) { return &p->base; }
 model_entry *script_pool_entry(script_pool *p) { return &p->entry; }
 size_t script_pool_ready(script_pool *p) { return atomic_load(&p->ready); }
+size_t script_pool_waiting(script_pool *p) { return atomic_load(&p->lane.waiting); }
 uint64_t script_pool_restarts(script_pool *p) { return atomic_load(&p->restarts); }
 const char *script_pool_schema(const script_pool *p, bool request) { return request ? p->takes : p->gives; }

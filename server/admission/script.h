@@ -12,5 +12,6 @@ script_pool *script_pool_create(server *srv);
 admission *script_pool_admission(script_pool *p);
 model_entry *script_pool_entry(script_pool *p);  // under whose name its calls are counted
 size_t script_pool_ready(script_pool *p);        // workers that are past init()
+size_t script_pool_waiting(script_pool *p);      // calls
 uint64_t script_pool_restarts(script_pool *p);
 const char *script_pool_schema(const script_pool *p, bool request);  // JSON of the decorators, or NULL

@@ -149,6 +149,23 @@ class Scripts(unittest.TestCase):
             self.assertEqual((status, json.loads(body)), (500, {"message": "Scoring timeout after 300 ms"}))
             self.assertEqual(server.ask("POST", "/score", b"quick")[0], 200)  # another worker
 
+    def test_the_queue_is_bounded(self):
+        with self.serve("""
+            import time
+            def init(): pass
+            def run(raw_data):
+                time.sleep(1)
+                return raw_data
+        """, "--max-queue", "0") as server:
+            first = threading.Thread(target=lambda: self.assertEqual(server.ask("POST", "/score", b"1")[0], 200))
+            first.start()
+            time.sleep(0.3)
+            status, _, body = server.ask("POST", "/score", b"2")
+            self.assertEqual(status, 503)
+            self.assertIn("max-queue", json.loads(body)["error"])
+            first.join()
+            self.assertEqual(server.metric("sardonyx_queue_length"), 0)
+
     def test_a_crash_costs_its_own_call_only(self):
         with self.serve("""
             import os
