@@ -237,6 +237,8 @@ def long_work():
     yield "StringNormalizer", *one("StringNormalizer", np.full(2 * MB, "Word", object), stopwords=["a"],
                                    case_change_action="UPPER")
     yield "Softmax", *one("Softmax", ones((1, 32 * MB), single))
+    yield "Softmax of columns", *one("Softmax", ones((8 * MB, 4), single), axis=0)
+    yield "LogSoftmax", *one("LogSoftmax", ones((1, 32 * MB), single))
     yield "Det", *one("Det", np.random.default_rng(3).random((1, 2500, 2500), single))
     for op, gates in (("RNN", 1), ("GRU", 3), ("LSTM", 4)):
         yield op, *one(op, ones((64, 16, 512), single), ones((1, 512 * gates, 512), single),

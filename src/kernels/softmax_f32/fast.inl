@@ -5,11 +5,15 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/pool.h"
 #include "kernels/loop.h"
 #include "kernels/softmax_f32/softmax_f32.h"
 #include "kernels/unary_f32/math.inl"
 
-enum { LANES = 32, BLOCK = 2048, STRIP = 64, STRIP_ROWS = 64, SHORT = 48 };
+enum { LANES = 32, BLOCK = 2048, STRIP = 64, STRIP_ROWS = 64, SHORT = 48, PIECE = 1 << 18, STRIP_PIECE = 1 << 14 };
+
+// Long rows and columns may be ended between two pieces.
+static inline bool ended(size_t i, size_t piece) { return i && i % piece == 0 && pool_stopped(); }
 
 static inline float larger(float a, float b) { return choose((a > b) | (a != a), a, b); }
 
@@ -23,6 +27,13 @@ static float largest(const float *x, size_t n) {
   for (size_t step = LANES / 2; step > 0; step /= 2)
     for (size_t l = 0; l < step; l++) lane[l] = larger(lane[l], lane[l + step]);
   return lane[0];
+}
+
+static float largest_of_row(const float *x, size_t n) {
+  float max = -INFINITY;
+  for (size_t i = 0; i < n && !ended(i, PIECE); i += PIECE)
+    max = larger(max, largest(x + i, n - i < PIECE ? n - i : PIECE));
+  return max;
 }
 
 static inline float total(float *lane) {
@@ -56,9 +67,9 @@ static void strip(const float *x, float *y, size_t axis, size_t inner, size_t wi
   float max[STRIP], part[STRIP];
   double sum[STRIP] = {0};
   for (size_t j = 0; j < width; j++) max[j] = -INFINITY;
-  for (size_t a = 0; a < axis; a++)
+  for (size_t a = 0; a < axis && !ended(a, STRIP_PIECE); a++)
     for (size_t j = 0; j < width; j++) max[j] = larger(max[j], x[a * inner + j]);
-  for (size_t first = 0; first < axis; first += STRIP_ROWS) {
+  for (size_t first = 0; first < axis && !ended(first, STRIP_PIECE); first += STRIP_ROWS) {
     size_t past = axis - first < STRIP_ROWS ? axis : first + STRIP_ROWS;
     for (size_t j = 0; j < width; j++) part[j] = 0;
     for (size_t a = first; a < past; a++) {
@@ -71,7 +82,7 @@ static void strip(const float *x, float *y, size_t axis, size_t inner, size_t wi
     for (size_t j = 0; j < width; j++) sum[j] += part[j];
   }
   for (size_t j = 0; j < width; j++) part[j] = logarithmic ? logarithm((float)sum[j]) : (float)(1 / sum[j]);
-  for (size_t a = 0; a < axis; a++) {
+  for (size_t a = 0; a < axis && !ended(a, STRIP_PIECE); a++) {
     const float *from = x + a * inner;
     float *to = y + a * inner;
     if (logarithmic) {
@@ -102,18 +113,22 @@ static void rows(const float *x, float *y, size_t rows, size_t cols, bool logari
     return;
   }
   for (size_t r = 0; r < rows; r++, x += cols, y += cols) {
-    float max = largest(x, cols);
+    float max = largest_of_row(x, cols);
     double sum = 0;
-    for (size_t i = 0; i < cols; i += BLOCK) {
+    for (size_t i = 0; i < cols && !ended(i, PIECE); i += BLOCK) {
       size_t n = cols - i < BLOCK ? cols - i : BLOCK;
       sum += logarithmic ? exponentials(x + i, y, n, max, false) : exponentials(x + i, y + i, n, max, true);
     }
-    if (logarithmic) {
-      float shift = logarithm((float)sum);
-      SIMD_LOOP for (size_t i = 0; i < cols; i++) y[i] = x[i] - max - shift;
-    } else {
-      float scale = (float)(1 / sum);
-      SIMD_LOOP for (size_t i = 0; i < cols; i++) y[i] *= scale;
+    float shift = logarithmic ? logarithm((float)sum) : 0, scale = (float)(1 / sum);
+    for (size_t i = 0; i < cols && !ended(i, PIECE); i += PIECE) {
+      const float *from = x + i;
+      float *to = y + i;
+      size_t n = cols - i < PIECE ? cols - i : PIECE;
+      if (logarithmic) {
+        SIMD_LOOP for (size_t k = 0; k < n; k++) to[k] = from[k] - max - shift;
+      } else {
+        SIMD_LOOP for (size_t k = 0; k < n; k++) to[k] *= scale;
+      }
     }
   }
 }
