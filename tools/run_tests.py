@@ -5,11 +5,14 @@
 command (its exit code is one test). The closing line of this program is the sum.
 
     tools/run_tests.py [--long] [NAME ...]    only the suites whose name contains a NAME
+
+Suites that look at no clock and at no other process's memory run first, one a processor; the others alone.
 """
-import argparse, os, pathlib, re, subprocess, sys, time
+import argparse, concurrent.futures, os, pathlib, re, subprocess, sys, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
+BESIDE = ("fuzz", "sanitized/passes", "sanitized/kernels", "sanitized/ops", "sanitized/onnx", "convert/", "extend/")
 CLOSING = re.compile(r"(\d+) passed(?:, (\d+) failed)?(?:, (\d+) skipped)?")
 
 
@@ -49,34 +52,47 @@ def count(output, code):
     return passed, failed, skipped
 
 
+def run(name, command, extra):
+    """(name, output, counts, seconds) of one suite."""
+    start = time.monotonic()
+    environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP", SARDONYX=str(BUILD / "sardonyx"), SARDONYX_ROOT=str(ROOT), **extra)
+    try:
+        done = subprocess.run([str(c) for c in command], cwd=ROOT, env=environment, text=True, errors="replace",
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1200)
+        output, code = done.stdout, done.returncode
+    except subprocess.TimeoutExpired as error:
+        output, code = (error.stdout or b"").decode(errors="replace") + "\ntimed out", 1
+    return name, output, count(output, code), time.monotonic() - start
+
+
+def report(name, output, counts, seconds):
+    print(f"{name:<34} {counts[0]:>6} passed {counts[1]:>4} failed {counts[2]:>4} skipped {seconds:>7.1f} s  "
+          f"{'FAILED' if counts[1] else 'ok'}", flush=True)
+    if counts[1]:
+        print("\n".join("    " + l for l in output.splitlines()[-60:]), flush=True)
+    else:
+        for line in output.splitlines():
+            if "SKIP" in line:
+                print("    " + line.strip())
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--long", action="store_true")
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
-    environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP", SARDONYX=str(BUILD / "sardonyx"), SARDONYX_ROOT=str(ROOT))
+    chosen = [s for s in suites(arguments.long) if not arguments.names or any(n in s[0] for n in arguments.names)]
+    beside = [s for s in chosen if s[0].startswith(BESIDE)]
     total = [0, 0, 0]
-    for name, command, extra in suites(arguments.long):
-        if arguments.names and not any(n in name for n in arguments.names):
-            continue
-        start = time.monotonic()
-        try:
-            run = subprocess.run([str(c) for c in command], cwd=ROOT, env={**environment, **extra}, text=True,
-                                 errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1200)
-            output, code = run.stdout, run.returncode
-        except subprocess.TimeoutExpired as error:
-            output, code = (error.stdout or b"").decode(errors="replace") + "\ntimed out", 1
-        counts = count(output, code)
-        total = [t + c for t, c in zip(total, counts)]
-        mark = "FAILED" if counts[1] else "ok"
-        print(f"{name:<34} {counts[0]:>6} passed {counts[1]:>4} failed {counts[2]:>4} skipped "
-              f"{time.monotonic() - start:>7.1f} s  {mark}", flush=True)
-        if counts[1]:
-            print("\n".join("    " + l for l in output.splitlines()[-60:]), flush=True)
-        else:
-            for line in output.splitlines():
-                if "SKIP" in line:
-                    print("    " + line.strip())
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done in pool.map(lambda suite: run(*suite), beside):
+            report(*done)
+            total = [t + c for t, c in zip(total, done[2])]
+    for suite in chosen:
+        if suite not in beside:
+            done = run(*suite)
+            report(*done)
+            total = [t + c for t, c in zip(total, done[2])]
     print(f"{total[0]} passed, {total[1]} failed, {total[2]} skipped")
     return 1 if total[1] else 0
 
