@@ -28,3 +28,11 @@ pool_watch *pool_watch_set(pool_watch *watch);  // of this thread; NULL = none; 
 bool pool_stopped(void);
 // The same in turn `i` of a loop whose turns are short: looks now and then.
 static inline bool pool_stopped_in(size_t i) { return (i & 0x3fff) == 0x3fff && pool_stopped(); }
+// The same where turns are short or long: looks whenever `*done`, to which `work` is added, passes a multiple of 2^18.
+static inline bool pool_stopped_after(size_t *done, size_t work) {
+  size_t before = *done;
+  *done += work;
+  if ((before ^ *done) >> 18 == 0 || !pool_stopped()) return false;
+  *done |= (1 << 18) - 1;  // turns of outer loops find it stopped, too
+  return true;
+}

@@ -5,6 +5,7 @@
 // strip of VECTOR columns, which is then walked from top to bottom:
 //
 //     y[r][c ..] = fold over taps t in row-major order of x[place of t for (r, c ..)]
+#include "base/pool.h"
 #include "kernels/vec.h"
 #include "kernels/window.h"
 
@@ -91,15 +92,15 @@ static inline __attribute__((always_inline)) void fold_rows(const fold *f, fold_
   for (int k = 0; k < TOGETHER; k++) fold_store(f, r + k, c, v[k]);
 }
 
-// The strip of columns from c on. Rows go down, or a full store would spoil the next one.
+// The strip of columns from c on. Rows go down, or a full store would spoil the next one. `done` counts vectors.
 static inline __attribute__((always_inline)) void fold_strip(const fold *f, fold_op op, fold_shape s, const lanes *lane,
-                                                             int64_t c) {
+                                                             int64_t c, size_t *done) {
   int64_t begin = 0, end = f->w.out[0], from, past;
   for (int64_t i = 0; s.shared && i < s.rows; i++) {
     window_valid(&f->w, 0, i, &from, &past);
     begin = from > begin ? from : begin, end = window_min(end, past);
   }
-  for (int64_t r = 0; r < f->w.out[0];) {
+  for (int64_t r = 0; r < f->w.out[0] && !pool_stopped_after(done, (size_t)(s.rows * s.columns));) {
     if (s.shared && r >= begin && r < end && end - begin >= TOGETHER) {
       fold_rows(f, op, s, lane, window_min(r, end - TOGETHER), c);  // the last rows may be done twice
       r = window_min(r + TOGETHER, end);
@@ -110,17 +111,19 @@ static inline __attribute__((always_inline)) void fold_strip(const fold *f, fold
 }
 
 static inline __attribute__((always_inline)) void fold_step(const fold *f, fold_op op, int64_t step, bool inside,
-                                                            const lanes *lane, int64_t c) {
+                                                            const lanes *lane, int64_t c, size_t *done) {
   const window *w = &f->w;
   int64_t rows = w->kernel[0], columns = w->kernel[1];
   bool shared = step <= 2 && w->stride[0] == step && w->dilation[0] == 1 && w->dilation[1] == 1 && rows == columns;
-  if (shared && rows == 3) fold_strip(f, op, (fold_shape){3, 3, step, inside, true}, lane, c);
-  else if (op == FOLD_FMA && shared && rows == 5) fold_strip(f, op, (fold_shape){5, 5, step, inside, true}, lane, c);
-  else fold_strip(f, op, (fold_shape){rows, columns, step, inside, false}, lane, c);
+  if (shared && rows == 3) fold_strip(f, op, (fold_shape){3, 3, step, inside, true}, lane, c, done);
+  else if (op == FOLD_FMA && shared && rows == 5)
+    fold_strip(f, op, (fold_shape){5, 5, step, inside, true}, lane, c, done);
+  else fold_strip(f, op, (fold_shape){rows, columns, step, inside, false}, lane, c, done);
 }
 
 static inline __attribute__((always_inline)) void fold_plane(const fold *f, fold_op op) {
   const window *w = &f->w;
+  size_t done = 0;
   for (int64_t c = (w->out[1] - 1) / VECTOR * VECTOR; c >= 0; c -= VECTOR) {
     lanes lane[FOLD_TAPS];
     bool inside = true;
@@ -131,8 +134,10 @@ static inline __attribute__((always_inline)) void fold_plane(const fold *f, fold
       lane[t] = lanes_but(lanes_below((int)end), lanes_below((int)begin));
       inside = inside && begin == 0 && end == VECTOR;
     }
-    if (w->stride[1] == 1) inside ? fold_step(f, op, 1, true, lane, c) : fold_step(f, op, 1, false, lane, c);
-    else if (w->stride[1] == 2) inside ? fold_step(f, op, 2, true, lane, c) : fold_step(f, op, 2, false, lane, c);
-    else fold_step(f, op, w->stride[1], false, lane, c);
+    if (w->stride[1] == 1)
+      inside ? fold_step(f, op, 1, true, lane, c, &done) : fold_step(f, op, 1, false, lane, c, &done);
+    else if (w->stride[1] == 2)
+      inside ? fold_step(f, op, 2, true, lane, c, &done) : fold_step(f, op, 2, false, lane, c, &done);
+    else fold_step(f, op, w->stride[1], false, lane, c, &done);
   }
 }

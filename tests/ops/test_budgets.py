@@ -233,6 +233,25 @@ def long_work():
     yield "MaxUnpool", *one("MaxUnpool", ones((1, 1, 2048, 4096), single), np.zeros((1, 1, 2048, 4096), np.int64),
                             kernel_shape=[2, 2], strides=[2, 2])
     yield "DFT", *one("DFT", ones((1, 1000003, 1)), opset=17, axis=1)
+    yield "DFT of powers of 3", *one("DFT", ones((1, 3**14, 1)), opset=17, axis=1)
+    for op in ("MaxPool", "AveragePool", "LpPool"):
+        for kind in (single, np.float64):
+            yield f"{op} {np.dtype(kind)}", *one(op, ones((1, 1, 3000, 3000), kind), kernel_shape=[64, 64], opset=22)
+    yield "MaxPool indices", *one("MaxPool", ones((1, 1, 3000, 3000), single), kernel_shape=[64, 64], outputs=2)
+    yield "MaxPool of volumes", *one("MaxPool", ones((1, 1, 200, 200, 200), single), kernel_shape=[40, 40, 40])
+    yield "MaxPool uint8", *one("MaxPool", ones((1, 1, 3000, 3000), byte), kernel_shape=[64, 64])
+    for mode in ("edge", "reflect", "wrap"):
+        yield f"Pad {mode}", *one("Pad", ones(3, byte), np.array([250 * MB] * 2), mode=mode)
+    yield "ConstantOfShape", *one("ConstantOfShape", np.array([750 * MB]))
+    yield "Range", *one("Range", np.int64(0), np.int64(300 * MB), np.int64(1))
+    yield "Multinomial", *one("Multinomial", ones((64, MB), single), sample_size=1000, opset=22)
+    yield "Dropout", *one("Dropout", ones(64 * MB, single), single(.5), np.True_, outputs=2)
+    yield "RegexFullMatch", *one("RegexFullMatch", np.array(["a" * MB], object), pattern="((a{0,50}){0,50})*b")
+    yield "StringSplit", *one("StringSplit", np.array([" " * (128 * MB)], object), outputs=2)
+    yield "ReduceLogSumExp", *one("ReduceLogSumExp", ones(96 * MB, single))
+    yield "ReduceMean float16", *one("ReduceMean", ones(128 * MB, np.float16))
+    yield "ReverseSequence", *one("ReverseSequence", ones((4 * MB, 16), single), np.full(16, 4 * MB))
+    yield "Einsum", *one("Einsum", *[ones((300, 300), np.int64)] * 3, equation="ij,kl,mn->jkn")
     yield "ArgMax", *one("ArgMax", ones(256 * MB, np.int8))
     yield "StringNormalizer", *one("StringNormalizer", np.full(2 * MB, "Word", object), stopwords=["a"],
                                    case_change_action="UPPER")

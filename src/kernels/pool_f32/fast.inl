@@ -7,7 +7,7 @@
 enum { LINE = 1024, LARGE = 16 };
 
 // Outputs [c, c + n) of all rows: a line of the maxima of columns, then maxima along it. Padding is a part of the line.
-INLINE void max_piece(const window *w, int64_t step, const float *x, float *y, int64_t c, int64_t n) {
+INLINE void max_piece(const window *w, int64_t step, const float *x, float *y, int64_t c, int64_t n, size_t *folded) {
   float line[LINE + 4 * VECTOR];
   int64_t from = c * step - w->pad[1], width = (n - 1) * step + (w->kernel[1] - 1) * w->dilation[1] + 1;
   int64_t begin = from < 0 ? 0 : from, end = window_min(from + width, w->in[1]), low, high;
@@ -15,6 +15,7 @@ INLINE void max_piece(const window *w, int64_t step, const float *x, float *y, i
   for (int64_t i = 0; i < width + VECTOR * step; i += VECTOR) vec_store(line + i, none);
   for (int64_t r = 0; r < w->out[0]; r++) {
     window_taps_in(w, 0, r, 0, w->in[0], &low, &high);
+    if (pool_stopped_after(folded, (size_t)((high - low) * width + w->kernel[1] * n))) return;
     const float *rows = x + (r * w->stride[0] + low * w->dilation[0] - w->pad[0]) * w->in[1];
     for (int64_t i = begin; i < end; i += VECTOR) {
       const float *at = rows + i;
@@ -38,10 +39,11 @@ INLINE void max_piece(const window *w, int64_t step, const float *x, float *y, i
 // Maxima of large windows.
 static void max_by_lines(const window *w, const float *x, float *y) {
   int64_t step = w->stride[1], most = (LINE - (w->kernel[1] - 1) * w->dilation[1] - 1) / step;
+  size_t folded = 0;
   for (int64_t c = 0, n; c < w->out[1]; c += n) {
     n = window_min(most, w->out[1] - c);
-    if (step == 1) max_piece(w, 1, x, y, c, n);
-    else max_piece(w, 2, x, y, c, n);
+    if (step == 1) max_piece(w, 1, x, y, c, n, &folded);
+    else max_piece(w, 2, x, y, c, n, &folded);
   }
 }
 

@@ -5,6 +5,7 @@
 // not visited: a kernel may be much larger than the input and its pads.
 #include <string.h>
 
+#include "base/pool.h"
 #include "kernels/pool_f32/element.inl"
 #include "kernels/pool_f32/pool_f32.h"
 
@@ -16,6 +17,7 @@ typedef struct row {
   const float *x;
   int64_t at[WINDOW_MAX_RANK];  // output coordinates; the last one is `first`
   size_t n;
+  size_t folded;  // elements, of all rows
 } row;
 
 // Taps that read something for the row; false: none does.
@@ -53,7 +55,7 @@ static void row_index_tap(float *out, int64_t *index, const float *from, int64_t
 }
 
 // All taps of a row. With `index` the places of the largest are kept, whatever `op` says.
-INLINE void row_reduce(const row *r, pool_op op, float *out, int64_t *index, float p) {
+INLINE void row_reduce(row *r, pool_op op, float *out, int64_t *index, float p) {
   const window *w = r->w;
   size_t last = w->rank - 1;
   int64_t low[WINDOW_MAX_RANK], high[WINDOW_MAX_RANK], tap[WINDOW_MAX_RANK];
@@ -72,6 +74,7 @@ INLINE void row_reduce(const row *r, pool_op op, float *out, int64_t *index, flo
       int64_t place = base * w->in[last] + (begin + first) * step + t * w->dilation[last] - w->pad[last];
       if (index) row_index_tap(out + begin, index + begin, r->x + place, end - begin, step, place);
       else row_tap(op, out + begin, r->x + place, end - begin, step, p);
+      if (pool_stopped_after(&r->folded, r->n)) return;
     }
   } while (window_next_in(tap, low, high, last));
 }
@@ -95,6 +98,7 @@ static bool pieces_begin(pieces *p, const window *w, const float *x) {
 
 static bool pieces_next(pieces *p) {
   const window *w = p->row.w;
+  if (pool_stopped_after(&p->row.folded, p->row.n)) return false;
   size_t last = w->rank - 1;
   int64_t *at = p->row.at;
   p->done += p->row.n;
@@ -114,7 +118,7 @@ static void rows_max(const window *w, const float *x, float *y, int64_t *index) 
     else row_reduce(&p.row, POOL_OP_MAX, y + p.done, NULL, 0);
 }
 
-static void average_row(const row *r, float *out, bool include_pad) {
+static void average_row(row *r, float *out, bool include_pad) {
   const window *w = r->w;
   size_t last = w->rank - 1;
   int64_t outer = 1, column = -1;
@@ -133,7 +137,7 @@ static void rows_average(const window *w, const float *x, float *y, bool include
   for (bool more = pieces_begin(&p, w, x); more; more = pieces_next(&p)) average_row(&p.row, y + p.done, include_pad);
 }
 
-static void lp_row(const row *r, float *out, int p) {
+static void lp_row(row *r, float *out, int p) {
   if (p == 1) row_reduce(r, POOL_OP_SUM_ABS, out, NULL, 0);
   else if (p == 2) row_reduce(r, POOL_OP_SUM_SQUARE, out, NULL, 0);
   else row_reduce(r, POOL_OP_SUM_POWER, out, NULL, (float)p);

@@ -26,12 +26,13 @@ INLINE void output_part(const line *l, pool_op op, vec_part p, window_columns at
   for (int k = 0; k < p.vectors; k++) vec_part_store(p, y, k, v[k]);
 }
 
-INLINE void line_direct(const line *l, pool_op op) {
+INLINE void line_direct(line *l, pool_op op) {
   size_t channels = l->image->channels;
   for (int64_t o = l->begin; o < l->end; o++) {
     window_columns at = window_columns_at(&l->rows, o);
     float *y = l->y + o * (ptrdiff_t)l->image->y_stride;
     size_t c = 0;
+    if (line_stopped(l, at.count, channels)) return;
     for (; c + TOGETHER * VECTOR <= channels; c += TOGETHER * VECTOR)
       output_part(l, op, (vec_part){TOGETHER, .whole = true}, at, c, y + c);
     for (; c + VECTOR <= channels; c += VECTOR) output_part(l, op, (vec_part){1, .whole = true}, at, c, y + c);
@@ -50,7 +51,7 @@ INLINE void column_part(const line *l, vec_part p, const float *x, float *ring) 
   for (int k = 0; k < p.vectors; k++) vec_store(ring + k * VECTOR, v[k]);
 }
 
-INLINE void ring_part(const line *l, vec_part p, size_t channel) {
+INLINE void ring_part(line *l, vec_part p, size_t channel) {
   float ring[RING][TOGETHER * VECTOR];
   const float *x = l->image->x + channel;
   ptrdiff_t stride = (ptrdiff_t)l->image->x_stride;
@@ -59,6 +60,7 @@ INLINE void ring_part(const line *l, vec_part p, size_t channel) {
     window_columns at = window_columns_at(&l->rows, o);
     int64_t begin = at.place / stride, end = begin + at.count;
     vec v[TOGETHER];
+    if (line_stopped(l, at.count, (size_t)p.vectors * VECTOR)) return;
     for (next = next < begin ? begin : next; next < end; next++)
       column_part(l, p, x + next * stride, ring[next % RING]);
     UNROLL
@@ -70,7 +72,7 @@ INLINE void ring_part(const line *l, vec_part p, size_t channel) {
   }
 }
 
-static void line_ring(const line *l) {
+static void line_ring(line *l) {
   size_t channels = l->image->channels, c = 0;
   for (; c + TOGETHER * VECTOR <= channels; c += TOGETHER * VECTOR)
     ring_part(l, (vec_part){TOGETHER, .whole = true}, c);
@@ -87,12 +89,12 @@ static bool ring_pays(const line *l) {
          stride * (rows + 1) + kernel < rows * kernel;
 }
 
-static void line_max(const line *l) {
+static void line_max(line *l) {
   if (ring_pays(l)) line_ring(l);
   else line_direct(l, POOL_OP_MAX);
 }
 
-static void line_sum(const line *l) { line_direct(l, POOL_OP_SUM); }
+static void line_sum(line *l) { line_direct(l, POOL_OP_SUM); }
 
 static void max(const pool_nhwc_f32_image *i, size_t begin, size_t end) {
   run_lines(i, begin, end, POOL_OP_MAX, (finish){.kind = FINISH_NOT}, line_max);

@@ -2,6 +2,7 @@
 // The frame of pool_nhwc_f32: pieces of output lines, each with the list of input rows that its windows cover. What a
 // window covers of a row is found once for all channels; long lists come in passes that go on from what stands in y.
 // Taps over padding are not visited: a kernel may be much larger than its input.
+#include "base/pool.h"
 #include "kernels/pool_f32/element.inl"
 #include "kernels/pool_nhwc_f32/pool_nhwc_f32.h"
 #include "kernels/window_rows.h"
@@ -15,7 +16,13 @@ typedef struct line {
   window_rows rows;
   pool_op op;
   float p;
+  size_t folded;  // elements, of all lines
 } line;
+
+// Asked for each output: whether its `columns` of `channels` need not be folded any more.
+static inline bool line_stopped(line *l, int64_t columns, size_t channels) {
+  return pool_stopped_after(&l->folded, (size_t)columns * l->rows.count * channels);
+}
 
 INLINE void fold_pixel(pool_op op, const float *x, float *y, size_t channels, float p) {
   SIMD_LOOP
@@ -23,11 +30,12 @@ INLINE void fold_pixel(pool_op op, const float *x, float *y, size_t channels, fl
 }
 
 // Through y, tap by tap.
-static void line_through_y(const line *l) {
+static void line_through_y(line *l) {
   const pool_nhwc_f32_image *i = l->image;
   for (int64_t o = l->begin; o < l->end; o++) {
     window_columns at = window_columns_at(&l->rows, o);
     float *y = l->y + o * (ptrdiff_t)i->y_stride;
+    if (line_stopped(l, at.count, i->channels)) return;
     for (size_t c = 0; l->rows.first && c < i->channels; c++) y[c] = l->op == POOL_OP_MAX ? -INFINITY : 0;
     for (size_t r = 0; r < l->rows.count; r++)
       for (int64_t t = 0; t < at.count; t++) {
@@ -42,7 +50,7 @@ static void line_through_y(const line *l) {
 }
 
 // All passes over a line.
-static void line_run(line *l, void (*pass)(const line *l)) {
+static void line_run(line *l, void (*pass)(line *l)) {
   window_rows_begin(&l->rows, l->image->window, l->at, l->image->x_stride);
   do pass(l);
   while (window_rows_next(&l->rows));
@@ -72,7 +80,7 @@ static void line_finish(const line *l, finish f) {
 }
 
 static void run_lines(const pool_nhwc_f32_image *i, size_t begin, size_t end, pool_op op, finish f,
-                      void (*pass)(const line *l)) {
+                      void (*pass)(line *l)) {
   const window *w = i->window;
   size_t last = w->rank - 1, width = (size_t)w->out[last];
   line l = {.image = i, .op = op, .p = (float)f.p};

@@ -2,6 +2,7 @@
 // pool_nhwc_u8 in plain C: blocks of channels, one tap after the other, so that loops run along neighbouring bytes.
 #include <string.h>
 
+#include "base/pool.h"
 #include "kernels/pool_nhwc_u8/pool_nhwc_u8.h"
 
 enum { BLOCK = 128 };  // channels whose sums lie side by side
@@ -10,6 +11,7 @@ enum { BLOCK = 128 };  // channels whose sums lie side by side
 typedef struct taps {
   int64_t low[WINDOW_MAX_RANK], high[WINDOW_MAX_RANK], at[WINDOW_MAX_RANK];
   bool any;
+  size_t folded;  // elements, of all outputs
 } taps;
 
 static void find_taps(const window *w, taps *t) {
@@ -30,8 +32,13 @@ static size_t places_of(const window *w, const taps *t, bool include_pad) {
   return n;
 }
 
+// A row of taps of n channels is folded; true: the rest need not be.
+static bool folded(const window *w, taps *t, size_t n) {
+  return pool_stopped_after(&t->folded, (size_t)(t->high[w->rank - 1] - t->low[w->rank - 1]) * n);
+}
+
 #define POOL(suffix, T, LOW, HIGH)                                                                                    \
-  static void max_##suffix(const pool_nhwc_u8_image *i, const taps *t, size_t channel, size_t n, size_t pixel) {      \
+  static void max_##suffix(const pool_nhwc_u8_image *i, taps *t, size_t channel, size_t n, size_t pixel) {            \
     T *restrict y = (T *)i->y + pixel * i->y_stride + channel, lowest = LOW;                                          \
     const size_t last = i->window->rank - 1, step = (size_t)i->window->dilation[last] * i->x_stride;                  \
     int64_t tap[WINDOW_MAX_RANK], place;                                                                              \
@@ -43,9 +50,10 @@ static size_t places_of(const window *w, const taps *t, bool include_pad) {
       const T *x = (const T *)i->x + (size_t)place * i->x_stride + channel;                                           \
       for (int64_t k = t->low[last]; k < t->high[last]; k++, x += step)                                               \
         for (size_t c = 0; c < n; c++) y[c] = y[c] > x[c] ? y[c] : x[c];                                              \
+      if (folded(i->window, t, n)) return;                                                                            \
     } while (window_next_in(tap, t->low, t->high, last));                                                             \
   }                                                                                                                   \
-  static void average_##suffix(const pool_nhwc_u8_image *i, const taps *t, size_t channel, size_t n, size_t pixel,    \
+  static void average_##suffix(const pool_nhwc_u8_image *i, taps *t, size_t channel, size_t n, size_t pixel,          \
                                const pool_nhwc_u8_mean *mean) {                                                       \
     T *restrict y = (T *)i->y + pixel * i->y_stride + channel;                                                        \
     const size_t last = i->window->rank - 1, step = (size_t)i->window->dilation[last] * i->x_stride;                  \
@@ -58,6 +66,7 @@ static size_t places_of(const window *w, const taps *t, bool include_pad) {
         const T *x = (const T *)i->x + (size_t)place * i->x_stride + channel;                                         \
         for (int64_t k = t->low[last]; k < t->high[last]; k++, x += step, elements++)                                 \
           for (size_t c = 0; c < n; c++) sum[c] += x[c];                                                              \
+        if (folded(i->window, t, n)) return;                                                                          \
       } while (window_next_in(tap, t->low, t->high, last));                                                           \
     int32_t shift = (int32_t)elements * mean->x_zero;                                                                 \
     float low = (float)(LOW - mean->y_zero), high = (float)(HIGH - mean->y_zero), count = places ? (float)places : 1; \

@@ -4,6 +4,7 @@
 // that it turns into vector registers: the automatic variants are fast and give the same bits.
 #include <math.h>
 
+#include "base/pool.h"
 #include "kernels/loop.h"
 #include "kernels/reduce_f32/reduce_f32.h"
 
@@ -69,10 +70,11 @@ INLINE float reduce_block(reduce_f32_op op, const float *x, size_t n) {
 }
 
 INLINE void inner(reduce_f32_op op, const float *x, float *y, size_t rows, size_t cols) {
+  size_t done = 0;
   for (size_t r = 0; r < rows; r++, x += cols) {
     double sum = 0;
     float total = start(op);
-    for (size_t i = 0; i < cols; i += BLOCK) {
+    for (size_t i = 0; i < cols && !pool_stopped_after(&done, BLOCK); i += BLOCK) {
       float block = reduce_block(op, x + i, cols - i < BLOCK ? cols - i : BLOCK);
       sum = i == 0 ? (double)block : sum + (double)block;
       total = i == 0 ? block : fold(op, total, block);
@@ -83,12 +85,13 @@ INLINE void inner(reduce_f32_op op, const float *x, float *y, size_t rows, size_
 
 // STRIP columns side by side.
 INLINE void outer(reduce_f32_op op, const float *x, size_t stride, float *y, size_t rows, size_t cols) {
+  size_t done = 0;
   for (size_t c = 0; c < cols; c += STRIP) {
     size_t width = cols - c < STRIP ? cols - c : STRIP;
     double sum[STRIP];
     float total[STRIP];
     for (size_t j = 0; j < width; j++) sum[j] = 0, total[j] = start(op);
-    for (size_t r = 0; r < rows; r += ROWS) {
+    for (size_t r = 0; r < rows && !pool_stopped_after(&done, ROWS * width); r += ROWS) {
       size_t last = rows - r < ROWS ? rows : r + ROWS;
       float block[STRIP];
       for (size_t j = 0; j < width; j++) block[j] = start(op);

@@ -68,7 +68,7 @@ static sdx_status center_crop_pad_compute(op_step *c) {
   }
   if (!whole && x.dtype == SDX_STRING)
     for (size_t i = 0; i < y.count; i++) ((str *)y.data)[i] = (str){"", 0};
-  else if (!whole) memset(y.data, 0, y.count * width);
+  else if (!whole) SDX_TRY(call_zero(c, y.data, y.count * width));
   if (any) move_strided(c, &box, width, (const char *)x.data + from * width, (char *)y.data + to * width);
   move_finish(c, 0, &y);
   return call_check(c);

@@ -162,12 +162,12 @@ static sdx_status constant_of_shape_compute(op_step *c) {
   SDX_TRY(call_set_shape(c, 0, fill_dtype(c->params), shape->count, shape->data));
   tensor *y = step_out(c, 0);
   if (!value) {
-    memset(y->data, 0, y->bytes);
+    return call_zero(c, y->data, y->bytes);
   } else if (dtype_is_packed((sdx_dtype)y->dtype)) {
     int bits = dtype_bits((sdx_dtype)y->dtype);
     uint8_t byte = *(const uint8_t *)value->data & (uint8_t)((1 << bits) - 1);
     for (; bits < 8; bits *= 2) byte |= (uint8_t)(byte << bits);
-    memset(y->data, byte, y->bytes);
+    move_fill(c, y->data, &byte, 1, y->bytes);
   } else {
     move_fill(c, y->data, value->data, move_width(y), y->count);
   }

@@ -164,7 +164,7 @@ static void put(tensor *t, size_t i, double x) {
 }
 
 static void read_signal(const dft_job *j, size_t first, double *x) {
-  for (size_t k = 0; k < j->f.n; k++) {
+  for (size_t k = 0; k < j->f.n && !pool_stopped_in(k); k++) {
     double re = 0, im = 0;
     if (k < j->taken) {
       size_t at = (first + k * j->inner) * j->parts;
@@ -188,7 +188,7 @@ static void dft_range(void *context, size_t begin, size_t end, size_t worker) {
     if (j->frames) from = i / j->frames * j->in_axis + i % j->frames * j->frame_step, to = i * j->bins;
     read_signal(j, from, x);
     fft_run(&j->f, x, j->inverse, x + 2 * j->f.n);
-    for (size_t k = 0; k < j->bins; k++)
+    for (size_t k = 0; k < j->bins && !pool_stopped_in(k); k++)
       for (size_t part = 0; part < j->out_parts; part++)
         put(j->out, (to + k * j->inner) * j->out_parts + part, x[2 * k + part] * scale);
   }

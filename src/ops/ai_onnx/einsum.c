@@ -338,6 +338,7 @@ static uint64_t int_at(sdx_dtype d, const void *data, size_t i) { return (uint64
 static void move_range(void *context, size_t begin, size_t end, size_t worker) {
   const move_work *w = context;
   const move *m = w->move;
+  size_t done = 0;
   for (size_t o = begin; o < end; o++) {
     size_t base = 0, rest = o;
     for (size_t d = m->rank; d-- > 0;) {
@@ -346,7 +347,7 @@ static void move_range(void *context, size_t begin, size_t end, size_t worker) {
     }
     double sum = 0;
     uint64_t whole = 0;
-    for (size_t e = 0; e < m->each; e++) {
+    for (size_t e = 0; e < m->each && !pool_stopped_after(&done, 1); e++) {
       size_t at = base;
       rest = e;
       for (size_t d = m->rank + m->sums; d-- > m->rank;) {

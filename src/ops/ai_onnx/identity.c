@@ -3,6 +3,7 @@
 // a mask of ones; with training_mode set, elements are dropped at random and the rest scaled.
 // Identity-14 allowed sequences, -16 optionals. Dropout-12 moved ratio to an input; 7 to 10 have no
 // training mode; the mask is of the data's type before 10.
+#include "ops/call.h"
 #include "ops/infer.h"
 #include "ops/parts/move.h"
 #include "ops/parts/random.h"
@@ -66,6 +67,7 @@ static sdx_status dropout_train(op_step *c, double ratio) {
   uint64_t seed = p->seeded ? random_mix((uint64_t)p->seed) : random_new_seed();
   double scale = 1 / (1 - ratio);
   for (size_t i = 0; i < x->count; i++) {
+    SDX_TRY(call_check_in(c, i));
     bool keep = random_uniform(seed, i) >= ratio;
     double v = keep ? tensor_number_at(x, i) * scale : 0;
     if (y) convert_from_doubles((sdx_dtype)y->dtype, y->data, i, 1, &v);

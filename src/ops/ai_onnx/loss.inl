@@ -2,7 +2,7 @@
 // The loops of loss.c for one type, sums in double: the includer defines T and SUFFIX.
 static void ROW_JOIN(losses, SUFFIX)(void *context, size_t begin, size_t end, size_t worker) {
   const loss_job *j = context;
-  size_t step = j->inner;
+  size_t step = j->inner, done = 0;
   for (size_t i = begin; i < end; i++) {
     size_t offset = i / step * j->classes * step + i % step;
     const T *x = (const T *)j->in + offset;
@@ -11,11 +11,12 @@ static void ROW_JOIN(losses, SUFFIX)(void *context, size_t begin, size_t end, si
     if (j->params->softmax && j->classes) {
       double max = (double)x[0], sum = 0;
       for (size_t k = 1; k < j->classes; k++) max = (double)x[k * step] > max ? (double)x[k * step] : max;
-      for (size_t k = 0; k < j->classes; k++) sum += exp((double)x[k * step] - max);
+      for (size_t k = 0; k < j->classes && !pool_stopped_after(&done, 1); k++) sum += exp((double)x[k * step] - max);
       shift = max + log(sum);
     }
     if (j->log_probs)
-      for (size_t k = 0; k < j->classes; k++) ((T *)j->log_probs)[offset + k * step] = (T)((double)x[k * step] - shift);
+      for (size_t k = 0; k < j->classes && !pool_stopped_after(&done, 1); k++)
+        ((T *)j->log_probs)[offset + k * step] = (T)((double)x[k * step] - shift);
     T loss = 0;
     if (!is_ignored(j->params, target)) {
       double weight = j->weights ? (double)((const T *)j->weights)[target] : 1;

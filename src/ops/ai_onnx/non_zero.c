@@ -89,8 +89,9 @@ static sdx_status compress_compute(op_step *c) {
   }
   SDX_TRY(call_set_shape(c, 0, (sdx_dtype)x->dtype, p->flat ? 1 : x->rank, p->flat ? &kept : dims));
   char *to = step_out(c, 0)->data;
+  size_t done = 0;
   for (size_t o = 0; o < outer; o++)
-    for (size_t i = 0; i < condition->count; i++)
+    for (size_t i = 0; i < condition->count && !pool_stopped_after(&done, inner); i++)
       if (keep[i]) {
         memcpy(to, (const char *)x->data + (o * n + i) * inner, inner);
         to += inner;

@@ -132,7 +132,8 @@ static void pad_axis(op_step *c, tensor *y, size_t axis, const int64_t *low, con
     box.from[d] = box.to[d] = strides[d];
     if (d < axis) offset += i64_max(low[d], 0) * strides[d];
   }
-  for (int64_t i = 0; i < y->dims[axis]; i++) {
+  size_t done = 0, slice = y->count / (size_t)y->dims[axis];
+  for (int64_t i = 0; i < y->dims[axis] && !pool_stopped_after(&done, slice); i++) {
     if (i >= begin && i < begin + n) continue;
     int64_t source = begin + source_of(mode, i - begin, n);
     move_strided(c, &box, width, (char *)y->data + (size_t)(offset + source * strides[axis]) * width,

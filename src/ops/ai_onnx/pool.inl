@@ -7,6 +7,7 @@ static void NAME(planes)(void *context, size_t begin, size_t end, size_t worker)
   const window *w = &p->state->window;
   size_t in = window_in(w), out = window_out(w);
   pool_kind kind = p->params->kind;
+  size_t done = 0;
   for (size_t i = begin; i < end; i++) {
     const T *x = (const T *)p->x + i * in;
     T *y = (T *)p->y + i * out;
@@ -33,6 +34,7 @@ static void NAME(planes)(void *context, size_t begin, size_t end, size_t worker)
           else if (kind == POOL_LP) sum += power(fabs((double)v), p->params->p);
           else if (!isnan((double)most) && (best < 0 || v > most || isnan((double)v)))
             most = v, best = flat;  // first NaN
+          if (pool_stopped_after(&done, 1)) return;
         } while (window_next_in(tap, low, high, w->rank));
       y[o] = kind == POOL_MAX ? most : kind == POOL_AVERAGE ? (T)(sum / (double)places) : (T)root(sum, p->params->p);
       if (p->index) p->index[i * out + o] = best;

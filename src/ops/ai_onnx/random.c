@@ -125,17 +125,19 @@ static void bernoulli_range(void *context, size_t begin, size_t end, size_t work
 // Rows of unnormalised log-probabilities: the class where the running sum passes u * total.
 static void multinomial_range(void *context, size_t begin, size_t end, size_t worker) {
   const random_job *j = context;
-  size_t classes = (size_t)j->in->dims[1], samples = (size_t)j->params->samples;
+  size_t classes = (size_t)j->in->dims[1], samples = (size_t)j->params->samples, done = 0;
+  double max = 0, total = 0;
   for (size_t i = begin; i < end; i++) {
-    double max = -INFINITY, total = 0, running = 0;
-    for (size_t k = 0; k < classes; k++) {
-      double v = tensor_number_at(j->in, i / samples * classes + k);
-      if (v > max) max = v;
+    if (i == begin || i % samples == 0) {
+      max = -INFINITY, total = 0;
+      for (size_t k = 0; k < classes && !pool_stopped_after(&done, 1); k++)
+        max = fmax(max, tensor_number_at(j->in, i / samples * classes + k));
+      for (size_t k = 0; k < classes && !pool_stopped_after(&done, 1); k++)
+        total += exp(tensor_number_at(j->in, i / samples * classes + k) - max);
     }
-    for (size_t k = 0; k < classes; k++) total += exp(tensor_number_at(j->in, i / samples * classes + k) - max);
     size_t chosen = 0;
-    double limit = random_uniform(j->seed, i) * total;
-    for (size_t k = 0; k < classes; k++) {
+    double limit = random_uniform(j->seed, i) * total, running = 0;
+    for (size_t k = 0; k < classes && !pool_stopped_after(&done, 1); k++) {
       running += exp(tensor_number_at(j->in, i / samples * classes + k) - max);
       chosen = k;
       if (running > limit) break;

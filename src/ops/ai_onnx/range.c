@@ -56,13 +56,14 @@ static sdx_status range_compute(op_step *c) {
   void *to = step_out(c, 0)->data;
   if (dtype_is_int(dtype)) {
     int64_t start = convert_get_int(dtype, in[0]->data, 0), delta = convert_get_int(dtype, in[2]->data, 0);
-    for (int64_t i = 0; i < n; i++) convert_set_int(dtype, to, (size_t)i, wrap_add(start, wrap_mul(i, delta)));
+    for (int64_t i = 0; i < n && !pool_stopped_in((size_t)i); i++)
+      convert_set_int(dtype, to, (size_t)i, wrap_add(start, wrap_mul(i, delta)));
     return SDX_OK;
   }
   double start, delta, block[64];
   convert_to_doubles(dtype, in[0]->data, 0, 1, &start);
   convert_to_doubles(dtype, in[2]->data, 0, 1, &delta);
-  for (int64_t i = 0; i < n; i += 64) {
+  for (int64_t i = 0; i < n && !pool_stopped_in((size_t)i / 64); i += 64) {
     int64_t m = i64_min(64, n - i);
     for (int64_t k = 0; k < m; k++) block[k] = start + (double)(i + k) * delta;
     convert_from_doubles(dtype, to, (size_t)i, (size_t)m, block);

@@ -34,6 +34,8 @@ typedef enum reduce_op {
   REDUCE_SUM_SQUARE,
 } reduce_op;
 
+enum { PIECE = 1 << 18 };  // elements between two looks at the clock
+
 typedef struct reduce_job {
   reduce_op op;
   sdx_dtype dtype;
@@ -90,13 +92,14 @@ static void reduce_range_boolean(void *context, size_t begin, size_t end, size_t
   const reduce_job *j = context;
   const reduce_walk *w = j->walk;
   bool start = j->op == REDUCE_MIN;
+  size_t done = 0;
   for (size_t index = begin; index < end; index++) {
     bool result = start;
     reduce_run run;
     reduce_run_start(&run, w, reduce_walk_offset(w, index));
     if (w->terms) do {
         const uint8_t *x = (const uint8_t *)j->in + run.offset;
-        for (size_t i = 0; i < w->reduced[w->reduced_rank - 1]; i++)
+        for (size_t i = 0; i < w->reduced[w->reduced_rank - 1] && !pool_stopped_after(&done, 1); i++)
           if (!x[i * w->reduced_step[w->reduced_rank - 1]] == start) result = !start;
       } while (reduce_run_next(&run, w));
     ((bool *)j->out)[index] = result;

@@ -64,7 +64,7 @@ static T ROW_JOIN(reduce_finish, SUFFIX)(const reduce_job *j, ACC sum, double nu
 static void ROW_JOIN(reduce_range, SUFFIX)(void *context, size_t begin, size_t end, size_t worker) {
   const reduce_job *j = context;
   const reduce_walk *w = j->walk;
-  size_t n = w->reduced[w->reduced_rank - 1], step = w->reduced_step[w->reduced_rank - 1];
+  size_t length = w->reduced[w->reduced_rank - 1], step = w->reduced_step[w->reduced_rank - 1], done = 0;
   for (size_t index = begin; index < end; index++) {
     size_t offset = reduce_walk_offset(w, index);
     ACC sum = j->op == REDUCE_PROD;
@@ -74,36 +74,40 @@ static void ROW_JOIN(reduce_range, SUFFIX)(void *context, size_t begin, size_t e
       reduce_run run;
       reduce_run_start(&run, w, offset);
       do {
-        const T *x = (const T *)j->in + run.offset;
-        switch (pass == 0 ? REDUCE_MAX : j->op) {
-          case REDUCE_SUM:
-          case REDUCE_MEAN:
-            EACH(sum += (ACC)v);
-            break;
-          case REDUCE_SUM_SQUARE:
-            EACH(sum += (ACC)v * (ACC)v);
-            break;
-          case REDUCE_L1:
-            EACH(sum += v > 0 ? (ACC)v : 0 - (ACC)v);
-            break;
-          case REDUCE_PROD:
-            EACH(sum *= (ACC)v);
-            break;
-          case REDUCE_MAX:
-            EACH(best = v > best || v != v ? v : best);
-            break;
-          case REDUCE_MIN:
-            EACH(best = v < best || v != v ? v : best);
-            break;
-          case REDUCE_L2:
-            EACH(number += (double)v * (double)v);
-            break;
-          case REDUCE_LOG_SUM:
-            EACH(number += (double)v);
-            break;
-          case REDUCE_LOG_SUM_EXP:
-            EACH(number += exp((double)v - (double)best));
-            break;
+        for (size_t first = 0, n; first < length; first += n) {
+          n = length - first < PIECE ? length - first : PIECE;
+          if (pool_stopped_after(&done, n)) return;
+          const T *x = (const T *)j->in + run.offset + first * step;
+          switch (pass == 0 ? REDUCE_MAX : j->op) {
+            case REDUCE_SUM:
+            case REDUCE_MEAN:
+              EACH(sum += (ACC)v);
+              break;
+            case REDUCE_SUM_SQUARE:
+              EACH(sum += (ACC)v * (ACC)v);
+              break;
+            case REDUCE_L1:
+              EACH(sum += v > 0 ? (ACC)v : 0 - (ACC)v);
+              break;
+            case REDUCE_PROD:
+              EACH(sum *= (ACC)v);
+              break;
+            case REDUCE_MAX:
+              EACH(best = v > best || v != v ? v : best);
+              break;
+            case REDUCE_MIN:
+              EACH(best = v < best || v != v ? v : best);
+              break;
+            case REDUCE_L2:
+              EACH(number += (double)v * (double)v);
+              break;
+            case REDUCE_LOG_SUM:
+              EACH(number += (double)v);
+              break;
+            case REDUCE_LOG_SUM_EXP:
+              EACH(number += exp((double)v - (double)best));
+              break;
+          }
         }
       } while (reduce_run_next(&run, w));
     }

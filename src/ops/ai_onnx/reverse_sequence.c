@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ReverseSequence: the first elements of each batch entry reversed.
+#include "base/pool.h"
 #include "base/size.h"
 #include "ops/infer.h"
 #include "ops/parts/move.h"
@@ -32,14 +33,14 @@ static sdx_status reverse_sequence_compute(op_step *c) {
   if (lengths->count != (size_t)batches)
     return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "has %zu entries for %lld batch entries", lengths->count,
                         (long long)batches);
-  size_t slice = move_width(x);
+  size_t slice = move_width(x), done = 0;
   for (size_t d = 2; d < x->rank; d++) slice *= (size_t)x->dims[d];
   for (int64_t b = 0; b < batches; b++) {
     int64_t n = tensor_index_at(lengths, (size_t)b);
     if (n < 0 || n > times)
       return step_fail_at(c, at_input(1), SDX_OUT_OF_RANGE, "is %lld at %lld, expected 0 to %lld", (long long)n,
                           (long long)b, (long long)times);
-    for (int64_t t = 0; t < times; t++) {
+    for (int64_t t = 0; t < times && !pool_stopped_after(&done, slice); t++) {
       int64_t from = t < n ? n - 1 - t : t;
       size_t to_row = (size_t)(p->batch_axis ? t * batches + b : b * times + t),
              from_row = (size_t)(p->batch_axis ? from * batches + b : b * times + from);

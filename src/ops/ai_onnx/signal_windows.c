@@ -157,7 +157,7 @@ static sdx_status mel_weight_matrix_compute(op_step *c) {
                  .length = (double)tensor_index_at(step_in(c, 1), 0),
                  .rate = (double)tensor_index_at(step_in(c, 2), 0),
                  .bins = y->dims[0]};
-  memset(y->data, 0, y->bytes);
+  SDX_TRY(call_zero(c, y->data, y->bytes));
   for (int64_t band = 0; band < bands; band++) {
     int64_t corner[3];
     for (size_t i = 0; i < 3; i++) SDX_TRY(mel_corner(c, &m, (size_t)band + i, &corner[i]));

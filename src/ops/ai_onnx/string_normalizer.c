@@ -15,10 +15,10 @@ typedef struct normalizer_params {
   str_map stops;  // lower case unless sensitive
 } normalizer_params;
 
-// Needs room for 2 * s.size bytes: two become three at most. false: not UTF-8.
-static bool change_case(str s, case_action action, char *to, size_t *size) {
+// Needs room for 2 * s.size bytes: two become three at most. false: not UTF-8. `done` counts characters of all strings.
+static bool change_case(str s, case_action action, char *to, size_t *size, size_t *done) {
   char *start = to;
-  for (size_t i = 0; i < s.size;) {
+  for (size_t i = 0; i < s.size && !pool_stopped_after(done, 1);) {
     int32_t code = utf8_next(s, &i);
     if (code < 0) return false;
     to += utf8_put(to, action == CASE_LOWER ? unicode_lower(code) : action == CASE_UPPER ? unicode_upper(code) : code);
@@ -28,11 +28,11 @@ static bool change_case(str s, case_action action, char *to, size_t *size) {
 }
 
 static sdx_status add_stop(op_params_context *c, normalizer_params *p, str word, size_t index) {
-  size_t room;
+  size_t room, done = 0;
   if (!p->sensitive) {
     char *to = size_mul(word.size, 2, &room) ? arena_alloc(c->memory, room + 1) : NULL;
     if (!to) return error_no_memory(c->err, word.size);
-    if (!change_case(word, CASE_LOWER, to, &word.size))
+    if (!change_case(word, CASE_LOWER, to, &word.size, &done))
       return params_fail(c, "stopwords", "entry %zu is not valid UTF-8", index);
     word.at = to;
   }
@@ -70,13 +70,14 @@ static sdx_status fail_utf8(op_step *c, size_t index) {
 static sdx_status filter(op_step *c, const normalizer_params *p, const tensor *x, char *room, bool *keep,
                          size_t *kept) {
   const str *in = x->data;
+  size_t done = 0;
   *kept = 0;
   for (size_t i = 0; i < x->count; i++) {
     uint32_t found;
     str word = in[i];
     SDX_TRY(call_check_in(c, i));
     if (p->stops.count && !p->sensitive) {
-      if (!change_case(in[i], CASE_LOWER, room, &word.size)) return fail_utf8(c, i);
+      if (!change_case(in[i], CASE_LOWER, room, &word.size, &done)) return fail_utf8(c, i);
       word.at = room;
     }
     keep[i] = !str_map_find(&p->stops, word, &found);
@@ -89,7 +90,7 @@ static sdx_status string_normalizer_compute(op_step *c) {
   const normalizer_params *p = c->params;
   const tensor *x = step_in(c, 0);
   const str *in = x->data;
-  size_t total = 0, longest = 0, kept, bytes;
+  size_t total = 0, longest = 0, done = 0, kept, bytes;
   if (x->rank == 2 && x->dims[0] != 1)
     return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %lld rows, expected 1", (long long)x->dims[0]);
   for (size_t i = 0; i < x->count; i++) {
@@ -112,7 +113,7 @@ static sdx_status string_normalizer_compute(op_step *c) {
     if (!keep[i]) continue;
     *out = in[i];
     if (p->action != CASE_NONE) {
-      if (!change_case(in[i], p->action, room, &out->size)) return fail_utf8(c, i);
+      if (!change_case(in[i], p->action, room, &out->size, &done)) return fail_utf8(c, i);
       out->at = room;
       room += out->size;
     }

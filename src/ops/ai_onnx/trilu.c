@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Trilu: one triangle of each matrix, zeros elsewhere.
+#include "base/pool.h"
 #include "base/size.h"
 #include "ops/infer.h"
 #include "ops/parts/move.h"
@@ -27,8 +28,8 @@ static sdx_status trilu_compute(op_step *c) {
   if (at && at->count != 1)
     return step_fail_at(c, at_input(1), SDX_INVALID_SHAPE, "has %zu elements, expected 1", at->count);
   int64_t k = at ? tensor_index_at(at, 0) : 0, rows = x->dims[x->rank - 2], columns = x->dims[x->rank - 1];
-  size_t width = move_width(x), row_bytes = (size_t)columns * width;
-  for (size_t i = 0; i < x->count / (size_t)columns; i++) {
+  size_t width = move_width(x), row_bytes = (size_t)columns * width, done = 0;
+  for (size_t i = 0; i < x->count / (size_t)columns && !pool_stopped_after(&done, row_bytes); i++) {
     int64_t r = (int64_t)(i % (size_t)rows);
     // The triangle's edge: upper keeps columns >= r + k, lower keeps columns <= r + k.
     int64_t edge = i64_max(0, i64_min(columns, k > columns ? columns : k < -rows ? 0 : r + k + (upper ? 0 : 1)));

@@ -119,7 +119,7 @@ static sdx_status dict_vectorizer_compute(op_step *c) {
   SDX_TRY(call_set_shape(c, 0, (sdx_dtype)values->dtype, 2, (int64_t[]){1, (int64_t)p->vocabulary.count}));
   tensor *y = step_out(c, 0);
   size_t element = y->bytes / y->count;
-  memset(y->data, 0, y->bytes);
+  SDX_TRY(call_zero(c, y->data, y->bytes));
   for (size_t i = 0; i < p->vocabulary.count; i++) {
     for (size_t k = 0; k < keys->count; k++)
       if (has_key(&p->vocabulary, i, keys, k))
@@ -198,7 +198,7 @@ static sdx_status cast_map_compute(op_step *c) {
   SDX_TRY(call_set_shape(c, 0, p->to, 2, (int64_t[]){1, p->sparse ? p->columns : (int64_t)keys->count}));
   tensor *y = step_out(c, 0);
   const int64_t *key = keys->data;
-  memset(y->data, 0, y->bytes);
+  SDX_TRY(call_zero(c, y->data, y->bytes));
   for (size_t k = 0; k < keys->count; k++) {
     size_t at = 0;
     if (p->sparse && (key[k] < 0 || key[k] >= p->columns))

@@ -74,7 +74,7 @@ static sdx_status restore_padding_compute(op_step *c) {
   if (rows > offset->count)
     return step_fail_at(c, at_input(0), SDX_INVALID_SHAPE, "has %zu rows, but there are only %zu tokens with padding",
                         rows, offset->count);
-  if (y->bytes) memset(y->data, 0, y->bytes);
+  SDX_TRY(call_zero(c, y->data, y->bytes));
   for (size_t i = 0; i < rows; i++) {
     int32_t to = ((const int32_t *)offset->data)[i];
     if (to < 0 || (size_t)to >= offset->count)

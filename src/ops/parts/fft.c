@@ -3,7 +3,6 @@
 #include "ops/parts/fft.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "base/pool.h"
 #include "base/size.h"
@@ -39,8 +38,9 @@ static void transform(const double *roots, size_t m, double *x) {
     x[2 * i] = x[2 * j], x[2 * i + 1] = x[2 * j + 1];
     x[2 * j] = re, x[2 * j + 1] = im;
   }
-  for (size_t half = 1; half < m && !pool_stopped(); half *= 2)
-    for (size_t start = 0; start < m; start += 2 * half)
+  size_t done = 0;
+  for (size_t half = 1; half < m; half *= 2)
+    for (size_t start = 0; start < m && !pool_stopped_after(&done, half); start += 2 * half)
       for (size_t k = 0; k < half; k++) {
         const double *w = roots + 2 * (k * (m / 2 / half));
         double *a = x + 2 * (start + k), *b = a + 2 * half;
@@ -48,6 +48,10 @@ static void transform(const double *roots, size_t m, double *x) {
         b[0] = a[0] - re, b[1] = a[1] - im;
         a[0] += re, a[1] += im;
       }
+}
+
+static void zero(double *x, size_t m) {
+  for (size_t k = 0; k < m && !pool_stopped_in(k); k++) x[2 * k] = x[2 * k + 1] = 0;
 }
 
 void fft_init(fft *f, size_t n, void *tables) {
@@ -61,9 +65,9 @@ void fft_init(fft *f, size_t n, void *tables) {
   if (is_power(n)) return;
   double *chirp = roots + f->m, *filter = chirp + 2 * n;
   f->chirp = chirp, f->filter = filter;
-  memset(filter, 0, 2 * f->m * sizeof *filter);
-  for (size_t k = 0, square = 0; k < n && !pool_stopped_in(k);
-       k++) {  // square = k^2 mod 2n, so that the angle keeps its digits
+  zero(filter, f->m);
+  // square = k^2 mod 2n, so that the angle keeps its digits
+  for (size_t k = 0, square = 0; k < n && !pool_stopped_in(k); k++) {
     double angle = -pi * (double)square / (double)n;
     chirp[2 * k] = cos(angle), chirp[2 * k + 1] = sin(angle);
     size_t mirror = k ? f->m - k : 0;
@@ -75,20 +79,20 @@ void fft_init(fft *f, size_t n, void *tables) {
 }
 
 static void convolve(const fft *f, double *data, double *work) {
-  memset(work, 0, 2 * f->m * sizeof *work);
-  for (size_t k = 0; k < f->n; k++) {
+  for (size_t k = 0; k < f->n && !pool_stopped_in(k); k++) {
     const double *x = data + 2 * k, *w = f->chirp + 2 * k;
     work[2 * k] = x[0] * w[0] - x[1] * w[1], work[2 * k + 1] = x[0] * w[1] + x[1] * w[0];
   }
+  zero(work + 2 * f->n, f->m - f->n);
   transform(f->roots, f->m, work);
-  for (size_t k = 0; k < f->m; k++) {  // conjugated, so that the same transform leads back
+  for (size_t k = 0; k < f->m && !pool_stopped_in(k); k++) {  // conjugated, so that the same transform leads back
     double *x = work + 2 * k;
     const double *w = f->filter + 2 * k;
     double re = x[0] * w[0] - x[1] * w[1], im = x[0] * w[1] + x[1] * w[0];
     x[0] = re, x[1] = -im;
   }
   transform(f->roots, f->m, work);
-  for (size_t k = 0; k < f->n; k++) {
+  for (size_t k = 0; k < f->n && !pool_stopped_in(k); k++) {
     double re = work[2 * k] / (double)f->m, im = -work[2 * k + 1] / (double)f->m;
     const double *w = f->chirp + 2 * k;
     data[2 * k] = re * w[0] - im * w[1], data[2 * k + 1] = re * w[1] + im * w[0];
@@ -96,7 +100,7 @@ static void convolve(const fft *f, double *data, double *work) {
 }
 
 static void conjugate(double *data, size_t n) {
-  for (size_t k = 0; k < n; k++) data[2 * k + 1] = -data[2 * k + 1];
+  for (size_t k = 0; k < n && !pool_stopped_in(k); k++) data[2 * k + 1] = -data[2 * k + 1];
 }
 
 void fft_run(const fft *f, double *data, bool inverse, void *scratch) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // See regex.h. Three steps: the pattern becomes a tree (regex_parse.c), the tree a program of a few instructions,
 // and the program runs as a set of positions. Read in this order: emit, regex_matches.
+#include "base/pool.h"
 #include "base/unicode.h"
 #include "ops/parts/regex_tree.h"
 
@@ -196,9 +197,9 @@ bool regex_matches(const regex *r, str text, void *scratch) {
   m.stack = room;
   positions now = {room + r->count, 0, NULL}, next = {room + 2 * (size_t)r->count, 0, NULL};
   memset(m.marks, 0, r->count * sizeof *m.marks);
-  size_t at = 0;
+  size_t at = 0, done = 0;
   int32_t code = -1;
-  for (bool first = true;; first = false) {
+  for (bool first = true; !pool_stopped_after(&done, 64 + now.count * 8); first = false) {
     bool end = at == text.size;
     if (!end && (m.after = utf8_next(text, &at)) < 0) m.after = -2;
     if (end) m.after = -1;
@@ -218,6 +219,7 @@ bool regex_matches(const regex *r, str text, void *scratch) {
     if (now.count == 0) return false;
     m.before = code = m.after;
   }
+  return false;
 }
 
 // Places are listed in the order of where their matches began, so that of two that wait at one instruction the earlier
@@ -225,7 +227,7 @@ bool regex_matches(const regex *r, str text, void *scratch) {
 bool regex_find(const regex *r, str text, size_t from, void *scratch, size_t *begin, size_t *end) {
   matcher m = {.r = r, .marks = scratch, .before = -1};
   uint32_t *room = (uint32_t *)(m.marks + r->count);
-  size_t n = r->count, at = from, last = from;
+  size_t n = r->count, at = from, last = from, done = 0;
   bool found = false;
   m.stack = room;
   positions now = {room + n, 0, room + 2 * n}, next = {room + 3 * n, 0, room + 4 * n};
@@ -237,7 +239,7 @@ bool regex_find(const regex *r, str text, size_t from, void *scratch, size_t *be
     if (code >= 0 && next_at == from) m.before = code;
   }
   if (from > 0 && m.before < 0) m.before = -2;
-  for (int32_t code = -1;; m.before = code = m.after) {
+  for (int32_t code = -1; !pool_stopped_after(&done, 64 + now.count * 8); m.before = code = m.after) {
     size_t place = at;
     bool stop = at == text.size;
     if (!stop && (m.after = utf8_next(text, &at)) < 0) m.after = -2;
@@ -257,4 +259,5 @@ bool regex_find(const regex *r, str text, size_t from, void *scratch, size_t *be
     now = next, next = swap;
     if (stop || (found && (now.count == 0 || now.starts[0] > *begin))) return found;
   }
+  return false;
 }
