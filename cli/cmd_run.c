@@ -180,12 +180,12 @@ static bool save_one(const char *path, const char *name, const sdx_value *v, why
     char *bytes = sdx_value_to_pb(v, name, &size);
     ok = bytes ? file_write(path, true, bytes, size, w) : (bool)why_set(w, "output '%s' is no tensor; use .json", name);
     sdx_string_free(bytes);
-  } else if (path_has_suffix(path, ".npy") || is_standard_stream(path)) {
+  } else if (path_has_suffix(path, ".json")) {
+    ok = save_json(path, json_of_value(v), w);
+  } else {
     char *bytes = npy_write(v, &size, w);
     ok = bytes && file_write(path, true, bytes, size, w);
     free(bytes);
-  } else {
-    ok = save_json(path, json_of_value(v), w);
   }
   return ok;
 }
@@ -213,8 +213,9 @@ static bool save(const char *path, const sdx_session *session, const sdx_run *ru
   for (size_t i = 0; i < sdx_session_output_count(session); i++)
     if (sdx_run_output(run, i))
       named_add(&list, sdx_session_output(session, i)->name, sdx_value_retain(sdx_run_output(run, i)));
-  bool ok = true, standard = is_standard_stream(path);
-  if (path_has_suffix(path, ".npz") || (standard && list.count != 1)) {
+  bool ok = true, ends_in_kind = path_has_suffix(path, ".pb") || path_has_suffix(path, ".npy");
+  bool stream = !ends_in_kind && output_is_stream(path);
+  if (path_has_suffix(path, ".npz")) {
     ok = npz_write(path, &list, w);
   } else if (path_has_suffix(path, ".csv")) {
     ok = csv_write(path, &list, w);
@@ -222,7 +223,9 @@ static bool save(const char *path, const sdx_session *session, const sdx_run *ru
     json_t *all = json_object();
     for (size_t i = 0; i < list.count; i++) json_object_set_new(all, list.at[i].name, json_of_value(list.at[i].value));
     ok = save_json(path, all, w);
-  } else if (standard || path_has_suffix(path, ".pb") || path_has_suffix(path, ".npy")) {
+  } else if (stream && list.count != 1) {
+    ok = npz_write(path, &list, w);
+  } else if (stream || ends_in_kind) {
     if (list.count != 1)
       ok = (bool)why_set(w, "%s holds one output, the model gives %zu: use --outputs, a folder or .npz", path,
                          list.count);

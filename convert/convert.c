@@ -142,8 +142,9 @@ static sdx_status fail_unknown(conversion *c, const char *path) {
     return convert_fail(c, SDX_NOT_SUPPORTED, path, kind->advice, "this looks like %s, which is not converted",
                         kind->what);
   return convert_fail(c, SDX_NOT_SUPPORTED, path, "'sardonyx convert --list' shows what is converted", "%s",
-                      c->source->folder ? "no model is recognised in this folder"
-                                        : "the content is not recognised; it may be an ONNX model already");
+                      c->source->folder           ? "no model is recognised in this folder"
+                      : c->source->head_size == 0 ? "the file is empty"
+                                                  : "the content is not recognised; it may be an ONNX model already");
 }
 
 static sdx_status choose_format(conversion *c, const char *path) {

@@ -118,6 +118,7 @@ class Models(Streams):
         self.pipe("convert", "-", "-o", "out.onnx", data=source)
         self.assertTrue((self.folder / "out.onnx").exists())
         self.assertIn(b"--json", self.pipe("convert", "-", "--json", data=source, code=2).stderr)
+        self.assertIn(b"the file is empty", self.pipe("convert", "-", code=1).stderr)
 
 
 class Results(Streams):
@@ -183,6 +184,16 @@ class Failures(Streams):
                 self.assertIn(f"cannot write {words[-1]}: No space left", self.fails(*words))
                 self.assertTrue(path.is_symlink())
                 path.unlink()
+        self.assertIn("cannot write /dev/full: No space left", self.fails("run", "m.onnx", "--random", "-o", "/dev/full"))
+
+    def test_devices_and_pipes_take_what_standard_output_does(self):
+        for model, magic in (("m.onnx", b"\x93NUMPY"), ("two.onnx", b"PK")):
+            self.pipe("run", model, "--random", "-o", "/dev/null")
+            os.mkfifo(self.folder / "fifo")
+            running = self.start("run", model, "--random", "-o", "fifo")
+            self.assertTrue((self.folder / "fifo").read_bytes().startswith(magic))
+            running.communicate(timeout=60)
+            (self.folder / "fifo").unlink()
 
     def test_closed_pipe_is_quiet(self):
         for words in (*COMMANDS[1:], ("ops", "--json")):
