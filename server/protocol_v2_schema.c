@@ -41,7 +41,7 @@ static void name(text *o, const sdx_io *io) {
 static void data(text *o, const sdx_io *io) {
   text_put(o, "{\"anyOf\":[");
   schema_flat(o, io, true);
-  if (io->has_shape && io->rank > 1) {
+  if (!io->has_shape || io->rank != 1) {
     text_append(o, ",", 1);
     schema_nested(o, io, 0, true);
   }
@@ -93,6 +93,10 @@ static void output(text *o, const sdx_io *io) {
 
 static void list(text *o, const sdx_session *s, size_t count, const sdx_io *(*get)(const sdx_session *, size_t),
                  void (*each)(text *, const sdx_io *)) {
+  if (!count) {
+    text_put(o, "\"items\":{}}");
+    return;
+  }
   text_put(o, "\"items\":{\"anyOf\":[");
   for (size_t i = 0; i < count; i++) {
     if (i) text_append(o, ",", 1);

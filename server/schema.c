@@ -19,7 +19,10 @@ static const char *real_range(sdx_dtype dtype) {
   }
 }
 
-static void integer(text *o, sdx_dtype dtype) {
+// What JSON cannot carry: nothing is accepted, and any words come.
+static void no_form(text *o, bool request) { text_put(o, request ? "{\"not\":{}}" : "{}"); }
+
+static void integer(text *o, sdx_dtype dtype, bool request) {
   static const struct {
     sdx_dtype dtype;
     const char *least, *most;
@@ -38,7 +41,7 @@ static void integer(text *o, sdx_dtype dtype) {
       text_format(o, "{\"type\":\"integer\",\"minimum\":%s,\"maximum\":%s}", ranges[i].least, ranges[i].most);
       return;
     }
-  text_put(o, "{}");
+  no_form(o, request);
 }
 
 void schema_element(text *o, sdx_dtype dtype, bool request) {
@@ -59,13 +62,22 @@ void schema_element(text *o, sdx_dtype dtype, bool request) {
       text_put(o, "}");
       return;
     default:
-      integer(o, dtype);
+      integer(o, dtype, request);
   }
 }
 
 void schema_nested(text *o, const sdx_io *io, size_t skip, bool request) {
-  if (io->dtype == SDX_UNDEFINED || !io->has_shape) {
-    text_put(o, "{}");
+  if (io->dtype == SDX_UNDEFINED) {
+    no_form(o, request);
+    return;
+  }
+  if (!io->has_shape) {
+    text_put(o, "{\"anyOf\":[");
+    schema_element(o, io->dtype, request);
+    text_put(o, ",{\"type\":\"array\",\"items\":");
+    if (request) schema_element(o, io->dtype, request);
+    else text_put(o, "{}");
+    text_put(o, "}]}");
     return;
   }
   for (size_t i = skip; i < io->rank; i++) {

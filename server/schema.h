@@ -7,7 +7,8 @@
 #include "sardonyx/sardonyx.h"
 
 void schema_element(text *o, sdx_dtype dtype, bool request);
-// Nested lists of the declared shape below its first `skip` dimensions; {} where there is none.
+// Nested lists of the declared shape below its first `skip` dimensions. Where none is declared a request may have any
+// number of dimensions; an element or a flat list is all that a schema can say to be right.
 void schema_nested(text *o, const sdx_io *io, size_t skip, bool request);
 // One list of as many elements as the shape has; of any length where a dimension is free.
 void schema_flat(text *o, const sdx_io *io, bool request);

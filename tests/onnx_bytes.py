@@ -22,7 +22,7 @@ def block(field, data):
     return varint(field << 3 | 2) + varint(len(data)) + data
 
 
-FLOAT, UINT8, INT8, UINT16, INT16, INT32, INT64, STRING, BOOL, FLOAT16, DOUBLE, UINT32, UINT64 = range(1, 14)
+FLOAT, UINT8, INT8, UINT16, INT16, INT32, INT64, STRING, BOOL, FLOAT16, DOUBLE, UINT32, UINT64, COMPLEX64 = range(1, 15)
 FLOAT6E2M3, FLOAT6E3M2 = 27, 28
 WIDTHS = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 14: 8, 15: 16, 16: 2, 17: 1, 18: 1,
           19: 1, 20: 1, 24: 1}

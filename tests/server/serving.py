@@ -58,6 +58,9 @@ MODELS = {
     "log": unary("Log", onnx.FLOAT, ["n"]),
     "image": unary("Identity", onnx.FLOAT, [1, 1, 2, 2]),
     "zipmap": zipmap(),
+    "scalar": unary("Identity", onnx.DOUBLE, []),
+    "fixed": model([onnx.node("Neg", ["w"], ["y"])], [], [("y", onnx.INT64, [2])], [onnx.ints([1, 2], "w")]),
+    "complex": unary("Identity", onnx.COMPLEX64, [2]),
     "slow": slow(60),
     "quick": slow(3),
 }

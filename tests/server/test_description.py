@@ -27,7 +27,7 @@ checks.positive_data_acceptance.enabled = false
 class Description(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = Server(["rows", "pair", "image", "text", "flags", "half", "zipmap", "scaled"])
+        cls.server = Server(["rows", "pair", "image", "text", "flags", "half", "zipmap", "scaled", "scalar", "fixed"])
         (WORK / "schemathesis.toml").write_text(CONFIG)
 
     @classmethod
@@ -48,6 +48,14 @@ class Description(unittest.TestCase):
 
     def test_swagger(self):
         self.assertEqual(self.holds("/swagger.json"), 2)
+
+    def test_what_json_cannot_carry_is_not_offered(self):
+        server = Server(["complex"])
+        content = json.loads(server.ask("GET", "/openapi.json")[2])["paths"]["/score"]["post"]["requestBody"]["content"]
+        bodies = [s["properties"] for s in content["application/json"]["schema"]["anyOf"]]
+        self.assertEqual([b["x"]["anyOf"][0]["items"] for b in bodies if "x" in b], [{"not": {}}])
+        self.assertEqual(server.ask("POST", "/score", b'{"x": [1, 2]}')[0], 400)
+        self.assertEqual(server.stop(), 0)
 
     def test_every_path_is_described(self):
         """The patterns of all routes, with the words written out."""
