@@ -22,6 +22,9 @@ static const cli_option options[] = {
            "what the script may read beside its folder and its models; may be repeated"),
     OPTION_FLAG("script-network", "the script may use the network"),
     OPTION("unix", ARG_TEXT, "PATH", "listen on a Unix socket; on TCP, too, if --host or --port is given"),
+    OPTION("listen-fd", ARG_INT, "N",
+           "an inherited socket that listens, shared with other processes; accepted from after SIGUSR1, with --unix",
+           .min = 3, .max = 1048576),
     OPTION("tls-cert", ARG_TEXT, "FILE", "certificate chain (PEM): HTTPS; read again on SIGHUP and when it changes"),
     OPTION("tls-key", ARG_TEXT, "FILE", "its private key (PEM)"),
     OPTION("keys", ARG_TEXT, "FILE",
@@ -102,6 +105,7 @@ static int run(const args *a) {
                           .access_log = args_has(a, "access-log"),
                           .json_log = args_has(a, "json-log"),
                           .unix_path = args_text(a, "unix", NULL),
+                          .shared_fd = (int)args_int(a, "listen-fd", 0),
                           .certificate = args_text(a, "tls-cert", NULL),
                           .key = args_text(a, "tls-key", NULL),
                           .keys = args_text(a, "keys", NULL),
@@ -116,6 +120,8 @@ static int run(const args *a) {
   limits_init(&config.limits);
   for (const limit_row *row = limit_rows; row->flag; row++)
     *limit_at(&config.limits, row) = args_int(a, row->flag, row->standard);
+  if (config.shared_fd && !config.unix_path)
+    return cli_error(CLI_USAGE, "--listen-fd needs --unix PATH, where the server answers before it is released");
   if (!config.certificate != !config.key) return cli_error(CLI_USAGE, "--tls-cert and --tls-key need each other");
   int code;
   sdx_options *session = engine_options(a, &code);

@@ -10,5 +10,5 @@ endforeach()
 file(GLOB net_sources CONFIGURE_DEPENDS server/net/*.c server/limits.c server/log.c)
 add_library(sardonyx_net STATIC ${net_sources})
 target_include_directories(sardonyx_net PUBLIC ${PROJECT_SOURCE_DIR} src include)
-target_link_libraries(sardonyx_net PUBLIC Threads::Threads PkgConfig::NGHTTP2 PkgConfig::OPENSSL PkgConfig::CRYPTO
+target_link_libraries(sardonyx_net PUBLIC sardonyx_support Threads::Threads PkgConfig::NGHTTP2 PkgConfig::OPENSSL PkgConfig::CRYPTO
                       PkgConfig::ZLIB PkgConfig::ZSTD)

@@ -8,6 +8,7 @@
 // The root of the scoring container's application, and of its models: models/NAME/VERSION/FILE.
 #define APPLICATION_FOLDER "var/azureml-app"
 #define MODELS_FOLDER APPLICATION_FOLDER "/azureml-models"
+#define PACKAGES_FOLDER "opt/sardonyx/site"
 
 // The script and what is named beside it (files and folders, ended by NULL; NULL: nothing), each by its last name.
 sdx_status application_add(layer *l, const char *script, const char *const *files, fault *f);

@@ -191,6 +191,7 @@ static void set_up(exchange *x, struct curl_slist *headers) {
   lib.curl_easy_setopt(c, CURLOPT_WRITEDATA, x);
   lib.curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, take_header);
   lib.curl_easy_setopt(c, CURLOPT_HEADERDATA, x);
+  if (call->unix_socket) lib.curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, call->unix_socket);
   char range[40];
   snprintf(range, sizeof range, "%llu-", (unsigned long long)call->from);
   if (call->from) lib.curl_easy_setopt(c, CURLOPT_RANGE, range);

@@ -14,6 +14,7 @@ typedef struct http http;
 
 typedef struct http_call {
   const char *method, *url;
+  const char *unix_socket;    // the path of a socket to talk to, whatever the host of the URL; NULL: none
   const char *authorization;  // the value of the header; NULL: none
   const char *content_type, *content_range, *accept;
   uint64_t from;  // Range: bytes=from-, where it is not 0

@@ -114,8 +114,14 @@ static void sweep_model(sweep *w, int folder, const char *name, fault *f) {
   if (w->remove) unlinkat(folder, name, AT_REMOVEDIR);  // where it is empty now
 }
 
+static void sweep_service(sweep *w, int folder, const char *name, fault *f) {
+  if (!finds(w->r, database_query(&w->r->db, f, "SELECT 1 FROM services WHERE name = ?1", "t", name), f))
+    drop(w, folder, name, "services", f);
+}
+
 static sdx_status sweep_all(sweep *w, fault *f) {
   each_entry(w, w->r->store.models, sweep_model, f);
+  if (!f->status) each_entry(w, w->r->store.services, sweep_service, f);
   if (!f->status) each_entry(w, w->r->store.blobs, sweep_blob, f);
   if (!f->status) each_entry(w, w->r->store.staging, sweep_staging, f);  // last: until then it asks for another sweep
   return f->status;

@@ -250,6 +250,7 @@ static sdx_status insert(registry *r, const registry_draft *d, json_t *words[3],
   for (int i = 0; i < 3; i++) free(text[i]);
   key->id = sqlite3_last_insert_rowid(r->db.handle);
   if (!f->status) insert_parts(r, d, key->id, f);
+  if (!f->status && d->kind == ASSET_SERVICE) service_commit(r, d, key->version, f);
   return f->status ? f->status : asset_log(r, "register", key, f);
 }
 

@@ -37,6 +37,10 @@ sdx_status asset_log(registry *r, const char *operation, const asset_key *key, f
 registry *change_registry(const registry_change *c);
 int change_folder(const registry_change *c);  // its staging folder, to work in
 
+// ---- service.c ----
+// In the transaction that has inserted the revision.
+sdx_status service_commit(registry *r, const registry_draft *d, int64_t revision, fault *f);
+
 // ---- tree.c ----
 // Writes the files of an asset beneath an empty folder, as hard links to their blobs.
 sdx_status tree_link(const registry *r, const registry_file *files, size_t count, int folder, fault *f);

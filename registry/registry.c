@@ -32,7 +32,7 @@ sdx_status registry_open(const registry_options *options, registry **opened, fau
   registry *r = *opened = calloc(1, sizeof *r);
   if (!r) return fault_no_memory(f);
   r->options = *options;
-  r->store = (store){.root = -1, .blobs = -1, .staging = -1, .models = -1};
+  r->store = (store){.root = -1, .blobs = -1, .staging = -1, .models = -1, .services = -1};
   r->config_path = registry_find_workspace(options->workspace, f);
   r->config = r->config_path ? workspace_read(r->config_path, f) : NULL;
   r->folder = r->config ? workspace_folder(r->config_path) : NULL;
@@ -77,6 +77,7 @@ sdx_status registry_delete_workspace(const char *workspace, fault *f) {
 }
 
 const char *registry_store(const registry *r) { return r->store.path; }
+const char *registry_config(const registry *r) { return r->config_path; }
 const char *registry_command(const registry *r) { return r->command; }
 
 void registry_progress(const registry *r, const char *what, uint64_t done, uint64_t total) {

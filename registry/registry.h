@@ -55,6 +55,7 @@ typedef struct registry_options {
 sdx_status registry_open(const registry_options *options, registry **r, fault *f);
 void registry_close(registry *r);
 const char *registry_store(const registry *r);    // the folder of its files
+const char *registry_config(const registry *r);   // the path of its config.json
 const char *registry_command(const registry *r);  // the `sardonyx` that belongs to it
 void registry_progress(const registry *r, const char *what, uint64_t done, uint64_t total);  // calls the callback
 // name, resource_group, subscription_id, location, folder, config, store; how many of each kind; sandbox.
@@ -150,11 +151,25 @@ typedef struct registry_draft {
   const registry_file *files;
   size_t file_count;
   const char *const *uses;  // ids of assets "model/name:version", ended by NULL; NULL: none
+  // Of a service's first revision: the service itself, which must not be there yet. NULL: one that is there.
+  const json_t *settings, *secrets;
 } registry_draft;
 sdx_status registry_commit(registry_change *c, const registry_draft *draft, json_t **asset, fault *f);
 // Commits a model whose files are in the store (its paths are not looked at): looks into it first, as registering does.
 sdx_status registry_commit_model(registry_change *c, const registry_model *model, const registry_file *files,
                                  size_t count, json_t **asset, fault *f);
+
+// ---- services --------------------------------------------------------------------------------
+// A service is a name with revisions (the versions of its asset), settings and secrets: objects that may be changed in
+// place. A revision that is committed becomes the `candidate` of the settings; whoever runs the service takes it over.
+
+// secrets may be NULL.
+sdx_status registry_get_service(registry *r, const char *name, json_t **settings, json_t **secrets, fault *f);
+// Keys with new values, null removes; either may be NULL. `candidate`: CONFLICT where that is not the candidate any
+// more; 0: whatever it is.
+sdx_status registry_change_service(registry *r, const char *name, const json_t *settings, const json_t *secrets,
+                                   int64_t candidate, fault *f);
+sdx_status registry_delete_service(registry *r, const char *name, fault *f);  // with all its revisions
 
 // ---- blobs -----------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ static sdx_status explain_owner(const store *s, fault *f) {
 }
 
 sdx_status store_open(const char *path, store *s, fault *f) {
-  *s = (store){.root = -1, .blobs = -1, .staging = -1, .models = -1};
+  *s = (store){.root = -1, .blobs = -1, .staging = -1, .models = -1, .services = -1};
   s->path = strdup(path);
   if (!s->path) return fault_no_memory(f);
   s->root = folder_open(AT_FDCWD, path, 0700, f);
@@ -42,17 +42,18 @@ sdx_status store_open(const char *path, store *s, fault *f) {
   if (outer >= 0) s->blobs = folder_open(outer, "sha256", 0700, f);
   if (s->blobs >= 0) s->staging = folder_open(s->root, "staging", 0700, f);
   if (s->staging >= 0) s->models = folder_open(s->root, "models", 0700, f);
+  if (s->models >= 0) s->services = folder_open(s->root, "services", 0700, f);
   if (outer >= 0) close(outer);
   if (f->status) fault_place(f, "%s", path);
   return explain_owner(s, f);
 }
 
 void store_close(store *s) {
-  int all[] = {s->root, s->blobs, s->staging, s->models};
+  int all[] = {s->root, s->blobs, s->staging, s->models, s->services};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     if (all[i] >= 0) close(all[i]);
   free(s->path);
-  *s = (store){.root = -1, .blobs = -1, .staging = -1, .models = -1};
+  *s = (store){.root = -1, .blobs = -1, .staging = -1, .models = -1, .services = -1};
 }
 
 int store_lock(const store *s, bool exclusive, unsigned wait_ms, fault *f) {

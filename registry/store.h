@@ -3,6 +3,7 @@
 //   registry.db        rows (database.h)
 //   blobs/sha256/HEX   files by what they hold: written elsewhere, synced, renamed into place, never changed
 //   staging/ID/        one folder a change in progress: its blobs before they are complete
+//   services/NAME/     what a running service keeps: log, sockets, its image unpacked (deploy/service.h)
 //   models/NAME/N/     files under the names they were registered with; made when asked for
 //   lock               held shared by who writes, exclusively by who collects: no blob vanishes before its row is there
 // A change that died leaves its staging folder; whoever opens the store next and meets no writer collects.
@@ -16,7 +17,7 @@
 
 typedef struct store {
   char *path;
-  int root, blobs, staging, models;
+  int root, blobs, staging, models, services;
 } store;
 
 sdx_status store_open(const char *path, store *s, fault *f);

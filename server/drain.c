@@ -15,7 +15,7 @@
 #include "server/log.h"
 #include "server/server.h"
 
-enum { TICK_MS = 10, BACKLOG_MS = 30, IDLE_MS = 250, CANCEL_MS = 2000 };
+enum { TICK_MS = 10, BACKLOG_MS = 30, CANCEL_MS = 2000 };
 
 // Waits, for at most `wait_ms` (negative: for ever), for a signal that ends the server.
 static bool end_signal(server *srv, int64_t wait_ms) {
@@ -24,6 +24,7 @@ static bool end_signal(server *srv, int64_t wait_ms) {
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGHUP);
+  sigaddset(&set, SIGUSR1);
   struct timespec wait = {wait_ms / 1000, wait_ms % 1000 * 1000000};
   for (;;) {
     int got = wait_ms < 0 ? sigwaitinfo(&set, NULL) : sigtimedwait(&set, NULL, &wait);
@@ -33,6 +34,8 @@ static bool end_signal(server *srv, int64_t wait_ms) {
       if (isatty(STDERR_FILENO)) return true;
       net_reload(&srv->net);
       keys_reload(&srv->keys);
+    } else if (got == SIGUSR1) {
+      net_release(&srv->net);
     } else if (got < 0 && errno == EAGAIN) {
       return false;
     }
@@ -56,10 +59,10 @@ int drain_wait(server *srv) {
   net_refuse_new(n);
   quit_on_second(srv, BACKLOG_MS);
   net_stop_accepting(n);
-  uint64_t idle_from = clock_ns() + IDLE_MS * 1000000u,
+  uint64_t idle_from = clock_ns() + (uint64_t)l->drain_idle_ms * 1000000u,
            deadline = start + (uint64_t)(l->drain_lag_ms + l->drain_ms) * 1000000u;
   size_t cut = 0;
-  while (atomic_load(&n->connections) > 0) {
+  while (net_accepts(n) || atomic_load(&n->connections) > 0) {
     uint64_t now = clock_ns();
     // A client that is about to send on an open connection gets a moment to do so.
     if (now >= idle_from) net_close_idle(n);

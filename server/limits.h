@@ -9,37 +9,38 @@
 #include "base/json.h"
 
 // X(field, "flag", default, min, max, "meaning")
-#define LIMIT_LIST(X)                                                                                                \
-  X(workers, "workers", 0, 0, 1024, "threads that compute requests; 0: one a processor")                             \
-  X(io_threads, "io-threads", 0, 0, 64, "threads that serve sockets; 0: one a processor, at most 4")                 \
-  X(inline_us, "inline-us", 500, 0, 1000000, "models faster than this run on the socket thread; 0: never")           \
-  X(timeout_ms, "timeout-ms", 30000, 1, 86400000, "time from the whole request to its result, else 504")             \
-  X(script_workers, "script-workers", 0, 0, 1024, "processes that run the script; 0: one a processor, at most 4")    \
-  X(script_start_ms, "script-start-ms", 300000, 1, 86400000, "time for init() of the script")                        \
-  X(script_memory_bytes, "script-memory-bytes", 4294967296, 16777216, 1099511627776,                                 \
-    "memory of each process that runs the script")                                                                   \
-  X(max_queue, "max-queue", 100, 0, 1000000, "requests that wait for a worker, for each model, else 503")            \
-  X(max_queue_wait_ms, "max-queue-wait-ms", 2000, 1, 86400000, "how long one may wait there, else 503")              \
-  X(max_client_requests, "max-client-requests", 256, 0, 1000000,                                                     \
-    "scoring requests of one address at once, else 429; 0: any")                                                     \
-  X(max_connections, "max-connections", 10000, 1, 1000000, "open connections; more wait to be accepted")             \
-  X(max_client_connections, "max-client-connections", 1000, 0, 1000000, "connections of one address; 0: any")        \
-  X(max_body_bytes, "max-body-bytes", 67108864, 1, 1099511627776, "largest request body, else 413")                  \
-  X(max_buffered_bytes, "max-buffered-bytes", 0, 0, 1099511627776,                                                   \
-    "request bodies held at once, else 503; 0: 1 GiB, or a quarter of the memory if that is less")                   \
-  X(max_response_bytes, "max-response-bytes", 268435456, 1, 1099511627776, "largest response body, else 507")        \
-  X(max_head_bytes, "max-head-bytes", 16384, 1024, 65536, "request line and headers, else 431")                      \
-  X(max_headers, "max-headers", 100, 1, 1000, "number of headers, else 431")                                         \
-  X(max_chunks, "max-chunks", 65536, 1, 1000000000, "chunks of one body, else 413")                                  \
-  X(compress_bytes, "compress-bytes", 4096, 0, 1099511627776,                                                        \
-    "responses from this size up are compressed if the client accepts it; 0: none")                                  \
-  X(max_json_depth, "max-json-depth", 32, 1, 64, "nesting of JSON, else 400")                                        \
-  X(max_json_values, "max-json-values", 10000000, 1, 1000000000, "values in one JSON text, else 400")                \
-  X(head_timeout_ms, "head-timeout-ms", 10000, 1, 86400000, "for the head of a request, then the connection closes") \
-  X(idle_timeout_ms, "idle-timeout-ms", 75000, 1, 86400000, "between two requests of a connection")                  \
-  X(write_timeout_ms, "write-timeout-ms", 30000, 1, 86400000, "for a client to take the next part of a response")    \
-  X(min_rate_bytes, "min-rate-bytes", 1024, 0, 1073741824, "bytes a second a client must send or take; 0: any")      \
-  X(drain_ms, "drain-ms", 25000, 0, 86400000, "after SIGTERM: time to answer what was accepted")                     \
+#define LIMIT_LIST(X)                                                                                                 \
+  X(workers, "workers", 0, 0, 1024, "threads that compute requests; 0: one a processor")                              \
+  X(io_threads, "io-threads", 0, 0, 64, "threads that serve sockets; 0: one a processor, at most 4")                  \
+  X(inline_us, "inline-us", 500, 0, 1000000, "models faster than this run on the socket thread; 0: never")            \
+  X(timeout_ms, "timeout-ms", 30000, 1, 86400000, "time from the whole request to its result, else 504")              \
+  X(script_workers, "script-workers", 0, 0, 1024, "processes that run the script; 0: one a processor, at most 4")     \
+  X(script_start_ms, "script-start-ms", 300000, 1, 86400000, "time for init() of the script")                         \
+  X(script_memory_bytes, "script-memory-bytes", 4294967296, 16777216, 1099511627776,                                  \
+    "memory of each process that runs the script")                                                                    \
+  X(max_queue, "max-queue", 100, 0, 1000000, "requests that wait for a worker, for each model, else 503")             \
+  X(max_queue_wait_ms, "max-queue-wait-ms", 2000, 1, 86400000, "how long one may wait there, else 503")               \
+  X(max_client_requests, "max-client-requests", 256, 0, 1000000,                                                      \
+    "scoring requests of one address at once, else 429; 0: any")                                                      \
+  X(max_connections, "max-connections", 10000, 1, 1000000, "open connections; more wait to be accepted")              \
+  X(max_client_connections, "max-client-connections", 1000, 0, 1000000, "connections of one address; 0: any")         \
+  X(max_body_bytes, "max-body-bytes", 67108864, 1, 1099511627776, "largest request body, else 413")                   \
+  X(max_buffered_bytes, "max-buffered-bytes", 0, 0, 1099511627776,                                                    \
+    "request bodies held at once, else 503; 0: 1 GiB, or a quarter of the memory if that is less")                    \
+  X(max_response_bytes, "max-response-bytes", 268435456, 1, 1099511627776, "largest response body, else 507")         \
+  X(max_head_bytes, "max-head-bytes", 16384, 1024, 65536, "request line and headers, else 431")                       \
+  X(max_headers, "max-headers", 100, 1, 1000, "number of headers, else 431")                                          \
+  X(max_chunks, "max-chunks", 65536, 1, 1000000000, "chunks of one body, else 413")                                   \
+  X(compress_bytes, "compress-bytes", 4096, 0, 1099511627776,                                                         \
+    "responses from this size up are compressed if the client accepts it; 0: none")                                   \
+  X(max_json_depth, "max-json-depth", 32, 1, 64, "nesting of JSON, else 400")                                         \
+  X(max_json_values, "max-json-values", 10000000, 1, 1000000000, "values in one JSON text, else 400")                 \
+  X(head_timeout_ms, "head-timeout-ms", 10000, 1, 86400000, "for the head of a request, then the connection closes")  \
+  X(idle_timeout_ms, "idle-timeout-ms", 75000, 1, 86400000, "between two requests of a connection")                   \
+  X(write_timeout_ms, "write-timeout-ms", 30000, 1, 86400000, "for a client to take the next part of a response")     \
+  X(min_rate_bytes, "min-rate-bytes", 1024, 0, 1073741824, "bytes a second a client must send or take; 0: any")       \
+  X(drain_ms, "drain-ms", 25000, 0, 86400000, "after SIGTERM: time to answer what was accepted")                      \
+  X(drain_idle_ms, "drain-idle-ms", 250, 0, 86400000, "after SIGTERM: for a client to send on a connection it keeps") \
   X(drain_lag_ms, "drain-lag-ms", 0, 0, 86400000, "after SIGTERM: not ready, but still accepting, this long")
 
 typedef struct limits {

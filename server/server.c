@@ -98,6 +98,7 @@ static bool start_net(server *srv) {
                                  .host_count = config->host_count,
                                  .port = config->port,
                                  .unix_path = config->unix_path,
+                                 .shared_fd = config->shared_fd,
                                  .certificate = config->certificate,
                                  .key = config->key,
                                  .trusted = config->trusted_proxies};
@@ -114,6 +115,7 @@ static void block_signals(sigset_t *old) {
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGHUP);
+  sigaddset(&set, SIGUSR1);
   pthread_sigmask(SIG_BLOCK, &set, old);
   signal(SIGPIPE, SIG_IGN);
 }

@@ -34,6 +34,7 @@ typedef struct server_config {
   size_t host_count;
   int port;                                   // 0: any
   const char *unix_path, *certificate, *key;  // NULL: none
+  int shared_fd;                              // an inherited socket that listens, used from SIGUSR1 on; 0: none
   network_list trusted_proxies;
   const server_model *models;
   size_t model_count;

@@ -4,7 +4,7 @@
 #include "server/net/listen.h"
 
 #include <errno.h>
-#include <linux/filter.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -20,6 +20,7 @@
 #include "server/log.h"
 #include "server/net/loop.h"
 #include "server/net/tls.h"
+#include "support/sockets.h"
 
 enum { BACKLOG = 4096, ACCEPT_BURST = 8, AGAIN_MS = 100 };
 
@@ -42,6 +43,16 @@ static int bound_port(int fd) {
                                            : ((struct sockaddr_in *)&bound)->sin_port);
 }
 
+static void name_tcp(net *n, listener *at, const struct sockaddr *bound) {
+  address address = address_from_socket(bound);
+  char text[ADDRESS_TEXT];
+  n->port = bound_port(at->fd);
+  address_print(&address, text);
+  snprintf(at->text, sizeof at->text, strchr(text, ':') ? "[%s]:%d" : "%s:%d", text, n->port);
+  if (!address_is_loopback(&address))
+    log_line("warning", "%s is reachable from other machines and there is no access control", text);
+}
+
 static bool open_tcp(net *n, const struct addrinfo *a, bool six_alone) {
   listener *at = add(n);
   int on = 1, off = six_alone;
@@ -49,13 +60,7 @@ static bool open_tcp(net *n, const struct addrinfo *a, bool six_alone) {
   setsockopt(at->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (a->ai_family == AF_INET6) setsockopt(at->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
   if (bind(at->fd, a->ai_addr, a->ai_addrlen) || listen(at->fd, BACKLOG)) return false;
-  n->port = bound_port(at->fd);
-  address address = address_from_socket(a->ai_addr);
-  char text[ADDRESS_TEXT];
-  address_print(&address, text);
-  snprintf(at->text, sizeof at->text, strchr(text, ':') ? "[%s]:%d" : "%s:%d", text, n->port);
-  if (!address_is_loopback(&address))
-    log_line("warning", "%s is reachable from other machines and there is no access control", text);
+  name_tcp(n, at, a->ai_addr);
   return true;
 }
 
@@ -125,9 +130,29 @@ static bool open_unix(net *n, const char *path) {
   return true;
 }
 
+// A socket that another process listens with: it stays open for the others when this one ends.
+static bool take_shared(net *n, int fd) {
+  struct sockaddr_storage bound;
+  socklen_t size = sizeof bound, word = sizeof(int);
+  int listens = 0;
+  if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &word) || !listens ||
+      getsockname(fd, (struct sockaddr *)&bound, &size) ||
+      (bound.ss_family != AF_INET && bound.ss_family != AF_INET6)) {
+    log_line("error", "--listen-fd %d: expected a TCP socket that listens", fd);
+    return false;
+  }
+  listener *at = add(n);
+  if (!at || fcntl(fd, F_SETFL, O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC)) return false;
+  at->fd = fd;
+  at->shared = true;
+  name_tcp(n, at, (struct sockaddr *)&bound);
+  return true;
+}
+
 bool listen_open(net *n) {
   const net_config *config = n->config;
   n->port = config->port;
+  if (config->shared_fd > 0 && !take_shared(n, config->shared_fd)) return false;
   for (size_t i = 0; i < config->host_count; i++)
     if (!open_host(n, config->hosts[i])) return false;
   return !config->unix_path || open_unix(n, config->unix_path);
@@ -146,19 +171,12 @@ void listen_close(net *n) {
 }
 
 void listen_refuse_new(net *n) {
-  // Classic BPF over the TCP header: byte 13 holds the flags, 2 is SYN. Clients whose SYN is dropped try again, and are
-  // then refused; those whose handshake is done wait in the backlog and are taken.
-  struct sock_filter code[] = {
-      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
-      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 2, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, 0),
-      BPF_STMT(BPF_RET | BPF_K, 0xFFFFFFFF),
-  };
-  struct sock_fprog program = {sizeof code / sizeof *code, code};
+  // A shared socket has an owner who sees to that, and looks at the Unix socket to know when no more is accepted here.
+  if (n->config->shared_fd) return;
   for (size_t i = 0; i < n->listener_count; i++) {
     listener *at = &n->listeners[i];
     if (at->unix_path) unlink(at->unix_path);
-    else setsockopt(at->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+    else socket_refuse_new(at->fd);
   }
 }
 
@@ -257,17 +275,27 @@ void listen_begin(loop *l) {
   l->accept_again_ns = 0;
   l->listening = true;
   for (size_t i = 0; i < n->listener_count; i++) {
+    if (n->listeners[i].shared && !atomic_load(&n->released)) continue;
     struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.ptr = &n->listeners[i]};
     epoll_ctl(l->epoll, EPOLL_CTL_ADD, n->listeners[i].fd, &event);
   }
 }
 
+void listen_release(loop *l) {
+  look_away(l);
+  listen_begin(l);
+}
+
 void listen_end(loop *l) {
   net *n = l->net;
-  // Those whose handshake is done are taken first.
+  // Those whose handshake is done are taken first: no more than can wait, as others may still come to a shared socket.
   for (size_t i = 0; i < n->listener_count; i++)
-    while (take_next(l, &n->listeners[i])) continue;
+    for (int taken = 0; taken < BACKLOG && take_next(l, &n->listeners[i]); taken++) continue;
   look_away(l);
   if (atomic_fetch_add(&n->ended, 1) + 1 < n->loop_count) return;
-  for (size_t i = 0; i < n->listener_count; i++) shutdown(n->listeners[i].fd, SHUT_RDWR);
+  for (size_t i = 0; i < n->listener_count; i++) {
+    listener *at = &n->listeners[i];
+    if (at->unix_path) unlink(at->unix_path);
+    if (!at->shared) shutdown(at->fd, SHUT_RDWR);
+  }
 }

@@ -7,9 +7,9 @@
 
 typedef struct listener {
   int fd;
-  bool tls;
-  char *unix_path;  // NULL: TCP
-  char text[80];    // "127.0.0.1:8080"
+  bool tls, shared;  // shared: inherited, and served by other processes as well
+  char *unix_path;   // NULL: TCP
+  char text[80];     // "127.0.0.1:8080"
 } listener;
 
 bool listen_open(net *n);  // false: said in the log

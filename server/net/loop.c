@@ -188,6 +188,7 @@ static void cancel_all(loop *l) {
 static void obey(loop *l) {
   unsigned commands = atomic_exchange(&l->commands, 0);
   if (commands & LOOP_STOP) l->stopped = true;
+  if (commands & LOOP_RELEASE) listen_release(l);
   if (commands & LOOP_STOP_ACCEPTING) listen_end(l);
   if (commands & LOOP_CANCEL_ALL) cancel_all(l);
   if (!(commands & (LOOP_CLOSE_IDLE | LOOP_STOP_ACCEPTING))) return;

@@ -11,7 +11,8 @@ typedef enum loop_command {
   LOOP_STOP = 1,
   LOOP_STOP_ACCEPTING = 2,
   LOOP_CLOSE_IDLE = 4,
-  LOOP_CANCEL_ALL = 8
+  LOOP_CANCEL_ALL = 8,
+  LOOP_RELEASE = 16  // the shared socket may be accepted from
 } loop_command;
 
 typedef struct loop {
@@ -51,4 +52,5 @@ void loop_ready(connection *c);           // another turn is due soon
 // listen.c
 void listen_event(loop *l, struct listener *at);
 void listen_begin(loop *l);
+void listen_release(loop *l);
 void listen_end(loop *l);  // the last loop to do so closes the sockets to new clients

@@ -78,12 +78,18 @@ static void command(net *n, loop_command c) {
   for (size_t i = 0; i < n->loop_count; i++) loop_command_send(n->loops[i], c);
 }
 
+void net_release(net *n) {
+  if (!atomic_exchange(&n->released, true)) command(n, LOOP_RELEASE);
+}
+
 void net_refuse_new(net *n) { listen_refuse_new(n); }
 
 void net_stop_accepting(net *n) {
   atomic_store(&n->closing, true);
   command(n, LOOP_STOP_ACCEPTING);
 }
+
+bool net_accepts(const net *n) { return atomic_load(&n->ended) < n->loop_count; }
 
 void net_close_idle(net *n) { command(n, LOOP_CLOSE_IDLE); }
 void net_cancel_all(net *n) { command(n, LOOP_CANCEL_ALL); }

@@ -67,6 +67,7 @@ typedef struct net_config {
   size_t host_count;
   int port;                       // 0: any, the same for all
   const char *unix_path;          // NULL: none
+  int shared_fd;                  // an inherited TCP socket, accepted from once net_release was called; 0: none
   const char *certificate, *key;  // PEM files; NULL: no TLS
   network_list trusted;           // proxies
 } net_config;
@@ -82,8 +83,9 @@ typedef struct net {
   struct loop **loops;
   int port;
   uint64_t seed;
-  atomic_bool closing;  // responses end their connections
-  atomic_size_t ended;  // loops that accept no more
+  atomic_bool released;  // the shared socket is accepted from
+  atomic_bool closing;   // responses end their connections
+  atomic_size_t ended;   // loops that accept no more
   atomic_size_t connections, exchanges, held;
   atomic_uint_fast64_t cut, malformed, refused_connections;
   atomic_uint clients[NET_CLIENTS];  // connections by hash of the address
@@ -96,11 +98,13 @@ void net_stop(net *n);   // ends the threads
 void net_close(net *n);  // closes what is still open, after the last exchange_post
 // Where it can be reached: "http://127.0.0.1:8080", one a line.
 void net_addresses(const net *n, text *to);
-void net_reload(net *n);  // certificates
+void net_reload(net *n);   // certificates
+void net_release(net *n);  // the shared socket
 
 // Ending, step by step: new clients are not taken any more; those who wait in the backlog are; then the sockets close.
 void net_refuse_new(net *n);
 void net_stop_accepting(net *n);
+bool net_accepts(const net *n);  // until every loop has stopped
 void net_close_idle(net *n);
 void net_cancel_all(net *n);  // what is pending gets `cancel` with 503
 

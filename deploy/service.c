@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: Apache-2.0
+// Services (service.h): what is wanted is written to the registry, then the supervisor is told to look there.
+#include "deploy/service.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/host.h"
+#include "deploy/control.h"
+#include "deploy/http.h"
+#include "deploy/journal.h"
+#include "support/files.h"
+
+enum { KEY_BYTES = 24, SAMPLE_BYTES = 64 << 20, MOST_REPLICAS = 32, STANDARD_START = 300 };
+enum { POLL_US = 10000, STOP_SECONDS = 60, KEYS_MS = 3000 };
+
+static const char *text_of(const json_t *object, const char *key) {
+  const char *text = json_string_value(json_object_get(object, key));
+  return text ? text : "";
+}
+
+static int64_t number_of(const json_t *object, const char *key) {
+  return json_integer_value(json_object_get(object, key));
+}
+
+// ---- making --------------------------------------------------------------------------------------
+
+static sdx_status random_key(char text[2 * KEY_BYTES + 1], fault *f) {
+  unsigned char bytes[KEY_BYTES];
+  if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes) return fault_set(f, SDX_IO_ERROR, "no random numbers");
+  for (size_t i = 0; i < sizeof bytes; i++) snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+  return SDX_OK;
+}
+
+static json_t *new_secrets(fault *f) {
+  char text[3][2 * KEY_BYTES + 1];
+  for (int i = 0; i < 3; i++)
+    if (random_key(text[i], f)) return NULL;
+  return json_pack("{s:s,s:s,s:s}", "primary", text[0], "secondary", text[1], "token", text[2]);
+}
+
+static sdx_status check_word(const char *what, const char *word, const char *const *known, size_t count, fault *f) {
+  for (size_t i = 0; i < count; i++)
+    if (!strcmp(word, known[i])) return SDX_OK;
+  fault_set(f, SDX_INVALID_ARGUMENT, "%s '%.100s': expected %s", what, word, known[0]);
+  const char *near = name_closest(word, known, count);
+  return near ? fault_hint(f, "did you mean '%s'?", near) : f->status;
+}
+
+static sdx_status check_spec(const service_spec *s, fault *f) {
+  static const char *const auths[] = {"key", "token", "none"}, *const targets[] = {"local"};
+  if (s->auth) check_word("auth", s->auth, auths, 3, f);
+  if (s->target) check_word("target", s->target, targets, 1, f);
+  if (s->replicas > MOST_REPLICAS)
+    fault_set(f, SDX_LIMIT_EXCEEDED, "%d replicas; at most %d run on one machine", s->replicas, MOST_REPLICAS);
+  return f->status;
+}
+
+// The reference of the image to run, "name:version"; free() it.
+static char *image_of(registry *r, const service_spec *s, fault *f) {
+  json_t *image = NULL, *report = NULL;
+  char *id = NULL;
+  if (s->image) {
+    registry_get(r, ASSET_IMAGE, s->image, &image, f);
+  } else {
+    build_spec build = s->build;
+    build.name = s->name;
+    build.skip_dryrun = true;  // it is tried in earnest
+    build_image(r, &build, &image, &report, f);
+  }
+  if (!f->status && !(id = strdup(text_of(image, "id")))) fault_no_memory(f);
+  json_decref(image);
+  json_decref(report);
+  return id;
+}
+
+static json_t *detail_of(const service_spec *s, const char *image, const json_t *before) {
+  json_t *detail = json_pack("{s:s}", "image", image);
+  static const char *const kept[] = {"cpu", "memory_gb", "python"};
+  for (size_t i = 0; i < 3; i++)
+    if (json_object_get(before, kept[i])) json_object_set(detail, kept[i], json_object_get(before, kept[i]));
+  if (s->cpu > 0) json_object_set_new(detail, "cpu", json_real(s->cpu));
+  if (s->memory_gb > 0) json_object_set_new(detail, "memory_gb", json_real(s->memory_gb));
+  if (s->build.dryrun.python) json_object_set_new(detail, "python", json_string(s->build.dryrun.python));
+  return detail;
+}
+
+static sdx_status add_sample(registry_change *c, const service_spec *s, const json_t *before, registry_file *file,
+                             fault *f) {
+  *file = (registry_file){.path = "sample", .media_type = "application/json"};
+  if (s->sample) {
+    size_t size;
+    char *text = file_load(AT_FDCWD, s->sample, SAMPLE_BYTES, &size, f);
+    if (text) registry_add_bytes(c, text, size, &file->blob, f);
+    free(text);
+    return f->status;
+  }
+  const json_t *old = json_array_get(json_object_get(before, "files"), 0);
+  snprintf(file->blob.digest, DIGEST_BYTES, "%s", text_of(old, "digest"));
+  file->blob.size = (uint64_t)number_of(old, "size");
+  return SDX_OK;
+}
+
+// `before`: the revision whose words and limits go on, or NULL for the first one, which brings settings and secrets.
+static sdx_status commit(registry *r, const service_spec *s, const char *image, const json_t *before,
+                         const json_t *settings, const json_t *secrets, fault *f) {
+  registry_change *c;
+  registry_file sample;
+  json_t *asset = NULL, *detail = detail_of(s, image, before);
+  char *use = path_format("image/%s", image);
+  const char *uses[] = {use, NULL};
+  bool has_tags = json_object_size(s->tags), has_properties = json_object_size(s->properties);
+  if (!use) fault_no_memory(f);
+  else if (!registry_begin(r, &c, f)) {
+    if (!add_sample(c, s, before, &sample, f)) {
+      registry_draft draft = {.kind = ASSET_SERVICE,
+                              .name = s->name,
+                              .description = s->description ? s->description
+                                             : before       ? text_of(before, "description")
+                                                            : NULL,
+                              .tags = has_tags ? s->tags : json_object_get(before, "tags"),
+                              .properties = has_properties ? s->properties : json_object_get(before, "properties"),
+                              .detail = detail,
+                              .files = &sample,
+                              .file_count = sample.blob.digest[0] != 0,
+                              .uses = uses,
+                              .settings = settings,
+                              .secrets = secrets};
+      registry_commit(c, &draft, &asset, f);
+    }
+    registry_end(c);
+  }
+  json_decref(asset);
+  json_decref(detail);
+  free(use);
+  return f->status;
+}
+
+// ---- supervising ---------------------------------------------------------------------------------
+
+// Both descriptors of a process without a terminal; the log is the supervisor's own.
+static void detach(void) {
+  int null = open("/dev/null", O_RDWR);
+  for (int fd = 0; fd < 3 && null >= 0; fd++) dup2(null, fd);
+  for (int fd = 3; fd < 4096; fd++) close(fd);
+}
+
+sdx_status service_supervise(const registry *r, const char *name, fault *f) {
+  const char *const arguments[] = {registry_command(r), "service",          "supervise", name,
+                                   "--workspace",       registry_config(r), NULL};
+  pid_t child = fork();
+  if (child == 0) {
+    // A session of its own, and a parent that does not wait: it goes on when shell and command end.
+    setsid();
+    if (fork() != 0) _exit(0);
+    detach();
+    if (chdir("/")) _exit(126);
+    execv(arguments[0], (char *const *)arguments);
+    _exit(127);
+  }
+  if (child < 0) return fault_set(f, SDX_NO_MEMORY, "cannot start a process");
+  waitpid(child, NULL, 0);
+  return SDX_OK;
+}
+
+// Until it answers, or has ended again without one.
+static sdx_status wake(registry *r, const char *name, fault *f) {
+  json_t *state = control_ask(r, name, "look");
+  if (!state) service_supervise(r, name, f);
+  json_decref(state);
+  return f->status;
+}
+
+// ---- what is asked for ---------------------------------------------------------------------------
+
+sdx_status service_deploy(registry *r, const service_spec *s, fault *f) {
+  if (check_spec(s, f)) return f->status;
+  fault none = {0};
+  json_t *there = NULL;
+  if (!registry_get_service(r, s->name, &there, NULL, &none)) {
+    json_decref(there);
+    fault_set(f, SDX_CONFLICT, "there is a service '%s' already", s->name);
+    return fault_hint(f, "'sardonyx service update %s' changes it, 'service delete' removes it", s->name);
+  }
+  json_t *secrets = new_secrets(f);
+  char *image = secrets ? image_of(r, s, f) : NULL;
+  json_t *settings = json_pack("{s:s,s:s,s:s,s:i,s:b,s:i,s:b,s:i}", "target", s->target ? s->target : "local", "auth",
+                               s->auth ? s->auth : "none", "host", s->host ? s->host : "127.0.0.1", "port", s->port,
+                               "port_fixed", s->port != 0, "replicas", s->replicas ? s->replicas : 1, "running", true,
+                               "start_seconds", s->start_seconds ? (int)s->start_seconds : STANDARD_START);
+  if (image && !commit(r, s, image, NULL, settings, secrets, f)) wake(r, s->name, f);
+  json_decref(secrets);
+  json_decref(settings);
+  free(image);
+  return f->status;
+}
+
+sdx_status service_update(registry *r, const service_spec *s, fault *f) {
+  json_t *before = NULL;
+  char *image = NULL;
+  if (check_spec(s, f) || registry_get(r, ASSET_SERVICE, s->name, &before, f)) return f->status;
+  bool same = !s->image && !s->build.models[0];
+  image = same ? strdup(text_of(before, "image")) : image_of(r, s, f);
+  if (image && !commit(r, s, image, before, NULL, NULL, f)) {
+    json_t *changes = json_pack("{s:b,s:s*}", "running", true, "auth", s->auth);
+    if (s->replicas) json_object_set_new(changes, "replicas", json_integer(s->replicas));
+    if (!registry_change_service(r, s->name, changes, NULL, 0, f)) wake(r, s->name, f);
+    json_decref(changes);
+  }
+  json_decref(before);
+  free(image);
+  return f->status;
+}
+
+static sdx_status change(registry *r, const char *name, json_t *changes, fault *f) {
+  if (!registry_change_service(r, name, changes, NULL, 0, f)) wake(r, name, f);
+  json_decref(changes);
+  return f->status;
+}
+
+sdx_status service_rollback(registry *r, const char *name, int64_t revision, fault *f) {
+  json_t *settings, *asset = NULL;
+  if (registry_get_service(r, name, &settings, NULL, f)) return f->status;
+  if (!revision) revision = number_of(settings, "previous");
+  char *reference = path_format("%s:%lld", name, (long long)revision);
+  if (!revision) fault_set(f, SDX_CONFLICT, "service '%s' has no revision before this one", name);
+  else if (revision == number_of(settings, "revision"))
+    fault_set(f, SDX_CONFLICT, "revision %lld of service '%s' is in force", (long long)revision, name);
+  else if (!reference) fault_no_memory(f);
+  else if (!registry_get(r, ASSET_SERVICE, reference, &asset, f))
+    change(r, name, json_pack("{s:I,s:n,s:b}", "candidate", (json_int_t)revision, "error", "running", true), f);
+  json_decref(asset);
+  json_decref(settings);
+  free(reference);
+  return f->status;
+}
+
+sdx_status service_scale(registry *r, const char *name, int64_t replicas, fault *f) {
+  if (replicas > MOST_REPLICAS)
+    return fault_set(f, SDX_LIMIT_EXCEEDED, "%lld replicas; at most %d run on one machine", (long long)replicas,
+                     MOST_REPLICAS);
+  return change(r, name, json_pack("{s:I}", "replicas", (json_int_t)replicas), f);
+}
+
+// One whose first revision failed is tried again.
+sdx_status service_start(registry *r, const char *name, fault *f) {
+  json_t *settings, *asset = NULL;
+  if (registry_get_service(r, name, &settings, NULL, f)) return f->status;
+  json_t *changes = json_pack("{s:b}", "running", true);
+  if (!number_of(settings, "revision") && !registry_get(r, ASSET_SERVICE, name, &asset, f)) {
+    json_object_set(changes, "candidate", json_object_get(asset, "version"));
+    json_object_set_new(changes, "error", json_null());
+  }
+  json_decref(asset);
+  json_decref(settings);
+  return change(r, name, changes, f);
+}
+
+// Until the supervisor has ended.
+static sdx_status await_end(registry *r, const char *name, fault *f) {
+  uint64_t end = clock_ns() + STOP_SECONDS * (uint64_t)1000000000;
+  json_t *state = control_ask(r, name, "look");
+  while (state && clock_ns() < end) {
+    json_decref(state);
+    usleep(POLL_US);
+    state = control_ask(r, name, "state");
+  }
+  if (state) fault_set(f, SDX_DEADLINE_EXCEEDED, "service '%s' did not end within %d s", name, STOP_SECONDS);
+  json_decref(state);
+  return f->status;
+}
+
+sdx_status service_stop(registry *r, const char *name, fault *f) {
+  json_t *changes = json_pack("{s:b}", "running", false);
+  if (!registry_change_service(r, name, changes, NULL, 0, f)) await_end(r, name, f);
+  json_decref(changes);
+  return f->status;
+}
+
+sdx_status service_delete(registry *r, const char *name, fault *f) {
+  fault ignored = {0};
+  char *path = service_folder(r, name);
+  if (!path) return fault_no_memory(f);
+  if (!service_stop(r, name, f) && !registry_delete_service(r, name, f)) tree_remove(AT_FDCWD, path, &ignored);
+  free(path);
+  return f->status;
+}
+
+// ---- state ---------------------------------------------------------------------------------------
+
+static const char *state_without_supervisor(const json_t *settings) {
+  if (!json_is_true(json_object_get(settings, "running"))) return "Stopped";
+  if (!number_of(settings, "revision")) return number_of(settings, "candidate") ? "Unhealthy" : "Failed";
+  return "Unhealthy";
+}
+
+static void add_addresses(json_t *service) {
+  int64_t port = number_of(service, "port");
+  const char *host = text_of(service, "host");
+  if (!port) return;
+  bool any = !strcmp(host, "0.0.0.0") || !strcmp(host, "::");
+  json_t *base = json_sprintf(strchr(host, ':') && !any ? "http://[%s]:%lld" : "http://%s:%lld",
+                              any ? "localhost" : host, (long long)port);
+  json_object_set_new(service, "scoring_uri", json_sprintf("%s/score", json_string_value(base)));
+  json_object_set_new(service, "swagger_uri", json_sprintf("%s/swagger.json", json_string_value(base)));
+  json_decref(base);
+}
+
+static json_t *revisions_of(registry *r, const char *name, fault *f) {
+  json_t *list, *all = json_array(), *asset;
+  size_t i;
+  registry_filter filter = {.name = name};
+  if (registry_list(r, ASSET_SERVICE, &filter, &list, f)) return all;
+  json_array_foreach(list, i, asset) {
+    json_array_append_new(all,
+                          json_pack("{s:O,s:O,s:O}", "revision", json_object_get(asset, "version"), "image",
+                                    json_object_get(asset, "image"), "created", json_object_get(asset, "created")));
+  }
+  json_decref(list);
+  return all;
+}
+
+static json_t *describe(registry *r, const char *name, const json_t *settings, const json_t *asset, const json_t *state,
+                        fault *f) {
+  static const char *const words[] = {"name", "description", "tags", "properties", "created", "modified", "image"};
+  json_t *service = json_copy((json_t *)settings);
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    json_object_set(service, words[i], json_object_get(asset, words[i]));
+  if (state) json_object_update(service, (json_t *)state);
+  else json_object_set_new(service, "state", json_string(state_without_supervisor(settings)));
+  add_addresses(service);
+  json_object_set_new(service, "revisions", revisions_of(r, name, f));
+  return service;
+}
+
+sdx_status service_show(registry *r, const char *name, json_t **service, fault *f) {
+  // The supervisor is asked first: it writes down what has ended before it says so.
+  json_t *state = name_valid(name) ? control_ask(r, name, "state") : NULL, *settings = NULL, *asset = NULL;
+  *service = NULL;
+  if (registry_get_service(r, name, &settings, NULL, f)) {
+    json_decref(state);
+    return f->status;
+  }
+  int64_t revision = number_of(settings, "revision");
+  char *reference = revision ? path_format("%s:%lld", name, (long long)revision) : path_format("%s", name);
+  if (!reference) fault_no_memory(f);
+  else if (!registry_get(r, ASSET_SERVICE, reference, &asset, f))
+    *service = describe(r, name, settings, asset, state, f);
+  json_decref(state);
+  json_decref(settings);
+  json_decref(asset);
+  free(reference);
+  return f->status;
+}
+
+// Of a supervisor that has just been started nothing is heard yet.
+sdx_status service_wait(registry *r, const char *name, unsigned seconds, json_t **service, fault *f) {
+  enum { SILENCE_MS = 5000 };
+  uint64_t begin = clock_ns(), end = begin + seconds * (uint64_t)1000000000;
+  for (;;) {
+    if (service_show(r, name, service, f)) return f->status;
+    const char *state = text_of(*service, "state");
+    bool heard = json_object_get(*service, "pid") != NULL, early = clock_ns() - begin < SILENCE_MS * (uint64_t)1000000;
+    bool pending = !strcmp(state, "Transitioning") || (!heard && early && !strcmp(state, "Unhealthy"));
+    if (!pending || clock_ns() > end) return SDX_OK;
+    registry_progress(r, "waiting for the service", 0, 0);
+    json_decref(*service);
+    usleep(POLL_US);
+  }
+}
+
+json_t *service_log(const registry *r, const char *name, size_t lines) {
+  char *path = service_folder(r, name);
+  json_t *list = path ? journal_tail(path, lines) : json_array();
+  free(path);
+  return list;
+}
+
+// ---- keys ----------------------------------------------------------------------------------------
+
+// Asks a replica on its own socket. 0: no answer.
+static long ask_replica(const registry *r, const char *name, const char *socket, const char *key) {
+  char path[64], authorization[200];
+  fault ignored = {0};
+  http *h;
+  http_answer answer = {0};
+  char *folder = service_folder(r, name);
+  int fd = folder ? folder_open(AT_FDCWD, folder, 0, &ignored) : -1;
+  free(folder);
+  snprintf(path, sizeof path, "/proc/self/fd/%d/%s", fd, socket);
+  snprintf(authorization, sizeof authorization, "Bearer %s", key);
+  http_call call = {.method = "GET", .url = "http://localhost/v2", .unix_socket = path, .authorization = authorization};
+  if (fd >= 0 && !http_open(&h, &ignored)) {
+    if (!http_do(h, &call, &answer, &ignored)) http_answer_free(&answer);
+    http_close(h);
+  }
+  if (fd >= 0) close(fd);
+  return answer.status;
+}
+
+// Until every server takes the new key: they read both at once, so from then on the old one is refused.
+static sdx_status await_key(registry *r, const char *name, const char *key, fault *f) {
+  uint64_t end = clock_ns() + KEYS_MS * (uint64_t)1000000;
+  json_t *state = control_ask(r, name, "look"), *replica;
+  size_t i;
+  json_array_foreach(json_object_get(state, "processes"), i, replica) {
+    if (strcmp(text_of(replica, "state"), "serving")) continue;
+    while (ask_replica(r, name, text_of(replica, "socket"), key) == 401 && clock_ns() < end) usleep(POLL_US / 5);
+  }
+  if (clock_ns() >= end) fault_set(f, SDX_DEADLINE_EXCEEDED, "service '%s' does not take the new key", name);
+  json_decref(state);
+  return f->status;
+}
+
+static sdx_status check_key(const char *key, fault *f) {
+  size_t size = strlen(key);
+  bool good = size >= 16 && size <= 128;
+  for (const char *c = key; *c; c++) good = good && *c > ' ' && *c <= '~';
+  return good ? SDX_OK : fault_set(f, SDX_INVALID_ARGUMENT, "a key has 16 to 128 visible characters of ASCII");
+}
+
+sdx_status service_keys(registry *r, const char *name, service_key which, const char *value, json_t **keys, fault *f) {
+  json_t *settings, *secrets;
+  char fresh[2 * KEY_BYTES + 1];
+  const char *slot = which == SERVICE_SECONDARY ? "secondary" : "primary";
+  *keys = NULL;
+  if (registry_get_service(r, name, &settings, &secrets, f)) return f->status;
+  if (strcmp(text_of(settings, "auth"), "key")) {
+    fault_set(f, SDX_CONFLICT, "service '%s' has no keys: its auth is '%s'", name, text_of(settings, "auth"));
+    fault_hint(f, "'sardonyx service update %s --auth key' gives it some", name);
+  } else if (which != SERVICE_KEEP) {
+    if (value ? check_key(value, f) : random_key(fresh, f)) value = NULL;
+    else if (!value) value = fresh;
+    json_t *change = value ? json_pack("{s:s}", slot, value) : NULL;
+    if (change && !registry_change_service(r, name, NULL, change, 0, f) && !await_key(r, name, value, f))
+      json_object_update(secrets, change);
+    json_decref(change);
+  }
+  if (!f->status)
+    *keys = json_pack("{s:O,s:O}", "primary", json_object_get(secrets, "primary"), "secondary",
+                      json_object_get(secrets, "secondary"));
+  json_decref(settings);
+  json_decref(secrets);
+  return f->status;
+}
+
+// ---- calling -------------------------------------------------------------------------------------
+
+static sdx_status call(const char *uri, const char *key, const void *body, size_t size, json_t **answer, fault *f) {
+  char authorization[200];
+  http *h;
+  http_answer said;
+  snprintf(authorization, sizeof authorization, "Bearer %s", key);
+  http_call c = {.method = "POST",
+                 .url = uri,
+                 .authorization = *key ? authorization : NULL,
+                 .content_type = "application/json",
+                 .sends = true,
+                 .send_bytes = body,
+                 .send_size = size};
+  if (http_open(&h, f)) return f->status;
+  if (!http_do(h, &c, &said, f)) {
+    *answer =
+        json_pack("{s:I,s:s%}", "status", (json_int_t)said.status, "body", said.body ? said.body : "", said.body_size);
+    if (!*answer)
+      fault_set(f, SDX_CONFLICT, "the service answers status %ld and %zu bytes that are no text", said.status,
+                said.body_size);
+    http_answer_free(&said);
+  }
+  http_close(h);
+  return f->status;
+}
+
+sdx_status service_call(registry *r, const char *name, const void *body, size_t size, json_t **answer, fault *f) {
+  json_t *settings, *secrets;
+  *answer = NULL;
+  if (registry_get_service(r, name, &settings, &secrets, f)) return f->status;
+  add_addresses(settings);
+  const char *key = strcmp(text_of(settings, "auth"), "none") ? text_of(secrets, "primary") : "";
+  if (!*text_of(settings, "scoring_uri")) fault_set(f, SDX_CONFLICT, "service '%s' does not run yet", name);
+  else call(text_of(settings, "scoring_uri"), key, body, size, answer, f);
+  json_decref(settings);
+  json_decref(secrets);
+  return f->status;
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Services: images in operation. A service is a name with revisions; a revision is an image and what it needs. One of
+// them is in force; another one becomes it only once it is ready. On this machine a supervisor keeps a service running
+// (supervisor.h). docs/registry.md lists the keys of the JSON.
+#pragma once
+
+#include "deploy/build.h"
+
+typedef struct service_spec {
+  const char *name;
+  const char *image;  // reference; NULL: one is built of `build`, under the service's name
+  build_spec build;
+  const char *target;      // "local"
+  const char *auth;        // "key", "token", "none"; NULL: none
+  const char *host;        // NULL: 127.0.0.1
+  int port, replicas;      // 0: a free one; 1
+  double cpu, memory_gb;   // 0: no limit
+  const char *sample;      // file with a request that a revision must answer before clients come to it; NULL: none
+  unsigned start_seconds;  // for a revision to become ready; 0: 300
+  const char *description;
+  const json_t *tags, *properties;
+} service_spec;
+
+// Makes it and starts it; does not wait. CONFLICT where there is one of that name.
+sdx_status service_deploy(registry *r, const service_spec *spec, fault *f);
+// A new revision; what the spec leaves out is as before.
+sdx_status service_update(registry *r, const service_spec *spec, fault *f);
+// Back to a revision; 0: the one that was in force before.
+sdx_status service_rollback(registry *r, const char *name, int64_t revision, fault *f);
+sdx_status service_scale(registry *r, const char *name, int64_t replicas, fault *f);
+sdx_status service_start(registry *r, const char *name, fault *f);
+// Both wait until what was accepted is answered.
+sdx_status service_stop(registry *r, const char *name, fault *f);
+sdx_status service_delete(registry *r, const char *name, fault *f);
+
+// Settings and words of the service as they are now, with its state; without secrets.
+sdx_status service_show(registry *r, const char *name, json_t **service, fault *f);
+// The same once nothing is under way any more, or after `seconds`.
+sdx_status service_wait(registry *r, const char *name, unsigned seconds, json_t **service, fault *f);
+json_t *service_log(const registry *r, const char *name, size_t lines);
+
+typedef enum service_key { SERVICE_KEEP, SERVICE_PRIMARY, SERVICE_SECONDARY } service_key;
+// *keys: {primary, secondary}. One may be made anew, or set to `value`; once this returns the old one is refused.
+sdx_status service_keys(registry *r, const char *name, service_key which, const char *value, json_t **keys, fault *f);
+
+// Sends a request to /score with a key; *answer: {status, body}.
+sdx_status service_call(registry *r, const char *name, const void *body, size_t size, json_t **answer, fault *f);
+
+// The same as `supervisor_run` in a process of its own that outlives this one.
+sdx_status service_supervise(const registry *r, const char *name, fault *f);

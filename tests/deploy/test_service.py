@@ -1,0 +1,320 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Services on this machine: deployed, called, killed, updated, rolled back, scaled and stopped while clients go on."""
+import concurrent.futures
+import http.client
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from lab import COMMAND, Case, twice, with_constant  # noqa: E402
+import suite  # noqa: E402
+
+BODY = json.dumps({"data": [[1, 2, 3]]}).encode()
+SCRIPT = "import json\ndef init():\n    print('ready to score')\ndef run(data):\n    return {'got': json.loads(data)}\n"
+
+
+class ServiceCase(Case):
+    def setUp(self):
+        super().setUp()
+        self.register("m")
+        self.addCleanup(self.delete_all)
+
+    def delete_all(self):
+        """Before the folder goes: supervisors outlive what started them."""
+        for service in self.ask("service", "list"):
+            self.command("service", "delete", service["name"])
+            self.assertFalse([p for p in service.get("processes", []) if alive(p["pid"])], "processes are left")
+
+    def deploy(self, name, *words, **options):
+        return self.ask("service", "deploy", name, *(words or ("--model", "m")), "--wait", **options)
+
+    def show(self, name):
+        return self.ask("service", "show", name)
+
+    def until(self, condition, seconds=20):
+        end = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), end, "it takes too long")
+            time.sleep(0.02)
+
+
+def alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def post(uri, body=BODY, key=None, headers=None):
+    """(status, text) of a request."""
+    request = urllib.request.Request(uri, body, {"Content-Type": "application/json", **(headers or {}),
+                                                 **({"Authorization": "Bearer " + key} if key else {})})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+class Deploying(ServiceCase):
+    def test_a_model(self):
+        s = self.deploy("digits", "--model", "m", "--tag", "stage=test", "-d", "words")
+        self.assertEqual((s["state"], s["target"], s["auth"], s["revision"]), ("Healthy", "local", "none", 1))
+        self.assertEqual((s["tags"], s["description"], s["image"]), ({"stage": "test"}, "words", "digits:1"))
+        self.assertEqual(post(s["scoring_uri"]), (200, '{"result":[[2,4,6]]}'))
+        with urllib.request.urlopen(s["swagger_uri"]) as answer:
+            self.assertIn("paths", json.load(answer))
+        self.assertEqual(json.loads(self.command("service", "run", "digits", self.write("r.json", BODY)).stdout), {"result": [[2, 4, 6]]})
+        self.assertIn("status 400", self.fails("service", "run", "digits", self.write("bad.json", b'{"data": "x"}')))
+        self.assertEqual([x["name"] for x in self.ask("service", "list", "--tag", "stage=test")], ["digits"])
+        self.assertEqual(self.ask("service", "list", "--tag", "stage=live"), [])
+
+    def test_an_image_is_in_use(self):
+        self.ask("image", "build", "--model", "m", "--name", "packed")
+        s = self.deploy("a", "--image", "packed")
+        self.assertEqual(post(s["scoring_uri"])[0], 200)
+        self.assertIn("service a:1", self.fails("image", "delete", "packed"))
+        self.command("service", "delete", "a")
+        self.command("image", "delete", "packed")
+
+    def test_names_that_are_wrong(self):
+        self.deploy("digits")
+        self.assertIn("did you mean 'digits'", self.fails("service", "show", "digitz"))
+        self.assertIn("did you mean 'm'", self.fails("service", "deploy", "b", "--model", "n"))
+        self.assertIn("did you mean 'key'", self.fails("service", "deploy", "b", "--model", "m", "--auth", "keys"))
+        self.assertIn("did you mean 'local'", self.fails("service", "deploy", "b", "--model", "m", "--target", "locl"))
+        self.assertIn("already", self.fails("service", "deploy", "digits", "--model", "m"))
+        self.assertIn("already", self.fails("service", "deploy", "DIGITS", "--model", "m"))
+        self.assertIn("--image NAME or --model", self.fails("service", "deploy", "b", code=2))
+        for bad in ("a/b", "../x", ".x", "a b", ""):
+            self.assertIn("cannot name", self.fails("service", "deploy", bad, "--model", "m"))
+
+    def test_many_at_once_are_one(self):
+        """Of 16 deployments of one name one is done, the others say that the name is taken."""
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            runs = list(pool.map(lambda _: subprocess.run([COMMAND, "service", "deploy", "same", "--model", "m", "--wait"],
+                                                          cwd=self.folder, capture_output=True, text=True), range(16)))
+        self.assertEqual(sorted(r.returncode for r in runs), [0] + [1] * 15)
+        for r in runs:
+            self.assertTrue(r.returncode == 0 or "already" in r.stderr, r.stderr)
+        self.assertEqual(self.show("same")["state"], "Healthy")
+
+    def test_a_script(self):
+        s = self.deploy("a", "--model", "m", "--script", self.write("score.py", SCRIPT))
+        (self.folder / "score.py").unlink()  # the service has its own
+        self.assertEqual(post(s["scoring_uri"], b"[1]"), (200, '{"got": [1]}'))
+        self.assertIn("ready to score", self.command("service", "logs", "a").stdout)
+
+    def test_a_script_that_fails(self):
+        """The exception, its line and the log come in the same command."""
+        self.write("score.py", "import json\ndef init():\n    print('before')\n    raise ValueError('no weights')\ndef run(d):\n    return d\n")
+        done = self.command("service", "deploy", "a", "--model", "m", "--script", "score.py", "--wait", "--json", code=1)
+        s = json.loads(done.stdout)
+        self.assertEqual((s["state"], s["error"]["line"]), ("Failed", 4))
+        self.assertIn("ValueError: no weights", s["error"]["message"])
+        self.assertTrue(any("before" in line for line in s["log"]) and len(s["log"]) <= 100)
+        self.assertIn("ValueError", self.fails("service", "start", "a", "--wait"))
+        self.write("score.py", SCRIPT)
+        self.assertEqual(self.ask("service", "update", "a", "--model", "m", "--script", "score.py", "--wait")["state"], "Healthy")
+
+    def test_a_port_that_is_taken(self):
+        s = self.deploy("a")
+        self.assertIn("cannot listen", self.fails("service", "deploy", "b", "--model", "m", "--port", s["port"], "--wait"))
+        self.assertEqual(self.show("b")["error"]["code"], "AddressInUse")
+
+
+class Keys(ServiceCase):
+    def test_two_keys_and_a_new_one(self):
+        s = self.deploy("a", "--model", "m", "--auth", "key", "--replicas", "2")
+        self.assertNotIn("keys", json.dumps(s))
+        keys = self.ask("service", "keys", "a")
+        for name in ("primary", "secondary"):
+            self.assertEqual(post(s["scoring_uri"], key=keys[name])[0], 200)
+            self.assertNotIn(keys[name], self.command("service", "logs", "a").stdout)
+        self.assertEqual((post(s["scoring_uri"])[0], post(s["scoring_uri"], key="x" * 48)[0]), (401, 401))
+        fresh = self.ask("service", "keys", "a", "--regenerate", "primary")
+        self.assertEqual(fresh["secondary"], keys["secondary"])
+        for _ in range(20):
+            self.assertEqual([post(s["scoring_uri"], key=k)[0] for k in (keys["primary"], fresh["primary"], keys["secondary"])], [401, 200, 200])
+        self.assertEqual(self.ask("service", "keys", "a", "--regenerate", "secondary", "--key", "k" * 20)["secondary"], "k" * 20)
+        self.assertEqual(post(s["scoring_uri"], key="k" * 20)[0], 200)
+        self.assertIn("visible characters", self.fails("service", "keys", "a", "--regenerate", "primary", "--key", "short"))
+        self.assertEqual(self.command("service", "run", "a", self.write("r.json", BODY)).returncode, 0)
+
+    def test_without(self):
+        self.deploy("a")
+        self.assertIn("--auth key", self.fails("service", "keys", "a"))
+
+
+class Living(ServiceCase):
+    def test_a_server_that_dies_is_started_again(self):
+        s = self.deploy("a")
+        for _ in range(3):
+            time.sleep(1.1)
+            pid = self.show("a")["processes"][0]["pid"]
+            os.kill(pid, signal.SIGKILL)
+            begin = time.monotonic()
+            self.until(lambda: self.show("a")["state"] == "Healthy" and self.show("a")["processes"][0]["pid"] != pid)
+            self.assertLess(time.monotonic() - begin, 5)
+            self.assertEqual(post(s["scoring_uri"])[0], 200)
+        self.assertIn("signal 9", self.command("service", "logs", "a").stdout)
+
+    def test_the_address_is_kept(self):
+        s = self.deploy("a")
+        self.command("service", "stop", "a")
+        stopped = self.show("a")
+        self.assertEqual((stopped["state"], stopped["scoring_uri"]), ("Stopped", s["scoring_uri"]))
+        with self.assertRaises(urllib.error.URLError):
+            post(s["scoring_uri"])
+        self.assertEqual(self.ask("service", "start", "a", "--wait")["scoring_uri"], s["scoring_uri"])
+        self.assertEqual(post(s["scoring_uri"])[0], 200)
+
+    def test_a_supervisor_that_dies_takes_its_servers_along(self):
+        s = self.deploy("a", "--model", "m", "--replicas", "2")
+        os.kill(s["pid"], signal.SIGKILL)
+        self.until(lambda: not any(alive(r["pid"]) for r in s["processes"]))
+        self.assertEqual(self.show("a")["state"], "Unhealthy")
+        self.assertEqual(self.ask("service", "start", "a", "--wait")["state"], "Healthy")
+        self.assertEqual(post(s["scoring_uri"])[0], 200)
+
+    def test_in_the_foreground(self):
+        """What systemd runs: it ends by SIGTERM, and one service has one supervisor."""
+        self.deploy("a")
+        self.assertIn("supervised already", self.fails("service", "supervise", "a"))
+        self.command("service", "stop", "a")
+        self.assertEqual(self.command("service", "supervise", "a").returncode, 0)  # it is to be stopped
+        os.kill(self.ask("service", "start", "a", "--wait")["pid"], signal.SIGKILL)
+        with subprocess.Popen([COMMAND, "service", "supervise", "a"], cwd=self.folder) as process:
+            self.until(lambda: self.show("a")["state"] == "Healthy")
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(20), 0)
+        self.assertEqual(self.show("a")["state"], "Unhealthy")
+
+    def test_deleted_is_gone(self):
+        s = self.deploy("a", "--model", "m", "--auth", "key")
+        self.command("service", "delete", "a")
+        self.assertFalse(any(alive(p) for p in [s["pid"], s["processes"][0]["pid"]]))
+        self.assertEqual(list((self.store / "services").iterdir()), [])
+        self.assertIn("no service", self.fails("service", "show", "a"))
+        self.verify()
+        self.assertEqual(self.deploy("a")["revision"], 2)  # numbers are never given twice
+
+
+class Load:
+    """Clients that send without a pause until they are told to stop; what failed is kept."""
+    def __init__(self, uri, clients=4, kept=True, body=BODY):
+        self.uri, self.kept, self.body = urllib.parse.urlsplit(uri), kept, body
+        self.stop, self.failures, self.answers = False, [], {}
+        self.threads = [threading.Thread(target=self.send) for _ in range(clients)]
+
+    def send(self):
+        connection = None
+        while not self.stop:
+            try:
+                if not connection:
+                    connection = http.client.HTTPConnection(self.uri.hostname, self.uri.port, timeout=30)
+                connection.request("POST", self.uri.path, self.body, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                text = answer.read().decode()
+                if answer.status != 200:
+                    self.failures.append((answer.status, text))
+                self.answers[text] = self.answers.get(text, 0) + 1
+                if not self.kept or answer.will_close:
+                    connection.close()
+                    connection = None
+            except Exception as error:
+                self.failures.append(repr(error))
+                connection = None
+        if connection:
+            connection.close()
+
+    def __enter__(self):
+        for t in self.threads:
+            t.start()
+        time.sleep(0.2)
+        return self
+
+    def __exit__(self, *_):
+        time.sleep(0.2)
+        self.stop = True
+        for t in self.threads:
+            t.join()
+
+
+class Updating(ServiceCase):
+    def setUp(self):
+        super().setUp()
+        self.register("c", with_constant([10, 20, 30]))
+
+    def update(self, *words):
+        return self.ask("service", "update", "a", *words, "--wait")
+
+    def test_no_request_fails(self):
+        """Update, rollback, scaling up and down: by clients that keep their connection and by those that do not."""
+        body = json.dumps({"data": [1, 2, 3]}).encode()
+        self.register("m1", with_constant([0, 0, 0]))
+        s = self.deploy("a", "--model", "m1")
+        for kept in (True, False):
+            with Load(s["scoring_uri"], kept=kept, body=body) as load:
+                for _ in range(3):
+                    self.assertEqual(self.update("--model", "c")["state"], "Healthy")
+                    self.assertEqual(self.ask("service", "scale", "a", "3", "--wait")["state"], "Healthy")
+                    self.ask("service", "rollback", "a", "--wait")
+                    self.ask("service", "scale", "a", "1", "--wait")
+            self.assertEqual(load.failures, [])
+            self.assertEqual(set(load.answers), {'{"result":[1,2,3]}', '{"result":[11,22,33]}'})
+        self.assertEqual(len(self.show("a")["processes"]), 1)
+
+    def test_stop_answers_what_was_accepted(self):
+        """Clients of new connections: each request is answered, or its connection was refused."""
+        self.write("score.py", "import time\ndef init():\n    pass\ndef run(data):\n    time.sleep(0.05)\n    return 1\n")
+        s = self.deploy("a", "--model", "m", "--script", "score.py")
+        with Load(s["scoring_uri"], clients=8, kept=False) as load:
+            self.command("service", "stop", "a")
+        self.assertEqual([x for x in load.failures if "ConnectionRefused" not in str(x)], [])
+        self.assertGreater(sum(load.answers.values()), 0)
+
+    def test_one_that_fails_changes_nothing(self):
+        self.write("score.py", "def init():\n    raise OSError('broken')\ndef run(d):\n    return 1\n")
+        s = self.deploy("a")
+        with Load(s["scoring_uri"]) as load:
+            done = self.command("service", "update", "a", "--model", "m", "--script", "score.py", "--wait", "--json", code=1)
+        said = json.loads(done.stdout)
+        self.assertEqual((said["state"], said["revision"], said["error"]["line"]), ("Healthy", 1, 2))
+        self.assertEqual((load.failures, set(load.answers)), ([], {'{"result":[[2,4,6]]}'}))
+
+    def test_the_sample_comes_first(self):
+        """A revision that does not answer the sample gets no clients; later revisions get the same sample."""
+        s = self.deploy("a", "--model", "m", "--sample", self.write("sample.json", BODY))
+        done = self.command("service", "update", "a", "--model", "c", "--wait", "--json", code=1)
+        said = json.loads(done.stdout)
+        self.assertEqual(said["error"]["code"], "SampleFailed")
+        self.assertIn("status 400", said["error"]["message"])
+        self.assertEqual(post(s["scoring_uri"])[1], '{"result":[[2,4,6]]}')
+        self.assertEqual(self.update("--model", "c", "--sample", self.write("other.json", b'{"data": [1, 2, 3]}'))["revision"], 3)
+
+    def test_roll_back(self):
+        s = self.deploy("a")
+        self.assertIn("no revision before", self.fails("service", "rollback", "a"))
+        self.update("--model", "c", "--sample", self.write("other.json", b'{"data": [1, 2, 3]}'))
+        self.assertEqual(self.ask("service", "rollback", "a", "--wait")["revision"], 1)
+        self.assertEqual(post(s["scoring_uri"])[1], '{"result":[[2,4,6]]}')
+        self.assertIn("in force", self.fails("service", "rollback", "a", "--to", "1"))
+        self.assertIn("newest versions", self.fails("service", "rollback", "a", "--to", "9"))
+        self.assertEqual(self.ask("service", "rollback", "a", "--to", "2", "--wait")["revision"], 2)
+        self.assertEqual([x["revision"] for x in self.show("a")["revisions"]], [1, 2])
+
+
+if __name__ == "__main__":
+    sys.exit(suite.run())
