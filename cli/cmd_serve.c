@@ -29,6 +29,8 @@ static const cli_option options[] = {
     OPTION("tls-key", ARG_TEXT, "FILE", "its private key (PEM)"),
     OPTION("keys", ARG_TEXT, "FILE",
            "one or two keys, one a line: clients send 'Authorization: Bearer KEY'; read again on SIGHUP"),
+    OPTION("token-key", ARG_TEXT, "FILE",
+           "take tokens, too: JSON Web Tokens (HS256) signed with the key in this file; read again on SIGHUP"),
     OPTION("trusted-proxy", ARG_TEXT, "CIDR",
            "believe Forwarded and X-Forwarded-For of these addresses, or 'unix'; "
            "may be repeated"),
@@ -109,6 +111,7 @@ static int run(const args *a) {
                           .certificate = args_text(a, "tls-cert", NULL),
                           .key = args_text(a, "tls-key", NULL),
                           .keys = args_text(a, "keys", NULL),
+                          .token_key = args_text(a, "token-key", NULL),
                           .pid_file = args_text(a, "pid-file", NULL),
                           .port_file = args_text(a, "port-file", NULL),
                           .model_count = a->word_count,

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `sardonyx service ...`: models in operation. What they do is in deploy/service.h; here is what is said about it.
+#include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 #include "cli/workspace.h"
 #include "deploy/service.h"
 #include "deploy/supervisor.h"
+#include "support/files.h"
 
 enum { LOG_LINES = 100, LONGEST_WAIT_S = 86400 };
 
@@ -470,6 +473,128 @@ CLI_COMMAND(service_keys) = {
     1,
     1,
     run_keys};
+
+static const cli_option token_options[] = {
+    OPTION("minutes", ARG_INT, "N", "how long it is good for (default 60)", .min = 1, .max = 525600),
+    WORKSPACE_OPTIONS,
+    {0}};
+
+static int run_token(const args *a) {
+  int code;
+  fault f = {0};
+  json_t *token;
+  registry *r = workspace_open(a, &code);
+  if (!r) return code;
+  if (service_token(r, a->words[0], args_int(a, "minutes", 60) * 60, &token, &f)) {
+    code = fault_report(&f);
+  } else if (args_has(a, "json")) {
+    json_print(token);
+  } else {
+    printf("%s\n", text_of(token, "token"));
+    json_decref(token);
+  }
+  registry_close(r);
+  return code;
+}
+CLI_COMMAND(service_token) = {
+    "service token",
+    "Make a token for a service that was deployed with --auth token",
+    "NAME [options]",
+    "Clients send it as 'Authorization: Bearer TOKEN' until it ends. It is a JSON Web Token that "
+    "servers check by "
+    "themselves.\n\n"
+    "Example:\n"
+    "  curl -H \"Authorization: Bearer $(sardonyx service token digits)\" ...\n",
+    token_options,
+    1,
+    1,
+    run_token};
+
+// ---- systemd -------------------------------------------------------------------------------------
+
+// A word of ExecStart: in quotes, with what systemd would expand doubled.
+static char *unit_word(const char *word) {
+  char *text = xmalloc(2 * strlen(word) + 3), *at = text;
+  *at++ = '"';
+  for (; *word; word++) {
+    if (*word == '%' || *word == '$') *at++ = *word;
+    else if (*word == '"' || *word == '\\') *at++ = '\\';
+    *at++ = *word;
+  }
+  *at++ = '"';
+  *at = 0;
+  return text;
+}
+
+static char *unit_text(const registry *r, const char *name, bool user) {
+  char *command = unit_word(registry_command(r)), *config = unit_word(registry_config(r));
+  const struct passwd *owner = user ? NULL : getpwuid(getuid());
+  char *whose = owner ? xformat("User=%s\n", owner->pw_name) : xstrdup("");
+  char *text = xformat(
+      "[Unit]\nDescription=Sardonyx service %s\nAfter=network.target\n\n"
+      "[Service]\nExecStart=%s service supervise %s --workspace %s\n%sRestart=on-failure\nRestartSec=1\n"
+      "KillMode=mixed\nTimeoutStopSec=90\n\n"
+      "[Install]\nWantedBy=%s\n",
+      name, command, name, config, whose, user ? "default.target" : "multi-user.target");
+  free(command);
+  free(config);
+  free(whose);
+  return text;
+}
+
+// Writes the unit where systemd looks for it. The path, or NULL after printing.
+static char *install_unit(const char *name, const char *text, bool user) {
+  const char *home = getenv("HOME");
+  char *path = user ? xformat("%s/.config/systemd/user/sardonyx-%s.service", home ? home : "", name)
+                    : xformat("/etc/systemd/system/sardonyx-%s.service", name);
+  fault f = {0};
+  if (!folder_make_parents(AT_FDCWD, path, 0755, &f) && !file_replace(AT_FDCWD, path, text, strlen(text), 0644, &f))
+    return path;
+  fault_report(&f);
+  free(path);
+  return NULL;
+}
+
+static int run_unit(const args *a) {
+  int code;
+  fault f = {0};
+  bool user = args_has(a, "user");
+  json_t *service = NULL;
+  registry *r = workspace_open(a, &code);
+  if (!r) return code;
+  if (service_show(r, a->words[0], &service, &f)) {
+    code = fault_report(&f);
+  } else {
+    char *text = unit_text(r, a->words[0], user), *path = NULL;
+    if (!args_has(a, "install")) fputs(text, stdout);
+    else if ((path = install_unit(a->words[0], text, user)))
+      printf("%s\n  systemctl%s daemon-reload && systemctl%s enable sardonyx-%s\n", path, user ? " --user" : "",
+             user ? " --user" : "", a->words[0]);
+    else code = CLI_FAILED;
+    free(text);
+    free(path);
+  }
+  json_decref(service);
+  registry_close(r);
+  return code;
+}
+
+static const cli_option unit_options[] = {
+    OPTION_FLAG("install", "write it to where systemd looks, and say what enables it"),
+    OPTION_FLAG("user", "for systemd of this user, not of the machine"),
+    OPTION("workspace", ARG_TEXT, "FOLDER", "folder or config.json (default: found from the current folder up)",
+           .letter = 'w'),
+    {0}};
+CLI_COMMAND(service_unit) = {"service unit",
+                             "Print or install a systemd unit that starts a service with the machine",
+                             "NAME [options]",
+                             "Examples:\n"
+                             "  sardonyx service unit digits | sudo tee /etc/systemd/system/sardonyx-digits.service\n"
+                             "  sardonyx service unit digits --install --user\n",
+                             unit_options,
+                             1,
+                             1,
+                             run_unit};
 
 static int print_answer(const args *a, json_t *answer) {
   long long status = json_integer_value(json_object_get(answer, "status"));

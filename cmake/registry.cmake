@@ -14,7 +14,7 @@ include(cmake/embed.cmake)
 file(GLOB support_sources CONFIGURE_DEPENDS support/*.c)
 add_library(sardonyx_support STATIC ${support_sources})
 target_include_directories(sardonyx_support PUBLIC ${PROJECT_SOURCE_DIR})
-target_link_libraries(sardonyx_support PUBLIC sardonyx_base PRIVATE PkgConfig::CRYPTO PkgConfig::SECCOMP)
+target_link_libraries(sardonyx_support PUBLIC sardonyx_base PRIVATE PkgConfig::CRYPTO PkgConfig::SECCOMP PkgConfig::JANSSON)
 
 file(GLOB registry_sources CONFIGURE_DEPENDS registry/*.c)
 file(GLOB migrations CONFIGURE_DEPENDS registry/migrations/*.sql)

@@ -72,7 +72,7 @@ static sdx_status write_sample(launch *l, registry *r, const json_t *asset, cons
   return f->status;
 }
 
-static sdx_status fill(launch *l, registry *r, const json_t *asset, const char *path, bool keys, fault *f) {
+static sdx_status fill(launch *l, registry *r, const json_t *asset, const char *path, const char *auth, fault *f) {
   image_start start = {0};
   json_t *image = NULL, *words = json_array(), *environment = NULL;
   char *folder = path_format("%s/revision-%lld", path, (long long)l->revision);
@@ -83,7 +83,8 @@ static sdx_status fill(launch *l, registry *r, const json_t *asset, const char *
     add(words, "serve");
     // Clients have the new servers to go to: there is no hurry.
     add(words, "--drain-idle-ms"), add(words, "3000");
-    if (keys) add(words, "--keys"), add(words, "keys");
+    if (!strcmp(auth, "key")) add(words, "--keys"), add(words, KEYS_FILE);
+    if (!strcmp(auth, "token")) add(words, "--token-key"), add(words, TOKEN_KEY_FILE);
     if (*text_of(asset, "python")) add(words, "--python"), add(words, text_of(asset, "python"));
     json_array_extend(words, start.arguments);
     environment = environment_of(start.environment);
@@ -98,14 +99,14 @@ static sdx_status fill(launch *l, registry *r, const json_t *asset, const char *
   return f->status;
 }
 
-launch *launch_create(registry *r, const char *name, int64_t revision, const char *path, bool keys, fault *f) {
+launch *launch_create(registry *r, const char *name, int64_t revision, const char *path, const char *auth, fault *f) {
   launch *l = calloc(1, sizeof *l);
   char *reference = path_format("%s:%lld", name, (long long)revision);
   json_t *asset = NULL;
   if (!l || !reference) fault_no_memory(f);
   else if (!registry_get(r, ASSET_SERVICE, reference, &asset, f)) {
     l->revision = revision;
-    fill(l, r, asset, path, keys, f);
+    fill(l, r, asset, path, auth, f);
   }
   json_decref(asset);
   free(reference);

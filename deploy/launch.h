@@ -5,13 +5,17 @@
 
 #include "registry/registry.h"
 
+// In the folder of the service, written by the supervisor.
+#define KEYS_FILE "keys"
+#define TOKEN_KEY_FILE "token-key"
+
 typedef struct launch {
   int64_t revision;
   char **arguments, **environment;  // ended by NULL
   char *sample;                     // a request that it must answer first, or NULL
 } launch;
 
-// `path`: the folder of the service.
-launch *launch_create(registry *r, const char *name, int64_t revision, const char *path, bool keys, fault *f);
+// `path`: the folder of the service; `auth`: who may call ("key", "token", "none").
+launch *launch_create(registry *r, const char *name, int64_t revision, const char *path, const char *auth, fault *f);
 void launch_destroy(launch *l);
 void launch_sweep(int folder);  // removes what others left there

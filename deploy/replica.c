@@ -17,6 +17,7 @@
 #include "deploy/http.h"
 #include "support/files.h"
 #include "support/process.h"
+#include "support/token.h"
 
 enum { MOST_ARGUMENTS = 200, PROBE_PAUSE_US = 2000, SAMPLE_BYTES = 64 << 20 };
 static const char error_mark[] = "sardonyx: error: ";
@@ -30,14 +31,14 @@ const char *replica_state_name(replica_state state) {
 
 static long ask(http *h, const replica_plan *plan, const char *socket, const char *path, const char *body, size_t size,
                 http_answer *answer) {
-  char url[64], authorization[200];
+  char url[64], authorization[TOKEN_LONGEST + 16];
   fault f = {0};
   snprintf(url, sizeof url, "http://localhost%s", path);
-  snprintf(authorization, sizeof authorization, "Bearer %s", plan->key ? plan->key : "");
+  snprintf(authorization, sizeof authorization, "Bearer %s", plan->credential ? plan->credential : "");
   http_call call = {.method = body ? "POST" : "GET",
                     .url = url,
                     .unix_socket = socket,
-                    .authorization = plan->key ? authorization : NULL,
+                    .authorization = plan->credential ? authorization : NULL,
                     .content_type = body ? "application/json" : NULL,
                     .sends = body != NULL,
                     .send_bytes = body,

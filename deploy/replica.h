@@ -25,7 +25,7 @@ typedef struct replica_plan {
   const char *const *arguments;    // of the program, the first is the program; those of the socket are added
   const char *const *environment;  // ended by NULL
   const char *sample;              // a file that is sent to /score before clients are, or NULL
-  const char *key;                 // to authorize the probe with, or NULL
+  const char *credential;          // to authorize the probe with, or NULL
   unsigned start_ms;               // to become ready in
 } replica_plan;
 

@@ -15,9 +15,10 @@
 #include "deploy/http.h"
 #include "deploy/journal.h"
 #include "support/files.h"
+#include "support/token.h"
 
 enum { KEY_BYTES = 24, SAMPLE_BYTES = 64 << 20, MOST_REPLICAS = 32, STANDARD_START = 300 };
-enum { POLL_US = 10000, STOP_SECONDS = 60, KEYS_MS = 3000 };
+enum { POLL_US = 10000, STOP_SECONDS = 60, KEYS_MS = 3000, CALL_SECONDS = 600 };
 
 static const char *text_of(const json_t *object, const char *key) {
   const char *text = json_string_value(json_object_get(object, key));
@@ -449,16 +450,44 @@ sdx_status service_keys(registry *r, const char *name, service_key which, const 
   return f->status;
 }
 
+// ---- tokens --------------------------------------------------------------------------------------
+
+char *service_credential(const char *name, const json_t *settings, const json_t *secrets, int64_t seconds) {
+  const char *auth = text_of(settings, "auth");
+  if (!strcmp(auth, "key")) return strdup(text_of(secrets, "primary"));
+  return !strcmp(auth, "token") ? token_make(text_of(secrets, "token"), name, seconds) : NULL;
+}
+
+sdx_status service_token(registry *r, const char *name, int64_t seconds, json_t **token, fault *f) {
+  json_t *settings, *secrets;
+  *token = NULL;
+  if (registry_get_service(r, name, &settings, &secrets, f)) return f->status;
+  if (strcmp(text_of(settings, "auth"), "token")) {
+    fault_set(f, SDX_CONFLICT, "service '%s' takes no tokens: its auth is '%s'", name, text_of(settings, "auth"));
+    fault_hint(f, "'sardonyx service update %s --auth token' makes it take some", name);
+  } else {
+    char *text = service_credential(name, settings, secrets, seconds);
+    *token = text ? json_pack("{s:s,s:s,s:I}", "token", text, "token_type", "Bearer", "expires_in", (json_int_t)seconds)
+                  : NULL;
+    if (!*token) fault_no_memory(f);
+    free(text);
+  }
+  json_decref(settings);
+  json_decref(secrets);
+  return f->status;
+}
+
 // ---- calling -------------------------------------------------------------------------------------
 
-static sdx_status call(const char *uri, const char *key, const void *body, size_t size, json_t **answer, fault *f) {
-  char authorization[200];
+static sdx_status call(const char *uri, const char *credential, const void *body, size_t size, json_t **answer,
+                       fault *f) {
+  char authorization[TOKEN_LONGEST + 16];
   http *h;
   http_answer said;
-  snprintf(authorization, sizeof authorization, "Bearer %s", key);
+  snprintf(authorization, sizeof authorization, "Bearer %s", credential ? credential : "");
   http_call c = {.method = "POST",
                  .url = uri,
-                 .authorization = *key ? authorization : NULL,
+                 .authorization = credential ? authorization : NULL,
                  .content_type = "application/json",
                  .sends = true,
                  .send_bytes = body,
@@ -481,9 +510,10 @@ sdx_status service_call(registry *r, const char *name, const void *body, size_t 
   *answer = NULL;
   if (registry_get_service(r, name, &settings, &secrets, f)) return f->status;
   add_addresses(settings);
-  const char *key = strcmp(text_of(settings, "auth"), "none") ? text_of(secrets, "primary") : "";
+  char *credential = service_credential(name, settings, secrets, CALL_SECONDS);
   if (!*text_of(settings, "scoring_uri")) fault_set(f, SDX_CONFLICT, "service '%s' does not run yet", name);
-  else call(text_of(settings, "scoring_uri"), key, body, size, answer, f);
+  else call(text_of(settings, "scoring_uri"), credential, body, size, answer, f);
+  free(credential);
   json_decref(settings);
   json_decref(secrets);
   return f->status;

@@ -43,6 +43,11 @@ typedef enum service_key { SERVICE_KEEP, SERVICE_PRIMARY, SERVICE_SECONDARY } se
 // *keys: {primary, secondary}. One may be made anew, or set to `value`; once this returns the old one is refused.
 sdx_status service_keys(registry *r, const char *name, service_key which, const char *value, json_t **keys, fault *f);
 
+// A token that is good for `seconds`: {token, expires_in, token_type}.
+sdx_status service_token(registry *r, const char *name, int64_t seconds, json_t **token, fault *f);
+// What a client sends behind "Bearer": a key, or a token for `seconds`; NULL where nothing is asked for. free() it.
+char *service_credential(const char *name, const json_t *settings, const json_t *secrets, int64_t seconds);
+
 // Sends a request to /score with a key; *answer: {status, body}.
 sdx_status service_call(registry *r, const char *name, const void *body, size_t size, json_t **answer, fault *f);
 

@@ -25,6 +25,7 @@
 #include "deploy/journal.h"
 #include "deploy/launch.h"
 #include "deploy/replica.h"
+#include "deploy/service.h"
 #include "support/files.h"
 #include "support/sockets.h"
 
@@ -82,9 +83,11 @@ static void record(supervisor *s, json_t *changes, int64_t candidate) {
 
 static void write_keys(supervisor *s) {
   fault f = {0};
-  char text[600];
-  int size = snprintf(text, sizeof text, "%s\n%s\n", text_of(s->secrets, "primary"), text_of(s->secrets, "secondary"));
-  if (file_replace(s->folder, "keys", text, (size_t)size, 0600, &f))
+  char keys[600], token[300];
+  snprintf(keys, sizeof keys, "%s\n%s\n", text_of(s->secrets, "primary"), text_of(s->secrets, "secondary"));
+  snprintf(token, sizeof token, "%s\n", text_of(s->secrets, "token"));
+  if (file_replace(s->folder, KEYS_FILE, keys, strlen(keys), 0600, &f) ||
+      file_replace(s->folder, TOKEN_KEY_FILE, token, strlen(token), 0600, &f))
     journal_write(&s->log, "supervisor: %s", f.message);
   for (size_t i = 0; i < s->count; i++)
     if (s->replicas[i]->state != REPLICA_STARTING) kill(s->replicas[i]->pid, SIGHUP);
@@ -117,8 +120,7 @@ static const launch *launch_of(supervisor *s, int64_t revision, fault *f) {
     if (s->launches[i]->revision == revision) return s->launches[i];
   if (s->launch_count == MOST_REPLICAS) launch_destroy(s->launches[--s->launch_count]);
   registry *r = open_registry(s, f);
-  bool keys = strcmp(text_of(s->settings, "auth"), "none") != 0;
-  launch *l = r ? launch_create(r, s->name, revision, s->path, keys, f) : NULL;
+  launch *l = r ? launch_create(r, s->name, revision, s->path, text_of(s->settings, "auth"), f) : NULL;
   registry_close(r);
   if (l) s->launches[s->launch_count++] = l;
   return l;
@@ -127,13 +129,16 @@ static const launch *launch_of(supervisor *s, int64_t revision, fault *f) {
 static bool start(supervisor *s, int64_t revision, fault *f) {
   const launch *l = launch_of(s, revision, f);
   if (!l) return false;
+  int64_t seconds = number_of(s, "start_seconds");
+  char *credential = service_credential(s->name, s->settings, s->secrets, seconds + 60);
   replica_plan plan = {.revision = revision,
                        .arguments = (const char *const *)l->arguments,
                        .environment = (const char *const *)l->environment,
                        .sample = l->sample,
-                       .key = *text_of(s->secrets, "primary") ? text_of(s->secrets, "primary") : NULL,
-                       .start_ms = (unsigned)number_of(s, "start_seconds") * 1000};
+                       .credential = credential,
+                       .start_ms = (unsigned)seconds * 1000};
   replica *r = replica_start(&plan, s->starts++, s->listener, f);
+  free(credential);
   if (!r) return false;
   s->replicas[s->count++] = r;
   journal_write(&s->log, "supervisor: revision %lld starts as process %d", (long long)revision, (int)r->pid);

@@ -132,7 +132,7 @@ int server_run(const server_config *config) {
   log_init(config->json_log);
   block_signals(&old);
   start_limits(srv);
-  bool have_keys = keys_init(&srv->keys, config->keys);
+  bool have_keys = keys_init(&srv->keys, config->keys, config->token_key);
   int code = 1;
   bool wrote_port = false, wrote_pid = false;
   if (!start_policies(srv)) log_line("error", "cannot start the workers: memory or threads are exhausted");

@@ -41,7 +41,7 @@ typedef struct server_config {
   server_script script;
   const sdx_options *options;
   bool access_log, json_log;
-  const char *pid_file, *port_file, *keys;  // NULL: none
+  const char *pid_file, *port_file, *keys, *token_key;  // NULL: none
 } server_config;
 
 // Loads, serves until SIGTERM or SIGINT, drains. 0 when every accepted request was answered.

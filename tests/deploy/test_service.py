@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Services on this machine: deployed, called, killed, updated, rolled back, scaled and stopped while clients go on."""
+import base64
 import concurrent.futures
 import http.client
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -152,8 +154,24 @@ class Keys(ServiceCase):
         self.assertIn("visible characters", self.fails("service", "keys", "a", "--regenerate", "primary", "--key", "short"))
         self.assertEqual(self.command("service", "run", "a", self.write("r.json", BODY)).returncode, 0)
 
+    def test_tokens(self):
+        s = self.deploy("a", "--model", "m", "--auth", "token", "--sample", self.write("r.json", BODY))
+        token = self.ask("service", "token", "a", "--minutes", "5")
+        self.assertEqual((token["token_type"], token["expires_in"]), ("Bearer", 300))
+        self.assertEqual(post(s["scoring_uri"], key=token["token"])[0], 200)
+        head, claims, signature = token["token"].split(".")
+        told = json.loads(base64.urlsafe_b64decode(claims + "=="))
+        self.assertEqual((told["aud"], told["exp"] - told["iat"]), ("a", 300))
+        late = base64.urlsafe_b64encode(json.dumps({**told, "exp": 1 << 40}).encode()).decode().rstrip("=")
+        for bad in (f"{head}.{late}.{signature}", f"{head}.{claims}.", f"{head}.{claims}", signature, "x" * 40):
+            self.assertEqual(post(s["scoring_uri"], key=bad)[0], 401)
+        self.assertEqual(post(s["scoring_uri"])[0], 401)
+        self.assertEqual(self.command("service", "run", "a", "r.json").stdout, '{"result":[[2,4,6]]}\n')
+        self.assertIn("'token'", self.fails("service", "keys", "a"))
+
     def test_without(self):
         self.deploy("a")
+        self.assertIn("--auth token", self.fails("service", "token", "a"))
         self.assertIn("--auth key", self.fails("service", "keys", "a"))
 
 
@@ -200,6 +218,19 @@ class Living(ServiceCase):
             process.send_signal(signal.SIGTERM)
             self.assertEqual(process.wait(20), 0)
         self.assertEqual(self.show("a")["state"], "Unhealthy")
+
+    def test_a_unit(self):
+        self.deploy("a")
+        for user in ([], ["--user"]):
+            unit = self.command("service", "unit", "a", *user).stdout
+            self.assertIn(f'service supervise a --workspace "{self.folder}/.azureml/config.json"', unit)
+            self.assertEqual("User=" in unit, not user)
+        home = {**os.environ, "HOME": str(self.folder / "home")}
+        path = self.command("service", "unit", "a", "--user", "--install", env=home).stdout.split("\n")[0]
+        self.assertEqual(pathlib.Path(path).read_text(), unit)
+        if shutil.which("systemd-analyze"):
+            done = subprocess.run(["systemd-analyze", "verify", "--user", path], capture_output=True, text=True, env=home)
+            self.assertNotIn("sardonyx-a.service:", done.stderr)
 
     def test_deleted_is_gone(self):
         s = self.deploy("a", "--model", "m", "--auth", "key")
