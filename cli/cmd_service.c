@@ -122,7 +122,8 @@ static int act(const args *a, service_action action) {
       WORD_OPTIONS, WAIT_OPTIONS, WORKSPACE_OPTIONS
 
 static const cli_option deploy_options[] = {
-    OPTION("target", ARG_TEXT, "WHERE", "local (default)"),
+    OPTION("target", ARG_TEXT, "WHERE", "local (default) or container"),
+    OPTION("engine", ARG_TEXT, "COMMAND", "for containers: podman (default), with options in front of its commands"),
     OPTION("host", ARG_TEXT, "ADDRESS", "name or address to listen on (default 127.0.0.1)"),
     OPTION("port", ARG_INT, "N", "port (default: a free one, kept from then on)", .min = 1, .max = 65535,
            .letter = 'p'),
@@ -158,6 +159,7 @@ static int revise_service(const args *a, bool must, revise action) {
                                  .conda = args_text(a, "conda", NULL),
                                  .dryrun.python = args_text(a, "python", NULL)},
                        .target = args_text(a, "target", NULL),
+                       .engine = args_text(a, "engine", NULL),
                        .auth = args_text(a, "auth", NULL),
                        .host = args_text(a, "host", NULL),
                        .port = (int)args_int(a, "port", 0),
@@ -192,7 +194,8 @@ CLI_COMMAND(service_deploy) = {
     "Examples:\n"
     "  sardonyx service deploy digits --model digits --wait\n"
     "  sardonyx service deploy digits --image digits:3 --auth key --replicas 2 --port 8080 --wait\n"
-    "  sardonyx service deploy faces --model faces --script score.py --conda myenv.yml --wait --json\n",
+    "  sardonyx service deploy faces --model faces --script score.py --conda myenv.yml --wait --json\n"
+    "  sardonyx service deploy digits --image digits --target container --cpu 1 --memory 0.5 --wait\n",
     deploy_options,
     1,
     1,

@@ -21,15 +21,24 @@ static const char *text_of(const json_t *object, const char *key) {
 
 // ---- lists of words ------------------------------------------------------------------------------
 
-static void add(json_t *list, const char *word) { json_array_append_new(list, json_string(word)); }
+void launch_add(json_t *words, const char *word) { json_array_append_new(words, json_string(word)); }
 
-static char **words_of(const json_t *list, fault *f) {
+char **launch_words(const json_t *list, fault *f) {
   size_t count = json_array_size(list);
   char **words = calloc(count + 1, sizeof *words);
   for (size_t i = 0; words && i < count; i++)
     if (!(words[i] = strdup(json_string_value(json_array_get(list, i))))) fault_no_memory(f);
   if (!words) fault_no_memory(f);
   return words;
+}
+
+void launch_add_server(json_t *words, const json_t *settings) {
+  const char *auth = text_of(settings, "auth");
+  // Clients have the new servers to go to: there is no hurry.
+  launch_add(words, "--drain-idle-ms");
+  launch_add(words, "3000");
+  if (!strcmp(auth, "key")) launch_add(words, "--keys"), launch_add(words, KEYS_FILE);
+  if (!strcmp(auth, "token")) launch_add(words, "--token-key"), launch_add(words, TOKEN_KEY_FILE);
 }
 
 static void words_free(char **words) {
@@ -53,7 +62,7 @@ static json_t *environment_of(const json_t *of_image) {
     bool there = false;
     for (size_t k = 0; k < own && !there; k++)
       there = sets(json_string_value(json_array_get(list, k)), *e, strcspn(*e, "="));
-    if (!there) add(list, *e);
+    if (!there) launch_add(list, *e);
   }
   return list;
 }
@@ -65,48 +74,55 @@ static sdx_status write_sample(launch *l, registry *r, const json_t *asset, cons
   json_t *file;
   json_array_foreach(json_object_get(asset, "files"), i, file) {
     char *text = registry_read_blob(r, text_of(file, "digest"), SAMPLE_BYTES, &size, f);
-    l->sample = text ? path_format("%s/sample", folder) : NULL;
+    l->sample = text ? path_format("%s/sample-%lld", folder, (long long)l->revision) : NULL;
     if (l->sample) file_replace(AT_FDCWD, l->sample, text, size, 0600, f);
     free(text);
   }
   return f->status;
 }
 
-static sdx_status fill(launch *l, registry *r, const json_t *asset, const char *path, const char *auth, fault *f) {
-  image_start start = {0};
-  json_t *image = NULL, *words = json_array(), *environment = NULL;
-  char *folder = path_format("%s/revision-%lld", path, (long long)l->revision);
-  if (!folder) fault_no_memory(f);
-  else if (!registry_get(r, ASSET_IMAGE, text_of(asset, "image"), &image, f) &&
-           !image_unpack(r, image, folder, &start, f) && !write_sample(l, r, asset, folder, f)) {
-    add(words, registry_command(r));
-    add(words, "serve");
-    // Clients have the new servers to go to: there is no hurry.
-    add(words, "--drain-idle-ms"), add(words, "3000");
-    if (!strcmp(auth, "key")) add(words, "--keys"), add(words, KEYS_FILE);
-    if (!strcmp(auth, "token")) add(words, "--token-key"), add(words, TOKEN_KEY_FILE);
-    if (*text_of(asset, "python")) add(words, "--python"), add(words, text_of(asset, "python"));
-    json_array_extend(words, start.arguments);
-    environment = environment_of(start.environment);
-    l->arguments = words_of(words, f);
-    l->environment = words_of(environment, f);
-  }
+static sdx_status launch_here(launch *l, registry *r, const json_t *asset, const json_t *image, const char *folder,
+                              const json_t *settings, fault *f) {
+  image_start start;
+  if (image_unpack(r, image, folder, &start, f)) return f->status;
+  json_t *words = json_array(), *environment = environment_of(start.environment);
+  launch_add(words, registry_command(r));
+  launch_add(words, "serve");
+  launch_add_server(words, settings);
+  if (*text_of(asset, "python")) launch_add(words, "--python"), launch_add(words, text_of(asset, "python"));
+  json_array_extend(words, start.arguments);
+  l->arguments = launch_words(words, f);
+  l->environment = launch_words(environment, f);
   image_start_free(&start);
-  json_decref(image);
   json_decref(words);
   json_decref(environment);
+  return f->status;
+}
+
+static sdx_status fill(launch *l, registry *r, const json_t *asset, const char *path, const json_t *settings,
+                       fault *f) {
+  json_t *image;
+  if (registry_get(r, ASSET_IMAGE, text_of(asset, "image"), &image, f)) return f->status;
+  char *folder = path_format("%s/revision-%lld", path, (long long)l->revision);
+  bool container = !strcmp(text_of(settings, "target"), "container");
+  if (!folder) fault_no_memory(f);
+  else if (container) launch_container(l, r, asset, image, path, settings, f);
+  else launch_here(l, r, asset, image, folder, settings, f);
+  if (!f->status) write_sample(l, r, asset, path, f);
+  json_decref(image);
   free(folder);
   return f->status;
 }
 
-launch *launch_create(registry *r, const char *name, int64_t revision, const char *path, const char *auth, fault *f) {
+launch *launch_create(registry *r, const char *name, int64_t revision, const char *path, const json_t *settings,
+                      fault *f) {
   launch *l = calloc(1, sizeof *l);
   char *reference = path_format("%s:%lld", name, (long long)revision);
   json_t *asset = NULL;
   if (!l || !reference) fault_no_memory(f);
   else if (!registry_get(r, ASSET_SERVICE, reference, &asset, f)) {
     l->revision = revision;
-    fill(l, r, asset, path, auth, f);
+    fill(l, r, asset, path, settings, f);
   }
   json_decref(asset);
   free(reference);
@@ -119,19 +135,19 @@ void launch_destroy(launch *l) {
   if (!l) return;
   words_free(l->arguments);
   words_free(l->environment);
+  words_free(l->end);
   free(l->sample);
   free(l);
 }
 
-void launch_sweep(int folder) {
+void launch_sweep(int folder, const char *path, const json_t *settings) {
   fault ignored = {0};
   int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-  for (struct dirent *e; dir && (e = readdir(dir));) {
-    size_t size = strlen(e->d_name);
-    if (!strncmp(e->d_name, "revision-", 9) || (size > 5 && !strcmp(e->d_name + size - 5, ".sock")))
+  for (struct dirent *e; dir && (e = readdir(dir));)
+    if (!strncmp(e->d_name, "revision-", 9) || !strncmp(e->d_name, "sample-", 7) || !strcmp(e->d_name, RUN_FOLDER))
       tree_remove(folder, e->d_name, &ignored);
-  }
   if (dir) closedir(dir);
   else if (fd >= 0) close(fd);
+  if (!strcmp(text_of(settings, "target"), "container")) launch_sweep_containers(path, settings);
 }

@@ -1,21 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the servers of a revision are started on this machine: its image unpacked in the service's folder, and run by the
-// `sardonyx` that is installed here.
+// How the servers of a revision are started: on this machine its image is unpacked in the service's folder and run by
+// the `sardonyx` that is installed here (launch.c); in a container the engine gets the image (container.c). Either way
+// a program that inherits the listening socket and works in the folder RUN_FOLDER.
 #pragma once
 
 #include "registry/registry.h"
 
-// In the folder of the service, written by the supervisor.
+// In the folder of the service; the supervisor keeps sockets and these files there.
+#define RUN_FOLDER "run"
 #define KEYS_FILE "keys"
 #define TOKEN_KEY_FILE "token-key"
+#define REPLICA_MARK "{replica}"  // at the end of an argument: becomes the number of the start
 
 typedef struct launch {
   int64_t revision;
-  char **arguments, **environment;  // ended by NULL
+  char **arguments, **environment;  // ended by NULL; environment NULL: this process's
+  char **end;                       // a program that ends what killing the process leaves behind, or NULL
   char *sample;                     // a request that it must answer first, or NULL
 } launch;
 
-// `path`: the folder of the service; `auth`: who may call ("key", "token", "none").
-launch *launch_create(registry *r, const char *name, int64_t revision, const char *path, const char *auth, fault *f);
+// `path`: the folder of the service; `settings`: its target, auth, engine.
+launch *launch_create(registry *r, const char *name, int64_t revision, const char *path, const json_t *settings,
+                      fault *f);
 void launch_destroy(launch *l);
-void launch_sweep(int folder);  // removes what others left there
+// Removes what a supervisor that was killed has left in the folder of the service, and its containers.
+void launch_sweep(int folder, const char *path, const json_t *settings);
+
+// ---- container.c: fills arguments and end ----
+sdx_status launch_container(launch *l, registry *r, const json_t *asset, const json_t *image, const char *path,
+                            const json_t *settings, fault *f);
+void launch_sweep_containers(const char *path, const json_t *settings);
+
+// What the two have in common.
+void launch_add(json_t *words, const char *word);
+void launch_add_server(json_t *words, const json_t *settings);  // options of the server that are no image's
+char **launch_words(const json_t *words, fault *f);

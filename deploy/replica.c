@@ -15,11 +15,12 @@
 
 #include "base/host.h"
 #include "deploy/http.h"
+#include "deploy/launch.h"
 #include "support/files.h"
 #include "support/process.h"
 #include "support/token.h"
 
-enum { MOST_ARGUMENTS = 200, PROBE_PAUSE_US = 2000, SAMPLE_BYTES = 64 << 20 };
+enum { MOST_ARGUMENTS = 200, PROBE_PAUSE_US = 2000, SAMPLE_BYTES = 64 << 20, END_MS = 30000 };
 static const char error_mark[] = "sardonyx: error: ";
 
 const char *replica_state_name(replica_state state) {
@@ -111,11 +112,31 @@ bool replica_judge(replica *r, int status) {
 
 // ---- the server ----------------------------------------------------------------------------------
 
-static sdx_status start_server(replica *r, const replica_plan *plan, const char *socket, int shared, fault *f) {
+// The words of a program, with the number of the start where they ask for it; NULL for NULL.
+static char **numbered(const char *const *words, unsigned number, fault *f) {
+  char **list = words ? calloc(MOST_ARGUMENTS + 1, sizeof *list) : NULL;
+  size_t mark = sizeof REPLICA_MARK - 1;
+  if (words && !list) fault_no_memory(f);
+  for (size_t i = 0; list && words[i] && i < MOST_ARGUMENTS; i++) {
+    size_t size = strlen(words[i]);
+    bool asks = size > mark && !strcmp(words[i] + size - mark, REPLICA_MARK);
+    list[i] = asks ? path_format("%.*s%u", (int)(size - mark), words[i], number) : strdup(words[i]);
+    if (!list[i]) fault_no_memory(f);
+  }
+  return list;
+}
+
+static void words_free(char **words) {
+  for (size_t i = 0; words && words[i]; i++) free(words[i]);
+  free(words);
+}
+
+static sdx_status run_server(replica *r, const replica_plan *plan, char *const *words, const char *socket, int shared,
+                             fault *f) {
   const char *arguments[MOST_ARGUMENTS + 5];
   size_t count = 0;
   int ends[2];
-  for (; plan->arguments[count] && count < MOST_ARGUMENTS; count++) arguments[count] = plan->arguments[count];
+  for (; words[count]; count++) arguments[count] = words[count];
   const char *const more[] = {"--unix", socket, "--listen-fd", "3", NULL};
   memcpy(arguments + count, more, sizeof more);
   if (pipe2(ends, O_CLOEXEC)) return fault_errno(f, errno, "pipe");
@@ -129,6 +150,14 @@ static sdx_status start_server(replica *r, const replica_plan *plan, const char 
   close(ends[1]);
   fcntl(ends[0], F_SETFL, O_NONBLOCK);
   r->said = ends[0];
+  return f->status;
+}
+
+static sdx_status start_server(replica *r, const replica_plan *plan, const char *socket, int shared, fault *f) {
+  char **words = numbered(plan->arguments, r->number, f);
+  r->end = numbered(plan->end, r->number, f);
+  if (!f->status) run_server(r, plan, words, socket, shared, f);
+  words_free(words);
   return f->status;
 }
 
@@ -161,8 +190,10 @@ void replica_drain(replica *r) {
 
 static void take_line(replica *r, const char *line, size_t size, replica_take take, void *context) {
   size_t mark = sizeof error_mark - 1;
-  if (size > mark && !strncmp(line, error_mark, mark))
-    snprintf(r->error, sizeof r->error, "%.*s", (int)(size - mark), line + mark);
+  bool marked = size > mark && !strncmp(line, error_mark, mark);
+  size_t skip = marked ? mark : 0;
+  if (marked || !r->marked) snprintf(r->error, sizeof r->error, "%.*s", (int)(size - skip), line + skip);
+  r->marked |= marked;
   take(context, r, line, size);
 }
 
@@ -190,6 +221,13 @@ void replica_destroy(replica *r) {
     waitpid(r->probe, NULL, 0);
   }
   if (r->pid > 0) process_end(r->pid);
+  if (r->pid > 0 && r->end) {
+    process_output o;
+    fault ignored = {0};
+    program p = {.arguments = (const char *const *)r->end, .pass = -1};
+    if (!process_run(p, NULL, 0, 4096, END_MS, &o, &ignored)) process_output_free(&o);
+  }
+  words_free(r->end);
   if (r->said >= 0) close(r->said);
   if (r->found >= 0) close(r->found);
   char socket[32];

@@ -23,7 +23,8 @@ typedef enum replica_state { REPLICA_STARTING, REPLICA_READY, REPLICA_SERVING, R
 typedef struct replica_plan {
   int64_t revision;
   const char *const *arguments;    // of the program, the first is the program; those of the socket are added
-  const char *const *environment;  // ended by NULL
+  const char *const *environment;  // ended by NULL; NULL: this process's
+  const char *const *end;          // a program that ends what killing the process leaves behind, or NULL
   const char *sample;              // a file that is sent to /score before clients are, or NULL
   const char *credential;          // to authorize the probe with, or NULL
   unsigned start_ms;               // to become ready in
@@ -36,9 +37,11 @@ typedef struct replica {
   pid_t pid, probe;  // probe 0: none
   int said, found;   // what the process prints; what the probe found wrong; -1: closed
   uint64_t started_ns, served_ns;
+  char **end;               // words of the program that ends what is left; owned
   char line[REPLICA_LINE];  // the beginning of a line that is not complete
   size_t line_size;
-  char error[REPLICA_TEXT];  // the last error it logged, or that the probe found
+  bool marked;               // `error` is one that the server called so
+  char error[REPLICA_TEXT];  // the last error it logged, else the last line; or what the probe found
 } replica;
 
 const char *replica_state_name(replica_state state);

@@ -54,9 +54,14 @@ static sdx_status check_word(const char *what, const char *word, const char *con
 }
 
 static sdx_status check_spec(const service_spec *s, fault *f) {
-  static const char *const auths[] = {"key", "token", "none"}, *const targets[] = {"local"};
+  static const char *const auths[] = {"key", "token", "none"}, *const targets[] = {"local", "container"};
   if (s->auth) check_word("auth", s->auth, auths, 3, f);
-  if (s->target) check_word("target", s->target, targets, 1, f);
+  if (s->target) check_word("target", s->target, targets, 2, f);
+  if (s->engine && strstr(s->engine, "docker")) {
+    fault_set(f, SDX_NOT_SUPPORTED, "docker cannot pass a listening socket to a container, on which updates rest");
+    fault_hint(
+        f, "podman can; for docker itself: 'sardonyx image export', 'skopeo copy oci-archive:... docker-daemon:...'");
+  }
   if (s->replicas > MOST_REPLICAS)
     fault_set(f, SDX_LIMIT_EXCEEDED, "%d replicas; at most %d run on one machine", s->replicas, MOST_REPLICAS);
   return f->status;
@@ -194,6 +199,7 @@ sdx_status service_deploy(registry *r, const service_spec *s, fault *f) {
                                s->auth ? s->auth : "none", "host", s->host ? s->host : "127.0.0.1", "port", s->port,
                                "port_fixed", s->port != 0, "replicas", s->replicas ? s->replicas : 1, "running", true,
                                "start_seconds", s->start_seconds ? (int)s->start_seconds : STANDARD_START);
+  if (s->engine) json_object_set_new(settings, "engine", json_string(s->engine));
   if (image && !commit(r, s, image, NULL, settings, secrets, f)) wake(r, s->name, f);
   json_decref(secrets);
   json_decref(settings);

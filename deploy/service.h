@@ -10,7 +10,8 @@ typedef struct service_spec {
   const char *name;
   const char *image;  // reference; NULL: one is built of `build`, under the service's name
   build_spec build;
-  const char *target;      // "local"
+  const char *target;      // "local", "container"; NULL: local
+  const char *engine;      // of containers: "podman" (NULL), with options in front of its commands
   const char *auth;        // "key", "token", "none"; NULL: none
   const char *host;        // NULL: 127.0.0.1
   int port, replicas;      // 0: a free one; 1

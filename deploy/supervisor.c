@@ -35,7 +35,7 @@ static const uint64_t ms = 1000000;
 typedef struct supervisor {
   const registry_options *options;
   const char *name;
-  char *path;  // of its folder, which is the current one
+  char *path;  // of its folder; the current one is RUN_FOLDER in it
   int folder, lock, control, signals, listener;
   json_t *settings, *secrets;
   bool gone, ending;  // the service was deleted; the supervisor was asked to end
@@ -86,8 +86,8 @@ static void write_keys(supervisor *s) {
   char keys[600], token[300];
   snprintf(keys, sizeof keys, "%s\n%s\n", text_of(s->secrets, "primary"), text_of(s->secrets, "secondary"));
   snprintf(token, sizeof token, "%s\n", text_of(s->secrets, "token"));
-  if (file_replace(s->folder, KEYS_FILE, keys, strlen(keys), 0600, &f) ||
-      file_replace(s->folder, TOKEN_KEY_FILE, token, strlen(token), 0600, &f))
+  if (file_replace(AT_FDCWD, KEYS_FILE, keys, strlen(keys), 0600, &f) ||
+      file_replace(AT_FDCWD, TOKEN_KEY_FILE, token, strlen(token), 0600, &f))
     journal_write(&s->log, "supervisor: %s", f.message);
   for (size_t i = 0; i < s->count; i++)
     if (s->replicas[i]->state != REPLICA_STARTING) kill(s->replicas[i]->pid, SIGHUP);
@@ -120,7 +120,7 @@ static const launch *launch_of(supervisor *s, int64_t revision, fault *f) {
     if (s->launches[i]->revision == revision) return s->launches[i];
   if (s->launch_count == MOST_REPLICAS) launch_destroy(s->launches[--s->launch_count]);
   registry *r = open_registry(s, f);
-  launch *l = r ? launch_create(r, s->name, revision, s->path, text_of(s->settings, "auth"), f) : NULL;
+  launch *l = r ? launch_create(r, s->name, revision, s->path, s->settings, f) : NULL;
   registry_close(r);
   if (l) s->launches[s->launch_count++] = l;
   return l;
@@ -134,6 +134,7 @@ static bool start(supervisor *s, int64_t revision, fault *f) {
   replica_plan plan = {.revision = revision,
                        .arguments = (const char *const *)l->arguments,
                        .environment = (const char *const *)l->environment,
+                       .end = (const char *const *)l->end,
                        .sample = l->sample,
                        .credential = credential,
                        .start_ms = (unsigned)seconds * 1000};
@@ -255,12 +256,13 @@ static void replica_ended(supervisor *s, size_t i, int status) {
     struct pollfd more = {r->said, POLLIN, 0};
     if (poll(&more, 1, 0) <= 0) break;
   }
+  replica_state state = r->state;
   bool signaled = WIFSIGNALED(status), proven = r->served_ns && clock_ns() - r->served_ns > PROVEN_MS * ms;
   char how[REPLICA_TEXT + 64];
+  const char *error = state < REPLICA_SERVING || r->marked ? r->error : "";
   snprintf(how, sizeof how, signaled ? "the server was ended by signal %d%s%s" : "the server ended with code %d%s%s",
-           signaled ? WTERMSIG(status) : WEXITSTATUS(status), r->error[0] ? ": " : "", r->error);
+           signaled ? WTERMSIG(status) : WEXITSTATUS(status), *error ? ": " : "", error);
   int64_t revision = r->revision;
-  replica_state state = r->state;
   r->pid = 0;
   if (state < REPLICA_SERVING && r->error[0]) snprintf(how, sizeof how, "%s", r->error);
   remove_at(s, i);
@@ -272,7 +274,11 @@ static void replica_ended(supervisor *s, size_t i, int status) {
 
 static void probe_ended(supervisor *s, size_t i, int status) {
   replica *r = s->replicas[i];
-  if (replica_judge(r, status)) return;
+  if (replica_judge(r, status)) {
+    // An engine that passed the socket on has made it block.
+    fcntl(s->listener, F_SETFL, O_NONBLOCK);
+    return;
+  }
   char error[REPLICA_TEXT];
   int64_t revision = r->revision;
   snprintf(error, sizeof error, "%s", r->error);
@@ -323,7 +329,7 @@ static json_t *state_json(const supervisor *s) {
     const replica *r = s->replicas[i];
     json_array_append_new(
         list, json_pack("{s:I,s:i,s:s,s:o}", "revision", (json_int_t)r->revision, "pid", (int)r->pid, "state",
-                        replica_state_name(r->state), "socket", json_sprintf("%u.sock", r->number)));
+                        replica_state_name(r->state), "socket", json_sprintf(RUN_FOLDER "/%u.sock", r->number)));
   }
   json_t *state = json_pack("{s:s,s:i,s:o}", "state", state_name(s), "pid", (int)getpid(), "processes", list);
   if (s->trouble[0]) json_object_set_new(state, "trouble", json_string(s->trouble));
@@ -386,8 +392,10 @@ static sdx_status open_all(supervisor *s, fault *f) {
   s->lock = openat(s->folder, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (s->lock < 0 || flock(s->lock, LOCK_EX | LOCK_NB))
     return fault_set(f, SDX_CONFLICT, "service '%s' is supervised already", s->name);
-  if (fchdir(s->folder)) return fault_errno(f, errno, "%s", s->path);
-  launch_sweep(s->folder);
+  launch_sweep(s->folder, s->path, s->settings);
+  int inner = folder_open(s->folder, RUN_FOLDER, 0700, f);
+  if (inner < 0 || fchdir(inner)) return fault_errno(f, errno, "%s", s->path);
+  close(inner);
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
@@ -425,7 +433,7 @@ sdx_status supervisor_run(const registry_options *options, const char *name, fau
   json_t *settings = NULL;
   if (registry_open(options, &r, f)) return f->status;
   if (!registry_get_service(r, name, &settings, NULL, f)) s.path = service_folder(r, name);
-  json_decref(settings);
+  s.settings = settings;
   registry_close(r);
   if (!f->status && !open_all(&s, f)) {
     if (listen_at(&s, f)) forget_candidate(&s, "AddressInUse", f->message);

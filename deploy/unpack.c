@@ -50,7 +50,7 @@ static void take_words(const json_t *command, image_start *start) {
   }
 }
 
-static sdx_status read_start(registry *r, const json_t *image, image_start *start, fault *f) {
+sdx_status image_read_start(registry *r, const json_t *image, image_start *start, fault *f) {
   json_t *config = document_of(r, image, "config", f);
   const json_t *run = json_object_get(config, "config"), *entry = json_object_get(run, "Entrypoint");
   const char *program = json_string_value(json_array_get(entry, 0)),
@@ -157,7 +157,7 @@ static void move_start(image_start *start, const char *path) {
 
 sdx_status image_unpack(registry *r, const json_t *image, const char *path, image_start *start, fault *f) {
   fault ignored = {0};
-  if (read_start(r, image, start, f)) return f->status;
+  if (image_read_start(r, image, start, f)) return f->status;
   tree_remove(AT_FDCWD, path, &ignored);
   unpacking u = {.r = r, .folder = folder_open(AT_FDCWD, path, 0700, f), .image = text_of(image, "id")};
   if (u.folder >= 0) {

@@ -12,6 +12,7 @@ typedef struct image_start {
   json_t *arguments;    // of `sardonyx serve`, without the address to listen on
   json_t *environment;  // "NAME=value"
 } image_start;
+sdx_status image_read_start(registry *r, const json_t *image, image_start *start, fault *f);
 void image_start_free(image_start *start);
 
 // Writes the application and its packages beneath `path`, a folder that is made, and makes `start` speak of them there.

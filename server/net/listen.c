@@ -14,6 +14,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -143,6 +144,9 @@ static bool take_shared(net *n, int fd) {
   }
   listener *at = add(n);
   if (!at || fcntl(fd, F_SETFL, O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC)) return false;
+  // Whoever shares it may make it block again (a container engine does): then for a moment only.
+  struct timeval moment = {.tv_usec = 1000};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &moment, sizeof moment);
   at->fd = fd;
   at->shared = true;
   name_tcp(n, at, (struct sockaddr *)&bound);

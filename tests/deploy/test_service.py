@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import unittest
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -345,6 +346,43 @@ class Updating(ServiceCase):
         self.assertIn("newest versions", self.fails("service", "rollback", "a", "--to", "9"))
         self.assertEqual(self.ask("service", "rollback", "a", "--to", "2", "--wait")["revision"], 2)
         self.assertEqual([x["revision"] for x in self.show("a")["revisions"]], [1, 2])
+
+
+ENGINE = "podman --cgroup-manager=cgroupfs --runtime runc"
+
+
+@unittest.skipUnless(shutil.which("podman") and shutil.which("runc"), "podman or runc is not installed")
+class Containers(ServiceCase):
+    def test_deployed_updated_and_gone(self):
+        s = self.deploy("a", "--model", "m", "--target", "container", "--engine", ENGINE, "--auth", "key", "--sample", self.write("r.json", BODY))
+        key = self.ask("service", "keys", "a")["primary"]
+        self.assertEqual((s["state"], post(s["scoring_uri"], key=key)), ("Healthy", (200, '{"result":[[2,4,6]]}')))
+        self.assertEqual(post(s["scoring_uri"])[0], 401)
+        self.assertEqual(len(self.running()), 1)
+        fresh = self.ask("service", "keys", "a", "--regenerate", "primary")["primary"]
+        self.assertEqual((post(s["scoring_uri"], key=key)[0], post(s["scoring_uri"], key=fresh)[0]), (401, 200))
+        self.command("service", "update", "a", "--model", "m", "--auth", "none", "--wait")
+        with Load(s["scoring_uri"], clients=2, kept=False) as load:
+            self.command("service", "update", "a", "--model", "m", "--replicas", "2", "--wait")
+            self.command("service", "rollback", "a", "--wait")
+        self.assertEqual(load.failures, [])
+        os.kill(self.show("a")["pid"], signal.SIGKILL)  # containers outlive it; the next one ends them
+        self.command("service", "start", "a", "--wait")
+        self.until(lambda: len(self.running()) == 2)
+        self.command("service", "delete", "a")
+        self.assertEqual(self.running(), [])
+
+    def running(self):
+        done = subprocess.run([*ENGINE.split()[:2], "ps", "-q", "--filter", "name=-a-"], capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    def test_one_that_fails(self):
+        self.write("score.py", "def init():\n    raise ValueError('no weights')\ndef run(d):\n    return d\n")
+        done = self.command("service", "deploy", "a", "--model", "m", "--script", "score.py", "--target", "container", "--engine", ENGINE, "--wait", "--json", code=1)
+        error = json.loads(done.stdout)["error"]
+        self.assertEqual(error["line"], 2)
+        self.assertIn("no weights", error["message"])
+        self.assertIn("podman", self.fails("service", "deploy", "b", "--model", "m", "--target", "container", "--engine", "docker"))
 
 
 if __name__ == "__main__":
