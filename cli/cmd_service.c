@@ -122,8 +122,13 @@ static int act(const args *a, service_action action) {
       WORD_OPTIONS, WAIT_OPTIONS, WORKSPACE_OPTIONS
 
 static const cli_option deploy_options[] = {
-    OPTION("target", ARG_TEXT, "WHERE", "local (default) or container"),
+    OPTION("target", ARG_TEXT, "WHERE", "local (default), container, kubernetes"),
     OPTION("engine", ARG_TEXT, "COMMAND", "for containers: podman (default), with options in front of its commands"),
+    OPTION("out", ARG_TEXT, "FOLDER", "for Kubernetes: write the manifests there, do not apply them"),
+    OPTION("namespace", ARG_TEXT, "NAME", "for Kubernetes (default: default)"),
+    OPTION("registry", ARG_TEXT, "HOST/FOLDER", "for Kubernetes: push the image there first"),
+    OPTION_FLAG("kserve", "for Kubernetes: as an InferenceService of KServe"),
+    OPTION("max-replicas", ARG_INT, "N", "for Kubernetes: where scaling ends (default 10)", .min = 1, .max = 10000),
     OPTION("host", ARG_TEXT, "ADDRESS", "name or address to listen on (default 127.0.0.1)"),
     OPTION("port", ARG_INT, "N", "port (default: a free one, kept from then on)", .min = 1, .max = 65535,
            .letter = 'p'),
@@ -145,11 +150,19 @@ static int check_words(const args *a, bool must) {
   return CLI_OK;
 }
 
+// Of a folder that need not be there yet: commands in other folders find it, too.
+static char *absolute(const char *path) {
+  char *here = *path == '/' ? NULL : getcwd(NULL, 0), *whole = here ? xformat("%s/%s", here, path) : xstrdup(path);
+  free(here);
+  return whole;
+}
+
 static int revise_service(const args *a, bool must, revise action) {
   int code = check_words(a, must);
   if (code) return code;
   fault f = {0};
   json_t *tags = words_of(a, "tag"), *properties = words_of(a, "property");
+  char *out = args_has(a, "out") ? absolute(args_text(a, "out", NULL)) : NULL;
   const char *const *models = each_of(a, "model"), *const *files = each_of(a, "file");
   service_spec spec = {.name = a->words[0],
                        .image = args_text(a, "image", NULL),
@@ -160,6 +173,11 @@ static int revise_service(const args *a, bool must, revise action) {
                                  .dryrun.python = args_text(a, "python", NULL)},
                        .target = args_text(a, "target", NULL),
                        .engine = args_text(a, "engine", NULL),
+                       .space = args_text(a, "namespace", NULL),
+                       .registry = args_text(a, "registry", NULL),
+                       .out = out,
+                       .kserve = args_has(a, "kserve"),
+                       .max_replicas = (int)args_int(a, "max-replicas", 0),
                        .auth = args_text(a, "auth", NULL),
                        .host = args_text(a, "host", NULL),
                        .port = (int)args_int(a, "port", 0),
@@ -175,6 +193,7 @@ static int revise_service(const args *a, bool must, revise action) {
   if (r) code = action(r, &spec, &f) ? fault_report(&f) : finish(a, r, spec.name);
   else code = CLI_FAILED;
   registry_close(r);
+  free(out);
   free((void *)models);
   free((void *)files);
   json_decref(tags);
@@ -195,7 +214,8 @@ CLI_COMMAND(service_deploy) = {
     "  sardonyx service deploy digits --model digits --wait\n"
     "  sardonyx service deploy digits --image digits:3 --auth key --replicas 2 --port 8080 --wait\n"
     "  sardonyx service deploy faces --model faces --script score.py --conda myenv.yml --wait --json\n"
-    "  sardonyx service deploy digits --image digits --target container --cpu 1 --memory 0.5 --wait\n",
+    "  sardonyx service deploy digits --image digits --target container --cpu 1 --memory 0.5 --wait\n"
+    "  sardonyx service deploy digits --image digits --target kubernetes --out manifests\n",
     deploy_options,
     1,
     1,

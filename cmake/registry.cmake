@@ -23,7 +23,9 @@ add_library(sardonyx_registry STATIC ${registry_sources} ${migrations_table})
 target_link_libraries(sardonyx_registry PUBLIC sardonyx_support PkgConfig::JANSSON PRIVATE PkgConfig::SQLITE)
 
 file(GLOB deploy_sources CONFIGURE_DEPENDS deploy/*.c)
-add_library(sardonyx_deploy STATIC ${deploy_sources})
+file(GLOB manifests CONFIGURE_DEPENDS deploy/manifests/*.yaml)
+sdx_embed(manifests ${manifests})
+add_library(sardonyx_deploy STATIC ${deploy_sources} ${manifests_table})
 target_include_directories(sardonyx_deploy PRIVATE ${CURL_INCLUDE_DIRS})
 target_link_libraries(sardonyx_deploy PUBLIC sardonyx_registry sardonyx_static
   PRIVATE PkgConfig::ARCHIVE PkgConfig::CRYPTO PkgConfig::YAML PkgConfig::ZLIB PkgConfig::ZSTD ${CMAKE_DL_LIBS})

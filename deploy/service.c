@@ -14,11 +14,12 @@
 #include "deploy/control.h"
 #include "deploy/http.h"
 #include "deploy/journal.h"
+#include "deploy/kubernetes.h"
 #include "support/files.h"
 #include "support/token.h"
 
 enum { KEY_BYTES = 24, SAMPLE_BYTES = 64 << 20, MOST_REPLICAS = 32, STANDARD_START = 300 };
-enum { POLL_US = 10000, STOP_SECONDS = 60, KEYS_MS = 3000, CALL_SECONDS = 600 };
+enum { POLL_US = 10000, CLUSTER_POLL_US = 1000000, STOP_SECONDS = 60, KEYS_MS = 3000, CALL_SECONDS = 600 };
 
 static const char *text_of(const json_t *object, const char *key) {
   const char *text = json_string_value(json_object_get(object, key));
@@ -54,15 +55,17 @@ static sdx_status check_word(const char *what, const char *word, const char *con
 }
 
 static sdx_status check_spec(const service_spec *s, fault *f) {
-  static const char *const auths[] = {"key", "token", "none"}, *const targets[] = {"local", "container"};
+  static const char *const auths[] = {"key", "token", "none"}, *const targets[] = {"local", "container", "kubernetes"};
   if (s->auth) check_word("auth", s->auth, auths, 3, f);
-  if (s->target) check_word("target", s->target, targets, 2, f);
+  if (s->target) check_word("target", s->target, targets, 3, f);
+  if (s->target && !strcmp(s->target, "kubernetes")) kubernetes_check_name(s->name, f);
   if (s->engine && strstr(s->engine, "docker")) {
     fault_set(f, SDX_NOT_SUPPORTED, "docker cannot pass a listening socket to a container, on which updates rest");
     fault_hint(
         f, "podman can; for docker itself: 'sardonyx image export', 'skopeo copy oci-archive:... docker-daemon:...'");
   }
-  if (s->replicas > MOST_REPLICAS)
+  bool cluster = s->target && !strcmp(s->target, "kubernetes");
+  if (s->replicas > MOST_REPLICAS && !cluster)
     fault_set(f, SDX_LIMIT_EXCEEDED, "%d replicas; at most %d run on one machine", s->replicas, MOST_REPLICAS);
   return f->status;
 }
@@ -174,15 +177,85 @@ sdx_status service_supervise(const registry *r, const char *name, fault *f) {
   return SDX_OK;
 }
 
-// Until it answers, or has ended again without one.
+// ---- clusters ------------------------------------------------------------------------------------
+
+static bool on_cluster(const json_t *settings) { return !strcmp(text_of(settings, "target"), "kubernetes"); }
+
+// Where the manifests are: with the user, or in the service's folder. free() it.
+static char *manifests_of(const registry *r, const char *name, const json_t *settings) {
+  if (*text_of(settings, "out")) return strdup(text_of(settings, "out"));
+  char *folder = service_folder(r, name), *path = folder ? path_format("%s/manifests", folder) : NULL;
+  free(folder);
+  return path;
+}
+
+static sdx_status push_image(registry *r, const char *name, int64_t revision, const json_t *settings, fault *f) {
+  char digest[DIGEST_BYTES];
+  json_t *asset = NULL;
+  char *reference = path_format("%s:%lld", name, (long long)revision);
+  if (!reference) fault_no_memory(f);
+  else if (*text_of(settings, "registry") && !registry_get(r, ASSET_SERVICE, reference, &asset, f)) {
+    char *place = path_format("%s/%s", text_of(settings, "registry"), text_of(asset, "image"));
+    if (!place) fault_no_memory(f);
+    else transfer_push(r, ASSET_IMAGE, text_of(asset, "image"), place, &(transfer_options){0}, digest, f);
+    free(place);
+  }
+  json_decref(asset);
+  free(reference);
+  return f->status;
+}
+
+// The cluster does by itself what a supervisor does here: a candidate is in force once its manifests are there.
+static sdx_status bring_to_cluster(registry *r, const char *name, const json_t *settings, fault *f) {
+  fault why = {0};
+  int64_t candidate = number_of(settings, "candidate"), revision = number_of(settings, "revision");
+  int64_t wanted = candidate ? candidate : revision;
+  char *folder = manifests_of(r, name, settings), *parent = folder ? path_format("%s/x", folder) : NULL;
+  if (!parent) fault_no_memory(&why);
+  else if (!push_image(r, name, wanted, settings, &why) && !folder_make_parents(AT_FDCWD, parent, 0755, &why) &&
+           !kubernetes_write(r, name, wanted, folder, &why) && !*text_of(settings, "out"))
+    kubernetes_apply(folder, json_is_true(json_object_get(settings, "kserve")), &why);
+  json_t *changes =
+      why.status ? json_pack("{s:n,s:{s:s,s:s}}", "candidate", "error", "code", "ApplyFailed", "message", why.message)
+                 : json_pack("{s:n,s:n,s:I}", "candidate", "error", "revision", (json_int_t)wanted);
+  if (!why.status && revision && revision != wanted) json_object_set_new(changes, "previous", json_integer(revision));
+  registry_change_service(r, name, changes, NULL, candidate, f);
+  json_decref(changes);
+  if (why.status && !f->status) *f = why;
+  free(folder);
+  free(parent);
+  return f->status;
+}
+
+static sdx_status remove_from_cluster(registry *r, const char *name, const json_t *settings, fault *f) {
+  char *folder = manifests_of(r, name, settings);
+  if (!folder) return fault_no_memory(f);
+  if (!*text_of(settings, "out") && !access(folder, F_OK))
+    kubernetes_remove(folder, json_is_true(json_object_get(settings, "kserve")), f);
+  free(folder);
+  return f->status;
+}
+
+// After the registry was changed: who runs the service is told.
 static sdx_status wake(registry *r, const char *name, fault *f) {
-  json_t *state = control_ask(r, name, "look");
-  if (!state) service_supervise(r, name, f);
+  json_t *settings, *state = NULL;
+  if (registry_get_service(r, name, &settings, NULL, f)) return f->status;
+  if (on_cluster(settings)) bring_to_cluster(r, name, settings, f);
+  else if (!(state = control_ask(r, name, "look"))) service_supervise(r, name, f);
   json_decref(state);
+  json_decref(settings);
   return f->status;
 }
 
 // ---- what is asked for ---------------------------------------------------------------------------
+
+static void add_cluster(json_t *settings, const service_spec *s) {
+  json_object_set_new(settings, "namespace", json_string(s->space ? s->space : "default"));
+  if (s->registry) json_object_set_new(settings, "registry", json_string(s->registry));
+  if (s->out) json_object_set_new(settings, "out", json_string(s->out));
+  if (s->kserve) json_object_set_new(settings, "kserve", json_true());
+  if (s->max_replicas) json_object_set_new(settings, "max_replicas", json_integer(s->max_replicas));
+}
 
 sdx_status service_deploy(registry *r, const service_spec *s, fault *f) {
   if (check_spec(s, f)) return f->status;
@@ -200,6 +273,7 @@ sdx_status service_deploy(registry *r, const service_spec *s, fault *f) {
                                "port_fixed", s->port != 0, "replicas", s->replicas ? s->replicas : 1, "running", true,
                                "start_seconds", s->start_seconds ? (int)s->start_seconds : STANDARD_START);
   if (s->engine) json_object_set_new(settings, "engine", json_string(s->engine));
+  if (on_cluster(settings)) add_cluster(settings, s);
   if (image && !commit(r, s, image, NULL, settings, secrets, f)) wake(r, s->name, f);
   json_decref(secrets);
   json_decref(settings);
@@ -283,8 +357,12 @@ static sdx_status await_end(registry *r, const char *name, fault *f) {
 }
 
 sdx_status service_stop(registry *r, const char *name, fault *f) {
-  json_t *changes = json_pack("{s:b}", "running", false);
-  if (!registry_change_service(r, name, changes, NULL, 0, f)) await_end(r, name, f);
+  json_t *changes = json_pack("{s:b}", "running", false), *settings = NULL;
+  if (!registry_change_service(r, name, changes, NULL, 0, f) && !registry_get_service(r, name, &settings, NULL, f)) {
+    if (on_cluster(settings)) remove_from_cluster(r, name, settings, f);
+    else await_end(r, name, f);
+  }
+  json_decref(settings);
   json_decref(changes);
   return f->status;
 }
@@ -300,19 +378,27 @@ sdx_status service_delete(registry *r, const char *name, fault *f) {
 
 // ---- state ---------------------------------------------------------------------------------------
 
-static const char *state_without_supervisor(const json_t *settings) {
+static const char *state_without_supervisor(const char *name, const json_t *settings) {
   if (!json_is_true(json_object_get(settings, "running"))) return "Stopped";
   if (!number_of(settings, "revision")) return number_of(settings, "candidate") ? "Unhealthy" : "Failed";
+  if (on_cluster(settings)) {
+    const char *there = *text_of(settings, "out") ? "Written" : kubernetes_state(name, text_of(settings, "namespace"));
+    if (there) return there;
+  }
   return "Unhealthy";
 }
 
-static void add_addresses(json_t *service) {
+static void add_addresses(json_t *service, const char *name) {
   int64_t port = number_of(service, "port");
   const char *host = text_of(service, "host");
-  if (!port) return;
+  if (!port && !on_cluster(service)) return;
   bool any = !strcmp(host, "0.0.0.0") || !strcmp(host, "::");
   json_t *base = json_sprintf(strchr(host, ':') && !any ? "http://[%s]:%lld" : "http://%s:%lld",
                               any ? "localhost" : host, (long long)port);
+  if (on_cluster(service)) {
+    json_decref(base);
+    base = json_sprintf("http://%s.%s.svc", name, text_of(service, "namespace"));
+  }
   json_object_set_new(service, "scoring_uri", json_sprintf("%s/score", json_string_value(base)));
   json_object_set_new(service, "swagger_uri", json_sprintf("%s/swagger.json", json_string_value(base)));
   json_decref(base);
@@ -339,8 +425,8 @@ static json_t *describe(registry *r, const char *name, const json_t *settings, c
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     json_object_set(service, words[i], json_object_get(asset, words[i]));
   if (state) json_object_update(service, (json_t *)state);
-  else json_object_set_new(service, "state", json_string(state_without_supervisor(settings)));
-  add_addresses(service);
+  else json_object_set_new(service, "state", json_string(state_without_supervisor(name, settings)));
+  add_addresses(service, name);
   json_object_set_new(service, "revisions", revisions_of(r, name, f));
   return service;
 }
@@ -376,12 +462,18 @@ sdx_status service_wait(registry *r, const char *name, unsigned seconds, json_t 
     bool pending = !strcmp(state, "Transitioning") || (!heard && early && !strcmp(state, "Unhealthy"));
     if (!pending || clock_ns() > end) return SDX_OK;
     registry_progress(r, "waiting for the service", 0, 0);
+    usleep(on_cluster(*service) ? CLUSTER_POLL_US : POLL_US);
     json_decref(*service);
-    usleep(POLL_US);
   }
 }
 
-json_t *service_log(const registry *r, const char *name, size_t lines) {
+json_t *service_log(registry *r, const char *name, size_t lines) {
+  fault ignored = {0};
+  json_t *settings, *told = NULL;
+  if (!registry_get_service(r, name, &settings, NULL, &ignored) && on_cluster(settings) && !*text_of(settings, "out"))
+    told = kubernetes_log(name, text_of(settings, "namespace"), lines);
+  json_decref(settings);
+  if (told) return told;
   char *path = service_folder(r, name);
   json_t *list = path ? journal_tail(path, lines) : json_array();
   free(path);
@@ -444,7 +536,8 @@ sdx_status service_keys(registry *r, const char *name, service_key which, const 
     if (value ? check_key(value, f) : random_key(fresh, f)) value = NULL;
     else if (!value) value = fresh;
     json_t *change = value ? json_pack("{s:s}", slot, value) : NULL;
-    if (change && !registry_change_service(r, name, NULL, change, 0, f) && !await_key(r, name, value, f))
+    if (change && !registry_change_service(r, name, NULL, change, 0, f) &&
+        !(on_cluster(settings) ? wake(r, name, f) : await_key(r, name, value, f)))
       json_object_update(secrets, change);
     json_decref(change);
   }
@@ -515,7 +608,7 @@ sdx_status service_call(registry *r, const char *name, const void *body, size_t 
   json_t *settings, *secrets;
   *answer = NULL;
   if (registry_get_service(r, name, &settings, &secrets, f)) return f->status;
-  add_addresses(settings);
+  add_addresses(settings, name);
   char *credential = service_credential(name, settings, secrets, CALL_SECONDS);
   if (!*text_of(settings, "scoring_uri")) fault_set(f, SDX_CONFLICT, "service '%s' does not run yet", name);
   else call(text_of(settings, "scoring_uri"), credential, body, size, answer, f);

@@ -10,8 +10,13 @@ typedef struct service_spec {
   const char *name;
   const char *image;  // reference; NULL: one is built of `build`, under the service's name
   build_spec build;
-  const char *target;      // "local", "container"; NULL: local
-  const char *engine;      // of containers: "podman" (NULL), with options in front of its commands
+  const char *target;  // "local", "container", "kubernetes"; NULL: local
+  const char *engine;  // of containers: "podman" (NULL), with options in front of its commands
+  // Of clusters: namespace (NULL: default), where its image is pushed to (HOST/FOLDER, or NULL: it is there), a folder
+  // for the manifests that are written and not applied, as KServe has it, up to how many replicas.
+  const char *space, *registry, *out;
+  bool kserve;
+  int max_replicas;
   const char *auth;        // "key", "token", "none"; NULL: none
   const char *host;        // NULL: 127.0.0.1
   int port, replicas;      // 0: a free one; 1
@@ -38,7 +43,7 @@ sdx_status service_delete(registry *r, const char *name, fault *f);
 sdx_status service_show(registry *r, const char *name, json_t **service, fault *f);
 // The same once nothing is under way any more, or after `seconds`.
 sdx_status service_wait(registry *r, const char *name, unsigned seconds, json_t **service, fault *f);
-json_t *service_log(const registry *r, const char *name, size_t lines);
+json_t *service_log(registry *r, const char *name, size_t lines);
 
 typedef enum service_key { SERVICE_KEEP, SERVICE_PRIMARY, SERVICE_SECONDARY } service_key;
 // *keys: {primary, secondary}. One may be made anew, or set to `value`; once this returns the old one is refused.

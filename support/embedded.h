@@ -13,3 +13,4 @@ typedef struct embedded_file {
 // In the order of their names, ended by a row without one.
 extern const embedded_file embedded_migrations[];  // registry/migrations/*.sql
 extern const embedded_file embedded_converters[];  // convert/*.py
+extern const embedded_file embedded_manifests[];   // deploy/manifests/*.yaml

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// Manifests and kubectl (kubernetes.h). A value is put in as JSON, which is YAML as well: no name and no key can become
+// anything but a string.
+#include "deploy/kubernetes.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "deploy/unpack.h"
+#include "support/embedded.h"
+#include "support/files.h"
+#include "support/process.h"
+
+enum { LONGEST_NAME = 63, KUBECTL_MS = 120000, ANSWER_BYTES = 4 << 20, MOST_LINES = 20000 };
+
+static const char *text_of(const json_t *object, const char *key) {
+  const char *text = json_string_value(json_object_get(object, key));
+  return text ? text : "";
+}
+
+sdx_status kubernetes_check_name(const char *name, fault *f) {
+  size_t size = strlen(name), good = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
+  if (good == size && size && size <= LONGEST_NAME && *name >= 'a' && *name <= 'z' && name[size - 1] != '-')
+    return SDX_OK;
+  fault_set(f, SDX_INVALID_ARGUMENT, "'%.100s' cannot name a service on a cluster", name);
+  return fault_hint(f, "lower-case letters, digits and '-', a letter first, at most %d of them", LONGEST_NAME);
+}
+
+// ---- values --------------------------------------------------------------------------------------
+
+// Where a cluster finds the image: where it was pushed to, or came from; else the name that engines give an archive.
+static json_t *image_reference(const json_t *image, const json_t *settings) {
+  const char *registry = text_of(settings, "registry"), *from = text_of(image, "reference");
+  if (!*registry && *from) return json_string(from);
+  return json_sprintf("%s/%s", *registry ? registry : "localhost", text_of(image, "id"));
+}
+
+static void set_secrets(json_t *values, const json_t *settings, const json_t *secrets, json_t *args) {
+  const char *auth = text_of(settings, "auth");
+  bool keys = !strcmp(auth, "key"), any = strcmp(auth, "none") != 0;
+  json_t *mounts = json_pack("[{s:s,s:s}]", "name", "tmp", "mountPath", "/tmp"),
+         *volumes = json_pack("[{s:s,s:{}}]", "name", "tmp", "emptyDir"), *data = json_object();
+  if (any) {
+    json_object_set_new(data, keys ? "keys" : "token-key",
+                        keys ? json_sprintf("%s\n%s\n", text_of(secrets, "primary"), text_of(secrets, "secondary"))
+                             : json_sprintf("%s\n", text_of(secrets, "token")));
+    json_array_append_new(args, json_string(keys ? "--keys" : "--token-key"));
+    json_array_append_new(args, json_string(keys ? "/etc/sardonyx/keys" : "/etc/sardonyx/token-key"));
+    json_array_append_new(mounts,
+                          json_pack("{s:s,s:s,s:b}", "name", "keys", "mountPath", "/etc/sardonyx", "readOnly", true));
+    json_array_append_new(volumes, json_pack("{s:s,s:{s:O,s:i,s:b}}", "name", "keys", "secret", "secretName",
+                                             json_object_get(values, "name"), "defaultMode", 0440, "optional", 0));
+  }
+  // Pods of a changed secret are new ones.
+  char digest[DIGEST_BYTES] = "", *text = json_dumps(data, JSON_COMPACT | JSON_SORT_KEYS);
+  if (text) digest_of(text, strlen(text), digest);
+  free(text);
+  json_object_set_new(values, "secrets_digest", json_string(*digest ? digest_hex(digest) : ""));
+  json_object_set_new(values, "secrets", data);
+  json_object_set_new(values, "mounts", mounts);
+  json_object_set_new(values, "volumes", volumes);
+}
+
+static json_t *values_of(const char *name, const json_t *asset, const json_t *image, const json_t *settings,
+                         const json_t *secrets, const image_start *start) {
+  double cpu = json_number_value(json_object_get(asset, "cpu")),
+         memory = json_number_value(json_object_get(asset, "memory_gb"));
+  json_int_t replicas = json_integer_value(json_object_get(settings, "replicas")),
+             most = json_integer_value(json_object_get(settings, "max_replicas"));
+  json_t *args = json_pack("[s,s,s,s,s,s]", "--host", "0.0.0.0", "--port", "5001", "--drain-lag-ms", "10000");
+  json_array_extend(args, start->arguments);
+  json_t *values = json_pack("{s:s,s:s,s:O,s:O,s:o,s:o,s:o}", "name", name, "namespace", text_of(settings, "namespace"),
+                             "start_seconds", json_object_get(settings, "start_seconds"), "replicas",
+                             json_object_get(settings, "replicas"), "revision",
+                             json_sprintf("%lld", (long long)json_integer_value(json_object_get(asset, "version"))),
+                             "image", image_reference(image, settings), "port", json_integer(5001));
+  json_object_set_new(values, "max_replicas", json_integer(most > replicas ? most : replicas > 10 ? replicas : 10));
+  json_object_set_new(values, "cpu", json_sprintf("%dm", (int)((cpu > 0 ? cpu : 0.1) * 1000)));
+  json_object_set_new(values, "memory", json_sprintf("%dMi", (int)((memory > 0 ? memory : 0.5) * 1024)));
+  set_secrets(values, settings, secrets, args);
+  json_object_set_new(values, "args", args);
+  return values;
+}
+
+// ---- files ---------------------------------------------------------------------------------------
+
+// The text with "${key}" replaced; free() it.
+static char *filled(const char *text, const json_t *values, fault *f) {
+  char *out = NULL;
+  size_t size = 0;
+  FILE *to = open_memstream(&out, &size);
+  for (const char *mark; to && (mark = strstr(text, "${")); text = strchr(mark, '}') + 1) {
+    char key[40];
+    snprintf(key, sizeof key, "%.*s", (int)strcspn(mark + 2, "}"), mark + 2);
+    char *value = json_dumps(json_object_get(values, key), JSON_COMPACT | JSON_ENCODE_ANY);
+    if (!value) fault_set(f, SDX_INTERNAL, "a manifest asks for '%s'", key);
+    fprintf(to, "%.*s%s", (int)(mark - text), text, value ? value : "");
+    free(value);
+  }
+  if (to) fputs(text, to);
+  if (!to || fclose(to)) fault_no_memory(f);
+  return out;
+}
+
+static sdx_status write_manifest(int folder, const embedded_file *file, const json_t *values, fault *f) {
+  bool kserve = !strncmp(file->name, "kserve-", 7), secret = !strcmp(file->name, "secret.yaml");
+  if (secret && !json_object_size(json_object_get(values, "secrets"))) return SDX_OK;
+  char *text = filled(file->bytes, values, f);
+  for (int variant = 0; variant < 2 && text && !f->status; variant++) {
+    if (!secret && kserve != (variant == 1)) continue;  // both need the keys
+    int inner = folder_open(folder, variant ? "kserve" : "kubernetes", 0755, f);
+    if (inner >= 0) {
+      file_replace(inner, file->name + (kserve ? 7 : 0), text, strlen(text), secret ? 0600 : 0644, f);
+      close(inner);
+    }
+  }
+  free(text);
+  return f->status;
+}
+
+static sdx_status write_all(const char *path, const json_t *values, fault *f) {
+  fault ignored = {0};
+  int folder = folder_open(AT_FDCWD, path, 0755, f);
+  if (folder < 0) return f->status;
+  tree_remove(folder, "kubernetes", &ignored);
+  tree_remove(folder, "kserve", &ignored);
+  for (const embedded_file *file = embedded_manifests; file->name && !f->status; file++)
+    write_manifest(folder, file, values, f);
+  close(folder);
+  return f->status;
+}
+
+sdx_status kubernetes_write(registry *r, const char *name, int64_t revision, const char *folder, fault *f) {
+  json_t *settings = NULL, *secrets = NULL, *asset = NULL, *image = NULL;
+  image_start start = {0};
+  char *reference = path_format("%s:%lld", name, (long long)revision);
+  if (!reference) fault_no_memory(f);
+  else if (!registry_get_service(r, name, &settings, &secrets, f) &&
+           !registry_get(r, ASSET_SERVICE, reference, &asset, f) &&
+           !registry_get(r, ASSET_IMAGE, text_of(asset, "image"), &image, f) &&
+           !image_read_start(r, image, &start, f)) {
+    json_t *values = values_of(name, asset, image, settings, secrets, &start);
+    write_all(folder, values, f);
+    json_decref(values);
+    image_start_free(&start);
+  }
+  json_decref(settings);
+  json_decref(secrets);
+  json_decref(asset);
+  json_decref(image);
+  free(reference);
+  return f->status;
+}
+
+// ---- kubectl -------------------------------------------------------------------------------------
+
+// What kubectl said; free() it. NULL: it failed.
+static char *kubectl(const char *const *words, fault *f) {
+  process_output o = {0};
+  char *said = NULL;
+  if (process_run((program){.arguments = words, .pass = -1}, NULL, 0, ANSWER_BYTES, KUBECTL_MS, &o, f)) {
+    fault_hint(f, "--out FOLDER writes the manifests for who has kubectl");
+  } else if (o.code == 0) {
+    said = strdup(o.out);
+  } else {
+    fault_set(f, SDX_CONFLICT, "kubectl %s: %.600s", words[1], o.late ? "it takes too long" : o.err);
+    fault_hint(f, "--out FOLDER writes the manifests without applying them");
+  }
+  process_output_free(&o);
+  return said;
+}
+
+static sdx_status each_manifest(const char *folder, bool kserve, const char *verb, const char *option, fault *f) {
+  char *path = path_format("%s/%s", folder, kserve ? "kserve" : "kubernetes");
+  const char *const words[] = {"kubectl", verb, option, "--filename", path, NULL};
+  if (!path) return fault_no_memory(f);
+  free(kubectl(words, f));
+  free(path);
+  return f->status;
+}
+
+sdx_status kubernetes_apply(const char *folder, bool kserve, fault *f) {
+  return each_manifest(folder, kserve, "apply", "--server-side=false", f);
+}
+
+sdx_status kubernetes_remove(const char *folder, bool kserve, fault *f) {
+  return each_manifest(folder, kserve, "delete", "--ignore-not-found", f);
+}
+
+static bool has_failed(const json_t *status) {
+  size_t i;
+  json_t *one;
+  json_array_foreach(json_object_get(status, "conditions"), i, one) {
+    if (!strcmp(text_of(one, "type"), "Progressing") && !strcmp(text_of(one, "status"), "False")) return true;
+  }
+  return false;
+}
+
+const char *kubernetes_state(const char *name, const char *space) {
+  fault ignored = {0};
+  const char *const words[] = {"kubectl", "get", "deployment", name, "--namespace", space, "--output", "json", NULL};
+  char *said = kubectl(words, &ignored);
+  json_t *there = said ? json_loads(said, 0, NULL) : NULL;
+  const json_t *status = json_object_get(there, "status");
+  json_int_t wanted = json_integer_value(json_object_get(json_object_get(there, "spec"), "replicas"));
+  bool seen = json_integer_value(json_object_get(status, "observedGeneration")) >=
+              json_integer_value(json_object_get(json_object_get(there, "metadata"), "generation"));
+  bool up = seen && json_integer_value(json_object_get(status, "updatedReplicas")) >= wanted &&
+            json_integer_value(json_object_get(status, "availableReplicas")) >= wanted &&
+            json_integer_value(json_object_get(status, "replicas")) == wanted;
+  const char *state = !there ? NULL : up ? "Healthy" : has_failed(status) ? "Failed" : "Transitioning";
+  json_decref(there);
+  free(said);
+  return state;
+}
+
+json_t *kubernetes_log(const char *name, const char *space, size_t lines) {
+  fault ignored = {0};
+  json_t *list = json_array();
+  char *which = path_format("deployment/%s", name),
+       *tail = path_format("--tail=%zu", lines < MOST_LINES ? lines : (size_t)MOST_LINES);
+  const char *const words[] = {"kubectl", "logs", which, "--namespace", space, tail, NULL};
+  char *said = which && tail ? kubectl(words, &ignored) : NULL;
+  for (char *at = said; at && *at; at += strcspn(at, "\n"), at += *at == '\n')
+    json_array_append_new(list, json_stringn(at, strcspn(at, "\n")));
+  free(which);
+  free(tail);
+  free(said);
+  return list;
+}
