@@ -15,7 +15,7 @@ build: deps ## command, libraries and test programs, in build/
 	@cmake --preset release >build.log 2>&1 || { cat build.log; exit 1; }
 	@cmake --build --preset release
 
-demo: build ## classify handwritten digits and serve them over HTTP
+demo: build ## from a model file to an endpoint with keys that recognizes handwritten digits
 	@python3 examples/digits/demo.py build/sardonyx
 
 docs: build ## the table of operators, versions and types; manual pages and completion scripts

@@ -368,12 +368,7 @@ sdx_status service_stop(registry *r, const char *name, fault *f) {
 }
 
 sdx_status service_delete(registry *r, const char *name, fault *f) {
-  fault ignored = {0};
-  char *path = service_folder(r, name);
-  if (!path) return fault_no_memory(f);
-  if (!service_stop(r, name, f) && !registry_delete_service(r, name, f)) tree_remove(AT_FDCWD, path, &ignored);
-  free(path);
-  return f->status;
+  return service_stop(r, name, f) ? f->status : registry_delete_service(r, name, f);
 }
 
 // ---- state ---------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ sdx_status service_commit(registry *r, const registry_draft *d, int64_t revision
   return f->status;
 }
 
-sdx_status registry_delete_service(registry *r, const char *name, fault *f) {
+static sdx_status delete_rows(registry *r, const char *name, fault *f) {
   asset_key key;
   if (database_begin(&r->db, f)) return f->status;
   if (!asset_find(r, ASSET_SERVICE, name, &key, f) &&
@@ -106,4 +106,13 @@ sdx_status registry_delete_service(registry *r, const char *name, fault *f) {
       !database_do(&r->db, f, "DELETE FROM services WHERE name = ?1", "t", key.name))
     asset_log(r, "delete", &key, f);
   return database_end(&r->db, f);
+}
+
+sdx_status registry_delete_service(registry *r, const char *name, fault *f) {
+  registry_change *c;
+  if (registry_begin(r, &c, f)) return f->status;
+  registry_expect_garbage(c);  // its folder, samples of its revisions
+  delete_rows(r, name, f);
+  registry_end(c);
+  return f->status;
 }

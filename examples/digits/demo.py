@@ -1,21 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The main job on real input: a model file becomes predictions and a REST endpoint.
+"""From a model file to an endpoint with keys, step by step, as commands one could type.
 
-Runs the digit classifier from the command line, starts the server, scores 20 held-out handwritten
-digits over HTTP, prints what it saw, and stops the server. Needs nothing but Python's standard library.
+Registers the digit classifier in a workspace of its own, builds an image, puts it into operation, scores 20 held-out
+handwritten digits through REST with the service's key, reads its metrics, and leaves it running: the last lines say
+where to look and how to end it. Needs nothing but Python's standard library.
 
-    examples/digits/demo.py build/sardonyx
+    examples/digits/demo.py build/sardonyx [--stop]
 """
+import argparse
 import http.client
 import json
 import pathlib
 import shutil
-import signal
 import struct
 import subprocess
 import sys
 import time
+import urllib.parse
 import zlib
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -41,16 +43,28 @@ def draw(rows):
     return ["".join(SHADES[v * 9 // 255] * 2 for v in row) for row in rows]
 
 
-def score(connection, images):
-    """POST /score for a batch of images; (rows of probabilities, milliseconds)."""
-    body = json.dumps({"data": [[[[v / 255 for v in row] for row in rows]] for rows in images]})
-    start = time.perf_counter()
-    connection.request("POST", "/score", body, {"Content-Type": "application/json"})
-    response = connection.getresponse()
-    answer = json.loads(response.read())
-    if response.status != 200:
-        sys.exit(f"the server answered {response.status}: {answer}")
-    return answer["result"], (time.perf_counter() - start) * 1e3
+class Endpoint:
+    """A service as a client knows it: its address and a key."""
+    def __init__(self, uri, key):
+        self.uri = urllib.parse.urlsplit(uri)
+        self.connection = http.client.HTTPConnection(self.uri.hostname, self.uri.port, timeout=10)
+        self.headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+
+    def ask(self, method, path, body=None):
+        """(text, milliseconds)"""
+        start = time.perf_counter()
+        self.connection.request(method, path, body, self.headers)
+        response = self.connection.getresponse()
+        text = response.read().decode()
+        if response.status != 200:
+            sys.exit(f"{path} answers {response.status}: {text}")
+        return text, (time.perf_counter() - start) * 1e3
+
+    def score(self, images):
+        """POST /score for a batch of images: rows of probabilities, milliseconds."""
+        body = json.dumps({"data": [[[[v / 255 for v in row] for row in rows]] for rows in images]})
+        text, ms = self.ask("POST", self.uri.path, body)
+        return json.loads(text)["result"], ms
 
 
 def show(samples):
@@ -66,39 +80,78 @@ def show(samples):
         print()
 
 
+def scored(endpoint, images):
+    samples = []
+    for path in images:
+        rows = read_png(path)
+        (probabilities,), ms = endpoint.score([rows])
+        guess = max(range(10), key=probabilities.__getitem__)
+        samples.append({"rows": rows, "truth": int(path.name[0]), "guess": guess, "probability": probabilities[guess], "ms": ms})
+    return samples
+
+
+class Shell:
+    """Commands in the demo's workspace, shown as one would type them."""
+    def __init__(self, sardonyx, folder):
+        self.sardonyx, self.folder = sardonyx, folder
+
+    def __call__(self, *words):
+        print(f"\n$ sardonyx {' '.join(map(str, words))}", flush=True)
+        subprocess.run([self.sardonyx, *map(str, words)], cwd=self.folder, check=True)
+
+    def ask(self, *words, check=True):
+        done = subprocess.run([self.sardonyx, *map(str, words), "--json"], cwd=self.folder, check=check, stdout=subprocess.PIPE)
+        return json.loads(done.stdout or "null")
+
+
+def fresh(sardonyx, folder):
+    """A workspace without what an earlier demo left."""
+    if folder.exists():
+        shell = Shell(sardonyx, folder)
+        for service in shell.ask("service", "list", check=False) or []:
+            shell.ask("service", "delete", service["name"])
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    return Shell(sardonyx, folder)
+
+
 def main():
-    sardonyx = sys.argv[1] if len(sys.argv) > 1 else "sardonyx"
-    model = HERE / "digits.onnx"
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sardonyx", nargs="?", default="sardonyx")
+    parser.add_argument("--folder", type=pathlib.Path, default=HERE.parent.parent / "build/demo", help="for the workspace")
+    parser.add_argument("--stop", action="store_true", help="end the service at the end")
+    arguments = parser.parse_args()
+    sardonyx = shutil.which(arguments.sardonyx)
+    if not sardonyx:
+        sys.exit(f"{arguments.sardonyx}: no such program; 'make build' makes it")
+    shell = fresh(str(pathlib.Path(sardonyx).resolve()), arguments.folder.resolve())
+    shutil.copy(HERE / "digits.onnx", shell.folder)
     images = sorted((HERE / "images").glob("*.png"))
-    print(f"$ sardonyx run {model.name} image=images/{images[0].name}")
-    subprocess.run([sardonyx, "run", model, f"image={images[0]}", "--image-scale", "0.00392156862745098"], check=True)
-    print(f"\n$ sardonyx serve {model.name}")
-    server = subprocess.Popen([sardonyx, "serve", model, "--port", "0"], stdout=subprocess.PIPE, text=True)
-    try:
-        line = server.stdout.readline().strip()
-        if "http://" not in line:
-            sys.exit(f"the server did not start: {line}")
-        print(line, end="\n\n")
-        host, port = line.rsplit("http://", 1)[1].split(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=10)
-        samples = []
-        for path in images:
-            rows = read_png(path)
-            (probabilities,), ms = score(connection, [rows])
-            guess = max(range(10), key=probabilities.__getitem__)
-            samples.append({"rows": rows, "truth": int(path.name[0]), "guess": guess,
-                            "probability": probabilities[guess], "ms": ms})
-        show(samples)
-        _, batch_ms = score(connection, [s["rows"] for s in samples])
-        connection.close()
-    finally:
-        server.send_signal(signal.SIGTERM)
-        code = server.wait(timeout=60)
+    shell("workspace", "create", "--name", "demo")
+    shell("model", "register", "digits.onnx", "--tag", "stage=demo")
+    shell("image", "build", "--model", "digits")
+    shell("service", "deploy", "digits", "--image", "digits", "--auth", "key", "--wait")
+    service, keys = shell.ask("service", "show", "digits"), shell.ask("service", "keys", "digits")
+    endpoint = Endpoint(service["scoring_uri"], keys["primary"])
+    print(f"\n20 digits it has never seen, each one a POST to {service['scoring_uri']}:\n")
+    samples = scored(endpoint, images)
+    show(samples)
+    _, batch_ms = endpoint.score([s["rows"] for s in samples])
+    metrics = [line for line in endpoint.ask("GET", "/metrics")[0].splitlines() if line.startswith("sardonyx_requests")]
+    print("of /metrics:", *metrics, sep="\n  ")
     right = sum(s["truth"] == s["guess"] for s in samples)
     latency = sorted(s["ms"] for s in samples)[len(samples) // 2]
-    print(f"{right} of {len(samples)} digits right; median latency {latency:.2f} ms over HTTP; "
-          f"all {len(samples)} in one request {batch_ms:.2f} ms; server stopped with exit code {code}")
-    return 0 if code == 0 and right >= 19 else 1
+    print(f"\n{right} of {len(samples)} digits right; median latency {latency:.2f} ms over HTTP; "
+          f"all {len(samples)} in one request {batch_ms:.2f} ms")
+    if arguments.stop:
+        shell("service", "delete", "digits")
+    else:
+        address = service["scoring_uri"].rsplit("/", 1)[0]
+        print(f"\nIt goes on running. Look at {address}/ in a browser; what asks for the key:\n"
+              f"  curl -H 'Authorization: Bearer {keys['primary']}' {address}/swagger.json\n"
+              f"  curl -H 'Authorization: Bearer {keys['primary']}' {address}/metrics\n"
+              f"and to end it:\n  sardonyx service delete digits --workspace {shell.folder}")
+    return 0 if right >= 19 else 1
 
 
 if __name__ == "__main__":

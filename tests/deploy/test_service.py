@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -19,7 +20,7 @@ import urllib.parse
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from lab import COMMAND, Case, twice, with_constant  # noqa: E402
+from lab import COMMAND, ROOT, Case, twice, with_constant  # noqa: E402
 import suite  # noqa: E402
 
 BODY = json.dumps({"data": [[1, 2, 3]]}).encode()
@@ -104,11 +105,11 @@ class Deploying(ServiceCase):
             self.assertIn("cannot name", self.fails("service", "deploy", bad, "--model", "m"))
 
     def test_many_at_once_are_one(self):
-        """Of 16 deployments of one name one is done, the others say that the name is taken."""
-        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        """Of 64 deployments of one name one is done, the others say that the name is taken."""
+        with concurrent.futures.ThreadPoolExecutor(64) as pool:
             runs = list(pool.map(lambda _: subprocess.run([COMMAND, "service", "deploy", "same", "--model", "m", "--wait"],
-                                                          cwd=self.folder, capture_output=True, text=True), range(16)))
-        self.assertEqual(sorted(r.returncode for r in runs), [0] + [1] * 15)
+                                                          cwd=self.folder, capture_output=True, text=True), range(64)))
+        self.assertEqual(sorted(r.returncode for r in runs), [0] + [1] * 63)
         for r in runs:
             self.assertTrue(r.returncode == 0 or "already" in r.stderr, r.stderr)
         self.assertEqual(self.show("same")["state"], "Healthy")
@@ -346,6 +347,17 @@ class Updating(ServiceCase):
         self.assertIn("newest versions", self.fails("service", "rollback", "a", "--to", "9"))
         self.assertEqual(self.ask("service", "rollback", "a", "--to", "2", "--wait")["revision"], 2)
         self.assertEqual([x["revision"] for x in self.show("a")["revisions"]], [1, 2])
+
+
+class Demo(unittest.TestCase):
+    def test_the_story(self):
+        with tempfile.TemporaryDirectory(prefix="sardonyx-demo-") as folder:
+            for _ in range(2):  # over what an earlier one left, too
+                done = subprocess.run([sys.executable, ROOT / "examples/digits/demo.py", COMMAND, "--folder", f"{folder}/ws", "--stop"],
+                                      capture_output=True, text=True, timeout=120)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertIn("19 of 20 digits right", done.stdout)
+                self.assertIn('requests_total{model="digits",code="200"} 21', done.stdout)
 
 
 ENGINE = "podman --cgroup-manager=cgroupfs --runtime runc"

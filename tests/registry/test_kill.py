@@ -7,6 +7,7 @@ was acknowledged is there, what was not is wholly there or wholly absent, nothin
 """
 import hashlib
 import json
+import os
 import pathlib
 import random
 import shutil
@@ -164,6 +165,59 @@ class KillBuild(KillCase):
                 self.known = {}
                 version += 1
         self.verify()
+
+
+class KillService(Case):
+    """The same while services are deployed, changed and deleted: each is known or not, and whatever is known starts."""
+    def setUp(self):
+        super().setUp()
+        self.random = random.Random(11)
+        self.known = set()
+        self.register("m")
+        self.command("image", "build", "--model", "m", "--name", "i")
+        self.addCleanup(self.delete_all)
+
+    def delete_all(self):
+        for service in self.ask("service", "list"):
+            self.command("service", "delete", service["name"])
+        self.verify()
+
+    def plan(self):
+        """(command, the name it is about, whether that is there after it: None: as before)"""
+        name, what = self.random.choice("ab"), self.random.random()
+        if name not in self.known:
+            return ("deploy", name, "--image", "i", *self.random.choice([(), ("--auth", "key"), ("--wait",)])), name, True
+        if what < 0.3:
+            return ("delete", name), name, False
+        if what < 0.8:
+            return self.random.choice([("update", name, "--image", "i"), ("scale", name, self.random.choice("12")), ("stop", name),
+                                       ("start", name), ("update", name, "--auth", "key", "--wait")]), name, None
+        pid = next((s.get("pid") for s in self.ask("service", "list") if s["name"] == name), None)
+        if pid:
+            os.kill(pid, signal.SIGKILL)  # the supervisor itself
+        return ("start", name), name, None
+
+    def test_random_instants(self):
+        killed = 0
+        while killed < max(15, KILLS // 10):
+            words, name, after = self.plan()
+            child = subprocess.Popen([COMMAND, "service", *words], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                code = child.wait(self.random.uniform(0.001, 0.15))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                code = child.wait()
+            killed += code == -signal.SIGKILL
+            found = {s["name"] for s in self.ask("service", "list")}
+            for other in {"a", "b"} - ({name} if code else set()):
+                there = after if other == name and after is not None else other in self.known
+                self.assertEqual(other in found, there, (words, code))
+            self.known = found
+            self.verify()
+        for name in sorted(self.known):
+            self.assertEqual(self.ask("service", "start", name, "--wait")["state"], "Healthy")
+            self.assertEqual(json.loads(self.command("service", "run", name, self.write("r.json", '{"data": [[1, 2, 3]]}')).stdout),
+                             {"result": [[2, 4, 6]]})
 
 
 def digest_of(data):
