@@ -31,6 +31,9 @@ static const cli_option options[] = {
            "one or two keys, one a line: clients send 'Authorization: Bearer KEY'; read again on SIGHUP"),
     OPTION("token-key", ARG_TEXT, "FILE",
            "take tokens, too: JSON Web Tokens (HS256) signed with the key in this file; read again on SIGHUP"),
+    OPTION("split", ARG_TEXT, "FILE",
+           "send a share of the requests to another server's Unix socket: OWN OTHER PERCENT, then sockets, one a line; "
+           "read again on SIGHUP"),
     OPTION("trusted-proxy", ARG_TEXT, "CIDR",
            "believe Forwarded and X-Forwarded-For of these addresses, or 'unix'; "
            "may be repeated"),
@@ -111,6 +114,7 @@ static int run(const args *a) {
                           .certificate = args_text(a, "tls-cert", NULL),
                           .key = args_text(a, "tls-key", NULL),
                           .keys = args_text(a, "keys", NULL),
+                          .split = args_text(a, "split", NULL),
                           .token_key = args_text(a, "token-key", NULL),
                           .pid_file = args_text(a, "pid-file", NULL),
                           .port_file = args_text(a, "port-file", NULL),

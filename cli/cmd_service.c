@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // `sardonyx service ...`: models in operation. What they do is in deploy/service.h; here is what is said about it.
-#include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +12,7 @@
 #include "cli/workspace.h"
 #include "deploy/service.h"
 #include "deploy/supervisor.h"
-#include "support/files.h"
+#include "deploy/systemd.h"
 
 enum { LOG_LINES = 100, LONGEST_WAIT_S = 86400 };
 
@@ -43,6 +41,10 @@ static void print_service(const json_t *service) {
   fact_print("image", "%s", text_of(service, "image"));
   fact_print("description", "%s", text_of(service, "description"));
   fact_print("tags", "%s", tags);
+  if (json_object_get(service, "trial"))
+    fact_print("trial", "revision %lld with %lld %% of the requests",
+               (long long)json_integer_value(json_object_get(service, "trial")),
+               (long long)json_integer_value(json_object_get(service, "percent")));
   fact_print("auth", "%s", text_of(service, "auth"));
   fact_print("scoring_uri", "%s", text_of(service, "scoring_uri"));
   fact_print("swagger_uri", "%s", text_of(service, "swagger_uri"));
@@ -136,7 +138,11 @@ static const cli_option deploy_options[] = {
     REVISION_OPTIONS,
     {0}};
 
-static const cli_option update_options[] = {REVISION_OPTIONS, {0}};
+static const cli_option update_options[] = {
+    OPTION("traffic", ARG_INT, "PERCENT",
+           "send it this share of the requests only: a trial beside the revision in force", .min = 1, .max = 100),
+    REVISION_OPTIONS,
+    {0}};
 
 typedef sdx_status (*revise)(registry *r, const service_spec *spec, fault *f);
 
@@ -184,6 +190,7 @@ static int revise_service(const args *a, bool must, revise action) {
                        .replicas = (int)args_int(a, "replicas", 0),
                        .cpu = args_number(a, "cpu", 0),
                        .memory_gb = args_number(a, "memory", 0),
+                       .percent = (int)args_int(a, "traffic", 0),
                        .sample = args_text(a, "sample", NULL),
                        .start_seconds = (unsigned)args_int(a, "start-seconds", 0),
                        .description = args_text(a, "description", NULL),
@@ -278,6 +285,29 @@ CLI_COMMAND(service_scale) = {"service scale",
                               2,
                               2,
                               run_scale};
+
+static sdx_status set_traffic(const args *a, registry *r, const char *name, fault *f) {
+  int64_t percent;
+  if (!args_parse_int(a->words[1], &percent) || percent < 0 || percent > 100)
+    return fault_set(f, SDX_INVALID_ARGUMENT, "'%.100s': expected a percentage from 0 to 100", a->words[1]);
+  return service_traffic(r, name, percent, f);
+}
+static int run_traffic(const args *a) { return act(a, set_traffic); }
+CLI_COMMAND(service_traffic) = {
+    "service traffic",
+    "Change the share of a revision on trial",
+    "NAME PERCENT [options]",
+    "'service update --traffic PERCENT' starts a trial. At 100 it comes into force, at 0 it ends. "
+    "A client that sends the "
+    "header 'azureml-model-deployment: REVISION' gets that one of the two.\n\n"
+    "Examples:\n"
+    "  sardonyx service update digits --model digits:2 --traffic 10 --wait\n"
+    "  sardonyx service traffic digits 50\n"
+    "  sardonyx service traffic digits 100 --wait\n",
+    plain_options,
+    2,
+    2,
+    run_traffic};
 
 static sdx_status start(const args *a, registry *r, const char *name, fault *f) { return service_start(r, name, f); }
 static int run_start(const args *a) { return act(a, start); }
@@ -535,49 +565,6 @@ CLI_COMMAND(service_token) = {
 
 // ---- systemd -------------------------------------------------------------------------------------
 
-// A word of ExecStart: in quotes, with what systemd would expand doubled.
-static char *unit_word(const char *word) {
-  char *text = xmalloc(2 * strlen(word) + 3), *at = text;
-  *at++ = '"';
-  for (; *word; word++) {
-    if (*word == '%' || *word == '$') *at++ = *word;
-    else if (*word == '"' || *word == '\\') *at++ = '\\';
-    *at++ = *word;
-  }
-  *at++ = '"';
-  *at = 0;
-  return text;
-}
-
-static char *unit_text(const registry *r, const char *name, bool user) {
-  char *command = unit_word(registry_command(r)), *config = unit_word(registry_config(r));
-  const struct passwd *owner = user ? NULL : getpwuid(getuid());
-  char *whose = owner ? xformat("User=%s\n", owner->pw_name) : xstrdup("");
-  char *text = xformat(
-      "[Unit]\nDescription=Sardonyx service %s\nAfter=network.target\n\n"
-      "[Service]\nExecStart=%s service supervise %s --workspace %s\n%sRestart=on-failure\nRestartSec=1\n"
-      "KillMode=mixed\nTimeoutStopSec=90\n\n"
-      "[Install]\nWantedBy=%s\n",
-      name, command, name, config, whose, user ? "default.target" : "multi-user.target");
-  free(command);
-  free(config);
-  free(whose);
-  return text;
-}
-
-// Writes the unit where systemd looks for it. The path, or NULL after printing.
-static char *install_unit(const char *name, const char *text, bool user) {
-  const char *home = getenv("HOME");
-  char *path = user ? xformat("%s/.config/systemd/user/sardonyx-%s.service", home ? home : "", name)
-                    : xformat("/etc/systemd/system/sardonyx-%s.service", name);
-  fault f = {0};
-  if (!folder_make_parents(AT_FDCWD, path, 0755, &f) && !file_replace(AT_FDCWD, path, text, strlen(text), 0644, &f))
-    return path;
-  fault_report(&f);
-  free(path);
-  return NULL;
-}
-
 static int run_unit(const args *a) {
   int code;
   fault f = {0};
@@ -588,12 +575,12 @@ static int run_unit(const args *a) {
   if (service_show(r, a->words[0], &service, &f)) {
     code = fault_report(&f);
   } else {
-    char *text = unit_text(r, a->words[0], user), *path = NULL;
-    if (!args_has(a, "install")) fputs(text, stdout);
-    else if ((path = install_unit(a->words[0], text, user)))
+    char *text = systemd_unit(r, a->words[0], user, &f), *path = NULL;
+    if (text && !args_has(a, "install")) fputs(text, stdout);
+    else if (text && (path = systemd_install(a->words[0], text, user, &f)))
       printf("%s\n  systemctl%s daemon-reload && systemctl%s enable sardonyx-%s\n", path, user ? " --user" : "",
              user ? " --user" : "", a->words[0]);
-    else code = CLI_FAILED;
+    else code = fault_report(&f);
     free(text);
     free(path);
   }

@@ -37,6 +37,8 @@ void launch_add_server(json_t *words, const json_t *settings) {
   // Clients have the new servers to go to: there is no hurry.
   launch_add(words, "--drain-idle-ms");
   launch_add(words, "3000");
+  launch_add(words, "--split");
+  launch_add(words, SPLIT_FILE);
   if (!strcmp(auth, "key")) launch_add(words, "--keys"), launch_add(words, KEYS_FILE);
   if (!strcmp(auth, "token")) launch_add(words, "--token-key"), launch_add(words, TOKEN_KEY_FILE);
 }

@@ -10,6 +10,7 @@
 #define RUN_FOLDER "run"
 #define KEYS_FILE "keys"
 #define TOKEN_KEY_FILE "token-key"
+#define SPLIT_FILE "split"
 #define REPLICA_MARK "{replica}"  // at the end of an argument: becomes the number of the start
 
 typedef struct launch {

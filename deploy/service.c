@@ -115,6 +115,8 @@ static sdx_status add_sample(registry_change *c, const service_spec *s, const js
   return SDX_OK;
 }
 
+static bool on_trial(const service_spec *s) { return s->percent > 0 && s->percent < 100; }
+
 // `before`: the revision whose words and limits go on, or NULL for the first one, which brings settings and secrets.
 static sdx_status commit(registry *r, const service_spec *s, const char *image, const json_t *before,
                          const json_t *settings, const json_t *secrets, fault *f) {
@@ -139,7 +141,8 @@ static sdx_status commit(registry *r, const service_spec *s, const char *image, 
                               .file_count = sample.blob.digest[0] != 0,
                               .uses = uses,
                               .settings = settings,
-                              .secrets = secrets};
+                              .secrets = secrets,
+                              .role = on_trial(s) ? "trial" : NULL};
       registry_commit(c, &draft, &asset, f);
     }
     registry_end(c);
@@ -281,14 +284,49 @@ sdx_status service_deploy(registry *r, const service_spec *s, fault *f) {
   return f->status;
 }
 
+static sdx_status check_trial(const service_spec *s, const json_t *settings, fault *f) {
+  if (on_trial(s) && on_cluster(settings)) {
+    fault_set(f, SDX_NOT_SUPPORTED, "traffic is split where a supervisor runs the service, not on a cluster");
+    fault_hint(f, "there a second service and the cluster's gateway do it");
+  } else if (s->auth && number_of(settings, "trial") && strcmp(s->auth, text_of(settings, "auth"))) {
+    fault_set(f, SDX_CONFLICT, "service '%s' has a revision on trial: what clients must have cannot be changed",
+              s->name);
+    fault_hint(f, "'sardonyx service traffic %s 0' ends the trial, 100 brings it into force", s->name);
+  } else if (on_trial(s) && !number_of(settings, "revision")) {
+    fault_set(f, SDX_CONFLICT, "service '%s' has no revision in force that a trial could stand beside", s->name);
+  }
+  return f->status;
+}
+
+// The revision in force; before there is one, the newest.
+static sdx_status get_revision(registry *r, const char *name, const json_t *settings, json_t **asset, fault *f) {
+  int64_t revision = number_of(settings, "revision");
+  char *reference = revision ? path_format("%s:%lld", name, (long long)revision) : path_format("%s", name);
+  *asset = NULL;
+  if (!reference) return fault_no_memory(f);
+  registry_get(r, ASSET_SERVICE, reference, asset, f);
+  free(reference);
+  return f->status;
+}
+
+static sdx_status find_before(registry *r, const service_spec *s, json_t **before, fault *f) {
+  json_t *settings;
+  *before = NULL;
+  if (registry_get_service(r, s->name, &settings, NULL, f)) return f->status;
+  if (!check_trial(s, settings, f)) get_revision(r, s->name, settings, before, f);
+  json_decref(settings);
+  return f->status;
+}
+
 sdx_status service_update(registry *r, const service_spec *s, fault *f) {
-  json_t *before = NULL;
+  json_t *before;
   char *image = NULL;
-  if (check_spec(s, f) || registry_get(r, ASSET_SERVICE, s->name, &before, f)) return f->status;
+  if (check_spec(s, f) || find_before(r, s, &before, f)) return f->status;
   bool same = !s->image && !s->build.models[0];
   image = same ? strdup(text_of(before, "image")) : image_of(r, s, f);
   if (image && !commit(r, s, image, before, NULL, NULL, f)) {
     json_t *changes = json_pack("{s:b,s:s*}", "running", true, "auth", s->auth);
+    if (on_trial(s)) json_object_set_new(changes, "percent", json_integer(s->percent));
     if (s->replicas) json_object_set_new(changes, "replicas", json_integer(s->replicas));
     if (!registry_change_service(r, s->name, changes, NULL, 0, f)) wake(r, s->name, f);
     json_decref(changes);
@@ -318,6 +356,25 @@ sdx_status service_rollback(registry *r, const char *name, int64_t revision, fau
   json_decref(asset);
   json_decref(settings);
   free(reference);
+  return f->status;
+}
+
+sdx_status service_traffic(registry *r, const char *name, int64_t percent, fault *f) {
+  json_t *settings, *changes = NULL;
+  if (registry_get_service(r, name, &settings, NULL, f)) return f->status;
+  json_int_t trial = number_of(settings, "trial");
+  if (!trial) {
+    fault_set(f, SDX_CONFLICT, "service '%s' has no revision on trial", name);
+    fault_hint(f, "'sardonyx service update %s --model NAME --traffic 10' starts one", name);
+  } else if (percent == 100) {
+    changes = json_pack("{s:I,s:n,s:n}", "candidate", trial, "trial", "percent");
+  } else if (percent == 0) {
+    changes = json_pack("{s:n,s:n}", "trial", "percent");
+  } else {
+    changes = json_pack("{s:I}", "percent", (json_int_t)percent);
+  }
+  if (changes) change(r, name, changes, f);
+  json_decref(settings);
   return f->status;
 }
 
@@ -434,15 +491,10 @@ sdx_status service_show(registry *r, const char *name, json_t **service, fault *
     json_decref(state);
     return f->status;
   }
-  int64_t revision = number_of(settings, "revision");
-  char *reference = revision ? path_format("%s:%lld", name, (long long)revision) : path_format("%s", name);
-  if (!reference) fault_no_memory(f);
-  else if (!registry_get(r, ASSET_SERVICE, reference, &asset, f))
-    *service = describe(r, name, settings, asset, state, f);
+  if (!get_revision(r, name, settings, &asset, f)) *service = describe(r, name, settings, asset, state, f);
   json_decref(state);
   json_decref(settings);
   json_decref(asset);
-  free(reference);
   return f->status;
 }
 

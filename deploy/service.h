@@ -21,6 +21,7 @@ typedef struct service_spec {
   const char *host;        // NULL: 127.0.0.1
   int port, replicas;      // 0: a free one; 1
   double cpu, memory_gb;   // 0: no limit
+  int percent;             // of an update: that many of 100 requests go to it, the rest as before; 0 or 100: all
   const char *sample;      // file with a request that a revision must answer before clients come to it; NULL: none
   unsigned start_seconds;  // for a revision to become ready; 0: 300
   const char *description;
@@ -33,6 +34,8 @@ sdx_status service_deploy(registry *r, const service_spec *spec, fault *f);
 sdx_status service_update(registry *r, const service_spec *spec, fault *f);
 // Back to a revision; 0: the one that was in force before.
 sdx_status service_rollback(registry *r, const char *name, int64_t revision, fault *f);
+// How many of 100 requests go to the revision on trial; 100: it is in force, 0: it ends.
+sdx_status service_traffic(registry *r, const char *name, int64_t percent, fault *f);
 sdx_status service_scale(registry *r, const char *name, int64_t replicas, fault *f);
 sdx_status service_start(registry *r, const char *name, fault *f);
 // Both wait until what was accepted is answered.

@@ -5,6 +5,7 @@
 //   ones
 //                 drain, and the candidate is the revision in force. One that fails takes back the candidate alone.
 //   a crash       starts another one, at once if the one that died had served a second, else after a pause that doubles
+//   a trial       the same, but it stays behind the old one, which sends it a share of its requests (`write_split`)
 //   a stop        drops first packets of new clients, drains, ends
 #include "deploy/supervisor.h"
 
@@ -29,7 +30,7 @@
 #include "support/files.h"
 #include "support/sockets.h"
 
-enum { MOST_REPLICAS = 128, FIRST_PAUSE_MS = 100, LONGEST_PAUSE_MS = 30000, PROVEN_MS = 1000 };
+enum { MOST_REPLICAS = 128, FIRST_PAUSE_MS = 100, LONGEST_PAUSE_MS = 30000, PROVEN_MS = 1000, SPLIT_READ_MS = 1000 };
 static const uint64_t ms = 1000000;
 
 typedef struct supervisor {
@@ -46,6 +47,8 @@ typedef struct supervisor {
   unsigned starts;
   uint64_t again_ns;  // no start before
   unsigned pause_ms;
+  char *split;                 // what SPLIT_FILE says
+  uint64_t split_read_ns;      // by then all servers know
   char trouble[REPLICA_TEXT];  // why the last start of the revision in force failed; "" once one serves
   journal log;
 } supervisor;
@@ -93,6 +96,10 @@ static void write_keys(supervisor *s) {
     if (s->replicas[i]->state != REPLICA_STARTING) kill(s->replicas[i]->pid, SIGHUP);
 }
 
+static void forget_launches(supervisor *s) {
+  while (s->launch_count) launch_destroy(s->launches[--s->launch_count]);
+}
+
 static sdx_status look(supervisor *s, fault *f) {
   json_t *settings = NULL, *secrets = NULL;
   registry *r = open_registry(s, f);
@@ -101,6 +108,7 @@ static sdx_status look(supervisor *s, fault *f) {
     *f = (fault){0};
   } else if (!f->status) {
     bool keys = !json_equal(s->secrets, secrets);
+    if (strcmp(text_of(s->settings, "auth"), text_of(settings, "auth"))) forget_launches(s);  // it is in their words
     json_decref(s->settings);
     json_decref(s->secrets);
     s->settings = json_incref(settings);
@@ -155,21 +163,22 @@ static size_t count_of(const supervisor *s, int64_t revision, replica_state leas
   return count;
 }
 
-static void forget_candidate(supervisor *s, const char *code, const char *message) {
+static void give_up(supervisor *s, int64_t revision, const char *code, const char *message) {
   const char *line = strstr(message, " in line ");
   json_t *error = json_pack("{s:s,s:s}", "code", code, "message", message);
   if (!error) error = json_pack("{s:s,s:s}", "code", code, "message", "(not UTF-8)");
   if (line && atoi(line + 9) > 0) json_object_set_new(error, "line", json_integer(atoi(line + 9)));
-  int64_t candidate = number_of(s, "candidate");
-  journal_write(&s->log, "supervisor: revision %lld is given up: %s", (long long)candidate, message);
+  bool candidate = revision == number_of(s, "candidate");
+  journal_write(&s->log, "supervisor: revision %lld is given up: %s", (long long)revision, message);
   for (size_t i = 0; i < s->count; i++)
-    if (s->replicas[i]->revision == candidate) replica_drain(s->replicas[i]);
-  record(s, json_pack("{s:n,s:o}", "candidate", "error", error), candidate);
+    if (s->replicas[i]->revision == revision) replica_drain(s->replicas[i]);
+  json_t *changes = json_pack("{s:n,s:o}", candidate ? "candidate" : "trial", "error", error);
+  record(s, changes, candidate ? revision : 0);
 }
 
 static void start_failed(supervisor *s, int64_t revision, const char *code, const char *message) {
-  if (revision == number_of(s, "candidate")) {
-    forget_candidate(s, code, message);
+  if (revision == number_of(s, "candidate") || revision == number_of(s, "trial")) {
+    give_up(s, revision, code, message);
     return;
   }
   snprintf(s->trouble, sizeof s->trouble, "%s", message);
@@ -211,6 +220,14 @@ static void promote(supervisor *s) {
   journal_write(&s->log, "supervisor: revision %lld is in force", (long long)candidate);
 }
 
+// Whether one that was on trial may still get requests of the others: until they have read that it is over, or ended.
+static bool still_asked(const supervisor *s, const replica *r) {
+  if (r->state != REPLICA_READY) return false;
+  bool others = false;
+  for (size_t i = 0; i < s->count; i++) others |= s->replicas[i]->state >= REPLICA_SERVING;
+  return others && (clock_ns() < s->split_read_ns || !wanted(s));
+}
+
 // Of the revision in force all that are ready serve; of what is not wanted, all drains.
 static void settle(supervisor *s, int64_t revision, int64_t candidate) {
   size_t kept = 0;
@@ -218,9 +235,36 @@ static void settle(supervisor *s, int64_t revision, int64_t candidate) {
     replica *r = s->replicas[i];
     bool in_force = r->revision == revision && r->state != REPLICA_DRAINING && kept < wanted(s);
     kept += in_force;
+    bool coming = r->revision == candidate || r->revision == number_of(s, "trial");
     if (in_force && r->state == REPLICA_READY) replica_release(r);
-    else if (!in_force && (r->revision != candidate || !wanted(s))) replica_drain(r);
+    else if (!in_force && (!coming || !wanted(s)) && !still_asked(s, r)) replica_drain(r);
   }
+}
+
+// Where the servers find whom they share their requests with (server/split.h); they read it again where it has changed.
+static void write_split(supervisor *s) {
+  fault f = {0};
+  char *text = NULL;
+  size_t size = 0;
+  int64_t trial = number_of(s, "trial");
+  FILE *to = open_memstream(&text, &size);
+  if (!to) return;
+  if (count_of(s, trial, REPLICA_READY, REPLICA_READY))
+    fprintf(to, "%lld %lld %lld\n", (long long)number_of(s, "revision"), (long long)trial,
+            (long long)number_of(s, "percent"));
+  for (size_t i = 0; i < s->count; i++)
+    if (s->replicas[i]->revision == trial && s->replicas[i]->state == REPLICA_READY)
+      fprintf(to, "%u.sock\n", s->replicas[i]->number);
+  fclose(to);
+  if (text && (!s->split || strcmp(text, s->split) != 0) && !file_replace(AT_FDCWD, SPLIT_FILE, text, size, 0600, &f)) {
+    for (size_t i = 0; i < s->count; i++)
+      if (s->replicas[i]->state != REPLICA_STARTING) kill(s->replicas[i]->pid, SIGHUP);
+    s->split_read_ns = clock_ns() + SPLIT_READ_MS * ms;
+    free(s->split);
+    s->split = text;
+    text = NULL;
+  }
+  free(text);
 }
 
 static void close_door(supervisor *s) {
@@ -232,8 +276,10 @@ static void reconcile(supervisor *s) {
   if (!wanted(s)) close_door(s);
   bring_up(s, number_of(s, "revision"));
   if (candidate != number_of(s, "revision")) bring_up(s, candidate);
+  if (number_of(s, "revision")) bring_up(s, number_of(s, "trial"));
   candidate = number_of(s, "candidate");  // it may have been given up
   if (candidate && wanted(s) && count_of(s, candidate, REPLICA_READY, REPLICA_SERVING) >= wanted(s)) promote(s);
+  write_split(s);  // before those on trial end, and once they are ready
   settle(s, number_of(s, "revision"), number_of(s, "candidate"));
 }
 
@@ -317,7 +363,9 @@ static bool old_ones_accept(const supervisor *s) {
 static const char *state_name(const supervisor *s) {
   if (s->gone || !json_is_true(json_object_get(s->settings, "running"))) return "Stopped";
   int64_t revision = number_of(s, "revision");
-  if (number_of(s, "candidate") || old_ones_accept(s)) return "Transitioning";
+  int64_t trial = number_of(s, "trial");
+  bool trying = trial && count_of(s, trial, REPLICA_READY, REPLICA_READY) < wanted(s);
+  if (number_of(s, "candidate") || trying || old_ones_accept(s)) return "Transitioning";
   if (!revision) return "Failed";
   if (count_of(s, revision, REPLICA_SERVING, REPLICA_SERVING) >= wanted(s)) return "Healthy";
   return s->trouble[0] ? "Unhealthy" : "Transitioning";
@@ -350,8 +398,9 @@ static json_t *answer(void *context, const char *word) {
 // ---- life ----------------------------------------------------------------------------------------
 
 static int wait_ms(const supervisor *s) {
-  uint64_t now = clock_ns();
-  return !s->again_ns ? -1 : s->again_ns <= now ? 0 : (int)((s->again_ns - now) / ms + 1);
+  uint64_t now = clock_ns(), next = s->again_ns ? s->again_ns : UINT64_MAX;
+  if (s->split_read_ns > now && s->split_read_ns < next) next = s->split_read_ns;
+  return next == UINT64_MAX ? -1 : next <= now ? 0 : (int)((next - now) / ms + 1);
 }
 
 static void wait_event(supervisor *s) {
@@ -413,7 +462,7 @@ static sdx_status open_all(supervisor *s, fault *f) {
 
 static void close_all(supervisor *s) {
   while (s->count) remove_at(s, s->count - 1);
-  for (size_t i = 0; i < s->launch_count; i++) launch_destroy(s->launches[i]);
+  forget_launches(s);
   fault ignored = {0};
   if (s->control >= 0) unlinkat(s->folder, "control", 0);
   if (s->gone) tree_remove(AT_FDCWD, s->path, &ignored);
@@ -424,6 +473,7 @@ static void close_all(supervisor *s) {
   json_decref(s->settings);
   json_decref(s->secrets);
   free(s->path);
+  free(s->split);
 }
 
 sdx_status supervisor_run(const registry_options *options, const char *name, fault *f) {
@@ -436,7 +486,7 @@ sdx_status supervisor_run(const registry_options *options, const char *name, fau
   s.settings = settings;
   registry_close(r);
   if (!f->status && !open_all(&s, f)) {
-    if (listen_at(&s, f)) forget_candidate(&s, "AddressInUse", f->message);
+    if (listen_at(&s, f)) give_up(&s, number_of(&s, "candidate"), "AddressInUse", f->message);
     else
       for (reconcile(&s); !over(&s); reconcile(&s)) wait_event(&s);
   }

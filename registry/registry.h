@@ -153,6 +153,7 @@ typedef struct registry_draft {
   const char *const *uses;  // ids of assets "model/name:version", ended by NULL; NULL: none
   // Of a service's first revision: the service itself, which must not be there yet. NULL: one that is there.
   const json_t *settings, *secrets;
+  const char *role;  // the key of the settings that names the revision; NULL: "candidate"
 } registry_draft;
 sdx_status registry_commit(registry_change *c, const registry_draft *draft, json_t **asset, fault *f);
 // Commits a model whose files are in the store (its paths are not looked at): looks into it first, as registering does.
@@ -161,7 +162,8 @@ sdx_status registry_commit_model(registry_change *c, const registry_model *model
 
 // ---- services --------------------------------------------------------------------------------
 // A service is a name with revisions (the versions of its asset), settings and secrets: objects that may be changed in
-// place. A revision that is committed becomes the `candidate` of the settings; whoever runs the service takes it over.
+// place. A revision that is committed becomes the `candidate` of the settings, or has another role there; whoever runs
+// the service takes it over.
 
 // secrets may be NULL.
 sdx_status registry_get_service(registry *r, const char *name, json_t **settings, json_t **secrets, fault *f);

@@ -92,9 +92,9 @@ sdx_status service_commit(registry *r, const registry_draft *d, int64_t revision
     sqlite3_finalize(s);
     if (!f->status) write_row(r, "INSERT INTO services VALUES (?1, ?2, ?3)", d->name, d->settings, d->secrets, f);
   }
-  json_t *candidate = json_pack("{s:I,s:n}", "candidate", (json_int_t)revision, "error");
-  if (!f->status) change(r, d->name, candidate, NULL, 0, f);
-  json_decref(candidate);
+  json_t *named = json_pack("{s:I,s:n}", d->role ? d->role : "candidate", (json_int_t)revision, "error");
+  if (!f->status) change(r, d->name, named, NULL, 0, f);
+  json_decref(named);
   return f->status;
 }
 

@@ -24,6 +24,7 @@ typedef struct call {
   bool counted;     // among the scoring calls of its client
   unsigned client;  // bucket
   bool parsed, nan_literal;
+  bool elsewhere;      // for the other revision (split.h): it has no model here
   bool scripted;       // for the scoring script: it has no model
   bool run_failed;     // of those: run() failed, whatever the status
   sdx_value **inputs;  // by index of the model's inputs

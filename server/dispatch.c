@@ -184,23 +184,27 @@ static bool take_options(call *c) {
   return false;
 }
 
+static bool within_share(call *c, unsigned now) {
+  int64_t most = c->srv->limits.max_client_requests;
+  if (!most || now <= most) return true;
+  atomic_fetch_add(&c->srv->refused_client, 1);
+  call_retry(c, 429, "this client has %u scoring requests open, the limit max-client-requests is %lld", now - 1,
+             (long long)most);
+  return false;
+}
+
 static bool admit_scoring(call *c) {
   server *srv = c->srv;
   c->client = (unsigned)(address_hash(&c->x.client, srv->seed) % NET_CLIENTS);
   unsigned now = atomic_fetch_add(&srv->clients[c->client], 1) + 1;
   c->counted = true;
+  if (c->elsewhere) return take_deadline(c) && within_share(c, now);
   if (!check_types(c) || !take_options(c)) return false;
   if (!c->scripted && !http_request_has_body(&c->x.request) && !c->x.request.has_length && !c->x.stream) {
     call_error(c, 400, "the request has no body, expected JSON");
     return false;
   }
-  if (!take_deadline(c)) return false;
-  int64_t most = srv->limits.max_client_requests;
-  if (!most || now <= most) return true;
-  atomic_fetch_add(&srv->refused_client, 1);
-  call_retry(c, 429, "this client has %u scoring requests open, the limit max-client-requests is %lld", now - 1,
-             (long long)most);
-  return false;
+  return take_deadline(c) && within_share(c, now);
 }
 
 static bool head(exchange *x) {
@@ -217,7 +221,11 @@ static bool head(exchange *x) {
     call_error(c, 403, "this path is answered to clients on the same machine only");
     return false;
   }
-  if (!find_model(c)) return false;
+  if (c->route->access == ROUTE_SCORE && !c->route->answer) {
+    c->elsewhere = split_takes(&c->srv->split, c);
+    if (x->response.status) return false;
+  }
+  if (!c->elsewhere && !find_model(c)) return false;
   if (!c->route->answer) return admit_scoring(c);
   x->body_limit = x->body_limit < SMALL_BODY_BYTES ? x->body_limit : SMALL_BODY_BYTES;
   return !http_request_has_body(&x->request) || !(c->route->methods & METHOD_POST) || check_types(c);
@@ -235,6 +243,7 @@ static void answer(call *c) {
 }
 
 static admission *policy(const call *c) {
+  if (c->elsewhere) return c->srv->elsewhere;
   if (c->scripted) return script_pool_admission(c->srv->script);
   return c->route->blocks ? c->srv->chores : c->model->admission;
 }
@@ -246,7 +255,7 @@ static bool body(exchange *x) {
     return true;
   }
   admission *a = policy(c);
-  c->work = c->route->blocks ? answer : compute_work;
+  c->work = c->elsewhere ? split_work : c->route->blocks ? answer : compute_work;
   c->deadline_ns += x->body_ns;
   return a->submit(a, c);
 }

@@ -34,6 +34,7 @@ static bool end_signal(server *srv, int64_t wait_ms) {
       if (isatty(STDERR_FILENO)) return true;
       net_reload(&srv->net);
       keys_reload(&srv->keys);
+      split_reload(&srv->split);
     } else if (got == SIGUSR1) {
       net_release(&srv->net);
     } else if (got < 0 && errno == EAGAIN) {

@@ -57,10 +57,12 @@ static void start_limits(server *srv) {
 
 static bool start_policies(server *srv) {
   srv->chore_lane.name = "the chores";
+  srv->elsewhere_lane.name = "the other revision";
   srv->queue = admission_queue_create(srv, (size_t)srv->limits.workers, true);
   srv->chores = admission_queue_create(srv, 1, false);
   srv->quick = srv->queue ? admission_inline_create(srv, srv->queue) : NULL;
-  return srv->chores && srv->quick;
+  if (srv->config->split) srv->elsewhere = admission_queue_create(srv, SPLIT_IDLE, false);
+  return srv->chores && srv->quick && (srv->elsewhere || !srv->config->split);
 }
 
 static bool start_script(server *srv) {
@@ -71,7 +73,7 @@ static bool start_script(server *srv) {
 
 static void stop_policies(server *srv) {
   admission *script = srv->script ? script_pool_admission(srv->script) : NULL;
-  admission *all[] = {script, srv->quick, srv->queue, srv->chores};
+  admission *all[] = {script, srv->quick, srv->queue, srv->chores, srv->elsewhere};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     if (all[i]) all[i]->destroy(all[i]);
 }
@@ -132,6 +134,7 @@ int server_run(const server_config *config) {
   log_init(config->json_log);
   block_signals(&old);
   start_limits(srv);
+  split_init(&srv->split, config->split);
   bool have_keys = keys_init(&srv->keys, config->keys, config->token_key);
   int code = 1;
   bool wrote_port = false, wrote_pid = false;
@@ -149,6 +152,7 @@ int server_run(const server_config *config) {
   net_close(&srv->net);
   models_deinit(&srv->models);
   keys_deinit(&srv->keys);
+  split_deinit(&srv->split);
   // Only files of our own: a start that failed leaves those of the server that is running.
   if (wrote_pid && config->pid_file) unlink(config->pid_file);
   if (wrote_port && config->port_file) unlink(config->port_file);

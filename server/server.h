@@ -13,6 +13,7 @@
 #include "server/limits.h"
 #include "server/models.h"
 #include "server/net/net.h"
+#include "server/split.h"
 
 typedef struct server_model {
   const char *name;  // NULL: from the file name; "name:2": version 2
@@ -41,7 +42,7 @@ typedef struct server_config {
   server_script script;
   const sdx_options *options;
   bool access_log, json_log;
-  const char *pid_file, *port_file, *keys, *token_key;  // NULL: none
+  const char *pid_file, *port_file, *keys, *token_key, *split;  // NULL: none
 } server_config;
 
 // Loads, serves until SIGTERM or SIGINT, drains. 0 when every accepted request was answered.
@@ -54,9 +55,10 @@ typedef struct server {
   net_config net_config;
   keys keys;
   models models;  // the first one answers /score
-  struct admission *queue, *quick, *chores;
-  struct script_pool *script;  // NULL: none
-  lane chore_lane;
+  split split;
+  struct admission *queue, *quick, *chores, *elsewhere;  // elsewhere: NULL where nothing is split
+  struct script_pool *script;                            // NULL: none
+  lane chore_lane, elsewhere_lane;
   uint64_t start_ns, seed;
   atomic_bool draining;  // not ready any more
   atomic_uint_fast64_t cancelled, refused_queue, refused_wait, refused_client, inline_runs, inline_moved;

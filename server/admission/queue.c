@@ -42,7 +42,7 @@ static void leave_turn(queue *q, lane *l) {
 
 static bool submit(admission *a, call *c) {
   queue *q = (queue *)a;
-  lane *l = c->model ? &c->model->lane : &q->srv->chore_lane;
+  lane *l = c->model ? &c->model->lane : c->elsewhere ? &q->srv->elsewhere_lane : &q->srv->chore_lane;
   size_t most = (size_t)q->srv->limits.max_queue;
   c->queued_ns = clock_ns();
   pthread_mutex_lock(&q->lock);

@@ -171,6 +171,12 @@ class Keys(ServiceCase):
         self.assertEqual(self.command("service", "run", "a", "r.json").stdout, '{"result":[[2,4,6]]}\n')
         self.assertIn("'token'", self.fails("service", "keys", "a"))
 
+    def test_a_rollback_keeps_who_may_call(self):
+        s = self.deploy("a")
+        self.command("service", "update", "a", "--auth", "key", "--wait")
+        self.command("service", "rollback", "a", "--wait")
+        self.assertEqual((self.show("a")["revision"], post(s["scoring_uri"])[0]), (1, 401))
+
     def test_without(self):
         self.deploy("a")
         self.assertIn("--auth token", self.fails("service", "token", "a"))
@@ -336,6 +342,46 @@ class Updating(ServiceCase):
         self.assertIn("status 400", said["error"]["message"])
         self.assertEqual(post(s["scoring_uri"])[1], '{"result":[[2,4,6]]}')
         self.assertEqual(self.update("--model", "c", "--sample", self.write("other.json", b'{"data": [1, 2, 3]}'))["revision"], 3)
+
+    def test_a_share_of_the_requests(self):
+        """Percent, header, promotion, the end: nothing fails meanwhile, and the shares of any 100 in a row are exact."""
+        body = json.dumps({"data": [1, 2, 3]}).encode()
+        old, new = '{"result":[1,2,3]}', '{"result":[11,22,33]}'
+        self.register("m1", with_constant([0, 0, 0]))
+        s = self.deploy("a", "--model", "m1", "--auth", "key")
+        uri, key = s["scoring_uri"], self.ask("service", "keys", "a")["primary"]
+        self.assertIn("no revision on trial", self.fails("service", "traffic", "a", "10"))
+        tried = self.update("--model", "c", "--traffic", "20")
+        self.assertEqual((tried["state"], tried["revision"], tried["trial"], tried["percent"]), ("Healthy", 1, 2, 20))
+        got = [post(uri, body, key)[1] for _ in range(100)]
+        self.assertEqual((got.count(old), got.count(new)), (80, 20))
+        name = "azureml-model-deployment"
+        self.assertEqual([post(uri, body, key, {name: r})[1] for r in "1212"], [old, new, old, new])
+        self.assertEqual(post(uri, body, key, {name: "9"})[0], 404)
+        self.assertEqual(post(uri, body, headers={name: "2"})[0], 401)
+        status, text = post(uri, b'{"data": "x"}', key, {name: "2"})
+        self.assertEqual((status, "error" in json.loads(text)), (400, True))
+        self.command("service", "traffic", "a", "50", "--wait")
+        got = [post(uri, body, key)[1] for _ in range(100)]
+        self.assertEqual((got.count(old), got.count(new)), (50, 50))
+        self.assertIn("on trial", self.fails("service", "update", "a", "--auth", "none"))
+        self.command("service", "traffic", "a", "0", "--wait")
+        self.command("service", "update", "a", "--auth", "none", "--wait")
+        self.update("--model", "c", "--traffic", "40")
+        with Load(uri, body=body) as load:
+            for percent in ("90", "0"):
+                self.command("service", "traffic", "a", percent, "--wait")
+            self.assertNotIn("trial", self.show("a"))
+            self.update("--model", "c", "--traffic", "10")
+            self.command("service", "traffic", "a", "100", "--wait")
+        self.assertEqual((load.failures, set(load.answers)), ([], {old, new}))
+        self.assertEqual((post(uri, body)[1], self.show("a")["revision"]), (new, 5))
+
+    def test_a_trial_that_fails(self):
+        s = self.deploy("a", "--model", "m", "--sample", self.write("sample.json", BODY))
+        self.command("service", "update", "a", "--model", "c", "--traffic", "10", "--wait", code=1)
+        self.assertEqual([post(s["scoring_uri"])[0] for _ in range(20)], [200] * 20)
+        self.assertNotIn("trial", self.show("a"))
 
     def test_roll_back(self):
         s = self.deploy("a")
