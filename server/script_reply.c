@@ -84,7 +84,9 @@ static void put_headers(call *c, const json_t *list) {
     if (!name || !value || !may_send(name, value)) continue;
     bytes += strlen(name) + strlen(value);
     if (bytes > MOST_HEADER_BYTES) break;
-    if (strcasecmp(name, "content-type")) {
+    if (!strcasecmp(name, "x-ms-run-function-failed")) {
+      c->run_failed = !strcasecmp(value, "true");  // sent with the other headers about the call
+    } else if (strcasecmp(name, "content-type")) {
       http_response_header(&c->x.response, name, "%s", value);
     } else if (!c->route_state) {
       c->route_state = strdup(value);
@@ -103,6 +105,7 @@ static void reply_result(call *c, const json_t *head, const char *body, size_t s
   }
   c->x.response.status = (int)status;
   put_headers(c, json_object_get(head, "headers"));
+  c->run_failed = c->run_failed || status >= 500;
   if (status != 204 && status != 304) text_append(call_body(c), body, size);
 }
 

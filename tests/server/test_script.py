@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A score.py behind /score: what run() gets and what clients see, prints, exceptions, workers that die, hang or do not
 come up, the sandbox, readiness, draining."""
-import json, os, pathlib, shutil, signal, subprocess, textwrap, threading, time, unittest
+import json, os, pathlib, re, shutil, signal, subprocess, textwrap, threading, time, unittest
 
-from serving import PROGRAM, WORK, Server, main, wait_for
+from serving import PROGRAM, WORK, Server, main, request, wait_for
 
 HEADERS = """
     class Response:
@@ -72,6 +72,19 @@ class Scripts(unittest.TestCase):
                                       capture_output=True, check=True).stdout
                 self.assertIn(b"x-long: " + b"v" * 500, said)
                 self.assertIn(b"x-own: yes", said)
+
+    def test_who_says_that_run_failed(self):
+        """x-ms-run-function-failed, once: what the answer says itself, and what its status says."""
+        with self.serve("""
+            name = "x-ms-run-function-failed"
+            answers = {"ok": Response(b"1"), "said": Response(b"2", 200, **{name: "True"}), "status": Response(b"3", 503),
+                       "denied": Response(b"4", 200, **{name.title(): "False"})}
+            def init(): pass
+            def run(raw): return answers[raw]
+        """) as server:
+            for name, want in (("ok", "False"), ("said", "True"), ("status", "True"), ("denied", "False")):
+                said = server.raw(request("/score", name.encode()), 1)[0].decode().lower()
+                self.assertEqual(re.findall(r"x-ms-run-function-failed: (\w+)", said), [want.lower()], name)
 
     def test_get_passes_the_query(self):
         with self.serve("""
