@@ -21,12 +21,13 @@ const char *application_entry(const char *script) {
 typedef struct gathering {
   layer *l;
   const char *folder;  // that the paths of the walk begin in
+  const char *target;  // in the image
 } gathering;
 
 static sdx_status take(void *context, const char *path, int fd, fault *f) {
   gathering *g = context;
   struct stat info;
-  char *inside = path_format(APPLICATION_FOLDER "/%s", path), *from = path_format("%s/%s", g->folder, path);
+  char *inside = path_format("%s/%s", g->target, path), *from = path_format("%s/%s", g->folder, path);
   if (!inside || !from) fault_no_memory(f);
   else layer_add_file(g->l, inside, !fstat(fd, &info) && info.st_mode & 0100 ? 0755 : 0644, from, f);
   free(inside);
@@ -34,14 +35,14 @@ static sdx_status take(void *context, const char *path, int fd, fault *f) {
   return f->status;
 }
 
-static sdx_status add(layer *l, const char *path, fault *f) {
+static sdx_status add(layer *l, const char *path, const char *target, fault *f) {
   char *real = realpath(path, NULL), *slash = real ? strrchr(real, '/') : NULL;
   int fd = slash ? open(real, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : -1;
   if (fd < 0) {
     fault_errno(f, errno, "%s", path);
   } else {
     *slash = 0;
-    gathering g = {l, real};
+    gathering g = {l, real, target};
     tree_walk(fd, slash + 1, MOST_FILES, take, &g, f);
     close(fd);
   }
@@ -50,19 +51,17 @@ static sdx_status add(layer *l, const char *path, fault *f) {
 }
 
 sdx_status application_add(layer *l, const char *script, const char *const *files, fault *f) {
-  for (; files && *files && !f->status; files++) add(l, *files, f);
-  return f->status ? f->status : add(l, script, f);
+  for (; files && *files && !f->status; files++) add(l, *files, APPLICATION_FOLDER, f);
+  return f->status ? f->status : add(l, script, APPLICATION_FOLDER, f);
 }
 
 sdx_status application_add_worker(layer *l, const char *programs, fault *f) {
-  static const char *const names[] = {"sardonyx_worker.py", "sardonyx_standin.py"};
+  static const char *const names[] = {"sardonyx_worker.py", "sardonyx_standin.py", "compat"};
   for (size_t i = 0; i < sizeof names / sizeof *names && !f->status; i++) {
-    char *from = path_format("%s/%s", programs, names[i]),
-         *path = path_format("opt/sardonyx/share/sardonyx/script/%s", names[i]);
-    if (!from || !path) fault_no_memory(f);
-    else layer_add_file(l, path, 0644, from, f);
+    char *from = path_format("%s/%s", programs, names[i]);
+    if (!from) fault_no_memory(f);
+    else add(l, from, "opt/sardonyx/share/sardonyx/script", f);
     free(from);
-    free(path);
   }
   return f->status;
 }

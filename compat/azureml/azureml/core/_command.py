@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command `sardonyx`, which does all the work: `ask` runs it with --json. What it refuses becomes an exception with
+its own words."""
+import json
+import os
+import shutil
+import subprocess
+
+from azureml.exceptions import UserErrorException, WebserviceException
+
+
+def program():
+    found = os.environ.get("SARDONYX") or shutil.which("sardonyx")
+    if not found:
+        raise UserErrorException("the command 'sardonyx' is not in PATH: install Sardonyx (make install), or let the variable "
+                                 "SARDONYX name it")
+    return found
+
+
+def refusal(stderr):
+    """The command's message without its name; hints are lines of their own."""
+    lines = [line.removeprefix("sardonyx: ").removeprefix("error: ") for line in stderr.strip().splitlines()]
+    return "\n".join(lines) or "sardonyx ended without a message"
+
+
+def tell(*words, workspace=None, failure=WebserviceException, reports=False):
+    """What the command prints. `workspace`: the folder that it is about; `reports`: what it prints though it fails is an answer,
+    as of a service that does not come up."""
+    done = subprocess.run([program(), *map(str, words), *option("workspace", workspace)], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, check=False)
+    if done.returncode and not (reports and done.stdout.strip()):
+        raise failure(refusal(done.stderr))
+    return done.stdout
+
+
+def ask(*words, **more):
+    """What the command answers, as Python has JSON."""
+    return json.loads(tell(*words, "--json", **more) or "null")
+
+
+def options(name, values):
+    """`--name value` for each value; None leaves the option out."""
+    return [word for value in values or [] for word in (f"--{name}", str(value))]
+
+
+def option(name, value):
+    return [] if value is None else [f"--{name}", str(value)]
+
+
+def pairs(values):
+    """Tags or properties as the command wants them: a dict, or a list of keys and [key, value]."""
+    if isinstance(values, dict):
+        return [f"{key}={value}" for key, value in values.items()]
+    if isinstance(values, str):
+        raise UserErrorException(f"tags and properties are a dict or a list, not the text {values!r}")
+    return [v if isinstance(v, str) else "=".join(map(str, v)) for v in values or []]

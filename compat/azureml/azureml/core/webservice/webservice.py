@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Webservice: models behind HTTP, kept running by `sardonyx service`. deploy*() start one; what they return knows its
+address and keys, and wait_for_deployment() waits until it answers."""
+import abc
+import contextlib
+import json
+import re
+import sys
+import time
+import urllib.error
+import urllib.request
+import warnings
+
+from azureml.core import _command
+from azureml.core._asset import Asset, listed, moment, replace_tags
+from azureml.core._scoring import build, references
+from azureml.exceptions import WebserviceException
+
+KIND = "azureml.kind"  # the property that says as which class a service was deployed
+POLL_SECONDS = 0.2
+
+
+def kinds():
+    """{compute type: class}."""
+    from azureml.core.webservice import AciWebservice, AksEndpoint, AksWebservice, LocalWebservice
+    return {kind._webservice_type: kind for kind in (AciWebservice, AksWebservice, AksEndpoint, LocalWebservice)}
+
+
+class Webservice(Asset, abc.ABC):
+    """A service. Webservice(workspace, name) is one that is there, as the class it was deployed as."""
+
+    kind = "service"
+    _webservice_type = None
+
+    def __new__(cls, workspace, name):
+        if cls is not Webservice:
+            return object.__new__(cls)
+        return Webservice._of(workspace, _command.ask("service", "show", name, workspace=workspace._folder))
+
+    def __init__(self, workspace, name):
+        if not hasattr(self, "workspace"):
+            self._take(workspace, _command.ask("service", "show", name, workspace=workspace._folder))
+
+    @staticmethod
+    def _of(workspace, facts):
+        by_target = "AKS" if facts.get("target") == "kubernetes" else "ACI"
+        made = object.__new__(kinds().get(facts.get("properties", {}).get(KIND, by_target), kinds()[by_target]))
+        made._take(workspace, facts)
+        return made
+
+    def __repr__(self):
+        shown = ("workspace", "name", "image_id", "compute_type", "state", "scoring_uri", "tags", "properties", "created_by")
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name, None)}' for name in shown)})"
+
+    @property
+    def _reference(self):
+        return self.name
+
+    def _take(self, workspace, facts):
+        super()._take(workspace, {"id": facts["name"], **facts})
+        self.state, self.error, self._facts = facts["state"], facts.get("error"), facts
+        self.auth_enabled, self.token_auth_enabled = facts.get("auth") == "key", facts.get("auth") == "token"
+        self.updated_time, self.compute_type = moment(facts.get("modified")), self._webservice_type
+        self.properties = {key: value for key, value in self.properties.items() if key != KIND}
+        self.image_id, self.image_digest = facts.get("image"), None
+
+    @property
+    def image(self):
+        """The image it is made of, or None."""
+        from azureml.core.image import Image
+        return Image(self.workspace, id=self.image_id) if self.image_id else None
+
+    @property
+    def models(self):
+        """The models that it was deployed with, or those of its image."""
+        from azureml.core.model import Model
+        names = self._facts.get("models") or ()
+        return [Model(self.workspace, id=name) for name in names] or (self.image.models if self.image_id else [])
+
+    @property
+    def scoring_uri(self):
+        return self._facts.get("scoring_uri")
+
+    @property
+    def swagger_uri(self):
+        return self._facts.get("swagger_uri")
+
+    @staticmethod
+    def deploy(workspace, name, model_paths, image_config, deployment_config=None, deployment_target=None, overwrite=False):
+        """Registers the files, builds an image of them and deploys it."""
+        from azureml.core.model import Model
+        models = [Model.register(workspace, path, re.sub(r"\W+", "-", path.rstrip("/").rpartition("/")[2]).strip("-"))
+                  for path in model_paths]
+        return Webservice.deploy_from_model(workspace, name, models, image_config, deployment_config, deployment_target, overwrite)
+
+    @staticmethod
+    def deploy_from_model(workspace, name, models, image_config, deployment_config=None, deployment_target=None,
+                          overwrite=False):
+        """Builds an image of registered models and deploys it."""
+        from azureml.core.image import ContainerImage
+        image = ContainerImage.create(workspace, name, models, image_config)
+        return Webservice.deploy_from_image(workspace, name, image, deployment_config, deployment_target, overwrite)
+
+    @staticmethod
+    def deploy_from_image(workspace, name, image, deployment_config=None, deployment_target=None, overwrite=False):
+        """Puts an image into service."""
+        words = ["--image", image.id, "--python", sys.executable]
+        return _deploy(workspace, name, words, deployment_config, deployment_target, overwrite)
+
+    @staticmethod
+    def deploy_local_from_model(workspace, name, models, image_config, deployment_config=None, wait=False):
+        """deploy_from_model on this machine."""
+        from azureml.core.webservice import LocalWebservice
+        config = deployment_config or LocalWebservice.deploy_configuration()
+        service = Webservice.deploy_from_model(workspace, name, models, image_config, config)
+        if wait:
+            service.wait_for_deployment()
+        return service
+
+    @staticmethod
+    def check_for_existing_webservice(workspace, name, overwrite=False, request_func=None, check_func=None):
+        """Raises where a service has that name already and is not to be replaced."""
+        if not overwrite and any(service["name"] == name for service in listed("service", workspace)):
+            raise WebserviceException(f"there is a service '{name}' already; overwrite=True replaces it, its update() changes it")
+
+    def wait_for_deployment(self, show_output=False, timeout_sec=None):
+        """Waits until it answers. Where it does not come up, the exception says why: what was raised, the line, the log."""
+        end = None if timeout_sec is None else time.monotonic() + timeout_sec
+        shown = None
+        while True:
+            self.update_deployment_state()
+            if show_output and self.state != shown:
+                print(("\n" if shown else "") + self.state, end="", flush=True)
+                shown = self.state
+            if self.state != "Transitioning":
+                break
+            if end and time.monotonic() > end:
+                raise WebserviceException(f"the service '{self.name}' is still {self.state} after {timeout_sec} s; "
+                                          "update_deployment_state() looks again")
+            if show_output:
+                print(".", end="", flush=True)
+            time.sleep(POLL_SECONDS)
+        if show_output:
+            print()
+        if self.state != "Healthy":
+            raise WebserviceException(f"Service deployment polling reached non-successful terminal state, current service state: "
+                                      f"{self.state}\nError:\n{json.dumps(self.error, indent=2)}\n" + "\n".join(self._facts.get("log") or ()))
+        print(f'{self._webservice_type} service creation operation finished, operation "Succeeded"')
+
+    def update_deployment_state(self):
+        """Looks what has become of it."""
+        self._take(self.workspace, self._ask("show", self.name))
+
+    @staticmethod
+    def list(workspace, compute_type=None, image_name=None, image_id=None, model_name=None, model_id=None, tags=None,
+             properties=None, image_digest=None):
+        """Services of the workspace."""
+        found = [Webservice._of(workspace, facts) for facts in listed("service", workspace, None, tags, properties)]
+
+        def wanted(service):
+            models = [model.id for model in service.models] if model_name or model_id else []
+            image_is = (service.image_id or "").rpartition(":")[0]
+            return ((compute_type is None or service.compute_type == compute_type) and
+                    (image_id is None or service.image_id == image_id) and (image_name is None or image_is == image_name) and
+                    (image_digest is None or service.image_digest == image_digest) and (model_id is None or model_id in models) and
+                    (model_name is None or model_name in [model.rpartition(":")[0] for model in models]))
+
+        return [service for service in found if wanted(service)]
+
+    def get_logs(self, num_lines=5000, init=False):
+        """The end of its log: what the script printed, exceptions with their lines."""
+        return _command.tell("service", "logs", self.name, "--lines", num_lines, workspace=self.workspace._folder)
+
+    @abc.abstractmethod
+    def run(self, input):
+        """Sends a request; the answer, read as JSON."""
+
+    def _headers(self):
+        key = self.get_keys()[0] if self.auth_enabled else self.get_token()[0] if self.token_auth_enabled else None
+        return {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
+
+    def _score(self, body):
+        if not self.scoring_uri:
+            raise WebserviceException(f"the service '{self.name}' has no address yet: it is {self.state}, error {self.error}")
+        data = body.encode() if isinstance(body, str) else json.dumps(body).encode() if isinstance(body, (dict, list)) else body
+        try:
+            with urllib.request.urlopen(urllib.request.Request(self.scoring_uri, data, self._headers())) as answer:
+                return json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            raise WebserviceException("Received bad response from service. More information can be found by calling "
+                                      f"`.get_logs()` on the webservice object.\nResponse Code: {error.code}\n"
+                                      f"Headers: {dict(error.headers)}\nContent: {error.read()}", error.code) from None
+        except OSError as error:
+            raise WebserviceException(f"the service '{self.name}' does not answer at {self.scoring_uri}: {error}") from None
+
+    def get_keys(self):
+        """(primary, secondary)."""
+        keys = self._ask("keys", self.name)
+        return keys["primary"], keys["secondary"]
+
+    def regen_key(self, key, set_key=None):
+        """Makes a new key, which takes effect at once: 'Primary' or 'Secondary'."""
+        if not key or key.lower() not in ("primary", "secondary"):
+            raise WebserviceException(f"Error, invalid value provided for key: {key}.\nValid options are: Primary, Secondary")
+        self._ask("keys", self.name, "--regenerate", key.lower(), *_command.option("key", set_key))
+
+    def get_token(self):
+        """(token, time from which another one should be asked for)."""
+        facts = self._ask("token", self.name)
+        return facts["token"], moment(facts["refresh_after"])
+
+    @abc.abstractmethod
+    def update(self, *args):
+        """Changes what is described of it."""
+
+    def _update(self, words, tags=None, image=None, models=None, inference_config=None):
+        """`words`: options of `service update`. Another image, or models, take over without a request lost."""
+        if image is not None:
+            words = ["--image", image.id, "--python", sys.executable, *words]
+        elif models is not None:
+            words = [*models_words(self.workspace, self.name, models, inference_config), *words]
+        if words:
+            self._take(self.workspace, self._ask("update", self.name, *words, reports=True))
+        if tags is not None:
+            replace_tags(self, tags)
+
+    def serialize(self):
+        """What there is to say, under the names of the REST interface."""
+        return {"name": self.name, "description": self.description, "tags": self.tags, "properties": self.properties,
+                "state": self.state, "createdTime": self.created_time and self.created_time.isoformat(),
+                "updatedTime": self.updated_time and self.updated_time.isoformat(), "error": self.error,
+                "computeType": self.compute_type, "workspaceName": self.workspace.name, "imageId": self.image_id,
+                "imageDigest": self.image_digest, "scoringUri": self.scoring_uri, "swaggerUri": self.swagger_uri,
+                "authEnabled": self.auth_enabled, "aadAuthEnabled": self.token_auth_enabled}
+
+    @classmethod
+    def deserialize(cls, workspace, webservice_payload):
+        """The service that serialize() told of."""
+        return Webservice(workspace, webservice_payload["name"])
+
+
+class WebserviceDeploymentConfiguration(abc.ABC):
+    """How a service is to run. `_words` are options of `service deploy`."""
+
+    def __init__(self, type, description=None, tags=None, properties=None, primary_key=None, secondary_key=None, location=None):
+        self._webservice_type, self.description, self.tags, self.properties = type, description, tags, properties
+        self.primary_key, self.secondary_key, self.location = primary_key, secondary_key, location
+
+    def _common_words(self):
+        kind = self._webservice_type._webservice_type
+        return [*_command.options("tag", _command.pairs(self.tags)), *_command.option("description", self.description),
+                *_command.options("property", [f"{KIND}={kind}", *_command.pairs(self.properties)])]
+
+    @abc.abstractmethod
+    def validate_configuration(self):
+        """Raises where it contradicts itself."""
+
+    @abc.abstractmethod
+    def print_deploy_configuration(self):
+        """Prints what it describes."""
+
+    @classmethod
+    def validate_image(cls, image):
+        """Raises where the image is not there yet."""
+        if image.creation_state != "Succeeded":
+            raise WebserviceException(f"the image {image.id} is {image.creation_state}")
+
+
+def print_given(configuration):
+    """The values that were given, one a line."""
+    for name, value in vars(configuration).items():
+        if value is not None and not name.startswith("_"):
+            print(f"{name}: {value}")
+
+
+def check_positive(configuration, *names):
+    """Raises for numbers that are not above zero."""
+    wrong = [name for name in names if getattr(configuration, name) is not None and getattr(configuration, name) <= 0]
+    if wrong:
+        raise WebserviceException("\n".join(f"Invalid configuration, {name} must be greater than zero." for name in wrong))
+
+
+def warn_of(configuration, *names):
+    """Says which of the options that were given change nothing here."""
+    given = [name for name in names if getattr(configuration, name, None)]
+    if given:
+        warnings.warn(f"without effect on this machine: {', '.join(given)}", stacklevel=4)
+
+
+def models_words(workspace, name, models, inference_config):
+    """Options that say what answers: an image with the script, or the models by themselves."""
+    if inference_config is None:
+        return references(models)
+    return ["--image", build(workspace, name, models, inference_config._scoring())["id"], "--python", sys.executable]
+
+
+def deploy_models(workspace, name, models, inference_config, config, target, overwrite):
+    """Model.deploy."""
+    Webservice.check_for_existing_webservice(workspace, name, overwrite)
+    return _deploy(workspace, name, models_words(workspace, name, models, inference_config), config, target, overwrite)
+
+
+def _deploy(workspace, name, words, config, target, overwrite):
+    """Starts a service, in the place of the one of this name if `overwrite`."""
+    from azureml.core.webservice import AciWebservice, AksWebservice
+    if not re.fullmatch(r"[a-z]([-a-z0-9]{0,30}[a-z0-9])?", name) or len(name) < 3:
+        raise WebserviceException(f"the name '{name}' is expected to have 3 to 32 characters, lower case letters, digits and dashes, "
+                                  "and to begin with a letter")
+    config = config or (AksWebservice if target else AciWebservice).deploy_configuration()
+    config.validate_configuration()
+    Webservice.check_for_existing_webservice(workspace, name, overwrite)
+    if overwrite:
+        with contextlib.suppress(WebserviceException):
+            _command.tell("service", "delete", name, workspace=workspace._folder)
+    print("Creating service")
+    service = Webservice._of(workspace, _command.ask("service", "deploy", name, *words, *config._words(),
+                                                     workspace=workspace._folder, reports=True))
+    for which, key in (("Primary", config.primary_key), ("Secondary", config.secondary_key)):
+        if key:
+            service.regen_key(which, key)
+    return service
