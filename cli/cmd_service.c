@@ -424,7 +424,9 @@ static int run_show(const args *a) {
   json_t *service;
   registry *r = workspace_open(a, &code);
   if (!r) return code;
-  if (service_show(r, a->words[0], &service, &f)) {
+  if (args_has(a, "wait")) {
+    code = finish(a, r, a->words[0]);
+  } else if (service_show(r, a->words[0], &service, &f)) {
     code = fault_report(&f);
   } else if (args_has(a, "json")) {
     json_print(service);
@@ -440,9 +442,10 @@ static int run_show(const args *a) {
 CLI_COMMAND(service_show) = {"service show",
                              "Show a service: state, addresses, revisions",
                              "NAME [options]",
-                             "Example:\n"
-                             "  sardonyx service show digits --json\n",
-                             stop_options,
+                             "Examples:\n"
+                             "  sardonyx service show digits --json\n"
+                             "  sardonyx service show digits --wait\n",
+                             plain_options,
                              1,
                              1,
                              run_show};
