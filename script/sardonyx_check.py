@@ -79,7 +79,7 @@ class Watch:
         code = {NameError: "undefined-name", AttributeError: "list-attribute" if hint else "attribute"}.get(kind, "exception")
         if isinstance(error, ModuleNotFoundError):
             code, hint = "import", f"it is not installed for {sys.executable}: the image may have it, this machine has not"
-        self.note("error", code, f"{kind.__name__}: {str(error)[:500]}", hint, line)
+        self.note("error", code, f"{kind.__name__}: {sardonyx_worker.said(error)[:500]}", hint, line)
 
 
 # ---- sessions ------------------------------------------------------------------------------------

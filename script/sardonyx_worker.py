@@ -191,6 +191,12 @@ def encode(result):
     return 200, [["Content-Type", "application/json"]], json.dumps({} if result is None else result).encode()
 
 
+def said(error):
+    """The text of an exception. str() of azureml's is a page; they have it as `message`."""
+    text = getattr(error, "message", None)
+    return text if isinstance(text, str) else str(error)
+
+
 def describe(error, path):
     """What the host is told of an exception: the script's own part of the trace, and the line where it left it."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -199,7 +205,7 @@ def describe(error, path):
     first = next((i for i, f in enumerate(frames) if f.filename == path), len(frames))
     lines = traceback.format_list(frames[first:]) + traceback.format_exception_only(type(error), error)
     trace = "Traceback (most recent call last):\n" * (first < len(frames)) + "".join(lines)
-    return {"type": type(error).__name__, "message": str(error)[:2000], "line": line or 0, "trace": trace[-MOST_TRACE:]}
+    return {"type": type(error).__name__, "message": said(error)[:2000], "line": line or 0, "trace": trace[-MOST_TRACE:]}
 
 
 def prepare(start):

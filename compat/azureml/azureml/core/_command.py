@@ -23,14 +23,21 @@ def refusal(stderr):
     return "\n".join(lines) or "sardonyx ended without a message"
 
 
-def tell(*words, workspace=None, failure=WebserviceException, reports=False):
+def tell(*words, workspace=None, failure=WebserviceException, reports=False, each_second=None):
     """What the command prints. `workspace`: the folder that it is about; `reports`: what it prints though it fails is an answer,
-    as of a service that does not come up."""
-    done = subprocess.run([program(), *map(str, words), *option("workspace", workspace)], stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, check=False)
-    if done.returncode and not (reports and done.stdout.strip()):
-        raise failure(refusal(done.stderr))
-    return done.stdout
+    as of a service that does not come up; `each_second`: called while it takes its time."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([program(), *map(str, words), *option("workspace", workspace)], stdin=subprocess.DEVNULL, stdout=pipe,
+                          stderr=pipe, text=True) as process:
+        while True:
+            try:
+                out, err = process.communicate(timeout=1 if each_second else None)
+                break
+            except subprocess.TimeoutExpired:
+                each_second()
+    if process.returncode and not (reports and out.strip()):
+        raise failure(refusal(err))
+    return out
 
 
 def ask(*words, **more):

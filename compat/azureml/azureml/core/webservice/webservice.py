@@ -3,10 +3,11 @@
 address and keys, and wait_for_deployment() waits until it answers."""
 import abc
 import contextlib
+import functools
 import json
+import math
 import re
 import sys
-import time
 import urllib.error
 import urllib.request
 import warnings
@@ -17,7 +18,7 @@ from azureml.core._scoring import build, references
 from azureml.exceptions import WebserviceException
 
 KIND = "azureml.kind"  # the property that says as which class a service was deployed
-POLL_SECONDS = 0.2
+LONGEST_WAIT_SECONDS = 3600
 
 
 def kinds():
@@ -125,26 +126,19 @@ class Webservice(Asset, abc.ABC):
 
     def wait_for_deployment(self, show_output=False, timeout_sec=None):
         """Waits until it answers. Where it does not come up, the exception says why: what was raised, the line, the log."""
-        end = None if timeout_sec is None else time.monotonic() + timeout_sec
-        shown = None
-        while True:
-            self.update_deployment_state()
-            if show_output and self.state != shown:
-                print(("\n" if shown else "") + self.state, end="", flush=True)
-                shown = self.state
-            if self.state != "Transitioning":
-                break
-            if end and time.monotonic() > end:
-                raise WebserviceException(f"the service '{self.name}' is still {self.state} after {timeout_sec} s; "
-                                          "update_deployment_state() looks again")
-            if show_output:
-                print(".", end="", flush=True)
-            time.sleep(POLL_SECONDS)
         if show_output:
-            print()
+            print("Running", end="", flush=True)
+        more = {"each_second": functools.partial(print, ".", end="", flush=True)} if show_output else {}
+        limit = max(1, math.ceil(timeout_sec)) if timeout_sec else LONGEST_WAIT_SECONDS
+        try:
+            self._take(self.workspace, self._ask("show", self.name, "--wait", "--timeout", limit, reports=True, **more))
+        finally:
+            if show_output:
+                print()
         if self.state != "Healthy":
-            raise WebserviceException(f"Service deployment polling reached non-successful terminal state, current service state: "
-                                      f"{self.state}\nError:\n{json.dumps(self.error, indent=2)}\n" + "\n".join(self._facts.get("log") or ()))
+            why = "\n".join([json.dumps(self.error or self._facts.get("trouble"), indent=2), *self._facts.get("log", ())])
+            raise WebserviceException("Service deployment polling reached non-successful terminal state, current service state: "
+                                      f"{self.state}\nError:\n{why}")
         print(f'{self._webservice_type} service creation operation finished, operation "Succeeded"')
 
     def update_deployment_state(self):
@@ -315,6 +309,8 @@ def _deploy(workspace, name, words, config, target, overwrite):
     print("Creating service")
     service = Webservice._of(workspace, _command.ask("service", "deploy", name, *words, *config._words(),
                                                      workspace=workspace._folder, reports=True))
+    if service.state == "Unhealthy":  # nothing is heard of it yet
+        service.state = "Transitioning"
     for which, key in (("Primary", config.primary_key), ("Secondary", config.secondary_key)):
         if key:
             service.regen_key(which, key)
