@@ -2,6 +2,12 @@
 // Pieces of graphs (nodes.h).
 #include "convert/nodes.h"
 
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/size.h"
+
 enum { AXES_ARE_INPUTS = 13, REDUCE_AXES_ARE_INPUTS = 18 };  // of ReduceMax; ReduceSum has them since 13
 
 static int64_t opset(const conversion *c) { return sdx_builder_opset(c->builder, ""); }
@@ -88,6 +94,92 @@ sdx_ref node_two_classes(conversion *c, sdx_ref p, sdx_dtype dtype) {
   sdx_ref no = sdx_graph_add_node(g, "Sub", NULL, SDX_REFS(one, yes));
   return node_concat(c, "probabilities", 1, SDX_REFS(no, yes));
 }
+
+// ---- constants --------------------------------------------------------------------------------------
+
+typedef struct constant {
+  node_data data;
+  size_t element, rank;
+  int64_t shape[NODE_RANK], stride[NODE_RANK];  // as they are wanted
+} constant;
+
+static void turn(const constant *k, const char *from, char *to, size_t size) {
+  int64_t index[NODE_RANK] = {0}, at = 0;
+  for (size_t n = 0; n < size; n += k->element) {
+    memcpy(to + n, from + (size_t)at * k->element, k->element);
+    for (size_t i = k->rank; i--;) {
+      at += k->stride[i];
+      if (++index[i] < k->shape[i]) break;
+      at -= k->stride[i] * k->shape[i];
+      index[i] = 0;
+    }
+  }
+}
+
+static bool read_at(int file, uint64_t offset, char *to, size_t size) {
+  for (size_t done = 0; done < size;) {
+    ssize_t n = pread(file, to + done, size - done, (off_t)(offset + done));
+    if (n <= 0 && errno != EINTR) return false;
+    if (n > 0) done += (size_t)n;
+  }
+  return true;
+}
+
+static bool in_order(const constant *k) {
+  int64_t step = 1;
+  for (size_t i = k->rank; i--; step *= k->shape[i])
+    if (k->shape[i] != 1 && k->stride[i] != step) return false;
+  return true;
+}
+
+static sdx_status fill(void *context, void *to, size_t size) {
+  const constant *k = context;
+  if (!k->data.bytes && in_order(k)) return read_at(k->data.file, k->data.offset, to, size) ? SDX_OK : SDX_IO_ERROR;
+  char *read = k->data.bytes ? NULL : mem_alloc(NULL, size);
+  if (!k->data.bytes && !read) return SDX_NO_MEMORY;
+  bool good = !read || read_at(k->data.file, k->data.offset, read, size);
+  if (good) turn(k, read ? read : k->data.bytes, to, size);
+  mem_free(read);
+  return good ? SDX_OK : SDX_IO_ERROR;
+}
+
+sdx_ref node_constant(conversion *c, const char *name, sdx_dtype dtype, size_t rank, const int64_t *shape,
+                      const int64_t *order, const node_data *data, size_t size) {
+  size_t count;
+  constant *k = arena_array(c->memory, 1, sizeof *k);
+  if (!k || !name) return convert_no_memory(c), 0;
+  bool fits = rank <= NODE_RANK && size_product(shape, rank, &count) && (count ? size % count == 0 : !size);
+  if (!fits)
+    return convert_fail(c, SDX_INVALID_MODEL, name, NULL, "a constant of %zu bytes is not of the shape it has", size),
+           0;
+  *k = (constant){.data = *data, .element = count ? size / count : 1, .rank = rank};
+  int64_t step = 1, stride[NODE_RANK];
+  for (size_t i = rank; i--; step = wrap_mul(step, shape[i])) stride[i] = step;
+  for (size_t i = 0; i < rank; i++)
+    k->shape[i] = shape[order ? order[i] : (int64_t)i], k->stride[i] = stride[order ? order[i] : (int64_t)i];
+  return sdx_graph_add_filled(sdx_builder_graph(c->builder), name, dtype, rank, k->shape, fill, k);
+}
+
+// ---- windows ----------------------------------------------------------------------------------------
+
+void node_set_window(conversion *c, const node_window *w, const int64_t *sizes, const int64_t *pads, bool dilations) {
+  int64_t same[6] = {0};
+  bool known = true;
+  for (size_t i = 0; i < w->n; i++) {
+    int64_t reach = (w->kernel[i] - 1) * w->dilation[i] + 1, rest = sizes[i] < 0 ? 0 : sizes[i] % w->stride[i];
+    int64_t all = w->same ? reach - (rest ? rest : w->stride[i]) : 0;
+    known = known && (sizes[i] >= 0 || w->stride[i] == 1);
+    if (all < 0) all = 0;
+    same[i] = all / 2, same[w->n + i] = all - all / 2;
+  }
+  sdx_graph_set_ints(c->graph, "kernel_shape", w->n, w->kernel);
+  sdx_graph_set_ints(c->graph, "strides", w->n, w->stride);
+  if (dilations) sdx_graph_set_ints(c->graph, "dilations", w->n, w->dilation);
+  if (!pads && w->same && !known) sdx_graph_set_string(c->graph, "auto_pad", "SAME_UPPER");
+  else sdx_graph_set_ints(c->graph, "pads", 2 * w->n, pads ? pads : same);
+}
+
+// ---- inputs and outputs -----------------------------------------------------------------------------
 
 static sdx_io rows(const char *name, sdx_dtype dtype, size_t columns, int64_t shape[2], const char *symbols[2]) {
   shape[0] = -1, shape[1] = (int64_t)columns;

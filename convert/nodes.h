@@ -18,6 +18,28 @@ sdx_ref node_log1p_f64(conversion *c, sdx_ref x);  // log(1 + x) of finite doubl
 // Two columns [1 - p, p] of p [N].
 sdx_ref node_two_classes(conversion *c, sdx_ref p, sdx_dtype dtype);
 
+// Where the bytes of a constant lie: in memory, or in a file.
+typedef struct node_data {
+  const void *bytes;  // NULL: in the file
+  int file;
+  uint64_t offset;
+} node_data;
+enum { NODE_RANK = 8 };
+// A constant of `size` bytes, which must fit; `shape` is theirs, and `order` that in which its dimensions are wanted
+// (NULL: as they are). They are read, and turned, when the model is written.
+sdx_ref node_constant(conversion *c, const char *name, sdx_dtype dtype, size_t rank, const int64_t *shape,
+                      const int64_t *order, const node_data *data, size_t size);
+
+// The window of a convolution or a pool: sizes of the kernel, steps, and padding in TensorFlow's words.
+typedef struct node_window {
+  size_t n;
+  int64_t kernel[3], stride[3], dilation[3];
+  bool same;
+} node_window;
+// Attributes of the node added last; sizes: of what it goes over, -1: not known; pads: instead of what follows from the
+// window, all begins, then all ends (NULL: none).
+void node_set_window(conversion *c, const node_window *w, const int64_t *sizes, const int64_t *pads, bool dilations);
+
 // A tensor input [N, columns], and outputs [N] or [N, columns] (columns 0: [N]).
 sdx_ref node_rows_input(conversion *c, const char *name, sdx_dtype dtype, size_t columns);
 void node_rows_output(conversion *c, const char *name, sdx_ref value, sdx_dtype dtype, size_t columns);

@@ -4,35 +4,11 @@
 
 #include "convert/tflite.h"
 
-typedef struct window {
-  size_t n;
-  int64_t kernel[3], stride[3], dilation[3];
-  bool same;
-} window;
-
-static bool check_window(tflite_op *op, const window *w) {
+static bool check_window(tflite_op *op, const node_window *w) {
   for (size_t i = 0; i < w->n; i++)
     if (w->kernel[i] < 1 || w->stride[i] < 1 || w->dilation[i] < 1)
       return !tflite_fail(op, SDX_INVALID_MODEL, NULL, "kernel, stride or dilation are below 1");
   return true;
-}
-
-// x: sizes as TensorFlow Lite has them, channels last.
-static void set_window(tflite_op *op, const window *w, const tflite_tensor *x, bool dilations) {
-  int64_t pads[6] = {0};
-  bool known = true;
-  for (size_t i = 0; i < w->n; i++) {
-    int64_t size = x->shape[i + 1], reach = (w->kernel[i] - 1) * w->dilation[i] + 1;
-    int64_t rest = size < 0 ? 0 : size % w->stride[i], all = w->same ? reach - (rest ? rest : w->stride[i]) : 0;
-    known = known && (size >= 0 || w->stride[i] == 1);
-    if (all < 0) all = 0;
-    pads[i] = all / 2, pads[w->n + i] = all - all / 2;
-  }
-  sdx_graph_set_ints(op->g, "kernel_shape", w->n, w->kernel);
-  sdx_graph_set_ints(op->g, "strides", w->n, w->stride);
-  if (dilations) sdx_graph_set_ints(op->g, "dilations", w->n, w->dilation);
-  if (w->same && !known) sdx_graph_set_string(op->g, "auto_pad", "SAME_UPPER");
-  else sdx_graph_set_ints(op->g, "pads", 2 * w->n, pads);
 }
 
 static bool operands(tflite_op *op, size_t rank, tflite_tensor **x, tflite_tensor **f) {
@@ -53,11 +29,11 @@ static void finish(tflite_op *op, sdx_ref y, size_t rank, unsigned activation) {
 static void conv(tflite_op *op) {
   tflite_tensor *x, *f;
   if (!operands(op, 4, &x, &f)) return;
-  window w = {2,
-              {f->shape[1], f->shape[2]},
-              {tflite_option(op, 2, 4, 1), tflite_option(op, 1, 4, 1)},
-              {tflite_option(op, 5, 4, 1), tflite_option(op, 4, 4, 1)},
-              tflite_option(op, 0, 1, 0) == 0};
+  node_window w = {2,
+                   {f->shape[1], f->shape[2]},
+                   {tflite_option(op, 2, 4, 1), tflite_option(op, 1, 4, 1)},
+                   {tflite_option(op, 5, 4, 1), tflite_option(op, 4, 4, 1)},
+                   tflite_option(op, 0, 1, 0) == 0};
   if (!check_window(op, &w)) return;
   sdx_ref filter = tflite_get_in_order(op, 1, 4, (int64_t[]){0, 3, 1, 2}, f->shape);
   sdx_ref in = tflite_to_first(op, tflite_get(op, 0), 4), bias = bias_of(op, 2);
@@ -65,7 +41,7 @@ static void conv(tflite_op *op) {
   if (!y) return;
   int64_t groups = f->shape[3] > 0 && x->shape[3] > 0 ? x->shape[3] / f->shape[3] : 1;
   if (groups > 1) sdx_graph_set_int(op->g, "group", groups);
-  set_window(op, &w, x, true);
+  node_set_window(op->t->c, &w, x->shape + 1, NULL, true);
   finish(op, y, 4, 3);
 }
 
@@ -73,11 +49,11 @@ static void conv(tflite_op *op) {
 static void depthwise(tflite_op *op) {
   tflite_tensor *x, *f;
   if (!operands(op, 4, &x, &f)) return;
-  window w = {2,
-              {f->shape[1], f->shape[2]},
-              {tflite_option(op, 2, 4, 1), tflite_option(op, 1, 4, 1)},
-              {tflite_option(op, 6, 4, 1), tflite_option(op, 5, 4, 1)},
-              tflite_option(op, 0, 1, 0) == 0};
+  node_window w = {2,
+                   {f->shape[1], f->shape[2]},
+                   {tflite_option(op, 2, 4, 1), tflite_option(op, 1, 4, 1)},
+                   {tflite_option(op, 6, 4, 1), tflite_option(op, 5, 4, 1)},
+                   tflite_option(op, 0, 1, 0) == 0};
   if (!check_window(op, &w)) return;
   if (x->shape[3] < 1 || f->shape[3] % x->shape[3]) {
     tflite_fail(op, SDX_INVALID_MODEL, NULL, "%lld filters for %lld channels", (long long)f->shape[3],
@@ -89,24 +65,24 @@ static void depthwise(tflite_op *op) {
   sdx_ref y = tflite_node(op, "Conv", bias ? 3 : 2, (sdx_ref[]){in, filter, bias});
   if (!y) return;
   sdx_graph_set_int(op->g, "group", x->shape[3]);
-  set_window(op, &w, x, true);
+  node_set_window(op->t->c, &w, x->shape + 1, NULL, true);
   finish(op, y, 4, 4);
 }
 
 static void conv_3d(tflite_op *op) {
   tflite_tensor *x, *f;
   if (!operands(op, 5, &x, &f)) return;
-  window w = {3,
-              {f->shape[0], f->shape[1], f->shape[2]},
-              {tflite_option(op, 1, 4, 1), tflite_option(op, 3, 4, 1), tflite_option(op, 2, 4, 1)},
-              {tflite_option(op, 5, 4, 1), tflite_option(op, 7, 4, 1), tflite_option(op, 6, 4, 1)},
-              tflite_option(op, 0, 1, 0) == 0};
+  node_window w = {3,
+                   {f->shape[0], f->shape[1], f->shape[2]},
+                   {tflite_option(op, 1, 4, 1), tflite_option(op, 3, 4, 1), tflite_option(op, 2, 4, 1)},
+                   {tflite_option(op, 5, 4, 1), tflite_option(op, 7, 4, 1), tflite_option(op, 6, 4, 1)},
+                   tflite_option(op, 0, 1, 0) == 0};
   if (!check_window(op, &w)) return;
   sdx_ref filter = tflite_get_in_order(op, 1, 5, (int64_t[]){4, 3, 0, 1, 2}, f->shape);
   sdx_ref in = tflite_to_first(op, tflite_get(op, 0), 5), bias = bias_of(op, 2);
   sdx_ref y = tflite_node(op, "Conv", bias ? 3 : 2, (sdx_ref[]){in, filter, bias});
   if (!y) return;
-  set_window(op, &w, x, true);
+  node_set_window(op->t->c, &w, x->shape + 1, NULL, true);
   finish(op, y, 5, 4);
 }
 
@@ -141,16 +117,16 @@ static void transpose_conv(tflite_op *op) {
 
 static void pool(tflite_op *op) {
   const tflite_tensor *x = tflite_in(op, 0);
-  window w = {2,
-              {tflite_option(op, 4, 4, 1), tflite_option(op, 3, 4, 1)},
-              {tflite_option(op, 2, 4, 1), tflite_option(op, 1, 4, 1)},
-              {1, 1},
-              tflite_option(op, 0, 1, 0) == 0};
+  node_window w = {2,
+                   {tflite_option(op, 4, 4, 1), tflite_option(op, 3, 4, 1)},
+                   {tflite_option(op, 2, 4, 1), tflite_option(op, 1, 4, 1)},
+                   {1, 1},
+                   tflite_option(op, 0, 1, 0) == 0};
   if (!x || x->rank != 4) tflite_fail(op, SDX_INVALID_MODEL, NULL, "expected an input of rank 4");
   else if (check_window(op, &w)) {
     sdx_ref y = tflite_node(op, op->kind->op, SDX_REFS(tflite_to_first(op, tflite_get(op, 0), 4)));
     if (!y) return;
-    set_window(op, &w, x, false);
+    node_set_window(op->t->c, &w, x->shape + 1, NULL, false);
     finish(op, y, 4, 5);
   }
 }

@@ -78,45 +78,16 @@ bool tflite_open_graph(tflite *t, size_t index, const char *scope, sdx_graph *g,
 
 // ---- constants --------------------------------------------------------------------------------------
 
-typedef struct constant {
-  const unsigned char *bytes;
-  size_t element, rank;
-  int64_t shape[TFLITE_RANK], stride[TFLITE_RANK];
-} constant;
-
-static sdx_status fill(void *context, void *to, size_t size) {
-  const constant *c = context;
-  int64_t index[TFLITE_RANK] = {0}, at = 0;
-  for (size_t n = 0; n < size; n += c->element) {
-    memcpy((char *)to + n, c->bytes + (size_t)at * c->element, c->element);
-    for (size_t i = c->rank; i--;) {
-      at += c->stride[i];
-      if (++index[i] < c->shape[i]) break;
-      at -= c->stride[i] * c->shape[i];
-      index[i] = 0;
-    }
-  }
-  return SDX_OK;
-}
-
 static sdx_ref add_constant(tflite *t, const tflite_tensor *x, size_t rank, const int64_t *order,
                             const int64_t *shape) {
-  size_t count, bytes;
-  conversion *c = t->c;
-  char *name = arena_format(c->memory, "%.*s", STR_ARG(x->name));
-  constant *k = arena_array(c->memory, 1, sizeof *k);
-  if (!name || !k) return convert_no_memory(c), 0;
-  *k = (constant){.bytes = x->bytes, .element = element_bytes(x->dtype), .rank = rank};
-  if (!size_product(shape, rank, &count) || !size_mul(count, k->element, &bytes) || !k->element || bytes != x->size) {
-    convert_fail(c, k->element ? SDX_INVALID_MODEL : SDX_NOT_SUPPORTED, "tensor", NULL,
+  size_t count, bytes, element = element_bytes(x->dtype);
+  if (!element || !size_product(shape, rank, &count) || !size_mul(count, element, &bytes) || bytes != x->size) {
+    convert_fail(t->c, element ? SDX_INVALID_MODEL : SDX_NOT_SUPPORTED, "tensor", NULL,
                  "'%.*s' has %zu bytes, or elements that are not converted", STR_ARG(x->name), x->size);
     return 0;
   }
-  int64_t step = 1, stride[TFLITE_RANK];
-  for (size_t i = rank; i--; step = wrap_mul(step, shape[i])) stride[i] = step;
-  for (size_t i = 0; i < rank; i++)
-    k->shape[i] = shape[order ? order[i] : (int64_t)i], k->stride[i] = stride[order ? order[i] : (int64_t)i];
-  return sdx_graph_add_filled(sdx_builder_graph(c->builder), name, x->dtype, rank, k->shape, fill, k);
+  return node_constant(t->c, arena_format(t->c->memory, "%.*s", STR_ARG(x->name)), x->dtype, rank, shape, order,
+                       &(node_data){.bytes = x->bytes}, x->size);
 }
 
 sdx_ref tflite_find(tflite_graph *graph, size_t tensor) {

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// TensorFlow's protobuf messages, one table each (base/wire.h), as far as they are read.
+#pragma once
+
+#include "convert/tensorflow.h"
+
+#define TF_ENTRY(F) F(ENTRY_KEY, 1, BYTES, "key") F(ENTRY_VALUE, 2, MESSAGE, "value")
+#define TF_TEXT_ENTRY(F) F(TEXT_ENTRY_KEY, 1, BYTES, "key") F(TEXT_ENTRY_VALUE, 2, BYTES, "value")
+#define TF_DIM(F) F(DIM_SIZE, 1, INT, "size")
+#define TF_SHAPE(F) F(SHAPE_DIM, 2, MESSAGE_LIST, "dim") F(SHAPE_UNKNOWN, 3, INT, "unknown_rank")
+#define TF_TENSOR_PROTO(F)                      \
+  F(TENSOR_DTYPE, 1, INT, "dtype")              \
+  F(TENSOR_SHAPE, 2, MESSAGE, "tensor_shape")   \
+  F(TENSOR_CONTENT, 4, BYTES, "tensor_content") \
+  F(TENSOR_HALF, 13, INTS, "half_val")          \
+  F(TENSOR_FLOAT, 5, FLOATS, "float_val")       \
+  F(TENSOR_DOUBLE, 6, DOUBLES, "double_val")    \
+  F(TENSOR_INT, 7, INTS, "int_val")             \
+  F(TENSOR_STRING, 8, BYTES_LIST, "string_val") \
+  F(TENSOR_INT64, 10, INTS, "int64_val")        \
+  F(TENSOR_BOOL, 11, INTS, "bool_val")          \
+  F(TENSOR_UINT32, 16, INTS, "uint32_val")      \
+  F(TENSOR_UINT64, 17, INTS, "uint64_val")
+#define TF_NAME(F) F(NAME_NAME, 1, BYTES, "name")
+#define TF_LIST_VALUE(F)                    \
+  F(LIST_TEXT, 2, BYTES_LIST, "s")          \
+  F(LIST_INT, 3, INTS, "i")                 \
+  F(LIST_FLOAT, 4, FLOATS, "f")             \
+  F(LIST_BOOL, 5, INTS, "b")                \
+  F(LIST_TYPE, 6, INTS, "type")             \
+  F(LIST_SHAPE, 7, MESSAGE_LIST, "shape")   \
+  F(LIST_TENSOR, 8, MESSAGE_LIST, "tensor") \
+  F(LIST_FUNCTION, 9, MESSAGE_LIST, "func")
+#define TF_ATTR(F)                     \
+  F(ATTR_LIST, 1, MESSAGE, "list")     \
+  F(ATTR_TEXT, 2, BYTES, "s")          \
+  F(ATTR_INT, 3, INT, "i")             \
+  F(ATTR_FLOAT, 4, FLOAT, "f")         \
+  F(ATTR_BOOL, 5, INT, "b")            \
+  F(ATTR_TYPE, 6, INT, "type")         \
+  F(ATTR_SHAPE, 7, MESSAGE, "shape")   \
+  F(ATTR_TENSOR, 8, MESSAGE, "tensor") \
+  F(ATTR_FUNCTION, 10, MESSAGE, "func")
+#define TF_NODE(F)                      \
+  F(NODE_NAME, 1, BYTES, "name")        \
+  F(NODE_OP, 2, BYTES, "op")            \
+  F(NODE_INPUT, 3, BYTES_LIST, "input") \
+  F(NODE_ATTR, 5, MESSAGE_LIST, "attr")
+#define TF_ARGUMENT(F) F(ARG_NAME, 1, BYTES, "name")
+#define TF_SIGNATURE(F)                            \
+  F(SIGNATURE_NAME, 1, BYTES, "name")              \
+  F(SIGNATURE_INPUT, 2, MESSAGE_LIST, "input_arg") \
+  F(SIGNATURE_OUTPUT, 3, MESSAGE_LIST, "output_arg")
+#define TF_FUNCTION(F)                           \
+  F(FUNCTION_SIGNATURE, 1, MESSAGE, "signature") \
+  F(FUNCTION_NODE, 3, MESSAGE_LIST, "node_def")  \
+  F(FUNCTION_RESULT, 4, MESSAGE_LIST, "ret")
+#define TF_LIBRARY(F) F(LIBRARY_FUNCTION, 1, MESSAGE_LIST, "function")
+#define TF_GRAPH(F) F(GRAPH_NODE, 1, MESSAGE_LIST, "node") F(GRAPH_LIBRARY, 2, MESSAGE, "library")
+#define TF_TENSOR_INFO(F)        \
+  F(INFO_NAME, 1, BYTES, "name") \
+  F(INFO_DTYPE, 2, INT, "dtype") \
+  F(INFO_SHAPE, 3, MESSAGE, "tensor_shape")
+#define TF_SERVED(F)                           \
+  F(SERVED_INPUT, 1, MESSAGE_LIST, "inputs")   \
+  F(SERVED_OUTPUT, 2, MESSAGE_LIST, "outputs") \
+  F(SERVED_METHOD, 3, BYTES, "method_name")
+#define TF_META_INFO(F) F(META_TAG, 4, BYTES_LIST, "tags") F(META_VERSION, 5, BYTES, "tensorflow_version")
+#define TF_ASSET(F) F(ASSET_INFO, 1, MESSAGE, "tensor_info") F(ASSET_FILE, 2, BYTES, "filename")
+#define TF_META(F)                                 \
+  F(META_INFO, 1, MESSAGE, "meta_info_def")        \
+  F(META_GRAPH, 2, MESSAGE, "graph_def")           \
+  F(META_SERVED, 5, MESSAGE_LIST, "signature_def") \
+  F(META_ASSET, 6, MESSAGE_LIST, "asset_file_def")
+#define TF_SAVED(F) F(SAVED_VERSION, 1, INT, "saved_model_schema_version") F(SAVED_META, 2, MESSAGE_LIST, "meta_graphs")
+
+enum { TF_ENTRY(WIRE_SLOT) };
+enum { TF_TEXT_ENTRY(WIRE_SLOT) };
+enum { TF_DIM(WIRE_SLOT) };
+enum { TF_SHAPE(WIRE_SLOT) };
+enum { TF_TENSOR_PROTO(WIRE_SLOT) };
+enum { TF_NAME(WIRE_SLOT) };
+enum { TF_LIST_VALUE(WIRE_SLOT) };
+enum { TF_ATTR(WIRE_SLOT) };
+enum { TF_NODE(WIRE_SLOT) };
+enum { TF_ARGUMENT(WIRE_SLOT) };
+enum { TF_SIGNATURE(WIRE_SLOT) };
+enum { TF_FUNCTION(WIRE_SLOT) };
+enum { TF_LIBRARY(WIRE_SLOT) };
+enum { TF_GRAPH(WIRE_SLOT) };
+enum { TF_TENSOR_INFO(WIRE_SLOT) };
+enum { TF_SERVED(WIRE_SLOT) };
+enum { TF_META_INFO(WIRE_SLOT) };
+enum { TF_ASSET(WIRE_SLOT) };
+enum { TF_META(WIRE_SLOT) };
+enum { TF_SAVED(WIRE_SLOT) };
+
+extern wire_schema const tf_proto_entry, tf_proto_text_entry, tf_proto_dim, tf_proto_shape, tf_proto_tensor,
+    tf_proto_name, tf_proto_list, tf_proto_attr, tf_proto_node, tf_proto_argument, tf_proto_signature,
+    tf_proto_function, tf_proto_library, tf_proto_graph, tf_proto_info, tf_proto_served, tf_proto_meta_info,
+    tf_proto_asset, tf_proto_meta, tf_proto_saved;
+
+// Checked before, or on a failure: false.
+bool tf_read_shape(tf *t, wire message, int *rank, int64_t *shape);
+bool tf_attr_tensor(const tf_node *node, const char *key, wire *tensor);
+bool tf_read_tensor(tf *t, wire message, tf_value *value);
+const tf_kind *tf_kind_at(uint32_t row);

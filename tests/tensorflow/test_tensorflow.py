@@ -1,0 +1,237 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""TensorFlow graphs, made here by TensorFlow 2 and in the style of TensorFlow 1 and found in the wild, against
+TensorFlow's own results.
+
+    tests/tensorflow/test_tensorflow.py [-v] [NAME ...]     only cases whose name contains a NAME
+"""
+import os
+import pathlib
+import sys
+import unittest
+import warnings
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "convert")]
+import venv  # noqa: E402
+
+venv.enter("tensorflow")
+
+os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1", TF_ENABLE_ONEDNN_OPTS="0")
+warnings.filterwarnings("ignore")
+
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2 as freeze  # noqa: E402
+
+import suite  # noqa: E402
+from harness import NATIVE, Model, command, same, scratch  # noqa: E402
+
+RNG = np.random.default_rng(11)
+DISTANCE = 1e-5
+v1 = tf.compat.v1
+
+
+def normal(*shape):
+    return RNG.normal(size=shape).astype(np.float32)
+
+
+def write_graph(graph_def):
+    path = scratch("graph.pb")
+    pathlib.Path(path).write_bytes(graph_def.SerializeToString())
+    return path
+
+
+def run_graph(graph_def, feeds, fetches):
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.import_graph_def(graph_def, name="")
+    with v1.Session(graph=graph) as session:
+        return session.run(fetches, {f"{name}:0": array for name, array in feeds.items()})
+
+
+def check_function(f, arrays, distance=DISTANCE, free=True, lower=False, options=()):
+    """A function of tensors, frozen; free: the first dimension is open."""
+    specs = [tf.TensorSpec([None if free and i == 0 else d for i, d in enumerate(a.shape)], a.dtype, name=f"x{k}")
+             for k, a in enumerate(arrays)]
+    wrapped = tf.function(lambda *x: f(*x), input_signature=specs)
+    frozen = freeze(wrapped.get_concrete_function(), lower_control_flow=lower)
+    names = [t.name.split(":")[0] for t in frozen.inputs]
+    results = tf.nest.flatten(wrapped(*[tf.constant(a) for a in arrays]))
+    converted = Model(write_graph(frozen.graph.as_graph_def()), *options, distance=distance)
+    got = converted(**dict(zip(names, arrays)))
+    for tensor, want in zip(frozen.outputs, results):
+        name, _, index = tensor.name.partition(":")
+        same(name, got[name if index == "0" else tensor.name], want.numpy(), distance=distance)
+    return converted
+
+
+def weights(*shape):
+    return tf.constant(normal(*shape) * 0.3)
+
+
+# ---- operators: name: (function, inputs) -------------------------------------------------------------------------------
+
+X = normal(2, 3, 4)
+IMAGE = normal(2, 9, 8, 4)
+POSITIVE = np.abs(X) + 0.5
+UNIT = np.tanh(X) * 0.9
+WHOLE = RNG.integers(-20, 20, (3, 5)).astype(np.int32)
+OTHER = RNG.integers(1, 7, (3, 5)).astype(np.int32)
+OPERATORS = {
+    "functions": (lambda x: [f(x) for f in (
+        tf.abs, tf.exp, tf.sin, tf.cos, tf.tan, tf.atan, tf.sinh, tf.cosh, tf.asinh, tf.sigmoid, tf.tanh, tf.nn.relu,
+        tf.nn.relu6, tf.nn.elu, tf.nn.selu, tf.nn.softplus, tf.nn.softsign, tf.floor, tf.math.ceil, tf.round, tf.sign,
+        tf.math.erf, tf.math.erfc, tf.square, tf.nn.leaky_relu, tf.nn.softmax, tf.nn.log_softmax, tf.math.expm1,
+        tf.nn.gelu, tf.nn.swish, tf.math.is_nan, tf.math.is_finite, tf.negative)], [X]),
+    "functions of positive numbers": (lambda x: [f(x) for f in (
+        tf.math.log, tf.sqrt, tf.math.rsqrt, tf.math.log1p, tf.math.reciprocal)] + [tf.acosh(x + 1.0), x ** 1.5], [POSITIVE]),
+    "functions of the unit interval": (lambda x: [f(x) for f in (tf.asin, tf.acos, tf.atanh)], [UNIT]),
+    "two operands": (lambda x, y: [
+        x + y, x - y, x * y, x / y, tf.maximum(x, y), tf.minimum(x, y), tf.math.squared_difference(x, y),
+        tf.math.floordiv(x, y), tf.math.floormod(x, y), tf.math.divide_no_nan(x, tf.nn.relu(y - 0.7)), tf.atan2(x, y),
+        tf.where(x > y, x, y), x >= y, x < y, tf.equal(tf.round(x), tf.round(y)), tf.math.multiply_no_nan(x, y),
+        tf.math.xlogy(x, y), tf.add_n([x, y, x])], [X, POSITIVE]),
+    "whole numbers": (lambda x, y: [
+        x // y, x % y, tf.truncatediv(x, y), tf.math.floormod(-x, y), x * y, tf.maximum(x, y), tf.cast(x, tf.float32),
+        tf.bitwise.bitwise_and(x, y), tf.bitwise.bitwise_or(x, y), tf.bitwise.bitwise_xor(x, y), tf.bitwise.invert(x),
+        tf.bitwise.left_shift(y, y), tf.add_n([x, y]), tf.cast(x, tf.bool), tf.logical_not(tf.cast(x, tf.bool))],
+                      [WHOLE, OTHER]),
+    "reductions": (lambda x: [
+        tf.reduce_mean(x, [1]), tf.reduce_sum(x, [1, 2]), tf.reduce_max(x, -1, keepdims=True), tf.reduce_min(x, 0),
+        tf.reduce_prod(x, 1), tf.reduce_any(x > 1, -1), tf.reduce_all(x > -1, 1), tf.argmax(x, 1), tf.argmin(x, -1, tf.int32),
+        tf.cumsum(x, 1), tf.cumsum(x, 2, exclusive=True, reverse=True), tf.nn.l2_loss(x), tf.math.l2_normalize(x, -1),
+        tf.reduce_logsumexp(x, 1), tf.math.reduce_std(x, 1), tf.math.reduce_euclidean_norm(x, 1), tf.nn.moments(x, [1])], [X]),
+    "shapes": (lambda x: [
+        tf.transpose(x, [0, 2, 1]), tf.transpose(x), tf.reshape(x, [-1, 4]), tf.reshape(x, [tf.shape(x)[0], 12]),
+        tf.reshape(x, tf.concat([tf.shape(x)[:1], [2, 6]], 0)), tf.expand_dims(x, -2), tf.squeeze(x[:, :1], 1),
+        tf.tile(x, [1, 2, 1]), tf.tile(x, [2, 1, tf.shape(x)[1]]), tf.concat([x, x * 2.0], 1), tf.stack([x, x], 1),
+        tf.unstack(x, axis=1)[2], tf.split(x, 2, 2)[1], tf.split(x, [1, 2], 1), tf.fill([tf.shape(x)[0], 2], 3.0),
+        tf.ones_like(x), tf.zeros_like(x), tf.shape(x), tf.size(x), tf.range(tf.shape(x)[1]), tf.linspace(0.0, 1.0, 5),
+        tf.broadcast_to(x[:, :1], tf.shape(x)), tf.rank(x), tf.split(x, 2, 0)[0]], [X]),
+    "slices": (lambda x: [
+        x[:, 1:, ::2], x[0], x[:, tf.newaxis, ..., 1], x[..., -1], x[:, -2:, :3], x[1:, ::-1], x[:tf.shape(x)[0] - 1],
+        x[tf.shape(x)[0] - 1], tf.slice(x, [0, 1, 1], [2, 2, -1]), tf.slice(x, [0, 0, 0], [tf.shape(x)[0], 1, 2]),
+        tf.gather(x, [2, 0], axis=1), tf.gather_nd(x, [[0, 1], [1, 2]]), tf.reverse(x, [1]),
+        tf.reverse_sequence(x, [2, 3], 1), tf.gather(x, tf.argsort(x[:, :, 0])[:, :2], batch_dims=1),
+        tf.boolean_mask(x, x[:, 0, 0] > -100.0), tf.where(x > 0.5)], [X]),
+    "padding": (lambda x: [
+        tf.pad(x, [[0, 0], [1, 2], [0, 1]]), tf.pad(x, [[0, 0], [1, 1], [0, 1]], constant_values=2.0),
+        tf.pad(x, [[0, 0], [1, 1], [2, 1]], "REFLECT"), tf.pad(x, [[0, 0], [2, 1], [0, 3]], "SYMMETRIC"),
+        tf.pad(x, [[0, tf.shape(x)[0]], [0, 0], [0, 0]])], [X]),
+    "places": (lambda x: [
+        tf.one_hot(tf.argmax(x, 1), 3), tf.one_hot([1, -1, 5], 4, 2.0, -1.0), *tf.math.top_k(x, 2),
+        tf.tensor_scatter_nd_update(x, [[0], [1]], x[::-1]), tf.tensor_scatter_nd_add(x, [[0, 1]], [x[0, 0]]),
+        tf.scatter_nd([[1], [3]], x[:, 0], [5, 4]), tf.linalg.band_part(x, -1, 0), tf.linalg.band_part(x, 0, 1),
+        tf.sort(x, -1)], [X]),
+    "products": (lambda x, y: [
+        x @ y, tf.matmul(x, x, transpose_b=True), tf.matmul(y, y, transpose_a=True), tf.einsum("bij,bjk->bik", x, y),
+        tf.einsum("bij,bkj->bik", x, x), tf.tensordot(x, y[0], 1), tf.matmul(x[0], x[0], transpose_b=True)],
+                 [X, normal(2, 4, 5)]),
+    "space": (lambda x: [
+        tf.nn.space_to_depth(x[:, :8], 2), tf.nn.depth_to_space(x, 2), tf.space_to_batch(x[:, :8], [2, 2], [[0, 0], [0, 0]]),
+        tf.batch_to_space(tf.space_to_batch(x, [3, 2], [[1, 2], [0, 2]]), [3, 2], [[1, 2], [0, 2]]),
+        tf.image.resize(x, [7, 5]), tf.image.resize(x, [18, 16], "nearest"), tf.image.resize(x, [12, 11], "bicubic"),
+        v1.image.resize_bilinear(x, [6, 5], align_corners=True), v1.image.resize_nearest_neighbor(x, [18, 5]),
+        tf.nn.local_response_normalization(x, 2, 1.0, 0.5, 0.75)], [IMAGE]),
+    "simulated quantisation": (lambda x: [
+        tf.quantization.fake_quant_with_min_max_args(x, -1, 2), tf.quantization.fake_quant_with_min_max_vars(x, -0.7, 1.9, 4),
+        tf.quantization.fake_quant_with_min_max_vars_per_channel(x, [-1.0, -2, -1, 0], [1.0, 1, 2, 1.5]),
+        tf.quantization.fake_quant_with_min_max_vars(x, -0.7, 1.9, 8, True)], [X]),
+}
+
+
+class Operators(unittest.TestCase):
+    pass
+
+
+for _name, (_f, _arrays) in OPERATORS.items():
+    setattr(Operators, f"test_{_name}", lambda self, f=_f, a=_arrays: check_function(f, a))
+
+
+# ---- layers of networks ------------------------------------------------------------------------------------------------
+
+def convolutions(x):
+    w, d = weights(3, 2, 4, 6), weights(3, 3, 4, 2)
+    return [tf.nn.conv2d(x, w, 1, "SAME"), tf.nn.conv2d(x, w, 2, "SAME"), tf.nn.conv2d(x, w, [1, 2], "VALID"),
+            tf.nn.conv2d(x, w, 1, "SAME", dilations=2), tf.nn.conv2d(x, w, 1, [[0, 0], [2, 1], [0, 3], [0, 0]]),
+            tf.nn.conv2d(x, weights(3, 3, 2, 6), 1, "SAME"), tf.nn.depthwise_conv2d(x, d, [1, 1, 1, 1], "SAME"),
+            tf.nn.depthwise_conv2d(x, d, [1, 2, 2, 1], "VALID"), tf.nn.atrous_conv2d(x, w, 2, "SAME"),
+            tf.nn.conv2d_transpose(x, weights(3, 3, 5, 4), [2, 18, 16, 5], 2),
+            tf.nn.conv2d_transpose(x, weights(2, 3, 5, 4), [2, 19, 17, 5], 2, "VALID"),
+            tf.nn.bias_add(tf.nn.separable_conv2d(x, d, weights(1, 1, 8, 3), [1, 1, 1, 1], "SAME"), weights(3)),
+            tf.nn.conv1d(x[:, 0], weights(3, 4, 5), 2, "SAME")]
+
+
+def pools(x):
+    return [tf.nn.max_pool2d(x, 2, 2, "SAME"), tf.nn.avg_pool2d(x, 3, 2, "SAME"), tf.nn.max_pool2d(x, [3, 2], 1, "VALID"),
+            tf.nn.avg_pool2d(x, 2, 2, "VALID"), tf.nn.max_pool1d(x[:, 0], 2, 2, "SAME")]
+
+
+def volumes(x):
+    return [tf.nn.conv3d(x, weights(2, 3, 3, 2, 4), [1, 2, 2, 2, 1], "SAME"), tf.nn.max_pool3d(x, 2, 2, "SAME"),
+            tf.nn.avg_pool3d(x, 2, 2, "VALID"),
+            tf.nn.conv3d_transpose(x, weights(2, 2, 2, 3, 2), [2, 8, 10, 12, 3], 2)]
+
+
+def normalisation(x):
+    scale, offset, mean, variance = (weights(4) for _ in range(4))
+    known = v1.nn.fused_batch_norm(x, scale, offset, mean, tf.square(variance) + 0.5, is_training=False)[0]
+    own = v1.nn.fused_batch_norm(x, scale, offset, epsilon=1e-3)[0]
+    moments = tf.nn.moments(x, [1, 2], keepdims=True)
+    return [known, own, tf.nn.batch_normalization(x, *moments, offset, scale, 1e-3)]
+
+
+class Layers(unittest.TestCase):
+    def test_convolutions(self):
+        check_function(convolutions, [IMAGE])
+
+    def test_convolutions_of_sizes_that_are_known(self):
+        check_function(convolutions, [IMAGE], free=False)
+
+    def test_pools(self):
+        check_function(pools, [IMAGE])
+
+    def test_volumes(self):
+        check_function(volumes, [normal(2, 4, 5, 6, 2)])
+
+    def test_normalisation(self):
+        check_function(normalisation, [IMAGE])
+
+
+@unittest.skipUnless(NATIVE.is_dir(), f"SKIPPED: {NATIVE} is absent")
+class Found(unittest.TestCase):
+    def expect(self, name, **inputs):
+        path = NATIVE / "tensorflow" / name
+        graph_def = v1.GraphDef.FromString(path.read_bytes())
+        converted = Model(path, distance=DISTANCE)
+        want = run_graph(graph_def, inputs, [f"{output}:0" for output in converted.names])
+        for (output, array), expected in zip(converted(**inputs).items(), want):
+            same(output, array, expected, distance=DISTANCE)
+
+    def test_mnist(self):
+        self.expect("mnist/mnist.pb", input=RNG.random((3, 784), np.float32))
+
+    def test_wake_word(self):
+        """Its input says nothing of its shape."""
+        self.expect("hey_snips/hey_snips_3.pb", inputs=normal(200, 40))
+
+    def test_keywords(self):
+        """Recordings are cut off: what they become is the input."""
+        for name in ("CNN_S", "DNN_S", "DS_CNN_S"):
+            with self.subTest(name):
+                frames = 25 if name == "DNN_S" else 49
+                self.expect(f"ml-kws/{name}.pb", Mfcc=normal(1, frames, 10))
+
+    def test_graphs_of_another_converter(self):
+        self.expect("tf2onnx/regression/frozen.pb", X=normal(5))
+        for name, more in (("ae0", {}), ("fc-layers", {}), ("gru", {"keep_prob": np.ones(1, np.float32)}),
+                           ("lstm", {"keep_prob": np.ones(1, np.float32)})):
+            with self.subTest(name):
+                path = NATIVE / f"tensorflow/tf2onnx/{name}/frozen.pb"
+                inputs = next(n for n in v1.GraphDef.FromString(path.read_bytes()).node if n.op == "Placeholder")
+                self.expect(f"tf2onnx/{name}/frozen.pb", **{inputs.name: RNG.random((2, 784), np.float32)}, **more)
+
+
+if __name__ == "__main__":
+    sys.exit(suite.run(verbosity=1))
