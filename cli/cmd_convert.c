@@ -21,6 +21,8 @@ static const cli_option options[] = {
            .letter = 'o'),
     OPTION("opset", ARG_INT, "N", "version of ONNX's operators (default: the newest)", .min = 7, .max = 100),
     OPTION("format", ARG_TEXT, "NAME", "what MODEL is, where its content does not tell"),
+    OPTION("signature", ARG_TEXT, "NAME", "of a TensorFlow SavedModel (default: serving_default, or the only one)"),
+    OPTION("outputs", ARG_TEXT, "NAMES", "values of a TensorFlow graph to end in: a,b:1 (default: what nothing reads)"),
     OPTION("python", ARG_TEXT, "FILE", "your Python, for models that only a program can read (default: python3)"),
     OPTION_FLAG("trust", "let that Python load MODEL though that runs code of the file's (sandboxed: it only reads)"),
     OPTION(
@@ -110,6 +112,8 @@ static int convert(const args *a, const char *path, const char *target, bool tel
   conversation talk = {.verification = {.a = a}};
   convert_options o = {.opset = args_int(a, "opset", 0),
                        .format = args_text(a, "format", NULL),
+                       .signature = args_text(a, "signature", NULL),
+                       .outputs = args_text(a, "outputs", NULL),
                        .python = args_text(a, "python", NULL),
                        .run_code = args_has(a, "trust"),
                        .prove = verify_asked(a) ? prove : NULL,

@@ -11,20 +11,11 @@
 
 enum { MOST_ENDS = 4096, OPSET = 20, LEAST_OPSET = 13 };
 
-// An input or output of the model.
-typedef struct served {
-  str name, value;  // of the model, in the graph
-} served;
-
-typedef struct interface {
-  served *in, *out;
-  size_t in_count, out_count;
-} interface;
-
 // ---- kinds of operators -----------------------------------------------------------------------------
 
-static const tf_kind *const tables[] = {tf_source_kinds, tf_math_kinds, tf_reduce_kinds, tf_shape_kinds,
-                                        tf_slice_kinds,  tf_conv_kinds, tf_image_kinds};
+static const tf_kind *const tables[] = {tf_source_kinds, tf_variable_kinds, tf_math_kinds,
+                                        tf_reduce_kinds, tf_shape_kinds,    tf_slice_kinds,
+                                        tf_conv_kinds,   tf_image_kinds,    tf_text_kinds};
 enum { TABLES = sizeof tables / sizeof *tables, MOST_ROWS = 1 << 12 };
 
 const tf_kind *tf_kind_at(uint32_t row) { return &tables[row / MOST_ROWS][row % MOST_ROWS]; }
@@ -67,17 +58,17 @@ static bool is_aside(const tf_node *node) {
 }
 
 // All of its results, where they have names.
-static void add_head(interface *io, const tf_node *node, arena *memory) {
+static void add_head(tf_interface *io, const tf_node *node, arena *memory) {
   size_t count = 1;
   for (const char *at = node->kind ? node->kind->outputs : NULL; at && (at = strchr(at, ',')); at++) count++;
   if (memmem(node->op.at, node->op.size, "BatchNorm", 9)) count = 1;  // the others are what went in
   for (size_t i = 0; i < count && io->out_count < MOST_ENDS; i++) {
     char *name = i ? arena_format(memory, "%.*s:%zu", STR_ARG(node->name), i) : str_to_c(memory, node->name);
-    if (name) io->out[io->out_count++] = (served){str_from(name), str_from(name)};
+    if (name) io->out[io->out_count++] = (tf_served){str_from(name), str_from(name)};
   }
 }
 
-static bool find_heads(tf *t, tf_scope *scope, interface *io) {
+static bool find_heads(tf *t, tf_scope *scope, tf_interface *io) {
   const tf_graph *g = &t->main;
   bool *read = arena_array(t->c->memory, g->count + 1, sizeof *read);
   io->out = arena_array(t->c->memory, MOST_ENDS, sizeof *io->out);
@@ -94,12 +85,12 @@ static bool find_heads(tf *t, tf_scope *scope, interface *io) {
   return !convert_fail(t->c, SDX_INVALID_MODEL, "graph", NULL, "none of its %zu nodes gives a result", g->count);
 }
 
-static bool find_placeholders(tf *t, interface *io) {
+static bool find_placeholders(tf *t, tf_interface *io) {
   io->in = arena_array(t->c->memory, t->main.count + 1, sizeof *io->in);
   if (!io->in) return !convert_no_memory(t->c);
   for (size_t i = 0; i < t->main.count; i++) {
     const tf_node *node = &t->main.nodes[i];
-    if (t->reached[i] && is_placeholder(node)) io->in[io->in_count++] = (served){node->name, node->name};
+    if (t->reached[i] && is_placeholder(node)) io->in[io->in_count++] = (tf_served){node->name, node->name};
   }
   return true;
 }
@@ -176,16 +167,30 @@ static bool add_output(tf *t, tf_end end, const char *name) {
   return !convert_failed(t->c);
 }
 
+// Those that were asked for, "a,b:1".
+static bool take_outputs(tf *t, tf_interface *io) {
+  const char *list = t->c->options->outputs;
+  io->out = arena_array(t->c->memory, strlen(list) + 1, sizeof *io->out);
+  if (!io->out) return !convert_no_memory(t->c);
+  for (size_t size; *list; list += size + (list[size] == ',')) {
+    size = strcspn(list, ",");
+    str name = {list, size}, shown = name;
+    if (size > 2 && !memcmp(list + size - 2, ":0", 2)) shown.size -= 2;
+    if (size) io->out[io->out_count++] = (tf_served){shown, name};
+  }
+  return true;
+}
+
 // ---- the model --------------------------------------------------------------------------------------
 
-static bool find_outputs(tf *t, tf_scope *scope, const interface *io, tf_end *ends) {
+static bool find_outputs(tf *t, tf_scope *scope, const tf_interface *io, tf_end *ends) {
   for (size_t i = 0; i < io->out_count; i++)
     if (!tf_end_of(scope, io->out[i].value, &ends[i])) return false;
   return tf_check_operators(t, io->out_count, ends);
 }
 
 // No other value may have the name of an output; one of an input's name gets a number.
-static bool reserve_names(tf *t, interface *io) {
+static bool reserve_names(tf *t, tf_interface *io) {
   for (size_t i = 0; i < io->out_count; i++) {
     str *name = &io->out[i].name;
     for (size_t j = 0; j < io->in_count; j++)
@@ -195,12 +200,14 @@ static bool reserve_names(tf *t, interface *io) {
   return true;
 }
 
-static bool emit_model(tf *t, interface *io) {
+static bool emit_model(tf *t, tf_interface *io) {
   conversion *c = t->c;
   tf_scope *scope = tf_scope_create(t, &t->main, c->graph, NULL, 0, TF_MAIN);
-  if (!scope || (!io->out_count && !find_heads(t, scope, io))) return false;
+  if (!scope || (c->options->outputs && !take_outputs(t, io))) return false;
+  if ((!io->out_count && !find_heads(t, scope, io))) return false;
   tf_end *ends = arena_array(c->memory, io->out_count + 1, sizeof *ends);
   if (!ends) return !convert_no_memory(c);
+  if (!tf_find_effects(t, scope)) return false;
   if (!find_outputs(t, scope, io, ends) || (!io->in && !find_placeholders(t, io))) return false;
   if (!reserve_names(t, io)) return false;
   for (size_t i = 0; i < io->in_count; i++) {
@@ -223,24 +230,51 @@ static sdx_status ended(const tf *t, bool good) {
   return convert_fail(t->c, SDX_INVALID_MODEL, "graph", NULL, "the model is damaged");
 }
 
+// The folder of a SavedModel, its file, a MetaGraph with a checkpoint beside it, or a graph.
+static bool open_model(tf *t, tf_interface *io) {
+  conversion *c = t->c;
+  wire graph;
+  if (c->source->folder || tf_is_saved_model(c->source)) return tf_open_saved_model(t, io);
+  if (source_load(c->source, NULL, NULL, c->f)) return false;
+  graph = wire_of(c->source->bytes, (size_t)c->source->size);
+  convert_made_by(c, "TensorFlow");
+  return tf_read_graph(t, graph);
+}
+
 static sdx_status convert(conversion *c) {
   tf t = {.c = c};
-  interface io = {0};
+  tf_interface io = {0};
   str_map_init(&t.names, c->memory);
   if (sdx_builder_opset(c->builder, "") < LEAST_OPSET)
     return convert_fail(c, SDX_NOT_SUPPORTED, NULL, "--opset 13 or newer", "TensorFlow's operators need opset 13");
-  if (!index_kinds(&t)) return SDX_NO_MEMORY;
-  SDX_TRY(source_load(c->source, NULL, NULL, c->f));
-  convert_made_by(c, "TensorFlow");
-  wire graph = wire_of(c->source->bytes, (size_t)c->source->size);
-  return ended(&t, tf_read_graph(&t, graph) && emit_model(&t, &io));
+  return ended(&t, index_kinds(&t) && open_model(&t, &io) && emit_model(&t, &io));
 }
+
+static const char reference[] =
+    "def predict(path, inputs):\n"
+    "    import os, tensorflow\n"
+    "    if os.path.isdir(path):\n"
+    "        model = tensorflow.saved_model.load(path)\n"
+    "        names = [n for n in model.signatures if n == 'serving_default'] or list(model.signatures)\n"
+    "        return {k: v.numpy() for k, v in model.signatures[names[0]](**{\n"
+    "            k: tensorflow.constant(v) for k, v in inputs.items()}).items()}\n"
+    "    v1 = tensorflow.compat.v1\n"
+    "    definition = v1.GraphDef.FromString(open(path, 'rb').read())\n"
+    "    read = {i.split(':')[0].lstrip('^') for n in definition.node for i in n.input}\n"
+    "    heads = [n.name for n in definition.node if n.name not in read and n.op not in ('Const', 'NoOp', "
+    "'Placeholder')]\n"
+    "    with tensorflow.Graph().as_default(), v1.Session() as session:\n"
+    "        tensorflow.import_graph_def(definition, name='')\n"
+    "        got = session.run([n + ':0' for n in heads], {k + ':0': v for k, v in inputs.items()})\n"
+    "    return dict(zip(heads, got))\n";
 
 CONVERT_FORMAT(tensorflow) = {
     .name = "tensorflow",
     .title = "TensorFlow",
-    .files = "frozen graph (.pb)",
-    .kinds = CONVERT_KINDS("tensorflow-graph"),
+    .files = "SavedModel (folder), frozen graph (.pb)",
+    .kinds = CONVERT_KINDS("tensorflow-graph", "tensorflow"),
+    .recognise = tf_is_saved_model,
     .opset = OPSET,  // with that of later ones ONNX Runtime 1.32 builds graphs that it refuses
     .convert = convert,
+    .reference = reference,
 };

@@ -96,8 +96,14 @@ typedef struct tf {
   tf_graph *functions;
   size_t function_count;
   str_map function_index, kinds, names;
-  bool *reached;  // of the nodes of the main graph
-  size_t steps;   // taken so far, against graphs that never end
+  bool *reached;              // of the nodes of the main graph
+  struct tf_bundle *bundle;   // of variables; NULL: there is none
+  struct tf_effect *effects;  // what fills variables and tables
+  size_t effect_count;
+  const char *folder;             // of a SavedModel
+  const struct tf_asset *assets;  // its files
+  size_t asset_count;
+  size_t steps;  // taken so far, against graphs that never end
 } tf;
 
 struct tf_op {
@@ -119,8 +125,9 @@ typedef struct tf_kind {
   bool (*know)(tf_op *op);  // sets what is known of the result; true: nothing is to be emitted before it is asked for
   enum { TF_PASSES = 1, TF_LAZY = 2, TF_CALLS = 4, TF_EFFECT = 8, TF_BORDER = 16 } flags;
 } tf_kind;
-extern const tf_kind tf_math_kinds[], tf_reduce_kinds[], tf_shape_kinds[], tf_slice_kinds[], tf_conv_kinds[],
-    tf_image_kinds[], tf_source_kinds[], tf_control_kinds[], tf_list_kinds[], tf_text_kinds[], tf_detect_kinds[];
+extern const tf_kind tf_variable_kinds[], tf_math_kinds[], tf_reduce_kinds[], tf_shape_kinds[], tf_slice_kinds[],
+    tf_conv_kinds[], tf_image_kinds[], tf_source_kinds[], tf_control_kinds[], tf_list_kinds[], tf_text_kinds[],
+    tf_detect_kinds[];
 
 bool tf_by_element(const tf_kind *kind);  // results have the shape of its operands
 
@@ -156,15 +163,18 @@ tf_value *tf_compute(tf *t, tf_end end);                 // NULL: a failure was 
 bool tf_preset(tf_end end, const tf_value *value);       // of an argument or a merge
 sdx_ref tf_add_input(tf *t, const tf_value *value, const char *name);
 bool tf_add_border_inputs(tf *t, tf_scope *scope);
+tf_scope *tf_enter_call(tf *t, tf_end end);
 bool tf_check_operators(tf *t, size_t count, const tf_end *outputs);
 
 // ---- inputs and results -----------------------------------------------------------------------------
 
+tf_end tf_input_end(tf_op *op, size_t index);
 tf_value *tf_in(tf_op *op, size_t index);  // NULL: a failure
 sdx_ref tf_get(tf_op *op, size_t index);
 sdx_ref tf_ref(tf *t, tf_value *value);
 bool tf_emit_pending(tf_value *value);
 sdx_ref tf_get_int64(tf_op *op, size_t index);
+size_t tf_element_bytes(sdx_dtype dtype);
 // All the numbers of an input; false: they are not known, or more than `room`.
 bool tf_ints(tf_op *op, size_t index, int64_t *to, size_t room, size_t *count);
 bool tf_int(tf_op *op, size_t index, int64_t *to);
@@ -193,3 +203,11 @@ sdx_ref tf_cast(tf_op *op, sdx_ref x, sdx_dtype to);
 sdx_ref tf_slice_axis(tf_op *op, sdx_ref x, int64_t axis, int64_t from, int64_t to, int64_t step);
 sdx_ref tf_shape_of(tf_op *op, sdx_ref x, int64_t from, int64_t to);
 bool tf_channels_first(const tf_op *op);
+
+// ---- variables and tables ---------------------------------------------------------------------------
+
+typedef struct tf_bundle tf_bundle;
+bool tf_bundle_open(tf *t, const char *prefix);  // PREFIX.index, PREFIX.data-...
+bool tf_bundle_value(tf *t, str key, tf_value *value);
+bool tf_find_effects(tf *t, tf_scope *main);
+bool tf_filler(tf *t, tf_end target, size_t *node, tf_scope **scope);  // the node that fills it first; false: none

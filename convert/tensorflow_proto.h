@@ -105,3 +105,22 @@ bool tf_read_shape(tf *t, wire message, int *rank, int64_t *shape);
 bool tf_attr_tensor(const tf_node *node, const char *key, wire *tensor);
 bool tf_read_tensor(tf *t, wire message, tf_value *value);
 const tf_kind *tf_kind_at(uint32_t row);
+
+// ---- files ------------------------------------------------------------------------------------------
+
+// An input or output of the model: its name, and the value in the graph.
+typedef struct tf_served {
+  str name, value;
+} tf_served;
+
+typedef struct tf_interface {
+  tf_served *in, *out;  // NULL: to be found
+  size_t in_count, out_count;
+} tf_interface;
+
+typedef struct tf_asset {
+  str value, file;  // the node that gives the name of a file
+} tf_asset;
+
+bool tf_is_saved_model(const source *s);
+bool tf_open_saved_model(tf *t, tf_interface *io);

@@ -101,15 +101,21 @@ static bool input_of(tf_scope *scope, const tf_node *node, size_t index, tf_end 
                        STR_ARG(node->name), STR_ARG(node->op), index);
 }
 
+tf_scope *tf_enter_call(tf *t, tf_end e) {
+  struct tf_scope_node *at = &e.scope->nodes[e.node];
+  tf_graph *function = called(t, &e.scope->graph->nodes[e.node]);
+  if (!at->inner && function) at->inner = tf_scope_create(t, function, e.scope->g, e.scope, e.node, TF_CALL);
+  return at->inner;
+}
+
 // Into the function that a node calls.
 static bool enter_call(tf *t, tf_end *e, tf_graph *function) {
-  struct tf_scope_node *at = &e->scope->nodes[e->node];
-  if (!at->inner) at->inner = tf_scope_create(t, function, e->scope->g, e->scope, e->node, TF_CALL);
-  if (!at->inner) return false;
+  tf_scope *inner = tf_enter_call(t, *e);
+  if (!inner) return false;
   if (e->out >= function->result_count)
     return !convert_fail(t->c, SDX_INVALID_MODEL, "function", NULL, "'%.*s' has no result %zu", STR_ARG(function->name),
                          e->out);
-  return tf_end_of(at->inner, function->results[e->out], e);
+  return tf_end_of(inner, function->results[e->out], e);
 }
 
 // Switch: the data goes to one of two outputs. In the branch that this one decides it comes from around it.

@@ -13,7 +13,7 @@ bool tf_is_float(sdx_dtype dtype) {
   return dtype == SDX_FLOAT || dtype == SDX_DOUBLE || dtype == SDX_FLOAT16 || dtype == SDX_BFLOAT16;
 }
 
-static size_t tf_element_bytes(sdx_dtype dtype) {
+size_t tf_element_bytes(sdx_dtype dtype) {
   switch ((int)dtype) {
     case SDX_BOOL:
     case SDX_INT8:
@@ -207,7 +207,7 @@ sdx_ref tf_ref(tf *t, tf_value *x) {
 
 // ---- inputs -----------------------------------------------------------------------------------------
 
-static tf_end tf_input_end(tf_op *op, size_t index) {
+tf_end tf_input_end(tf_op *op, size_t index) {
   tf_end end = {0};
   if (index >= op->node->input_count || !tf_end_of(op->scope, op->node->inputs[index], &end) ||
       !tf_resolve(op->t, &end))
@@ -333,7 +333,8 @@ sdx_ref tf_node_add(tf_op *op, const char *what, size_t count, const sdx_ref *in
   char *name = arena_format(t->c->memory, "%.*s", STR_ARG(op->node->name));
   if (count && !inputs[0]) return 0;  // a failure was told
   if (name && str_map_find(&t->names, str_from(name), &seen)) {
-    name = arena_format(t->c->memory, "%s/%s", name, what);
+    const char *domain = strstr(what, "::");
+    name = arena_format(t->c->memory, "%s/%s", name, domain ? domain + 2 : what);
     while (name && str_map_find(&t->names, str_from(name), &seen)) {
       if (!str_map_put(&t->names, str_from(name), seen + 1)) return convert_no_memory(t->c), 0;
       name = arena_format(t->c->memory, "%s_%u", name, seen);

@@ -7,6 +7,7 @@ TensorFlow's own results.
 """
 import os
 import pathlib
+import shutil
 import sys
 import unittest
 import warnings
@@ -30,6 +31,8 @@ from harness import NATIVE, Model, command, same, scratch  # noqa: E402
 RNG = np.random.default_rng(11)
 DISTANCE = 1e-5
 v1 = tf.compat.v1
+K = tf.keras
+L = K.layers
 
 
 def normal(*shape):
@@ -62,8 +65,14 @@ def check_function(f, arrays, distance=DISTANCE, free=True, lower=False, options
     got = converted(**dict(zip(names, arrays)))
     for tensor, want in zip(frozen.outputs, results):
         name, _, index = tensor.name.partition(":")
-        same(name, got[name if index == "0" else tensor.name], want.numpy(), distance=distance)
+        same(name, got[name if index == "0" else tensor.name], plain(want), distance=distance)
     return converted
+
+
+def plain(tensor):
+    """As NumPy has it; texts as text."""
+    array = tensor.numpy()
+    return np.vectorize(lambda t: t.decode(), otypes=[object])(array) if tensor.dtype == tf.string else array
 
 
 def weights(*shape):
@@ -199,6 +208,109 @@ class Layers(unittest.TestCase):
         check_function(normalisation, [IMAGE])
 
 
+# ---- SavedModels -------------------------------------------------------------------------------------------------------
+
+def check_saved(path, distance=DISTANCE, signature="serving_default", **inputs):
+    """A folder, by what its signature gives in TensorFlow."""
+    served = tf.saved_model.load(path).signatures[signature]
+    want = served(**{name: tf.constant(array) for name, array in inputs.items()})
+    converted = Model(path, "--signature", signature, distance=distance)
+    got = converted(**inputs)
+    assert set(got) == set(want), f"outputs {sorted(got)}, expected {sorted(want)}"
+    for name, tensor in want.items():
+        same(name, got[name], plain(tensor), distance=distance)
+    return converted
+
+
+def save(module, **signatures):
+    path = scratch("saved")
+    shutil.rmtree(path, ignore_errors=True)
+    tf.saved_model.save(module, path, signatures=signatures or None)
+    return path
+
+
+def served(**specs):
+    return tf.function(input_signature=[tf.TensorSpec(*spec, name=name) for name, spec in specs.items()])
+
+
+class Tables(tf.Module):
+    """Words by a file and by a list, a mean of embeddings, classes by name."""
+
+    def __init__(self):
+        words = pathlib.Path(scratch("words.txt"))
+        words.write_text("the\ncat\nsat\n")
+        index = tf.lookup.TextFileIndex
+        self.words = tf.lookup.StaticHashTable(tf.lookup.TextFileInitializer(
+            str(words), tf.string, index.WHOLE_LINE, tf.int64, index.LINE_NUMBER), 3)
+        self.names = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(
+            tf.constant([0, 1], tf.int64), ["good", "bad"]), "?")
+        self.scores = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(["cat", "dog"], [0.5, 2.0]), -1.0)
+        self.table = tf.Variable(normal(4, 6))
+        self.dense = tf.Variable(normal(6, 2))
+
+    @served(text=([None, 4], tf.string))
+    def classify(self, text):
+        i = self.words.lookup(tf.strings.lower(text))
+        logits = tf.reduce_mean(tf.nn.embedding_lookup(self.table, i), 1) @ self.dense
+        return {"probabilities": tf.nn.softmax(logits), "label": self.names.lookup(tf.argmax(logits, 1)),
+                "scores": self.scores.lookup(text), "joined": tf.strings.join([text, "x"], "-"),
+                "short": tf.strings.regex_full_match(text, "[a-z]{3}")}
+
+
+class Saved(unittest.TestCase):
+    def test_tables(self):
+        text = np.array([["the", "CAT", "sat", "on"], ["dog", "cat", "", "The"]], object)
+        module = Tables()
+        check_saved(save(module, serving_default=module.classify), text=text)
+
+    def test_signatures(self):
+        class Two(tf.Module):
+            def __init__(self):
+                self.w = tf.Variable(normal(3, 2), name="w")
+                self.count = tf.Variable(7, name="count")
+
+            @served(x=([None, 3],))
+            def first(self, x):
+                return {"x": x @ self.w, "y": tf.cast(self.count, tf.float32) * x}
+
+            @served(x=([None, 3],))
+            def second(self, x):
+                return {"z": tf.nn.relu(self.first(x)["x"])}
+        module = Two()
+        path = save(module, first=module.first, second=module.second)
+        done = command("convert", path, "-o", scratch("no.onnx"))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("which of its signatures is meant? first, second", done.stderr)
+        check_saved(path, signature="second", x=normal(4, 3))
+        served_x = tf.saved_model.load(path).signatures["first"](x=tf.ones([1, 3]))["x"]
+        got = Model(path, "--signature", "first", distance=DISTANCE)(x=np.ones((1, 3), np.float32))
+        same("x", got["x:0"], plain(served_x), distance=DISTANCE)
+
+    def test_variables_that_are_missing(self):
+        module = tf.Module()
+        module.w = tf.Variable(normal(3, 2))
+        module.f = served(x=([None, 3],))(lambda x: x @ module.w)
+        path = save(module, serving_default=module.f)
+        for name in os.listdir(f"{path}/variables"):
+            os.unlink(f"{path}/variables/{name}")
+        done = command("convert", path, "-o", scratch("no.onnx"))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("there is no checkpoint for this variable", done.stderr)
+        self.assertIn("give the whole folder", done.stderr)
+
+    def test_networks_of_keras(self):
+        x = K.Input((8, 8, 3))
+        y = L.Conv2D(4, 3, padding="same")(x)
+        y = L.Add()([y, L.BatchNormalization()(L.DepthwiseConv2D(3, padding="same")(y))])
+        y = L.Concatenate()([L.MaxPooling2D(2)(y), L.AveragePooling2D(2)(y)])
+        y = L.Conv2DTranspose(3, 3, strides=2, padding="same", activation="swish")(y)
+        model = K.Model(x, L.Dense(5, activation="softmax")(L.LayerNormalization()(L.GlobalAveragePooling2D()(y))))
+        path = scratch("saved")
+        shutil.rmtree(path, ignore_errors=True)
+        model.export(path, verbose=False)
+        check_saved(path, **{model.inputs[0].name: normal(2, 8, 8, 3)})
+
+
 @unittest.skipUnless(NATIVE.is_dir(), f"SKIPPED: {NATIVE} is absent")
 class Found(unittest.TestCase):
     def expect(self, name, **inputs):
@@ -222,6 +334,10 @@ class Found(unittest.TestCase):
             with self.subTest(name):
                 frames = 25 if name == "DNN_S" else 49
                 self.expect(f"ml-kws/{name}.pb", Mfcc=normal(1, frames, 10))
+
+    def test_saved_models(self):
+        check_saved(str(NATIVE / "tensorflow/basic_pitch_nmp"), input_2=normal(1, 43844, 1) * 0.1)
+        check_saved(str(NATIVE / "tensorflow/kws_ref_model"), input_1=normal(2, 49, 10, 1))
 
     def test_graphs_of_another_converter(self):
         self.expect("tf2onnx/regression/frozen.pb", X=normal(5))
