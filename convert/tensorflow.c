@@ -13,9 +13,9 @@ enum { MOST_ENDS = 4096, OPSET = 20, LEAST_OPSET = 13 };
 
 // ---- kinds of operators -----------------------------------------------------------------------------
 
-static const tf_kind *const tables[] = {tf_source_kinds, tf_variable_kinds, tf_math_kinds,
-                                        tf_reduce_kinds, tf_shape_kinds,    tf_slice_kinds,
-                                        tf_conv_kinds,   tf_image_kinds,    tf_text_kinds};
+static const tf_kind *const tables[] = {tf_source_kinds,  tf_variable_kinds, tf_math_kinds, tf_reduce_kinds,
+                                        tf_shape_kinds,   tf_slice_kinds,    tf_conv_kinds, tf_image_kinds,
+                                        tf_control_kinds, tf_loop_kinds,     tf_list_kinds, tf_text_kinds};
 enum { TABLES = sizeof tables / sizeof *tables, MOST_ROWS = 1 << 12 };
 
 const tf_kind *tf_kind_at(uint32_t row) { return &tables[row / MOST_ROWS][row % MOST_ROWS]; }
@@ -26,6 +26,10 @@ static bool index_kinds(tf *t) {
     for (uint32_t j = 0; tables[i][j].name; j++)
       if (!str_map_put(&t->kinds, str_from(tables[i][j].name), i * MOST_ROWS + j)) return !convert_no_memory(t->c);
   return true;
+}
+
+static bool is_placeholder(const tf_node *node) {
+  return str_is(node->op, "Placeholder") || str_is(node->op, "PlaceholderV2");
 }
 
 // ---- inputs and outputs -----------------------------------------------------------------------------
@@ -39,10 +43,6 @@ static sdx_io io_of(conversion *c, const tf_value *x, const char *name, const ch
                   .rank = x->rank < 0 ? 0 : (size_t)x->rank,
                   .shape = x->shape,
                   .symbols = symbols};
-}
-
-static bool is_placeholder(const tf_node *node) {
-  return str_is(node->op, "Placeholder") || str_is(node->op, "PlaceholderV2");
 }
 
 // ---- a graph without a signature --------------------------------------------------------------------
@@ -68,6 +68,13 @@ static void add_head(tf_interface *io, const tf_node *node, arena *memory) {
   }
 }
 
+// The side of a condition or loop, which nodes wait for.
+static bool is_pivot(tf_scope *scope, const tf_node *node) {
+  tf_end end;
+  return str_is(node->op, "Identity") && node->input_count && tf_end_of(scope, node->inputs[0], &end) &&
+         str_is(scope->graph->nodes[end.node].op, "Switch");
+}
+
 static bool find_heads(tf *t, tf_scope *scope, tf_interface *io) {
   const tf_graph *g = &t->main;
   bool *read = arena_array(t->c->memory, g->count + 1, sizeof *read);
@@ -80,7 +87,7 @@ static bool find_heads(tf *t, tf_scope *scope, tf_interface *io) {
       read[end.node] = read[end.node] || !str_is(g->nodes[i].op, "Assert");
     }
   for (size_t i = 0; i < g->count; i++)
-    if (!read[i] && !is_aside(&g->nodes[i])) add_head(io, &g->nodes[i], t->c->memory);
+    if (!read[i] && !is_aside(&g->nodes[i]) && !is_pivot(scope, &g->nodes[i])) add_head(io, &g->nodes[i], t->c->memory);
   if (io->out_count) return true;
   return !convert_fail(t->c, SDX_INVALID_MODEL, "graph", NULL, "none of its %zu nodes gives a result", g->count);
 }
@@ -153,6 +160,19 @@ static bool add_input(tf *t, tf_end end, str name) {
   return !convert_failed(t->c) && (tf_preset(end, &value) || !convert_no_memory(t->c));
 }
 
+// Whether a value may take the name of an output: it is the result of a node, and no other output.
+static bool is_fresh(tf *t, tf_end end, const tf_value *value) {
+  if (!tf_resolve(t, &end)) return false;
+  const tf_kind *kind = end.scope->graph->nodes[end.node].kind;
+  const char *name = sdx_graph_name(t->c->graph, value->ref);
+  bool constant = value->data || value->texts || (value->elements && !value->pending);
+  if (constant || !name || !kind || kind->flags & TF_BORDER || is_placeholder(&end.scope->graph->nodes[end.node]))
+    return false;
+  uint32_t seen;
+  if (str_map_find(&t->given, str_from(name), &seen)) return false;
+  return str_map_put(&t->given, str_from(name), 1);
+}
+
 static bool add_output(tf *t, tf_end end, const char *name) {
   const char *symbols[TF_RANK];
   tf_value *value = tf_compute(t, end);
@@ -161,6 +181,10 @@ static bool add_output(tf *t, tf_end end, const char *name) {
     if (!convert_failed(t->c))
       convert_fail(t->c, SDX_NOT_SUPPORTED, "output", NULL, "'%s' is a list or a handle, expected a tensor", name);
     return false;
+  }
+  if (!is_fresh(t, end, value)) {
+    char *own = tf_name(t, str_from(name), "Identity");
+    ref = own ? sdx_graph_add_node(t->c->graph, "Identity", own, SDX_REFS(ref)) : 0;
   }
   sdx_io io = io_of(t->c, value, name, symbols, false);
   sdx_graph_add_output(t->c->graph, ref, &io);
@@ -245,6 +269,7 @@ static sdx_status convert(conversion *c) {
   tf t = {.c = c};
   tf_interface io = {0};
   str_map_init(&t.names, c->memory);
+  str_map_init(&t.given, c->memory);
   if (sdx_builder_opset(c->builder, "") < LEAST_OPSET)
     return convert_fail(c, SDX_NOT_SUPPORTED, NULL, "--opset 13 or newer", "TensorFlow's operators need opset 13");
   return ended(&t, index_kinds(&t) && open_model(&t, &io) && emit_model(&t, &io));

@@ -64,9 +64,11 @@ typedef struct tf_value {
   int64_t *elements;       // of few whole numbers, TF_UNKNOWN where one is not known; NULL: nothing is known
   size_t element_count;
   struct tf_op *pending;   // emits it when it is asked for
+  size_t pending_out;      // as this result of it
   unsigned pending_depth;  // how many of them may wait for each other
   sdx_ref first;           // it is the transpose of this, which has its channels first
-  tf_end origin;           // of handles: the node that made it
+  tf_end origin;           // of constants and handles: the node that made it
+  sdx_ref length;          // of a list without items yet: how many there will be
 } tf_value;
 
 typedef struct tf_op tf_op;
@@ -78,6 +80,7 @@ typedef struct tf_scope {
   enum { TF_MAIN, TF_CALL, TF_BODY, TF_FRAME, TF_BRANCH } what;
   struct tf_scope *around;  // of the caller, or the loop
   size_t caller;            // its node there
+  size_t first;             // of its inputs that is an argument
   str frame;                // of TF_FRAME
   tf_end chosen;            // of TF_BRANCH: what decides,
   bool branch;              // and how
@@ -95,7 +98,8 @@ typedef struct tf {
   tf_graph main;
   tf_graph *functions;
   size_t function_count;
-  str_map function_index, kinds, names;
+  str_map function_index, kinds;
+  str_map names, given;       // of nodes; of values that are outputs
   bool *reached;              // of the nodes of the main graph
   struct tf_bundle *bundle;   // of variables; NULL: there is none
   struct tf_effect *effects;  // what fills variables and tables
@@ -126,8 +130,8 @@ typedef struct tf_kind {
   enum { TF_PASSES = 1, TF_LAZY = 2, TF_CALLS = 4, TF_EFFECT = 8, TF_BORDER = 16 } flags;
 } tf_kind;
 extern const tf_kind tf_variable_kinds[], tf_math_kinds[], tf_reduce_kinds[], tf_shape_kinds[], tf_slice_kinds[],
-    tf_conv_kinds[], tf_image_kinds[], tf_source_kinds[], tf_control_kinds[], tf_list_kinds[], tf_text_kinds[],
-    tf_detect_kinds[];
+    tf_conv_kinds[], tf_image_kinds[], tf_source_kinds[], tf_control_kinds[], tf_loop_kinds[], tf_list_kinds[],
+    tf_text_kinds[];
 
 bool tf_by_element(const tf_kind *kind);  // results have the shape of its operands
 
@@ -172,7 +176,7 @@ tf_end tf_input_end(tf_op *op, size_t index);
 tf_value *tf_in(tf_op *op, size_t index);  // NULL: a failure
 sdx_ref tf_get(tf_op *op, size_t index);
 sdx_ref tf_ref(tf *t, tf_value *value);
-bool tf_emit_pending(tf_value *value);
+sdx_ref tf_emit_pending(const tf_value *value);
 sdx_ref tf_get_int64(tf_op *op, size_t index);
 size_t tf_element_bytes(sdx_dtype dtype);
 // All the numbers of an input; false: they are not known, or more than `room`.
@@ -192,6 +196,7 @@ bool tf_is_float(sdx_dtype dtype);
 
 // ---- nodes ------------------------------------------------------------------------------------------
 
+char *tf_name(tf *t, str node, const char *what);  // NULL: no memory
 sdx_ref tf_node_add(tf_op *op, const char *what, size_t count, const sdx_ref *inputs);
 sdx_ref tf_transpose(tf_op *op, sdx_ref x, size_t rank, const int64_t *order);
 sdx_ref tf_to_first(tf_op *op, size_t index, size_t rank);  // an input, its channels
@@ -203,6 +208,14 @@ sdx_ref tf_cast(tf_op *op, sdx_ref x, sdx_dtype to);
 sdx_ref tf_slice_axis(tf_op *op, sdx_ref x, int64_t axis, int64_t from, int64_t to, int64_t step);
 sdx_ref tf_shape_of(tf_op *op, sdx_ref x, int64_t from, int64_t to);
 bool tf_channels_first(const tf_op *op);
+
+// ---- bodies -----------------------------------------------------------------------------------------
+
+sdx_graph *tf_open_body(tf_op *op);
+sdx_ref tf_as_scalar(tf_op *op, sdx_graph *g, sdx_ref x);
+void tf_add_result(tf_op *op, sdx_graph *g, sdx_ref value, sdx_dtype dtype, const char *what);
+void tf_unite(const tf_value *a, const tf_value *b, tf_value *y);  // what is common to their shapes
+bool tf_list_fill(tf_op *op, tf_value *list);                      // with zeros; false: it is not known of what shape
 
 // ---- variables and tables ---------------------------------------------------------------------------
 

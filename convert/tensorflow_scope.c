@@ -137,7 +137,7 @@ static bool step(tf *t, tf_end *e, bool *moved) {
   if (function) return enter_call(t, e, function);
   if (str_is(node->op, "_Arg") && scope->what == TF_CALL) {
     const tf_node *caller = &scope->around->graph->nodes[scope->caller];
-    return input_of(scope->around, caller, node->argument, e);
+    return input_of(scope->around, caller, node->argument + scope->first, e);
   }
   if (str_is(node->op, "Switch") || str_is(node->op, "RefSwitch")) return through_switch(t, e, node);
   if (str_is(node->op, "Enter") || str_is(node->op, "RefEnter")) {
@@ -221,10 +221,12 @@ static bool emit(tf *t, tf_end end) {
   tf_op *op = at->op = make_op(t, end);
   if (!op) return false;
   at->values = op->out;
-  if (!op->kind) return !tf_fail(op, SDX_NOT_SUPPORTED, NULL, "this operator is not converted");
+  if (!op->kind || !op->kind->emit)
+    return !tf_fail(op, SDX_NOT_SUPPORTED, NULL, "this operator is not converted, or calls what is not there");
   unsigned depth = op->kind->know ? depth_of_inputs(op) + 1 : 0;
   if (op->kind->know && depth < MOST_PENDING && op->kind->know(op)) {
-    for (size_t i = 0; i < op->out_count; i++) op->out[i].pending = op, op->out[i].pending_depth = depth;
+    for (size_t i = 0; i < op->out_count; i++)
+      op->out[i].pending = op, op->out[i].pending_depth = depth, op->out[i].pending_out = i;
   } else if (convert_failed(t->c) || !emit_now(op)) {
     return false;
   }
@@ -232,18 +234,21 @@ static bool emit(tf *t, tf_end end) {
   return true;
 }
 
-// Emits what was put off. What was known of the results stays.
-bool tf_emit_pending(tf_value *value) {
+// Emits what was put off, for all who know of it. What was known of the results stays.
+sdx_ref tf_emit_pending(const tf_value *value) {
   tf_op *op = value->pending;
-  tf_value before[8];
-  for (size_t i = 0; i < 8; i++) before[i] = op->out[i], op->out[i].pending = NULL;
-  if (!emit_now(op)) return false;
+  tf_value *own = &op->out[value->pending_out], before[8];
+  if (own->ref) return own->ref;
+  memcpy(before, op->out, sizeof before);
+  if (!emit_now(op)) return 0;
   for (size_t i = 0; i < 8; i++) {
-    op->out[i].elements = before[i].elements, op->out[i].element_count = before[i].element_count;
-    if (before[i].rank >= 0) op->out[i].rank = before[i].rank;
-    if (before[i].rank >= 0) memcpy(op->out[i].shape, before[i].shape, sizeof before[i].shape);
+    tf_value *y = &op->out[i];
+    y->elements = before[i].elements, y->element_count = before[i].element_count;
+    if (before[i].rank < 0) continue;
+    y->rank = before[i].rank;
+    memcpy(y->shape, before[i].shape, sizeof y->shape);
   }
-  return true;
+  return own->ref;
 }
 
 // ---- the walk ---------------------------------------------------------------------------------------
@@ -261,6 +266,11 @@ static bool push(tf *t, visit **top, tf_end end) {
   return true;
 }
 
+static sdx_status depends_on_itself(tf *t, tf_end end) {
+  return convert_fail(t->c, SDX_INVALID_MODEL, "graph", NULL, "node '%.*s' depends on itself",
+                      STR_ARG(end.scope->graph->nodes[end.node].name));
+}
+
 static bool push_inputs(tf *t, visit **top, tf_end end) {
   const tf_node *node = &end.scope->graph->nodes[end.node];
   if (node->kind && node->kind->flags & (TF_LAZY | TF_BORDER)) return true;
@@ -268,9 +278,7 @@ static bool push_inputs(tf *t, visit **top, tf_end end) {
     tf_end in;
     if (!input_of(end.scope, node, i, &in) || !tf_resolve(t, &in)) return false;
     int state = in.scope->nodes[in.node].state;
-    if (state == TF_OPEN)
-      return !convert_fail(t->c, SDX_INVALID_MODEL, "graph", NULL, "node '%.*s' depends on itself",
-                           STR_ARG(in.scope->graph->nodes[in.node].name));
+    if (state == TF_OPEN) return !depends_on_itself(t, in);
     if (state == TF_NEW && !push(t, top, in)) return false;
   }
   return true;
@@ -279,6 +287,7 @@ static bool push_inputs(tf *t, visit **top, tf_end end) {
 tf_value *tf_compute(tf *t, tf_end end) {
   visit *top = NULL;
   if (!tf_resolve(t, &end) || !push(t, &top, end)) return NULL;
+  if (end.scope->nodes[end.node].state == TF_OPEN) return depends_on_itself(t, end), NULL;
   while (top) {
     tf_end e = top->end;
     struct tf_scope_node *at = &e.scope->nodes[e.node];

@@ -183,7 +183,8 @@ static sdx_ref data_constant(tf *t, const tf_value *x, const char *name) {
   if (count <= 1 || x->size == count * tf_element_bytes(x->dtype))
     return node_constant(t->c, name, x->dtype, (size_t)x->rank, x->shape, NULL, x->data, count ? x->size : 0);
   sdx_ref one = node_constant(t->c, name, x->dtype, 0, NULL, NULL, x->data, x->size);
-  return sdx_graph_add_node(g, "Expand", NULL, SDX_REFS(one, sdx_graph_add_ints(g, (size_t)x->rank, x->shape)));
+  return sdx_graph_add_node(g, "Expand", tf_name(t, str_from(name), "Expand"),
+                            SDX_REFS(one, sdx_graph_add_ints(g, (size_t)x->rank, x->shape)));
 }
 
 static const char *name_of(tf *t, const tf_value *x) {
@@ -200,7 +201,7 @@ sdx_ref tf_ref(tf *t, tf_value *x) {
   if (x->texts) x->ref = text_constant(t, x, name);
   else if (x->data) x->ref = data_constant(t, x, name);
   else if (all_known(x)) x->ref = known_constant(t, x);
-  else if (x->pending) tf_emit_pending(x);
+  else if (x->pending) x->ref = tf_emit_pending(x);
   if (x->shared) *x->shared = x->ref;
   return x->ref;
 }
@@ -326,22 +327,26 @@ void tf_broadcast(const tf_value *a, const tf_value *b, int *rank, int64_t *shap
 
 // ---- nodes ------------------------------------------------------------------------------------------
 
-// Named after TensorFlow's node; what it needs besides gets more behind it.
-sdx_ref tf_node_add(tf_op *op, const char *what, size_t count, const sdx_ref *inputs) {
-  tf *t = op->t;
+// A name that no other node has: that of TensorFlow's node, or with what it is for behind it.
+char *tf_name(tf *t, str node, const char *what) {
   uint32_t seen = 0;
-  char *name = arena_format(t->c->memory, "%.*s", STR_ARG(op->node->name));
-  if (count && !inputs[0]) return 0;  // a failure was told
+  const char *domain = strstr(what, "::");
+  char *name = arena_format(t->c->memory, "%.*s", STR_ARG(node));
   if (name && str_map_find(&t->names, str_from(name), &seen)) {
-    const char *domain = strstr(what, "::");
     name = arena_format(t->c->memory, "%s/%s", name, domain ? domain + 2 : what);
     while (name && str_map_find(&t->names, str_from(name), &seen)) {
-      if (!str_map_put(&t->names, str_from(name), seen + 1)) return convert_no_memory(t->c), 0;
+      if (!str_map_put(&t->names, str_from(name), seen + 1)) return convert_no_memory(t->c), NULL;
       name = arena_format(t->c->memory, "%s_%u", name, seen);
     }
   }
-  if (!name || !str_map_put(&t->names, str_from(name), 1)) return convert_no_memory(t->c), 0;
-  return sdx_graph_add_node(op->g, what, name, count, inputs);
+  if (name && str_map_put(&t->names, str_from(name), 1)) return name;
+  return convert_no_memory(t->c), NULL;
+}
+
+sdx_ref tf_node_add(tf_op *op, const char *what, size_t count, const sdx_ref *inputs) {
+  if (count && !inputs[0]) return 0;  // a failure was told
+  char *name = tf_name(op->t, op->node->name, what);
+  return name ? sdx_graph_add_node(op->g, what, name, count, inputs) : 0;
 }
 
 sdx_ref tf_transpose(tf_op *op, sdx_ref x, size_t rank, const int64_t *order) {

@@ -166,9 +166,11 @@ static uint64_t after_name(str s) {
   return tag & 0x80 ? (tag & 0x7f) >> 3 | (tag >> 8) << 4 : (tag & 0xff) >> 3;
 }
 
+// What describes the graph comes first: one of its fields, all of them delimited.
 static bool is_saved_model(str s) {
   size_t at = 2;
-  return BEGINS(s, "\x08\x01") && enter(s, &at, FIELD_2) && enter(s, &at, FIELD_1) && s.at[at] == FIELD_2;
+  return BEGINS(s, "\x08\x01") && enter(s, &at, FIELD_2) && enter(s, &at, FIELD_1) && s.at[at] > 0 && s.at[at] < '@' &&
+         (s.at[at] & 7) == 2;
 }
 static bool is_cntk(str s) {
   return (BEGINS(s, "\x08\x01\x12") && (holds(s, "CompositeFunction") || holds(s, "PrimitiveFunction"))) ||

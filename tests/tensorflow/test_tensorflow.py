@@ -208,6 +208,120 @@ class Layers(unittest.TestCase):
         check_function(normalisation, [IMAGE])
 
 
+# ---- control flow ------------------------------------------------------------------------------------------------------
+
+def branches(x):
+    y = tf.cond(tf.reduce_sum(x) > 0, lambda: x * 2.0, lambda: x - 1.0)
+    a, b = tf.cond(x[0, 0, 0] > 0, lambda: (tf.reduce_max(y), y[:1]), lambda: (tf.reduce_min(y), y))
+    nested = tf.cond(a > 0, lambda: tf.cond(a > 1, lambda: y + 1.0, lambda: y + 2.0), lambda: y + 3.0)
+    decided = tf.cond(tf.shape(x)[1] > 2, lambda: x + 1.0, lambda: x[:, :, :1])
+    return y, a, b, nested, decided
+
+
+def loops(x):
+    n, doubled = tf.while_loop(lambda i, y: tf.reduce_sum(tf.abs(y)) < 1000.0, lambda i, y: (i + 1, y * 2.0 + 1.0), (0, x))
+    _, grown = tf.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, tf.concat([y, y[:1] * 2.0], 0)), (0, x),
+                             shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, 3, 4])))
+    w = tf.constant(normal(4, 4))
+
+    def outer(i, y):
+        _, z = tf.while_loop(lambda j, z: j < i, lambda j, z: (j + 1, tf.tanh(z @ w)), (0, y))
+        return i + 1, tf.cond(i > 1, lambda: z, lambda: z + 1.0)
+    return n, doubled, grown, tf.while_loop(lambda i, y: i < 4, outer, (0, x))[1]
+
+
+def lists(x):
+    mapped = tf.map_fn(lambda row: tf.reduce_sum(row * row, 0), x)
+    pairs = tf.map_fn(lambda r: (r[0] * 2.0, tf.cast(tf.size(r), tf.int32)), x, fn_output_signature=(tf.float32, tf.int32))
+    scanned = tf.scan(lambda a, row: a * 0.5 + row, x)
+    written = tf.TensorArray(tf.float32, 3, element_shape=[4])
+    for i in range(3):
+        written = written.write(2 - i, x[0, i])
+    back = tf.TensorArray(tf.float32, 3, element_shape=[4])
+    _, back = tf.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, a.write(2 - i, x[1, i])), (0, back))
+    return mapped, *pairs, scanned, written.stack(), back.stack(), written.gather([2, 0]), tf.foldl(lambda a, r: a + r, x)
+
+
+class Control(unittest.TestCase):
+    def try_both(self, f, arrays):
+        for lower in (False, True):
+            with self.subTest("TensorFlow 1" if lower else "TensorFlow 2"):
+                check_function(f, arrays, lower=lower)
+
+    def test_branches(self):
+        for x in (X, -X, np.abs(X)):
+            self.try_both(branches, [x])
+
+    def test_loops(self):
+        self.try_both(loops, [X])
+
+    def test_lists(self):
+        self.try_both(lists, [X])
+
+
+def graph_of_1(build):
+    """A graph that is made in the style of TensorFlow 1: GraphDef, feeds and outputs."""
+    graph = tf.Graph()
+    with graph.as_default():
+        control_flow = v1.control_flow_v2_enabled()
+        v1.disable_control_flow_v2()
+        try:
+            feeds, fetches = build()
+        finally:
+            if control_flow:
+                v1.enable_control_flow_v2()
+        with v1.Session(graph=graph) as session:
+            session.run(v1.global_variables_initializer())
+            return v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), fetches), feeds, fetches
+
+
+class Style1(unittest.TestCase):
+    def check(self, build):
+        graph_def, feeds, fetches = graph_of_1(build)
+        converted = Model(write_graph(graph_def), "--outputs", ",".join(fetches), distance=DISTANCE)
+        want = run_graph(graph_def, feeds, [f"{name}:0" for name in fetches])
+        for (name, array), expected in zip(converted(**feeds).items(), want):
+            same(name, array, expected, distance=DISTANCE)
+
+    def test_network(self):
+        def build():
+            x = v1.placeholder(tf.float32, [None, 8, 8, 3], "x")
+            training = v1.placeholder_with_default(False, [], "training")
+            w = v1.get_variable("w", [3, 3, 3, 5])
+            y = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, w, 1, "SAME"), v1.get_variable("b", [5])))
+            y = v1.cond(training, lambda: tf.nn.dropout(y, 0.5), lambda: y)
+            y = v1.layers.batch_normalization(y, training=training) if hasattr(v1.layers, "batch_normalization") else y
+            y = tf.nn.max_pool2d(y, 2, 2, "VALID")
+            y = tf.reshape(y, [-1, 80]) @ v1.get_variable("dense", [80, 4])
+            return {"x": normal(2, 8, 8, 3)}, [tf.nn.softmax(y, name="y").op.name]
+        self.check(build)
+
+    def test_conditions_and_loops(self):
+        def build():
+            x = v1.placeholder(tf.float32, [None, 3], "x")
+            y = v1.cond(tf.reduce_sum(x) > 0, lambda: x * 2.0, lambda: tf.zeros_like(x) + tf.constant(5.0))
+            y = v1.case([(y[0, 0] > 100, lambda: y), (y[0, 0] > 0, lambda: y + 1.0)], default=lambda: y - 1.0)
+            w = v1.get_variable("w", [3, 3])
+            _, z = v1.while_loop(lambda i, a: i < 4, lambda i, a: (i + 1, v1.cond(i > 1, lambda: tf.tanh(a @ w), lambda: a)),
+                                 [0, y])
+            return {"x": normal(2, 3)}, [tf.identity(z, "z").op.name, tf.identity(y, "y").op.name]
+        self.check(build)
+
+    def test_recurrence(self):
+        def build():
+            x = v1.placeholder(tf.float32, [None, 6, 3], "x")
+            w, r = v1.get_variable("w", [3, 4]), v1.get_variable("r", [4, 4])
+            steps = tf.TensorArray(tf.float32, 6).unstack(tf.transpose(x, [1, 0, 2]))
+            out = tf.TensorArray(tf.float32, 6)
+
+            def step(i, h, out):
+                h = tf.tanh(steps.read(i) @ w + h @ r)
+                return i + 1, h, out.write(i, h)
+            _, h, out = v1.while_loop(lambda i, *_: i < 6, step, [0, tf.zeros([tf.shape(x)[0], 4]), out])
+            return {"x": normal(2, 6, 3)}, [tf.transpose(out.stack(), [1, 0, 2], name="y").op.name, tf.identity(h, "h").op.name]
+        self.check(build)
+
+
 # ---- SavedModels -------------------------------------------------------------------------------------------------------
 
 def check_saved(path, distance=DISTANCE, signature="serving_default", **inputs):
@@ -330,9 +444,9 @@ class Found(unittest.TestCase):
 
     def test_keywords(self):
         """Recordings are cut off: what they become is the input."""
-        for name in ("CNN_S", "DNN_S", "DS_CNN_S"):
+        for name in ("CNN_S", "DNN_S", "DS_CNN_S", "Basic_LSTM_S", "LSTM_S"):
             with self.subTest(name):
-                frames = 25 if name == "DNN_S" else 49
+                frames = 25 if name in ("DNN_S", "LSTM_S") else 49
                 self.expect(f"ml-kws/{name}.pb", Mfcc=normal(1, frames, 10))
 
     def test_saved_models(self):
