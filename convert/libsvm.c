@@ -149,7 +149,7 @@ static double *weights(libsvm *s) {
   return at;
 }
 
-static sdx_ref decide(libsvm *s, sdx_ref x, sdx_ref rows) {
+sdx_ref libsvm_decide(libsvm *s, sdx_ref x, sdx_ref rows) {
   double *w = weights(s);
   if (!w) return 0;
   size_t pairs = s->rho.count;
@@ -172,7 +172,7 @@ static sdx_ref label_of(libsvm *s, sdx_ref scores) {
 }
 
 // Each decision is a vote for one of its two classes.
-static sdx_ref vote(libsvm *s, sdx_ref decisions) {
+sdx_ref libsvm_vote(libsvm *s, sdx_ref decisions) {
   size_t classes = (size_t)s->classes, pairs = s->rho.count, pair = 0;
   double *moved = doubles(s, pairs, classes), *second = doubles(s, 1, classes);
   if (!moved || !second) return 0;
@@ -288,7 +288,7 @@ static sdx_ref couple(libsvm *s, sdx_ref pairs, sdx_ref rows) {
   return result;
 }
 
-static sdx_ref probabilities(libsvm *s, sdx_ref decisions, sdx_ref rows) {
+sdx_ref libsvm_probabilities(libsvm *s, sdx_ref decisions, sdx_ref rows) {
   sdx_ref p = pairwise(s, decisions);
   if (s->classes > 2) return couple(s, p, rows);
   return node_concat(s->c, NULL, 1, SDX_REFS(p, op2(s, "Sub", scalar(s, 1), p)));
@@ -316,10 +316,10 @@ static sdx_ref density(libsvm *s, sdx_ref decision) {
 
 static void add_classes(libsvm *s, sdx_ref decisions, sdx_ref rows) {
   conversion *c = s->c;
-  node_rows_output(c, "label", vote(s, decisions), SDX_INT64, 0);
+  node_rows_output(c, "label", libsvm_vote(s, decisions), SDX_INT64, 0);
   node_rows_output(c, "decision_values", decisions, SDX_DOUBLE, s->rho.count);
   if (!s->prob_a.count) return;
-  sdx_ref p = probabilities(s, decisions, rows);
+  sdx_ref p = libsvm_probabilities(s, decisions, rows);
   node_rows_output(c, "probable_label", label_of(s, p), SDX_INT64, 0);
   node_rows_output(c, "probabilities", p, SDX_DOUBLE, (size_t)s->classes);
   convert_note(c, "label is what the votes say (svm-predict -b 0), probable_label the most probable class (-b 1)");
@@ -351,7 +351,7 @@ static sdx_status convert(conversion *c) {
   convert_made_by(c, "LibSVM");
   sdx_ref x = node_rows_input(c, "input", SDX_DOUBLE, s.width ? s.width : 1);
   sdx_ref shape = op1(&s, "Shape", x), rows = gather(&s, shape, 1, (int64_t[]){0}, 0);
-  sdx_ref decisions = decide(&s, x, rows);
+  sdx_ref decisions = libsvm_decide(&s, x, rows);
   if (s.labels.count) add_classes(&s, decisions, rows);
   else if (s.type == SVM_ONE_CLASS) add_one_class(&s, decisions);
   else node_rows_output(c, "prediction", first_column(&s, decisions), SDX_DOUBLE, 0);

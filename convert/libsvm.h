@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is read out of a LibSVM model: libsvm_text.c reads it, libsvm.c makes the graph.
+// What is read out of a LibSVM model: libsvm_text.c reads it, libsvm.c makes the graph. Other formats hold such models,
+// too (coreml_svm.c).
 #pragma once
 
 #include "convert/format.h"
@@ -27,4 +28,8 @@ typedef struct libsvm {
 } libsvm;
 
 sdx_status libsvm_read(libsvm *s);
+// Of rows x [N, width] of doubles, rows: N as [1]. Decisions are [N, pairs of classes], or [N, 1].
+sdx_ref libsvm_decide(libsvm *s, sdx_ref x, sdx_ref rows);
+sdx_ref libsvm_vote(libsvm *s, sdx_ref decisions);  // the label with most votes: int64 [N]
+sdx_ref libsvm_probabilities(libsvm *s, sdx_ref decisions, sdx_ref rows);
 static inline size_t libsvm_rows(const libsvm *s) { return s->classes > 2 ? (size_t)s->classes - 1 : 1; }

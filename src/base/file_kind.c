@@ -315,7 +315,7 @@ static const row rows[] = {
      TEST(is_saved_model)},
     {{"cntk", "a CNTK model", "in CNTK: model.save(\"model.onnx\", format=ModelFormat.ONNX)", FILE_MODEL},
      TEST(is_cntk)},
-    {{"coreml", "a Core ML model", "in Python: onnxmltools.convert_coreml(...)", FILE_MODEL}, TEST(is_coreml)},
+    {{"coreml", "a Core ML model", CONVERTS, FILE_MODEL}, TEST(is_coreml)},
     {{"tensorflow-graph", "a TensorFlow graph",
       "in Python: 'python -m tf2onnx.convert --graphdef MODEL --inputs ... --outputs ... --output model.onnx'",
       FILE_MODEL},

@@ -94,6 +94,11 @@ static const char *skip_group(const unsigned char *file, size_t *at, size_t end,
 
 // The slot of a field number; schema->count when it is unknown.
 static size_t slot_of(const wire_schema *schema, uint32_t number) {
+  if (!schema->slot_of) {
+    size_t at = 0;
+    while (at < schema->count && schema->fields[at].number != number) at++;
+    return at;
+  }
   size_t slot = number <= schema->max_number ? schema->slot_of[number] : 0;
   return slot ? slot - 1 : schema->count;
 }

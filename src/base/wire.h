@@ -30,13 +30,15 @@ typedef struct wire_field_def {
   uint32_t number;
   wire_kind kind;
   const char *name;
+  const struct wire_schema *message;  // what it holds, for readers that go by names; may be NULL
+  const char *words;                  // names of an enumeration's numbers from 0 on, parted by spaces; may be NULL
 } wire_field_def;
 
 typedef struct wire_schema {
   const char *name;  // "NodeProto"
   size_t count;
   uint32_t max_number;
-  const uint8_t *slot_of;        // by field number: slot + 1, 0 = unknown
+  const uint8_t *slot_of;        // by field number: slot + 1, 0 = unknown; NULL: the fields are searched
   const wire_field_def *fields;  // a field's index here is its slot
 } wire_schema;
 
@@ -47,7 +49,7 @@ enum { WIRE_MAX_SLOTS = 250, WIRE_MAX_GROUP_DEPTH = 100 };
 //   enum { DIM(WIRE_SLOT) };
 //   WIRE_SCHEMA(static const, dim, DIM, "TensorShapeProto.Dimension")
 #define WIRE_SLOT(slot, number, kind, name) slot,
-#define WIRE_FIELD_(slot, number, kind, name) {number, WIRE_##kind, name},
+#define WIRE_FIELD_(slot, number, kind, name) {number, WIRE_##kind, name, NULL, NULL},
 #define WIRE_NUMBER_(slot, number, kind, name) [number] = (slot) + 1,
 #define WIRE_SCHEMA(qualifiers, id, list, text)                                                                   \
   static const wire_field_def id##_fields[] = {list(WIRE_FIELD_)};                                                \
