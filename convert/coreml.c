@@ -15,8 +15,8 @@ enum { NEWEST = 10, FIRST_KIND = 200, MOST_MANIFEST = 1 << 20, MOST_MODEL = INT3
 // ---- models -----------------------------------------------------------------------------------------
 
 static const coreml_kind *find_kind(const char *name) {
-  static const coreml_kind *const tables[] = {coreml_network_kinds, coreml_tree_kinds, coreml_linear_kinds,
-                                              coreml_svm_kinds, coreml_column_kinds};
+  static const coreml_kind *const tables[] = {coreml_network_kinds, coreml_tree_kinds,   coreml_linear_kinds,
+                                              coreml_svm_kinds,     coreml_column_kinds, coreml_program_kinds};
   for (size_t i = 0; name && i < sizeof tables / sizeof *tables; i++)
     for (const coreml_kind *kind = tables[i]; kind->name; kind++)
       if (!strcmp(kind->name, name)) return kind;
@@ -101,6 +101,7 @@ static sdx_status convert_model(coreml *m, str bytes) {
   const char *which = find_network(&model, 0, &network);
   bool program = which && !strcmp(which, "mlProgram");
   m->exact = program || (which && proto_int(&network, "arrayInputShapeMapping", 0) == 1);
+  coreml_reserve_outputs(m, &model);
   if (!program) coreml_add_inputs(m, &model);
   if (!convert_failed(c)) emit_model(m, &model);
   if (!convert_failed(c)) coreml_add_outputs(m, &model);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Core ML: what its files share. coreml.c opens a file and walks over pipelines, coreml_features.c makes inputs and
 // outputs of the model's description, coreml_net.c walks over neural networks, coreml_<family>.c turn layers into
-// nodes, coreml_trees.c, coreml_linear.c, coreml_svm.c and coreml_columns.c are the models of tables. Tables of
+// nodes, coreml_trees.c, coreml_linear.c, coreml_svm.c and coreml_columns.c are the models of tables, coreml_mil.h
+// ML programs. Tables of
 // messages: coreml_proto.c, coreml_layer_proto.c.
 #pragma once
 
@@ -39,6 +40,7 @@ bool coreml_find(coreml *m, str name, net_tensor *value);
 bool coreml_input(coreml *m, const proto *model, size_t index, net_tensor *value);
 // Name of the output by its place; "" if there is none.
 str coreml_output_name(const proto *model, size_t index);
+void coreml_reserve_outputs(coreml *m, const proto *model);  // their names
 void coreml_add_inputs(coreml *m, const proto *model);
 void coreml_add_outputs(coreml *m, const proto *model);
 // [N, columns] of all inputs, in this order, as doubles.
@@ -62,7 +64,7 @@ typedef struct coreml_kind {
   void (*emit)(coreml *m, const proto *model, const proto *params);
 } coreml_kind;
 extern const coreml_kind coreml_network_kinds[], coreml_tree_kinds[], coreml_linear_kinds[], coreml_svm_kinds[],
-    coreml_column_kinds[];
+    coreml_column_kinds[], coreml_program_kinds[];
 bool coreml_takes_network(const proto *model);  // it is one, or an ML program: arrays are of floats
 
 // ---- layers of neural networks ----------------------------------------------------------------------

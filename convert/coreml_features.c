@@ -156,12 +156,17 @@ static void add_input(coreml *m, const proto *model, str name, const proto *type
   coreml_set(m, name, x);
 }
 
+void coreml_reserve_outputs(coreml *m, const proto *model) {
+  proto description, feature;
+  proto_get(model, "description", &description);
+  wire at = description.bytes;
+  while (proto_each(&description, &at, "output", &feature)) net_reserve(&m->n, proto_text(&feature, "name"));
+}
+
 void coreml_add_inputs(coreml *m, const proto *model) {
   proto description, feature, type;
   proto_get(model, "description", &description);
   wire at = description.bytes;
-  while (proto_each(&description, &at, "output", &feature)) net_reserve(&m->n, proto_text(&feature, "name"));
-  at = description.bytes;
   while (proto_each(&description, &at, "input", &feature)) {
     proto_get(&feature, "type", &type);
     add_input(m, model, proto_text(&feature, "name"), &type);

@@ -58,6 +58,11 @@ static float float_at(const void *at, size_t i) {
 
 static unsigned packed_at(const net_numbers *w, size_t i) {
   unsigned number = 0;
+  if (w->low_first) {
+    for (size_t k = 0, bit = i * w->bits; k < w->bits; k++, bit++)
+      number |= (((const unsigned char *)w->at)[bit / 8] >> bit % 8 & 1u) << k;
+    return number;
+  }
   for (size_t bit = i * w->bits, end = bit + w->bits; bit < end; bit++)
     number = number << 1 | (((const unsigned char *)w->at)[bit / 8] >> (7 - bit % 8) & 1u);
   return number;
@@ -91,7 +96,7 @@ static double stored_at(const net_numbers *w, size_t i) {
   }
 }
 
-static double number_at(const net_numbers *w, size_t i) {
+double net_number_at(const net_numbers *w, size_t i) {
   if (w->table) return (double)float_at(w->table, packed_at(w, i));
   double number = stored_at(w, i);
   if (!w->scale) return number;
@@ -156,7 +161,7 @@ static char *fill_piece(const net_piece *p, sdx_dtype dtype, char *to) {
     return to + count * bytes;
   }
   for (size_t k = 0; k < count; k++, to += bytes) {
-    double number = p->from ? number_at(p->from, (size_t)at) : 0;
+    double number = p->from ? net_number_at(p->from, (size_t)at) : 0;
     store(dtype, p->scale != 0 ? number * p->scale : number, to);
     for (size_t i = p->rank; i--;) {
       at += p->stride[i];

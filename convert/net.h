@@ -50,10 +50,13 @@ typedef struct net_numbers {
   size_t count;
   net_coding coding;
   unsigned bits;
+  bool low_first;            // packed numbers begin with their lowest bit, in the lowest of a byte
   const void *table;         // floats, by the packed number
   const void *scale, *bias;  // floats, or NULL
   size_t per, scales;        // so many numbers in a row have a scale in common; after `scales` it is the first again
 } net_numbers;
+
+double net_number_at(const net_numbers *w, size_t i);
 
 // A part of a constant: numbers that lie so in `from`; NULL: zeros.
 typedef struct net_piece {
