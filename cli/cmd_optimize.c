@@ -4,14 +4,18 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "cli/edit.h"
 #include "cli/engine.h"
 #include "cli/files.h"
 #include "cli/locate.h"
 #include "cli/table.h"
 
 static const cli_option options[] = {
-    OPTION("output", ARG_TEXT, "FILE", "the file to write (default: MODEL with .sdx); - is standard output",
+    OPTION("output", ARG_TEXT, "FILE",
+           "the file to write (default: MODEL with .sdx); one that ends in .onnx is plain ONNX; - is standard output",
            .letter = 'o'),
+    OPTION_FLAG("onnx", "write plain ONNX that any engine loads"),
+    OPTION_FLAG("contrib", "the same, with fused operators of com.microsoft"),
     ENGINE_OPTIONS,
     OPTION_FLAG("json", "machine-readable"),
     {0},
@@ -63,7 +67,14 @@ static int optimize(void *context, const char *target) {
   return code;
 }
 
+static int rewrite(edit *e) {
+  const char *passes = args_has(e->a, "contrib") ? "contrib" : "standard";
+  return sdx_builder_rewrite(e->builder, passes, NULL) ? edit_failed(e) : CLI_OK;
+}
+
 static int run(const args *a) {
+  if (args_has(a, "onnx") || args_has(a, "contrib") || path_has_suffix(args_text(a, "output", ""), ".onnx"))
+    return edit_run(a, "optimize", rewrite);
   int code;
   why w;
   const char *word = a->words[0], *output = args_text(a, "output", is_standard_stream(word) ? "-" : "");
@@ -97,10 +108,13 @@ CLI_COMMAND(optimize) = {
     "same results. It serves this version of sardonyx on machines with the same kernels; others refuse it and say "
     "why.\n"
     "'sardonyx check FILE' also compares its weights with their hashes. To let every load keep such files by itself:\n"
-    "--option cache_dir=FOLDER.\n\n"
+    "--option cache_dir=FOLDER.\n"
+    "Plain ONNX holds the graph after the passes that any engine gains by, in standard operators (--contrib: those of\n"
+    "com.microsoft as well); ONNX Runtime, OpenVINO and others load it.\n\n"
     "Examples:\n"
     "  sardonyx optimize model.onnx                 # model.sdx\n"
     "  sardonyx optimize model.onnx -o fast.sdx --dim batch=8\n"
+    "  sardonyx optimize model.onnx -o plain.onnx   # for other engines\n"
     "  sardonyx run fast.sdx --random\n",
     options,
     1,

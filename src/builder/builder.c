@@ -65,12 +65,24 @@ sdx_ref build_refer(sdx_graph *g, value_id id) {
     if (!build_failed(b)) build_no_memory(b);
     return 0;
   }
+  while (id >= g->ref_capacity) {
+    size_t old = g->ref_capacity, more = old ? 2 * old : 16;
+    if (more <= id) more = (size_t)id + 1;
+    sdx_ref *refs = arena_array(build_memory(b), more, sizeof *refs);
+    if (!refs) {
+      build_no_memory(b);
+      return 0;
+    }
+    if (old) memcpy(refs, g->refs, old * sizeof *refs);
+    g->refs = refs, g->ref_capacity = more;
+  }
+  if (g->refs[id]) return g->refs[id];
   if (!build_grow((void **)&b->values, b->value_count, &b->value_capacity, sizeof *b->values)) {
     build_no_memory(b);
     return 0;
   }
   b->values[b->value_count] = (build_value){g, id};
-  return (sdx_ref)b->value_count++;
+  return g->refs[id] = (sdx_ref)b->value_count++;
 }
 
 // ---- versions ---------------------------------------------------------------------------------------
@@ -126,6 +138,11 @@ sdx_builder *sdx_builder_create(int64_t opset) {
 void sdx_builder_destroy(sdx_builder *b) {
   if (!b) return;
   for (size_t i = 0; i < b->kept_count; i++) sdx_value_release(b->kept[i]);
+  for (sdx_builder *part = b->parts, *next; part; part = next) {
+    next = part->next_part;
+    sdx_builder_destroy(part);
+  }
+  sdx_session_destroy(b->source);
   mem_free(b->kept);
   mem_free(b->values);
   mem_free(b->model.opsets);
@@ -200,29 +217,45 @@ sdx_graph *sdx_builder_graph(sdx_builder *b) { return b->main; }
 
 // ---- the check ----------------------------------------------------------------------------------------
 
+// What came from a file was checked as it was read, and may be of a domain that only its reader knows.
 static sdx_status check_node(sdx_builder *b, node *n) {
   import(b, n->domain, 0);
+  if (n->version) return SDX_OK;
   n->version = (int32_t)sdx_builder_opset(b, n->domain.at);
   return op_check(n, n->version, &b->err);
 }
 
-sdx_status build_check(sdx_builder *b) {
+void build_fit_release(sdx_builder *b, int64_t opset) {
+  const struct release *r = release_of(opset);
+  if (b->model.ir_version < r->ir) b->model.ir_version = r->ir;
+}
+
+sdx_status build_complete(sdx_builder *b) {
   for (sdx_graph *s = b->graphs; s && !build_failed(b); s = s->next) {
     graph *g = s->graph;
     for (uint32_t i = 0; i < g->node_count && !build_failed(b); i++) {
+      if (g->nodes[i]->dead) continue;
       check_node(b, g->nodes[i]);
       if (node_collect_captures(g, g->nodes[i]) != SDX_OK) build_no_memory(b);
     }
-    for (value_id v = 1; v < g->value_count; v++)
-      if (s == b->main && g->values[v].type.kind == TYPE_UNKNOWN && !g->values[v].producer && !g->values[v].constant)
-        sdx_builder_fail(b, SDX_INVALID_ARGUMENT, "input '%.*s' has no type", STR_ARG(g->values[v].name));
+  }
+  return b->err.status;
+}
+
+sdx_status build_check(sdx_builder *b) {
+  build_complete(b);
+  for (sdx_graph *s = b->graphs; s && !build_failed(b); s = s->next) {
+    graph *g = s->graph;
+    for (uint32_t i = 0; i < g->input_count && s == b->main; i++)
+      if (g->values[g->inputs[i]].type.kind == TYPE_UNKNOWN)
+        sdx_builder_fail(b, SDX_INVALID_ARGUMENT, "input '%.*s' has no type", STR_ARG(g->values[g->inputs[i]].name));
     for (uint32_t i = 0; i < g->output_count && s == b->main; i++)
-      if (g->values[g->outputs[i]].type.kind == TYPE_UNKNOWN)
+      if (type_best_known(&g->values[g->outputs[i]])->kind == TYPE_UNKNOWN)
         sdx_builder_fail(b, SDX_INVALID_ARGUMENT, "output '%.*s' has no type", STR_ARG(g->values[g->outputs[i]].name));
   }
   if (!build_failed(b) && b->main->graph->output_count == 0)
     sdx_builder_fail(b, SDX_INVALID_GRAPH, "the model has no output");
-  if (build_failed(b)) return b->err.status;
+  if (build_failed(b) || graph_sort(b->model.graph, &b->err) != SDX_OK) return b->err.status;
   graph_limits limits = {SIZE_MAX, TENSOR_MAX_RANK, 256, SIZE_MAX};
   return graph_verify(b->model.graph, &limits, NULL, &b->err);
 }

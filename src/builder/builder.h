@@ -2,19 +2,21 @@
 // A model that is being built: the engine's graph with references for callers outside of it. A reference is an index
 // into a table of (graph, value), so that one number serves in all graphs; a graph that reads a value of a graph around
 // it gets stand-ins on the way down. Read next: builder.c (model, names, checks), graph.c (values, nodes, attributes),
-// save.c.
+// save.c; open.c, edit.c, rewrite.c, append.c (models that were there before).
 #pragma once
 
 #include "graph/graph.h"
 #include "onnx/onnx.h"
-#include "sardonyx/build.h"
+#include "sardonyx/edit.h"
 
 struct sdx_graph {
   sdx_builder *builder;
   graph *graph;
   sdx_graph *parent, *next;  // next: of the builder's list of all graphs, newest first
   node *last;                // what attributes are set on
-  bool attached;             // an attribute holds it
+  sdx_ref *refs;             // of its values that have one, by number
+  size_t ref_capacity;
+  bool attached;  // an attribute holds it
 };
 
 typedef struct build_value {
@@ -31,6 +33,8 @@ typedef struct build_filled {
 
 struct sdx_builder {
   model model;
+  sdx_session *source;             // that the model was opened in: holds its bytes, and what passes make; may be NULL
+  sdx_builder *parts, *next_part;  // builders whose models became part of this one
   error err;
   sdx_graph *main, *graphs;
   str_map names;  // of all values of the model: ONNX wants nested graphs to differ
@@ -53,7 +57,20 @@ str build_text(sdx_builder *b, const char *text);
 // `wish`, or with a number behind it where that is taken; of an empty one "v". The name is taken then.
 str build_name(sdx_builder *b, str wish);
 sdx_ref build_refer(sdx_graph *g, value_id id);
+// Texts of C and references for all that stands in a body that was made elsewhere; false after a failure.
+bool build_adopt_body(sdx_graph *parent, graph *g);
+void build_own_lists(sdx_builder *b);  // build_append_end can add to those of an import then
+// The graph of a body that the builder knows.
+sdx_graph *build_graph_of(sdx_builder *b, const graph *g);
+void build_set_type(sdx_graph *s, value_id id, const sdx_io *io);
+// The value of a reference as the graph sees it, through stand-ins; 0 after a failure.
+value_id build_resolve(sdx_graph *s, sdx_ref ref);
+void build_append_end(sdx_builder *b, value_id **list, uint32_t *count, value_id id);
 // Room for one more element of an array from mem_alloc.
 bool build_grow(void **at, size_t count, size_t *capacity, size_t element_bytes);
+// The model's IR version is not older than the release of the opset.
+void build_fit_release(sdx_builder *b, int64_t opset);
+// Nodes that were added get their version, bodies their captures: then the graph is as an import makes it.
+sdx_status build_complete(sdx_builder *b);
 // Completes the graphs and checks them: what is left to find when nothing more is added.
 sdx_status build_check(sdx_builder *b);

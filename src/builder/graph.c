@@ -66,6 +66,11 @@ static bool resolve(sdx_graph *s, sdx_ref ref, const char *what, value_id *id) {
   return *id != VALUE_ABSENT;
 }
 
+value_id build_resolve(sdx_graph *s, sdx_ref ref) {
+  value_id id;
+  return resolve(s, ref, "value", &id) ? id : VALUE_ABSENT;
+}
+
 const char *sdx_graph_name(const sdx_graph *s, sdx_ref ref) {
   const sdx_builder *b = s->builder;
   if (!ref || ref >= b->value_count) return "";
@@ -119,7 +124,7 @@ static bool copy_parts(sdx_builder *b, const type_info *from, type_info *to) {
   return true;
 }
 
-static void set_type(sdx_graph *s, value_id id, const sdx_io *io) {
+void build_set_type(sdx_graph *s, value_id id, const sdx_io *io) {
   sdx_builder *b = s->builder;
   type_info *t = &s->graph->values[id].type, room[VALUE_MAX_NESTING];
   if (io->dtype == SDX_UNDEFINED && !io->type) return;
@@ -149,7 +154,7 @@ static void set_type(sdx_graph *s, value_id id, const sdx_io *io) {
 }
 
 // One more in the list of the graph's inputs or outputs.
-static void append_end(sdx_builder *b, value_id **list, uint32_t *count, value_id id) {
+void build_append_end(sdx_builder *b, value_id **list, uint32_t *count, value_id id) {
   if ((*count & (*count - 1)) == 0) {  // full whenever it holds a power of two
     value_id *more = arena_array(build_memory(b), *count ? (size_t)*count * 2 : 1, sizeof *more);
     if (!more) return build_no_memory(b);
@@ -166,8 +171,8 @@ sdx_ref sdx_graph_add_input(sdx_graph *s, const sdx_io *io) {
     sdx_builder_fail(b, SDX_INVALID_GRAPH, "input '%s': the name is taken", io->name);
   value_id id = add_value(s, name);
   if (!id) return 0;
-  set_type(s, id, io);
-  append_end(b, &s->graph->inputs, &s->graph->input_count, id);
+  build_set_type(s, id, io);
+  build_append_end(b, &s->graph->inputs, &s->graph->input_count, id);
   return build_refer(s, id);
 }
 
@@ -199,8 +204,8 @@ void sdx_graph_add_output(sdx_graph *s, sdx_ref ref, const sdx_io *io) {
     sdx_graph_rename(s, ref, io->name);
     if (!resolve(s, ref, what, &id)) return;
   }
-  set_type(s, id, io);
-  append_end(b, &s->graph->outputs, &s->graph->output_count, id);
+  build_set_type(s, id, io);
+  build_append_end(b, &s->graph->outputs, &s->graph->output_count, id);
 }
 
 // ---- constants --------------------------------------------------------------------------------------
@@ -303,7 +308,7 @@ sdx_ref sdx_graph_add_node_output(sdx_graph *s) {
   value_id id = add_value(s, n->name.size ? n->name : n->op_type);
   if (!id) return 0;
   s->graph->values[id].producer = s->graph->node_count;
-  append_end(b, &n->outputs, &n->output_count, id);
+  build_append_end(b, &n->outputs, &n->output_count, id);
   return build_refer(s, id);
 }
 

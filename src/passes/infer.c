@@ -133,6 +133,11 @@ static sdx_status infer_one(inference *f, node *n) {
   return SDX_OK;
 }
 
+sdx_status passes_infer_node(graph *g, node *n, arena *scratch, error *err) {
+  inference f = {.g = g, .scratch = scratch, .err = err};
+  return infer_one(&f, n);
+}
+
 static sdx_status infer_graph(inference *f) {
   for (uint32_t i = 0; i < f->g->node_count; i++) {
     node *n = f->g->nodes[i];

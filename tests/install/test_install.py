@@ -71,7 +71,7 @@ class Installed(unittest.TestCase):
             self.assertTrue((self.library / name).is_file(), name)
 
         headers = sorted(p.name for p in (self.prefix / "include").rglob("*") if p.is_file())
-        self.assertEqual(headers, ["build.h", "provider.h", "sardonyx.h", "types.h"])
+        self.assertEqual(headers, ["build.h", "edit.h", "provider.h", "sardonyx.h", "types.h"])
 
     def test_library_is_clean(self):
         """No dependency but the C library, and no name but its own."""
