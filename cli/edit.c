@@ -221,28 +221,31 @@ static int report(const edit *e, const char *path, const char *target, json_t *b
 
 typedef struct job {
   edit *e;
-  const char *path;
   edit_step step;
   bool tell;
 } job;
 
-static int change(void *context, const char *target) {
-  const job *j = context;
-  edit *e = j->e;
+int edit_reopen(edit *e) {
   int code;
   sdx_options *options = engine_options(e->a, &code);
   if (!options) return code;
-  if (sdx_builder_open(j->path, options, &e->builder))
-    code = cli_error(CLI_FAILED, "%s: %s", j->path, sdx_builder_error(e->builder));
-  else code = CLI_OK;
+  sdx_builder_destroy(e->builder);
+  sdx_status status = sdx_builder_open(e->path, options, &e->builder);
   sdx_options_destroy(options);
+  if (!status) return apply_shapes(e);
+  return cli_error(CLI_FAILED, "%s: %s", e->path, e->builder ? sdx_builder_error(e->builder) : "memory is exhausted");
+}
+
+static int change(void *context, const char *target) {
+  const job *j = context;
+  edit *e = j->e;
+  int code = edit_reopen(e);
   json_t *before = code ? NULL : summary(e);
   if (!code && !before) code = CLI_FAILED;
-  if (!code) code = apply_shapes(e);
   if (!code) code = j->step(e);
   if (!code) code = each(e, "rename", rename_value);
   if (!code && sdx_builder_save(e->builder, target)) code = edit_failed(e);
-  if (!code && j->tell) code = report(e, j->path, target, before);
+  if (!code && j->tell) code = report(e, e->path, target, before);
   json_decref(before);
   return code;
 }
@@ -265,8 +268,8 @@ int edit_run(const args *a, const char *command, edit_step step) {
   if (!path) return CLI_FAILED;
   char *target = *output ? xstrdup(output) : default_target(path, command);
   bool streams = output_is_stream(target);
-  edit e = {.a = a, .command = command, .details = json_object()};
-  job j = {&e, path, step, !streams};
+  edit e = {.a = a, .command = command, .path = path, .details = json_object()};
+  job j = {&e, step, !streams};
   int code = streams ? output_by_file(target, "model.onnx", change, &j) : change(&j, target);
   sdx_builder_destroy(e.builder);
   json_decref(e.details);

@@ -21,7 +21,7 @@
 
 typedef struct edit {
   const args *a;
-  const char *command;
+  const char *command, *path;
   sdx_builder *builder;
   json_t *details;  // what the command itself has to tell; {} at first
 } edit;
@@ -29,6 +29,7 @@ typedef int (*edit_step)(edit *e);  // an exit code, after printing
 // The whole command: opens the first word, applies the shared options, calls the step, saves and reports.
 int edit_run(const args *a, const char *command, edit_step step);
 
+int edit_reopen(edit *e);        // the file once more, with the shared options applied; an exit code
 int edit_failed(const edit *e);  // prints the builder's error; CLI_FAILED
 // "key=value" in two; the key is to be freed. NULL: there is no '='.
 char *edit_split(const char *text, const char **value);

@@ -214,6 +214,7 @@ static sdx_status sweep_constants(sdx_builder *b, graph *g, arena *scratch) {
 sdx_status sdx_builder_sweep(sdx_builder *b) {
   arena scratch;
   arena_init(&scratch, NULL);
+  if (!build_failed(b) && build_complete(b) == SDX_OK) graph_sort(b->model.graph, &b->err);
   // A body may be the last reader of what stands around it, so the innermost graphs come first: they are listed first.
   for (sdx_graph *s = b->graphs; s && !build_failed(b); s = s->next) {
     if (!s->attached) continue;

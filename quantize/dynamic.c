@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Dynamic quantisation: the constant side of a product is bytes in the file, the other side becomes bytes while the
+// model runs (DynamicQuantizeLinear), by its own extremes. Bytes are multiplied (MatMulInteger), the sums scaled:
+//
+//   MatMul(A, W)        Mul(Cast(MatMulInteger(a, w)), a_scale * w_scale)
+//   Gemm(A, W, C)       the same, Add C
+#include <string.h>
+
+#include "quantize/products.h"
+#include "quantize/tensors.h"
+
+typedef struct dynamic {
+  sdx_graph *graph;
+  const quantize_options *o;
+  const char *name;
+} dynamic;
+
+static sdx_value *transposed(const sdx_value *w) {
+  const int64_t *shape = sdx_tensor_shape(w);
+  sdx_value *t = sdx_tensor_create(SDX_FLOAT, 2, (int64_t[]){shape[1], shape[0]});
+  for (int64_t i = 0; t && i < shape[0]; i++)
+    for (int64_t k = 0; k < shape[1]; k++)
+      ((float *)sdx_tensor_data(t))[k * shape[0] + i] = ((const float *)sdx_tensor_data(w))[i * shape[1] + k];
+  return t;
+}
+
+static sdx_ref multiply(dynamic *d, sdx_ref a, const quantised_weights *q, sdx_ref *bytes_of_a) {
+  sdx_graph *g = d->graph;
+  sdx_ref w = sdx_graph_add_initializer(g, "weight_quantized", q->bytes);
+  sdx_ref scale = sdx_graph_add_initializer(g, "weight_scale", q->scale);
+  sdx_ref zero = sdx_graph_add_initializer(g, "weight_zero_point", q->zero);
+  if (!bytes_of_a[0]) {
+    bytes_of_a[0] = sdx_graph_add_node(g, "DynamicQuantizeLinear", NULL, SDX_REFS(a));
+    bytes_of_a[1] = sdx_graph_add_node_output(g);
+    bytes_of_a[2] = sdx_graph_add_node_output(g);
+  }
+  sdx_ref sums = sdx_graph_add_node(g, "MatMulInteger", d->name, SDX_REFS(bytes_of_a[0], w, bytes_of_a[2], zero));
+  sdx_ref cast = sdx_graph_add_node(g, "Cast", NULL, SDX_REFS(sums));
+  sdx_graph_set_int(g, "to", SDX_FLOAT);
+  sdx_ref scales = sdx_graph_add_node(g, "Mul", NULL, SDX_REFS(bytes_of_a[1], scale));
+  return sdx_graph_add_node(g, "Mul", NULL, SDX_REFS(cast, scales));
+}
+
+// The constant matrix of a product, [rows, columns], to be released; NULL: it is not one that can be quantised.
+sdx_value *product_weights(sdx_graph *g, size_t node) {
+  const char *op = sdx_graph_node_op(g, node);
+  bool gemm = !strcmp(op, "Gemm");
+  if (!gemm && strcmp(op, "MatMul") != 0) return NULL;
+  sdx_value *w = sdx_graph_constant(g, sdx_graph_node_input(g, node, 1));
+  bool fits = w && sdx_tensor_dtype(w) == SDX_FLOAT && sdx_tensor_rank(w) == 2 && sdx_tensor_count(w) > 0;
+  if (gemm)
+    fits &= sdx_graph_node_float(g, node, "alpha", 1) == 1 && sdx_graph_node_float(g, node, "beta", 1) == 1 &&
+            !sdx_graph_node_int(g, node, "transA", 0);
+  sdx_value *turned = fits && gemm && sdx_graph_node_int(g, node, "transB", 0) ? transposed(w) : NULL;
+  if (fits && !turned) return w;
+  sdx_value_release(w);
+  return turned;
+}
+
+sdx_ref product_end(sdx_graph *g, size_t node, sdx_ref product) {
+  sdx_ref c = sdx_graph_node_input_count(g, node) > 2 ? sdx_graph_node_input(g, node, 2) : 0;
+  if (c) product = sdx_graph_add_node(g, "Add", NULL, SDX_REFS(product, c));
+  sdx_graph_node_set_output(g, sdx_graph_node_count(g) - 1, 0, sdx_graph_node_output(g, node, 0));
+  sdx_graph_node_remove(g, node);
+  return product;
+}
+
+sdx_status quantize_dynamic(sdx_builder *b, const quantize_options *o, size_t *changed) {
+  sdx_graph *g = sdx_builder_graph(b);
+  size_t nodes = sdx_graph_node_count(g);
+  sdx_ref last = 0, bytes[3] = {0};
+  *changed = 0;
+  for (size_t i = 0; i < nodes && !sdx_builder_status(b); i++) {
+    dynamic d = {g, o, sdx_graph_node_name(g, i)};
+    if (o->keep && o->keep(o->context, sdx_graph_node_op(g, i), d.name)) continue;
+    sdx_value *w = product_weights(g, i);
+    quantised_weights q;
+    if (!w) continue;
+    sdx_ref a = sdx_graph_node_input(g, i, 0);
+    if (a != last) bytes[0] = 0;  // queries, keys and values are products of one
+    last = a;
+    if (!weights_quantise(w, o->per_channel ? 1 : -1, o->weights, &q)) {
+      sdx_builder_fail(b, SDX_NO_MEMORY, "memory is exhausted");
+    } else {
+      product_end(g, i, multiply(&d, a, &q, bytes));
+      ++*changed;
+    }
+    sdx_value_release(w);
+  }
+  return sdx_builder_status(b) ? sdx_builder_status(b) : sdx_builder_sweep(b);
+}

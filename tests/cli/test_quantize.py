@@ -1,0 +1,275 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""`sardonyx quantize`: what it writes passes onnx.checker, computes the same in ONNX Runtime and in Sardonyx, stays near
+the model in float, no further away than ONNX Runtime's own quantiser with the same samples, and runs on integers."""
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "ops")]
+import venv  # noqa: E402
+
+venv.enter()
+
+import numpy as np  # noqa: E402
+import onnx  # noqa: E402
+import onnxruntime as ort  # noqa: E402
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+import engine  # noqa: E402
+import lab  # noqa: E402
+import suite  # noqa: E402
+
+ort.set_default_logger_severity(4)
+RNG = np.random.default_rng(4)
+NODE, F = helper.make_node, TensorProto.FLOAT
+CLASSES = 10
+
+
+def info(name, shape, kind=F):
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+class Net:
+    """Nodes and weights, put one behind the other."""
+
+    def __init__(self):
+        self.nodes, self.weights, self.count = [], [], 0
+
+    def weight(self, *shape, scale=1.0):
+        name = f"w{len(self.weights)}"
+        fan = max(1, int(np.prod(shape[1:]) if len(shape) == 4 else shape[0]))
+        self.weights.append(numpy_helper.from_array((RNG.standard_normal(shape) * scale * (2 / fan) ** 0.5).astype(np.float32), name))
+        return name
+
+    def constant(self, value):
+        name = f"w{len(self.weights)}"
+        self.weights.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+    def add(self, op, *inputs, **attributes):
+        self.count += 1
+        self.nodes.append(NODE(op, list(inputs), [f"v{self.count}"], f"{op.lower()}{self.count}", **attributes))
+        return f"v{self.count}"
+
+    def conv(self, x, channels, out, kernel=3, stride=1, group=1):
+        return self.add("Conv", x, self.weight(out, channels // group, kernel, kernel), self.weight(out, scale=0.1), group=group,
+                        pads=[kernel // 2] * 4, strides=[stride] * 2, kernel_shape=[kernel] * 2)
+
+    def model(self, inputs, y, shape, opset=17):
+        self.nodes[-1].output[0] = "y"
+        graph = helper.make_graph(self.nodes, "g", inputs, [info("y", shape)], self.weights)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def residual():
+    n = Net()
+    x = n.add("Relu", n.conv("x", 3, 16, stride=2))
+    for channels, out, stride in ((16, 16, 1), (16, 32, 2)):
+        h = n.conv(n.add("Relu", n.conv(x, channels, out, stride=stride)), out, out)
+        x = n.add("Relu", n.add("Add", h, x if stride == 1 else n.conv(x, channels, out, 1, stride)))
+    x = n.add("Flatten", n.add("GlobalAveragePool", x))
+    n.add("Gemm", x, n.weight(32, CLASSES), n.weight(CLASSES, scale=0.1))
+    return n.model([info("x", ["n", 3, 16, 16])], "y", ["n", CLASSES])
+
+
+def mobile():
+    n = Net()
+    six = (n.constant(np.float32(0)), n.constant(np.float32(6)))
+    x = n.add("Clip", n.conv("x", 3, 16, stride=2), *six)
+    for _ in range(2):
+        h = n.add("Clip", n.conv(x, 16, 48, 1), *six)
+        h = n.add("HardSwish", n.conv(h, 48, 48, group=48))
+        x = n.add("Add", x, n.conv(h, 48, 16, 1))
+    x = n.add("Flatten", n.add("GlobalAveragePool", x))
+    n.add("Gemm", x, n.weight(16, CLASSES), n.weight(CLASSES, scale=0.1))
+    return n.model([info("x", ["n", 3, 16, 16])], "y", ["n", CLASSES])
+
+
+def attention(width=32, words=12, heads=4):
+    n = Net()
+    x = "x"
+    for _ in range(2):
+        parts = []
+        for turn in ([0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3]):
+            p = n.add("Add", n.add("MatMul", x, n.weight(width, width)), n.weight(width, scale=0.1))
+            p = n.add("Reshape", p, n.constant(np.int64([0, words, heads, width // heads])))
+            parts.append(n.add("Transpose", p, perm=turn))
+        scores = n.add("Mul", n.add("MatMul", parts[0], parts[1]), n.constant(np.float32((width // heads) ** -0.5)))
+        mixed = n.add("Transpose", n.add("MatMul", n.add("Softmax", scores), parts[2]), perm=[0, 2, 1, 3])
+        mixed = n.add("MatMul", n.add("Reshape", mixed, n.constant(np.int64([0, words, width]))), n.weight(width, width))
+        x = n.add("LayerNormalization", n.add("Add", x, mixed), n.constant(np.ones(width, np.float32)))
+        h = n.add("Relu", n.add("Add", n.add("MatMul", x, n.weight(width, 2 * width)), n.weight(2 * width, scale=0.1)))
+        x = n.add("LayerNormalization", n.add("Add", x, n.add("MatMul", h, n.weight(2 * width, width))),
+                  n.constant(np.ones(width, np.float32)))
+    n.add("Gemm", n.add("ReduceMean", x, axes=[1], keepdims=0), n.weight(width, CLASSES), n.weight(CLASSES, scale=0.1))
+    return n.model([info("x", ["n", words, width])], "y", ["n", CLASSES])
+
+
+SHAPES = {"residual": (residual, (3, 16, 16)), "mobile": (mobile, (3, 16, 16)), "attention": (attention, (12, 32))}
+
+
+def noise(a, b):
+    return 10 * np.log10((a ** 2).sum() / max(((a - b) ** 2).sum(), 1e-30))
+
+
+class Quantising(lab.Case):
+    workspace = False
+
+    def setUp(self):
+        super().setUp()
+        self.made = {}
+
+    def prepare(self, kind, samples=40):
+        make, shape = SHAPES[kind]
+        model = make()
+        onnx.checker.check_model(model, full_check=True)
+        self.write(kind + ".onnx", model.SerializeToString())
+        x = RNG.standard_normal((samples, *shape)).astype(np.float32)
+        np.savez(self.folder / "data.npz", x=x)
+        return model, x
+
+    def quantize(self, kind, *words):
+        report = self.ask("quantize", kind + ".onnx", "-o", "q.onnx", *words)
+        onnx.checker.check_model(str(self.folder / "q.onnx"), full_check=True)
+        return onnx.load(self.folder / "q.onnx"), report
+
+    def results(self, model, x):
+        return ort.InferenceSession(model.SerializeToString()).run(None, {"x": x})[0]
+
+    def near(self, model, quantised, x, least, step=0.05):
+        want, got = self.results(model, x), self.results(quantised, x)
+        ours = engine.Session(quantised.SerializeToString()).run({"x": x})[0]
+        self.assertGreater(noise(want, got), least)
+        self.assertGreater(noise(want, ours), least)
+        return noise(want, got)
+
+    def kernels(self):
+        said = self.command("inspect", "q.onnx", "--plan").stdout
+        return {name: said.count(name) for name in ("QLinearConv", "QLinearMatMul", "QGemm", "MatMulIntegerToFloat", " Conv ", "QLinearAdd")}
+
+
+class Static(Quantising):
+    def test_no_further_away_than_onnx_runtime(self):
+        from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+
+        class Reader(CalibrationDataReader):
+            def __init__(self, x):
+                self.rows = iter([{"x": x[i:i + 1]} for i in range(len(x))])
+
+            def get_next(self):
+                return next(self.rows, None)
+
+        for kind in SHAPES:
+            with self.subTest(kind):
+                model, x = self.prepare(kind)
+                self.command("shrink", kind + ".onnx", "-o", "small.onnx")
+                quantize_static(self.folder / "small.onnx", self.folder / "theirs.onnx", Reader(x), per_channel=True,
+                                weight_type=QuantType.QInt8, activation_type=QuantType.QUInt8)
+                theirs = onnx.load(self.folder / "theirs.onnx")
+                fresh = RNG.standard_normal((1000, *SHAPES[kind][1])).astype(np.float32)
+                want = self.results(model, fresh)
+                agree = lambda m: (self.results(m, fresh).argmax(1) == want.argmax(1)).mean()  # noqa: E731
+                quantised, report = self.quantize(kind, "--data", "data.npz")
+                # One in a hundred of the samples lies at a border, where either may be lucky.
+                self.assertGreaterEqual(agree(quantised), agree(theirs) - 0.01)
+                self.assertGreater(self.near(model, quantised, fresh, 20), noise(want, self.results(theirs, fresh)) - 0.5)
+                self.assertLess(report["after"]["weight_bytes"], report["before"]["weight_bytes"] / 1.8)
+
+    def test_integers_run(self):
+        for kind, least in (("residual", {"QLinearConv": 6}), ("mobile", {"QLinearConv": 7}),
+                            ("attention", {"MatMulIntegerToFloat": 10})):
+            with self.subTest(kind):
+                self.prepare(kind, 8)
+                self.quantize(kind, "--data", "data.npz")
+                found = self.kernels()
+                for name, count in least.items():
+                    self.assertGreaterEqual(found[name], count, found)
+                self.assertEqual(found[" Conv "], 0, found)
+
+    def test_methods_and_types(self):
+        model, x = self.prepare("residual", 12)
+        for words in (("--method", "minmax"), ("--method", "percentile", "--percentile", "99.9"), ("--method", "entropy"),
+                      ("--activations", "int8"), ("--weights", "uint8"), ("--per-tensor",)):
+            with self.subTest(words):
+                quantised, report = self.quantize("residual", "--data", "data.npz", *words)
+                self.near(model, quantised, x, 15)
+                self.assertAlmostEqual(report["details"]["sqnr"], noise(self.results(model, x), self.results(quantised, x)), delta=2)
+        kinds = {i.name: i.data_type for i in quantised.graph.initializer}
+        self.assertIn(TensorProto.INT32, kinds.values())  # the bias
+
+    def test_operators(self):
+        for kind, op in (("residual", "QLinearConv"), ("attention", "QLinearMatMul")):
+            with self.subTest(kind):
+                model, x = self.prepare(kind, 12)
+                quantised, _ = self.quantize(kind, "--data", "data.npz", "--format", "qoperator")
+                self.assertIn(op, {n.op_type for n in quantised.graph.node})
+                self.near(model, quantised, x, 15)
+
+    def test_report_and_classes(self):
+        self.prepare("residual", 12)
+        said = self.command("quantize", "residual.onnx", "--data", "data.npz", "--report").stdout
+        self.assertRegex(said, r"conv\d+ +Conv +\d+\.\d")
+        self.assertRegex(said, r"results that hold: [\d.]+ % of 12 samples")
+
+    def test_pictures_and_sets(self):
+        model, x = self.prepare("mobile", 4)
+        for i in range(6):
+            pixels = RNG.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            self.write(f"pictures/{i % 3}/{i}.ppm", b"P6 16 16 255\n" + pixels.tobytes())
+        report = self.quantize("mobile", "--data", "pictures")[1]
+        self.assertIn("right after", report["details"])
+        for i in range(3):
+            self.write(f"sets/test_data_set_{i}/input_0.pb", numpy_helper.from_array(x[i:i + 1]).SerializeToString())
+        self.near(model, self.quantize("mobile", "--data", "sets")[0], x, 15)
+
+    def test_layers_stay_in_float(self):
+        model, x = self.prepare("residual", 12)
+        quantised, _ = self.quantize("residual", "--data", "data.npz", "--keep", "Gemm,conv1")
+        by_name = {n.name: n for n in quantised.graph.node}
+        self.assertEqual(by_name["conv1"].input[0], "x")
+        _, report = self.quantize("residual", "--data", "data.npz", "--max-drop", "-1")
+        self.assertEqual(report["details"]["layers"], [])
+        self.assertGreater(len(report["details"]["in float"]), 6)
+        self.assertEqual(report["details"]["agreement"], 100)
+
+    def test_what_is_wrong(self):
+        self.prepare("residual", 4)
+        np.savez(self.folder / "other.npz", z=np.zeros((2, 3), np.float32))
+        np.savez(self.folder / "wide.npz", x=np.zeros((2, 5, 16, 16), np.float32))
+        for words, said, code in ((("--data", "none.npz"), "no such file", 1), (("--data", "other.npz"), "cannot", 1),
+                                  (("--data", "wide.npz"), "input 'x'", 1), ((), "samples are missing", 2),
+                                  (("--data", "data.npz", "--method", "minmx"), "did you mean", 2),
+                                  (("--data", "data.npz", "--keep", "Gem"), "did you mean 'Gemm'?", 1),
+                                  (("--weights-only", "5"), "expected 4 or 8", 2),
+                                  (("--weights-only", "4", "--block", "20"), "power of two", 2)):
+            with self.subTest(words):
+                self.assertIn(said, self.fails("quantize", "residual.onnx", "-o", "q.onnx", *words, code=code))
+                self.assertFalse((self.folder / "q.onnx").exists())
+
+
+class WithoutSamples(Quantising):
+    def test_dynamic(self):
+        for kind in ("attention", "residual"):
+            with self.subTest(kind):
+                model, x = self.prepare(kind, 12)
+                quantised, report = self.quantize(kind, "--dynamic")
+                self.near(model, quantised, x, 25)
+                self.assertEqual(report["details"]["quantised"], {"attention": 13, "residual": 1}[kind])
+        self.prepare("attention", 2)
+        self.quantize("attention", "--dynamic")
+        self.assertGreaterEqual(self.kernels()["MatMulIntegerToFloat"], 10)
+
+    def test_blocks(self):
+        model, x = self.prepare("attention", 12)
+        for words, least in ((("--weights-only", "4"), 11), (("--weights-only", "8"), 34), (("--weights-only", "4", "--contrib"), 11),
+                             (("--weights-only", "8", "--contrib", "--block", "16"), 34),
+                             (("--weights-only", "4", "--block", "64"), 9)):
+            with self.subTest(words):
+                quantised, report = self.quantize("attention", *words)
+                self.near(model, quantised, x, least)
+                self.assertEqual(report["details"]["quantised"], 13)
+
+
+if __name__ == "__main__":
+    sys.exit(suite.run())
