@@ -74,6 +74,7 @@ file(CONFIGURE OUTPUT ${SDX_GENERATED}/kernel_table.c CONTENT
 @check_externs@
 const kernel_entry kernel_rows[] = {
 @kernel_rows@    {0}};
+const size_t kernel_row_count = sizeof kernel_rows / sizeof *kernel_rows - 1;
 const kernel_checker *const kernel_checkers[] = {
 @check_rows@    0};
 " @ONLY)

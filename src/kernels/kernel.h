@@ -29,6 +29,8 @@ const kernel_entry *kernel_at(size_t index);  // by family, then weakest first
 // The best enabled variant of a family: highest tier; hand-written before automatic. Never NULL for
 // a family that exists. Call when a plan is made, not per run.
 const kernel_entry *kernel_best(const char *family);
+// The same among those that `fits` accepts; NULL where it accepts none.
+const kernel_entry *kernel_best_of(const char *family, bool (*fits)(const void *kernel));
 #define KERNEL_BEST(family) ((const family##_kernel *)kernel_best(#family)->kernel)
 
 // ---- check.c of each family -------------------------------------------------------------------

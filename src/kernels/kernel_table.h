@@ -5,4 +5,5 @@
 #include "kernels/kernel.h"
 
 extern const kernel_entry kernel_rows[];               // ends with family NULL
+extern const size_t kernel_row_count;                  // without the end
 extern const kernel_checker *const kernel_checkers[];  // ends with NULL

@@ -21,6 +21,7 @@ const kernel_entry kernel_rows[] = {
     {"unary_f32", "ref", CPU_ref, false, kernel_unary_f32_ref},
     {0},
 };
+const size_t kernel_row_count = sizeof kernel_rows / sizeof *kernel_rows - 1;
 const kernel_checker *const kernel_checkers[] = {&kernel_check_gemm_f32, 0};
 
 static void print(const char *line) {

@@ -25,6 +25,21 @@ static void every_variant_agrees(void **state) {
   assert_non_null(strstr(last, " passed, 0 failed, "));
 }
 
+static bool no(const void *kernel) { return false; }
+
+// As the search that halves the table needs it: families in the order of their names, each found from its first row.
+static void families_are_found(void **state) {
+  for (size_t i = 0; i < kernel_count(); i++) {
+    const char *family = kernel_at(i)->family;
+    if (i) assert_true(strcmp(kernel_at(i - 1)->family, family) <= 0);
+    const kernel_entry *best = kernel_best(family);
+    assert_string_equal(best->family, family);
+    if (cpu_isa_enabled(kernel_at(i)->isa)) assert_true(best->isa >= kernel_at(i)->isa);
+    assert_null(kernel_best_of(family, no));
+  }
+  assert_null(kernel_best("no such family"));
+}
+
 static void filters(void **state) {
   lines = 0;
   assert_int_equal(kernel_selftest("gemm_f32", 1, true, print), 0);
@@ -45,7 +60,7 @@ static void nothing_compared_is_a_failure(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(every_variant_agrees), cmocka_unit_test(filters),
-                                     cmocka_unit_test(nothing_compared_is_a_failure)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(every_variant_agrees), cmocka_unit_test(families_are_found),
+                                     cmocka_unit_test(filters), cmocka_unit_test(nothing_compared_is_a_failure)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

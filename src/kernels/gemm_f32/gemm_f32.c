@@ -45,21 +45,13 @@ static size_t align64(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
 
 // ---- algorithm -----------------------------------------------------------------------------------
 
-static const kernel_entry *best(bool split) {
-  const kernel_entry *found = NULL;
-  for (size_t i = 0; i < kernel_count(); i++) {
-    const kernel_entry *e = kernel_at(i);
-    if (strcmp(e->family, "gemm_f32") != 0 || !cpu_isa_enabled(e->isa)) continue;
-    if (((const gemm_f32_kernel *)e->kernel)->split != split) continue;
-    if (!found || e->isa > found->isa || (e->isa == found->isa && found->automatic)) found = e;
-  }
-  return found;
-}
+static bool splits(const void *kernel) { return ((const gemm_f32_kernel *)kernel)->split; }
+static bool multiplies(const void *kernel) { return !splits(kernel); }
 
 // outer: N, or M where A is the packed operand. Never the other one: a batcher may change it.
 static const kernel_entry *choose(size_t k, size_t outer) {
-  const kernel_entry *split = k >= SPLIT_DEPTH && outer >= SPLIT_OUTER ? best(true) : NULL;
-  return split ? split : best(false);
+  const kernel_entry *split = k >= SPLIT_DEPTH && outer >= SPLIT_OUTER ? kernel_best_of("gemm_f32", splits) : NULL;
+  return split ? split : kernel_best_of("gemm_f32", multiplies);
 }
 
 static unsigned plane_count(const gemm_f32_kernel *kernel, int precision) {
