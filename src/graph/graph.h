@@ -86,9 +86,10 @@ typedef struct node {
   uint32_t input_count, output_count, attr_count, capture_count;
   value_id *inputs, *outputs;  // VALUE_ABSENT where an optional one is left out
   attr *attrs;
-  value_id *captures;  // outer values its subgraphs read: implicit inputs
-  void *params;        // filled by op->params; lives in the graph's arena
-  bool dead;           // removed; skipped and dropped by graph_compact
+  value_id *captures;         // outer values its subgraphs read: implicit inputs
+  void *params;               // filled by op->params; lives in the graph's arena
+  _Atomic uint64_t accepted;  // element types of inputs and outputs that its schema allows, as step_infer found
+  bool dead;                  // removed; skipped and dropped by graph_compact
 } node;
 
 typedef struct graph_value {

@@ -66,6 +66,7 @@ static sdx_status find_op(binder *b, node *n, error *err) {
   if (n->op_type.size == 0)
     return problem(err, SDX_INVALID_GRAPH, "empty-operator", n, (error_part){0}, "the operator type is empty");
   n->domain = op_domain(n->domain);
+  n->accepted = 0;
   n->op = find_custom(b, n->domain, n->op_type);
   if (!n->op) n->op = op_find(n->domain, n->op_type);
   if (!n->op && !b->opsets) n->op = op_find_own(n->domain, n->op_type);

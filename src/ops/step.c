@@ -36,13 +36,31 @@ bool step_init(op_step *c, const node *n, unsigned parts, arena *memory) {
   return step_tables(c, parts);
 }
 
+// Adds the element type of one more value to a word of them; false: it is not known, or there is no room.
+static bool add_type(uint64_t *types, unsigned *count, const type_info *t) {
+  if (*count == sizeof *types || (t && (t->kind != TYPE_TENSOR || t->dtype == SDX_UNDEFINED))) return false;
+  *types |= (uint64_t)(t ? t->dtype + 1 : 1) << 8 * (*count)++;
+  return true;
+}
+
+// Schemas are texts: with the same element types as before they are not walked again.
 sdx_status step_infer(op_step *c) {
   const op_def *op = c->node->op;
   for (size_t i = 0; i < c->output_count; i++) c->out_types[i] = (type_info){.kind = TYPE_UNKNOWN, .rank = -1};
   if (!op || !op->infer) return SDX_OK;
-  sdx_status status = schema_check_types(op, c->node, c->input_count, c->in_types, c->err);
+  uint64_t types = 0, accepted = atomic_load_explicit(&c->node->accepted, memory_order_relaxed);
+  unsigned count = 0;
+  bool brief = true;
+  for (size_t i = 0; brief && i < c->input_count; i++) brief = add_type(&types, &count, c->in_types[i]);
+  bool same = brief && count && types == (accepted & UINT64_MAX >> 8 * (sizeof types - count));
+  sdx_status status = same ? SDX_OK : schema_check_types(op, c->node, c->input_count, c->in_types, c->err);
   if (status == SDX_OK) status = op->infer(c);
-  if (status == SDX_OK) status = schema_check_results(op, c->node, c->output_count, c->out_types, c->err);
+  for (size_t i = 0; brief && i < c->output_count; i++) brief = add_type(&types, &count, &c->out_types[i]);
+  same = same && brief && types == accepted;
+  if (status == SDX_OK && !same) {
+    status = schema_check_results(op, c->node, c->output_count, c->out_types, c->err);
+    if (status == SDX_OK && brief) atomic_store_explicit(&((node *)c->node)->accepted, types, memory_order_relaxed);
+  }
   if (status != SDX_OK && status != SDX_NO_MEMORY) error_code(c->err, "type-or-shape");
   return step_located(c, status);
 }

@@ -36,17 +36,13 @@ static sdx_status reorder_constant(builder *b, const plan_step *s) {
   plan *p = b->p;
   plan_value *to = &p->values[s->outputs[0]];
   const plan_value *from = &p->values[s->inputs[0]];
-  sdx_value *made;
   SDX_TRY(builder_read_constant(b, s->inputs[0]));
-  SDX_TRY(value_create(p->account, (sdx_dtype)to->value.tensor.dtype, to->value.tensor.rank, to->value.tensor.dims,
-                       NULL, NULL, NULL, &made, b->err));
-  p->made[p->made_count++] = made;
-  value source = {.tensor = from->value.tensor}, *in = &source, *out = &made->value;
+  to->value.tensor.data = arena_alloc(&p->memory, to->value.tensor.bytes);
+  if (!to->value.tensor.data) return error_no_memory(b->err, to->value.tensor.bytes);
+  value source = {.tensor = from->value.tensor}, *in = &source, *out = &to->value;
   op_step c = s->step;
-  c.in = &in, c.out = &out, c.err = b->err, c.threads = 1;
-  SDX_TRY(step_prepare(&c));
-  SDX_TRY(c.compute(&c));
-  to->value.tensor.data = made->value.tensor.data;
+  c.in = &in, c.out = &out, c.err = b->err;
+  SDX_TRY(step_evaluate(&c, p->account));
   to->storage = STORE_CONST;
   to->local = true;
   return SDX_OK;
@@ -156,15 +152,11 @@ sdx_status convert_layouts(builder *b) {
   uint32_t more = b->ports ? most_conversions(b) : 0;
   converter c = {.b = b};
   plan_value *values = arena_array(&p->memory, p->value_count + more, sizeof *values);
-  sdx_value **made = arena_array(&p->memory, p->made_count + more, sizeof *made);
   c.steps = arena_array(&p->memory, p->step_count + more, sizeof *c.steps);
   c.other = arena_array(&b->scratch, p->value_count + more, sizeof *c.other);
-  if (!values || !made || !c.steps || !c.other)
-    return error_no_memory(b->err, (p->value_count + more) * sizeof *values);
+  if (!values || !c.steps || !c.other) return error_no_memory(b->err, (p->value_count + more) * sizeof *values);
   memcpy(values, p->values, p->value_count * sizeof *values);
-  if (p->made_count) memcpy(made, p->made, p->made_count * sizeof *made);
   p->values = values;
-  p->made = made;
   for (uint32_t s = 0; s < p->step_count; s++) SDX_TRY(convert_step(&c, s));
   for (uint32_t i = 0; i < b->g->output_count; i++)
     if (p->wanted[i]) SDX_TRY(in_layout(&c, p->outputs[i], LAYOUT_ONNX, &p->outputs[i]));

@@ -320,3 +320,22 @@ sdx_status node_evaluate(const node *n, const value *const *in, mem_account *acc
   arena_deinit(&f.memory);
   return s;
 }
+
+sdx_status step_evaluate(op_step *c, mem_account *account) {
+  run_frame f = {0};
+  void *scratch = NULL;
+  mem_account_init(&f.account, SIZE_MAX, account);
+  arena_init(&f.memory, &f.account);
+  c->threads = 1;
+  c->services = &frame_services;
+  c->owner = &f;
+  pool_watch *former = pool_watch_set(NULL);
+  sdx_status s = step_prepare(c);
+  if (s == SDX_OK && c->scratch_bytes && !(c->scratch = scratch = mem_alloc(&f.account, c->scratch_bytes)))
+    s = call_no_memory(c, c->scratch_bytes);
+  if (s == SDX_OK) s = c->compute(c);
+  pool_watch_set(former);
+  mem_free(scratch);
+  arena_deinit(&f.memory);
+  return s;
+}

@@ -48,5 +48,7 @@ sdx_status frame_run_dynamic(run_frame *f, op_step *c);
 // arithmetic at plan time). outputs receive counted values charged to `account`.
 sdx_status node_evaluate(const node *n, const value *const *in, mem_account *account, size_t limit_bytes,
                          const run_limits *limits, sdx_value **outputs, error *err);
+// Computes a step whose shapes are all known, and whose outputs have their memory, outside of any run.
+sdx_status step_evaluate(op_step *c, mem_account *account);
 // A value's type as it is now.
 void value_type(const value *v, type_info *t);

@@ -90,15 +90,12 @@ static sdx_status keep_signature(builder *b) {
 static sdx_status look(builder *b) {
   plan *p = b->p;
   const graph *g = b->g;
-  size_t results = 0;
-  for (uint32_t i = 0; i < g->node_count; i++) results += g->nodes[i]->output_count;
   p->value_count = g->value_count;
   p->outputs = arena_copy(&p->memory, g->outputs, g->output_count * sizeof *p->outputs);
   p->wanted = arena_array(&p->memory, g->output_count + 1, sizeof *p->wanted);
   p->values = arena_array(&b->scratch, g->value_count, sizeof *p->values);
   p->steps = arena_array(&b->scratch, g->node_count, sizeof *p->steps);
-  p->made = arena_array(&b->scratch, results, sizeof *p->made);
-  if (!p->outputs || !p->wanted || !p->values || !p->steps || !p->made)
+  if (!p->outputs || !p->wanted || !p->values || !p->steps)
     return error_no_memory(b->err, g->value_count * sizeof *p->values);
   for (uint32_t i = 0; i < g->output_count; i++) p->wanted[i] = !b->request->wanted || b->request->wanted[i];
   SDX_TRY(keep_signature(b));
@@ -181,7 +178,6 @@ plan *plan_retain(plan *p) {
 void plan_release(plan *p) {
   if (!p || atomic_fetch_sub(&p->references, 1) != 1) return;
   for (uint32_t s = 0; s < p->step_count; s++) device_release(&p->steps[s].step);
-  for (size_t i = 0; i < p->made_count; i++) value_release(p->made[i]);
   arena_deinit(&p->memory);
   mem_free(p);
 }

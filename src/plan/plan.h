@@ -66,8 +66,6 @@ typedef struct plan {
   bool *wanted;          // outputs
   bool has_dynamic;      // some step allocates while running
   type_info *signature;  // types of graph inputs, then of owner->captures
-  sdx_value **made;      // constants computed while planning
-  size_t made_count;
   atomic_size_t references;
   uint64_t last_used;
   struct plan *next;

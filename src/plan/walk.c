@@ -98,40 +98,52 @@ static sdx_status mark_needed(builder *b) {
 
 // Computes a node now if everything it looks at is known and the result is small. The size of strings shows only
 // afterwards: they are left to the run and its budget.
-static sdx_status try_evaluate(builder *b, const node *n, const type_info *out, bool *done) {
-  plan *p = b->p;
-  *done = false;
-  if (n->op->flags & (OP_NONDETERMINISTIC | OP_CONTROL) || n->capture_count) return SDX_OK;
+static bool can_evaluate(const builder *b, const op_step *c) {
+  const plan *p = b->p;
+  const node *n = c->node;
+  if (n->op->flags & (OP_NONDETERMINISTIC | OP_CONTROL) || n->capture_count) return false;
   bool shape_only = n->op->flags & OP_READS_SHAPE;
   for (uint32_t i = 0; i < n->input_count; i++)
     if (n->inputs[i] && !(shape_only ? p->values[n->inputs[i]].known : p->values[n->inputs[i]].storage == STORE_CONST))
-      return SDX_OK;
+      return false;
   for (uint32_t i = 0; i < n->output_count; i++) {
+    const type_info *out = &c->out_types[i];
     tensor t;
     if (!n->outputs[i]) continue;
-    if (!type_is_fixed(&out[i]) || tensor_init(&t, out[i].dtype, (size_t)out[i].rank, out[i].dims, NULL) != SDX_OK ||
+    if (!type_is_fixed(out) || tensor_init(&t, out->dtype, (size_t)out->rank, out->dims, NULL) != SDX_OK ||
         t.bytes > EVALUATE_LIMIT_BYTES || t.dtype == SDX_STRING)
-      return SDX_OK;
+      return false;
   }
-  value *inputs = arena_array(&b->scratch, n->input_count + 1, sizeof *inputs);
-  const value **in = arena_array(&b->scratch, n->input_count + 1, sizeof *in);
-  sdx_value **made = arena_array(&b->scratch, n->output_count + 1, sizeof *made);
-  if (!inputs || !in || !made) return error_no_memory(b->err, n->input_count * sizeof *inputs);
-  for (uint32_t i = 0; i < n->input_count; i++)
-    if (n->inputs[i]) {
-      inputs[i].tensor = p->values[n->inputs[i]].value.tensor;
-      in[i] = &inputs[i];
-      SDX_TRY(builder_read_constant(b, n->inputs[i]));
-    }
-  SDX_TRY(node_evaluate(n, in, p->account, SIZE_MAX, NULL, made, b->err));
+  return true;
+}
+
+static sdx_status evaluate(builder *b, op_step *c) {
+  plan *p = b->p;
+  const node *n = c->node;
+  if (!step_tables(c, STEP_VALUES)) return error_no_memory(b->err, n->input_count * sizeof *c->in);
+  value *made = arena_array(&b->scratch, n->output_count + 1, sizeof *made);
+  if (!made) return error_no_memory(b->err, n->output_count * sizeof *made);
+  for (uint32_t i = 0; i < n->input_count; i++) {
+    if (!n->inputs[i]) continue;
+    c->in[i] = &p->values[n->inputs[i]].value;
+    SDX_TRY(builder_read_constant(b, n->inputs[i]));
+  }
   for (uint32_t i = 0; i < n->output_count; i++) {
-    if (!made[i]) continue;
-    p->made[p->made_count++] = made[i];
+    const type_info *t = &c->out_types[i];
     if (!n->outputs[i]) continue;
-    SDX_TRY(set_constant(b, n->outputs[i], &made[i]->value.tensor));
+    int64_t *dims = arena_copy(&p->memory, t->dims, (size_t)t->rank * sizeof *dims);
+    if (!dims) return error_no_memory(b->err, (size_t)t->rank * sizeof *dims);
+    SDX_TRY(tensor_init(&made[i].tensor, (sdx_dtype)t->dtype, (size_t)t->rank, dims, b->err));
+    made[i].tensor.data = arena_zalloc(&p->memory, made[i].tensor.bytes);
+    if (!made[i].tensor.data) return error_no_memory(b->err, made[i].tensor.bytes);
+    c->out[i] = &made[i];
+  }
+  SDX_TRY(step_evaluate(c, p->account));
+  for (uint32_t i = 0; i < n->output_count; i++) {
+    if (!n->outputs[i]) continue;
+    SDX_TRY(set_constant(b, n->outputs[i], &made[i].tensor));
     p->values[n->outputs[i]].local = true;
   }
-  *done = true;
   return SDX_OK;
 }
 
@@ -203,9 +215,8 @@ static sdx_status plan_node(builder *b, const node *n) {
     inputs_known &= in->known;
   }
   SDX_TRY(step_infer(&c));
-  bool done, outputs_known = true;
-  SDX_TRY(try_evaluate(b, n, c.out_types, &done));
-  if (done) return SDX_OK;
+  if (can_evaluate(b, &c)) return evaluate(b, &c);
+  bool outputs_known = true;
   for (uint32_t i = 0; i < n->output_count; i++) {
     if (!n->outputs[i]) continue;
     SDX_TRY(step_located(&c, set_type(b, n->outputs[i], &c.out_types[i])));

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "ops/infer.h"
 #include "ops/schema.h"
 
 typedef struct bound {
@@ -231,9 +232,41 @@ static void checks_types(void **state) {
   assert_int_equal(schema_check_types(&many, &n, 2, (const type_info *[]){&f, &d}, &err), SDX_OK);
 }
 
+static sdx_status same_as_first(op_step *c) { return infer_same(c, 0, 0); }
+
+// A node that was inferred before is not looked up again, unless its element types are others now.
+static void other_types_are_checked_again(void **state) {
+  const op_def op = {
+      .name = "Toy", .inputs = "X:T Y:T?", .outputs = "Z:T", .types = "T=float,double", .infer = same_as_first};
+  value_id ids[] = {1, 2, 3};
+  node n = {.name = STR("n"), .op_type = STR("Toy"), .op = &op, .input_count = 2, .output_count = 1};
+  n.inputs = ids, n.outputs = ids + 2;
+  static const sdx_dtype pairs[][3] = {{SDX_FLOAT, SDX_FLOAT, true},      {SDX_FLOAT, SDX_DOUBLE, false},
+                                       {SDX_DOUBLE, SDX_DOUBLE, true},    {SDX_DOUBLE, SDX_UNDEFINED, true},
+                                       {SDX_DOUBLE, SDX_FLOAT, false},    {SDX_FLOAT, SDX_FLOAT, true},
+                                       {SDX_INT64, SDX_INT64, false},     {SDX_UNDEFINED, SDX_FLOAT, true},
+                                       {SDX_UNDEFINED, SDX_INT64, false}, {SDX_FLOAT, SDX_INT64, false}};
+  for (size_t k = 0; k < sizeof pairs / sizeof *pairs; k++) {
+    arena memory;
+    op_step c;
+    error err = {0};
+    arena_init(&memory, NULL);
+    assert_true(step_init(&c, &n, STEP_TYPES, &memory));
+    type_info in[2];
+    for (size_t i = 0; i < 2; i++) {
+      in[i] = (type_info){.kind = TYPE_TENSOR, .dtype = (uint8_t)pairs[k][i]};
+      c.in_types[i] = pairs[k][i] || i == 0 ? &in[i] : NULL;
+    }
+    c.err = &err;
+    if ((step_infer(&c) == SDX_OK) != pairs[k][2]) fail_msg("pair %zu: '%s'", k, err.message);
+    arena_deinit(&memory);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(finds_operators),
+      cmocka_unit_test(other_types_are_checked_again),
       cmocka_unit_test(resolves_versions),
       cmocka_unit_test(records_are_well_formed),
       cmocka_unit_test(refuses_bad_nodes),
