@@ -31,7 +31,14 @@ __attribute__((weak, visibility("default"))) const char *__asan_default_options(
 #define UNPOISON(p, n) ((void)0)
 #endif
 
-enum { ALIGNMENT = 64, MALLOC_ALIGNMENT = 16, ARENA_ALIGNMENT = 16, FIRST_CHUNK = 4096, LARGEST_CHUNK = 1 << 20 };
+enum {
+  ALIGNMENT = 64,
+  MALLOC_ALIGNMENT = 16,
+  ARENA_ALIGNMENT = 16,
+  FIRST_CHUNK = 4096,
+  LARGEST_CHUNK = 1 << 20,
+  LARGE = 1 << 16
+};
 
 typedef struct header {
   size_t bytes;
@@ -99,10 +106,17 @@ static bool block_bytes(size_t bytes, size_t *total) {
 // the C library.
 static size_t block_cost(size_t total) { return total + ALIGNMENT; }
 
+// Large blocks take eighths of powers of two: one of a size that grows bit by bit, like the state of a model that is
+// fed its own, finds the room of the one before it instead of fresh pages. What is beyond `total` stays untouched.
+static size_t large_room(size_t total) {
+  size_t step = (size_t)1 << (60 - __builtin_clzll(total));
+  return (total + ALIGNMENT + step - 1) / step * step;
+}
+
 static void *alloc(mem_account *account, size_t bytes, bool zeroed) {
   size_t total;
   if (!block_bytes(bytes, &total) || must_fail() || !mem_charge(account, block_cost(total))) return NULL;
-  size_t room = total + ALIGNMENT - MALLOC_ALIGNMENT;
+  size_t room = total < LARGE ? total + ALIGNMENT - MALLOC_ALIGNMENT : large_room(total);
   char *raw = zeroed ? calloc(1, room) : malloc(room);
   if (!raw) {
     mem_uncharge(account, block_cost(total));

@@ -151,8 +151,8 @@ sdx_status convert_layouts(builder *b) {
   plan *p = b->p;
   uint32_t more = b->ports ? most_conversions(b) : 0;
   converter c = {.b = b};
-  plan_value *values = arena_array(&p->memory, p->value_count + more, sizeof *values);
-  c.steps = arena_array(&p->memory, p->step_count + more, sizeof *c.steps);
+  plan_value *values = arena_alloc(&p->memory, ((size_t)p->value_count + more) * sizeof *values);
+  c.steps = arena_alloc(&p->memory, ((size_t)p->step_count + more) * sizeof *c.steps);
   c.other = arena_array(&b->scratch, p->value_count + more, sizeof *c.other);
   if (!values || !c.steps || !c.other) return error_no_memory(b->err, (p->value_count + more) * sizeof *values);
   memcpy(values, p->values, p->value_count * sizeof *values);

@@ -9,6 +9,8 @@
 #include "ops/call.h"
 #include "ops/schema.h"
 
+enum { GROWTH = 8 };  // a slab that grows gets this part more than it needs
+
 uint64_t clock_deadline_ns(uint64_t timeout_ms) {
   return timeout_ms && timeout_ms < UINT64_MAX / 2000000u ? clock_ns() + timeout_ms * 1000000u : 0;
 }
@@ -79,42 +81,65 @@ static sdx_status no_slab(const plan *p, error *err) {
                    what, bytes_text(most, part));
 }
 
-sdx_status frame_create(plan *p, mem_account *parent, size_t limit, run_frame **out, error *err) {
-  *out = NULL;
-  frame_block *block = mem_zalloc(parent, sizeof *block);
-  if (!block) return error_no_memory(err, sizeof *block);
-  run_frame *f = &block->frame;
+static void release_devices(run_frame *f) {
+  for (size_t k = 1; k < PLACES_MOST; k++) {
+    const place *device = f->device_slabs[k] ? &f->plan->places->at[k] : NULL;
+    if (device) device->provider->release_buffer(device->context, f->device_slabs[k]);
+    f->device_slabs[k] = NULL;
+  }
+}
+
+// Room for p's slab. Sizes that change seldom change once: a slab that fits is kept unless most of it would lie idle,
+// and one that grows has some room to spare, both where that is little beside the budget.
+static bool provide_slab(run_frame *f, const plan *p) {
+  size_t need = p->slab_bytes, spare = f->slab ? need / GROWTH : 0;
+  bool small = need < f->account.limit / GROWTH;
+  if (f->slab && (f->slab_room == need || (small && f->slab_room > need && f->slab_room / 4 <= need))) return true;
+  mem_free(f->slab);
+  f->slab_room = small ? need + spare : need;
+  return (f->slab = mem_alloc(&f->account, f->slab_room)) != NULL;
+}
+
+static sdx_status bind_plan(run_frame *f, plan *p, error *err) {
+  arena *tables = &((frame_block *)f)->tables;
   f->plan = plan_retain(p);
-  mem_account_init(&f->account, limit, parent);
-  arena_init(&f->memory, &f->account);
-  arena_init(&block->tables, parent);
-  f->values = arena_array(&block->tables, p->value_count, sizeof *f->values);
-  f->owners = arena_array(&block->tables, p->value_count, sizeof *f->owners);
-  f->steps = arena_array(&block->tables, p->step_count, sizeof *f->steps);
-  f->slab = mem_alloc(&f->account, p->slab_bytes);
-  if (!f->values || !f->owners || !f->steps || !f->slab) {
-    frame_destroy(f);
-    return no_slab(p, err);
-  }
-  sdx_status status = allocate_devices(f, err);
-  if (status != SDX_OK) {
-    frame_destroy(f);
-    return status;
-  }
+  f->values = arena_alloc(tables, p->value_count * sizeof *f->values);
+  f->owners = arena_array(tables, p->value_count, sizeof *f->owners);
+  f->steps = arena_alloc(tables, p->step_count * sizeof *f->steps);
+  if (!f->values || !f->owners || !f->steps || !provide_slab(f, p)) return no_slab(p, err);
+  SDX_TRY(allocate_devices(f, err));
+  f->values[VALUE_ABSENT] = (value){0};
   for (value_id v = 1; v < p->value_count; v++) {
     const plan_value *pv = &p->values[v];
     char *slab = pv->place ? f->device_slabs[pv->place] : f->slab;
     f->values[v] = pv->value;
     if (pv->storage == STORE_SLAB) f->values[v].tensor.data = slab + p->values[pv->root].offset;
   }
-  for (uint32_t s = 0; s < p->step_count; s++) {
-    if (!bind_step(f, &block->tables, &f->steps[s], &p->steps[s])) {
-      frame_destroy(f);
-      return error_no_memory(err, sizeof(op_step));
-    }
-  }
-  *out = f;
+  for (uint32_t s = 0; s < p->step_count; s++)
+    if (!bind_step(f, tables, &f->steps[s], &p->steps[s])) return error_no_memory(err, sizeof(op_step));
   return SDX_OK;
+}
+
+sdx_status frame_create(plan *p, mem_account *parent, size_t limit, run_frame **out, error *err) {
+  *out = NULL;
+  frame_block *block = mem_zalloc(parent, sizeof *block);
+  if (!block) return error_no_memory(err, sizeof *block);
+  run_frame *f = &block->frame;
+  mem_account_init(&f->account, limit, parent);
+  arena_init(&f->memory, &f->account);
+  arena_init(&block->tables, parent);
+  sdx_status status = bind_plan(f, p, err);
+  if (status == SDX_OK) *out = f;
+  else frame_destroy(f);
+  return status;
+}
+
+sdx_status frame_change_plan(run_frame *f, plan *p, error *err) {
+  frame_reset(f);
+  release_devices(f);
+  plan_release((plan *)f->plan);
+  arena_reset(&((frame_block *)f)->tables);
+  return bind_plan(f, p, err);
 }
 
 void frame_reset(run_frame *f) {
@@ -132,10 +157,7 @@ void frame_destroy(run_frame *f) {
   frame_reset(f);
   arena_deinit(&f->memory);
   mem_free(f->slab);
-  for (size_t k = 1; k < PLACES_MOST; k++) {
-    const place *device = f->device_slabs[k] ? &f->plan->places->at[k] : NULL;
-    if (device) device->provider->release_buffer(device->context, f->device_slabs[k]);
-  }
+  release_devices(f);
   arena_deinit(&((frame_block *)f)->tables);
   plan_release((plan *)f->plan);
   mem_free(f);

@@ -20,6 +20,7 @@ typedef struct run_frame {
   sdx_value **owners;   // dynamic values: who holds the bytes
   op_step *steps;       // the plan's, bound to `values`
   void *slab;
+  size_t slab_room;                 // at least plan->slab_bytes
   char *device_slabs[PLACES_MOST];  // of the other places
   run_limits limits;
   pool_watch watch;  // the same limits, for the tasks of long steps
@@ -35,6 +36,8 @@ typedef struct run_frame {
 } run_frame;
 
 sdx_status frame_create(plan *p, mem_account *parent, size_t limit, run_frame **out, error *err);
+// The frame serves another plan from now on. After an error it can only be destroyed.
+sdx_status frame_change_plan(run_frame *f, plan *p, error *err);
 void frame_destroy(run_frame *f);
 // Lets go of dynamic values and of the frame's arena.
 void frame_reset(run_frame *f);

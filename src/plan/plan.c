@@ -94,7 +94,7 @@ static sdx_status look(builder *b) {
   p->outputs = arena_copy(&p->memory, g->outputs, g->output_count * sizeof *p->outputs);
   p->wanted = arena_array(&p->memory, g->output_count + 1, sizeof *p->wanted);
   p->values = arena_array(&b->scratch, g->value_count, sizeof *p->values);
-  p->steps = arena_array(&b->scratch, g->node_count, sizeof *p->steps);
+  p->steps = arena_alloc(&b->scratch, g->node_count * sizeof *p->steps);
   if (!p->outputs || !p->wanted || !p->values || !p->steps)
     return error_no_memory(b->err, g->value_count * sizeof *p->values);
   for (uint32_t i = 0; i < g->output_count; i++) p->wanted[i] = !b->request->wanted || b->request->wanted[i];

@@ -30,7 +30,7 @@ static sdx_status provide_output(const plan *p, uint32_t k, mem_account *account
     return error_at(err, output_part(p, k), SDX_INVALID_SHAPE, "is bound to a tensor %s, expected %s",
                     tensor_describe(given, got, sizeof got), tensor_describe(t, want, sizeof want));
   }
-  sdx_status status = value_create(account, (sdx_dtype)t->dtype, t->rank, t->dims, NULL, NULL, NULL, out, err);
+  sdx_status status = value_create_unset(account, t, out, err);
   if (status == SDX_NO_MEMORY) error_in_part(err, output_part(p, k));
   return status;
 }

@@ -263,6 +263,22 @@ static bool frame_fits(const sdx_run *r) {
   return memcmp(p->wanted, r->wanted, r->session->output_count) == 0;
 }
 
+static size_t memory_limit(const sdx_run *r) {
+  return (size_t)(r->memory_limit_bytes ? r->memory_limit_bytes
+                                        : (uint64_t)r->session->options->run_memory_limit_bytes);
+}
+
+static sdx_status change_plan(sdx_run *r, plan *p) {
+  if (!r->frame) return frame_create(p, &r->session->account, memory_limit(r), &r->frame, &r->err);
+  r->frame->account.limit = memory_limit(r);
+  sdx_status status = frame_change_plan(r->frame, p, &r->err);
+  if (status == SDX_OK) return status;
+  drop_outputs(r);
+  frame_destroy(r->frame);
+  r->frame = NULL;
+  return status;
+}
+
 static sdx_status make_frame(sdx_run *r) {
   sdx_session *s = r->session;
   error_clear(&r->warning);
@@ -278,12 +294,8 @@ static sdx_status make_frame(sdx_run *r) {
     plan_release(p);
     return SDX_OK;
   }
-  drop_outputs(r);
   run_drop_bodies(r);
-  frame_destroy(r->frame);
-  r->frame = NULL;
-  size_t limit = (size_t)(r->memory_limit_bytes ? r->memory_limit_bytes : (uint64_t)s->options->run_memory_limit_bytes);
-  sdx_status status = frame_create(p, &s->account, limit, &r->frame, &r->err);
+  sdx_status status = change_plan(r, p);
   plan_release(p);
   if (status != SDX_OK) return status;
   r->frame->run_body = run_body;
@@ -292,16 +304,12 @@ static sdx_status make_frame(sdx_run *r) {
   return SDX_OK;
 }
 
-static bool reusable(const sdx_value *v, const plan_value *pv) {
-  return pv->known && pv->storage != STORE_DYNAMIC && v->value.kind == VALUE_TENSOR &&
-         v->value.tensor.dtype == pv->value.tensor.dtype && pv->value.tensor.dtype != SDX_STRING &&
-         value_owns_bytes(&v->value) &&  // not memory that was bound for an earlier run
-         atomic_load_explicit(&v->references, memory_order_acquire) == 1 &&
-         tensor_same_shape(&v->value.tensor, &pv->value.tensor);
+static bool reuse(sdx_value *v, const plan_value *pv) {
+  return pv->known && pv->storage != STORE_DYNAMIC && value_reshape(v, &pv->value.tensor);
 }
 
-// Puts bound results in place and keeps own ones whose shape still fits and that nobody else holds, which stay charged
-// to the run. Returns how many wanted ones are still to be made.
+// Puts bound results in place and keeps own ones that have the room and that nobody else holds, which stay charged to
+// the run. Returns how many wanted ones are still to be made.
 static uint32_t recycle_outputs(sdx_run *r) {
   const plan *p = r->frame->plan;
   uint32_t missing = 0;
@@ -310,8 +318,8 @@ static uint32_t recycle_outputs(sdx_run *r) {
     sdx_value *v = r->outputs[i];
     if (r->bound[i]) {
       replace(&r->outputs[i], r->bound[i]);
-    } else if (v && p->wanted[i] && reusable(v, &p->values[p->outputs[i]])) {
-      kept += v->value.tensor.bytes;
+    } else if (v && p->wanted[i] && reuse(v, &p->values[p->outputs[i]])) {
+      kept += v->value.memory->room;
     } else {
       value_release(v);
       r->outputs[i] = NULL;
@@ -338,8 +346,7 @@ sdx_status sdx_run_execute(sdx_run *r) {
   if (!fits) status = make_frame(r);
   if (status == SDX_OK) {
     run_frame *f = r->frame;
-    f->account.limit =
-        (size_t)(r->memory_limit_bytes ? r->memory_limit_bytes : (uint64_t)s->options->run_memory_limit_bytes);
+    f->account.limit = memory_limit(r);
     f->limits =
         (run_limits){.deadline_ns = deadline, .cancel = &r->cancel, .max_loop_trips = s->options->max_loop_trips};
     if (f->plan->slab_bytes > f->account.limit) status = error_no_memory(&r->err, f->plan->slab_bytes);

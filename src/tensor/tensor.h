@@ -58,6 +58,7 @@ typedef struct buffer {
   void *data;
   void (*release)(void *context);  // borrowed memory: called at the end, where given
   void *context;                   // the buffer itself: data belongs to us
+  size_t room;                     // then: bytes of it
   arena strings;                   // payload of string tensors whose elements were copied in
 } buffer;
 
@@ -88,6 +89,11 @@ sdx_status value_create_sequence(mem_account *account, size_t count, sdx_value *
                                  error *err);
 sdx_status value_create_map(mem_account *account, sdx_value *keys, sdx_value *values, sdx_value **out, error *err);
 sdx_status value_create_none(mem_account *account, sdx_value **out, error *err);  // an empty optional
+// The same without zeroes: for who writes every byte. No strings.
+sdx_status value_create_unset(mem_account *account, const tensor *like, sdx_value **out, error *err);
+// A tensor takes the shape of another one, its bytes unset, if nobody else holds it or its bytes, which are ours, and
+// the room is neither too small nor mostly idle. false: it stays as it is.
+bool value_reshape(sdx_value *v, const tensor *like);
 // Deep copy of any run-time value into a counted one (string payloads too). Fails early where pool_stopped.
 sdx_status value_copy(mem_account *account, const value *from, sdx_value **out, error *err);
 // Another shape over the same counted bytes (from->memory, which gains a reference).

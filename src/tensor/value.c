@@ -5,18 +5,26 @@
 #include "base/size.h"
 #include "tensor/tensor.h"
 
-// One reference; data NULL allocates zeroed memory behind the struct. NULL: memory.
-static buffer *buffer_create(mem_account *account, size_t bytes, void *data, void (*release)(void *), void *context) {
-  enum { HEAD = (sizeof(buffer) + 63) / 64 * 64 };  // data is aligned as by mem_alloc
-  size_t total = HEAD;
-  if (!data && !size_add(bytes, HEAD, &total)) return NULL;
-  buffer *b = mem_zalloc(account, total);
+// One reference. NULL: memory.
+static buffer *buffer_create(mem_account *account, void *data, void (*release)(void *), void *context) {
+  buffer *b = mem_alloc(account, sizeof *b);
   if (!b) return NULL;
+  *b = (buffer){.data = data, .release = release, .context = context};
   atomic_init(&b->references, 1);
   arena_init(&b->strings, account);
-  b->data = data ? data : (char *)b + HEAD;
-  b->release = release;
-  b->context = data ? context : b;
+  return b;
+}
+
+// With its bytes behind the struct.
+static buffer *buffer_create_own(mem_account *account, size_t bytes, bool zeroed) {
+  enum { HEAD = (sizeof(buffer) + 63) / 64 * 64 };  // data is aligned as by mem_alloc
+  size_t total;
+  if (!size_add(bytes, HEAD, &total)) return NULL;
+  buffer *b = zeroed ? mem_zalloc(account, total) : mem_alloc(account, total);
+  if (!b) return NULL;
+  *b = (buffer){.data = (char *)b + HEAD, .context = b, .room = bytes};
+  atomic_init(&b->references, 1);
+  arena_init(&b->strings, account);
   return b;
 }
 
@@ -45,24 +53,50 @@ static sdx_value *create(mem_account *account, value_kind kind, size_t tail) {
   return v;
 }
 
+// Takes over a new buffer; NULL: there was no memory for it.
+static sdx_status create_tensor(mem_account *account, const tensor *t, buffer *memory, sdx_value **out, error *err) {
+  sdx_value *v = memory ? create(account, VALUE_TENSOR, t->rank * sizeof *t->dims) : NULL;
+  if (!v) {
+    if (memory) memory->release = NULL;  // what was lent stays the caller's
+    buffer_release(memory);
+    return error_no_memory(err, t->bytes);
+  }
+  if (t->rank) memcpy(v->dims, t->dims, t->rank * sizeof *t->dims);
+  v->value.memory = memory;
+  v->value.tensor = *t;
+  v->value.tensor.dims = v->dims;
+  v->value.tensor.data = memory->data;
+  *out = v;
+  return SDX_OK;
+}
+
 sdx_status value_create(mem_account *account, sdx_dtype dtype, size_t rank, const int64_t *dims, void *data,
                         void (*release)(void *), void *context, sdx_value **out, error *err) {
   *out = NULL;
   tensor t;
   SDX_TRY(tensor_init(&t, dtype, rank, dims, err));
-  sdx_value *v = create(account, VALUE_TENSOR, rank * sizeof *dims);
-  if (!v) return error_no_memory(err, sizeof *v);
-  if (rank) memcpy(v->dims, dims, rank * sizeof *dims);
-  v->value.memory = buffer_create(account, t.bytes, data, release, context);
-  if (!v->value.memory) {
-    mem_free(v);
-    return error_no_memory(err, t.bytes);
-  }
-  t.dims = v->dims;
-  t.data = v->value.memory->data;
-  v->value.tensor = t;
-  *out = v;
-  return SDX_OK;
+  buffer *memory = data ? buffer_create(account, data, release, context) : buffer_create_own(account, t.bytes, true);
+  return create_tensor(account, &t, memory, out, err);
+}
+
+sdx_status value_create_unset(mem_account *account, const tensor *like, sdx_value **out, error *err) {
+  *out = NULL;
+  return create_tensor(account, like, buffer_create_own(account, like->bytes, false), out, err);
+}
+
+bool value_reshape(sdx_value *v, const tensor *like) {
+  enum { SMALL = 4096 };  // bytes that may lie idle in any case
+  const buffer *b = v->value.memory;
+  tensor *t = &v->value.tensor;
+  if (v->value.kind != VALUE_TENSOR || t->dtype != like->dtype || t->dtype == SDX_STRING || t->rank != like->rank ||
+      !value_owns_bytes(&v->value) || b->room < like->bytes || (b->room > SMALL && b->room / 4 > like->bytes) ||
+      atomic_load_explicit(&v->references, memory_order_acquire) != 1 ||
+      atomic_load_explicit(&b->references, memory_order_acquire) != 1)
+    return false;
+  if (t->rank) memcpy(v->dims, like->dims, t->rank * sizeof *like->dims);
+  t->count = like->count;
+  t->bytes = like->bytes;
+  return true;
 }
 
 sdx_status value_create_none(mem_account *account, sdx_value **out, error *err) {
@@ -167,7 +201,8 @@ static sdx_status copy_elements(sdx_value *to, const tensor *from, error *err) {
 
 static sdx_status copy_tensor(mem_account *account, const tensor *from, sdx_value **out, error *err) {
   SDX_TRY(go_on(err));
-  SDX_TRY(value_create(account, (sdx_dtype)from->dtype, from->rank, from->dims, NULL, NULL, NULL, out, err));
+  if (from->dtype != SDX_STRING) SDX_TRY(value_create_unset(account, from, out, err));
+  else SDX_TRY(value_create(account, SDX_STRING, from->rank, from->dims, NULL, NULL, NULL, out, err));
   sdx_status status = copy_elements(*out, from, err);
   if (status != SDX_OK) {
     value_release(*out);

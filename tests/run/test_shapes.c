@@ -58,6 +58,29 @@ static void results_are_those_of_a_fresh_session(void **state) {
   sdx_session_destroy(old);
 }
 
+// A result may be overwritten by the next run only while nobody else holds it.
+static void held_results_stay(void **state) {
+  sdx_session *s;
+  sdx_run *r = open(3, &s);
+  for (int64_t rows = ROWS_MOST; rows > 1; rows /= 2) {
+    feed(r, rows);
+    sdx_value *held = value_retain(sdx_run_output(r, 0));
+    const tensor *t = &held->value.tensor;
+    float first = ((const float *)t->data)[0], last = ((const float *)t->data)[t->count - 1];
+    memset(t->data, 0x7f, t->bytes);
+    feed(r, rows - 1);
+    assert_ptr_not_equal(sdx_run_output(r, 0), held);
+    assert_int_equal(t->dims[0], rows);
+    for (size_t i = 0; i < t->bytes; i++) assert_int_equal(((const char *)t->data)[i], 0x7f);
+    value_release(held);
+    feed(r, rows);
+    const tensor *again = &sdx_run_output(r, 0)->value.tensor;
+    assert_true(((const float *)again->data)[0] == first && ((const float *)again->data)[again->count - 1] == last);
+  }
+  sdx_run_destroy(r);
+  sdx_session_destroy(s);
+}
+
 static uint64_t allocations_of_a_new_shape(int layers) {
   sdx_session *s;
   sdx_run *r = open(layers, &s);
@@ -91,8 +114,8 @@ static void shapes_leave_nothing_behind(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(results_are_those_of_a_fresh_session),
-                                     cmocka_unit_test(a_plan_takes_no_memory_by_the_node),
-                                     cmocka_unit_test(shapes_leave_nothing_behind)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(results_are_those_of_a_fresh_session), cmocka_unit_test(held_results_stay),
+      cmocka_unit_test(a_plan_takes_no_memory_by_the_node), cmocka_unit_test(shapes_leave_nothing_behind)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
