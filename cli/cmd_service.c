@@ -142,7 +142,17 @@ static const cli_option update_options[] = {
     OPTION("traffic", ARG_INT, "PERCENT",
            "send it this share of the requests only: a trial beside the revision in force", .min = 1, .max = 100),
     REVISION_OPTIONS,
+    OPTION("remove-tag", ARG_TEXT, "KEY", "a tag to remove; may be given several times"),
     {0}};
+
+// Whether only what is said of the service is to change, and nothing that runs.
+static bool about_words(const args *a) {
+  static const char *const running[] = {"image",    "model",  "auth",   "cpu",    "memory",
+                                        "replicas", "sample", "python", "traffic"};
+  for (size_t i = 0; i < sizeof running / sizeof *running; i++)
+    if (args_has(a, running[i])) return false;
+  return args_has(a, "tag") || args_has(a, "remove-tag") || args_has(a, "property") || args_has(a, "description");
+}
 
 typedef sdx_status (*revise)(registry *r, const service_spec *spec, fault *f);
 
@@ -228,15 +238,36 @@ CLI_COMMAND(service_deploy) = {
     1,
     run_deploy};
 
-static int run_update(const args *a) { return revise_service(a, false, service_update); }
+// Of the revision in force; of the newest where there is none.
+static sdx_status update_words(const args *a, registry *r, const char *name, fault *f) {
+  json_t *changes = asset_changes(a), *service = NULL, *asset = NULL;
+  if (!changes) return fault_set(f, SDX_INVALID_ARGUMENT, "service '%s' stays as it is", name);
+  if (!service_show(r, name, &service, f)) {
+    long long revision = json_integer_value(json_object_get(service, "revision"));
+    char *reference = revision ? xformat("%s:%lld", name, revision) : xstrdup(name);
+    registry_update(r, ASSET_SERVICE, reference, changes, &asset, f);
+    free(reference);
+  }
+  json_decref(changes);
+  json_decref(service);
+  json_decref(asset);
+  return f->status;
+}
+
+static int run_update(const args *a) {
+  return about_words(a) ? act(a, update_words) : revise_service(a, false, service_update);
+}
 CLI_COMMAND(service_update) = {
     "service update",
     "Bring another image or model into force, without a failed request",
     "NAME [--image NAME|--model NAME] [options]",
     "The new revision is started beside the old one and gets the sample; once it has answered, it takes all clients, "
     "and the old "
-    "one ends when its last request is answered. If it does not come up, the old one stays.\n\n"
+    "one ends when its last request is answered. If it does not come up, the old one stays. Where only tags, "
+    "properties "
+    "and the description are given, nothing is started.\n\n"
     "Examples:\n"
+    "  sardonyx service update digits --tag stage=live\n"
     "  sardonyx service update digits --model digits:2 --wait\n"
     "  sardonyx service update digits --image digits --sample request.json --wait\n",
     update_options,

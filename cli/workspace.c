@@ -279,15 +279,17 @@ const cli_option asset_update_options[] = {
     WORKSPACE_OPTIONS,
     {0}};
 
-int asset_update(const args *a, asset_kind kind) {
+json_t *asset_changes(const args *a) {
   json_t *tags = words_of(a, "tag"), *properties = tags ? words_of(a, "property") : NULL;
   if (tags) remove_words(tags, a, "remove-tag");
   json_t *changes = properties ? json_pack("{s:o,s:o,s:s*}", "tags", tags, "properties", properties, "description",
                                            args_text(a, "description", NULL))
                                : NULL;
   if (!properties) json_decref(tags);
-  return change(a, kind, changes);
+  return changes;
 }
+
+int asset_update(const args *a, asset_kind kind) { return change(a, kind, asset_changes(a)); }
 
 const cli_option asset_tag_options[] = {
     OPTION("remove", ARG_TEXT, "KEY", "a tag to remove; may be given several times", .letter = 'r'),

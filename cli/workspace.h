@@ -43,6 +43,8 @@ int transfer_import_from(const args *a);                 // FOLDER|FILE.tar
 // ---- commands of any kind -------------------------------------------------------------------------
 extern const cli_option asset_list_options[], asset_show_options[], asset_update_options[], asset_tag_options[],
     asset_delete_options[];
+// What the options of `update` change, for registry_update; NULL after printing.
+json_t *asset_changes(const args *a);
 int asset_list(const args *a, asset_kind kind);
 int asset_show(const args *a, asset_kind kind);
 int asset_update(const args *a, asset_kind kind);
