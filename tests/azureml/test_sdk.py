@@ -26,7 +26,7 @@ from azureml.core import Environment, Image, Model, Workspace  # noqa: E402
 from azureml.core.conda_dependencies import CondaDependencies  # noqa: E402
 from azureml.core.image import ContainerImage  # noqa: E402
 from azureml.core.model import InferenceConfig  # noqa: E402
-from azureml.core.webservice import AciWebservice, AksEndpoint, AksWebservice, LocalWebservice  # noqa: E402
+from azureml.core.webservice import AciWebservice, AksEndpoint, AksWebservice, LocalWebservice, Webservice  # noqa: E402
 from azureml.exceptions import (ModelNotFoundException, UserErrorException, WebserviceException,  # noqa: E402
                                 WorkspaceException)
 
@@ -251,6 +251,97 @@ class Images(Sdk):
         self.raises(UserErrorException, "without Docker", Model.package, self.ws, [], generate_dockerfile=True)
         self.write("bad.py", "def init(): pass\n")
         self.raises(WebserviceException, "has no function run()", InferenceConfig("bad.py").validation_script_content)
+
+
+BODY = json.dumps({"data": [[1, 2, 3]]})
+ANSWER = {"result": [[2.0, 4.0, 6.0]]}
+
+
+class Services(Sdk):
+    def deploy(self, name, config=None, **more):
+        service = Model.deploy(self.ws, name, [self.model()], deployment_config=config, **more)
+        self.addCleanup(lambda: name in self.ws.webservices and Webservice(self.ws, name).delete())
+        self.assertEqual(service.state, "Transitioning")
+        service.wait_for_deployment(show_output=True)
+        return service
+
+    def test_local(self):
+        service = self.deploy("native", LocalWebservice.deploy_configuration())
+        self.assertIn('Local service creation operation finished, operation "Succeeded"', self.said.getvalue())
+        self.assertEqual((service.run(BODY), service.run(BODY.encode()), service.run(json.loads(BODY))), (ANSWER,) * 3)
+        self.assertEqual(service.scoring_uri, f"http://127.0.0.1:{service.port}/score")
+        self.assertEqual((service.state, service.compute_type, [m.id for m in service.models], service.image.id),
+                         ("Healthy", "Local", ["digits:1"], "native:1"))
+        for refused in (service.get_keys, lambda: service.regen_key("Primary"), service.get_token):
+            self.assertRaises(NotImplementedError, refused)
+        for found in (Webservice(self.ws, "native"), LocalWebservice(self.ws, "native"), self.ws.webservices["native"],
+                      LocalWebservice.list(self.ws, model_name="digits")[0], Webservice.list(self.ws, image_name="native")[0],
+                      Webservice.deserialize(self.ws, service.serialize())):
+            self.assertEqual((type(found), found.scoring_uri), (LocalWebservice, service.scoring_uri))
+        self.assertEqual(Webservice.list(self.ws, compute_type="ACI"), [])
+        self.raises(WebserviceException, "there is a service 'native' already", Model.deploy, self.ws, "native", service.models)
+        self.raises(WebserviceException, "did you mean 'native'", Webservice, self.ws, "nativ")
+        self.raises(WebserviceException, "there is no service", LocalWebservice, self.ws, "other")
+        self.assertEqual(LocalWebservice(self.ws, "other", must_exist=False).state, "unknown")
+
+        service.update(models=[self.model("digits", with_constant([1.0, 1.0, 1.0]))], wait=True)
+        self.assertEqual(service.models[0].id, "digits:2")
+        self.assertEqual(service.run(json.dumps({"data": [1, 2, 3]})), {"result": [2.0, 3.0, 4.0]})
+        service.reload(wait=True)
+        self.assertEqual(service.run(json.dumps({"data": [1, 2, 3]})), {"result": [2.0, 3.0, 4.0]})
+        self.assertIn("supervisor", service.get_logs(num_lines=5))
+        service.delete(delete_image=True)
+        self.assertEqual((service.state, self.ws.webservices), ("deleted", {}))
+        self.raises(WebserviceException, "", service.run, BODY)
+
+    def test_keys_and_words(self):
+        config = AciWebservice.deploy_configuration(auth_enabled=True, primary_key="a-key-of-ones-own-0123", cpu_cores=1, memory_gb=1,
+                                                    tags={"t": "1"}, description="first", properties={"p": "q"})
+        service = self.deploy("with-keys", config)
+        self.assertEqual((type(service), service.auth_enabled, service.tags, service.properties, service.description),
+                         (AciWebservice, True, {"t": "1"}, {"p": "q"}, "first"))
+        first, second = service.get_keys()
+        self.assertEqual(first, "a-key-of-ones-own-0123")
+        self.assertEqual(service.run(BODY), ANSWER)
+        service.regen_key("secondary")
+        service.regen_key("Primary", "another-of-ones-own-0123")
+        self.assertEqual(service.get_keys()[0], "another-of-ones-own-0123")
+        self.assertNotEqual(service.get_keys()[1], second)
+        self.assertEqual(service.run(BODY), ANSWER)
+        self.raises(WebserviceException, "Valid options are", service.regen_key, "third")
+        before = service._facts["revisions"]
+        service.add_tags({"a": "b"})
+        service.remove_tags(["t"])
+        service.add_properties({"r": "s"})
+        service.update(tags={"z": "y"}, description="second")
+        again = Webservice(self.ws, "with-keys")
+        self.assertEqual((again.tags, again.description, again.properties), ({"z": "y"}, "second", {"p": "q", "r": "s"}))
+        self.assertEqual(again._facts["revisions"], before)  # words start nothing
+        self.raises(WebserviceException, "Response Code: 400", service.run, "{")
+        service.update(auth_enabled=False)
+        service.wait_for_deployment()
+        self.assertEqual((service.auth_enabled, service.run(BODY)), (False, ANSWER))
+        replaced = Model.deploy(self.ws, "with-keys", [self.model()], overwrite=True)
+        replaced.wait_for_deployment()
+        self.assertEqual((replaced.tags, replaced.run(BODY)), ({}, ANSWER))
+
+    def test_what_does_not_come_up(self):
+        venv.install("bindings/python")
+        self.write("score.py", "import os\ndef init():\n    print('about to fail')\n    raise ValueError('no luck')\ndef run(raw): pass\n")
+        service = Model.deploy(self.ws, "broken", [self.model()], InferenceConfig("score.py"))
+        self.addCleanup(service.delete)
+        with self.assertRaises(WebserviceException) as caught:
+            service.wait_for_deployment()
+        for text in ("current service state: Failed", "init() fails in line 4: ValueError: no luck", "about to fail", "raise ValueError('no luck')"):
+            self.assertIn(text, caught.exception.message)
+        self.assertEqual((service.state, service.error["line"]), ("Failed", 4))
+        for name in ("A b", "x", "9abc", "with_underscore", "a" * 33):
+            self.raises(WebserviceException, "3 to 32 characters", Model.deploy, self.ws, name, [])
+
+    def test_an_image_is_tried(self):
+        image = Image.deserialize(self.ws, self.ask("image", "build", "--model", self.model().id))
+        self.assertEqual(image.run(BODY), ANSWER)
+        self.assertEqual(self.ws.webservices, {})
 
 
 class Environments(Sdk):

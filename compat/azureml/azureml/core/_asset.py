@@ -27,16 +27,17 @@ class Asset:
 
     def _take(self, workspace, facts):
         self.workspace, self.id, self.name = workspace, facts["id"], facts["name"]
-        self.version, self.description = facts.get("version"), facts.get("description")
-        self.tags, self.properties = facts.get("tags", {}), facts.get("properties", {})
+        self.version = facts.get("version")
+        self._take_words(facts)
         self.created_time, self.created_by = moment(facts.get("created")), None
+
+    def _take_words(self, facts):
+        self.tags, self.properties, self.description = facts["tags"], facts["properties"], facts["description"]
 
     def _change(self, tags=None, removed=(), properties=None, description=None):
         words = [*_command.options("tag", _command.pairs(tags)), *_command.options("remove-tag", removed),
                  *_command.options("property", _command.pairs(properties)), *_command.option("description", description)]
-        facts = self._ask("update", self._reference, *words)
-        self.tags, self.properties = facts.get("tags", {}), facts.get("properties", {})
-        self.description = facts.get("description")
+        self._take_words(self._ask("update", self._reference, *words))
 
     def add_tags(self, tags):
         """Adds tags, or gives those that are there another value."""

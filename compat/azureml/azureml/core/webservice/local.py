@@ -69,8 +69,8 @@ class LocalWebservice(Webservice):
 
     def reload(self, wait=False):
         """Starts again."""
-        self._ask("stop", self.name)
-        self._ask("start", self.name)
+        _command.tell("service", "stop", self.name, workspace=self.workspace._folder)
+        self._ask("start", self.name, reports=True)
         self.update_deployment_state()
         if wait:
             self.wait_for_deployment()

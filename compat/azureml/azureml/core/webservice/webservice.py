@@ -62,8 +62,11 @@ class Webservice(Asset, abc.ABC):
         self.state, self.error, self._facts = facts["state"], facts.get("error"), facts
         self.auth_enabled, self.token_auth_enabled = facts.get("auth") == "key", facts.get("auth") == "token"
         self.updated_time, self.compute_type = moment(facts.get("modified")), self._webservice_type
-        self.properties = {key: value for key, value in self.properties.items() if key != KIND}
         self.image_id, self.image_digest = facts.get("image"), None
+
+    def _take_words(self, facts):
+        super()._take_words(facts)
+        self.properties = {key: value for key, value in self.properties.items() if key != KIND}
 
     @property
     def image(self):
