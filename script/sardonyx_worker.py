@@ -128,6 +128,10 @@ class Script:
             query = parse_query(request.get("query", ""))
             given = self._of_object(query) if self.schema else {self.parameters[0].name: json.dumps(query)}
         elif self.schema:
+            headers = {name.lower(): value for name, value in request.get("headers", {}).items()}
+            kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+            if kind != "application/json" and not kind.endswith("+json"):
+                raise BadRequest(f"Content-Type is '{kind}', expected application/json", 415)
             try:
                 given = self._of_object(json.loads(body))
             except ValueError as error:
@@ -138,7 +142,7 @@ class Script:
             except UnicodeDecodeError as error:
                 raise BadRequest(f"the body is not UTF-8: {error}") from None
         if self.wants_headers:
-            given["request_headers"] = dict(request.get("headers", {}))
+            given["request_headers"] = {name.title(): value for name, value in request.get("headers", {}).items()}
         return given
 
     def _of_object(self, value):
@@ -148,7 +152,7 @@ class Script:
         missing = [p.name for p in self.parameters if p.name not in value and p.default is p.empty]
         if missing:
             raise BadRequest(f"missing in the body: {', '.join(missing)}")
-        return {name: value[name] for name in names if name in value}
+        return {p.name: value.get(p.name, p.default) for p in self.parameters}
 
     def run(self, request, body):
         return self.function(**self.arguments(request, body))
@@ -156,6 +160,10 @@ class Script:
 
 class BadRequest(Exception):
     """The request cannot be given to run()."""
+
+    def __init__(self, message, status=400):
+        super().__init__(message)
+        self.status = status
 
 
 def parse_query(text):
@@ -173,13 +181,22 @@ def parse_query(text):
 
 
 def raw_request(request, body):
-    """What run() gets under @rawhttp: an AMLRequest of whichever package made the decorator."""
+    """What run() gets under @rawhttp: an AMLRequest of whichever package made the decorator, flask's where that stands on it."""
     for name, module in list(sys.modules.items()):
-        if name.endswith("aml_request") and hasattr(module, "AMLRequest"):
+        if name.endswith("aml_request") and getattr(module, "_rawHttpRequested", False):
             make = getattr(module.AMLRequest, "of_frame", None)
-            if make:
-                return make(request, body)
+            return make(request, body) if make else flask_request(request, body)
     raise BadRequest("this @rawhttp cannot be given requests here")
+
+
+def flask_request(request, body):
+    import flask
+    headers = {name.upper().replace("-", "_"): value for name, value in request.get("headers", {}).items()}
+    return flask.Request({
+        "REQUEST_METHOD": request.get("method", "POST"), "PATH_INFO": request.get("path", "/score"), "SERVER_PROTOCOL": "HTTP/1.1",
+        "QUERY_STRING": request.get("query", ""), "SERVER_NAME": "localhost", "SERVER_PORT": "80", "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(body),
+        **{name if name.startswith("CONTENT_") else "HTTP_" + name: value for name, value in headers.items()}})
 
 
 def encode(result):
@@ -249,7 +266,7 @@ def serve(channel, start):
             status, headers, data = encode(result)
             kind, fields = "result", {"status": status, "headers": headers}
         except BadRequest as error:
-            kind, fields, data = "bad", {"message": str(error)}, b""
+            kind, fields, data = "bad", {"message": str(error), "status": error.status}, b""
         except BaseException as error:
             kind, fields, data = "error", {"error": describe(error, start["script"])}, b""
         answer.setdefault("ms", (time.perf_counter() - begin) * 1000)

@@ -18,20 +18,24 @@ static const uint64_t ms = 1000000;
 // ---- head ----------------------------------------------------------------------------------------
 
 // What the client calls its request: printable, short, echoed.
-static bool take_id(call *c) {
-  static const char hex[] = "0123456789abcdef";
-  const str *given = http_request_header(&c->x.request, "x-ms-request-id");
-  if (!given) given = http_request_header(&c->x.request, "x-request-id");
-  if (given) {
-    for (size_t i = 0; i < given->size; i++)
-      if (!isprint((unsigned char)given->at[i])) {
-        call_error(c, 400, "header x-request-id: expected printable ASCII");
-        return false;
-      }
-    if (given->size > CALL_ID_BYTES) {
-      call_error(c, 431, "header x-request-id has %zu characters, expected at most %d", given->size, CALL_ID_BYTES);
+static bool id_is_good(call *c, const char *name) {
+  const str *given = http_request_header(&c->x.request, name);
+  for (size_t i = 0; given && i < given->size; i++)
+    if (!isprint((unsigned char)given->at[i])) {
+      call_error(c, 400, "header %s: expected printable ASCII", name);
       return false;
     }
+  if (!given || given->size <= CALL_ID_BYTES) return true;
+  call_error(c, 431, "header %s has %zu characters, expected at most %d", name, given->size, CALL_ID_BYTES);
+  return false;
+}
+
+static bool take_id(call *c) {
+  static const char hex[] = "0123456789abcdef";
+  if (!id_is_good(c, "x-request-id") || !id_is_good(c, "x-ms-request-id") || !id_is_good(c, "x-ms-client-request-id"))
+    return false;
+  const str *given = http_request_header(&c->x.request, "x-request-id");
+  if (given) {
     memcpy(c->id, given->at, given->size);
     return true;
   }
@@ -288,24 +292,28 @@ static void expire(exchange *x) {
 
 // ---- end -----------------------------------------------------------------------------------------
 
-// What clients of the scoring container look for.
+// What clients of the scoring container look for. x-ms-request-id is an older name of the client's id, and always
+// there.
 static void add_container_headers(call *c) {
   http_response *r = &c->x.response;
-  const str *client = http_request_header(&c->x.request, "x-ms-client-request-id");
-  http_response_header(r, "x-ms-request-id", "%s", c->id);
-  if (client && client->size <= CALL_ID_BYTES)
-    http_response_header(r, "x-ms-client-request-id", "%.*s", (int)client->size, client->at);
+  const str *client = http_request_header(&c->x.request, "x-ms-client-request-id"),
+            *older = http_request_header(&c->x.request, "x-ms-request-id");
+  if (!client) client = older;
+  if (!older) older = client;
+  http_response_header(r, "x-ms-request-id", "%.*s", older ? (int)older->size : CALL_ID_BYTES,
+                       older ? older->at : c->id);
+  if (client) http_response_header(r, "x-ms-client-request-id", "%.*s", (int)client->size, client->at);
   http_response_header(r, "x-ms-server-version", "%s", sdx_version());
-  if (!c->run_ns) return;
-  http_response_header(r, "x-ms-run-fn-exec-ms", "%.3f", (double)(c->done_ns - c->run_ns) / 1e6);
-  http_response_header(r, "x-ms-run-function-failed",
-                       (c->scripted ? !c->run_failed : r->status == 200) ? "False" : "True");
+  if (c->run_ns) http_response_header(r, "x-ms-run-fn-exec-ms", "%.3f", (double)(c->done_ns - c->run_ns) / 1e6);
+  if (c->run_ns || c->scripted)
+    http_response_header(r, "x-ms-run-function-failed",
+                         (c->scripted ? !c->run_failed : r->status == 200) ? "False" : "True");
 }
 
 static void seal(exchange *x) {
   call *c = (call *)x;
   bool container = c->route && c->route->container;
-  if (!c->srv) return;
+  if (!c->srv || !*c->id) return;
   if (container || http_request_header(&x->request, "x-request-id") ||
       http_request_header(&x->request, "x-ms-request-id"))
     http_response_header(&x->response, "x-request-id", "%s", c->id);

@@ -116,8 +116,8 @@ bool script_reply(call *c, const json_t *head, const char *body, size_t size) {
   if (!strcmp(type, "result")) {
     reply_result(c, head, body, size);
   } else if (!strcmp(type, "bad")) {
-    c->run_failed = true;
-    message(c, 400, text_of(head, "message"));
+    c->run_ns = c->done_ns = 0;  // it was not called
+    message(c, json_integer_value(json_object_get(head, "status")) == 415 ? 415 : 400, text_of(head, "message"));
   } else if (!strcmp(type, "error")) {
     c->run_failed = true;
     script_log_error(json_object_get(head, "error"), c->id);

@@ -49,6 +49,7 @@ static void answer(call *c) {
 }
 
 HTTP_ROUTE(swagger) = {.access = ROUTE_PUBLIC,
+                       .container = true,
                        .methods = METHOD_GET | METHOD_HEAD,
                        .summary = "The scoring path of the first model",
                        .gives = "{\"type\":\"object\"}",

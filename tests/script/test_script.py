@@ -166,7 +166,8 @@ class Serving(Case):
         self.assertEqual(json.loads(w.ask(b"abc", headers={"X-Y": "z"})[1]), ["abc", "z"])
         self.assertEqual(json.loads(w.ask(b"", method="GET", query="a=1&b=x&b=[2]", headers={"X-Y": "z"})[1]), ['{"a": 1, "b": ["x", [2]]}', "z"])
         w = self.worker("""
-            from azureml.contrib.services.aml_request import AMLRequest, rawhttp
+            from azureml_inference_server_http.api.aml_request import AMLRequest
+            from azureml.contrib.services.aml_request import rawhttp
             def init(): pass
             @rawhttp
             def run(request):

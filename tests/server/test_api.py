@@ -150,11 +150,17 @@ class Plain(Shared):
         ask = lambda **h: self.ask("POST", "/score", '{"data":[1,2,3]}', {k.replace("_", "-"): v for k, v in h.items()})
         _, headers, _ = ask(x_ms_request_id="abc-123", x_ms_client_request_id="me")
         self.assertEqual((headers["x-ms-request-id"], headers["x-ms-client-request-id"]), ("abc-123", "me"))
+        for given, wanted in (({"x_request_id": "a"}, ("a", "a", None)), ({"x_ms_request_id": "b"}, (None, "b", "b")),
+                              ({"x_request_id": "a", "x_ms_client_request_id": "c"}, ("a", "c", "c"))):
+            said = ask(**given)[1]
+            got = said["x-request-id"], said["x-ms-request-id"], said.get("x-ms-client-request-id")
+            self.assertEqual(got, (wanted[0] or got[0], *wanted[1:]))
         self.assertEqual(headers["x-ms-run-function-failed"], "False")
         self.assertGreater(float(headers["x-ms-run-fn-exec-ms"]), 0)
         self.assertNotEqual(ask()[1]["x-ms-request-id"], ask()[1]["x-ms-request-id"])
         self.assertEqual(ask(x_ms_request_id="a" * 100)[0], 200)
-        self.assertEqual(ask(x_ms_request_id="a" * 101)[0], 431)
+        for name in ("x_request_id", "x_ms_request_id", "x_ms_client_request_id"):
+            self.refused(ask(**{name: "a" * 101}), 431, name.replace("_", "-"))
         self.assertEqual(ask(x_request_id="a\x01b")[0], 400)
 
     def test_documents(self):

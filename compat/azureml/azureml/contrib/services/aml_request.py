@@ -77,7 +77,7 @@ class AMLRequest:
 
     @property
     def content_length(self):
-        return self.headers.get("Content-Length", len(self.data), type=int)
+        return self.headers.get("Content-Length", type=int)
 
     @property
     def mimetype(self):
