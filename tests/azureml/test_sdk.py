@@ -325,6 +325,29 @@ class Services(Sdk):
         replaced.wait_for_deployment()
         self.assertEqual((replaced.tags, replaced.run(BODY)), ({}, ANSWER))
 
+    def test_in_a_cluster(self):
+        """What the command is told (tests/deploy asks what it makes of that)."""
+        config = AksWebservice.deploy_configuration(autoscale_enabled=True, autoscale_min_replicas=2, autoscale_max_replicas=5, cpu_cores=0.5,
+                                                    namespace="models", tags={"a": "b"})
+        words = config._words()
+        for pair in ("--target kubernetes", "--auth key", "--replicas 2", "--max-replicas 5", "--cpu 0.5", "--namespace models", "--tag a=b"):
+            self.assertIn(pair, " ".join(words))
+        self.assertIn("--auth token", " ".join(AksWebservice.deploy_configuration(token_auth_enabled=True)._words()))
+        self.raises(WebserviceException, "has all of the traffic", object.__new__(AksEndpoint).create_version, "v2")
+
+    def test_tokens(self):
+        image = Image.deserialize(self.ws, self.ask("image", "build", "--model", self.model().id))
+        config = AksWebservice.deploy_configuration(token_auth_enabled=True)
+        config._words = lambda: [*config._common_words(), "--target", "local", "--auth", "token"]  # here instead of in a cluster
+        service = Webservice.deploy_from_image(self.ws, "with-tokens", image, config)
+        self.addCleanup(service.delete)
+        service.wait_for_deployment()
+        token, refresh = service.get_token()
+        self.assertEqual((type(service), service.token_auth_enabled, service.auth_enabled), (AksWebservice, True, False))
+        self.assertGreater(refresh, service.created_time)
+        self.assertEqual(service.run(BODY), ANSWER)
+        self.assertEqual((service.get_access_token().token_type, token.count(".")), ("Bearer", 2))
+
     def test_what_does_not_come_up(self):
         venv.install("bindings/python")
         self.write("score.py", "import os\ndef init():\n    print('about to fail')\n    raise ValueError('no luck')\ndef run(raw): pass\n")

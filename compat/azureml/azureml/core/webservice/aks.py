@@ -1,28 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""AksWebservice: a service of a Kubernetes cluster, replicated and scaled there; AksEndpoint: several versions of one behind
-one address. `sardonyx service` writes the manifests and hands them to kubectl."""
+"""AksWebservice and AksEndpoint: services of a Kubernetes cluster, replicated and scaled there. `sardonyx service` writes the
+manifests and hands them to kubectl; the cluster takes the image from the registry that SARDONYX_REGISTRY names."""
+import os
 import re
 
 from azureml.core import _command
-from azureml.core.webservice.webservice import (Webservice, WebserviceDeploymentConfiguration, check_positive, models_words,
-                                                print_given, warn_of)
+from azureml.core.webservice.webservice import (Webservice, WebserviceDeploymentConfiguration, check_positive, print_given, warn_of)
 from azureml.exceptions import WebserviceException
 
+ONE_VERSION = ("one version of a service has all of the traffic: update() brings another one into force, `sardonyx service "
+               "rollback` the one before")
 NAMESPACE = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-WITHOUT_EFFECT = ("autoscale_refresh_seconds", "collect_model_data", "enable_app_insights", "gpu_cores", "compute_target_name",
-                  "blobfuse_enabled")
+WITHOUT_EFFECT = ("autoscale_refresh_seconds", "autoscale_target_utilization", "collect_model_data", "enable_app_insights", "gpu_cores",
+                  "compute_target_name", "blobfuse_enabled", "cpu_cores_limit", "memory_gb_limit", "scoring_timeout_ms",
+                  "replica_max_concurrent_requests", "max_request_wait_time", "period_seconds", "initial_delay_seconds",
+                  "timeout_seconds", "success_threshold", "failure_threshold", "version_name", "traffic_percentile")
 POSITIVE = ("cpu_cores", "memory_gb", "period_seconds", "initial_delay_seconds", "timeout_seconds", "success_threshold",
             "failure_threshold", "scoring_timeout_ms", "replica_max_concurrent_requests", "max_request_wait_time", "num_replicas",
             "autoscale_min_replicas", "autoscale_max_replicas", "autoscale_refresh_seconds", "autoscale_target_utilization")
-# The options of `service` that a field becomes.
-OPTIONS = {"cpu_cores": "cpu", "memory_gb": "memory", "cpu_cores_limit": "cpu-limit", "memory_gb_limit": "memory-limit",
-           "num_replicas": "replicas", "autoscale_min_replicas": "min-replicas", "autoscale_max_replicas": "max-replicas",
-           "autoscale_target_utilization": "target-utilization", "namespace": "namespace"}
 
 
-def option_words(values):
-    """Options of `service` out of the fields that are given."""
-    return [word for field, name in OPTIONS.items() for word in _command.option(name, values.get(field))]
+def size_words(values):
+    """Options of `service` that say how much a service is given."""
+    replicas = values.get("num_replicas") or values.get("autoscale_min_replicas")
+    return [*_command.option("cpu", values.get("cpu_cores")), *_command.option("memory", values.get("memory_gb")),
+            *_command.option("replicas", replicas)]
 
 
 def auth_word(key, token):
@@ -62,7 +64,7 @@ class AksWebservice(Webservice):
         """Changes what is given. Another image, or other models, take over without a request lost."""
         given = locals()
         words = [*_command.options("property", _command.pairs(properties)), *_command.option("description", description),
-                 *auth_word(auth_enabled, token_auth_enabled), *option_words(given)]
+                 *auth_word(auth_enabled, token_auth_enabled), *size_words(given)]
         self._update(words, tags, image, models, inference_config)
 
     def get_access_token(self):
@@ -72,7 +74,7 @@ class AksWebservice(Webservice):
 
 
 class AksEndpoint(AksWebservice):
-    """Versions of a service behind one address, each with its share of the traffic."""
+    """A service whose revisions follow one another; at any time one of them has all of the traffic."""
 
     _webservice_type = "AKSENDPOINT"
 
@@ -97,8 +99,8 @@ class AksEndpoint(AksWebservice):
 
     @property
     def versions(self):
-        """{name: what is said of a version}."""
-        return {version["name"]: version for version in self._facts.get("versions", ())}
+        """{number: what is said of a revision}; one of them is in force."""
+        return {str(revision["revision"]): revision for revision in self._facts.get("revisions", ())}
 
     def update(self, auth_enabled=None, token_auth_enabled=None, enable_app_insights=None, description=None, tags=None,
                properties=None):
@@ -108,8 +110,8 @@ class AksEndpoint(AksWebservice):
         self._update(words, tags)
 
     def delete_version(self, version_name):
-        """Takes a version away; the others take its traffic."""
-        self._take(self.workspace, self._ask("update", self.name, "--remove-version", version_name))
+        """Versions are not kept side by side: see create_version."""
+        raise WebserviceException(ONE_VERSION)
 
     def create_version(self, version_name, autoscale_enabled=None, autoscale_min_replicas=None,
                        autoscale_max_replicas=None, autoscale_refresh_seconds=None, autoscale_target_utilization=None,
@@ -119,8 +121,9 @@ class AksEndpoint(AksWebservice):
                        period_seconds=None, initial_delay_seconds=None, timeout_seconds=None, success_threshold=None,
                        failure_threshold=None, traffic_percentile=None, is_default=None, is_control_version_type=None,
                        cpu_cores_limit=None, memory_gb_limit=None):
-        """Another version beside those that are there."""
-        self._version(locals())
+        """Versions are not kept side by side: update() brings another image into force without a request lost, and `sardonyx
+        service rollback` takes it back."""
+        raise WebserviceException(ONE_VERSION)
 
     def update_version(self, version_name, autoscale_enabled=None, autoscale_min_replicas=None,
                        autoscale_max_replicas=None, autoscale_refresh_seconds=None, autoscale_target_utilization=None,
@@ -130,15 +133,8 @@ class AksEndpoint(AksWebservice):
                        period_seconds=None, initial_delay_seconds=None, timeout_seconds=None, success_threshold=None,
                        failure_threshold=None, traffic_percentile=None, is_default=None, is_control_version_type=None,
                        cpu_cores_limit=None, memory_gb_limit=None):
-        """Changes what is given of a version."""
-        self._version(locals())
-
-    def _version(self, given):
-        models = given["models"]
-        words = [] if models is None else models_words(self.workspace, self.name, models, given["inference_config"])
-        share = _command.option("traffic", given["traffic_percentile"])
-        words = ["--version", given["version_name"], *words, *share, *option_words(given)]
-        self._take(self.workspace, self._ask("update", self.name, *words))
+        """Versions are not kept side by side: see create_version."""
+        raise WebserviceException(ONE_VERSION)
 
 
 class AksServiceAccessToken:
@@ -187,7 +183,9 @@ class AksServiceDeploymentConfiguration(WebserviceDeploymentConfiguration):
     def _words(self):
         warn_of(self, *WITHOUT_EFFECT)
         key = True if self.auth_enabled is None else self.auth_enabled
-        return [*self._common_words(), "--target", "kubernetes", *auth_word(key, self.token_auth_enabled), *option_words(vars(self))]
+        return [*self._common_words(), "--target", "kubernetes", *auth_word(key, self.token_auth_enabled), *size_words(vars(self)),
+                *_command.option("max-replicas", self.autoscale_max_replicas), *_command.option("namespace", self.namespace),
+                *_command.option("registry", os.environ.get("SARDONYX_REGISTRY"))]
 
     def print_deploy_configuration(self):
         print_given(self)
@@ -212,6 +210,3 @@ class AksEndpointDeploymentConfiguration(AksServiceDeploymentConfiguration):
     def validate_endpoint_configuration(self):
         if self.traffic_percentile is not None and not 0 <= self.traffic_percentile <= 100:
             raise WebserviceException("Invalid configuration, traffic_percentile must be between 0 and 100.")
-
-    def _words(self):
-        return [*super()._words(), *_command.option("version", self.version_name), *_command.option("traffic", self.traffic_percentile)]

@@ -3,6 +3,7 @@
 address and keys, and wait_for_deployment() waits until it answers."""
 import abc
 import contextlib
+import datetime
 import functools
 import json
 import math
@@ -203,8 +204,8 @@ class Webservice(Asset, abc.ABC):
 
     def get_token(self):
         """(token, time from which another one should be asked for)."""
-        facts = self._ask("token", self.name)
-        return facts["token"], moment(facts["refresh_after"])
+        facts, now = self._ask("token", self.name), datetime.datetime.now(datetime.timezone.utc)
+        return facts["token"], now + datetime.timedelta(seconds=facts["expires_in"] / 2)
 
     @abc.abstractmethod
     def update(self, *args):
