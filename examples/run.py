@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs an example: the steps of its notebook, in order, in a copy of its folder. The packages that it needs are installed
+into an environment of their own (build/venv-examples) the first time.
+
+    examples/run.py mnist
+    examples/run.py --list
+"""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests"))
+import venv  # noqa: E402
+
+
+def examples():
+    return {path.parent.name: path for path in sorted(HERE.glob("*/*.ipynb"))}
+
+
+def cells(notebook):
+    """(kind, text) of each cell."""
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        yield cell["cell_type"], "".join(cell["source"])
+
+
+def run(notebook):
+    """Text is shown as it stands, code is run as Jupyter would: all of it in one namespace."""
+    names = {"__name__": "__main__"}
+    for kind, text in cells(notebook):
+        if kind == "markdown":
+            print("\n" + text.strip() + "\n")
+        else:
+            exec(compile(text, f"{notebook.name}", "exec"), names)
+
+
+def prepare():
+    """The command and the packages of this tree."""
+    command = os.environ.get("SARDONYX") or str(HERE.parent / "build/sardonyx")
+    if not pathlib.Path(command).exists():
+        sys.exit(f"{command} is not there: 'make build' makes it")
+    os.environ["SARDONYX"] = command
+    venv.install("bindings/python")
+    sys.path.insert(0, str(HERE.parent / "compat/azureml"))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", nargs="?", choices=examples())
+    parser.add_argument("--list", action="store_true", help="what there is")
+    given = parser.parse_args()
+    if given.list or not given.name:
+        print("\n".join(examples()))
+        return
+    venv.enter("examples")
+    prepare()
+    with tempfile.TemporaryDirectory(prefix=f"{given.name}-") as folder:
+        place = pathlib.Path(folder, given.name)
+        shutil.copytree(HERE / given.name, place)
+        os.chdir(place)
+        run(place / examples()[given.name].name)
+
+
+if __name__ == "__main__":
+    main()
