@@ -1,7 +1,7 @@
 # The front door. `make demo` and `make test` each work as the first command on a fresh machine. What stands behind ##
 # is what `make help` says.
-.PHONY: all help deps build demo docs test test-long bench lint format install uninstall wheel clean debug asan-ubsan \
-	tsan fuzz
+.PHONY: all help deps build demo docs test test-long bench bench-rivals lint format install uninstall wheel \
+	clean debug asan-ubsan tsan fuzz
 PREFIX ?= /usr/local
 all: build
 
@@ -23,7 +23,7 @@ docs: build ## the table of operators, versions and types; manual pages and comp
 
 # Others that tests ask; what cannot be had is skipped.
 test: build ## every suite, plain and sanitized
-	@tools/deps podman runc catatonit skopeo umoci docker-registry strace zsh fish groff || true
+	@tools/deps podman runc catatonit skopeo umoci docker-registry strace valgrind zsh fish groff || true
 	@cmake --preset asan-ubsan >build.log 2>&1 || { cat build.log; exit 1; }
 	@cmake --build --preset asan-ubsan
 	@python3 tools/run_tests.py
@@ -33,6 +33,9 @@ test-long: build ## more random cases, larger suites
 
 bench: build ## measure
 	@python3 bench/run.py
+
+bench-rivals: build ## compare with other engines: MODELS=... RIVALS="--threads 1,2 --json FILE --page docs"
+	@python3 bench/rivals.py $(RIVALS) $(MODELS)
 
 lint: deps ## layers, layout, house rules
 	@tools/deps clang-format-14 || true

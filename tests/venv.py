@@ -57,22 +57,25 @@ def fetch(requirement):
 
 
 def install(folder):
-    """A package of the tree into the environment of this process, where it is not yet."""
-    name = {"bindings/python": "sardonyx"}.get(folder, folder)
-    if _call(sys.executable, "-c", f"import {name}").returncode:
-        done = _call(sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-build-isolation",
-                     "--no-deps", ROOT / folder)
-        if done.returncode:
-            raise RuntimeError(done.stdout + done.stderr)
+    """A package of the tree into the environment of this process, where it is not there as its sources are now."""
+    stamp = pathlib.Path(sys.prefix) / ("installed-" + folder.replace("/", "-"))
+    sources = [f for part in {folder, "src", "include"} for f in (ROOT / part).rglob("*") if "build" not in f.parts]
+    if stamp.exists() and stamp.stat().st_mtime > max(f.stat().st_mtime for f in sources):
+        return
+    done = _call(sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-build-isolation",
+                 "--no-deps", ROOT / folder)
+    if done.returncode:
+        raise RuntimeError(done.stdout + done.stderr)
+    stamp.touch()
 
 
-def enter(name=""):
+def enter(name="", requirements=None):
     """Goes on inside the environment; the process is replaced the first time. name: the folder of tests whose
-    requirements.txt says what is in it."""
+    requirements.txt says what is in it, unless `requirements` does."""
     home = ROOT / ("build/venv" + (name and f"-{name}"))
     if pathlib.Path(sys.prefix) == home:
         return
-    reason = _make(home, ROOT / "tests" / name / "requirements.txt")
+    reason = _make(home, requirements or ROOT / "tests" / name / "requirements.txt")
     if reason:
         skip(reason)
     python = str(home / "bin/python")
