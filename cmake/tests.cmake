@@ -38,11 +38,13 @@ if(SDX_ARCH STREQUAL "x86_64" AND TARGET test_kernels_gemm_f32_split)
   target_link_libraries(test_kernels_gemm_f32_split PRIVATE kernel_gemm_f32_amx_emulated)
 endif()
 
-# The hostile corpus is written by tests/hostile/test_hostile.py, which runs this program on it.
-add_executable(hostile_driver tests/hostile/driver.c)
-target_include_directories(hostile_driver PRIVATE ${PROJECT_SOURCE_DIR})
-target_link_libraries(hostile_driver PRIVATE sardonyx_internal)
-set_target_properties(hostile_driver PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+# Programs that scripts of the same folder run: on the corpus that test_hostile.py writes, and to count instructions.
+foreach(folder hostile speed)
+  add_executable(${folder}_driver tests/${folder}/driver.c)
+  target_include_directories(${folder}_driver PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${folder}_driver PRIVATE sardonyx_internal PkgConfig::CMOCKA)
+  set_target_properties(${folder}_driver PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+endforeach()
 
 # A device for tests of providers, once as it should be and once built against another ABI.
 foreach(device fake_device other_abi)
