@@ -2,12 +2,13 @@
 // MatMulNBits: Y = A W' + bias where W [N, K] is stored in 2 to 8 bits, in blocks along K that each have a
 // scale and a zero point: w = (q - zero) * scale.
 //
-//   The weights stay packed: gemm_f32 asks for a panel of W' and gets it widened on the fly, so memory and
-//   traffic are those of the narrow form. Bits run from the low end of each byte, values may cross bytes.
-//   zero_points are packed like weights (uint8) or numbers of A's type; absent they are 2^(bits - 1).
-//   g_idx, if given, names the block of every k. accuracy_level is a permission that is not used.
+//   The weights stay narrow: gemm_f32 asks for a panel of W' and gets it widened on the fly, so memory and
+//   traffic are those of the narrow form; constant ones of 4 bits are packed for parts/nbits. Bits run from the low end
+//   of each byte, values may cross bytes. zero_points are packed like weights (uint8) or numbers of A's type; absent
+//   they are 2^(bits - 1). g_idx, if given, names the block of every k. accuracy_level is a permission that is not
+//   used.
 #include "ops/infer.h"
-#include "ops/parts/packed_weights.h"
+#include "ops/parts/nbits.h"
 
 enum { A, B, SCALES, ZEROS, G_IDX, BIAS };
 
@@ -44,13 +45,28 @@ static sdx_status matmul_nbits_infer(op_step *c) {
   return packed_infer(c, p->n, p->k);
 }
 
+// Constant weights of the usual width are packed for their kernel; others are read as they come.
+static bool has_kernel(const op_step *c) {
+  const nbits_params *p = c->params;
+  return p->bits == 4 && c->packable[B] && c->packable[SCALES] && (!step_in(c, ZEROS) || c->packable[ZEROS]) &&
+         !step_in(c, G_IDX) && step_out(c, 0)->count;
+}
+
 static sdx_status matmul_nbits_prepare(op_step *c) {
   const nbits_params *p = c->params;
-  return packed_product_prepare(c, p->n, p->k, BIAS);
+  if (!has_kernel(c)) return packed_product_prepare(c, p->n, p->k, BIAS);
+  nbits_weights w = {.n = p->n,
+                     .k = p->k,
+                     .block = p->block,
+                     .blocks = p->blocks,
+                     .row_bytes = p->blocks * p->blob,
+                     .zero_bytes = zero_bytes(p)};
+  return nbits_prepare(c, &w, B, SCALES, ZEROS, BIAS);
 }
 
 static sdx_status matmul_nbits_compute(op_step *c) {
   const nbits_params *p = c->params;
+  if (has_kernel(c)) return nbits_run(c, BIAS);
   const tensor *groups = step_in(c, G_IDX);
   for (size_t k = 0; groups && k < p->k; k++) {
     int32_t g = ((const int32_t *)groups->data)[k];
