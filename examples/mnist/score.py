@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Answers for the model: {"data": 28x28 numbers from 0 to 255} becomes the digit and how sure the network is.
+"""Answers for the model: {"data": 28x28 numbers from 0 to 255} becomes the digit and how sure the network is."""
 import json
 import time
 

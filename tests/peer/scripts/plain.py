@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# What run() returns and raises, by the word in the body.
+"""What run() returns and raises, by the word in the body."""
 import json
 import time
 

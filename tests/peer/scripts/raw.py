@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Requests as they are, answers with status and headers.
+"""Requests as they are, answers with status and headers."""
 import json
 
 from azureml_inference_server_http.api.aml_request import rawhttp

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Named inputs with samples.
+"""Named inputs with samples."""
 import numpy
 from inference_schema.parameter_types.numpy_parameter_type import NumpyParameterType
 from inference_schema.parameter_types.standard_py_parameter_type import StandardPythonParameterType

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# What cannot be sent as JSON.
+"""What cannot be sent as JSON."""
 import numpy
 
 
