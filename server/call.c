@@ -19,6 +19,14 @@ void call_retry(call *c, int status, const char *format, ...) {
   http_response_header(&c->x.response, "Retry-After", "%u", server_retry_seconds(c->srv));
 }
 
+void call_retry_after(call *c, uint64_t ns, const char *format, ...) {
+  va_list list;
+  va_start(list, format);
+  http_response_verror(&c->x.response, 503, format, list);
+  va_end(list);
+  http_response_header(&c->x.response, "Retry-After", "%llu", (unsigned long long)(ns / 1000000000 + 1));
+}
+
 void call_json(call *c, int status) {
   c->x.response.status = status;
   c->x.response.content_type = "application/json";

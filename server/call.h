@@ -11,7 +11,7 @@
 #include "server/route.h"
 #include "server/server.h"
 
-enum { CALL_ID_BYTES = HTTP_VALUE_BYTES };
+enum { CALL_ID_BYTES = HTTP_VALUE_BYTES, CALL_PRIORITIES = 1000000 };
 
 typedef struct call {
   exchange x;  // first: the connection layer makes calls
@@ -24,17 +24,21 @@ typedef struct call {
   bool counted;     // among the scoring calls of its client
   unsigned client;  // bucket
   bool parsed, nan_literal;
-  bool elsewhere;      // for the other revision (split.h): it has no model here
-  bool scripted;       // for the scoring script: it has no model
-  bool run_failed;     // of those: run() failed, whatever the status
-  sdx_value **inputs;  // by index of the model's inputs
-  void *route_state;   // of the route, freed with free()
+  bool elsewhere;             // for the other revision (split.h): it has no model here
+  bool scripted;              // for the scoring script: it has no model
+  bool run_failed;            // of those: run() failed, whatever the status
+  sdx_value **inputs;         // by index of the model's inputs
+  const sdx_value **outputs;  // while `reply` runs
+  void *route_state;          // of the route, freed with free()
   uint64_t queued_ns, run_ns, done_ns;
   uint64_t deadline_ns;
   // Of the queue:
   void (*work)(struct call *c);
-  struct lane *lane;  // NULL: not in a queue
-  struct call *queue_next;
+  unsigned asked, priority;  // 1: the most urgent; in force: 0 until the body is parsed, which may tell another
+  uint64_t fair;             // whose call it is: hash of address and key
+  struct lane *lane;         // NULL: not in a queue
+  size_t lane_at;
+  uint64_t turn, serial;  // lane.h
   // A run that may be cancelled from outside:
   pthread_mutex_t lock;
   sdx_run *run;
@@ -47,6 +51,8 @@ static inline text *call_body(call *c) { return &c->x.response.body; }  // of th
 // Responses.
 void call_error(call *c, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void call_retry(call *c, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));  // Retry-After
+// 503; Retry-After tells when the wait will be that much shorter.
+void call_retry_after(call *c, uint64_t ns, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void call_json(call *c, int status);  // the body holds it
 void call_text(call *c, int status, const char *text);
 // The error of a run, with its fields beside; run NULL: there is none to ask.

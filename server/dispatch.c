@@ -153,6 +153,26 @@ static bool take_deadline(call *c) {
   return true;
 }
 
+static bool take_priority(call *c) {
+  const str *given = http_request_header(&c->x.request, "x-request-priority");
+  int64_t number = 0;
+  if (!given) return true;
+  if (!number_read_int(*given, &number) || number < 0 || number > CALL_PRIORITIES) {
+    call_error(c, 400, "header x-request-priority: expected a number from 1, the most urgent, to %d", CALL_PRIORITIES);
+    return false;
+  }
+  if (number) c->asked = (unsigned)number;
+  return true;
+}
+
+// Who shares the threads with others: an address, and a key where one is given.
+static uint64_t client_of(const call *c) {
+  const str *key = http_request_header(&c->x.request, "authorization");
+  uint64_t hash = address_hash(&c->x.client, c->srv->seed);
+  for (size_t i = 0; key && i < key->size; i++) hash = (hash ^ (unsigned char)key->at[i]) * 0x100000001B3u;
+  return hash ^ hash >> 32;
+}
+
 static bool media_type_is(str value, const char *type) {
   size_t size = strlen(type);
   return value.size >= size && !strncasecmp(value.at, type, size) &&
@@ -208,12 +228,14 @@ static bool admit_scoring(call *c) {
     call_error(c, 400, "the request has no body, expected JSON");
     return false;
   }
-  return take_deadline(c) && within_share(c, now);
+  return take_deadline(c) && take_priority(c) && within_share(c, now);
 }
 
 static bool head(exchange *x) {
   call *c = (call *)x;
   c->srv = x->net->context;
+  c->fair = client_of(c);
+  c->asked = (unsigned)c->srv->limits.default_priority;
   pthread_mutex_init(&c->lock, NULL);
   if (!take_id(c) || !find_route(c)) return false;
   if (!c->route->open && !keys_allow(&c->srv->keys, http_request_header(&x->request, "authorization"))) {
@@ -332,6 +354,7 @@ static void end(exchange *x) {
   if (c->counted) atomic_fetch_sub(&srv->clients[c->client], 1);
   for (size_t i = 0; c->inputs && i < c->model->input_count; i++) sdx_value_release(c->inputs[i]);
   free(c->inputs);
+  free(c->outputs);
   free(c->route_state);
   model_release(c->model);
   if (c->srv) pthread_mutex_destroy(&c->lock);

@@ -14,6 +14,12 @@
   X(io_threads, "io-threads", 0, 0, 64, "threads that serve sockets; 0: one a processor, at most 4")                  \
   X(inline_us, "inline-us", 500, 0, 1000000, "models faster than this run on the socket thread; 0: never")            \
   X(timeout_ms, "timeout-ms", 30000, 1, 86400000, "time from the whole request to its result, else 504")              \
+  X(p99_ms, "p99-ms", 0, 0, 86400000,                                                                                 \
+    "goal for the time of 99 of 100 requests: they are computed together as far as it allows, and refused (503) "     \
+    "where it would be missed; 0: none")                                                                              \
+  X(max_batch, "max-batch", 32, 1, 64, "requests that are computed together at most, with p99-ms")                    \
+  X(default_priority, "default-priority", 10, 1, 1000000,                                                             \
+    "of requests that give none (header x-request-priority, parameter priority); 1 is the most urgent")               \
   X(script_workers, "script-workers", 0, 0, 1024, "processes that run the script; 0: one a processor, at most 4")     \
   X(script_start_ms, "script-start-ms", 300000, 1, 86400000, "time for init() of the script")                         \
   X(script_memory_bytes, "script-memory-bytes", 4294967296, 16777216, 1099511627776,                                  \

@@ -34,6 +34,12 @@ void metrics_count(model_metrics *m, int code) {
   add(&m->requests[i], 1);
 }
 
+void metrics_note_run(model_metrics *m, size_t calls, uint64_t ns) {
+  size_t i = (size_t)__builtin_ctzll(calls);
+  add(&m->runs[i], 1);
+  add(&m->run_ns[i], ns);
+}
+
 uint64_t metrics_total(const model_metrics *m, bool success) {
   uint64_t total = 0;
   for (size_t i = 0; i < METRIC_CODES; i++)
@@ -122,19 +128,31 @@ static void request_rows(text *o, const model_entry *e, const model_metrics *m) 
   }
 }
 
+static void run_rows(text *o, const model_entry *e) {
+  for (size_t i = 0; i < METRIC_BATCHES; i++) {
+    uint64_t count = get(&e->metrics.runs[i]);
+    if (!count) continue;
+    text_put(o, "sardonyx_runs_total{");
+    labels(o, e);
+    text_format(o, ",requests=\"%u\"} %llu\n", 1u << i, (unsigned long long)count);
+  }
+}
+
 static void model_rows(server *srv, text *o) {
   models *t = &srv->models;
   head(o, "requests_total", "counter", "Answered requests by model (empty: none) and status code.");
   request_rows(o, NULL, &srv->no_model);
   model_entry *e;
   for (size_t i = 0; (e = entry_at(srv, i)); i++) request_rows(o, e, &e->metrics);
+  head(o, "runs_total", "counter", "Runs of the engine by model and number of requests computed together.");
+  for (size_t i = 0; i < t->count; i++) run_rows(o, t->entries[i]);
   head(o, "queue_length", "gauge", "Requests that wait for a worker.");
   for (size_t i = 0; i < t->count; i++) {
     model *m = models_acquire(t, t->entries[i]);
     if (m) {
       text_put(o, "sardonyx_queue_length{");
       labels(o, t->entries[i]);
-      text_format(o, "} %zu\n", m->lane.waiting);
+      text_format(o, "} %zu\n", atomic_load(&m->lane.waiting));
     }
     model_release(m);
   }
@@ -191,11 +209,9 @@ void metrics_write(server *srv, text *o) {
   const struct {
     const char *reason;
     const atomic_uint_fast64_t *count;
-  } refused[] = {{"framing", &srv->net.malformed},
-                 {"client_connections", &srv->net.refused_connections},
-                 {"queue_full", &srv->refused_queue},
-                 {"queue_wait", &srv->refused_wait},
-                 {"client_cap", &srv->refused_client}};
+  } refused[] = {{"framing", &srv->net.malformed},     {"client_connections", &srv->net.refused_connections},
+                 {"queue_full", &srv->refused_queue},  {"queue_wait", &srv->refused_wait},
+                 {"forecast", &srv->refused_forecast}, {"client_cap", &srv->refused_client}};
   for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
     text_format(o, "sardonyx_refused_total{reason=\"%s\"} %llu\n", refused[i].reason,
                 (unsigned long long)get(refused[i].count));

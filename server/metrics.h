@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 
-enum { METRIC_CODES = 23, HISTOGRAM_BUCKETS = 18 };
+enum { METRIC_CODES = 23, HISTOGRAM_BUCKETS = 18, METRIC_BATCHES = 7 };
 extern const int metric_codes[METRIC_CODES];  // the last one, 0, stands for all others
 
 typedef struct histogram {
@@ -22,12 +22,14 @@ typedef struct model_metrics {
   atomic_uint_fast64_t requests[METRIC_CODES];
   histogram latency, queue, compute;  // seconds: whole request, wait for a worker, the run itself
   histogram batch;                    // first dimension of the first input
+  atomic_uint_fast64_t runs[METRIC_BATCHES], run_ns[METRIC_BATCHES];  // of 1, 2, 4, ... calls together
   atomic_uint_fast64_t parse_ns, reply_ns;
   atomic_uint_fast64_t last_ms;  // wall clock of the last success
 } model_metrics;
 
 void model_metrics_init(model_metrics *m);
 void metrics_count(model_metrics *m, int code);
+void metrics_note_run(model_metrics *m, size_t calls, uint64_t ns);  // calls: a power of two
 void histogram_seconds(histogram *h, uint64_t ns);
 void histogram_number(histogram *h, uint64_t number);
 

@@ -38,6 +38,8 @@ void model_release(model *m) {
   if (!m || atomic_fetch_sub(&m->references, 1) > 1) return;
   for (size_t i = 0; i < m->idle_count; i++) sdx_run_destroy(m->idle[i]);
   free(m->idle);
+  free(m->batching);
+  lane_deinit(&m->lane);
   sdx_session_destroy(m->session);
   pthread_mutex_destroy(&m->lock);
   free(m);

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "sardonyx/sardonyx.h"
+#include "server/batching.h"
 #include "server/lane.h"
 #include "server/metrics.h"
 
@@ -18,6 +19,7 @@ typedef struct model {
   atomic_bool warned;                // of sizes that are not the declared ones: once
   atomic_uint_fast64_t cost_ns;      // moving average of one call; 0: not known yet
   struct admission *admission;
+  batching *batching;  // NULL: its calls are computed one by one
   lane lane;
   // Idle run handles, newest last: the one with the warmest memory is taken first.
   pthread_mutex_t lock;

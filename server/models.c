@@ -138,6 +138,20 @@ static void swap(models *t, model_entry *e, model *fresh, const char *reason) {
   model_release(old);
 }
 
+static void learn_batches(const models *t, const model_entry *e, model *m) {
+  char why[400];
+  m->batching = batching_learn(e->path, m->session, t->batch_ns, t->batch_rows, why, sizeof why);
+  if (!m->batching) {
+    log_line("info", "model '%s' is computed request by request: %s", e->name, why);
+    return;
+  }
+  size_t most = batching_most(m->batching);
+  uint64_t one = m->batching->cost_ns[0], all = batching_cost(m->batching);
+  model_note_cost(m, one);
+  log_line("info", "model '%s' is computed up to %zu requests at once: %.2f ms each, %.2f ms alone", e->name, most,
+           (double)all / 1e6 / (double)most, (double)one / 1e6);
+}
+
 bool models_load(models *t, model_entry *e, char *why, size_t why_size) {
   uint64_t start = clock_ns();
   pthread_mutex_lock(&t->lock);
@@ -156,6 +170,7 @@ bool models_load(models *t, model_entry *e, char *why, size_t why_size) {
     end = strchrnul(line, '\n');
     log_line("warning", "%s: %.*s", e->name, (int)(end - line), line);
   }
+  if (t->batch_ns) learn_batches(t, e, fresh);
   swap(t, e, fresh, "");
   log_line("info", e->alone ? "model '%s' loaded in %.1f ms" : "model '%s' loaded in %.1f ms (version %s)", e->name,
            (double)(clock_ns() - start) / 1e6, e->version);

@@ -25,6 +25,8 @@ typedef struct models {
   model_entry *first;  // the first one declared: what is asked without a name
   const sdx_options *options;
   struct admission *admission;  // of models that are loaded
+  uint64_t batch_ns;            // what a batch may take; 0: none are made
+  size_t batch_rows;
 } models;
 
 void models_init(models *t, const sdx_options *options);

@@ -66,6 +66,7 @@ bool v2_parse(call *c) {
   }
   if (request->timeout_us && request->timeout_us < (c->deadline_ns - c->x.body_ns) / 1000)
     c->deadline_ns = c->x.body_ns + request->timeout_us * 1000;
+  if (request->priority) c->asked = request->priority;
   return true;
 }
 
@@ -140,7 +141,7 @@ static bool write_tensor(call *c, const sdx_io *io, const sdx_value *value, bool
   return true;
 }
 
-void v2_reply(call *c, sdx_run *run) {
+void v2_reply(call *c) {
   v2_request *request = c->route_state;
   model *m = c->model;
   text *o = call_body(c);
@@ -158,7 +159,7 @@ void v2_reply(call *c, sdx_run *run) {
   for (size_t i = 0; i < request->wanted_count; i++) {
     struct v2_wanted *w = &request->wanted[i];
     const sdx_io *io = sdx_session_output(m->session, w->index);
-    const sdx_value *value = sdx_run_output(run, w->index);
+    const sdx_value *value = c->outputs[w->index];
     if (w->form == FORM_DEFAULT) w->form = request->binary && is_tensor(value) ? FORM_BINARY : FORM_JSON;
     bool binary = w->form == FORM_BINARY;
     any_binary |= binary;
@@ -171,7 +172,7 @@ void v2_reply(call *c, sdx_run *run) {
   http_response_header(&c->x.response, "Inference-Header-Content-Length", "%zu", o->size);
   c->x.response.content_type = "application/octet-stream";
   for (size_t i = 0; i < request->wanted_count; i++) {
-    const sdx_value *value = sdx_run_output(run, request->wanted[i].index);
+    const sdx_value *value = c->outputs[request->wanted[i].index];
     if (request->wanted[i].form != FORM_BINARY) continue;
     if (sdx_tensor_dtype(value) == SDX_STRING) write_strings(o, value);
     else text_append(o, sdx_tensor_data(value), sdx_tensor_bytes(value));

@@ -38,9 +38,9 @@ typedef struct http_route {
   // Answers at once, on the socket thread: never blocks (but see `blocks`), never computes.
   void (*answer)(struct call *c);
   // Score routes that are not answered at once: `parse` turns the body into c->inputs (false: the
-  // response is set), `reply` turns the outputs of the run into the response. Both on the thread that runs.
+  // response is set), `reply` turns c->outputs into the response. Both on the thread that runs.
   bool (*parse)(struct call *c);
-  void (*reply)(struct call *c, sdx_run *run);
+  void (*reply)(struct call *c);
 } http_route;
 
 #define HTTP_ROUTE(name) const http_route http_route_##name

@@ -27,6 +27,8 @@ static bool load_models(server *srv) {
   models *t = &srv->models;
   char why[1400];
   t->admission = srv->quick;
+  t->batch_ns = (uint64_t)srv->limits.p99_ms * 1000000 / 2;  // the other half is for the wait
+  t->batch_rows = (size_t)srv->limits.max_batch;
   for (size_t i = 0; i < config->model_count; i++)
     if (!models_add(t, config->models[i].name, config->models[i].path)) return false;
   for (size_t i = 0; i < t->count; i++)

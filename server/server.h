@@ -61,7 +61,8 @@ typedef struct server {
   lane chore_lane, elsewhere_lane;
   uint64_t start_ns, seed;
   atomic_bool draining;  // not ready any more
-  atomic_uint_fast64_t cancelled, refused_queue, refused_wait, refused_client, inline_runs, inline_moved;
+  atomic_uint_fast64_t cancelled, refused_queue, refused_wait, refused_forecast, refused_client, inline_runs,
+      inline_moved;
   model_metrics no_model;            // requests that name no model
   atomic_uint clients[NET_CLIENTS];  // scoring calls in flight by hash of the address
 } server;

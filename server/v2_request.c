@@ -9,7 +9,7 @@
 
 #include "server/tensor_io.h"
 
-enum { SHAPE_TEXT = 200, PATH_TEXT = 64 };
+enum { SHAPE_TEXT = 200, PATH_TEXT = 64, MOST_PRIORITY = 1000000 };
 
 static const v2_type types[] = {
     {SDX_BOOL, "BOOL", 1, true},     {SDX_UINT8, "UINT8", 1, true},    {SDX_UINT16, "UINT16", 2, true},
@@ -27,7 +27,7 @@ const v2_type *v2_type_find(sdx_dtype dtype) {
 typedef struct parameters {
   int64_t binary_size;  // -1: not given
   v2_form form, all_form;
-  int64_t timeout_us;
+  int64_t timeout_us, priority;
 } parameters;
 
 typedef struct input_object {
@@ -72,6 +72,10 @@ static bool read_parameters(reader *r, parameters *p, const char *path) {
     } else if (str_is(key, "timeout")) {
       if (!json_i64(j, &p->timeout_us, where)) return false;
       if (p->timeout_us < 0) return json_fail(j, "%s is negative, expected microseconds", where);
+    } else if (str_is(key, "priority")) {
+      if (!json_i64(j, &p->priority, where)) return false;
+      if (p->priority < 0 || p->priority > MOST_PRIORITY)
+        return json_fail(j, "%s: expected a number from 1, the most urgent, to %d, or 0", where, MOST_PRIORITY);
     } else if (str_is(key, "classification") || (key.size > 13 && !memcmp(key.at, "shared_memory", 13)) ||
                str_is(key, "sequence_id")) {
       // Ignoring these would change the meaning of the answer.
@@ -350,6 +354,7 @@ static bool read_json(reader *r) {
   r->request->all_outputs = r->request->wanted_count == 0;
   r->request->binary = p.all_form == FORM_BINARY;
   r->request->timeout_us = (uint64_t)p.timeout_us;
+  r->request->priority = (unsigned)p.priority;
   return true;
 }
 

@@ -23,6 +23,7 @@ typedef struct v2_request {
   str id;
   bool has_id, all_outputs, binary;
   uint64_t timeout_us;  // 0: not given
+  unsigned priority;    // 1: the most urgent; 0: not given
   size_t wanted_count;
   struct v2_wanted {
     size_t index;

@@ -22,7 +22,11 @@ admission *admission_queue_create(server *srv, size_t threads, bool spare);
 // turn out not to be quick, go to `behind`.
 admission *admission_inline_create(server *srv, admission *behind);
 
-// compute.c: parses, runs, writes the response. limit_ns > 0: gives up after that and returns false, the inputs kept
+// compute.c. From the body to c->inputs. False: the response is set.
+bool compute_parse(call *c);
+// The response from one row of a batch's results.
+void compute_reply(call *c, sdx_value **rows);
+// Parses, runs, writes the response. limit_ns > 0: gives up after that and returns false, the inputs kept
 // for the next try; otherwise the response is set and true is returned.
 bool compute(call *c, uint64_t limit_ns);
 void compute_work(call *c);  // for call.work

@@ -39,16 +39,32 @@ static void reply_deadline(call *c) {
              (unsigned long long)((c->deadline_ns - c->x.body_ns) / 1000000));
 }
 
-static void reply_outputs(call *c, sdx_run *run) {
+static void reply(call *c) {
   model_metrics *m = &c->entry->metrics;
-  if (*sdx_run_warning(run) && !atomic_exchange(&c->model->warned, true))
-    log_line("warning", "%s: %s", c->entry->name, sdx_run_warning(run));
   histogram_seconds(&m->compute, c->done_ns - c->run_ns);
-  c->route->reply(c, run);
+  c->route->reply(c);
   uint64_t written = clock_ns();
   atomic_fetch_add_explicit(&m->reply_ns, written - c->done_ns, memory_order_relaxed);
-  model_note_cost(c->model, written - c->run_ns);
   atomic_store_explicit(&m->last_ms, clock_wall_ns() / 1000000, memory_order_relaxed);
+}
+
+void compute_reply(call *c, sdx_value **rows) {
+  pthread_mutex_lock(&c->lock);
+  int cancelled = c->cancel_status;
+  pthread_mutex_unlock(&c->lock);
+  for (size_t i = 0; i < c->model->output_count; i++) c->outputs[i] = rows[i];
+  if (cancelled) reply_cancelled(c, cancelled);
+  else if (c->done_ns >= c->deadline_ns) reply_deadline(c);
+  else reply(c);
+}
+
+static void reply_outputs(call *c, sdx_run *run) {
+  if (*sdx_run_warning(run) && !atomic_exchange(&c->model->warned, true))
+    log_line("warning", "%s: %s", c->entry->name, sdx_run_warning(run));
+  for (size_t i = 0; i < c->model->output_count; i++) c->outputs[i] = sdx_run_output(run, i);
+  reply(c);
+  metrics_note_run(&c->entry->metrics, 1, c->done_ns - c->run_ns);
+  if (c->model->batching) batching_note(c->model->batching, 1, c->done_ns - c->run_ns);
 }
 
 static bool run_model(call *c, sdx_run *run, uint64_t limit_ns, bool *dirty) {
@@ -69,6 +85,7 @@ static bool run_model(call *c, sdx_run *run, uint64_t limit_ns, bool *dirty) {
   bool moved = false;
   if (status == SDX_OK) {
     reply_outputs(c, run);
+    model_note_cost(c->model, clock_ns() - c->run_ns);
   } else if (cancelled) {
     reply_cancelled(c, cancelled);
   } else if (status == SDX_DEADLINE_EXCEEDED && partial) {
@@ -84,8 +101,7 @@ static bool run_model(call *c, sdx_run *run, uint64_t limit_ns, bool *dirty) {
   return !moved;
 }
 
-// False: the response is set.
-static bool decode_and_parse(call *c) {
+bool compute_parse(call *c) {
   model *m = c->model;
   uint64_t start = clock_ns();
   const str *encoding = http_request_header(&c->x.request, "content-encoding");
@@ -94,8 +110,9 @@ static bool decode_and_parse(call *c) {
     call_error(c, p.status, "%s", p.message);
     return false;
   }
-  c->inputs = calloc(m->input_count ? m->input_count : 1, sizeof *c->inputs);
-  if (!c->inputs) {
+  c->inputs = calloc(m->input_count + 1, sizeof *c->inputs);
+  c->outputs = calloc(m->output_count + 1, sizeof *c->outputs);
+  if (!c->inputs || !c->outputs) {
     call_retry(c, 503, "memory is exhausted");
     return false;
   }
@@ -107,7 +124,7 @@ static bool decode_and_parse(call *c) {
 }
 
 bool compute(call *c, uint64_t limit_ns) {
-  if (!c->parsed && !decode_and_parse(c)) return true;
+  if (!c->parsed && !compute_parse(c)) return true;
   sdx_run *run = NULL;
   sdx_status status = model_take_run(c->model, &run);
   if (status != SDX_OK) {

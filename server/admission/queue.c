@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The policy that queues (admission.h). One lock guards all lanes: it is held for a few list operations a call, and
-// only by calls that take longer than the lock could matter.
+// The policy that queues (admission.h). Lanes get equal time of the threads; within one the most urgent call comes
+// first, and clients take turns (lane.h). What cannot be answered in time is refused at once, from the pace of the
+// lane. Calls of models whose rows are independent are computed together (batch.h): as many as wait, so that nobody
+// waits for company. One lock guards all lanes: it is held for a few steps a call, and only by calls that take longer
+// than the lock could matter.
 #include <stdlib.h>
 
 #include "base/host.h"
 #include "server/admission/admission.h"
+#include "server/admission/batch.h"
 
 typedef struct queue {
   admission base;
@@ -14,9 +18,13 @@ typedef struct queue {
   pthread_cond_t wake;
   pthread_t *threads;
   size_t thread_count;
-  lane *turn_first, *turn_last;  // with calls that wait and a thread allowed
+  lane *in_turn;     // with calls that wait and a thread allowed
+  uint64_t used_ns;  // of the lane that was served last: new ones start there
   bool stop;
 } queue;
+
+// The model that the call asks; NULL: it is a chore.
+static model *asked_model(const call *c) { return c->work == compute_work ? c->model : NULL; }
 
 static size_t lane_threads(const queue *q) {
   bool several = q->spare && models_count(&q->srv->models) > 1 && q->thread_count > 1;
@@ -24,39 +32,93 @@ static size_t lane_threads(const queue *q) {
 }
 
 static void take_turn(queue *q, lane *l) {
-  if (l->in_turn || !l->first || l->running >= lane_threads(q)) return;
+  if (l->in_turn || !l->waiting || l->running >= lane_threads(q)) return;
   l->in_turn = true;
-  l->next = NULL;
-  if (q->turn_last) q->turn_last->next = l;
-  else q->turn_first = l;
-  q->turn_last = l;
+  l->next = q->in_turn;
+  q->in_turn = l;
+  if (l->used_ns < q->used_ns && !l->running) l->used_ns = q->used_ns;
 }
 
 static void leave_turn(queue *q, lane *l) {
-  lane **link = &q->turn_first, *before = NULL;
-  while (*link != l) before = *link, link = &(*link)->next;
+  lane **link = &q->in_turn;
+  while (*link != l) link = &(*link)->next;
   *link = l->next;
-  if (q->turn_last == l) q->turn_last = before;
   l->in_turn = false;
+}
+
+// ---- admission -----------------------------------------------------------------------------------
+
+typedef struct forecast {
+  uint64_t wait_ns, limit_ns;
+  const char *limit;  // its name
+} forecast;
+
+// How long the call would wait, and how long it may.
+static forecast foresee(const queue *q, const lane *l, const call *c) {
+  const limits *limits = &q->srv->limits;
+  uint64_t now = c->queued_ns, cost = 0;
+  forecast f = {0, (uint64_t)limits->max_queue_wait_ms * 1000000, "limit max-queue-wait-ms"};
+  if (l->running >= lane_threads(q)) f.wait_ns = (lane_ahead(l, c) + l->running) * l->pace_ns;
+  if (!asked_model(c)) return f;
+  cost = batching_cost(c->model->batching);
+  if (!cost) cost = c->model->cost_ns;
+  uint64_t goal = (uint64_t)limits->p99_ms * 1000000, left = c->deadline_ns > now ? c->deadline_ns - now : 0;
+  left = left > cost ? left - cost : 0;
+  goal = goal > cost ? goal - cost : 0;
+  if (limits->p99_ms && goal < f.limit_ns) f = (forecast){f.wait_ns, goal, "goal p99-ms"};
+  if (left < f.limit_ns) f = (forecast){f.wait_ns, left, "its deadline"};
+  return f;
+}
+
+// Takes the place of the least urgent one that waits, where that is less urgent. NULL: there is none.
+static call *displace(lane *l, const call *c) {
+  call *last = lane_last(l);
+  if (!last || last->asked <= c->asked) return NULL;
+  lane_remove(l, last);
+  return last;
+}
+
+static void refuse_full(queue *q, lane *l, call *c) {
+  atomic_fetch_add(&q->srv->refused_queue, 1);
+  call_retry_after(c, l->waiting * l->pace_ns / 2, "%lld calls wait for %s already (limit max-queue)",
+                   (long long)q->srv->limits.max_queue, l->name);
+}
+
+static void refuse_late(queue *q, call *c, const forecast *f) {
+  atomic_fetch_add(&q->srv->refused_forecast, 1);
+  call_retry_after(c, f->wait_ns - f->limit_ns, "the wait would be about %llu ms, %llu ms are left (%s)",
+                   (unsigned long long)(f->wait_ns / 1000000), (unsigned long long)(f->limit_ns / 1000000), f->limit);
 }
 
 static bool submit(admission *a, call *c) {
   queue *q = (queue *)a;
-  lane *l = c->model ? &c->model->lane : c->elsewhere ? &q->srv->elsewhere_lane : &q->srv->chore_lane;
-  size_t most = (size_t)q->srv->limits.max_queue;
+  model *m = asked_model(c);
+  lane *l = m ? &m->lane : c->elsewhere ? &q->srv->elsewhere_lane : &q->srv->chore_lane;
+  call *displaced = NULL;
+  bool parse = m && !c->parsed, taken = false;
   c->queued_ns = clock_ns();
+  c->priority = parse ? PRIORITY_PARSE : c->asked;
   pthread_mutex_lock(&q->lock);
-  bool taken = (!l->waiting && l->running < lane_threads(q)) || l->waiting < most;
-  if (taken) {
+  forecast f = foresee(q, l, c);
+  bool late = f.wait_ns > f.limit_ns, idle = !l->waiting && l->running < lane_threads(q);
+  bool full = !idle && l->waiting >= (size_t)q->srv->limits.max_queue;
+  if (full && !late && (displaced = displace(l, c))) full = false;
+  if (!late && !full) {
     exchange_wait(&c->x);  // before a worker can see it
-    lane_append(l, c);
+    if (!l->waiting && !l->running) l->paced_ns = c->queued_ns;
+    taken = lane_add(l, c);
     take_turn(q, l);
     pthread_cond_signal(&q->wake);
   }
   pthread_mutex_unlock(&q->lock);
+  if (displaced) {
+    refuse_full(q, l, displaced);
+    exchange_post(&displaced->x);
+  }
   if (taken) return false;
-  atomic_fetch_add(&q->srv->refused_queue, 1);
-  call_retry(c, 503, "%zu calls wait for %s already (limit max-queue)", most, l->name);
+  if (late) refuse_late(q, c, &f);
+  else if (full) refuse_full(q, l, c);
+  else call_retry(c, 503, "memory is exhausted");
   return true;
 }
 
@@ -66,29 +128,96 @@ static bool withdraw(admission *a, call *c) {
   lane *l = c->lane;
   if (l) {
     lane_remove(l, c);
-    if (l->in_turn && !l->first) leave_turn(q, l);
+    if (l->in_turn && !l->waiting) leave_turn(q, l);
   }
   pthread_mutex_unlock(&q->lock);
   return l != NULL;
 }
 
-static void serve_first(queue *q) {
-  lane *l = q->turn_first;
-  call *c = l->first;
-  leave_turn(q, l);
-  lane_remove(l, c);
-  l->running++;
-  take_turn(q, l);  // at the end
+// ---- work ----------------------------------------------------------------------------------------
+
+// The body tells priority and deadline, so all that came are parsed before the next one is computed. True: it waits
+// again.
+static bool parse(queue *q, lane *l, call *c) {
+  uint64_t wait_ns = (uint64_t)q->srv->limits.max_queue_wait_ms * 1000000;
+  if (!compute_parse(c)) return false;
+  pthread_mutex_lock(&q->lock);
+  c->priority = c->asked;
+  bool late = clock_ns() >= c->queued_ns + wait_ns;  // its timer may be over
+  bool kept = !late && lane_add(l, c);
   pthread_mutex_unlock(&q->lock);
-  if (c->model) {
-    histogram_seconds(&c->entry->metrics.queue, clock_ns() - c->queued_ns);
-    model_retain(c->model);  // the lane lives in it
+  if (!kept)
+    call_retry(c, 503, late ? "no worker became free in time (limit max-queue-wait-ms)" : "memory is exhausted");
+  return kept;
+}
+
+// Calls that can be computed together with the first one; the others keep their places.
+static size_t gather(lane *l, call **calls, size_t most) {
+  call *others[BATCH_ROWS];
+  size_t count = 1, other = 0;
+  while (count < most && other < BATCH_ROWS && l->waiting && l->calls[0]->priority != PRIORITY_PARSE) {
+    call *c = lane_take(l);
+    if (batch_fits(calls[0], c)) calls[count++] = c;
+    else others[other++] = c;
   }
-  model *held = c->model;
-  c->work(c);
-  exchange_post(&c->x);  // the call is not ours any more
+  size_t wanted = batching_rows(calls[0]->model->batching, count);
+  while (count > wanted) lane_add(l, calls[--count]);  // there is room: they were here
+  while (other) lane_add(l, others[--other]);
+  return count;
+}
+
+static size_t take(lane *l, call **calls) {
+  calls[0] = lane_take(l);
+  model *m = asked_model(calls[0]);
+  bool alone = !m || !m->batching || calls[0]->priority == PRIORITY_PARSE || !batch_fits(calls[0], calls[0]);
+  return alone ? 1 : gather(l, calls, batching_most(m->batching));
+}
+
+static void compute_all(call **calls, size_t count) {
+  for (size_t i = 0; i < count && asked_model(calls[i]); i++)
+    histogram_seconds(&calls[i]->entry->metrics.queue, clock_ns() - calls[i]->queued_ns);
+  if (count > 1) {
+    batch_run(calls, count);
+    return;
+  }
+  calls[0]->work(calls[0]);
+  exchange_post(&calls[0]->x);  // the call is not ours any more
+}
+
+// Of a lane with calls all the time since paced_ns, `count` are done.
+static void note_pace(lane *l, uint64_t now, size_t count) {
+  uint64_t each = (now - l->paced_ns) / count;
+  l->pace_ns = l->pace_ns ? (l->pace_ns * 3 + each) / 4 : each;
+  l->paced_ns = now;
+}
+
+static lane *next_lane(const queue *q) {
+  lane *least = q->in_turn;
+  for (lane *l = q->in_turn; l; l = l->next)
+    if (l->used_ns < least->used_ns) least = l;
+  return least;
+}
+
+static void serve(queue *q) {
+  call *calls[BATCH_ROWS];
+  lane *l = next_lane(q);
+  leave_turn(q, l);
+  size_t count = take(l, calls);
+  model *m = asked_model(calls[0]), *held = m ? model_retain(m) : NULL;  // the lane lives in it
+  bool parsing = held && calls[0]->priority == PRIORITY_PARSE;
+  uint64_t start = clock_ns(), expected = held ? held->cost_ns : 0;
+  q->used_ns = l->used_ns;
+  l->used_ns += expected;  // corrected below; until then other threads should not find the lane idle
+  l->running++;
+  take_turn(q, l);
+  pthread_mutex_unlock(&q->lock);
+  if (!parsing) compute_all(calls, count);
+  else if (!parse(q, l, calls[0])) exchange_post(&calls[0]->x);
+  uint64_t now = clock_ns();
   pthread_mutex_lock(&q->lock);
   l->running--;
+  l->used_ns += now - start - expected;
+  if (!parsing) note_pace(l, now, count);
   take_turn(q, l);
   pthread_mutex_unlock(&q->lock);
   model_release(held);
@@ -98,8 +227,8 @@ static void serve_first(queue *q) {
 static void *work(void *context) {
   queue *q = context;
   pthread_mutex_lock(&q->lock);
-  while (q->turn_first || !q->stop) {
-    if (q->turn_first) serve_first(q);
+  while (q->in_turn || !q->stop) {
+    if (q->in_turn) serve(q);
     else pthread_cond_wait(&q->wake, &q->lock);
   }
   pthread_mutex_unlock(&q->lock);

@@ -256,11 +256,8 @@ static call *take_call(script_pool *p, bool *stop) {
   eventfd_t one;
   if (eventfd_read(p->waiting, &one)) one = 0;
   pthread_mutex_lock(&p->lock);
-  call *c = p->lane.first;
-  if (c) {
-    lane_remove(&p->lane, c);
-    p->lane.running++;
-  }
+  call *c = lane_take(&p->lane);
+  if (c) p->lane.running++;
   *stop = p->stop && !c;
   pthread_mutex_unlock(&p->lock);
   return c;
@@ -327,11 +324,12 @@ static bool submit(admission *a, call *c) {
   script_pool *p = (script_pool *)a;
   size_t most = (size_t)p->srv->limits.max_queue;
   c->queued_ns = clock_ns();
+  c->priority = c->asked;
   pthread_mutex_lock(&p->lock);
   bool taken = (!p->lane.waiting && p->lane.running < p->count) || p->lane.waiting < most;
   if (taken) {
     exchange_wait(&c->x);  // before a worker can see it
-    lane_append(&p->lane, c);
+    taken = lane_add(&p->lane, c);
   }
   pthread_mutex_unlock(&p->lock);
   if (taken) {

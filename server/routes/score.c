@@ -15,7 +15,7 @@ static bool parse(call *c) {
   return false;
 }
 
-static void reply(call *c, sdx_run *run) {
+static void reply(call *c) {
   model *m = c->model;
   text *o = call_body(c);
   bool single = m->output_count == 1;
@@ -27,7 +27,7 @@ static void reply(call *c, sdx_run *run) {
       text_json_string(o, str_from(io->name));
       text_append(o, ":", 1);
     }
-    if (!value_write_json(o, sdx_run_output(run, i), c->nan_literal)) {
+    if (!value_write_json(o, c->outputs[i], c->nan_literal)) {
       call_error(c, 501, "output '%.100s' is %.60s, which has no JSON form", io->name, io->type);
       return;
     }

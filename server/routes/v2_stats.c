@@ -11,19 +11,30 @@ static void duration(text *o, const char *before, const char *name, uint64_t cou
 
 static void write_model(text *o, const model_entry *e) {
   const model_metrics *x = &e->metrics;
-  uint64_t runs = get(&x->compute.count);
+  uint64_t runs = get(&x->compute.count), executions = 0;
+  for (size_t i = 0; i < METRIC_BATCHES; i++) executions += get(&x->runs[i]);
   text_format(o,
               "{\"name\":\"%s\",\"version\":\"%s\",\"last_inference\":%llu,\"inference_count\":%llu,"
               "\"execution_count\":%llu,\"inference_stats\":{",
               e->name, e->version, (unsigned long long)get(&x->last_ms), (unsigned long long)get(&x->batch.sum),
-              (unsigned long long)runs);
+              (unsigned long long)executions);
   duration(o, "", "success", metrics_total(x, true), get(&x->latency.sum));
   duration(o, ",", "fail", metrics_total(x, false), 0);
   duration(o, ",", "queue", get(&x->queue.count), get(&x->queue.sum));
   duration(o, ",", "compute_input", runs, get(&x->parse_ns));
   duration(o, ",", "compute_infer", runs, get(&x->compute.sum));
   duration(o, ",", "compute_output", runs, get(&x->reply_ns));
-  text_put(o, "},\"batch_stats\":[]}");
+  text_put(o, "},\"batch_stats\":[");
+  const char *before = "";
+  for (size_t i = 0; i < METRIC_BATCHES; i++) {
+    uint64_t count = get(&x->runs[i]);
+    if (!count) continue;
+    text_format(o, "%s{\"batch_size\":%u", before, 1u << i);
+    duration(o, ",", "compute_infer", count, get(&x->run_ns[i]));
+    text_put(o, "}");
+    before = ",";
+  }
+  text_put(o, "]}");
 }
 
 static void answer(call *c) {
