@@ -118,10 +118,14 @@ static void drop_spares(body_frame *b) {
   }
 }
 
+static body_frame *bodies_of(const sdx_run *r, const node *owner) {
+  return r->bodies ? r->bodies[chain_of(owner)] : NULL;
+}
+
 static sdx_status run_step(run_frame *f, uint32_t s, op_step *c) {
   const plan_step *step = &f->plan->steps[s];
   sdx_status status = compute(f, c, step->dynamic);
-  for (body_frame *b = c->node->op->flags & OP_CONTROL ? ((sdx_run *)f->context)->bodies : NULL; b; b = b->next)
+  for (body_frame *b = c->node->op->flags & OP_CONTROL ? bodies_of(f->context, c->node) : NULL; b; b = b->next)
     if (b->frame->plan->owner == c->node && !b->busy) drop_spares(b);
   if (status != SDX_OK) return status;
   // Dynamic values that were read for the last time.
@@ -184,7 +188,7 @@ static sdx_status body_plan(sdx_session *s, plan_request *request, type_info *ty
                             error *err) {
   size_t plans = 0, most = s->options->plan_cache < BODY_PLANS ? (size_t)s->options->plan_cache : BODY_PLANS;
   pthread_mutex_lock(&s->lock);
-  for (const plan *p = s->plans; p; p = p->next) {
+  for (const plan *p = s->plans[chain_of(request->owner)]; p; p = p->next) {
     if (p->graph != request->graph) continue;
     plans++;
     if (plan_fits(p, request)) {
@@ -200,6 +204,8 @@ static sdx_status body_plan(sdx_session *s, plan_request *request, type_info *ty
 
 static sdx_status create_body(sdx_run *r, plan *p, body_frame **out, error *err) {
   size_t spares = BODY_SPARES * p->graph->output_count * sizeof(sdx_value *);
+  if (!r->bodies) r->bodies = mem_zalloc(&r->session->account, CHAINS * sizeof(body_frame *));
+  if (!r->bodies) return error_no_memory(err, CHAINS * sizeof(body_frame *));
   body_frame *b = mem_zalloc(&r->session->account, sizeof *b + spares);
   if (!b) return error_no_memory(err, sizeof *b + spares);
   b->spares = (sdx_value **)(b + 1);
@@ -211,8 +217,9 @@ static sdx_status create_body(sdx_run *r, plan *p, body_frame **out, error *err)
   b->frame->run_body = run_body;
   b->frame->body_output = run_body_output;
   b->frame->context = r;
-  b->next = r->bodies;
-  r->bodies = b;
+  body_frame **chain = &r->bodies[chain_of(p->owner)];
+  b->next = *chain;
+  *chain = b;
   *out = b;
   return SDX_OK;
 }
@@ -234,7 +241,7 @@ static sdx_status make_body(sdx_run *r, plan_request *request, type_info *types,
                             error *err) {
   plan *p;
   SDX_TRY(body_plan(r->session, request, types, count, &p, err));
-  body_frame *b = r->bodies;
+  body_frame *b = bodies_of(r, p->owner);
   while (b && (b->busy || b->frame->plan != p)) b = b->next;
   *out = b;
   sdx_status status = b ? SDX_OK : create_body(r, p, out, err);
@@ -244,7 +251,7 @@ static sdx_status make_body(sdx_run *r, plan_request *request, type_info *types,
 
 // One that is free and was made for these types: it needs neither the plan cache nor its lock.
 static body_frame *find_body(sdx_run *r, const plan_request *request) {
-  body_frame *b = r->bodies;
+  body_frame *b = bodies_of(r, request->owner);
   while (b && (b->busy || !plan_fits(b->frame->plan, request))) b = b->next;
   return b;
 }
@@ -336,11 +343,13 @@ done:
 }
 
 void run_drop_bodies(sdx_run *r) {
-  while (r->bodies) {
-    body_frame *b = r->bodies;
-    r->bodies = b->next;
-    drop_spares(b);
-    frame_destroy(b->frame);
-    mem_free(b);
-  }
+  for (size_t i = 0; r->bodies && i < CHAINS; i++)
+    for (body_frame *b = r->bodies[i], *next; b; b = next) {
+      next = b->next;
+      drop_spares(b);
+      frame_destroy(b->frame);
+      mem_free(b);
+    }
+  mem_free(r->bodies);
+  r->bodies = NULL;
 }

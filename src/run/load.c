@@ -51,11 +51,12 @@ static void free_bytes(sdx_session *s) {
 static void release_model(sdx_session *s) {
   mem_recharge(&s->account, s->spent_bytes);
   s->spent_bytes = 0;
-  while (s->plans) {
-    plan *p = s->plans;
-    s->plans = p->next;
-    plan_release(p);
-  }
+  for (size_t i = 0; i < CHAINS; i++)
+    while (s->plans[i]) {
+      plan *p = s->plans[i];
+      s->plans[i] = p->next;
+      plan_release(p);
+    }
   pack_cache_deinit(&s->packs);
   pack_cache_init(&s->packs, &s->account);
   session_drop_variants(s);

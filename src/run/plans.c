@@ -18,11 +18,11 @@ plan_request session_request(sdx_session *s, const type_info *inputs, const bool
 }
 
 // Drops the oldest plan of the graph once there are more than the cache may hold.
-static void trim(sdx_session *s, const graph *g) {
+static void trim(sdx_session *s, const plan *newest) {
   size_t count = 0;
   plan **oldest = NULL;
-  for (plan **p = &s->plans; *p; p = &(*p)->next) {
-    if ((*p)->graph != g) continue;
+  for (plan **p = &s->plans[chain_of(newest->owner)]; *p; p = &(*p)->next) {
+    if ((*p)->graph != newest->graph) continue;
     count++;
     if (!oldest || (*p)->last_used < (*oldest)->last_used) oldest = p;
   }
@@ -35,7 +35,7 @@ static void trim(sdx_session *s, const graph *g) {
 // One reference for the caller; NULL: not there.
 static plan *find(sdx_session *s, const plan_request *request) {
   pthread_mutex_lock(&s->lock);
-  plan *p = s->plans;
+  plan *p = s->plans[chain_of(request->owner)];
   while (p && !plan_fits(p, request)) p = p->next;
   if (p) {
     p->last_used = ++s->uses;
@@ -48,9 +48,10 @@ static plan *find(sdx_session *s, const plan_request *request) {
 static void keep(sdx_session *s, plan *p) {
   pthread_mutex_lock(&s->lock);
   p->last_used = ++s->uses;
-  p->next = s->plans;
-  s->plans = plan_retain(p);
-  trim(s, p->graph);
+  plan **chain = &s->plans[chain_of(p->owner)];
+  p->next = *chain;
+  *chain = plan_retain(p);
+  trim(s, p);
   pthread_mutex_unlock(&s->lock);
 }
 

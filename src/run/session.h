@@ -41,6 +41,13 @@ typedef struct shared_dim {
   uint8_t axis, first_axis;
 } shared_dim;
 
+// Plans, and the frames of bodies, lie in chains by the node that holds the body: finding one takes no longer where
+// there are thousands.
+enum { CHAINS = 1024 };
+static inline size_t chain_of(const node *owner) {
+  return (size_t)((uint64_t)(uintptr_t)owner * 0x9e3779b97f4a7c15u >> 54);
+}
+
 struct sdx_session {
   mem_account account;
   error err;
@@ -60,7 +67,7 @@ struct sdx_session {
   places places;
   pthread_mutex_t planning;  // one plan is made at a time, so that weights are packed once
   pthread_mutex_t lock;      // plans
-  plan *plans;
+  plan *plans[CHAINS];
   uint64_t uses;               // clock of the plan cache
   arena memory;                // io, metadata, custom records
   uint64_t load_deadline_ns;   // 0 = none
@@ -94,9 +101,9 @@ typedef struct body_frame {
 struct sdx_run {
   sdx_session *session;
   error err;
-  error warning;     // of the shapes fed last
-  run_frame *frame;  // of the last plan
-  body_frame *bodies;
+  error warning;                           // of the shapes fed last
+  run_frame *frame;                        // of the last plan
+  body_frame **bodies;                     // [CHAINS], NULL before the first
   sdx_value **inputs, **bound, **outputs;  // bound: the caller's memory for results
   bool *wanted;
   type_info *types;

@@ -41,15 +41,16 @@ static void check(const char *what, const char *source, size_t reorders, size_t 
     r[layouts] = model_run(s[layouts], 2);
     if (sdx_run_execute(r[layouts]) != SDX_OK) fail_msg("%s%s", what, sdx_run_error(r[layouts]));
   }
-  assert_int_equal(steps_of(s[0]->plans, "Reorder"), 0);
+  assert_int_equal(steps_of(s[0]->plans[chain_of(NULL)], "Reorder"), 0);
   for (size_t i = 0; i < sdx_session_output_count(s[0]); i++) {
     double difference = model_difference(sdx_run_output(r[0], i), sdx_run_output(r[1], i));
     if (!(difference < 1e-5)) fail_msg("%soutput %zu differs by %g", what, i, difference);
   }
-  if (reorders != SIZE_MAX &&
-      (steps_of(s[1]->plans, "Reorder") != reorders || steps_of(s[1]->plans, "Transpose") != transposes)) {
-    fail_msg("%s%zu reorders, %zu transposes: %zu and %zu are wanted", what, steps_of(s[1]->plans, "Reorder"),
-             steps_of(s[1]->plans, "Transpose"), reorders, transposes);
+  if (reorders != SIZE_MAX && (steps_of(s[1]->plans[chain_of(NULL)], "Reorder") != reorders ||
+                               steps_of(s[1]->plans[chain_of(NULL)], "Transpose") != transposes)) {
+    fail_msg("%s%zu reorders, %zu transposes: %zu and %zu are wanted", what,
+             steps_of(s[1]->plans[chain_of(NULL)], "Reorder"), steps_of(s[1]->plans[chain_of(NULL)], "Transpose"),
+             reorders, transposes);
   }
   for (int layouts = 0; layouts < 2; layouts++) {
     sdx_run_destroy(r[layouts]);

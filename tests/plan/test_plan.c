@@ -48,7 +48,8 @@ static void check_plans(const char *source, int64_t batch) {
   sdx_session *s = model_load(source, "optimize=none threads=1");
   sdx_run *r = model_run(s, batch);
   if (sdx_run_execute(r) != SDX_OK) fail_msg("%s\n%s", source, sdx_run_error(r));
-  for (const plan *p = s->plans; p; p = p->next) check_slab(p, source);
+  for (size_t i = 0; i < CHAINS; i++)
+    for (const plan *p = s->plans[i]; p; p = p->next) check_slab(p, source);
   sdx_run_destroy(r);
   sdx_session_destroy(s);
 }

@@ -149,7 +149,8 @@ static void resnet_runs_there(void **state) {
   }
   size_t steps = 0;
   sdx_run *r = run_new(s[1], 1);
-  for (uint32_t i = 0; i < s[1]->plans->step_count; i++) steps += s[1]->plans->steps[i].place != 0;
+  for (uint32_t i = 0; i < s[1]->plans[chain_of(NULL)]->step_count; i++)
+    steps += s[1]->plans[chain_of(NULL)]->steps[i].place != 0;
   assert_true(steps > 50);
   sdx_run_destroy(r);
   check(s[0], s[1], 1, 1, 1, steps);
@@ -165,8 +166,9 @@ static void the_host_cannot_touch_it(void **state) {
       "threads=1", path);
   sdx_run *r = run_new(s, 3);
   const volatile float *there = NULL;
-  for (value_id v = 1; v < s->plans->value_count; v++)
-    if (s->plans->values[v].place && r->frame->values[v].tensor.data) there = r->frame->values[v].tensor.data;
+  for (value_id v = 1; v < s->plans[chain_of(NULL)]->value_count; v++)
+    if (s->plans[chain_of(NULL)]->values[v].place && r->frame->values[v].tensor.data)
+      there = r->frame->values[v].tensor.data;
   assert_non_null(there);
   pid_t child = fork();
   if (child == 0) {
@@ -241,7 +243,7 @@ static void nodes_go_to_the_first_that_takes_them(void **state) {
   sdx_run *a = run_new(plain, 3), *b = run_new(s, 3);
   compare(s, a, b);
   size_t at[3] = {0};
-  for (uint32_t i = 0; i < s->plans->step_count; i++) at[s->plans->steps[i].place]++;
+  for (uint32_t i = 0; i < s->plans[chain_of(NULL)]->step_count; i++) at[s->plans[chain_of(NULL)]->steps[i].place]++;
   assert_int_equal(at[1], 2);
   assert_int_equal(at[2], 2);
   sdx_run_destroy(a);

@@ -105,12 +105,12 @@ static void threads_share_a_session(void **state) {
 
 static size_t plans_of(sdx_session *s) {
   size_t count = 0;
-  for (const plan *p = s->plans; p; p = p->next) count++;
+  for (const plan *p = s->plans[chain_of(NULL)]; p; p = p->next) count++;
   return count;
 }
 
 static bool has_plan(sdx_session *s, int64_t batch) {
-  for (const plan *p = s->plans; p; p = p->next)
+  for (const plan *p = s->plans[chain_of(NULL)]; p; p = p->next)
     if (p->signature[0].dims[0] == batch) return true;
   return false;
 }

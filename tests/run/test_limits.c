@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What bounds a session and its runs: a body with a new shape in every trip, results against the budget, constant
 // folding against the deadline of the load, nodes with more inputs than a short integer counts, branches that read
-// more values than a square of them would allow, types that show only in the run.
+// more values than a square of them would allow, very many bodies, types that show only in the run.
 #include "base/host.h"
 #include "run/session.h"
 #include "tests/model.h"
@@ -33,7 +33,8 @@ static void a_body_of_ever_new_shapes_gets_one_plan(void **state) {
     if (sdx_run_execute(r) != SDX_OK) fail_msg("%s", sdx_run_error(r));
     assert_int_equal(sdx_tensor_count(sdx_run_output(r, 0)), 102);
     size_t frames = 0;
-    for (const body_frame *b = r->bodies; b; b = b->next) frames++;
+    for (size_t c = 0; c < CHAINS; c++)
+      for (const body_frame *b = r->bodies[c]; b; b = b->next) frames++;
     assert_in_range(frames, 1, 5);
     sdx_run_destroy(r);
     sdx_session_destroy(s);
@@ -141,6 +142,28 @@ static void a_body_may_read_very_many_values(void **state) {
 }
 
 // What the model leaves open is checked when it is there: M must be int64.
+// The plan and the frame of a body are looked up, too.
+static void there_may_be_very_many_bodies(void **state) {
+  enum { BODIES = 16000 };
+  text source = {0};
+  text_format(&source, "graph(%%a0: float[1], %%c: bool[]) -> (%%a%d) {\n", BODIES);
+  for (int i = 0; i < BODIES; i++)
+    text_format(&source,
+                "  %%a%d = If<then_branch=graph t() -> (%%r) {\n    outer %%a%d = %%a%d\n    %%r = Neg(%%a%d)\n  }, "
+                "else_branch=graph e() -> (%%r) {\n    outer %%a%d = %%a%d\n    %%r = Abs(%%a%d)\n  }>(%%c)\n",
+                i + 1, i, i, i, i, i, i);
+  text_format(&source, "}\n");
+  sdx_session *s = model_load(source.at, "");
+  sdx_run *r = model_run(s, 1);
+  uint64_t start = clock_ns();
+  for (int i = 0; i < 2; i++)
+    if (sdx_run_execute(r) != SDX_OK) fail_msg("%s", sdx_run_error(r));
+  assert_true(clock_ns() - start < 4000000000u);
+  sdx_run_destroy(r);
+  sdx_session_destroy(s);
+  text_deinit(&source);
+}
+
 static void a_loop_checks_types_in_the_run(void **state) {
   sdx_session *s = model_load(
       "graph(%s: seq(?), %x: float[1]) -> (%y) {\n  const %zero: int64[]{0}\n"
@@ -258,6 +281,7 @@ int main(void) {
       cmocka_unit_test(folding_heeds_the_deadline),
       cmocka_unit_test(a_node_may_have_very_many_inputs),
       cmocka_unit_test(a_body_may_read_very_many_values),
+      cmocka_unit_test(there_may_be_very_many_bodies),
       cmocka_unit_test(a_loop_checks_types_in_the_run),
       cmocka_unit_test(empty_slices_of_any_shape),
       cmocka_unit_test(a_loop_counts_in_the_shape_its_body_declares),

@@ -25,7 +25,7 @@ static int measure(const char *path) {
   for (size_t i = 0; i < s->weights.count; i++) bytes += s->weights.at[i].uses ? s->weights.at[i].bytes : 0;
   sdx_value_release(convolutions_run(s, 1, NULL, 0));
   getrusage(RUSAGE_SELF, &usage);
-  printf("%ld %zu %zu\n", usage.ru_maxrss * 1024, bytes, s->plans->slab_bytes);
+  printf("%ld %zu %zu\n", usage.ru_maxrss * 1024, bytes, s->plans[chain_of(NULL)]->slab_bytes);
   sdx_session_destroy(s);
   return 0;
 }
