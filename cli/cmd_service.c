@@ -120,7 +120,9 @@ static int act(const args *a, service_action action) {
       OPTION("cpu", ARG_NUMBER, "N", "processors a replica may use", .min = 0, .max = 1024),                           \
       OPTION("memory", ARG_NUMBER, "GB", "memory a replica may use", .min = 0, .max = 65536),                          \
       OPTION("replicas", ARG_INT, "N", "server processes (default 1)", .min = 1, .max = 32, .letter = 'r'),            \
-      OPTION("sample", ARG_TEXT, "FILE", "a request that must be answered before clients come to a new revision"),     \
+      OPTION("sample", ARG_TEXT, "FILE",                                                                               \
+             "a request that must be answered before clients come to a new revision (default: sample.json of the "     \
+             "model)"),                                                                                                \
       WORD_OPTIONS, WAIT_OPTIONS, WORKSPACE_OPTIONS
 
 static const cli_option deploy_options[] = {

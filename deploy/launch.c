@@ -95,6 +95,8 @@ static sdx_status launch_here(launch *l, registry *r, const json_t *asset, const
   json_array_extend(words, start.arguments);
   l->arguments = launch_words(words, f);
   l->environment = launch_words(environment, f);
+  l->cpus = json_number_value(json_object_get(asset, "cpu"));
+  l->memory_bytes = (uint64_t)(json_number_value(json_object_get(asset, "memory_gb")) * (1 << 30));
   image_start_free(&start);
   json_decref(words);
   json_decref(environment);

@@ -18,6 +18,8 @@ typedef struct launch {
   char **arguments, **environment;  // ended by NULL; environment NULL: this process's
   char **end;                       // a program that ends what killing the process leaves behind, or NULL
   char *sample;                     // a request that it must answer first, or NULL
+  double cpus;                      // limits of each process, where its program sets none; 0: none
+  uint64_t memory_bytes;
 } launch;
 
 // `path`: the folder of the service; `settings`: its target, auth, engine.

@@ -227,6 +227,7 @@ void replica_destroy(replica *r) {
     program p = {.arguments = (const char *const *)r->end, .pass = -1};
     if (!process_run(p, NULL, 0, 4096, END_MS, &o, &ignored)) process_output_free(&o);
   }
+  group_remove(&r->group);
   words_free(r->end);
   if (r->said >= 0) close(r->said);
   if (r->found >= 0) close(r->found);

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "support/fault.h"
+#include "support/group.h"
 
 enum { REPLICA_LINE = 4096, REPLICA_TEXT = 1000 };
 
@@ -38,6 +39,7 @@ typedef struct replica {
   int said, found;   // what the process prints; what the probe found wrong; -1: closed
   uint64_t started_ns, served_ns;
   char **end;               // words of the program that ends what is left; owned
+  group group;              // of its own, where it has limits
   char line[REPLICA_LINE];  // the beginning of a line that is not complete
   size_t line_size;
   bool marked;               // `error` is one that the server called so

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/host.h"
+#include "deploy/cluster.h"
 #include "deploy/control.h"
 #include "deploy/http.h"
 #include "deploy/journal.h"
@@ -19,6 +20,7 @@
 #include "support/token.h"
 
 enum { KEY_BYTES = 24, SAMPLE_BYTES = 64 << 20, MOST_REPLICAS = 32, STANDARD_START = 300 };
+static const char sample_name[] = "sample.json";
 enum { POLL_US = 10000, CLUSTER_POLL_US = 1000000, STOP_SECONDS = 60, KEYS_MS = 3000, CALL_SECONDS = 600 };
 
 static const char *text_of(const json_t *object, const char *key) {
@@ -99,20 +101,45 @@ static json_t *detail_of(const service_spec *s, const char *image, const json_t 
   return detail;
 }
 
-static sdx_status add_sample(registry_change *c, const service_spec *s, const json_t *before, registry_file *file,
-                             fault *f) {
+static bool take_file(const json_t *file, registry_blob *blob) {
+  snprintf(blob->digest, DIGEST_BYTES, "%s", text_of(file, "digest"));
+  blob->size = (uint64_t)number_of(file, "size");
+  return blob->digest[0] != 0;
+}
+
+// A request that was registered with a model of the image, as sample_name among its files.
+static bool find_sample(registry *r, const char *image, registry_blob *blob) {
+  fault ignored = {0};
+  json_t *asset, *use, *file;
+  size_t i, k;
+  bool found = false;
+  if (registry_get(r, ASSET_IMAGE, image, &asset, &ignored)) return false;
+  json_array_foreach(json_object_get(asset, "uses"), i, use) {
+    json_t *model = NULL;
+    if (!found) registry_get(r, ASSET_MODEL, json_string_value(use) + strlen("model/"), &model, &ignored);
+    json_array_foreach(json_object_get(model, "files"), k, file) {
+      const char *path = text_of(file, "path"), *slash = strrchr(path, '/');
+      if (!found && !strcmp(slash ? slash + 1 : path, sample_name)) found = take_file(file, blob);
+    }
+    json_decref(model);
+  }
+  json_decref(asset);
+  return found;
+}
+
+// What was given, what a model brings, what the revision before had.
+static sdx_status add_sample(registry *r, registry_change *c, const service_spec *s, const char *image,
+                             const json_t *before, registry_file *file, fault *f) {
   *file = (registry_file){.path = "sample", .media_type = "application/json"};
   if (s->sample) {
     size_t size;
     char *text = file_load(AT_FDCWD, s->sample, SAMPLE_BYTES, &size, f);
     if (text) registry_add_bytes(c, text, size, &file->blob, f);
     free(text);
-    return f->status;
+  } else if (!find_sample(r, image, &file->blob)) {
+    take_file(json_array_get(json_object_get(before, "files"), 0), &file->blob);
   }
-  const json_t *old = json_array_get(json_object_get(before, "files"), 0);
-  snprintf(file->blob.digest, DIGEST_BYTES, "%s", text_of(old, "digest"));
-  file->blob.size = (uint64_t)number_of(old, "size");
-  return SDX_OK;
+  return f->status;
 }
 
 static bool on_trial(const service_spec *s) { return s->percent > 0 && s->percent < 100; }
@@ -128,7 +155,7 @@ static sdx_status commit(registry *r, const service_spec *s, const char *image, 
   bool has_tags = json_object_size(s->tags), has_properties = json_object_size(s->properties);
   if (!use) fault_no_memory(f);
   else if (!registry_begin(r, &c, f)) {
-    if (!add_sample(c, s, before, &sample, f)) {
+    if (!add_sample(r, c, s, image, before, &sample, f)) {
       registry_draft draft = {.kind = ASSET_SERVICE,
                               .name = s->name,
                               .description = s->description ? s->description
@@ -180,70 +207,15 @@ sdx_status service_supervise(const registry *r, const char *name, fault *f) {
   return SDX_OK;
 }
 
-// ---- clusters ------------------------------------------------------------------------------------
+// ---- who runs it ---------------------------------------------------------------------------------
 
 static bool on_cluster(const json_t *settings) { return !strcmp(text_of(settings, "target"), "kubernetes"); }
-
-// Where the manifests are: with the user, or in the service's folder. free() it.
-static char *manifests_of(const registry *r, const char *name, const json_t *settings) {
-  if (*text_of(settings, "out")) return strdup(text_of(settings, "out"));
-  char *folder = service_folder(r, name), *path = folder ? path_format("%s/manifests", folder) : NULL;
-  free(folder);
-  return path;
-}
-
-static sdx_status push_image(registry *r, const char *name, int64_t revision, const json_t *settings, fault *f) {
-  char digest[DIGEST_BYTES];
-  json_t *asset = NULL;
-  char *reference = path_format("%s:%lld", name, (long long)revision);
-  if (!reference) fault_no_memory(f);
-  else if (*text_of(settings, "registry") && !registry_get(r, ASSET_SERVICE, reference, &asset, f)) {
-    char *place = path_format("%s/%s", text_of(settings, "registry"), text_of(asset, "image"));
-    if (!place) fault_no_memory(f);
-    else transfer_push(r, ASSET_IMAGE, text_of(asset, "image"), place, &(transfer_options){0}, digest, f);
-    free(place);
-  }
-  json_decref(asset);
-  free(reference);
-  return f->status;
-}
-
-// The cluster does by itself what a supervisor does here: a candidate is in force once its manifests are there.
-static sdx_status bring_to_cluster(registry *r, const char *name, const json_t *settings, fault *f) {
-  fault why = {0};
-  int64_t candidate = number_of(settings, "candidate"), revision = number_of(settings, "revision");
-  int64_t wanted = candidate ? candidate : revision;
-  char *folder = manifests_of(r, name, settings), *parent = folder ? path_format("%s/x", folder) : NULL;
-  if (!parent) fault_no_memory(&why);
-  else if (!push_image(r, name, wanted, settings, &why) && !folder_make_parents(AT_FDCWD, parent, 0755, &why) &&
-           !kubernetes_write(r, name, wanted, folder, &why) && !*text_of(settings, "out"))
-    kubernetes_apply(folder, json_is_true(json_object_get(settings, "kserve")), &why);
-  json_t *changes =
-      why.status ? json_pack("{s:n,s:{s:s,s:s}}", "candidate", "error", "code", "ApplyFailed", "message", why.message)
-                 : json_pack("{s:n,s:n,s:I}", "candidate", "error", "revision", (json_int_t)wanted);
-  if (!why.status && revision && revision != wanted) json_object_set_new(changes, "previous", json_integer(revision));
-  registry_change_service(r, name, changes, NULL, candidate, f);
-  json_decref(changes);
-  if (why.status && !f->status) *f = why;
-  free(folder);
-  free(parent);
-  return f->status;
-}
-
-static sdx_status remove_from_cluster(registry *r, const char *name, const json_t *settings, fault *f) {
-  char *folder = manifests_of(r, name, settings);
-  if (!folder) return fault_no_memory(f);
-  if (!*text_of(settings, "out") && !access(folder, F_OK))
-    kubernetes_remove(folder, json_is_true(json_object_get(settings, "kserve")), f);
-  free(folder);
-  return f->status;
-}
 
 // After the registry was changed: who runs the service is told.
 static sdx_status wake(registry *r, const char *name, fault *f) {
   json_t *settings, *state = NULL;
   if (registry_get_service(r, name, &settings, NULL, f)) return f->status;
-  if (on_cluster(settings)) bring_to_cluster(r, name, settings, f);
+  if (on_cluster(settings)) cluster_bring(r, name, settings, f);
   else if (!(state = control_ask(r, name, "look"))) service_supervise(r, name, f);
   json_decref(state);
   json_decref(settings);
@@ -416,7 +388,7 @@ static sdx_status await_end(registry *r, const char *name, fault *f) {
 sdx_status service_stop(registry *r, const char *name, fault *f) {
   json_t *changes = json_pack("{s:b}", "running", false), *settings = NULL;
   if (!registry_change_service(r, name, changes, NULL, 0, f) && !registry_get_service(r, name, &settings, NULL, f)) {
-    if (on_cluster(settings)) remove_from_cluster(r, name, settings, f);
+    if (on_cluster(settings)) cluster_remove(r, name, settings, f);
     else await_end(r, name, f);
   }
   json_decref(settings);

@@ -134,6 +134,16 @@ static const launch *launch_of(supervisor *s, int64_t revision, fault *f) {
   return l;
 }
 
+// Where no control group may be made the limits are not kept, and the log says so.
+static void limit(supervisor *s, const launch *l, replica *r) {
+  fault f = {0};
+  char name[NAME_BYTES + 64];
+  if (l->cpus <= 0 && !l->memory_bytes) return;
+  snprintf(name, sizeof name, "sardonyx-%s-%d-%u", s->name, (int)getpid(), r->number);
+  if (group_create(name, l->cpus, l->memory_bytes, r->pid, &r->group, &f))
+    journal_write(&s->log, "supervisor: revision %lld runs without its limits: %s", (long long)r->revision, f.message);
+}
+
 static bool start(supervisor *s, int64_t revision, fault *f) {
   const launch *l = launch_of(s, revision, f);
   if (!l) return false;
@@ -150,6 +160,7 @@ static bool start(supervisor *s, int64_t revision, fault *f) {
   free(credential);
   if (!r) return false;
   s->replicas[s->count++] = r;
+  limit(s, l, r);
   journal_write(&s->log, "supervisor: revision %lld starts as process %d", (long long)revision, (int)r->pid);
   return true;
 }

@@ -227,6 +227,26 @@ class Living(ServiceCase):
             self.assertEqual(process.wait(20), 0)
         self.assertEqual(self.show("a")["state"], "Unhealthy")
 
+    def test_limits(self):
+        """Each server has a control group with its limits; where none may be made the log says so."""
+        s = self.deploy("a", "--model", "m", "--cpu", "0.5", "--memory", "0.25", "--replicas", "2")
+        self.assertEqual(post(s["scoring_uri"])[0], 200)
+        log = self.command("service", "logs", "a").stdout
+        if "without its limits" in log:
+            self.skipTest("no control group may be made here")
+        groups = set()
+        for process in s["processes"]:
+            lines = pathlib.Path(f"/proc/{process['pid']}/cgroup").read_text().split()
+            mine = {controller or "unified": path for _, controller, path in (line.split(":", 2) for line in lines) if "sardonyx-a-" in path}
+            self.assertTrue({"memory", "cpu"} <= set(mine) or "unified" in mine, lines)
+            groups.add(mine.get("memory") or mine["unified"])
+            limit = [p.read_text().strip() for p in pathlib.Path("/sys/fs/cgroup").rglob("memory.limit_in_bytes" if "memory" in mine else "memory.max")
+                     if str(p.parent).endswith(groups_name(mine))]
+            self.assertEqual(limit, [str(1 << 28)])
+        self.assertEqual(len(groups), 2)
+        self.command("service", "delete", "a")
+        self.assertEqual([p for p in pathlib.Path("/sys/fs/cgroup").rglob(f"sardonyx-a-{s['pid']}-*")], [])
+
     def test_a_unit(self):
         self.deploy("a")
         for user in ([], ["--user"]):
@@ -248,6 +268,10 @@ class Living(ServiceCase):
         self.assertIn("no service", self.fails("service", "show", "a"))
         self.verify()
         self.assertEqual(self.deploy("a")["revision"], 2)  # numbers are never given twice
+
+
+def groups_name(mine):
+    return (mine.get("memory") or mine["unified"]).rsplit("/", 1)[1]
 
 
 class Load:
@@ -376,6 +400,18 @@ class Updating(ServiceCase):
             self.command("service", "traffic", "a", "100", "--wait")
         self.assertEqual((load.failures, set(load.answers)), ([], {old, new}))
         self.assertEqual((post(uri, body)[1], self.show("a")["revision"]), (new, 5))
+
+    def test_a_sample_of_the_model(self):
+        """A request that was registered with a model is what its services must answer."""
+        self.write("good/net.onnx", twice())
+        self.write("good/sample.json", BODY)
+        self.write("bad/net.onnx", twice())
+        self.write("bad/sample.json", b'{"data": "none"}')
+        for name in ("good", "bad"):
+            self.ask("model", "register", name)
+        s = self.deploy("a", "--model", "good")
+        self.assertIn("status 400", self.fails("service", "update", "a", "--model", "bad", "--wait"))
+        self.assertEqual(post(s["scoring_uri"])[0], 200)
 
     def test_a_trial_that_fails(self):
         s = self.deploy("a", "--model", "m", "--sample", self.write("sample.json", BODY))
