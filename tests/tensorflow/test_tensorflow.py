@@ -21,8 +21,10 @@ venv.enter("tensorflow")
 os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1", TF_ENABLE_ONEDNN_OPTS="0")
 warnings.filterwarnings("ignore")
 
+import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
+import tf_keras  # noqa: E402
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2 as freeze  # noqa: E402
 
 import suite  # noqa: E402
@@ -423,6 +425,130 @@ class Saved(unittest.TestCase):
         shutil.rmtree(path, ignore_errors=True)
         model.export(path, verbose=False)
         check_saved(path, **{model.inputs[0].name: normal(2, 8, 8, 3)})
+
+
+# ---- applications ------------------------------------------------------------------------------------------------------
+
+def image_net(x):
+    y = L.Conv2D(8, 3, 2, "same", activation="relu")(x)
+    for filters in (8, 12):
+        z = L.DepthwiseConv2D(3, padding="same")(y)
+        z = L.ReLU(6.0)(L.BatchNormalization()(z))
+        z = L.BatchNormalization()(L.Conv2D(filters, 1)(z))
+        y = L.Add()([y, z]) if filters == y.shape[-1] else z
+    return L.Dense(5, activation="softmax")(L.GlobalAveragePooling2D()(y))
+
+
+def unet(x):
+    down = L.Conv2D(4, 3, padding="same", activation="relu")(x)
+    y = L.Conv2D(8, 3, padding="same", activation="relu")(L.MaxPooling2D()(down))
+    y = L.Concatenate()([L.UpSampling2D(interpolation="bilinear")(y), down])
+    return L.Conv2D(2, 1, activation="sigmoid")(L.Conv2DTranspose(4, 3, padding="same")(y))
+
+
+def autoencoder(x):
+    y = L.Dense(3, activation="elu")(L.Flatten()(x))
+    return L.Reshape((8, 8, 3))(L.Dense(192, activation="sigmoid")(y))
+
+
+def squeeze_excite(x):
+    y = L.Conv2D(6, 3, padding="same", activation="swish")(x)
+    gate = L.Dense(6, activation="sigmoid")(L.Dense(3, activation="relu")(L.GlobalAveragePooling2D(keepdims=True)(y)))
+    return L.Multiply()([y, gate])
+
+
+def pyramid(x):
+    y = [L.AveragePooling2D(n)(x) for n in (1, 2, 4)]
+    return [L.Conv2D(2, 3, padding="same", dilation_rate=2)(p) for p in y]
+
+
+def transformer(x):
+    y = L.LayerNormalization()(L.Add()([x, L.MultiHeadAttention(2, 4)(x, x, use_causal_mask=True)]))
+    return L.Dense(3)(L.LayerNormalization()(L.Add()([y, L.Dense(8)(L.Dense(16, activation="gelu")(y))])))
+
+
+def sequence_net(x):
+    y = L.GlobalMaxPooling1D()(L.Conv1D(5, 3, padding="causal", activation="tanh")(x))
+    return L.Dense(2)(y)
+
+
+def tagger(x):
+    y = L.Bidirectional(L.LSTM(4, return_sequences=True))(x)
+    return L.TimeDistributed(L.Dense(3, activation="softmax"))(L.GRU(5, return_sequences=True)(y))
+
+
+def sentiment(x):
+    return L.Dense(2, activation="softmax")(L.LSTM(6)(L.Embedding(9, 4, mask_zero=True)(x)))
+
+
+def bag_of_words(x):
+    return L.Dense(3)(L.GlobalAveragePooling1D()(L.Embedding(9, 4)(x)))
+
+
+def forecaster(x):
+    state, cell = L.LSTM(4, return_state=True)(x)[1:]
+    return L.LSTM(4, return_sequences=True)(L.RepeatVector(3)(state), initial_state=[state, cell])
+
+
+def recommender(x):
+    user, item = L.Embedding(9, 4)(x[:, 0]), L.Embedding(9, 4)(x[:, 1])
+    return L.Activation("sigmoid")(L.Dot(1)([user, item]))
+
+
+def mixture(x):
+    weights_ = L.Dense(3, activation="softmax")(x)
+    experts = [L.Dense(4, activation="relu")(x) for _ in range(3)]
+    return L.Add()([L.Multiply()([weights_[:, i:i + 1], e]) for i, e in enumerate(experts)])
+
+
+def volume_net(x):
+    return L.Dense(2)(L.Flatten()(L.MaxPooling3D()(L.Conv3D(3, 3, padding="same")(x))))
+
+
+PICTURE, STEPS, TOKENS = (8, 8, 3), (6, 8), (5,)
+NETS = {"image net": (image_net, PICTURE), "unet": (unet, PICTURE), "autoencoder": (autoencoder, PICTURE),
+        "squeeze and excite": (squeeze_excite, PICTURE), "pyramid": (pyramid, PICTURE), "transformer": (transformer, STEPS),
+        "sequence net": (sequence_net, STEPS), "tagger": (tagger, STEPS), "sentiment": (sentiment, TOKENS),
+        "bag of words": (bag_of_words, TOKENS), "forecaster": (forecaster, STEPS), "recommender": (recommender, (2,)),
+        "mixture": (mixture, (8,)), "volume net": (volume_net, (4, 4, 4, 2)), "conv lstm": (
+            lambda x: L.ConvLSTM2D(2, 3, padding="same")(x), (3, 5, 5, 2)),
+        "simple rnn": (lambda x: L.SimpleRNN(3, go_backwards=True)(x), STEPS)}
+
+
+def make_net(name, keras):
+    """Of Keras 3 or 2, with random weights that tell their places apart."""
+    global K, L  # noqa: PLW0603 - the nets above are of either
+    f, shape = NETS[name]
+    K, L = keras, keras.layers
+    x = K.Input(shape, dtype="int32" if shape in (TOKENS, (2,)) else "float32", name="x")
+    model = K.Model(x, f(x))
+    for w in model.weights:
+        if "seed" not in w.name:
+            r = RNG.normal(size=w.shape) * 0.3
+            w.assign(abs(r) + 0.5 if "variance" in w.name else r)
+    return model, RNG.integers(0, 9, (3, *shape)).astype(np.int32) if x.dtype in ("int32", tf.int32) else normal(3, *shape)
+
+
+class Applications(unittest.TestCase):
+    def try_3(self, name):
+        model, x = make_net(name, keras)
+        path = scratch("saved")
+        shutil.rmtree(path, ignore_errors=True)
+        model.export(path, verbose=False)
+        check_saved(path, x=x)
+
+    def try_2(self, name):
+        model, x = make_net(name, tf_keras)
+        path = scratch("saved")
+        shutil.rmtree(path, ignore_errors=True)
+        model.save(path, save_format="tf")
+        check_saved(path, x=x)
+
+
+for _name in NETS:
+    setattr(Applications, f"test_{_name}, Keras 3", lambda self, n=_name: self.try_3(n))
+for _name in NETS:
+    setattr(Applications, f"test_{_name}, Keras 2", lambda self, n=_name: self.try_2(n))
 
 
 @unittest.skipUnless(NATIVE.is_dir(), f"SKIPPED: {NATIVE} is absent")
