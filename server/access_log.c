@@ -21,12 +21,12 @@ void call_log(const call *c, uint64_t ns) {
     text_json_string(&o, method);
     text_put(&o, ",\"path\":");
     text_json_string(&o, path);
-    text_format(&o, ",\"status\":%d,\"bytes\":%zu,\"ms\":%.3f,\"run_ms\":%.3f}", c->x.response.status, r->body.size,
+    text_format(&o, ",\"status\":%d,\"bytes\":%zu,\"ms\":%.3f,\"run_ms\":%.3f}", call_status(c), r->body.size,
                 (double)ns / 1e6, (double)(c->done_ns - c->run_ns) / 1e6);
   } else {
     text_format(&o, "%s %s %.*s ", time, client, method.size ? (int)method.size : 1, method.size ? method.at : "-");
     text_json_string(&o, path);
-    text_format(&o, " %d %zu %.3fms %s", c->x.response.status, r->body.size, (double)ns / 1e6, c->id[0] ? c->id : "-");
+    text_format(&o, " %d %zu %.3fms %s", call_status(c), r->body.size, (double)ns / 1e6, c->id[0] ? c->id : "-");
   }
   log_text(&o);
 }

@@ -27,6 +27,14 @@ void call_retry_after(call *c, uint64_t ns, const char *format, ...) {
   http_response_header(&c->x.response, "Retry-After", "%llu", (unsigned long long)(ns / 1000000000 + 1));
 }
 
+int call_status(const call *c) { return c->answered_with ? c->answered_with : c->x.response.status; }
+
+void call_take_wishes(call *c, uint64_t timeout_us, unsigned priority) {
+  if (timeout_us && timeout_us < (c->deadline_ns - c->x.body_ns) / 1000)
+    c->deadline_ns = c->x.body_ns + timeout_us * 1000;
+  if (priority) c->asked = priority;
+}
+
 void call_json(call *c, int status) {
   c->x.response.status = status;
   c->x.response.content_type = "application/json";

@@ -11,7 +11,7 @@
 #include "server/route.h"
 #include "server/server.h"
 
-enum { CALL_ID_BYTES = HTTP_VALUE_BYTES, CALL_PRIORITIES = 1000000 };
+enum { CALL_ID_BYTES = HTTP_VALUE_BYTES };
 
 typedef struct call {
   exchange x;  // first: the connection layer makes calls
@@ -25,6 +25,8 @@ typedef struct call {
   unsigned client;  // bucket
   bool parsed, nan_literal;
   bool elsewhere;             // for the other revision (split.h): it has no model here
+  size_t message_at;          // gRPC: where the message begins in the body
+  int answered_with;          // gRPC: the status of HTTP before it became one of gRPC
   bool scripted;              // for the scoring script: it has no model
   bool run_failed;            // of those: run() failed, whatever the status
   sdx_value **inputs;         // by index of the model's inputs
@@ -58,6 +60,9 @@ void call_text(call *c, int status, const char *text);
 // The error of a run, with its fields beside; run NULL: there is none to ask.
 void call_engine_error(call *c, sdx_status status, const sdx_run *run);
 
+int call_status(const call *c);  // as HTTP would tell it
+// What a body asks for beside its tensors; 0: nothing.
+void call_take_wishes(call *c, uint64_t timeout_us, unsigned priority);
 // The body of the request as JSON.
 void call_read_json(call *c, json *j);
 void call_cancel(call *c, int status);      // any thread

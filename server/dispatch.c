@@ -11,6 +11,9 @@
 
 #include "base/host.h"
 #include "server/admission/script.h"
+#include "server/dispatch.h"
+#include "server/grpc.h"
+#include "server/v2_tensor.h"
 
 enum { SMALL_BODY_BYTES = 65536 };  // of requests that run no model
 static const uint64_t ms = 1000000;
@@ -103,7 +106,7 @@ static void refuse_model(call *c) {
                t->count > 1 ? "are" : "is", t->count, t->first->name);
 }
 
-static bool find_model(call *c) {
+bool dispatch_find_model(call *c) {
   models *t = &c->srv->models;
   c->scripted = c->route->script && c->srv->script;
   if (c->scripted) {
@@ -136,6 +139,12 @@ static bool find_model(call *c) {
 static bool take_deadline(call *c) {
   uint64_t limit = (uint64_t)c->srv->limits.timeout_ms;
   const str *given = http_request_header(&c->x.request, "x-request-timeout-ms");
+  const str *of_grpc = c->route->grpc ? http_request_header(&c->x.request, "grpc-timeout") : NULL;
+  uint64_t ns = limit * ms;
+  if (of_grpc && !grpc_timeout_read(*of_grpc, &ns)) {
+    call_error(c, 400, "header grpc-timeout: expected up to 8 digits and a unit of H, M, S, m, u, n");
+    return false;
+  }
   if (given) {
     uint64_t wanted = 0;
     for (size_t i = 0; i < given->size && given->size <= 18; i++) {
@@ -149,7 +158,7 @@ static bool take_deadline(call *c) {
     }
     if (wanted < limit) limit = wanted;
   }
-  c->deadline_ns = limit * ms;  // made absolute when the body is complete
+  c->deadline_ns = ns < limit * ms ? ns : limit * ms;  // made absolute when the body is complete
   return true;
 }
 
@@ -157,8 +166,8 @@ static bool take_priority(call *c) {
   const str *given = http_request_header(&c->x.request, "x-request-priority");
   int64_t number = 0;
   if (!given) return true;
-  if (!number_read_int(*given, &number) || number < 0 || number > CALL_PRIORITIES) {
-    call_error(c, 400, "header x-request-priority: expected a number from 1, the most urgent, to %d", CALL_PRIORITIES);
+  if (!number_read_int(*given, &number) || number < 0 || number > V2_PRIORITIES) {
+    call_error(c, 400, "header x-request-priority: expected a number from 1, the most urgent, to %d", V2_PRIORITIES);
     return false;
   }
   if (number) c->asked = (unsigned)number;
@@ -188,7 +197,7 @@ static bool check_types(call *c) {
     return false;
   }
   // Only types that a foreign web page cannot send without asking first (CORS); a script may take any.
-  if (!type || c->scripted || media_type_is(*type, "application/json") ||
+  if (!type || c->scripted || c->route->grpc || media_type_is(*type, "application/json") ||
       (c->route->binary && media_type_is(*type, "application/octet-stream")))
     return true;
   bool form = media_type_is(*type, "application/x-www-form-urlencoded");  // what curl -d sends
@@ -237,7 +246,7 @@ static bool head(exchange *x) {
   c->fair = client_of(c);
   c->asked = (unsigned)c->srv->limits.default_priority;
   pthread_mutex_init(&c->lock, NULL);
-  if (!take_id(c) || !find_route(c)) return false;
+  if (!take_id(c) || !find_route(c) || (c->route->grpc && !grpc_head(c))) return false;
   if (!c->route->open && !keys_allow(&c->srv->keys, http_request_header(&x->request, "authorization"))) {
     call_error(c, 401, "this path asks for a key: 'Authorization: Bearer KEY'");
     http_response_header(&x->response, "WWW-Authenticate", "Bearer");
@@ -247,12 +256,16 @@ static bool head(exchange *x) {
     call_error(c, 403, "this path is answered to clients on the same machine only");
     return false;
   }
-  if (c->route->access == ROUTE_SCORE && !c->route->answer) {
+  if (c->route->access == ROUTE_SCORE && !c->route->answer && !c->route->grpc) {
     c->elsewhere = split_takes(&c->srv->split, c);
     if (x->response.status) return false;
   }
-  if (!c->elsewhere && !find_model(c)) return false;
-  if (!c->route->answer) return admit_scoring(c);
+  if (!c->elsewhere && !c->route->grpc && !dispatch_find_model(c)) return false;
+  if (!c->route->answer) {
+    x->messages = c->route->messages;
+    if (admit_scoring(c)) return true;
+    return x->messages = false;
+  }
   x->body_limit = x->body_limit < SMALL_BODY_BYTES ? x->body_limit : SMALL_BODY_BYTES;
   return !http_request_has_body(&x->request) || !(c->route->methods & METHOD_POST) || check_types(c);
 }
@@ -260,6 +273,10 @@ static bool head(exchange *x) {
 // ---- body ----------------------------------------------------------------------------------------
 
 static void answer(call *c) {
+  if (c->route->grpc) {
+    if (grpc_open(c)) c->route->answer(c);
+    return;
+  }
   const str *encoding = http_request_header(&c->x.request, "content-encoding");
   http_problem p = {0};
   if (encoding && http_request_has_body(&c->x.request) &&
@@ -268,8 +285,16 @@ static void answer(call *c) {
   else c->route->answer(c);
 }
 
+// A compressed message is decoded by a worker, and only then known is the model it is for.
+static void unpack_and_compute(call *c) {
+  if (grpc_open(c) && grpc_infer_bind(c)) compute_work(c);
+}
+
+static bool is_compressed(const call *c) { return c->x.request.body.size && c->x.request.body.at[0]; }
+
 static admission *policy(const call *c) {
   if (c->elsewhere) return c->srv->elsewhere;
+  if (c->work == unpack_and_compute) return c->srv->chores;
   if (c->scripted) return script_pool_admission(c->srv->script);
   return c->route->blocks ? c->srv->chores : c->model->admission;
 }
@@ -280,8 +305,12 @@ static bool body(exchange *x) {
     answer(c);
     return true;
   }
-  admission *a = policy(c);
   c->work = c->elsewhere ? split_work : c->route->blocks ? answer : compute_work;
+  if (c->route->grpc && !c->route->answer) {
+    if (is_compressed(c)) c->work = unpack_and_compute;
+    else if (!grpc_open(c) || !grpc_infer_bind(c)) return true;
+  }
+  admission *a = policy(c);
   c->deadline_ns += x->body_ns;
   return a->submit(a, c);
 }
@@ -335,29 +364,56 @@ static void add_container_headers(call *c) {
 static void seal(exchange *x) {
   call *c = (call *)x;
   bool container = c->route && c->route->container;
-  if (!c->srv || !*c->id) return;
+  if (!c->srv) return;
+  if (x->stream && grpc_is(&x->request)) grpc_seal(c);
+  if (!*c->id) return;
   if (container || http_request_header(&x->request, "x-request-id") ||
       http_request_header(&x->request, "x-ms-request-id"))
     http_response_header(&x->response, "x-request-id", "%s", c->id);
   if (container) add_container_headers(c);
 }
 
-static void end(exchange *x) {
-  call *c = (call *)x;
-  server *srv = x->net->context;
-  if (!x->response.status) x->response.status = 499;
-  uint64_t took = clock_ns() - x->start_ns;
+static void account(call *c) {
+  server *srv = c->x.net->context;
+  if (!c->x.response.status) c->x.response.status = 499;
+  uint64_t took = clock_ns() - c->x.start_ns;
   model_metrics *metrics = c->counted && (c->model || c->scripted) ? &c->entry->metrics : &srv->no_model;
-  metrics_count(metrics, x->response.status);
+  metrics_count(metrics, call_status(c));
   histogram_seconds(&metrics->latency, took);
   if (srv->config->access_log) call_log(c, took);
-  if (c->counted) atomic_fetch_sub(&srv->clients[c->client], 1);
+}
+
+static void release(call *c) {
   for (size_t i = 0; c->inputs && i < c->model->input_count; i++) sdx_value_release(c->inputs[i]);
   free(c->inputs);
   free(c->outputs);
   free(c->route_state);
   model_release(c->model);
+}
+
+static void next(exchange *x) {
+  call *c = (call *)x;
+  account(c);
+  release(c);
+  c->inputs = NULL;
+  c->outputs = NULL;
+  c->route_state = NULL;
+  c->model = NULL;
+  c->entry = NULL;
+  c->parsed = false;
+  c->run_ns = c->done_ns = c->turn = 0;
+  c->answered_with = 0;
+  x->start_ns = clock_ns();
+  take_deadline(c);
+}
+
+static void end(exchange *x) {
+  call *c = (call *)x;
+  server *srv = x->net->context;
+  if (!x->messages || c->entry) account(c);  // each of its messages was
+  if (c->counted) atomic_fetch_sub(&srv->clients[c->client], 1);
+  release(c);
   if (c->srv) pthread_mutex_destroy(&c->lock);
 }
 
-const net_handler call_handler = {sizeof(call), head, body, cancel, expire, seal, end};
+const net_handler call_handler = {sizeof(call), head, body, cancel, expire, seal, next, end};

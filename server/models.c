@@ -17,7 +17,7 @@ void models_init(models *t, const sdx_options *options) {
 
 void models_deinit(models *t) {
   for (size_t i = 0; i < t->count; i++) {
-    models_unload(t, t->entries[i]);
+    model_release(t->entries[i]->loaded);
     free(t->entries[i]);
   }
   free(t->entries);
@@ -177,4 +177,13 @@ bool models_load(models *t, model_entry *e, char *why, size_t why_size) {
   return true;
 }
 
-void models_unload(models *t, model_entry *e) { swap(t, e, NULL, "unloaded"); }
+model_entry *models_change(models *t, const model_entry *of, bool load) {
+  char why[1400];
+  for (size_t i = 0; i < t->count; i++) {
+    model_entry *e = t->entries[i];
+    if (strcmp(e->name, of->name) != 0) continue;
+    if (!load) swap(t, e, NULL, "unloaded");
+    else if (!models_load(t, e, why, sizeof why)) return e;
+  }
+  return NULL;
+}

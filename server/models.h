@@ -42,4 +42,5 @@ model_entry *models_default(models *t, model **loaded);  // NULL: there are none
 model *models_acquire(models *t, model_entry *e);        // NULL: it is not loaded
 // Loads a file, again if it is loaded; calls that have the old one keep it until they are done. Blocks. False: why.
 bool models_load(models *t, model_entry *e, char *why, size_t why_size);
-void models_unload(models *t, model_entry *e);
+// All versions of a name. NULL, or the entry that cannot be loaded.
+model_entry *models_change(models *t, const model_entry *of, bool load);

@@ -64,9 +64,7 @@ bool v2_parse(call *c) {
     call_error(c, 400, "%s", j.message);
     return false;
   }
-  if (request->timeout_us && request->timeout_us < (c->deadline_ns - c->x.body_ns) / 1000)
-    c->deadline_ns = c->x.body_ns + request->timeout_us * 1000;
-  if (request->priority) c->asked = request->priority;
+  call_take_wishes(c, request->timeout_us, request->priority);
   return true;
 }
 
@@ -81,7 +79,7 @@ static size_t strings_bytes(const sdx_value *tensor) {
   return bytes;
 }
 
-static void write_strings(text *o, const sdx_value *tensor) {
+void v2_put_strings(text *o, const sdx_value *tensor) {
   for (size_t i = 0; i < sdx_tensor_count(tensor); i++) {
     size_t length;
     const char *text = sdx_tensor_string(tensor, i, &length);
@@ -174,7 +172,7 @@ void v2_reply(call *c) {
   for (size_t i = 0; i < request->wanted_count; i++) {
     const sdx_value *value = c->outputs[request->wanted[i].index];
     if (request->wanted[i].form != FORM_BINARY) continue;
-    if (sdx_tensor_dtype(value) == SDX_STRING) write_strings(o, value);
+    if (sdx_tensor_dtype(value) == SDX_STRING) v2_put_strings(o, value);
     else text_append(o, sdx_tensor_data(value), sdx_tensor_bytes(value));
   }
 }

@@ -9,6 +9,7 @@
 void v2_write_io(text *o, const sdx_io *io, bool output);
 const char *v2_type_name(const sdx_io *io);  // what the protocol cannot carry is named as ONNX names it
 bool v2_type_has_json(sdx_dtype dtype);
+void v2_put_strings(text *o, const sdx_value *tensor);  // binary: each behind its length
 bool v2_parse(call *c);
 void v2_reply(call *c);
 void v2_schema(text *o, const model *m, bool request);  // protocol_v2_schema.c

@@ -110,7 +110,8 @@ static void request_schema(text *o, const model *m) {
   for (size_t i = 0; i < m->input_count; i++) least += !sdx_session_input(m->session, i)->may_be_left_out;
   text_format(o,
               "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"inputs\"],\"properties\":{"
-              "\"id\":{\"type\":\"string\"},\"inputs\":{\"type\":\"array\",\"minItems\":%zu,\"maxItems\":%zu,",
+              "\"id\":{\"type\":\"string\"},\"model_name\":{\"type\":\"string\"},"
+              "\"inputs\":{\"type\":\"array\",\"minItems\":%zu,\"maxItems\":%zu,",
               least, m->input_count);
   list(o, m->session, m->input_count, sdx_session_input, input);
   text_format(o, ",\"outputs\":{\"type\":\"array\",\"uniqueItems\":true,\"maxItems\":%zu,", m->output_count);

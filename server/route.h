@@ -31,6 +31,8 @@ typedef struct http_route {
   bool open;                       // asks for no key
   bool script;                     // for the scoring script, where the server has one
   bool script_only;                // and not there where it has none
+  bool grpc;                       // a procedure (grpc.h): the body is a message, which names the model
+  bool messages;                   // a sequence of them
   const char *paths[ROUTE_PATHS];  // "/v2/models/{model}/infer"; words in braces: {model}, {version}
   // For /openapi.json: a line on what it does, and JSON Schemas of the bodies. gives NULL: text.
   const char *summary, *takes, *gives;

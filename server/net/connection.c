@@ -107,7 +107,7 @@ void exchange_prepare(exchange *x) {
   const str *accept = l->compress_bytes && r->body.size >= (size_t)l->compress_bytes
                           ? http_request_header(&x->request, "accept-encoding")
                           : NULL;
-  if (!accept || x->request.http_1_0) return;
+  if (!accept || x->request.http_1_0 || x->messages || r->trailers.size) return;
   r->coding = coding_choose(*accept);
   if (r->coding != CODING_IDENTITY && !(r->stream = coding_stream_create(r->coding))) r->coding = CODING_IDENTITY;
 }

@@ -53,7 +53,7 @@ static void put_head(exchange *x) {
     text_append(o, "\r\n", 2);
   }
   const char *name, *value;
-  for (size_t at = 0; http_response_next(r, &at, &name, &value);) put_header(o, name, value);
+  for (size_t at = 0; http_pairs_next(&r->headers, &at, &name, &value);) put_header(o, name, value);
   if (c->ending) put_header(o, "Connection", "close");
   else if (x->request.http_1_0) put_header(o, "Connection", "keep-alive");
   text_append(o, "\r\n", 2);

@@ -9,7 +9,14 @@
 
 #include "server/net/loop.h"
 
-enum { STREAMS = 100, STREAM_WINDOW = 1 << 20, CONNECTION_WINDOW = 8 << 20, RESETS = 200, STANDARD_HEADERS = 6 };
+enum {
+  STREAMS = 100,
+  STREAM_WINDOW = 1 << 20,
+  CONNECTION_WINDOW = 8 << 20,
+  RESETS = 200,
+  STANDARD_HEADERS = 6,
+  TRAILERS = 4
+};
 
 static bool wants(const connection *c) { return c->out.size - c->out_at < OUT_HIGH_BYTES; }
 
@@ -19,47 +26,50 @@ static exchange *of_stream(connection *c, int32_t stream) {
 
 // ---- responses -----------------------------------------------------------------------------------
 
-static ssize_t read_response(nghttp2_session *s, int32_t stream, uint8_t *at, size_t size, uint32_t *flags,
-                             nghttp2_data_source *source, void *context) {
-  exchange *x = source->ptr;
-  size_t got;
-  bool last;
-  if (!http_response_read(&x->response, (char *)at, size, &got, &last)) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-  if (last) *flags |= NGHTTP2_DATA_FLAG_EOF;
-  return (ssize_t)got;
-}
-
 static nghttp2_nv pair(const char *name, const char *value) {
   return (nghttp2_nv){(uint8_t *)name, (uint8_t *)value, strlen(name), strlen(value), NGHTTP2_NV_FLAG_NONE};
 }
 
-// The headers with their names in lower case; free() them.
-static char *lower_names(const http_response *r) {
-  char *names = malloc(r->headers.size + 1);
+// Pairs with their names in lower case, at the end of a list with room for them.
+static size_t add_pairs(nghttp2_nv *list, size_t n, text *pairs) {
   const char *name, *value;
-  if (names && r->headers.size) memcpy(names, r->headers.at, r->headers.size);
-  for (size_t at = 0, from = 0; names && http_response_next(r, &at, &name, &value); from = at)
-    for (char *letter = names + from; *letter; letter++)
+  for (size_t at = 0, from = 0; http_pairs_next(pairs, &at, &name, &value); from = at) {
+    for (char *letter = pairs->at + from; *letter; letter++)
       if (*letter >= 'A' && *letter <= 'Z') *letter |= 32;
-  return names;
+    list[n++] = pair(name, value);
+  }
+  return n;
 }
 
-static void answer(exchange *x) {
-  connection *c = x->connection;
-  exchange_prepare(x);
+static ssize_t read_response(nghttp2_session *s, int32_t stream, uint8_t *at, size_t size, uint32_t *flags,
+                             nghttp2_data_source *source, void *context) {
+  exchange *x = source->ptr;
   http_response *r = &x->response;
-  if (x->stream < 0) {
-    exchange_end(x);
-    return;
+  size_t got;
+  bool last;
+  if (x->state != EXCHANGE_ANSWERING || x->answered) return NGHTTP2_ERR_DEFERRED;
+  if (!http_response_read(r, (char *)at, size, &got, &last)) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  if (last && x->messages && !x->over) {
+    x->answered = true;
+    return got ? (ssize_t)got : NGHTTP2_ERR_DEFERRED;
   }
-  char status[8], length[24], *names = NULL;
-  nghttp2_nv *headers = calloc(r->header_count + STANDARD_HEADERS, sizeof *headers);
-  if (headers) names = lower_names(r);
-  if (!names) {
-    free(headers);
-    c->broken = true;
-    return;
+  if (last) *flags |= NGHTTP2_DATA_FLAG_EOF;
+  if (last && r->trailers.size) {
+    nghttp2_nv trailers[TRAILERS];
+    *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    if (nghttp2_submit_trailer(s, stream, trailers, add_pairs(trailers, 0, &r->trailers)))
+      return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   }
+  return (ssize_t)got;
+}
+
+static bool submit(exchange *x) {
+  connection *c = x->connection;
+  http_response *r = &x->response;
+  bool none = x->request.method == METHOD_HEAD || r->status == 204 || !r->body.size;
+  char status[8], length[24];
+  nghttp2_nv *headers = calloc(r->header_count + STANDARD_HEADERS + TRAILERS, sizeof *headers);
+  if (!headers) return false;
   size_t n = 0;
   status[0] = (char)('0' + r->status / 100);
   status[1] = (char)('0' + r->status / 10 % 10);
@@ -71,18 +81,28 @@ static void answer(exchange *x) {
   if (r->stream) {
     headers[n++] = pair("content-encoding", coding_name(r->coding));
     headers[n++] = pair("vary", "accept-encoding");
-  } else if (r->status != 204) {
+  } else if (r->status != 204 && !x->messages && !r->trailers.size) {
     snprintf(length, sizeof length, "%zu", r->body.size);
     headers[n++] = pair("content-length", length);
   }
-  const char *name, *value;
-  for (size_t at = 0, from = 0; http_response_next(r, &at, &name, &value); from = at)
-    headers[n++] = pair(names + from, value);
+  n = add_pairs(headers, n, &r->headers);
+  if (none) n = add_pairs(headers, n, &r->trailers);
   nghttp2_data_provider body = {.source.ptr = x, .read_callback = read_response};
-  bool none = x->request.method == METHOD_HEAD || r->status == 204 || !r->body.size;
-  if (nghttp2_submit_response(c->http2, x->stream, headers, n, none ? NULL : &body)) c->broken = true;
-  free(names);
+  bool good = !nghttp2_submit_response(c->http2, x->stream, headers, n, none ? NULL : &body);
   free(headers);
+  return good;
+}
+
+static void answer(exchange *x) {
+  connection *c = x->connection;
+  exchange_prepare(x);
+  if (x->stream < 0) {
+    exchange_end(x);
+    return;
+  }
+  bool more = x->begun;
+  x->begun = true;
+  if (more ? nghttp2_session_resume_data(c->http2, x->stream) : !submit(x)) c->broken = true;
 }
 
 // Nothing more goes out for it.
@@ -93,6 +113,66 @@ static void leave(exchange *x) {
   }
   x->stream = -1;
   x->net->handler->cancel(x, 499);
+}
+
+// ---- messages ------------------------------------------------------------------------------------
+
+// What the message that is coming still lacks, as far as is known.
+static size_t message_lacks(const exchange *x) {
+  const http_body *b = &x->request.body;
+  if (b->size < MESSAGE_PREFIX) return MESSAGE_PREFIX - b->size;
+  const unsigned char *p = (const unsigned char *)b->at + 1;
+  size_t length = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+  return MESSAGE_PREFIX + length - b->size;
+}
+
+static void end_messages(exchange *x) {
+  http_problem p = {0};
+  x->over = true;
+  x->response.status = 200;
+  if (x->request.body.size) {
+    http_wrong(&p, 400, "the stream ended in the middle of a message, after %zu bytes", x->request.body.size);
+    exchange_malformed(x, &p);
+  }
+  answer(x);
+}
+
+static void take_messages(exchange *x, str piece) {
+  size_t lacks;
+  while (x->state == EXCHANGE_READING && (lacks = message_lacks(x)) > 0 && piece.size) {
+    size_t n = lacks < piece.size ? lacks : piece.size;
+    if (!exchange_take(x, (str){piece.at, n})) {
+      x->over = true;
+      answer(x);
+      return;
+    }
+    piece = (str){piece.at + n, piece.size - n};
+    if (!message_lacks(x) && exchange_complete(x)) answer(x);
+  }
+  if (!piece.size || x->over) return;
+  if (x->ahead.size + piece.size <= x->body_limit) text_append(&x->ahead, piece.at, piece.size);
+  else nghttp2_submit_rst_stream(x->connection->http2, NGHTTP2_FLAG_NONE, x->stream, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+// Whose answer is out goes on. True: some did.
+static bool next_messages(connection *c) {
+  bool any = false;
+  for (exchange *x = c->exchanges, *next; x; x = next) {
+    next = x->next;
+    if (!x->answered) continue;
+    any = true;
+    x->answered = false;
+    x->net->handler->next(x);
+    http_response_reset(&x->response, (size_t)c->net->limits->max_response_bytes);
+    x->request.body.size = 0;
+    x->state = EXCHANGE_READING;
+    text ahead = x->ahead;
+    x->ahead = (text){0};
+    take_messages(x, (str){ahead.at, ahead.size});
+    text_deinit(&ahead);
+    if (x->no_more && x->state == EXCHANGE_READING) end_messages(x);
+  }
+  return any;
 }
 
 // The session is over. Streams that are still open then belong to a client that broke the protocol.
@@ -110,12 +190,14 @@ static void end(connection *c) {
 static bool fill(connection *c) {
   const uint8_t *bytes;
   size_t before = c->out.size;
-  while (c->out.size < OUT_HIGH_BYTES) {
-    ssize_t n = nghttp2_session_mem_send(c->http2, &bytes);
-    if (n < 0) c->broken = true;
-    if (n <= 0) break;
-    text_append(&c->out, (const char *)bytes, (size_t)n);
-  }
+  do {
+    while (c->out.size < OUT_HIGH_BYTES) {
+      ssize_t n = nghttp2_session_mem_send(c->http2, &bytes);
+      if (n < 0) c->broken = true;
+      if (n <= 0) break;
+      text_append(&c->out, (const char *)bytes, (size_t)n);
+    }
+  } while (next_messages(c) && !c->broken);
   if (!nghttp2_session_want_read(c->http2) && !nghttp2_session_want_write(c->http2)) end(c);
   return c->out.size > before;
 }
@@ -186,6 +268,9 @@ static bool take_head(exchange *x, http_problem *p) {
 }
 
 static void complete(exchange *x) {
+  x->no_more = true;
+  if (x->messages && x->state == EXCHANGE_READING) end_messages(x);
+  if (x->messages) return;
   if (x->state == EXCHANGE_READING && exchange_complete(x)) answer(x);
 }
 
@@ -211,7 +296,8 @@ static int on_frame(nghttp2_session *s, const nghttp2_frame *frame, void *contex
 
 static int on_data(nghttp2_session *s, uint8_t flags, int32_t stream, const uint8_t *at, size_t size, void *context) {
   exchange *x = of_stream(context, stream);
-  if (x && x->state == EXCHANGE_READING && !exchange_take(x, (str){(const char *)at, size})) answer(x);
+  if (x && x->messages) take_messages(x, (str){(const char *)at, size});
+  else if (x && x->state == EXCHANGE_READING && !exchange_take(x, (str){(const char *)at, size})) answer(x);
   return 0;
 }
 
@@ -301,6 +387,7 @@ static void input_ended(connection *c) {
 static net_phase phase(const connection *c) {
   net_phase found = c->served ? PHASE_IDLE : PHASE_HEAD;
   for (const exchange *x = c->exchanges; x; x = x->next) {
+    if (x->messages && x->state == EXCHANGE_READING && !x->request.body.size) continue;
     if (x->state == EXCHANGE_READING) return x->request.path[0] ? PHASE_BODY : PHASE_HEAD;
     if (x->state == EXCHANGE_ANSWERING) found = PHASE_WRITE;
     else if (found != PHASE_WRITE) found = PHASE_NONE;
@@ -312,6 +399,7 @@ static void out_of_time(connection *c, net_phase phase) {
   http_problem p = {0};
   for (exchange *x = c->exchanges; x; x = x->next) {
     if (x->state != EXCHANGE_READING) continue;
+    x->over = true;
     http_wrong(&p, 408, "the request came too slowly (limit min-rate-bytes)");
     exchange_malformed(x, &p);
     answer(x);
@@ -324,6 +412,8 @@ static void out_of_time(connection *c, net_phase phase) {
 }
 
 static void drain(connection *c, bool idle) {
+  for (exchange *x = c->exchanges; x; x = x->next)
+    if (x->messages && x->state == EXCHANGE_READING && !x->request.body.size) end_messages(x);
   if (!c->drained) nghttp2_submit_shutdown_notice(c->http2);
   if (idle) nghttp2_session_terminate_session(c->http2, NGHTTP2_NO_ERROR);
   c->drained = true;

@@ -78,6 +78,7 @@ exchange *exchange_create(connection *c) {
   x->client = c->peer;
   x->unproven = false;
   x->stream = 0;
+  x->messages = x->over = x->begun = x->answered = x->no_more = false;
   x->start_ns = clock_ns();
   x->body_ns = 0;
   c->exchanges = x;
@@ -102,6 +103,7 @@ void exchange_end(exchange *x) {
   c->served++;
   atomic_fetch_sub(&x->net->exchanges, 1);
   body_drop(&x->request.body);
+  text_deinit(&x->ahead);
   if (l->spare_count == SPARE_EXCHANGES) {
     exchange_deinit(x);
     return;

@@ -103,6 +103,7 @@ void http_response_reset(http_response *r, size_t limit) {
   r->taken = r->staged_at = 0;
   drop_headers(r);
   text_deinit(&r->staged);
+  text_deinit(&r->trailers);
   r->coding = CODING_IDENTITY;
   r->stream = NULL;
   r->close = false;
@@ -116,6 +117,7 @@ void http_response_deinit(http_response *r) {
   text_deinit(&r->body);
   text_deinit(&r->staged);
   text_deinit(&r->headers);
+  text_deinit(&r->trailers);
 }
 
 void http_response_header(http_response *r, const char *name, const char *format, ...) {
@@ -135,9 +137,14 @@ void http_response_header(http_response *r, const char *name, const char *format
   if (value != few) free(value);
 }
 
-bool http_response_next(const http_response *r, size_t *cursor, const char **name, const char **value) {
-  if (*cursor >= r->headers.size) return false;
-  *name = r->headers.at + *cursor;
+void http_response_trailer(http_response *r, const char *name, const char *value) {
+  text_append(&r->trailers, name, strlen(name) + 1);
+  text_append(&r->trailers, value, strlen(value) + 1);
+}
+
+bool http_pairs_next(const text *pairs, size_t *cursor, const char **name, const char **value) {
+  if (pairs->failed || *cursor >= pairs->size) return false;
+  *name = pairs->at + *cursor;
   *value = *name + strlen(*name) + 1;
   *cursor += (size_t)(*value - *name) + strlen(*value) + 1;
   return true;

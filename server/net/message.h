@@ -77,14 +77,16 @@ typedef struct http_response {
   bool close;    // the connection ends behind it
   text headers;  // name and value by turns, a NUL behind each
   size_t header_count;
+  text trailers;  // the same, behind the body; HTTP/2 only
 } http_response;
 
 void http_response_reset(http_response *r, size_t limit);
 void http_response_deinit(http_response *r);
 void http_response_header(http_response *r, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-// The header at *cursor, which begins with 0 and moves on. False: there is none.
-bool http_response_next(const http_response *r, size_t *cursor, const char **name, const char **value);
+void http_response_trailer(http_response *r, const char *name, const char *value);
+// The header, or trailer, at *cursor, which begins with 0 and moves on. False: there is none.
+bool http_pairs_next(const text *pairs, size_t *cursor, const char **name, const char **value);
 // {"error": "..."} takes the place of what the body holds.
 void http_response_error(http_response *r, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void http_response_verror(http_response *r, int status, const char *format, va_list list);

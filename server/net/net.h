@@ -14,7 +14,7 @@
 #include "server/net/message.h"
 #include "server/net/timer.h"
 
-enum { NET_CLIENTS = 16384 };
+enum { NET_CLIENTS = 16384, MESSAGE_PREFIX = 5 };  // a message begins with a byte of flags and its length, big-endian
 
 typedef enum exchange_state {
   EXCHANGE_READING,     // head or body are coming
@@ -36,6 +36,11 @@ typedef struct exchange {
   address client;              // who asks, behind trusted proxies
   bool unproven;               // it claims to have come through a proxy that is not trusted
   int32_t stream;              // of HTTP/2; 0: HTTP/1
+  bool messages;               // set by `head`: the body is a sequence of messages, each answered on its own
+  bool over;                   // of such: nothing more will be answered
+  bool begun, answered;        // the head of the response is out; the answer to one message, too
+  bool no_more;                // the client has sent its last one
+  text ahead;                  // what came behind a message that is not answered yet
   uint64_t start_ns, body_ns;  // the head, the whole body was there
   size_t body_limit;           // set by `head`
   net_timer timer;
@@ -54,6 +59,8 @@ typedef struct net_handler {
   void (*expire)(exchange *x);
   // The response is about to go out: headers that every one has.
   void (*seal)(exchange *x);
+  // The answer to one of `messages` is out: the next one comes.
+  void (*next)(exchange *x);
   // The exchange is over; a status of 0 means that nothing was said. What the application added is to be released.
   void (*end)(exchange *x);
 } net_handler;

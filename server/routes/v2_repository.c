@@ -79,20 +79,12 @@ static const char parameters[] =
     "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{\"parameters\":{\"type\":\"object\","
     "\"additionalProperties\":false,\"properties\":{\"unload_dependents\":{\"type\":\"boolean\"}}}}}";
 
-// All versions of the name.
 static void change(call *c, bool load) {
-  models *t = &c->srv->models;
-  char why[1400];
   if (!no_parameters(c)) return;
-  for (size_t i = 0; i < t->count; i++) {
-    model_entry *e = t->entries[i];
-    if (strcmp(e->name, c->entry->name) != 0) continue;
-    if (!load) {
-      models_unload(t, e);
-    } else if (!models_load(t, e, why, sizeof why)) {
-      call_error(c, 500, "model '%s' version %s cannot be loaded; the log says why", e->name, e->version);
-      return;
-    }
+  const model_entry *failed = models_change(&c->srv->models, c->entry, load);
+  if (failed) {
+    call_error(c, 500, "model '%s' version %s cannot be loaded; the log says why", failed->name, failed->version);
+    return;
   }
   text_put(call_body(c), "{}");
   call_json(c, 200);

@@ -42,6 +42,7 @@ static ssize_t wire_transmit(connection *c, const char *at, size_t size) {
 static void wire_finish(connection *c) {}
 
 static bool wire_head(exchange *x) {
+  x->messages = x->stream && strstr(x->request.path, "messages");
   if (strncmp(x->request.path, "/refuse", 7) != 0) return true;
   http_response_error(&x->response, 404, "refused");
   return false;
@@ -63,7 +64,7 @@ static bool wire_body(exchange *x) {
     http_response_error(&x->response, p.status, "%s", p.message);
     return true;
   }
-  if (strncmp(x->request.path, "/later", 6) || wire_now.later_count == 128) {
+  if (!strstr(x->request.path, "later") || wire_now.later_count == 128) {
     wire_respond(x);
     return true;
   }
@@ -74,10 +75,11 @@ static bool wire_body(exchange *x) {
 static void wire_cancel(exchange *x, int status) {}
 static void wire_expire(exchange *x) {}
 static void wire_seal(exchange *x) { http_response_header(&x->response, "X-Sealed", "%d", x->response.status); }
+static void wire_next(exchange *x) {}
 static void wire_end(exchange *x) {}
 
 static const net_handler wire_handler = {sizeof(exchange), wire_head, wire_body, wire_cancel,
-                                         wire_expire,      wire_seal, wire_end};
+                                         wire_expire,      wire_seal, wire_next, wire_end};
 
 static net *wire_net(void) {
   static limits l;
