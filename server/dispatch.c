@@ -53,7 +53,7 @@ static bool match(call *c, const char *pattern) {
   c->model_name = c->version_name = (str){0};
   while (*pattern) {
     if (*pattern == '{') {
-      str word = {p, strcspn(p, "/")};
+      str word = {p, strcspn(p, ":/")};  // no name has a colon; a verb stands behind one
       if (!word.size) return false;
       if (!strncmp(pattern, "{model}", 7)) c->model_name = word;
       else c->version_name = word;

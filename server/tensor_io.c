@@ -133,10 +133,10 @@ bool tensor_write_flat(text *o, const sdx_value *tensor, bool literal) {
 }
 
 // Brackets open and close where an index of some level starts and ends: at multiples of the level's
-// element count.
-static bool write_nested(text *o, const sdx_value *tensor, bool literal) {
-  size_t count = sdx_tensor_count(tensor), rank = sdx_tensor_rank(tensor);
-  const int64_t *shape = sdx_tensor_shape(tensor);
+// element count. `first`, `count`: the elements of a block below the first `skip` dimensions.
+static bool write_block(text *o, const sdx_value *tensor, size_t skip, size_t first, size_t count, bool literal) {
+  size_t rank = sdx_tensor_rank(tensor) - skip;
+  const int64_t *shape = sdx_tensor_shape(tensor) + skip;
   sdx_dtype dtype = sdx_tensor_dtype(tensor);
   if (!json_tensor_element_bytes(dtype)) return false;
   if (count == 0) {
@@ -162,7 +162,7 @@ static bool write_nested(text *o, const sdx_value *tensor, bool literal) {
     }
     if (i) text_append(o, ",", 1);
     for (size_t k = 0; k < opens; k++) text_append(o, "[", 1);
-    write_element(o, dtype, tensor, data, i, literal);
+    write_element(o, dtype, tensor, data, first + i, literal);
     block = 1;
     for (size_t d = rank; d-- > 0;) {
       block *= (size_t)shape[d];
@@ -171,6 +171,10 @@ static bool write_nested(text *o, const sdx_value *tensor, bool literal) {
     }
   }
   return true;
+}
+
+static bool write_nested(text *o, const sdx_value *tensor, bool literal) {
+  return write_block(o, tensor, 0, 0, sdx_tensor_count(tensor), literal);
 }
 
 static bool write_value(text *o, const sdx_value *value, int depth, bool literal);
@@ -211,3 +215,16 @@ static bool write_value(text *o, const sdx_value *value, int depth, bool literal
 }
 
 bool value_write_json(text *o, const sdx_value *value, bool literal) { return write_value(o, value, 0, literal); }
+
+size_t value_row_count(const sdx_value *value) {
+  if (!value) return SIZE_MAX;
+  if (sdx_value_kind(value) == SDX_KIND_SEQUENCE) return sdx_value_item_count(value);
+  bool rows = sdx_value_kind(value) == SDX_KIND_TENSOR && sdx_tensor_rank(value);
+  return rows ? (size_t)sdx_tensor_shape(value)[0] : SIZE_MAX;
+}
+
+bool value_write_row(text *o, const sdx_value *value, size_t k, bool literal) {
+  if (sdx_value_kind(value) == SDX_KIND_SEQUENCE) return write_value(o, sdx_value_item(value, k), 1, literal);
+  size_t each = sdx_tensor_count(value) / value_row_count(value);
+  return write_block(o, value, 1, k * each, each, literal);
+}

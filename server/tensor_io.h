@@ -19,3 +19,6 @@ bool input_find(const sdx_session *session, str name, size_t *index);
 // Words for a name that is none because it is a constant, else "".
 const char *input_why_fixed(const sdx_session *session, str name);
 bool value_write_json(text *o, const sdx_value *value, bool literal);  // tensors nested; sequences, maps, empty too
+// Row `k` of the first dimension, or item `k` of a sequence. How many there are; SIZE_MAX: it has none.
+size_t value_row_count(const sdx_value *value);
+bool value_write_row(text *o, const sdx_value *value, size_t k, bool literal);

@@ -11,6 +11,7 @@ from serving import LONG, ROOT, WORK, Server, main
 
 # No schema can say that `data` has as many elements as the numbers of `shape` multiply to, or that each input is there
 # once: where a dimension is free or there are several inputs, what a schema allows may still be refused.
+# Nor what a table must hold to be a model's inputs.
 # A request may ask to be given up after a microsecond, and is: 504.
 CONFIG = """
 seed = 7
@@ -19,7 +20,7 @@ expected-statuses = ["2xx", "3xx", "4xx", "504"]
 [phases.stateful]
 enabled = false
 [[operations]]
-include-path-regex = "/v2/models/(?!image/)[^/]+/(versions/1/)?infer$"
+include-path-regex = "/v2/models/(?!image/)[^/]+/(versions/1/)?infer$|:predict$|^/invocations$"
 checks.positive_data_acceptance.enabled = false
 """
 
