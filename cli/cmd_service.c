@@ -26,8 +26,7 @@ CLI_COMMAND(service) =
               "  sardonyx service rollback digits\n");
 
 static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
+  return json_string_value(json_object_get(object, key)) ?: "";
 }
 
 // ---- printing ------------------------------------------------------------------------------------

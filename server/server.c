@@ -78,6 +78,8 @@ static void stop_policies(server *srv) {
   admission *all[] = {script, srv->quick, srv->queue, srv->chores, srv->elsewhere};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     if (all[i]) all[i]->destroy(all[i]);
+  lane_deinit(&srv->chore_lane);
+  lane_deinit(&srv->elsewhere_lane);
 }
 
 static void print_addresses(const server *srv) {

@@ -366,6 +366,7 @@ static void destroy(admission *a) {
   if (p->waiting >= 0) eventfd_write(p->waiting, p->count + 1);
   for (size_t i = 0; i < p->count; i++) pthread_join(p->slots[i].thread, NULL);
   refuse_rest(p);
+  lane_deinit(&p->lane);
   script_setup_deinit(&p->setup);
   pthread_mutex_destroy(&p->lock);
   if (p->waiting >= 0) close(p->waiting);

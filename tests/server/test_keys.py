@@ -4,7 +4,7 @@ import json, signal, subprocess, sys, unittest
 
 from serving import PROGRAM, WORK, Server, main, wait_for
 
-OPEN = {"/", "/health/live", "/v2/health/live", "/health/ready", "/v2/health/ready"}
+OPEN = {"/", "/health/live", "/v2/health/live", "/health/ready", "/v2/health/ready", "/ping"}
 FIRST, SECOND, THIRD = "first-" + "0" * 16, "second-" + "1" * 16, "third-" + "2" * 16
 
 

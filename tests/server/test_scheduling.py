@@ -211,7 +211,7 @@ class Forecast(unittest.TestCase):
             self.assertEqual(server.metric('sardonyx_refused_total{reason="forecast"}'), 1)
 
     def test_goal(self):
-        with Server(["slow"], "--workers", "1", "--p99-ms", "1") as server:
+        with Server(["slow"], "--workers", "1", "--p99-ms", "1", "--max-queue-wait-ms", "60000") as server:
             self.assertEqual(server.score(SLOW)[0], 200)  # nobody is before it: it is tried
             answers = [job.result() for job in server.background(6)]
             self.assertIn(200, [a[0] for a in answers])
