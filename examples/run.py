@@ -63,6 +63,7 @@ def main():
         place = pathlib.Path(folder, given.name)
         shutil.copytree(HERE / given.name, place)
         os.chdir(place)
+        sys.path.insert(0, str(place))
         run(place / examples()[given.name].name)
 
 
