@@ -106,6 +106,9 @@ static bool is_page(str s) {
 static bool is_onnx_text(str s) {
   return is_text(s) && (holds(s, "op_type:") || holds(s, "ir_version:")) && holds(s, "graph {");
 }
+static bool is_onnx_json(str s) { return is_object(s) && (holds(s, "\"opsetImport\"") || holds(s, "\"irVersion\"")); }
+// The syntax of onnx.printer: "<ir_version: 8, ...> name (inputs) => (outputs) { ... }".
+static bool is_onnx_syntax(str s) { return is_markup(s) && holds(s, "ir_version:") && holds(s, "=>"); }
 static bool is_prototxt(str s) {
   return is_text(s) && (holds(s, "layer {") || holds(s, "layers {")) && holds(s, "type:") && holds(s, "bottom:");
 }
@@ -337,12 +340,16 @@ static const row rows[] = {
      NULL},
     {{"zstd", "zstd-compressed", "'unzstd' unpacks it", FILE_OTHER}, MAGIC("\x28\xb5\x2f\xfd"), 0, NULL},
     {{"bzip2", "bzip2-compressed", "'bunzip2' unpacks it", FILE_OTHER}, MAGIC("BZh9"), 0, NULL},
+    {{"lz4", "lz4-compressed", "'unlz4' unpacks it", FILE_OTHER}, MAGIC("\x04\x22\x4d\x18"), 0, NULL},
     {{"7z", "a 7z archive", UNPACK, FILE_OTHER}, MAGIC("7z\xbc\xaf"), 0, NULL},
     {{"rar", "a rar archive", UNPACK, FILE_OTHER}, MAGIC("Rar!"), 0, NULL},
     {{"tar", "a tar archive", "'tar xf' unpacks it", FILE_OTHER}, TEST(is_tar)},
 // Anything else.
 #define PICTURE(id, name, library, endings, ...) {{#id, "a " name " picture", "", FILE_OTHER}, TEST(is_##id##_picture)},
 #include "base/pictures.def"
+    {{"sqlite", "an SQLite database", "", FILE_OTHER}, MAGIC("SQLite format 3"), 0, NULL},
+    {{"parquet", "a Parquet table", "", FILE_OTHER}, MAGIC("PAR1"), 0, NULL},
+    {{"arrow", "an Arrow table", "", FILE_OTHER}, MAGIC("ARROW1"), 0, NULL},
     {{"pdf", "a PDF document", "", FILE_OTHER}, MAGIC("%PDF"), 0, NULL},
     {{"elf", "a program", "", FILE_OTHER},
      MAGIC("\x7f"
@@ -352,6 +359,12 @@ static const row rows[] = {
     {{"onnx-text", "an ONNX model in protobuf's text form",
       "in Python: onnx.save(onnx.load(\"MODEL\", format=\"textproto\"), \"model.onnx\")", FILE_OTHER},
      TEST(is_onnx_text)},
+    {{"onnx-json", "an ONNX model as JSON",
+      "in Python: onnx.save(onnx.load(\"MODEL\", format=\"json\"), \"model.onnx\")", FILE_OTHER},
+     TEST(is_onnx_json)},
+    {{"onnx-syntax", "an ONNX model as text",
+      "in Python: onnx.save(onnx.parser.parse_model(open(\"MODEL\").read()), \"model.onnx\")", FILE_OTHER},
+     TEST(is_onnx_syntax)},
     {{"json", "JSON", LOOK, FILE_OTHER}, TEST(is_object)},
     {{"xml", "XML", LOOK, FILE_OTHER}, TEST(is_markup)},
     {{"utf16", "text in UTF-16", LOOK, FILE_OTHER}, MAGIC("\xff\xfe"), 0, NULL},

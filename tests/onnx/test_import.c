@@ -47,6 +47,14 @@ static void other_files_are_no_models(void **state) {
       FILE_OF("\xff\xfeH\0i\0", "text in UTF-16"),
       FILE_OF("\0\0\0\0\0\0\0\0", "nothing but zero bytes; the download or copy was cut off"),
       FILE_OF("ir_version: 8\ngraph {\n  node { op_type: \"Relu\" }\n}\n", "text form; in Python: onnx.save("),
+      FILE_OF("{\"irVersion\":\"8\",\"graph\":{\"node\":[]},\"opsetImport\":[{\"version\":\"18\"}]}",
+              "an ONNX model as JSON; in Python: onnx.save("),
+      FILE_OF("<\n   ir_version: 8,\n   opset_import: [\"\" : 18]\n>\ng (float[N] x) => (float[N] y) {\n",
+              "an ONNX model as text; in Python: onnx.save(onnx.parser"),
+      FILE_OF("\x04\x22\x4d\x18\x64\x40\xa7\0", "lz4-compressed; 'unlz4' unpacks it"),
+      FILE_OF("SQLite format 3\0\x10\0\1\1", "an SQLite database"),
+      FILE_OF("PAR1\x15\x04\x15\x10", "a Parquet table"),
+      FILE_OF("ARROW1\0\0\xff\xff\xff\xff", "an Arrow table"),
       FILE_OF("\x1f\x8b\x08\0\0\0\0\0", "gzip-compressed; 'gunzip' unpacks it"),
       {"\x08\x03", 2, "not an ONNX model: there is no graph in it"}};
   for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
