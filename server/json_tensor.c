@@ -167,7 +167,9 @@ static bool read_element(json *j, json_tensor *t, const size_t *at, size_t depth
     return true;
   }
   bool word = first == 'n' || first == 'N' || first == 'I' || (first == '-' && j->end - j->at > 1 && j->at[1] == 'I');
-  if (word && is_real(t->dtype) && read_word(j, t)) return true;
+  if (word && is_real(t->dtype))
+    return read_word(j, t) || json_fail(j, "%s: found a word that is no number; NaN, Infinity, -Infinity and null are",
+                                        place(t, at, depth, where, sizeof where));
   if (first != '-' && (first < '0' || first > '9'))
     return json_fail(j, "%s: found %s, expected %s", place(t, at, depth, where, sizeof where), json_kind(first),
                      t->dtype == SDX_BOOL ? "true or false" : sdx_dtype_name(t->dtype));
