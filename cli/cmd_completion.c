@@ -18,8 +18,10 @@ static bool wants_file(const char *what) {
   return what && !strcmp(what, "MODEL");
 }
 
-// "model" or "image" where the first word is the name of one.
+// "model", "image" or "service" where the first word is the name of one.
 static const char *names_of(const cli_command *c) {
+  if (!strncmp(c->name, "service ", 8))
+    return !strncmp(c->usage, "NAME", 4) && strcmp(c->name, "service deploy") != 0 ? "service" : NULL;
   if (strncmp(c->usage, "NAME[:VERSION]", 14)) return NULL;
   return !strncmp(c->name, "model ", 6) ? "model" : !strncmp(c->name, "image ", 6) ? "image" : NULL;
 }

@@ -129,7 +129,7 @@ static const cli_option deploy_options[] = {
     OPTION("engine", ARG_TEXT, "COMMAND", "for containers: podman (default), with options in front of its commands"),
     OPTION("out", ARG_TEXT, "FOLDER", "for Kubernetes: write the manifests there, do not apply them"),
     OPTION("namespace", ARG_TEXT, "NAME", "for Kubernetes (default: default)"),
-    OPTION("registry", ARG_TEXT, "HOST/FOLDER", "for Kubernetes: push the image there first"),
+    OPTION("registry", ARG_TEXT, "HOST/NAME", "for Kubernetes: push the image there first"),
     OPTION_FLAG("kserve", "for Kubernetes: as an InferenceService of KServe"),
     OPTION("max-replicas", ARG_INT, "N", "for Kubernetes: where scaling ends (default 10)", .min = 1, .max = 10000),
     OPTION("host", ARG_TEXT, "ADDRESS", "name or address to listen on (default 127.0.0.1)"),

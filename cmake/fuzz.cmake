@@ -6,7 +6,7 @@ add_library(client_parsers STATIC server/json_tensor.c server/score_body.c serve
             cli/csv.c cli/elements.c cli/io_npy.c cli/table.c cli/util.c)
 target_include_directories(client_parsers PUBLIC ${PROJECT_SOURCE_DIR})
 target_link_libraries(client_parsers PUBLIC sardonyx_net sardonyx_internal PkgConfig::JANSSON)
-set(registry_fuzzers workspace oci layout) # what the registry and deploy read
+set(registry_fuzzers workspace oci layout token) # what the registry and deploy read
 file(GLOB fuzzers CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
 foreach(source ${fuzzers})
   get_filename_component(target ${source} NAME_WE)

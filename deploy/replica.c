@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -98,6 +100,20 @@ static sdx_status start_probe(replica *r, const replica_plan *plan, const char *
   return fault_errno(f, error, "fork");
 }
 
+// Who listens on the socket of a replica; 0: nobody. Engines pass signals on to a container, but not reliably, so its
+// server is sent them itself.
+static pid_t listener_of(unsigned number) {
+  struct sockaddr_un name = {.sun_family = AF_UNIX};
+  struct ucred who = {0};
+  socklen_t size = sizeof who;
+  snprintf(name.sun_path, sizeof name.sun_path, "%u.sock", number);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd >= 0 && !connect(fd, (struct sockaddr *)&name, sizeof name))
+    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size);
+  if (fd >= 0) close(fd);
+  return who.pid;
+}
+
 bool replica_judge(replica *r, int status) {
   r->probe = 0;
   ssize_t got = read(r->found, r->error, sizeof r->error - 1);
@@ -107,6 +123,8 @@ bool replica_judge(replica *r, int status) {
     return false;
   }
   r->state = REPLICA_READY;
+  pid_t listener = listener_of(r->number);
+  if (listener > 0) r->server = listener;
   return true;
 }
 
@@ -147,6 +165,7 @@ static sdx_status run_server(replica *r, const replica_plan *plan, char *const *
                .err = ends[1],
                .pass = shared};
   process_start(&p, &r->pid, f);
+  r->server = r->pid;
   close(ends[1]);
   fcntl(ends[0], F_SETFL, O_NONBLOCK);
   r->said = ends[0];
@@ -176,15 +195,19 @@ replica *replica_start(const replica_plan *plan, unsigned number, int shared, fa
   return NULL;
 }
 
+void replica_reload(const replica *r) {
+  if (r->state != REPLICA_STARTING) kill(r->server, SIGHUP);
+}
+
 void replica_release(replica *r) {
-  kill(r->pid, SIGUSR1);
+  kill(r->server, SIGUSR1);
   r->state = REPLICA_SERVING;
   r->served_ns = clock_ns();
 }
 
 void replica_drain(replica *r) {
   // One that serves nobody yet may be busy with loading, or hang.
-  if (r->state != REPLICA_DRAINING) kill(r->pid, r->state == REPLICA_STARTING ? SIGKILL : SIGTERM);
+  if (r->state != REPLICA_DRAINING) kill(r->server, r->state == REPLICA_STARTING ? SIGKILL : SIGTERM);
   r->state = REPLICA_DRAINING;
 }
 

@@ -36,6 +36,7 @@ typedef struct replica {
   unsigned number;  // of its start; names its socket
   replica_state state;
   pid_t pid, probe;  // probe 0: none
+  pid_t server;      // who serves: `pid`, or what runs in the container that `pid` attends to
   int said, found;   // what the process prints; what the probe found wrong; -1: closed
   uint64_t started_ns, served_ns;
   char **end;               // words of the program that ends what is left; owned
@@ -49,8 +50,9 @@ typedef struct replica {
 const char *replica_state_name(replica_state state);
 // `shared`: the listening socket.
 replica *replica_start(const replica_plan *plan, unsigned number, int shared, fault *f);
-void replica_release(replica *r);  // READY: takes clients from now on
-void replica_drain(replica *r);    // asks it to end
+void replica_release(replica *r);       // READY: takes clients from now on
+void replica_drain(replica *r);         // asks it to end
+void replica_reload(const replica *r);  // files of the current folder have changed
 // Reads what it printed; `take` gets whole lines. False: it has closed its end.
 typedef void (*replica_take)(void *context, const replica *r, const char *line, size_t size);
 bool replica_read(replica *r, replica_take take, void *context);

@@ -72,8 +72,8 @@ static sdx_status check_spec(const service_spec *s, fault *f) {
   return f->status;
 }
 
-// The reference of the image to run, "name:version"; free() it.
-static char *image_of(registry *r, const service_spec *s, fault *f) {
+// The reference of the image to run, "name:version"; free() it. One that does not travel is not compressed.
+static char *image_of(registry *r, const service_spec *s, bool travels, fault *f) {
   json_t *image = NULL, *report = NULL;
   char *id = NULL;
   if (s->image) {
@@ -82,6 +82,7 @@ static char *image_of(registry *r, const service_spec *s, fault *f) {
     build_spec build = s->build;
     build.name = s->name;
     build.skip_dryrun = true;  // it is tried in earnest
+    build.compression = travels ? LAYER_GZIP : LAYER_PLAIN;
     build_image(r, &build, &image, &report, f);
   }
   if (!f->status && !(id = strdup(text_of(image, "id")))) fault_no_memory(f);
@@ -242,7 +243,8 @@ sdx_status service_deploy(registry *r, const service_spec *s, fault *f) {
     return fault_hint(f, "'sardonyx service update %s' changes it, 'service delete' removes it", s->name);
   }
   json_t *secrets = new_secrets(f);
-  char *image = secrets ? image_of(r, s, f) : NULL;
+  bool cluster = s->target && !strcmp(s->target, "kubernetes");
+  char *image = secrets ? image_of(r, s, cluster, f) : NULL;
   json_t *settings = json_pack("{s:s,s:s,s:s,s:i,s:b,s:i,s:b,s:i}", "target", s->target ? s->target : "local", "auth",
                                s->auth ? s->auth : "none", "host", s->host ? s->host : "127.0.0.1", "port", s->port,
                                "port_fixed", s->port != 0, "replicas", s->replicas ? s->replicas : 1, "running", true,
@@ -281,10 +283,11 @@ static sdx_status get_revision(registry *r, const char *name, const json_t *sett
   return f->status;
 }
 
-static sdx_status find_before(registry *r, const service_spec *s, json_t **before, fault *f) {
+static sdx_status find_before(registry *r, const service_spec *s, json_t **before, bool *cluster, fault *f) {
   json_t *settings;
   *before = NULL;
   if (registry_get_service(r, s->name, &settings, NULL, f)) return f->status;
+  *cluster = on_cluster(settings);
   if (!check_trial(s, settings, f)) get_revision(r, s->name, settings, before, f);
   json_decref(settings);
   return f->status;
@@ -293,9 +296,10 @@ static sdx_status find_before(registry *r, const service_spec *s, json_t **befor
 sdx_status service_update(registry *r, const service_spec *s, fault *f) {
   json_t *before;
   char *image = NULL;
-  if (check_spec(s, f) || find_before(r, s, &before, f)) return f->status;
+  bool cluster = false;
+  if (check_spec(s, f) || find_before(r, s, &before, &cluster, f)) return f->status;
   bool same = !s->image && !s->build.models[0];
-  image = same ? strdup(text_of(before, "image")) : image_of(r, s, f);
+  image = same ? strdup(text_of(before, "image")) : image_of(r, s, cluster, f);
   if (image && !commit(r, s, image, before, NULL, NULL, f)) {
     json_t *changes = json_pack("{s:b,s:s*}", "running", true, "auth", s->auth);
     if (on_trial(s)) json_object_set_new(changes, "percent", json_integer(s->percent));
@@ -470,6 +474,22 @@ sdx_status service_show(registry *r, const char *name, json_t **service, fault *
   return f->status;
 }
 
+// "digits: 1 of 2 servers of revision 3 are ready"
+static void show_progress(const registry *r, const json_t *service) {
+  int64_t revision = number_of(service, "candidate");
+  if (!revision) revision = number_of(service, "trial") ? number_of(service, "trial") : number_of(service, "revision");
+  int ready = 0;
+  size_t i;
+  json_t *one;
+  json_array_foreach(json_object_get(service, "processes"), i, one) {
+    ready += number_of(one, "revision") == revision && strcmp(text_of(one, "state"), "starting") != 0;
+  }
+  char *text = path_format("%.40s: %d of %lld servers of revision %lld are ready", text_of(service, "name"), ready,
+                           (long long)number_of(service, "replicas"), (long long)revision);
+  if (text) registry_progress(r, text, 0, 0);
+  free(text);
+}
+
 // Of a supervisor that has just been started nothing is heard yet.
 sdx_status service_wait(registry *r, const char *name, unsigned seconds, json_t **service, fault *f) {
   enum { SILENCE_MS = 5000 };
@@ -480,7 +500,7 @@ sdx_status service_wait(registry *r, const char *name, unsigned seconds, json_t 
     bool heard = json_object_get(*service, "pid") != NULL, early = clock_ns() - begin < SILENCE_MS * (uint64_t)1000000;
     bool pending = !strcmp(state, "Transitioning") || (!heard && early && !strcmp(state, "Unhealthy"));
     if (!pending || clock_ns() > end) return SDX_OK;
-    registry_progress(r, "waiting for the service", 0, 0);
+    show_progress(r, *service);
     usleep(on_cluster(*service) ? CLUSTER_POLL_US : POLL_US);
     json_decref(*service);
   }

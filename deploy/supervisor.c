@@ -92,8 +92,7 @@ static void write_keys(supervisor *s) {
   if (file_replace(AT_FDCWD, KEYS_FILE, keys, strlen(keys), 0600, &f) ||
       file_replace(AT_FDCWD, TOKEN_KEY_FILE, token, strlen(token), 0600, &f))
     journal_write(&s->log, "supervisor: %s", f.message);
-  for (size_t i = 0; i < s->count; i++)
-    if (s->replicas[i]->state != REPLICA_STARTING) kill(s->replicas[i]->pid, SIGHUP);
+  for (size_t i = 0; i < s->count; i++) replica_reload(s->replicas[i]);
 }
 
 static void forget_launches(supervisor *s) {
@@ -268,8 +267,7 @@ static void write_split(supervisor *s) {
       fprintf(to, "%u.sock\n", s->replicas[i]->number);
   fclose(to);
   if (text && (!s->split || strcmp(text, s->split) != 0) && !file_replace(AT_FDCWD, SPLIT_FILE, text, size, 0600, &f)) {
-    for (size_t i = 0; i < s->count; i++)
-      if (s->replicas[i]->state != REPLICA_STARTING) kill(s->replicas[i]->pid, SIGHUP);
+    for (size_t i = 0; i < s->count; i++) replica_reload(s->replicas[i]);
     s->split_read_ns = clock_ns() + SPLIT_READ_MS * ms;
     free(s->split);
     s->split = text;

@@ -106,8 +106,9 @@ class Deploying(ServiceCase):
 
     def test_many_at_once_are_one(self):
         """Of 64 deployments of one name one is done, the others say that the name is taken."""
+        self.ask("image", "build", "--model", "m", "--name", "i", "--compression", "none")
         with concurrent.futures.ThreadPoolExecutor(64) as pool:
-            runs = list(pool.map(lambda _: subprocess.run([COMMAND, "service", "deploy", "same", "--model", "m", "--wait"],
+            runs = list(pool.map(lambda _: subprocess.run([COMMAND, "service", "deploy", "same", "--image", "i", "--wait"],
                                                           cwd=self.folder, capture_output=True, text=True), range(64)))
         self.assertEqual(sorted(r.returncode for r in runs), [0] + [1] * 63)
         for r in runs:
