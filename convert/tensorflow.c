@@ -13,9 +13,9 @@ enum { MOST_ENDS = 4096, OPSET = 20, LEAST_OPSET = 13 };
 
 // ---- kinds of operators -----------------------------------------------------------------------------
 
-static const tf_kind *const tables[] = {tf_source_kinds,  tf_variable_kinds, tf_math_kinds, tf_reduce_kinds,
-                                        tf_shape_kinds,   tf_slice_kinds,    tf_conv_kinds, tf_image_kinds,
-                                        tf_control_kinds, tf_loop_kinds,     tf_list_kinds, tf_text_kinds};
+static const tf_kind *const tables[] = {
+    tf_source_kinds, tf_variable_kinds, tf_math_kinds, tf_reduce_kinds, tf_shape_kinds, tf_slice_kinds, tf_conv_kinds,
+    tf_image_kinds,  tf_control_kinds,  tf_loop_kinds, tf_list_kinds,   tf_text_kinds,  tf_detect_kinds};
 enum { TABLES = sizeof tables / sizeof *tables, MOST_ROWS = 1 << 12 };
 
 const tf_kind *tf_kind_at(uint32_t row) { return &tables[row / MOST_ROWS][row % MOST_ROWS]; }
@@ -254,14 +254,26 @@ static sdx_status ended(const tf *t, bool good) {
   return convert_fail(t->c, SDX_INVALID_MODEL, "graph", NULL, "the model is damaged");
 }
 
+static bool is_meta_graph(const source *s) {
+  size_t length = strlen(s->path);
+  return !s->folder && length > 5 && !strcmp(s->path + length - 5, ".meta") && s->head_size && s->head[0] == 0x0a;
+}
+
+static bool is_ours(const source *s) { return tf_is_saved_model(s) || is_meta_graph(s); }
+
 // The folder of a SavedModel, its file, a MetaGraph with a checkpoint beside it, or a graph.
 static bool open_model(tf *t, tf_interface *io) {
   conversion *c = t->c;
   wire graph;
   if (c->source->folder || tf_is_saved_model(c->source)) return tf_open_saved_model(t, io);
+  if (is_meta_graph(c->source)) return tf_open_meta_graph(t);
   if (source_load(c->source, NULL, NULL, c->f)) return false;
+  const file_kind *kind = file_kind_of(c->source->head, c->source->head_size);
   graph = wire_of(c->source->bytes, (size_t)c->source->size);
   convert_made_by(c, "TensorFlow");
+  if (kind && !strcmp(kind->name, "tensorflow-text") &&
+      !tf_from_text(t, (str){c->source->bytes, (size_t)c->source->size}, &graph))
+    return false;
   return tf_read_graph(t, graph);
 }
 
@@ -296,9 +308,9 @@ static const char reference[] =
 CONVERT_FORMAT(tensorflow) = {
     .name = "tensorflow",
     .title = "TensorFlow",
-    .files = "SavedModel (folder), frozen graph (.pb)",
-    .kinds = CONVERT_KINDS("tensorflow-graph", "tensorflow"),
-    .recognise = tf_is_saved_model,
+    .files = "SavedModel (folder), frozen graph (.pb, .pbtxt), MetaGraph beside a checkpoint (.meta)",
+    .kinds = CONVERT_KINDS("tensorflow-graph", "tensorflow-text", "tensorflow"),
+    .recognise = is_ours,
     .opset = OPSET,  // with that of later ones ONNX Runtime 1.32 builds graphs that it refuses
     .convert = convert,
     .reference = reference,

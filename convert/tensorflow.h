@@ -130,8 +130,8 @@ typedef struct tf_kind {
   enum { TF_PASSES = 1, TF_LAZY = 2, TF_CALLS = 4, TF_EFFECT = 8, TF_BORDER = 16 } flags;
 } tf_kind;
 extern const tf_kind tf_variable_kinds[], tf_math_kinds[], tf_reduce_kinds[], tf_shape_kinds[], tf_slice_kinds[],
-    tf_conv_kinds[], tf_image_kinds[], tf_source_kinds[], tf_control_kinds[], tf_loop_kinds[], tf_list_kinds[],
-    tf_text_kinds[];
+    tf_conv_kinds[], tf_image_kinds[], tf_source_kinds[], tf_detect_kinds[], tf_control_kinds[], tf_loop_kinds[],
+    tf_list_kinds[], tf_text_kinds[];
 
 bool tf_by_element(const tf_kind *kind);  // results have the shape of its operands
 
@@ -182,6 +182,7 @@ size_t tf_element_bytes(sdx_dtype dtype);
 // All the numbers of an input; false: they are not known, or more than `room`.
 bool tf_ints(tf_op *op, size_t index, int64_t *to, size_t room, size_t *count);
 bool tf_int(tf_op *op, size_t index, int64_t *to);
+bool tf_number(tf_op *op, size_t index, double *to);  // of a constant with one element
 // A constant input with its dimensions in another order; values that are computed are transposed.
 sdx_ref tf_get_in_order(tf_op *op, size_t index, size_t rank, const int64_t *order);
 tf_value *tf_set(tf_op *op, size_t index, sdx_ref ref, sdx_dtype dtype, int rank, const int64_t *shape);

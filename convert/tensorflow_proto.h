@@ -123,4 +123,6 @@ typedef struct tf_asset {
 } tf_asset;
 
 bool tf_is_saved_model(const source *s);
+bool tf_from_text(tf *t, str text, wire *graph);
+bool tf_open_meta_graph(tf *t);
 bool tf_open_saved_model(tf *t, tf_interface *io);

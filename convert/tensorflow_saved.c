@@ -223,3 +223,17 @@ bool tf_open_saved_model(tf *t, tf_interface *io) {
   if (!prefix || !index) return !convert_no_memory(t->c);
   return stat(index, &info) || tf_bundle_open(t, prefix);  // a model may have none
 }
+
+// A MetaGraph that a Saver left beside its checkpoint: PREFIX.meta.
+bool tf_open_meta_graph(tf *t) {
+  source *s = t->c->source;
+  if (source_load(s, NULL, NULL, t->c->f)) return false;
+  char *prefix = arena_format(t->c->memory, "%.*s", (int)(strlen(s->path) - strlen(".meta")), s->path);
+  str version = {0};
+  wire meta = wire_of(s->bytes, (size_t)s->size);
+  if (!prefix) return !convert_no_memory(t->c);
+  if (!read_graph_and_assets(t, meta)) return false;
+  serves(t, meta, &version);
+  convert_made_by(t->c, "TensorFlow%s%.*s", version.size ? " " : "", STR_ARG(version));
+  return tf_bundle_open(t, prefix);
+}

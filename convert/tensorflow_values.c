@@ -257,6 +257,16 @@ bool tf_int(tf_op *op, size_t index, int64_t *to) {
   return tf_ints(op, index, to, 1, &count) && count == 1;
 }
 
+bool tf_number(tf_op *op, size_t index, double *to) {
+  int64_t n;
+  float f;
+  const tf_value *x = tf_in(op, index);
+  if (tf_int(op, index, &n)) return *to = (double)n, true;
+  if (!x || !x->data || !x->data->bytes || x->dtype != SDX_FLOAT || x->size != sizeof f) return false;
+  memcpy(&f, x->data->bytes, sizeof f);
+  return *to = (double)f, true;
+}
+
 sdx_ref tf_get_in_order(tf_op *op, size_t index, size_t rank, const int64_t *order) {
   tf_value *x = tf_in(op, index);
   size_t count;

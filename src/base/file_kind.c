@@ -109,6 +109,10 @@ static bool is_onnx_text(str s) {
 static bool is_onnx_json(str s) { return is_object(s) && (holds(s, "\"opsetImport\"") || holds(s, "\"irVersion\"")); }
 // The syntax of onnx.printer: "<ir_version: 8, ...> name (inputs) => (outputs) { ... }".
 static bool is_onnx_syntax(str s) { return is_markup(s) && holds(s, "ir_version:") && holds(s, "=>"); }
+static bool is_graph_text(str s) {
+  str t = skip_space(s);
+  return is_text(s) && (BEGINS(t, "node {") || BEGINS(t, "node{")) && holds(s, "op: \"") && holds(s, "name: \"");
+}
 static bool is_prototxt(str s) {
   return is_text(s) && (holds(s, "layer {") || holds(s, "layers {")) && holds(s, "type:") && holds(s, "bottom:");
 }
@@ -300,6 +304,7 @@ static const row rows[] = {
     {{"mxnet-params", "weights of an MXNet model; its graph is in a -symbol.json file",
       "in Python: mxnet.onnx.export_model(symbol, params, ...)", FILE_MODEL},
      TEST(is_mxnet_params)},
+    {{"tensorflow-text", "a TensorFlow graph as text", CONVERTS, FILE_MODEL}, TEST(is_graph_text)},
     {{"caffe-prototxt", "a Caffe network", CONVERTS, FILE_MODEL}, TEST(is_prototxt)},
     {{"paddle", "a PaddlePaddle program", "in Python: 'paddle2onnx --model_dir ... --save_file model.onnx'",
       FILE_MODEL},
@@ -312,16 +317,11 @@ static const row rows[] = {
     {{"paddle", "a PaddlePaddle program", "in Python: 'paddle2onnx --model_dir ... --save_file model.onnx'",
       FILE_MODEL},
      TEST(is_paddle)},
-    {{"tensorflow", "a TensorFlow SavedModel",
-      "in Python: 'python -m tf2onnx.convert --saved-model FOLDER --output model.onnx'", FILE_MODEL},
-     TEST(is_saved_model)},
+    {{"tensorflow", "a TensorFlow SavedModel", CONVERTS, FILE_MODEL}, TEST(is_saved_model)},
     {{"cntk", "a CNTK model", "in CNTK: model.save(\"model.onnx\", format=ModelFormat.ONNX)", FILE_MODEL},
      TEST(is_cntk)},
     {{"coreml", "a Core ML model", CONVERTS, FILE_MODEL}, TEST(is_coreml)},
-    {{"tensorflow-graph", "a TensorFlow graph",
-      "in Python: 'python -m tf2onnx.convert --graphdef MODEL --inputs ... --outputs ... --output model.onnx'",
-      FILE_MODEL},
-     TEST(is_graph_def)},
+    {{"tensorflow-graph", "a TensorFlow graph", CONVERTS, FILE_MODEL}, TEST(is_graph_def)},
     {{"caffemodel", "a Caffe model", CONVERTS, FILE_MODEL}, TEST(is_caffe)},
     {{"tensorrt", "a TensorRT engine, for one kind of GPU", "convert the model it was built from", FILE_MODEL},
      MAGIC("ftrt"),

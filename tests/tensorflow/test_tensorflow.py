@@ -25,6 +25,7 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import tf_keras  # noqa: E402
+from google.protobuf import text_format  # noqa: E402
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2 as freeze  # noqa: E402
 
 import suite  # noqa: E402
@@ -210,6 +211,35 @@ class Layers(unittest.TestCase):
         check_function(normalisation, [IMAGE])
 
 
+# ---- detectors ---------------------------------------------------------------------------------------------------------
+
+def boxes_of(*shape):
+    corner, size = RNG.random((*shape, 2), np.float32), RNG.random((*shape, 2), np.float32) * 0.5 + 0.05
+    return np.concatenate([corner, corner + size], -1)
+
+
+class Detectors(unittest.TestCase):
+    def test_choosing_boxes(self):
+        def choose(boxes, scores):
+            plain_ = tf.image.non_max_suppression(boxes, scores, 6, 0.4)
+            least = tf.image.non_max_suppression(boxes, scores, 20, 0.6, 0.3)
+            padded = tf.image.non_max_suppression_padded(boxes, scores, 30, 0.3, 0.2, pad_to_max_output_size=True)
+            some = tf.image.non_max_suppression_with_scores(boxes, scores, 9, 0.5, 0.1)
+            return plain_, least, *padded, *some, tf.gather(boxes, plain_)
+        check_function(choose, [boxes_of(20), RNG.random(20, np.float32)])
+
+    def test_choosing_boxes_of_classes(self):
+        for per_class, clip in ((False, True), (True, False)):
+            with self.subTest(per_class=per_class):
+                check_function(lambda b, s, p=per_class, c=clip: tf.image.combined_non_max_suppression(
+                    b, s, 3, 8, 0.4, 0.3, p, c), [boxes_of(2, 15, 1), RNG.random((2, 15, 3), np.float32)])
+
+    def test_cutting_out(self):
+        check_function(lambda x, b: [
+            tf.image.crop_and_resize(x, b, [0, 1, 1], [4, 5], extrapolation_value=7.0),
+            tf.image.crop_and_resize(x, b * 0.5, [0, 1, 0], [1, 3])], [IMAGE, boxes_of(3)])
+
+
 # ---- control flow ------------------------------------------------------------------------------------------------------
 
 def branches(x):
@@ -308,6 +338,35 @@ class Style1(unittest.TestCase):
                                  [0, y])
             return {"x": normal(2, 3)}, [tf.identity(z, "z").op.name, tf.identity(y, "y").op.name]
         self.check(build)
+
+    def test_checkpoint_beside_a_graph(self):
+        graph = tf.Graph()
+        prefix = scratch("trained")
+        with graph.as_default():
+            x = v1.placeholder(tf.float32, [None, 3], "x")
+            w = v1.get_variable("w", [3, 2], initializer=v1.random_normal_initializer())
+            y = tf.nn.relu(x @ w + v1.get_variable("b", [2], use_resource=True), "y")
+            loss = tf.reduce_mean(tf.square(y))
+            train = v1.train.GradientDescentOptimizer(0.1).minimize(loss)
+            with v1.Session() as session:
+                session.run(v1.global_variables_initializer())
+                session.run(train, {x: normal(4, 3)})
+                v1.train.Saver().save(session, prefix)
+                array = normal(5, 3)
+                want = session.run(y, {x: array})
+        got = Model(prefix + ".meta", "--outputs", "y", distance=DISTANCE)(x=array)
+        same("y", got["y"], want, distance=DISTANCE)
+
+    def test_text(self):
+        def build():
+            x = v1.placeholder(tf.float32, [None, 8, 8, 3], "x")
+            y = tf.nn.conv2d(x, v1.get_variable("w", [3, 3, 3, 5]), 2, "SAME") + tf.constant([0.5] * 5)
+            return {"x": normal(2, 8, 8, 3)}, [tf.reduce_max(y, [1, 2], name="y").op.name]
+        graph_def, feeds, fetches = graph_of_1(build)
+        path = scratch("graph.pbtxt")
+        pathlib.Path(path).write_text(text_format.MessageToString(graph_def))
+        got = Model(path, distance=DISTANCE)(**feeds)
+        same("y", got["y"], run_graph(graph_def, feeds, "y:0"), distance=DISTANCE)
 
     def test_recurrence(self):
         def build():
