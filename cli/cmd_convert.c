@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/convert_onnx.h"
+#include "cli/edit.h"
 #include "cli/engine.h"
 #include "cli/files.h"
 #include "cli/foreign.h"
@@ -29,6 +31,13 @@ static const cli_option options[] = {
         "verify", ARG_TEXT, "DATA",
         "compare with what the framework itself computes in your Python: a file of inputs (as run takes them, may be "
         "repeated), or random"),
+    OPTION_FLAG("fp16", "floats become float16"),
+    OPTION_FLAG("bf16", "floats become bfloat16"),
+    OPTION_FLAG("keep-io", "with these: inputs and outputs stay float"),
+    OPTION("keep", ARG_TEXT, "NAME,..", "with these: nodes or operators that stay in float"),
+    OPTION("data", ARG_TEXT, "PATH", "with these: samples; what is too large for 16 bits on them stays in float"),
+    IMAGE_OPTIONS,
+    EDIT_CHANGES,
     OPTION_FLAG("list", "what can be converted, and what is recognised"),
     OPTION_FLAG("json", "machine-readable"),
     {0},
@@ -121,6 +130,10 @@ static int convert(const args *a, const char *path, const char *target, bool tel
                        .context = &talk};
   bool good = !convert_file(path, target, &o, &report, &f);
   foreign_end_progress(&talk.progress);
+  if (!good && !report.format && !report.kind && args_has(a, "opset") && !args_has(a, "format")) {
+    convert_report_free(&report);
+    return convert_onnx(a);
+  }
   if (args_has(a, "json")) {
     json_print(report_json(path, target, &report, good));
   } else if (!good) {
@@ -149,6 +162,7 @@ static int run(const args *a) {
   why w;
   if (args_has(a, "list")) return list(args_has(a, "json"));
   if (a->word_count == 0) return cli_error(CLI_USAGE, "convert: a model is missing");
+  if (convert_onnx_asked(a)) return convert_onnx(a);
   const char *model = a->words[0], *output = args_text(a, "output", is_standard_stream(model) ? "-" : NULL);
   bool to_stdout = output && is_standard_stream(output), streams = output && output_is_stream(output);
   if (to_stdout && args_has(a, "json"))
@@ -166,16 +180,20 @@ static int run(const args *a) {
 
 CLI_COMMAND(convert) = {
     "convert",
-    "Make ONNX of models of other frameworks",
+    "Make ONNX of models of other frameworks, and other ONNX of ONNX",
     "MODEL [-o FILE] [--opset N]",
     "The format is told from the content. run, inspect, check, test, bench and serve take such files directly, too;\n"
-    "what they convert is kept in ~/.cache/sardonyx by the hash of its content.\n\n"
+    "what they convert is kept in ~/.cache/sardonyx by the hash of its content. ONNX models are brought to a newer "
+    "opset,\n"
+    "and to 16 bits; constants that are too large are told.\n\n"
     "Examples:\n"
     "  sardonyx convert model.ubj -o model.onnx\n"
     "  sardonyx convert model.txt --opset 17        # for engines that do not know the newest operators\n"
     "  sardonyx convert --trust --python .venv/bin/python model.pkl      # scikit-learn, by your own skl2onnx\n"
     "  xz -dc model.ubj.xz | sardonyx convert - > model.onnx\n"
     "  sardonyx convert model.ubj --verify rows.csv  # or --verify random: compared with XGBoost's own predictions\n"
+    "  sardonyx convert old.onnx --opset 21 -o new.onnx\n"
+    "  sardonyx convert model.onnx --fp16 --keep-io --data samples.npz -o half.onnx\n"
     "  sardonyx convert --list\n",
     options,
     0,

@@ -8,16 +8,16 @@
 #include "cli/cli.h"
 #include "sardonyx/edit.h"
 
-#define EDIT_OPTIONS                                                                                           \
-  OPTION("output", ARG_TEXT, "FILE",                                                                           \
-         "the file to write (default: MODEL with the command in its name); - is "                              \
-         "standard output",                                                                                    \
-         .letter = 'o'),                                                                                       \
-      OPTION("set-shape", ARG_TEXT, "NAME=N,..", "another shape of an input: x=1,3,224,224 or x=batch,3,?,?"), \
-      OPTION("dim", ARG_TEXT, "NAME=N", "fix a free dimension of the inputs, e.g. batch=1"),                   \
-      OPTION("rename", ARG_TEXT, "OLD=NEW", "another name for an input, an output or another value"),          \
-      OPTION("option", ARG_TEXT, "K=V", "an engine option; '--option list' names all"),                        \
-      OPTION_FLAG("json", "machine-readable")
+#define EDIT_CHANGES                                                                                       \
+  OPTION("set-shape", ARG_TEXT, "NAME=N,..", "another shape of an input: x=1,3,224,224 or x=batch,3,?,?"), \
+      OPTION("dim", ARG_TEXT, "NAME=N", "fix a free dimension of the inputs, e.g. batch=1"),               \
+      OPTION("rename", ARG_TEXT, "OLD=NEW", "another name for an input, an output or another value"),      \
+      OPTION("option", ARG_TEXT, "K=V", "an engine option; '--option list' names all")
+
+#define EDIT_OPTIONS                                                                                              \
+  OPTION("output", ARG_TEXT, "FILE",                                                                              \
+         "the file to write (default: MODEL with the command in its name); - is standard output", .letter = 'o'), \
+      EDIT_CHANGES, OPTION_FLAG("json", "machine-readable")
 
 typedef struct edit {
   const args *a;

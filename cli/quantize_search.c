@@ -37,7 +37,7 @@ void keep_list_free(keep_list *k) {
   free(k->words);
 }
 
-static int check_keeps(const edit *e, const keep_list *k) {
+int keep_list_check(const edit *e, const keep_list *k) {
   sdx_graph *g = sdx_builder_graph(e->builder);
   for (size_t i = 0; i < k->count; i++) {
     bool found = false;
@@ -266,7 +266,7 @@ static int search_all(search *s) {
   const args *a = s->e->a;
   bool bounded = args_has(a, "max-drop");
   int code = quantize_prepare(s->e, 13);
-  if (!code) code = check_keeps(s->e, s->kept);
+  if (!code) code = keep_list_check(s->e, s->kept);
   for (int turn = 0; !code; turn++) {
     code = attempt(s);
     if (code || !bounded || drop_of(s) <= args_number(a, "max-drop", 0) || !keep_more(s, turn)) break;

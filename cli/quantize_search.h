@@ -13,6 +13,7 @@ typedef struct keep_list {
 } keep_list;
 void keep_list_words(keep_list *k, const char *list);  // separated by commas
 bool keep_list_has(void *context, const char *op, const char *name);
+int keep_list_check(const edit *e, const keep_list *k);  // an exit code, after printing what is not there
 void keep_list_free(keep_list *k);
 
 // The model as quantisation wants it: shrunk, of an opset not older than `least`. CLI_OK, or a code after printing.

@@ -68,8 +68,8 @@ SDX_API void sdx_graph_make_input(sdx_graph *graph, sdx_ref value);
 SDX_API void sdx_graph_remove_input(sdx_graph *graph, sdx_ref value);
 SDX_API void sdx_graph_remove_output(sdx_graph *graph, size_t index);
 SDX_API void sdx_graph_clear_outputs(sdx_graph *graph);
-// A value stays and is given another place in what the graph gives.
-SDX_API void sdx_graph_set_output(sdx_graph *graph, size_t index, sdx_ref value);
+// A value becomes the output of that number and name; whatever has the name gets another.
+SDX_API void sdx_graph_set_output(sdx_graph *graph, size_t index, sdx_ref value, const char *name);
 
 // ---- nodes ------------------------------------------------------------------------------------------
 

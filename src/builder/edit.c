@@ -166,9 +166,41 @@ void sdx_graph_remove_output(sdx_graph *s, size_t index) {
   own_list(s->builder, &g->outputs, g->output_count);
 }
 void sdx_graph_clear_outputs(sdx_graph *s) { s->graph->output_count = 0; }
-void sdx_graph_set_output(sdx_graph *s, size_t i, sdx_ref ref) {
+value_id build_own_output(sdx_graph *s, uint32_t i) {
+  sdx_builder *b = s->builder;
+  graph *g = s->graph;
+  value_id id = g->outputs[i], made = graph_add_value(g, build_name(b, g->values[id].name));
+  node *n = made ? graph_add_node(g, STR(""), STR("Identity"), 1, &id, 1, &made, &b->err) : NULL;
+  if (!n) {
+    build_no_memory(b);
+    return VALUE_ABSENT;
+  }
+  g->values[made].type = g->values[id].type;
+  return g->outputs[i] = made;
+}
+
+void build_name_output(sdx_graph *s, uint32_t i, str name) {
+  sdx_builder *b = s->builder;
+  graph *g = s->graph;
+  value_id id = g->outputs[i], old = graph_find(g, name);
+  if (str_equal(g->values[id].name, name)) return;
+  bool own = g->values[id].producer;
+  for (uint32_t k = 0; k < g->output_count; k++) own &= k == i || g->outputs[k] != id;
+  if (old && str_equal(g->values[old].name, name)) {
+    g->values[old].name = build_name(b, name);
+    if (!str_map_put(&g->names, g->values[old].name, old)) build_no_memory(b);
+  }
+  if (!own) id = build_own_output(s, i);
+  g->values[id].name = name;
+  if (!str_map_put(&g->names, name, id)) build_no_memory(b);
+}
+
+void sdx_graph_set_output(sdx_graph *s, size_t i, sdx_ref ref, const char *name) {
   value_id id = build_resolve(s, ref);
-  if (id && i < s->graph->output_count) s->graph->outputs[i] = id;
+  str text = build_text(s->builder, name);
+  if (!id || i >= s->graph->output_count || build_failed(s->builder)) return;
+  s->graph->outputs[i] = id;
+  build_name_output(s, (uint32_t)i, text);
 }
 
 // ---- nodes ------------------------------------------------------------------------------------------

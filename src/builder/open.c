@@ -57,6 +57,8 @@ static bool adopt(sdx_graph *s) {
   return !build_failed(b);
 }
 
+enum { FIRST_IR_OF_DEFAULTS = 4 };
+
 // ---- opening ----------------------------------------------------------------------------------------
 
 static void take_model(sdx_builder *b, const model *m) {
@@ -68,6 +70,8 @@ static void take_model(sdx_builder *b, const model *m) {
   b->model.functions = NULL, b->model.function_count = 0;
   b->model.warnings = b->model.external_files = (text){0};
   b->main->graph = m->graph;
+  // Older files list all constants among the inputs; the import has told the two apart.
+  if (b->model.ir_version < FIRST_IR_OF_DEFAULTS) b->model.ir_version = FIRST_IR_OF_DEFAULTS;
   for (size_t i = 0; i < m->opset_count && !build_failed(b); i++) {
     str domain = c_text(b, str_is(m->opsets[i].domain, "ai.onnx") ? STR("") : m->opsets[i].domain);
     if (!build_failed(b)) sdx_builder_import(b, domain.at, m->opsets[i].version);

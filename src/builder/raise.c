@@ -103,6 +103,7 @@ static bool is_own(const attr *a) { return a->name.size && a->name.at[0] == '_';
 // Own attributes that say no more than the newest form does.
 static bool says_nothing(const graph *g, const node *n, const attr *a) {
   if (str_is(a->name, "_clamp4")) return true;  // of types that no version that needs it had
+  if (str_is(a->name, "_mask_as_data")) return n->output_count < 2;
   if (!str_is(a->name, "_flatten")) return false;
   const type_info *t = &g->values[n->inputs[0]].type;
   return t->kind == TYPE_TENSOR && t->rank > 0 &&

@@ -92,7 +92,7 @@ static bool add_pair(void *context, graph *a, graph *b) {
 // What the file says of a value that nodes make may be of other sizes of the inputs.
 static void learn(graph_value *v, const type_info *type) {
   v->type = *type;
-  if (v->producer && type->kind != TYPE_UNKNOWN) v->declared = (type_info){0};
+  if (v->producer && type->kind != TYPE_UNKNOWN && type->rank >= 0) v->declared = (type_info){0};
 }
 
 // Inference runs on a copy, which binding may bring to newest form; values keep their numbers.
@@ -132,41 +132,20 @@ static bool note_outputs(sdx_builder *b, outputs *o) {
   return o->names && o->declared;
 }
 
-// An output that is a value of its own: an Identity makes it.
-static value_id own_output(sdx_builder *b, graph *g, uint32_t i) {
-  value_id id = g->outputs[i], made = graph_add_value(g, build_name(b, g->values[id].name));
-  node *n = made ? graph_add_node(g, STR(""), STR("Identity"), 1, &id, 1, &made, &b->err) : NULL;
-  if (!n) {
-    build_no_memory(b);
-    return VALUE_ABSENT;
-  }
-  g->values[made].type = g->values[id].type;
-  return g->outputs[i] = made;
-}
-
 // Passes may have put another value in the place of an output: it gets the name.
 static sdx_status restore_outputs(sdx_builder *b, const outputs *before) {
   graph *g = b->model.graph;
   for (uint32_t i = 0; i < g->output_count && !build_failed(b); i++) {
-    value_id id = g->outputs[i], old = graph_find(g, before->names[i]);
-    if (str_equal(g->values[id].name, before->names[i])) continue;
-    bool own = g->values[id].producer;
-    for (uint32_t k = 0; k < g->output_count; k++) own &= k == i || g->outputs[k] != id;
-    if (old && str_equal(g->values[old].name, before->names[i])) {
-      g->values[old].name = build_name(b, STR(""));
-      str_map_put(&g->names, g->values[old].name, old);
-    }
-    if (!own) id = own_output(b, g, i);
-    g->values[id].name = before->names[i];
-    g->values[id].declared = before->declared[i];
-    if (!str_map_put(&g->names, before->names[i], id)) build_no_memory(b);
+    if (str_equal(g->values[g->outputs[i]].name, before->names[i])) continue;
+    build_name_output(b->main, i, before->names[i]);
+    g->values[g->outputs[i]].declared = before->declared[i];
   }
   // A body gives values that it makes; a name may stand in its list once.
   for (sdx_graph *s = b->graphs; s && !build_failed(b); s = s->next)
     for (uint32_t i = 0; i < s->graph->output_count && s != b->main; i++) {
       bool own = !s->graph->values[s->graph->outputs[i]].outer;
       for (uint32_t k = 0; k < i; k++) own &= s->graph->outputs[k] != s->graph->outputs[i];
-      if (!own) own_output(b, s->graph, i);
+      if (!own) build_own_output(s, i);
     }
   return b->err.status;
 }

@@ -273,6 +273,87 @@ class Merging(Editing):
         self.assertIn("expected OUT=IN", self.fails("merge", "a.onnx", "a.onnx", "--connect", "y", code=2))
 
 
+class Converting(Editing):
+    def convert(self, *words):
+        return self.edit("convert", "m.onnx", *words)
+
+    def test_every_newer_opset(self):
+        for first in (9, 13, 17):
+            before = convolutions(first)
+            self.keep(before)
+            for opset in (first, 18, 21, 25, 28):
+                with self.subTest(first=first, opset=opset):
+                    after, _ = self.convert("--opset", opset)
+                    self.assertEqual(after.opset_import[0].version, opset)
+                    self.same(before, after)
+        self.assertIn("can become one of up to 28", self.fails("convert", "m.onnx", "--opset", "12"))
+        flat = made([NODES("Softmax", ["x"], ["y"], axis=1)], [info("x", [2, 3, 4])], [info("y", [2, 3, 4])], opset=11)
+        self.keep(flat)
+        self.assertIn("(Softmax) cannot be said in opset 13, expected at most 12", self.fails("convert", "m.onnx", "--opset", "13"))
+
+    def test_half(self):
+        before = convolutions()
+        self.keep(before)
+        after, report = self.convert("--fp16")
+        self.assertEqual({i.data_type for i in after.graph.initializer if i.data_type != I}, {TensorProto.FLOAT16})
+        self.assertLess(report["after"]["weight_bytes"], 0.55 * report["before"]["weight_bytes"])
+        x = feeds(before)["image"]
+        want = ort.InferenceSession(before.SerializeToString()).run(None, {"image": x})[0]
+        for run in (ort.InferenceSession(after.SerializeToString()).run, lambda _, fed: engine.Session(after.SerializeToString()).run(fed)):
+            got = run(None, {"image": x.astype(np.float16)})[0]
+            self.assertEqual(got.dtype, np.float16)
+            np.testing.assert_allclose(got, want, atol=0.02)
+        kept, _ = self.convert("--fp16", "--keep-io")
+        self.assertEqual([(o.name, o.type.tensor_type.elem_type) for o in (*kept.graph.input, *kept.graph.output)], [("image", F), ("y", F)])
+        self.same(before, kept, {"image": x}, 0.02)
+
+    def test_bfloat16(self):
+        before = convolutions()
+        self.keep(before)
+        after, _ = self.convert("--bf16", "--keep-io")
+        self.assertEqual({i.data_type for i in after.graph.initializer if i.data_type != I}, {TensorProto.BFLOAT16})
+        x = feeds(before)["image"]
+        want = ort.InferenceSession(before.SerializeToString()).run(None, {"image": x})[0]
+        np.testing.assert_allclose(engine.Session(after.SerializeToString()).run({"image": x})[0], want, atol=0.1)
+
+    def test_what_stays_in_float(self):
+        before = convolutions()
+        self.keep(before)
+        after, _ = self.convert("--fp16", "--keep-io", "--keep", "conv0,MatMul")
+        kinds = {i.name: i.data_type for i in after.graph.initializer}
+        full = [n for n in after.graph.node if n.name == "conv0" or n.op_type == "MatMul"]
+        casts = {n.output[0] for n in after.graph.node if n.op_type == "Cast"}
+        self.assertEqual(len(full), 2)
+        for n in full:
+            self.assertTrue(all(i in casts or kinds.get(i) == F for i in n.input), n)
+        self.same(before, after, None, 0.02)
+        self.assertIn("did you mean 'conv0'?", self.fails("convert", "m.onnx", "--fp16", "--keep", "conv_0"))
+
+    def test_overflow(self):
+        before = made([NODES("Mul", ["x", "large"], ["h"], "scale"), NODES("Div", ["h", "half"], ["y"])],
+                      [info("x", [1, 4])], [info("y", [1, 4])], [constant("large", np.float32(1e5)), constant("half", np.float32(5e4))])
+        self.keep(before)
+        _, report = self.convert("--fp16")
+        self.assertEqual(report["details"]["overflows"], 1)
+        self.assertIn("'large'", self.command("convert", "m.onnx", "--fp16", "-o", "out.onnx").stderr)
+        before.graph.initializer[0].CopyFrom(constant("large", np.float32(6e4)))
+        self.keep(before)
+        np.save(self.folder / "x.npy", np.float32([[1, 2, 3, 4], [4, 3, 2, 1]]))
+        after, report = self.convert("--fp16", "--keep-io", "--data", "x.npy")
+        self.assertEqual(report["details"]["too large"], ["scale"])
+        self.assertIn("--fp16", self.command("convert", "--help").stdout)
+
+    def test_bodies(self):
+        body = helper.make_graph([NODES("Add", ["a", "w"], ["b"]), NODES("Identity", ["go"], ["more"])], "body",
+                                 [info("i", [], I), info("go", [], TensorProto.BOOL), info("a", [3])],
+                                 [info("more", [], TensorProto.BOOL), info("b", [3])])
+        before = made([NODES("Loop", ["trips", "", "x"], ["y"], body=body)], [info("x", [3])], [info("y", [3])],
+                      [constant("trips", np.int64(3)), constant("w", np.float32([1, 2, 3]))])
+        self.keep(before)
+        after, _ = self.convert("--fp16", "--keep-io")
+        self.same(before, after, None, 0.01)
+
+
 class Shared(Editing):
     def test_sizes_and_names(self):
         before = convolutions()

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+// Models in 16 bits (half.h). First every value and constant of float changes its type, in all graphs; then nodes that
+// must stay in float get a Cast before each input that they read as float and one behind each output that they give.
+// Constants that are too large become the largest number there is, and are counted.
+#include "quantize/half.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/half.h"
+
+// Operators that have no 16-bit form in ONNX or in the engines that read it.
+static const char in_float[] =
+    "ArrayFeatureExtractor Bernoulli BlackmanWindow Celu CumSum DFT DequantizeLinear Det DynamicQuantizeLinear EyeLike "
+    "HammingWindow HannWindow ImageDecoder MelWeightMatrix Multinomial NonMaxSuppression QLinearConv QLinearMatMul "
+    "QuantizeLinear RandomNormal RandomNormalLike RandomUniform RandomUniformLike Range RoiAlign STFT TfIdfVectorizer "
+    "Upsample ";
+
+typedef struct halver {
+  sdx_builder *builder;
+  const half_options *o;
+  half_report *report;
+} halver;
+
+float half_largest(sdx_dtype type) { return type == SDX_FLOAT16 ? 65504.0f : 0x1.fep127f; }
+
+static bool is_listed(const char *op) {
+  size_t length = strlen(op);
+  for (const char *at = in_float; *at; at += strcspn(at, " ") + 1)
+    if (strcspn(at, " ") == length && !memcmp(at, op, length)) return true;
+  return false;
+}
+
+// Other domains say for themselves what types they take, and no one list knows.
+static bool stays(const halver *h, sdx_graph *g, size_t node) {
+  const char *op = sdx_graph_node_op(g, node);
+  return strstr(op, "::") || is_listed(op) ||
+         (h->o->keep && h->o->keep(h->o->context, op, sdx_graph_node_name(g, node)));
+}
+
+// Inputs of operators in 16 bits that are float whatever the others are.
+static bool is_always_float(const char *op, size_t input) {
+  return !strcmp(op, "Resize") && (input == 1 || input == 2);
+}
+
+static bool is_half(const halver *h, sdx_graph *g, sdx_ref v) {
+  return v && sdx_graph_describe(g, v).dtype == h->o->type;
+}
+
+// ---- constants --------------------------------------------------------------------------------------
+
+static sdx_value *halved(halver *h, const sdx_value *from, const char *name) {
+  sdx_value *to = sdx_tensor_create(h->o->type, sdx_tensor_rank(from), sdx_tensor_shape(from));
+  const float *x = sdx_tensor_data(from);
+  uint16_t *y = to ? sdx_tensor_data(to) : NULL;
+  float most = half_largest(h->o->type);
+  for (size_t i = 0; to && i < sdx_tensor_count(from); i++) {
+    bool too_large = isfinite(x[i]) && fabsf(x[i]) > most;
+    float kept = too_large ? copysignf(most, x[i]) : x[i];
+    y[i] = h->o->type == SDX_FLOAT16 ? fp16_from_float(kept) : bf16_from_float(kept);
+    if (too_large && !h->report->overflows)
+      snprintf(h->report->first_overflow, sizeof h->report->first_overflow, "%s", name);
+    h->report->overflows += too_large;
+    h->report->underflows += kept != 0 && !(y[i] & 0x7fff);
+  }
+  return to;
+}
+
+static void halve_constant(halver *h, sdx_graph *g, sdx_ref v) {
+  sdx_value *from = sdx_graph_constant(g, v);
+  if (!from) return;
+  const char *name = sdx_graph_name(g, v);
+  sdx_ref made = sdx_graph_add_initializer(g, name, halved(h, from, name));
+  sdx_graph_replace(g, v, made, 0);
+  sdx_value_release(from);
+}
+
+// Attributes that name the type of what a node makes.
+static void halve_attributes(halver *h, sdx_graph *g, size_t node) {
+  const char *op = sdx_graph_node_op(g, node);
+  sdx_value *value =
+      strcmp(op, "Constant") && strcmp(op, "ConstantOfShape") ? NULL : sdx_graph_node_tensor(g, node, "value");
+  if (value && sdx_tensor_dtype(value) == SDX_FLOAT) {
+    sdx_graph_node_drop(g, node, "value");
+    sdx_graph_select(g, node);
+    sdx_graph_set_tensor(g, "value", halved(h, value, sdx_graph_node_name(g, node)));
+  } else if (!strcmp(op, "ConstantOfShape") && !value) {
+    uint16_t *zero;
+    sdx_value *t = sdx_tensor_create(h->o->type, 1, (int64_t[]){1});
+    if (t && (zero = sdx_tensor_data(t))) *zero = 0;
+    sdx_graph_select(g, node);
+    sdx_graph_set_tensor(g, "value", t);
+  } else if (!strcmp(op, "Cast") && sdx_graph_node_int(g, node, "to", 0) == SDX_FLOAT) {
+    sdx_graph_node_drop(g, node, "to");
+    sdx_graph_select(g, node);
+    sdx_graph_set_int(g, "to", h->o->type);
+  }
+  sdx_value_release(value);
+}
+
+// Numbers that a Constant has in other attributes are float; a Cast follows.
+static bool is_float_list(sdx_graph *g, size_t node) {
+  sdx_value *value = strcmp(sdx_graph_node_op(g, node), "Constant") ? NULL : sdx_graph_node_tensor(g, node, "value");
+  bool list = !strcmp(sdx_graph_node_op(g, node), "Constant") && !value;
+  sdx_value_release(value);
+  return list;
+}
+
+// ---- nodes in float ---------------------------------------------------------------------------------
+
+static sdx_ref cast(sdx_graph *g, sdx_ref v, sdx_dtype to) {
+  char name[300];
+  snprintf(name, sizeof name, "%.250s_%s", sdx_graph_name(g, v), to == SDX_FLOAT ? "float" : "half");
+  sdx_ref made = sdx_graph_add_node(g, "Cast", name, SDX_REFS(v));
+  sdx_graph_set_int(g, "to", to);
+  sdx_graph_node_rename(g, sdx_graph_node_count(g) - 1, sdx_graph_name(g, made));
+  sdx_io io = sdx_graph_describe(g, v);
+  io.dtype = to;
+  sdx_graph_declare(g, made, &io);
+  return made;
+}
+
+// The node gives float; everybody else reads what a Cast makes of it.
+static void cast_output(halver *h, sdx_graph *g, size_t node, size_t k) {
+  sdx_ref v = sdx_graph_node_output(g, node, k);
+  sdx_io io = sdx_graph_describe(g, v);
+  sdx_ref made = cast(g, v, h->o->type);
+  size_t caster = sdx_graph_node_count(g) - 1;
+  io.dtype = SDX_FLOAT;
+  sdx_graph_declare(g, v, &io);
+  sdx_graph_replace(g, v, made, 0);
+  sdx_graph_node_set_input(g, caster, 0, v);
+}
+
+static void fit_node(halver *h, sdx_graph *g, size_t node) {
+  bool in_full = stays(h, g, node);
+  const char *op = sdx_graph_node_op(g, node);
+  for (size_t k = 0; k < sdx_graph_node_input_count(g, node); k++) {
+    sdx_ref v = sdx_graph_node_input(g, node, k);
+    if (is_half(h, g, v) && (in_full || is_always_float(op, k)))
+      sdx_graph_node_set_input(g, node, k, cast(g, v, SDX_FLOAT));
+  }
+  for (size_t k = 0; k < sdx_graph_node_output_count(g, node) && (in_full || is_float_list(g, node)); k++)
+    if (is_half(h, g, sdx_graph_node_output(g, node, k))) cast_output(h, g, node, k);
+  if (in_full) h->report->kept++;
+  else h->report->converted++;
+}
+
+// ---- graphs -----------------------------------------------------------------------------------------
+
+static void declare_half(halver *h, sdx_graph *g, sdx_ref v) {
+  sdx_io io = sdx_graph_describe(g, v);
+  io.dtype = h->o->type;
+  sdx_graph_declare(g, v, &io);
+}
+
+// Recursion is as deep as graphs are nested, which opening bounds.
+static void halve_types(halver *h, sdx_graph *g) {
+  size_t values = sdx_graph_value_count(g), nodes = sdx_graph_node_count(g);
+  for (size_t i = 0; i < nodes; i++) {
+    sdx_graph *body;
+    for (size_t k = 0; (body = sdx_graph_node_body(g, i, k)); k++) halve_types(h, body);
+    if (!stays(h, g, i)) halve_attributes(h, g, i);
+  }
+  for (size_t i = 1; i <= values && !sdx_builder_status(h->builder); i++) {
+    sdx_ref v = sdx_graph_value(g, i);
+    if (!v || sdx_graph_describe(g, v).dtype != SDX_FLOAT) continue;
+    sdx_value *constant = sdx_graph_constant(g, v);
+    if (constant) halve_constant(h, g, v);
+    else declare_half(h, g, v);
+    sdx_value_release(constant);
+  }
+}
+
+static void fit_nodes(halver *h, sdx_graph *g) {
+  size_t nodes = sdx_graph_node_count(g);
+  for (size_t i = 0; i < nodes && !sdx_builder_status(h->builder); i++) {
+    sdx_graph *body;
+    for (size_t k = 0; (body = sdx_graph_node_body(g, i, k)); k++) fit_nodes(h, body);
+    fit_node(h, g, i);
+  }
+}
+
+// The model takes and gives float: a Cast stands at each end, and names stay.
+static void keep_ends(halver *h, const char *const *names) {
+  sdx_graph *g = sdx_builder_graph(h->builder);
+  for (size_t i = 0; i < sdx_graph_input_count(g); i++) {
+    sdx_ref v = sdx_graph_input(g, i);
+    if (is_half(h, g, v)) {
+      sdx_ref made = cast(g, v, h->o->type);
+      size_t caster = sdx_graph_node_count(g) - 1;
+      sdx_io io = sdx_graph_describe(g, v);
+      io.dtype = SDX_FLOAT;
+      sdx_graph_declare(g, v, &io);
+      sdx_graph_replace(g, v, made, 0);
+      sdx_graph_node_set_input(g, caster, 0, v);
+    }
+  }
+  for (size_t i = 0; i < sdx_graph_output_count(g); i++) {
+    sdx_ref v = sdx_graph_output(g, i);
+    if (!is_half(h, g, v)) continue;
+    sdx_graph_set_output(g, i, cast(g, v, SDX_FLOAT), names[i]);
+  }
+}
+
+sdx_status half_convert(sdx_builder *b, const half_options *o, half_report *r) {
+  halver h = {b, o, r};
+  sdx_graph *g = sdx_builder_graph(b);
+  *r = (half_report){0};
+  size_t outputs = sdx_graph_output_count(g);
+  const char **names = malloc((outputs + 1) * sizeof *names);
+  if (!names) return sdx_builder_fail(b, SDX_NO_MEMORY, "memory is exhausted");
+  for (size_t i = 0; i < outputs; i++) names[i] = sdx_graph_name(g, sdx_graph_output(g, i));
+  halve_types(&h, g);
+  fit_nodes(&h, g);
+  if (o->keep_io) keep_ends(&h, names);
+  for (size_t i = 0; i < outputs && !sdx_builder_status(b); i++)
+    sdx_graph_set_output(g, i, sdx_graph_output(g, i), names[i]);
+  free(names);
+  return sdx_builder_sweep(b) ? sdx_builder_status(b) : sdx_builder_infer(b);
+}
