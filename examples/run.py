@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Runs an example: the steps of its notebook, in order, in a copy of its folder. The packages that it needs are installed
-into an environment of their own (build/venv-examples) the first time.
+into an environment of their own (build/venv-azureml) the first time.
 
     examples/run.py mnist
     examples/run.py --list
@@ -57,7 +57,7 @@ def main():
     if given.list or not given.name:
         print("\n".join(examples()))
         return
-    venv.enter("examples")
+    venv.enter("azureml")
     prepare()
     with tempfile.TemporaryDirectory(prefix=f"{given.name}-") as folder:
         place = pathlib.Path(folder, given.name)

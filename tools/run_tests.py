@@ -12,7 +12,9 @@ import argparse, concurrent.futures, os, pathlib, re, subprocess, sys, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
-BESIDE = ("fuzz", "sanitized/passes", "sanitized/kernels", "sanitized/ops", "sanitized/onnx", "convert/", "extend/")
+BESIDE = ("fuzz", "sanitized/passes", "sanitized/kernels", "sanitized/ops", "sanitized/onnx", "convert/", "extend/", "models/",
+          "nets/", "ops/", "qonnx/", "tensorflow/")
+ALONE = ("ops/budgets",)
 CLOSING = re.compile(r"(\d+) passed(?:, (\d+) failed)?(?:, (\d+) skipped)?")
 
 
@@ -82,7 +84,7 @@ def main():
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
     chosen = [s for s in suites(arguments.long) if not arguments.names or any(n in s[0] for n in arguments.names)]
-    beside = [s for s in chosen if s[0].startswith(BESIDE)]
+    beside = [s for s in chosen if s[0].startswith(BESIDE) and s[0] not in ALONE]
     total = [0, 0, 0]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for done in pool.map(lambda suite: run(*suite), beside):

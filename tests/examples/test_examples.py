@@ -12,7 +12,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 import venv  # noqa: E402
 
-venv.enter("examples")
+venv.enter("azureml")
 import suite  # noqa: E402
 
 EXAMPLES = venv.ROOT / "examples"

@@ -15,7 +15,7 @@ import venv  # noqa: E402
 SHARED = venv.ROOT.parent / "shared"
 if not (SHARED / "page").is_dir():
     venv.skip("../shared/page, the listings, is not there")
-venv.enter("page")
+venv.enter("azureml")
 import house  # noqa: E402
 from lab import COMMAND, FLOAT, Case, node, simple  # noqa: E402
 import numpy  # noqa: E402
