@@ -39,7 +39,7 @@ static void other_files_are_no_models(void **state) {
       FILE_OF("\x0a\x1d\x08\0\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\1\x1a\x0c\x0a\4feed\x12\2\x08\x09\x18\1",
               "a PaddlePaddle program; in Python: 'paddle2onnx"),
       FILE_OF("\x08\5\x12\x20\x0a\x0e\x0a\5image\x1a\5\x2a\3\x08\1\x10\x52\x0e\x0a\5label\x1a\5\x2a",
-              "a Core ML model; in Python"),
+              "a Core ML model; 'sardonyx convert' makes"),
       FILE_OF("<!-- saved -->\n<html><head>", "a web page; the download went wrong"),
       FILE_OF("version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
               "a git-lfs pointer, not the file itself; 'git"),
