@@ -16,7 +16,8 @@ const pass_def *const passes[] = {
 #undef PASS
     NULL};
 
-enum { ROUNDS = 4 };  // a fusion may uncover another one; more rounds never paid
+// A fusion may uncover another one; more rounds never paid, but where shapes are folded: each may let the next be.
+enum { ROUNDS = 4, ROUNDS_WITH_SHAPES = 24, LEVEL_WITH_SHAPES = 3 };
 
 static bool is_disabled(const char *list, const char *name) {
   size_t n = strlen(name);
@@ -70,7 +71,8 @@ static sdx_status run_on(pass_context *c, const pass_def *pass, graph *g) {
 sdx_status passes_run(pass_context *c, int level, const char *disabled) {
   SDX_TRY(check_names(c, disabled));
   graph *root = c->root = c->graph;
-  for (int round = 0; round < ROUNDS && level > 0; round++) {
+  int rounds = level < LEVEL_WITH_SHAPES ? ROUNDS : ROUNDS_WITH_SHAPES;
+  for (int round = 0; round < rounds && level > 0; round++) {
     bool changed = false;
     for (size_t i = 0; passes[i]; i++) {
       if (passes[i]->level > level || is_disabled(disabled, passes[i]->name)) continue;

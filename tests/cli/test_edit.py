@@ -169,6 +169,28 @@ class Shrinking(Editing):
         for flag in (True, False):
             self.same(before, after, {"x": np.float32([-1, 2, 3]), "flag": np.array(flag)})
 
+    def test_arithmetic_on_shapes(self):
+        """Free dimensions are followed through Gather, Concat, Where, Slice; equal constants are one."""
+        zeros = [constant(f"zero{i}", np.int64([0])) for i in range(3)] + [constant(f"at{i}", np.int64(i)) for i in range(2)]
+        before = made(
+            [NODES("Shape", ["x"], ["s"]), NODES("Gather", ["s", "at0"], ["n"]), NODES("Unsqueeze", ["n", "zero0"], ["n1"]),
+             NODES("Gather", ["s", "at1"], ["m"]), NODES("Unsqueeze", ["m", "zero1"], ["m1"]),
+             NODES("Concat", ["n1", "m1", "heads", "each"], ["to"], axis=0), NODES("Reshape", ["x", "to"], ["split"]),
+             NODES("Transpose", ["split"], ["turned"], perm=[0, 2, 1, 3]), NODES("Shape", ["turned"], ["s2"]),
+             NODES("Slice", ["s2", "zero2", "three"], ["front"]), NODES("ReduceProd", ["rest2"], ["width"]),
+             NODES("Slice", ["s", "three", "four"], ["none"]), NODES("Concat", ["front", "width", "none"], ["back"], axis=0),
+             NODES("Reshape", ["turned", "back"], ["h"]), NODES("Equal", ["back", "minus"], ["free"]),
+             NODES("Where", ["free", "ones", "back"], ["wide"]), NODES("Expand", ["h", "wide"], ["y"])],
+            [info("x", ["batch", "words", 12])], [info("y", None)],
+            [*zeros, constant("heads", np.int64([3])), constant("each", np.int64([4])), constant("three", np.int64([3])),
+             constant("four", np.int64([4])), constant("rest2", np.int64([2, 2])), constant("minus", np.int64([-1] * 4)),
+             constant("ones", np.int64([1] * 4))])
+        self.write("m.onnx", before.SerializeToString())
+        after, _ = self.edit("shrink", "m.onnx")
+        self.assertEqual(self.counts(after), {"Reshape": 1, "Transpose": 1})
+        for shape in ((1, 1, 12), (2, 5, 12), (3, 0, 12)):
+            self.same(before, after, {"x": RNG.standard_normal(shape).astype(np.float32)})
+
     def test_outputs_keep_their_names(self):
         before = made([NODES("Relu", ["x"], ["h"]), NODES("Identity", ["h"], ["a"]), NODES("Identity", ["h"], ["b"]),
                        NODES("Identity", ["x"], ["c"]), NODES("Add", ["k", "k"], ["d"])],
