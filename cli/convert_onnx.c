@@ -85,4 +85,8 @@ static int change(edit *e) {
   return convert_onnx_asked(e->a) ? to_half(e) : CLI_OK;
 }
 
-int convert_onnx(const args *a) { return edit_run(a, "convert", change); }
+int convert_onnx(const args *a) {
+  if (args_has(a, "fp16") && args_has(a, "bf16"))
+    return cli_error(CLI_USAGE, "convert: give --fp16 or --bf16, not both");
+  return edit_run(a, "convert", change);
+}

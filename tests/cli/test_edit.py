@@ -364,6 +364,7 @@ class Converting(Editing):
         after, report = self.convert("--fp16", "--keep-io", "--data", "x.npy")
         self.assertEqual(report["details"]["too large"], ["scale"])
         self.assertIn("--fp16", self.command("convert", "--help").stdout)
+        self.assertIn("not both", self.fails("convert", "m.onnx", "--fp16", "--bf16", code=2))
 
     def test_bodies(self):
         body = helper.make_graph([NODES("Add", ["a", "w"], ["b"]), NODES("Identity", ["go"], ["more"])], "body",
