@@ -39,6 +39,7 @@ static const cli_option options[] = {
     IMAGE_OPTIONS,
     EDIT_CHANGES,
     OPTION_FLAG("list", "what can be converted, and what is recognised"),
+    OPTION("ops", ARG_TEXT, "FORMAT", "which operators of a format are converted, and what they become"),
     OPTION_FLAG("json", "machine-readable"),
     {0},
 };
@@ -81,6 +82,23 @@ static int list(bool as_json) {
   const file_kind *kind;
   for (size_t i = 0; (kind = file_kind_at(i)); i++)
     if (kind->role == FILE_MODEL && !is_converted(kind)) printf("  %s: %s\n", kind->what, kind->advice);
+  return CLI_OK;
+}
+
+static int list_operators(const char *format, bool as_json) {
+  const convert_format *const *f = convert_formats;
+  const char *name, *becomes;
+  while (*f && strcmp(convert_format_name(*f), format) != 0) f++;
+  if (!*f || !convert_format_operator(*f, 0, &name, &becomes))
+    return cli_error(CLI_USAGE, "convert: there is no table of operators of '%s'", format);
+  table *t = as_json ? NULL : table_create("operator<|becomes<");
+  json_t *all = as_json ? json_object() : NULL;
+  for (size_t i = 0; convert_format_operator(*f, i, &name, &becomes); i++) {
+    if (as_json) json_object_set_new(all, name, json_string(becomes));
+    else table_cell(t, "%s", name), table_cell(t, "%s", becomes);
+  }
+  if (as_json) json_print(all);
+  if (t) table_print(t), table_destroy(t);
   return CLI_OK;
 }
 
@@ -161,6 +179,7 @@ static int convert_into(void *context, const char *target) {
 static int run(const args *a) {
   why w;
   if (args_has(a, "list")) return list(args_has(a, "json"));
+  if (args_has(a, "ops")) return list_operators(args_text(a, "ops", ""), args_has(a, "json"));
   if (a->word_count == 0) return cli_error(CLI_USAGE, "convert: a model is missing");
   if (convert_onnx_asked(a)) return convert_onnx(a);
   const char *model = a->words[0], *output = args_text(a, "output", is_standard_stream(model) ? "-" : NULL);
@@ -194,7 +213,9 @@ CLI_COMMAND(convert) = {
     "  sardonyx convert model.ubj --verify rows.csv  # or --verify random: compared with XGBoost's own predictions\n"
     "  sardonyx convert old.onnx --opset 21 -o new.onnx\n"
     "  sardonyx convert model.onnx --fp16 --keep-io --data samples.npz -o half.onnx\n"
-    "  sardonyx convert --list\n",
+    "  sardonyx convert saved_model/ --signature serving_default -o model.onnx\n"
+    "  sardonyx convert --list\n"
+    "  sardonyx convert --ops tensorflow\n",
     options,
     0,
     1,

@@ -119,6 +119,9 @@ void convert_report_free(convert_report *r) {
 const char *convert_format_name(const convert_format *f) { return f->name; }
 const char *convert_format_title(const convert_format *f) { return f->title; }
 const char *convert_format_files(const convert_format *f) { return f->files; }
+bool convert_format_operator(const convert_format *f, size_t index, const char **name, const char **becomes) {
+  return f->operator_at && f->operator_at(index, name, becomes);
+}
 const char *convert_format_reference(const convert_format *f) { return f->reference; }
 
 // ---- recognising ------------------------------------------------------------------------------------

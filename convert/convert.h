@@ -60,5 +60,6 @@ bool convert_format_takes(const convert_format *format, const file_kind *kind);
 const char *convert_format_name(const convert_format *format);
 const char *convert_format_title(const convert_format *format);
 const char *convert_format_files(const convert_format *format);
+bool convert_format_operator(const convert_format *format, size_t index, const char **name, const char **becomes);
 // Python that predicts with the framework: def predict(path, inputs) -> dict of outputs. NULL: there is none.
 const char *convert_format_reference(const convert_format *format);

@@ -30,8 +30,10 @@ struct convert_format {
   bool (*recognise)(const source *s);    // for what no kind tells; may be NULL
   int64_t opset;                         // to be taken unless another is asked for; 0: the newest
   sdx_status (*convert)(conversion *c);  // fills the graph, or reports problems
-  const char *program;                   // instead: a Python program of this folder (program.h)
-  const char *reference;                 // Python: def predict(path, inputs) -> dict of outputs; may be NULL
+  // The operators that are converted, in turn, and what they become; false past the end. May be NULL.
+  bool (*operator_at)(size_t index, const char **name, const char **becomes);
+  const char *program;    // instead: a Python program of this folder (program.h)
+  const char *reference;  // Python: def predict(path, inputs) -> dict of outputs; may be NULL
 };
 #define CONVERT_FORMAT(id) const convert_format convert_format_##id
 #define CONVERT_KINDS(...) \

@@ -20,6 +20,22 @@ enum { TABLES = sizeof tables / sizeof *tables, MOST_ROWS = 1 << 12 };
 
 const tf_kind *tf_kind_at(uint32_t row) { return &tables[row / MOST_ROWS][row % MOST_ROWS]; }
 
+static bool operator_at(size_t index, const char **name, const char **becomes) {
+  for (size_t i = 0; i < TABLES; i++)
+    for (const tf_kind *kind = tables[i]; kind->name; kind++) {
+      if (*kind->name == '_' || index--) continue;
+      bool named = kind->op && kind->op[0] >= 'A' && kind->op[0] <= 'Z' && kind->op[1] >= 'a';
+      *name = kind->name;
+      *becomes = named                     ? kind->op
+                 : kind->flags & TF_PASSES ? "(its input)"
+                 : kind->flags & TF_CALLS  ? "(the nodes of its function)"
+                 : kind->flags & TF_BORDER ? "(an input of the model)"
+                                           : "several nodes, or a constant";
+      return true;
+    }
+  return false;
+}
+
 static bool index_kinds(tf *t) {
   str_map_init(&t->kinds, t->c->memory);
   for (uint32_t i = 0; i < TABLES; i++)
@@ -313,5 +329,6 @@ CONVERT_FORMAT(tensorflow) = {
     .recognise = is_ours,
     .opset = OPSET,  // with that of later ones ONNX Runtime 1.32 builds graphs that it refuses
     .convert = convert,
+    .operator_at = operator_at,
     .reference = reference,
 };

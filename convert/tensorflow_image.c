@@ -32,6 +32,10 @@ static void resize(tf_op *op) {
   if (nearest) sdx_graph_set_string(op->g, "nearest_mode", corners || half ? "round_prefer_ceil" : "floor");
   if (cubic) sdx_graph_set_float(op->g, "cubic_coeff_a", half ? -0.5f : -0.75f);
   if (cubic && half) sdx_graph_set_int(op->g, "exclude_outside", 1);
+  if (cubic)
+    convert_note(op->t->c,
+                 "%.*s: TensorFlow rounds the bicubic curve to a table, ONNX does not: results are within 0.002",
+                 STR_ARG(op->node->name));
   int64_t shape[] = {x->rank < 0 ? -1 : x->shape[0], -1, -1, x->rank < 0 ? -1 : x->shape[3]};
   for (size_t i = 0; to->elements && to->element_count == 2 && i < 2; i++)
     shape[i + 1] = to->elements[i] < 0 ? -1 : to->elements[i];

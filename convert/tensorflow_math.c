@@ -344,7 +344,6 @@ const tf_kind tf_math_kinds[] = {
     {"LogicalAnd", binary, .op = "And", .know = know_binary},
     {"LogicalNot", unary, .op = "Not", .know = know_not},
     {"LogicalOr", binary, .op = "Or", .know = know_binary},
-    {"LogicalXor", binary, .op = "Xor"},
     {"Maximum", binary, .op = "Max", .know = know_binary},
     {"Minimum", binary, .op = "Min", .know = know_binary},
     {"Mod", quotient, .op = "%", .know = know_binary},
