@@ -90,7 +90,9 @@ static bool is_catboost_json(str s) {
   return is_object(s) && (holds(s, "\"catboost_version_info\"") || holds(s, "\"oblivious_trees\"") ||
                           (holds(s, "\"ctr_data\"") && holds(s, "\"features_info\"")));
 }
-static bool is_mxnet_symbol(str s) { return is_object(s) && holds(s, "\"nodes\"") && holds(s, "\"arg_nodes\""); }
+static bool is_mxnet_symbol(str s) {
+  return is_object(s) && holds(s, "\"nodes\"") && holds(s, "\"op\"") && holds(s, "\"null\"");
+}
 static bool is_paddle_json(str s) { return is_object(s) && holds(s, "\"base_code\"") && holds(s, "\"pir\""); }
 static bool is_keras_json(str s) {
   return is_object(s) && holds(s, "\"class_name\"") && (holds(s, "\"keras_version\"") || holds(s, "\"layers\""));
@@ -298,11 +300,9 @@ static const row rows[] = {
      MAGIC("tjgg"),
      0,
      NULL},
-    {{"mxnet-symbol", "an MXNet symbol; its weights are in a .params file",
-      "in Python: mxnet.onnx.export_model(symbol, params, ...)", FILE_MODEL},
-     TEST(is_mxnet_symbol)},
-    {{"mxnet-params", "weights of an MXNet model; its graph is in a -symbol.json file",
-      "in Python: mxnet.onnx.export_model(symbol, params, ...)", FILE_MODEL},
+    {{"mxnet-symbol", "an MXNet symbol", CONVERTS, FILE_MODEL}, TEST(is_mxnet_symbol)},
+    {{"mxnet-params", "weights of an MXNet model", "'sardonyx convert' makes an ONNX model of it and its -symbol.json",
+      FILE_MODEL},
      TEST(is_mxnet_params)},
     {{"tensorflow-text", "a TensorFlow graph as text", CONVERTS, FILE_MODEL}, TEST(is_graph_text)},
     {{"caffe-prototxt", "a Caffe network", CONVERTS, FILE_MODEL}, TEST(is_prototxt)},
