@@ -70,7 +70,9 @@ static int report(const args *a, registry *r, json_t *service) {
   print_service(service);
   if (code) {
     const char *message = text_of(json_object_get(service, "error"), "message");
-    cli_error(code, "%s: %s", text_of(service, "name"), *message ? message : text_of(service, "trouble"));
+    if (!*message) message = text_of(service, "trouble");
+    cli_error(code, "%s: %s", text_of(service, "name"), *message ? message : "nobody supervises it");
+    if (!*message) cli_hint("'sardonyx service start %s' starts what does", text_of(service, "name"));
   }
   json_decref(service);
   return code;
@@ -224,10 +226,11 @@ CLI_COMMAND(service_deploy) = {
     "service deploy",
     "Put an image or a model into operation",
     "NAME --image NAME|--model NAME [options]",
-    "It runs on this machine, under a supervisor that outlives the command and starts it again when it ends. With "
-    "--wait the "
-    "command ends when the service answers; if it does not come up, with the exception, its line and the last lines of "
-    "the log, and exit code 1.\n\n"
+    "Here it runs under a supervisor that outlives the command and starts it again when it ends. With --wait the "
+    "command "
+    "ends when the service answers; if it does not come up, with the exception, its line, the last lines of the log, "
+    "and "
+    "exit code 1.\n\n"
     "Examples:\n"
     "  sardonyx service deploy digits --model digits --wait\n"
     "  sardonyx service deploy digits --image digits:3 --auth key --replicas 2 --port 8080 --wait\n"
@@ -265,8 +268,7 @@ CLI_COMMAND(service_update) = {
     "The new revision is started beside the old one and gets the sample; once it has answered, it takes all clients, "
     "and the old "
     "one ends when its last request is answered. If it does not come up, the old one stays. Where only tags, "
-    "properties "
-    "and the description are given, nothing is started.\n\n"
+    "properties and the description are given, nothing is started.\n\n"
     "Examples:\n"
     "  sardonyx service update digits --tag stage=live\n"
     "  sardonyx service update digits --model digits:2 --wait\n"
@@ -330,8 +332,7 @@ CLI_COMMAND(service_traffic) = {
     "Change the share of a revision on trial",
     "NAME PERCENT [options]",
     "'service update --traffic PERCENT' starts a trial. At 100 it comes into force, at 0 it ends. "
-    "A client that sends the "
-    "header 'azureml-model-deployment: REVISION' gets that one of the two.\n\n"
+    "A client that sends the header 'azureml-model-deployment: REVISION' gets that one of the two.\n\n"
     "Examples:\n"
     "  sardonyx service update digits --model digits:2 --traffic 10 --wait\n"
     "  sardonyx service traffic digits 50\n"
@@ -588,8 +589,7 @@ CLI_COMMAND(service_token) = {
     "service token",
     "Make a token for a service that was deployed with --auth token",
     "NAME [options]",
-    "Clients send it as 'Authorization: Bearer TOKEN' until it ends. It is a JSON Web Token that "
-    "servers check by "
+    "Clients send it as 'Authorization: Bearer TOKEN' until it ends. It is a JSON Web Token that servers check by "
     "themselves.\n\n"
     "Example:\n"
     "  curl -H \"Authorization: Bearer $(sardonyx service token digits)\" ...\n",

@@ -8,6 +8,7 @@
 #include "cli/json_table.h"
 #include "cli/table.h"
 #include "cli/workspace.h"
+#include "deploy/service.h"
 #include "deploy/transfer.h"
 
 CLI_COMMAND(workspace) =
@@ -229,6 +230,26 @@ static const cli_option delete_options[] = {
     OPTION("workspace", ARG_TEXT, "FOLDER", "which (default: that of this folder)", .letter = 'w'),
     {0}};
 
+// Their supervisors and servers would go on without it. What is on a cluster stays there.
+static sdx_status end_services(const char *config, fault *f) {
+  registry *r;
+  json_t *list = NULL, *one;
+  size_t i;
+  if (registry_open(&(registry_options){.workspace = config}, &r, f)) return f->status;
+  registry_list(r, ASSET_SERVICE, &(registry_filter){.latest = true}, &list, f);
+  json_array_foreach(list, i, one) {
+    const char *name = json_string_value(json_object_get(one, "name"));
+    json_t *settings = NULL;
+    if (!f->status && !registry_get_service(r, name, &settings, NULL, f) &&
+        strcmp(json_string_value(json_object_get(settings, "target")), "kubernetes") != 0)
+      service_delete(r, name, f);
+    json_decref(settings);
+  }
+  json_decref(list);
+  registry_close(r);
+  return f->status;
+}
+
 static int run_delete(const args *a) {
   fault f = {0};
   char *config = registry_find_workspace(args_text(a, "workspace", NULL), &f);
@@ -236,7 +257,7 @@ static int run_delete(const args *a) {
   if (config && !args_has(a, "yes"))
     code = cli_error(CLI_USAGE, "workspace delete: all models, images and services of %s would be gone; --yes does it",
                      config);
-  else if (config && registry_delete_workspace(config, &f)) code = fault_report(&f);
+  else if (config && (end_services(config, &f) || registry_delete_workspace(config, &f))) code = fault_report(&f);
   free(config);
   return code;
 }

@@ -16,6 +16,7 @@
 #include "deploy/http.h"
 #include "deploy/journal.h"
 #include "deploy/kubernetes.h"
+#include "deploy/launch.h"
 #include "support/files.h"
 #include "support/token.h"
 
@@ -389,11 +390,18 @@ static sdx_status await_end(registry *r, const char *name, fault *f) {
   return f->status;
 }
 
+// Of a supervisor that was killed.
+static void end_containers(const registry *r, const char *name, const json_t *settings) {
+  char *folder = service_folder(r, name);
+  if (folder && !strcmp(text_of(settings, "target"), "container")) launch_sweep_containers(folder, settings);
+  free(folder);
+}
+
 sdx_status service_stop(registry *r, const char *name, fault *f) {
   json_t *changes = json_pack("{s:b}", "running", false), *settings = NULL;
   if (!registry_change_service(r, name, changes, NULL, 0, f) && !registry_get_service(r, name, &settings, NULL, f)) {
     if (on_cluster(settings)) cluster_remove(r, name, settings, f);
-    else await_end(r, name, f);
+    else if (!await_end(r, name, f)) end_containers(r, name, settings);
   }
   json_decref(settings);
   json_decref(changes);
@@ -492,7 +500,7 @@ static void show_progress(const registry *r, const json_t *service) {
 
 // Of a supervisor that has just been started nothing is heard yet.
 sdx_status service_wait(registry *r, const char *name, unsigned seconds, json_t **service, fault *f) {
-  enum { SILENCE_MS = 5000 };
+  enum { SILENCE_MS = 20000 };
   uint64_t begin = clock_ns(), end = begin + seconds * (uint64_t)1000000000;
   for (;;) {
     if (service_show(r, name, service, f)) return f->status;

@@ -261,6 +261,12 @@ class Living(ServiceCase):
             done = subprocess.run(["systemd-analyze", "verify", "--user", path], capture_output=True, text=True, env=home)
             self.assertNotIn("sardonyx-a.service:", done.stderr)
 
+    def test_a_workspace_ends_its_services(self):
+        s = self.deploy("a")
+        self.command("workspace", "delete", "--yes")
+        self.assertFalse(any(alive(p) for p in [s["pid"], s["processes"][0]["pid"]]))
+        self.command("workspace", "create")
+
     def test_deleted_is_gone(self):
         s = self.deploy("a", "--model", "m", "--auth", "key")
         self.command("service", "delete", "a")
@@ -464,6 +470,7 @@ class Containers(ServiceCase):
         os.kill(self.show("a")["pid"], signal.SIGKILL)  # containers outlive it; the next one ends them
         self.command("service", "start", "a", "--wait")
         self.until(lambda: len(self.running()) == 2)
+        os.kill(self.show("a")["pid"], signal.SIGKILL)
         self.command("service", "delete", "a")
         self.assertEqual(self.running(), [])
 
