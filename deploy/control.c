@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -83,6 +84,15 @@ static int connect_to(const registry *r, const char *name) {
   }
   close(folder);
   return fd;
+}
+
+bool control_supervised(const registry *r, const char *name) {
+  char *path = path_format("%s/services/%s/lock", registry_store(r), name);
+  int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+  bool held = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB);
+  if (fd >= 0) close(fd);
+  free(path);
+  return held;
 }
 
 json_t *control_ask(const registry *r, const char *name, const char *word) {

@@ -15,5 +15,7 @@ int control_open(int folder, fault *f);  // to listen; -1: failed
 typedef json_t *(*control_answer)(void *context, const char *word);
 void control_take(int listener, control_answer answer, void *context);
 
+// Whether somebody holds the lock of the service, be it that it does not answer yet.
+bool control_supervised(const registry *r, const char *name);
 // NULL: nobody supervises the service, or there is no answer in time.
 json_t *control_ask(const registry *r, const char *name, const char *word);

@@ -380,12 +380,15 @@ sdx_status service_start(registry *r, const char *name, fault *f) {
 static sdx_status await_end(registry *r, const char *name, fault *f) {
   uint64_t end = clock_ns() + STOP_SECONDS * (uint64_t)1000000000;
   json_t *state = control_ask(r, name, "look");
-  while (state && clock_ns() < end) {
+  bool there = state || control_supervised(r, name);
+  while (there && clock_ns() < end) {
     json_decref(state);
     usleep(POLL_US);
-    state = control_ask(r, name, "state");
+    // One that was only starting has not been told yet.
+    state = control_ask(r, name, "look");
+    there = state || control_supervised(r, name);
   }
-  if (state) fault_set(f, SDX_DEADLINE_EXCEEDED, "service '%s' did not end within %d s", name, STOP_SECONDS);
+  if (there) fault_set(f, SDX_DEADLINE_EXCEEDED, "service '%s' did not end within %d s", name, STOP_SECONDS);
   json_decref(state);
   return f->status;
 }

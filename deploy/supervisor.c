@@ -102,7 +102,8 @@ static void forget_launches(supervisor *s) {
 static sdx_status look(supervisor *s, fault *f) {
   json_t *settings = NULL, *secrets = NULL;
   registry *r = open_registry(s, f);
-  if (r && registry_get_service(r, s->name, &settings, &secrets, f) == SDX_NOT_FOUND && s->settings) {
+  if (r) registry_get_service(r, s->name, &settings, &secrets, f);
+  if (f->status == SDX_NOT_FOUND && s->settings) {  // the service, or the whole workspace
     s->gone = true;
     *f = (fault){0};
   } else if (!f->status) {
@@ -191,6 +192,8 @@ static void start_failed(supervisor *s, int64_t revision, const char *code, cons
     give_up(s, revision, code, message);
     return;
   }
+  fault ignored = {0};
+  look(s, &ignored);  // it may be that it is not wanted any more
   snprintf(s->trouble, sizeof s->trouble, "%s", message);
   s->pause_ms = s->pause_ms ? s->pause_ms * 2 : FIRST_PAUSE_MS;
   if (s->pause_ms > LONGEST_PAUSE_MS) s->pause_ms = LONGEST_PAUSE_MS;
