@@ -414,6 +414,7 @@ typedef struct gather {
   const tensor *x;
   tensor *y;
   const table *tables;
+  bool doubled;                     // rows of four-byte elements, each of which stands twice
   size_t element, row_axis, block;  // axes behind row_axis are not resized: `block` bytes in one piece
 } gather;
 
@@ -441,9 +442,32 @@ PICK(uint16_t)
 PICK(uint32_t)
 PICK(uint64_t)
 
+// An axis that grows twofold, each element standing twice: the most usual one. Four bytes are the most usual, too.
+static bool doubles(const int64_t *index, size_t count) {
+  for (size_t i = 0; i < count; i++)
+    if (index[i] != (int64_t)(i / 2)) return false;
+  return true;
+}
+
+static void double_words(const uint32_t *restrict from, uint32_t *restrict to, size_t count) {
+  typedef uint32_t four __attribute__((vector_size(16)));
+  size_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    four v, low, high;
+    memcpy(&v, from + i, sizeof v);
+    low = __builtin_shuffle(v, (four){0, 0, 1, 1}), high = __builtin_shuffle(v, (four){2, 2, 3, 3});
+    memcpy(to + 2 * i, &low, sizeof low), memcpy(to + 2 * i + 4, &high, sizeof high);
+  }
+  for (; i < count; i++) to[2 * i] = to[2 * i + 1] = from[i];
+}
+
 static void gather_row(const gather *g, const char *from, char *to) {
   const int64_t *index = g->tables[g->row_axis].index;
   size_t out = (size_t)g->y->dims[g->row_axis], piece = 1 << 14;
+  if (g->doubled) {
+    double_words((const uint32_t *)(const void *)from, (uint32_t *)(void *)to, out / 2);
+    return;
+  }
   for (size_t o = 0; o < out && !pool_stopped(); o += piece) {
     size_t count = out - o < piece ? out - o : piece;
     bool inside = g->p->coordinates != CROP;
@@ -460,22 +484,34 @@ static void gather_row(const gather *g, const char *from, char *to) {
   }
 }
 
+// Which of the input's rows of rows the output's number `index` comes from, over all axes but the last around rows.
+static size_t row_around(const gather *g, size_t index, bool *outside) {
+  size_t base = 0, stride = 1;
+  *outside = false;
+  for (size_t d = g->row_axis ? g->row_axis - 1 : 0; d-- > 0;) {
+    int64_t from = g->tables[d].index[index % (size_t)g->y->dims[d]];
+    index /= (size_t)g->y->dims[d];
+    *outside |= from < 0;
+    base += (from < 0 ? 0 : (size_t)from) * stride;
+    stride *= (size_t)g->x->dims[d];
+  }
+  return base;
+}
+
 static void gather_rows(void *context, size_t begin, size_t end, size_t worker) {
   const gather *g = context;
   const tensor *x = g->x, *y = g->y;
   size_t a = g->row_axis, bytes = (size_t)y->dims[a] * g->block, former = SIZE_MAX;
   char *to = (char *)y->data + begin * bytes;
-  for (size_t row = begin; row < end; row++, to += bytes) {
-    size_t rest = row, base = 0, stride = 1;
-    bool outside = false;
-    for (size_t d = a; d-- > 0;) {
-      size_t at = rest % (size_t)y->dims[d];
-      rest /= (size_t)y->dims[d];
-      int64_t from = g->tables[d].index[at];
-      outside |= from < 0;
-      base += (from < 0 ? 0 : (size_t)from) * stride;
-      stride *= (size_t)x->dims[d];
-    }
+  // Rows that differ in the last of the axes around them alone share what the others say.
+  size_t last = a ? (size_t)y->dims[a - 1] : 1, at = begin % last, around = 0;
+  const int64_t none = 0, *rows_of = a ? g->tables[a - 1].index : &none;
+  bool beside = false;
+  for (size_t row = begin; row < end; row++, to += bytes, at = at + 1 == last ? 0 : at + 1) {
+    if (row == begin || at == 0) around = row_around(g, row / last, &beside);
+    int64_t from = rows_of[at];
+    bool outside = beside || from < 0;
+    size_t base = outside ? 0 : around * (a ? (size_t)x->dims[a - 1] : 1) + (size_t)from;
     // Where the axis grows, a row often comes from the same one as that before it.
     if (outside) fill_elements(g, to, bytes);
     else if (base == former) memcpy(to, to - bytes, bytes);
@@ -490,6 +526,8 @@ static sdx_status compute_nearest(op_step *c, const grid *grid_of, const tensor 
   g.block = g.element;
   while (g.row_axis > 0 && unchanged(c->params, grid_of, g.row_axis, x->dims[g.row_axis]))
     g.block *= (size_t)x->dims[g.row_axis--];
+  size_t width = (size_t)y->dims[g.row_axis];
+  g.doubled = g.block == 4 && width == 2 * (size_t)x->dims[g.row_axis] && doubles(tables[g.row_axis].index, width);
   size_t rows = 1;
   for (size_t d = 0; d < g.row_axis; d++) rows *= (size_t)y->dims[d];
   call_parallel(c, rows, 1 + 16384 / ((size_t)y->dims[g.row_axis] * g.block), gather_rows, &g);
@@ -542,8 +580,10 @@ static sdx_status resize_compute(op_step *c) {
 
 SDX_CASES = {"X=float[1,2,5,6] roi=float[0] scales=const(1,1,2,1.5) mode=linear not=string",
              "X=float[1,1,7,3] roi=float[0] scales=const(1,1,0.6,2) mode=cubic not=string",
+             "X=float[2,3,4,7] scales=const(1,1,2,2) coordinate_transformation_mode=asymmetric nearest_mode=floor",
              "X=float[3,3,4,5] roi=float[0] scales=const(1,1,3,2.5) mode=linear not=string",
-             "X=int8[2,3,4] roi=float[0] scales=const(1,2,2) mode=nearest", NULL};
+             "X=int8[2,3,4] roi=float[0] scales=const(1,2,2) mode=nearest",
+             NULL};
 
 SDX_OP(Resize) = {
     .since = 19,
@@ -569,7 +609,8 @@ SDX_OP(Resize) = {
 
 // Version 10 says "use Resize"; models that did not listen run all the same.
 static const char *const upsample_cases[] = {"X=float[1,1,2,3] scales=const(1,1,2,3)",
-                                             "X=float[1,2,3,3] scales=const(1,1,2,2) mode=linear", NULL};
+                                             "X=float[1,2,3,3] scales=const(1,1,2,2) mode=linear",
+                                             "X=float[2,2,3,7] scales=const(1,1,2,2)", NULL};
 
 SDX_OP(Upsample) = {
     .since = 10,
