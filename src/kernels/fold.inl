@@ -11,7 +11,8 @@
 
 enum {
   FOLD_TAPS = 128,  // of a row of taps
-  TOGETHER = 4      // outputs of a column
+  TOGETHER = 4,     // outputs of a column
+  STEP_MOST = 3     // along a row, that has loads of its own
 };
 
 typedef enum fold_op { FOLD_FMA, FOLD_SUM, FOLD_MAX } fold_op;
@@ -24,10 +25,21 @@ typedef struct fold {
   float *y;
 } fold;
 
+// Rows that windows tile, one row each, are one long row.
+static inline void fold_join_rows(window *w) {
+  if (w->kernel[0] != 1 || w->stride[0] != 1 || w->in[0] != w->out[0] || w->pad[0] || w->pad_end[0] || w->pad[1] ||
+      w->pad_end[1] || w->dilation[1] != 1 || w->kernel[1] > w->stride[1] || w->in[1] != w->out[1] * w->stride[1])
+    return;
+  w->in[1] *= w->in[0], w->out[1] *= w->out[0];
+  w->in[0] = w->out[0] = 1;
+}
+
 // false: more than two dimensions, or too many taps: also rows of them that only read padding.
 static inline bool fold_init(fold *f, const window *general) {
   *f = (fold){0};
-  return window_as_2d(general, &f->w) && f->w.kernel[1] <= FOLD_TAPS && f->w.kernel[0] - f->w.in[0] <= FOLD_TAPS &&
+  if (!window_as_2d(general, &f->w)) return false;
+  fold_join_rows(&f->w);
+  return f->w.kernel[1] <= FOLD_TAPS && f->w.kernel[0] - f->w.in[0] <= FOLD_TAPS &&
          f->w.stride[1] <= INT32_MAX / VECTOR;
 }
 
@@ -40,6 +52,7 @@ typedef struct fold_shape {
 static inline __attribute__((always_inline)) vec fold_load(fold_shape s, const float *x, lanes l, vec outside) {
   if (s.step == 1) return s.inside ? vec_load(x) : vec_load_lanes(x, l, outside);
   if (s.step == 2) return s.inside ? vec_even(x) : vec_even_lanes(x, l, outside);
+  if (s.step == 3 && s.inside) return vec_third(x);
   return vec_step_lanes(x, (int)s.step, l, outside);
 }
 
@@ -124,20 +137,24 @@ static inline __attribute__((always_inline)) void fold_step(const fold *f, fold_
 static inline __attribute__((always_inline)) void fold_plane(const fold *f, fold_op op) {
   const window *w = &f->w;
   size_t done = 0;
-  for (int64_t c = (w->out[1] - 1) / VECTOR * VECTOR; c >= 0; c -= VECTOR) {
+  // The last strip ends with the row, so that it is as full as the others, with some of whose columns it begins.
+  int64_t last = w->out[1] > VECTOR ? w->out[1] - VECTOR : 0;
+  for (int64_t c = last; c >= 0; c = c > 0 ? (c - 1) / VECTOR * VECTOR : -1) {
     lanes lane[FOLD_TAPS];
-    bool inside = true;
-    for (int64_t t = 0; t < w->kernel[1]; t++) {
+    int64_t from = c * w->stride[1] - w->pad[1],
+            reach = (VECTOR - 1) * w->stride[1] + (w->kernel[1] - 1) * w->dilation[1];
+    bool inside = w->stride[1] <= STEP_MOST && from >= 0 && from + reach < w->in[1] && c + VECTOR <= w->out[1];
+    for (int64_t t = 0; !inside && t < w->kernel[1]; t++) {
       int64_t begin, end;
       window_valid(w, 1, t, &begin, &end);
       begin = window_min(begin > c ? begin - c : 0, VECTOR), end = window_min(end > c ? end - c : 0, VECTOR);
       lane[t] = lanes_but(lanes_below((int)end), lanes_below((int)begin));
-      inside = inside && begin == 0 && end == VECTOR;
     }
     if (w->stride[1] == 1)
       inside ? fold_step(f, op, 1, true, lane, c, &done) : fold_step(f, op, 1, false, lane, c, &done);
     else if (w->stride[1] == 2)
       inside ? fold_step(f, op, 2, true, lane, c, &done) : fold_step(f, op, 2, false, lane, c, &done);
+    else if (inside) fold_step(f, op, 3, true, lane, c, &done);
     else fold_step(f, op, w->stride[1], false, lane, c, &done);
   }
 }

@@ -4,7 +4,7 @@
 //
 // `lanes` chooses some lanes of a vector: what is not chosen is neither read nor written in memory.
 // vec_in_register keeps a load that several instructions use from becoming an operand of each.
-// vec_even loads p[0], p[2], ... and reads nothing behind the last of them.
+// vec_even loads p[0], p[2], ..., vec_third p[0], p[3], ...; they read nothing behind the last of them.
 #pragma once
 
 #include <stdbool.h>
@@ -46,6 +46,12 @@ static inline vec vec_even_lanes(const float *p, lanes l, vec other) {
   vec v = vec_join_even(_mm512_maskz_loadu_ps((lanes)_pdep_u32(l, 0x5555), p),
                         _mm512_maskz_loadu_ps((lanes)_pdep_u32(l >> 8, 0xaaaa), p + VECTOR - 1));
   return _mm512_mask_mov_ps(other, l, v);
+}
+static inline vec vec_third(const float *p) {
+  __m512i first = _mm512_setr_epi32(0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 0, 0, 0, 0, 0);
+  __m512i all = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 19, 22, 25, 28, 31);
+  vec low = _mm512_permutex2var_ps(vec_load(p), first, vec_load(p + 16));
+  return _mm512_permutex2var_ps(low, all, vec_load(p + 30));
 }
 static inline vec vec_step_lanes(const float *p, int step, lanes l, vec other) {
   __m512i at = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
@@ -94,6 +100,12 @@ static inline vec vec_even_lanes(const float *p, lanes l, vec other) {
   vec v = vec_join_even(_mm256_maskload_ps(p, _mm256_and_si256(low, even)),
                         _mm256_maskload_ps(p + VECTOR - 1, _mm256_andnot_si256(even, high)));
   return _mm256_blendv_ps(other, v, _mm256_castsi256_ps(l));
+}
+static inline vec vec_third(const float *p) {
+  vec low = _mm256_blend_ps(vec_load(p), vec_load(p + 8), 0x92);
+  low = _mm256_permutevar8x32_ps(low, _mm256_setr_epi32(0, 3, 6, 1, 4, 7, 0, 0));
+  vec high = _mm256_permutevar8x32_ps(vec_load(p + 14), _mm256_setr_epi32(0, 0, 0, 0, 0, 0, 4, 7));
+  return _mm256_blend_ps(low, high, 0xc0);
 }
 static inline vec vec_step_lanes(const float *p, int step, lanes l, vec other) {
   __m256i at = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(step));
@@ -146,6 +158,10 @@ static inline vec vec_even(const float *p) {
   return vuzp2q_f32(vextq_f32(vld1q_f32(p), vld1q_f32(p), 3), vld1q_f32(p + 3));
 }
 static inline vec vec_even_lanes(const float *p, lanes l, vec other) { return vec_step_lanes(p, 2, l, other); }
+static inline vec vec_third(const float *p) {
+  float from[VECTOR] = {p[0], p[3], p[6], p[9]};
+  return vld1q_f32(from);
+}
 #endif
 
 #if defined(__AVX2__) || defined(__aarch64__)

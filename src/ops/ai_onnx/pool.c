@@ -301,12 +301,15 @@ static sdx_status pool_compute(op_step *c) {
   return call_check(c);
 }
 
-SDX_CASES = {"X=float[2,3,9,8] kernel_shape=3,2 strides=2,1 pads=1,0,1,1 ceil_mode=1",
+SDX_CASES = {"X=float[1,2,4,51] kernel_shape=1,3 strides=1,3",
+             "X=float[2,3,9,8] kernel_shape=3,2 strides=2,1 pads=1,0,1,1 ceil_mode=1",
              "X=float[1,2,7] kernel_shape=3 auto_pad=SAME_UPPER strides=2",
              "X=double[1,1,4,5,6] kernel_shape=2,2,2 dilations=1,2,1", NULL};
 static const char *const max_cases[] = {"X=float[2,3,9,8] kernel_shape=3,2 strides=2,1 pads=1,0,1,1 ceil_mode=1",
                                         "X=float[1,2,7] kernel_shape=3 auto_pad=SAME_UPPER strides=2",
                                         "X=double[1,1,4,5,6] kernel_shape=2,2,2 dilations=1,2,1",
+                                        "X=float[1,2,4,51] kernel_shape=1,3 strides=1,3",
+                                        "X=float[1,2,150] kernel_shape=3 strides=3 pads=1,1",
                                         "X=float[2,3,5,6] kernel_shape=2,3 pads=0,1,1,0 outputs=2",
                                         "X=float[2,1,5,6] kernel_shape=2,2 storage_order=1 outputs=2",
                                         NULL};
