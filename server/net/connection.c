@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -121,6 +122,7 @@ static void close_now(connection *c) {
   if (c->protocol) c->protocol->stop(c);
   if (c->tls) tls_drop(c->tls);
   c->tls = NULL;
+  epoll_ctl(l->epoll, EPOLL_CTL_DEL, c->fd, NULL);  // a process that is being started may hold it, too
   close(c->fd);
   c->fd = -1;
   text_deinit(&c->in);
