@@ -58,7 +58,7 @@ static forecast foresee(const queue *q, const lane *l, const call *c) {
   const limits *limits = &q->srv->limits;
   uint64_t now = c->queued_ns, cost = 0;
   forecast f = {0, (uint64_t)limits->max_queue_wait_ms * 1000000, "limit max-queue-wait-ms"};
-  if (l->running >= lane_threads(q)) f.wait_ns = (lane_ahead(l, c) + l->running) * l->pace_ns;
+  if (l->waiting || l->running >= lane_threads(q)) f.wait_ns = (lane_ahead(l, c) + l->running) * l->pace_ns;
   if (!asked_model(c)) return f;
   cost = batching_cost(c->model->batching);
   if (!cost) cost = c->model->cost_ns;
