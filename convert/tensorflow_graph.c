@@ -31,6 +31,7 @@ static bool read_node(tf *t, wire message, tf_node *node) {
   node->inputs = arena_array(t->c->memory, counts.of[NODE_INPUT] + 1, sizeof *node->inputs);
   node->attrs = arena_array(t->c->memory, counts.of[NODE_ATTR] + 1, sizeof *node->attrs);
   if (!node->inputs || !node->attrs) return !convert_no_memory(t->c);
+  node->name = node->op = STR("");
   while (wire_next(&message, &tf_proto_node, &f)) {
     str text = wire_str(&f);
     if (f.slot == NODE_NAME) node->name = text;

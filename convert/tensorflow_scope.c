@@ -69,7 +69,7 @@ static size_t number_of(str digits) {
 // "node", "node:2", and in functions "node:values:0".
 bool tf_end_of(tf_scope *scope, str name, tf_end *end) {
   if (name.size && name.at[0] == '^') name = (str){name.at + 1, name.size - 1};
-  const char *colon = memchr(name.at, ':', name.size);
+  const char *colon = name.size ? memchr(name.at, ':', name.size) : NULL;
   str base = colon ? (str){name.at, (size_t)(colon - name.at)} : name, rest = {0};
   if (colon) rest = (str){colon + 1, name.size - base.size - 1};
   uint32_t node;

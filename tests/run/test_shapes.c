@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sizes that a session has not seen before: results are those of a session that begins with them, what making their
 // plan allocates does not grow with the number of nodes, and nothing is left of plans that had to go.
+#include <inttypes.h>
+
 #include "run/session.h"
 #include "tests/model.h"
 
@@ -95,7 +97,7 @@ static uint64_t allocations_of_a_new_shape(int layers) {
 
 static void a_plan_takes_no_memory_by_the_node(void **state) {
   uint64_t few = allocations_of_a_new_shape(10), many = allocations_of_a_new_shape(300);
-  if (many > few + 60) fail_msg("%llu allocations for 10 layers, %llu for 300", few, many);
+  if (many > few + 60) fail_msg("%" PRIu64 " allocations for 10 layers, %" PRIu64 " for 300", few, many);
 }
 
 static void shapes_leave_nothing_behind(void **state) {

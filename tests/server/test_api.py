@@ -88,7 +88,7 @@ class Plain(Shared):
             ('{"data": [[1,2]]}', ["[1,2]", "[n,3] of float"]),
             ('{"data": [[1,2,"3"]]}', ["data[0][2]: found a string"]),
             ('{"data": [[1,2,nan]]}', ["data[0][2]: found a word that is no number"]),
-            ('{"data": [[1,2,-Inf]]}', ["minus sign without a number"]),
+            ('{"data": [[1,2,-Inf]]}', ["data[0][2]: found a word that is no number"]),
             ('{"data": [[1,2,1e39]]}', ["data[0][2]: 1e39 is out of range of float"]),
             ('{"datas": [1]}', ["datas"]),
             ('{"data": [[1,2,3]]', ["end of the text"]),

@@ -449,23 +449,18 @@ static bool doubles(const int64_t *index, size_t count) {
   return true;
 }
 
-static void double_words(const uint32_t *restrict from, uint32_t *restrict to, size_t count) {
-  typedef uint32_t four __attribute__((vector_size(16)));
-  size_t i = 0;
-  for (; i + 4 <= count; i += 4) {
-    four v, low, high;
-    memcpy(&v, from + i, sizeof v);
-    low = __builtin_shuffle(v, (four){0, 0, 1, 1}), high = __builtin_shuffle(v, (four){2, 2, 3, 3});
-    memcpy(to + 2 * i, &low, sizeof low), memcpy(to + 2 * i + 4, &high, sizeof high);
+static void double_words(const uint32_t *restrict from, char *restrict to, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    uint64_t twice = from[i] | (uint64_t)from[i] << 32;
+    memcpy(to + 8 * i, &twice, sizeof twice);
   }
-  for (; i < count; i++) to[2 * i] = to[2 * i + 1] = from[i];
 }
 
 static void gather_row(const gather *g, const char *from, char *to) {
   const int64_t *index = g->tables[g->row_axis].index;
   size_t out = (size_t)g->y->dims[g->row_axis], piece = 1 << 14;
   if (g->doubled) {
-    double_words((const uint32_t *)(const void *)from, (uint32_t *)(void *)to, out / 2);
+    double_words((const uint32_t *)(const void *)from, to, out / 2);
     return;
   }
   for (size_t o = 0; o < out && !pool_stopped(); o += piece) {
