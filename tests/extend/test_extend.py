@@ -55,7 +55,7 @@ ADDED = {
         ('    {{"tar"', '    {{"sample", "a sample of a test", "", false}, MAGIC("SMPL"), 0, NULL},')]}),
     "add an HTTP route": ({"server/routes/hello.c": "route.c"}, {}),
     "give a command another way to name a model": ({"cli/locate_near.c": "scheme.c"}, {}),
-    "change the registry's schema": ({"registry/migrations/003_example.sql": "migration.sql"}, {}),
+    "change the registry's schema": ({"registry/migrations/004_example.sql": "migration.sql"}, {}),
 }
 
 
@@ -224,7 +224,7 @@ def change_the_registry_s_schema(s):
     for file in (s.work / "workspace").rglob("*"):
         if file.is_file() and file.read_bytes()[:6] == b"SQLite":
             connection = sqlite3.connect(file)
-            assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+            assert connection.execute("PRAGMA user_version").fetchone() == (4,)
             assert connection.execute("SELECT count(*) FROM example").fetchone() == (0,)
             connection.close()
             return

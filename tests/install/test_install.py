@@ -39,7 +39,7 @@ class Installed(unittest.TestCase):
         cls.library = next(cls.prefix.glob("**/libsardonyx.so")).parent
         cls.environment = {**os.environ, "PKG_CONFIG_PATH": str(cls.library / "pkgconfig"),
                            "LD_LIBRARY_PATH": str(cls.library), "PATH": f"{cls.prefix}/bin:{os.environ['PATH']}"}
-        # What the examples are about: a model with four numbers a row, reference data, a classifier, a picture, a model
+        # What the examples are about: a model with four numbers a row, reference data, a classifier, pictures, a model
         # of XGBoost (recognised by its content, not by its name).
         cls.work = pathlib.Path(cls.temporary.name) / "work"
         data = cls.work / "models/twice/test_data_set_0"
@@ -49,6 +49,7 @@ class Installed(unittest.TestCase):
         (data / "input_0.pb").write_bytes(numbers("x", FLOAT, [1, 4], [1, 2, 3, 4]))
         (data / "output_0.pb").write_bytes(numbers("y", FLOAT, [1, 4], [2, 4, 6, 8]))
         shutil.copy(next((ROOT / "examples/digits/images").glob("*.png")), cls.work / "digit.png")
+        shutil.copytree(ROOT / "examples/digits/images", cls.work / "pictures", ignore=shutil.ignore_patterns("*.txt", "*.md"))
         (cls.work / "model.ubj").write_text(json.dumps({
             "version": [2, 1, 0],
             "learner": {"learner_model_param": {"base_score": "0.5", "num_class": "0", "num_feature": "4"},
@@ -161,7 +162,7 @@ class Installed(unittest.TestCase):
         server = None
         for line in example("In the shell", "sh"):
             line = line.replace("8080", port)
-            self.model(picture="image=" in line)
+            self.model(picture="image=" in line or "pictures/" in line)
             if line.startswith("sardonyx serve"):
                 server = subprocess.Popen(["bash", "-c", "exec " + line], cwd=self.work, env=self.environment,
                                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
