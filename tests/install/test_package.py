@@ -63,7 +63,7 @@ class Package(unittest.TestCase):
 
     def test_names(self):
         names = sorted(p.name for p in self.wheels.iterdir())
-        self.assertEqual(len(names), 3, names)
+        self.assertEqual(len(names), 4, names)
         tag = f"cp{sys.version_info[0]}{sys.version_info[1]}"
         self.assertRegex(names[0], rf"^sardonyx-[\d.]+-{tag}-{tag}-manylinux_2_\d+_{platform.machine()}\.whl$")
         self.assertRegex(names[1], r"^sardonyx-[\d.]+\.tar\.gz$")
