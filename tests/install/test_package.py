@@ -67,7 +67,8 @@ class Package(unittest.TestCase):
         tag = f"cp{sys.version_info[0]}{sys.version_info[1]}"
         self.assertRegex(names[0], rf"^sardonyx-[\d.]+-{tag}-{tag}-manylinux_2_\d+_{platform.machine()}\.whl$")
         self.assertRegex(names[1], r"^sardonyx-[\d.]+\.tar\.gz$")
-        self.assertRegex(names[2], r"^sardonyx_onnxruntime-[\d.]+-py3-none-any\.whl$")
+        self.assertRegex(names[2], r"^sardonyx_azureml-[\d.]+-py3-none-any\.whl$")
+        self.assertRegex(names[3], r"^sardonyx_onnxruntime-[\d.]+-py3-none-any\.whl$")
 
     def test_contents(self):
         with zipfile.ZipFile(next(self.wheels.glob("sardonyx-*.whl"))) as wheel:

@@ -26,6 +26,25 @@ bool fft_sizes(size_t n, size_t *table_bytes, size_t *scratch_bytes) {
   return true;
 }
 
+enum { PIECE = 1 << 15 };  // butterflies between two looks at the deadline
+
+// Transforms of `half` numbers to those of twice as many. False: stopped.
+static bool join_halves(const double *roots, size_t m, size_t half, double *x, size_t *done) {
+  size_t piece = half < PIECE ? half : PIECE;
+  for (size_t start = 0; start < m; start += 2 * half)
+    for (size_t from = 0; from < half; from += piece) {
+      if (pool_stopped_after(done, piece)) return false;
+      for (size_t k = from; k < from + piece; k++) {
+        const double *w = roots + 2 * (k * (m / 2 / half));
+        double *a = x + 2 * (start + k), *b = a + 2 * half;
+        double re = b[0] * w[0] - b[1] * w[1], im = b[0] * w[1] + b[1] * w[0];
+        b[0] = a[0] - re, b[1] = a[1] - im;
+        a[0] += re, a[1] += im;
+      }
+    }
+  return true;
+}
+
 // In place; m is a power of two.
 static void transform(const double *roots, size_t m, double *x) {
   for (size_t i = 1, j = 0; i < m; i++) {  // j counts with its bits reversed
@@ -39,15 +58,7 @@ static void transform(const double *roots, size_t m, double *x) {
     x[2 * j] = re, x[2 * j + 1] = im;
   }
   size_t done = 0;
-  for (size_t half = 1; half < m; half *= 2)
-    for (size_t start = 0; start < m && !pool_stopped_after(&done, half); start += 2 * half)
-      for (size_t k = 0; k < half; k++) {
-        const double *w = roots + 2 * (k * (m / 2 / half));
-        double *a = x + 2 * (start + k), *b = a + 2 * half;
-        double re = b[0] * w[0] - b[1] * w[1], im = b[0] * w[1] + b[1] * w[0];
-        b[0] = a[0] - re, b[1] = a[1] - im;
-        a[0] += re, a[1] += im;
-      }
+  for (size_t half = 1; half < m && join_halves(roots, m, half, x, &done); half *= 2) continue;
 }
 
 static void zero(double *x, size_t m) {
