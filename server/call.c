@@ -30,8 +30,10 @@ void call_retry_after(call *c, uint64_t ns, const char *format, ...) {
 int call_status(const call *c) { return c->answered_with ? c->answered_with : c->x.response.status; }
 
 void call_take_wishes(call *c, uint64_t timeout_us, unsigned priority) {
-  if (timeout_us && timeout_us < (c->deadline_ns - c->x.body_ns) / 1000)
+  if (timeout_us && timeout_us < (c->deadline_ns - c->x.body_ns) / 1000) {
     c->deadline_ns = c->x.body_ns + timeout_us * 1000;
+    c->hurried = true;
+  }
   if (priority) c->asked = priority;
 }
 

@@ -285,18 +285,11 @@ static void answer(call *c) {
   else c->route->answer(c);
 }
 
-// A compressed message is decoded by a worker, and only then known is the model it is for.
-static void unpack_and_compute(call *c) {
-  if (grpc_open(c) && grpc_infer_bind(c)) compute_work(c);
-}
-
-static bool is_compressed(const call *c) { return c->x.request.body.size && c->x.request.body.at[0]; }
-
 static admission *policy(const call *c) {
   if (c->elsewhere) return c->srv->elsewhere;
-  if (c->work == unpack_and_compute) return c->srv->chores;
   if (c->scripted) return script_pool_admission(c->srv->script);
-  return c->route->blocks ? c->srv->chores : c->model->admission;
+  if (c->route->blocks) return c->srv->chores;
+  return c->packed ? c->srv->queue : c->model->admission;
 }
 
 static bool body(exchange *x) {
@@ -307,8 +300,8 @@ static bool body(exchange *x) {
   }
   c->work = c->elsewhere ? split_work : c->route->blocks ? answer : compute_work;
   if (c->route->grpc && !c->route->answer) {
-    if (is_compressed(c)) c->work = unpack_and_compute;
-    else if (!grpc_open(c) || !grpc_infer_bind(c)) return true;
+    c->packed = x->request.body.size && x->request.body.at[0];
+    if (!c->packed && !grpc_infer_bind(c)) return true;
   }
   admission *a = policy(c);
   c->deadline_ns += x->body_ns;
@@ -400,7 +393,7 @@ static void next(exchange *x) {
   c->route_state = NULL;
   c->model = NULL;
   c->entry = NULL;
-  c->parsed = false;
+  c->parsed = c->hurried = false;
   c->run_ns = c->done_ns = c->turn = 0;
   c->answered_with = 0;
   x->start_ns = clock_ns();

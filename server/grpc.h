@@ -31,6 +31,6 @@ bool grpc_scan(call *c, const wire_schema *schema, wire_counts *counts, wire *me
 bool grpc_find_model(call *c, str name, str version);
 
 // grpc_infer.c
-bool grpc_infer_bind(call *c);
+bool grpc_infer_bind(call *c);  // opens the body, finds the model
 bool grpc_infer_parse(call *c);
 void grpc_infer_reply(call *c);

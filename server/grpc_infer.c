@@ -15,6 +15,7 @@ enum { TENSOR_NAME = 1, TENSOR_TYPE, TENSOR_SHAPE, TENSOR_CONTENTS = 5 };
 bool grpc_infer_bind(call *c) {
   str name, version;
   json j = {0};
+  if (!grpc_open(c)) return false;
   if (grpc_request_names(grpc_message(c), &j, &name, &version)) return grpc_find_model(c, name, version);
   call_error(c, 400, "%s", j.message);
   return false;

@@ -78,7 +78,7 @@ call *lane_last(const lane *l) {
 }
 
 size_t lane_ahead(const lane *l, const call *c) {
-  uint64_t turn = next_turn(l, c);
+  uint64_t turn = c->turn ? c->turn : next_turn(l, c);
   size_t count = 0;
   for (size_t i = 0; i < l->waiting; i++) {
     const call *other = l->calls[i];

@@ -31,4 +31,4 @@ bool lane_add(lane *l, struct call *c);  // false: memory
 void lane_remove(lane *l, struct call *c);
 struct call *lane_take(lane *l);                         // the first; NULL: none waits
 struct call *lane_last(const lane *l);                   // the least urgent
-size_t lane_ahead(const lane *l, const struct call *c);  // how many that wait would be served before a new one
+size_t lane_ahead(const lane *l, const struct call *c);  // how many that wait would be served before it

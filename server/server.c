@@ -58,12 +58,10 @@ static void start_limits(server *srv) {
 }
 
 static bool start_policies(server *srv) {
-  srv->chore_lane.name = "the chores";
-  srv->elsewhere_lane.name = "the other revision";
-  srv->queue = admission_queue_create(srv, (size_t)srv->limits.workers, true);
-  srv->chores = admission_queue_create(srv, 1, false);
+  srv->queue = admission_queue_create(srv, "compressed messages", (size_t)srv->limits.workers, true);
+  srv->chores = admission_queue_create(srv, "the chores", 1, false);
   srv->quick = srv->queue ? admission_inline_create(srv, srv->queue) : NULL;
-  if (srv->config->split) srv->elsewhere = admission_queue_create(srv, SPLIT_IDLE, false);
+  if (srv->config->split) srv->elsewhere = admission_queue_create(srv, "the other revision", SPLIT_IDLE, false);
   return srv->chores && srv->quick && (srv->elsewhere || !srv->config->split);
 }
 
@@ -78,8 +76,6 @@ static void stop_policies(server *srv) {
   admission *all[] = {script, srv->quick, srv->queue, srv->chores, srv->elsewhere};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     if (all[i]) all[i]->destroy(all[i]);
-  lane_deinit(&srv->chore_lane);
-  lane_deinit(&srv->elsewhere_lane);
 }
 
 static void print_addresses(const server *srv) {

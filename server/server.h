@@ -58,7 +58,6 @@ typedef struct server {
   split split;
   struct admission *queue, *quick, *chores, *elsewhere;  // elsewhere: NULL where nothing is split
   struct script_pool *script;                            // NULL: none
-  lane chore_lane, elsewhere_lane;
   uint64_t start_ns, seed;
   atomic_bool draining;  // not ready any more
   atomic_uint_fast64_t cancelled, refused_queue, refused_wait, refused_forecast, refused_client, inline_runs,

@@ -15,9 +15,10 @@ typedef struct admission {
   void (*destroy)(struct admission *a);  // what was kept is done
 } admission;
 
-// A bounded queue for each lane and threads that empty them in turns. `spare`: where there are several lanes none may
-// have all threads, so that a slow one cannot starve the others. NULL: memory or threads are exhausted.
-admission *admission_queue_create(server *srv, size_t threads, bool spare);
+// A bounded queue for each model, and one called `others` for the rest, and threads that empty them in turns. `spare`:
+// where there are several models none may have all threads, so that a slow one cannot starve the others. NULL: memory
+// or threads are exhausted.
+admission *admission_queue_create(server *srv, const char *others, size_t threads, bool spare);
 // Calls of models that have been quick so far are computed at once, on the thread of the loop; others, and those that
 // turn out not to be quick, go to `behind`.
 admission *admission_inline_create(server *srv, admission *behind);

@@ -5,6 +5,7 @@
 
 #include "base/host.h"
 #include "server/admission/admission.h"
+#include "server/grpc.h"
 #include "server/log.h"
 
 static void bind_inputs(const call *c, sdx_run *run, bool bind) {
@@ -102,8 +103,9 @@ static bool run_model(call *c, sdx_run *run, uint64_t limit_ns, bool *dirty) {
 }
 
 bool compute_parse(call *c) {
-  model *m = c->model;
   uint64_t start = clock_ns();
+  if (c->packed && !grpc_infer_bind(c)) return false;
+  model *m = c->model;
   const str *encoding = http_request_header(&c->x.request, "content-encoding");
   http_problem p = {0};
   if (encoding && !coding_decode(coding_from_name(*encoding), &c->x.request.body, c->x.body_limit, &p)) {

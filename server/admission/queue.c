@@ -18,13 +18,19 @@ typedef struct queue {
   pthread_cond_t wake;
   pthread_t *threads;
   size_t thread_count;
+  lane others;       // calls that ask no model, or do not tell which before they are decoded
   lane *in_turn;     // with calls that wait and a thread allowed
   uint64_t used_ns;  // of the lane that was served last: new ones start there
   bool stop;
 } queue;
 
-// The model that the call asks; NULL: it is a chore.
+// The model that the call asks; NULL: none, or it is not known yet.
 static model *asked_model(const call *c) { return c->work == compute_work ? c->model : NULL; }
+
+static lane *lane_of(queue *q, const call *c) {
+  model *m = asked_model(c);
+  return m ? &m->lane : &q->others;
+}
 
 static size_t lane_threads(const queue *q) {
   bool several = q->spare && models_count(&q->srv->models) > 1 && q->thread_count > 1;
@@ -54,9 +60,9 @@ typedef struct forecast {
 } forecast;
 
 // How long the call would wait, and how long it may.
-static forecast foresee(const queue *q, const lane *l, const call *c) {
+static forecast foresee(const queue *q, const lane *l, const call *c, uint64_t now) {
   const limits *limits = &q->srv->limits;
-  uint64_t now = c->queued_ns, cost = 0;
+  uint64_t cost = 0;
   forecast f = {0, (uint64_t)limits->max_queue_wait_ms * 1000000, "limit max-queue-wait-ms"};
   if (l->waiting || l->running >= lane_threads(q)) f.wait_ns = (lane_ahead(l, c) + l->running) * l->pace_ns;
   if (!asked_model(c)) return f;
@@ -90,25 +96,33 @@ static void refuse_late(queue *q, call *c, const forecast *f) {
                    (unsigned long long)(f->wait_ns / 1000000), (unsigned long long)(f->limit_ns / 1000000), f->limit);
 }
 
-static bool submit(admission *a, call *c) {
-  queue *q = (queue *)a;
-  model *m = asked_model(c);
-  lane *l = m ? &m->lane : c->elsewhere ? &q->srv->elsewhere_lane : &q->srv->chore_lane;
+// To the lane of the call, before a worker can see it or, not `fresh`, from one that parsed it. The body tells priority
+// and deadline, so all that came are parsed before the next one is computed. True: it is refused.
+static bool enter(queue *q, call *c, bool fresh) {
+  lane *l = lane_of(q, c);
   call *displaced = NULL;
-  bool parse = m && !c->parsed, taken = false;
-  c->queued_ns = clock_ns();
-  c->priority = parse ? PRIORITY_PARSE : c->asked;
+  bool moves = fresh || c->packed, late = false, full = false, taken = false;
+  forecast f = {0};
   pthread_mutex_lock(&q->lock);
-  forecast f = foresee(q, l, c);
-  bool late = f.wait_ns > f.limit_ns, idle = !l->waiting && l->running < lane_threads(q);
-  bool full = !idle && l->waiting >= (size_t)q->srv->limits.max_queue;
-  if (full && !late && (displaced = displace(l, c))) full = false;
-  if (!late && !full) {
-    exchange_wait(&c->x);  // before a worker can see it
-    if (!l->waiting && !l->running) l->paced_ns = c->queued_ns;
+  uint64_t now = clock_ns();
+  if (fresh) c->queued_ns = now;
+  bool waited = now >= c->queued_ns + (uint64_t)q->srv->limits.max_queue_wait_ms * 1000000;  // its timer may be over
+  if (moves) {
+    bool idle = !l->waiting && l->running < lane_threads(q);
+    c->turn = 0;
+    full = !idle && l->waiting >= (size_t)q->srv->limits.max_queue;
+  }
+  if (moves || c->hurried) {
+    f = foresee(q, l, c, now);
+    late = f.wait_ns > f.limit_ns;
+  }
+  if (full && !late && !waited && (displaced = displace(l, c))) full = false;
+  if (!late && !full && !waited) {
+    if (fresh) exchange_wait(&c->x);
+    if (moves && !l->waiting && !l->running) l->paced_ns = now;
     taken = lane_add(l, c);
     take_turn(q, l);
-    pthread_cond_signal(&q->wake);
+    if (fresh) pthread_cond_signal(&q->wake);  // else this thread goes on
   }
   pthread_mutex_unlock(&q->lock);
   if (displaced) {
@@ -116,10 +130,16 @@ static bool submit(admission *a, call *c) {
     exchange_post(&displaced->x);
   }
   if (taken) return false;
-  if (late) refuse_late(q, c, &f);
+  if (waited) call_retry(c, 503, "no worker became free in time (limit max-queue-wait-ms)");
+  else if (late) refuse_late(q, c, &f);
   else if (full) refuse_full(q, l, c);
   else call_retry(c, 503, "memory is exhausted");
   return true;
+}
+
+static bool submit(admission *a, call *c) {
+  c->priority = c->work == compute_work && !c->parsed ? PRIORITY_PARSE : c->asked;
+  return enter((queue *)a, c, true);
 }
 
 static bool withdraw(admission *a, call *c) {
@@ -135,21 +155,6 @@ static bool withdraw(admission *a, call *c) {
 }
 
 // ---- work ----------------------------------------------------------------------------------------
-
-// The body tells priority and deadline, so all that came are parsed before the next one is computed. True: it waits
-// again.
-static bool parse(queue *q, lane *l, call *c) {
-  uint64_t wait_ns = (uint64_t)q->srv->limits.max_queue_wait_ms * 1000000;
-  if (!compute_parse(c)) return false;
-  pthread_mutex_lock(&q->lock);
-  c->priority = c->asked;
-  bool late = clock_ns() >= c->queued_ns + wait_ns;  // its timer may be over
-  bool kept = !late && lane_add(l, c);
-  pthread_mutex_unlock(&q->lock);
-  if (!kept)
-    call_retry(c, 503, late ? "no worker became free in time (limit max-queue-wait-ms)" : "memory is exhausted");
-  return kept;
-}
 
 // Calls that can be computed together with the first one; the others keep their places.
 static size_t gather(lane *l, call **calls, size_t most) {
@@ -204,15 +209,15 @@ static void serve(queue *q) {
   leave_turn(q, l);
   size_t count = take(l, calls);
   model *m = asked_model(calls[0]), *held = m ? model_retain(m) : NULL;  // the lane lives in it
-  bool parsing = held && calls[0]->priority == PRIORITY_PARSE;
+  bool parsing = calls[0]->priority == PRIORITY_PARSE, parsed = false;
   uint64_t start = clock_ns(), expected = held ? held->cost_ns : 0;
   q->used_ns = l->used_ns;
   l->used_ns += expected;  // corrected below; until then other threads should not find the lane idle
   l->running++;
   take_turn(q, l);
   pthread_mutex_unlock(&q->lock);
-  if (!parsing) compute_all(calls, count);
-  else if (!parse(q, l, calls[0])) exchange_post(&calls[0]->x);
+  if (parsing) parsed = compute_parse(calls[0]);
+  else compute_all(calls, count);
   uint64_t now = clock_ns();
   pthread_mutex_lock(&q->lock);
   l->running--;
@@ -220,6 +225,10 @@ static void serve(queue *q) {
   if (!parsing) note_pace(l, now, count);
   take_turn(q, l);
   pthread_mutex_unlock(&q->lock);
+  if (parsing) {
+    calls[0]->priority = calls[0]->asked;
+    if (!parsed || enter(q, calls[0], false)) exchange_post(&calls[0]->x);
+  }
   model_release(held);
   pthread_mutex_lock(&q->lock);
 }
@@ -244,16 +253,18 @@ static void destroy(admission *a) {
   for (size_t i = 0; i < q->thread_count; i++) pthread_join(q->threads[i], NULL);
   pthread_mutex_destroy(&q->lock);
   pthread_cond_destroy(&q->wake);
+  lane_deinit(&q->others);
   free(q->threads);
   free(q);
 }
 
-admission *admission_queue_create(server *srv, size_t threads, bool spare) {
+admission *admission_queue_create(server *srv, const char *others, size_t threads, bool spare) {
   queue *q = calloc(1, sizeof *q);
   if (!q) return NULL;
   q->base = (admission){"queue", submit, withdraw, destroy};
   q->srv = srv;
   q->spare = spare;
+  q->others.name = others;
   pthread_mutex_init(&q->lock, NULL);
   pthread_cond_init(&q->wake, NULL);
   q->threads = calloc(threads, sizeof *q->threads);

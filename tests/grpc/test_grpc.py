@@ -141,6 +141,11 @@ class Clients(Base):
                 self.assertEqual((how, "grpc-encoding" in str(e)), ("deflate", True))
             else:
                 numpy.testing.assert_array_equal(got, x)
+        # It waits in the queue of its model like any other.
+        queued = 'sardonyx_queue_seconds_count{model="rows"}'
+        before = self.server.metric(queued)
+        self.client.infer("rows", [tensor("x", x)], compression_algorithm="gzip")
+        self.assertEqual(self.server.metric(queued), before + 1)
         # What it expands to is bounded like any body.
         bomb = gzip.compress(bytes(80 << 20), 9)
         frame = b"\x01" + struct.pack(">I", len(bomb)) + bomb
