@@ -4,6 +4,8 @@
 
 #include <stdarg.h>
 
+#include "base/host.h"
+
 void call_error(call *c, int status, const char *format, ...) {
   va_list list;
   va_start(list, format);
@@ -25,6 +27,21 @@ void call_retry_after(call *c, uint64_t ns, const char *format, ...) {
   http_response_verror(&c->x.response, 503, format, list);
   va_end(list);
   http_response_header(&c->x.response, "Retry-After", "%llu", (unsigned long long)(ns / 1000000000 + 1));
+}
+
+void call_late(call *c) {
+  call_error(c, 504, "the result was not there after %llu ms (limit timeout-ms or header x-request-timeout-ms)",
+             (unsigned long long)((c->deadline_ns - c->x.body_ns) / 1000000));
+}
+
+void call_expired(call *c) {
+  if (clock_ns() >= c->deadline_ns) {
+    call_late(c);
+    return;
+  }
+  atomic_fetch_add(&c->srv->refused_wait, 1);
+  call_retry(c, 503, "no worker became free for %lld ms (limit max-queue-wait-ms)",
+             (long long)c->srv->limits.max_queue_wait_ms);
 }
 
 int call_status(const call *c) { return c->answered_with ? c->answered_with : c->x.response.status; }

@@ -57,6 +57,8 @@ void call_error(call *c, int status, const char *format, ...) __attribute__((for
 void call_retry(call *c, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));  // Retry-After
 // 503; Retry-After tells when the wait will be that much shorter.
 void call_retry_after(call *c, uint64_t ns, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void call_late(call *c);              // 504: its deadline is there
+void call_expired(call *c);           // the same, or 503 where it has waited too long before
 void call_json(call *c, int status);  // the body holds it
 void call_text(call *c, int status, const char *text);
 // The error of a run, with its fields beside; run NULL: there is none to ask.

@@ -13,6 +13,7 @@
 #include "server/admission/script.h"
 #include "server/dispatch.h"
 #include "server/grpc.h"
+#include "server/script_reply.h"
 #include "server/v2_tensor.h"
 
 enum { SMALL_BODY_BYTES = 65536 };  // of requests that run no model
@@ -304,7 +305,7 @@ static bool body(exchange *x) {
     if (!c->packed && !grpc_infer_bind(c)) return true;
   }
   admission *a = policy(c);
-  c->deadline_ns += x->body_ns;
+  c->deadline_ns = c->route->answer ? UINT64_MAX : c->deadline_ns + x->body_ns;
   return a->submit(a, c);
 }
 
@@ -328,9 +329,8 @@ static void cancel(exchange *x, int status) {
 static void expire(exchange *x) {
   call *c = (call *)x;
   if (!withdrawn(c)) return;
-  atomic_fetch_add(&c->srv->refused_wait, 1);
-  call_retry(c, 503, "no worker became free for %lld ms (limit max-queue-wait-ms)",
-             (long long)c->srv->limits.max_queue_wait_ms);
+  if (c->scripted && clock_ns() >= c->deadline_ns) script_reply_late(c);
+  else call_expired(c);
   exchange_post(x);
 }
 

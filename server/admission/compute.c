@@ -35,11 +35,6 @@ static void reply_cancelled(call *c, int status) {
   else call_error(c, status, "the client closed the connection before the result was there");
 }
 
-static void reply_deadline(call *c) {
-  call_error(c, 504, "the result was not there after %llu ms (limit timeout-ms or header x-request-timeout-ms)",
-             (unsigned long long)((c->deadline_ns - c->x.body_ns) / 1000000));
-}
-
 static void reply(call *c) {
   model_metrics *m = &c->entry->metrics;
   histogram_seconds(&m->compute, c->done_ns - c->run_ns);
@@ -55,7 +50,7 @@ void compute_reply(call *c, sdx_value **rows) {
   pthread_mutex_unlock(&c->lock);
   for (size_t i = 0; i < c->model->output_count; i++) c->outputs[i] = rows[i];
   if (cancelled) reply_cancelled(c, cancelled);
-  else if (c->done_ns >= c->deadline_ns) reply_deadline(c);
+  else if (c->done_ns >= c->deadline_ns) call_late(c);
   else reply(c);
 }
 
@@ -71,7 +66,7 @@ static void reply_outputs(call *c, sdx_run *run) {
 static bool run_model(call *c, sdx_run *run, uint64_t limit_ns, bool *dirty) {
   c->run_ns = c->done_ns = clock_ns();
   if (c->run_ns >= c->deadline_ns) {
-    reply_deadline(c);
+    call_late(c);
     return true;
   }
   uint64_t left = c->deadline_ns - c->run_ns;
@@ -94,7 +89,7 @@ static bool run_model(call *c, sdx_run *run, uint64_t limit_ns, bool *dirty) {
     moved = true;
   } else if (status == SDX_DEADLINE_EXCEEDED) {
     model_note_cost(c->model, c->done_ns - c->run_ns);
-    reply_deadline(c);
+    call_late(c);
   } else {
     call_engine_error(c, status, run);
   }

@@ -106,7 +106,8 @@ static bool enter(queue *q, call *c, bool fresh) {
   pthread_mutex_lock(&q->lock);
   uint64_t now = clock_ns();
   if (fresh) c->queued_ns = now;
-  bool waited = now >= c->queued_ns + (uint64_t)q->srv->limits.max_queue_wait_ms * 1000000;  // its timer may be over
+  // Its timer may be over.
+  bool expired = now >= c->deadline_ns || now >= c->queued_ns + (uint64_t)q->srv->limits.max_queue_wait_ms * 1000000;
   if (moves) {
     bool idle = !l->waiting && l->running < lane_threads(q);
     c->turn = 0;
@@ -116,9 +117,9 @@ static bool enter(queue *q, call *c, bool fresh) {
     f = foresee(q, l, c, now);
     late = f.wait_ns > f.limit_ns;
   }
-  if (full && !late && !waited && (displaced = displace(l, c))) full = false;
-  if (!late && !full && !waited) {
-    if (fresh) exchange_wait(&c->x);
+  if (full && !late && !expired && (displaced = displace(l, c))) full = false;
+  if (!late && !full && !expired) {
+    if (fresh) exchange_wait(&c->x, c->deadline_ns);
     if (moves && !l->waiting && !l->running) l->paced_ns = now;
     taken = lane_add(l, c);
     take_turn(q, l);
@@ -130,7 +131,7 @@ static bool enter(queue *q, call *c, bool fresh) {
     exchange_post(&displaced->x);
   }
   if (taken) return false;
-  if (waited) call_retry(c, 503, "no worker became free in time (limit max-queue-wait-ms)");
+  if (expired) call_expired(c);
   else if (late) refuse_late(q, c, &f);
   else if (full) refuse_full(q, l, c);
   else call_retry(c, 503, "memory is exhausted");

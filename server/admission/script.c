@@ -328,7 +328,7 @@ static bool submit(admission *a, call *c) {
   pthread_mutex_lock(&p->lock);
   bool taken = (!p->lane.waiting && p->lane.running < p->count) || p->lane.waiting < most;
   if (taken) {
-    exchange_wait(&c->x);  // before a worker can see it
+    exchange_wait(&c->x, c->deadline_ns);  // before a worker can see it
     taken = lane_add(&p->lane, c);
   }
   pthread_mutex_unlock(&p->lock);

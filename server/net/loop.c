@@ -37,7 +37,9 @@ void exchange_post(exchange *x) {
   if (!first) wake(l);
 }
 
-void exchange_wait(exchange *x) { timer_set(&x->loop->timers, &x->timer, PHASE_QUEUE, x->loop->now_ns); }
+void exchange_wait(exchange *x, uint64_t deadline_ns) {
+  timer_set_before(&x->loop->timers, &x->timer, PHASE_QUEUE, x->loop->now_ns, deadline_ns);
+}
 
 void loop_adopt(loop *l, connection *c) {
   connection *first = atomic_load(&l->arriving);

@@ -117,5 +117,6 @@ void net_cancel_all(net *n);  // what is pending gets `cancel` with 503
 
 // The response of a pending exchange is set. Any thread.
 void exchange_post(exchange *x);
-// `expire` is called if the exchange is not answered after max-queue-wait-ms. Thread of the loop.
-void exchange_wait(exchange *x);
+// `expire` is called if the exchange is not answered after max-queue-wait-ms, or when the deadline is there. Thread of
+// the loop.
+void exchange_wait(exchange *x, uint64_t deadline_ns);

@@ -14,13 +14,22 @@ void timer_stop(net_timers *t, net_timer *one) {
   *one = (net_timer){0};
 }
 
-void timer_set(net_timers *t, net_timer *one, net_phase phase, uint64_t now_ns) {
+void timer_set_before(net_timers *t, net_timer *one, net_phase phase, uint64_t now_ns, uint64_t deadline_ns) {
+  uint64_t due = now_ns + t->duration_ns[phase];
   timer_stop(t, one);
   if (phase == PHASE_NONE) return;
-  *one = (net_timer){t->last[phase], NULL, now_ns + t->duration_ns[phase], phase};
-  if (one->previous) one->previous->next = one;
+  if (due > deadline_ns) due = deadline_ns;
+  net_timer *before = t->last[phase];
+  while (before && before->due_ns > due) before = before->previous;
+  *one = (net_timer){before, before ? before->next : t->first[phase], due, phase};
+  if (before) before->next = one;
   else t->first[phase] = one;
-  t->last[phase] = one;
+  if (one->next) one->next->previous = one;
+  else t->last[phase] = one;
+}
+
+void timer_set(net_timers *t, net_timer *one, net_phase phase, uint64_t now_ns) {
+  timer_set_before(t, one, phase, now_ns, UINT64_MAX);
 }
 
 uint64_t timer_next(const net_timers *t) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Timers of one loop. All timers of a phase last equally long, so a list in the order of setting is in the order of
-// ending: setting and stopping take constant time, the next one to end stands first, and nothing ever ticks.
+// Timers of one loop. All timers of a phase last equally long, or end sooner where a request has a deadline of its own:
+// a list in the order of ending is nearly one in the order of setting, the next one to end stands first, and nothing
+// ever ticks.
 #pragma once
 
 #include <stdbool.h>
@@ -32,6 +33,7 @@ typedef struct net_timers {
 
 void timer_stop(net_timers *t, net_timer *one);
 void timer_set(net_timers *t, net_timer *one, net_phase phase, uint64_t now_ns);
+void timer_set_before(net_timers *t, net_timer *one, net_phase phase, uint64_t now_ns, uint64_t deadline_ns);
 uint64_t timer_next(const net_timers *t);  // when the first one ends; UINT64_MAX: none is set
 // Takes out one that has ended, or NULL. Its phase stays readable in *phase.
 net_timer *timer_take(net_timers *t, uint64_t now_ns, net_phase *phase);

@@ -210,6 +210,18 @@ class Forecast(unittest.TestCase):
             self.assertAlmostEqual(int(head["retry-after"]), whole * 4, delta=whole * 4 + 1)
             self.assertEqual(server.metric('sardonyx_refused_total{reason="forecast"}'), 1)
 
+    def test_a_deadline_ends_the_wait(self):
+        """Also where nothing is known of the pace yet."""
+        with Server(["slow"], "--workers", "1", "--max-queue-wait-ms", "60000") as server:
+            start = time.monotonic()
+            jobs = server.background(1)
+            time.sleep(0.05)
+            status, _, body = server.ask("POST", "/score", SLOW_BODY, {"X-Request-Timeout-Ms": "50"})
+            took = time.monotonic() - start
+            self.assertEqual((status, jobs[0].result()[0]), (504, 200))
+            self.assertIn("the result was not there after 50 ms", json.loads(body)["error"])
+            self.assertLess(took, (time.monotonic() - start) / 2)
+
     def test_goal(self):
         with Server(["slow"], "--workers", "1", "--p99-ms", "1", "--max-queue-wait-ms", "60000") as server:
             self.assertEqual(server.score(SLOW)[0], 200)  # nobody is before it: it is tried
