@@ -65,28 +65,31 @@ bool exchange_begin(exchange *x) {
   return false;
 }
 
-bool exchange_take(exchange *x, str piece) {
-  http_body *b = &x->request.body;
-  size_t need = b->size + piece.size;  // both below the limit and one buffer
-  if (need > x->body_limit) {
-    too_large(x);
-    return false;
-  }
+bool exchange_keep(exchange *x, http_body *b, str piece) {
+  size_t need = b->size + piece.size;  // both below a limit and one buffer
   if (need > b->capacity) {
     size_t capacity = b->capacity ? b->capacity * 2 : BODY_FIRST_BYTES;
     if (capacity < need) capacity = need;
     if (x->request.has_length && capacity > x->request.length) capacity = (size_t)x->request.length;
     b->held = &x->net->held;
     b->held_limit = (size_t)x->net->limits->max_buffered_bytes;
-    if (capacity < need || !body_reserve(b, capacity)) {
-      http_response_error(&x->response, 503, "request bodies fill the memory kept for them (limit max-buffered-bytes)");
-      http_response_header(&x->response, "Retry-After", "1");
-      return false;
-    }
+    if (capacity < need || !body_reserve(b, capacity)) return false;
   }
   memcpy(b->at + b->size, piece.at, piece.size);
   b->size = need;
   return true;
+}
+
+bool exchange_take(exchange *x, str piece) {
+  http_body *b = &x->request.body;
+  if (b->size + piece.size > x->body_limit) {
+    too_large(x);
+    return false;
+  }
+  if (exchange_keep(x, b, piece)) return true;
+  http_response_error(&x->response, 503, "request bodies fill the memory kept for them (limit max-buffered-bytes)");
+  http_response_header(&x->response, "Retry-After", "1");
+  return false;
 }
 
 bool exchange_complete(exchange *x) {

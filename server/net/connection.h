@@ -89,6 +89,7 @@ void connection_drain(connection *c, bool close_idle);
 // begin: true: read on; false: the response is set.
 bool exchange_begin(exchange *x);
 bool exchange_take(exchange *x, str piece);
+bool exchange_keep(exchange *x, http_body *b, str piece);  // more bytes of any body of it; false: memory
 // True: the response is set.
 bool exchange_complete(exchange *x);
 void exchange_malformed(exchange *x, const http_problem *p);

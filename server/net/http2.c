@@ -147,11 +147,12 @@ static void take_messages(exchange *x, str piece) {
       return;
     }
     piece = (str){piece.at + n, piece.size - n};
+    nghttp2_session_consume_stream(x->connection->http2, x->stream, n);
     if (!message_lacks(x) && exchange_complete(x)) answer(x);
   }
-  if (!piece.size || x->over) return;
-  if (x->ahead.size + piece.size <= x->body_limit) text_append(&x->ahead, piece.at, piece.size);
-  else nghttp2_submit_rst_stream(x->connection->http2, NGHTTP2_FLAG_NONE, x->stream, NGHTTP2_ENHANCE_YOUR_CALM);
+  // The rest is taken when its turn comes; until then the window of the stream bounds it.
+  if (piece.size && !x->over && !exchange_keep(x, &x->ahead, piece))
+    nghttp2_submit_rst_stream(x->connection->http2, NGHTTP2_FLAG_NONE, x->stream, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 // Whose answer is out goes on. True: some did.
@@ -166,10 +167,10 @@ static bool next_messages(connection *c) {
     http_response_reset(&x->response, (size_t)c->net->limits->max_response_bytes);
     x->request.body.size = 0;
     x->state = EXCHANGE_READING;
-    text ahead = x->ahead;
-    x->ahead = (text){0};
+    http_body ahead = x->ahead;
+    x->ahead = (http_body){0};
     take_messages(x, (str){ahead.at, ahead.size});
-    text_deinit(&ahead);
+    body_drop(&ahead);
     if (x->no_more && x->state == EXCHANGE_READING) end_messages(x);
   }
   return any;
@@ -296,8 +297,13 @@ static int on_frame(nghttp2_session *s, const nghttp2_frame *frame, void *contex
 
 static int on_data(nghttp2_session *s, uint8_t flags, int32_t stream, const uint8_t *at, size_t size, void *context) {
   exchange *x = of_stream(context, stream);
-  if (x && x->messages) take_messages(x, (str){(const char *)at, size});
-  else if (x && x->state == EXCHANGE_READING && !exchange_take(x, (str){(const char *)at, size})) answer(x);
+  nghttp2_session_consume_connection(s, size);
+  if (x && x->messages) {
+    take_messages(x, (str){(const char *)at, size});
+    return 0;
+  }
+  nghttp2_session_consume_stream(s, stream, size);
+  if (x && x->state == EXCHANGE_READING && !exchange_take(x, (str){(const char *)at, size})) answer(x);
   return 0;
 }
 
@@ -347,6 +353,7 @@ static bool start(connection *c) {
   bool good = !nghttp2_option_new(&option);
   if (good) {
     nghttp2_option_set_no_closed_streams(option, 1);
+    nghttp2_option_set_no_auto_window_update(option, 1);  // a client of messages waits for their answers
     nghttp2_option_set_max_deflate_dynamic_table_size(option, 4096);
     good = !nghttp2_session_server_new2(&c->http2, calls, c, option);
     nghttp2_option_del(option);

@@ -105,7 +105,7 @@ void exchange_end(exchange *x) {
   c->served++;
   atomic_fetch_sub(&x->net->exchanges, 1);
   body_drop(&x->request.body);
-  text_deinit(&x->ahead);
+  body_drop(&x->ahead);
   if (l->spare_count == SPARE_EXCHANGES) {
     exchange_deinit(x);
     return;

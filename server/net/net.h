@@ -40,7 +40,7 @@ typedef struct exchange {
   bool over;                   // of such: nothing more will be answered
   bool begun, answered;        // the head of the response is out; the answer to one message, too
   bool no_more;                // the client has sent its last one
-  text ahead;                  // what came behind a message that is not answered yet
+  http_body ahead;             // what came behind a message that is not answered yet
   uint64_t start_ns, body_ns;  // the head, the whole body was there
   size_t body_limit;           // set by `head`
   net_timer timer;

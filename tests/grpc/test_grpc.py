@@ -346,6 +346,29 @@ class Limits(unittest.TestCase):
             x = numpy.ones((1, 3), numpy.float32)
             numpy.testing.assert_array_equal(client.infer("rows", [tensor("x", x)]).as_numpy("y"), x)
 
+    def stream_slowly(self, count, *options):
+        """Sends more than is answered at a time; (ids of the answers, the error that ended them)."""
+        found = []
+        with Server(["quick"], *options) as server:
+            answers = queue.Queue()
+            client = triton.InferenceServerClient(f"127.0.0.1:{server.port}")
+            client.start_stream(lambda result, error: answers.put((result, error)))
+            for i in range(count):
+                client.async_stream_infer("quick", [tensor("x", numpy.zeros(1, numpy.float32))], request_id=f"{i:<10000}")
+            while len(found) < count:
+                result, error = answers.get(timeout=60)
+                if error:
+                    return found, str(error)
+                found.append(int(result.get_response().id))
+            client.stop_stream()
+        return found, None
+
+    def test_streams_wait_for_room(self):
+        self.assertEqual(self.stream_slowly(12, "--max-body-bytes", "65536"), (list(range(12)), None))
+
+    def test_what_streams_send_ahead_counts_as_buffered(self):
+        self.assertIn("EXHAUSTED", self.stream_slowly(30, "--max-buffered-bytes", "100000")[1] or "no error")
+
     def test_drain_ends_open_streams(self):
         with Server(["rows"]) as server:
             answers = queue.Queue()
