@@ -76,7 +76,7 @@ bool split_takes(split *s, call *c) {
   pthread_mutex_lock(&s->lock);
   bool any = s->active, other = any && asked && str_is(*asked, s->other);
   bool known = !any || !asked || other || str_is(*asked, s->own);
-  if (any && !asked) other = atomic_fetch_add(&s->requests, 1) * SCATTER % 100 < s->percent;
+  if (any && !asked) other = s->requests++ * SCATTER % 100 < s->percent;
   if (!known)
     call_error(c, 404, "header %s: there is no revision '%.*s'; there are %s and %s", deployment,
                asked->size < 60 ? (int)asked->size : 60, asked->at, s->own, s->other);
@@ -109,11 +109,11 @@ static void give_back(split *s, int fd, unsigned generation) {
 static int connect_next(split *s, unsigned *generation) {
   struct sockaddr_un name = {.sun_family = AF_UNIX};
   pthread_mutex_lock(&s->lock);
-  unsigned at = s->socket_count ? atomic_fetch_add(&s->connections, 1) % s->socket_count : 0;
+  unsigned at = s->socket_count ? s->connections++ % s->socket_count : 0;
   memcpy(name.sun_path, s->sockets[at], SPLIT_PATH);
   *generation = s->generation;
   pthread_mutex_unlock(&s->lock);
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);  // where nobody accepts, it fails at once
   if (fd >= 0 && connect(fd, (struct sockaddr *)&name, sizeof name)) {
     close(fd);
     fd = -1;
@@ -129,7 +129,7 @@ static bool wait_for(int fd, short events, uint64_t end_ns) {
 
 static bool send_all(int fd, const char *at, size_t size, uint64_t end_ns) {
   while (size) {
-    ssize_t done = send(fd, at, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t done = send(fd, at, size, MSG_NOSIGNAL);
     if (done < 0 && errno != EAGAIN && errno != EINTR) return false;
     if (done < 0 && !wait_for(fd, POLLOUT, end_ns)) return false;
     if (done > 0) at += done, size -= (size_t)done;

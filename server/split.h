@@ -7,7 +7,6 @@
 #pragma once
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 
 enum { SPLIT_NAME = 64, SPLIT_PATH = 108, SPLIT_SOCKETS = 16, SPLIT_IDLE = 16 };
@@ -25,7 +24,7 @@ typedef struct split {
     unsigned generation;
   } idle[SPLIT_IDLE];  // connections to use again
   unsigned idle_count;
-  atomic_uint requests, connections;
+  unsigned requests, connections;
 } split;
 
 struct call;
