@@ -28,21 +28,22 @@ static bool read_value(json *j, str *value) {
   return true;
 }
 
+static bool find_input(const table *t, str name, size_t *index) {
+  return input_find(t->session, name, index) && *index < t->inputs;
+}
+
 // A value of a column; a scalar of an input of rank 2 is a row of its own.
-static bool put_cell(table *t, str name, str value, size_t row) {
-  size_t index;
-  if (!input_find(t->session, name, &index) || index >= t->inputs)
-    return json_fail(t->j, "%s[%zu].%.*s: the model has no such input", t->member, row, STR_ARG(name));
+static bool put_cell(table *t, size_t index, str value, size_t row) {
   text *to = &t->columns[index];
+  const sdx_io *io = sdx_session_input(t->session, index);
   if (t->whole) {
-    if (to->size) return json_fail(t->j, "%s.%.*s: given twice", t->member, STR_ARG(name));
+    if (to->size) return json_fail(t->j, "%s.%.100s: given twice", t->member, io->name);
     text_str(to, value);
     return true;
   }
   if (t->rows[index] != row)
-    return json_fail(t->j, "%s[%zu].%.*s: %s", t->member, row, STR_ARG(name),
+    return json_fail(t->j, "%s[%zu].%.100s: %s", t->member, row, io->name,
                      t->rows[index] > row ? "given twice" : "a row before lacks it");
-  const sdx_io *io = sdx_session_input(t->session, index);
   bool wrap = t->cells && io->has_shape && io->rank == 2;
   text_put(to, row ? (wrap ? ",[" : ",") : wrap ? "[[" : "[");
   text_str(to, value);
@@ -54,9 +55,14 @@ static bool put_cell(table *t, str name, str value, size_t row) {
 static bool read_object(table *t, size_t row) {
   bool first = true;
   str key, value;
+  size_t index;
   if (!json_open(t->j, '{', t->member)) return false;
-  while (json_more(t->j, '{', &first))
-    if (!json_key(t->j, &key) || !read_value(t->j, &value) || !put_cell(t, key, value, row)) return false;
+  while (json_more(t->j, '{', &first)) {
+    if (!json_key(t->j, &key) || !read_value(t->j, &value)) return false;
+    if (!find_input(t, key, &index))
+      return json_fail(t->j, "%s[%zu].%.*s: the model has no such input", t->member, row, STR_ARG(key));
+    if (!put_cell(t, index, value, row)) return false;
+  }
   for (size_t i = 0; i < t->inputs && !t->j->failed; i++)
     if (t->rows[i] && t->rows[i] != row + 1)
       return json_fail(t->j, "%s[%zu] lacks '%.100s'", t->member, row, sdx_session_input(t->session, i)->name);
@@ -103,11 +109,46 @@ static bool read_objects(table *t) {
   return good && !t->j->failed;
 }
 
+// Which input each column is: no more than there are.
+static bool read_columns(table *t, json *names, size_t *columns, size_t *count) {
+  bool first = true, twice = false;
+  str name;
+  size_t index;
+  if (!json_open(names, '[', "columns")) return json_fail(t->j, "%s", names->message);
+  while (json_more(names, '[', &first)) {
+    if (!json_string_read(names, &name, "columns")) return json_fail(t->j, "%s.columns: expected strings", t->member);
+    if (!find_input(t, name, &index))
+      return json_fail(t->j, "%s.columns: the model has no input '%.*s'", t->member, STR_ARG(name));
+    for (size_t i = 0; i < *count; i++) twice |= columns[i] == index;
+    if (twice) return json_fail(t->j, "%s.columns: '%.*s' is given twice", t->member, STR_ARG(name));
+    columns[(*count)++] = index;
+  }
+  return !names->failed || json_fail(t->j, "%s", names->message);
+}
+
+static bool read_data(table *t, json *rows, const size_t *columns, size_t count) {
+  bool first = true;
+  str value;
+  if (!json_open(rows, '[', "data")) return json_fail(t->j, "%s", rows->message);
+  for (size_t row = 0; json_more(rows, '[', &first); row++) {
+    bool cell = true;
+    size_t at = 0;
+    if (!json_open(rows, '[', "data")) return json_fail(t->j, "%s", rows->message);
+    for (; json_more(rows, '[', &cell); at++) {
+      if (at == count) return json_fail(t->j, "%s.data[%zu] has more values than columns", t->member, row);
+      if (!read_value(rows, &value)) return json_fail(t->j, "%s", rows->message);
+      if (!put_cell(t, columns[at], value, row)) return false;
+    }
+    if (at < count) return json_fail(t->j, "%s.data[%zu] has fewer values than columns", t->member, row);
+  }
+  return !rows->failed || json_fail(t->j, "%s", rows->message);
+}
+
 // {"columns": [...], "data": [[...], ...]}
 static bool read_split(table *t) {
   json *j = t->j, names = {0}, rows = {0};
-  bool first = true, inner = true;
-  str key, value, name;
+  bool first = true;
+  str key, value;
   if (!json_open(j, '{', t->member)) return false;
   while (json_more(j, '{', &first)) {
     if (!json_key(j, &key)) return false;
@@ -125,22 +166,11 @@ static bool read_split(table *t) {
     return true;
   }
   if (!names.at) return json_fail(j, "%s.columns is missing", t->member);
-  bool good = json_open(&rows, '[', "data");
-  for (size_t row = 0; good && json_more(&rows, '[', &inner); row++) {
-    json header = names;
-    bool next = true, cell = true;
-    good = json_open(&header, '[', "columns") && json_open(&rows, '[', "data");
-    while (good && json_more(&header, '[', &next)) {
-      good = read_value(&header, &name) && name.size >= 2 && *name.at == '"';
-      if (!good) return json_fail(j, "%s.columns: expected strings", t->member);
-      if (!json_more(&rows, '[', &cell))
-        return json_fail(j, "%s.data[%zu] has fewer values than columns", t->member, row);
-      good = read_value(&rows, &value) && put_cell(t, (str){name.at + 1, name.size - 2}, value, row);
-    }
-    if (good && json_more(&rows, '[', &cell))
-      return json_fail(j, "%s.data[%zu] has more values than columns", t->member, row);
-  }
-  return good && !rows.failed ? true : json_fail(j, "%s", rows.message);
+  size_t *columns = calloc(t->inputs + 1, sizeof *columns), count = 0;
+  if (!columns) return json_fail(j, "not enough memory");
+  bool good = read_columns(t, &names, columns, &count) && read_data(t, &rows, columns, count);
+  free(columns);
+  return good;
 }
 
 static bool read_as_score(table *t, sdx_value **inputs) {

@@ -93,10 +93,26 @@ class Tables(Shared):
             for body in ({"dataframe_split": {"columns": ["b", "a"], "data": [[2, 1], [4, 3]]}},
                          {"dataframe_records": [{"a": 1, "b": 2}, {"a": 3, "b": 4}]}):
                 self.assertEqual(server.post("/invocations", body), (200, want))
-            for data, text in (([[1]], "fewer values"), ([[1, 2, 3]], "more values")):
-                status, answer = server.post("/invocations", {"dataframe_split": {"columns": ["a", "b"], "data": data}})
+            ab = ["a", "b"]
+            for columns, data, text in ((ab, [[1]], "fewer values"), (ab, [[1, 2, 3]], "more values"),
+                                        (["a", "c"], [[1, 2]], "columns: the model has no input 'c'"),
+                                        (["a", "a"], [[1, 2]], "columns: 'a' is given twice"),
+                                        (["a", 1], [[1, 2]], "columns: expected strings"),
+                                        (1, [[1, 2]], "columns: expected a list"),
+                                        (ab, [1], "data: expected a list")):
+                status, answer = server.post("/invocations", {"dataframe_split": {"columns": columns, "data": data}})
                 self.assertEqual(status, 400)
                 self.assertIn(text, answer["error"])
+
+    def test_names_of_columns_may_be_escaped(self):
+        from serving import Server
+        words = model([onnx.node("Identity", ["größe"], ["y"]), onnx.node("Identity", ["b"], ["z"])],
+                      *([(n, onnx.FLOAT, ["n"]) for n in names] for names in (["größe", "b"], ["y", "z"])))
+        (WORK / "words.onnx").write_bytes(words)
+        with Server([f"{WORK}/words.onnx"]) as server:
+            body = '{"dataframe_split":{"data":[[1,2],[3,4]],"columns":["gr\\u00f6\\u00dfe","b"]}}'
+            self.assertEqual(server.post("/invocations", body),
+                             (200, {"predictions": [{"y": 1, "z": 2}, {"y": 3, "z": 4}]}))
 
 
 if __name__ == "__main__":
