@@ -176,9 +176,8 @@ static bool take_priority(call *c) {
 }
 
 // Who shares the threads with others: an address, and a key where one is given.
-static uint64_t client_of(const call *c) {
+static uint64_t with_key(const call *c, uint64_t hash) {
   const str *key = http_request_header(&c->x.request, "authorization");
-  uint64_t hash = address_hash(&c->x.client, c->srv->seed);
   for (size_t i = 0; key && i < key->size; i++) hash = (hash ^ (unsigned char)key->at[i]) * 0x100000001B3u;
   return hash ^ hash >> 32;
 }
@@ -229,7 +228,9 @@ static bool within_share(call *c, unsigned now) {
 
 static bool admit_scoring(call *c) {
   server *srv = c->srv;
-  c->client = (unsigned)(address_hash(&c->x.client, srv->seed) % NET_CLIENTS);
+  uint64_t client = address_hash(&c->x.client, srv->seed);
+  c->client = (unsigned)(client % NET_CLIENTS);
+  c->fair = with_key(c, client);
   unsigned now = atomic_fetch_add(&srv->clients[c->client], 1) + 1;
   c->counted = true;
   if (c->elsewhere) return take_deadline(c) && within_share(c, now);
@@ -244,7 +245,6 @@ static bool admit_scoring(call *c) {
 static bool head(exchange *x) {
   call *c = (call *)x;
   c->srv = x->net->context;
-  c->fair = client_of(c);
   c->asked = (unsigned)c->srv->limits.default_priority;
   pthread_mutex_init(&c->lock, NULL);
   if (!take_id(c) || !find_route(c) || (c->route->grpc && !grpc_head(c))) return false;
