@@ -10,6 +10,9 @@
 
 enum { MESSAGE_BYTES = 1000, STREAM_ERROR = 1 };
 enum { OK = 0, UNKNOWN = 2, UNIMPLEMENTED = 12 };
+#define NAMES(F) F(NAME, 1, BYTES, "name") F(VERSION, 2, BYTES, "version")
+enum { NAMES(WIRE_SLOT) };
+WIRE_SCHEMA(static const, names, NAMES, "request")
 
 // ---- requests ------------------------------------------------------------------------------------
 
@@ -95,6 +98,16 @@ bool grpc_scan(call *c, const wire_schema *schema, wire_counts *counts, wire *me
   if (wire_scan(*message, schema, counts, &e) == SDX_OK) return true;
   call_error(c, 400, "%s", e.message);
   return false;
+}
+
+bool grpc_read_names(call *c, str *name, str *version) {
+  wire_counts counts;
+  wire message;
+  wire_field f;
+  *name = *version = (str){0};
+  if (!grpc_scan(c, &names, &counts, &message)) return false;
+  while (wire_next(&message, &names, &f)) *(f.slot == NAME ? name : version) = wire_str(&f);
+  return true;
 }
 
 bool grpc_find_model(call *c, str name, str version) {

@@ -27,6 +27,8 @@ void grpc_put_str(wire_out *out, uint32_t number, const char *text);
 wire grpc_message(const call *c);
 // The message, its fields counted. False: the response is an error.
 bool grpc_scan(call *c, const wire_schema *schema, wire_counts *counts, wire *message);
+// The message of a request that says a model's name and version, or one of them, or none.
+bool grpc_read_names(call *c, str *name, str *version);
 // Sets entry and model from the fields of their names. A name that is empty stands for all models; false: refused.
 bool grpc_find_model(call *c, str name, str version);
 

@@ -26,7 +26,6 @@ void model_metrics_init(model_metrics *m) {
 static void add(atomic_uint_fast64_t *counter, uint64_t n) {
   atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
-static uint64_t get(const atomic_uint_fast64_t *counter) { return atomic_load_explicit(counter, memory_order_relaxed); }
 
 void metrics_count(model_metrics *m, int code) {
   size_t i = 0;
@@ -40,10 +39,16 @@ void metrics_note_run(model_metrics *m, size_t calls, uint64_t ns) {
   add(&m->run_ns[i], ns);
 }
 
+uint64_t metrics_runs(const model_metrics *m) {
+  uint64_t total = 0;
+  for (size_t i = 0; i < METRIC_BATCHES; i++) total += metric_get(&m->runs[i]);
+  return total;
+}
+
 uint64_t metrics_total(const model_metrics *m, bool success) {
   uint64_t total = 0;
   for (size_t i = 0; i < METRIC_CODES; i++)
-    if ((metric_codes[i] == 200) == success) total += get(&m->requests[i]);
+    if ((metric_codes[i] == 200) == success) total += metric_get(&m->requests[i]);
   return total;
 }
 
@@ -88,7 +93,7 @@ static void labels(text *o, const model_entry *e) {
 static void histogram_rows(text *o, const char *name, const model_entry *e, const histogram *h, double unit) {
   uint64_t sum = 0;
   for (size_t i = 0;; i++) {
-    sum += get(&h->buckets[i]);
+    sum += metric_get(&h->buckets[i]);
     text_format(o, "sardonyx_%s_bucket{", name);
     labels(o, e);
     if (h->bounds[i]) text_format(o, ",le=\"%g\"} %llu\n", h->bounds[i], (unsigned long long)sum);
@@ -97,7 +102,7 @@ static void histogram_rows(text *o, const char *name, const model_entry *e, cons
   }
   text_format(o, "sardonyx_%s_sum{", name);
   labels(o, e);
-  text_format(o, "} %.17g\nsardonyx_%s_count{", (double)get(&h->sum) * unit, name);
+  text_format(o, "} %.17g\nsardonyx_%s_count{", (double)metric_get(&h->sum) * unit, name);
   labels(o, e);
   text_format(o, "} %llu\n", (unsigned long long)sum);
 }
@@ -117,7 +122,7 @@ static void histograms(server *srv, text *o, const char *name, const char *help,
 
 static void request_rows(text *o, const model_entry *e, const model_metrics *m) {
   for (size_t i = 0; i < METRIC_CODES; i++) {
-    uint64_t count = get(&m->requests[i]);
+    uint64_t count = metric_get(&m->requests[i]);
     if (!count) continue;
     text_put(o, "sardonyx_requests_total{");
     label(o, "model", e ? e->name : "");
@@ -130,7 +135,7 @@ static void request_rows(text *o, const model_entry *e, const model_metrics *m) 
 
 static void run_rows(text *o, const model_entry *e) {
   for (size_t i = 0; i < METRIC_BATCHES; i++) {
-    uint64_t count = get(&e->metrics.runs[i]);
+    uint64_t count = metric_get(&e->metrics.runs[i]);
     if (!count) continue;
     text_put(o, "sardonyx_runs_total{");
     labels(o, e);
@@ -199,12 +204,13 @@ void metrics_write(server *srv, text *o) {
          (double)atomic_load(&srv->net.exchanges));
   single(o, "buffered_bytes", "gauge", "Memory of request bodies.", (double)atomic_load(&srv->net.held));
   single(o, "cancelled_total", "counter", "Requests given up because the client left or the server stops.",
-         (double)get(&srv->cancelled));
+         (double)metric_get(&srv->cancelled));
   single(o, "connections_cut_total", "counter", "Connections closed because a phase lasted too long.",
-         (double)get(&srv->net.cut));
-  single(o, "inline_runs_total", "counter", "Requests computed on a socket thread.", (double)get(&srv->inline_runs));
+         (double)metric_get(&srv->net.cut));
+  single(o, "inline_runs_total", "counter", "Requests computed on a socket thread.",
+         (double)metric_get(&srv->inline_runs));
   single(o, "inline_moved_total", "counter", "Requests begun on a socket thread and moved to a worker.",
-         (double)get(&srv->inline_moved));
+         (double)metric_get(&srv->inline_moved));
   head(o, "refused_total", "counter", "Requests refused before they were computed.");
   const struct {
     const char *reason;
@@ -214,7 +220,7 @@ void metrics_write(server *srv, text *o) {
                  {"forecast", &srv->refused_forecast}, {"client_cap", &srv->refused_client}};
   for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
     text_format(o, "sardonyx_refused_total{reason=\"%s\"} %llu\n", refused[i].reason,
-                (unsigned long long)get(refused[i].count));
+                (unsigned long long)metric_get(refused[i].count));
   model_rows(srv, o);
   script_rows(srv, o);
   histograms(srv, o, "request_seconds", "Time from the request line to the last byte of the reply.",

@@ -36,3 +36,7 @@ void histogram_number(histogram *h, uint64_t number);
 struct server;
 void metrics_write(struct server *srv, text *o);
 uint64_t metrics_total(const model_metrics *m, bool success);
+uint64_t metrics_runs(const model_metrics *m);
+static inline uint64_t metric_get(const atomic_uint_fast64_t *counter) {
+  return atomic_load_explicit(counter, memory_order_relaxed);
+}

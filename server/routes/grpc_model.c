@@ -3,24 +3,6 @@
 #include "server/grpc.h"
 #include "server/protocol_v2.h"
 
-#define NAMES(F) F(NAME, 1, BYTES, "name") F(VERSION, 2, BYTES, "version")
-enum { NAMES(WIRE_SLOT) };
-WIRE_SCHEMA(static const, names, NAMES, "request")
-
-typedef struct named {
-  str name, version;
-} named;
-
-static bool read_names(call *c, named *n) {
-  wire_counts counts;
-  wire message;
-  wire_field f;
-  *n = (named){{0}, {0}};
-  if (!grpc_scan(c, &names, &counts, &message)) return false;
-  while (wire_next(&message, &names, &f)) *(f.slot == NAME ? &n->name : &n->version) = wire_str(&f);
-  return true;
-}
-
 static void answer_flag(call *c, bool flag) {
   wire_out out = grpc_begin(c);
   wire_put_int(&out, 1, flag);
@@ -31,8 +13,9 @@ static void live(call *c) { answer_flag(c, true); }
 static void ready(call *c) { answer_flag(c, server_ready(c->srv)); }
 
 static void model_ready(call *c) {
-  named n;
-  if (read_names(c, &n) && grpc_find_model(c, n.name, n.version)) answer_flag(c, server_ready(c->srv) && c->model);
+  str name, version;
+  if (grpc_read_names(c, &name, &version) && grpc_find_model(c, name, version))
+    answer_flag(c, server_ready(c->srv) && c->model);
 }
 
 static void describe_server(call *c) {
@@ -54,8 +37,8 @@ static void put_io(wire_out *out, uint32_t number, const sdx_io *io) {
 
 static void describe_model(call *c) {
   enum { VERSIONS = 2, PLATFORM, INPUTS, OUTPUTS };
-  named n;
-  if (!read_names(c, &n) || !grpc_find_model(c, n.name, n.version)) return;
+  str name, version;
+  if (!grpc_read_names(c, &name, &version) || !grpc_find_model(c, name, version)) return;
   const models *t = &c->srv->models;
   wire_out out = grpc_begin(c);
   grpc_put_str(&out, 1, c->entry->name);
@@ -71,10 +54,10 @@ static void describe_model(call *c) {
 // The health service of gRPC itself; "" is the server as a whole.
 static void check(call *c) {
   enum { SERVING = 1, NOT_SERVING };
-  named n;
-  if (!read_names(c, &n)) return;
-  if (n.name.size && !str_is(n.name, "inference.GRPCInferenceService")) {
-    call_error(c, 404, "no service '%.*s'", STR_ARG(n.name));
+  str name, none;
+  if (!grpc_read_names(c, &name, &none)) return;
+  if (name.size && !str_is(name, "inference.GRPCInferenceService")) {
+    call_error(c, 404, "no service '%.*s'", STR_ARG(name));
     return;
   }
   wire_out out = grpc_begin(c);

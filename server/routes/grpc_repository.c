@@ -7,15 +7,12 @@
   F(CHANGE_FIRST, 1, BYTES, "repository_name") \
   F(CHANGE_MODEL, 2, BYTES, "model_name") F(CHANGE_PARAMETERS, 3, MESSAGE_LIST, "parameters")
 #define KEYED(F) F(KEY, 1, BYTES, "key")
-#define NAMES(F) F(NAME, 1, BYTES, "name") F(VERSION, 2, BYTES, "version")
 enum { INDEX(WIRE_SLOT) };
 enum { CHANGE(WIRE_SLOT) };
 enum { KEYED(WIRE_SLOT) };
-enum { NAMES(WIRE_SLOT) };
 WIRE_SCHEMA(static const, index_fields, INDEX, "RepositoryIndexRequest")
 WIRE_SCHEMA(static const, change_fields, CHANGE, "RepositoryModelLoadRequest")
 WIRE_SCHEMA(static const, keyed, KEYED, "ParametersEntry")
-WIRE_SCHEMA(static const, names, NAMES, "ModelStatisticsRequest")
 
 static void answer_index(call *c) {
   enum { NAME_OF = 1, VERSION_OF, STATE, REASON };
@@ -91,8 +88,6 @@ static void answer_unload(call *c) { change(c, false); }
 
 // ---- statistics ----------------------------------------------------------------------------------
 
-static uint64_t get(const atomic_uint_fast64_t *counter) { return atomic_load_explicit(counter, memory_order_relaxed); }
-
 static void put_duration(wire_out *out, uint32_t number, uint64_t count, uint64_t ns) {
   size_t at = wire_begin(out, number);
   wire_put_int(out, 1, (int64_t)count);
@@ -104,39 +99,34 @@ static void put_stats(wire_out *out, const model_entry *e) {
   enum { NAME_OF = 1, VERSION_OF, LAST, REQUESTS, RUNS, STATS, BATCHES };
   enum { SUCCESS = 1, FAIL, QUEUE, COMPUTE_INPUT, COMPUTE_INFER, COMPUTE_OUTPUT };
   const model_metrics *m = &e->metrics;
-  uint64_t count = get(&m->compute.count), runs = 0;
-  for (size_t i = 0; i < METRIC_BATCHES; i++) runs += get(&m->runs[i]);
+  uint64_t count = metric_get(&m->compute.count);
   size_t all = wire_begin(out, 1);
   grpc_put_str(out, NAME_OF, e->name);
   grpc_put_str(out, VERSION_OF, e->version);
-  wire_put_int(out, LAST, (int64_t)get(&m->last_ms));
-  wire_put_int(out, REQUESTS, (int64_t)get(&m->batch.sum));
-  wire_put_int(out, RUNS, (int64_t)runs);
+  wire_put_int(out, LAST, (int64_t)metric_get(&m->last_ms));
+  wire_put_int(out, REQUESTS, (int64_t)metric_get(&m->batch.sum));
+  wire_put_int(out, RUNS, (int64_t)metrics_runs(m));
   size_t stats = wire_begin(out, STATS);
-  put_duration(out, SUCCESS, metrics_total(m, true), get(&m->latency.sum));
+  put_duration(out, SUCCESS, metrics_total(m, true), metric_get(&m->latency.sum));
   put_duration(out, FAIL, metrics_total(m, false), 0);
-  put_duration(out, QUEUE, get(&m->queue.count), get(&m->queue.sum));
-  put_duration(out, COMPUTE_INPUT, count, get(&m->parse_ns));
-  put_duration(out, COMPUTE_INFER, count, get(&m->compute.sum));
-  put_duration(out, COMPUTE_OUTPUT, count, get(&m->reply_ns));
+  put_duration(out, QUEUE, metric_get(&m->queue.count), metric_get(&m->queue.sum));
+  put_duration(out, COMPUTE_INPUT, count, metric_get(&m->parse_ns));
+  put_duration(out, COMPUTE_INFER, count, metric_get(&m->compute.sum));
+  put_duration(out, COMPUTE_OUTPUT, count, metric_get(&m->reply_ns));
   wire_end(out, stats);
   for (size_t i = 0; i < METRIC_BATCHES; i++) {
-    if (!get(&m->runs[i])) continue;
+    if (!metric_get(&m->runs[i])) continue;
     size_t batch = wire_begin(out, BATCHES);
     wire_put_int(out, 1, 1 << i);
-    put_duration(out, 3, get(&m->runs[i]), get(&m->run_ns[i]));
+    put_duration(out, 3, metric_get(&m->runs[i]), metric_get(&m->run_ns[i]));
     wire_end(out, batch);
   }
   wire_end(out, all);
 }
 
 static void answer_stats(call *c) {
-  wire_counts counts;
-  wire message;
-  wire_field f;
-  str name = {0}, version = {0};
-  if (!grpc_scan(c, &names, &counts, &message)) return;
-  while (wire_next(&message, &names, &f)) *(f.slot == NAME ? &name : &version) = wire_str(&f);
+  str name, version;
+  if (!grpc_read_names(c, &name, &version)) return;
   if (name.size && !grpc_find_model(c, name, version)) return;
   wire_out out = grpc_begin(c);
   for (size_t i = 0; i < c->srv->models.count; i++)

@@ -2,8 +2,6 @@
 // The statistics extension: what /metrics has, in the protocol's own form.
 #include "server/call.h"
 
-static uint64_t get(const atomic_uint_fast64_t *counter) { return atomic_load_explicit(counter, memory_order_relaxed); }
-
 static void duration(text *o, const char *before, const char *name, uint64_t count, uint64_t ns) {
   text_format(o, "%s\"%s\":{\"count\":%llu,\"ns\":%llu}", before, name, (unsigned long long)count,
               (unsigned long long)ns);
@@ -11,26 +9,25 @@ static void duration(text *o, const char *before, const char *name, uint64_t cou
 
 static void write_model(text *o, const model_entry *e) {
   const model_metrics *x = &e->metrics;
-  uint64_t runs = get(&x->compute.count), executions = 0;
-  for (size_t i = 0; i < METRIC_BATCHES; i++) executions += get(&x->runs[i]);
+  uint64_t runs = metric_get(&x->compute.count);
   text_format(o,
               "{\"name\":\"%s\",\"version\":\"%s\",\"last_inference\":%llu,\"inference_count\":%llu,"
               "\"execution_count\":%llu,\"inference_stats\":{",
-              e->name, e->version, (unsigned long long)get(&x->last_ms), (unsigned long long)get(&x->batch.sum),
-              (unsigned long long)executions);
-  duration(o, "", "success", metrics_total(x, true), get(&x->latency.sum));
+              e->name, e->version, (unsigned long long)metric_get(&x->last_ms),
+              (unsigned long long)metric_get(&x->batch.sum), (unsigned long long)metrics_runs(x));
+  duration(o, "", "success", metrics_total(x, true), metric_get(&x->latency.sum));
   duration(o, ",", "fail", metrics_total(x, false), 0);
-  duration(o, ",", "queue", get(&x->queue.count), get(&x->queue.sum));
-  duration(o, ",", "compute_input", runs, get(&x->parse_ns));
-  duration(o, ",", "compute_infer", runs, get(&x->compute.sum));
-  duration(o, ",", "compute_output", runs, get(&x->reply_ns));
+  duration(o, ",", "queue", metric_get(&x->queue.count), metric_get(&x->queue.sum));
+  duration(o, ",", "compute_input", runs, metric_get(&x->parse_ns));
+  duration(o, ",", "compute_infer", runs, metric_get(&x->compute.sum));
+  duration(o, ",", "compute_output", runs, metric_get(&x->reply_ns));
   text_put(o, "},\"batch_stats\":[");
   const char *before = "";
   for (size_t i = 0; i < METRIC_BATCHES; i++) {
-    uint64_t count = get(&x->runs[i]);
+    uint64_t count = metric_get(&x->runs[i]);
     if (!count) continue;
     text_format(o, "%s{\"batch_size\":%u", before, 1u << i);
-    duration(o, ",", "compute_infer", count, get(&x->run_ns[i]));
+    duration(o, ",", "compute_infer", count, metric_get(&x->run_ns[i]));
     text_put(o, "}");
     before = ",";
   }
