@@ -92,11 +92,11 @@ static void release_devices(run_frame *f) {
 // Room for p's slab. Sizes that change seldom change once: a slab that fits is kept unless most of it would lie idle,
 // and one that grows has some room to spare, both where that is little beside the budget.
 static bool provide_slab(run_frame *f, const plan *p) {
-  size_t need = p->slab_bytes, spare = f->slab ? need / GROWTH : 0;
-  bool small = need < f->account.limit / GROWTH;
-  if (f->slab && (f->slab_room == need || (small && f->slab_room > need && f->slab_room / 4 <= need))) return true;
+  size_t need = p->slab_bytes, little = f->account.limit / GROWTH, spare = f->slab && need < little ? need / GROWTH : 0;
+  bool fits = f->slab_room > need && f->slab_room / 4 <= need && f->slab_room < little;
+  if (f->slab && (f->slab_room == need || fits)) return true;
   mem_free(f->slab);
-  f->slab_room = small ? need + spare : need;
+  f->slab_room = need + spare;
   return (f->slab = mem_alloc(&f->account, f->slab_room)) != NULL;
 }
 

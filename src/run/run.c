@@ -269,14 +269,16 @@ static size_t memory_limit(const sdx_run *r) {
 }
 
 static sdx_status change_plan(sdx_run *r, plan *p) {
-  if (!r->frame) return frame_create(p, &r->session->account, memory_limit(r), &r->frame, &r->err);
-  r->frame->account.limit = memory_limit(r);
-  sdx_status status = frame_change_plan(r->frame, p, &r->err);
-  if (status == SDX_OK) return status;
-  drop_outputs(r);
-  frame_destroy(r->frame);
-  r->frame = NULL;
-  return status;
+  if (r->frame) {
+    r->frame->account.limit = memory_limit(r);
+    if (frame_change_plan(r->frame, p, &r->err) == SDX_OK) return SDX_OK;
+    // Results that were kept may be what there is no room beside.
+    drop_outputs(r);
+    frame_destroy(r->frame);
+    r->frame = NULL;
+    error_clear(&r->err);
+  }
+  return frame_create(p, &r->session->account, memory_limit(r), &r->frame, &r->err);
 }
 
 static sdx_status make_frame(sdx_run *r) {

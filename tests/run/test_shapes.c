@@ -95,6 +95,30 @@ static uint64_t allocations_of_a_new_shape(int layers) {
   return before;
 }
 
+// Neither the results of the sizes before nor the room they were computed in take what the next ones need.
+static void former_sizes_leave_the_budget(void **state) {
+  static const int64_t sizes[][2] = {{8, 1000000}, {2000000, 8}, {4750000, 8}, {1187500, 6250000}};
+  static const int64_t limits[] = {10000000, 10000000, 40000000, 40000000};
+  sdx_session *s = model_load(
+      "graph(%x: float[N], %z: float[M]) -> (%r, %y) {\n  %s = Softmax(%x)\n  %r = ReduceSum(%s)\n"
+      "  %y = Neg(%z)\n}\n",
+      "threads=1");
+  sdx_run *r;
+  assert_int_equal(sdx_run_create(s, &r), SDX_OK);
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    for (size_t k = 0; k < 2; k++) {
+      sdx_value *in = sdx_tensor_create(SDX_FLOAT, 1, &sizes[i][k]);
+      sdx_run_set_input(r, k, in);
+      sdx_value_release(in);
+    }
+    sdx_run_set_memory_limit_bytes(r, limits[i]);
+    for (int again = 0; again < 2; again++)  // the second one charges the results of the first
+      if (sdx_run_execute(r) != SDX_OK) fail_msg("sizes %zu: %s", i, sdx_run_error(r));
+  }
+  sdx_run_destroy(r);
+  sdx_session_destroy(s);
+}
+
 static void a_plan_takes_no_memory_by_the_node(void **state) {
   uint64_t few = allocations_of_a_new_shape(10), many = allocations_of_a_new_shape(300);
   if (many > few + 60) fail_msg("%" PRIu64 " allocations for 10 layers, %" PRIu64 " for 300", few, many);
@@ -118,6 +142,7 @@ static void shapes_leave_nothing_behind(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(results_are_those_of_a_fresh_session), cmocka_unit_test(held_results_stay),
-      cmocka_unit_test(a_plan_takes_no_memory_by_the_node), cmocka_unit_test(shapes_leave_nothing_behind)};
+      cmocka_unit_test(former_sizes_leave_the_budget), cmocka_unit_test(a_plan_takes_no_memory_by_the_node),
+      cmocka_unit_test(shapes_leave_nothing_behind)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
