@@ -119,6 +119,18 @@ static bool of_concat(const walk *w, const node *n, elements *out) {
 
 static bool of_first(const walk *w, const node *n, elements *out) { return look(w, n, 0, out); }
 
+// Numbers as the new type has them; a dimension has room in any type but truth.
+static bool of_cast(const walk *w, const node *n, elements *out) {
+  int dtype = w->g->values[n->outputs[0]].type.dtype;
+  if (!look(w, n, 0, out)) return false;
+  for (uint32_t i = 0; i < out->count; i++) {
+    element *e = &out->at[i];
+    if (dtype == SDX_BOOL && e->kind == FREE) *e = (element){0};
+    if (e->kind == NUMBER) e->at = dtype == SDX_BOOL ? e->at != 0 : dtype == SDX_INT32 ? (int32_t)e->at : e->at;
+  }
+  return true;
+}
+
 static bool of_fill(const walk *w, const node *n, elements *out) {
   int64_t count;
   const attr *value = node_attr(n, "value");
@@ -132,6 +144,7 @@ static bool of_fill(const walk *w, const node *n, elements *out) {
 static bool of_product(const walk *w, const node *n, elements *out) {
   elements from;
   int64_t axis = 0, product = 1;
+  if (node_attr_int(n, "noop_with_empty_axes", 0)) return false;
   if (!look(w, n, 0, &from) || (n->input_count > 1 && n->inputs[1] && (!look_number(w, n, 1, &axis) || axis > 0)))
     return false;
   for (uint32_t i = 0; i < from.count; i++)
@@ -190,7 +203,7 @@ static bool of_where(const walk *w, const node *n, elements *out) {
 static const struct rule {
   const char *op;
   bool (*follow)(const walk *w, const node *n, elements *out);
-} rules[] = {{"Add", of_binary},  {"Cast", of_first},      {"Concat", of_concat},      {"ConstantOfShape", of_fill},
+} rules[] = {{"Add", of_binary},  {"Cast", of_cast},       {"Concat", of_concat},      {"ConstantOfShape", of_fill},
              {"Div", of_binary},  {"Equal", of_binary},    {"Gather", of_gather},      {"Identity", of_first},
              {"Mod", of_binary},  {"Mul", of_binary},      {"ReduceProd", of_product}, {"Reshape", of_first},
              {"Shape", of_shape}, {"Size", of_size},       {"Slice", of_slice},        {"Squeeze", of_first},

@@ -191,6 +191,19 @@ class Shrinking(Editing):
         for shape in ((1, 1, 12), (2, 5, 12), (3, 0, 12)):
             self.same(before, after, {"x": RNG.standard_normal(shape).astype(np.float32)})
 
+    def test_shapes_as_truth_and_products_of_nothing(self):
+        """A cast to bool leaves 0 and 1; a product over no axes is the list itself."""
+        before = made(
+            [NODES("Shape", ["x"], ["s"]), NODES("Cast", ["s"], ["some"], to=onnx.TensorProto.BOOL),
+             NODES("Cast", ["some"], ["ones"], to=onnx.TensorProto.INT64), NODES("Gather", ["ones", "one"], ["a"]),
+             NODES("Slice", ["s", "one", "three"], ["tail"]), NODES("ReduceProd", ["tail"], ["b"], noop_with_empty_axes=1)],
+            [info("x", ["batch", 5, 6])], [helper.make_tensor_value_info(n, onnx.TensorProto.INT64, None) for n in "ab"],
+            [constant("one", np.int64([1])), constant("three", np.int64([3]))], 18)
+        self.write("m.onnx", before.SerializeToString())
+        after, _ = self.edit("shrink", "m.onnx")
+        for rows in (0, 2):
+            self.same(before, after, {"x": RNG.standard_normal((rows, 5, 6)).astype(np.float32)})
+
     def test_outputs_keep_their_names(self):
         before = made([NODES("Relu", ["x"], ["h"]), NODES("Identity", ["h"], ["a"]), NODES("Identity", ["h"], ["b"]),
                        NODES("Identity", ["x"], ["c"]), NODES("Add", ["k", "k"], ["d"])],
