@@ -44,6 +44,6 @@ void passes_sweep(pass_context *c);
 // Types and shapes (symbolic) of every value by the operators' infer functions. A declared element type that
 // contradicts is an error naming both; declared shapes are one line of `warnings` (may be NULL) or one report to the
 // sink, errors if `strict`.
+sdx_status passes_infer(graph *g, arena *scratch, const problem_sink *sink, text *warnings, bool strict, error *err);
 // The same for one node, with what is known of its inputs now.
 sdx_status passes_infer_node(graph *g, node *n, arena *scratch, error *err);
-sdx_status passes_infer(graph *g, arena *scratch, const problem_sink *sink, text *warnings, bool strict, error *err);

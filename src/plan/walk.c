@@ -96,7 +96,7 @@ static sdx_status mark_needed(builder *b) {
   return SDX_OK;
 }
 
-// Computes a node now if everything it looks at is known and the result is small. The size of strings shows only
+// A node can be computed now if everything it looks at is known and the result is small. The size of strings shows only
 // afterwards: they are left to the run and its budget.
 static bool can_evaluate(const builder *b, const op_step *c) {
   const plan *p = b->p;
