@@ -27,6 +27,7 @@ static const cli_option build_options[] = {
            "score.py with init() and run(raw_data), which answers instead of the server by itself", .letter = 's'),
     OPTION("file", ARG_TEXT, "PATH", "a file or folder to lie beside the script; may be given several times"),
     OPTION("conda", ARG_TEXT, "FILE", "environment of the script (myenv.yml)"),
+    OPTION("env", ARG_TEXT, "NAME=VALUE", "a variable of its environment; may be given several times", .letter = 'e'),
     OPTION("python", ARG_TEXT, "EXE", "the Python of the image and of the dry run (default: python3)"),
     OPTION("sample", ARG_TEXT, "FILE", "request body for the dry run (default: made from the model's inputs)"),
     OPTION("seconds", ARG_INT, "N", "for each of import, init() and run() in the dry run (default 30)", .min = 1,
@@ -119,6 +120,7 @@ static int run_build(const args *a) {
                      .script = args_text(a, "script", NULL),
                      .files = each_of(a, "file"),
                      .conda = args_text(a, "conda", NULL),
+                     .variables = each_of(a, "env"),
                      .skip_dryrun = args_has(a, "no-dry-run"),
                      .strict = args_has(a, "strict"),
                      .dryrun = {.python = args_text(a, "python", NULL),
@@ -134,13 +136,15 @@ static int run_build(const args *a) {
   registry *r = NULL;
   if (tags && properties && labels && read_compression(a, &spec.compression)) {
     if (!spec.models[0]) cli_error(CLI_USAGE, "image build: no model; --model NAME names one");
-    else if (!spec.script && (args_has(a, "dry-run") || args_has(a, "conda") || spec.files[0]))
-      cli_error(CLI_USAGE, "image build: --dry-run, --conda and --file are about a script; --script FILE names it");
+    else if (!spec.script && (args_has(a, "dry-run") || args_has(a, "conda") || spec.files[0] || spec.variables[0]))
+      cli_error(CLI_USAGE,
+                "image build: --dry-run, --conda, --env and --file are about a script; --script FILE names it");
     else r = workspace_open(a, &code);
   }
   if (r) code = build(a, r, &spec);
   free((void *)spec.models);
   free((void *)spec.files);
+  free((void *)spec.variables);
   json_decref(tags);
   json_decref(properties);
   json_decref(labels);

@@ -30,8 +30,8 @@ typedef struct build {
   char (*diff_ids)[DIGEST_BYTES];
   size_t layer_count;
   json_t *all_diff_ids, *history;
-  // Of a script: the interpreter, the environment file, the Python side of workers, what there is to say.
-  json_t *python, *packages, *report;
+  // Of a script: the interpreter, the environment file, variables, the Python side of workers, what there is to say.
+  json_t *python, *packages, *variables, *report;
   char *programs;
 } build;
 
@@ -148,10 +148,44 @@ static sdx_status add_script(build *b, fault *f) {
   return write_layer(b, l, "script", f);
 }
 
+// An entry "NAME=value" takes the place of one of that name. Takes the entry.
+static void set_variable(json_t *list, json_t *entry) {
+  const char *text = json_string_value(entry), *there = NULL;
+  size_t i = 0;
+  while (text && (there = json_string_value(json_array_get(list, i))) && strncmp(there, text, strcspn(text, "=") + 1))
+    i++;
+  if (there) json_array_set_new(list, i, entry);
+  else json_array_append_new(list, entry);
+}
+
+static sdx_status take_variable(build *b, const char *text, fault *f) {
+  int name = (int)strcspn(text, "=");
+  json_t *entry = json_string(text);
+  if (!name || !text[name] || !entry) {
+    fault_set(f, SDX_INVALID_ARGUMENT, "variable '%.100s': expected NAME=VALUE in UTF-8", text);
+  } else if (script_sets(text)) {
+    fault_set(f, SDX_INVALID_ARGUMENT, "variable '%.*s': the sandbox of scripts sets it itself", name, text);
+  } else {
+    set_variable(b->variables, json_incref(entry));
+  }
+  json_decref(entry);
+  return f->status;
+}
+
+static sdx_status take_variables(build *b, fault *f) {
+  const json_t *of_file = json_object_get(b->packages, "variables");
+  b->variables = json_array();
+  for (size_t i = 0; i < json_array_size(of_file) && !f->status; i++)
+    take_variable(b, json_string_value(json_array_get(of_file, i)), f);
+  for (const char *const *v = b->spec->variables; v && *v && !f->status; v++) take_variable(b, *v, f);
+  return f->status;
+}
+
 static sdx_status prepare_script(build *b, fault *f) {
   b->python = script_python(b->spec->dryrun.python, f);
   if (!f->status) b->programs = script_programs(registry_command(b->r), f);
   if (!f->status && b->spec->conda) b->packages = conda_read(b->spec->conda, f);
+  if (!f->status) take_variables(b, f);
   b->report = json_object();
   return f->status;
 }
@@ -164,6 +198,7 @@ static sdx_status try_script(build *b, fault *f) {
   spec.files = b->spec->files;
   spec.models = models;
   spec.packages = names;
+  spec.variables = b->variables;
   if (!dryrun(b->r, &spec, &said, f)) json_object_update(b->report, said);
   json_int_t errors = json_integer_value(json_object_get(said, "errors"));
   if (!f->status && errors && b->spec->strict) {
@@ -254,15 +289,17 @@ static json_t *command_of(const build *b) {
   return command;
 }
 
-// What scripts of the scoring container find in their environment.
+// What scripts of the scoring container find in their environment, and what was asked for.
 static void add_variables(const build *b, json_t *list) {
-  json_array_append_new(list, json_sprintf("AZUREML_ENTRY_SCRIPT=%s", application_entry(b->spec->script)));
-  json_array_append_new(list, json_string("AML_APP_ROOT=/" APPLICATION_FOLDER));
+  size_t i;
+  json_t *own;
+  set_variable(list, json_sprintf("AZUREML_ENTRY_SCRIPT=%s", application_entry(b->spec->script)));
+  set_variable(list, json_string("AML_APP_ROOT=/" APPLICATION_FOLDER));
   if (b->model_count == 1)
-    json_array_append_new(list,
-                          json_sprintf("AZUREML_MODEL_DIR=/" MODELS_FOLDER "/%s/%lld", text_of(b->models[0], "name"),
-                                       (long long)json_integer_value(json_object_get(b->models[0], "version"))));
-  else json_array_append_new(list, json_string("AZUREML_MODEL_DIR=/" MODELS_FOLDER));
+    set_variable(list, json_sprintf("AZUREML_MODEL_DIR=/" MODELS_FOLDER "/%s/%lld", text_of(b->models[0], "name"),
+                                    (long long)json_integer_value(json_object_get(b->models[0], "version"))));
+  else set_variable(list, json_string("AZUREML_MODEL_DIR=/" MODELS_FOLDER));
+  json_array_foreach(b->variables, i, own) set_variable(list, json_incref(own));
 }
 
 static json_t *config_of(const build *b) {
@@ -371,6 +408,7 @@ static void build_free(build *b) {
   json_decref(b->history);
   json_decref(b->python);
   json_decref(b->packages);
+  json_decref(b->variables);
   free(b->programs);
   free(b->layers);
   free(b->diff_ids);

@@ -20,10 +20,11 @@ typedef struct build_spec {
 
   // A script that answers instead of the server by itself. NULL: none.
   const char *script;
-  const char *const *files;  // what lies beside it: files and folders, ended by NULL
-  const char *conda;         // environment file (conda.h), or NULL
-  bool skip_dryrun, strict;  // strict: a script with errors is refused
-  dryrun_spec dryrun;        // python, sample, seconds, network, memory; the rest is set here
+  const char *const *files;      // what lies beside it: files and folders, ended by NULL
+  const char *conda;             // environment file (conda.h), or NULL
+  const char *const *variables;  // of its environment, "NAME=value", beside those of `conda`; ended by NULL
+  bool skip_dryrun, strict;      // strict: a script with errors is refused
+  dryrun_spec dryrun;            // python, sample, seconds, network, memory; the rest is set here
 } build_spec;
 // *report: of the dry run (dryrun.h) and notes (what is good to know of its environment), or NULL without a script;
 // also where the image is not built. json_decref it.

@@ -58,10 +58,23 @@ static sdx_status take_list(yaml_document_t *d, yaml_node_t *list, json_t *out, 
   return SDX_OK;
 }
 
+static sdx_status take_variables(yaml_document_t *d, yaml_node_t *mapping, json_t *out, fault *f) {
+  if (mapping->type != YAML_MAPPING_NODE)
+    return fault_set(f, SDX_INVALID_ARGUMENT, "variables: expected names and values");
+  for (yaml_node_pair_t *p = mapping->data.mapping.pairs.start; p < mapping->data.mapping.pairs.top; p++) {
+    const char *name = scalar(d, p->key), *value = scalar(d, p->value);
+    if (json_array_size(out) == MOST_ITEMS)
+      return fault_set(f, SDX_LIMIT_EXCEEDED, "more than %d variables", MOST_ITEMS);
+    if (!name || !value || json_array_append_new(out, json_sprintf("%s=%s", name, value)))
+      return fault_set(f, SDX_INVALID_ARGUMENT, "variables: expected a name and a value in UTF-8");
+  }
+  return SDX_OK;
+}
+
 static json_t *take_document(yaml_document_t *d, fault *f) {
   yaml_node_t *root = yaml_document_get_root_node(d), *dependencies = find(d, root, "dependencies"),
-              *channels = find(d, root, "channels");
-  json_t *all = json_pack("{s:n,s:n,s:[],s:[],s:[]}", "name", "python", "pip", "conda", "channels");
+              *channels = find(d, root, "channels"), *variables = find(d, root, "variables");
+  json_t *all = json_pack("{s:n,s:n,s:[],s:[],s:[],s:[]}", "name", "python", "pip", "conda", "channels", "variables");
   yaml_node_t *name = find(d, root, "name");
   if (!all) fault_no_memory(f);
   else if (!root || root->type != YAML_MAPPING_NODE)
@@ -70,6 +83,7 @@ static json_t *take_document(yaml_document_t *d, fault *f) {
     json_object_set_new(all, "name", json_string((char *)name->data.scalar.value));
   if (!f->status && dependencies) take_list(d, dependencies, json_object_get(all, "conda"), all, f);
   if (!f->status && channels) take_list(d, channels, json_object_get(all, "channels"), NULL, f);
+  if (!f->status && variables) take_variables(d, variables, json_object_get(all, "variables"), f);
   if (!f->status) return all;
   json_decref(all);
   return NULL;

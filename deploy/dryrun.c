@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "deploy/application.h"
 #include "script/worker.h"
 #include "support/files.h"
 
@@ -81,8 +82,7 @@ static json_t *registered_names(registry *r, fault *f) {
 
 static sdx_status send_start(registry *r, script_worker *w, const dryrun_spec *spec, const char *folder,
                              const json_t *models, fault *f) {
-  const char *slash = strrchr(spec->script, '/');
-  char *script = path_format("%s/%s", folder, slash ? slash + 1 : spec->script), *sample = NULL;
+  char *script = path_format("%s/%s", folder, application_entry(spec->script)), *sample = NULL;
   size_t size = 0;
   json_t *names = registered_names(r, f);
   json_t *head = script ? json_pack("{s:s,s:s,s:s,s:O,s:O,s:O?,s:i}", "type", "check", "script", script, "folder",
@@ -151,22 +151,37 @@ static json_t *gather(script_worker *w, int timeout_ms, fault *f) {
 
 // ---- all of it ---------------------------------------------------------------------------------
 
+// What the image will set, with the models where they are now; what was asked for comes first, and so it counts.
+static json_t *variables_of(const dryrun_spec *spec, const char *model_folder) {
+  json_t *list = json_array();
+  json_array_extend(list, (json_t *)spec->variables);
+  json_array_append_new(list, json_sprintf("AZUREML_ENTRY_SCRIPT=%s", application_entry(spec->script)));
+  json_array_append_new(list, json_sprintf("AZUREML_MODEL_DIR=%s", model_folder ? model_folder : ""));
+  return list;
+}
+
+// Ended by NULL; the texts stay those of the list. free() it.
+static const char **texts_of(const json_t *list) {
+  const char **texts = calloc(json_array_size(list) + 1, sizeof *texts);
+  for (size_t i = 0; texts && i < json_array_size(list); i++) texts[i] = json_string_value(json_array_get(list, i));
+  return texts;
+}
+
 static json_t *execute(registry *r, const dryrun_spec *spec, const char *folder, const char *scratch, fault *f) {
   json_t *python = script_python(spec->python, f), *models = python ? describe_models(r, spec->models, f) : NULL;
   char *programs = f->status ? NULL : script_programs(registry_command(r), f);
-  const char *slash = strrchr(spec->script, '/');
-  char *model_folder = NULL, *variable = NULL,
-       *entry = path_format("AZUREML_ENTRY_SCRIPT=%s", slash ? slash + 1 : spec->script);
+  char *model_folder = NULL;
   script_worker *w;
   json_t *report = NULL;
   // One model: its own folder; several: that of all, as in the image.
   if (!f->status && json_array_size(spec->models) == 1)
     registry_model_folder(r, text_of(json_array_get(spec->models, 0), "id"), &model_folder, f);
   else if (!f->status) model_folder = path_format("%s/models", registry_store(r));
-  if (model_folder) variable = path_format("AZUREML_MODEL_DIR=%s", model_folder);
-  if (!f->status && (!variable || !entry)) fault_no_memory(f);
+  if (!f->status && !model_folder) fault_no_memory(f);
   char *models_folder = path_format("%s/models", registry_store(r));
-  const char *read[] = {folder, models_folder, NULL}, *environment[] = {variable, entry, NULL};
+  json_t *variables = variables_of(spec, model_folder);
+  const char *read[] = {folder, models_folder, NULL}, **environment = texts_of(variables);
+  if (!environment) fault_no_memory(f);
   script_options o = {.python = python,
                       .programs = programs,
                       .read = read,
@@ -186,8 +201,8 @@ static json_t *execute(registry *r, const dryrun_spec *spec, const char *folder,
   free(programs);
   free(model_folder);
   free(models_folder);
-  free(variable);
-  free(entry);
+  free(environment);
+  json_decref(variables);
   return report;
 }
 

@@ -13,6 +13,7 @@ typedef struct dryrun_spec {
   const char *const *files;  // what lies beside it: files and folders, ended by NULL; NULL: nothing
   const json_t *models;      // assets
   const json_t *packages;    // names of the environment, or NULL: no environment is given
+  const json_t *variables;   // "NAME=value"
   const char *python;        // NULL: python3
   const char *sample;        // file with a request body; NULL: made from the first model's inputs
   unsigned seconds;          // for each of import, init() and run(); 0: 30

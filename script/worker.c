@@ -93,6 +93,28 @@ static void fill_paths(const script_options *o, const char *site, path_list *rea
   add_path(read, site);
 }
 
+enum { OWN_VARIABLES = 4 };
+
+bool script_sets(const char *variable) {
+  static const char *const own[OWN_VARIABLES] = {"HOME", "TMPDIR", "LANG", "PATH"};
+  size_t name = strcspn(variable, "=");
+  for (size_t i = 0; i < OWN_VARIABLES; i++)
+    if (strlen(own[i]) == name && !strncmp(variable, own[i], name)) return true;
+  return false;
+}
+
+// free() the list; the texts stay whose they are. Of two of one name Python takes the first.
+static const char **environment_of(const script_options *o, const char *home, const char *temporary) {
+  const char *const own[OWN_VARIABLES] = {home, temporary, "LANG=C.UTF-8", "PATH=/usr/local/bin:/usr/bin:/bin"};
+  size_t more = 0;
+  while (o->environment && o->environment[more]) more++;
+  const char **list = calloc(OWN_VARIABLES + more + 1, sizeof *list);
+  if (!list) return NULL;
+  memcpy(list, own, sizeof own);
+  if (more) memcpy(list + OWN_VARIABLES, o->environment, more * sizeof *list);
+  return list;
+}
+
 static sdx_status start(const script_options *o, int theirs, pid_t *pid, fault *f) {
   path_list read = {0}, run = {0};
   char *site = path_format("%s/../../../site", o->programs);
@@ -108,10 +130,7 @@ static sdx_status start(const script_options *o, int theirs, pid_t *pid, fault *
                  .open_files = OPEN_FILES};
   char *script = path_format("%s/sardonyx_worker.py", o->programs), *home = path_format("HOME=%s", o->scratch),
        *temporary = path_format("TMPDIR=%s", o->scratch);
-  const char *environment[MOST_PATHS] = {home, temporary, "LANG=C.UTF-8", "PATH=/usr/local/bin:/usr/bin:/bin"};
-  size_t count = 4;
-  for (size_t i = 0; o->environment && o->environment[i] && count < MOST_PATHS - 1; i++)
-    environment[count++] = o->environment[i];
+  const char **environment = environment_of(o, home, temporary);
   const char *arguments[] = {text_of(o->python, "executable"), "-I", "-B", script, NULL};
   program p = {.arguments = arguments,
                .environment = environment,
@@ -121,8 +140,9 @@ static sdx_status start(const script_options *o, int theirs, pid_t *pid, fault *
                .out = o->log,
                .err = o->log,
                .pass = theirs};
-  if (!site || !script || !home || !temporary) fault_no_memory(f);
+  if (!site || !script || !home || !temporary || !environment) fault_no_memory(f);
   else process_start(&p, pid, f);
+  free(environment);
   free(site);
   free(script);
   free(home);

@@ -30,6 +30,9 @@ typedef struct script_options {
   int log;                // descriptor for what is written past sys.stdout, or -1
 } script_options;
 
+// Whether each worker gets a variable ("NAME" or "NAME=value") of its own, whoever else sets it.
+bool script_sets(const char *variable);
+
 // The folder with the Python side, beside the `sardonyx` command or in share/ of its prefix. free() it.
 char *script_programs(const char *command, fault *f);
 

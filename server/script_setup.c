@@ -117,19 +117,10 @@ static sdx_status add_served(script_setup *s, const models *t, fault *f) {
 
 // ---- environment ---------------------------------------------------------------------------------
 
-static bool is_variable(const char *entry, const char *name) {
-  size_t size = strlen(name);
-  return !strncmp(entry, name, size) && entry[size] == '=';
-}
-
 // What the server has, so that a container's variables reach the script; the worker's own come first.
 static sdx_status inherit(script_setup *s, fault *f) {
-  static const char *const own[] = {"HOME", "TMPDIR", "LANG", "PATH"};
-  for (char **e = environ; *e && !f->status; e++) {
-    bool skip = false;
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++) skip = skip || is_variable(*e, own[i]);
-    if (!skip) list_add(&s->environment, path_format("%s", *e), f);
-  }
+  for (char **e = environ; *e && !f->status; e++)
+    if (!script_sets(*e)) list_add(&s->environment, path_format("%s", *e), f);
   return f->status;
 }
 

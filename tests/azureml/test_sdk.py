@@ -348,6 +348,18 @@ class Services(Sdk):
         self.assertEqual(service.run(BODY), ANSWER)
         self.assertEqual((service.get_access_token().token_type, token.count(".")), ("Bearer", 2))
 
+    def test_variables(self):
+        venv.install("bindings/python")
+        self.write("score.py", "import os\ndef init(): pass\ndef run(raw): return os.environ['WHO'] + os.environ['LEVEL']\n")
+        environment = Environment("e")
+        environment.environment_variables = {"WHO": "me = ", "LEVEL": 3}
+        service = Model.deploy(self.ws, "variables", [self.model()], InferenceConfig("score.py", environment=environment))
+        self.addCleanup(service.delete)
+        service.wait_for_deployment()
+        self.assertEqual(service.run(BODY), "me = 3")
+        environment.environment_variables["PATH"] = "/x"
+        self.raises(WebserviceException, "variable 'PATH'", Model.package, self.ws, service.models, InferenceConfig("score.py", environment=environment))
+
     def test_what_does_not_come_up(self):
         venv.install("bindings/python")
         self.write("score.py", "import os\ndef init():\n    print('about to fail')\n    raise ValueError('no luck')\ndef run(raw): pass\n")

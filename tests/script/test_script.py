@@ -316,6 +316,24 @@ class DryRun(Case):
             self.write("bad.yml", text)
             self.assertIn(message, self.fails("image", "build", "--model", "MyONNXmodel", "--script", "score.py", "--conda", "bad.yml", "--dry-run"))
 
+    def test_variables(self):
+        """Those of the environment file and of --env, which come first."""
+        self.write("myenv.yml", "dependencies:\n  - pip:\n    - azureml-core\nvariables:\n  FIRST: of the file\n  LEVEL: 1\n")
+        report = self.dry("import os\ndef init(): pass\ndef run(raw): return [os.environ[name] for name in ('FIRST', 'LEVEL', 'EMPTY', 'SUM')]\n",
+                          "--conda", "myenv.yml", "--env", "LEVEL=2", "--env", "EMPTY=", "-e", "SUM=a=b")
+        self.assertEqual((report["findings"], json.loads(report["answer"]["body"])), ([], ["of the file", "2", "", "a=b"]))
+        many = [word for i in range(400) for word in ("--env", f"V{i}={i}")]  # none is lost
+        report = self.dry("import os\ndef init(): pass\ndef run(raw): return sum(int(os.environ[f'V{i}']) for i in range(400))\n", *many)
+        self.assertEqual(report["answer"]["body"], "79800")
+        build = ("image", "build", "--model", "MyONNXmodel", "--script", "score.py", "--dry-run")
+        for text, message in (("X", "expected NAME=VALUE"), ("=x", "expected NAME=VALUE"), ("PATH=/x", "variable 'PATH': the sandbox of scripts sets it")):
+            self.assertIn(message, self.fails(*build, "--env", text))
+        self.write("bad.yml", "variables:\n  - a\n")
+        self.assertIn("variables: expected names and values", self.fails(*build, "--conda", "bad.yml"))
+        self.write("bad.yml", "variables:\n  a: [1]\n")
+        self.assertIn("variables: expected a name and a value", self.fails(*build, "--conda", "bad.yml"))
+        self.assertIn("--script FILE names it", self.fails("image", "build", "--model", "MyONNXmodel", "--env", "A=b", code=2))
+
     def test_models_of_the_workspace_and_of_the_image(self):
         self.register("other", add_model())
         report = self.dry(self.RIGHT.replace("MyONNXmodel", "other"))
@@ -377,7 +395,7 @@ class Images(Case):
 
     def build(self, *words, **options):
         return self.ask("image", "build", "--name", "scored", "--model", "MyONNXmodel", "--script", "score.py", "--conda", "myenv.yml", "--file", "labels",
-                        "--python", sys.executable, *words, **options)
+                        "--env", "AML_APP_ROOT=/elsewhere", "--python", sys.executable, *words, **options)
 
     def test_an_image_and_its_worker(self):
         first = self.build("--strict")
@@ -389,8 +407,8 @@ class Images(Case):
         manifest = json.loads((self.store / "blobs/sha256" / first["digest"][7:]).read_text())
         config = json.loads((self.store / "blobs/sha256" / manifest["config"]["digest"][7:]).read_text())
         self.assertEqual(config["config"]["Cmd"][4:6], ["--script", "/var/azureml-app/score.py"])
-        for wanted in ("AZUREML_MODEL_DIR=/var/azureml-app/azureml-models/MyONNXmodel/1", "AZUREML_ENTRY_SCRIPT=score.py"):
-            self.assertIn(wanted, config["config"]["Env"])
+        self.assertEqual(config["config"]["Env"][1:], ["AZUREML_ENTRY_SCRIPT=score.py", "AML_APP_ROOT=/elsewhere",
+                                                       "AZUREML_MODEL_DIR=/var/azureml-app/azureml-models/MyONNXmodel/1"])
         self.run_worker()
         self.serve_container(config["config"]["Cmd"])
 

@@ -67,17 +67,18 @@ class Scoring:
 
     @contextlib.contextmanager
     def words(self):
-        """Options of `image build` and `service deploy`; the environment lies in a file while they are used."""
+        """Options of `image build`; the environment lies in a file while they are used."""
         with contextlib.ExitStack() as kept:
-            conda, base, registry = self.conda_file and self._beside(self.conda_file), self.base, self.registry
+            conda, base, registry, variables = self.conda_file and self._beside(self.conda_file), self.base, self.registry, None
             if self.environment is not None:
                 conda = self.environment._conda_file(kept.enter_context(tempfile.TemporaryDirectory(prefix="sardonyx-")))
                 base = self.environment.docker.base_image or base
                 registry = self.environment.docker.base_image_registry or registry
+                variables = self.environment.environment_variables
             if base and getattr(registry, "address", None):
                 base = f"{registry.address}/{base}"
             yield ["--script", self._script_path(), *_command.options("file", self._files()), *_command.option("conda", conda),
-                   *_command.option("base", base), "--python", sys.executable]
+                   *_command.options("env", _command.pairs(variables)), *_command.option("base", base), "--python", sys.executable]
 
 
 def references(models):
