@@ -282,7 +282,14 @@ class Services(Sdk):
         self.raises(WebserviceException, "there is a service 'native' already", Model.deploy, self.ws, "native", service.models)
         self.raises(WebserviceException, "did you mean 'native'", Webservice, self.ws, "nativ")
         self.raises(WebserviceException, "there is no service", LocalWebservice, self.ws, "other")
-        self.assertEqual(LocalWebservice(self.ws, "other", must_exist=False).state, "unknown")
+        missing = LocalWebservice(self.ws, "other", must_exist=False)
+        self.assertEqual((missing.state, missing.port), ("unknown", None))
+        self.raises(WebserviceException, "has no address yet", missing.run, BODY)
+        self.assertEqual(service.image_digest, service.image._facts["digest"])
+        self.assertEqual([s.name for s in Webservice.list(self.ws, image_digest=service.image_digest)], ["native"])
+        self.assertEqual(Webservice.list(self.ws, image_digest="sha256:0"), [])
+        self.raises(WebserviceException, f"keeps its port {service.port}", service.update,
+                    deployment_config=LocalWebservice.deploy_configuration(service.port % 65535 + 1))
 
         service.update(models=[self.model("digits", with_constant([1.0, 1.0, 1.0]))], wait=True)
         self.assertEqual(service.models[0].id, "digits:2")
@@ -372,6 +379,12 @@ class Services(Sdk):
         self.assertEqual((service.state, service.error["line"]), ("Failed", 4))
         for name in ("A b", "x", "9abc", "with_underscore", "a" * 33):
             self.raises(WebserviceException, "3 to 32 characters", Model.deploy, self.ws, name, [])
+        # Nothing is registered or built for a service that cannot be.
+        known, config = len(Image.list(self.ws)), ContainerImage.image_configuration("score.py", "python")
+        for text, name in (("3 to 32 characters", "A b"), ("there is a service 'broken' already", "broken")):
+            self.raises(WebserviceException, text, Webservice.deploy, self.ws, name, ["score.py"], config)
+            self.raises(WebserviceException, text, Webservice.deploy_from_model, self.ws, name, self.ws.models.values(), config)
+        self.assertEqual((len(Image.list(self.ws)), list(self.ws.models)), (known, ["digits"]))
 
     def test_an_image_is_tried(self):
         image = Image.deserialize(self.ws, self.ask("image", "build", "--model", self.model().id))

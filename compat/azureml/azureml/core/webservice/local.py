@@ -15,7 +15,7 @@ class LocalWebservice(Webservice):
         return object.__new__(cls)
 
     def __init__(self, workspace, name, must_exist=True):
-        self.workspace, self.name, self.state = workspace, name, self.STATE_UNKNOWN
+        self.workspace, self.name, self.state, self.error, self._facts = workspace, name, self.STATE_UNKNOWN, None, {}
         self.update_deployment_state(must_exist)
 
     def delete(self, delete_cache=True, delete_image=False, delete_volume=True):
@@ -59,14 +59,6 @@ class LocalWebservice(Webservice):
     def port(self):
         return self._facts.get("port")
 
-    @property
-    def scoring_uri(self):
-        return self._facts.get("scoring_uri")
-
-    @property
-    def swagger_uri(self):
-        return self._facts.get("swagger_uri")
-
     def reload(self, wait=False):
         """Starts again."""
         _command.tell("service", "stop", self.name, workspace=self.workspace._folder)
@@ -82,14 +74,16 @@ class LocalWebservice(Webservice):
         return {**super().serialize(), "port": self.port}
 
     def update(self, models=None, image_config=None, deployment_config=None, wait=False, inference_config=None):
-        """Other models, or another script, take over."""
-        port = _command.option("port", getattr(deployment_config, "port", None))
+        """Other models, or another script, take over. The port stays."""
+        if getattr(deployment_config, "port", None) not in (None, self.port):
+            raise WebserviceException(f"the service '{self.name}' keeps its port {self.port}: deploying it again, with overwrite=True, "
+                                      "gives it another one")
         if image_config is not None:
             from azureml.core.image import ContainerImage
             image = ContainerImage.create(self.workspace, self.name, models or self.models, image_config)
-            self._update(port, image=image)
+            self._update([], image=image)
         else:
-            self._update(port, models=models or (self.models if inference_config else None), inference_config=inference_config)
+            self._update([], models=models or (self.models if inference_config else None), inference_config=inference_config)
         if wait:
             self.wait_for_deployment()
 

@@ -63,7 +63,7 @@ class Webservice(Asset, abc.ABC):
         self.state, self.error, self._facts = facts["state"], facts.get("error"), facts
         self.auth_enabled, self.token_auth_enabled = facts.get("auth") == "key", facts.get("auth") == "token"
         self.updated_time, self.compute_type = moment(facts.get("modified")), self._webservice_type
-        self.image_id, self.image_digest = facts.get("image"), None
+        self.image_id = facts.get("image")
 
     def _take_words(self, facts):
         super()._take_words(facts)
@@ -74,6 +74,10 @@ class Webservice(Asset, abc.ABC):
         """The image it is made of, or None."""
         from azureml.core.image import Image
         return Image(self.workspace, id=self.image_id) if self.image_id else None
+
+    @property
+    def image_digest(self):
+        return self._facts.get("image") and self.image._facts["digest"]
 
     @property
     def models(self):
@@ -93,24 +97,28 @@ class Webservice(Asset, abc.ABC):
     @staticmethod
     def deploy(workspace, name, model_paths, image_config, deployment_config=None, deployment_target=None, overwrite=False):
         """Registers the files, builds an image of them and deploys it."""
+        from azureml.core.image import ContainerImage
         from azureml.core.model import Model
-        models = [Model.register(workspace, path, re.sub(r"\W+", "-", path.rstrip("/").rpartition("/")[2]).strip("-"))
-                  for path in model_paths]
-        return Webservice.deploy_from_model(workspace, name, models, image_config, deployment_config, deployment_target, overwrite)
+
+        def words():
+            models = [Model.register(workspace, path, re.sub(r"\W+", "-", path.rstrip("/").rpartition("/")[2]).strip("-"))
+                      for path in model_paths]
+            return image_words(ContainerImage.create(workspace, name, models, image_config).id)
+
+        return _deploy(workspace, name, words, deployment_config, deployment_target, overwrite)
 
     @staticmethod
     def deploy_from_model(workspace, name, models, image_config, deployment_config=None, deployment_target=None,
                           overwrite=False):
         """Builds an image of registered models and deploys it."""
         from azureml.core.image import ContainerImage
-        image = ContainerImage.create(workspace, name, models, image_config)
-        return Webservice.deploy_from_image(workspace, name, image, deployment_config, deployment_target, overwrite)
+        return _deploy(workspace, name, lambda: image_words(ContainerImage.create(workspace, name, models, image_config).id),
+                       deployment_config, deployment_target, overwrite)
 
     @staticmethod
     def deploy_from_image(workspace, name, image, deployment_config=None, deployment_target=None, overwrite=False):
         """Puts an image into service."""
-        words = ["--image", image.id, "--python", sys.executable]
-        return _deploy(workspace, name, words, deployment_config, deployment_target, overwrite)
+        return _deploy(workspace, name, lambda: image_words(image.id), deployment_config, deployment_target, overwrite)
 
     @staticmethod
     def deploy_local_from_model(workspace, name, models, image_config, deployment_config=None, wait=False):
@@ -214,7 +222,7 @@ class Webservice(Asset, abc.ABC):
     def _update(self, words, tags=None, image=None, models=None, inference_config=None):
         """`words`: options of `service update`. Another image, or models, take over without a request lost."""
         if image is not None:
-            words = ["--image", image.id, "--python", sys.executable, *words]
+            words = [*image_words(image.id), *words]
         elif models is not None:
             words = [*models_words(self.workspace, self.name, models, inference_config), *words]
         if words:
@@ -285,21 +293,26 @@ def warn_of(configuration, *names):
         warnings.warn(f"without effect on this machine: {', '.join(given)}", stacklevel=4)
 
 
+def image_words(image_id):
+    """Options that say which image answers, and by which Python."""
+    return ["--image", image_id, "--python", sys.executable]
+
+
 def models_words(workspace, name, models, inference_config):
     """Options that say what answers: an image with the script, or the models by themselves."""
     if inference_config is None:
         return references(models)
-    return ["--image", build(workspace, name, models, inference_config._scoring())["id"], "--python", sys.executable]
+    return image_words(build(workspace, name, models, inference_config._scoring())["id"])
 
 
 def deploy_models(workspace, name, models, inference_config, config, target, overwrite):
     """Model.deploy."""
-    Webservice.check_for_existing_webservice(workspace, name, overwrite)
-    return _deploy(workspace, name, models_words(workspace, name, models, inference_config), config, target, overwrite)
+    return _deploy(workspace, name, lambda: models_words(workspace, name, models, inference_config), config, target, overwrite)
 
 
 def _deploy(workspace, name, words, config, target, overwrite):
-    """Starts a service, in the place of the one of this name if `overwrite`."""
+    """Starts a service, in the place of the one of this name if `overwrite`. `words` makes the options that say what answers; as
+    that may take the building of an image, it is called when all else is found to be right."""
     from azureml.core.webservice import AciWebservice, AksWebservice
     if not re.fullmatch(r"[a-z]([-a-z0-9]{0,30}[a-z0-9])?", name) or len(name) < 3:
         raise WebserviceException(f"the name '{name}' is expected to have 3 to 32 characters, lower case letters, digits and dashes, "
@@ -307,11 +320,12 @@ def _deploy(workspace, name, words, config, target, overwrite):
     config = config or (AksWebservice if target else AciWebservice).deploy_configuration()
     config.validate_configuration()
     Webservice.check_for_existing_webservice(workspace, name, overwrite)
+    what = words()
     if overwrite:
         with contextlib.suppress(WebserviceException):
             _command.tell("service", "delete", name, workspace=workspace._folder)
     print("Creating service")
-    service = Webservice._of(workspace, _command.ask("service", "deploy", name, *words, *config._words(),
+    service = Webservice._of(workspace, _command.ask("service", "deploy", name, *what, *config._words(),
                                                      workspace=workspace._folder, reports=True))
     if service.state == "Unhealthy":  # nothing is heard of it yet
         service.state = "Transitioning"
