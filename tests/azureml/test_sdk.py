@@ -23,6 +23,7 @@ COMPAT = ROOT / "compat/azureml"
 sys.path.insert(0, str(COMPAT))
 os.environ["SARDONYX"] = COMMAND
 from azureml.core import Environment, Image, Model, Workspace  # noqa: E402
+from azureml.core.compute import AksCompute, ComputeTarget  # noqa: E402
 from azureml.core.conda_dependencies import CondaDependencies  # noqa: E402
 from azureml.core.image import ContainerImage  # noqa: E402
 from azureml.core.model import InferenceConfig  # noqa: E402
@@ -54,6 +55,13 @@ class Sdk(Case):
         with self.assertRaises(what) as caught:
             function(*arguments, **more)
         self.assertIn(text, caught.exception.message)
+
+    def warned(self, function, *arguments, **more):
+        """What is said while it is done."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            function(*arguments, **more)
+        return "\n".join(str(one.message) for one in caught)
 
 
 class Workspaces(Sdk):
@@ -114,6 +122,8 @@ class Models(Sdk):
         self.assertEqual(Model.deserialize(self.ws, first.serialize()).id, "digits:1")
         self.raises(WebserviceException, "did you mean 'digits'", Model, self.ws, "digit")
         self.raises(WebserviceException, "name or its id", Model, self.ws)
+        self.raises(WebserviceException, "and run", Model, self.ws, "digits", run_id="r")
+        self.assertEqual((Model.list(self.ws, run_id="r"), Model.list(self.ws, dataset_id="d")), ([], []))
 
     def test_words_about_it(self):
         model = self.model(tags={"a": "1", "b": "2"})
@@ -227,21 +237,18 @@ class Images(Sdk):
                             **{"execution_script": "score.py", "runtime": "python", **more})
         self.write("Dockerfile", "RUN true")
         for more, text in (({"docker_file": "Dockerfile"}, "steps for Docker are not run"), ({"enable_gpu": True}, "GPUs has no effect")):
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
-                self.config(**more)
-            self.assertIn(text, str(caught[0].message))
+            self.assertIn(text, self.warned(self.config, **more))
 
     def test_packaged(self):
         environment = Environment.from_conda_specification("e", "myenv.yml")
         for folder in ("src", ".hidden"):
             self.write(f"src/{folder}/x.txt", "x")
         self.write("src/score.py", textwrap.dedent(SCORE))
-        config = InferenceConfig("score.py", source_directory="src", environment=environment)
+        config = InferenceConfig("score.py", source_directory="src", environment=environment, description="of mine")
         config.validation_script_content()
         package = Model.package(self.ws, [self.model()], config)
         package.wait_for_creation(show_output=True)
-        self.assertEqual((package.state, package.location), ("Succeeded", "digits:1"))
+        self.assertEqual((package.state, package.location, Image(self.ws, "digits").description), ("Succeeded", "digits:1", "of mine"))
         package.save("layout")
         self.assertTrue((self.folder / "layout/index.json").exists())
         names = subprocess.run(["sh", "-c", "for f in layout/blobs/sha256/*; do tar tzf $f 2>/dev/null; done"], capture_output=True, text=True,
@@ -434,6 +441,30 @@ class Environments(Sdk):
         self.assertEqual(Environment.get(self.ws, "mine", "1").environment_variables, {})
         self.assertEqual(list(self.ws.environments), ["mine"])
         self.raises(UserErrorException, "it has mine", Environment.get, self.ws, "other")
+
+    def test_what_has_no_effect_is_said(self):
+        for file in ("c.pem", "k.pem", "score.py"):
+            self.write(file, "")
+        aci = AciWebservice.deploy_configuration(ssl_enabled=True, ssl_cert_pem_file="c.pem", ssl_key_pem_file="k.pem", ssl_cname="me")
+        environment = Environment("mine")
+        environment.docker.arguments, environment.inferencing_stack_version = ["--net=host"], "latest"
+        environment.docker.base_image_registry.username = "me"
+        new = object.__new__
+        for text, function, more in (("ssl_enabled", aci._words, {}), ("enable_app_insights", new(AciWebservice).update, {"enable_app_insights": True}),
+                                     ("autoscale_max_replicas, namespace, x", new(AksWebservice).update,
+                                      {"namespace": "n", "autoscale_max_replicas": 3, "x": 1}),
+                                     ("enable_app_insights", new(AksEndpoint).update, {"enable_app_insights": True}),
+                                     ("agent_count, vm_size", ComputeTarget.create, {"workspace": self.ws, "name": "c", "provisioning_configuration":
+                                                                                     AksCompute.provisioning_configuration(3, "big")}),
+                                     ("datasets", self.model, {"datasets": [1]}), ("tags", Workspace.create, {"name": self.ws.name, "exist_ok": True,
+                                                                                                             "tags": {"a": "b"}}),
+                                     ("arguments, inferencing_stack_version", InferenceConfig, {"entry_script": "score.py", "environment": environment}),
+                                     ("podman login", InferenceConfig, {"entry_script": "score.py", "environment": environment})):
+            self.assertIn(text, self.warned(function, **more))
+        self.assertEqual(self.warned(AksCompute.attach, self.ws, "known", "/clusters/mine"), "")
+        self.assertEqual(self.ws.compute_targets["known"].cluster_resource_id, "/clusters/mine")
+        environment.docker.base_dockerfile = "FROM x"
+        self.raises(UserErrorException, "without Docker", InferenceConfig, "score.py", environment=environment)
 
     def test_deployments_that_contradict_themselves(self):
         for text, function, more in (("cpu_cores must be greater than zero", AciWebservice.deploy_configuration, {"cpu_cores": 0}),

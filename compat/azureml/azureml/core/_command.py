@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import warnings
 
 from azureml.exceptions import UserErrorException, WebserviceException
 
@@ -52,6 +53,13 @@ def options(name, values):
 
 def option(name, value):
     return [] if value is None else [f"--{name}", str(value)]
+
+
+def warn_of(given, *names):
+    """Says which of the arguments {name: value} the command has nothing for."""
+    found = [name for name in names if given.get(name)]
+    if found:
+        warnings.warn(f"without effect here: {', '.join(found)}", stacklevel=4)
 
 
 def pairs(values):

@@ -27,7 +27,7 @@ class InferenceConfig:
     def _scoring(self):
         return Scoring(self.entry_script, self.source_directory, (), self.conda_file, self.environment, self.runtime,
                        self.base_image, self.base_image_registry, self.extra_docker_file_steps,
-                       self.enable_gpu or self.cuda_version)
+                       self.enable_gpu or self.cuda_version, self.description)
 
     def validate_configuration(self):
         """Raises where a file is missing or what is asked for cannot be."""

@@ -23,10 +23,10 @@ class Scoring:
     """A score.py and its surroundings: paths, and what of the image is asked for."""
 
     def __init__(self, script, folder=None, files=(), conda_file=None, environment=None, runtime="python", base=None,
-                 registry=None, docker_steps=None, gpu=None):
+                 registry=None, docker_steps=None, gpu=None, description=None):
         self.script, self.folder, self.files, self.conda_file = script, folder, list(files or ()), conda_file
         self.environment, self.runtime, self.base, self.registry = environment, runtime, base, registry
-        self.docker_steps, self.gpu = docker_steps, gpu
+        self.docker_steps, self.gpu, self.description = docker_steps, gpu, description
 
     def check(self):
         """Raises where a file is missing or what is asked for cannot be; warns of what has no effect."""
@@ -50,6 +50,14 @@ class Scoring:
                           "the conda file, or part of a base image.", stacklevel=4)
         if self.gpu:
             warnings.warn("models are computed by the processor here: what is asked for of GPUs has no effect", stacklevel=4)
+        registry = self.registry
+        if self.environment is not None:
+            self.environment._check()
+            _command.warn_of(vars(self), "conda_file")  # the environment names the packages
+            registry = self.environment.docker.base_image_registry or registry
+        if getattr(registry, "username", None) or getattr(registry, "password", None):
+            warnings.warn("accounts of registries are those of 'podman login' and 'docker login'; the one that is given is not used",
+                          stacklevel=4)
 
     def _beside(self, path):
         return os.path.join(self.folder, path) if self.folder and not os.path.exists(path) else path
@@ -78,7 +86,8 @@ class Scoring:
             if base and getattr(registry, "address", None):
                 base = f"{registry.address}/{base}"
             yield ["--script", self._script_path(), *_command.options("file", self._files()), *_command.option("conda", conda),
-                   *_command.options("env", _command.pairs(variables)), *_command.option("base", base), "--python", sys.executable]
+                   *_command.options("env", _command.pairs(variables)), *_command.option("base", base),
+                   *_command.option("description", self.description), "--python", sys.executable]
 
 
 def references(models):

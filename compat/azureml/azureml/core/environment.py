@@ -6,10 +6,12 @@ import json
 import os
 import pathlib
 
+from azureml.core import _command
 from azureml.core.conda_dependencies import CondaDependencies
 from azureml.core.container_registry import ContainerRegistry
 from azureml.exceptions import UserErrorException
 
+WITHOUT_EFFECT = ("arguments", "shm_size", "gpu_support", "platform", "base_conda_environment", "inferencing_stack_version")
 DEFINITION, PACKAGES = "azureml_environment.json", "conda_dependencies.yml"
 
 
@@ -60,11 +62,15 @@ class Environment:
                            "condaDependencies": self.python.conda_dependencies.as_dict()},
                 "docker": {**docker, "registry": self.docker.base_image_registry.address}}
 
-    def _conda_file(self, folder):
-        """Writes the environment file into a folder; its path, or None where the user cares for the packages."""
+    def _check(self):
+        """Raises for what cannot be; warns of what has no effect."""
         if self.docker.base_dockerfile:
             raise UserErrorException(f"the environment '{self.name}' has a base_dockerfile: images are built here without Docker. "
                                      "docker.base_image names an image that was built from it")
+        _command.warn_of({**vars(self), **vars(self.docker), **vars(self.python)}, *WITHOUT_EFFECT)
+
+    def _conda_file(self, folder):
+        """Writes the environment file into a folder; its path, or None where the user cares for the packages."""
         if self.python.user_managed_dependencies:
             return None
         path = pathlib.Path(folder, PACKAGES)

@@ -13,6 +13,7 @@ from azureml.core._scoring import build
 from azureml.exceptions import ModelNotFoundException, UserErrorException, WebserviceException
 
 MODELS_DIR = "azureml-models"
+WITHOUT_EFFECT = ("datasets", "sample_input_dataset", "sample_output_dataset", "resource_configuration")
 NOT_HERE = "Sardonyx keeps no datasets and measures no profiles in a cloud; `sardonyx bench MODEL` measures here"
 
 
@@ -32,9 +33,6 @@ class Model(Asset):
         PYTORCH = "PyTorch"
         MULTI = "Multi"
 
-    _SUPPORTED_FRAMEWORKS_FOR_NO_CODE_DEPLOY = [Framework.ONNX, Framework.SCIKITLEARN, Framework.TENSORFLOW,
-                                                Framework.MULTI]
-
     def __init__(self, workspace, name=None, id=None, tags=None, properties=None, version=None, run_id=None,
                  model_framework=None, expand=True, **kwargs):
         if "_facts" in kwargs:
@@ -45,11 +43,11 @@ class Model(Asset):
             raise WebserviceException("a model is asked for by its name or its id")
         elif version is not None:
             facts = _command.ask("model", "show", f"{name}:{version}", workspace=workspace._folder)
-        elif tags or properties or model_framework:
+        elif tags or properties or model_framework or run_id:
             words = _command.option("framework", model_framework)
-            found = listed("model", workspace, name, tags, properties, *words)
+            found = [] if run_id else listed("model", workspace, name, tags, properties, *words)  # no model comes from a run here
             if not found:
-                raise WebserviceException(f"no version of the model '{name}' has these tags, properties and framework")
+                raise WebserviceException(f"no version of the model '{name}' has these tags, properties, framework and run")
             facts = found[0]
         else:
             facts = _command.ask("model", "show", name, workspace=workspace._folder)
@@ -68,6 +66,7 @@ class Model(Asset):
                  model_framework=None, model_framework_version=None, child_paths=None, sample_input_dataset=None,
                  sample_output_dataset=None, resource_configuration=None):
         """Registers a file or folder as a new version. `child_paths`: only these of the folder."""
+        _command.warn_of(locals(), *WITHOUT_EFFECT)
         if model_framework is None and model_framework_version is not None:
             raise WebserviceException("model_framework_version is given without model_framework")
         if not os.path.exists(model_path):
@@ -108,6 +107,8 @@ class Model(Asset):
     def list(workspace, name=None, tags=None, properties=None, run_id=None, latest=False, dataset_id=None, expand=True,
              page_count=255, model_framework=None):
         """Models, newest first."""
+        if run_id or dataset_id:
+            return []  # none comes from a run or a dataset here
         words = [*_command.option("framework", model_framework), *(["--latest"] if latest else [])]
         return [Model(workspace, _facts=facts) for facts in listed("model", workspace, name, tags, properties, *words)]
 
@@ -127,6 +128,7 @@ class Model(Asset):
     def update(self, tags=None, description=None, sample_input_dataset=None, sample_output_dataset=None,
                resource_configuration=None):
         """Replaces tags and description where they are given."""
+        _command.warn_of(locals(), *WITHOUT_EFFECT)
         if tags is not None:
             replace_tags(self, tags)
         if description is not None:

@@ -9,6 +9,12 @@ from azureml.core import _command
 from azureml.exceptions import UserErrorException, WorkspaceException
 
 
+WITHOUT_EFFECT = ("tags", "friendly_name", "storage_account", "key_vault", "app_insights", "container_registry", "adb_workspace",
+                  "primary_user_assigned_identity", "cmk_keyvault", "resource_cmk_uri", "hbi_workspace", "private_endpoint_config",
+                  "default_cpu_compute_target", "default_gpu_compute_target", "user_assigned_identity_for_cmk_encryption",
+                  "v1_legacy_mode")
+
+
 class Workspace:
     """The models, images and services of a folder. `Workspace.from_config()` is the usual way to one."""
 
@@ -50,6 +56,7 @@ class Workspace:
                exist_ok=False, show_output=True, user_assigned_identity_for_cmk_encryption=None,
                system_datastores_auth_mode="accessKey", v1_legacy_mode=None):
         """Makes the current folder a workspace. With exist_ok one of this name that is here is taken."""
+        _command.warn_of(locals(), *WITHOUT_EFFECT)
         if exist_ok and pathlib.Path(".azureml/config.json").exists():
             found = Workspace.from_config()
             if found.name != name:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""AksCompute: a Kubernetes cluster. What is said of machines and networks is kept and provisions nothing."""
+"""AksCompute: a Kubernetes cluster. What is said of machines and networks provisions nothing."""
 from azureml.core.compute.compute import (ComputeTarget, ComputeTargetAttachConfiguration,
                                           ComputeTargetProvisioningConfiguration, _place)
 from azureml.exceptions import ComputeTargetException

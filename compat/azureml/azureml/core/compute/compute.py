@@ -5,11 +5,15 @@ import abc
 import json
 import pathlib
 
+from azureml.core import _command
 from azureml.exceptions import ComputeTargetException
 
 
 def _place(workspace):
     return pathlib.Path(workspace._folder, ".azureml", "compute")
+
+
+NAMES_OF_A_CLUSTER = ("resource_id", "cluster_name", "resource_group")
 
 
 class ComputeTarget(abc.ABC):
@@ -36,8 +40,10 @@ class ComputeTarget(abc.ABC):
     def create(workspace, name, provisioning_configuration):
         """Names a cluster. It is not made here: it is the one that kubectl talks to."""
         provisioning_configuration.validate_configuration()
+        given = {key: value for key, value in vars(provisioning_configuration).items() if not key.startswith("_")}
+        _command.warn_of(given, *(key for key in given if key not in NAMES_OF_A_CLUSTER))
         _place(workspace).mkdir(parents=True, exist_ok=True)
-        facts = {"cluster": getattr(provisioning_configuration, "cluster_name", None)}
+        facts = {"cluster": given.get("resource_id") or given.get("cluster_name")}
         (_place(workspace) / f"{name}.json").write_text(json.dumps(facts), encoding="utf-8")
         return ComputeTarget(workspace, name)
 

@@ -53,7 +53,7 @@ class ContainerImageConfig(ImageConfig):
     def _scoring(self):
         files = [*(self.dependencies or ()), *([self.schema_file] if self.schema_file else ())]
         return Scoring(self.execution_script, None, files, self.conda_file, None, self.runtime, self.base_image,
-                       self.base_image_registry, self.docker_file, self.enable_gpu or self.cuda_version)
+                       self.base_image_registry, self.docker_file, self.enable_gpu or self.cuda_version, self.description)
 
     def validate_configuration(self):
         if os.path.isabs(self.execution_script) and not self.allow_absolute_path:
@@ -72,8 +72,7 @@ class ContainerImageConfig(ImageConfig):
     def _create(self, workspace, name, models):
         print("Creating image")
         facts = build(workspace, name, models, self._scoring(), *_command.options("tag", _command.pairs(self.tags)),
-                      *_command.options("property", _command.pairs(self.properties)),
-                      *_command.option("description", self.description))
+                      *_command.options("property", _command.pairs(self.properties)))
         image = Image.deserialize(workspace, facts)
         image.image_build_log_uri = log_file(workspace, image.id, "\n".join(image._report()) + "\n")
         return image

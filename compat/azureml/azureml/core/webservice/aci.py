@@ -4,11 +4,11 @@ machine, limited to the processors and the memory that were asked for."""
 import os
 
 from azureml.core import _command
-from azureml.core.webservice.webservice import (Webservice, WebserviceDeploymentConfiguration, check_positive, print_given,
-                                                warn_of)
+from azureml.core.webservice.webservice import Webservice, WebserviceDeploymentConfiguration, check_positive, print_given
 from azureml.exceptions import WebserviceException
 
-WITHOUT_EFFECT = ("enable_app_insights", "dns_name_label", "collect_model_data", "cmk_vault_base_url", "vnet_name", "location")
+WITHOUT_EFFECT = ("enable_app_insights", "dns_name_label", "collect_model_data", "cmk_vault_base_url", "vnet_name", "location",
+                  "ssl_enabled")
 
 
 class AciWebservice(Webservice):
@@ -32,6 +32,7 @@ class AciWebservice(Webservice):
                ssl_cert_pem_file=None, ssl_key_pem_file=None, ssl_cname=None, enable_app_insights=None, models=None,
                inference_config=None):
         """Changes what is given. Another image, or other models, take over without a request lost."""
+        _command.warn_of(locals(), *WITHOUT_EFFECT)
         words = [*_command.options("property", _command.pairs(properties)), *_command.option("description", description),
                  *_command.option("auth", None if auth_enabled is None else "key" if auth_enabled else "none")]
         self._update(words, tags, image, models, inference_config)
@@ -64,7 +65,7 @@ class AciServiceDeploymentConfiguration(WebserviceDeploymentConfiguration):
             raise WebserviceException("vnet_name and subnet_name must all have values or both are empty/null")
 
     def _words(self):
-        warn_of(self, *WITHOUT_EFFECT)
+        _command.warn_of(vars(self), *WITHOUT_EFFECT)
         return [*self._common_words(), "--target", "local", "--auth", "key" if self.auth_enabled else "none",
                 *_command.option("cpu", self.cpu_cores), *_command.option("memory", self.memory_gb)]
 

@@ -5,7 +5,7 @@ import os
 import re
 
 from azureml.core import _command
-from azureml.core.webservice.webservice import (Webservice, WebserviceDeploymentConfiguration, check_positive, print_given, warn_of)
+from azureml.core.webservice.webservice import Webservice, WebserviceDeploymentConfiguration, check_positive, print_given
 from azureml.exceptions import WebserviceException
 
 ONE_VERSION = ("one version of a service has all of the traffic: update() brings another one into force, `sardonyx service "
@@ -15,6 +15,7 @@ WITHOUT_EFFECT = ("autoscale_refresh_seconds", "autoscale_target_utilization", "
                   "compute_target_name", "blobfuse_enabled", "cpu_cores_limit", "memory_gb_limit", "scoring_timeout_ms",
                   "replica_max_concurrent_requests", "max_request_wait_time", "period_seconds", "initial_delay_seconds",
                   "timeout_seconds", "success_threshold", "failure_threshold", "version_name", "traffic_percentile")
+ONLY_AT_FIRST = ("autoscale_enabled", "autoscale_max_replicas", "namespace")  # said when a service is deployed, and kept
 POSITIVE = ("cpu_cores", "memory_gb", "period_seconds", "initial_delay_seconds", "timeout_seconds", "success_threshold",
             "failure_threshold", "scoring_timeout_ms", "replica_max_concurrent_requests", "max_request_wait_time", "num_replicas",
             "autoscale_min_replicas", "autoscale_max_replicas", "autoscale_refresh_seconds", "autoscale_target_utilization")
@@ -63,6 +64,7 @@ class AksWebservice(Webservice):
                memory_gb_limit=None, **kwargs):
         """Changes what is given. Another image, or other models, take over without a request lost."""
         given = locals()
+        _command.warn_of({**given, **kwargs}, *WITHOUT_EFFECT, *ONLY_AT_FIRST, *kwargs)
         words = [*_command.options("property", _command.pairs(properties)), *_command.option("description", description),
                  *auth_word(auth_enabled, token_auth_enabled), *size_words(given)]
         self._update(words, tags, image, models, inference_config)
@@ -105,6 +107,7 @@ class AksEndpoint(AksWebservice):
     def update(self, auth_enabled=None, token_auth_enabled=None, enable_app_insights=None, description=None, tags=None,
                properties=None):
         """Changes what is given of all versions."""
+        _command.warn_of(locals(), *WITHOUT_EFFECT)
         words = [*_command.options("property", _command.pairs(properties)), *_command.option("description", description),
                  *auth_word(auth_enabled, token_auth_enabled)]
         self._update(words, tags)
@@ -181,7 +184,7 @@ class AksServiceDeploymentConfiguration(WebserviceDeploymentConfiguration):
             raise WebserviceException("".join(f"Invalid configuration, {text}\n" for text in wrong))
 
     def _words(self):
-        warn_of(self, *WITHOUT_EFFECT)
+        _command.warn_of(vars(self), *WITHOUT_EFFECT)
         key = True if self.auth_enabled is None else self.auth_enabled
         return [*self._common_words(), "--target", "kubernetes", *auth_word(key, self.token_auth_enabled), *size_words(vars(self)),
                 *_command.option("max-replicas", self.autoscale_max_replicas), *_command.option("namespace", self.namespace),

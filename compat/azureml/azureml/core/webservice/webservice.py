@@ -11,7 +11,6 @@ import re
 import sys
 import urllib.error
 import urllib.request
-import warnings
 
 from azureml.core import _command
 from azureml.core._asset import Asset, listed, moment, replace_tags
@@ -284,13 +283,6 @@ def check_positive(configuration, *names):
     wrong = [name for name in names if getattr(configuration, name) is not None and getattr(configuration, name) <= 0]
     if wrong:
         raise WebserviceException("\n".join(f"Invalid configuration, {name} must be greater than zero." for name in wrong))
-
-
-def warn_of(configuration, *names):
-    """Says which of the options that were given change nothing here."""
-    given = [name for name in names if getattr(configuration, name, None)]
-    if given:
-        warnings.warn(f"without effect on this machine: {', '.join(given)}", stacklevel=4)
 
 
 def image_words(image_id):
