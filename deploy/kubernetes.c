@@ -14,7 +14,13 @@
 #include "support/files.h"
 #include "support/process.h"
 
-enum { LONGEST_NAME = 63, KUBECTL_MS = 120000, ANSWER_BYTES = 4 << 20, MOST_LINES = 20000 };
+enum {
+  LONGEST_NAME = 63,
+  KUBECTL_MS = 120000,
+  ANSWER_BYTES = 4 << 20,
+  MOST_LINES = 20000,
+  STANDARD_MOST_REPLICAS = 10
+};
 
 static const char *text_of(const json_t *object, const char *key) {
   const char *text = json_string_value(json_object_get(object, key));
@@ -77,7 +83,8 @@ static json_t *values_of(const char *name, const json_t *asset, const json_t *im
                              json_object_get(settings, "replicas"), "revision",
                              json_sprintf("%lld", (long long)json_integer_value(json_object_get(asset, "version"))),
                              "image", image_reference(image, settings), "port", json_integer(5001));
-  json_object_set_new(values, "max_replicas", json_integer(most > replicas ? most : replicas > 10 ? replicas : 10));
+  if (!most) most = STANDARD_MOST_REPLICAS;
+  json_object_set_new(values, "max_replicas", json_integer(most > replicas ? most : replicas));
   json_object_set_new(values, "cpu", json_sprintf("%dm", (int)((cpu > 0 ? cpu : 0.1) * 1000)));
   json_object_set_new(values, "memory", json_sprintf("%dMi", (int)((memory > 0 ? memory : 0.5) * 1024)));
   set_secrets(values, settings, secrets, args);

@@ -346,6 +346,8 @@ class Services(Sdk):
         words = config._words()
         for pair in ("--target kubernetes", "--auth key", "--replicas 2", "--max-replicas 5", "--cpu 0.5", "--namespace models", "--tag a=b"):
             self.assertIn(pair, " ".join(words))
+        fixed = AksWebservice.deploy_configuration(num_replicas=3)._words()
+        self.assertIn("--replicas 3 --max-replicas 3", " ".join(fixed))
         self.assertIn("--auth token", " ".join(AksWebservice.deploy_configuration(token_auth_enabled=True)._words()))
         self.raises(WebserviceException, "has all of the traffic", object.__new__(AksEndpoint).create_version, "v2")
 

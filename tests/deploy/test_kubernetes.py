@@ -90,6 +90,10 @@ class Written(ClusterCase):
         self.assertEqual({m["name"] for m in server["volumeMounts"]}, mounts)
         self.assertTrue(pod["spec"]["securityContext"]["runAsNonRoot"] and server["securityContext"]["readOnlyRootFilesystem"])
 
+    def test_a_fixed_number(self):
+        scaler = self.written("--replicas", "2", "--max-replicas", "2")["kubernetes/autoscaler.yaml"]
+        self.assertEqual((scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"]), (2, 2))
+
     def test_for_kserve(self):
         files = self.written("--replicas", "2")
         self.assertNotIn("kserve/secret.yaml", files)  # nobody is asked for a key
@@ -97,7 +101,7 @@ class Written(ClusterCase):
         self.assertEqual((runtime["apiVersion"], runtime["kind"]), ("serving.kserve.io/v1alpha1", "ServingRuntime"))
         self.assertEqual((service["apiVersion"], service["kind"]), ("serving.kserve.io/v1beta1", "InferenceService"))
         predictor = service["spec"]["predictor"]
-        self.assertEqual((predictor["model"]["runtime"], predictor["minReplicas"]), (runtime["metadata"]["name"], 2))
+        self.assertEqual((predictor["model"]["runtime"], predictor["minReplicas"], predictor["maxReplicas"]), (runtime["metadata"]["name"], 2, 10))
         self.assertIn(predictor["model"]["modelFormat"]["name"], [f["name"] for f in runtime["spec"]["supportedModelFormats"]])
         self.assertIn(predictor["model"]["protocolVersion"], runtime["spec"]["protocolVersions"])
         # What KServe puts around these containers is Kubernetes' own: they hold against its schema as a pod.

@@ -187,7 +187,7 @@ class AksServiceDeploymentConfiguration(WebserviceDeploymentConfiguration):
         _command.warn_of(vars(self), *WITHOUT_EFFECT)
         key = True if self.auth_enabled is None else self.auth_enabled
         return [*self._common_words(), "--target", "kubernetes", *auth_word(key, self.token_auth_enabled), *size_words(vars(self)),
-                *_command.option("max-replicas", self.autoscale_max_replicas), *_command.option("namespace", self.namespace),
+                *_command.option("max-replicas", self.autoscale_max_replicas or self.num_replicas), *_command.option("namespace", self.namespace),
                 *_command.option("registry", os.environ.get("SARDONYX_REGISTRY"))]
 
     def print_deploy_configuration(self):
