@@ -107,8 +107,9 @@ class Script:
         self.parameters = [p for p in parameters if p.name != "request_headers"]
         if not self.parameters:
             raise ScriptError("run() takes no input; expected run(raw_data)")
-        self.raw = any(getattr(module, "_rawHttpRequested", False) for name, module in list(sys.modules.items())
-                       if name.endswith("aml_request"))
+        # The package whose @rawhttp was used, if one was.
+        self.raw = next((module for name, module in list(sys.modules.items())
+                         if name.endswith("aml_request") and getattr(module, "_rawHttpRequested", False)), None)
         schema = sys.modules.get("inference_schema.schema_util")
         self.schema = schema if schema and schema.is_schema_decorated(self.function) else None
 
@@ -123,7 +124,7 @@ class Script:
 
     def arguments(self, request, body):
         if self.raw:
-            given = {self.parameters[0].name: raw_request(request, body)}
+            given = {self.parameters[0].name: self.raw_request(request, body)}
         elif request.get("method", "POST") == "GET":
             query = parse_query(request.get("query", ""))
             given = self._of_object(query) if self.schema else {self.parameters[0].name: json.dumps(query)}
@@ -144,6 +145,11 @@ class Script:
         if self.wants_headers:
             given["request_headers"] = {name.title(): value for name, value in request.get("headers", {}).items()}
         return given
+
+    def raw_request(self, request, body):
+        """What run() gets under @rawhttp: an AMLRequest of the package that made it, flask's where that stands on it."""
+        make = getattr(self.raw.AMLRequest, "of_frame", flask_request)
+        return make(request, body)
 
     def _of_object(self, value):
         names = [p.name for p in self.parameters]
@@ -178,15 +184,6 @@ def parse_query(text):
                 read.append(value)
         result[name] = read if len(read) > 1 else read[0]
     return result
-
-
-def raw_request(request, body):
-    """What run() gets under @rawhttp: an AMLRequest of whichever package made the decorator, flask's where that stands on it."""
-    for name, module in list(sys.modules.items()):
-        if name.endswith("aml_request") and getattr(module, "_rawHttpRequested", False):
-            make = getattr(module.AMLRequest, "of_frame", None)
-            return make(request, body) if make else flask_request(request, body)
-    raise BadRequest("this @rawhttp cannot be given requests here")
 
 
 def flask_request(request, body):
@@ -251,7 +248,7 @@ def serve(channel, start):
         return
     out.end()
     err.end()
-    channel.send("ready", ms=(time.perf_counter() - begin) * 1000, raw=script.raw, schema=script.documents(),
+    channel.send("ready", ms=(time.perf_counter() - begin) * 1000, raw=script.raw is not None, schema=script.documents(),
                  python=".".join(map(str, sys.version_info[:3])))
     while True:
         request, body = channel.receive()
