@@ -69,13 +69,19 @@ class Engine:
     def __init__(self, name, threads, model, folder):
         self.slices = []
         self.outputs = f"{folder}/{name}.npz"
-        self.process = subprocess.Popen(
-            [sys.executable, HOME / "engines.py", name, str(threads), model, f"{folder}/inputs.npz", self.outputs],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, "RIVALS_TMP": folder, "OMP_NUM_THREADS": str(threads)})
+        self.log = pathlib.Path(folder, f"{name}.log")
+        with open(self.log, "wb") as log:  # a pipe that nobody reads would fill
+            self.process = subprocess.Popen(
+                [sys.executable, HOME / "engines.py", name, str(threads), model, f"{folder}/inputs.npz", self.outputs],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+                env={**os.environ, "RIVALS_TMP": folder, "OMP_NUM_THREADS": str(threads)})
         line = self.process.stdout.readline()
         self.facts = json.loads(line) if line else None
-        self.reason = "" if line else (self.process.communicate()[1].strip().splitlines() or ["it died"])[-1][:120]
+        self.reason = "" if line else self.last_words()
+
+    def last_words(self):
+        self.close()
+        return (self.log.read_text(errors="replace").strip().splitlines() or ["it died"])[-1][:120]
 
     def slice(self, ms):
         self.process.stdin.write(f"{ms}\n")
@@ -130,7 +136,7 @@ def measure(model, threads, names, options, dims, folder):
             if ms and times["sardonyx"]:
                 running[name].slices.append(ms)
                 ratios[name].append(ms / times["sardonyx"])
-    row = {"model": model.stem, "threads": threads, "dropped": dropped, "engines": {}}
+    row = {"model": model.stem, "threads": threads, "slices": options.rounds * len(running), "dropped": dropped, "engines": {}}
     judge = "onnxruntime" if "onnxruntime" in running else "sardonyx"
     for name, e in engines.items():
         if e.facts and e.slices:
@@ -178,7 +184,7 @@ def main():
             for threads in map(int, options.threads.split(",")):
                 rows.append(measure(model.resolve(), threads, names, options, dims, folder))
                 show(rows[-1])
-    result = {"machine": rivals_page.machine(), "versions": rivals_page.versions(["sardonyx", *names]),
+    result = {"busy": options.busy, "machine": rivals_page.machine(), "versions": rivals_page.versions(["sardonyx", *names]),
               "command": " ".join(["bench/rivals.py", *map(shortened, sys.argv[1:])]), "rows": rows}
     for name, threads, mean in rivals_page.means(rows):
         print(f"geometric mean of {name} / sardonyx, {threads} thread{'s' * (threads > 1)}: {mean:.2f}")

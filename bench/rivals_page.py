@@ -66,12 +66,23 @@ def cell(e):
     return f"{e['ratio']:.2f} ({e['ratio_p25']:.2f}-{e['ratio_p75']:.2f})" if "ratio" in e else "-"
 
 
+def quiet(result):
+    """How quiet the machine was, in two lines: figures without that say too much."""
+    busy, rows = result["busy"], result["rows"]
+    share = f"{sum(r['dropped'] for r in rows)} of {sum(r['slices'] for r in rows)} slices were dropped for more"
+    if busy <= 0.1:
+        return ["The machine was quiet: others used at most a tenth of a processor during a slice;", f"{share}."]
+    return [f"**The machine was busy**: others might use {busy:g} of its {result['machine']['processors']} processors during a slice; {share}.",
+            "Times are longer than on a quiet machine; only ratios compare, as far as their quartiles are close."]
+
+
 def write(result, folder):
     names = [n for n in result["versions"] if n != "sardonyx"]
     lines = ["# Sardonyx beside other engines", "",
              "Written by `make bench-rivals`. Ratios are rival's time / Sardonyx's, medians of slices side by side with",
              "their quartiles: above 1 Sardonyx is faster. One engine a process, fp32 as the engines have it by default;",
              "`difference` is the largest of Sardonyx's outputs from ONNX Runtime's, relative to the largest value.", "",
+             *quiet(result), "",
              "![ratios](rivals.svg)", "", "| | |", "|---|---|"]
     lines += [f"| {key} | {value} |" for key, value in result["machine"].items()]
     lines += [f"| {key} | {value} |" for key, value in result["versions"].items()]
