@@ -7,13 +7,10 @@ import numpy
 
 
 def init():
-    global count
-    count = 0
+    pass
 
 
 def run(raw_data):
-    global count
-    count += 1
     try:
         word = json.loads(raw_data)
     except ValueError:
