@@ -8,7 +8,7 @@ command (its exit code is one test). The closing line of this program is the sum
 
 Suites that look at no clock and at no other process's memory run first, one a processor; the others alone.
 """
-import argparse, concurrent.futures, os, pathlib, re, subprocess, sys, time
+import argparse, concurrent.futures, itertools, os, pathlib, re, subprocess, sys, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -86,13 +86,9 @@ def main():
     chosen = [s for s in suites(arguments.long) if not arguments.names or any(n in s[0] for n in arguments.names)]
     beside = [s for s in chosen if s[0].startswith(BESIDE) and s[0] not in ALONE]
     total = [0, 0, 0]
+    alone = (run(*suite) for suite in chosen if suite not in beside)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done in pool.map(lambda suite: run(*suite), beside):
-            report(*done)
-            total = [t + c for t, c in zip(total, done[2])]
-    for suite in chosen:
-        if suite not in beside:
-            done = run(*suite)
+        for done in itertools.chain(pool.map(lambda suite: run(*suite), beside), alone):
             report(*done)
             total = [t + c for t, c in zip(total, done[2])]
     print(f"{total[0]} passed, {total[1]} failed, {total[2]} skipped")
