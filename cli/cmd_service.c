@@ -180,7 +180,7 @@ static int revise_service(const args *a, bool must, revise action) {
   int code = check_words(a, must);
   if (code) return code;
   fault f = {0};
-  json_t *tags = words_of(a, "tag"), *properties = words_of(a, "property");
+  json_t *words = asset_changes(a);
   char *out = args_has(a, "out") ? absolute(args_text(a, "out", NULL)) : NULL;
   const char *const *models = each_of(a, "model"), *const *files = each_of(a, "file");
   service_spec spec = {.name = a->words[0],
@@ -207,17 +207,16 @@ static int revise_service(const args *a, bool must, revise action) {
                        .sample = args_text(a, "sample", NULL),
                        .start_seconds = (unsigned)args_int(a, "start-seconds", 0),
                        .description = args_text(a, "description", NULL),
-                       .tags = tags,
-                       .properties = properties};
-  registry *r = tags && properties ? workspace_open(a, &code) : NULL;
+                       .tags = json_object_get(words, "tags"),
+                       .properties = json_object_get(words, "properties")};
+  registry *r = words ? workspace_open(a, &code) : NULL;
   if (r) code = action(r, &spec, &f) ? fault_report(&f) : finish(a, r, spec.name);
   else code = CLI_FAILED;
   registry_close(r);
   free(out);
   free((void *)models);
   free((void *)files);
-  json_decref(tags);
-  json_decref(properties);
+  json_decref(words);
   return code;
 }
 

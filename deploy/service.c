@@ -146,15 +146,27 @@ static sdx_status add_sample(registry *r, registry_change *c, const service_spec
 
 static bool on_trial(const service_spec *s) { return s->percent > 0 && s->percent < 100; }
 
+// Tags or properties of the revision before with those that are given; null takes one away.
+static json_t *words_after(const json_t *before, const char *key, const json_t *given) {
+  json_t *all = json_object(), *value;
+  const char *word;
+  json_object_update(all, json_object_get(before, key));
+  json_object_foreach((json_t *)given, word, value) {
+    if (json_is_null(value)) json_object_del(all, word);
+    else json_object_set(all, word, value);
+  }
+  return all;
+}
+
 // `before`: the revision whose words and limits go on, or NULL for the first one, which brings settings and secrets.
 static sdx_status commit(registry *r, const service_spec *s, const char *image, const json_t *before,
                          const json_t *settings, const json_t *secrets, fault *f) {
   registry_change *c;
   registry_file sample;
-  json_t *asset = NULL, *detail = detail_of(s, image, before);
+  json_t *asset = NULL, *detail = detail_of(s, image, before), *tags = words_after(before, "tags", s->tags),
+         *properties = words_after(before, "properties", s->properties);
   char *use = path_format("image/%s", image);
   const char *uses[] = {use, NULL};
-  bool has_tags = json_object_size(s->tags), has_properties = json_object_size(s->properties);
   if (!use) fault_no_memory(f);
   else if (!registry_begin(r, &c, f)) {
     if (!add_sample(r, c, s, image, before, &sample, f)) {
@@ -163,8 +175,8 @@ static sdx_status commit(registry *r, const service_spec *s, const char *image, 
                               .description = s->description ? s->description
                                              : before       ? text_of(before, "description")
                                                             : NULL,
-                              .tags = has_tags ? s->tags : json_object_get(before, "tags"),
-                              .properties = has_properties ? s->properties : json_object_get(before, "properties"),
+                              .tags = tags,
+                              .properties = properties,
                               .detail = detail,
                               .files = &sample,
                               .file_count = sample.blob.digest[0] != 0,
@@ -178,6 +190,8 @@ static sdx_status commit(registry *r, const service_spec *s, const char *image, 
   }
   json_decref(asset);
   json_decref(detail);
+  json_decref(tags);
+  json_decref(properties);
   free(use);
   return f->status;
 }

@@ -25,7 +25,7 @@ typedef struct service_spec {
   const char *sample;      // file with a request that a revision must answer before clients come to it; NULL: none
   unsigned start_seconds;  // for a revision to become ready; 0: 300
   const char *description;
-  const json_t *tags, *properties;
+  const json_t *tags, *properties;  // beside those of the revision before; null takes one away
 } service_spec;
 
 // Makes it and starts it; does not wait. CONFLICT where there is one of that name.

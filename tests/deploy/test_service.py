@@ -426,6 +426,15 @@ class Updating(ServiceCase):
         self.assertEqual([post(s["scoring_uri"])[0] for _ in range(20)], [200] * 20)
         self.assertNotIn("trial", self.show("a"))
 
+    def test_words_of_a_revision(self):
+        """What is said of the one before goes on, with what is changed, and is not changed by it."""
+        self.deploy("a", "--model", "m", "--tag", "stage=test", "--tag", "old", "--property", "p=q")
+        changed = self.update("--model", "c", "--sample", self.write("other.json", b'{"data": [1, 2, 3]}'), "--tag", "stage=live",
+                              "--remove-tag", "old", "--property", "r=s")
+        self.assertEqual((changed["tags"], changed["properties"]), ({"stage": "live"}, {"p": "q", "r": "s"}))
+        before = self.ask("service", "rollback", "a", "--wait")
+        self.assertEqual((before["tags"], before["properties"]), ({"stage": "test", "old": ""}, {"p": "q"}))
+
     def test_roll_back(self):
         s = self.deploy("a")
         self.assertIn("no revision before", self.fails("service", "rollback", "a"))
