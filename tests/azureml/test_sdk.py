@@ -324,6 +324,7 @@ class Services(Sdk):
         self.assertEqual(service.run(BODY), ANSWER)
         self.raises(WebserviceException, "Valid options are", service.regen_key, "third")
         before = service._facts["revisions"]
+        service.update(tags=service.tags)
         service.add_tags({"a": "b"})
         service.remove_tags(["t"])
         service.add_properties({"r": "s"})

@@ -39,6 +39,17 @@ class Asset:
                  *_command.options("property", _command.pairs(properties)), *_command.option("description", description)]
         self._take_words(self._ask("update", self._reference, *words))
 
+    def _exactly(self, tags):
+        """Options for these tags and no others."""
+        wanted = _command.pairs(tags)
+        kept = {pair.partition("=")[0] for pair in wanted}
+        return [*_command.options("tag", wanted), *_command.options("remove-tag", [key for key in self.tags if key not in kept])]
+
+    def _replace_tags(self, tags):
+        words = self._exactly(tags)
+        if words:
+            self._take_words(self._ask("update", self._reference, *words))
+
     def add_tags(self, tags):
         """Adds tags, or gives those that are there another value."""
         self._change(tags=tags)
@@ -54,12 +65,6 @@ class Asset:
     def delete(self):
         """Removes it from the workspace; what something else is made of stays, and the message says of what."""
         self._ask("delete", self._reference)
-
-
-def replace_tags(asset, tags):
-    """Exactly these tags from now on."""
-    wanted = {key: value for key, _, value in (pair.partition("=") for pair in _command.pairs(tags))}
-    asset._change(tags=wanted, removed=[key for key in asset.tags if key not in wanted])
 
 
 def listed(kind, workspace, name=None, tags=None, properties=None, *words):

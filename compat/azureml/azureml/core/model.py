@@ -7,7 +7,7 @@ import pathlib
 import sys
 
 from azureml.core import _command
-from azureml.core._asset import Asset, listed, replace_tags
+from azureml.core._asset import Asset, listed
 from azureml.core._inference import InferenceConfig, ModelPackage  # noqa: F401 (imported from here by programs)
 from azureml.core._scoring import build
 from azureml.exceptions import ModelNotFoundException, UserErrorException, WebserviceException
@@ -130,7 +130,7 @@ class Model(Asset):
         """Replaces tags and description where they are given."""
         _command.warn_of(locals(), *WITHOUT_EFFECT)
         if tags is not None:
-            replace_tags(self, tags)
+            self._replace_tags(tags)
         if description is not None:
             self._change(description=description)
         self.resource_configuration = resource_configuration or self.resource_configuration

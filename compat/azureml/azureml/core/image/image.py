@@ -4,7 +4,7 @@ import abc
 import pathlib
 
 from azureml.core import _command
-from azureml.core._asset import Asset, listed, replace_tags
+from azureml.core._asset import Asset, listed
 from azureml.exceptions import WebserviceException
 
 
@@ -79,7 +79,7 @@ class Image(Asset, abc.ABC):
 
     def update(self, tags):
         """Replaces the tags."""
-        replace_tags(self, tags)
+        self._replace_tags(tags)
 
     def serialize(self):
         """What there is to say, under the names of the REST interface."""

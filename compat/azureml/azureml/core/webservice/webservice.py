@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 
 from azureml.core import _command
-from azureml.core._asset import Asset, listed, moment, replace_tags
+from azureml.core._asset import Asset, listed, moment
 from azureml.core._scoring import build, references
 from azureml.exceptions import WebserviceException
 
@@ -219,15 +219,14 @@ class Webservice(Asset, abc.ABC):
         """Changes what is described of it."""
 
     def _update(self, words, tags=None, image=None, models=None, inference_config=None):
-        """`words`: options of `service update`. Another image, or models, take over without a request lost."""
+        """`words`: options of `service update`. Another image, or models, take over without a request lost; tags are theirs."""
+        words = [*words, *(self._exactly(tags) if tags is not None else ())]
         if image is not None:
             words = [*image_words(image.id), *words]
         elif models is not None:
             words = [*models_words(self.workspace, self.name, models, inference_config), *words]
         if words:
             self._take(self.workspace, self._ask("update", self.name, *words, reports=True))
-        if tags is not None:
-            replace_tags(self, tags)
 
     def serialize(self):
         """What there is to say, under the names of the REST interface."""
