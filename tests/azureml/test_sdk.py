@@ -350,7 +350,8 @@ class Services(Sdk):
         fixed = AksWebservice.deploy_configuration(num_replicas=3)._words()
         self.assertIn("--replicas 3 --max-replicas 3", " ".join(fixed))
         self.assertIn("--auth token", " ".join(AksWebservice.deploy_configuration(token_auth_enabled=True)._words()))
-        self.raises(WebserviceException, "has all of the traffic", object.__new__(AksEndpoint).create_version, "v2")
+        for refused in ("create_version", "update_version", "delete_version"):
+            self.raises(WebserviceException, "has all of the traffic", getattr(object.__new__(AksEndpoint), refused), "v2")
 
     def test_tokens(self):
         image = Image.deserialize(self.ws, self.ask("image", "build", "--model", self.model().id))
@@ -364,6 +365,22 @@ class Services(Sdk):
         self.assertGreater(refresh, service.created_time)
         self.assertEqual(service.run(BODY), ANSWER)
         self.assertEqual((service.get_access_token().token_type, token.count(".")), ("Bearer", 2))
+
+    def test_versions(self):
+        config = AksEndpoint.deploy_configuration(auth_enabled=False)
+        config._words = lambda: [*config._common_words(), "--target", "local"]  # here instead of in a cluster
+        service = self.deploy("with-versions", config)
+        self.assertEqual((type(service), list(service.versions), service.run(BODY)), (AksEndpoint, ["1"], ANSWER))
+        other = self.model("digits", with_constant([1.0, 1.0, 1.0]))
+        for more in ({}, {"traffic_percentile": 50}):
+            self.raises(WebserviceException, "has all of the traffic", service.create_version, "v2", models=[other], **more)
+        self.assertIn("version_name", self.warned(service.create_version, "v2", models=[other], traffic_percentile=100, tags={"a": "b"},
+                                                  description="second", properties={"p": "q"}))
+        service.wait_for_deployment()
+        again = Webservice(self.ws, "with-versions")
+        self.assertEqual((type(again), again.properties), (AksEndpoint, {"p": "q"}))
+        self.assertEqual((service.tags, service.description, sorted(service.versions)), ({"a": "b"}, "second", ["1", "2"]))
+        self.assertEqual(service.run(json.dumps({"data": [1, 2, 3]})), {"result": [2.0, 3.0, 4.0]})
 
     def test_variables(self):
         venv.install("bindings/python")

@@ -8,8 +8,8 @@ from azureml.core import _command
 from azureml.core.webservice.webservice import Webservice, WebserviceDeploymentConfiguration, check_positive, print_given
 from azureml.exceptions import WebserviceException
 
-ONE_VERSION = ("one version of a service has all of the traffic: update() brings another one into force, `sardonyx service "
-               "rollback` the one before")
+ONE_VERSION = ("on a cluster one version of a service has all of the traffic: create_version() with traffic_percentile=100 brings "
+               "another one into force, `sardonyx service rollback` the one before")
 NAMESPACE = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 WITHOUT_EFFECT = ("autoscale_refresh_seconds", "autoscale_target_utilization", "collect_model_data", "enable_app_insights", "gpu_cores",
                   "compute_target_name", "blobfuse_enabled", "cpu_cores_limit", "memory_gb_limit", "scoring_timeout_ms",
@@ -26,6 +26,12 @@ def size_words(values):
     replicas = values.get("num_replicas") or values.get("autoscale_min_replicas")
     return [*_command.option("cpu", values.get("cpu_cores")), *_command.option("memory", values.get("memory_gb")),
             *_command.option("replicas", replicas)]
+
+
+def revision_words(values):
+    """Options of `service update`: what is said of a revision, and how much it is given."""
+    return [*_command.options("property", _command.pairs(values["properties"])),
+            *_command.option("description", values["description"]), *size_words(values)]
 
 
 def auth_word(key, token):
@@ -65,8 +71,7 @@ class AksWebservice(Webservice):
         """Changes what is given. Another image, or other models, take over without a request lost."""
         given = locals()
         _command.warn_of({**given, **kwargs}, *WITHOUT_EFFECT, *ONLY_AT_FIRST, *kwargs)
-        words = [*_command.options("property", _command.pairs(properties)), *_command.option("description", description),
-                 *auth_word(auth_enabled, token_auth_enabled), *size_words(given)]
+        words = [*revision_words(given), *auth_word(auth_enabled, token_auth_enabled)]
         self._update(words, tags, image, models, inference_config)
 
     def get_access_token(self):
@@ -113,7 +118,7 @@ class AksEndpoint(AksWebservice):
         self._update(words, tags)
 
     def delete_version(self, version_name):
-        """Versions are not kept side by side: see create_version."""
+        """A version ends when another one takes over: see create_version."""
         raise WebserviceException(ONE_VERSION)
 
     def create_version(self, version_name, autoscale_enabled=None, autoscale_min_replicas=None,
@@ -124,9 +129,12 @@ class AksEndpoint(AksWebservice):
                        period_seconds=None, initial_delay_seconds=None, timeout_seconds=None, success_threshold=None,
                        failure_threshold=None, traffic_percentile=None, is_default=None, is_control_version_type=None,
                        cpu_cores_limit=None, memory_gb_limit=None):
-        """Versions are not kept side by side: update() brings another image into force without a request lost, and `sardonyx
-        service rollback` takes it back."""
-        raise WebserviceException(ONE_VERSION)
+        """Another version, which takes over all of the traffic without a request lost; versions are not kept side by side."""
+        if traffic_percentile != 100 and not is_default:
+            raise WebserviceException(ONE_VERSION)
+        given = locals()
+        _command.warn_of(given, *(name for name in WITHOUT_EFFECT if name != "traffic_percentile"), *ONLY_AT_FIRST)
+        self._update(revision_words(given), tags, models=models, inference_config=inference_config)
 
     def update_version(self, version_name, autoscale_enabled=None, autoscale_min_replicas=None,
                        autoscale_max_replicas=None, autoscale_refresh_seconds=None, autoscale_target_utilization=None,
@@ -136,7 +144,7 @@ class AksEndpoint(AksWebservice):
                        period_seconds=None, initial_delay_seconds=None, timeout_seconds=None, success_threshold=None,
                        failure_threshold=None, traffic_percentile=None, is_default=None, is_control_version_type=None,
                        cpu_cores_limit=None, memory_gb_limit=None):
-        """Versions are not kept side by side: see create_version."""
+        """Versions are not changed, others follow them: see create_version."""
         raise WebserviceException(ONE_VERSION)
 
 
