@@ -83,8 +83,8 @@ typedef struct search {
   keep_list *kept;
   samples data, eval;
   const samples *compared;
-  range *ranges;  // by value of the plan that leaves out least
-  char **values;
+  char **values;  // of the model in float whose ranges are known
+  range *ranges;  // of each
   size_t value_count;
   layer_noise *layers;
   size_t layer_count;
@@ -176,20 +176,24 @@ static double decibel(double signal, double noise) {
 
 // ---- one try --------------------------------------------------------------------------------------------
 
-static range range_of(const search *s, const char *name) {
+static const range *range_of(const search *s, const char *name) {
   for (size_t i = 0; i < s->value_count; i++)
-    if (!strcmp(s->values[i], name)) return s->ranges[i];
-  return (range){0, 0};
+    if (!strcmp(s->values[i], name)) return &s->ranges[i];
+  return NULL;
 }
 
+// A plan that leaves more in float may ask for values that the one before had no range of: a pool behind a product.
 static int calibrate(search *s, const quantize_plan *p) {
   fault f = {0};
-  s->value_count = quantize_plan_value_count(p);
-  s->values = xmalloc((s->value_count + 1) * sizeof *s->values);
-  s->ranges = xmalloc((s->value_count + 1) * sizeof *s->ranges);
-  for (size_t i = 0; i < s->value_count; i++) s->values[i] = xstrdup(quantize_plan_value(p, i));
+  size_t known = s->value_count, most = known + quantize_plan_value_count(p);
+  s->values = xrealloc(s->values, (most + 1) * sizeof *s->values);
+  s->ranges = xrealloc(s->ranges, (most + 1) * sizeof *s->ranges);
+  for (size_t i = 0; i < quantize_plan_value_count(p); i++)
+    if (!range_of(s, quantize_plan_value(p, i))) s->values[s->value_count++] = xstrdup(quantize_plan_value(p, i));
+  if (s->value_count == known) return CLI_OK;
   quantize_samples samples = {s->data.count, samples_feed, &s->data, NULL};
-  if (quantize_ranges(s->e->builder, s->value_count, (const char *const *)s->values, s->o, &samples, s->ranges, &f))
+  if (quantize_ranges(s->e->builder, s->value_count - known, (const char *const *)s->values + known, s->o, &samples,
+                      s->ranges + known, &f))
     return cli_error(CLI_FAILED, "%s", f.message);
   return CLI_OK;
 }
@@ -210,7 +214,7 @@ static void note_layers(search *s, const quantize_plan *p, const char **before) 
 static int emit(search *s, quantize_plan *p) {
   size_t count = quantize_plan_value_count(p);
   range *ranges = xmalloc((count + 1) * sizeof *ranges);
-  for (size_t i = 0; i < count; i++) ranges[i] = range_of(s, quantize_plan_value(p, i));
+  for (size_t i = 0; i < count; i++) ranges[i] = *range_of(s, quantize_plan_value(p, i));
   sdx_status status = quantize_static(s->e->builder, p, ranges, s->o);
   free(ranges);
   return status ? edit_failed(s->e) : CLI_OK;
@@ -218,10 +222,9 @@ static int emit(search *s, quantize_plan *p) {
 
 // Quantises the builder's model in float and compares the two.
 static int attempt(search *s) {
-  int code = CLI_OK;
   quantize_plan *p = quantize_plan_make(s->e->builder, s->o);
   if (!p) return cli_error(CLI_FAILED, "memory is exhausted");
-  if (!s->ranges) code = calibrate(s, p);
+  int code = calibrate(s, p);
   size_t count = quantize_plan_layer_count(p);
   const char **names = xmalloc((count + 1) * sizeof *names);
   comparison_run before = {0}, after = {0};

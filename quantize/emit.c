@@ -103,9 +103,10 @@ static void connect_readers(emitter *e) {
 
 // ---- constants --------------------------------------------------------------------------------------
 
-static int64_t channel_axis(const emitter *e, size_t node, const sdx_value *w) {
+// Channels are those of the result, so that the left side of a product has none.
+static int64_t channel_axis(const emitter *e, size_t node, size_t k, const sdx_value *w) {
   const char *op = sdx_graph_node_op(e->graph, node);
-  if (!e->o->per_channel) return -1;
+  if (!e->o->per_channel || k == 0) return -1;
   if (!strcmp(op, "Conv")) return 0;
   if (!strcmp(op, "Gemm")) return sdx_graph_node_int(e->graph, node, "transB", 0) ? 0 : 1;
   return sdx_tensor_rank(w) == 2 ? 1 : -1;
@@ -119,7 +120,8 @@ static void quantise_weights(emitter *e, size_t node, size_t k) {
   if (!e->float_of[v]) {
     quantised_weights q;
     scaled *s = &e->of[v];
-    if (!weights_quantise(w, channel_axis(e, node, w), e->o->weights, &q)) {
+    // On the left of a product engines want the type of values there.
+    if (!weights_quantise(w, channel_axis(e, node, k, w), k ? e->o->weights : e->o->activations, &q)) {
       sdx_builder_fail(e->builder, SDX_NO_MEMORY, "memory is exhausted");
       sdx_value_release(w);
       return;
@@ -187,10 +189,10 @@ sdx_status quantize_static(sdx_builder *b, quantize_plan *p, const range *ranges
   e.float_of = calloc(p->ref_count, sizeof *e.float_of);
   if (!e.of || !e.float_of) sdx_builder_fail(b, SDX_NO_MEMORY, "memory is exhausted");
   for (size_t i = 0; i < p->value_count && !sdx_builder_status(b); i++) make_scale(&e, p->values[i], ranges[i]);
-  for (size_t i = 0; i < p->node_count && !sdx_builder_status(b); i++)
-    if (p->on_bytes[i]) quantise_constants(&e, i);
   for (sdx_ref v = 1; v < p->ref_count && !sdx_builder_status(b); v++)
     if (p->quantised[v]) quantise_value(&e, v);
+  for (size_t i = 0; i < p->node_count && !sdx_builder_status(b); i++)
+    if (p->on_bytes[i]) quantise_constants(&e, i);
   if (!sdx_builder_status(b)) connect_readers(&e);
   for (size_t i = 0; i < p->layer_count && !sdx_builder_status(b); i++) {
     sdx_ref v = sdx_graph_find(p->graph, p->layers[i].output);

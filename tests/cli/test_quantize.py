@@ -73,6 +73,25 @@ def residual():
     return n.model([info("x", ["n", 3, 16, 16])], "y", ["n", CLASSES])
 
 
+def pooled(width=CLASSES):
+    """A product behind a MaxPool, which has the scale of what it moves."""
+    n = Net()
+    x = n.add("MaxPool", n.add("Relu", n.conv("x", 3, 16)), kernel_shape=[2, 2], strides=[2, 2])
+    for _ in range(2):
+        x = n.add("Relu", n.conv(x, 16, 16))
+    x = n.add("Flatten", n.add("GlobalAveragePool", x))
+    n.add("Gemm", x, n.weight(16, width), n.weight(width, scale=0.1))
+    return n.model([info("x", ["n", 3, 16, 16])], "y", ["n", width])
+
+
+def mixing():
+    """A constant on the left: its columns are summed over, so that all have one scale."""
+    n = Net()
+    x = n.add("Relu", n.add("MatMul", n.weight(12, 12), "x"))
+    n.add("MatMul", x, n.weight(32, CLASSES))
+    return n.model([info("x", ["n", 12, 32])], "y", ["n", 12, CLASSES])
+
+
 def mobile():
     n = Net()
     six = (n.constant(np.float32(0)), n.constant(np.float32(6)))
@@ -107,6 +126,7 @@ def attention(width=32, words=12, heads=4):
 
 
 SHAPES = {"residual": (residual, (3, 16, 16)), "mobile": (mobile, (3, 16, 16)), "attention": (attention, (12, 32))}
+MORE = {"pooled": (pooled, (3, 16, 16)), "one": (lambda: pooled(1), (3, 16, 16)), "mixing": (mixing, (12, 32))}
 
 
 def noise(a, b):
@@ -121,7 +141,7 @@ class Quantising(lab.Case):
         self.made = {}
 
     def prepare(self, kind, samples=40):
-        make, shape = SHAPES[kind]
+        make, shape = {**SHAPES, **MORE}[kind]
         model = make()
         onnx.checker.check_model(model, full_check=True)
         self.write(kind + ".onnx", model.SerializeToString())
@@ -199,12 +219,31 @@ class Static(Quantising):
         self.assertIn(TensorProto.INT32, kinds.values())  # the bias
 
     def test_operators(self):
-        for kind, op in (("residual", "QLinearConv"), ("attention", "QLinearMatMul")):
+        for kind, op in (("residual", "QLinearConv"), ("attention", "QLinearMatMul"), ("mixing", "QLinearMatMul")):
             with self.subTest(kind):
                 model, x = self.prepare(kind, 12)
                 quantised, _ = self.quantize(kind, "--data", "data.npz", "--format", "qoperator")
                 self.assertIn(op, {n.op_type for n in quantised.graph.node})
                 self.near(model, quantised, x, 15)
+
+    def test_a_bias_behind_a_pool(self):
+        model, x = self.prepare("pooled", 12)
+        for form, op in (("qdq", "Conv"), ("qoperator", "QLinearConv")):
+            with self.subTest(form):
+                quantised, report = self.quantize("pooled", "--data", "data.npz", "--format", form)
+                self.near(model, quantised, x, 20)
+                self.assertEqual({n: c for n, c in report["after"]["operators"].items() if "Conv" in n}, {op: 3})
+                biases = [i for i in quantised.graph.initializer if i.name.endswith("_quantized") and i.data_type == TensorProto.INT32]
+                self.assertEqual(len(biases), 4)
+
+    def test_ranges_that_the_search_comes_to(self):
+        """Where the first product stays in float, the pool behind it has a range of its own."""
+        self.prepare("one", 20)
+        turned = [self.quantize("one", "--data", "data.npz", *words)[1]["details"] for words in ((), ("--keep", "conv1,gemm10"))]
+        self.assertLess(turned[1]["drop"], turned[0]["drop"])
+        _, report = self.quantize("one", "--data", "data.npz", "--max-drop", str((turned[0]["drop"] + turned[1]["drop"]) / 2))
+        self.assertEqual(report["details"]["in float"], ["conv1", "gemm10"])
+        self.assertAlmostEqual(report["details"]["sqnr"], turned[1]["sqnr"])
 
     def test_report_and_classes(self):
         self.prepare("residual", 12)
