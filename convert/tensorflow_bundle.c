@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A checkpoint as TensorFlow writes it: PREFIX.index is a sorted table of blocks (the format of LevelDB) from names to
-// where the tensor lies, PREFIX.data-00000-of-00001 and so on hold the bytes, which are read when the model is written.
+// A checkpoint as TensorFlow writes it: PREFIX.index is a sorted table (sstable.h) from names to where the tensor lies,
+// PREFIX.data-00000-of-00001 and so on hold the bytes, which are read when the model is written.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,10 +10,11 @@
 #include <unistd.h>
 
 #include "base/size.h"
+#include "convert/sstable.h"
 #include "convert/tensorflow_proto.h"
 #include "support/files.h"
 
-enum { FOOTER = 48, TRAILER = 5, MOST_SHARDS = 4096, LONGEST_KEY = 4096 };
+enum { MOST_SHARDS = 4096 };
 
 #define BUNDLE_HEADER(F) F(HEADER_SHARDS, 1, INT, "num_shards") F(HEADER_ENDIANNESS, 2, INT, "endianness")
 #define BUNDLE_ENTRY(F)               \
@@ -44,107 +45,43 @@ struct tf_bundle {
   size_t shard_count;
 };
 
-static bool damaged(tf_bundle *b, size_t at, const char *what) {
+static bool fail(tf_bundle *b, sdx_status status, const char *hint, const char *what) {
   char place[TF_PLACE];
   snprintf(place, sizeof place, "%.200s.index", b->prefix);
-  return !convert_fail(b->t->c, SDX_INVALID_MODEL, place, NULL, "byte %zu: %s", at, what);
+  return !convert_fail(b->t->c, status, place, hint, "%s", what);
 }
 
-// ---- the table --------------------------------------------------------------------------------------
+// ---- the index --------------------------------------------------------------------------------------
 
-static bool read_varint(wire *w, uint64_t *n) {
-  *n = 0;
-  for (unsigned shift = 0; shift < 64 && w->at < w->end; shift += 7) {
-    unsigned char byte = w->file[w->at++];
-    *n |= (uint64_t)(byte & 0x7f) << shift;
-    if (!(byte & 0x80)) return true;
-  }
-  return false;
-}
-
-// The entries of the block that a handle points to, without its list of restarts.
-static bool open_block(tf_bundle *b, wire *handle, wire *block) {
-  uint64_t at, size, all = b->index->size;
-  if (!read_varint(handle, &at) || !read_varint(handle, &size) || at > all || size > all - at ||
-      all - at - size < TRAILER || size < 4)
-    return damaged(b, handle->at, "a block reaches past the end");
-  const unsigned char *bytes = handle->file + at + size;
-  if (bytes[0])
-    return !convert_fail(b->t->c, SDX_NOT_SUPPORTED, b->prefix, "save the checkpoint uncompressed",
-                         "its index is compressed");
-  uint64_t restarts =
-      (uint64_t)bytes[-4] | (uint64_t)bytes[-3] << 8 | (uint64_t)bytes[-2] << 16 | (uint64_t)bytes[-1] << 24;
-  if (restarts > (size - 4) / 4) return damaged(b, at, "a block has more restarts than bytes");
-  *block = (wire){handle->file, at, at + size - 4 - 4 * restarts};
-  return true;
-}
-
-// One entry; its key shares its beginning with that of the entry before.
-static bool next_entry(tf_bundle *b, wire *block, char *key, size_t *key_size, wire *value) {
-  uint64_t shared, own, size;
-  size_t at = block->at;
-  if (!read_varint(block, &shared) || !read_varint(block, &own) || !read_varint(block, &size) || shared > *key_size ||
-      own > LONGEST_KEY - shared || own > block->end - block->at || size > block->end - block->at - own)
-    return damaged(b, at, "an entry reaches past the end of its block");
-  memcpy(key + shared, block->file + block->at, own);
-  *key_size = shared + own;
-  block->at += own;
-  *value = (wire){block->file, block->at, block->at + size};
-  block->at += size;
-  return true;
-}
-
-static bool keep(tf_bundle *b, str key, wire value) {
+static sdx_status keep(void *context, str key, str value) {
+  tf_bundle *b = context;
   arena *memory = b->t->c->memory;
   if (b->count == b->capacity) {
     size_t capacity = b->capacity ? 2 * b->capacity : 64;
     wire *more = arena_array(memory, capacity, sizeof *more);
-    if (!more) return !convert_no_memory(b->t->c);
+    if (!more) return SDX_NO_MEMORY;
     if (b->count) memcpy(more, b->values, b->count * sizeof *more);
     b->values = more, b->capacity = capacity;
   }
-  char *copy = arena_copy(memory, key.at, key.size + 1);
-  if (!copy || !str_map_put(&b->keys, (str){copy, key.size}, (uint32_t)b->count)) return !convert_no_memory(b->t->c);
-  b->values[b->count++] = value;
-  return true;
+  char *copy = str_to_c(memory, key);
+  if (!copy || !str_map_put(&b->keys, (str){copy, key.size}, (uint32_t)b->count)) return SDX_NO_MEMORY;
+  b->values[b->count++] = wire_of(value.at, value.size);
+  return SDX_OK;
 }
 
-static bool read_block(tf_bundle *b, wire block) {
-  char key[LONGEST_KEY + 1] = {0};
-  size_t size = 0;
-  wire value;
-  while (block.at < block.end) {
-    if (!next_entry(b, &block, key, &size, &value)) return false;
-    if (!keep(b, (str){key, size}, value)) return false;
-  }
-  return true;
-}
-
-static bool read_table(tf_bundle *b) {
-  static const unsigned char magic[] = {0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb};
-  size_t size = (size_t)b->index->size, key_size = 0;
-  wire all = wire_of(b->index->bytes, size), skipped, block, handle;
-  char key[LONGEST_KEY + 1];
-  if (size < FOOTER || memcmp(b->index->bytes + size - 8, magic, 8) != 0)
-    return damaged(b, size < 8 ? 0 : size - 8, "this is no index of a checkpoint");
-  all.at = size - FOOTER;
-  skipped = all;
-  uint64_t n;
-  if (!read_varint(&skipped, &n) || !read_varint(&skipped, &n)) return damaged(b, all.at, "the footer is damaged");
-  if (!open_block(b, &skipped, &block)) return false;
-  while (block.at < block.end) {
-    wire inner;
-    if (!next_entry(b, &block, key, &key_size, &handle) || !open_block(b, &handle, &inner) || !read_block(b, inner))
-      return false;
-  }
-  return true;
+static bool read_index(tf_bundle *b) {
+  error err = {0};
+  sdx_status status = sstable_read((str){b->index->bytes, (size_t)b->index->size}, keep, b, &err);
+  if (!status) return true;
+  if (!err.status) return !convert_no_memory(b->t->c);
+  return fail(b, status, status == SDX_NOT_SUPPORTED ? "save the checkpoint uncompressed" : NULL, err.message);
 }
 
 static bool read_header(tf_bundle *b) {
   uint32_t at;
   wire_counts counts;
   wire_field f;
-  if (!str_map_find(&b->keys, STR(""), &at)) return damaged(b, 0, "there is no header");
+  if (!str_map_find(&b->keys, STR(""), &at)) return fail(b, SDX_INVALID_MODEL, NULL, "there is no header");
   wire header = b->values[at];
   if (!tf_open(b->t, header, &header_schema, &counts)) return false;
   while (wire_next(&header, &header_schema, &f)) {
@@ -152,7 +89,8 @@ static bool read_header(tf_bundle *b) {
     if (f.slot == HEADER_ENDIANNESS && f.value)
       return !convert_fail(b->t->c, SDX_NOT_SUPPORTED, b->prefix, NULL, "its numbers are big endian");
   }
-  if (b->shard_count < 1 || b->shard_count > MOST_SHARDS) return damaged(b, 0, "the number of shards is absurd");
+  if (b->shard_count < 1 || b->shard_count > MOST_SHARDS)
+    return fail(b, SDX_INVALID_MODEL, NULL, "the number of shards is absurd");
   b->shards = arena_array(b->t->c->memory, b->shard_count, sizeof *b->shards);
   if (!b->shards) return !convert_no_memory(b->t->c);
   for (size_t i = 0; i < b->shard_count; i++) b->shards[i].file = -1;
@@ -183,7 +121,7 @@ bool tf_bundle_open(tf *t, const char *prefix) {
     return !convert_no_memory(c);
   }
   t->bundle = b;
-  return read_table(b) && read_header(b);
+  return read_index(b) && read_header(b);
 }
 
 // ---- tensors ----------------------------------------------------------------------------------------
