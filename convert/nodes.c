@@ -119,7 +119,7 @@ static void turn(const constant *k, const char *from, char *to, size_t size) {
 static bool read_at(int file, uint64_t offset, char *to, size_t size) {
   for (size_t done = 0; done < size;) {
     ssize_t n = pread(file, to + done, size - done, (off_t)(offset + done));
-    if (n <= 0 && errno != EINTR) return false;
+    if (n == 0 || (n < 0 && errno != EINTR)) return false;
     if (n > 0) done += (size_t)n;
   }
   return true;

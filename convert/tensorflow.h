@@ -12,8 +12,9 @@
 #include "convert/nodes.h"
 
 enum { TF_RANK = 8, TF_ELEMENTS = 256, TF_DEPTH = 16, TF_PLACE = 300 };
-#define TF_UNKNOWN INT64_MIN    // of an element
-enum { TF_RESOURCE = 0x7fff };  // in place of a type: handles and lists
+#define TF_LONGEST ((int64_t)1 << 40)  // the most a dimension may be
+#define TF_UNKNOWN INT64_MIN           // of an element
+enum { TF_RESOURCE = 0x7fff };         // in place of a type: handles and lists
 
 // ---- the graph --------------------------------------------------------------------------------------
 

@@ -152,7 +152,7 @@ static void conv_transpose(tf_op *op) {
     }
     if (out >= 0 && sizes[i] >= 0) all = wrap_sub(wrap_add(wrap_mul(sizes[i] - 1, w.stride[i]), reach), out);
     else all = w.same || reach < w.stride[i] ? reach - w.stride[i] : 0;
-    if (all < 0) more[i] = -all, all = 0;
+    if (all < 0) more[i] = wrap_neg(all), all = 0;
     pads[i] = all / 2, pads[n + i] = all - all / 2;
     sizes[i] = out >= 0 ? out : -1;
   }
@@ -248,7 +248,12 @@ static void batch_norm(tf_op *op) {
 
 static void local_response(tf_op *op) {
   const tf_value *x = tf_in(op, 0);
-  int64_t size = 2 * tf_attr_int(op->node, "depth_radius", 5) + 1;
+  int64_t radius = tf_attr_int(op->node, "depth_radius", 5), size;
+  if (radius < 0 || radius > INT16_MAX) {
+    tf_fail(op, SDX_INVALID_MODEL, NULL, "a radius of %lld", (long long)radius);
+    return;
+  }
+  size = 2 * radius + 1;
   sdx_ref in = x ? tf_to_first(op, 0, 4) : 0;
   sdx_ref y = in ? tf_node_add(op, "LRN", SDX_REFS(in)) : 0;
   if (!y) return;

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "convert/tensorflow.h"
 
 static sdx_ref unsqueeze(tf_op *op, sdx_ref x, int64_t axis) {
@@ -68,7 +69,7 @@ static void suppress(tf_op *op) {
 // table of all, the others get none; the best of each example are its results.
 static void suppress_classes(tf_op *op) {
   const tf_value *boxes = tf_in(op, 0), *scores = tf_in(op, 1);
-  int64_t total, each;
+  int64_t total, each, all;
   sdx_ref b = tf_get(op, 0), s = tf_get(op, 1), most = one_of(op, 2, SDX_INT64);
   sdx_ref overlap = one_of(op, 4, SDX_FLOAT), least = one_of(op, 5, SDX_FLOAT);
   if (!boxes || !scores || !b || !s || !most || !overlap || !least) return;
@@ -76,9 +77,9 @@ static void suppress_classes(tf_op *op) {
     tf_fail(op, SDX_NOT_SUPPORTED, NULL, "boxes of their own for each class, or a number of results that is computed");
     return;
   }
-  if (tf_attr_int(op->node, "pad_per_class", 0) && tf_int(op, 2, &each) && scores->shape[2] > 0 &&
-      each * scores->shape[2] < total)
-    total = each * scores->shape[2];
+  if (tf_attr_int(op->node, "pad_per_class", 0) && tf_int(op, 2, &each) && each > 0 && scores->shape[2] > 0 &&
+      i64_mul(each, scores->shape[2], &all) && all < total)
+    total = all;
   sdx_graph *g = op->g;
   sdx_ref flat = tf_squeeze(op, b, 2), turned = tf_transpose(op, s, 3, (int64_t[]){0, 2, 1});
   sdx_ref chosen = tf_node_add(op, "NonMaxSuppression", SDX_REFS(flat, turned, most, overlap, least));

@@ -249,6 +249,8 @@ bool tf_read_shape(tf *t, wire message, int *rank, int64_t *shape) {
     int64_t size = 0;
     if (!tf_open(t, dim, &tf_proto_dim, &counts)) return false;
     while (wire_next(&dim, &tf_proto_dim, &f)) size = (int64_t)f.value;
+    if (size > TF_LONGEST)
+      return !convert_fail(t->c, SDX_INVALID_MODEL, "shape", NULL, "a dimension of %lld", (long long)size);
     if (*rank == TF_RANK)
       return !convert_fail(t->c, SDX_NOT_SUPPORTED, "shape", NULL, "more than %d dimensions", TF_RANK);
     shape[(*rank)++] = size < 0 ? -1 : size;

@@ -4,6 +4,7 @@
 // items are known to be zeros of a shape.
 #include <string.h>
 
+#include "base/size.h"
 #include "convert/tensorflow.h"
 
 static tf_value *list_at(tf_op *op, size_t index) {
@@ -163,7 +164,7 @@ static void push_back(tf_op *op) {
   sdx_ref row = tf_node_add(op, "Unsqueeze", SDX_REFS(x, tf_list(op, 1, (int64_t[]){0}))), y = row;
   tf_value longer = {.dtype = item->dtype, .rank = item->rank < 0 || item->rank == TF_RANK ? -1 : item->rank + 1};
   for (int i = 1; i < longer.rank; i++) longer.shape[i] = item->shape[i - 1];
-  longer.shape[0] = list->rank > 0 && list->shape[0] >= 0 ? list->shape[0] + 1 : -1;
+  longer.shape[0] = list->rank > 0 && list->shape[0] >= 0 ? wrap_add(list->shape[0], 1) : -1;
   if (list->ref) {
     y = tf_node_add(op, "Concat", SDX_REFS(list->ref, row));
     if (y) sdx_graph_set_int(op->g, "axis", 0);

@@ -237,11 +237,12 @@ static bool emit(tf *t, tf_end end) {
 // Emits what was put off, for all who know of it. What was known of the results stays.
 sdx_ref tf_emit_pending(const tf_value *value) {
   tf_op *op = value->pending;
-  tf_value *own = &op->out[value->pending_out], before[8];
+  tf_value *own = &op->out[value->pending_out];
   if (own->ref) return own->ref;
-  memcpy(before, op->out, sizeof before);
+  const tf_value *before = arena_copy(op->t->c->memory, op->out, op->out_count * sizeof *op->out);
+  if (!before) return convert_no_memory(op->t->c), 0;
   if (!emit_now(op)) return 0;
-  for (size_t i = 0; i < 8; i++) {
+  for (size_t i = 0; i < op->out_count; i++) {
     tf_value *y = &op->out[i];
     y->elements = before[i].elements, y->element_count = before[i].element_count;
     if (before[i].rank < 0) continue;

@@ -252,7 +252,7 @@ static void concat(tf_op *op) {
     if (part->rank != x->rank) shape[axis] = -1;
     for (int d = 0; d < x->rank && part->rank == x->rank; d++) {
       if (d != axis && shape[d] < 0) shape[d] = part->shape[d];
-      if (d == axis && i) shape[d] = shape[d] < 0 || part->shape[d] < 0 ? -1 : shape[d] + part->shape[d];
+      if (d == axis && i) shape[d] = shape[d] < 0 || part->shape[d] < 0 ? -1 : wrap_add(shape[d], part->shape[d]);
     }
   }
   sdx_ref y = count == 1 ? tf_node_add(op, "Identity", SDX_REFS(refs[0])) : tf_node_add(op, "Concat", count, refs);
@@ -455,7 +455,7 @@ static void pad(tf_op *op) {
   bool known = tf_ints(op, 1, pairs, 2 * TF_RANK, &count) && (int)count == 2 * x->rank;
   str mode = tf_attr_text(op->node, "mode");
   for (int i = 0; i < x->rank; i++)
-    shape[i] = !known || x->shape[i] < 0 ? -1 : x->shape[i] + pairs[2 * i] + pairs[2 * i + 1];
+    shape[i] = !known || x->shape[i] < 0 ? -1 : wrap_add(x->shape[i], wrap_add(pairs[2 * i], pairs[2 * i + 1]));
   if (str_is(mode, "SYMMETRIC")) {
     if (!known) {
       tf_fail(op, SDX_NOT_SUPPORTED, NULL, "a symmetric padding that is computed");

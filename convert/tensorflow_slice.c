@@ -91,7 +91,7 @@ static bool read_parts(tf_op *op, const tf_value *x, size_t n, parts *p) {
   int64_t shrinks = tf_attr_int(op->node, "shrink_axis_mask", 0), axis = 0;
   size_t added = 0;
   bool fits = n <= TF_RANK;
-  for (size_t i = 0; i < n; i++) added += (news >> i & 1) && !(dots >> i & 1);
+  for (size_t i = 0; fits && i < n; i++) added += (news >> i & 1) && !(dots >> i & 1);
   for (size_t i = 0; fits && i < n; i++) {
     if (dots >> i & 1) {
       for (size_t skipped = (size_t)x->rank + added + 1; fits && skipped > n && axis < x->rank; skipped--)
@@ -291,10 +291,14 @@ static void gather_nd(tf_op *op) {
   int64_t shape[TF_RANK], batch = tf_attr_int(op->node, "batch_dims", 0);
   sdx_ref in = tf_get(op, 0), at = tf_get_int64(op, 1);
   if (!x || !i || !in || !at) return;
+  if (batch < 0 || batch >= TF_RANK) {
+    tf_fail(op, SDX_INVALID_MODEL, NULL, "%lld common dimensions", (long long)batch);
+    return;
+  }
   sdx_ref y = tf_node_add(op, "GatherND", SDX_REFS(in, at));
   if (y && batch) sdx_graph_set_int(op->g, "batch_dims", batch);
-  int64_t deep = i->rank > 0 ? i->shape[i->rank - 1] : -1, from = deep + batch;
-  int rank = x->rank < 0 || deep < 0 || from > x->rank ? -1 : i->rank - 1 + x->rank - (int)from, n = 0;
+  int64_t deep = i->rank > 0 ? i->shape[i->rank - 1] : -1, from = wrap_add(deep, batch);
+  int rank = x->rank < 0 || deep < 0 || from < 0 || from > x->rank ? -1 : i->rank - 1 + x->rank - (int)from, n = 0;
   if (rank > TF_RANK) rank = -1;
   for (int d = 0; rank >= 0 && d < i->rank - 1; d++) shape[n++] = i->shape[d];
   for (int64_t d = from; rank >= 0 && d < x->rank; d++) shape[n++] = x->shape[d];
@@ -353,7 +357,7 @@ static void reverse_sequence(tf_op *op) {
   if (!x || !y || !lengths || !tf_has_rank(op, x)) return;
   int64_t order[TF_RANK];
   for (int i = 0; i < x->rank; i++) order[i] = i;
-  bool fits = batch + time == 1 && batch * time == 0;
+  bool fits = (batch == 0 && time == 1) || (batch == 1 && time == 0);
   if (!fits && (batch != 0 || time < 1 || time >= x->rank)) {
     tf_fail(op, SDX_NOT_SUPPORTED, NULL, "batches and steps in axes %lld and %lld", (long long)batch, (long long)time);
     return;

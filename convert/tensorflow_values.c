@@ -281,17 +281,20 @@ sdx_ref tf_get_in_order(tf_op *op, size_t index, size_t rank, const int64_t *ord
 // ---- results ----------------------------------------------------------------------------------------
 
 tf_value *tf_set(tf_op *op, size_t index, sdx_ref ref, sdx_dtype dtype, int rank, const int64_t *shape) {
-  static tf_value none;
   if (index >= op->out_count || (!ref && !convert_failed(op->t->c))) {
     tf_fail(op, SDX_INVALID_MODEL, NULL, "it has no result %zu", index);
-    return &none;
+    index = 0;
   }
   tf_value *y = &op->out[index];
   *y = (tf_value){.what = TF_TENSOR, .dtype = dtype, .rank = rank, .ref = ref};
   if (rank > TF_RANK)
     tf_fail(op, SDX_NOT_SUPPORTED, NULL, "a result of %d dimensions, expected at most %d", rank, TF_RANK);
-  else if (rank > 0 && shape) memcpy(y->shape, shape, (size_t)rank * sizeof *shape);
-  for (int i = 0; !shape && i < rank && i < TF_RANK; i++) y->shape[i] = -1;
+  else
+    for (int i = 0; i < rank; i++) {
+      y->shape[i] = shape ? shape[i] : -1;
+      if (y->shape[i] < -1 || y->shape[i] > TF_LONGEST)
+        tf_fail(op, SDX_INVALID_MODEL, NULL, "a result with a dimension of %lld", (long long)y->shape[i]);
+    }
   if (rank < 0) tf_attr_shape(op->t, op->node, "_output_shapes", index, &y->rank, y->shape);
   return y;
 }
