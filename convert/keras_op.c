@@ -47,12 +47,12 @@ static void divide(keras_call *call) {
 static void modulo(keras_call *call) {
   keras_tensor a, b;
   if (!two(call, &a, &b)) return;
-  if (keras_is_float(a.dtype)) {  // of the divisor's sign: a - floor(a / b) b
-    keras_tensor q = keras_apply(call, "Floor", "floor", keras_binary(call, "Div", "quotient", a, b));
-    keras_give(call, keras_binary(call, "Sub", NULL, a, keras_binary(call, "Mul", "product", q, b)));
-  } else {
-    keras_give(call, keras_binary(call, "Mod", NULL, a, b));
-  }
+  keras_tensor y;
+  if (!keras_broadcast(call, a, b, &y)) return;
+  y.dtype = a.dtype;
+  y.mask = a.mask;
+  y.ref = node_floor_mod(call->k->c, NULL, a.ref, b.ref, a.dtype);
+  keras_give(call, y);
 }
 
 static void compare(keras_call *call) {

@@ -88,6 +88,40 @@ sdx_ref node_log1p_f64(conversion *c, sdx_ref x) {
   return sdx_graph_add_node(g, "Where", "log1p", SDX_REFS(lost, x, y));
 }
 
+static bool is_float(sdx_dtype dtype) {
+  return dtype == SDX_FLOAT || dtype == SDX_DOUBLE || dtype == SDX_FLOAT16 || dtype == SDX_BFLOAT16;
+}
+
+static bool is_unsigned(sdx_dtype dtype) {
+  return dtype == SDX_UINT8 || dtype == SDX_UINT16 || dtype == SDX_UINT32 || dtype == SDX_UINT64;
+}
+
+// ONNX rounds quotients of whole numbers towards zero: a - (a mod b) is a multiple.
+sdx_ref node_floor_div(conversion *c, const char *name, sdx_ref a, sdx_ref b, sdx_dtype dtype) {
+  sdx_graph *g = c->graph;
+  if (is_float(dtype))
+    return sdx_graph_add_node(g, "Floor", name, SDX_REFS(sdx_graph_add_node(g, "Div", NULL, SDX_REFS(a, b))));
+  if (is_unsigned(dtype)) return sdx_graph_add_node(g, "Div", name, SDX_REFS(a, b));
+  sdx_ref rest = sdx_graph_add_node(g, "Mod", NULL, SDX_REFS(a, b));
+  return sdx_graph_add_node(g, "Div", name, SDX_REFS(sdx_graph_add_node(g, "Sub", NULL, SDX_REFS(a, rest)), b));
+}
+
+// a - floor(a / b) b would be off by b where the quotient is rounded up to a whole number.
+sdx_ref node_floor_mod(conversion *c, const char *name, sdx_ref a, sdx_ref b, sdx_dtype dtype) {
+  sdx_graph *g = c->graph;
+  if (!is_float(dtype)) return sdx_graph_add_node(g, "Mod", name, SDX_REFS(a, b));
+  sdx_ref rest = sdx_graph_add_node(g, "Mod", NULL, SDX_REFS(a, b)), zero = sdx_graph_add_scalar(g, dtype, 0);
+  sdx_graph_set_int(g, "fmod", 1);
+  sdx_ref below = sdx_graph_add_node(g, "Less", NULL, SDX_REFS(rest, zero));
+  sdx_ref negative = sdx_graph_add_node(g, "Less", NULL, SDX_REFS(b, zero));
+  sdx_ref differs = sdx_graph_add_node(g, "Xor", NULL, SDX_REFS(below, negative));
+  sdx_ref some =
+      sdx_graph_add_node(g, "Not", NULL, SDX_REFS(sdx_graph_add_node(g, "Equal", NULL, SDX_REFS(rest, zero))));
+  sdx_ref other = sdx_graph_add_node(g, "And", NULL, SDX_REFS(differs, some));
+  return sdx_graph_add_node(g, "Where", name,
+                            SDX_REFS(other, sdx_graph_add_node(g, "Add", NULL, SDX_REFS(rest, b)), rest));
+}
+
 sdx_ref node_two_classes(conversion *c, sdx_ref p, sdx_dtype dtype) {
   sdx_graph *g = c->graph;
   sdx_ref one = sdx_graph_add_scalar(g, dtype, 1), yes = node_unsqueeze(c, p, 1);

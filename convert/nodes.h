@@ -15,6 +15,9 @@ sdx_ref node_threshold(conversion *c, sdx_ref x, sdx_dtype dtype, double above);
 // e^x of floats to the same float as the C library's expf (ONNX leaves the precision of Exp open).
 sdx_ref node_exp_f32(conversion *c, sdx_ref x);
 sdx_ref node_log1p_f64(conversion *c, sdx_ref x);  // log(1 + x) of finite doubles above -1
+// Quotients that are rounded down, and what they leave, which has the divisor's sign.
+sdx_ref node_floor_div(conversion *c, const char *name, sdx_ref a, sdx_ref b, sdx_dtype dtype);
+sdx_ref node_floor_mod(conversion *c, const char *name, sdx_ref a, sdx_ref b, sdx_dtype dtype);
 // Two columns [1 - p, p] of p [N].
 sdx_ref node_two_classes(conversion *c, sdx_ref p, sdx_dtype dtype);
 

@@ -107,24 +107,13 @@ static void quotient(tf_op *op) {
   const tf_value *x = tf_in(op, 0);
   sdx_ref a = tf_get(op, 0), b = tf_get(op, 1), y;
   if (!a || !b) return;
-  bool whole = !tf_is_float(x->dtype), down = strchr(op->kind->op, 'F') != NULL,
-       rest = strchr(op->kind->op, '%') != NULL;
-  if (rest && (whole || !down)) {
-    y = tf_node_add(op, "Mod", SDX_REFS(a, b));
-    if (y && !down) sdx_graph_set_int(op->g, "fmod", 1);
-  } else if (rest) {
-    sdx_ref q = tf_node_add(op, "Floor", SDX_REFS(tf_node_add(op, "Div", SDX_REFS(a, b))));
-    y = tf_node_add(op, "Sub", SDX_REFS(a, tf_node_add(op, "Mul", SDX_REFS(q, b))));
-  } else if (!whole) {
-    y = tf_node_add(op, "Div", SDX_REFS(a, b));
-    if (down) y = tf_node_add(op, "Floor", SDX_REFS(y));
+  bool down = strchr(op->kind->op, 'F') != NULL, rest = strchr(op->kind->op, '%') != NULL;
+  if (down) {
+    const char *name = tf_name(op->t, op->node->name, rest ? "Mod" : "Div");
+    y = (rest ? node_floor_mod : node_floor_div)(op->t->c, name, a, b, x->dtype);
   } else {
-    y = a;
-    if (down && x->dtype != SDX_UINT8) {  // a - (a mod b) is a multiple
-      sdx_ref m = tf_node_add(op, "Mod", SDX_REFS(a, b));
-      y = tf_node_add(op, "Sub", SDX_REFS(a, m));
-    }
-    y = tf_node_add(op, "Div", SDX_REFS(y, b));
+    y = tf_node_add(op, rest ? "Mod" : "Div", SDX_REFS(a, b));
+    if (y && rest) sdx_graph_set_int(op->g, "fmod", 1);
   }
   set_binary(op, y, x->dtype);
 }

@@ -56,12 +56,10 @@ static void squared_difference(tflite_op *op) {
 
 static void floor_of_quotient(tflite_op *op) {
   const tflite_tensor *x = tflite_in(op, 0);
-  sdx_ref a = tflite_get(op, 0), b = tflite_get(op, 1), q = tflite_node(op, "Div", SDX_REFS(a, b));
-  bool whole = x && x->dtype != SDX_FLOAT && !x->scales, modulo = *op->kind->op == 'm';
-  if (whole && modulo) q = tflite_node(op, "Mod", SDX_REFS(a, b));
-  else if (!whole) q = tflite_node(op, "Floor", SDX_REFS(q));
-  if (modulo && !whole) q = tflite_node(op, "Sub", SDX_REFS(a, tflite_node(op, "Mul", SDX_REFS(q, b))));
-  tflite_set(op, 0, q);
+  sdx_ref a = tflite_get(op, 0), b = tflite_get(op, 1);
+  if (!a || !b) return;
+  sdx_dtype dtype = x->scales || x->dtype == SDX_FLOAT16 ? SDX_FLOAT : x->dtype;
+  tflite_set(op, 0, (*op->kind->op == 'm' ? node_floor_mod : node_floor_div)(op->t->c, NULL, a, b, dtype));
 }
 
 static void leaky_relu(tflite_op *op) {

@@ -165,6 +165,21 @@ class Operators(unittest.TestCase):
         """TensorFlow rounds its curve to 1024 steps, which ONNX does not."""
         check_function(lambda x: tf.image.resize(x, [12, 11], "bicubic"), [IMAGE], distance=2e-3)
 
+    def test_remainders(self):
+        """Where the quotient is rounded up to a whole number, and of all signs."""
+        x = np.array([1, 0.3, -1, 6.1, -0.7, 5, -5, 0.9], np.float32)
+        y = np.array([0.1, 0.1, 0.1, 0.1, -0.7, -3, 3, -0.3], np.float32)
+        check_function(lambda x, y: [tf.math.floormod(x, y), tf.math.floordiv(x, y), tf.truncatemod(x, y)], [x, y])
+        check_function(lambda x, y: [tf.math.floormod(x, y), tf.math.floordiv(x, y)], [x.astype(np.float64), y.astype(np.float64)])
+
+    def test_many_known_parts(self):
+        """Dimensions of a shape, taken apart, are known whether or not somebody needs their values, too."""
+        def parts(x):
+            sizes = tf.unstack(tf.concat([tf.shape(x)] * 4, 0))
+            return tf.stack(sizes), tf.reshape(x, [sizes[0], sizes[10], sizes[11]]) + tf.ones([sizes[10], sizes[11]])
+        converted = check_function(parts, [X])
+        self.assertEqual(converted.witness.get_outputs()[1].shape[1:], [3, 4])
+
     def test_what_is_not_converted_is_named_at_once(self):
         f = tf.function(lambda x: (tf.linalg.det(x), tf.linalg.inv(x)), input_signature=[tf.TensorSpec([3, 3])])
         path = write_graph(freeze(f.get_concrete_function()).graph.as_graph_def())

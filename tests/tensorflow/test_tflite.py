@@ -188,7 +188,12 @@ class Functions(unittest.TestCase):
         self.try_function(function([2, 3], [2, 3])(lambda x, y: tf.stack([
             x + y, x - y, x * y, x / (tf.abs(y) + 1), tf.maximum(x, y), tf.minimum(x, y), tf.square(x - y),
             tf.math.squared_difference(x, y), tf.exp(-tf.abs(x)), tf.sqrt(tf.abs(x)), tf.math.rsqrt(tf.abs(y) + 1),
-            tf.floor(x), tf.math.ceil(x), tf.sin(x), tf.cos(y), tf.math.floormod(x, 2.0), tf.where(x > y, x, y)])))
+            tf.floor(x), tf.math.ceil(x), tf.sin(x), tf.cos(y), tf.math.floormod(x, 2.0), tf.where(x > y, x, y),
+            tf.math.floormod(tf.round(x * 10), 0.1)])))
+
+    def test_whole_numbers(self):
+        x, y = np.array([[7, -7, 9], [-9, 6, -1]], np.int32), np.array([[2, 2, -4], [-4, 3, 5]], np.int32)
+        self.try_function(function([2, 3], [2, 3], dtype=tf.int32)(lambda x, y: (x // y, x % y)), [x, y])
 
     def test_reductions(self):
         self.try_function(function([2, 3, 4])(lambda x: (
