@@ -156,6 +156,8 @@ sdx_ref keras_shape(const keras_call *call, keras_tensor x, int64_t from, int64_
 // Channels to the second place and back, where the data has them last.
 keras_tensor keras_to_first(const keras_call *call, keras_tensor x);
 keras_tensor keras_to_last(const keras_call *call, keras_tensor x);
+// Bicubic, [batch, channels, height, width], to sizes that are scalars.
+keras_tensor keras_resize_cubic(const keras_call *call, keras_tensor x, sdx_ref height, sdx_ref width);
 bool keras_broadcast(keras_call *call, keras_tensor a, keras_tensor b, keras_tensor *shape);
 
 // ---- layers -----------------------------------------------------------------------------------------

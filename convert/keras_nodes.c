@@ -182,6 +182,13 @@ keras_tensor keras_to_last(const keras_call *call, keras_tensor x) {
   return keras_transpose(call, x, order);
 }
 
+keras_tensor keras_resize_cubic(const keras_call *call, keras_tensor x, sdx_ref height, sdx_ref width) {
+  keras_tensor y = keras_cast(call, x, SDX_FLOAT);
+  y.ref = node_resize_cubic(call->k->c, y.ref, 2, 1, height, false, true);
+  y.ref = node_resize_cubic(call->k->c, y.ref, 3, 0, width, false, true);
+  return keras_cast(call, y, x.dtype);
+}
+
 void keras_give(keras_call *call, keras_tensor x) {
   if (call->out_count < KERAS_OUTPUTS) call->out[call->out_count++] = x;
   else keras_fail(call, SDX_NOT_SUPPORTED, NULL, "more than %d results", KERAS_OUTPUTS);

@@ -108,6 +108,12 @@ static void cropping(keras_call *call) {
 
 // ---- upsampling -------------------------------------------------------------------------------------
 
+static sdx_ref multiplied(keras_call *call, sdx_ref shape, size_t axis, int64_t factor) {
+  sdx_graph *g = call->k->graph;
+  sdx_ref size = keras_node(call, "Gather", "size", SDX_REFS(shape, sdx_graph_add_scalar(g, SDX_INT64, (double)axis)));
+  return keras_node(call, "Mul", "size", SDX_REFS(size, sdx_graph_add_scalar(g, SDX_INT64, (double)factor)));
+}
+
 static void upsampling(keras_call *call) {
   size_t n = keras_space(call);
   int64_t size[3];
@@ -121,20 +127,22 @@ static void upsampling(keras_call *call) {
     scales[i + 2] = (double)size[i];
     if (y.shape[i + 2] >= 0) y.shape[i + 2] *= size[i];
   }
-  if (strcmp(how, "nearest") && strcmp(how, "bilinear") && strcmp(how, "bicubic")) {
+  if (strcmp(how, "nearest") && strcmp(how, "bilinear") && (strcmp(how, "bicubic") || n != 2)) {
     keras_fail(call, SDX_NOT_SUPPORTED, NULL, "the interpolation '%s' is not converted", how);
     return;
   }
   bool nearest = !strcmp(how, "nearest");
+  if (!strcmp(how, "bicubic")) {
+    sdx_ref shape = keras_node(call, "Shape", "shape", SDX_REFS(y.ref));
+    y = keras_resize_cubic(call, y, multiplied(call, shape, 2, size[0]), multiplied(call, shape, 3, size[1]));
+    keras_give(call, first(call) ? y : keras_to_last(call, y));
+    return;
+  }
   sdx_ref factors = keras_floats(call, SDX_FLOAT, 1, (int64_t[]){(int64_t)y.rank}, scales);
   y.ref = keras_node(call, "Resize", NULL, SDX_REFS(y.ref, 0, factors));
-  sdx_graph_set_string(call->k->graph, "mode", nearest ? "nearest" : !strcmp(how, "bilinear") ? "linear" : "cubic");
+  sdx_graph_set_string(call->k->graph, "mode", nearest ? "nearest" : "linear");
   sdx_graph_set_string(call->k->graph, "coordinate_transformation_mode", nearest ? "asymmetric" : "half_pixel");
   if (nearest) sdx_graph_set_string(call->k->graph, "nearest_mode", "floor");
-  if (!strcmp(how, "bicubic")) {
-    sdx_graph_set_float(call->k->graph, "cubic_coeff_a", -0.5f);
-    sdx_graph_set_int(call->k->graph, "exclude_outside", 1);
-  }
   keras_give(call, first(call) ? y : keras_to_last(call, y));
 }
 

@@ -122,18 +122,17 @@ static void leave(keras_call *call, keras_tensor y) {
 
 static keras_tensor resize(keras_call *call, keras_tensor x, const char *how, int64_t height, int64_t width) {
   sdx_graph *g = call->k->graph;
-  bool nearest = !strcmp(how, "nearest"), cubic = !strcmp(how, "bicubic");
+  bool nearest = !strcmp(how, "nearest");
+  x.shape[2] = height, x.shape[3] = width;
+  if (!strcmp(how, "bicubic"))
+    return keras_resize_cubic(call, x, sdx_graph_add_scalar(g, SDX_INT64, (double)height),
+                              sdx_graph_add_scalar(g, SDX_INT64, (double)width));
   sdx_ref head = keras_shape(call, x, 0, 2), tail = sdx_graph_add_ints(g, 2, (int64_t[]){height, width});
   x.ref =
       keras_node(call, "Resize", NULL, SDX_REFS(x.ref, 0, 0, node_concat(call->k->c, NULL, 0, SDX_REFS(head, tail))));
-  sdx_graph_set_string(g, "mode", nearest ? "nearest" : cubic ? "cubic" : "linear");
+  sdx_graph_set_string(g, "mode", nearest ? "nearest" : "linear");
   sdx_graph_set_string(g, "coordinate_transformation_mode", "half_pixel");
   if (nearest) sdx_graph_set_string(g, "nearest_mode", "round_prefer_ceil");
-  if (cubic) {
-    sdx_graph_set_float(g, "cubic_coeff_a", -0.5f);
-    sdx_graph_set_int(g, "exclude_outside", 1);
-  }
-  x.shape[2] = height, x.shape[3] = width;
   return x;
 }
 

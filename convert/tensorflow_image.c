@@ -14,13 +14,36 @@ static sdx_ref full_size(tf_op *op, sdx_ref in) {
   return y;
 }
 
+// The shape of the result, channels last, as far as it is known.
+static void set_resized(tf_op *op, sdx_ref y, sdx_dtype dtype, bool first) {
+  const tf_value *x = tf_in(op, 0), *to = tf_in(op, 1);
+  int64_t shape[] = {x->rank < 0 ? -1 : x->shape[0], -1, -1, x->rank < 0 ? -1 : x->shape[3]};
+  for (size_t i = 0; to->elements && to->element_count == 2 && i < 2; i++)
+    shape[i + 1] = to->elements[i] < 0 ? -1 : to->elements[i];
+  if (first) tf_set_to_last(op, 0, y, dtype, 4, shape);
+  else tf_set(op, 0, y, dtype, 4, shape);
+}
+
+static void resize_cubic(tf_op *op) {
+  const tf_value *x = tf_in(op, 0);
+  bool corners = tf_attr_int(op->node, "align_corners", 0), half = tf_attr_int(op->node, "half_pixel_centers", 0);
+  sdx_ref y = tf_get(op, 0), sizes = tf_get_int64(op, 1);
+  if (!x || !y || !sizes || !tf_rank_is(op, x, 4)) return;
+  if (x->dtype != SDX_FLOAT) y = tf_cast(op, y, SDX_FLOAT);
+  for (int i = 0; i < 2; i++) {
+    sdx_ref size = tf_node_add(op, "Gather", SDX_REFS(sizes, tf_scalar(op, SDX_INT64, i)));
+    y = node_resize_cubic(op->t->c, y, i + 1, 2 - (size_t)i, size, corners, half);
+  }
+  set_resized(op, y, SDX_FLOAT, false);
+}
+
 static void resize(tf_op *op) {
   const tf_value *x = tf_in(op, 0), *to = tf_in(op, 1);
-  bool nearest = !strcmp(op->kind->op, "nearest"), cubic = !strcmp(op->kind->op, "cubic");
+  bool nearest = !strcmp(op->kind->op, "nearest");
   bool corners = tf_attr_int(op->node, "align_corners", 0), half = tf_attr_int(op->node, "half_pixel_centers", 0);
   sdx_ref in = x && to ? tf_to_first(op, 0, 4) : 0;
   if (!in) return;
-  bool cast = !tf_is_float(x->dtype) && !nearest;
+  bool cast = x->dtype != SDX_FLOAT && !nearest;
   if (cast) in = tf_cast(op, in, SDX_FLOAT);
   sdx_ref sizes = full_size(op, in), y = sizes ? tf_node_add(op, "Resize", SDX_REFS(in, 0, 0, sizes)) : 0;
   if (!y) return;
@@ -30,16 +53,7 @@ static void resize(tf_op *op) {
                        : half  ? "half_pixel"
                                : "asymmetric");
   if (nearest) sdx_graph_set_string(op->g, "nearest_mode", corners || half ? "round_prefer_ceil" : "floor");
-  if (cubic) sdx_graph_set_float(op->g, "cubic_coeff_a", half ? -0.5f : -0.75f);
-  if (cubic && half) sdx_graph_set_int(op->g, "exclude_outside", 1);
-  if (cubic)
-    convert_note(op->t->c,
-                 "%.*s: TensorFlow rounds the bicubic curve to a table, ONNX does not: results are within 0.002",
-                 STR_ARG(op->node->name));
-  int64_t shape[] = {x->rank < 0 ? -1 : x->shape[0], -1, -1, x->rank < 0 ? -1 : x->shape[3]};
-  for (size_t i = 0; to->elements && to->element_count == 2 && i < 2; i++)
-    shape[i + 1] = to->elements[i] < 0 ? -1 : to->elements[i];
-  tf_set_to_last(op, 0, y, cast ? SDX_FLOAT : x->dtype, 4, shape);
+  set_resized(op, y, cast ? SDX_FLOAT : x->dtype, true);
 }
 
 static void blocks(tf_op *op) {
@@ -169,7 +183,7 @@ static void batches(tf_op *op) {
 const tf_kind tf_image_kinds[] = {
     {"BatchToSpaceND", batches, .op = "b"},
     {"DepthToSpace", blocks, .op = "DepthToSpace"},
-    {"ResizeBicubic", resize, .op = "cubic"},
+    {"ResizeBicubic", .emit = resize_cubic},
     {"ResizeBilinear", resize, .op = "linear"},
     {"ResizeNearestNeighbor", resize, .op = "nearest"},
     {"SpaceToBatchND", batches, .op = "s"},

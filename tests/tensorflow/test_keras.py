@@ -115,7 +115,8 @@ CASES = {
     "cropping": (one(8, 9, 3), lambda K, L, x: L.Cropping2D(((1, 2), (0, 3)))(x)),
     "cropping 1d": (one(8, 3), lambda K, L, x: L.Cropping1D(2)(x)),
     "upsampling": (one(4, 5, 3), lambda K, L, x: [L.UpSampling2D((2, 3))(x),
-                                                  L.UpSampling2D(2, interpolation="bilinear")(x)]),
+                                                  L.UpSampling2D(2, interpolation="bilinear")(x),
+                                                  L.UpSampling2D((3, 2), interpolation="bicubic")(x)]),
     "upsampling 1d 3d": (one(4, 5, 3, 2), lambda K, L, x: L.UpSampling3D(2)(x)),
     "batch normalization": (one(5, 6, 3), lambda K, L, x: [
         L.BatchNormalization()(x), L.BatchNormalization(axis=1, scale=False)(x),
@@ -188,7 +189,8 @@ CASES = {
         L.MultiHeadAttention(2, 3, use_bias=False)(x, y, y)]),
     "rescaling": (one(4, 4, 3), lambda K, L, x: L.Rescaling(1 / 127.5, offset=-1)(x)),
     "normalization": (one(4), lambda K, L, x: L.Normalization(mean=[1, 2, 3, 4], variance=[1, 2, 3, 4])(x)),
-    "resizing": (one(6, 5, 3), lambda K, L, x: [L.Resizing(9, 10)(x), L.CenterCrop(3, 4)(x)]),
+    "resizing": (one(6, 5, 3), lambda K, L, x: [
+        L.Resizing(9, 10)(x), L.CenterCrop(3, 4)(x), L.Resizing(8, 3, interpolation="bicubic")(x)]),
     "category encoding": (one(3, dtype="int32"), lambda K, L, x: [
         L.CategoryEncoding(6, output_mode="multi_hot")(x), L.CategoryEncoding(6, output_mode="count")(x)]),
     "discretization": (one(4), lambda K, L, x: L.Discretization(bin_boundaries=[-0.5, 0.0, 0.7])(x)),

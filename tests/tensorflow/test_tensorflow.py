@@ -162,8 +162,16 @@ class Operators(unittest.TestCase):
         self.assertEqual([name for name in table if not hasattr(tf.raw_ops, name)], [])
 
     def test_bicubic(self):
-        """TensorFlow rounds its curve to 1024 steps, which ONNX does not."""
-        check_function(lambda x: tf.image.resize(x, [12, 11], "bicubic"), [IMAGE], distance=2e-3)
+        """TensorFlow rounds places to 1024 steps; sizes may be known, or computed."""
+        def resize(x, *scaled):
+            cubic = v1.image.resize_bicubic
+            return [tf.image.resize(x, [12, 11], "bicubic"), tf.image.resize(x, [5, 3], "bicubic"),
+                    tf.image.resize(x, [1, 40], "bicubic"), cubic(x, [12, 11]), cubic(x, [4, 17], align_corners=True),
+                    cubic(x, [1, 1], align_corners=True), tf.image.resize(x, tf.shape(x)[1:3] * 2, "bicubic"),
+                    cubic(tf.cast(x * 9, tf.int32), [7, 9])]
+        check_function(resize, [IMAGE])
+        check_function(resize, [IMAGE], free=False)
+        check_function(lambda x: tf.image.resize(x[:, :tf.shape(x)[0]], [3, 20], "bicubic"), [IMAGE])
 
     def test_remainders(self):
         """Where the quotient is rounded up to a whole number, and of all signs."""
