@@ -32,8 +32,10 @@ struct convert_format {
   sdx_status (*convert)(conversion *c);  // fills the graph, or reports problems
   // The operators that are converted, in turn, and what they become; false past the end. May be NULL.
   bool (*operator_at)(size_t index, const char **name, const char **becomes);
-  const char *program;    // instead: a Python program of this folder (program.h)
-  const char *reference;  // Python: def predict(path, inputs) -> dict of outputs; may be NULL
+  const char *program;  // instead: a Python program of this folder (program.h)
+  // Python: def predict(path, inputs) -> dict of outputs; it sees the globals `signature`, "" unless one was asked for,
+  // and `outputs`, the names of the model's. May be NULL.
+  const char *reference;
 };
 #define CONVERT_FORMAT(id) const convert_format convert_format_##id
 #define CONVERT_KINDS(...) \

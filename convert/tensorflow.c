@@ -176,19 +176,6 @@ static bool add_input(tf *t, tf_end end, str name) {
   return !convert_failed(t->c) && (tf_preset(end, &value) || !convert_no_memory(t->c));
 }
 
-// Whether a value may take the name of an output: it is the result of a node, and no other output.
-static bool is_fresh(tf *t, tf_end end, const tf_value *value) {
-  if (!tf_resolve(t, &end)) return false;
-  const tf_kind *kind = end.scope->graph->nodes[end.node].kind;
-  const char *name = sdx_graph_name(t->c->graph, value->ref);
-  bool constant = value->data || value->texts || (value->elements && !value->pending);
-  if (constant || !name || !kind || kind->flags & TF_BORDER || is_placeholder(&end.scope->graph->nodes[end.node]))
-    return false;
-  uint32_t seen;
-  if (str_map_find(&t->given, str_from(name), &seen)) return false;
-  return str_map_put(&t->given, str_from(name), 1);
-}
-
 static bool add_output(tf *t, tf_end end, const char *name) {
   const char *symbols[TF_RANK];
   tf_value *value = tf_compute(t, end);
@@ -197,10 +184,6 @@ static bool add_output(tf *t, tf_end end, const char *name) {
     if (!convert_failed(t->c))
       convert_fail(t->c, SDX_NOT_SUPPORTED, "output", NULL, "'%s' is a list or a handle, expected a tensor", name);
     return false;
-  }
-  if (!is_fresh(t, end, value)) {
-    char *own = tf_name(t, str_from(name), "Identity");
-    ref = own ? sdx_graph_add_node(t->c->graph, "Identity", own, SDX_REFS(ref)) : 0;
   }
   sdx_io io = io_of(t->c, value, name, symbols, false);
   sdx_graph_add_output(t->c->graph, ref, &io);
@@ -297,7 +280,6 @@ static sdx_status convert(conversion *c) {
   tf t = {.c = c};
   tf_interface io = {0};
   str_map_init(&t.names, c->memory);
-  str_map_init(&t.given, c->memory);
   if (sdx_builder_opset(c->builder, "") < LEAST_OPSET)
     return convert_fail(c, SDX_NOT_SUPPORTED, NULL, "--opset 13 or newer", "TensorFlow's operators need opset 13");
   return ended(&t, index_kinds(&t) && open_model(&t, &io) && emit_model(&t, &io));
@@ -306,20 +288,27 @@ static sdx_status convert(conversion *c) {
 static const char reference[] =
     "def predict(path, inputs):\n"
     "    import os, tensorflow\n"
-    "    if os.path.isdir(path):\n"
-    "        model = tensorflow.saved_model.load(path)\n"
-    "        names = [n for n in model.signatures if n == 'serving_default'] or list(model.signatures)\n"
+    "    if os.path.isdir(path) or os.path.basename(path) == 'saved_model.pb':\n"
+    "        model = tensorflow.saved_model.load(path if os.path.isdir(path) else os.path.dirname(path) or '.')\n"
+    "        names = [n for n in model.signatures if n == (signature or 'serving_default')] or list(model.signatures)\n"
     "        return {k: v.numpy() for k, v in model.signatures[names[0]](**{\n"
     "            k: tensorflow.constant(v) for k, v in inputs.items()}).items()}\n"
     "    v1 = tensorflow.compat.v1\n"
-    "    definition = v1.GraphDef.FromString(open(path, 'rb').read())\n"
-    "    read = {i.split(':')[0].lstrip('^') for n in definition.node for i in n.input}\n"
-    "    heads = [n.name for n in definition.node if n.name not in read and n.op not in ('Const', 'NoOp', "
-    "'Placeholder')]\n"
+    "    tensor = lambda name: name if ':' in name else name + ':0'\n"
     "    with tensorflow.Graph().as_default(), v1.Session() as session:\n"
-    "        tensorflow.import_graph_def(definition, name='')\n"
-    "        got = session.run([n + ':0' for n in heads], {k + ':0': v for k, v in inputs.items()})\n"
-    "    return dict(zip(heads, got))\n";
+    "        if path.endswith('.meta'):\n"
+    "            v1.train.import_meta_graph(path).restore(session, path[:-5])\n"
+    "        else:\n"
+    "            definition = v1.GraphDef()\n"
+    "            data = open(path, 'rb').read()\n"
+    "            if path.endswith('txt'):\n"
+    "                from google.protobuf import text_format\n"
+    "                text_format.Parse(data, definition)\n"
+    "            else:\n"
+    "                definition.ParseFromString(data)\n"
+    "            tensorflow.import_graph_def(definition, name='')\n"
+    "        got = session.run([tensor(n) for n in outputs], {tensor(k): v for k, v in inputs.items()})\n"
+    "    return dict(zip(outputs, got))\n";
 
 CONVERT_FORMAT(tensorflow) = {
     .name = "tensorflow",

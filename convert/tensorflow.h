@@ -100,7 +100,7 @@ typedef struct tf {
   tf_graph *functions;
   size_t function_count;
   str_map function_index, kinds;
-  str_map names, given;       // of nodes; of values that are outputs
+  str_map names;              // of nodes
   bool *reached;              // of the nodes of the main graph
   struct tf_bundle *bundle;   // of variables; NULL: there is none
   struct tf_effect *effects;  // what fills variables and tables

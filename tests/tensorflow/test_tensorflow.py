@@ -34,6 +34,7 @@ from harness import NATIVE, Model, command, same, scratch  # noqa: E402
 
 RNG = np.random.default_rng(11)
 DISTANCE = 1e-5
+PROVE = ("--verify", "random", "--python", sys.executable)
 v1 = tf.compat.v1
 K = tf.keras
 L = K.layers
@@ -179,6 +180,9 @@ class Operators(unittest.TestCase):
         y = np.array([0.1, 0.1, 0.1, 0.1, -0.7, -3, 3, -0.3], np.float32)
         check_function(lambda x, y: [tf.math.floormod(x, y), tf.math.floordiv(x, y), tf.truncatemod(x, y)], [x, y])
         check_function(lambda x, y: [tf.math.floormod(x, y), tf.math.floordiv(x, y)], [x.astype(np.float64), y.astype(np.float64)])
+
+    def test_results_that_are_inputs(self):
+        check_function(lambda x: [tf.ensure_shape(x, [None, 3, 4]), tf.raw_ops.AddN(inputs=[x]), x + 1.0], [X])
 
     def test_many_known_parts(self):
         """Dimensions of a shape, taken apart, are known whether or not somebody needs their values, too."""
@@ -395,7 +399,7 @@ class Style1(unittest.TestCase):
                 v1.train.Saver().save(session, prefix)
                 array = normal(5, 3)
                 want = session.run(y, {x: array})
-        got = Model(prefix + ".meta", "--outputs", "y", distance=DISTANCE)(x=array)
+        got = Model(prefix + ".meta", "--outputs", "y", *PROVE, distance=DISTANCE)(x=array)
         same("y", got["y"], want, distance=DISTANCE)
 
     def test_text(self):
@@ -406,7 +410,7 @@ class Style1(unittest.TestCase):
         graph_def, feeds, fetches = graph_of_1(build)
         path = scratch("graph.pbtxt")
         pathlib.Path(path).write_text(text_format.MessageToString(graph_def))
-        got = Model(path, distance=DISTANCE)(**feeds)
+        got = Model(path, *PROVE, distance=DISTANCE)(**feeds)
         same("y", got["y"], run_graph(graph_def, feeds, "y:0"), distance=DISTANCE)
 
     def test_recurrence(self):
@@ -498,6 +502,7 @@ class Saved(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("which of its signatures is meant? first, second", done.stderr)
         check_saved(path, signature="second", x=normal(4, 3))
+        Model(f"{path}/saved_model.pb", "--signature", "second", *PROVE, distance=DISTANCE)
         served_x = tf.saved_model.load(path).signatures["first"](x=tf.ones([1, 3]))["x"]
         got = Model(path, "--signature", "first", distance=DISTANCE)(x=np.ones((1, 3), np.float32))
         same("x", got["x:0"], plain(served_x), distance=DISTANCE)
