@@ -466,11 +466,11 @@ static sdx_status convert_net(caffe *f) {
 
 // The file beside with this ending: of the same name, or one for deployment, or, if it may be any, the only one. NULL:
 // there is none.
-static char *beside(conversion *c, const char *end, bool any) {
-  const char *path = c->source->path, *slash = strrchr(path, '/'), *dot = strrchr(path, '.');
-  char *folder = arena_format(c->memory, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+static char *find_beside(arena *memory, const char *path, const char *end, bool any) {
+  const char *slash = strrchr(path, '/'), *dot = strrchr(path, '.');
+  char *folder = arena_format(memory, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
   char *same =
-      arena_format(c->memory, "%.*s%s",
+      arena_format(memory, "%.*s%s",
                    dot && dot > path && (!slash || dot > slash) ? (int)(dot - path) : (int)strlen(path), path, end);
   if (!folder || !same) return NULL;
   if (!access(same, R_OK)) return same;
@@ -482,7 +482,7 @@ static char *beside(conversion *c, const char *end, bool any) {
     if (size <= length || strcmp(e->d_name + size - length, end) != 0) continue;
     bool deploy = !strncmp(e->d_name, "deploy", 6);
     if (!deploy && (!any || seen++)) continue;
-    found = arena_format(c->memory, "%s/%s", folder, e->d_name);
+    found = arena_format(memory, "%s/%s", folder, e->d_name);
     if (deploy) seen = 0;
   }
   if (d) closedir(d);
@@ -502,6 +502,11 @@ static bool is_text(str bytes) {
   for (size_t i = 0; i < bytes.size && i < 4096; i++)
     if ((unsigned char)bytes.at[i] < ' ' && !strchr("\t\n\r\f", bytes.at[i])) return false;
   return bytes.size > 0;
+}
+
+static char *beside(const source *s, arena *memory) {
+  bool text = is_text((str){s->head, s->head_size});
+  return find_beside(memory, s->path, text ? ".caffemodel" : ".prototxt", text);
 }
 
 static bool open_text(caffe *f, const char *path, str text, proto *net) {
@@ -525,7 +530,7 @@ static sdx_status convert(conversion *c) {
     return convert_fail(c, SDX_NOT_SUPPORTED, NULL, "--opset 13 or newer", "Caffe's layers need opset 13");
   str bytes = {c->source->bytes, (size_t)c->source->size}, other = {0};
   bool text = is_text(bytes);
-  char *path = beside(c, text ? ".caffemodel" : ".prototxt", text);
+  char *path = beside(c->source, c->memory);
   if (path && !load(c, path, &other)) return SDX_IO_ERROR;
   bool good = text ? open_text(f, c->source->path, bytes, &f->net) : open_binary(f, bytes, &f->weights);
   if (good && path) good = text ? open_binary(f, other, &f->weights) : open_text(f, path, other, &f->net);
@@ -556,5 +561,6 @@ CONVERT_FORMAT(caffe) = {
     .files = "net (.prototxt) with its weights beside it, or weights with their net (.caffemodel)",
     .kinds = CONVERT_KINDS("caffe-prototxt", "caffemodel"),
     .convert = convert,
+    .beside = beside,
     .reference = reference,
 };

@@ -364,12 +364,29 @@ static char *cache_folder(fault *f) {
   return path;
 }
 
+// The digest of what a format reads besides the source, "" if nothing, or if it cannot be read, which the conversion
+// tells.
+static void digest_beside(const convert_format *format, const source *s, char digest[DIGEST_BYTES]) {
+  fault f = {0};
+  arena memory;
+  source *other = NULL;
+  *digest = 0;
+  arena_init(&memory, NULL);
+  const char *path = format->beside ? format->beside(s, &memory) : NULL;
+  if (path && !source_open(path, &other, &f) && !source_hash(other, &f))
+    memcpy(digest, other->digest, sizeof other->digest);
+  source_close(other);
+  arena_deinit(&memory);
+}
+
 static char *cached(source *s, const char *path, const convert_format *format, const convert_options *options,
                     convert_report *report, fault *f) {
+  char other[DIGEST_BYTES];
   char *folder = source_hash(s, f) ? NULL : cache_folder(f);
   if (!folder) return NULL;
-  char *target = path_format("%s%.32s-%s-%s-%lld.onnx", folder, digest_hex(s->digest), format->name, sdx_version(),
-                             (long long)options->opset);
+  digest_beside(format, s, other);
+  char *target = path_format("%s%.32s%s%.32s-%s-%s-%lld.onnx", folder, digest_hex(s->digest), *other ? "-" : "",
+                             *other ? digest_hex(other) : "", format->name, sdx_version(), (long long)options->opset);
   free(folder);
   if (!target) {
     fault_no_memory(f);

@@ -30,6 +30,9 @@ struct convert_format {
   bool (*recognise)(const source *s);    // for what no kind tells; may be NULL
   int64_t opset;                         // to be taken unless another is asked for; 0: the newest
   sdx_status (*convert)(conversion *c);  // fills the graph, or reports problems
+  // The file or folder that is read besides the source: what is converted on the fly is kept by both. NULL: there is
+  // none. May be NULL.
+  char *(*beside)(const source *s, arena *memory);
   // The operators that are converted, in turn, and what they become; false past the end. May be NULL.
   bool (*operator_at)(size_t index, const char **name, const char **becomes);
   const char *program;  // instead: a Python program of this folder (program.h)

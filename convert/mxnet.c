@@ -311,12 +311,12 @@ static sdx_status convert_symbol(mxnet *m, const json_t *root) {
 // ---- the files --------------------------------------------------------------------------------------
 
 // The file with the parameters of a symbol: of the last epoch, if there are several. NULL: none.
-static char *params_beside(conversion *c) {
-  const char *path = c->source->path, *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+static char *params_beside(const char *path, arena *memory) {
+  const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
   const char *end = strstr(base, "-symbol.json");
   size_t stem = end ? (size_t)(end - base) : strcspn(base, ".");
-  char *folder = arena_format(c->memory, "%.*s", slash ? (int)(slash - path) + 1 : 2, slash ? path : "./"),
-       *found = NULL, *best = NULL;
+  char *folder = arena_format(memory, "%.*s", slash ? (int)(slash - path) + 1 : 2, slash ? path : "./"), *found = NULL,
+       *best = NULL;
   DIR *d = folder && !access(path, R_OK) ? opendir(folder) : NULL;
   for (struct dirent *e; d && (e = readdir(d));) {
     size_t size = strlen(e->d_name);
@@ -324,18 +324,28 @@ static char *params_beside(conversion *c) {
         (e->d_name[stem] != '-' && e->d_name[stem] != '.'))
       continue;
     if (best && strcmp(best, e->d_name) >= 0) continue;
-    best = arena_format(c->memory, "%s", e->d_name);
-    found = arena_format(c->memory, "%s%s", folder, e->d_name);
+    best = arena_format(memory, "%s", e->d_name);
+    found = arena_format(memory, "%s%s", folder, e->d_name);
   }
   if (d) closedir(d);
   return found;
 }
 
-static char *symbol_beside(conversion *c) {
-  const char *path = c->source->path, *dot = strrchr(path, '.'), *dash = strrchr(path, '-');
+static char *symbol_beside(const char *path, arena *memory) {
+  const char *dot = strrchr(path, '.'), *dash = strrchr(path, '-');
   size_t stem = dash && dot && dash < dot ? (size_t)(dash - path) : dot ? (size_t)(dot - path) : strlen(path);
-  char *found = arena_format(c->memory, "%.*s-symbol.json", (int)stem, path);
+  char *found = arena_format(memory, "%.*s-symbol.json", (int)stem, path);
   return found && !access(found, R_OK) ? found : NULL;
+}
+
+static bool is_symbol(const source *s) {
+  size_t at = 0;
+  while (at < s->head_size && s->head[at] && strchr(" \t\r\n", s->head[at])) at++;
+  return at < s->head_size && s->head[at] == '{';
+}
+
+static char *beside(const source *s, arena *memory) {
+  return is_symbol(s) ? params_beside(s->path, memory) : symbol_beside(s->path, memory);
 }
 
 static bool load(conversion *c, const char *path, size_t most, str *bytes) {
@@ -372,24 +382,22 @@ static sdx_status convert(conversion *c) {
     return convert_fail(c, SDX_NOT_SUPPORTED, NULL, "--opset 13 or newer", "MXNet's operators need opset 13");
   str bytes = {c->source->bytes, (size_t)c->source->size}, other = {0};
   convert_made_by(c, "MXNet");
-  bool is_symbol = bytes.size && bytes.at[strspn(bytes.at, " \t\r\n")] == '{';
   static const char none[] = "\x12\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
-  if (!is_symbol) {
-    char *symbol = symbol_beside(c);
-    if (!symbol && !mxnet_read_arrays(m, bytes, c->source->path)) return SDX_INVALID_MODEL;
-    if (!symbol)
+  char *path = beside(c->source, c->memory);
+  if (!is_symbol(c->source)) {
+    if (!path && !mxnet_read_arrays(m, bytes, c->source->path)) return SDX_INVALID_MODEL;
+    if (!path)
       return convert_fail(c, SDX_NOT_FOUND, c->source->path, "put NAME-symbol.json beside it",
                           "there are arrays, but no symbol that uses them");
-    if (!load(c, symbol, MOST_SYMBOL, &other)) return SDX_IO_ERROR;
+    if (!load(c, path, MOST_SYMBOL, &other)) return SDX_IO_ERROR;
     return convert_both(m, other, bytes, c->source->path);
   }
-  char *params = params_beside(c);
-  if (!params) {
+  if (!path) {
     convert_note(c, "there is no .params file beside it: all variables are inputs");
     return convert_both(m, bytes, (str){none, sizeof none - 1}, "none");
   }
-  if (!load(c, params, (size_t)1 << 40, &other)) return SDX_IO_ERROR;
-  return convert_both(m, bytes, other, params);
+  if (!load(c, path, (size_t)1 << 40, &other)) return SDX_IO_ERROR;
+  return convert_both(m, bytes, other, path);
 }
 
 static const char reference[] =
@@ -410,5 +418,6 @@ CONVERT_FORMAT(mxnet) = {
     .files = "symbol (-symbol.json) and parameters (.params), side by side",
     .kinds = CONVERT_KINDS("mxnet-symbol", "mxnet-params"),
     .convert = convert,
+    .beside = beside,
     .reference = reference,
 };

@@ -260,6 +260,14 @@ static bool is_meta_graph(const source *s) {
 
 static bool is_ours(const source *s) { return tf_is_saved_model(s) || is_meta_graph(s); }
 
+// Variables: all of the folder whose saved_model.pb was given; the index of a MetaGraph's checkpoint has sums of them.
+static char *beside(const source *s, arena *memory) {
+  const char *slash = strrchr(s->path, '/');
+  if (is_meta_graph(s)) return arena_format(memory, "%.*s.index", (int)(strlen(s->path) - strlen(".meta")), s->path);
+  if (s->folder || !tf_is_saved_model(s)) return NULL;
+  return arena_format(memory, "%.*s", slash ? (int)(slash + 1 - s->path) : 1, slash ? s->path : ".");
+}
+
 // The folder of a SavedModel, its file, a MetaGraph with a checkpoint beside it, or a graph.
 static bool open_model(tf *t, tf_interface *io) {
   conversion *c = t->c;
@@ -318,6 +326,7 @@ CONVERT_FORMAT(tensorflow) = {
     .recognise = is_ours,
     .opset = OPSET,  // with that of later ones ONNX Runtime 1.32 builds graphs that it refuses
     .convert = convert,
+    .beside = beside,
     .operator_at = operator_at,
     .reference = reference,
 };

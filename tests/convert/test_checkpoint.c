@@ -128,7 +128,7 @@ static void tables_cost_what_their_bytes_do(void **state) {
 
 // ---- a graph and its checkpoint ---------------------------------------------------------------------
 
-static char folder[] = "/tmp/sardonyx-checkpoint-XXXXXX";
+static char folder[40];
 
 static const char *path_of(const char *end) {
   static char path[2][200];
@@ -136,6 +136,25 @@ static const char *path_of(const char *end) {
   last = !last;
   snprintf(path[last], sizeof *path, "%s/trained%s", folder, end);
   return path[last];
+}
+
+// The seed in a folder of its own; the bytes of its index.
+static size_t lay_out(char *bytes) {
+  char path[200];
+  size_t size = 0;
+  strcpy(folder, "/tmp/sardonyx-checkpoint-XXXXXX");
+  assert_non_null(mkdtemp(folder));
+  for (size_t i = 0; i < FILES; i++) {
+    snprintf(path, sizeof path, "%s%s", seed, endings[i]);
+    size = read_file(path, bytes);
+    write_file(path_of(endings[i]), bytes, size);
+  }
+  return size;
+}
+
+static void clear_away(void) {
+  for (size_t i = 0; i < FILES; i++) unlink(path_of(endings[i]));
+  assert_int_equal(rmdir(folder), 0);
 }
 
 static bool try_index(const char *bytes, size_t size) {
@@ -154,14 +173,8 @@ static bool try_index(const char *bytes, size_t size) {
 }
 
 static void a_damaged_index_is_refused_or_taken(void **state) {
-  char path[200], *bytes = malloc(LARGEST);
-  size_t size = 0, taken = 0;
-  assert_non_null(mkdtemp(folder));
-  for (size_t i = 0; i < FILES; i++) {
-    snprintf(path, sizeof path, "%s%s", seed, endings[i]);
-    size = read_file(path, bytes);
-    write_file(path_of(endings[i]), bytes, size);
-  }
+  char *bytes = malloc(LARGEST);
+  size_t size = lay_out(bytes), taken = 0;
   assert_true(try_index(bytes, size));
   for (size_t i = 0; i < size; i++) {
     assert_false(try_index(bytes, i));
@@ -170,14 +183,50 @@ static void a_damaged_index_is_refused_or_taken(void **state) {
     bytes[i] ^= (char)(1 << i % 8);
   }
   assert_true(taken > 0 && taken < size);  // sums of blocks and unused bytes may be anything
-  for (size_t i = 0; i < FILES; i++) unlink(path_of(endings[i]));
-  rmdir(folder);
+  clear_away();
+  free(bytes);
+}
+
+// Of the converted model, which the caller frees.
+static char *kept(void) {
+  convert_options options = {0};
+  convert_report report;
+  fault problem = {0};
+  char *path = convert_for_use(path_of(".meta"), &options, &report, &problem);
+  if (!path) fail_msg("%s", problem.message);
+  convert_report_free(&report);
+  return path;
+}
+
+// The graph is the same, its variables are not.
+static void other_variables_are_another_model(void **state) {
+  char *bytes = malloc(LARGEST), *path[3], cache[100];
+  size_t size = lay_out(bytes);
+  snprintf(cache, sizeof cache, "%s/cache", folder);
+  setenv("XDG_CACHE_HOME", cache, 1);
+  path[0] = kept();
+  bytes[0x21] ^= 1;  // of the sum of a tensor
+  write_file(path_of(".index"), bytes, size);
+  path[1] = kept();
+  bytes[0x21] ^= 1;
+  write_file(path_of(".index"), bytes, size);
+  path[2] = kept();
+  assert_string_not_equal(path[0], path[1]);
+  assert_string_equal(path[0], path[2]);
+  assert_int_equal(unlink(path[0]) | unlink(path[1]), 0);
+  for (const char *const *part = (const char *const[]){"/cache/sardonyx/converted", "/cache/sardonyx", "/cache", NULL};
+       *part; part++) {
+    snprintf(cache, sizeof cache, "%s%s", folder, *part);
+    assert_int_equal(rmdir(cache), 0);
+  }
+  for (size_t i = 0; i < 3; i++) free(path[i]);
+  clear_away();
   free(bytes);
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(an_index_is_read),
-                                     cmocka_unit_test(tables_cost_what_their_bytes_do),
-                                     cmocka_unit_test(a_damaged_index_is_refused_or_taken)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(an_index_is_read), cmocka_unit_test(tables_cost_what_their_bytes_do),
+      cmocka_unit_test(a_damaged_index_is_refused_or_taken), cmocka_unit_test(other_variables_are_another_model)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
