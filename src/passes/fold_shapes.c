@@ -99,6 +99,7 @@ static bool of_slice(const walk *w, const node *n, elements *out) {
   if (!look(w, n, 0, &from) || !look_number(w, n, 1, &start) || !look_number(w, n, 2, &end)) return false;
   if (n->input_count > 3 && n->inputs[3] && (!look_number(w, n, 3, &axis) || axis > 0)) return false;
   if (n->input_count > 4 && n->inputs[4] && (!look_number(w, n, 4, &step) || step < 1)) return false;
+  step = i64_min(step, MOST);
   start = i64_min(from.count, i64_max(0, start < 0 ? start + from.count : start));
   end = i64_min(from.count, end < 0 ? end + from.count : end);
   out->count = 0;
@@ -135,7 +136,8 @@ static bool of_fill(const walk *w, const node *n, elements *out) {
   int64_t count;
   const attr *value = node_attr(n, "value");
   const tensor *t = value && value->kind == ATTR_TENSOR ? value->tensor : NULL;
-  if (!look_number(w, n, 0, &count) || count < 0 || count > MOST || !t || t->dtype != SDX_INT64) return false;
+  if (!look_number(w, n, 0, &count) || count < 0 || count > MOST) return false;
+  if (!t || t->dtype != SDX_INT64 || t->count != 1) return false;
   out->count = (uint32_t)count;
   for (uint32_t i = 0; i < out->count; i++) out->at[i] = number(*(const int64_t *)t->data);
   return true;
@@ -144,9 +146,8 @@ static bool of_fill(const walk *w, const node *n, elements *out) {
 static bool of_product(const walk *w, const node *n, elements *out) {
   elements from;
   int64_t axis = 0, product = 1;
-  if (node_attr_int(n, "noop_with_empty_axes", 0)) return false;
-  if (!look(w, n, 0, &from) || (n->input_count > 1 && n->inputs[1] && (!look_number(w, n, 1, &axis) || axis > 0)))
-    return false;
+  if (node_attr_int(n, "noop_with_empty_axes", 0) || !look(w, n, 0, &from)) return false;
+  if (n->input_count > 1 && n->inputs[1] && (!look_number(w, n, 1, &axis) || axis > 0)) return false;
   for (uint32_t i = 0; i < from.count; i++)
     if (from.at[i].kind != NUMBER || __builtin_mul_overflow(product, from.at[i].at, &product)) return false;
   *out = (elements){.count = 1, .at = {number(product)}};
@@ -301,7 +302,7 @@ static sdx_status run(pass_context *c) {
       SDX_TRY(fix_reshape(&w, n));
       SDX_TRY(passes_infer_node(g, n, c->scratch, c->err));
     }
-    if (match_is(n, "Expand")) drop_expand(&w, n, instead);
+    if (match_is(n, "Expand") && n->outputs[0]) drop_expand(&w, n, instead);
   }
   if (!c->changed) return SDX_OK;
   value_id *all = arena_array(c->scratch, g->value_count, sizeof *all);

@@ -204,6 +204,15 @@ class Shrinking(Editing):
         for rows in (0, 2):
             self.same(before, after, {"x": RNG.standard_normal((rows, 5, 6)).astype(np.float32)})
 
+    def test_a_step_far_beyond_the_list(self):
+        before = made([NODES("Shape", ["x"], ["s"]), NODES("Slice", ["s", "one", "four", "zero", "far"], ["y"])],
+                      [info("x", ["n", 4, 4])], [info("y", None, I)],
+                      [constant("one", np.int64([1])), constant("four", np.int64([4])), constant("zero", np.int64([0])),
+                       constant("far", np.int64([2**63 - 1]))], 17)
+        self.write("m.onnx", before.SerializeToString())
+        after, _ = self.edit("shrink", "m.onnx")
+        self.same(before, after, {"x": np.zeros((3, 4, 4), np.float32)})
+
     def test_outputs_keep_their_names(self):
         before = made([NODES("Relu", ["x"], ["h"]), NODES("Identity", ["h"], ["a"]), NODES("Identity", ["h"], ["b"]),
                        NODES("Identity", ["x"], ["c"]), NODES("Add", ["k", "k"], ["d"])],
