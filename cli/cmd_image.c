@@ -8,6 +8,7 @@
 #include "cli/table.h"
 #include "cli/workspace.h"
 #include "deploy/build.h"
+#include "support/json.h"
 
 CLI_COMMAND(image) =
     CLI_GROUP("image", "Container images of a workspace: build, list, push, pull, export, delete",
@@ -58,15 +59,10 @@ static bool read_compression(const args *a, layer_compression *how) {
   return false;
 }
 
-static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
-}
-
 static void print_finding(const char *script, const json_t *finding) {
   const char *severity = text_of(finding, "severity"), *hint = text_of(finding, "hint");
   ink colour = !strcmp(severity, "error") ? INK_RED : !strcmp(severity, "warning") ? INK_YELLOW : INK_DIM;
-  long long line = json_integer_value(json_object_get(finding, "line"));
+  long long line = number_of(finding, "line");
   if (line) printf("%s:%lld: ", script, line);
   else printf("%s: ", script);
   printf("%s%s%s: %s\n", ink_on(stdout, colour), severity, ink_off(stdout), text_of(finding, "message"));
@@ -82,8 +78,7 @@ static void print_report(const char *script, const json_t *report) {
   json_array_foreach((json_t *)findings, i, one) print_finding(script, one);
   json_array_foreach(json_object_get(report, "notes"), i, one) printf("note: %s\n", json_string_value(one));
   if (json_is_object(answer))
-    printf("%s: run(sample) answers %lld%s: %.200s\n", script,
-           (long long)json_integer_value(json_object_get(answer, "status")),
+    printf("%s: run(sample) answers %lld%s: %.200s\n", script, (long long)number_of(answer, "status"),
            json_is_true(json_object_get(report, "repaired")) ? " once it is put right" : "", text_of(answer, "body"));
   if (findings && !json_array_size(findings)) printf("%s: nothing to complain about\n", script);
 }
@@ -96,7 +91,7 @@ static int build(const args *a, registry *r, build_spec *spec) {
     spec->name = text_of(model, "name");
   if (!f.status && only_try) build_dryrun(r, spec, &report, &f);
   else if (!f.status) build_image(r, spec, &asset, &report, &f);
-  int errors = (int)json_integer_value(json_object_get(report, "errors"));
+  int errors = (int)number_of(report, "errors");
   if (args_has(a, "json")) {
     if (asset && report) json_object_set(asset, "dry_run", report);
     if (asset || report) json_print(json_incref(asset ? asset : report));

@@ -13,6 +13,7 @@
 #include "deploy/service.h"
 #include "deploy/supervisor.h"
 #include "deploy/systemd.h"
+#include "support/json.h"
 
 enum { LOG_LINES = 100, LONGEST_WAIT_S = 86400 };
 
@@ -24,10 +25,6 @@ CLI_COMMAND(service) =
               "  sardonyx service run digits request.json\n"
               "  sardonyx service update digits --model digits:2 --wait\n"
               "  sardonyx service rollback digits\n");
-
-static const char *text_of(const json_t *object, const char *key) {
-  return json_string_value(json_object_get(object, key)) ?: "";
-}
 
 // ---- printing ------------------------------------------------------------------------------------
 
@@ -41,9 +38,8 @@ static void print_service(const json_t *service) {
   fact_print("description", "%s", text_of(service, "description"));
   fact_print("tags", "%s", tags);
   if (json_object_get(service, "trial"))
-    fact_print("trial", "revision %lld with %lld %% of the requests",
-               (long long)json_integer_value(json_object_get(service, "trial")),
-               (long long)json_integer_value(json_object_get(service, "percent")));
+    fact_print("trial", "revision %lld with %lld %% of the requests", (long long)number_of(service, "trial"),
+               (long long)number_of(service, "percent"));
   fact_print("auth", "%s", text_of(service, "auth"));
   fact_print("scoring_uri", "%s", text_of(service, "scoring_uri"));
   fact_print("swagger_uri", "%s", text_of(service, "swagger_uri"));
@@ -246,7 +242,7 @@ static sdx_status update_words(const args *a, registry *r, const char *name, fau
   json_t *changes = asset_changes(a), *service = NULL, *asset = NULL;
   if (!changes) return fault_set(f, SDX_INVALID_ARGUMENT, "service '%s' stays as it is", name);
   if (!service_show(r, name, &service, f)) {
-    long long revision = json_integer_value(json_object_get(service, "revision"));
+    long long revision = number_of(service, "revision");
     char *reference = revision ? xformat("%s:%lld", name, revision) : xstrdup(name);
     registry_update(r, ASSET_SERVICE, reference, changes, &asset, f);
     free(reference);
@@ -641,7 +637,7 @@ CLI_COMMAND(service_unit) = {"service unit",
                              run_unit};
 
 static int print_answer(const args *a, json_t *answer) {
-  long long status = json_integer_value(json_object_get(answer, "status"));
+  long long status = number_of(answer, "status");
   if (args_has(a, "json")) json_print(json_incref(answer));
   else printf("%s\n", text_of(answer, "body"));
   json_decref(answer);

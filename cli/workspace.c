@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the commands about a workspace share (workspace.h). Read next: cmd_model.c.
 #include "cli/workspace.h"
-#include "base/host.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include "cli/engine.h"
 #include "cli/json_table.h"
 #include "cli/table.h"
+#include "support/json.h"
 
 int fault_report(const fault *f) {
   progress_end();
@@ -90,11 +90,6 @@ void fact_print(const char *name, const char *format, ...) {
     if ((unsigned char)*c < 32 || *c == 127) *c = ' ';
   if (*text) printf("%s%-15s%s %s\n", ink_on(stdout, INK_DIM), name, ink_off(stdout), text);
   free(text);
-}
-
-static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
 }
 
 // "2026-03-01 12:00" of an ISO time.
@@ -194,7 +189,7 @@ static void print_rows(const json_t *list, asset_kind kind) {
                     *created = short_time(text_of(asset, "created"));
     table_cell(t, "%s", text_of(asset, "name"));
     if (kind == ASSET_SERVICE) table_cell(t, "%s", text_of(asset, "state"));
-    else table_cell(t, "%lld", (long long)json_integer_value(json_object_get(asset, "version")));
+    else table_cell(t, "%lld", (long long)number_of(asset, "version"));
     table_cell(t, "%s", tags);
     table_cell(t, "%s", created);
     if (kind != ASSET_SERVICE)

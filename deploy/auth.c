@@ -10,14 +10,10 @@
 #include <string.h>
 
 #include "support/files.h"
+#include "support/json.h"
 #include "support/process.h"
 
 enum { FILE_BYTES = 1 << 20, HELPER_MS = 30000, HELPER_BYTES = 65536 };
-
-static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
-}
 
 // base64 of "user:secret".
 static bool decode(const char *text, auth *a) {

@@ -14,6 +14,7 @@
 #include "sardonyx/sardonyx.h"
 #include "script/worker.h"
 #include "support/files.h"
+#include "support/json.h"
 
 enum { MOST_MODELS = 64, OWN_LAYERS = MOST_MODELS + 8, STANDARD_PORT = 5001 };
 static const char nobody[] = "65532:65532";
@@ -34,11 +35,6 @@ typedef struct build {
   json_t *python, *packages, *variables, *report;
   char *programs;
 } build;
-
-static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
-}
 
 static void epoch_text(char text[32]) {
   time_t seconds = layer_epoch();
@@ -89,10 +85,10 @@ static sdx_status add_model(build *b, const json_t *asset, fault *f) {
   size_t i;
   if (!l) return fault_no_memory(f);
   json_array_foreach(json_object_get(asset, "files"), i, file) {
-    registry_blob blob = {.size = (uint64_t)json_integer_value(json_object_get(file, "size"))};
+    registry_blob blob = {.size = (uint64_t)number_of(file, "size")};
     snprintf(blob.digest, sizeof blob.digest, "%.71s", text_of(file, "digest"));
     char *path = path_format(MODELS_FOLDER "/%s/%lld/%s", text_of(asset, "name"),
-                             (long long)json_integer_value(json_object_get(asset, "version")), text_of(file, "path"));
+                             (long long)number_of(asset, "version"), text_of(file, "path"));
     if (!path) fault_no_memory(f);
     else if (!f->status) layer_add_blob(l, path, 0644, &blob, f);
     free(path);
@@ -200,7 +196,7 @@ static sdx_status try_script(build *b, fault *f) {
   spec.packages = names;
   spec.variables = b->variables;
   if (!dryrun(b->r, &spec, &said, f)) json_object_update(b->report, said);
-  json_int_t errors = json_integer_value(json_object_get(said, "errors"));
+  json_int_t errors = number_of(said, "errors");
   if (!f->status && errors && b->spec->strict) {
     fault_set(f, SDX_CONFLICT, "%s has %lld error%s: no image is built", b->spec->script, (long long)errors,
               errors == 1 ? "" : "s");
@@ -284,8 +280,7 @@ static json_t *command_of(const build *b) {
       json_array_append_new(
           command,
           json_sprintf("%s=/" MODELS_FOLDER "/%s/%lld/%s", text_of(b->models[i], "name"), text_of(b->models[i], "name"),
-                       (long long)json_integer_value(json_object_get(b->models[i], "version")),
-                       text_of(b->models[i], "main")));
+                       (long long)number_of(b->models[i], "version"), text_of(b->models[i], "main")));
   return command;
 }
 
@@ -297,7 +292,7 @@ static void add_variables(const build *b, json_t *list) {
   set_variable(list, json_string("AML_APP_ROOT=/" APPLICATION_FOLDER));
   if (b->model_count == 1)
     set_variable(list, json_sprintf("AZUREML_MODEL_DIR=/" MODELS_FOLDER "/%s/%lld", text_of(b->models[0], "name"),
-                                    (long long)json_integer_value(json_object_get(b->models[0], "version"))));
+                                    (long long)number_of(b->models[0], "version")));
   else set_variable(list, json_string("AZUREML_MODEL_DIR=/" MODELS_FOLDER));
   json_array_foreach(b->variables, i, own) set_variable(list, json_incref(own));
 }

@@ -11,15 +11,7 @@
 #include "deploy/kubernetes.h"
 #include "deploy/transfer.h"
 #include "support/files.h"
-
-static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
-}
-
-static int64_t number_of(const json_t *object, const char *key) {
-  return json_integer_value(json_object_get(object, key));
-}
+#include "support/json.h"
 
 // Where the manifests are: with the user, or in the service's folder. free() it.
 static char *manifests_of(const registry *r, const char *name, const json_t *settings) {

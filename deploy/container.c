@@ -12,14 +12,10 @@
 #include "deploy/transfer.h"
 #include "deploy/unpack.h"
 #include "support/files.h"
+#include "support/json.h"
 #include "support/process.h"
 
 enum { LOAD_MS = 600000, END_MS = 30000, ANSWER_BYTES = 1 << 16 };
-
-static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
-}
 
 // The words of the engine: a program and options that stand in front of its commands.
 static json_t *engine_of(const json_t *settings) {

@@ -11,13 +11,9 @@
 #include "deploy/application.h"
 #include "script/worker.h"
 #include "support/files.h"
+#include "support/json.h"
 
 enum { STANDARD_SECONDS = 30, MOST_LINES = 1000, SAMPLE_BYTES = 64 << 20, START_MS = 30000, MOST_FILES = 10000 };
-
-static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
-}
 
 // ---- the application's folder ------------------------------------------------------------------
 

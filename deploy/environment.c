@@ -9,14 +9,10 @@
 #include <unistd.h>
 
 #include "support/files.h"
+#include "support/json.h"
 #include "support/process.h"
 
 enum { ANSWER_BYTES = 64 << 20, ANSWER_MS = 15 * 60 * 1000 };
-
-static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
-}
 
 // Requirements of pip, then conda's: "numpy=1.16" is numpy==1.16 there.
 static json_t *requirements(const json_t *packages) {

@@ -12,6 +12,7 @@
 #include "deploy/unpack.h"
 #include "support/embedded.h"
 #include "support/files.h"
+#include "support/json.h"
 #include "support/process.h"
 
 enum {
@@ -21,11 +22,6 @@ enum {
   MOST_LINES = 20000,
   STANDARD_MOST_REPLICAS = 10
 };
-
-static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
-}
 
 sdx_status kubernetes_check_name(const char *name, fault *f) {
   size_t size = strlen(name), good = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
@@ -74,15 +70,14 @@ static json_t *values_of(const char *name, const json_t *asset, const json_t *im
                          const json_t *secrets, const image_start *start) {
   double cpu = json_number_value(json_object_get(asset, "cpu")),
          memory = json_number_value(json_object_get(asset, "memory_gb"));
-  json_int_t replicas = json_integer_value(json_object_get(settings, "replicas")),
-             most = json_integer_value(json_object_get(settings, "max_replicas"));
+  json_int_t replicas = number_of(settings, "replicas"), most = number_of(settings, "max_replicas");
   json_t *args = json_pack("[s,s,s,s,s,s]", "--host", "0.0.0.0", "--port", "5001", "--drain-lag-ms", "10000");
   json_array_extend(args, start->arguments);
   json_t *values = json_pack("{s:s,s:s,s:O,s:O,s:o,s:o,s:o}", "name", name, "namespace", text_of(settings, "namespace"),
                              "start_seconds", json_object_get(settings, "start_seconds"), "replicas",
                              json_object_get(settings, "replicas"), "revision",
-                             json_sprintf("%lld", (long long)json_integer_value(json_object_get(asset, "version"))),
-                             "image", image_reference(image, settings), "port", json_integer(5001));
+                             json_sprintf("%lld", (long long)number_of(asset, "version")), "image",
+                             image_reference(image, settings), "port", json_integer(5001));
   if (!most) most = STANDARD_MOST_REPLICAS;
   json_object_set_new(values, "max_replicas", json_integer(most > replicas ? most : replicas));
   json_object_set_new(values, "cpu", json_sprintf("%dm", (int)((cpu > 0 ? cpu : 0.1) * 1000)));
@@ -212,12 +207,10 @@ const char *kubernetes_state(const char *name, const char *space) {
   char *said = kubectl(words, &ignored);
   json_t *there = said ? json_loads(said, 0, NULL) : NULL;
   const json_t *status = json_object_get(there, "status");
-  json_int_t wanted = json_integer_value(json_object_get(json_object_get(there, "spec"), "replicas"));
-  bool seen = json_integer_value(json_object_get(status, "observedGeneration")) >=
-              json_integer_value(json_object_get(json_object_get(there, "metadata"), "generation"));
-  bool up = seen && json_integer_value(json_object_get(status, "updatedReplicas")) >= wanted &&
-            json_integer_value(json_object_get(status, "availableReplicas")) >= wanted &&
-            json_integer_value(json_object_get(status, "replicas")) == wanted;
+  json_int_t wanted = number_of(json_object_get(there, "spec"), "replicas");
+  bool seen = number_of(status, "observedGeneration") >= number_of(json_object_get(there, "metadata"), "generation");
+  bool up = seen && number_of(status, "updatedReplicas") >= wanted &&
+            number_of(status, "availableReplicas") >= wanted && number_of(status, "replicas") == wanted;
   const char *state = !there ? NULL : up ? "Healthy" : has_failed(status) ? "Failed" : "Transitioning";
   json_decref(there);
   free(said);

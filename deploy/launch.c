@@ -10,14 +10,10 @@
 
 #include "deploy/unpack.h"
 #include "support/files.h"
+#include "support/json.h"
 
 enum { SAMPLE_BYTES = 64 << 20 };
 extern char **environ;
-
-static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
-}
 
 // ---- lists of words ------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@
 
 #include "registry/registry.h"
 #include "support/files.h"
+#include "support/json.h"
 
 const char *oci_architecture(void) {
   static struct utsname name;
@@ -90,11 +91,6 @@ sdx_status oci_parse_reference(const char *text, oci_reference *r, fault *f) {
 
 // ---- descriptors -------------------------------------------------------------------------------
 
-static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
-}
-
 static sdx_status bad_document(fault *f, const char *what, const char *found) {
   return fault_set(f, SDX_INVALID_MODEL, "%s%s%.120s", what, *found ? ": " : "", found);
 }
@@ -102,7 +98,7 @@ static sdx_status bad_document(fault *f, const char *what, const char *found) {
 static sdx_status read_descriptor(const json_t *json, oci_descriptor *d, fault *f) {
   const char *digest = text_of(json, "digest"), *type = text_of(json, "mediaType"),
              *title = text_of(json_object_get(json, "annotations"), "org.opencontainers.image.title");
-  json_int_t size = json_integer_value(json_object_get(json, "size"));
+  json_int_t size = number_of(json, "size");
   if (!digest_valid(digest)) return bad_document(f, "a descriptor's digest is not a SHA-256 one", digest);
   if (!json_is_integer(json_object_get(json, "size")) || size < 0 || (uint64_t)size > REGISTRY_BLOB_BYTES)
     return bad_document(f, "a descriptor's size is missing or out of range", digest);
@@ -178,8 +174,7 @@ sdx_status oci_parse_manifest(const char *bytes, size_t size, const char *media_
   json_t *json = load(bytes, size, "manifest", f);
   const char *type = text_of(json, "mediaType");
   if (!*type && media_type) type = media_type;
-  if (json && json_integer_value(json_object_get(json, "schemaVersion")) != 2)
-    bad_document(f, "the manifest is not of schema version 2", "");
+  if (json && number_of(json, "schemaVersion") != 2) bad_document(f, "the manifest is not of schema version 2", "");
   else if (json && *type && !is_manifest_type(type)) bad_document(f, "this is not a manifest", type);
   if (!f->status && !read_descriptor(json_object_get(json, "config"), &m->config, f)) {
     const char *artifact = text_of(json, "artifactType");

@@ -18,20 +18,12 @@
 #include "deploy/kubernetes.h"
 #include "deploy/launch.h"
 #include "support/files.h"
+#include "support/json.h"
 #include "support/token.h"
 
 enum { KEY_BYTES = 24, SAMPLE_BYTES = 64 << 20, MOST_REPLICAS = 32, STANDARD_START = 300 };
 static const char sample_name[] = "sample.json";
 enum { POLL_US = 10000, CLUSTER_POLL_US = 1000000, STOP_SECONDS = 60, KEYS_MS = 3000, CALL_SECONDS = 600 };
-
-static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
-}
-
-static int64_t number_of(const json_t *object, const char *key) {
-  return json_integer_value(json_object_get(object, key));
-}
 
 // ---- making --------------------------------------------------------------------------------------
 

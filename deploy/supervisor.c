@@ -28,6 +28,7 @@
 #include "deploy/replica.h"
 #include "deploy/service.h"
 #include "support/files.h"
+#include "support/json.h"
 #include "support/sockets.h"
 
 enum { MOST_REPLICAS = 128, FIRST_PAUSE_MS = 100, LONGEST_PAUSE_MS = 30000, PROVEN_MS = 1000, SPLIT_READ_MS = 1000 };
@@ -55,14 +56,7 @@ typedef struct supervisor {
 
 static sdx_status look(supervisor *s, fault *f);
 
-static int64_t number_of(const supervisor *s, const char *key) {
-  return json_integer_value(json_object_get(s->settings, key));
-}
-
-static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
-}
+static int64_t setting(const supervisor *s, const char *key) { return number_of(s->settings, key); }
 
 // ---- the registry --------------------------------------------------------------------------------
 
@@ -147,7 +141,7 @@ static void limit(supervisor *s, const launch *l, replica *r) {
 static bool start(supervisor *s, int64_t revision, fault *f) {
   const launch *l = launch_of(s, revision, f);
   if (!l) return false;
-  int64_t seconds = number_of(s, "start_seconds");
+  int64_t seconds = setting(s, "start_seconds");
   char *credential = service_credential(s->name, s->settings, s->secrets, seconds + 60);
   replica_plan plan = {.revision = revision,
                        .arguments = (const char *const *)l->arguments,
@@ -179,7 +173,7 @@ static void give_up(supervisor *s, int64_t revision, const char *code, const cha
   json_t *error = json_pack("{s:s,s:s}", "code", code, "message", message);
   if (!error) error = json_pack("{s:s,s:s}", "code", code, "message", "(not UTF-8)");
   if (line && atoi(line + 9) > 0) json_object_set_new(error, "line", json_integer(atoi(line + 9)));
-  bool candidate = revision == number_of(s, "candidate");
+  bool candidate = revision == setting(s, "candidate");
   journal_write(&s->log, "supervisor: revision %lld is given up: %s", (long long)revision, message);
   for (size_t i = 0; i < s->count; i++)
     if (s->replicas[i]->revision == revision) replica_drain(s->replicas[i]);
@@ -188,7 +182,7 @@ static void give_up(supervisor *s, int64_t revision, const char *code, const cha
 }
 
 static void start_failed(supervisor *s, int64_t revision, const char *code, const char *message) {
-  if (revision == number_of(s, "candidate") || revision == number_of(s, "trial")) {
+  if (revision == setting(s, "candidate") || revision == setting(s, "trial")) {
     give_up(s, revision, code, message);
     return;
   }
@@ -206,7 +200,7 @@ static void start_failed(supervisor *s, int64_t revision, const char *code, cons
 
 static size_t wanted(const supervisor *s) {
   if (s->gone || s->ending || !json_is_true(json_object_get(s->settings, "running"))) return 0;
-  int64_t replicas = number_of(s, "replicas");
+  int64_t replicas = setting(s, "replicas");
   return replicas > MOST_REPLICAS / 4 ? MOST_REPLICAS / 4 : (size_t)replicas;
 }
 
@@ -222,7 +216,7 @@ static void bring_up(supervisor *s, int64_t revision) {
 }
 
 static void promote(supervisor *s) {
-  int64_t candidate = number_of(s, "candidate"), revision = number_of(s, "revision");
+  int64_t candidate = setting(s, "candidate"), revision = setting(s, "revision");
   for (size_t i = 0; i < s->count; i++)
     if (s->replicas[i]->revision == candidate && s->replicas[i]->state == REPLICA_READY)
       replica_release(s->replicas[i]);
@@ -248,7 +242,7 @@ static void settle(supervisor *s, int64_t revision, int64_t candidate) {
     replica *r = s->replicas[i];
     bool in_force = r->revision == revision && r->state != REPLICA_DRAINING && kept < wanted(s);
     kept += in_force;
-    bool coming = r->revision == candidate || r->revision == number_of(s, "trial");
+    bool coming = r->revision == candidate || r->revision == setting(s, "trial");
     if (in_force && r->state == REPLICA_READY) replica_release(r);
     else if (!in_force && (!coming || !wanted(s)) && !still_asked(s, r)) replica_drain(r);
   }
@@ -259,12 +253,12 @@ static void write_split(supervisor *s) {
   fault f = {0};
   char *text = NULL;
   size_t size = 0;
-  int64_t trial = number_of(s, "trial");
+  int64_t trial = setting(s, "trial");
   FILE *to = open_memstream(&text, &size);
   if (!to) return;
   if (count_of(s, trial, REPLICA_READY, REPLICA_READY))
-    fprintf(to, "%lld %lld %lld\n", (long long)number_of(s, "revision"), (long long)trial,
-            (long long)number_of(s, "percent"));
+    fprintf(to, "%lld %lld %lld\n", (long long)setting(s, "revision"), (long long)trial,
+            (long long)setting(s, "percent"));
   for (size_t i = 0; i < s->count; i++)
     if (s->replicas[i]->revision == trial && s->replicas[i]->state == REPLICA_READY)
       fprintf(to, "%u.sock\n", s->replicas[i]->number);
@@ -284,15 +278,15 @@ static void close_door(supervisor *s) {
 }
 
 static void reconcile(supervisor *s) {
-  int64_t candidate = number_of(s, "candidate");
+  int64_t candidate = setting(s, "candidate");
   if (!wanted(s)) close_door(s);
-  bring_up(s, number_of(s, "revision"));
-  if (candidate != number_of(s, "revision")) bring_up(s, candidate);
-  if (number_of(s, "revision")) bring_up(s, number_of(s, "trial"));
-  candidate = number_of(s, "candidate");  // it may have been given up
+  bring_up(s, setting(s, "revision"));
+  if (candidate != setting(s, "revision")) bring_up(s, candidate);
+  if (setting(s, "revision")) bring_up(s, setting(s, "trial"));
+  candidate = setting(s, "candidate");  // it may have been given up
   if (candidate && wanted(s) && count_of(s, candidate, REPLICA_READY, REPLICA_SERVING) >= wanted(s)) promote(s);
   write_split(s);  // before those on trial end, and once they are ready
-  settle(s, number_of(s, "revision"), number_of(s, "candidate"));
+  settle(s, setting(s, "revision"), setting(s, "candidate"));
 }
 
 // ---- events --------------------------------------------------------------------------------------
@@ -374,10 +368,10 @@ static bool old_ones_accept(const supervisor *s) {
 
 static const char *state_name(const supervisor *s) {
   if (s->gone || !json_is_true(json_object_get(s->settings, "running"))) return "Stopped";
-  int64_t revision = number_of(s, "revision");
-  int64_t trial = number_of(s, "trial");
+  int64_t revision = setting(s, "revision");
+  int64_t trial = setting(s, "trial");
   bool trying = trial && count_of(s, trial, REPLICA_READY, REPLICA_READY) < wanted(s);
-  if (number_of(s, "candidate") || trying || old_ones_accept(s)) return "Transitioning";
+  if (setting(s, "candidate") || trying || old_ones_accept(s)) return "Transitioning";
   if (!revision) return "Failed";
   if (count_of(s, revision, REPLICA_SERVING, REPLICA_SERVING) >= wanted(s)) return "Healthy";
   return s->trouble[0] ? "Unhealthy" : "Transitioning";
@@ -432,18 +426,18 @@ static void wait_event(supervisor *s) {
 
 // Nothing runs, and nothing is to be started.
 static bool over(const supervisor *s) {
-  return !s->count && (!wanted(s) || (!number_of(s, "revision") && !number_of(s, "candidate")));
+  return !s->count && (!wanted(s) || (!setting(s, "revision") && !setting(s, "candidate")));
 }
 
 static sdx_status listen_at(supervisor *s, fault *f) {
-  int port = (int)number_of(s, "port");
+  int port = (int)setting(s, "port");
   s->listener = socket_listen(text_of(s->settings, "host"), port, &port, f);
   if (s->listener < 0 && json_is_false(json_object_get(s->settings, "port_fixed"))) {
     // Somebody else has the port that was free once.
     *f = (fault){0};
     s->listener = socket_listen(text_of(s->settings, "host"), 0, &port, f);
   }
-  if (s->listener >= 0 && port != number_of(s, "port")) record(s, json_pack("{s:i}", "port", port), 0);
+  if (s->listener >= 0 && port != setting(s, "port")) record(s, json_pack("{s:i}", "port", port), 0);
   return f->status;
 }
 
@@ -498,7 +492,7 @@ sdx_status supervisor_run(const registry_options *options, const char *name, fau
   s.settings = settings;
   registry_close(r);
   if (!f->status && !open_all(&s, f)) {
-    if (listen_at(&s, f)) give_up(&s, number_of(&s, "candidate"), "AddressInUse", f->message);
+    if (listen_at(&s, f)) give_up(&s, setting(&s, "candidate"), "AddressInUse", f->message);
     else
       for (reconcile(&s); !over(&s); reconcile(&s)) wait_event(&s);
   }

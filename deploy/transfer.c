@@ -9,6 +9,7 @@
 
 #include "deploy/image.h"
 #include "support/files.h"
+#include "support/json.h"
 
 // ---- places ------------------------------------------------------------------------------------
 
@@ -121,11 +122,6 @@ sdx_status transfer_pull(registry *r, registry_change *c, const char *text, cons
 
 // ---- committing what was pulled ----------------------------------------------------------------
 
-static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
-}
-
 // The last part of a repository or path, as far as it can be a name.
 static void name_from(const char *text, char name[NAME_BYTES + 1]) {
   place p;
@@ -220,7 +216,7 @@ static json_t *model_layers(const json_t *asset) {
   json_t *layers = json_array(), *file;
   size_t i;
   json_array_foreach(json_object_get(asset, "files"), i, file) {
-    oci_descriptor d = {.size = (uint64_t)json_integer_value(json_object_get(file, "size"))};
+    oci_descriptor d = {.size = (uint64_t)number_of(file, "size")};
     snprintf(d.media_type, sizeof d.media_type, "%.255s", text_of(file, "media_type"));
     snprintf(d.digest, sizeof d.digest, "%.71s", text_of(file, "digest"));
     snprintf(d.title, sizeof d.title, "%.255s", text_of(file, "path"));
@@ -269,7 +265,7 @@ static sdx_status manifest_of(registry_change *c, const json_t *asset, oci_descr
     if (strcmp(text_of(file, "path"), "manifest")) continue;
     snprintf(manifest->digest, DIGEST_BYTES, "%.71s", text_of(file, "digest"));
     snprintf(manifest->media_type, OCI_TEXT, "%.255s", text_of(file, "media_type"));
-    manifest->size = (uint64_t)json_integer_value(json_object_get(file, "size"));
+    manifest->size = (uint64_t)number_of(file, "size");
   }
   return manifest->digest[0] ? SDX_OK : fault_set(f, SDX_INTERNAL, "image %s has no manifest", text_of(asset, "id"));
 }
@@ -308,7 +304,7 @@ sdx_status transfer_push(registry *r, asset_kind kind, const char *reference, co
   if (!registry_begin(r, &c, f)) {
     if (!manifest_of(c, asset, &manifest, f)) {
       char version[24];
-      snprintf(version, sizeof version, "%lld", (long long)json_integer_value(json_object_get(asset, "version")));
+      snprintf(version, sizeof version, "%lld", (long long)number_of(asset, "version"));
       layout_entry entry = {.ref_name = to.name ? to.name : text_of(asset, "id"), .manifest = manifest};
       memcpy(digest, manifest.digest, DIGEST_BYTES);
       if (to.layout) layout_write(r, to.path, &entry, 1, f);

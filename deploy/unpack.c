@@ -15,13 +15,9 @@
 #include "deploy/oci.h"
 #include "deploy/runtime.h"
 #include "support/files.h"
+#include "support/json.h"
 
 enum { PIECE = 1 << 16, MOST_ENTRIES = 1000000 };
-
-static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
-}
 
 // ---- what is started -----------------------------------------------------------------------------
 

@@ -9,17 +9,13 @@
 
 #include "base/host.h"
 #include "server/log.h"
+#include "support/json.h"
 
 enum { MOST_HEADER_BYTES = 16384 };
 static const char unexpected[] = "An unexpected error occurred in scoring script. Check the logs for more info.";
 static const char sandbox_hint[] =
     "the script runs in a sandbox: --script-read PATH lets it read more, --script-network lets it use the network; it "
     "writes in $TMPDIR only";
-
-static const char *text_of(const json_t *object, const char *key) {
-  const char *text = json_string_value(json_object_get(object, key));
-  return text ? text : "";
-}
 
 // ---- to the worker -------------------------------------------------------------------------------
 
