@@ -8,10 +8,10 @@
 #include "cli/cli.h"
 #include "registry/registry.h"
 
-#define WORKSPACE_OPTIONS                                                                                      \
+#define WORKSPACE_OPTION                                                                                       \
   OPTION("workspace", ARG_TEXT, "FOLDER", "folder or config.json (default: found from the current folder up)", \
-         .letter = 'w'),                                                                                       \
-      OPTION_FLAG("json", "machine-readable")
+         .letter = 'w')
+#define WORKSPACE_OPTIONS WORKSPACE_OPTION, OPTION_FLAG("json", "machine-readable")
 #define WORD_OPTIONS                                                                                            \
   OPTION("tag", ARG_TEXT, "KEY[=VALUE]", "a tag; may be given several times", .letter = 't'),                   \
       OPTION("property", ARG_TEXT, "KEY=VALUE", "a property, never changed later; may be given several times"), \
