@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -16,7 +15,7 @@
 #include "support/files.h"
 
 enum { WORD_MS = 200, ANSWER_MS = 5000, ANSWER_BYTES = 1 << 20, BACKLOG = 64 };
-static const char socket_name[] = "control";
+static const char socket_name[] = "control", lock_name[] = "lock";
 
 char *service_folder(const registry *r, const char *name) {
   return path_format("%s/services/%s", registry_store(r), name);
@@ -70,11 +69,16 @@ void control_take(int listener, control_answer answer, void *context) {
   if (fd >= 0) close(fd);
 }
 
-static int connect_to(const registry *r, const char *name) {
+static int open_folder(const registry *r, const char *name) {
   fault ignored = {0};
   char *path = service_folder(r, name);
   int folder = path ? folder_open(AT_FDCWD, path, 0, &ignored) : -1;
   free(path);
+  return folder;
+}
+
+static int connect_to(const registry *r, const char *name) {
+  int folder = open_folder(r, name);
   if (folder < 0) return -1;
   struct sockaddr_un a = address_in(folder);
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -86,12 +90,23 @@ static int connect_to(const registry *r, const char *name) {
   return fd;
 }
 
+// Of the open file, not of the process; unlike that of flock() it can be looked at without being taken for a moment.
+static struct flock whole_file(void) { return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET}; }
+
+int control_lock(int folder) {
+  struct flock lock = whole_file();
+  int fd = openat(folder, lock_name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0 || !fcntl(fd, F_OFD_SETLK, &lock)) return fd;
+  close(fd);
+  return -1;
+}
+
 bool control_supervised(const registry *r, const char *name) {
-  char *path = path_format("%s/services/%s/lock", registry_store(r), name);
-  int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
-  bool held = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB);
+  struct flock lock = whole_file();
+  int folder = open_folder(r, name), fd = folder < 0 ? -1 : openat(folder, lock_name, O_RDWR | O_CLOEXEC);
+  bool held = fd >= 0 && !fcntl(fd, F_OFD_GETLK, &lock) && lock.l_type != F_UNLCK;
   if (fd >= 0) close(fd);
-  free(path);
+  if (folder >= 0) close(folder);
   return held;
 }
 

@@ -15,7 +15,9 @@ int control_open(int folder, fault *f);  // to listen; -1: failed
 typedef json_t *(*control_answer)(void *context, const char *word);
 void control_take(int listener, control_answer answer, void *context);
 
-// Whether somebody holds the lock of the service, be it that it does not answer yet.
+// Who has the lock of a service supervises it. -1: somebody else does. Let go by close().
+int control_lock(int folder);
+// Whether somebody has it, be it that there is no answer yet: images are unpacked before questions are taken.
 bool control_supervised(const registry *r, const char *name);
 // NULL: nobody supervises the service, or there is no answer in time.
 json_t *control_ask(const registry *r, const char *name, const char *word);

@@ -2,7 +2,9 @@
 // Services (service.h): what is wanted is written to the registry, then the supervisor is told to look there.
 #include "deploy/service.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +25,14 @@
 
 enum { KEY_BYTES = 24, SAMPLE_BYTES = 64 << 20, MOST_REPLICAS = 32, STANDARD_START = 300 };
 static const char sample_name[] = "sample.json";
-enum { POLL_US = 10000, CLUSTER_POLL_US = 1000000, STOP_SECONDS = 60, KEYS_MS = 3000, CALL_SECONDS = 600 };
+enum {
+  POLL_US = 10000,
+  CLUSTER_POLL_US = 1000000,
+  STOP_SECONDS = 60,
+  START_MS = 20000,
+  KEYS_MS = 3000,
+  CALL_SECONDS = 600
+};
 
 // ---- making --------------------------------------------------------------------------------------
 
@@ -190,29 +199,41 @@ static sdx_status commit(registry *r, const service_spec *s, const char *image, 
 
 // ---- supervising ---------------------------------------------------------------------------------
 
-// Both descriptors of a process without a terminal; the log is the supervisor's own.
-static void detach(void) {
+// Of a process without a terminal; the log is the supervisor's own.
+static void detach(int output) {
   int null = open("/dev/null", O_RDWR);
-  for (int fd = 0; fd < 3 && null >= 0; fd++) dup2(null, fd);
+  dup2(null, STDIN_FILENO);
+  dup2(null, STDERR_FILENO);
+  dup2(output, STDOUT_FILENO);
   for (int fd = 3; fd < 4096; fd++) close(fd);
+}
+
+// Until its output ends: it has the service by then, or has found that somebody else has, or has ended.
+static void await_start(int output) {
+  struct pollfd end = {output, POLLIN, 0};
+  poll(&end, 1, START_MS);
 }
 
 sdx_status service_supervise(const registry *r, const char *name, fault *f) {
   const char *const arguments[] = {registry_command(r), "service",          "supervise", name,
                                    "--workspace",       registry_config(r), NULL};
+  int output[2];
+  if (pipe2(output, O_CLOEXEC)) return fault_errno(f, errno, "pipe");
   pid_t child = fork();
   if (child == 0) {
     // A session of its own, and a parent that does not wait: it goes on when shell and command end.
     setsid();
     if (fork() != 0) _exit(0);
-    detach();
+    detach(output[1]);
     if (chdir("/")) _exit(126);
     execv(arguments[0], (char *const *)arguments);
     _exit(127);
   }
-  if (child < 0) return fault_set(f, SDX_NO_MEMORY, "cannot start a process");
-  waitpid(child, NULL, 0);
-  return SDX_OK;
+  close(output[1]);
+  if (child < 0) fault_set(f, SDX_NO_MEMORY, "cannot start a process");
+  else waitpid(child, NULL, 0), await_start(output[0]);
+  close(output[0]);
+  return f->status;
 }
 
 // ---- who runs it ---------------------------------------------------------------------------------
@@ -382,21 +403,16 @@ sdx_status service_start(registry *r, const char *name, fault *f) {
   return change(r, name, changes, f);
 }
 
-// Until the supervisor has ended.
+// Until the supervisor has ended. One that is only starting will see for itself that it is to.
 static sdx_status await_end(registry *r, const char *name, fault *f) {
   uint64_t end = clock_ns() + STOP_SECONDS * (uint64_t)1000000000;
-  json_t *state = control_ask(r, name, "look");
-  bool there = state || control_supervised(r, name);
-  while (there && clock_ns() < end) {
-    json_decref(state);
+  json_decref(control_ask(r, name, "look"));
+  while (control_supervised(r, name)) {
+    if (clock_ns() > end)
+      return fault_set(f, SDX_DEADLINE_EXCEEDED, "service '%s' did not end within %d s", name, STOP_SECONDS);
     usleep(POLL_US);
-    // One that was only starting has not been told yet.
-    state = control_ask(r, name, "look");
-    there = state || control_supervised(r, name);
   }
-  if (there) fault_set(f, SDX_DEADLINE_EXCEEDED, "service '%s' did not end within %d s", name, STOP_SECONDS);
-  json_decref(state);
-  return f->status;
+  return SDX_OK;
 }
 
 // Of a supervisor that was killed.
@@ -423,8 +439,10 @@ sdx_status service_delete(registry *r, const char *name, fault *f) {
 
 // ---- state ---------------------------------------------------------------------------------------
 
-static const char *state_without_supervisor(const char *name, const json_t *settings) {
+// Where no supervisor answers.
+static const char *state_of(const registry *r, const char *name, const json_t *settings) {
   if (!json_is_true(json_object_get(settings, "running"))) return "Stopped";
+  if (control_supervised(r, name)) return "Transitioning";
   if (!number_of(settings, "revision")) return number_of(settings, "candidate") ? "Unhealthy" : "Failed";
   if (on_cluster(settings)) {
     const char *there = *text_of(settings, "out") ? "Written" : kubernetes_state(name, text_of(settings, "namespace"));
@@ -470,7 +488,7 @@ static json_t *describe(registry *r, const char *name, const json_t *settings, c
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     json_object_set(service, words[i], json_object_get(asset, words[i]));
   if (state) json_object_update(service, (json_t *)state);
-  else json_object_set_new(service, "state", json_string(state_without_supervisor(name, settings)));
+  else json_object_set_new(service, "state", json_string(state_of(r, name, settings)));
   add_addresses(service, name);
   json_object_set_new(service, "revisions", revisions_of(r, name, f));
   return service;
@@ -507,20 +525,15 @@ static void show_progress(const registry *r, const json_t *service) {
   free(text);
 }
 
-// Of a supervisor that has just been started nothing is heard yet.
 sdx_status service_wait(registry *r, const char *name, unsigned seconds, json_t **service, fault *f) {
-  enum { SILENCE_MS = 20000 };
-  uint64_t begin = clock_ns(), end = begin + seconds * (uint64_t)1000000000;
-  for (;;) {
-    if (service_show(r, name, service, f)) return f->status;
-    const char *state = text_of(*service, "state");
-    bool heard = json_object_get(*service, "pid") != NULL, early = clock_ns() - begin < SILENCE_MS * (uint64_t)1000000;
-    bool pending = !strcmp(state, "Transitioning") || (!heard && early && !strcmp(state, "Unhealthy"));
-    if (!pending || clock_ns() > end) return SDX_OK;
+  uint64_t end = clock_ns() + seconds * (uint64_t)1000000000;
+  while (!service_show(r, name, service, f)) {
+    if (strcmp(text_of(*service, "state"), "Transitioning") != 0 || clock_ns() > end) break;
     show_progress(r, *service);
     usleep(on_cluster(*service) ? CLUSTER_POLL_US : POLL_US);
     json_decref(*service);
   }
+  return f->status;
 }
 
 json_t *service_log(registry *r, const char *name, size_t lines) {

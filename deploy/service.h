@@ -60,5 +60,5 @@ char *service_credential(const char *name, const json_t *settings, const json_t 
 // Sends a request to /score with a key; *answer: {status, body}.
 sdx_status service_call(registry *r, const char *name, const void *body, size_t size, json_t **answer, fault *f);
 
-// The same as `supervisor_run` in a process of its own that outlives this one.
+// The same as `supervisor_run` in a process of its own that outlives this one; returns once that has the service.
 sdx_status service_supervise(const registry *r, const char *name, fault *f);

@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -441,12 +440,19 @@ static sdx_status listen_at(supervisor *s, fault *f) {
   return f->status;
 }
 
+// Who started this process waits until its output ends (service_supervise). Nothing is printed there.
+static void tell_starter(void) {
+  int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (null >= 0) dup2(null, STDOUT_FILENO);
+  if (null >= 0) close(null);
+}
+
 static sdx_status open_all(supervisor *s, fault *f) {
   s->folder = folder_open(AT_FDCWD, s->path, 0700, f);
   if (s->folder < 0) return f->status;
-  s->lock = openat(s->folder, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (s->lock < 0 || flock(s->lock, LOCK_EX | LOCK_NB))
+  if ((s->lock = control_lock(s->folder)) < 0)
     return fault_set(f, SDX_CONFLICT, "service '%s' is supervised already", s->name);
+  tell_starter();
   launch_sweep(s->folder, s->path, s->settings);
   int inner = folder_open(s->folder, RUN_FOLDER, 0700, f);
   if (inner < 0 || fchdir(inner)) return fault_errno(f, errno, "%s", s->path);
@@ -461,9 +467,9 @@ static sdx_status open_all(supervisor *s, fault *f) {
   signal(SIGHUP, SIG_IGN);  // the terminal it may have been started from
   s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   if (s->signals < 0 || journal_open(&s->log, s->folder, f)) return fault_errno(f, errno, "cannot start");
-  if (look(s, f)) return f->status;
+  // In this order: what is changed from now on is asked for on the socket, what was changed before is seen.
   s->control = control_open(s->folder, f);
-  return f->status;
+  return s->control < 0 ? f->status : look(s, f);
 }
 
 static void close_all(supervisor *s) {

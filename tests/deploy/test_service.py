@@ -84,6 +84,14 @@ class Deploying(ServiceCase):
         self.assertEqual([x["name"] for x in self.ask("service", "list", "--tag", "stage=test")], ["digits"])
         self.assertEqual(self.ask("service", "list", "--tag", "stage=live"), [])
 
+    def test_without_waiting(self):
+        """Whoever asks at once hears that it is under way, not that nobody sees to it."""
+        self.ask("image", "build", "--model", "m", "--name", "i")
+        for words in [("deploy", "a", "--image", "i"), *[("start", "a")] * 4]:
+            self.assertIn(self.ask("service", *words)["state"], ("Transitioning", "Healthy"))
+            self.command("service", "stop", "a")
+            self.assertEqual(self.show("a")["state"], "Stopped")
+
     def test_an_image_is_in_use(self):
         self.ask("image", "build", "--model", "m", "--name", "packed")
         s = self.deploy("a", "--image", "packed")
