@@ -28,6 +28,8 @@ CLI_COMMAND(service) =
       OPTION("script", ARG_TEXT, "FILE", "score.py of that image", .letter = 's'),                                     \
       OPTION("file", ARG_TEXT, "PATH", "a file or folder beside the script; may be given several times"),              \
       OPTION("conda", ARG_TEXT, "FILE", "environment of the script (myenv.yml)"),                                      \
+      OPTION("env", ARG_TEXT, "NAME=VALUE", "a variable of its environment; may be given several times",               \
+             .letter = 'e'),                                                                                           \
       OPTION("python", ARG_TEXT, "EXE", "the Python that runs the script (default: python3)"),                         \
       OPTION("auth", ARG_TEXT, "HOW", "who may call: key, token, none (default none)"),                                \
       OPTION("cpu", ARG_NUMBER, "N", "processors a replica may use", .min = 0, .max = 1024),                           \
@@ -62,8 +64,8 @@ static const cli_option update_options[] = {
 
 // Whether only what is said of the service is to change, and nothing that runs.
 static bool about_words(const args *a) {
-  static const char *const running[] = {"image",    "model",  "auth",   "cpu",    "memory",
-                                        "replicas", "sample", "python", "traffic"};
+  static const char *const running[] = {"image", "model",  "script",   "file",   "conda",  "env",    "auth",
+                                        "cpu",   "memory", "replicas", "sample", "python", "traffic"};
   for (size_t i = 0; i < sizeof running / sizeof *running; i++)
     if (args_has(a, running[i])) return false;
   return args_has(a, "tag") || args_has(a, "remove-tag") || args_has(a, "property") || args_has(a, "description");
@@ -76,8 +78,9 @@ static int check_words(const args *a, bool must) {
   if (image && (model || args_has(a, "script")))
     return cli_error(CLI_USAGE, "--image names what is built; --model and --script say what to build");
   if (must && !image && !model) return cli_error(CLI_USAGE, "what is to be run? --image NAME or --model NAME says it");
-  if (!model && (args_has(a, "script") || args_has(a, "conda") || args_has(a, "file")))
-    return cli_error(CLI_USAGE, "--script, --conda and --file belong to --model");
+  if (!model && args_has(a, "script")) return cli_error(CLI_USAGE, "--script belongs to --model");
+  if (!args_has(a, "script") && (args_has(a, "conda") || args_has(a, "env") || args_has(a, "file")))
+    return cli_error(CLI_USAGE, "--conda, --env and --file belong to --script");
   return CLI_OK;
 }
 
@@ -94,13 +97,15 @@ static int revise_service(const args *a, bool must, revise action) {
   fault f = {0};
   json_t *words = asset_changes(a);
   char *out = args_has(a, "out") ? absolute(args_text(a, "out", NULL)) : NULL;
-  const char *const *models = each_of(a, "model"), *const *files = each_of(a, "file");
+  const char *const *models = each_of(a, "model"), *const *files = each_of(a, "file"),
+                    *const *variables = each_of(a, "env");
   service_spec spec = {.name = a->words[0],
                        .image = args_text(a, "image", NULL),
                        .build = {.models = models,
                                  .script = args_text(a, "script", NULL),
                                  .files = files,
                                  .conda = args_text(a, "conda", NULL),
+                                 .variables = variables,
                                  .dryrun.python = args_text(a, "python", NULL)},
                        .target = args_text(a, "target", NULL),
                        .engine = args_text(a, "engine", NULL),
@@ -128,6 +133,7 @@ static int revise_service(const args *a, bool must, revise action) {
   free(out);
   free((void *)models);
   free((void *)files);
+  free((void *)variables);
   json_decref(words);
   return code;
 }

@@ -129,6 +129,17 @@ class Deploying(ServiceCase):
         self.assertEqual(post(s["scoring_uri"], b"[1]"), (200, '{"got": [1]}'))
         self.assertIn("ready to score", self.command("service", "logs", "a").stdout)
 
+    def test_variables(self):
+        """--env is the script's, of both commands that build."""
+        self.write("score.py", "import os\ndef init(): pass\ndef run(raw): return os.environ['WHO']\n")
+        s = self.deploy("a", "--model", "m", "--script", "score.py", "--env", "WHO=first", "--python", sys.executable)
+        self.assertEqual(post(s["scoring_uri"])[1], '"first"')
+        self.ask("service", "update", "a", "--model", "m", "--script", "score.py", "-e", "WHO=second", "--wait")
+        self.assertEqual(post(s["scoring_uri"])[1], '"second"')
+        for words, message in ((("--env", "A=b"), "belong to --script"), (("--script", "score.py"), "belongs to --model"),
+                               (("--model", "m", "--conda", "none.yml"), "belong to --script")):
+            self.assertIn(message, self.fails("service", "update", "a", "--tag", "a=b", *words, code=2))
+
     def test_a_script_that_fails(self):
         """The exception, its line and the log come in the same command."""
         self.write("score.py", "import json\ndef init():\n    print('before')\n    raise ValueError('no weights')\ndef run(d):\n    return d\n")
