@@ -41,11 +41,6 @@ static const char *find_network(const proto *model, unsigned depth, proto *param
   return found;
 }
 
-bool coreml_takes_network(const proto *model) {
-  proto params;
-  return find_network(model, 0, &params) != NULL;
-}
-
 static void emit_model(coreml *m, const proto *model);
 
 static void emit_pipeline(coreml *m, const proto *pipeline) {
@@ -100,6 +95,7 @@ static sdx_status convert_model(coreml *m, str bytes) {
   convert_made_by(c, "Core ML %lld", (long long)version);
   const char *which = find_network(&model, 0, &network);
   bool program = which && !strcmp(which, "mlProgram");
+  m->network = which != NULL;
   m->exact = program || (which && proto_int(&network, "arrayInputShapeMapping", 0) == 1);
   coreml_reserve_outputs(m, &model);
   if (!program) coreml_add_inputs(m, &model);
@@ -114,6 +110,7 @@ static coreml *create(conversion *c) {
   if (!m) return NULL;
   m->c = c;
   net_init(&m->n, c);
+  str_map_init(&m->feature_of, c->memory);
   return m;
 }
 

@@ -2,8 +2,7 @@
 // Core ML: what its files share. coreml.c opens a file and walks over pipelines, coreml_features.c makes inputs and
 // outputs of the model's description, coreml_net.c walks over neural networks, coreml_<family>.c turn layers into
 // nodes, coreml_trees.c, coreml_linear.c, coreml_svm.c and coreml_columns.c are the models of tables, coreml_mil.h
-// ML programs. Tables of
-// messages: coreml_proto.c, coreml_layer_proto.c.
+// ML programs. Tables of messages: coreml_proto.c, coreml_layer_proto.c.
 #pragma once
 
 #include "convert/net.h"
@@ -23,9 +22,11 @@ typedef struct coreml {
   unsigned depth;
   coreml_feature *features;  // of the model or pipeline so far; the last of a name holds
   size_t feature_count, feature_room;
-  bool exact;   // shapes of arrays are as declared, without a dimension for the batch
-  str weights;  // of an ML program: weight.bin
-  str *labels;  // names of classes, for the model's metadata
+  str_map feature_of;  // by name
+  bool network;        // or an ML program is in it: arrays are of floats
+  bool exact;          // shapes of arrays are as declared, without a dimension for the batch
+  str weights;         // of an ML program: weight.bin
+  str *labels;         // names of classes, for the model's metadata
   size_t label_count;
 } coreml;
 
@@ -36,10 +37,9 @@ extern const wire_schema coreml_model_type, coreml_description_type, coreml_laye
 
 void coreml_set(coreml *m, str name, net_tensor value);
 bool coreml_find(coreml *m, str name, net_tensor *value);
-// The value of a model's input by its place in the description; false: it was reported.
-bool coreml_input(coreml *m, const proto *model, size_t index, net_tensor *value);
-// Name of the output by its place; "" if there is none.
-str coreml_output_name(const proto *model, size_t index);
+// The value of a model's first input; false: it was reported.
+bool coreml_input(coreml *m, const proto *model, net_tensor *value);
+str coreml_output_name(const proto *model);                  // of the first; "" if there is none
 void coreml_reserve_outputs(coreml *m, const proto *model);  // their names
 void coreml_add_inputs(coreml *m, const proto *model);
 void coreml_add_outputs(coreml *m, const proto *model);
@@ -65,7 +65,6 @@ typedef struct coreml_kind {
 } coreml_kind;
 extern const coreml_kind coreml_network_kinds[], coreml_tree_kinds[], coreml_linear_kinds[], coreml_svm_kinds[],
     coreml_column_kinds[], coreml_program_kinds[];
-bool coreml_takes_network(const proto *model);  // it is one, or an ML program: arrays are of floats
 
 // ---- layers of neural networks ----------------------------------------------------------------------
 

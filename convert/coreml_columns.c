@@ -4,7 +4,7 @@
 
 #include "convert/coreml.h"
 
-static void give(coreml *m, const proto *model, net_tensor y) { coreml_set(m, coreml_output_name(model, 0), y); }
+static void give(coreml *m, const proto *model, net_tensor y) { coreml_set(m, coreml_output_name(model), y); }
 
 static bool fail(coreml *m, const char *what, const char *wrong) {
   return !convert_fail(m->c, SDX_INVALID_MODEL, what, NULL, "%s", wrong);
@@ -12,7 +12,7 @@ static bool fail(coreml *m, const char *what, const char *wrong) {
 
 // The input as rows of doubles.
 static bool input(coreml *m, const proto *model, net_tensor *x) {
-  if (!coreml_input(m, model, 0, x)) return false;
+  if (!coreml_input(m, model, x)) return false;
   if (x->rank != 2 || x->dtype == SDX_STRING || x->dtype == SDX_UNDEFINED)
     return fail(m, m->n.layer, "the input is no row of numbers");
   *x = net_cast(&m->n, *x, SDX_DOUBLE);
@@ -101,7 +101,7 @@ static void one_hot(coreml *m, const proto *model, const proto *params) {
   net_tensor x, categories;
   proto list;
   size_t count;
-  if (!coreml_input(m, model, 0, &x)) return;
+  if (!coreml_input(m, model, &x)) return;
   if (x.rank != 2 || x.shape[1] != 1) {
     fail(m, "oneHotEncoder", "the input is not one column");
     return;
@@ -141,7 +141,7 @@ static void map_categories(coreml *m, const proto *model, const proto *params) {
   const char **texts = arena_array(m->c->memory, count + 1, sizeof *texts);
   int64_t *numbers = arena_array(m->c->memory, count + 1, sizeof *numbers);
   if (!texts || !numbers) convert_no_memory(m->c);
-  if (convert_failed(m->c) || !coreml_input(m, model, 0, &x)) return;
+  if (convert_failed(m->c) || !coreml_input(m, model, &x)) return;
   for (wire at = map.bytes; i < count && proto_each(&map, &at, "map", &entry); i++) {
     texts[i] = str_to_c(m->c->memory, proto_text(&entry, to_number ? "key" : "value"));
     numbers[i] = proto_int(&entry, to_number ? "value" : "key", 0);
@@ -171,7 +171,7 @@ static void vectorize_dictionary(coreml *m, const proto *model, const proto *par
   proto list;
   net_tensor x, y = {.dtype = SDX_FLOAT, .rank = 2, .shape = {1, 0}};
   size_t count;
-  if (!coreml_input(m, model, 0, &x)) return;
+  if (!coreml_input(m, model, &x)) return;
   if (x.dtype != SDX_UNDEFINED) {
     fail(m, "dictVectorizer", "the input is no dictionary");
     return;
@@ -213,7 +213,7 @@ static void extract(coreml *m, const proto *model, const proto *params) {
   net_tensor x;
   size_t count;
   const int64_t *at = proto_all_ints(params, "extractIndex", &count);
-  if (!coreml_input(m, model, 0, &x)) return;
+  if (!coreml_input(m, model, &x)) return;
   for (size_t i = 0; i < count; i++)
     if (x.rank != 2 || at[i] < 0 || (x.shape[1] >= 0 && at[i] >= x.shape[1])) {
       fail(m, "arrayFeatureExtractor", "an index beyond the columns");
@@ -242,9 +242,18 @@ static void normalize(coreml *m, const proto *model, const proto *params) {
 }
 
 static void identity(coreml *m, const proto *model, const proto *params) {
+  proto description, in, out;
   net_tensor x;
-  for (size_t i = 0; coreml_output_name(model, i).size && coreml_input(m, model, i, &x); i++)
-    coreml_set(m, coreml_output_name(model, i), x);
+  proto_get(model, "description", &description);
+  wire inputs = description.bytes, outputs = description.bytes;
+  while (proto_each(&description, &outputs, "output", &out)) {
+    if (!proto_each(&description, &inputs, "input", &in)) {
+      fail(m, "identity", "more outputs than inputs");
+      return;
+    }
+    if (!coreml_find(m, proto_text(&in, "name"), &x)) return;
+    coreml_set(m, proto_text(&out, "name"), x);
+  }
 }
 
 const coreml_kind coreml_column_kinds[] = {{"scaler", scale},

@@ -20,40 +20,38 @@ void coreml_set(coreml *m, str name, net_tensor value) {
     m->features = more;
     m->feature_room = room;
   }
+  if (!str_map_put(&m->feature_of, name, (uint32_t)m->feature_count)) convert_no_memory(m->c);
   m->features[m->feature_count++] = (coreml_feature){name, value};
 }
 
 bool coreml_find(coreml *m, str name, net_tensor *value) {
   str_nearest near;
   char hint[200];
+  uint32_t index;
+  if (str_map_find(&m->feature_of, name, &index)) return *value = m->features[index].value, true;
   str_nearest_init(&near, name);
-  for (size_t i = m->feature_count; i--;) {
-    if (str_equal(m->features[i].name, name)) return *value = m->features[i].value, true;
-    str_nearest_offer(&near, m->features[i].name);
-  }
+  for (size_t i = 0; i < m->feature_count; i++) str_nearest_offer(&near, m->features[i].name);
   return !convert_fail(m->c, SDX_INVALID_MODEL, "description", str_nearest_hint(&near, hint, sizeof hint),
                        "there is no feature '%.*s'", STR_ARG(name));
 }
 
-static bool description_at(const proto *model, const char *list, size_t index, proto *feature) {
+static bool first_feature(const proto *model, const char *list, proto *feature) {
   proto description;
   if (!proto_get(model, "description", &description)) return false;
   wire at = description.bytes;
-  for (size_t i = 0; proto_each(&description, &at, list, feature); i++)
-    if (i == index) return true;
-  return false;
+  return proto_each(&description, &at, list, feature);
 }
 
-bool coreml_input(coreml *m, const proto *model, size_t index, net_tensor *value) {
+bool coreml_input(coreml *m, const proto *model, net_tensor *value) {
   proto feature;
-  if (!description_at(model, "input", index, &feature))
-    return !convert_fail(m->c, SDX_INVALID_MODEL, "description", NULL, "there is no input %zu", index);
+  if (!first_feature(model, "input", &feature))
+    return !convert_fail(m->c, SDX_INVALID_MODEL, "description", NULL, "there is no input");
   return coreml_find(m, proto_text(&feature, "name"), value);
 }
 
-str coreml_output_name(const proto *model, size_t index) {
+str coreml_output_name(const proto *model) {
   proto feature;
-  return description_at(model, "output", index, &feature) ? proto_text(&feature, "name") : (str){"", 0};
+  return first_feature(model, "output", &feature) ? proto_text(&feature, "name") : (str){"", 0};
 }
 
 // ---- inputs -----------------------------------------------------------------------------------------
@@ -82,9 +80,9 @@ static void free_dimensions(const proto *array, size_t count, int64_t *shape) {
   }
 }
 
-static bool array_shape(coreml *m, const proto *array, bool network, net_tensor *x) {
+static bool array_shape(coreml *m, const proto *array, net_tensor *x) {
   int64_t shape[NET_RANK];
-  size_t count = proto_ints(array, "shape", NET_RANK, shape), first = m->exact && network ? 0 : 1;
+  size_t count = proto_ints(array, "shape", NET_RANK, shape), first = m->exact ? 0 : 1;
   if (count + first > NET_RANK || count == 0)
     return !convert_fail(m->c, SDX_NOT_SUPPORTED, "description", NULL, "an array of %zu dimensions", count);
   free_dimensions(array, count, shape);
@@ -92,7 +90,7 @@ static bool array_shape(coreml *m, const proto *array, bool network, net_tensor 
   x->shape[0] = -1;
   for (size_t i = 0; i < count; i++) x->shape[first + i] = dimension(shape[i]);
   int64_t type = proto_int(array, "dataType", 0);
-  x->dtype = type == INT32 ? SDX_INT32 : network || type == FLOAT32 ? SDX_FLOAT : SDX_DOUBLE;
+  x->dtype = type == INT32 ? SDX_INT32 : m->network || type == FLOAT32 ? SDX_FLOAT : SDX_DOUBLE;
   return true;
 }
 
@@ -120,12 +118,12 @@ static bool image_shape(coreml *m, str name, const proto *image, net_tensor *x) 
   return true;
 }
 
-static bool shape_of(coreml *m, const proto *model, str name, const proto *type, net_tensor *x, const char **kind) {
+static bool shape_of(coreml *m, str name, const proto *type, net_tensor *x, const char **kind) {
   proto inner;
   const char *which = proto_which(type, 1, &inner);
   *x = (net_tensor){.rank = 2, .shape = {-1, 1}};
   *kind = NULL;
-  if (which && !strcmp(which, "multiArrayType")) return array_shape(m, &inner, coreml_takes_network(model), x);
+  if (which && !strcmp(which, "multiArrayType")) return array_shape(m, &inner, x);
   if (which && !strcmp(which, "imageType")) return image_shape(m, name, &inner, x);
   if (which && !strcmp(which, "int64Type")) return x->dtype = SDX_INT64, true;
   if (which && !strcmp(which, "doubleType")) return x->dtype = SDX_DOUBLE, true;
@@ -138,12 +136,12 @@ static bool shape_of(coreml *m, const proto *model, str name, const proto *type,
                        which ? which : "of no known type");
 }
 
-static void add_input(coreml *m, const proto *model, str name, const proto *type) {
+static void add_input(coreml *m, str name, const proto *type) {
   net_tensor x;
   const char *kind, *symbols[NET_RANK];
   char *label = str_to_c(m->c->memory, name);
   if (!label) convert_no_memory(m->c);
-  if (!label || !shape_of(m, model, name, type, &x, &kind)) return;
+  if (!label || !shape_of(m, name, type, &x, &kind)) return;
   for (size_t i = 0; i < x.rank; i++)
     symbols[i] = x.shape[i] >= 0 ? NULL : i ? arena_format(m->c->memory, "%s_%zu", label, i) : "N";
   x.ref = sdx_graph_add_input(m->c->graph, &(sdx_io){.name = label,
@@ -169,7 +167,7 @@ void coreml_add_inputs(coreml *m, const proto *model) {
   wire at = description.bytes;
   while (proto_each(&description, &at, "input", &feature)) {
     proto_get(&feature, "type", &type);
-    add_input(m, model, proto_text(&feature, "name"), &type);
+    add_input(m, proto_text(&feature, "name"), &type);
   }
 }
 
@@ -295,5 +293,5 @@ void coreml_regressed(coreml *m, const proto *model, net_tensor y) {
   proto description;
   proto_get(model, "description", &description);
   str name = proto_text(&description, "predictedFeatureName");
-  coreml_set(m, name.size ? name : coreml_output_name(model, 0), y);
+  coreml_set(m, name.size ? name : coreml_output_name(model), y);
 }

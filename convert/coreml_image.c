@@ -26,30 +26,23 @@ static void sizes(coreml_layer *l, const char *field, size_t n, int64_t missing,
   proto_ints(&l->params, field, n, to);
 }
 
-// Pads by the layer's padding; of a transposed convolution `size` is asked for or -1.
+// The size of a transposed convolution's result, where it is asked for.
+static bool asked_for(coreml_layer *l, size_t n, int64_t size[NET_SPACE]) {
+  return proto_ints(&l->params, "outputShape", n, size) == n;
+}
+
 static bool set_pads(coreml_layer *l, const net_tensor *x, net_window *w, bool transposed) {
   enum { TOP_LEFT_HEAVY = 1 };
   proto how;
-  int64_t shape[2] = {-1, -1};
-  bool asked = transposed && proto_ints(&l->params, "outputShape", 2, shape) == 2;
-  bool same = proto_get(&l->params, "same", &how);
+  int64_t size[NET_SPACE];
+  bool asked = transposed && asked_for(l, 2, size), same = proto_get(&l->params, "same", &how);
   bool heavy = same && proto_int(&how, "asymmetryMode", 0) == TOP_LEFT_HEAVY;
-  if (same && !transposed) return net_same_pads(l->n, x, w, heavy);
-  if (!same && !asked) {
-    proto_get(&l->params, "valid", &how);
-    borders(&how, "paddingAmounts", w->before, w->after);
-    return !convert_failed(l->m->c);
-  }
-  for (size_t i = 0; i < 2; i++) {
-    if (w->kernel[i] > NET_MOST || w->stride[i] > NET_MOST || w->dilation[i] > NET_MOST || shape[i] > NET_MOST)
-      return !net_fail(l->n, SDX_INVALID_MODEL, NULL, "a window of %lld", (long long)w->kernel[i]);
-    int64_t reach = (w->kernel[i] - 1) * w->dilation[i] + 1, all = reach - w->stride[i];
-    if (asked && x->shape[2 + i] >= 0) all = (x->shape[2 + i] - 1) * w->stride[i] + reach - shape[i];
-    if (all < 0) w->more[i] = -all, all = 0;
-    w->before[i] = heavy ? all - all / 2 : all / 2;
-    w->after[i] = all - w->before[i];
-  }
-  return true;
+  if (asked || (same && transposed))
+    return net_deconv_pads(l->n, x, w, asked ? size : NULL, heavy ? NET_MORE_BEFORE : NET_MORE_AFTER);
+  if (same) return net_same_pads(l->n, x, w, heavy);
+  proto_get(&l->params, "valid", &how);
+  borders(&how, "paddingAmounts", w->before, w->after);
+  return !convert_failed(l->m->c);
 }
 
 static net_tensor bias_of(coreml_layer *l, int64_t channels) {
@@ -83,11 +76,11 @@ static int64_t number(coreml_layer *l, const char *format, const char *dimension
 }
 
 // Of depth, height and width, as layers of space name them. False: reported.
-static bool window_3d(coreml_layer *l, const net_tensor *x, const char *type, net_window *w) {
+static bool window_3d(coreml_layer *l, const net_tensor *x, bool transposed, net_window *w) {
   static const char *const dimensions[] = {"Depth", "Height", "Width"};
   static const char *const before[] = {"Front", "Top", "Left"}, *const after[] = {"Back", "Bottom", "Right"};
   enum { CUSTOM, VALID, SAME };
-  int64_t padding = proto_int(&l->params, type, CUSTOM);
+  int64_t padding = proto_int(&l->params, "paddingType", CUSTOM), size[NET_SPACE];
   *w = net_window_of(3);
   for (size_t i = 0; i < 3; i++) {
     w->kernel[i] = number(l, "kernel%s", dimensions[i], 3);
@@ -97,16 +90,18 @@ static bool window_3d(coreml_layer *l, const net_tensor *x, const char *type, ne
     w->before[i] = number(l, "customPadding%s", before[i], 0);
     w->after[i] = number(l, "customPadding%s", after[i], 0);
   }
+  bool asked = transposed && asked_for(l, 3, size);
+  if (asked || (padding == SAME && transposed)) return net_deconv_pads(l->n, x, w, asked ? size : NULL, NET_MORE_AFTER);
   return padding != SAME || net_same_pads(l->n, x, w, false);
 }
 
 static void convolution_3d(coreml_layer *l) {
   net_window w;
-  if (!window_3d(l, &l->in[0], "paddingType", &w)) return;
+  bool transposed = proto_int(&l->params, "isDeconvolution", 0);
+  if (!window_3d(l, &l->in[0], transposed, &w)) return;
   int64_t out = proto_int(&l->params, "outputChannels", 0), in = proto_int(&l->params, "inputChannels", 0);
   w.groups = proto_int(&l->params, "nGroups", 1);
   if (w.groups < 1) w.groups = 1;
-  bool transposed = proto_int(&l->params, "isDeconvolution", 0);
   int64_t shape[] = {transposed ? in : out, (transposed ? out : in) / w.groups, w.kernel[0], w.kernel[1], w.kernel[2]};
   net_tensor filter = coreml_weight(l, "weights", 5, shape), bias = bias_of(l, out);
   if (filter.ref) l->out[0] = (transposed ? net_deconv : net_conv)(l->n, l->in[0], filter, bias, &w);
@@ -114,7 +109,7 @@ static void convolution_3d(coreml_layer *l) {
 
 static void pooling_3d(coreml_layer *l) {
   net_window w;
-  if (!window_3d(l, &l->in[0], "paddingType", &w)) return;
+  if (!window_3d(l, &l->in[0], false, &w)) return;
   w.count_pads = !proto_int(&l->params, "countExcludePadding", 0);
   l->out[0] = net_pool(l->n, proto_int(&l->params, "type", 0) ? "AveragePool" : "MaxPool", l->in[0], &w);
 }

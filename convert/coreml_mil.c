@@ -148,11 +148,6 @@ static bool argument_of(mil_op *op, const char *name, proto *argument) {
   return false;
 }
 
-size_t mil_bound(mil_op *op, const char *name) {
-  proto argument;
-  return argument_of(op, name, &argument) ? proto_count(&argument, "arguments") : 0;
-}
-
 static const mil_value *written(mil_op *op, const proto *value) {
   mil_value *v = arena_array(op->p->m->c->memory, 1, sizeof *v);
   if (!v) return convert_no_memory(op->p->m->c), NULL;
@@ -168,24 +163,24 @@ static const mil_value *attribute_of(mil_op *op, const char *name) {
   return NULL;
 }
 
-const mil_value *mil_find(mil_op *op, const char *name, size_t index) {
-  proto argument, binding, value;
-  uint32_t at_value;
-  if (!argument_of(op, name, &argument)) return attribute_of(op, name);
-  wire at = argument.bytes;
-  for (size_t i = 0; proto_each(&argument, &at, "arguments", &binding); i++) {
-    if (i != index) continue;
-    if (proto_get(&binding, "value", &value)) return written(op, &value);
-    str of = proto_text(&binding, "name");
-    if (str_map_find(&op->p->names, of, &at_value)) return &op->p->values[at_value];
-    net_fail(op->n, SDX_INVALID_MODEL, NULL, "its %s '%.*s' is never computed", name, STR_ARG(of));
-    return NULL;
-  }
-  return NULL;
+// What is bound: a value that is written there, or one with a name.
+static const mil_value *bound(mil_op *op, const char *name, const proto *binding) {
+  proto value;
+  uint32_t at;
+  if (proto_get(binding, "value", &value)) return written(op, &value);
+  str of = proto_text(binding, "name");
+  if (str_map_find(&op->p->names, of, &at)) return &op->p->values[at];
+  return net_fail(op->n, SDX_INVALID_MODEL, NULL, "its %s '%.*s' is never computed", name, STR_ARG(of)), NULL;
 }
 
-bool mil_nth(mil_op *op, const char *name, size_t index, net_tensor *x) {
-  const mil_value *v = mil_find(op, name, index);
+const mil_value *mil_find(mil_op *op, const char *name) {
+  proto argument, binding;
+  if (!argument_of(op, name, &argument)) return attribute_of(op, name);
+  wire at = argument.bytes;
+  return proto_each(&argument, &at, "arguments", &binding) ? bound(op, name, &binding) : NULL;
+}
+
+static bool as_tensor(mil_op *op, const char *name, const mil_value *v, net_tensor *x) {
   if (!v) return false;
   *x = v->tensor;
   if (v->tensor.ref) return true;
@@ -195,9 +190,21 @@ bool mil_nth(mil_op *op, const char *name, size_t index, net_tensor *x) {
   return x->ref != 0;
 }
 
+net_tensor *mil_all(mil_op *op, const char *name, size_t *count) {
+  proto argument = {0}, binding;
+  size_t i = 0;
+  *count = argument_of(op, name, &argument) ? proto_count(&argument, "arguments") : 0;
+  net_tensor *all = *count ? arena_array(op->p->m->c->memory, *count, sizeof *all) : NULL;
+  for (wire at = argument.bytes; all && i < *count && proto_each(&argument, &at, "arguments", &binding); i++)
+    if (!as_tensor(op, name, bound(op, name, &binding), &all[i])) break;
+  if (all && i == *count) return all;
+  if (!convert_failed(op->p->m->c)) net_fail(op->n, SDX_INVALID_MODEL, NULL, "it has no %s", name);
+  return NULL;
+}
+
 bool mil_maybe(mil_op *op, const char *name, net_tensor *x) {
   *x = (net_tensor){0};
-  return mil_nth(op, name, 0, x);
+  return as_tensor(op, name, mil_find(op, name), x);
 }
 
 bool mil_in(mil_op *op, const char *name, net_tensor *x) {
@@ -206,7 +213,7 @@ bool mil_in(mil_op *op, const char *name, net_tensor *x) {
 }
 
 const net_numbers *mil_numbers(mil_op *op, const char *name) {
-  const mil_value *v = mil_find(op, name, 0);
+  const mil_value *v = mil_find(op, name);
   if (!v) return NULL;
   if (v->constant) return &v->numbers;
   net_fail(op->n, SDX_NOT_SUPPORTED, NULL, "its %s is computed", name);
@@ -234,7 +241,7 @@ double mil_number(mil_op *op, const char *name, double missing) {
 }
 
 str mil_text(mil_op *op, const char *name) {
-  const mil_value *v = mil_find(op, name, 0);
+  const mil_value *v = mil_find(op, name);
   return v ? v->text : (str){"", 0};
 }
 
@@ -291,13 +298,12 @@ static net_tensor settled(const net_tensor *declared, net_tensor y) {
 }
 
 static bool emit_operation(mil *p, const proto *operation) {
-  static const mil_kind unknown = {"", NULL, NULL};
   mil_op op = {.p = p, .n = &p->m->n, .g = p->m->c->graph, .message = *operation};
   net_tensor declared[MIL_OUTPUTS];
   proto output, type;
   op.kind = find_kind(proto_text(operation, "type"));
   p->m->n.layer = str_to_c(p->m->c->memory, first_output(operation));
-  p->m->n.kind = op.kind ? op.kind->name : unknown.name;
+  p->m->n.kind = op.kind ? op.kind->name : "";
   if (!op.kind || !p->m->n.layer) return !convert_no_memory(p->m->c);
   wire at = operation->bytes;
   while (op.out_count < MIL_OUTPUTS && proto_each(operation, &at, "outputs", &output)) {

@@ -40,13 +40,12 @@ typedef struct mil_kind {
 } mil_kind;
 extern const mil_kind mil_value_kinds[], mil_shape_kinds[], mil_layer_kinds[];
 
-// A parameter: the index-th value bound to it; NULL: not given, or a failure that was reported.
-const mil_value *mil_find(mil_op *op, const char *name, size_t index);
-size_t mil_bound(mil_op *op, const char *name);  // how many values are
+// A parameter: the first value bound to it; NULL: not given, or a failure that was reported.
+const mil_value *mil_find(mil_op *op, const char *name);
 // As a value of the graph. False: not given or a failure; reported unless `maybe`.
 bool mil_in(mil_op *op, const char *name, net_tensor *x);
 bool mil_maybe(mil_op *op, const char *name, net_tensor *x);
-bool mil_nth(mil_op *op, const char *name, size_t index, net_tensor *x);
+net_tensor *mil_all(mil_op *op, const char *name, size_t *count);  // all values bound to it; NULL: reported
 // Constants. Those that are computed are reported.
 int64_t mil_int(mil_op *op, const char *name, int64_t missing);
 double mil_number(mil_op *op, const char *name, double missing);

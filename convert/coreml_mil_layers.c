@@ -29,47 +29,33 @@ static bool set_pads(mil_op *op, const net_tensor *x, net_window *w) {
   return !convert_failed(op->p->m->c);
 }
 
+// What a convolution goes over, by what, and its window but for pads. False: reported.
+static bool operands(mil_op *op, net_tensor *x, net_tensor *filter, net_tensor *bias, net_window *w) {
+  if (!mil_in(op, "x", x) || !mil_in(op, "weight", filter)) return false;
+  mil_maybe(op, "bias", bias);
+  if (filter->rank != x->rank)
+    return !net_fail(op->n, SDX_INVALID_MODEL, NULL, "weights of shape %s for %s", net_shape_text(op->n, filter),
+                     net_shape_text(op->n, x));
+  return window_of(op, x, NULL, filter, w);
+}
+
 static void conv(mil_op *op) {
   net_tensor x, filter, bias;
   net_window w;
-  if (!mil_in(op, "x", &x) || !mil_in(op, "weight", &filter)) return;
-  mil_maybe(op, "bias", &bias);
-  if (filter.rank != x.rank) {
-    net_fail(op->n, SDX_INVALID_MODEL, NULL, "weights of shape %s for %s", net_shape_text(op->n, &filter),
-             net_shape_text(op->n, &x));
-    return;
-  }
-  if (!window_of(op, &x, NULL, &filter, &w) || !set_pads(op, &x, &w)) return;
-  op->out[0] = net_conv(op->n, x, filter, bias, &w);
+  if (operands(op, &x, &filter, &bias, &w) && set_pads(op, &x, &w)) op->out[0] = net_conv(op->n, x, filter, bias, &w);
 }
 
 static void deconv(mil_op *op) {
   net_tensor x, filter, bias;
   net_window w;
   int64_t size[MIL_LIST];
-  if (!mil_in(op, "x", &x) || !mil_in(op, "weight", &filter)) return;
-  mil_maybe(op, "bias", &bias);
-  if (filter.rank != x.rank) {
-    net_fail(op->n, SDX_INVALID_MODEL, NULL, "weights of shape %s for %s", net_shape_text(op->n, &filter),
-             net_shape_text(op->n, &x));
-    return;
-  }
-  if (!window_of(op, &x, NULL, &filter, &w)) return;
-  bool asked = mil_ints(op, "output_shape", size) == x.rank, same = str_is(mil_text(op, "pad_type"), "same");
+  if (!operands(op, &x, &filter, &bias, &w)) return;
+  str type = mil_text(op, "pad_type");
+  bool asked = mil_ints(op, "output_shape", size) == x.rank, lower = str_is(type, "same_lower");
+  bool same = lower || str_is(type, "same");
+  net_share share = lower ? NET_MORE_BEFORE : same ? NET_MORE_AFTER : NET_ALL_AFTER;
   if (!same && !set_pads(op, &x, &w)) return;
-  for (size_t i = 0; i < w.n && (asked || same); i++) {
-    int64_t in = x.shape[2 + i];
-    if (w.kernel[i] < 1 || w.kernel[i] > NET_MOST || w.stride[i] < 1 || w.stride[i] > NET_MOST || w.dilation[i] < 1 ||
-        w.dilation[i] > NET_MOST || (asked && (in < 0 || size[2 + i] < 1 || size[2 + i] > INT32_MAX))) {
-      net_fail(op->n, SDX_INVALID_MODEL, NULL, "a window that cannot be");
-      return;
-    }
-    int64_t reach = (w.kernel[i] - 1) * w.dilation[i] + 1, all = reach - w.stride[i];
-    if (asked) all = (in - 1) * w.stride[i] + reach - size[2 + i];
-    if (!same) all -= w.before[i] + w.after[i], w.after[i] += all > 0 ? all : 0;
-    else if (all > 0) w.before[i] = all / 2, w.after[i] = all - all / 2;
-    w.more[i] = all < 0 ? -all : 0;
-  }
+  if ((asked || same) && !net_deconv_pads(op->n, &x, &w, asked ? size + 2 : NULL, share)) return;
   op->out[0] = net_deconv(op->n, x, filter, bias, &w);
 }
 
@@ -304,11 +290,11 @@ static net_tensor last_state(mil_op *op, net_tensor s, const net_rnn *r) {
 
 static void recurrent(mil_op *op) {
   net_tensor x, y[3], h;
-  const mil_value *state = mil_find(op, "weight_hh", 0);
+  const mil_value *state = mil_find(op, "weight_hh");
   str direction = mil_text(op, "direction");
   bool both = str_is(direction, "bidirectional"), lstm = !strcmp(op->kind->op, "LSTM");
   net_rnn r = {.op = op->kind->op, .directions = both ? 2 : 1, .backwards = str_is(direction, "reverse")};
-  if (!mil_in(op, "x", &x) || !state || state->tensor.rank != 2 || x.rank != 3 || mil_find(op, "peephole", 0)) {
+  if (!mil_in(op, "x", &x) || !state || state->tensor.rank != 2 || x.rank != 3 || mil_find(op, "peephole")) {
     if (!convert_failed(op->p->m->c)) net_fail(op->n, SDX_NOT_SUPPORTED, NULL, "peepholes, or values of other ranks");
     return;
   }

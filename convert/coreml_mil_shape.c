@@ -2,12 +2,13 @@
 // Operations of ML programs that move numbers: reshape, transpose, slices, gather and the like.
 #include <string.h>
 
+#include "base/size.h"
 #include "convert/coreml_mil.h"
 
 static void reshape(mil_op *op) {
   net_tensor x, shape;
   int64_t spec[MIL_LIST];
-  const mil_value *v = mil_find(op, "shape", 0);
+  const mil_value *v = mil_find(op, "shape");
   if (!v || !mil_in(op, "x", &x)) return;
   if (!v->constant) {  // its own values, and what is declared of the result
     if (!mil_in(op, "shape", &shape)) return;
@@ -71,22 +72,9 @@ static void squeeze(mil_op *op) {
   op->out[0] = x;
 }
 
-// All values of a list; NULL: reported.
-static net_tensor *all_of(mil_op *op, size_t *count) {
-  *count = mil_bound(op, "values");
-  net_tensor *all = *count ? arena_array(op->p->m->c->memory, *count, sizeof *all) : NULL;
-  for (size_t i = 0; all && i < *count; i++) {
-    if (mil_nth(op, "values", i, &all[i])) continue;
-    if (!convert_failed(op->p->m->c)) net_fail(op->n, SDX_INVALID_MODEL, NULL, "value %zu is absent", i);
-    return NULL;
-  }
-  if (!all && !convert_failed(op->p->m->c)) net_fail(op->n, SDX_INVALID_MODEL, NULL, "it has no values");
-  return all;
-}
-
 static void concat(mil_op *op) {
   size_t count, axis;
-  net_tensor *all = all_of(op, &count);
+  net_tensor *all = mil_all(op, "values", &count);
   if (!all || !mil_axis(op, &all[0], "axis", 0, &axis)) return;
   if (mil_int(op, "interleave", 0)) net_fail(op->n, SDX_NOT_SUPPORTED, NULL, "interleaved parts");
   else op->out[0] = net_concat(op->n, axis, count, all);
@@ -94,7 +82,7 @@ static void concat(mil_op *op) {
 
 static void stack(mil_op *op) {
   size_t count, axis;
-  net_tensor *all = all_of(op, &count), like = {0};
+  net_tensor *all = mil_all(op, "values", &count), like = {0};
   if (!all) return;
   like.rank = all[0].rank + 1;
   if (!mil_axis(op, &like, "axis", 0, &axis)) return;
@@ -160,7 +148,7 @@ static void slice_by_size(mil_op *op) {
   int64_t from[MIL_LIST], size[MIL_LIST];
   if (!mil_in(op, "x", &x) || !each(op, &x, "begin", 0, from) || !each(op, &x, "size", -1, size)) return;
   for (size_t i = 0; i < x.rank; i++)
-    x = net_slice(op->n, x, i, from[i], size[i] < 0 ? INT64_MAX : from[i] + size[i], 1);
+    x = net_slice(op->n, x, i, from[i], size[i] < 0 ? INT64_MAX : wrap_add(from[i], size[i]), 1);
   op->out[0] = x;
 }
 

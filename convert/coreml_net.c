@@ -63,6 +63,7 @@ bool coreml_weights_of(coreml_layer *l, const char *field, net_numbers *w) {
 net_tensor coreml_weight(coreml_layer *l, const char *field, size_t rank, const int64_t *shape) {
   net_numbers w;
   net_tensor product = {.rank = rank};
+  if (rank > NET_RANK) return net_fail(l->n, SDX_NOT_SUPPORTED, NULL, "weights of rank %zu", rank), (net_tensor){0};
   memcpy(product.shape, shape, rank * sizeof *shape);
   int64_t count = net_product(&product, 0, rank);
   if (!coreml_weights_of(l, field, &w)) return (net_tensor){0};

@@ -221,7 +221,7 @@ static void bias_layer(coreml_layer *l) {
 
 static void constant(coreml_layer *l) {
   int64_t shape[NET_RANK] = {0};
-  size_t rank = proto_ints(&l->params, "shape", NET_RANK - 1, shape);
+  size_t rank = proto_ints(&l->params, "shape", NET_RANK, shape);
   bool older = !strcmp(l->kind->name, "loadConstant") && !l->exact;
   net_tensor y = coreml_weight(l, "data", rank, shape);
   if (y.ref) l->out[0] = older ? net_unsqueeze(l->n, y, 0) : y;

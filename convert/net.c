@@ -393,6 +393,7 @@ net_tensor net_reshape(net *n, net_tensor x, size_t rank, const int64_t *spec) {
 net_tensor net_unsqueeze(net *n, net_tensor x, size_t axis) {
   if (x.rank == NET_RANK)
     return net_fail(n, SDX_NOT_SUPPORTED, NULL, "a value of more than %d dimensions", NET_RANK), x;
+  if (axis > x.rank) return net_fail(n, SDX_INVALID_MODEL, NULL, "a new axis %zu of %zu", axis, x.rank + 1), x;
   x.ref = net_node(n, "Unsqueeze", "unsqueeze",
                    SDX_REFS(x.ref, sdx_graph_add_ints(n->c->graph, 1, (int64_t[]){(int64_t)axis})));
   memmove(x.shape + axis + 1, x.shape + axis, (x.rank - axis) * sizeof *x.shape);

@@ -89,7 +89,7 @@ bool net_axis(net *n, const net_tensor *x, int64_t axis, size_t *at);  // negati
 net_tensor net_transpose(net *n, net_tensor x, const int64_t *order);
 // spec: as Reshape's: 0 keeps the dimension of that place, one -1 is what is left.
 net_tensor net_reshape(net *n, net_tensor x, size_t rank, const int64_t *spec);
-net_tensor net_unsqueeze(net *n, net_tensor x, size_t axis);
+net_tensor net_unsqueeze(net *n, net_tensor x, size_t axis);  // axis: at most its rank
 net_tensor net_squeeze(net *n, net_tensor x, size_t axis);
 net_tensor net_slice(net *n, net_tensor x, size_t axis, int64_t from, int64_t to, int64_t step);
 net_tensor net_concat(net *n, size_t axis, size_t count, const net_tensor *parts);
@@ -120,6 +120,9 @@ typedef struct net_window {
 net_window net_window_of(size_t n);  // of size 1, without pads
 // Pads so that the result has ceil(size / stride) elements; more of them before or behind.
 bool net_same_pads(net *n, const net_tensor *x, net_window *w, bool before_first);
+typedef enum net_share { NET_ALL_AFTER, NET_MORE_AFTER, NET_MORE_BEFORE } net_share;
+// More pads, so that the result of a transposed convolution has size * stride elements, or those sizes (NULL: none).
+bool net_deconv_pads(net *n, const net_tensor *x, net_window *w, const int64_t *sizes, net_share share);
 net_tensor net_conv(net *n, net_tensor x, net_tensor filter, net_tensor bias, const net_window *w);
 net_tensor net_deconv(net *n, net_tensor x, net_tensor filter, net_tensor bias, const net_window *w);
 net_tensor net_pool(net *n, const char *op, net_tensor x, const net_window *w);

@@ -26,6 +26,7 @@ static bool check_window(net *n, const net_tensor *x, const net_window *w) {
                        "a window of kernel %lld, stride %lld, dilation %lld, pads %lld, %lld", (long long)w->kernel[i],
                        (long long)w->stride[i], (long long)w->dilation[i], (long long)w->before[i],
                        (long long)w->after[i]);
+  if (!between(w->groups, 1)) return !net_fail(n, SDX_INVALID_MODEL, NULL, "%lld groups", (long long)w->groups);
   if (x->rank != w->n + 2)
     return !net_fail(n, SDX_INVALID_MODEL, NULL, "a value of shape %s, expected rank %zu", net_shape_text(n, x),
                      w->n + 2);
@@ -46,6 +47,23 @@ bool net_same_pads(net *n, const net_tensor *x, net_window *w, bool before_first
   return true;
 }
 
+bool net_deconv_pads(net *n, const net_tensor *x, net_window *w, const int64_t *sizes, net_share share) {
+  if (!check_window(n, x, w)) return false;
+  for (size_t i = 0; i < w->n; i++) {
+    int64_t size = x->shape[2 + i], all = reach(w, i) - w->stride[i] - w->before[i] - w->after[i];
+    if (sizes && (size < 0 || sizes[i] < 1 || sizes[i] > INT32_MAX))
+      return !net_fail(n, SDX_NOT_SUPPORTED, NULL, "a result of size %lld for a value of shape %s", (long long)sizes[i],
+                       net_shape_text(n, x));
+    if (sizes) all += size * w->stride[i] - sizes[i];
+    w->more[i] = i64_max(-all, 0);
+    all = i64_max(all, 0);
+    int64_t before = share == NET_ALL_AFTER ? 0 : share == NET_MORE_AFTER ? all / 2 : all - all / 2;
+    w->before[i] += before;
+    w->after[i] += all - before;
+  }
+  return true;
+}
+
 static void set_window(net *n, const net_window *w, const int64_t *after) {
   sdx_graph *g = n->c->graph;
   int64_t pads[2 * NET_SPACE];
@@ -61,9 +79,9 @@ static void set_window(net *n, const net_window *w, const int64_t *after) {
 }
 
 static bool check_filter(net *n, const net_tensor *x, const net_tensor *filter, const net_window *w, bool transposed) {
-  int64_t in = filter->shape[transposed ? 0 : 1] * (transposed ? 1 : w->groups);
+  int64_t in = wrap_mul(filter->shape[transposed ? 0 : 1], transposed ? 1 : w->groups);
   if (!check_window(n, x, w)) return false;
-  if (w->groups < 1 || (x->shape[1] >= 0 && x->shape[1] != in) || filter->shape[0] % w->groups)
+  if ((x->shape[1] >= 0 && x->shape[1] != in) || filter->shape[0] % w->groups)
     return !net_fail(n, SDX_INVALID_MODEL, NULL, "weights of shape %s in %lld groups for a value of shape %s",
                      net_shape_text(n, filter), (long long)w->groups, net_shape_text(n, x));
   return !convert_failed(n->c);
@@ -96,7 +114,7 @@ net_tensor net_deconv(net *n, net_tensor x, net_tensor filter, net_tensor bias, 
   set_window(n, w, w->after);
   if (w->groups > 1) sdx_graph_set_int(g, "group", w->groups);
   bool more = false;
-  y.shape[1] = filter.shape[1] * w->groups;
+  y.shape[1] = wrap_mul(filter.shape[1], w->groups);
   for (size_t i = 0; i < w->n; i++) {
     more = more || w->more[i];
     if (x.shape[2 + i] < 0) continue;

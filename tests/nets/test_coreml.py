@@ -216,6 +216,20 @@ class Layers(unittest.TestCase):
                     return numeric.deconv(x, w_ours, b, (2, 2), pads)
             self.check(build, [(4, 5, 5)], expected)
 
+    def test_deconv_of_space(self):
+        w, b = RNG.normal(size=(1, 3, 3, 4, 5)), RNG.normal(size=5)  # depth, height, width, in, out
+        for mode, shape in (("same", None), ("custom", (1, 11, 12))):
+            def build(m, mode=mode, shape=shape):
+                m.add_convolution3d("d", 4, 5, 1, 3, 3, w.transpose(4, 3, 0, 1, 2), b, True, 1,
+                                    stride_height=2, stride_width=2, padding_mode=mode, is_deconv=True, output_shape=shape,
+                                    input_name="x", output_name="y")
+
+            def expected(x, shape=shape):
+                y = numeric.deconv(x[:, :, 0], w[0].transpose(2, 3, 0, 1), None, (2, 2))
+                y = np.pad(y, ((0, 0), (0, 0), (0, 0), (0, 1)))[:, :, :11, :12] if shape else y[:, :, :10, :10]
+                return (y + b.reshape(1, -1, 1, 1))[:, :, None]
+            self.check(build, [(1, 4, 1, 5, 5)], expected, exact=True)
+
     def try_pool(self, kind, pads, **options):
         exclude = options.get("exclude_pad_area", True)
 
@@ -485,6 +499,22 @@ class Layers(unittest.TestCase):
         self.assertFalse(pathlib.Path(scratch("no.onnx")).exists())
 
 
+    def test_ranks_that_cannot_be(self):
+        builder = NeuralNetworkBuilder([("x", datatypes.Array(3))], [("y", None)], disable_rank5_shape_mapping=True)
+        builder.add_load_constant_nd("c", "t", np.zeros(1, np.float32), [1])
+        builder.add_expand_dims("e", "x", "y", [1])
+        constant, expand = builder.spec.neuralNetwork.layers
+        constant.loadConstantND.shape[:] = [1] * 12
+        done = command("convert", save(builder.spec), "-o", scratch("no.onnx"))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("layer 'c' (loadConstantND): weights of rank 12", done.stderr)
+        constant.loadConstantND.shape[:] = [1]
+        expand.expandDims.axes[:] = [2, 2]
+        done = command("convert", save(builder.spec), "-o", scratch("no.onnx"))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("layer 'e' (expandDims): a new axis 2 of 2", done.stderr)
+
+
 # ---- programs -----------------------------------------------------------------------------------------
 
 
@@ -620,9 +650,10 @@ class Programs(unittest.TestCase):
             self.check(build, shapes, f)
 
     def test_half_floats_and_packed_weights(self):
-        w = RNG.normal(size=(64, 64)).astype(np.float32)
+        rng = np.random.default_rng(3)  # how much few bits lose depends on the numbers
+        w = rng.normal(size=(64, 64)).astype(np.float32)
         package = program(lambda x: mb.linear(x=x, weight=w), [(2, 64)], "float16")
-        x = RNG.normal(size=(2, 64)).astype(np.float32)
+        x = rng.normal(size=(2, 64)).astype(np.float32)
         got = list(Model(scratch("model.mlpackage"), distance=CLOSE)(x=x).values())[0]
         same("half", got, x @ w.astype(np.float16).astype(np.float32).T, distance=CLOSE)
         optimize = ct.optimize.coreml
