@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/size.h"
 #include "convert/prototxt.h"
 #include "support/files.h"
 
@@ -150,11 +151,21 @@ static bool is_used(const proto *layer) {
   return in || !any;
 }
 
-// The next layer of the net that is used.
-static bool next_layer(caffe *f, const proto *net, wire *at, header *h) {
+// A walk over the layers of a net.
+typedef struct layers {
+  const proto *net;
+  const char *list;
+  wire at;
+} layers;
+
+static layers layers_of(const proto *net) {
+  return (layers){net, proto_has(net, "layer") ? "layer" : "layers", net->bytes};
+}
+
+// The next that is used.
+static bool next_layer(caffe *f, layers *l, header *h) {
   proto layer;
-  const char *list = proto_has(net, "layer") ? "layer" : "layers";
-  while (proto_each(net, at, list, &layer))
+  while (proto_each(l->net, &l->at, l->list, &layer))
     if (is_used(&layer)) return read_header(f, &layer, h);
   return false;
 }
@@ -167,8 +178,8 @@ static bool index_weights(caffe *f) {
   str_map_init(&f->weights_of, f->c->memory);
   f->with_blobs = arena_array(f->c->memory, room + 1, sizeof *f->with_blobs);
   if (!f->with_blobs) return !convert_no_memory(f->c);
-  wire at = f->weights.bytes;
-  while (next_layer(f, &f->weights, &at, &h)) {
+  layers all = layers_of(&f->weights);
+  while (next_layer(f, &all, &h)) {
     const proto *with = h.is_old && proto_has(&h.old, "blobs") ? &h.old : &h.message;
     if (!proto_has(with, "blobs")) continue;
     f->with_blobs[f->with_blobs_count] = *with;
@@ -250,8 +261,8 @@ static bool put_value(caffe *f, str name, net_tensor value) {
 static void shape_by_reader(caffe *f, str name, net_tensor *x) {
   header h;
   str bottom;
-  wire at = f->net.bytes;
-  while (next_layer(f, &f->net, &at, &h)) {
+  layers all = layers_of(&f->net);
+  while (next_layer(f, &all, &h)) {
     caffe_layer l = {.f = f, .n = &f->n, .message = h.message, .old = h.old, .is_old = h.is_old};
     net_numbers w;
     net_tensor shape;
@@ -262,7 +273,7 @@ static void shape_by_reader(caffe *f, str name, net_tensor *x) {
       static const caffe_kind conv = {.param = "convolution_param"};
       l.kind = &conv;
       proto p = caffe_params(&l);
-      x->shape[1] = shape.shape[1] * proto_int(&p, "group", 1);
+      x->shape[1] = wrap_mul(shape.shape[1], proto_int(&p, "group", 1));
       if (x->shape[1] > INT32_MAX || x->shape[1] < 1) x->shape[1] = -1;
       return;
     }
@@ -274,6 +285,9 @@ static bool add_input(caffe *f, str name, net_tensor x) {
   char *label = str_to_c(f->c->memory, name);
   if (!label) return !convert_no_memory(f->c);
   if (!x.rank) {
+    if (++f->untold > CAFFE_VALUES)
+      return !convert_fail(f->c, SDX_LIMIT_EXCEEDED, label, NULL, "more than %d inputs whose shapes are not told",
+                           CAFFE_VALUES);
     x = (net_tensor){.rank = 4, .shape = {-1, -1, -1, -1}};
     shape_by_reader(f, name, &x);
     convert_note(f->c, "the shape of the input '%s' is not told: its height and width are left free", label);
@@ -311,17 +325,26 @@ static bool add_named_inputs(caffe *f) {
   return !convert_failed(f->c);
 }
 
+// The shape of what a layer gives that has numbers for it instead.
+static void shape_by_sizes(const proto *p, net_tensor *x) {
+  static const char *const sizes[] = {"channels", "height", "width"};
+  for (size_t i = 0; i < 3; i++)
+    if (!proto_ints(p, sizes[i], 1, &x->shape[1 + i])) return;
+  x->rank = 4;
+}
+
 // The first result of a layer that gives data; labels are left out.
 static bool add_data(caffe *f, const header *h) {
   proto p, shape;
   str name;
   wire tops = h->message.bytes;
-  bool input = !strcmp(h->type, "Input"),
-       given = proto_get(&h->message, input ? "input_param" : "dummy_data_param", &p);
+  bool input = !strcmp(h->type, "Input"), memory = !strcmp(h->type, "MemoryData");
+  proto_get(&h->message, input ? "input_param" : memory ? "memory_data_param" : "dummy_data_param", &p);
   wire at = p.bytes;
   while (proto_each_text(&h->message, &tops, "top", &name)) {
     net_tensor x = {0};
-    if (given && proto_each(&p, &at, "shape", &shape)) x.rank = proto_ints(&shape, "dim", NET_RANK, x.shape);
+    if (proto_each(&p, &at, "shape", &shape)) x.rank = proto_ints(&shape, "dim", NET_RANK, x.shape);
+    else if (!input) shape_by_sizes(&p, &x);
     if (x.rank > NET_RANK)
       return !convert_fail(f->c, SDX_INVALID_MODEL, h->name, NULL, "an input of %zu dimensions", x.rank);
     if (!str_map_find(&f->names, name, NULL) && !add_input(f, name, x)) return false;
@@ -335,8 +358,8 @@ static bool add_data(caffe *f, const header *h) {
 // All layers that are not converted, at once.
 static bool check_layers(caffe *f) {
   header h;
-  wire at = f->net.bytes;
-  while (next_layer(f, &f->net, &at, &h)) {
+  layers all = layers_of(&f->net);
+  while (next_layer(f, &all, &h)) {
     if (is_data(h.type) || is_left_out(h.type) || find_kind(h.type)) continue;
     char *place = arena_format(f->c->memory, "layer '%.150s'", h.name);
     convert_fail(f->c, SDX_NOT_SUPPORTED, place, "custom layers are code of their own: replace it by others",
@@ -346,29 +369,26 @@ static bool check_layers(caffe *f) {
 }
 
 // Results that no layer reads, in the order of the layers, are those of the net.
-static str *find_outputs(caffe *f, size_t *count) {
+static str *find_outputs(caffe *f, size_t room, size_t *count) {
   header h;
   str name;
-  size_t room = f->value_count, k = 0;
+  size_t k = 0;
   str *all = arena_array(f->c->memory, room + 1, sizeof *all);
-  str_map read;
+  str_map read, listed;
   str_map_init(&read, f->c->memory);
+  str_map_init(&listed, f->c->memory);
   *count = 0;
   if (!all) return convert_no_memory(f->c), NULL;
-  wire at = f->net.bytes;
-  while (next_layer(f, &f->net, &at, &h)) {
+  layers each = layers_of(&f->net);
+  while (next_layer(f, &each, &h)) {
     if (is_left_out(h.type) || is_data(h.type)) continue;
     wire in = h.message.bytes, out = h.message.bytes;
     bool loss = strstr(h.type, "Loss") != NULL;
     for (size_t i = 0; proto_each_text(&h.message, &in, "bottom", &name); i++)
       if (!loss || !i) str_map_put(&read, name, 1);
     while (proto_each_text(&h.message, &out, "top", &name)) {
-      uint32_t seen = 1;
-      bool again = str_map_find(&read, name, &seen);
-      if (!str_map_put(&read, name, 0)) return convert_no_memory(f->c), NULL;
-      bool listed = false;
-      for (size_t i = 0; again && i < k; i++) listed = listed || str_equal(all[i], name);
-      if (!listed && k < room) all[k++] = name;
+      if (!str_map_find(&listed, name, NULL) && k < room) all[k++] = name;
+      if (!str_map_put(&read, name, 0) || !str_map_put(&listed, name, 1)) return convert_no_memory(f->c), NULL;
     }
   }
   for (size_t i = 0; i < k; i++) {
@@ -439,21 +459,19 @@ static sdx_status convert_net(caffe *f) {
   header h;
   str name;
   size_t room = 0, count;
-  wire at = f->net.bytes;
-  while (next_layer(f, &f->net, &at, &h)) room += proto_count(&h.message, "top");
+  layers all = layers_of(&f->net);
+  while (next_layer(f, &all, &h)) room += proto_count(&h.message, "top");
   room += proto_count(&f->net, "input");
   f->values = arena_array(f->c->memory, room + 1, sizeof *f->values);
   if (!f->values) return convert_no_memory(f->c);
   if (!room && !convert_failed(f->c))
     return convert_fail(f->c, SDX_INVALID_MODEL, f->c->source->path, NULL, "it has no layers");
   if (!index_weights(f) || !check_layers(f)) return SDX_NOT_SUPPORTED;
-  f->value_count = room;
-  str *outputs = find_outputs(f, &count);
-  f->value_count = 0;
+  str *outputs = find_outputs(f, room, &count);
   for (size_t i = 0; outputs && i < count; i++) net_reserve(&f->n, outputs[i]);
   if (!outputs || !add_named_inputs(f)) return SDX_INVALID_MODEL;
-  at = f->net.bytes;
-  while (next_layer(f, &f->net, &at, &h))
+  all = layers_of(&f->net);
+  while (next_layer(f, &all, &h))
     if (is_data(h.type) ? !add_data(f, &h) : !is_left_out(h.type) && !emit_layer(f, &h)) return SDX_INVALID_MODEL;
   if (!convert_failed(f->c)) add_outputs(f, count, outputs);
   name = proto_text(&f->net, "name");

@@ -21,6 +21,7 @@ typedef struct caffe {
   str_map names;  // of values
   net_tensor *values;
   size_t value_count;
+  size_t untold;     // inputs so far whose shape a walk over the net has to find
   net_tensor first;  // the first input, whose size some layers go by
 } caffe;
 

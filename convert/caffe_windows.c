@@ -156,12 +156,10 @@ static void scale_and_shift(caffe_layer *l) {
   l->out[0] = net_binary(l->n, "Add", "shift", y, caffe_along(l, shift, 1, &l->in[0]));
 }
 
-// A blob, or the second input, along the axes that it has.
-static net_tensor operand(caffe_layer *l, const proto *p, size_t index, const char *part, size_t axis) {
+// A blob of so many axes as a constant along them.
+static net_tensor blob_along(caffe_layer *l, size_t index, const char *part, size_t axis, int64_t count) {
   net_numbers w;
   net_tensor shape;
-  int64_t count = proto_int(p, "num_axes", 1);
-  if (!index && l->in_count > 1) return caffe_along(l, l->in[1], axis, &l->in[0]);
   if (!caffe_blob(l, index, &w, &shape)) return (net_tensor){0};
   size_t axes = count < 0 ? l->in[0].rank - axis : (size_t)count;
   if (axes > l->in[0].rank - axis || (axes > 1 && shape.rank != axes)) {
@@ -172,26 +170,19 @@ static net_tensor operand(caffe_layer *l, const proto *p, size_t index, const ch
   return caffe_along(l, net_constant(l->n, part, SDX_FLOAT, shape.rank, shape.shape, &w, NULL), axis, &l->in[0]);
 }
 
+// By the second input, or by a blob; the bias is a blob.
 static void scale(caffe_layer *l) {
   proto p = caffe_params(l);
+  bool given = l->in_count > 1, bias = !strcmp(l->kind->op, "Mul") && proto_int(&p, "bias_term", 0);
+  int64_t axes = proto_int(&p, "num_axes", 1);
   size_t axis;
-  bool bias = !strcmp(l->kind->op, "Mul") && proto_int(&p, "bias_term", 0);
   if (!caffe_axis(l, &p, "axis", NULL, &axis)) return;
-  net_tensor by = operand(l, &p, 0, "scale", axis);
+  net_tensor by = given ? caffe_along(l, l->in[1], axis, &l->in[0]) : blob_along(l, 0, "scale", axis, axes);
   if (!by.ref) return;
   net_tensor y = net_binary(l->n, l->kind->op, NULL, l->in[0], by);
-  if (bias) {
-    net_tensor shift = operand(l, &p, l->in_count > 1 ? 0 : 1, "bias", axis);
-    if (l->in_count > 1) {
-      net_numbers w;
-      if (!caffe_blob(l, 0, &w, &shift)) return;
-      shift = net_constant(l->n, "bias", SDX_FLOAT, 1, (int64_t[]){(int64_t)w.count}, &w, NULL);
-      shift = caffe_along(l, shift, axis, &l->in[0]);
-    }
-    if (!shift.ref) return;
-    y = net_binary(l->n, "Add", "bias", y, shift);
-  }
-  l->out[0] = y;
+  net_tensor shift =
+      bias ? blob_along(l, given ? 0 : 1, "bias", axis, given ? (int64_t)l->in[1].rank : axes) : (net_tensor){0};
+  l->out[0] = shift.ref ? net_binary(l->n, "Add", "bias", y, shift) : y;
 }
 
 static void local_response(caffe_layer *l) {

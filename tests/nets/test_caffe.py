@@ -191,6 +191,26 @@ class Nets(unittest.TestCase):
         self.assertEqual(list(got), ["loss"])
         same("loss", got["loss"], numeric.softmax(x.reshape(2, -1) @ w.T + b, 1), distance=CLOSE)
 
+    def test_data_with_sizes(self):
+        memory = 'memory_data_param { batch_size: 8 channels: 2 height: 5 width: 6 }'
+        dummy = 'dummy_data_param { num: 8 num: 8 channels: 2 channels: 1 height: 5 height: 1 width: 6 width: 1 }'
+        for kind, rest in (("MemoryData", memory), ("DummyData", dummy)):
+            path = write(layer(kind, "d", "", "data label", rest) + layer("ReLU", "y", "data"), {})
+            self.assertEqual(Model(path).witness.get_inputs()[0].shape, ["N", 2, 5, 6])
+
+    def test_scale_by_a_value(self):
+        layers = layer("Pooling", "p", "x", rest="pooling_param { pool: AVE global_pooling: true }") + \
+            layer("Flatten", "f", "p") + layer("Scale", "y", "x f", rest="scale_param { axis: 0 bias_term: true }")
+        x, b = n(2, 3, 4, 5), n(2, 3)
+        got = Model(write(net(layers, 2, 3, 4, 5), {"y": ("Scale", [b])}), distance=CLOSE)(x=x)["y"]
+        same("y", got, x * x.mean((2, 3), keepdims=True) + b[:, :, None, None], distance=CLOSE)
+
+    def test_many_empty_layers(self):
+        (folder := pathlib.Path(scratch("net"))).mkdir(exist_ok=True)
+        (folder / "many.caffemodel").write_bytes(field(1, "net") + field(100, b"") * 400000)
+        done = command("convert", folder / "many.caffemodel", "--format", "caffe", "-o", scratch("no.onnx"))
+        self.assertEqual(done.returncode, 1)
+
     def test_what_is_wrong_is_named(self):
         layers = layer("Convolution", "c", "x", rest="convolution_param { num_output: 2 kernel_size: 3 }") + \
             layer("Python", "mine", "c") + layer("Proposal", "roi", "mine")
