@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/size.h"
 #include "support/files.h"
 
 enum { MOST_NODES = 1000000, MOST_SYMBOL = 1 << 28 };
@@ -137,15 +138,18 @@ static bool is_label(const char *op, size_t index) {
   return index == 1 && strlen(op) > 6 && !strcmp(op + strlen(op) - 6, "Output");
 }
 
-// The first operator that reads a node's result, and as which input. NULL: there is none.
-static const json_t *reader_of(const mxnet *m, size_t of, size_t *node_index, size_t *input) {
-  for (size_t i = of + 1; i < json_array_size(m->nodes); i++) {
+// Notes for each node which operator reads it first, and as which input.
+static bool find_readers(mxnet *m) {
+  size_t count = json_array_size(m->nodes), from, result;
+  m->readers = arena_array(m->c->memory, count, sizeof *m->readers);
+  if (!m->readers) return !convert_no_memory(m->c);
+  for (size_t i = 0; i < count; i++) {
     const json_t *node = json_array_get(m->nodes, i);
-    size_t from, result;
     for (size_t k = 0; k < inputs_of(node); k++)
-      if (input_of(node, k, &from, &result) && from == of) return *node_index = i, *input = k, node;
+      if (input_of(node, k, &from, &result) && from < i && !m->readers[from].node)
+        m->readers[from] = (mxnet_reader){node, i, k};
   }
-  return NULL;
+  return true;
 }
 
 // The array that a node has as an input.
@@ -160,16 +164,16 @@ static const mxnet_array *array_input(const mxnet *m, const json_t *node, size_t
 // The rank and channels of an input, by the first layer behind it that tells them.
 static void shape_by_reader(const mxnet *m, size_t of, net_tensor *x) {
   enum { STEPS = 20 };
-  size_t input;
-  const json_t *node;
   *x = (net_tensor){.rank = 4, .shape = {-1, -1, -1, -1}};
-  for (int i = 0; i < STEPS && (node = reader_of(m, of, &of, &input)); i++) {
+  for (int i = 0; i < STEPS && m->readers[of].node; i++) {
+    const json_t *node = m->readers[of].node;
+    of = m->readers[of].index;
     const char *op = text_of(node, "op");
     const mxnet_array *w = array_input(m, node, 1);
     mxnet_op as_op = {.attributes = attributes_of(node)};
     if (!strcmp(op, "Convolution") && w && w->shape.rank > 2) {
       x->rank = w->shape.rank;
-      x->shape[1] = w->shape.shape[1] * mxnet_int(&as_op, "num_group", 1);
+      x->shape[1] = wrap_mul(w->shape.shape[1], mxnet_int(&as_op, "num_group", 1));
       for (size_t d = 2; d < x->rank; d++) x->shape[d] = -1;
       if (x->shape[1] < 1 || x->shape[1] > INT32_MAX) x->shape[1] = -1;
       return;
@@ -188,13 +192,12 @@ static void shape_by_reader(const mxnet *m, size_t of, net_tensor *x) {
 }
 
 static bool add_input(mxnet *m, size_t index, const json_t *node) {
-  size_t reader, input;
-  const json_t *read_by = reader_of(m, index, &reader, &input);
+  const mxnet_reader *reader = &m->readers[index];
   const char *name = text_of(node, "name"), *symbols[NET_RANK];
   mxnet_op as_op = {.attributes = attributes_of(node)};
   net_tensor x = {0};
   int64_t shape[NET_RANK];
-  if (!read_by || is_label(text_of(read_by, "op"), input)) return true;
+  if (!reader->node || is_label(text_of(reader->node, "op"), reader->input)) return true;
   size_t rank = mxnet_ints(&as_op, "__shape__", 0, shape);
   if (rank) x.rank = rank, memcpy(x.shape, shape, rank * sizeof *shape);
   else shape_by_reader(m, index, &x);
@@ -202,7 +205,7 @@ static bool add_input(mxnet *m, size_t index, const json_t *node) {
   x.shape[0] = -1;
   for (size_t i = 0; i < x.rank; i++) {
     if (x.shape[i] < 1 || x.shape[i] > INT32_MAX) x.shape[i] = -1;
-    symbols[i] = x.shape[i] >= 0 ? NULL : i || input ? arena_format(m->c->memory, "%s_%zu", name, i) : "N";
+    symbols[i] = x.shape[i] >= 0 ? NULL : i || reader->input ? arena_format(m->c->memory, "%s_%zu", name, i) : "N";
   }
   x.ref = sdx_graph_add_input(
       m->c->graph,
@@ -299,7 +302,7 @@ static sdx_status convert_symbol(mxnet *m, const json_t *root) {
   if (number > 0) convert_made_by(m->c, "MXNet %lld.%lld.%lld", number / 10000, number / 100 % 100, number % 100);
   m->values = arena_array(m->c->memory, count, sizeof *m->values);
   m->value_counts = arena_array(m->c->memory, count, sizeof *m->value_counts);
-  if (!m->values || !m->value_counts) return convert_no_memory(m->c);
+  if (!m->values || !m->value_counts || !find_readers(m)) return convert_no_memory(m->c);
   for (size_t i = 0; i < count; i++) {
     const json_t *node = json_array_get(m->nodes, i);
     if (!(is_variable(node) ? add_variable : emit_node)(m, i, node)) return SDX_INVALID_MODEL;

@@ -22,10 +22,16 @@ typedef struct mxnet_value {
   const mxnet_array *array;
 } mxnet_value;
 
+typedef struct mxnet_reader {
+  const json_t *node;  // NULL: there is none
+  size_t index, input;
+} mxnet_reader;
+
 typedef struct mxnet {
   conversion *c;
   net n;
   const json_t *nodes;
+  mxnet_reader *readers;  // of the nodes: the first that reads each
   mxnet_array *arrays;
   size_t array_count;
   str_map array_of;      // by name, without "arg:" and "aux:"

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "convert/mxnet.h"
 
 // ---- windows ----------------------------------------------------------------------------------------
@@ -37,7 +38,7 @@ static void conv(mxnet_op *op) {
   }
   memcpy(w.kernel, a->shape.shape + 2, w.n * sizeof *w.kernel);
   if (transposed && mxnet_ints(op, "adj", 0, list) >= w.n) memcpy(w.more, list, w.n * sizeof *list);
-  int64_t out = transposed ? a->shape.shape[1] * w.groups : a->shape.shape[0];
+  int64_t out = transposed ? wrap_mul(a->shape.shape[1], w.groups) : a->shape.shape[0];
   if (!mxnet_weight(op, 1, "weight", x.rank, a->shape.shape, &filter)) return;
   if (!mxnet_flag(op, "no_bias", transposed) && op->in_count > 2 && !mxnet_weight(op, 2, "bias", 1, &out, &bias))
     return;
@@ -93,6 +94,7 @@ static void upsample(mxnet_op *op) {
     return;
   }
   if (strcmp(mxnet_text(op, "sample_type", "nearest"), "bilinear") != 0) {
+    if (op->in_count > 1) net_fail(op->n, SDX_NOT_SUPPORTED, NULL, "%zu values at once", op->in_count);
     op->out[0] = net_resize(op->n, x, "nearest", "asymmetric", (double[]){(double)scale, (double)scale}, NULL);
     return;
   }
@@ -149,12 +151,14 @@ static net_tensor swapped(mxnet_op *op, net_tensor x, bool swap) {
   return net_transpose(op->n, x, order);
 }
 
+// dot sums over the last axis of x and the first of y, batch_dot matrix by matrix: of two dimensions they are the same.
 static void product(mxnet_op *op) {
   net_tensor x, y;
   if (!mxnet_in(op, 0, &x) || !mxnet_in(op, 1, &y)) return;
   x = swapped(op, x, mxnet_flag(op, "transpose_a", false));
   y = swapped(op, y, mxnet_flag(op, "transpose_b", false));
-  if (x.rank < 2 || y.rank < 2 || (x.rank != y.rank && y.rank != 2)) {
+  bool each = !strcmp(op->kind->name, "batch_dot"), turned = x.rank > 2 && mxnet_flag(op, "transpose_a", false);
+  if (x.rank < 2 || (each ? x.rank != y.rank : y.rank != 2 || turned)) {
     net_fail(op->n, SDX_NOT_SUPPORTED, NULL, "a product of %s and %s", net_shape_text(op->n, &x),
              net_shape_text(op->n, &y));
     return;

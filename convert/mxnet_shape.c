@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "convert/mxnet.h"
 
 static void flatten(mxnet_op *op) {
@@ -208,7 +209,7 @@ static void crop(mxnet_op *op) {
       return;
     }
     int64_t from = mxnet_flag(op, "center_crop", false) ? (x.shape[2 + i] - size[i]) / 2 : offset[i];
-    x = net_slice(op->n, x, 2 + i, from, from + size[i], 1);
+    x = net_slice(op->n, x, 2 + i, from, wrap_add(from, size[i]), 1);
   }
   op->out[0] = x;
 }

@@ -124,6 +124,8 @@ static void compare_scalar(mxnet_op *op) {
 static void where(mxnet_op *op) {
   net_tensor test, a, b;
   if (!mxnet_in(op, 0, &test) || !mxnet_in(op, 1, &a) || !mxnet_in(op, 2, &b)) return;
+  if (test.rank == 1)  // one for each row
+    while (test.rank < a.rank) test = net_unsqueeze(op->n, test, test.rank);
   op->out[0] = net_like(a, net_node(op->n, "Where", NULL, SDX_REFS(net_cast(op->n, test, SDX_BOOL).ref, a.ref, b.ref)));
 }
 

@@ -4,6 +4,7 @@
 
     tests/mxnet/test_mxnet.py [-v] [NAME ...]     only cases whose name contains a NAME
 """
+import json
 import pathlib
 import sys
 import unittest
@@ -56,6 +57,8 @@ SYMBOLS = {
                         (2, 3, 4, 4)),
     "arithmetic": (S.broadcast_div(bn(X) * 2 - 1, S.exp(X) + 3) + (1 / (S.square(X) + 1)) - (2 - X), (2, 3, 4, 4)),
     "comparisons": (S.where(X > 0.1, bn(X), S.clip(X, -0.5, 0.5)), (2, 3, 4, 4)),
+    "a condition for each row": ((lambda x: S.where(S.sum(x, axis=1) > 0, bn(x), S.exp(x)))(S.var("data", shape=(3, 3))), (3, 3)),
+    "dot": (S.dot(S.FullyConnected(X, num_hidden=4, flatten=False, name="f"), S.var("w", shape=(5, 4)), transpose_b=True), (2, 3, 6)),
     "reshape codes": (S.reshape(S.reshape(bn(S.var("data", shape=(2, 3, 4, 6))), (0, -3, -2)), (0, 0, -4, 2, -1)), (2, 3, 4, 6)),
     "transposed": (S.SwapAxis(S.transpose(bn(X), axes=(0, 2, 3, 1)), dim1=1, dim2=3), (2, 3, 4, 5)),
     "parts": ((lambda s: S.Concat(s[2], s[0], dim=1))(S.SliceChannel(bn(X), num_outputs=3, axis=1)), (2, 3, 4, 5)),
@@ -142,6 +145,10 @@ class Symbols(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         for said in ("the operator 'topk' is not converted", "the operator '_contrib_box_nms' is not converted"):
             self.assertIn(said, done.stderr)
+        for symbol, said in ((S.dot(S.var("a", shape=(2, 3, 4)), S.var("b", shape=(4, 3, 2))), "a product of [?, 3, 4] and [?, 3, 2]"),
+                             (S.UpSampling(X, X, scale=2, sample_type="nearest", num_args=2), "2 values at once")):
+            done = command("convert", save(symbol, {"arg:w": mx.nd.zeros(1)}), "-o", scratch("no.onnx"))
+            self.assertIn(said, done.stderr)
         symbol = S.FullyConnected(X, num_hidden=3, name="dense")
         done = command("convert", save(symbol, {"arg:other": mx.nd.zeros(1)}), "-o", scratch("no.onnx"))
         self.assertIn("layer 'dense' (FullyConnected): its input 1 has no array", done.stderr)
@@ -149,6 +156,14 @@ class Symbols(unittest.TestCase):
         path.write_bytes(path.read_bytes()[:40])
         done = command("convert", scratch("net-symbol.json"), "-o", scratch("no.onnx"))
         self.assertIn("net-0000.params, byte", done.stderr)
+
+
+    def test_many_variables(self):
+        nodes = [{"op": "null", "name": f"v{i}", "inputs": []} for i in range(300000)]
+        path = pathlib.Path(save(X, {"arg:w": mx.nd.zeros(1)}))
+        path.write_text(json.dumps({"nodes": nodes, "heads": [[0, 0, 0]]}))
+        done = command("convert", path, "-o", scratch("no.onnx"))
+        self.assertIn("heads: result 0 is never computed", done.stderr)
 
 
 class Nets(unittest.TestCase):
