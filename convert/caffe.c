@@ -244,11 +244,6 @@ bool caffe_axis(caffe_layer *l, const proto *p, const char *name, const char *ol
   return net_axis(l->n, &l->in[0], at, axis);
 }
 
-net_tensor caffe_along(caffe_layer *l, net_tensor vector, size_t axis, const net_tensor *x) {
-  for (size_t i = axis + vector.rank; i < x->rank; i++) vector = net_unsqueeze(l->n, vector, vector.rank);
-  return vector;
-}
-
 // ---- values -----------------------------------------------------------------------------------------
 
 static bool put_value(caffe *f, str name, net_tensor value) {
@@ -281,7 +276,6 @@ static void shape_by_reader(caffe *f, str name, net_tensor *x) {
 }
 
 static bool add_input(caffe *f, str name, net_tensor x) {
-  const char *symbols[NET_RANK];
   char *label = str_to_c(f->c->memory, name);
   if (!label) return !convert_no_memory(f->c);
   if (!x.rank) {
@@ -294,14 +288,9 @@ static bool add_input(caffe *f, str name, net_tensor x) {
   }
   x.dtype = SDX_FLOAT;
   x.shape[0] = -1;
-  for (size_t i = 0; i < x.rank; i++) {
+  for (size_t i = 0; i < x.rank; i++)
     if (x.shape[i] < 1 || x.shape[i] > INT32_MAX) x.shape[i] = -1;
-    symbols[i] = x.shape[i] < 0 ? i ? arena_format(f->c->memory, "%s_%zu", label, i) : "N" : NULL;
-  }
-  x.ref = sdx_graph_add_input(
-      f->c->graph,
-      &(sdx_io){
-          .name = label, .dtype = SDX_FLOAT, .has_shape = true, .rank = x.rank, .shape = x.shape, .symbols = symbols});
+  x = net_input(&f->n, label, x, true);
   if (!f->first.ref) f->first = x;
   return put_value(f, name, x);
 }
@@ -430,9 +419,7 @@ static bool emit_layer(caffe *f, const header *h) {
       if (i) continue;  // what nobody reads may be missing
       return !net_fail(l.n, SDX_INVALID_MODEL, NULL, "it gives nothing");
     }
-    for (size_t d = 0; d < l.out[i].rank; d++)
-      if (l.out[i].shape[d] > INT32_MAX) return !net_fail(l.n, SDX_LIMIT_EXCEEDED, NULL, "a result that is too large");
-    if (!put_value(f, name, l.out[i])) return false;
+    if (!net_is_sound(l.n, &l.out[i]) || !put_value(f, name, l.out[i])) return false;
   }
   return !convert_failed(f->c);
 }
@@ -441,17 +428,7 @@ static void add_outputs(caffe *f, size_t count, const str *names) {
   uint32_t index;
   for (size_t i = 0; i < count && !convert_failed(f->c); i++) {
     char *label = str_to_c(f->c->memory, names[i]);
-    const char *symbols[NET_RANK];
-    if (!label || !str_map_find(&f->names, names[i], &index)) continue;
-    const net_tensor *y = &f->values[index];
-    for (size_t d = 0; d < y->rank; d++) symbols[d] = d || y->shape[0] >= 0 ? NULL : "N";
-    sdx_graph_add_output(f->c->graph, y->ref,
-                         &(sdx_io){.name = label,
-                                   .dtype = y->dtype,
-                                   .has_shape = true,
-                                   .rank = y->rank,
-                                   .shape = y->shape,
-                                   .symbols = symbols});
+    if (label && str_map_find(&f->names, names[i], &index)) net_output(&f->n, label, f->values[index]);
   }
 }
 

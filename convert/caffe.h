@@ -51,5 +51,3 @@ bool caffe_blob(caffe_layer *l, size_t index, net_numbers *w, net_tensor *shape)
 net_tensor caffe_weight(caffe_layer *l, size_t index, const char *part, size_t rank, const int64_t *shape);
 // The axis of a parameter, or of its older name.
 bool caffe_axis(caffe_layer *l, const proto *p, const char *name, const char *older, size_t *axis);
-// As many axes behind `axis` as make a vector one of x: for blobs that begin there.
-net_tensor caffe_along(caffe_layer *l, net_tensor vector, size_t axis, const net_tensor *x);

@@ -78,8 +78,7 @@ static void permute(caffe_layer *l) {
     if (order[i] >= 0 && order[i] < (int64_t)rank) seen |= 1u << order[i];
   for (size_t i = 0; i < rank && count < rank; i++)  // those that are not named follow
     if (!(seen & 1u << i)) order[count++] = (int64_t)i, seen |= 1u << i;
-  if (count != rank || seen != (1u << rank) - 1) net_fail(l->n, SDX_INVALID_MODEL, NULL, "an order that is none");
-  else l->out[0] = net_transpose(l->n, l->in[0], order);
+  l->out[0] = net_permute(l->n, l->in[0], count, order);
 }
 
 static void tile(caffe_layer *l) {

@@ -24,7 +24,7 @@ static void prelu(caffe_layer *l) {
   if (!caffe_blob(l, 0, &w, &shape)) return;
   net_tensor slope = net_constant(l->n, "slope", SDX_FLOAT, 1, (int64_t[]){(int64_t)w.count}, &w, NULL);
   if (slope.ref)
-    l->out[0] = net_binary(l->n, "PRelu", NULL, l->in[0], w.count > 1 ? caffe_along(l, slope, 1, &l->in[0]) : slope);
+    l->out[0] = net_binary(l->n, "PRelu", NULL, l->in[0], w.count > 1 ? net_along(l->n, slope, 1, &l->in[0]) : slope);
 }
 
 static void elu(caffe_layer *l) {
@@ -132,12 +132,7 @@ static void arg_max(caffe_layer *l) {
     return;
   }
   if (!along) x = net_flatten(l->n, x, 1);
-  net_tensor most = x, at = x;
-  most.ref = net_node(l->n, "TopK", NULL, SDX_REFS(x.ref, net_ints(l->n, 1, &k).ref));
-  at.ref = sdx_graph_add_node_output(l->f->c->graph);
-  sdx_graph_set_int(l->f->c->graph, "axis", (int64_t)axis);
-  most.shape[axis] = at.shape[axis] = k;
-  at.dtype = SDX_INT64;
+  net_tensor at, most = net_top_k(l->n, x, axis, k, true, &at);
   at = net_cast(l->n, at, SDX_FLOAT);
   if (along) {
     l->out[0] = numbers ? most : at;

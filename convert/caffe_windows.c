@@ -114,13 +114,6 @@ static void embed(caffe_layer *l) {
 
 // ---- normalisation ----------------------------------------------------------------------------------
 
-static net_tensor constant_row(caffe_layer *l, const char *part, int64_t count, double number) {
-  double *all = arena_array(l->f->c->memory, (size_t)count, sizeof *all);
-  if (!all) return convert_no_memory(l->f->c), (net_tensor){0};
-  for (int64_t i = 0; i < count; i++) all[i] = number;
-  return net_values(l->n, part, SDX_FLOAT, 1, &count, all);
-}
-
 // Blobs: mean and variance, each times the third.
 static void batch_norm(caffe_layer *l) {
   proto p = caffe_params(l);
@@ -139,7 +132,7 @@ static void batch_norm(caffe_layer *l) {
     row[i] = net_pieces(l->n, i ? "variance" : "mean", SDX_FLOAT, 1, &channels, 1, &piece);
     if (!row[i].ref) return;
   }
-  net_tensor one = constant_row(l, "scale", channels, 1), zero = constant_row(l, "shift", channels, 0);
+  net_tensor one = net_row(l->n, "scale", channels, 1), zero = net_row(l->n, "shift", channels, 0);
   if (one.ref && zero.ref)
     l->out[0] = net_batch_norm(l->n, x, one, zero, row[0], row[1], proto_number(&p, "eps", 1e-5));
 }
@@ -152,8 +145,8 @@ static void scale_and_shift(caffe_layer *l) {
   int64_t channels = (int64_t)w.count;
   net_tensor scale = caffe_weight(l, 0, "scale", 1, &channels), shift = caffe_weight(l, 1, "shift", 1, &channels);
   if (!shift.ref) return;
-  net_tensor y = net_binary(l->n, "Mul", NULL, l->in[0], caffe_along(l, scale, 1, &l->in[0]));
-  l->out[0] = net_binary(l->n, "Add", "shift", y, caffe_along(l, shift, 1, &l->in[0]));
+  net_tensor y = net_binary(l->n, "Mul", NULL, l->in[0], net_along(l->n, scale, 1, &l->in[0]));
+  l->out[0] = net_binary(l->n, "Add", "shift", y, net_along(l->n, shift, 1, &l->in[0]));
 }
 
 // A blob of so many axes as a constant along them.
@@ -167,7 +160,7 @@ static net_tensor blob_along(caffe_layer *l, size_t index, const char *part, siz
     return (net_tensor){0};
   }
   if (axes < 2) shape.rank = axes, shape.shape[0] = (int64_t)w.count;
-  return caffe_along(l, net_constant(l->n, part, SDX_FLOAT, shape.rank, shape.shape, &w, NULL), axis, &l->in[0]);
+  return net_along(l->n, net_constant(l->n, part, SDX_FLOAT, shape.rank, shape.shape, &w, NULL), axis, &l->in[0]);
 }
 
 // By the second input, or by a blob; the bias is a blob.
@@ -177,7 +170,7 @@ static void scale(caffe_layer *l) {
   int64_t axes = proto_int(&p, "num_axes", 1);
   size_t axis;
   if (!caffe_axis(l, &p, "axis", NULL, &axis)) return;
-  net_tensor by = given ? caffe_along(l, l->in[1], axis, &l->in[0]) : blob_along(l, 0, "scale", axis, axes);
+  net_tensor by = given ? net_along(l->n, l->in[1], axis, &l->in[0]) : blob_along(l, 0, "scale", axis, axes);
   if (!by.ref) return;
   net_tensor y = net_binary(l->n, l->kind->op, NULL, l->in[0], by);
   net_tensor shift =
@@ -234,11 +227,9 @@ static void normalize(caffe_layer *l) {
   if (proto_int(&p, "across_spatial", 1))
     for (size_t i = 2; i < x.rank; i++) axes[count++] = (int64_t)i;
   if (!caffe_blob(l, 0, &w, &stored) || x.rank < 2) return;
-  net_tensor sum = net_reduce(l->n, "ReduceSumSquare", x, count, axes, true);
-  sum = net_apply(l->n, "Sqrt", "length", net_scale(l->n, "Add", "eps", sum, proto_number(&p, "eps", 1e-10)));
   net_tensor by = net_constant(l->n, "scale", SDX_FLOAT, 1, (int64_t[]){(int64_t)w.count}, &w, NULL);
-  net_tensor y = net_binary(l->n, "Div", NULL, x, sum);
-  if (by.ref) l->out[0] = net_binary(l->n, "Mul", "scale", y, w.count > 1 ? caffe_along(l, by, 1, &x) : by);
+  net_tensor y = net_l2_norm(l->n, x, count, axes, proto_number(&p, "eps", 1e-10));
+  if (by.ref) l->out[0] = net_binary(l->n, "Mul", "scale", y, w.count > 1 ? net_along(l->n, by, 1, &x) : by);
 }
 
 const caffe_kind caffe_window_kinds[] = {

@@ -138,19 +138,12 @@ static bool shape_of(coreml *m, str name, const proto *type, net_tensor *x, cons
 
 static void add_input(coreml *m, str name, const proto *type) {
   net_tensor x;
-  const char *kind, *symbols[NET_RANK];
+  const char *kind;
   char *label = str_to_c(m->c->memory, name);
   if (!label) convert_no_memory(m->c);
   if (!label || !shape_of(m, name, type, &x, &kind)) return;
-  for (size_t i = 0; i < x.rank; i++)
-    symbols[i] = x.shape[i] >= 0 ? NULL : i ? arena_format(m->c->memory, "%s_%zu", label, i) : "N";
-  x.ref = sdx_graph_add_input(m->c->graph, &(sdx_io){.name = label,
-                                                     .type = kind,
-                                                     .dtype = x.dtype,
-                                                     .has_shape = !kind,
-                                                     .rank = kind ? 0 : x.rank,
-                                                     .shape = x.shape,
-                                                     .symbols = symbols});
+  if (kind) x.ref = sdx_graph_add_input(m->c->graph, &(sdx_io){.name = label, .type = kind});
+  else x = net_input(&m->n, label, x, true);
   coreml_set(m, name, x);
 }
 
@@ -189,7 +182,6 @@ static net_tensor as_declared(coreml *m, const proto *type, net_tensor x) {
 
 static void add_output(coreml *m, str name, const proto *type) {
   net_tensor x;
-  const char *symbols[NET_RANK];
   char *label = str_to_c(m->c->memory, name);
   if (!label) convert_no_memory(m->c);
   if (!label || !coreml_find(m, name, &x)) return;
@@ -197,14 +189,9 @@ static void add_output(coreml *m, str name, const proto *type) {
   m->n.kind = "output";
   x = as_declared(m, type, x);
   if (convert_failed(m->c)) return;
-  for (size_t i = 0; i < x.rank; i++) symbols[i] = i || x.shape[0] >= 0 ? NULL : "N";
   if (x.dtype == SDX_UNDEFINED)
     convert_fail(m->c, SDX_NOT_SUPPORTED, "description", NULL, "the output '%s' is a dictionary", label);
-  else
-    sdx_graph_add_output(
-        m->c->graph, x.ref,
-        &(sdx_io){
-            .name = label, .dtype = x.dtype, .has_shape = true, .rank = x.rank, .shape = x.shape, .symbols = symbols});
+  else net_output(&m->n, label, x);
 }
 
 void coreml_add_outputs(coreml *m, const proto *model) {

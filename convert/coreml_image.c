@@ -184,22 +184,10 @@ static void batched_matmul(coreml_layer *l) {
   int64_t shape[] = {proto_int(&l->params, "weightMatrixFirstDimension", 0),
                      proto_int(&l->params, "weightMatrixSecondDimension", 0)};
   if (l->in_count == 1) w = transposed_weight(l, shape[1], shape[0]);
-  net_tensor both[] = {x, w}, y = x;
-  for (size_t i = 0; i < 2; i++) {
-    int64_t order[NET_RANK];
-    if (!both[i].ref) return;
-    for (size_t d = 0; d < both[i].rank; d++) order[d] = (int64_t)d;
-    if (both[i].rank < 2 || !proto_int(&l->params, i ? "transposeB" : "transposeA", 0) || (i && l->in_count == 1))
-      continue;
-    order[both[i].rank - 1]--, order[both[i].rank - 2]++;
-    both[i] = net_transpose(l->n, both[i], order);
-  }
-  y = both[0].rank >= both[1].rank ? both[0] : both[1];
-  y.ref = net_node(l->n, "MatMul", NULL, SDX_REFS(both[0].ref, both[1].ref));
-  if (both[0].rank > 1 && both[1].rank > 1) {
-    y.shape[y.rank - 2] = both[0].shape[both[0].rank - 2];
-    y.shape[y.rank - 1] = both[1].shape[both[1].rank - 1];
-  }
+  else if (proto_int(&l->params, "transposeB", 0)) w = net_swap_last(l->n, w);
+  if (proto_int(&l->params, "transposeA", 0)) x = net_swap_last(l->n, x);
+  if (!w.ref) return;
+  net_tensor y = net_matmul(l->n, NULL, x, w);
   net_tensor bias = l->in_count == 1 ? bias_of(l, shape[1]) : (net_tensor){0};
   l->out[0] = bias.ref ? net_binary(l->n, "Add", "bias", y, bias) : y;
 }
@@ -236,8 +224,7 @@ static void batch_norm(coreml_layer *l) {
   net_tensor gamma = coreml_weight(l, "gamma", 1, &channels), beta = coreml_weight(l, "beta", 1, &channels);
   if (!gamma.ref || !beta.ref) return;
   if (proto_int(&l->params, "instanceNormalization", 0) && proto_int(&l->params, "computeMeanVar", 0)) {
-    y = net_like(x, net_node(l->n, "InstanceNormalization", NULL, SDX_REFS(x.ref, gamma.ref, beta.ref)));
-    sdx_graph_set_float(l->m->c->graph, "epsilon", (float)epsilon);
+    y = net_instance_norm(l->n, x, gamma, beta, epsilon);
   } else {
     net_tensor mean = coreml_weight(l, "mean", 1, &channels), variance = coreml_weight(l, "variance", 1, &channels);
     if (!mean.ref || !variance.ref) return;
@@ -259,9 +246,7 @@ static void mean_variance(coreml_layer *l) {
 static void l2_normalize(coreml_layer *l) {
   net_tensor x = coreml_image(l, l->in[0]);
   if (convert_failed(l->m->c)) return;
-  net_tensor sum = net_reduce(l->n, "ReduceSumSquare", x, 3, (int64_t[]){1, 2, 3}, true);
-  sum = net_apply(l->n, "Sqrt", "norm", net_scale(l->n, "Add", "epsilon", sum, positive(l, "epsilon", 1e-6)));
-  give(l, net_binary(l->n, "Div", NULL, x, sum), &l->in[0]);
+  give(l, net_l2_norm(l->n, x, 3, (int64_t[]){1, 2, 3}, positive(l, "epsilon", 1e-6)), &l->in[0]);
 }
 
 static void local_response(coreml_layer *l) {
@@ -283,9 +268,7 @@ static void layer_norm(coreml_layer *l) {
   }
   net_tensor gamma = coreml_weight(l, "gamma", count, shape), beta = coreml_weight(l, "beta", count, shape);
   if (!gamma.ref || !beta.ref) return;
-  l->out[0] = net_like(x, net_node(l->n, "LayerNormalization", NULL, SDX_REFS(x.ref, gamma.ref, beta.ref)));
-  sdx_graph_set_int(l->m->c->graph, "axis", -(int64_t)count);
-  sdx_graph_set_float(l->m->c->graph, "epsilon", (float)positive(l, "eps", 1e-5));
+  l->out[0] = net_layer_norm(l->n, x, gamma, beta, -(int64_t)count, positive(l, "eps", 1e-5));
 }
 
 // ---- borders and sizes ------------------------------------------------------------------------------
@@ -351,20 +334,14 @@ static void resize_bilinear(coreml_layer *l) {
 
 static void reorganize(coreml_layer *l) {
   enum { SPACE_TO_DEPTH, DEPTH_TO_SPACE, PIXEL_SHUFFLE };
-  net_tensor x = coreml_image(l, l->in[0]), y = x;
+  net_tensor x = coreml_image(l, l->in[0]);
   int64_t block = proto_int(&l->params, "blockSize", 0), mode = proto_int(&l->params, "mode", 0);
-  if (block < 1 || block > 1 << 10 || mode < 0 || mode > PIXEL_SHUFFLE || convert_failed(l->m->c)) {
-    net_fail(l->n, SDX_INVALID_MODEL, NULL, "blocks of %lld", (long long)block);
-    return;
-  }
-  bool together = mode == SPACE_TO_DEPTH;
-  y.ref = net_node(l->n, together ? "SpaceToDepth" : "DepthToSpace", NULL, SDX_REFS(x.ref));
-  sdx_graph_set_int(l->m->c->graph, "blocksize", block);
-  if (mode == PIXEL_SHUFFLE) sdx_graph_set_string(l->m->c->graph, "mode", "CRD");
-  if (y.shape[1] >= 0) y.shape[1] = together ? y.shape[1] * block * block : y.shape[1] / (block * block);
-  for (size_t i = 2; i < 4; i++)
-    if (y.shape[i] >= 0) y.shape[i] = together ? y.shape[i] / block : y.shape[i] * block;
-  give(l, y, &l->in[0]);
+  if (mode < 0 || mode > PIXEL_SHUFFLE) net_fail(l->n, SDX_INVALID_MODEL, NULL, "the mode %lld", (long long)mode);
+  else
+    give(l,
+         net_blocks(l->n, mode == SPACE_TO_DEPTH ? "SpaceToDepth" : "DepthToSpace", x, block,
+                    mode == PIXEL_SHUFFLE ? "CRD" : NULL),
+         &l->in[0]);
 }
 
 const coreml_layer_kind coreml_image_layers[] = {

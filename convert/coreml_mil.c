@@ -319,9 +319,7 @@ static bool emit_operation(mil *p, const proto *operation) {
     mil_value v = {.tensor = settled(&declared[i], op.out[i])};
     if (op.as_constant) v = op.value;
     else if (!v.tensor.ref) return !net_fail(op.n, SDX_INVALID_MODEL, NULL, "it does not have %zu results", i + 1);
-    for (size_t d = 0; d < v.tensor.rank; d++)
-      if (v.tensor.shape[d] > INT32_MAX) return !net_fail(op.n, SDX_LIMIT_EXCEEDED, NULL, "a result that is too large");
-    if (!put(p, proto_text(&output, "name"), v)) return false;
+    if (!net_is_sound(op.n, &v.tensor) || !put(p, proto_text(&output, "name"), v)) return false;
   }
   return !convert_failed(p->m->c);
 }
@@ -331,17 +329,11 @@ static bool emit_operation(mil *p, const proto *operation) {
 static bool add_input(mil *p, const proto *input) {
   proto type;
   net_tensor x;
-  const char *symbols[NET_RANK];
   char *name = str_to_c(p->m->c->memory, proto_text(input, "name"));
   if (!name) return !convert_no_memory(p->m->c);
   proto_get(input, "type", &type);
   if (!read_type(&type, &x) || x.dtype == SDX_STRING) return fail(p, name, "an input that is no array of numbers");
-  for (size_t i = 0; i < x.rank; i++)
-    symbols[i] = x.shape[i] < 0 ? arena_format(p->m->c->memory, "%s_%zu", name, i) : NULL;
-  x.ref = sdx_graph_add_input(
-      p->m->c->graph,
-      &(sdx_io){
-          .name = name, .dtype = x.dtype, .has_shape = true, .rank = x.rank, .shape = x.shape, .symbols = symbols});
+  x = net_input(&p->m->n, name, x, false);
   return put(p, proto_text(input, "name"), (mil_value){.tensor = x});
 }
 

@@ -70,44 +70,22 @@ static void pool(mil_op *op) {
 
 // ---- products ---------------------------------------------------------------------------------------
 
-static net_tensor swapped(mil_op *op, net_tensor x, bool swap) {
-  int64_t order[NET_RANK];
-  for (size_t i = 0; i < x.rank; i++) order[i] = (int64_t)i;
-  if (!swap || x.rank < 2) return x;
-  order[x.rank - 1]--, order[x.rank - 2]++;
-  return net_transpose(op->n, x, order);
-}
-
-static net_tensor product(mil_op *op, const char *part, net_tensor x, net_tensor y) {
-  net_tensor z = x.rank >= y.rank ? x : y;
-  for (size_t i = 3; i <= z.rank; i++) {
-    int64_t p = i <= x.rank ? x.shape[x.rank - i] : 1, q = i <= y.rank ? y.shape[y.rank - i] : 1;
-    z.shape[z.rank - i] = p == 1 ? q : p;
-  }
-  z.ref = net_node(op->n, "MatMul", part, SDX_REFS(x.ref, y.ref));
-  if (x.rank > 1 && y.rank > 1) z.shape[z.rank - 2] = x.shape[x.rank - 2], z.shape[z.rank - 1] = y.shape[y.rank - 1];
-  else z.rank -= 1;
-  return z;
-}
-
 static void matmul(mil_op *op) {
   net_tensor x, y;
   if (!mil_in(op, "x", &x) || !mil_in(op, "y", &y)) return;
-  if (!x.rank || !y.rank) net_fail(op->n, SDX_INVALID_MODEL, NULL, "a value without dimensions");
-  else
-    op->out[0] =
-        product(op, NULL, swapped(op, x, mil_int(op, "transpose_x", 0)), swapped(op, y, mil_int(op, "transpose_y", 0)));
+  if (mil_int(op, "transpose_x", 0)) x = net_swap_last(op->n, x);
+  if (mil_int(op, "transpose_y", 0)) y = net_swap_last(op->n, y);
+  op->out[0] = net_matmul(op->n, NULL, x, y);
 }
 
 static void linear(mil_op *op) {
   net_tensor x, w, bias;
   if (!mil_in(op, "x", &x) || !mil_in(op, "weight", &w)) return;
   mil_maybe(op, "bias", &bias);
-  if (w.rank != 2 || !x.rank)
-    net_fail(op->n, SDX_INVALID_MODEL, NULL, "weights of shape %s", net_shape_text(op->n, &w));
+  if (w.rank != 2) net_fail(op->n, SDX_INVALID_MODEL, NULL, "weights of shape %s", net_shape_text(op->n, &w));
   else if (x.rank == 2) op->out[0] = net_dense(op->n, x, w, bias);
   else {
-    net_tensor y = product(op, bias.ref ? "product" : NULL, x, swapped(op, w, true));
+    net_tensor y = net_matmul(op->n, bias.ref ? "product" : NULL, x, net_swap_last(op->n, w));
     op->out[0] = bias.ref ? net_binary(op->n, "Add", NULL, y, bias) : y;
   }
 }
@@ -122,7 +100,7 @@ static void attention(mil_op *op) {
     return;
   }
   net_tensor width = net_scalar(n, SDX_FLOAT, (double)q.shape[q.rank - 1]);
-  net_tensor s = net_binary(n, "Div", "scale", product(op, "scores", q, swapped(op, k, true)),
+  net_tensor s = net_binary(n, "Div", "scale", net_matmul(n, "scores", q, net_swap_last(n, k)),
                             net_apply(n, "Sqrt", "sqrt", width));
   if (mil_maybe(op, "attn_mask", &mask)) {
     if (mask.dtype == SDX_BOOL) {
@@ -132,20 +110,16 @@ static void attention(mil_op *op) {
     }
     s = net_binary(n, "Add", "masked", s, mask);
   }
-  op->out[0] = product(op, NULL, net_softmax(n, "Softmax", s, s.rank - 1), v);
+  op->out[0] = net_matmul(n, NULL, net_softmax(n, "Softmax", s, s.rank - 1), v);
 }
 
 // ---- normalisation ----------------------------------------------------------------------------------
 
 // A parameter of the channels, or so many of one number.
 static net_tensor channels_of(mil_op *op, const char *name, int64_t count, double missing) {
-  enum { MOST = 1 << 20 };
   net_tensor v;
-  if (mil_maybe(op, name, &v)) return v;
-  double *all = count > 0 && count < MOST ? arena_array(op->p->m->c->memory, (size_t)count, sizeof *all) : NULL;
-  for (int64_t i = 0; all && i < count; i++) all[i] = missing;
-  if (!all) return net_fail(op->n, SDX_INVALID_MODEL, NULL, "the number of channels is not known"), v;
-  return net_values(op->n, name, SDX_FLOAT, 1, &count, all);
+  if (mil_maybe(op, name, &v) || convert_failed(op->p->m->c)) return v;
+  return net_row(op->n, name, count, missing);
 }
 
 static void batch_norm(mil_op *op) {
@@ -160,37 +134,27 @@ static void batch_norm(mil_op *op) {
 static void instance_norm(mil_op *op) {
   net_tensor x;
   if (!mil_in(op, "x", &x)) return;
-  if (x.rank < 3 || x.shape[1] > NET_MOST) {
-    net_fail(op->n, SDX_INVALID_MODEL, NULL, "a value of shape %s", net_shape_text(op->n, &x));
-    return;
-  }
-  double epsilon = mil_number(op, "epsilon", 1e-5);
-  net_tensor gamma = channels_of(op, "gamma", x.shape[1], 1), beta = channels_of(op, "beta", x.shape[1], 0);
-  op->out[0] = net_like(x, net_node(op->n, "InstanceNormalization", NULL, SDX_REFS(x.ref, gamma.ref, beta.ref)));
-  sdx_graph_set_float(op->g, "epsilon", (float)epsilon);
+  int64_t channels = x.rank > 1 ? x.shape[1] : -1;
+  net_tensor gamma = channels_of(op, "gamma", channels, 1), beta = channels_of(op, "beta", channels, 0);
+  if (!convert_failed(op->p->m->c))
+    op->out[0] = net_instance_norm(op->n, x, gamma, beta, mil_number(op, "epsilon", 1e-5));
 }
 
 static void layer_norm(mil_op *op) {
   net_tensor x, gamma, beta;
   int64_t axes[MIL_LIST];
-  size_t at, count = mil_ints(op, "axes", axes);
+  size_t count = mil_ints(op, "axes", axes);
   double epsilon = mil_number(op, "epsilon", 1e-5);
-  if (!mil_in(op, "x", &x)) return;
-  if (!count)
-    for (; count < x.rank; count++) axes[count] = (int64_t)count;
-  for (size_t i = 0; i < count; i++) {
-    if (!net_axis(op->n, &x, axes[i], &at)) return;
-    axes[i] = (int64_t)at;
+  if (!mil_in(op, "x", &x) || !net_axes(op->n, &x, &count, axes)) return;
+  bool last = count == 1 && (size_t)axes[0] + 1 == x.rank;
+  mil_maybe(op, "gamma", &gamma), mil_maybe(op, "beta", &beta);
+  if (gamma.ref && beta.ref && last) {
+    op->out[0] = net_layer_norm(op->n, x, gamma, beta, -1, epsilon);
+    return;
   }
   net_tensor y = net_mean_variance(op->n, x, count, axes, true, epsilon);
-  bool last = count == 1 && (size_t)axes[0] + 1 == x.rank;
-  if (mil_maybe(op, "gamma", &gamma) && last && mil_maybe(op, "beta", &beta)) {
-    y = net_like(x, net_node(op->n, "LayerNormalization", NULL, SDX_REFS(x.ref, gamma.ref, beta.ref)));
-    sdx_graph_set_float(op->g, "epsilon", (float)epsilon);
-  } else {
-    if (gamma.ref) y = net_binary(op->n, "Mul", "gamma", y, gamma);
-    if (mil_maybe(op, "beta", &beta)) y = net_binary(op->n, "Add", "beta", y, beta);
-  }
+  if (gamma.ref) y = net_binary(op->n, "Mul", "gamma", y, gamma);
+  if (beta.ref) y = net_binary(op->n, "Add", "beta", y, beta);
   op->out[0] = y;
 }
 
@@ -202,9 +166,7 @@ static void l2_norm(mil_op *op) {
     return;
   }
   int64_t rank = (int64_t)x.rank, axes[] = {rank - 3, rank - 2, rank - 1};
-  net_tensor sum = net_scale(op->n, "Add", "epsilon", net_reduce(op->n, "ReduceSumSquare", x, 3, axes, true),
-                             mil_number(op, "epsilon", 1e-6));
-  op->out[0] = net_binary(op->n, "Div", NULL, x, net_apply(op->n, "Sqrt", "norm", sum));
+  op->out[0] = net_l2_norm(op->n, x, 3, axes, mil_number(op, "epsilon", 1e-6));
 }
 
 static void local_response(mil_op *op) {
@@ -318,12 +280,7 @@ static void recurrent(mil_op *op) {
   if (lstm) r.first[1] = first_state(op, "initial_c", &r);
   if (convert_failed(op->p->m->c) || !net_recurrent(op->n, x, &r, y)) return;
   h = last_state(op, y[1], &r);
-  if (mil_int(op, "output_sequence", 0)) {
-    net_tensor z = net_transpose(op->n, y[0], (int64_t[]){0, 2, 1, 3});
-    op->out[0] = net_reshape(op->n, z, 3, (int64_t[]){0, 0, (int64_t)r.directions * r.units});
-  } else {
-    op->out[0] = net_unsqueeze(op->n, h, 0);
-  }
+  op->out[0] = mil_int(op, "output_sequence", 0) ? net_sequence(op->n, &r, y[0]) : net_unsqueeze(op->n, h, 0);
   op->out[1] = h;
   if (lstm) op->out[2] = last_state(op, y[2], &r);
 }

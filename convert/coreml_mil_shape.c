@@ -24,17 +24,9 @@ static void reshape(mil_op *op) {
 static void transpose(mil_op *op) {
   net_tensor x;
   int64_t order[MIL_LIST];
-  unsigned seen = 0;
-  size_t at, count = mil_ints(op, "perm", order);
-  if (!mil_in(op, "x", &x)) return;
-  for (size_t i = 0; i < count && count == x.rank; i++) {
-    if (!net_axis(op->n, &x, order[i], &at)) return;
-    order[i] = (int64_t)at;
-    seen |= 1u << at;
-  }
-  if (count != x.rank || seen != (1u << x.rank) - 1)
-    net_fail(op->n, SDX_INVALID_MODEL, NULL, "an order of %zu axes for %s", count, net_shape_text(op->n, &x));
-  else op->out[0] = net_transpose(op->n, x, order);
+  size_t count = mil_ints(op, "perm", order);
+  if (!mil_in(op, "x", &x) || (count && !net_axes(op->n, &x, &count, order))) return;
+  op->out[0] = net_permute(op->n, x, count, order);
 }
 
 // Axes of a value of that rank as flags. False: reported.
@@ -81,19 +73,9 @@ static void concat(mil_op *op) {
 }
 
 static void stack(mil_op *op) {
-  size_t count, axis;
-  net_tensor *all = mil_all(op, "values", &count), like = {0};
-  if (!all) return;
-  like.rank = all[0].rank + 1;
-  if (!mil_axis(op, &like, "axis", 0, &axis)) return;
-  for (size_t i = 0; i < count; i++) {
-    if (all[i].rank != like.rank - 1) {
-      net_fail(op->n, SDX_INVALID_MODEL, NULL, "values of rank %zu and %zu", like.rank - 1, all[i].rank);
-      return;
-    }
-    all[i] = net_unsqueeze(op->n, all[i], axis);
-  }
-  op->out[0] = net_concat(op->n, axis, count, all);
+  size_t count;
+  net_tensor *all = mil_all(op, "values", &count);
+  if (all) op->out[0] = net_stack(op->n, mil_int(op, "axis", 0), count, all);
 }
 
 static void split(mil_op *op) {
@@ -126,21 +108,7 @@ static void slice_by_index(mil_op *op) {
       !each(op, &x, "stride", 1, step) || !each(op, &x, "begin_mask", 0, no_from) ||
       !each(op, &x, "end_mask", 0, no_to) || !each(op, &x, "squeeze_mask", 0, gone))
     return;
-  for (size_t i = 0; i < x.rank; i++) {
-    if (!step[i]) step[i] = 1;
-    if (gone[i]) {
-      step[i] = 1;
-      if (no_from[i]) from[i] = 0;
-      to[i] = from[i] == -1 ? INT64_MAX : from[i] + 1;
-    } else {
-      if (no_from[i]) from[i] = step[i] > 0 ? 0 : -1;
-      if (no_to[i]) to[i] = step[i] > 0 ? INT64_MAX : INT64_MIN + 1;
-    }
-    x = net_slice(op->n, x, i, from[i], to[i], step[i]);
-  }
-  for (size_t i = x.rank; i--;)
-    if (gone[i]) x = net_squeeze(op->n, x, i);
-  op->out[0] = x;
+  op->out[0] = net_slice_each(op->n, x, from, to, step, no_from, no_to, gone);
 }
 
 static void slice_by_size(mil_op *op) {
@@ -217,11 +185,7 @@ static void gather_along(mil_op *op) {
   net_tensor x, at;
   size_t axis;
   if (!mil_in(op, "x", &x) || !mil_in(op, "indices", &at) || !mil_axis(op, &x, "axis", 0, &axis)) return;
-  net_tensor y = net_cast(op->n, at, SDX_INT64);
-  y.ref = net_node(op->n, "GatherElements", NULL, SDX_REFS(x.ref, y.ref));
-  sdx_graph_set_int(op->g, "axis", (int64_t)axis);
-  y.dtype = x.dtype;
-  op->out[0] = y;
+  op->out[0] = net_gather_along(op->n, x, at, axis);
 }
 
 static void gather_nd(mil_op *op) {
@@ -238,36 +202,14 @@ static void shape_of(mil_op *op) {
 
 static void flatten(mil_op *op) {
   net_tensor x;
-  int64_t axis = mil_int(op, "axis", 1);
-  if (!mil_in(op, "x", &x)) return;
-  if (axis < 0) axis += (int64_t)x.rank;
-  if (axis < 0 || axis > (int64_t)x.rank) {
-    net_fail(op->n, SDX_INVALID_MODEL, NULL, "axis %lld", (long long)axis);
-    return;
-  }
-  net_tensor y = {
-      .dtype = x.dtype, .rank = 2, .shape = {net_product(&x, 0, (size_t)axis), net_product(&x, (size_t)axis, x.rank)}};
-  y.ref = net_node(op->n, "Flatten", NULL, SDX_REFS(x.ref));
-  sdx_graph_set_int(op->g, "axis", axis);
-  op->out[0] = y;
+  if (mil_in(op, "x", &x)) op->out[0] = net_flatten_2d(op->n, x, mil_int(op, "axis", 1));
 }
 
 static void one_hot(mil_op *op) {
   net_tensor at;
-  int64_t size = mil_int(op, "one_hot_vector_size", 0), axis = mil_int(op, "axis", -1);
-  if (!mil_in(op, "indices", &at)) return;
-  if (size < 1 || size > NET_MOST) {
-    net_fail(op->n, SDX_NOT_SUPPORTED, NULL, "vectors of size %lld", (long long)size);
-    return;
-  }
-  double values[] = {mil_number(op, "off_value", 0), mil_number(op, "on_value", 1)};
-  net_tensor depth = net_scalar(op->n, SDX_INT64, (double)size),
-             both = net_values(op->n, "values", SDX_FLOAT, 1, (int64_t[]){2}, values);
-  net_tensor y = op->out[0];
-  y.dtype = SDX_FLOAT;
-  y.ref = net_node(op->n, "OneHot", NULL, SDX_REFS(net_cast(op->n, at, SDX_INT64).ref, depth.ref, both.ref));
-  sdx_graph_set_int(op->g, "axis", axis);
-  op->out[0] = y;
+  if (mil_in(op, "indices", &at))
+    op->out[0] = net_one_hot(op->n, at, mil_int(op, "one_hot_vector_size", 0), mil_int(op, "axis", -1),
+                             mil_number(op, "off_value", 0), mil_number(op, "on_value", 1));
 }
 
 static void fill(mil_op *op) {
@@ -302,20 +244,9 @@ static void range(mil_op *op) {
 
 static void blocks(mil_op *op) {
   net_tensor x;
-  bool together = !strcmp(op->kind->op, "SpaceToDepth"), shuffle = !strncmp(op->kind->name, "pixel", 5);
-  int64_t block = mil_int(op, shuffle ? together ? "downscale_factor" : "upscale_factor" : "block_size", 0);
-  if (!mil_in(op, "x", &x)) return;
-  if (x.rank != 4 || block < 1 || block > 1 << 10) {
-    net_fail(op->n, SDX_INVALID_MODEL, NULL, "blocks of %lld of %s", (long long)block, net_shape_text(op->n, &x));
-    return;
-  }
-  net_tensor y = net_like(x, net_node(op->n, op->kind->op, NULL, SDX_REFS(x.ref)));
-  sdx_graph_set_int(op->g, "blocksize", block);
-  if (shuffle) sdx_graph_set_string(op->g, "mode", "CRD");
-  if (y.shape[1] >= 0) y.shape[1] = together ? y.shape[1] * block * block : y.shape[1] / (block * block);
-  for (size_t i = 2; i < 4; i++)
-    if (y.shape[i] >= 0) y.shape[i] = together ? y.shape[i] / block : y.shape[i] * block;
-  op->out[0] = y;
+  bool shuffle = !strcmp(op->kind->name, "pixel_shuffle");
+  int64_t block = mil_int(op, shuffle ? "upscale_factor" : "block_size", 0);
+  if (mil_in(op, "x", &x)) op->out[0] = net_blocks(op->n, op->kind->op, x, block, shuffle ? "CRD" : NULL);
 }
 
 const mil_kind mil_shape_kinds[] = {

@@ -60,29 +60,18 @@ static void scaled(mil_op *op) {
 
 static void prelu(mil_op *op) {
   net_tensor x, alpha;
-  if (!mil_in(op, "x", &x) || !mil_in(op, "alpha", &alpha)) return;
-  for (size_t i = 2; i < x.rank; i++) alpha = net_unsqueeze(op->n, alpha, alpha.rank);
-  op->out[0] = net_binary(op->n, "PRelu", NULL, x, alpha);
+  if (mil_in(op, "x", &x) && mil_in(op, "alpha", &alpha))
+    op->out[0] = net_binary(op->n, "PRelu", NULL, x, net_along(op->n, alpha, 1, &x));
 }
 
 static void gelu(mil_op *op) {
-  net *n = op->n;
-  net_tensor x, y;
-  if (!mil_in(op, "x", &x)) return;
+  net_tensor x;
   str mode = mil_text(op, "mode");
-  if (str_is(mode, "SIGMOID_APPROXIMATION")) {
-    op->out[0] =
-        net_binary(n, "Mul", NULL, x, net_apply(n, "Sigmoid", "sigmoid", net_scale(n, "Mul", "scale", x, 1.702)));
-    return;
-  }
-  if (str_is(mode, "TANH_APPROXIMATION")) {
-    y = net_binary(n, "Mul", "cube", net_binary(n, "Mul", "square", x, x), x);
-    y = net_binary(n, "Add", "sum", x, net_scale(n, "Mul", "scale", y, 0.044715));
-    y = net_apply(n, "Tanh", "tanh", net_scale(n, "Mul", "scale", y, sqrt(2 / M_PI)));
-  } else {
-    y = net_apply(n, "Erf", "erf", net_scale(n, "Mul", "scale", x, sqrt(0.5)));
-  }
-  op->out[0] = net_scale(n, "Mul", NULL, net_binary(n, "Mul", "product", x, net_scale(n, "Add", "one", y, 1)), 0.5);
+  if (mil_in(op, "x", &x))
+    op->out[0] = net_gelu(op->n, x,
+                          str_is(mode, "SIGMOID_APPROXIMATION") ? NET_GELU_SIGMOID
+                          : str_is(mode, "TANH_APPROXIMATION")  ? NET_GELU_TANH
+                                                                : NET_GELU_EXACT);
 }
 
 // With a small number added before, where the operation has one.
@@ -150,21 +139,14 @@ static void not_equal(mil_op *op) {
   if (two(op, &x, &y)) op->out[0] = net_apply(op->n, "Not", NULL, net_compare(op->n, "Equal", "equal", x, y));
 }
 
-static net_tensor floor_of_quotient(mil_op *op, net_tensor x, net_tensor y) {
-  sdx_dtype dtype = x.dtype;
-  net_tensor z = net_binary(op->n, "Div", "quotient", net_cast(op->n, x, SDX_FLOAT), net_cast(op->n, y, SDX_FLOAT));
-  return net_cast(op->n, net_apply(op->n, "Floor", "floor", z), dtype);
-}
-
 static void floor_div(mil_op *op) {
   net_tensor x, y;
-  if (two(op, &x, &y)) op->out[0] = floor_of_quotient(op, x, y);
+  if (two(op, &x, &y)) op->out[0] = net_floor_div(op->n, x, y);
 }
 
 static void modulo(mil_op *op) {
   net_tensor x, y;
-  if (two(op, &x, &y))
-    op->out[0] = net_binary(op->n, "Sub", NULL, x, net_binary(op->n, "Mul", "product", floor_of_quotient(op, x, y), y));
+  if (two(op, &x, &y)) op->out[0] = net_modulo(op->n, x, y);
 }
 
 static void select_of(mil_op *op) {
@@ -179,27 +161,16 @@ static void select_of(mil_op *op) {
 static void reduce(mil_op *op) {
   net_tensor x;
   int64_t axes[MIL_LIST];
-  size_t at, count = mil_ints(op, "axes", axes);
-  if (!mil_in(op, "x", &x)) return;
-  if (!count)
-    for (; count < x.rank; count++) axes[count] = (int64_t)count;
-  for (size_t i = 0; i < count; i++) {
-    if (!net_axis(op->n, &x, axes[i], &at)) return;
-    axes[i] = (int64_t)at;
-  }
-  op->out[0] = net_reduce(op->n, op->kind->op, x, count, axes, mil_int(op, "keep_dims", 0));
+  size_t count = mil_ints(op, "axes", axes);
+  if (mil_in(op, "x", &x) && net_axes(op->n, &x, &count, axes))
+    op->out[0] = net_reduce(op->n, op->kind->op, x, count, axes, mil_int(op, "keep_dims", 0));
 }
 
 static void arg(mil_op *op) {
   net_tensor x;
   size_t axis;
-  if (!mil_in(op, "x", &x) || !mil_axis(op, &x, "axis", -1, &axis)) return;
-  net_tensor y = net_like(x, net_node(op->n, op->kind->op, NULL, SDX_REFS(x.ref)));
-  sdx_graph_set_int(op->g, "axis", (int64_t)axis);
-  y.dtype = SDX_INT64;
-  y.shape[axis] = 1;
-  if (!mil_int(op, "keep_dims", 0)) y = net_squeeze(op->n, y, axis);
-  op->out[0] = net_cast(op->n, y, SDX_INT32);
+  if (mil_in(op, "x", &x) && mil_axis(op, &x, "axis", -1, &axis))
+    op->out[0] = net_cast(op->n, net_arg(op->n, op->kind->op, x, axis, mil_int(op, "keep_dims", 0)), SDX_INT32);
 }
 
 static void softmax(mil_op *op) {
@@ -214,17 +185,11 @@ static void top_k(mil_op *op) {
   if (!mil_in(op, "x", &x) || !mil_axis(op, &x, "axis", -1, &axis)) return;
   bool sort = !strcmp(op->kind->name, "argsort"), ascending = mil_int(op, "ascending", 0);
   int64_t k = sort ? x.shape[axis] : mil_int(op, "k", 1);
-  net_tensor y = x, at = x;
   if (k < 1) {
     net_fail(op->n, SDX_NOT_SUPPORTED, NULL, "a number of elements that is not known");
     return;
   }
-  y.ref = net_node(op->n, "TopK", NULL, SDX_REFS(x.ref, net_ints(op->n, 1, &k).ref));
-  at.ref = sdx_graph_add_node_output(op->g);
-  sdx_graph_set_int(op->g, "axis", (int64_t)axis);
-  sdx_graph_set_int(op->g, "largest", !ascending);
-  y.shape[axis] = at.shape[axis] = k;
-  at.dtype = SDX_INT64;
+  net_tensor at, y = net_top_k(op->n, x, axis, k, !ascending, &at);
   at = net_cast(op->n, at, SDX_INT32);
   op->out[0] = sort ? at : y;
   if (!sort) op->out[1] = at;
@@ -234,11 +199,7 @@ static void cum_sum(mil_op *op) {
   net_tensor x;
   size_t axis;
   if (!mil_in(op, "x", &x) || !mil_axis(op, &x, "axis", 0, &axis)) return;
-  int64_t exclusive = mil_int(op, "exclusive", 0), reverse = mil_int(op, "reverse", 0);
-  op->out[0] =
-      net_like(x, net_node(op->n, "CumSum", NULL, SDX_REFS(x.ref, net_scalar(op->n, SDX_INT64, (double)axis).ref)));
-  sdx_graph_set_int(op->g, "exclusive", exclusive);
-  sdx_graph_set_int(op->g, "reverse", reverse);
+  op->out[0] = net_cum_sum(op->n, x, axis, mil_int(op, "exclusive", 0), mil_int(op, "reverse", 0));
 }
 
 // ---- packed constants -------------------------------------------------------------------------------

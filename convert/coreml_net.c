@@ -212,19 +212,14 @@ static bool find_inputs(coreml_net *net, const proto *layer, coreml_layer *l) {
   return true;
 }
 
-static bool is_sound(coreml_layer *l, const net_tensor *y) {
-  for (size_t i = 0; i < y->rank; i++)
-    if (y->shape[i] > INT32_MAX)
-      return !net_fail(l->n, SDX_LIMIT_EXCEEDED, NULL, "a result of shape %s", net_shape_text(l->n, y));
-  return y->ref || !net_fail(l->n, SDX_INVALID_MODEL, NULL, "it does not have that many results");
-}
-
 static bool keep_outputs(coreml_net *net, const proto *layer, coreml_layer *l) {
   str name;
   size_t i = 0;
   wire at = layer->bytes;
-  for (; i < l->out_count && proto_each_text(layer, &at, "output", &name); i++)
-    if (!is_sound(l, &l->out[i]) || !put_value(net, name, l->out[i])) return false;
+  for (; i < l->out_count && proto_each_text(layer, &at, "output", &name); i++) {
+    if (!l->out[i].ref) return !net_fail(l->n, SDX_INVALID_MODEL, NULL, "it does not have that many results");
+    if (!net_is_sound(l->n, &l->out[i]) || !put_value(net, name, l->out[i])) return false;
+  }
   return true;
 }
 

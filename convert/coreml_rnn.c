@@ -92,8 +92,7 @@ static void give(coreml_layer *l, const net_rnn *r, const net_tensor y[3], bool 
     for (size_t d = 0; d < r->directions; d++)
       last[d][s] = r->directions == 1 ? y[1 + s] : net_slice(n, y[1 + s], 0, (int64_t)d, (int64_t)d + 1, 1);
   if (sequence) {
-    net_tensor z = net_transpose(n, y[0], (int64_t[]){0, 2, 1, 3});
-    l->out[0] = as_values(l, net_reshape(n, z, 3, (int64_t[]){0, 0, (int64_t)r->directions * r->units}));
+    l->out[0] = as_values(l, net_sequence(n, r, y[0]));
   } else {
     l->out[0] =
         as_values(l, r->directions == 1 ? last[0][0] : net_concat(n, 2, 2, (net_tensor[]){last[0][0], last[1][0]}));

@@ -43,21 +43,12 @@ static void reshape(coreml_layer *l) {
   }
 }
 
-// False: it is no order of the dimensions.
-static bool is_order(coreml_layer *l, size_t rank, const int64_t *axes, size_t count) {
-  unsigned seen = 0;
-  for (size_t i = 0; i < count && i < rank; i++)
-    if (axes[i] >= 0 && axes[i] < (int64_t)rank) seen |= 1u << axes[i];
-  return (count == rank && seen == (1u << rank) - 1) ||
-         !net_fail(l->n, SDX_INVALID_MODEL, NULL, "an order of %zu axes for a value of rank %zu", count, rank);
-}
-
 static void permute(coreml_layer *l) {
   int64_t axes[NET_RANK];
   bool older = !strcmp(l->kind->name, "permute");
   net_tensor x = older ? coreml_image(l, l->in[0]) : l->in[0];
   size_t count = proto_ints(&l->params, older ? "axis" : "axes", NET_RANK, axes);
-  if (!convert_failed(l->m->c) && is_order(l, x.rank, axes, count)) l->out[0] = net_transpose(l->n, x, axes);
+  if (!convert_failed(l->m->c)) l->out[0] = net_permute(l->n, x, count, axes);
 }
 
 static void concat(coreml_layer *l) {
@@ -125,17 +116,7 @@ static void concat_nd(coreml_layer *l) {
 }
 
 static void stack(coreml_layer *l) {
-  size_t axis, rank = l->in[0].rank;
-  net_tensor like = {.rank = rank + 1};
-  if (rank == NET_RANK || !sound_axis(l, &like, "axis", 0, &axis)) return;
-  for (size_t i = 0; i < l->in_count; i++) {
-    if (l->in[i].rank != rank) {
-      net_fail(l->n, SDX_INVALID_MODEL, NULL, "values of rank %zu and %zu", rank, l->in[i].rank);
-      return;
-    }
-    l->in[i] = net_unsqueeze(l->n, l->in[i], axis);
-  }
-  l->out[0] = net_concat(l->n, axis, l->in_count, l->in);
+  l->out[0] = net_stack(l->n, proto_int(&l->params, "axis", 0), l->in_count, l->in);
 }
 
 static void reshape_to(coreml_layer *l) {
@@ -211,18 +192,7 @@ static void squeeze(coreml_layer *l) {
 }
 
 static void flatten_2d(coreml_layer *l) {
-  net_tensor x = l->in[0], y = {.dtype = x.dtype, .rank = 2};
-  int64_t axis = proto_int(&l->params, "axis", 0);
-  if (axis < 0) axis += (int64_t)x.rank;
-  if (axis < 0 || axis > (int64_t)x.rank) {
-    net_fail(l->n, SDX_INVALID_MODEL, NULL, "axis %lld", (long long)axis);
-    return;
-  }
-  y.shape[0] = net_product(&x, 0, (size_t)axis);
-  y.shape[1] = net_product(&x, (size_t)axis, x.rank);
-  y.ref = net_node(l->n, "Flatten", NULL, SDX_REFS(x.ref));
-  sdx_graph_set_int(l->m->c->graph, "axis", axis);
-  l->out[0] = y;
+  l->out[0] = net_flatten_2d(l->n, l->in[0], proto_int(&l->params, "axis", 0));
 }
 
 static void slice_static(coreml_layer *l) {
@@ -239,16 +209,7 @@ static void slice_static(coreml_layer *l) {
              net_shape_text(l->n, &y));
     return;
   }
-  for (size_t i = 0; i < y.rank; i++) {
-    if (gone[i]) step[i] = 1, to[i] = from[i] == -1 ? INT64_MAX : from[i] + (from[i] < INT32_MAX), to_mask[i] = 0;
-    if (!step[i]) step[i] = 1;
-    if (from_mask[i]) from[i] = step[i] > 0 ? 0 : -1;
-    if (to_mask[i]) to[i] = step[i] > 0 ? INT64_MAX : INT64_MIN + 1;
-    y = net_slice(l->n, y, i, from[i], to[i], step[i]);
-  }
-  for (size_t i = y.rank; i--;)
-    if (gone[i]) y = net_squeeze(l->n, y, i);
-  l->out[0] = y;
+  l->out[0] = net_slice_each(l->n, y, from, to, step, from_mask, to_mask, gone);
 }
 
 static void tile(coreml_layer *l) {
@@ -266,14 +227,8 @@ static void gather(coreml_layer *l) {
 
 static void gather_along(coreml_layer *l) {
   size_t axis;
-  if (l->in_count != 2 || !sound_axis(l, &l->in[0], "axis", 0, &axis)) {
-    if (l->in_count != 2) net_fail(l->n, SDX_INVALID_MODEL, NULL, "%zu inputs, expected 2", l->in_count);
-    return;
-  }
-  net_tensor at = net_cast(l->n, l->in[1], SDX_INT64), y = at;
-  y.dtype = l->in[0].dtype;
-  l->out[0] = net_like(y, net_node(l->n, "GatherElements", NULL, SDX_REFS(l->in[0].ref, at.ref)));
-  sdx_graph_set_int(l->m->c->graph, "axis", (int64_t)axis);
+  if (l->in_count != 2) net_fail(l->n, SDX_INVALID_MODEL, NULL, "%zu inputs, expected 2", l->in_count);
+  else if (sound_axis(l, &l->in[0], "axis", 0, &axis)) l->out[0] = net_gather_along(l->n, l->in[0], l->in[1], axis);
 }
 
 static void gather_nd(coreml_layer *l) {
@@ -334,20 +289,10 @@ static void triangle(coreml_layer *l) {
 }
 
 static void one_hot(coreml_layer *l) {
-  int64_t size = proto_int(&l->params, "oneHotVectorSize", 0), axis = proto_int(&l->params, "axis", -1);
-  net_tensor x = net_cast(l->n, l->in[0], SDX_INT64), y = {.dtype = SDX_FLOAT, .rank = x.rank + 1};
-  double values[] = {proto_number(&l->params, "offValue", 0), proto_number(&l->params, "onValue", 1)};
-  size_t at;
-  if (l->in_count > 1 || size < 1 || size > NET_MOST || x.rank == NET_RANK) {
-    net_fail(l->n, SDX_NOT_SUPPORTED, NULL, "a number of classes that is computed");
-    return;
-  }
-  if (!net_axis(l->n, &y, axis, &at)) return;
-  for (size_t i = 0; i < y.rank; i++) y.shape[i] = i == at ? size : x.shape[i > at ? i - 1 : i];
-  net_tensor depth = net_scalar(l->n, SDX_INT64, (double)size),
-             both = net_values(l->n, "values", SDX_FLOAT, 1, (int64_t[]){2}, values);
-  l->out[0] = net_like(y, net_node(l->n, "OneHot", NULL, SDX_REFS(x.ref, depth.ref, both.ref)));
-  sdx_graph_set_int(l->m->c->graph, "axis", (int64_t)at);
+  int64_t size = l->in_count == 1 ? proto_int(&l->params, "oneHotVectorSize", 0) : 0,
+          axis = proto_int(&l->params, "axis", -1);
+  l->out[0] = net_one_hot(l->n, l->in[0], size, axis, proto_number(&l->params, "offValue", 0),
+                          proto_number(&l->params, "onValue", 1));
 }
 
 static void slice_by_size(coreml_layer *l) {

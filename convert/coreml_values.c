@@ -68,23 +68,10 @@ static void clamped_relu(coreml_layer *l) {
 }
 
 static void gelu(coreml_layer *l) {
-  enum { EXACT, TANH, SIGMOID };
-  net *n = l->n;
-  net_tensor x = l->in[0], y;
-  int64_t mode = proto_int(&l->params, "mode", EXACT);
-  if (mode == SIGMOID) {
-    l->out[0] =
-        net_binary(n, "Mul", NULL, x, net_apply(n, "Sigmoid", "sigmoid", net_scale(n, "Mul", "scale", x, 1.702)));
-    return;
-  }
-  if (mode == TANH) {
-    y = net_binary(n, "Mul", "cube", net_binary(n, "Mul", "square", x, x), x);
-    y = net_binary(n, "Add", "sum", x, net_scale(n, "Mul", "scale", y, 0.044715));
-    y = net_apply(n, "Tanh", "tanh", net_scale(n, "Mul", "scale", y, sqrt(2 / M_PI)));
-  } else {
-    y = net_apply(n, "Erf", "erf", net_scale(n, "Mul", "scale", x, sqrt(0.5)));
-  }
-  l->out[0] = net_scale(n, "Mul", NULL, net_binary(n, "Mul", "product", x, net_scale(n, "Add", "one", y, 1)), 0.5);
+  int64_t mode = proto_int(&l->params, "mode", NET_GELU_EXACT);
+  if (mode < NET_GELU_EXACT || mode > NET_GELU_SIGMOID)
+    net_fail(l->n, SDX_NOT_SUPPORTED, NULL, "the mode %lld", (long long)mode);
+  else l->out[0] = net_gelu(l->n, l->in[0], (net_gelu_form)mode);
 }
 
 // ---- arithmetic -------------------------------------------------------------------------------------
@@ -177,15 +164,13 @@ static void logical(coreml_layer *l) {
 static void floor_div(coreml_layer *l) {
   net_tensor a, b;
   two(l, &a, &b);
-  l->out[0] = net_apply(l->n, "Floor", NULL, net_binary(l->n, "Div", "quotient", a, b));
+  l->out[0] = net_floor_div(l->n, a, b);
 }
 
-// With the sign of the divisor.
 static void modulo(coreml_layer *l) {
   net_tensor a, b;
   two(l, &a, &b);
-  net_tensor whole = net_apply(l->n, "Floor", "floor", net_binary(l->n, "Div", "quotient", a, b));
-  l->out[0] = net_binary(l->n, "Sub", NULL, a, net_binary(l->n, "Mul", "product", whole, b));
+  l->out[0] = net_modulo(l->n, a, b);
 }
 
 static void where(coreml_layer *l) {
@@ -269,51 +254,35 @@ static void reduce(coreml_layer *l) {
     int64_t axes[3];
   } over[] = {{3, {1, 2, 3}}, {2, {2, 3}}, {1, {1}}, {1, {2}}, {1, {3}}};
   int64_t mode = proto_int(&l->params, "mode", 0), axis = proto_int(&l->params, "axis", 0);
-  net_tensor x = coreml_image(l, l->in[0]), y = x;
+  net_tensor x = coreml_image(l, l->in[0]), y;
   if (mode < 0 || mode > ARG_MAX || axis < 0 || axis > 4 || (mode == ARG_MAX && axis < 2) || convert_failed(l->m->c)) {
     net_fail(l->n, SDX_NOT_SUPPORTED, NULL, "mode %lld over axis %lld", (long long)mode, (long long)axis);
     return;
   }
-  if (mode == ARG_MAX) {
-    y.ref = net_node(l->n, "ArgMax", NULL, SDX_REFS(x.ref));
-    sdx_graph_set_int(l->m->c->graph, "axis", over[axis].axes[0]);
-    y.dtype = SDX_INT64;
-    y.shape[over[axis].axes[0]] = 1;
-    y = net_cast(l->n, y, SDX_FLOAT);
-  } else {
-    y = net_reduce(l->n, reductions[mode], x, over[axis].count, over[axis].axes, true);
-  }
+  if (mode == ARG_MAX) y = net_cast(l->n, net_arg(l->n, "ArgMax", x, (size_t)over[axis].axes[0], true), SDX_FLOAT);
+  else y = net_reduce(l->n, reductions[mode], x, over[axis].count, over[axis].axes, true);
   l->out[0] = coreml_like_input(l, y, &l->in[0]);
 }
 
 static void reduce_axes(coreml_layer *l) {
   net_tensor x = l->in[0];
   int64_t axes[NET_RANK];
-  size_t count = proto_ints(&l->params, "axes", NET_RANK, axes), at;
-  if (!count || count > NET_RANK || proto_int(&l->params, "reduceAll", 0))
-    for (count = 0; count < x.rank; count++) axes[count] = (int64_t)count;
-  for (size_t i = 0; i < count; i++) {
-    if (!net_axis(l->n, &x, axes[i], &at)) return;
-    axes[i] = (int64_t)at;
-  }
-  l->out[0] = net_reduce(l->n, l->kind->op, x, count, axes, proto_int(&l->params, "keepDims", 0));
+  size_t count = proto_ints(&l->params, "axes", NET_RANK, axes);
+  if (count > NET_RANK || proto_int(&l->params, "reduceAll", 0)) count = 0;
+  if (net_axes(l->n, &x, &count, axes))
+    l->out[0] = net_reduce(l->n, l->kind->op, x, count, axes, proto_int(&l->params, "keepDims", 0));
 }
 
 static void arg(coreml_layer *l) {
-  net_tensor x = l->in[0], y = x;
   size_t axis;
-  if (!net_axis(l->n, &x, proto_int(&l->params, "axis", 0), &axis)) return;
-  y.ref = net_node(l->n, l->kind->op, NULL, SDX_REFS(x.ref));
-  sdx_graph_set_int(l->m->c->graph, "axis", (int64_t)axis);
-  y.dtype = SDX_INT64;
-  y.shape[axis] = 1;
-  if (proto_int(&l->params, "removeDim", 0)) y = net_squeeze(l->n, y, axis);
+  if (!net_axis(l->n, &l->in[0], proto_int(&l->params, "axis", 0), &axis)) return;
+  net_tensor y = net_arg(l->n, l->kind->op, l->in[0], axis, !proto_int(&l->params, "removeDim", 0));
   l->out[0] = net_cast(l->n, y, SDX_FLOAT);
 }
 
 static void top_k(coreml_layer *l) {
   bool sort = !strcmp(l->kind->name, "argSort");
-  net_tensor x = l->in[0], y = x, at = x;
+  net_tensor x = l->in[0];
   size_t axis;
   if (!net_axis(l->n, &x, proto_int(&l->params, "axis", 0), &axis)) return;
   int64_t k = sort ? x.shape[axis] : proto_int(&l->params, "K", 0);
@@ -322,24 +291,16 @@ static void top_k(coreml_layer *l) {
     return;
   }
   bool largest = sort ? proto_int(&l->params, "descending", 0) : !proto_int(&l->params, "useBottomK", 0);
-  y.ref = net_node(l->n, "TopK", NULL, SDX_REFS(x.ref, net_ints(l->n, 1, &k).ref));
-  at.ref = sdx_graph_add_node_output(l->m->c->graph);
-  sdx_graph_set_int(l->m->c->graph, "axis", (int64_t)axis);
-  sdx_graph_set_int(l->m->c->graph, "largest", largest);
-  y.shape[axis] = at.shape[axis] = k;
-  at.dtype = SDX_INT64;
-  at = net_cast(l->n, at, SDX_FLOAT);
-  l->out[0] = sort ? at : y;
-  l->out[1] = at;
+  net_tensor y = net_top_k(l->n, x, axis, k, largest, &l->out[1]);
+  l->out[1] = net_cast(l->n, l->out[1], SDX_FLOAT);
+  l->out[0] = sort ? l->out[1] : y;
 }
 
 static void cum_sum(coreml_layer *l) {
   size_t axis;
-  if (!net_axis(l->n, &l->in[0], proto_int(&l->params, "axis", 0), &axis)) return;
-  l->out[0] = net_like(
-      l->in[0], net_node(l->n, "CumSum", NULL, SDX_REFS(l->in[0].ref, net_scalar(l->n, SDX_INT64, (double)axis).ref)));
-  sdx_graph_set_int(l->m->c->graph, "exclusive", proto_int(&l->params, "excludeFinalSum", 0));
-  sdx_graph_set_int(l->m->c->graph, "reverse", proto_int(&l->params, "reverse", 0));
+  if (net_axis(l->n, &l->in[0], proto_int(&l->params, "axis", 0), &axis))
+    l->out[0] = net_cum_sum(l->n, l->in[0], axis, proto_int(&l->params, "excludeFinalSum", 0),
+                            proto_int(&l->params, "reverse", 0));
 }
 
 const coreml_layer_kind coreml_value_layers[] = {

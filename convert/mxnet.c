@@ -193,7 +193,7 @@ static void shape_by_reader(const mxnet *m, size_t of, net_tensor *x) {
 
 static bool add_input(mxnet *m, size_t index, const json_t *node) {
   const mxnet_reader *reader = &m->readers[index];
-  const char *name = text_of(node, "name"), *symbols[NET_RANK];
+  const char *name = text_of(node, "name");
   mxnet_op as_op = {.attributes = attributes_of(node)};
   net_tensor x = {0};
   int64_t shape[NET_RANK];
@@ -203,15 +203,9 @@ static bool add_input(mxnet *m, size_t index, const json_t *node) {
   else shape_by_reader(m, index, &x);
   x.dtype = SDX_FLOAT;
   x.shape[0] = -1;
-  for (size_t i = 0; i < x.rank; i++) {
+  for (size_t i = 0; i < x.rank; i++)
     if (x.shape[i] < 1 || x.shape[i] > INT32_MAX) x.shape[i] = -1;
-    symbols[i] = x.shape[i] >= 0 ? NULL : i || reader->input ? arena_format(m->c->memory, "%s_%zu", name, i) : "N";
-  }
-  x.ref = sdx_graph_add_input(
-      m->c->graph,
-      &(sdx_io){
-          .name = name, .dtype = x.dtype, .has_shape = true, .rank = x.rank, .shape = x.shape, .symbols = symbols});
-  m->values[index][0].tensor = x;
+  m->values[index][0].tensor = net_input(&m->n, name, x, reader->input == 0);
   return !convert_failed(m->c);
 }
 
@@ -253,9 +247,7 @@ static bool emit_node(mxnet *m, size_t index, const json_t *node) {
   m->value_counts[index] = op.out_count;
   m->values[index][0].array = op.array;
   for (size_t i = 0; i < op.out_count; i++) {
-    for (size_t d = 0; d < op.out[i].rank; d++)
-      if (op.out[i].shape[d] > INT32_MAX)
-        return !net_fail(op.n, SDX_LIMIT_EXCEEDED, NULL, "a result that is too large");
+    if (!net_is_sound(op.n, &op.out[i])) return false;
     m->values[index][i].tensor = op.out[i];
   }
   return true;
@@ -272,20 +264,12 @@ static bool add_outputs(mxnet *m, const json_t *heads) {
   for (size_t i = 0; i < json_array_size(heads); i++) {
     const json_t *head = json_array_get(heads, i);
     json_int_t from = json_integer_value(json_array_get(head, 0)), result = json_integer_value(json_array_get(head, 1));
-    const char *symbols[NET_RANK];
     if (from < 0 || from >= (json_int_t)json_array_size(m->nodes) || result < 0 ||
         (size_t)result >= m->value_counts[from] || !m->values[from][result].tensor.ref)
       return !convert_fail(m->c, SDX_INVALID_MODEL, "heads", NULL, "result %zu is never computed", i);
-    const net_tensor *y = &m->values[from][result].tensor;
     char *name = name_of_head(m, json_array_get(m->nodes, (size_t)from), (size_t)result);
-    for (size_t d = 0; d < y->rank; d++) symbols[d] = d || y->shape[0] >= 0 ? NULL : "N";
-    sdx_graph_add_output(m->c->graph, y->ref,
-                         &(sdx_io){.name = name,
-                                   .dtype = y->dtype,
-                                   .has_shape = true,
-                                   .rank = y->rank,
-                                   .shape = y->shape,
-                                   .symbols = symbols});
+    if (!name) return !convert_no_memory(m->c);
+    net_output(&m->n, name, m->values[from][result].tensor);
   }
   return !convert_failed(m->c);
 }

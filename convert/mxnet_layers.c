@@ -143,29 +143,16 @@ static void fully_connected(mxnet_op *op) {
   op->out[0] = bias.ref ? net_binary(op->n, "Add", "bias", y, bias) : y;
 }
 
-static net_tensor swapped(mxnet_op *op, net_tensor x, bool swap) {
-  int64_t order[NET_RANK];
-  for (size_t i = 0; i < x.rank; i++) order[i] = (int64_t)i;
-  if (!swap || x.rank < 2) return x;
-  order[x.rank - 1]--, order[x.rank - 2]++;
-  return net_transpose(op->n, x, order);
-}
-
 // dot sums over the last axis of x and the first of y, batch_dot matrix by matrix: of two dimensions they are the same.
 static void product(mxnet_op *op) {
   net_tensor x, y;
   if (!mxnet_in(op, 0, &x) || !mxnet_in(op, 1, &y)) return;
-  x = swapped(op, x, mxnet_flag(op, "transpose_a", false));
-  y = swapped(op, y, mxnet_flag(op, "transpose_b", false));
-  bool each = !strcmp(op->kind->name, "batch_dot"), turned = x.rank > 2 && mxnet_flag(op, "transpose_a", false);
-  if (x.rank < 2 || (each ? x.rank != y.rank : y.rank != 2 || turned)) {
+  bool turn_x = mxnet_flag(op, "transpose_a", false), turn_y = mxnet_flag(op, "transpose_b", false);
+  bool each = !strcmp(op->kind->name, "batch_dot");
+  if (x.rank < 2 || (each ? x.rank != y.rank : y.rank != 2 || (turn_x && x.rank > 2)))
     net_fail(op->n, SDX_NOT_SUPPORTED, NULL, "a product of %s and %s", net_shape_text(op->n, &x),
              net_shape_text(op->n, &y));
-    return;
-  }
-  net_tensor z = net_like(x, net_node(op->n, "MatMul", NULL, SDX_REFS(x.ref, y.ref)));
-  z.shape[z.rank - 1] = y.shape[y.rank - 1];
-  op->out[0] = z;
+  else op->out[0] = net_matmul(op->n, NULL, turn_x ? net_swap_last(op->n, x) : x, turn_y ? net_swap_last(op->n, y) : y);
 }
 
 static void embedding(mxnet_op *op) {
@@ -177,13 +164,6 @@ static void embedding(mxnet_op *op) {
 }
 
 // ---- normalisation ----------------------------------------------------------------------------------
-
-static net_tensor ones(mxnet_op *op, int64_t count) {
-  double *all = arena_array(op->m->c->memory, (size_t)count + 1, sizeof *all);
-  if (!all) return convert_no_memory(op->m->c), (net_tensor){0};
-  for (int64_t i = 0; i < count; i++) all[i] = 1;
-  return net_values(op->n, "gamma", SDX_FLOAT, 1, &count, all);
-}
 
 // The axis to the second place and back.
 static net_tensor exchange(mxnet_op *op, net_tensor x, size_t axis) {
@@ -202,7 +182,7 @@ static void batch_norm(mxnet_op *op) {
   bool fixed = mxnet_flag(op, "fix_gamma", true);
   for (size_t i = fixed ? 1 : 0; i < 4; i++)
     if (!mxnet_weight(op, 1 + i, parts[i], 1, &count, &w[i])) return;
-  if (fixed) w[0] = ones(op, count);
+  if (fixed) w[0] = net_row(op->n, "gamma", count, 1);
   if (!axis || x.rank < 2) {
     net_fail(op->n, SDX_INVALID_MODEL, NULL, "axis %zu of %s", axis, net_shape_text(op->n, &x));
     return;
@@ -217,8 +197,7 @@ static void instance_norm(mxnet_op *op) {
   if (!a || !mxnet_in(op, 0, &x) || !mxnet_weight(op, 1, "gamma", 1, a->shape.shape, &gamma) ||
       !mxnet_weight(op, 2, "beta", 1, a->shape.shape, &beta))
     return;
-  op->out[0] = net_like(x, net_node(op->n, "InstanceNormalization", NULL, SDX_REFS(x.ref, gamma.ref, beta.ref)));
-  sdx_graph_set_float(op->m->c->graph, "epsilon", (float)mxnet_number(op, "eps", 1e-3));
+  op->out[0] = net_instance_norm(op->n, x, gamma, beta, mxnet_number(op, "eps", 1e-3));
 }
 
 static void layer_norm(mxnet_op *op) {
@@ -231,8 +210,7 @@ static void layer_norm(mxnet_op *op) {
     net_fail(op->n, SDX_NOT_SUPPORTED, NULL, "axis %zu of %s", axis, net_shape_text(op->n, &x));
     return;
   }
-  op->out[0] = net_like(x, net_node(op->n, "LayerNormalization", NULL, SDX_REFS(x.ref, gamma.ref, beta.ref)));
-  sdx_graph_set_float(op->m->c->graph, "epsilon", (float)mxnet_number(op, "eps", 1e-5));
+  op->out[0] = net_layer_norm(op->n, x, gamma, beta, -1, mxnet_number(op, "eps", 1e-5));
 }
 
 static void local_response(mxnet_op *op) {
@@ -250,9 +228,7 @@ static void l2_norm(mxnet_op *op) {
   if (!mxnet_in(op, 0, &x)) return;
   for (size_t i = !strcmp(mode, "spatial") ? 2 : 1; i < (!strcmp(mode, "channel") ? 2 : x.rank); i++)
     axes[count++] = (int64_t)i;
-  net_tensor sum = net_scale(op->n, "Add", "eps", net_reduce(op->n, "ReduceSumSquare", x, count, axes, true),
-                             mxnet_number(op, "eps", 1e-10));
-  op->out[0] = net_binary(op->n, "Div", NULL, x, net_apply(op->n, "Sqrt", "norm", sum));
+  op->out[0] = net_l2_norm(op->n, x, count, axes, mxnet_number(op, "eps", 1e-10));
 }
 
 // ---- recurrence -------------------------------------------------------------------------------------
@@ -330,8 +306,7 @@ static void recurrent(mxnet_op *op) {
     r.first[0] = state_of(op, 2, (size_t)k, directions);
     if (lstm) r.first[1] = state_of(op, 3, (size_t)k, directions);
     if (convert_failed(op->m->c) || !net_recurrent(op->n, x, &r, y)) return;
-    x = net_reshape(op->n, net_transpose(op->n, y[0], (int64_t[]){0, 2, 1, 3}), 3,
-                    (int64_t[]){0, 0, (int64_t)directions * units});
+    x = net_sequence(op->n, &r, y[0]);
     for (size_t s = 0; s < (lstm ? 2u : 1u); s++)
       op->out[1 + s] =
           op->out[1 + s].ref ? net_concat(op->n, 0, 2, (net_tensor[]){op->out[1 + s], y[1 + s]}) : y[1 + s];

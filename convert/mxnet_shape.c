@@ -82,18 +82,11 @@ static void reshape(mxnet_op *op) {
 static void transpose(mxnet_op *op) {
   net_tensor x;
   int64_t axes[NET_RANK];
-  unsigned seen = 0;
-  size_t at, count = mxnet_ints(op, "axes", 0, axes);
+  size_t count = mxnet_ints(op, "axes", 0, axes);
   if (!mxnet_in(op, 0, &x)) return;
   if (!count)
     for (; count < x.rank; count++) axes[count] = (int64_t)(x.rank - 1 - count);
-  for (size_t i = 0; i < count && count == x.rank; i++) {
-    if (!net_axis(op->n, &x, axes[i], &at)) return;
-    axes[i] = (int64_t)at, seen |= 1u << at;
-  }
-  if (count != x.rank || seen != (1u << x.rank) - 1)
-    net_fail(op->n, SDX_INVALID_MODEL, NULL, "an order of %zu axes for %s", count, net_shape_text(op->n, &x));
-  else op->out[0] = net_transpose(op->n, x, axes);
+  if (net_axes(op->n, &x, &count, axes)) op->out[0] = net_permute(op->n, x, count, axes);
 }
 
 static void swap_axes(mxnet_op *op) {
@@ -117,20 +110,10 @@ static void concat(mxnet_op *op) {
 }
 
 static void stack(mxnet_op *op) {
-  net_tensor all[MXNET_VALUES], like;
-  size_t axis;
-  if (!mxnet_in(op, 0, &like)) return;
-  like.rank++;
-  if (like.rank > NET_RANK || !net_axis(op->n, &like, mxnet_int(op, "axis", 0), &axis)) return;
-  for (size_t i = 0; i < op->in_count; i++) {
+  net_tensor all[MXNET_VALUES];
+  for (size_t i = 0; i < op->in_count; i++)
     if (!mxnet_in(op, i, &all[i])) return;
-    if (all[i].rank + 1 != like.rank) {
-      net_fail(op->n, SDX_INVALID_MODEL, NULL, "values of other ranks");
-      return;
-    }
-    all[i] = net_unsqueeze(op->n, all[i], axis);
-  }
-  op->out[0] = net_concat(op->n, axis, op->in_count, all);
+  if (op->in_count) op->out[0] = net_stack(op->n, mxnet_int(op, "axis", 0), op->in_count, all);
 }
 
 static void split(mxnet_op *op) {
@@ -278,18 +261,9 @@ static void take(mxnet_op *op) {
 
 static void one_hot(mxnet_op *op) {
   net_tensor x;
-  int64_t depth = mxnet_int(op, "depth", 0);
-  if (!mxnet_in(op, 0, &x)) return;
-  if (depth < 1 || depth > NET_MOST || x.rank == NET_RANK) {
-    net_fail(op->n, SDX_INVALID_MODEL, NULL, "%lld classes", (long long)depth);
-    return;
-  }
-  double values[] = {mxnet_number(op, "off_value", 0), mxnet_number(op, "on_value", 1)};
-  net_tensor n = net_scalar(op->n, SDX_INT64, (double)depth),
-             both = net_values(op->n, "values", SDX_FLOAT, 1, (int64_t[]){2}, values), y = x;
-  y.ref = net_node(op->n, "OneHot", NULL, SDX_REFS(net_cast(op->n, x, SDX_INT64).ref, n.ref, both.ref));
-  y.shape[y.rank++] = depth;
-  op->out[0] = y;
+  if (mxnet_in(op, 0, &x))
+    op->out[0] = net_one_hot(op->n, x, mxnet_int(op, "depth", 0), -1, mxnet_number(op, "off_value", 0),
+                             mxnet_number(op, "on_value", 1));
 }
 
 static void like(mxnet_op *op) {
@@ -312,19 +286,7 @@ static void filled(mxnet_op *op) {
 
 static void blocks(mxnet_op *op) {
   net_tensor x;
-  int64_t block = mxnet_int(op, "block_size", 0);
-  bool together = *op->kind->op == 'S';
-  if (!mxnet_in(op, 0, &x)) return;
-  if (x.rank != 4 || block < 1 || block > 1 << 10) {
-    net_fail(op->n, SDX_INVALID_MODEL, NULL, "blocks of %lld", (long long)block);
-    return;
-  }
-  net_tensor y = net_like(x, net_node(op->n, op->kind->op, NULL, SDX_REFS(x.ref)));
-  sdx_graph_set_int(op->m->c->graph, "blocksize", block);
-  if (y.shape[1] >= 0) y.shape[1] = together ? y.shape[1] * block * block : y.shape[1] / (block * block);
-  for (size_t i = 2; i < 4; i++)
-    if (y.shape[i] >= 0) y.shape[i] = together ? y.shape[i] / block : y.shape[i] * block;
-  op->out[0] = y;
+  if (mxnet_in(op, 0, &x)) op->out[0] = net_blocks(op->n, op->kind->op, x, mxnet_int(op, "block_size", 0), NULL);
 }
 
 const mxnet_kind mxnet_shape_kinds[] = {

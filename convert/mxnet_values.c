@@ -10,12 +10,6 @@ static void apply(mxnet_op *op) {
   if (mxnet_in(op, 0, &x)) op->out[0] = net_apply(op->n, op->kind->op, NULL, x);
 }
 
-static net_tensor gelu(mxnet_op *op, net_tensor x) {
-  net_tensor y = net_apply(op->n, "Erf", "erf", net_scale(op->n, "Mul", "scale", x, sqrt(0.5)));
-  return net_scale(op->n, "Mul", NULL, net_binary(op->n, "Mul", "product", x, net_scale(op->n, "Add", "one", y, 1)),
-                   0.5);
-}
-
 static void activation(mxnet_op *op) {
   static const char *const types[][2] = {
       {"relu", "Relu"}, {"sigmoid", "Sigmoid"}, {"tanh", "Tanh"}, {"softrelu", "Softplus"}, {"softsign", "Softsign"}};
@@ -35,14 +29,13 @@ static void leaky(mxnet_op *op) {
   double slope = mxnet_number(op, "slope", 0.25);
   net_tensor x, gamma;
   if (!mxnet_in(op, 0, &x)) return;
-  if (!strcmp(type, "gelu")) op->out[0] = gelu(op, x);
+  if (!strcmp(type, "gelu")) op->out[0] = net_gelu(op->n, x, NET_GELU_EXACT);
   else if (!strcmp(type, "selu")) op->out[0] = net_apply(op->n, "Selu", NULL, x);
   else if (!strcmp(type, "prelu")) {
     const mxnet_array *a = mxnet_array_in(op, 1);
     int64_t count = a ? (int64_t)a->numbers.count : 0;
     if (!a || !mxnet_weight(op, 1, "gamma", 1, &count, &gamma)) return;
-    for (size_t i = 2; count > 1 && i < x.rank; i++) gamma = net_unsqueeze(op->n, gamma, gamma.rank);
-    op->out[0] = net_binary(op->n, "PRelu", NULL, x, gamma);
+    op->out[0] = net_binary(op->n, "PRelu", NULL, x, count > 1 ? net_along(op->n, gamma, 1, &x) : gamma);
   } else if (!strcmp(type, "leaky") || !strcmp(type, "elu")) {
     op->out[0] = net_apply(op->n, *type == 'l' ? "LeakyRelu" : "Elu", NULL, x);
     sdx_graph_set_float(op->m->c->graph, "alpha", (float)slope);
@@ -124,8 +117,7 @@ static void compare_scalar(mxnet_op *op) {
 static void where(mxnet_op *op) {
   net_tensor test, a, b;
   if (!mxnet_in(op, 0, &test) || !mxnet_in(op, 1, &a) || !mxnet_in(op, 2, &b)) return;
-  if (test.rank == 1)  // one for each row
-    while (test.rank < a.rank) test = net_unsqueeze(op->n, test, test.rank);
+  if (test.rank == 1) test = net_along(op->n, test, 0, &a);  // one for each row
   op->out[0] = net_like(a, net_node(op->n, "Where", NULL, SDX_REFS(net_cast(op->n, test, SDX_BOOL).ref, a.ref, b.ref)));
 }
 
@@ -191,11 +183,7 @@ static void arg(mxnet_op *op) {
   net_tensor x;
   size_t axis;
   if (!mxnet_in(op, 0, &x) || !net_axis(op->n, &x, mxnet_int(op, "axis", -1), &axis)) return;
-  net_tensor y = net_like(x, net_node(op->n, op->kind->op, NULL, SDX_REFS(x.ref)));
-  sdx_graph_set_int(op->m->c->graph, "axis", (int64_t)axis);
-  y.dtype = SDX_INT64;
-  y.shape[axis] = 1;
-  if (!mxnet_flag(op, "keepdims", false)) y = net_squeeze(op->n, y, axis);
+  net_tensor y = net_arg(op->n, op->kind->op, x, axis, mxnet_flag(op, "keepdims", false));
   op->out[0] = net_cast(op->n, y, SDX_FLOAT);
 }
 

@@ -41,6 +41,35 @@ const char *net_shape_text(net *n, const net_tensor *x) {
   return copy ? copy : "";
 }
 
+// ---- inputs and outputs -----------------------------------------------------------------------------
+
+net_tensor net_input(net *n, const char *name, net_tensor x, bool batch) {
+  const char *symbols[NET_RANK];
+  for (size_t i = 0; i < x.rank; i++)
+    symbols[i] = x.shape[i] >= 0 ? NULL : i || !batch ? arena_format(n->c->memory, "%s_%zu", name, i) : "N";
+  x.ref = sdx_graph_add_input(
+      n->c->graph,
+      &(sdx_io){
+          .name = name, .dtype = x.dtype, .has_shape = true, .rank = x.rank, .shape = x.shape, .symbols = symbols});
+  return x;
+}
+
+void net_output(net *n, const char *name, net_tensor x) {
+  const char *symbols[NET_RANK];
+  for (size_t i = 0; i < x.rank; i++) symbols[i] = i || x.shape[0] >= 0 ? NULL : "N";
+  sdx_graph_add_output(
+      n->c->graph, x.ref,
+      &(sdx_io){
+          .name = name, .dtype = x.dtype, .has_shape = true, .rank = x.rank, .shape = x.shape, .symbols = symbols});
+}
+
+bool net_is_sound(net *n, const net_tensor *x) {
+  for (size_t i = 0; i < x->rank; i++)
+    if (x->shape[i] > INT32_MAX)
+      return !net_fail(n, SDX_LIMIT_EXCEEDED, NULL, "a result of shape %s", net_shape_text(n, x));
+  return true;
+}
+
 // ---- weights ----------------------------------------------------------------------------------------
 
 // Of a number; 0: packed.
@@ -261,6 +290,15 @@ net_tensor net_scalar(net *n, sdx_dtype dtype, double number) {
   return (net_tensor){.ref = sdx_graph_add_scalar(n->c->graph, dtype, number), .dtype = dtype};
 }
 
+net_tensor net_row(net *n, const char *part, int64_t count, double number) {
+  enum { MOST = 1 << 20 };
+  double *all = count >= 0 && count <= MOST ? arena_array(n->c->memory, (size_t)count + 1, sizeof *all) : NULL;
+  if (!all)
+    return net_fail(n, SDX_NOT_SUPPORTED, NULL, "%lld numbers of its %s", (long long)count, part), (net_tensor){0};
+  for (int64_t i = 0; i < count; i++) all[i] = number;
+  return net_values(n, part, SDX_FLOAT, 1, &count, all);
+}
+
 net_tensor net_ints(net *n, size_t count, const int64_t *at) {
   return (net_tensor){sdx_graph_add_ints(n->c->graph, count, at), SDX_INT64, 1, {(int64_t)count}};
 }
@@ -350,6 +388,15 @@ net_tensor net_transpose(net *n, net_tensor x, const int64_t *order) {
   return y;
 }
 
+net_tensor net_permute(net *n, net_tensor x, size_t count, const int64_t *order) {
+  unsigned seen = 0;
+  for (size_t i = 0; i < count && count == x.rank; i++)
+    if (order[i] >= 0 && order[i] < (int64_t)x.rank) seen |= 1u << order[i];
+  if (count != x.rank || seen != (1u << x.rank) - 1)
+    return net_fail(n, SDX_INVALID_MODEL, NULL, "an order of %zu axes for %s", count, net_shape_text(n, &x)), x;
+  return net_transpose(n, x, order);
+}
+
 int64_t net_product(const net_tensor *x, size_t from, size_t to) {
   size_t product;
   return size_product(x->shape + from, to - from, &product) && product < INT32_MAX ? (int64_t)product : -1;
@@ -430,6 +477,19 @@ net_tensor net_slice(net *n, net_tensor x, size_t axis, int64_t from, int64_t to
   return x;
 }
 
+net_tensor net_slice_each(net *n, net_tensor x, const int64_t *from, const int64_t *to, const int64_t *step,
+                          const int64_t *from_start, const int64_t *to_end, const int64_t *gone) {
+  for (size_t i = 0; i < x.rank; i++) {
+    int64_t by = gone[i] || !step[i] ? 1 : step[i], first = from_start[i] ? by > 0 ? 0 : -1 : from[i];
+    int64_t open = by > 0 ? INT64_MAX : INT64_MIN + 1;
+    int64_t end = !gone[i] ? to_end[i] ? open : to[i] : first == -1 ? open : wrap_add(first, 1);
+    x = net_slice(n, x, i, first, end, by);
+  }
+  for (size_t i = x.rank; i--;)
+    if (gone[i]) x = net_squeeze(n, x, i);
+  return x;
+}
+
 net_tensor net_concat(net *n, size_t axis, size_t count, const net_tensor *parts) {
   net_tensor y = parts[0];
   sdx_ref *refs = arena_array(n->c->memory, count, sizeof *refs);
@@ -452,6 +512,20 @@ net_tensor net_concat(net *n, size_t axis, size_t count, const net_tensor *parts
   y.ref = net_node(n, "Concat", NULL, count, refs);
   sdx_graph_set_int(n->c->graph, "axis", (int64_t)axis);
   return y;
+}
+
+net_tensor net_stack(net *n, int64_t axis, size_t count, net_tensor *parts) {
+  net_tensor like = {.rank = parts[0].rank + 1};
+  size_t at;
+  if (like.rank > NET_RANK)
+    return net_fail(n, SDX_NOT_SUPPORTED, NULL, "a value of more than %d dimensions", NET_RANK), parts[0];
+  if (!net_axis(n, &like, axis, &at)) return parts[0];
+  for (size_t i = 0; i < count; i++) {
+    if (parts[i].rank + 1 != like.rank)
+      return net_fail(n, SDX_INVALID_MODEL, NULL, "values of rank %zu and %zu", like.rank - 1, parts[i].rank), parts[0];
+    parts[i] = net_unsqueeze(n, parts[i], at);
+  }
+  return net_concat(n, at, count, parts);
 }
 
 net_tensor net_pad(net *n, net_tensor x, const char *mode, double value, const int64_t *before, const int64_t *after) {
@@ -529,9 +603,12 @@ net_tensor net_gather(net *n, net_tensor data, net_tensor at, size_t axis) {
   return y;
 }
 
-net_tensor net_clip(net *n, net_tensor x, double least, double most) {
-  sdx_ref low = net_scalar(n, x.dtype, least).ref, high = net_scalar(n, x.dtype, most).ref;
-  return net_like(x, net_node(n, "Clip", NULL, SDX_REFS(x.ref, low, high)));
+net_tensor net_gather_along(net *n, net_tensor data, net_tensor at, size_t axis) {
+  net_tensor y = net_cast(n, at, SDX_INT64);
+  y.ref = net_node(n, "GatherElements", NULL, SDX_REFS(data.ref, y.ref));
+  sdx_graph_set_int(n->c->graph, "axis", (int64_t)axis);
+  y.dtype = data.dtype;
+  return y;
 }
 
 void net_split(net *n, net_tensor x, size_t axis, size_t count, const int64_t *sizes, net_tensor *parts) {
@@ -557,6 +634,18 @@ net_tensor net_flatten(net *n, net_tensor x, size_t keep) {
   int64_t spec[NET_RANK] = {0};
   spec[keep] = -1;
   return net_reshape(n, x, keep + 1, spec);
+}
+
+net_tensor net_flatten_2d(net *n, net_tensor x, int64_t axis) {
+  int64_t rank = (int64_t)x.rank, at = axis < 0 ? axis + rank : axis;
+  if (at < 0 || at > rank)
+    return net_fail(n, SDX_INVALID_MODEL, NULL, "axis %lld of %s", (long long)axis, net_shape_text(n, &x)), x;
+  net_tensor y = {net_node(n, "Flatten", NULL, SDX_REFS(x.ref)),
+                  x.dtype,
+                  2,
+                  {net_product(&x, 0, (size_t)at), net_product(&x, (size_t)at, x.rank)}};
+  sdx_graph_set_int(n->c->graph, "axis", at);
+  return y;
 }
 
 net_tensor net_shape_of(net *n, net_tensor x) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Layers of networks, for formats that describe them with channels first: values with what is known of their shapes,
-// weights as files write them, and the nodes that layers are made of. net.c: values and weights; net_layers.c: layers
-// with windows, products and normalisation; net_rnn.c: recurrent layers.
+// weights as files write them, and the nodes that layers are made of. net.c: weights, and what changes shapes;
+// net_values.c: numbers one by one and over axes; net_layers.c: windows, products, normalisation; net_rnn.c:
+// recurrence.
 #pragma once
 
 #include "convert/format.h"
@@ -30,6 +31,14 @@ sdx_status net_fail(const net *n, sdx_status status, const char *hint, const cha
     __attribute__((format(printf, 4, 5)));
 // "[N, 3, ?]" in a buffer of its own, good until the conversion ends.
 const char *net_shape_text(net *n, const net_tensor *x);
+
+// ---- inputs and outputs -----------------------------------------------------------------------------
+
+// x: its type and shape. What is not known of it has names: NAME_0, NAME_1; "N" the first, if it is the batch.
+net_tensor net_input(net *n, const char *name, net_tensor x, bool batch);
+void net_output(net *n, const char *name, net_tensor x);
+// Whether its sizes are such that they can be computed with. False: reported.
+bool net_is_sound(net *n, const net_tensor *x);
 
 // ---- weights ----------------------------------------------------------------------------------------
 
@@ -74,7 +83,8 @@ net_tensor net_constant(net *n, const char *part, sdx_dtype dtype, size_t rank, 
                         const net_numbers *from, const int64_t *order);
 net_tensor net_values(net *n, const char *part, sdx_dtype dtype, size_t rank, const int64_t *shape, const double *at);
 net_tensor net_scalar(net *n, sdx_dtype dtype, double number);
-net_tensor net_ints(net *n, size_t count, const int64_t *at);  // [count]
+net_tensor net_row(net *n, const char *part, int64_t count, double number);  // [count] of floats: the same
+net_tensor net_ints(net *n, size_t count, const int64_t *at);                // [count]
 
 // ---- nodes ------------------------------------------------------------------------------------------
 
@@ -85,27 +95,51 @@ net_tensor net_cast(net *n, net_tensor x, sdx_dtype to);
 net_tensor net_scale(net *n, const char *op, const char *part, net_tensor x, double number);
 net_tensor net_binary(net *n, const char *op, const char *part, net_tensor a, net_tensor b);  // broadcast
 net_tensor net_compare(net *n, const char *op, const char *part, net_tensor a, net_tensor b);
-bool net_axis(net *n, const net_tensor *x, int64_t axis, size_t *at);  // negative ones count from the end
+bool net_axis(net *n, const net_tensor *x, int64_t axis, size_t *at);      // negative ones count from the end
+bool net_axes(net *n, const net_tensor *x, size_t *count, int64_t *axes);  // the same of several; none: all
 net_tensor net_transpose(net *n, net_tensor x, const int64_t *order);
+net_tensor net_permute(net *n, net_tensor x, size_t count, const int64_t *order);  // an order of the file
 // spec: as Reshape's: 0 keeps the dimension of that place, one -1 is what is left.
 net_tensor net_reshape(net *n, net_tensor x, size_t rank, const int64_t *spec);
 net_tensor net_unsqueeze(net *n, net_tensor x, size_t axis);  // axis: at most its rank
 net_tensor net_squeeze(net *n, net_tensor x, size_t axis);
 net_tensor net_slice(net *n, net_tensor x, size_t axis, int64_t from, int64_t to, int64_t step);
+// Along every dimension, by lists with a number each: what is not to be looked at of from and to, which dimensions go.
+net_tensor net_slice_each(net *n, net_tensor x, const int64_t *from, const int64_t *to, const int64_t *step,
+                          const int64_t *from_start, const int64_t *to_end, const int64_t *gone);
 net_tensor net_concat(net *n, size_t axis, size_t count, const net_tensor *parts);
+net_tensor net_stack(net *n, int64_t axis, size_t count, net_tensor *parts);
 net_tensor net_pad(net *n, net_tensor x, const char *mode, double value, const int64_t *before, const int64_t *after);
 net_tensor net_reduce(net *n, const char *op, net_tensor x, size_t count, const int64_t *axes, bool keep);
 net_tensor net_softmax(net *n, const char *op, net_tensor x, size_t axis);
 net_tensor net_expand(net *n, net_tensor x, size_t rank, const int64_t *shape);  // 1: as it is
 net_tensor net_tile(net *n, net_tensor x, const int64_t *repeats);
 net_tensor net_gather(net *n, net_tensor data, net_tensor at, size_t axis);
-net_tensor net_clip(net *n, net_tensor x, double least, double most);
+net_tensor net_gather_along(net *n, net_tensor data, net_tensor at, size_t axis);  // an index for each result
 // Parts along an axis: sizes[count].
 void net_split(net *n, net_tensor x, size_t axis, size_t count, const int64_t *sizes, net_tensor *parts);
 // The first `keep` dimensions, and all others as one.
 net_tensor net_flatten(net *n, net_tensor x, size_t keep);
+net_tensor net_flatten_2d(net *n, net_tensor x, int64_t axis);     // those before the axis as one, and all others
 net_tensor net_shape_of(net *n, net_tensor x);                     // int64 [rank]
 int64_t net_product(const net_tensor *x, size_t from, size_t to);  // of dimensions; -1: not known
+
+// ---- numbers ----------------------------------------------------------------------------------------
+
+typedef enum net_gelu_form { NET_GELU_EXACT, NET_GELU_TANH, NET_GELU_SIGMOID } net_gelu_form;
+net_tensor net_gelu(net *n, net_tensor x, net_gelu_form form);
+net_tensor net_clip(net *n, net_tensor x, double least, double most);
+net_tensor net_floor_div(net *n, net_tensor x, net_tensor y);
+net_tensor net_modulo(net *n, net_tensor x, net_tensor y);  // with the sign of the divisor
+// v with as many dimensions of one element behind it as let it begin at that axis of x.
+net_tensor net_along(net *n, net_tensor v, size_t axis, const net_tensor *x);
+net_tensor net_l2_norm(net *n, net_tensor x, size_t count, const int64_t *axes, double epsilon);  // x / its length
+net_tensor net_arg(net *n, const char *op, net_tensor x, size_t axis, bool keep);                 // int64
+net_tensor net_top_k(net *n, net_tensor x, size_t axis, int64_t k, bool largest, net_tensor *at);
+net_tensor net_cum_sum(net *n, net_tensor x, size_t axis, bool exclusive, bool reverse);
+net_tensor net_one_hot(net *n, net_tensor at, int64_t size, int64_t axis, double off, double on);
+net_tensor net_swap_last(net *n, net_tensor x);  // the last two dimensions
+net_tensor net_matmul(net *n, const char *part, net_tensor x, net_tensor y);
 
 // ---- layers -----------------------------------------------------------------------------------------
 
@@ -132,9 +166,14 @@ net_tensor net_dense(net *n, net_tensor x, net_tensor weights, net_tensor bias);
 // (x - mean) / sqrt(variance + epsilon) * scale + shift; all of [channels], the second dimension.
 net_tensor net_batch_norm(net *n, net_tensor x, net_tensor scale, net_tensor shift, net_tensor mean,
                           net_tensor variance, double epsilon);
+net_tensor net_instance_norm(net *n, net_tensor x, net_tensor scale, net_tensor shift, double epsilon);
+// Over the dimensions from `axis` on, which scale and shift have.
+net_tensor net_layer_norm(net *n, net_tensor x, net_tensor scale, net_tensor shift, int64_t axis, double epsilon);
 net_tensor net_lrn(net *n, net_tensor x, int64_t size, double alpha, double beta, double bias);
 // Over these axes: (x - mean) / sqrt(variance + epsilon), or x - mean alone.
 net_tensor net_mean_variance(net *n, net_tensor x, size_t count, const int64_t *axes, bool variance, double epsilon);
+// op: "DepthToSpace" or "SpaceToDepth"; mode: of the former (NULL: DCR).
+net_tensor net_blocks(net *n, const char *op, net_tensor x, int64_t block, const char *mode);
 // coordinates: of Resize ("half_pixel"); factors of the last two dimensions, or their sizes (NULL: the other counts).
 net_tensor net_resize(net *n, net_tensor x, const char *mode, const char *coordinates, const double *factors,
                       const int64_t *sizes);
@@ -162,3 +201,4 @@ typedef struct net_rnn {
 } net_rnn;
 // x [steps, batch, width]; y[0] [steps, directions, batch, units], y[1], y[2]: the last states.
 bool net_recurrent(net *n, net_tensor x, const net_rnn *r, net_tensor y[3]);
+net_tensor net_sequence(net *n, const net_rnn *r, net_tensor y);  // y[0] as [steps, batch, directions * units]

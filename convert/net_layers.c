@@ -197,6 +197,20 @@ net_tensor net_batch_norm(net *n, net_tensor x, net_tensor scale, net_tensor shi
   return y;
 }
 
+net_tensor net_instance_norm(net *n, net_tensor x, net_tensor scale, net_tensor shift, double epsilon) {
+  if (x.rank < 3) return net_fail(n, SDX_INVALID_MODEL, NULL, "a value of shape %s", net_shape_text(n, &x)), x;
+  net_tensor y = net_like(x, net_node(n, "InstanceNormalization", NULL, SDX_REFS(x.ref, scale.ref, shift.ref)));
+  sdx_graph_set_float(n->c->graph, "epsilon", (float)epsilon);
+  return y;
+}
+
+net_tensor net_layer_norm(net *n, net_tensor x, net_tensor scale, net_tensor shift, int64_t axis, double epsilon) {
+  net_tensor y = net_like(x, net_node(n, "LayerNormalization", NULL, SDX_REFS(x.ref, scale.ref, shift.ref)));
+  sdx_graph_set_int(n->c->graph, "axis", axis);
+  sdx_graph_set_float(n->c->graph, "epsilon", (float)epsilon);
+  return y;
+}
+
 net_tensor net_lrn(net *n, net_tensor x, int64_t size, double alpha, double beta, double bias) {
   sdx_graph *g = n->c->graph;
   if (size < 1 || size > NET_MOST || size % 2 == 0)
@@ -218,7 +232,20 @@ net_tensor net_mean_variance(net *n, net_tensor x, size_t count, const int64_t *
   return net_binary(n, "Div", NULL, y, spread);
 }
 
-// ---- resizing ---------------------------------------------------------------------------------------
+// ---- blocks and resizing ----------------------------------------------------------------------------
+
+net_tensor net_blocks(net *n, const char *op, net_tensor x, int64_t block, const char *mode) {
+  bool together = !strcmp(op, "SpaceToDepth");
+  if (x.rank != 4 || block < 1 || block > 1 << 10)
+    return net_fail(n, SDX_INVALID_MODEL, NULL, "blocks of %lld of %s", (long long)block, net_shape_text(n, &x)), x;
+  net_tensor y = net_apply(n, op, NULL, x);
+  sdx_graph_set_int(n->c->graph, "blocksize", block);
+  if (mode) sdx_graph_set_string(n->c->graph, "mode", mode);
+  if (y.shape[1] >= 0) y.shape[1] = together ? y.shape[1] * block * block : y.shape[1] / (block * block);
+  for (size_t i = 2; i < 4; i++)
+    if (y.shape[i] >= 0) y.shape[i] = together ? y.shape[i] / block : y.shape[i] * block;
+  return y;
+}
 
 net_tensor net_resize(net *n, net_tensor x, const char *mode, const char *coordinates, const double *factors,
                       const int64_t *sizes) {

@@ -70,6 +70,11 @@ static void set_activations(net *n, const net_rnn *r) {
   if (betas) sdx_graph_set_floats(g, "activation_beta", betas, beta);
 }
 
+net_tensor net_sequence(net *n, const net_rnn *r, net_tensor y) {
+  return net_reshape(n, net_transpose(n, y, (int64_t[]){0, 2, 1, 3}), 3,
+                     (int64_t[]){0, 0, (int64_t)r->directions * r->units});
+}
+
 bool net_recurrent(net *n, net_tensor x, const net_rnn *r, net_tensor y[3]) {
   sdx_graph *g = n->c->graph;
   bool lstm = gates_of(r) == 4;
