@@ -14,7 +14,7 @@ PROTO_TYPE(static, rule, "NetStateRule", PROTO_WORDS(1, "phase", "TRAIN TEST"))
 
 PROTO_TYPE(static, arg_max, "ArgMaxParameter", PROTO(1, INT, "out_max_val"), PROTO(2, INT, "top_k"),
            PROTO(3, INT, "axis"))
-PROTO_TYPE(static, batch_norm, "BatchNormParameter", PROTO(1, INT, "use_global_stats"), PROTO(3, FLOAT, "eps"))
+PROTO_TYPE(static, batch_norm, "BatchNormParameter", PROTO(3, FLOAT, "eps"))
 PROTO_TYPE(static, bias, "BiasParameter", PROTO(1, INT, "axis"), PROTO(2, INT, "num_axes"))
 PROTO_TYPE(static, concat, "ConcatParameter", PROTO(2, INT, "axis"), PROTO(1, INT, "concat_dim"))
 PROTO_TYPE(static, convolution, "ConvolutionParameter", PROTO(1, INT, "num_output"), PROTO(2, INT, "bias_term"),
@@ -42,7 +42,6 @@ PROTO_TYPE(static, pooling, "PoolingParameter", PROTO_WORDS(1, "pool", "MAX AVE 
            PROTO(12, INT, "global_pooling"), PROTO_WORDS(13, "round_mode", "CEIL FLOOR"), PROTO(9001, INT, "ceil_mode"))
 PROTO_TYPE(static, power, "PowerParameter", PROTO(1, FLOAT, "power"), PROTO(2, FLOAT, "scale"),
            PROTO(3, FLOAT, "shift"))
-PROTO_TYPE(static, prelu, "PReLUParameter", PROTO(2, INT, "channel_shared"))
 PROTO_TYPE(static, reduction, "ReductionParameter", PROTO_WORDS(1, "operation", "? SUM ASUM SUMSQ MEAN"),
            PROTO(2, INT, "axis"), PROTO(3, FLOAT, "coeff"))
 PROTO_TYPE(static, re_lu, "ReLUParameter", PROTO(1, FLOAT, "negative_slope"))
@@ -55,17 +54,15 @@ PROTO_TYPE(static, slice, "SliceParameter", PROTO(3, INT, "axis"), PROTO(2, INTS
            PROTO(1, INT, "slice_dim"))
 PROTO_TYPE(static, threshold, "ThresholdParameter", PROTO(1, FLOAT, "threshold"))
 PROTO_TYPE(static, tile, "TileParameter", PROTO(1, INT, "axis"), PROTO(2, INT, "tiles"))
-PROTO_TYPE(static, dropout, "DropoutParameter", PROTO(1, FLOAT, "dropout_ratio"))
-PROTO_TYPE(static, memory_data, "MemoryDataParameter", PROTO(1, INT, "batch_size"), PROTO(2, INT, "channels"),
-           PROTO(3, INT, "height"), PROTO(4, INT, "width"))
+PROTO_TYPE(static, memory_data, "MemoryDataParameter", PROTO(2, INT, "channels"), PROTO(3, INT, "height"),
+           PROTO(4, INT, "width"))
 PROTO_TYPE(static, dummy_data, "DummyDataParameter", PROTO_MESSAGES(6, "shape", shape), PROTO(2, INTS, "num"),
            PROTO(3, INTS, "channels"), PROTO(4, INTS, "height"), PROTO(5, INTS, "width"))
 
 // ---- parameters of forks ----------------------------------------------------------------------------
 
 PROTO_TYPE(static, permute, "PermuteParameter", PROTO(1, INTS, "order"))
-PROTO_TYPE(static, normalize, "NormalizeParameter", PROTO(1, INT, "across_spatial"), PROTO(3, INT, "channel_shared"),
-           PROTO(4, FLOAT, "eps"))
+PROTO_TYPE(static, normalize, "NormalizeParameter", PROTO(1, INT, "across_spatial"), PROTO(4, FLOAT, "eps"))
 PROTO_TYPE(static, prior_box, "PriorBoxParameter", PROTO(1, FLOATS, "min_size"), PROTO(2, FLOATS, "max_size"),
            PROTO(3, FLOATS, "aspect_ratio"), PROTO(4, INT, "flip"), PROTO(5, INT, "clip"), PROTO(6, FLOATS, "variance"),
            PROTO(7, INT, "img_size"), PROTO(8, INT, "img_h"), PROTO(9, INT, "img_w"), PROTO(10, FLOAT, "step"),
@@ -73,8 +70,7 @@ PROTO_TYPE(static, prior_box, "PriorBoxParameter", PROTO(1, FLOATS, "min_size"),
 PROTO_TYPE(static, interp, "InterpParameter", PROTO(1, INT, "height"), PROTO(2, INT, "width"),
            PROTO(3, INT, "zoom_factor"), PROTO(4, INT, "shrink_factor"), PROTO(5, INT, "pad_beg"),
            PROTO(6, INT, "pad_end"))
-PROTO_TYPE(static, upsample, "UpsampleParameter", PROTO(1, INT, "scale"), PROTO(2, INT, "upsample_h"),
-           PROTO(3, INT, "upsample_w"))
+PROTO_TYPE(static, upsample, "UpsampleParameter", PROTO(1, INT, "scale"))
 PROTO_TYPE(static, shuffle, "ShuffleChannelParameter", PROTO(1, INT, "group"))
 PROTO_TYPE(static, clip, "ClipParameter", PROTO(1, FLOAT, "min"), PROTO(2, FLOAT, "max"))
 
@@ -92,7 +88,6 @@ PROTO_TYPE(static, old, "V0LayerParameter", PROTO(1, BYTES, "name"), PROTO(2, BY
            PROTO(8, INTS, "kernel_size"), PROTO(9, INT, "group"), PROTO(10, INTS, "stride"),
            PROTO_WORDS(11, "pool", "MAX AVE STOCHASTIC"), PROTO(13, INT, "local_size"), PROTO(14, FLOAT, "alpha"),
            PROTO(15, FLOAT, "beta"), PROTO(22, FLOAT, "k"), PROTO_MESSAGES(50, "blobs", caffe_blob_type),
-           PROTO(61, INT, "new_channels"), PROTO(62, INT, "new_height"), PROTO(63, INT, "new_width"),
            PROTO(65, INT, "concat_dim"), PROTO(9005, INT, "biasterm"), PROTO(9006, INT, "kernelsize"))
 PROTO_TYPE(
     static, first, "V1LayerParameter", PROTO(4, BYTES, "name"),
@@ -104,28 +99,26 @@ PROTO_TYPE(
     PROTO(2, BYTES_LIST, "bottom"), PROTO(3, BYTES_LIST, "top"), PROTO_MESSAGES(6, "blobs", caffe_blob_type),
     PROTO_MESSAGES(32, "include", rule), PROTO_MESSAGES(33, "exclude", rule), PROTO_MESSAGE(1, "layer", old),
     PROTO_MESSAGE(23, "argmax_param", arg_max), PROTO_MESSAGE(9, "concat_param", concat),
-    PROTO_MESSAGE(10, "convolution_param", convolution), PROTO_MESSAGE(12, "dropout_param", dropout),
-    PROTO_MESSAGE(26, "dummy_data_param", dummy_data), PROTO_MESSAGE(24, "eltwise_param", eltwise),
-    PROTO_MESSAGE(41, "exp_param", exp), PROTO_MESSAGE(17, "inner_product_param", inner_product),
-    PROTO_MESSAGE(18, "lrn_param", lrn), PROTO_MESSAGE(22, "memory_data_param", memory_data),
-    PROTO_MESSAGE(34, "mvn_param", mvn), PROTO_MESSAGE(19, "pooling_param", pooling),
-    PROTO_MESSAGE(21, "power_param", power), PROTO_MESSAGE(30, "relu_param", re_lu),
-    PROTO_MESSAGE(39, "softmax_param", softmax), PROTO_MESSAGE(31, "slice_param", slice),
-    PROTO_MESSAGE(25, "threshold_param", threshold))
+    PROTO_MESSAGE(10, "convolution_param", convolution), PROTO_MESSAGE(26, "dummy_data_param", dummy_data),
+    PROTO_MESSAGE(24, "eltwise_param", eltwise), PROTO_MESSAGE(41, "exp_param", exp),
+    PROTO_MESSAGE(17, "inner_product_param", inner_product), PROTO_MESSAGE(18, "lrn_param", lrn),
+    PROTO_MESSAGE(22, "memory_data_param", memory_data), PROTO_MESSAGE(34, "mvn_param", mvn),
+    PROTO_MESSAGE(19, "pooling_param", pooling), PROTO_MESSAGE(21, "power_param", power),
+    PROTO_MESSAGE(30, "relu_param", re_lu), PROTO_MESSAGE(39, "softmax_param", softmax),
+    PROTO_MESSAGE(31, "slice_param", slice), PROTO_MESSAGE(25, "threshold_param", threshold))
 PROTO_TYPE(static, layer, "LayerParameter", PROTO(1, BYTES, "name"), PROTO(2, BYTES, "type"),
            PROTO(3, BYTES_LIST, "bottom"), PROTO(4, BYTES_LIST, "top"), PROTO_MESSAGES(7, "blobs", caffe_blob_type),
            PROTO_MESSAGES(8, "include", rule), PROTO_MESSAGES(9, "exclude", rule), FORKS,
            PROTO_MESSAGE(103, "argmax_param", arg_max), PROTO_MESSAGE(139, "batch_norm_param", batch_norm),
            PROTO_MESSAGE(141, "bias_param", bias), PROTO_MESSAGE(104, "concat_param", concat),
            PROTO_MESSAGE(106, "convolution_param", convolution), PROTO_MESSAGE(144, "crop_param", crop),
-           PROTO_MESSAGE(108, "dropout_param", dropout), PROTO_MESSAGE(109, "dummy_data_param", dummy_data),
-           PROTO_MESSAGE(110, "eltwise_param", eltwise), PROTO_MESSAGE(140, "elu_param", elu),
-           PROTO_MESSAGE(137, "embed_param", embed), PROTO_MESSAGE(111, "exp_param", exp),
-           PROTO_MESSAGE(135, "flatten_param", flatten), PROTO_MESSAGE(117, "inner_product_param", inner_product),
-           PROTO_MESSAGE(143, "input_param", input), PROTO_MESSAGE(134, "log_param", log),
-           PROTO_MESSAGE(118, "lrn_param", lrn), PROTO_MESSAGE(119, "memory_data_param", memory_data),
-           PROTO_MESSAGE(120, "mvn_param", mvn), PROTO_MESSAGE(121, "pooling_param", pooling),
-           PROTO_MESSAGE(122, "power_param", power), PROTO_MESSAGE(131, "prelu_param", prelu),
+           PROTO_MESSAGE(109, "dummy_data_param", dummy_data), PROTO_MESSAGE(110, "eltwise_param", eltwise),
+           PROTO_MESSAGE(140, "elu_param", elu), PROTO_MESSAGE(137, "embed_param", embed),
+           PROTO_MESSAGE(111, "exp_param", exp), PROTO_MESSAGE(135, "flatten_param", flatten),
+           PROTO_MESSAGE(117, "inner_product_param", inner_product), PROTO_MESSAGE(143, "input_param", input),
+           PROTO_MESSAGE(134, "log_param", log), PROTO_MESSAGE(118, "lrn_param", lrn),
+           PROTO_MESSAGE(119, "memory_data_param", memory_data), PROTO_MESSAGE(120, "mvn_param", mvn),
+           PROTO_MESSAGE(121, "pooling_param", pooling), PROTO_MESSAGE(122, "power_param", power),
            PROTO_MESSAGE(136, "reduction_param", reduction), PROTO_MESSAGE(123, "relu_param", re_lu),
            PROTO_MESSAGE(133, "reshape_param", reshape), PROTO_MESSAGE(142, "scale_param", scale),
            PROTO_MESSAGE(125, "softmax_param", softmax), PROTO_MESSAGE(126, "slice_param", slice),

@@ -3,7 +3,7 @@
 // share a table.
 #include "convert/coreml.h"
 
-static const wire_schema nothing = {"LayerParams", 0, 0, NULL, NULL};  // of layers without parameters we read
+static const wire_schema nothing = {"LayerParams", 0, 0, NULL, NULL};  // of layers whose parameters nobody reads
 
 PROTO_TYPE(static, edge_sizes, "EdgeSizes", PROTO(1, INT, "startEdgeSize"), PROTO(2, INT, "endEdgeSize"))
 PROTO_TYPE(static, border_amounts, "BorderAmounts", PROTO_MESSAGES(10, "borderAmounts", edge_sizes))
@@ -43,8 +43,7 @@ PROTO_TYPE(, coreml_activation_type, "ActivationParams", PROTO_MESSAGE(5, "linea
            PROTO_MESSAGE(71, "parametricSoftplus", activation_parametric_softplus))
 PROTO_TYPE(static, inner_product, "InnerProductLayerParams", PROTO(1, INT, "inputChannels"),
            PROTO(2, INT, "outputChannels"), PROTO(10, INT, "hasBias"),
-           PROTO_MESSAGE(20, "weights", coreml_weights_type), PROTO_MESSAGE(21, "bias", coreml_weights_type),
-           PROTO(22, INT, "int8DynamicQuantize"))
+           PROTO_MESSAGE(20, "weights", coreml_weights_type), PROTO_MESSAGE(21, "bias", coreml_weights_type))
 PROTO_TYPE(static, embedding, "EmbeddingLayerParams", PROTO(1, INT, "inputDim"), PROTO(2, INT, "outputChannels"),
            PROTO(10, INT, "hasBias"), PROTO_MESSAGE(20, "weights", coreml_weights_type),
            PROTO_MESSAGE(21, "bias", coreml_weights_type))
@@ -67,10 +66,6 @@ PROTO_TYPE(static, upsample, "UpsampleLayerParams", PROTO(1, INTS, "scalingFacto
 PROTO_TYPE(static, sampling_mode, "SamplingMode", PROTO(1, INT, "samplingMethod"))
 PROTO_TYPE(static, resize_bilinear, "ResizeBilinearLayerParams", PROTO(1, INTS, "targetSize"),
            PROTO_MESSAGE(2, "mode", sampling_mode))
-PROTO_TYPE(static, box_coordinates_mode, "BoxCoordinatesMode", PROTO(1, INT, "boxMode"))
-PROTO_TYPE(static, crop_resize, "CropResizeLayerParams", PROTO(1, INTS, "targetSize"),
-           PROTO(2, INT, "normalizedCoordinates"), PROTO_MESSAGE(3, "mode", sampling_mode),
-           PROTO_MESSAGE(4, "boxIndicesMode", box_coordinates_mode), PROTO(5, FLOAT, "spatialScale"))
 PROTO_TYPE(static, unary_function, "UnaryFunctionLayerParams", PROTO(1, INT, "type"), PROTO(2, FLOAT, "alpha"),
            PROTO(3, FLOAT, "epsilon"), PROTO(4, FLOAT, "shift"), PROTO(5, FLOAT, "scale"))
 PROTO_TYPE(static, scale, "ScaleLayerParams", PROTO(1, INTS, "shapeScale"),
@@ -86,7 +81,6 @@ PROTO_TYPE(static, reshape, "ReshapeLayerParams", PROTO(1, INTS, "targetShape"),
 PROTO_TYPE(static, flatten, "FlattenLayerParams", PROTO(1, INT, "mode"))
 PROTO_TYPE(static, permute, "PermuteLayerParams", PROTO(1, INTS, "axis"))
 PROTO_TYPE(static, concat, "ConcatLayerParams", PROTO(100, INT, "sequenceConcat"))
-PROTO_TYPE(static, split, "SplitLayerParams", PROTO(1, INT, "nOutputs"))
 PROTO_TYPE(static, sequence_repeat, "SequenceRepeatLayerParams", PROTO(1, INT, "nRepetitions"))
 PROTO_TYPE(static, reorganize_data, "ReorganizeDataLayerParams", PROTO(1, INT, "mode"), PROTO(2, INT, "blockSize"))
 PROTO_TYPE(static, slice, "SliceLayerParams", PROTO(1, INT, "startIndex"), PROTO(2, INT, "endIndex"),
@@ -134,28 +128,17 @@ PROTO_TYPE(static, bi_directional_lstm, "BiDirectionalLSTMLayerParams", PROTO(1,
            PROTO(2, INT, "outputVectorSize"), PROTO_MESSAGES(10, "activationsForwardLSTM", coreml_activation_type),
            PROTO_MESSAGES(11, "activationsBackwardLSTM", coreml_activation_type), PROTO_MESSAGE(15, "params", lstm),
            PROTO_MESSAGES(20, "weightParams", lstmweight))
-PROTO_TYPE(static, range_static, "RangeStaticLayerParams", PROTO(1, FLOAT, "endValue"), PROTO(2, FLOAT, "startValue"),
-           PROTO(3, FLOAT, "stepSizeValue"))
-PROTO_TYPE(static, range_dynamic, "RangeDynamicLayerParams", PROTO(2, FLOAT, "startValue"),
-           PROTO(3, FLOAT, "stepSizeValue"))
 PROTO_TYPE(static, clip, "ClipLayerParams", PROTO(1, FLOAT, "minVal"), PROTO(2, FLOAT, "maxVal"))
 PROTO_TYPE(static, less_than, "LessThanLayerParams", PROTO(2, FLOAT, "alpha"))
 PROTO_TYPE(static, tile, "TileLayerParams", PROTO(1, INTS, "reps"))
 PROTO_TYPE(static, stack, "StackLayerParams", PROTO(1, INT, "axis"))
-PROTO_TYPE(static, scatter, "ScatterLayerParams", PROTO(1, INT, "axis"), PROTO(2, INT, "mode"))
 PROTO_TYPE(static, reverse, "ReverseLayerParams", PROTO(1, INTS, "reverseDim"))
-PROTO_TYPE(static, reverse_seq, "ReverseSeqLayerParams", PROTO(1, INT, "batchAxis"), PROTO(2, INT, "sequenceAxis"))
-PROTO_TYPE(static, split_nd, "SplitNDLayerParams", PROTO(1, INT, "axis"), PROTO(2, INT, "numSplits"),
-           PROTO(3, INTS, "splitSizes"))
+PROTO_TYPE(static, split_nd, "SplitNDLayerParams", PROTO(1, INT, "axis"), PROTO(3, INTS, "splitSizes"))
 PROTO_TYPE(static, concat_nd, "ConcatNDLayerParams", PROTO(1, INT, "axis"), PROTO(2, INT, "interleave"))
 PROTO_TYPE(static, transpose, "TransposeLayerParams", PROTO(1, INTS, "axes"))
 PROTO_TYPE(static, slice_static, "SliceStaticLayerParams", PROTO(1, INTS, "beginIds"), PROTO(2, INTS, "beginMasks"),
            PROTO(3, INTS, "endIds"), PROTO(4, INTS, "endMasks"), PROTO(5, INTS, "strides"),
            PROTO(6, INTS, "squeezeMasks"))
-PROTO_TYPE(static, slice_dynamic, "SliceDynamicLayerParams", PROTO(2, INTS, "beginMasks"), PROTO(3, INTS, "endIds"),
-           PROTO(4, INTS, "endMasks"), PROTO(5, INTS, "strides"), PROTO(6, INTS, "squeezeMasks"))
-PROTO_TYPE(static, sliding_windows, "SlidingWindowsLayerParams", PROTO(1, INT, "axis"), PROTO(2, INT, "windowSize"),
-           PROTO(3, INT, "step"))
 PROTO_TYPE(static, top_k, "TopKLayerParams", PROTO(1, INT, "axis"), PROTO(2, INT, "K"), PROTO(3, INT, "useBottomK"))
 PROTO_TYPE(static, arg_min, "ArgMinLayerParams", PROTO(1, INT, "axis"), PROTO(2, INT, "removeDim"))
 PROTO_TYPE(static, embedding_nd, "EmbeddingNDLayerParams", PROTO(1, INT, "vocabSize"), PROTO(2, INT, "embeddingSize"),
@@ -164,25 +147,18 @@ PROTO_TYPE(static, embedding_nd, "EmbeddingNDLayerParams", PROTO(1, INT, "vocabS
 PROTO_TYPE(static, batched_mat_mul, "BatchedMatMulLayerParams", PROTO(1, INT, "transposeA"),
            PROTO(2, INT, "transposeB"), PROTO(5, INT, "weightMatrixFirstDimension"),
            PROTO(6, INT, "weightMatrixSecondDimension"), PROTO(7, INT, "hasBias"),
-           PROTO_MESSAGE(8, "weights", coreml_weights_type), PROTO_MESSAGE(9, "bias", coreml_weights_type),
-           PROTO(10, INT, "int8DynamicQuantize"))
+           PROTO_MESSAGE(8, "weights", coreml_weights_type), PROTO_MESSAGE(9, "bias", coreml_weights_type))
 PROTO_TYPE(static, fill_static, "FillStaticLayerParams", PROTO(1, FLOAT, "value"), PROTO(2, INTS, "targetShape"))
 PROTO_TYPE(static, broadcast_to_static, "BroadcastToStaticLayerParams", PROTO(1, INTS, "targetShape"))
 PROTO_TYPE(static, squeeze, "SqueezeLayerParams", PROTO(1, INTS, "axes"), PROTO(2, INT, "squeezeAll"))
 PROTO_TYPE(static, constant_padding, "ConstantPaddingLayerParams", PROTO(1, FLOAT, "value"),
            PROTO(2, INTS, "padAmounts"), PROTO(3, INT, "padToGivenOutputSizeMode"))
-PROTO_TYPE(static, categorical_distribution, "CategoricalDistributionLayerParams", PROTO(1, INT, "seed"),
-           PROTO(2, INT, "numSamples"), PROTO(3, INT, "isLogits"), PROTO(4, FLOAT, "eps"),
-           PROTO(5, FLOAT, "temperature"))
 PROTO_TYPE(static, reduce_l1, "ReduceL1LayerParams", PROTO(1, INTS, "axes"), PROTO(2, INT, "keepDims"),
            PROTO(3, INT, "reduceAll"))
-PROTO_TYPE(static, matrix_band_part, "MatrixBandPartLayerParams", PROTO(1, INT, "numLower"), PROTO(2, INT, "numUpper"))
 PROTO_TYPE(static, lower_triangular, "LowerTriangularLayerParams", PROTO(1, INT, "k"))
 PROTO_TYPE(static, layer_normalization, "LayerNormalizationLayerParams", PROTO(1, INTS, "normalizedShape"),
            PROTO(2, FLOAT, "eps"), PROTO_MESSAGE(3, "gamma", coreml_weights_type),
            PROTO_MESSAGE(4, "beta", coreml_weights_type))
-PROTO_TYPE(static, non_maximum_suppression, "NonMaximumSuppressionLayerParams", PROTO(1, FLOAT, "iouThreshold"),
-           PROTO(2, FLOAT, "scoreThreshold"), PROTO(3, INT, "maxBoxes"), PROTO(4, INT, "perClassSuppression"))
 PROTO_TYPE(static, one_hot, "OneHotLayerParams", PROTO(1, INT, "oneHotVectorSize"), PROTO(2, INT, "axis"),
            PROTO(3, FLOAT, "onValue"), PROTO(4, FLOAT, "offValue"))
 PROTO_TYPE(static, cum_sum, "CumSumLayerParams", PROTO(1, INT, "axis"), PROTO(2, INT, "excludeFinalSum"),
@@ -215,20 +191,20 @@ PROTO_TYPE(
     PROTO_MESSAGE(170, "l2normalize", l2normalize), PROTO_MESSAGE(175, "softmax", nothing),
     PROTO_MESSAGE(180, "lrn", lrn), PROTO_MESSAGE(190, "crop", crop), PROTO_MESSAGE(200, "padding", padding),
     PROTO_MESSAGE(210, "upsample", upsample), PROTO_MESSAGE(211, "resizeBilinear", resize_bilinear),
-    PROTO_MESSAGE(212, "cropResize", crop_resize), PROTO_MESSAGE(220, "unary", unary_function),
+    PROTO_MESSAGE(212, "cropResize", nothing), PROTO_MESSAGE(220, "unary", unary_function),
     PROTO_MESSAGE(230, "add", activation_leaky_re_lu), PROTO_MESSAGE(231, "multiply", activation_leaky_re_lu),
     PROTO_MESSAGE(240, "average", nothing), PROTO_MESSAGE(245, "scale", scale), PROTO_MESSAGE(250, "bias", bias),
     PROTO_MESSAGE(260, "max", nothing), PROTO_MESSAGE(261, "min", nothing), PROTO_MESSAGE(270, "dot", dot_product),
     PROTO_MESSAGE(280, "reduce", reduce), PROTO_MESSAGE(290, "loadConstant", load_constant),
     PROTO_MESSAGE(300, "reshape", reshape), PROTO_MESSAGE(301, "flatten", flatten),
-    PROTO_MESSAGE(310, "permute", permute), PROTO_MESSAGE(320, "concat", concat), PROTO_MESSAGE(330, "split", split),
+    PROTO_MESSAGE(310, "permute", permute), PROTO_MESSAGE(320, "concat", concat), PROTO_MESSAGE(330, "split", nothing),
     PROTO_MESSAGE(340, "sequenceRepeat", sequence_repeat), PROTO_MESSAGE(345, "reorganizeData", reorganize_data),
     PROTO_MESSAGE(350, "slice", slice), PROTO_MESSAGE(400, "simpleRecurrent", simple_recurrent),
     PROTO_MESSAGE(410, "gru", gru), PROTO_MESSAGE(420, "uniDirectionalLSTM", uni_directional_lstm),
     PROTO_MESSAGE(430, "biDirectionalLSTM", bi_directional_lstm), PROTO_MESSAGE(500, "custom", nothing),
     PROTO_MESSAGE(600, "copy", nothing), PROTO_MESSAGE(605, "branch", nothing), PROTO_MESSAGE(615, "loop", nothing),
     PROTO_MESSAGE(620, "loopBreak", nothing), PROTO_MESSAGE(625, "loopContinue", nothing),
-    PROTO_MESSAGE(635, "rangeStatic", range_static), PROTO_MESSAGE(640, "rangeDynamic", range_dynamic),
+    PROTO_MESSAGE(635, "rangeStatic", nothing), PROTO_MESSAGE(640, "rangeDynamic", nothing),
     PROTO_MESSAGE(660, "clip", clip), PROTO_MESSAGE(665, "ceil", nothing), PROTO_MESSAGE(670, "floor", nothing),
     PROTO_MESSAGE(680, "sign", nothing), PROTO_MESSAGE(685, "round", nothing), PROTO_MESSAGE(700, "exp2", nothing),
     PROTO_MESSAGE(710, "sin", nothing), PROTO_MESSAGE(715, "cos", nothing), PROTO_MESSAGE(720, "tan", nothing),
@@ -246,19 +222,19 @@ PROTO_TYPE(
     PROTO_MESSAGE(885, "powBroadcastable", nothing), PROTO_MESSAGE(890, "divideBroadcastable", nothing),
     PROTO_MESSAGE(895, "floorDivBroadcastable", nothing), PROTO_MESSAGE(900, "multiplyBroadcastable", nothing),
     PROTO_MESSAGE(905, "subtractBroadcastable", nothing), PROTO_MESSAGE(920, "tile", tile),
-    PROTO_MESSAGE(925, "stack", stack), PROTO_MESSAGE(930, "gather", stack), PROTO_MESSAGE(935, "scatter", scatter),
-    PROTO_MESSAGE(940, "gatherND", nothing), PROTO_MESSAGE(945, "scatterND", flatten),
+    PROTO_MESSAGE(925, "stack", stack), PROTO_MESSAGE(930, "gather", stack), PROTO_MESSAGE(935, "scatter", nothing),
+    PROTO_MESSAGE(940, "gatherND", nothing), PROTO_MESSAGE(945, "scatterND", nothing),
     PROTO_MESSAGE(950, "softmaxND", stack), PROTO_MESSAGE(952, "gatherAlongAxis", stack),
-    PROTO_MESSAGE(954, "scatterAlongAxis", scatter), PROTO_MESSAGE(960, "reverse", reverse),
-    PROTO_MESSAGE(965, "reverseSeq", reverse_seq), PROTO_MESSAGE(975, "splitND", split_nd),
+    PROTO_MESSAGE(954, "scatterAlongAxis", nothing), PROTO_MESSAGE(960, "reverse", reverse),
+    PROTO_MESSAGE(965, "reverseSeq", nothing), PROTO_MESSAGE(975, "splitND", split_nd),
     PROTO_MESSAGE(980, "concatND", concat_nd), PROTO_MESSAGE(985, "transpose", transpose),
-    PROTO_MESSAGE(995, "sliceStatic", slice_static), PROTO_MESSAGE(1000, "sliceDynamic", slice_dynamic),
-    PROTO_MESSAGE(1005, "slidingWindows", sliding_windows), PROTO_MESSAGE(1015, "topK", top_k),
+    PROTO_MESSAGE(995, "sliceStatic", slice_static), PROTO_MESSAGE(1000, "sliceDynamic", nothing),
+    PROTO_MESSAGE(1005, "slidingWindows", nothing), PROTO_MESSAGE(1015, "topK", top_k),
     PROTO_MESSAGE(1020, "argMin", arg_min), PROTO_MESSAGE(1025, "argMax", arg_min),
     PROTO_MESSAGE(1040, "embeddingND", embedding_nd), PROTO_MESSAGE(1045, "batchedMatmul", batched_mat_mul),
     PROTO_MESSAGE(1065, "getShape", nothing), PROTO_MESSAGE(1070, "loadConstantND", load_constant),
     PROTO_MESSAGE(1080, "fillLike", padding_constant), PROTO_MESSAGE(1085, "fillStatic", fill_static),
-    PROTO_MESSAGE(1090, "fillDynamic", padding_constant), PROTO_MESSAGE(1100, "broadcastToLike", nothing),
+    PROTO_MESSAGE(1090, "fillDynamic", nothing), PROTO_MESSAGE(1100, "broadcastToLike", nothing),
     PROTO_MESSAGE(1105, "broadcastToStatic", broadcast_to_static), PROTO_MESSAGE(1110, "broadcastToDynamic", nothing),
     PROTO_MESSAGE(1120, "squeeze", squeeze), PROTO_MESSAGE(1125, "expandDims", transpose),
     PROTO_MESSAGE(1130, "flattenTo2D", stack), PROTO_MESSAGE(1135, "reshapeLike", nothing),
@@ -269,16 +245,16 @@ PROTO_TYPE(
     PROTO_MESSAGE(1190, "randomUniformLike", nothing), PROTO_MESSAGE(1195, "randomUniformStatic", nothing),
     PROTO_MESSAGE(1200, "randomUniformDynamic", nothing), PROTO_MESSAGE(1210, "randomBernoulliLike", nothing),
     PROTO_MESSAGE(1215, "randomBernoulliStatic", nothing), PROTO_MESSAGE(1220, "randomBernoulliDynamic", nothing),
-    PROTO_MESSAGE(1230, "categoricalDistribution", categorical_distribution),
-    PROTO_MESSAGE(1250, "reduceL1", reduce_l1), PROTO_MESSAGE(1255, "reduceL2", reduce_l1),
-    PROTO_MESSAGE(1260, "reduceMax", reduce_l1), PROTO_MESSAGE(1265, "reduceMin", reduce_l1),
-    PROTO_MESSAGE(1270, "reduceSum", reduce_l1), PROTO_MESSAGE(1275, "reduceProd", reduce_l1),
-    PROTO_MESSAGE(1280, "reduceMean", reduce_l1), PROTO_MESSAGE(1285, "reduceLogSum", reduce_l1),
-    PROTO_MESSAGE(1290, "reduceSumSquare", reduce_l1), PROTO_MESSAGE(1295, "reduceLogSumExp", reduce_l1),
-    PROTO_MESSAGE(1313, "whereNonZero", nothing), PROTO_MESSAGE(1315, "matrixBandPart", matrix_band_part),
-    PROTO_MESSAGE(1320, "lowerTriangular", lower_triangular), PROTO_MESSAGE(1325, "upperTriangular", lower_triangular),
-    PROTO_MESSAGE(1330, "whereBroadcastable", nothing), PROTO_MESSAGE(1350, "layerNormalization", layer_normalization),
-    PROTO_MESSAGE(1400, "NonMaximumSuppression", non_maximum_suppression), PROTO_MESSAGE(1450, "oneHot", one_hot),
+    PROTO_MESSAGE(1230, "categoricalDistribution", nothing), PROTO_MESSAGE(1250, "reduceL1", reduce_l1),
+    PROTO_MESSAGE(1255, "reduceL2", reduce_l1), PROTO_MESSAGE(1260, "reduceMax", reduce_l1),
+    PROTO_MESSAGE(1265, "reduceMin", reduce_l1), PROTO_MESSAGE(1270, "reduceSum", reduce_l1),
+    PROTO_MESSAGE(1275, "reduceProd", reduce_l1), PROTO_MESSAGE(1280, "reduceMean", reduce_l1),
+    PROTO_MESSAGE(1285, "reduceLogSum", reduce_l1), PROTO_MESSAGE(1290, "reduceSumSquare", reduce_l1),
+    PROTO_MESSAGE(1295, "reduceLogSumExp", reduce_l1), PROTO_MESSAGE(1313, "whereNonZero", nothing),
+    PROTO_MESSAGE(1315, "matrixBandPart", nothing), PROTO_MESSAGE(1320, "lowerTriangular", lower_triangular),
+    PROTO_MESSAGE(1325, "upperTriangular", lower_triangular), PROTO_MESSAGE(1330, "whereBroadcastable", nothing),
+    PROTO_MESSAGE(1350, "layerNormalization", layer_normalization),
+    PROTO_MESSAGE(1400, "NonMaximumSuppression", nothing), PROTO_MESSAGE(1450, "oneHot", one_hot),
     PROTO_MESSAGE(1455, "cumSum", cum_sum), PROTO_MESSAGE(1460, "clampedReLU", activation_linear),
     PROTO_MESSAGE(1461, "argSort", arg_sort), PROTO_MESSAGE(1465, "pooling3d", pooling3d),
     PROTO_MESSAGE(1466, "globalPooling3d", global_pooling3d), PROTO_MESSAGE(1470, "sliceBySize", slice_by_size),

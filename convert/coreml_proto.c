@@ -30,8 +30,7 @@ PROTO_TYPE(static, shapes, "EnumeratedShapes", PROTO_MESSAGES(1, "shapes", shape
 PROTO_TYPE(static, shape_range, "ShapeRange", PROTO_MESSAGES(1, "sizeRanges", range))
 PROTO_TYPE(static, array, "ArrayFeatureType", PROTO(1, INTS, "shape"), PROTO(2, INT, "dataType"),
            PROTO_MESSAGE(21, "enumeratedShapes", shapes), PROTO_MESSAGE(31, "shapeRange", shape_range))
-PROTO_TYPE(static, dictionary, "DictionaryFeatureType", PROTO_MESSAGE(1, "int64KeyType", nothing),
-           PROTO_MESSAGE(2, "stringKeyType", nothing))
+PROTO_TYPE(static, dictionary, "DictionaryFeatureType", PROTO_MESSAGE(1, "int64KeyType", nothing))
 PROTO_TYPE(static, feature_type, "FeatureType", PROTO_MESSAGE(1, "int64Type", nothing),
            PROTO_MESSAGE(2, "doubleType", nothing), PROTO_MESSAGE(3, "stringType", nothing),
            PROTO_MESSAGE(4, "imageType", image), PROTO_MESSAGE(5, "multiArrayType", array),
@@ -43,8 +42,7 @@ PROTO_TYPE(static, metadata, "Metadata", PROTO(1, BYTES, "shortDescription"), PR
            PROTO(3, BYTES, "author"), PROTO(4, BYTES, "license"))
 PROTO_TYPE(, coreml_description_type, "ModelDescription", PROTO_MESSAGES(1, "input", feature),
            PROTO_MESSAGES(10, "output", feature), PROTO(11, BYTES, "predictedFeatureName"),
-           PROTO(12, BYTES, "predictedProbabilitiesName"), PROTO_MESSAGES(13, "state", feature),
-           PROTO_MESSAGE(100, "metadata", metadata))
+           PROTO(12, BYTES, "predictedProbabilitiesName"), PROTO_MESSAGE(100, "metadata", metadata))
 
 // ---- neural networks --------------------------------------------------------------------------------
 
@@ -57,8 +55,8 @@ PROTO_TYPE(static, preprocessing, "NeuralNetworkPreprocessing", PROTO(1, BYTES, 
 // Of NeuralNetworkClassifier and NeuralNetworkRegressor, too.
 PROTO_TYPE(, coreml_network_type, "NeuralNetwork", PROTO_MESSAGES(1, "layers", coreml_layer_type),
            PROTO_MESSAGES(2, "preprocessing", preprocessing), PROTO(5, INT, "arrayInputShapeMapping"),
-           PROTO(6, INT, "imageInputShapeMapping"), PROTO_MESSAGE(100, "stringClassLabels", texts),
-           PROTO_MESSAGE(101, "int64ClassLabels", integers), PROTO(200, BYTES, "labelProbabilityLayerName"))
+           PROTO_MESSAGE(100, "stringClassLabels", texts), PROTO_MESSAGE(101, "int64ClassLabels", integers),
+           PROTO(200, BYTES, "labelProbabilityLayerName"))
 
 // ---- models of tables -------------------------------------------------------------------------------
 
@@ -103,13 +101,12 @@ PROTO_TYPE(static, imputer, "Imputer", PROTO(1, DOUBLE, "imputedDoubleValue"), P
            PROTO(3, BYTES, "imputedStringValue"), PROTO_MESSAGE(4, "imputedDoubleArray", doubles),
            PROTO_MESSAGE(5, "imputedInt64Array", integers), PROTO_MESSAGE(6, "imputedStringDictionary", nothing),
            PROTO_MESSAGE(7, "imputedInt64Dictionary", nothing), PROTO(11, DOUBLE, "replaceDoubleValue"),
-           PROTO(12, INT, "replaceInt64Value"), PROTO(13, BYTES, "replaceStringValue"))
+           PROTO(12, INT, "replaceInt64Value"))
 PROTO_TYPE(static, one_hot, "OneHotEncoder", PROTO_MESSAGE(1, "stringCategories", texts),
-           PROTO_MESSAGE(2, "int64Categories", integers), PROTO(10, INT, "outputSparse"),
-           PROTO(11, INT, "handleUnknown"))
+           PROTO_MESSAGE(2, "int64Categories", integers), PROTO(11, INT, "handleUnknown"))
 PROTO_TYPE(static, dict_vectorizer, "DictVectorizer", PROTO_MESSAGE(1, "stringToIndex", texts),
            PROTO_MESSAGE(2, "int64ToIndex", integers))
-PROTO_TYPE(static, input_column, "InputColumn", PROTO(1, BYTES, "inputColumn"), PROTO(2, INT, "inputDimensions"))
+PROTO_TYPE(static, input_column, "InputColumn", PROTO(1, BYTES, "inputColumn"))
 PROTO_TYPE(static, vectorizer, "FeatureVectorizer", PROTO_MESSAGES(1, "inputList", input_column))
 PROTO_TYPE(static, extractor, "ArrayFeatureExtractor", PROTO(1, INTS, "extractIndex"))
 PROTO_TYPE(static, normalizer, "Normalizer", PROTO(1, INT, "normType"))
@@ -119,15 +116,10 @@ PROTO_TYPE(static, mapping, "CategoricalMapping", PROTO_MESSAGE(1, "stringToInt6
 
 // ---- ML programs ------------------------------------------------------------------------------------
 
-static const wire_schema value, block;
 PROTO_TYPE(static, constant_dimension, "ConstantDimension", PROTO(1, INT, "size"))
-PROTO_TYPE(static, dimension, "Dimension", PROTO_MESSAGE(1, "constant", constant_dimension),
-           PROTO_MESSAGE(2, "unknown", nothing))
-PROTO_TYPE(static, tensor_type, "TensorType", PROTO(1, INT, "dataType"), PROTO(2, INT, "rank"),
-           PROTO_MESSAGES(3, "dimensions", dimension))
-PROTO_TYPE(static, value_type, "ValueType", PROTO_MESSAGE(1, "tensorType", tensor_type),
-           PROTO_MESSAGE(2, "listType", nothing), PROTO_MESSAGE(3, "tupleType", nothing),
-           PROTO_MESSAGE(4, "dictionaryType", nothing), PROTO_MESSAGE(5, "stateType", nothing))
+PROTO_TYPE(static, dimension, "Dimension", PROTO_MESSAGE(1, "constant", constant_dimension))
+PROTO_TYPE(static, tensor_type, "TensorType", PROTO(1, INT, "dataType"), PROTO_MESSAGES(3, "dimensions", dimension))
+PROTO_TYPE(static, value_type, "ValueType", PROTO_MESSAGE(1, "tensorType", tensor_type))
 PROTO_TYPE(static, named_type, "NamedValueType", PROTO(1, BYTES, "name"), PROTO_MESSAGE(2, "type", value_type))
 PROTO_TYPE(static, some_floats, "RepeatedFloats", PROTO(1, FLOATS, "values"))
 PROTO_TYPE(static, some_ints, "RepeatedInts", PROTO(1, INTS, "values"))
@@ -138,10 +130,8 @@ PROTO_TYPE(static, tensor_value, "TensorValue", PROTO_MESSAGE(1, "floats", some_
            PROTO_MESSAGE(2, "ints", some_ints), PROTO_MESSAGE(3, "bools", some_ints),
            PROTO_MESSAGE(4, "strings", some_texts), PROTO_MESSAGE(5, "longInts", some_ints),
            PROTO_MESSAGE(6, "doubles", some_doubles), PROTO_MESSAGE(7, "bytes", some_bytes))
-PROTO_TYPE(static, list_value, "ListValue", PROTO_MESSAGES(1, "values", value))
-PROTO_TYPE(static, immediate, "ImmediateValue", PROTO_MESSAGE(1, "tensor", tensor_value),
-           PROTO_MESSAGE(2, "tuple", list_value), PROTO_MESSAGE(3, "list", list_value))
-PROTO_TYPE(static, blob_file, "BlobFileValue", PROTO(1, BYTES, "fileName"), PROTO(2, INT, "offset"))
+PROTO_TYPE(static, immediate, "ImmediateValue", PROTO_MESSAGE(1, "tensor", tensor_value))
+PROTO_TYPE(static, blob_file, "BlobFileValue", PROTO(2, INT, "offset"))
 PROTO_TYPE(static, value, "Value", PROTO_MESSAGE(2, "type", value_type), PROTO_MESSAGE(3, "immediateValue", immediate),
            PROTO_MESSAGE(5, "blobFileValue", blob_file))
 PROTO_TYPE(static, binding, "Binding", PROTO(1, BYTES, "name"), PROTO_MESSAGE(2, "value", value))
@@ -149,19 +139,18 @@ PROTO_TYPE(static, argument, "Argument", PROTO_MESSAGES(1, "arguments", binding)
 PROTO_TYPE(static, argument_entry, "InputsEntry", PROTO(1, BYTES, "key"), PROTO_MESSAGE(2, "value", argument))
 PROTO_TYPE(static, attribute_entry, "AttributesEntry", PROTO(1, BYTES, "key"), PROTO_MESSAGE(2, "value", value))
 PROTO_TYPE(static, operation, "Operation", PROTO(1, BYTES, "type"), PROTO_MESSAGES(2, "inputs", argument_entry),
-           PROTO_MESSAGES(3, "outputs", named_type), PROTO_MESSAGES(4, "blocks", block),
-           PROTO_MESSAGES(5, "attributes", attribute_entry))
+           PROTO_MESSAGES(3, "outputs", named_type), PROTO_MESSAGES(5, "attributes", attribute_entry))
 PROTO_TYPE(static, block, "Block", PROTO_MESSAGES(1, "inputs", named_type), PROTO(2, BYTES_LIST, "outputs"),
            PROTO_MESSAGES(3, "operations", operation))
 PROTO_TYPE(static, block_entry, "BlockSpecializationsEntry", PROTO(1, BYTES, "key"), PROTO_MESSAGE(2, "value", block))
-PROTO_TYPE(static, function, "Function", PROTO_MESSAGES(1, "inputs", named_type), PROTO(2, BYTES, "opset"),
+PROTO_TYPE(static, function, "Function", PROTO_MESSAGES(1, "inputs", named_type),
            PROTO_MESSAGES(3, "block_specializations", block_entry))
 PROTO_TYPE(static, function_entry, "FunctionsEntry", PROTO(1, BYTES, "key"), PROTO_MESSAGE(2, "value", function))
 PROTO_TYPE(static, program, "Program", PROTO(1, INT, "version"), PROTO_MESSAGES(2, "functions", function_entry))
 
 // ---- models -----------------------------------------------------------------------------------------
 
-PROTO_TYPE(static, pipeline, "Pipeline", PROTO_MESSAGES(1, "models", coreml_model_type), PROTO(2, BYTES_LIST, "names"))
+PROTO_TYPE(static, pipeline, "Pipeline", PROTO_MESSAGES(1, "models", coreml_model_type))
 PROTO_TYPE(static, pipeline_of, "PipelineClassifier", PROTO_MESSAGE(1, "pipeline", pipeline))
 PROTO_TYPE(, coreml_model_type, "Model", PROTO(1, INT, "specificationVersion"),
            PROTO_MESSAGE(2, "description", coreml_description_type),
