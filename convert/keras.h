@@ -8,9 +8,10 @@
 
 #include "convert/format.h"
 #include "convert/hdf5.h"
-#include "convert/nodes.h"
+#include "convert/net.h"
 
-enum { KERAS_RANK = HDF5_RANK, KERAS_DEPTH = 24, KERAS_OUTPUTS = 16, KERAS_STATES = 64 };
+enum { KERAS_RANK = NET_RANK, KERAS_DEPTH = 24, KERAS_OUTPUTS = 16, KERAS_STATES = 64 };
+_Static_assert((int)HDF5_RANK <= (int)KERAS_RANK, "weights have dimensions that values cannot have");
 
 // A value as Keras sees it. shape: -1 where it is not known.
 typedef struct keras_tensor {
@@ -114,15 +115,9 @@ bool keras_find_store(keras *k, const keras_store *model, str_map *used, const j
 bool keras_weight(keras_call *call, const char *part, unsigned index, hdf5_array *w);
 // Fails where the shape is another; -1 fits all.
 bool keras_expect(keras_call *call, const char *name, const hdf5_array *w, size_t rank, const int64_t *shape);
-// A part of a constant: elements of an array, or zeros, as many as `shape` says, one after the other.
-typedef struct keras_piece {
-  const hdf5_array *from;
-  int64_t offset;  // in elements
-  size_t rank;
-  int64_t shape[KERAS_RANK], stride[KERAS_RANK];
-} keras_piece;
+net_numbers keras_numbers(const hdf5_array *w);
 sdx_ref keras_pieces(keras_call *call, const char *name, sdx_dtype dtype, size_t rank, const int64_t *shape,
-                     size_t count, const keras_piece *pieces);
+                     size_t count, const net_piece *pieces);
 // The whole array, its dimensions in another order (NULL: as they are).
 sdx_ref keras_constant(keras_call *call, const char *name, sdx_dtype dtype, const hdf5_array *w, const int64_t *order);
 // The next weight as it is, of this shape. 0 on failure.

@@ -120,7 +120,8 @@ static void conv(keras_call *call) {
 // Kernel [space..., in, multiplier] to [in * multiplier, 1, space...].
 static sdx_ref depthwise_kernel(keras_call *call, const window *w, const hdf5_array *kernel, const char *name) {
   int64_t multiplier = kernel->shape[w->n + 1], channels = kernel->shape[w->n], step = multiplier * channels;
-  keras_piece p = {.from = kernel, .rank = w->n + 2, .shape = {channels, multiplier}, .stride = {multiplier, 1}};
+  net_numbers numbers = keras_numbers(kernel);
+  net_piece p = {.from = &numbers, .rank = w->n + 2, .shape = {channels, multiplier}, .stride = {multiplier, 1}};
   int64_t shape[5] = {step, 1};
   for (size_t i = w->n; i--; step *= w->kernel[i]) {
     shape[i + 2] = p.shape[i + 2] = w->kernel[i];

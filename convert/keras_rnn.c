@@ -14,7 +14,7 @@ typedef struct cell {
   size_t gates, states;
   int64_t units, row, gate;  // steps between rows and between gates
   bool bias, after;          // reset_after
-  hdf5_array w[GATES], r[GATES], b[GATES];
+  net_numbers w[GATES], r[GATES], b[GATES];
   const char *f, *g;  // activations: of gates, of what is let through
 } cell;
 
@@ -41,6 +41,14 @@ static const char *activation_of(keras_call *call, const json_t *config, const c
   return name ? name : "tanh";
 }
 
+static bool read_weight(keras_call *call, const char *part, unsigned index, const char *name, size_t rank,
+                        const int64_t *shape, net_numbers *numbers) {
+  hdf5_array w;
+  if (!keras_weight(call, part, index, &w) || !keras_expect(call, name, &w, rank, shape)) return false;
+  *numbers = keras_numbers(&w);
+  return true;
+}
+
 // Keras 1 wrote an array for each gate.
 static bool read_gates(keras_call *call, const char *part, cell *c, int64_t width) {
   static const size_t lstm_order[] = {0, 2, 1, 3};  // i c f o to i f c o
@@ -50,13 +58,11 @@ static bool read_gates(keras_call *call, const char *part, cell *c, int64_t widt
   c->gate = apart ? 0 : c->units;
   for (size_t n = 0; n < (apart ? c->gates : 1); n++) {
     size_t g = apart && c->gates == 4 ? lstm_order[n] : n;
-    if (!keras_weight(call, part, 0, &c->w[g]) || !keras_expect(call, "kernel", &c->w[g], 2, (int64_t[]){width, all}) ||
-        !keras_weight(call, part, 1, &c->r[g]) ||
-        !keras_expect(call, "recurrent_kernel", &c->r[g], 2, (int64_t[]){c->units, all}))
-      return false;
     bool two = c->after;
-    if (c->bias && (!keras_weight(call, part, 2, &c->b[g]) ||
-                    !keras_expect(call, "bias", &c->b[g], two ? 2 : 1, two ? (int64_t[]){2, all} : (int64_t[]){all})))
+    if (!read_weight(call, part, 0, "kernel", 2, (int64_t[]){width, all}, &c->w[g]) ||
+        !read_weight(call, part, 1, "recurrent_kernel", 2, (int64_t[]){c->units, all}, &c->r[g]) ||
+        (c->bias &&
+         !read_weight(call, part, 2, "bias", two ? 2 : 1, two ? (int64_t[]){2, all} : (int64_t[]){all}, &c->b[g])))
       return false;
   }
   for (size_t g = 1; g < c->gates && !apart; g++) c->w[g] = c->w[0], c->r[g] = c->r[0], c->b[g] = c->b[0];
@@ -100,17 +106,17 @@ static size_t gate_at(const cell *c, size_t i) {
 // [directions, gates * units, columns] of kernels [columns, gates * units].
 static sdx_ref matrix(keras_call *call, const char *name, size_t directions, const cell *cells, bool recurrent,
                       int64_t columns) {
-  keras_piece pieces[2 * GATES];
+  net_piece pieces[2 * GATES];
   size_t n = 0;
   for (size_t d = 0; d < directions; d++) {
     const cell *c = &cells[d];
     for (size_t i = 0; i < c->gates; i++) {
       size_t g = gate_at(c, i);
-      pieces[n++] = (keras_piece){.from = recurrent ? &c->r[g] : &c->w[g],
-                                  .offset = (int64_t)g * c->gate,
-                                  .rank = 2,
-                                  .shape = {c->units, columns},
-                                  .stride = {1, c->row}};
+      pieces[n++] = (net_piece){.from = recurrent ? &c->r[g] : &c->w[g],
+                                .offset = (int64_t)g * c->gate,
+                                .rank = 2,
+                                .shape = {c->units, columns},
+                                .stride = {1, c->row}};
     }
   }
   int64_t shape[] = {(int64_t)directions, (int64_t)cells->gates * cells->units, columns};
@@ -119,18 +125,18 @@ static sdx_ref matrix(keras_call *call, const char *name, size_t directions, con
 
 // [directions, 2 * gates * units]: of the input, then of the state before, which only GRU with reset_after has.
 static sdx_ref biases(keras_call *call, const char *name, size_t directions, const cell *cells) {
-  keras_piece pieces[4 * GATES];
+  net_piece pieces[4 * GATES];
   size_t n = 0;
   for (size_t d = 0; d < directions; d++) {
     const cell *c = &cells[d];
     for (size_t i = 0; i < 2 * c->gates; i++) {
       size_t g = gate_at(c, i % c->gates);
       bool second = i >= c->gates;
-      pieces[n++] = (keras_piece){.from = second && !c->after ? NULL : &c->b[g],
-                                  .offset = (int64_t)g * c->gate + (second ? c->row : 0),
-                                  .rank = 1,
-                                  .shape = {c->units},
-                                  .stride = {1}};
+      pieces[n++] = (net_piece){.from = second && !c->after ? NULL : &c->b[g],
+                                .offset = (int64_t)g * c->gate + (second ? c->row : 0),
+                                .rank = 1,
+                                .shape = {c->units},
+                                .stride = {1}};
     }
   }
   int64_t shape[] = {(int64_t)directions, 2 * (int64_t)cells->gates * cells->units};

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/half.h"
 #include "base/size.h"
 #include "convert/keras.h"
 
@@ -68,115 +67,40 @@ bool keras_expect(keras_call *call, const char *name, const hdf5_array *w, size_
 
 // ---- constants --------------------------------------------------------------------------------------
 
-typedef struct constant {
-  sdx_dtype dtype;
-  size_t count;
-  keras_piece *pieces;
-  hdf5_array *arrays;  // of the pieces
-} constant;
-
-static double element(const hdf5_array *a, size_t i) {
-  const unsigned char *at = (const unsigned char *)a->at + i * a->element_bytes;
-  float f;
-  double d;
-  int32_t n;
-  int64_t l;
-  uint16_t h;
-  switch ((int)a->dtype) {
+net_numbers keras_numbers(const hdf5_array *w) {
+  net_numbers n = {.at = w->at, .count = w->count, .coding = NET_U8};
+  switch ((int)w->dtype) {
     case SDX_FLOAT:
-      return memcpy(&f, at, sizeof f), (double)f;
+      n.coding = NET_F32;
+      break;
     case SDX_DOUBLE:
-      return memcpy(&d, at, sizeof d), d;
+      n.coding = NET_F64;
+      break;
     case SDX_FLOAT16:
-      return memcpy(&h, at, sizeof h), (double)fp16_to_float(h);
+      n.coding = NET_F16;
+      break;
     case SDX_BFLOAT16:
-      return memcpy(&h, at, sizeof h), (double)bf16_to_float(h);
+      n.coding = NET_BF16;
+      break;
     case SDX_INT32:
-      return memcpy(&n, at, sizeof n), (double)n;
+      n.coding = NET_I32;
+      break;
     case SDX_INT64:
-      return memcpy(&l, at, sizeof l), (double)l;
+      n.coding = NET_I64;
+      break;
     case SDX_INT8:
-      return *(const signed char *)at;
-    default:
-      return *at;
-  }
-}
-
-static size_t element_size(sdx_dtype dtype) {
-  return dtype == SDX_DOUBLE || dtype == SDX_INT64 ? 8 : dtype == SDX_FLOAT16 ? 2 : 4;
-}
-
-static void store_element(sdx_dtype dtype, double number, char *at) {
-  float f = (float)number;
-  uint16_t h;
-  int64_t l;
-  switch ((int)dtype) {
-    case SDX_DOUBLE:
-      memcpy(at, &number, sizeof number);
-      break;
-    case SDX_FLOAT16:
-      memcpy(at, (h = fp16_from_float(f), &h), sizeof h);
-      break;
-    case SDX_INT64:
-      memcpy(at, (l = (int64_t)number, &l), sizeof l);
+      n.coding = NET_I8;
       break;
     default:
-      memcpy(at, &f, sizeof f);
+      break;
   }
-}
-
-static char *fill_piece(const keras_piece *p, sdx_dtype dtype, char *to) {
-  int64_t index[KERAS_RANK] = {0};
-  size_t count = 1, bytes = element_size(dtype);
-  int64_t at = p->offset;
-  for (size_t i = 0; i < p->rank; i++) count *= (size_t)p->shape[i];
-  bool same = p->from && p->from->dtype == dtype;
-  for (size_t n = 0; n < count; n++, to += bytes) {
-    if (!p->from) memset(to, 0, bytes);
-    else if (same) memcpy(to, (const char *)p->from->at + (size_t)at * bytes, bytes);
-    else store_element(dtype, element(p->from, (size_t)at), to);
-    for (size_t i = p->rank; i--;) {
-      at += p->stride[i];
-      if (++index[i] < p->shape[i]) break;
-      at -= p->stride[i] * p->shape[i];
-      index[i] = 0;
-    }
-  }
-  return to;
-}
-
-static sdx_status fill(void *context, void *bytes, size_t size) {
-  const constant *c = context;
-  char *to = bytes;
-  (void)size;
-  for (size_t i = 0; i < c->count; i++) to = fill_piece(&c->pieces[i], c->dtype, to);
-  return SDX_OK;
-}
-
-// Whether the pieces read within their arrays and make `total` elements.
-static bool pieces_fit(size_t count, const keras_piece *pieces, size_t total) {
-  size_t sum = 0;
-  for (size_t i = 0; i < count; i++) {
-    const keras_piece *p = &pieces[i];
-    size_t n;
-    if (!size_product(p->shape, p->rank, &n) || !size_add(sum, n, &sum)) return false;
-    int64_t least = p->offset, most = p->offset;
-    for (size_t d = 0; d < p->rank; d++) {
-      int64_t reach;
-      if (!n) break;
-      if (!i64_mul(p->stride[d], p->shape[d] - 1, &reach)) return false;
-      if (!i64_add(reach < 0 ? least : most, reach, reach < 0 ? &least : &most)) return false;
-    }
-    if (n && p->from && (least < 0 || most >= (int64_t)p->from->count)) return false;
-  }
-  return sum == total;
+  return n;
 }
 
 sdx_ref keras_pieces(keras_call *call, const char *name, sdx_dtype dtype, size_t rank, const int64_t *shape,
-                     size_t count, const keras_piece *pieces) {
+                     size_t count, const net_piece *pieces) {
   keras *k = call->k;
-  size_t total;
-  if (!size_product(shape, rank, &total) || !pieces_fit(count, pieces, total)) {
+  if (!net_pieces_fit(rank, shape, count, pieces)) {
     keras_fail(call, SDX_INVALID_MODEL, NULL, "%s has another size than its layer needs", name);
     return 0;
   }
@@ -184,23 +108,17 @@ sdx_ref keras_pieces(keras_call *call, const char *name, sdx_dtype dtype, size_t
   for (size_t i = 0; !first && i < count; i++) first = pieces[i].from ? pieces[i].from->at : NULL;
   char *label = arena_format(k->c->memory, "%s/%s", call->layer->name, name);
   char *key = arena_format(k->c->memory, "%s@%p:%d", label ? label : "", first, (int)dtype);
-  constant *c = arena_array(k->c->memory, 1, sizeof *c);
   uint32_t ref;
-  if (key && str_map_find(&k->constants, str_from(key), &ref)) return ref;
-  if (!label || !key || !c || !(c->pieces = arena_copy(k->c->memory, pieces, count * sizeof *pieces)) ||
-      !(c->arrays = arena_array(k->c->memory, count, sizeof *c->arrays)))
-    return convert_no_memory(k->c), 0;
-  c->dtype = dtype;
-  c->count = count;
-  for (size_t i = 0; i < count; i++)
-    if (pieces[i].from) c->pieces[i].from = memcpy(&c->arrays[i], pieces[i].from, sizeof *c->arrays);
-  ref = sdx_graph_add_filled(sdx_builder_graph(k->c->builder), label, dtype, rank, shape, fill, c);
+  if (!key) return convert_no_memory(k->c), 0;
+  if (str_map_find(&k->constants, str_from(key), &ref)) return ref;
+  ref = net_filled(k->c, label, dtype, rank, shape, count, pieces);
   if (!str_map_put(&k->constants, str_from(key), ref)) return convert_no_memory(k->c), 0;
   return ref;
 }
 
 sdx_ref keras_constant(keras_call *call, const char *name, sdx_dtype dtype, const hdf5_array *w, const int64_t *order) {
-  keras_piece p = {.from = w, .rank = w->rank};
+  net_numbers numbers = keras_numbers(w);
+  net_piece p = {.from = &numbers, .rank = w->rank};
   int64_t stride[KERAS_RANK], step = 1;
   for (size_t i = w->rank; i--; step = wrap_mul(step, w->shape[i])) stride[i] = step;
   for (size_t i = 0; i < w->rank; i++) {
@@ -219,9 +137,5 @@ sdx_ref keras_next(keras_call *call, const char *part, unsigned index, const cha
 }
 
 sdx_ref keras_floats(keras_call *call, sdx_dtype dtype, size_t rank, const int64_t *shape, const double *numbers) {
-  size_t count;
-  sdx_value *v = size_product(shape, rank, &count) ? sdx_tensor_create(dtype, rank, shape) : NULL;
-  char *at = v ? sdx_tensor_data(v) : NULL;
-  for (size_t i = 0; at && i < count; i++) store_element(dtype, numbers[i], at + i * element_size(dtype));
-  return sdx_graph_add_initializer(call->k->graph, "const", v);
+  return net_literal(call->k->c, "const", dtype, rank, shape, numbers);
 }

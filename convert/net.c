@@ -74,7 +74,7 @@ bool net_is_sound(net *n, const net_tensor *x) {
 
 // Of a number; 0: packed.
 static size_t coding_bytes(net_coding coding) {
-  static const size_t bytes[] = {[NET_F32] = 4, [NET_F64] = 8, [NET_F16] = 2, [NET_I32] = 4,
+  static const size_t bytes[] = {[NET_F32] = 4, [NET_F64] = 8, [NET_F16] = 2, [NET_BF16] = 2,  [NET_I32] = 4,
                                  [NET_I64] = 8, [NET_I8] = 1,  [NET_U8] = 1,  [NET_PACKED] = 0};
   return coding == NET_ZERO ? 0 : bytes[coding];
 }
@@ -110,6 +110,8 @@ static double stored_at(const net_numbers *w, size_t i) {
       return memcpy(&d, at, sizeof d), d;
     case NET_F16:
       return memcpy(&h, at, sizeof h), (double)fp16_to_float(h);
+    case NET_BF16:
+      return memcpy(&h, at, sizeof h), (double)bf16_to_float(h);
     case NET_I32:
       return memcpy(&n, at, sizeof n), (double)n;
     case NET_I64:
@@ -173,9 +175,15 @@ typedef struct made {
   net_numbers *numbers;
 } made;
 
-static bool lies_so(const net_piece *p, sdx_dtype dtype) {
+// Whether its numbers are stored as they are wanted.
+static bool is_stored_as(const net_piece *p, sdx_dtype dtype) {
+  static const sdx_dtype dtypes[] = {[NET_F32] = SDX_FLOAT, [NET_F64] = SDX_DOUBLE, [NET_F16] = SDX_FLOAT16,
+                                     [NET_I32] = SDX_INT32, [NET_I64] = SDX_INT64,  [NET_ZERO] = SDX_UNDEFINED};
+  return p->from && !p->from->scale && !p->from->table && p->scale == 0 && dtypes[p->from->coding] == dtype;
+}
+
+static bool in_order(const net_piece *p) {
   int64_t step = 1;
-  if (!p->from || p->from->coding != NET_F32 || p->from->scale || p->scale != 0 || dtype != SDX_FLOAT) return false;
   for (size_t i = p->rank; i--; step *= p->shape[i])
     if (p->stride[i] != step) return false;
   return true;
@@ -184,14 +192,16 @@ static bool lies_so(const net_piece *p, sdx_dtype dtype) {
 static char *fill_piece(const net_piece *p, sdx_dtype dtype, char *to) {
   int64_t index[NET_RANK] = {0}, at = p->offset;
   size_t count = 1, bytes = element_size(dtype);
+  bool same = is_stored_as(p, dtype);
   for (size_t i = 0; i < p->rank; i++) count *= (size_t)p->shape[i];
-  if (lies_so(p, dtype)) {
+  if (same && in_order(p)) {
     if (count) memcpy(to, (const char *)p->from->at + (size_t)at * bytes, count * bytes);
     return to + count * bytes;
   }
   for (size_t k = 0; k < count; k++, to += bytes) {
-    double number = p->from ? net_number_at(p->from, (size_t)at) : 0;
-    store(dtype, p->scale != 0 ? number * p->scale : number, to);
+    double number = !same && p->from ? net_number_at(p->from, (size_t)at) : 0;
+    if (same) memcpy(to, (const char *)p->from->at + (size_t)at * bytes, bytes);
+    else store(dtype, p->scale != 0 ? number * p->scale : number, to);
     for (size_t i = p->rank; i--;) {
       at += p->stride[i];
       if (++index[i] < p->shape[i]) break;
@@ -210,9 +220,9 @@ static sdx_status fill(void *context, void *bytes, size_t size) {
   return SDX_OK;
 }
 
-// Whether the pieces read within their numbers and make `total` of them.
-static bool pieces_fit(size_t count, const net_piece *pieces, size_t total) {
-  size_t sum = 0;
+bool net_pieces_fit(size_t rank, const int64_t *shape, size_t count, const net_piece *pieces) {
+  size_t sum = 0, total;
+  if (rank > NET_RANK || !size_product(shape, rank, &total)) return false;
   for (size_t i = 0; i < count; i++) {
     const net_piece *p = &pieces[i];
     size_t size;
@@ -228,6 +238,19 @@ static bool pieces_fit(size_t count, const net_piece *pieces, size_t total) {
   return sum == total;
 }
 
+sdx_ref net_filled(conversion *c, const char *label, sdx_dtype dtype, size_t rank, const int64_t *shape, size_t count,
+                   const net_piece *pieces) {
+  made *m = arena_array(c->memory, 1, sizeof *m);
+  if (!label || !m || !(m->pieces = arena_copy(c->memory, pieces, count * sizeof *pieces)) ||
+      !(m->numbers = arena_array(c->memory, count, sizeof *m->numbers)))
+    return convert_no_memory(c), 0;
+  m->dtype = dtype;
+  m->count = count;
+  for (size_t i = 0; i < count; i++)
+    if (pieces[i].from) m->pieces[i].from = memcpy(&m->numbers[i], pieces[i].from, sizeof *m->numbers);
+  return sdx_graph_add_filled(sdx_builder_graph(c->builder), label, dtype, rank, shape, fill, m);
+}
+
 static size_t numbers_of(size_t count, const net_piece *pieces) {
   size_t all = 0;
   for (size_t i = 0; i < count; i++) all += pieces[i].from ? pieces[i].from->count : 0;
@@ -237,27 +260,16 @@ static size_t numbers_of(size_t count, const net_piece *pieces) {
 net_tensor net_pieces(net *n, const char *part, sdx_dtype dtype, size_t rank, const int64_t *shape, size_t count,
                       const net_piece *pieces) {
   enum { SMALL = 1 << 20 };  // zeros may be more than the file has numbers
-  conversion *c = n->c;
   net_tensor y = {.dtype = dtype, .rank = rank};
-  size_t total;
-  if (rank > NET_RANK || !size_product(shape, rank, &total) || !pieces_fit(count, pieces, total) ||
-      (total > SMALL && total / 4 > numbers_of(count, pieces))) {
+  size_t total, given = numbers_of(count, pieces);
+  if (!net_pieces_fit(rank, shape, count, pieces) || !size_product(shape, rank, &total) ||
+      (total > SMALL && total / 4 > given)) {
     net_fail(n, SDX_INVALID_MODEL, "is the file damaged?",
-             "the %s has %zu numbers in the file, which does not fit the layer's sizes", part,
-             numbers_of(count, pieces));
+             "the %s has %zu numbers in the file, which does not fit the layer's sizes", part, given);
     return y;
   }
-  char *label = arena_format(c->memory, "%s/%s", n->layer, part);
-  made *m = arena_array(c->memory, 1, sizeof *m);
-  if (!label || !m || !(m->pieces = arena_copy(c->memory, pieces, count * sizeof *pieces)) ||
-      !(m->numbers = arena_array(c->memory, count, sizeof *m->numbers)))
-    return convert_no_memory(c), y;
-  m->dtype = dtype;
-  m->count = count;
-  for (size_t i = 0; i < count; i++)
-    if (pieces[i].from) m->pieces[i].from = memcpy(&m->numbers[i], pieces[i].from, sizeof *m->numbers);
   if (rank) memcpy(y.shape, shape, rank * sizeof *shape);
-  y.ref = sdx_graph_add_filled(sdx_builder_graph(c->builder), label, dtype, rank, shape, fill, m);
+  y.ref = net_filled(n->c, arena_format(n->c->memory, "%s/%s", n->layer, part), dtype, rank, shape, count, pieces);
   return y;
 }
 
@@ -275,14 +287,20 @@ net_tensor net_constant(net *n, const char *part, sdx_dtype dtype, size_t rank, 
   return net_pieces(n, part, dtype, rank, p.shape, 1, &p);
 }
 
-net_tensor net_values(net *n, const char *part, sdx_dtype dtype, size_t rank, const int64_t *shape, const double *at) {
+sdx_ref net_literal(conversion *c, const char *label, sdx_dtype dtype, size_t rank, const int64_t *shape,
+                    const double *at) {
   size_t count;
-  net_tensor y = {.dtype = dtype, .rank = rank};
   sdx_value *v = size_product(shape, rank, &count) ? sdx_tensor_create(dtype, rank, shape) : NULL;
-  char *to = v ? sdx_tensor_data(v) : NULL, *label = arena_format(n->c->memory, "%s/%s", n->layer, part);
+  char *to = v ? sdx_tensor_data(v) : NULL;
   for (size_t i = 0; to && i < count; i++) store(dtype, at[i], to + i * element_size(dtype));
+  return sdx_graph_add_initializer(c->graph, label, v);
+}
+
+net_tensor net_values(net *n, const char *part, sdx_dtype dtype, size_t rank, const int64_t *shape, const double *at) {
+  net_tensor y = {.dtype = dtype, .rank = rank};
+  const char *label = arena_format(n->c->memory, "%s/%s", n->layer, part);
   if (rank) memcpy(y.shape, shape, rank * sizeof *shape);
-  y.ref = sdx_graph_add_initializer(n->c->graph, label ? label : part, v);
+  y.ref = net_literal(n->c, label ? label : part, dtype, rank, shape, at);
   return y;
 }
 

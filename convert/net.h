@@ -47,6 +47,7 @@ typedef enum net_coding {
   NET_F32,
   NET_F64,
   NET_F16,
+  NET_BF16,
   NET_I32,
   NET_I64,
   NET_I8,
@@ -75,6 +76,13 @@ typedef struct net_piece {
   int64_t shape[NET_RANK], stride[NET_RANK];
   double scale;  // 0: as they are
 } net_piece;
+// Whether the pieces read within their numbers and make those of the shape.
+bool net_pieces_fit(size_t rank, const int64_t *shape, size_t count, const net_piece *pieces);
+// One piece after the other; they fit, and are looked up when the model is written.
+sdx_ref net_filled(conversion *c, const char *label, sdx_dtype dtype, size_t rank, const int64_t *shape, size_t count,
+                   const net_piece *pieces);
+sdx_ref net_literal(conversion *c, const char *label, sdx_dtype dtype, size_t rank, const int64_t *shape,
+                    const double *at);
 // One piece after the other, as many numbers as the shape says; made when the model is written.
 net_tensor net_pieces(net *n, const char *part, sdx_dtype dtype, size_t rank, const int64_t *shape, size_t count,
                       const net_piece *pieces);
