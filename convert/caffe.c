@@ -6,13 +6,11 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/size.h"
 #include "convert/prototxt.h"
-#include "support/files.h"
 
 // ---- types ------------------------------------------------------------------------------------------
 
@@ -484,15 +482,6 @@ static char *find_beside(arena *memory, const char *path, const char *end, bool 
   return seen <= 1 ? found : NULL;
 }
 
-static bool load(conversion *c, const char *path, str *bytes) {
-  char *content = file_load(AT_FDCWD, path, (size_t)1 << 40, &bytes->size, c->f);
-  if (!content) return !convert_fail(c, SDX_IO_ERROR, path, NULL, "%s", c->f->message);
-  bytes->at = content;
-  if (convert_at_end(c, free, content)) return true;
-  free(content);
-  return !convert_no_memory(c);
-}
-
 static bool is_text(str bytes) {
   for (size_t i = 0; i < bytes.size && i < 4096; i++)
     if ((unsigned char)bytes.at[i] < ' ' && !strchr("\t\n\r\f", bytes.at[i])) return false;
@@ -526,7 +515,7 @@ static sdx_status convert(conversion *c) {
   str bytes = {c->source->bytes, (size_t)c->source->size}, other = {0};
   bool text = is_text(bytes);
   char *path = beside(c->source, c->memory);
-  if (path && !load(c, path, &other)) return SDX_IO_ERROR;
+  if (path) SDX_TRY(convert_read(c, AT_FDCWD, path, (size_t)1 << 40, &other));
   bool good = text ? open_text(f, c->source->path, bytes, &f->net) : open_binary(f, bytes, &f->weights);
   if (good && path) good = text ? open_binary(f, other, &f->weights) : open_text(f, path, other, &f->net);
   if (!good) return SDX_INVALID_MODEL;

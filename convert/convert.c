@@ -86,6 +86,15 @@ bool convert_at_end(conversion *c, void (*destroy)(void *), void *context) {
   return true;
 }
 
+sdx_status convert_read(conversion *c, int folder, const char *path, size_t most, str *bytes) {
+  char *content = file_load(folder, path, most, &bytes->size, c->f);
+  if (!content) return convert_fail(c, c->f->status, path, NULL, "%s", c->f->message);
+  bytes->at = content;
+  if (convert_at_end(c, free, content)) return SDX_OK;
+  free(content);
+  return convert_no_memory(c);
+}
+
 void convert_progress(conversion *c, uint64_t done, uint64_t total) {
   if (c->options->progress) c->options->progress(c->options->context, "converting", done, total);
 }

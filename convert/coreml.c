@@ -123,16 +123,6 @@ static bool recognise(const source *s) {
   return found;
 }
 
-// A file of the package, freed at the end. `size` 0 where there is none.
-static sdx_status read_part(conversion *c, int folder, const char *path, size_t most, str *bytes) {
-  char *content = file_load(folder, path, most, &bytes->size, c->f);
-  if (!content) return convert_fail(c, SDX_INVALID_MODEL, path, NULL, "%s", c->f->message);
-  bytes->at = content;
-  if (convert_at_end(c, free, content)) return SDX_OK;
-  free(content);
-  return convert_no_memory(c);
-}
-
 // Path of the model within the package, as the manifest has it.
 static const char *model_path(conversion *c, str manifest) {
   json_t *root = json_loadb(manifest.at, manifest.size, 0, NULL);
@@ -148,13 +138,13 @@ static const char *model_path(conversion *c, str manifest) {
 static sdx_status read_package(coreml *m, int folder) {
   conversion *c = m->c;
   str manifest, model;
-  SDX_TRY(read_part(c, folder, "Manifest.json", MOST_MANIFEST, &manifest));
+  SDX_TRY(convert_read(c, folder, "Manifest.json", MOST_MANIFEST, &manifest));
   const char *path = model_path(c, manifest), *slash = path ? strrchr(path, '/') : NULL;
   if (!path) return SDX_INVALID_MODEL;
-  SDX_TRY(read_part(c, folder, path, MOST_MODEL, &model));
+  SDX_TRY(convert_read(c, folder, path, MOST_MODEL, &model));
   char *weights = arena_format(c->memory, "%.*s/weights/weight.bin", (int)(slash - path), path);
   if (!weights) return convert_no_memory(c);
-  if (!faccessat(folder, weights, R_OK, 0)) SDX_TRY(read_part(c, folder, weights, (size_t)1 << 40, &m->weights));
+  if (!faccessat(folder, weights, R_OK, 0)) SDX_TRY(convert_read(c, folder, weights, (size_t)1 << 40, &m->weights));
   return convert_model(m, model);
 }
 

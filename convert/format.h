@@ -57,6 +57,8 @@ void convert_note(conversion *c, const char *format, ...) __attribute__((format(
 void convert_made_by(conversion *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // Calls destroy(context) when the conversion has ended and the model is written. False: no memory, and not called.
 bool convert_at_end(conversion *c, void (*destroy)(void *context), void *context);
+// Another file that belongs to the source, until the conversion ends; `path` begins in `folder`, or is AT_FDCWD's.
+sdx_status convert_read(conversion *c, int folder, const char *path, size_t most, str *bytes);
 void convert_progress(conversion *c, uint64_t done, uint64_t total);  // of reading; cheap to call often
 // Names of features or classes as JSON in the model's metadata.
 void convert_add_names(conversion *c, const char *key, size_t count, const str *names);

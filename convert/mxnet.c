@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/size.h"
-#include "support/files.h"
 
 enum { MOST_NODES = 1000000, MOST_SYMBOL = 1 << 28 };
 
@@ -335,16 +334,6 @@ static char *beside(const source *s, arena *memory) {
   return is_symbol(s) ? params_beside(s->path, memory) : symbol_beside(s->path, memory);
 }
 
-static bool load(conversion *c, const char *path, size_t most, str *bytes) {
-  char *content = file_load(AT_FDCWD, path, most, &bytes->size, c->f);
-  if (!content) return !convert_fail(c, SDX_IO_ERROR, path, NULL, "%s", c->f->message);
-  bytes->at = content;
-  convert_note(c, "%s is read, too", path);
-  if (convert_at_end(c, free, content)) return true;
-  free(content);
-  return !convert_no_memory(c);
-}
-
 static void release(void *root) { json_decref(root); }
 
 static sdx_status convert_both(mxnet *m, str symbol, str params, const char *params_file) {
@@ -376,14 +365,16 @@ static sdx_status convert(conversion *c) {
     if (!path)
       return convert_fail(c, SDX_NOT_FOUND, c->source->path, "put NAME-symbol.json beside it",
                           "there are arrays, but no symbol that uses them");
-    if (!load(c, path, MOST_SYMBOL, &other)) return SDX_IO_ERROR;
+    SDX_TRY(convert_read(c, AT_FDCWD, path, MOST_SYMBOL, &other));
+    convert_note(c, "%s is read, too", path);
     return convert_both(m, other, bytes, c->source->path);
   }
   if (!path) {
     convert_note(c, "there is no .params file beside it: all variables are inputs");
     return convert_both(m, bytes, (str){none, sizeof none - 1}, "none");
   }
-  if (!load(c, path, (size_t)1 << 40, &other)) return SDX_IO_ERROR;
+  SDX_TRY(convert_read(c, AT_FDCWD, path, (size_t)1 << 40, &other));
+  convert_note(c, "%s is read, too", path);
   return convert_both(m, bytes, other, path);
 }
 
