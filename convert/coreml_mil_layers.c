@@ -230,6 +230,8 @@ static void set_cell(mil_op *op, net_rnn *r, size_t direction, const char *back)
   for (size_t i = 0; i < 3; i++) {
     char *name = arena_format(op->p->m->c->memory, "%s%s", names[i], back);
     w[i] = name ? mil_numbers(op, name) : NULL;
+    if (i < 2 && !w[i] && !convert_failed(op->p->m->c))
+      net_fail(op->n, SDX_INVALID_MODEL, NULL, "it has no %s", name ? name : names[i]);
   }
   for (size_t g = 0; g < gates; g++) {
     net_cell *cell = &r->cells[direction];

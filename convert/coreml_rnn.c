@@ -5,19 +5,21 @@
 
 #include "convert/coreml.h"
 
+enum { MOST_WEIGHTS = 16 };  // of an LSTM: three of each gate, one that forgets less, three peepholes
+
 typedef struct rnn {
   net_rnn r;
-  net_numbers weights[2][16];
+  net_numbers weights[2][MOST_WEIGHTS];
   size_t used;
 } rnn;
 
-// A matrix or vector of weights in the next place; NULL: there is none.
+// A matrix or vector of weights in the next place; NULL: there is none, which was reported.
 static const net_numbers *take(coreml_layer *l, rnn *s, size_t direction, const proto *of, const char *field) {
   proto weights;
-  if (!proto_get(of, field, &weights)) return NULL;
-  net_numbers *w = &s->weights[direction][s->used++ % 16];
-  if (!coreml_weights(l->n, &weights, w)) return NULL;
-  return w;
+  net_numbers *w = &s->weights[direction][s->used++ % MOST_WEIGHTS];
+  if (proto_get(of, field, &weights)) return coreml_weights(l->n, &weights, w) ? w : NULL;
+  if (!convert_failed(l->m->c)) net_fail(l->n, SDX_INVALID_MODEL, NULL, "it has no %s", field);
+  return NULL;
 }
 
 // ---- activations ------------------------------------------------------------------------------------
@@ -165,7 +167,7 @@ static const net_numbers *ones(coreml_layer *l, rnn *s, size_t direction) {
   const net_numbers *like = s->r.cells[direction].input[2];
   size_t count = like && s->r.units > 0 && (uint64_t)s->r.units <= like->count ? (size_t)s->r.units : 0;
   float *at = arena_array(l->m->c->memory, count + 1, sizeof *at);
-  net_numbers *w = &s->weights[direction][s->used++ % 16];
+  net_numbers *w = &s->weights[direction][s->used++ % MOST_WEIGHTS];
   if (!at) return convert_no_memory(l->m->c), NULL;
   for (size_t i = 0; i < count; i++) at[i] = 1;
   *w = (net_numbers){.at = at, .coding = NET_F32, .count = count};
@@ -195,9 +197,11 @@ static void lstm(coreml_layer *l) {
     net_fail(l->n, SDX_NOT_SUPPORTED, NULL, "coupled gates, or a state that is clipped");
     return;
   }
-  wire at = l->params.bytes;
-  for (size_t d = 0; d < s.r.directions && proto_each(&l->params, &at, "weightParams", &weights); d++)
+  size_t d = 0;
+  for (wire at = l->params.bytes; d < s.r.directions && proto_each(&l->params, &at, "weightParams", &weights); d++)
     read_lstm(l, &s, d, &weights, &params);
+  if (d < s.r.directions && !convert_failed(l->m->c))
+    net_fail(l->n, SDX_INVALID_MODEL, NULL, "weights of %zu directions, expected %zu", d, s.r.directions);
   bool good = both ? set_activations(l, &s.r, "activationsForwardLSTM", 0, 3, usual) &&
                          set_activations(l, &s.r, "activationsBackwardLSTM", 3, 3, usual)
                    : set_activations(l, &s.r, "activations", 0, 3, usual);

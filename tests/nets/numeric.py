@@ -40,6 +40,16 @@ def deconv(x, w, b=None, stride=(1, 1), pads=(0, 0, 0, 0), groups=1):
     return y if b is None else y + b.reshape(1, -1, 1, 1)
 
 
+def bilinear(x, rows, columns):
+    """A picture at these places, which lie within it."""
+    def along(x, at, axis):
+        low = np.floor(at).astype(int)
+        high = np.minimum(low + 1, x.shape[axis] - 1)
+        part = (at - low).reshape([-1 if i == axis else 1 for i in range(4)])
+        return np.take(x, low, axis) * (1 - part) + np.take(x, high, axis) * part
+    return along(along(x, rows, 2), columns, 3)
+
+
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 

@@ -333,21 +333,13 @@ class Layers(unittest.TestCase):
         for mode, f in (("sum", np.sum), ("avg", np.mean), ("max", np.max)):
             self.check(lambda m, k=mode: m.add_reduce("f", "x", "y", "HW", k), [(3, 4, 5)], lambda x, f=f: f(x, (2, 3)))
 
-    def bilinear(self, x, rows, columns):
-        def along(x, at, axis):
-            low = np.floor(at).astype(int)
-            high = np.minimum(low + 1, x.shape[axis] - 1)
-            part = (at - low).reshape([-1 if i == axis else 1 for i in range(4)])
-            return np.take(x, low, axis) * (1 - part) + np.take(x, high, axis) * part
-        return along(along(x, rows, 2), columns, 3)
-
     def test_bilinear(self):
         self.check(lambda m: m.add_upsample("f", 2, 2, "x", "y", "BILINEAR"), [(2, 3, 4)],
-                   lambda x: self.bilinear(x, np.minimum(np.arange(6) / 2, 2), np.minimum(np.arange(8) / 2, 3)))
+                   lambda x: numeric.bilinear(x, np.minimum(np.arange(6) / 2, 2), np.minimum(np.arange(8) / 2, 3)))
         self.check(lambda m: m.add_resize_bilinear("f", "x", "y", 5, 7, "STRICT_ALIGN_ENDPOINTS_MODE"), [(2, 3, 4)],
-                   lambda x: self.bilinear(x, np.linspace(0, 2, 5), np.linspace(0, 3, 7)))
+                   lambda x: numeric.bilinear(x, np.linspace(0, 2, 5), np.linspace(0, 3, 7)))
         self.check(lambda m: m.add_resize_bilinear("f", "x", "y", 6, 8, "ROI_ALIGN_MODE"), [(2, 3, 4)],
-                   lambda x: self.bilinear(x, np.clip((np.arange(6) + 0.5) / 2 - 0.5, 0, 2),
+                   lambda x: numeric.bilinear(x, np.clip((np.arange(6) + 0.5) / 2 - 0.5, 0, 2),
                                            np.clip((np.arange(8) + 0.5) / 2 - 0.5, 0, 3)))
 
     def test_dense_and_softmax(self):
@@ -499,6 +491,14 @@ class Layers(unittest.TestCase):
         self.assertFalse(pathlib.Path(scratch("no.onnx")).exists())
 
 
+    def test_weights_that_are_absent(self):
+        builder = NeuralNetworkBuilder([("x", datatypes.Array(3))], [("y", None)])
+        builder.add_gru("g", *([np.zeros(shape)] * 3 for shape in ((4, 4), (4, 3), 4)), 4, 3, ["x"], ["y"])
+        builder.spec.neuralNetwork.layers[0].gru.ClearField("resetGateRecursionMatrix")
+        done = command("convert", save(builder.spec), "-o", scratch("no.onnx"))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("layer 'g' (gru): it has no resetGateRecursionMatrix", done.stderr)
+
     def test_ranks_that_cannot_be(self):
         builder = NeuralNetworkBuilder([("x", datatypes.Array(3))], [("y", None)], disable_rank5_shape_mapping=True)
         builder.add_load_constant_nd("c", "t", np.zeros(1, np.float32), [1])
@@ -636,9 +636,9 @@ class Programs(unittest.TestCase):
                                      axis=0), [(2, 3)],
                  lambda x: table[np.clip(np.abs(x), 0, 6).astype(int)]),
                 (lambda x: mb.upsample_bilinear(x=x, scale_factor_height=2, scale_factor_width=2, align_corners=True),
-                 [(1, 2, 3, 3)], lambda x: Layers.bilinear(None, x, np.linspace(0, 2, 6), np.linspace(0, 2, 6))),
+                 [(1, 2, 3, 3)], lambda x: numeric.bilinear(x, np.linspace(0, 2, 6), np.linspace(0, 2, 6))),
                 (lambda x: mb.resize_bilinear(x=x, target_size_height=6, target_size_width=6, sampling_mode="UNALIGN_CORNERS"),
-                 [(1, 2, 3, 3)], lambda x: Layers.bilinear(None, x, *[np.clip((np.arange(6) + 0.5) / 2 - 0.5, 0, 2)] * 2)),
+                 [(1, 2, 3, 3)], lambda x: numeric.bilinear(x, *[np.clip((np.arange(6) + 0.5) / 2 - 0.5, 0, 2)] * 2)),
                 (lambda x: mb.topk(x=x, k=2, axis=1)[0], [(2, 5)], lambda x: -np.sort(-x, 1)[:, :2]),
                 (lambda x: mb.cumsum(x=x, axis=1, exclusive=False, reverse=True), [(2, 5)],
                  lambda x: np.cumsum(x[:, ::-1], 1)[:, ::-1]),
