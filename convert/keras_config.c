@@ -57,6 +57,7 @@ bool keras_ints(keras_call *call, const char *key, size_t count, int64_t missing
 }
 
 bool keras_channels_first(const keras_call *call) {
+  if (!strcmp(keras_text(call->config, "dim_ordering", ""), "th")) return true;  // of Keras 1
   return !strcmp(keras_text(call->config, "data_format", "channels_last"), "channels_first");
 }
 

@@ -4,18 +4,14 @@
 
 #include "convert/keras.h"
 
-typedef struct window {
-  size_t n;  // dimensions of space
-  int64_t kernel[3], stride[3], dilation[3];
-  const char *padding;
-  bool first;  // channels
-} window;
-
 // Keras 1 had other names for the same.
-static bool read_window(keras_call *call, window *w, const keras_tensor *x) {
+static bool pads_as(const keras_call *call, const char *padding) {
+  return !strcmp(keras_text(call->config, "padding", keras_text(call->config, "border_mode", "valid")), padding);
+}
+
+static bool read_window(keras_call *call, node_window *w, const keras_tensor *x) {
   const json_t *c = call->config;
-  *w = (window){.n = keras_space(call), .padding = keras_text(c, "padding", keras_text(c, "border_mode", "valid"))};
-  w->first = keras_channels_first(call) || !strcmp(keras_text(c, "dim_ordering", "tf"), "th");
+  *w = (node_window){.n = keras_space(call), .same = pads_as(call, "same")};
   if (x->rank != w->n + 2)
     return !keras_fail(call, SDX_INVALID_MODEL, NULL, "the input has rank %zu, expected %zu", x->rank, w->n + 2);
   if (!json_object_get(c, "kernel_size") && json_object_get(c, "nb_row")) {
@@ -33,42 +29,25 @@ static bool read_window(keras_call *call, window *w, const keras_tensor *x) {
   return true;
 }
 
-static int64_t reach(const window *w, size_t i) { return (w->kernel[i] - 1) * w->dilation[i] + 1; }
+static int64_t reach(const node_window *w, size_t i) { return (w->kernel[i] - 1) * w->dilation[i] + 1; }
 
 // Attributes of the convolution that was added last; the sizes that come out go to `y`, channels first.
-static void set_window(keras_call *call, const window *w, keras_tensor *y) {
-  sdx_graph *g = call->k->graph;
+static void set_window(keras_call *call, const node_window *w, keras_tensor *y) {
   int64_t pads[6] = {0};
-  bool same = !strcmp(w->padding, "same"), causal = !strcmp(w->padding, "causal"), known = true;
-  for (size_t i = 0; i < w->n; i++) {
-    int64_t size = y->shape[i + 2], all = 0;
-    known = known && (size >= 0 || w->stride[i] == 1);
-    if (same)
-      all = reach(w, i) -
-            (w->stride[i] == 1 || size < 0 || size % w->stride[i] == 0 ? w->stride[i] : size % w->stride[i]);
-    if (all < 0) all = 0;
-    pads[i] = causal ? reach(w, i) - 1 : all / 2;
-    pads[w->n + i] = causal ? 0 : all - all / 2;
-    if (size < 0) continue;
-    size += pads[i] + pads[w->n + i] - reach(w, i);
-    y->shape[i + 2] = size < 0 ? 0 : size / w->stride[i] + 1;
-  }
-  sdx_graph_set_ints(g, "kernel_shape", w->n, w->kernel);
-  sdx_graph_set_ints(g, "strides", w->n, w->stride);
-  sdx_graph_set_ints(g, "dilations", w->n, w->dilation);
-  if (same && !known) sdx_graph_set_string(g, "auto_pad", "SAME_UPPER");
-  else sdx_graph_set_ints(g, "pads", 2 * w->n, pads);
+  bool causal = pads_as(call, "causal");
+  node_window counted = *w;
+  counted.same = w->same || causal;  // as many come out
+  for (size_t i = 0; i < w->n; i++) pads[i] = reach(w, i) - 1;
+  node_set_window(call->k->c, w, y->shape + 2, causal ? pads : NULL, true);
+  for (size_t i = 0; i < w->n; i++) y->shape[i + 2] = node_windows(&counted, i, y->shape[i + 2]);
 }
 
-static keras_tensor enter(keras_call *call, const window *w, keras_tensor x) {
-  return w->first ? x : keras_to_first(call, x);
-}
-static keras_tensor leave(keras_call *call, const window *w, keras_tensor y) {
-  return w->first ? y : keras_to_last(call, y);
+static keras_tensor enter(keras_call *call, keras_tensor x) {
+  return keras_channels_first(call) ? x : keras_to_first(call, x);
 }
 
 // Kernel [space..., in / group, out] to [out, in / group, space...].
-static sdx_ref kernel_to_first(keras_call *call, const window *w, const hdf5_array *kernel, const char *name) {
+static sdx_ref kernel_to_first(keras_call *call, const node_window *w, const hdf5_array *kernel, const char *name) {
   int64_t order[5] = {(int64_t)w->n + 1, (int64_t)w->n};
   for (size_t i = 0; i < w->n; i++) order[i + 2] = (int64_t)i;
   return keras_constant(call, name, call->dtype, kernel, order);
@@ -81,20 +60,20 @@ static bool bias_of(keras_call *call, unsigned index, int64_t size, sdx_ref *bia
   return *bias != 0;
 }
 
-static void finish(keras_call *call, const window *w, keras_tensor y) {
-  y = leave(call, w, y);
+static void finish(keras_call *call, keras_tensor y) {
+  if (!keras_channels_first(call)) y = keras_to_last(call, y);
   keras_give(call, keras_activated(call, y, "activation"));
 }
 
 static void conv(keras_call *call) {
   keras_tensor x = call->in[0];
-  window w;
+  node_window w;
   hdf5_array kernel;
   sdx_ref bias;
   int64_t groups = keras_int(call->config, "groups", 1), shape[5];
   int64_t filters = keras_int(call->config, "filters", keras_int(call->config, "nb_filter", -1));
   if (!read_window(call, &w, &x) || !keras_weight(call, "", 0, &kernel)) return;
-  int64_t channels = x.shape[w.first ? 1 : w.n + 1];
+  int64_t channels = x.shape[keras_channels_first(call) ? 1 : w.n + 1];
   memcpy(shape, w.kernel, sizeof w.kernel);
   if (groups < 1 || filters < 1 || channels < 0 || channels % groups || filters % groups) {
     keras_fail(call, SDX_INVALID_MODEL, NULL, "%lld channels, %lld filters, %lld groups", (long long)channels,
@@ -109,16 +88,16 @@ static void conv(keras_call *call) {
   }
   if (!keras_expect(call, "kernel", &kernel, w.n + 2, shape) || !bias_of(call, 1, filters, &bias)) return;
   sdx_ref weights = kernel_to_first(call, &w, &kernel, "kernel");
-  keras_tensor y = enter(call, &w, x);
+  keras_tensor y = enter(call, x);
   y.ref = keras_node(call, "Conv", NULL, bias ? 3 : 2, (sdx_ref[]){y.ref, weights, bias});
   if (groups > 1) sdx_graph_set_int(call->k->graph, "group", groups);
   set_window(call, &w, &y);
   y.shape[1] = filters;
-  finish(call, &w, y);
+  finish(call, y);
 }
 
 // Kernel [space..., in, multiplier] to [in * multiplier, 1, space...].
-static sdx_ref depthwise_kernel(keras_call *call, const window *w, const hdf5_array *kernel, const char *name) {
+static sdx_ref depthwise_kernel(keras_call *call, const node_window *w, const hdf5_array *kernel, const char *name) {
   int64_t multiplier = kernel->shape[w->n + 1], channels = kernel->shape[w->n], step = multiplier * channels;
   net_numbers numbers = keras_numbers(kernel);
   net_piece p = {.from = &numbers, .rank = w->n + 2, .shape = {channels, multiplier}, .stride = {multiplier, 1}};
@@ -130,7 +109,7 @@ static sdx_ref depthwise_kernel(keras_call *call, const window *w, const hdf5_ar
   return keras_pieces(call, name, call->dtype, w->n + 2, shape, 1, &p);
 }
 
-static bool depthwise_part(keras_call *call, const window *w, const char *name, sdx_ref bias, keras_tensor *x) {
+static bool depthwise_part(keras_call *call, const node_window *w, const char *name, sdx_ref bias, keras_tensor *x) {
   hdf5_array kernel;
   int64_t channels = x->shape[1], shape[5];
   int64_t multiplier = keras_int(call->config, "depth_multiplier", 1);
@@ -152,19 +131,19 @@ static bool depthwise_part(keras_call *call, const window *w, const char *name, 
 }
 
 static void depthwise(keras_call *call) {
-  window w;
+  node_window w;
   if (!read_window(call, &w, &call->in[0])) return;
-  keras_tensor x = enter(call, &w, call->in[0]);
-  if (depthwise_part(call, &w, "kernel", 0, &x)) finish(call, &w, x);
+  keras_tensor x = enter(call, call->in[0]);
+  if (depthwise_part(call, &w, "kernel", 0, &x)) finish(call, x);
 }
 
 static void separable(keras_call *call) {
-  window w;
+  node_window w;
   hdf5_array kernel;
   sdx_ref bias;
   int64_t filters = keras_int(call->config, "filters", keras_int(call->config, "nb_filter", -1));
   if (!read_window(call, &w, &call->in[0])) return;
-  keras_tensor x = enter(call, &w, call->in[0]);
+  keras_tensor x = enter(call, call->in[0]);
   if (!depthwise_part(call, &w, "depthwise_kernel", 0, &x) || !keras_weight(call, "", 1, &kernel)) return;
   int64_t shape[5] = {1, 1, 1};
   shape[w.n] = x.shape[1];
@@ -173,27 +152,27 @@ static void separable(keras_call *call) {
   sdx_ref weights = kernel_to_first(call, &w, &kernel, "pointwise_kernel");
   x.ref = keras_node(call, "Conv", NULL, bias ? 3 : 2, (sdx_ref[]){x.ref, weights, bias});
   x.shape[1] = filters;
-  finish(call, &w, x);
+  finish(call, x);
 }
 
 // Keras' result is stride times the input ("same"), or all that the kernel reaches ("valid"), unless output_padding
 // says.
-static bool set_transposed(keras_call *call, const window *w, keras_tensor *y) {
+static bool set_transposed(keras_call *call, const node_window *w, keras_tensor *y) {
   sdx_graph *g = call->k->graph;
   int64_t pads[6] = {0}, more[3] = {0}, given[3];
-  bool same = !strcmp(w->padding, "same"), has_more = json_object_get(call->config, "output_padding") &&
-                                                      !json_is_null(json_object_get(call->config, "output_padding"));
+  const json_t *asked = json_object_get(call->config, "output_padding");
+  bool has_more = asked && !json_is_null(asked);
   if (has_more && !keras_ints(call, "output_padding", w->n, 0, given)) return false;
   for (size_t i = 0; i < w->n; i++) {
-    int64_t k = reach(w, i), all = 0, length = same ? w->stride[i] : 0;
-    if (has_more && same) {
+    int64_t k = reach(w, i), all = 0;
+    if (has_more && w->same) {
       // (in - 1) stride + k - 2 (k / 2) + output_padding
       int64_t target = k - 2 * (k / 2) + given[i];  // beyond (in - 1) stride
       all = k - target;
     } else if (has_more) {
       more[i] = given[i];
-    } else if (same) {
-      all = k - length;
+    } else if (w->same) {
+      all = k - w->stride[i];
     } else if (w->stride[i] > k) {
       more[i] = w->stride[i] - k;
     }
@@ -212,12 +191,12 @@ static bool set_transposed(keras_call *call, const window *w, keras_tensor *y) {
 
 // Kernel [space..., out, in] to [in, out, space...].
 static void transposed(keras_call *call) {
-  window w;
+  node_window w;
   hdf5_array kernel;
   sdx_ref bias;
   int64_t filters = keras_int(call->config, "filters", keras_int(call->config, "nb_filter", -1)), shape[5];
   if (!read_window(call, &w, &call->in[0])) return;
-  keras_tensor x = enter(call, &w, call->in[0]);
+  keras_tensor x = enter(call, call->in[0]);
   memcpy(shape, w.kernel, sizeof w.kernel);
   shape[w.n] = filters;
   shape[w.n + 1] = x.shape[1];
@@ -228,7 +207,7 @@ static void transposed(keras_call *call) {
   x.ref = keras_node(call, "ConvTranspose", NULL, bias ? 3 : 2, (sdx_ref[]){x.ref, weights, bias});
   if (!set_transposed(call, &w, &x)) return;
   x.shape[1] = filters;
-  finish(call, &w, x);
+  finish(call, x);
 }
 
 const keras_kind keras_conv_kinds[] = {

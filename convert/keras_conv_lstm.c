@@ -7,62 +7,54 @@
 enum { GATES = 4 };  // i f c o
 
 typedef struct conv_lstm {
-  size_t n;  // dimensions of space
-  int64_t filters, kernel[3], stride[3], dilation[3];
-  bool first, same, sequences, state, backwards;
+  node_window window;  // over the inputs; that over the state is of steps of 1
+  int64_t filters;
+  bool first, sequences, state, backwards;
   sdx_ref w, r, b;
 } conv_lstm;
 
 static bool read_options(keras_call *call, conv_lstm *l) {
   const json_t *c = call->config;
-  *l = (conv_lstm){.n = (size_t)(*call->emit_kind->op - '0'),
-                   .filters = keras_int(c, "filters", -1),
-                   .first = keras_channels_first(call),
-                   .same = !strcmp(keras_text(c, "padding", "valid"), "same"),
-                   .sequences = keras_flag(c, "return_sequences", false),
-                   .state = keras_flag(c, "return_state", false),
-                   .backwards = keras_flag(c, "go_backwards", false)};
-  if (call->in[0].rank != l->n + 3)
+  *l = (conv_lstm){
+      .window = {.n = (size_t)(*call->emit_kind->op - '0'), .same = !strcmp(keras_text(c, "padding", "valid"), "same")},
+      .filters = keras_int(c, "filters", -1),
+      .first = keras_channels_first(call),
+      .sequences = keras_flag(c, "return_sequences", false),
+      .state = keras_flag(c, "return_state", false),
+      .backwards = keras_flag(c, "go_backwards", false)};
+  if (call->in[0].rank != l->window.n + 3)
     return !keras_fail(call, SDX_INVALID_MODEL, NULL, "the input has rank %zu, expected %zu", call->in[0].rank,
-                       l->n + 3);
+                       l->window.n + 3);
   if (keras_flag(c, "stateful", false) || call->in[0].mask || call->in_count > 1 ||
       keras_tensor_argument(call, 1, "initial_state"))
     return !keras_fail(call, SDX_NOT_SUPPORTED, NULL, "masks, initial states and states kept between calls");
   for (size_t i = 0; i < call->in[0].rank; i++)
     if (i > 0 && call->in[0].shape[i] < 0)
       return !keras_fail(call, SDX_NOT_SUPPORTED, "give the input a fixed shape", "dimension %zu is not known", i);
-  return keras_ints(call, "kernel_size", l->n, -1, l->kernel) && keras_ints(call, "strides", l->n, 1, l->stride) &&
-         keras_ints(call, "dilation_rate", l->n, 1, l->dilation);
+  return keras_ints(call, "kernel_size", l->window.n, -1, l->window.kernel) &&
+         keras_ints(call, "strides", l->window.n, 1, l->window.stride) &&
+         keras_ints(call, "dilation_rate", l->window.n, 1, l->window.dilation);
 }
 
 static sdx_ref kernel(keras_call *call, const conv_lstm *l, unsigned index, const char *name, int64_t channels) {
   hdf5_array w;
-  int64_t shape[5], order[5] = {(int64_t)l->n + 1, (int64_t)l->n};
-  memcpy(shape, l->kernel, sizeof l->kernel);
-  shape[l->n] = channels, shape[l->n + 1] = GATES * l->filters;
-  for (size_t i = 0; i < l->n; i++) order[i + 2] = (int64_t)i;
-  if (!keras_weight(call, "cell", index, &w) || !keras_expect(call, name, &w, l->n + 2, shape)) return 0;
+  int64_t shape[5], order[5] = {(int64_t)l->window.n + 1, (int64_t)l->window.n};
+  memcpy(shape, l->window.kernel, sizeof l->window.kernel);
+  shape[l->window.n] = channels, shape[l->window.n + 1] = GATES * l->filters;
+  for (size_t i = 0; i < l->window.n; i++) order[i + 2] = (int64_t)i;
+  if (!keras_weight(call, "cell", index, &w) || !keras_expect(call, name, &w, l->window.n + 2, shape)) return 0;
   return keras_constant(call, name, call->dtype, &w, order);
 }
 
 // Sets pads so that nothing, or what "same" adds, lies around; the sizes that come out go to shape.
 static sdx_ref convolve(keras_call *call, const conv_lstm *l, const char *part, sdx_ref x, sdx_ref w, sdx_ref b,
                         bool of_state, int64_t *shape) {
-  static const int64_t ones[] = {1, 1, 1};
-  const int64_t *stride = of_state ? ones : l->stride, *dilation = of_state ? ones : l->dilation;
-  sdx_graph *g = call->k->graph;
-  int64_t pads[6] = {0};
+  node_window window = l->window;
+  window.same = window.same || of_state;
+  for (size_t i = 0; of_state && i < window.n; i++) window.stride[i] = window.dilation[i] = 1;
   x = keras_node(call, "Conv", part, b ? 3 : 2, (sdx_ref[]){x, w, b});
-  for (size_t i = 0; i < l->n; i++) {
-    int64_t reach = (l->kernel[i] - 1) * dilation[i] + 1, rest = shape[i] % stride[i], all = 0;
-    if (of_state || l->same) all = reach - (rest ? rest : stride[i]);
-    if (all < 0) all = 0;
-    pads[i] = all / 2, pads[l->n + i] = all - all / 2;
-    shape[i] = shape[i] + all < reach ? 0 : (shape[i] + all - reach) / stride[i] + 1;
-  }
-  sdx_graph_set_ints(g, "strides", l->n, stride);
-  sdx_graph_set_ints(g, "dilations", l->n, dilation);
-  sdx_graph_set_ints(g, "pads", 2 * l->n, pads);
+  node_set_window(call->k->c, &window, shape, NULL, true);
+  for (size_t i = 0; i < window.n; i++) shape[i] = node_windows(&window, i, shape[i]);
   return x;
 }
 
@@ -73,7 +65,7 @@ static keras_tensor gate(keras_call *call, keras_tensor all, const conv_lstm *l,
 // One step, in a graph of its own: h and c of the step before, what the input convolves to; h, c, h.
 static void add_body(keras_call *call, const conv_lstm *l, keras_tensor x, keras_tensor state) {
   keras *k = call->k;
-  sdx_graph *outer = k->graph, *body = k->graph = sdx_graph_create(outer);
+  sdx_graph *outer = k->graph, *body = k->graph = k->c->graph = sdx_graph_create(outer);
   const json_t *inner = json_object_get(call->config, "recurrent_activation");
   int64_t shape[3];
   char name[3][12] = {"h", "c", "x"};
@@ -96,7 +88,7 @@ static void add_body(keras_call *call, const conv_lstm *l, keras_tensor x, keras
   sdx_ref copy = keras_node(call, "Identity", "result", SDX_REFS(h.ref)), out[] = {h.ref, c.ref, copy};
   for (int n = 0; n < 3; n++)
     sdx_graph_add_output(body, out[n], &(sdx_io){.name = sdx_graph_name(body, out[n]), .dtype = call->dtype});
-  k->graph = outer;
+  k->graph = k->c->graph = outer;
   sdx_graph_set_graph(outer, "body", body);
 }
 
@@ -130,9 +122,11 @@ static void conv_lstm_layer(keras_call *call) {
     int64_t all = GATES * l.filters;
     if (!(l.b = keras_next(call, "cell", 2, "bias", 1, &all))) return;
   }
-  for (size_t i = 0; i < l.n; i++) {
+  for (size_t i = 0; i < l.window.n; i++) {
     sizes[i] = x.shape[i + 3];
-    if (!l.stride[i] || !l.dilation[i] || !l.kernel[i]) return;
+    if (l.window.stride[i] && l.window.dilation[i] && l.window.kernel[i]) continue;
+    keras_fail(call, SDX_INVALID_MODEL, NULL, "kernel_size, strides or dilation_rate are 0");
+    return;
   }
   for (size_t i = 1; i < rank - 1; i++) spec[i] = x.shape[i + 1];
   sdx_ref head = keras_shape(call, x, 0, 2);
@@ -142,11 +136,11 @@ static void conv_lstm_layer(keras_call *call) {
   x.ref =
       keras_node(call, "Reshape", "steps", SDX_REFS(steps.ref, node_concat(call->k->c, NULL, 0, SDX_REFS(head, tail))));
   x.shape[2] = GATES * l.filters;
-  memcpy(x.shape + 3, sizes, l.n * sizeof *sizes);
+  memcpy(x.shape + 3, sizes, l.window.n * sizeof *sizes);
   state.rank = rank - 1;
   state.shape[1] = l.filters;
-  memcpy(state.shape + 2, sizes, l.n * sizeof *sizes);
-  sdx_ref batch = keras_shape(call, x, 1, 2), rest = sdx_graph_add_ints(g, l.n + 1, state.shape + 1);
+  memcpy(state.shape + 2, sizes, l.window.n * sizeof *sizes);
+  sdx_ref batch = keras_shape(call, x, 1, 2), rest = sdx_graph_add_ints(g, l.window.n + 1, state.shape + 1);
   sdx_ref zero = sdx_graph_add_scalar(g, x.dtype, 0);
   state.ref =
       keras_node(call, "Expand", "zeros", SDX_REFS(zero, node_concat(call->k->c, NULL, 0, SDX_REFS(batch, rest))));

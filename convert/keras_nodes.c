@@ -5,8 +5,6 @@
 
 #include "convert/keras.h"
 
-enum { AXES_ARE_INPUTS = 18 };  // of reductions but ReduceSum
-
 // Names of nodes are unique, too.
 sdx_ref keras_node(const keras_call *call, const char *op, const char *part, size_t count, const sdx_ref *inputs) {
   keras *k = call->k;
@@ -82,19 +80,13 @@ keras_tensor keras_squeeze(const keras_call *call, keras_tensor x, size_t axis) 
   return x;
 }
 
-static int64_t clamp(int64_t n, int64_t least, int64_t most) { return n < least ? least : n > most ? most : n; }
-
 keras_tensor keras_slice(const keras_call *call, keras_tensor x, size_t axis, int64_t from, int64_t to, int64_t step) {
   sdx_graph *g = call->k->graph;
   int64_t at = (int64_t)axis, size = x.shape[axis];
   sdx_ref ends[] = {sdx_graph_add_ints(g, 1, &from), sdx_graph_add_ints(g, 1, &to), sdx_graph_add_ints(g, 1, &at),
                     sdx_graph_add_ints(g, 1, &step)};
   x.ref = keras_node(call, "Slice", "slice", SDX_REFS(x.ref, ends[0], ends[1], ends[2], ends[3]));
-  if (size < 0) return x;
-  from = clamp(from < 0 ? from + size : from, step < 0 ? -1 : 0, step < 0 ? size - 1 : size);
-  to = clamp(to < 0 && to >= -size ? to + size : to, step < 0 ? -1 : 0, size);
-  int64_t length = step > 0 ? (to - from + step - 1) / step : (to - from + step + 1) / step;
-  x.shape[axis] = length < 0 ? 0 : length;
+  if (size >= 0) x.shape[axis] = node_slice_length(size, from, to, step);
   return x;
 }
 
@@ -129,7 +121,7 @@ keras_tensor keras_reduce(const keras_call *call, const char *op, keras_tensor x
   sdx_graph *g = call->k->graph;
   keras_tensor y = x;
   bool gone[KERAS_RANK] = {0};
-  if (!strcmp(op, "ReduceSum") || sdx_builder_opset(call->k->c->builder, "") >= AXES_ARE_INPUTS) {
+  if (node_axes_are_inputs(call->k->c, op)) {
     y.ref = keras_node(call, op, NULL, SDX_REFS(x.ref, sdx_graph_add_ints(g, count, axes)));
   } else {
     y.ref = keras_node(call, op, NULL, SDX_REFS(x.ref));
@@ -170,15 +162,14 @@ sdx_ref keras_shape(const keras_call *call, keras_tensor x, int64_t from, int64_
 }
 
 keras_tensor keras_to_first(const keras_call *call, keras_tensor x) {
-  int64_t order[KERAS_RANK] = {0, (int64_t)x.rank - 1};
-  for (size_t i = 2; i < x.rank; i++) order[i] = (int64_t)i - 1;
+  int64_t order[KERAS_RANK];
+  node_order_to_first(x.rank, order);
   return keras_transpose(call, x, order);
 }
 
 keras_tensor keras_to_last(const keras_call *call, keras_tensor x) {
-  int64_t order[KERAS_RANK] = {0};
-  for (size_t i = 1; i + 1 < x.rank; i++) order[i] = (int64_t)i + 1;
-  order[x.rank - 1] = 1;
+  int64_t order[KERAS_RANK];
+  node_order_to_last(x.rank, order);
   return keras_transpose(call, x, order);
 }
 

@@ -4,10 +4,6 @@
 
 #include "convert/keras.h"
 
-static bool first(const keras_call *call) {
-  return keras_channels_first(call) || !strcmp(keras_text(call->config, "dim_ordering", "tf"), "th");
-}
-
 static bool check_rank(keras_call *call, size_t rank) {
   return call->in[0].rank == rank ||
          !keras_fail(call, SDX_INVALID_MODEL, NULL, "the input has rank %zu, expected %zu", call->in[0].rank, rank);
@@ -17,36 +13,26 @@ static bool check_rank(keras_call *call, size_t rank) {
 
 static void pool(keras_call *call) {
   size_t n = keras_space(call);
-  int64_t size[3], stride[3], pads[6] = {0};
   const json_t *c = call->config;
   const char *key = json_object_get(c, "pool_length") ? "pool_length" : "pool_size";
   const char *strides = json_object_get(c, "stride") ? "stride" : "strides";
-  bool same = !strcmp(keras_text(c, "padding", keras_text(c, "border_mode", "valid")), "same"), known = true;
-  if (!check_rank(call, n + 2) || !keras_ints(call, key, n, 2, size)) return;
-  memcpy(stride, size, sizeof size);
+  const char *padding = keras_text(c, "padding", keras_text(c, "border_mode", "valid"));
+  node_window w = {.n = n, .dilation = {1, 1, 1}, .same = !strcmp(padding, "same")};
+  if (!check_rank(call, n + 2) || !keras_ints(call, key, n, 2, w.kernel)) return;
+  memcpy(w.stride, w.kernel, sizeof w.kernel);
   if (json_object_get(c, strides) && !json_is_null(json_object_get(c, strides)) &&
-      !keras_ints(call, strides, n, 1, stride))
+      !keras_ints(call, strides, n, 1, w.stride))
     return;
-  keras_tensor y = first(call) ? call->in[0] : keras_to_first(call, call->in[0]);
-  for (size_t i = 0; i < n; i++) {
-    if (!size[i] || !stride[i]) {
+  keras_tensor y = keras_channels_first(call) ? call->in[0] : keras_to_first(call, call->in[0]);
+  for (size_t i = 0; i < n; i++)
+    if (!w.kernel[i] || !w.stride[i]) {
       keras_fail(call, SDX_INVALID_MODEL, NULL, "pool_size or strides are 0");
       return;
     }
-    int64_t length = y.shape[i + 2], all = 0;
-    known = known && (length >= 0 || stride[i] == 1);
-    if (same) all = size[i] - (length < 0 || length % stride[i] == 0 ? stride[i] : length % stride[i]);
-    if (all < 0) all = 0;
-    pads[i] = all / 2;
-    pads[n + i] = all - all / 2;
-    if (length >= 0) y.shape[i + 2] = length + all < size[i] ? 0 : (length + all - size[i]) / stride[i] + 1;
-  }
   y = keras_apply(call, call->emit_kind->op, NULL, y);
-  sdx_graph_set_ints(call->k->graph, "kernel_shape", n, size);
-  sdx_graph_set_ints(call->k->graph, "strides", n, stride);
-  if (same && !known) sdx_graph_set_string(call->k->graph, "auto_pad", "SAME_UPPER");
-  else sdx_graph_set_ints(call->k->graph, "pads", 2 * n, pads);
-  keras_give(call, first(call) ? y : keras_to_last(call, y));
+  node_set_window(call->k->c, &w, y.shape + 2, NULL, false);
+  for (size_t i = 0; i < n; i++) y.shape[i + 2] = node_windows(&w, i, y.shape[i + 2]);
+  keras_give(call, keras_channels_first(call) ? y : keras_to_last(call, y));
 }
 
 static void global_pool(keras_call *call) {
@@ -54,10 +40,10 @@ static void global_pool(keras_call *call) {
   keras_tensor x = call->in[0];
   int64_t axes[3];
   if (!check_rank(call, n + 2)) return;
-  for (size_t i = 0; i < n; i++) axes[i] = (int64_t)i + (first(call) ? 2 : 1);
+  for (size_t i = 0; i < n; i++) axes[i] = (int64_t)i + (keras_channels_first(call) ? 2 : 1);
   if (x.mask && n == 1 && !strcmp(call->emit_kind->op, "ReduceMean")) {  // steps that are masked do not count
     keras_tensor mask = {.ref = x.mask, .dtype = SDX_BOOL, .rank = 2, .shape = {x.shape[0], x.shape[axes[0]]}};
-    mask = keras_unsqueeze(call, keras_cast(call, mask, x.dtype), first(call) ? 1 : 2);
+    mask = keras_unsqueeze(call, keras_cast(call, mask, x.dtype), keras_channels_first(call) ? 1 : 2);
     keras_tensor kept = keras_like(x, keras_node(call, "Mul", "kept", SDX_REFS(x.ref, mask.ref)));
     bool keep = keras_flag(call->config, "keepdims", false);
     keras_tensor sum = keras_reduce(call, "ReduceSum", kept, 1, axes, keep);
@@ -91,13 +77,13 @@ static bool read_borders(keras_call *call, const char *key, size_t n, int64_t *b
 static void zero_padding(keras_call *call) {
   size_t n = keras_space(call);
   int64_t before[KERAS_RANK] = {0}, after[KERAS_RANK] = {0};
-  size_t at = first(call) ? 2 : 1;
+  size_t at = keras_channels_first(call) ? 2 : 1;
   if (check_rank(call, n + 2) && read_borders(call, "padding", n, before + at, after + at))
     keras_give(call, keras_pad(call, call->in[0], "constant", 0, before, after));
 }
 
 static void cropping(keras_call *call) {
-  size_t n = keras_space(call), at = first(call) ? 2 : 1;
+  size_t n = keras_space(call), at = keras_channels_first(call) ? 2 : 1;
   int64_t before[3], after[3];
   keras_tensor x = call->in[0];
   if (!check_rank(call, n + 2) || !read_borders(call, "cropping", n, before, after)) return;
@@ -122,7 +108,7 @@ static void upsampling(keras_call *call) {
   if (!check_rank(call, n + 2) ||
       !keras_ints(call, json_object_get(call->config, "length") ? "length" : "size", n, 2, size))
     return;
-  keras_tensor y = first(call) ? call->in[0] : keras_to_first(call, call->in[0]);
+  keras_tensor y = keras_channels_first(call) ? call->in[0] : keras_to_first(call, call->in[0]);
   for (size_t i = 0; i < n; i++) {
     scales[i + 2] = (double)size[i];
     if (y.shape[i + 2] >= 0) y.shape[i + 2] *= size[i];
@@ -135,7 +121,7 @@ static void upsampling(keras_call *call) {
   if (!strcmp(how, "bicubic")) {
     sdx_ref shape = keras_node(call, "Shape", "shape", SDX_REFS(y.ref));
     y = keras_resize_cubic(call, y, multiplied(call, shape, 2, size[0]), multiplied(call, shape, 3, size[1]));
-    keras_give(call, first(call) ? y : keras_to_last(call, y));
+    keras_give(call, keras_channels_first(call) ? y : keras_to_last(call, y));
     return;
   }
   sdx_ref factors = keras_floats(call, SDX_FLOAT, 1, (int64_t[]){(int64_t)y.rank}, scales);
@@ -143,7 +129,7 @@ static void upsampling(keras_call *call) {
   sdx_graph_set_string(call->k->graph, "mode", nearest ? "nearest" : "linear");
   sdx_graph_set_string(call->k->graph, "coordinate_transformation_mode", nearest ? "asymmetric" : "half_pixel");
   if (nearest) sdx_graph_set_string(call->k->graph, "nearest_mode", "floor");
-  keras_give(call, first(call) ? y : keras_to_last(call, y));
+  keras_give(call, keras_channels_first(call) ? y : keras_to_last(call, y));
 }
 
 const keras_kind keras_pool_kinds[] = {

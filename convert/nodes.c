@@ -33,10 +33,13 @@ sdx_ref node_concat(conversion *c, const char *name, int64_t axis, size_t count,
   return y;
 }
 
+bool node_axes_are_inputs(const conversion *c, const char *reduction) {
+  return opset(c) >= (strcmp(reduction, "ReduceSum") ? REDUCE_AXES_ARE_INPUTS : AXES_ARE_INPUTS);
+}
+
 sdx_ref node_reduce(conversion *c, const char *op, sdx_ref x, int64_t axis) {
   sdx_graph *g = c->graph;
-  if (opset(c) >= (strcmp(op, "ReduceSum") ? REDUCE_AXES_ARE_INPUTS : AXES_ARE_INPUTS))
-    return sdx_graph_add_node(g, op, NULL, SDX_REFS(x, sdx_graph_add_ints(g, 1, &axis)));
+  if (node_axes_are_inputs(c, op)) return sdx_graph_add_node(g, op, NULL, SDX_REFS(x, sdx_graph_add_ints(g, 1, &axis)));
   x = sdx_graph_add_node(g, op, NULL, SDX_REFS(x));
   sdx_graph_set_ints(g, "axes", 1, &axis);
   return x;
@@ -211,6 +214,60 @@ void node_set_window(conversion *c, const node_window *w, const int64_t *sizes, 
   if (dilations) sdx_graph_set_ints(c->graph, "dilations", w->n, w->dilation);
   if (!pads && w->same && !known) sdx_graph_set_string(c->graph, "auto_pad", "SAME_UPPER");
   else sdx_graph_set_ints(c->graph, "pads", 2 * w->n, pads ? pads : same);
+}
+
+int64_t node_windows(const node_window *w, size_t i, int64_t size) {
+  int64_t reach = wrap_add(wrap_mul(w->kernel[i] - 1, w->dilation[i]), 1);
+  if (size < 0) return -1;
+  int64_t n = wrap_add(w->same ? size : wrap_sub(size, reach - 1), w->stride[i] - 1) / w->stride[i];
+  return n < 0 ? 0 : n;
+}
+
+void node_set_transposed(conversion *c, const node_window *w, const int64_t *sizes, const int64_t *to) {
+  int64_t pads[6], more[3] = {0};
+  for (size_t i = 0; i < w->n; i++) {
+    int64_t reach = wrap_add(wrap_mul(w->kernel[i] - 1, w->dilation[i]), 1), all;
+    if (to[i] >= 0 && sizes[i] >= 0) all = wrap_sub(wrap_add(wrap_mul(sizes[i] - 1, w->stride[i]), reach), to[i]);
+    else all = w->same || reach < w->stride[i] ? reach - w->stride[i] : 0;
+    if (all < 0) more[i] = wrap_neg(all), all = 0;
+    pads[i] = all / 2, pads[w->n + i] = all - all / 2;
+  }
+  sdx_graph_set_ints(c->graph, "strides", w->n, w->stride);
+  sdx_graph_set_ints(c->graph, "dilations", w->n, w->dilation);
+  sdx_graph_set_ints(c->graph, "pads", 2 * w->n, pads);
+  sdx_graph_set_ints(c->graph, "output_padding", w->n, more);
+}
+
+void node_set_resize(conversion *c, bool nearest, bool align_corners, bool half_pixel_centers) {
+  sdx_graph *g = c->graph;
+  sdx_graph_set_string(g, "mode", nearest ? "nearest" : "linear");
+  sdx_graph_set_string(g, "coordinate_transformation_mode",
+                       align_corners        ? "align_corners"
+                       : half_pixel_centers ? "half_pixel"
+                                            : "asymmetric");
+  if (nearest)
+    sdx_graph_set_string(g, "nearest_mode", align_corners || half_pixel_centers ? "round_prefer_ceil" : "floor");
+}
+
+// ---- dimensions -------------------------------------------------------------------------------------
+
+void node_order_to_first(size_t rank, int64_t *order) {
+  for (size_t i = 0; i < rank; i++) order[i] = i == 0 ? 0 : i == 1 ? (int64_t)rank - 1 : (int64_t)i - 1;
+}
+
+void node_order_to_last(size_t rank, int64_t *order) {
+  for (size_t i = 0; i < rank; i++) order[i] = i == 0 ? 0 : i + 1 == rank ? 1 : (int64_t)i + 1;
+}
+
+static int64_t clamp(int64_t n, int64_t least, int64_t most) { return n < least ? least : n > most ? most : n; }
+
+int64_t node_slice_length(int64_t size, int64_t from, int64_t to, int64_t step) {
+  int64_t least = step < 0 ? -1 : 0;
+  from = clamp(from < 0 ? wrap_add(from, size) : from, least, step < 0 ? size - 1 : size);
+  to = clamp(to < 0 && to >= -size ? to + size : to, least, size);
+  step = clamp(step, -i64_max(size, 1), i64_max(size, 1));
+  int64_t length = step > 0 ? (to - from + step - 1) / step : (to - from + step + 1) / step;
+  return length < 0 ? 0 : length;
 }
 
 // ---- inputs and outputs -----------------------------------------------------------------------------

@@ -8,6 +8,7 @@
 sdx_ref node_cast(conversion *c, sdx_ref x, sdx_dtype to);
 sdx_ref node_unsqueeze(conversion *c, sdx_ref x, int64_t axis);
 sdx_ref node_concat(conversion *c, const char *name, int64_t axis, size_t count, const sdx_ref *parts);
+bool node_axes_are_inputs(const conversion *c, const char *reduction);  // or attributes, as older opsets have them
 // Reduces along one axis, which stays with one element. op: "ReduceSum", "ReduceMax".
 sdx_ref node_reduce(conversion *c, const char *op, sdx_ref x, int64_t axis);
 sdx_ref node_arg_max(conversion *c, sdx_ref x, int64_t axis);                     // int64, without the axis
@@ -42,6 +43,17 @@ typedef struct node_window {
 // Attributes of the node added last; sizes: of what it goes over, -1: not known; pads: instead of what follows from the
 // window, all begins, then all ends (NULL: none).
 void node_set_window(conversion *c, const node_window *w, const int64_t *sizes, const int64_t *pads, bool dilations);
+int64_t node_windows(const node_window *w, size_t i, int64_t size);  // how many fit into this size; -1: not known
+// Of a transposed convolution: what comes out of it, to[] or -1; TensorFlow's own where sizes are not known.
+void node_set_transposed(conversion *c, const node_window *w, const int64_t *sizes, const int64_t *to);
+// Of a Resize: to which places in the input the result's belong, in TensorFlow's words.
+void node_set_resize(conversion *c, bool nearest, bool align_corners, bool half_pixel_centers);
+
+// The order of dimensions that brings the last, channels, to the second place, or back.
+void node_order_to_first(size_t rank, int64_t *order);
+void node_order_to_last(size_t rank, int64_t *order);
+// Elements of a slice of a dimension; ends may lie outside, or count from the end where they are negative.
+int64_t node_slice_length(int64_t size, int64_t from, int64_t to, int64_t step);
 
 // One axis, behind which `rest` more follow, resized to `size` (int64, a scalar) as TensorFlow's ResizeBicubic does it:
 // with weights from a table (nodes_cubic.c), which ONNX's Resize would miss by 0.002.

@@ -207,6 +207,7 @@ sdx_ref tf_scalar(tf_op *op, sdx_dtype dtype, double number);
 sdx_ref tf_list(tf_op *op, size_t count, const int64_t *ints);
 sdx_ref tf_squeeze(tf_op *op, sdx_ref x, int64_t axis);
 sdx_ref tf_cast(tf_op *op, sdx_ref x, sdx_dtype to);
+sdx_ref tf_reduce(tf_op *op, const char *what, sdx_ref x, size_t count, const int64_t *axes, bool keep);
 sdx_ref tf_slice_axis(tf_op *op, sdx_ref x, int64_t axis, int64_t from, int64_t to, int64_t step);
 sdx_ref tf_shape_of(tf_op *op, sdx_ref x, int64_t from, int64_t to);
 bool tf_channels_first(const tf_op *op);

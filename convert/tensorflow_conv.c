@@ -34,13 +34,6 @@ static bool open_window(tf_op *op, size_t n, node_window *w) {
   return attr_of_space(op, "strides", n, w->stride) && attr_of_space(op, "dilations", n, w->dilation);
 }
 
-static int64_t size_of_result(const node_window *w, size_t i, int64_t size) {
-  int64_t reach = wrap_add(wrap_mul(w->kernel[i] - 1, w->dilation[i]), 1);
-  if (size < 0) return -1;
-  int64_t n = wrap_add(w->same ? size : wrap_sub(size, reach - 1), w->stride[i] - 1) / w->stride[i];
-  return n < 0 ? 0 : n;
-}
-
 // The input with its channels first, and the sizes of its space.
 static sdx_ref data_of(tf_op *op, size_t index, size_t n, int64_t *sizes) {
   const tf_value *x = tf_in(op, index);
@@ -96,7 +89,7 @@ static void conv(tf_op *op) {
   if (channels > 0 && each > 0 && channels / each > 1) sdx_graph_set_int(op->g, "group", channels / each);
   set_padding(op, &w, sizes);
   bool explicit = str_is(tf_attr_text(op->node, "padding"), "EXPLICIT");
-  for (size_t i = 0; i < n; i++) sizes[i] = explicit ? -1 : size_of_result(&w, i, sizes[i]);
+  for (size_t i = 0; i < n; i++) sizes[i] = explicit ? -1 : node_windows(&w, i, sizes[i]);
   set_data(op, y, x, n, f->shape[n + 1], sizes);
 }
 
@@ -128,7 +121,7 @@ static void depthwise(tf_op *op) {
   sdx_ref y = tf_node_add(op, "Conv", SDX_REFS(in, filter));
   sdx_graph_set_int(op->g, "group", shape[2]);
   set_padding(op, &w, sizes);
-  for (size_t i = 0; i < 2; i++) sizes[i] = size_of_result(&w, i, sizes[i]);
+  for (size_t i = 0; i < 2; i++) sizes[i] = node_windows(&w, i, sizes[i]);
   set_data(op, y, x, 2, merged[2], sizes);
 }
 
@@ -138,30 +131,22 @@ static void conv_transpose(tf_op *op) {
   size_t n = (size_t)(*op->kind->op - '0');
   const tf_value *to = tf_in(op, 0), *f = tf_in(op, 1), *x = tf_in(op, 2);
   node_window w;
-  int64_t sizes[3], pads[6], more[3] = {0};
+  int64_t sizes[3], result[3];
   if (!to || !f || !x || !tf_has_rank(op, f) || !tf_rank_is(op, f, (int)n + 2) || !open_window(op, n, &w)) return;
   sdx_ref in = data_of(op, 2, n, sizes), filter = tf_get_in_order(op, 1, n + 2, orders[n - 2]);
   if (!in || !filter) return;
   for (size_t i = 0; i < n; i++) {
-    int64_t reach = wrap_add(wrap_mul(f->shape[i] - 1, w.dilation[i]), 1),
-            at = (int64_t)i + (tf_channels_first(op) ? 2 : 1);
-    int64_t out = to->elements && to->element_count == n + 2 ? to->elements[at] : TF_UNKNOWN, all;
+    size_t at = i + (tf_channels_first(op) ? 2 : 1);
+    result[i] = to->elements && to->element_count == n + 2 && to->elements[at] >= 0 ? to->elements[at] : -1;
     if (f->shape[i] < 1 || f->shape[i] > INT32_MAX) {
       tf_fail(op, SDX_NOT_SUPPORTED, NULL, "a filter whose size is not known");
       return;
     }
-    if (out >= 0 && sizes[i] >= 0) all = wrap_sub(wrap_add(wrap_mul(sizes[i] - 1, w.stride[i]), reach), out);
-    else all = w.same || reach < w.stride[i] ? reach - w.stride[i] : 0;
-    if (all < 0) more[i] = wrap_neg(all), all = 0;
-    pads[i] = all / 2, pads[n + i] = all - all / 2;
-    sizes[i] = out >= 0 ? out : -1;
+    w.kernel[i] = f->shape[i];
   }
   sdx_ref y = tf_node_add(op, "ConvTranspose", SDX_REFS(in, filter));
-  sdx_graph_set_ints(op->g, "strides", n, w.stride);
-  sdx_graph_set_ints(op->g, "dilations", n, w.dilation);
-  sdx_graph_set_ints(op->g, "pads", 2 * n, pads);
-  sdx_graph_set_ints(op->g, "output_padding", n, more);
-  set_data(op, y, x, n, f->shape[n], sizes);
+  node_set_transposed(op->t->c, &w, sizes, result);
+  set_data(op, y, x, n, f->shape[n], result);
 }
 
 static void bias_add(tf_op *op) {
@@ -194,7 +179,7 @@ static void pool(tf_op *op) {
   sdx_ref y = in ? tf_node_add(op, op->kind->op, SDX_REFS(in)) : 0;
   if (!y) return;
   node_set_window(op->t->c, &w, sizes, NULL, false);
-  for (size_t i = 0; i < n; i++) sizes[i] = size_of_result(&w, i, sizes[i]);
+  for (size_t i = 0; i < n; i++) sizes[i] = node_windows(&w, i, sizes[i]);
   set_data(op, y, x, n, channels_of(op, x, n), sizes);
 }
 
@@ -204,15 +189,13 @@ static void pool(tf_op *op) {
 static void normalize_by_data(tf_op *op, const tf_value *x, sdx_ref in) {
   int64_t axes[TF_RANK], ones[TF_RANK] = {-1, 1, 1, 1, 1, 1, 1, 1};
   size_t count = 0;
-  bool first = tf_channels_first(op), input = sdx_builder_opset(op->t->c->builder, "") >= 18;
+  bool first = tf_channels_first(op);
   for (int i = 0; i < x->rank; i++)
     if (i != (first ? 1 : x->rank - 1)) axes[count++] = i;
   sdx_ref scale = tf_get(op, 1), offset = tf_get(op, 2), part = in, mean[2];
   if (!scale || !offset) return;
   for (size_t i = 0; i < 2; i++) {
-    mean[i] = input ? tf_node_add(op, "ReduceMean", SDX_REFS(part, tf_list(op, count, axes)))
-                    : tf_node_add(op, "ReduceMean", SDX_REFS(part));
-    if (mean[i] && !input) sdx_graph_set_ints(op->g, "axes", count, axes);
+    mean[i] = tf_reduce(op, "ReduceMean", part, count, axes, true);
     if (!i) in = tf_node_add(op, "Sub", SDX_REFS(in, mean[0])), part = tf_node_add(op, "Mul", SDX_REFS(in, in));
   }
   if (first) {

@@ -47,12 +47,7 @@ static void resize(tf_op *op) {
   if (cast) in = tf_cast(op, in, SDX_FLOAT);
   sdx_ref sizes = full_size(op, in), y = sizes ? tf_node_add(op, "Resize", SDX_REFS(in, 0, 0, sizes)) : 0;
   if (!y) return;
-  sdx_graph_set_string(op->g, "mode", op->kind->op);
-  sdx_graph_set_string(op->g, "coordinate_transformation_mode",
-                       corners ? "align_corners"
-                       : half  ? "half_pixel"
-                               : "asymmetric");
-  if (nearest) sdx_graph_set_string(op->g, "nearest_mode", corners || half ? "round_prefer_ceil" : "floor");
+  node_set_resize(op->t->c, nearest, corners, half);
   set_resized(op, y, cast ? SDX_FLOAT : x->dtype, true);
 }
 

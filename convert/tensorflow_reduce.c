@@ -6,10 +6,8 @@
 
 #include "convert/tensorflow.h"
 
-enum { REDUCE_AXES_ARE_INPUTS = 18 };
-
-static sdx_ref reduce_by(tf_op *op, const char *what, sdx_ref x, size_t count, const int64_t *axes, bool keep) {
-  bool input = sdx_builder_opset(op->t->c->builder, "") >= REDUCE_AXES_ARE_INPUTS || !strcmp(what, "ReduceSum");
+sdx_ref tf_reduce(tf_op *op, const char *what, sdx_ref x, size_t count, const int64_t *axes, bool keep) {
+  bool input = node_axes_are_inputs(op->t->c, what);
   sdx_ref y = input ? tf_node_add(op, what, SDX_REFS(x, tf_list(op, count, axes))) : tf_node_add(op, what, SDX_REFS(x));
   if (y && !input) sdx_graph_set_ints(op->g, "axes", count, axes);
   if (y) sdx_graph_set_int(op->g, "keepdims", keep);
@@ -42,7 +40,7 @@ static void reduce(tf_op *op) {
   sdx_ref y = x ? tf_get(op, 0) : 0;
   if (!y || !read_axes(op, x, keep, axes, &count, &rank, shape)) return;
   if (truth) y = tf_cast(op, y, SDX_INT32);
-  y = count ? reduce_by(op, what, y, count, axes, keep) : tf_node_add(op, "Identity", SDX_REFS(y));
+  y = count ? tf_reduce(op, what, y, count, axes, keep) : tf_node_add(op, "Identity", SDX_REFS(y));
   if (x->dtype != SDX_BOOL && !tf_is_float(x->dtype) && !strcmp(what, "ReduceL2")) y = tf_cast(op, y, x->dtype);
   tf_set(op, 0, truth ? tf_cast(op, y, SDX_BOOL) : y, x->dtype, rank, shape);
 }
@@ -137,7 +135,7 @@ static void in_top_k(tf_op *op) {
       tf_node_add(op, "GatherElements", SDX_REFS(scores, tf_node_add(op, "Unsqueeze", SDX_REFS(targets, minus))));
   if (own) sdx_graph_set_int(op->g, "axis", 1);
   sdx_ref above = tf_cast(op, tf_node_add(op, "Greater", SDX_REFS(scores, own)), SDX_INT64);
-  above = reduce_by(op, "ReduceSum", above, 1, (int64_t[]){1}, false);
+  above = tf_reduce(op, "ReduceSum", above, 1, (int64_t[]){1}, false);
   tf_set(op, 0, tf_node_add(op, "Less", SDX_REFS(above, k)), SDX_BOOL, labels->rank, labels->shape);
 }
 

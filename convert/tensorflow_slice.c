@@ -69,12 +69,9 @@ static int64_t element(const tf_value *x, size_t i) {
 
 static int64_t length(const part *p, int64_t size) {
   if (size < 0 || (p->from == TF_UNKNOWN && !p->open_from) || (p->to == TF_UNKNOWN && !p->open_to)) return -1;
-  int64_t least = p->step < 0 ? -1 : 0, most = p->step < 0 ? size - 1 : size;
-  int64_t from = p->open_from ? (p->step < 0 ? most : 0) : p->from < 0 ? p->from + size : p->from;
-  int64_t to = p->open_to ? (p->step < 0 ? -1 : size) : p->to < 0 ? p->to + size : p->to;
-  from = i64_min(i64_max(from, least), most), to = i64_min(i64_max(to, least), most);
-  int64_t n = p->step > 0 ? (to - from + p->step - 1) / p->step : (from - to - p->step - 1) / -p->step;
-  return n < 0 ? 0 : n;
+  int64_t from = !p->open_from ? p->from : p->step < 0 ? size : 0;
+  int64_t to = !p->open_to ? p->to : p->step < 0 ? -size - 1 : size;
+  return node_slice_length(size, from, to, p->step);
 }
 
 static bool keep(parts *p, int64_t size) {

@@ -369,17 +369,16 @@ sdx_ref tf_transpose(tf_op *op, sdx_ref x, size_t rank, const int64_t *order) {
 }
 
 sdx_ref tf_to_first(tf_op *op, size_t index, size_t rank) {
-  int64_t order[TF_RANK] = {0, (int64_t)rank - 1};
-  for (size_t i = 2; i < rank; i++) order[i] = (int64_t)i - 1;
+  int64_t order[TF_RANK];
+  node_order_to_first(rank, order);
   const tf_value *x = tf_in(op, index);
   if (!x || !tf_rank_is(op, x, (int)rank)) return 0;
   return x->first ? x->first : tf_transpose(op, tf_get(op, index), rank, order);
 }
 
 void tf_set_to_last(tf_op *op, size_t index, sdx_ref y, sdx_dtype dtype, size_t rank, const int64_t *shape) {
-  int64_t order[TF_RANK] = {0};
-  for (size_t i = 1; i + 1 < rank; i++) order[i] = (int64_t)i + 1;
-  order[rank - 1] = 1;
+  int64_t order[TF_RANK];
+  node_order_to_last(rank, order);
   if (y) tf_set(op, index, tf_transpose(op, y, rank, order), dtype, (int)rank, shape)->first = y;
 }
 

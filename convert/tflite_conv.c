@@ -93,25 +93,17 @@ static void transpose_conv(tflite_op *op) {
     tflite_fail(op, SDX_INVALID_MODEL, NULL, "expected inputs of rank 4");
     return;
   }
-  int64_t stride[] = {tflite_option(op, 2, 4, 1), tflite_option(op, 1, 4, 1)}, pads[4] = {0}, more[2] = {0};
-  bool same = tflite_option(op, 0, 1, 0) == 0;
-  for (size_t i = 0; i < 2; i++) {
-    int64_t k = f->shape[1 + i], in = x->shape[1 + i], size = out->shape[1 + i];
-    int64_t all = size < 0 || in < 0 ? (same ? k - stride[i] : 0) : (in - 1) * stride[i] + k - size;
-    if (stride[i] < 1 || k < 1) {
-      tflite_fail(op, SDX_INVALID_MODEL, NULL, "kernel or stride are below 1");
-      return;
-    }
-    if (all < 0) more[i] = -all, all = 0;
-    pads[i] = all / 2, pads[2 + i] = all - all / 2;
-  }
+  node_window w = {2,
+                   {f->shape[1], f->shape[2]},
+                   {tflite_option(op, 2, 4, 1), tflite_option(op, 1, 4, 1)},
+                   {1, 1},
+                   tflite_option(op, 0, 1, 0) == 0};
+  if (!check_window(op, &w)) return;
   sdx_ref filter = tflite_get_in_order(op, 1, 4, (int64_t[]){3, 0, 1, 2}, f->shape);
   sdx_ref in = tflite_to_first(op, tflite_get(op, 2), 4), bias = bias_of(op, 3);
   sdx_ref y = tflite_node(op, "ConvTranspose", bias ? 3 : 2, (sdx_ref[]){in, filter, bias});
   if (!y) return;
-  sdx_graph_set_ints(op->g, "strides", 2, stride);
-  sdx_graph_set_ints(op->g, "pads", 4, pads);
-  sdx_graph_set_ints(op->g, "output_padding", 2, more);
+  node_set_transposed(op->t->c, &w, x->shape + 1, out->shape + 1);
   finish(op, y, 4, 3);
 }
 
@@ -184,12 +176,7 @@ static void resize(tflite_op *op) {
   sdx_graph_set_int(op->g, "axis", 0);
   sdx_ref y = tflite_node(op, "Resize", SDX_REFS(in, 0, 0, sizes));
   if (!y) return;
-  sdx_graph_set_string(op->g, "mode", nearest ? "nearest" : "linear");
-  sdx_graph_set_string(op->g, "coordinate_transformation_mode",
-                       corners ? "align_corners"
-                       : half  ? "half_pixel"
-                               : "asymmetric");
-  if (nearest) sdx_graph_set_string(op->g, "nearest_mode", corners || half ? "round_prefer_ceil" : "floor");
+  node_set_resize(op->t->c, nearest, corners, half);
   tflite_set(op, 0, tflite_to_last(op, y, 4));
 }
 

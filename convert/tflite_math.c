@@ -125,7 +125,7 @@ static void reduce(tflite_op *op) {
   sdx_ref y = tflite_get(op, 0);
   const char *what = any ? "ReduceMax" : op->kind->op;
   if (any) y = node_cast(op->t->c, y, SDX_INT32);
-  if (sdx_builder_opset(op->t->c->builder, "") >= 18 || !strcmp(what, "ReduceSum")) {
+  if (node_axes_are_inputs(op->t->c, what)) {
     y = tflite_node(op, what, SDX_REFS(y, sdx_graph_add_ints(op->g, count, axes)));
   } else {
     y = tflite_node(op, what, SDX_REFS(y));

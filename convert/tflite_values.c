@@ -228,15 +228,14 @@ sdx_ref tflite_transpose(tflite_op *op, sdx_ref x, size_t rank, const int64_t *o
 }
 
 sdx_ref tflite_to_first(tflite_op *op, sdx_ref x, size_t rank) {
-  int64_t order[TFLITE_RANK] = {0, (int64_t)rank - 1};
-  for (size_t i = 2; i < rank; i++) order[i] = (int64_t)i - 1;
+  int64_t order[TFLITE_RANK];
+  node_order_to_first(rank, order);
   return x ? tflite_transpose(op, x, rank, order) : 0;
 }
 
 sdx_ref tflite_to_last(tflite_op *op, sdx_ref x, size_t rank) {
-  int64_t order[TFLITE_RANK] = {0};
-  for (size_t i = 1; i + 1 < rank; i++) order[i] = (int64_t)i + 1;
-  order[rank - 1] = 1;
+  int64_t order[TFLITE_RANK];
+  node_order_to_last(rank, order);
   return x ? tflite_transpose(op, x, rank, order) : 0;
 }
 
