@@ -7,15 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_DEPTH = 16, MOST_WORD = 400 };
+enum { MOST_DEPTH = 40, MOST_WORD = 400 };
 
 typedef struct reader {
   conversion *c;
   const char *file, *at, *end, *begin;
   wire_out *out;
   unsigned depth;
-  char word[MOST_WORD];  // taken last: a name, a number, a text without its quotes
-  size_t size;
+  text word;  // taken last: a name, a number, a text without its quotes
   bool quoted;
 } reader;
 
@@ -50,16 +49,25 @@ static char unescape(reader *r) {
       code = code * 8 + (unsigned)(*r->at++ - '0');
     return (char)code;
   }
-  return c == 'n' ? '\n' : c == 't' ? '\t' : c == 'r' ? '\r' : c;
+  if (c == 'x' || c == 'X') {
+    char digits[3] = {0}, *end;
+    for (int i = 0; i < 2 && r->at < r->end && isxdigit((unsigned char)*r->at); i++) digits[i] = *r->at++;
+    return (char)strtoul(digits, &end, 16);
+  }
+  static const char from[] = "abfnrtv", to[] = "\a\b\f\n\r\t\v";
+  const char *found = c ? strchr(from, c) : NULL;
+  return found ? to[found - from] : c;
 }
 
 static bool take_quoted(reader *r) {
   char quote = *r->at++;
   while (r->at < r->end && *r->at != quote && *r->at != '\n') {
-    char c = *r->at++;
-    if (c == '\\' && r->at < r->end) c = unescape(r);
-    if (r->size + 1 == MOST_WORD) return fail(r, "a text that is too long", "");
-    r->word[r->size++] = c;
+    const char *plain = r->at;
+    while (r->at < r->end && *r->at != quote && *r->at != '\n' && *r->at != '\\') r->at++;
+    text_append(&r->word, plain, (size_t)(r->at - plain));
+    if (r->at == r->end || *r->at != '\\' || ++r->at == r->end) continue;
+    char c = unescape(r);
+    text_append(&r->word, &c, 1);
   }
   if (r->at == r->end || *r->at != quote) return fail(r, "a text does not end", "");
   r->at++;
@@ -68,17 +76,18 @@ static bool take_quoted(reader *r) {
 
 static bool take_word(reader *r) {
   char c = peek(r);
-  r->size = 0;
+  r->word.size = 0;
+  text_put(&r->word, "");
   r->quoted = c == '"' || c == '\'';
   while ((c = peek(r)) == '"' || c == '\'')
     if (!take_quoted(r)) return false;
   while (!r->quoted && r->at < r->end && (isalnum((unsigned char)*r->at) || (*r->at && strchr("_.+-/", *r->at)))) {
-    if (r->size + 1 == MOST_WORD) return fail(r, "a word that is too long", "");
-    r->word[r->size++] = *r->at++;
+    if (r->word.size + 1 == MOST_WORD) return fail(r, "a word that is too long", "");
+    text_append(&r->word, r->at++, 1);
   }
-  r->word[r->size] = 0;
+  if (r->word.failed) return !convert_no_memory(r->c);
   char found[2] = {peek(r), 0};
-  return r->quoted || r->size || fail(r, "expected a name or a value, found", found);
+  return r->quoted || r->word.size || fail(r, "expected a name or a value, found", found);
 }
 
 static bool take_message(reader *r, const wire_schema *type);
@@ -107,12 +116,13 @@ static int64_t number_of(const char *words, const char *word) {
 
 static bool put_number(reader *r, const wire_field_def *f) {
   char *end;
-  int64_t number = f->words ? number_of(f->words, r->word) : -1;
-  if (number < 0 && !strcmp(r->word, "true")) number = 1;
-  else if (number < 0 && !strcmp(r->word, "false")) number = 0;
+  const char *word = r->word.at;
+  int64_t number = f->words ? number_of(f->words, word) : -1;
+  if (number < 0 && !strcmp(word, "true")) number = 1;
+  else if (number < 0 && !strcmp(word, "false")) number = 0;
   else if (number < 0) {
-    number = strtoll(r->word, &end, 0);
-    if (*end || end == r->word) return fail(r, "no number or word of this field:", r->word);
+    number = *word == '-' ? strtoll(word, &end, 0) : (int64_t)strtoull(word, &end, 0);
+    if (*end || end == word) return fail(r, "no number or word of this field:", word);
   }
   wire_put_int(r->out, f->number, number);
   return true;
@@ -120,9 +130,11 @@ static bool put_number(reader *r, const wire_field_def *f) {
 
 static bool put_float(reader *r, const wire_field_def *f) {
   char *end;
-  float number = strtof(r->word, &end);
-  if (end == r->word || (*end && strcmp(end, "f") != 0)) return fail(r, "expected a number, found", r->word);
-  wire_put_float(r->out, f->number, number);
+  const char *word = r->word.at;
+  double number = strtod(word, &end);
+  if (end == word || (*end && strcmp(end, "f") != 0)) return fail(r, "expected a number, found", word);
+  if (f->kind == WIRE_DOUBLE || f->kind == WIRE_DOUBLES) wire_put_double(r->out, f->number, number);
+  else wire_put_float(r->out, f->number, strtof(word, NULL));
   return true;
 }
 
@@ -138,27 +150,27 @@ static bool take_value(reader *r, const wire_field_def *f) {
   switch (f->kind) {
     case WIRE_BYTES:
     case WIRE_BYTES_LIST:
-      wire_put_bytes(r->out, f->number, (str){r->word, r->size});
+      wire_put_bytes(r->out, f->number, (str){r->word.at, r->word.size});
       return true;
-    case WIRE_FLOAT:
-    case WIRE_FLOATS:
-      return put_float(r, f);
     case WIRE_INT:
     case WIRE_INTS:
       return put_number(r, f);
+    case WIRE_MESSAGE:
+    case WIRE_MESSAGE_LIST:
+      return fail(r, "expected a message that is known, found", r->word.at);
     default:
-      return true;  // doubles: none is written as text
+      return put_float(r, f);
   }
 }
 
 static bool take_field(reader *r, const wire_schema *type) {
   const wire_field_def *f = NULL;
   if (!take_word(r)) return false;
-  if (r->quoted) return fail(r, "expected a name, found", r->word);
+  if (r->quoted) return fail(r, "expected a name, found", r->word.at);
   for (size_t i = 0; !f && i < type->count; i++)
-    if (!strcmp(type->fields[i].name, r->word)) f = &type->fields[i];
+    if (!strcmp(type->fields[i].name, r->word.at)) f = &type->fields[i];
   bool colon = take(r, ':');
-  if (!colon && peek(r) != '{' && peek(r) != '<') return fail(r, "expected : or { behind", r->word);
+  if (!colon && peek(r) != '{' && peek(r) != '<') return fail(r, "expected : or { behind", r->word.at);
   if (!f) return skip(r);
   if (!take(r, '[')) return take_value(r, f);
   while (!take(r, ']'))
@@ -184,7 +196,9 @@ bool prototxt_read(conversion *c, const char *file, str text, const wire_schema 
   reader *r = arena_array(c->memory, 1, sizeof *r);
   if (!out || !r || !convert_at_end(c, free_out, out)) return !convert_no_memory(c);
   *r = (reader){.c = c, .file = file, .at = text.at, .begin = text.at, .end = text.at + text.size, .out = out};
-  if (!take_message(r, type)) return false;
+  bool good = take_message(r, type);
+  text_deinit(&r->word);
+  if (!good) return false;
   if (wire_failed(out)) return !convert_no_memory(c);
   *bytes = (str){out->kept.at, out->kept.size};
   return true;

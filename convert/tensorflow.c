@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "convert/prototxt.h"
 #include "convert/tensorflow_proto.h"
 #include "support/files.h"
 
@@ -271,17 +272,16 @@ static char *beside(const source *s, arena *memory) {
 // The folder of a SavedModel, its file, a MetaGraph with a checkpoint beside it, or a graph.
 static bool open_model(tf *t, tf_interface *io) {
   conversion *c = t->c;
-  wire graph;
   if (c->source->folder || tf_is_saved_model(c->source)) return tf_open_saved_model(t, io);
   if (is_meta_graph(c->source)) return tf_open_meta_graph(t);
   if (source_load(c->source, NULL, NULL, c->f)) return false;
   const file_kind *kind = file_kind_of(c->source->head, c->source->head_size);
-  graph = wire_of(c->source->bytes, (size_t)c->source->size);
+  str bytes = {c->source->bytes, (size_t)c->source->size};
   convert_made_by(c, "TensorFlow");
   if (kind && !strcmp(kind->name, "tensorflow-text") &&
-      !tf_from_text(t, (str){c->source->bytes, (size_t)c->source->size}, &graph))
+      !prototxt_read(c, c->source->path, bytes, &tf_proto_graph, &bytes))
     return false;
-  return tf_read_graph(t, graph);
+  return tf_read_graph(t, wire_of(bytes.at, bytes.size));
 }
 
 static sdx_status convert(conversion *c) {

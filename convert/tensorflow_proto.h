@@ -4,59 +4,62 @@
 
 #include "convert/tensorflow.h"
 
-#define TF_ENTRY(F) F(ENTRY_KEY, 1, BYTES, "key") F(ENTRY_VALUE, 2, MESSAGE, "value")
+#define TF_ENTRY(F) F(ENTRY_KEY, 1, BYTES, "key") F(ENTRY_VALUE, 2, MESSAGE, "value", .message = &tf_proto_attr)
 #define TF_TEXT_ENTRY(F) F(TEXT_ENTRY_KEY, 1, BYTES, "key") F(TEXT_ENTRY_VALUE, 2, BYTES, "value")
 #define TF_DIM(F) F(DIM_SIZE, 1, INT, "size")
-#define TF_SHAPE(F) F(SHAPE_DIM, 2, MESSAGE_LIST, "dim") F(SHAPE_UNKNOWN, 3, INT, "unknown_rank")
-#define TF_TENSOR_PROTO(F)                      \
-  F(TENSOR_DTYPE, 1, INT, "dtype")              \
-  F(TENSOR_SHAPE, 2, MESSAGE, "tensor_shape")   \
-  F(TENSOR_CONTENT, 4, BYTES, "tensor_content") \
-  F(TENSOR_HALF, 13, INTS, "half_val")          \
-  F(TENSOR_FLOAT, 5, FLOATS, "float_val")       \
-  F(TENSOR_DOUBLE, 6, DOUBLES, "double_val")    \
-  F(TENSOR_INT, 7, INTS, "int_val")             \
-  F(TENSOR_STRING, 8, BYTES_LIST, "string_val") \
-  F(TENSOR_INT64, 10, INTS, "int64_val")        \
-  F(TENSOR_BOOL, 11, INTS, "bool_val")          \
-  F(TENSOR_UINT32, 16, INTS, "uint32_val")      \
+#define TF_SHAPE(F) \
+  F(SHAPE_DIM, 2, MESSAGE_LIST, "dim", .message = &tf_proto_dim) F(SHAPE_UNKNOWN, 3, INT, "unknown_rank")
+#define TF_TENSOR_PROTO(F)                                                \
+  F(TENSOR_DTYPE, 1, INT, "dtype", .words = tf_types)                     \
+  F(TENSOR_SHAPE, 2, MESSAGE, "tensor_shape", .message = &tf_proto_shape) \
+  F(TENSOR_CONTENT, 4, BYTES, "tensor_content")                           \
+  F(TENSOR_HALF, 13, INTS, "half_val")                                    \
+  F(TENSOR_FLOAT, 5, FLOATS, "float_val")                                 \
+  F(TENSOR_DOUBLE, 6, DOUBLES, "double_val")                              \
+  F(TENSOR_INT, 7, INTS, "int_val")                                       \
+  F(TENSOR_STRING, 8, BYTES_LIST, "string_val")                           \
+  F(TENSOR_INT64, 10, INTS, "int64_val")                                  \
+  F(TENSOR_BOOL, 11, INTS, "bool_val")                                    \
+  F(TENSOR_UINT32, 16, INTS, "uint32_val")                                \
   F(TENSOR_UINT64, 17, INTS, "uint64_val")
 #define TF_NAME(F) F(NAME_NAME, 1, BYTES, "name")
-#define TF_LIST_VALUE(F)                    \
-  F(LIST_TEXT, 2, BYTES_LIST, "s")          \
-  F(LIST_INT, 3, INTS, "i")                 \
-  F(LIST_FLOAT, 4, FLOATS, "f")             \
-  F(LIST_BOOL, 5, INTS, "b")                \
-  F(LIST_TYPE, 6, INTS, "type")             \
-  F(LIST_SHAPE, 7, MESSAGE_LIST, "shape")   \
-  F(LIST_TENSOR, 8, MESSAGE_LIST, "tensor") \
-  F(LIST_FUNCTION, 9, MESSAGE_LIST, "func")
-#define TF_ATTR(F)                     \
-  F(ATTR_LIST, 1, MESSAGE, "list")     \
-  F(ATTR_TEXT, 2, BYTES, "s")          \
-  F(ATTR_INT, 3, INT, "i")             \
-  F(ATTR_FLOAT, 4, FLOAT, "f")         \
-  F(ATTR_BOOL, 5, INT, "b")            \
-  F(ATTR_TYPE, 6, INT, "type")         \
-  F(ATTR_SHAPE, 7, MESSAGE, "shape")   \
-  F(ATTR_TENSOR, 8, MESSAGE, "tensor") \
-  F(ATTR_FUNCTION, 10, MESSAGE, "func")
+#define TF_LIST_VALUE(F)                                                 \
+  F(LIST_TEXT, 2, BYTES_LIST, "s")                                       \
+  F(LIST_INT, 3, INTS, "i")                                              \
+  F(LIST_FLOAT, 4, FLOATS, "f")                                          \
+  F(LIST_BOOL, 5, INTS, "b")                                             \
+  F(LIST_TYPE, 6, INTS, "type", .words = tf_types)                       \
+  F(LIST_SHAPE, 7, MESSAGE_LIST, "shape", .message = &tf_proto_shape)    \
+  F(LIST_TENSOR, 8, MESSAGE_LIST, "tensor", .message = &tf_proto_tensor) \
+  F(LIST_FUNCTION, 9, MESSAGE_LIST, "func", .message = &tf_proto_name)
+#define TF_ATTR(F)                                                  \
+  F(ATTR_LIST, 1, MESSAGE, "list", .message = &tf_proto_list)       \
+  F(ATTR_TEXT, 2, BYTES, "s")                                       \
+  F(ATTR_INT, 3, INT, "i")                                          \
+  F(ATTR_FLOAT, 4, FLOAT, "f")                                      \
+  F(ATTR_BOOL, 5, INT, "b")                                         \
+  F(ATTR_TYPE, 6, INT, "type", .words = tf_types)                   \
+  F(ATTR_SHAPE, 7, MESSAGE, "shape", .message = &tf_proto_shape)    \
+  F(ATTR_TENSOR, 8, MESSAGE, "tensor", .message = &tf_proto_tensor) \
+  F(ATTR_FUNCTION, 10, MESSAGE, "func", .message = &tf_proto_name)
 #define TF_NODE(F)                      \
   F(NODE_NAME, 1, BYTES, "name")        \
   F(NODE_OP, 2, BYTES, "op")            \
   F(NODE_INPUT, 3, BYTES_LIST, "input") \
-  F(NODE_ATTR, 5, MESSAGE_LIST, "attr")
+  F(NODE_ATTR, 5, MESSAGE_LIST, "attr", .message = &tf_proto_entry)
 #define TF_ARGUMENT(F) F(ARG_NAME, 1, BYTES, "name")
-#define TF_SIGNATURE(F)                            \
-  F(SIGNATURE_NAME, 1, BYTES, "name")              \
-  F(SIGNATURE_INPUT, 2, MESSAGE_LIST, "input_arg") \
-  F(SIGNATURE_OUTPUT, 3, MESSAGE_LIST, "output_arg")
-#define TF_FUNCTION(F)                           \
-  F(FUNCTION_SIGNATURE, 1, MESSAGE, "signature") \
-  F(FUNCTION_NODE, 3, MESSAGE_LIST, "node_def")  \
-  F(FUNCTION_RESULT, 4, MESSAGE_LIST, "ret")
-#define TF_LIBRARY(F) F(LIBRARY_FUNCTION, 1, MESSAGE_LIST, "function")
-#define TF_GRAPH(F) F(GRAPH_NODE, 1, MESSAGE_LIST, "node") F(GRAPH_LIBRARY, 2, MESSAGE, "library")
+#define TF_SIGNATURE(F)                                                           \
+  F(SIGNATURE_NAME, 1, BYTES, "name")                                             \
+  F(SIGNATURE_INPUT, 2, MESSAGE_LIST, "input_arg", .message = &tf_proto_argument) \
+  F(SIGNATURE_OUTPUT, 3, MESSAGE_LIST, "output_arg", .message = &tf_proto_argument)
+#define TF_FUNCTION(F)                                                           \
+  F(FUNCTION_SIGNATURE, 1, MESSAGE, "signature", .message = &tf_proto_signature) \
+  F(FUNCTION_NODE, 3, MESSAGE_LIST, "node_def", .message = &tf_proto_node)       \
+  F(FUNCTION_RESULT, 4, MESSAGE_LIST, "ret", .message = &tf_proto_text_entry)
+#define TF_LIBRARY(F) F(LIBRARY_FUNCTION, 1, MESSAGE_LIST, "function", .message = &tf_proto_function)
+#define TF_GRAPH(F)                                                 \
+  F(GRAPH_NODE, 1, MESSAGE_LIST, "node", .message = &tf_proto_node) \
+  F(GRAPH_LIBRARY, 2, MESSAGE, "library", .message = &tf_proto_library)
 #define TF_TENSOR_INFO(F)        \
   F(INFO_NAME, 1, BYTES, "name") \
   F(INFO_DTYPE, 2, INT, "dtype") \
@@ -123,6 +126,5 @@ typedef struct tf_asset {
 } tf_asset;
 
 bool tf_is_saved_model(const source *s);
-bool tf_from_text(tf *t, str text, wire *graph);
 bool tf_open_meta_graph(tf *t);
 bool tf_open_saved_model(tf *t, tf_interface *io);

@@ -287,6 +287,11 @@ void wire_put_float(wire_out *out, uint32_t number, float value) {
   wire_put_raw(out, &value, sizeof value);
 }
 
+void wire_put_double(wire_out *out, uint32_t number, double value) {
+  put_tag(out, number, TYPE_FIXED64);
+  wire_put_raw(out, &value, sizeof value);
+}
+
 void wire_put_bytes(wire_out *out, uint32_t number, str bytes) {
   put_tag(out, number, TYPE_DELIMITED);
   put_varint(out, bytes.size);

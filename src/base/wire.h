@@ -48,9 +48,10 @@ enum { WIRE_MAX_SLOTS = 250, WIRE_MAX_GROUP_DEPTH = 100 };
 //   #define DIM(F) F(DIM_VALUE, 1, INT, "dim_value") F(DIM_PARAM, 2, BYTES, "dim_param")
 //   enum { DIM(WIRE_SLOT) };
 //   WIRE_SCHEMA(static const, dim, DIM, "TensorShapeProto.Dimension")
-#define WIRE_SLOT(slot, number, kind, name) slot,
-#define WIRE_FIELD_(slot, number, kind, name) {number, WIRE_##kind, name, NULL, NULL},
-#define WIRE_NUMBER_(slot, number, kind, name) [number] = (slot) + 1,
+// Behind the name .message and .words may follow.
+#define WIRE_SLOT(slot, ...) slot,
+#define WIRE_FIELD_(slot, tag, type, text, ...) {.number = tag, .kind = WIRE_##type, .name = text, __VA_ARGS__},
+#define WIRE_NUMBER_(slot, number, ...) [number] = (slot) + 1,
 #define WIRE_SCHEMA(qualifiers, id, list, text)                                                                   \
   static const wire_field_def id##_fields[] = {list(WIRE_FIELD_)};                                                \
   static const uint8_t id##_slots[] = {list(WIRE_NUMBER_)};                                                       \
@@ -115,6 +116,7 @@ void wire_out_deinit(wire_out *out);
 
 void wire_put_int(wire_out *out, uint32_t number, int64_t value);
 void wire_put_float(wire_out *out, uint32_t number, float value);
+void wire_put_double(wire_out *out, uint32_t number, double value);
 void wire_put_bytes(wire_out *out, uint32_t number, str bytes);
 void wire_put_ints(wire_out *out, uint32_t number, const int64_t *at, size_t count);  // packed
 // A message or packed list whose content is written between begin and end.
