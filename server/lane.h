@@ -20,8 +20,8 @@ typedef struct lane {
   uint64_t serial, turn;         // of the call that came last; of the one that was taken last
   uint64_t turns[LANE_CLIENTS];  // the last one given to a client, by its hash
   // Of admission/queue.c:
-  uint64_t pace_ns, paced_ns;  // how long a call keeps the lane (moving average), and since when
-  uint64_t used_ns;            // time of threads it had: the lane with the least is served next
+  uint64_t pace_ns[2], paced_ns;  // how long a call keeps the lane, [1] to be parsed (moving averages), and since when
+  uint64_t used_ns;               // time of threads it had: the lane with the least is served next
   struct lane *next;
   bool in_turn;
 } lane;

@@ -59,12 +59,14 @@ typedef struct forecast {
   const char *limit;  // its name
 } forecast;
 
+static uint64_t pace_of(const lane *l) { return l->pace_ns[0] + l->pace_ns[1]; }
+
 // How long the call would wait, and how long it may.
 static forecast foresee(const queue *q, const lane *l, const call *c, uint64_t now) {
   const limits *limits = &q->srv->limits;
   uint64_t cost = 0;
   forecast f = {0, (uint64_t)limits->max_queue_wait_ms * 1000000, "limit max-queue-wait-ms"};
-  if (l->waiting || l->running >= lane_threads(q)) f.wait_ns = (lane_ahead(l, c) + l->running) * l->pace_ns;
+  if (l->waiting || l->running >= lane_threads(q)) f.wait_ns = (lane_ahead(l, c) + l->running) * pace_of(l);
   if (!asked_model(c)) return f;
   cost = batching_cost(c->model->batching);
   if (!cost) cost = c->model->cost_ns;
@@ -86,7 +88,7 @@ static call *displace(lane *l, const call *c) {
 
 static void refuse_full(queue *q, lane *l, call *c) {
   atomic_fetch_add(&q->srv->refused_queue, 1);
-  call_retry_after(c, l->waiting * l->pace_ns / 2, "%lld calls wait for %s already (limit max-queue)",
+  call_retry_after(c, l->waiting * pace_of(l) / 2, "%lld calls wait for %s already (limit max-queue)",
                    (long long)q->srv->limits.max_queue, l->name);
 }
 
@@ -190,10 +192,11 @@ static void compute_all(call **calls, size_t count) {
   exchange_post(&calls[0]->x);  // the call is not ours any more
 }
 
-// Of a lane with calls all the time since paced_ns, `count` are done.
-static void note_pace(lane *l, uint64_t now, size_t count) {
-  uint64_t each = (now - l->paced_ns) / count;
-  l->pace_ns = l->pace_ns ? (l->pace_ns * 3 + each) / 4 : each;
+// Of a lane with calls all the time since paced_ns, `count` are done, or parsed: that takes turns of its own, as many
+// calls may be parsed before the first one is computed.
+static void note_pace(lane *l, bool parsing, uint64_t now, size_t count) {
+  uint64_t each = (now - l->paced_ns) / count, *pace = &l->pace_ns[parsing];
+  *pace = *pace ? (*pace * 3 + each) / 4 : each;
   l->paced_ns = now;
 }
 
@@ -223,7 +226,7 @@ static void serve(queue *q) {
   pthread_mutex_lock(&q->lock);
   l->running--;
   l->used_ns += now - start - expected;
-  if (!parsing) note_pace(l, now, count);
+  note_pace(l, parsing, now, count);
   take_turn(q, l);
   pthread_mutex_unlock(&q->lock);
   if (parsing) {

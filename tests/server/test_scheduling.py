@@ -222,6 +222,18 @@ class Forecast(unittest.TestCase):
             self.assertIn("the result was not there after 50 ms", json.loads(body)["error"])
             self.assertLess(took, (time.monotonic() - start) / 2)
 
+    def test_one_long_wait_is_no_pace(self):
+        """Many wait behind another model and are parsed before the first is computed: none of that makes each of them
+        slow, so those that come then are not refused."""
+        def client(server):
+            return [server.post("/api/v1/service/quick/score", SLOW)[0] for _ in range(2)]
+
+        with Server(["slow", "quick"], "--workers", "1", "--inline-us", "0", "--max-queue-wait-ms", "6000") as server:
+            slow = server.background(1)
+            time.sleep(0.1)
+            self.assertEqual(at_once([(client, server)] * 12), [[200] * 2] * 12)
+            self.assertEqual(slow[0].result()[0], 200)
+
     def test_goal(self):
         with Server(["slow"], "--workers", "1", "--p99-ms", "1", "--max-queue-wait-ms", "60000") as server:
             self.assertEqual(server.score(SLOW)[0], 200)  # nobody is before it: it is tried
