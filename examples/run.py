@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -41,12 +42,18 @@ def run(notebook):
 
 def prepare():
     """The command and the packages of this tree."""
-    command = os.environ.get("SARDONYX") or str(HERE.parent / "build/sardonyx")
-    if not pathlib.Path(command).exists():
+    command = pathlib.Path(os.environ.get("SARDONYX") or HERE.parent / "build/sardonyx").resolve()
+    if not command.exists():
         sys.exit(f"{command} is not there: 'make build' makes it")
-    os.environ["SARDONYX"] = command
+    os.environ["SARDONYX"] = str(command)
     venv.install("bindings/python")
     sys.path.insert(0, str(HERE.parent / "compat/azureml"))
+
+
+def end_services(place):
+    """Of a notebook that did not come to its end: they would outlive the folder."""
+    if (place / ".azureml/config.json").exists():
+        subprocess.run([os.environ["SARDONYX"], "workspace", "delete", "--yes", "--workspace", str(place)], check=True)
 
 
 def main():
@@ -64,7 +71,10 @@ def main():
         shutil.copytree(HERE / given.name, place)
         os.chdir(place)
         sys.path.insert(0, str(place))
-        run(place / examples()[given.name].name)
+        try:
+            run(place / examples()[given.name].name)
+        finally:
+            end_services(place)
 
 
 if __name__ == "__main__":

@@ -171,6 +171,8 @@ class Installed(unittest.TestCase):
                 self.assertIn("http://", server.stdout.readline())
             elif not line.startswith("curl"):
                 self.run_here(line)
+                if line.startswith("sardonyx workspace create"):
+                    self.addCleanup(self.run_here, "sardonyx workspace delete --yes")  # ends its services
             elif shutil.which("curl"):
                 self.assertIn("[[2,4,6,8]]", self.run_here(line).replace(" ", ""))
             else:
