@@ -159,7 +159,7 @@ static json_t *words_after(const json_t *before, const char *key, const json_t *
   return all;
 }
 
-// `before`: the revision whose words and limits go on, or NULL for the first one, which brings settings and secrets.
+// `before`: the revision whose words and limits go on, or NULL for the first one, which brings secrets.
 static sdx_status commit(registry *r, const service_spec *s, const char *image, const json_t *before,
                          const json_t *settings, const json_t *secrets, fault *f) {
   registry_change *c;
@@ -328,13 +328,11 @@ sdx_status service_update(registry *r, const service_spec *s, fault *f) {
   if (check_spec(s, f) || find_before(r, s, &before, &cluster, f)) return f->status;
   bool same = !s->image && !s->build.models[0];
   image = same ? strdup(text_of(before, "image")) : image_of(r, s, cluster, f);
-  if (image && !commit(r, s, image, before, NULL, NULL, f)) {
-    json_t *changes = json_pack("{s:b,s:s*}", "running", true, "auth", s->auth);
-    if (on_trial(s)) json_object_set_new(changes, "percent", json_integer(s->percent));
-    if (s->replicas) json_object_set_new(changes, "replicas", json_integer(s->replicas));
-    if (!registry_change_service(r, s->name, changes, NULL, 0, f)) wake(r, s->name, f);
-    json_decref(changes);
-  }
+  json_t *changes = json_pack("{s:b,s:s*}", "running", true, "auth", s->auth);
+  if (on_trial(s)) json_object_set_new(changes, "percent", json_integer(s->percent));
+  if (s->replicas) json_object_set_new(changes, "replicas", json_integer(s->replicas));
+  if (image && !commit(r, s, image, before, changes, NULL, f)) wake(r, s->name, f);
+  json_decref(changes);
   json_decref(before);
   free(image);
   return f->status;

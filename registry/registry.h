@@ -151,7 +151,8 @@ typedef struct registry_draft {
   const registry_file *files;
   size_t file_count;
   const char *const *uses;  // ids of assets "model/name:version", ended by NULL; NULL: none
-  // Of a service's first revision: the service itself, which must not be there yet. NULL: one that is there.
+  // Of services. With secrets the revision is the first one, and the service must not be there yet. Without them it
+  // is, and the settings are what changes with the revision (NULL: nothing else).
   const json_t *settings, *secrets;
   const char *role;  // the key of the settings that names the revision; NULL: "candidate"
 } registry_draft;

@@ -83,7 +83,7 @@ sdx_status registry_change_service(registry *r, const char *name, const json_t *
 }
 
 sdx_status service_commit(registry *r, const registry_draft *d, int64_t revision, fault *f) {
-  if (d->settings) {
+  if (d->secrets) {
     sqlite3_stmt *s = database_query(&r->db, f, "SELECT name FROM services WHERE name = ?1", "t", d->name);
     if (database_row(&r->db, s, f)) {
       fault_set(f, SDX_CONFLICT, "there is a service '%s' already", database_text(s, 0));
@@ -93,6 +93,7 @@ sdx_status service_commit(registry *r, const registry_draft *d, int64_t revision
     if (!f->status) write_row(r, "INSERT INTO services VALUES (?1, ?2, ?3)", d->name, d->settings, d->secrets, f);
   }
   json_t *named = json_pack("{s:I,s:n}", d->role ? d->role : "candidate", (json_int_t)revision, "error");
+  json_object_update(named, (json_t *)d->settings);
   if (!f->status) change(r, d->name, named, NULL, 0, f);
   json_decref(named);
   return f->status;
