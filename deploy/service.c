@@ -569,13 +569,14 @@ static long ask_replica(const registry *r, const char *name, const char *socket,
   return answer.status;
 }
 
-// Until every server takes the new key: they read both at once, so from then on the old one is refused.
+// Until every server takes the new key, those on trial and those that drain, too: they read both at once, so from then
+// on the old one is refused. One that starts reads it before it takes clients.
 static sdx_status await_key(registry *r, const char *name, const char *key, fault *f) {
   uint64_t end = clock_ns() + KEYS_MS * (uint64_t)1000000;
   json_t *state = control_ask(r, name, "look"), *replica;
   size_t i;
   json_array_foreach(json_object_get(state, "processes"), i, replica) {
-    if (strcmp(text_of(replica, "state"), "serving")) continue;
+    if (!strcmp(text_of(replica, "state"), "starting")) continue;
     while (ask_replica(r, name, text_of(replica, "socket"), key) == 401 && clock_ns() < end) usleep(POLL_US / 5);
   }
   if (clock_ns() >= end) fault_set(f, SDX_DEADLINE_EXCEEDED, "service '%s' does not take the new key", name);

@@ -326,6 +326,7 @@ static void replica_ended(supervisor *s, size_t i, int status) {
 static void probe_ended(supervisor *s, size_t i, int status) {
   replica *r = s->replicas[i];
   if (replica_judge(r, status)) {
+    replica_reload(r);  // it may have read its keys before they changed, when it could not be told
     // An engine that passed the socket on has made it block.
     fcntl(s->listener, F_SETFL, O_NONBLOCK);
     return;

@@ -176,6 +176,17 @@ class Keys(ServiceCase):
         self.assertIn("visible characters", self.fails("service", "keys", "a", "--regenerate", "primary", "--key", "short"))
         self.assertEqual(self.command("service", "run", "a", self.write("r.json", BODY)).returncode, 0)
 
+    def test_a_new_key_while_it_starts(self):
+        """One that has read its keys already and answers nobody yet does not take the old one later."""
+        self.write("score.py", "import time\ndef init():\n    time.sleep(2)\ndef run(data):\n    return 1\n")
+        self.ask("service", "deploy", "a", "--model", "m", "--script", "score.py", "--auth", "key")
+        time.sleep(1)
+        old = self.ask("service", "keys", "a")["primary"]
+        fresh = self.ask("service", "keys", "a", "--regenerate", "primary")["primary"]
+        uri = self.ask("service", "show", "a", "--wait")["scoring_uri"]
+        self.until(lambda: post(uri, key=fresh)[0] == 200, 5)
+        self.assertEqual(post(uri, key=old)[0], 401)
+
     def test_tokens(self):
         s = self.deploy("a", "--model", "m", "--auth", "token", "--sample", self.write("r.json", BODY))
         token = self.ask("service", "token", "a", "--minutes", "5")
