@@ -43,8 +43,7 @@ static char *ask_engine(const json_t *settings, const char *const *more, unsigne
     else fault_set(f, SDX_CONFLICT, "%s: %.600s", arguments[0], o.late ? "it takes too long" : o.err);
   }
   process_output_free(&o);
-  for (char **word = arguments; word && *word; word++) free(*word);
-  free(arguments);
+  launch_words_free(arguments);
   json_decref(words);
   return said;
 }

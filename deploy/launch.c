@@ -28,6 +28,11 @@ char **launch_words(const json_t *list, fault *f) {
   return words;
 }
 
+void launch_words_free(char **words) {
+  for (size_t i = 0; words && words[i]; i++) free(words[i]);
+  free(words);
+}
+
 void launch_add_server(json_t *words, const json_t *settings) {
   const char *auth = text_of(settings, "auth");
   // Clients have the new servers to go to: there is no hurry.
@@ -37,11 +42,6 @@ void launch_add_server(json_t *words, const json_t *settings) {
   launch_add(words, SPLIT_FILE);
   if (!strcmp(auth, "key")) launch_add(words, "--keys"), launch_add(words, KEYS_FILE);
   if (!strcmp(auth, "token")) launch_add(words, "--token-key"), launch_add(words, TOKEN_KEY_FILE);
-}
-
-static void words_free(char **words) {
-  for (size_t i = 0; words && words[i]; i++) free(words[i]);
-  free(words);
 }
 
 static bool sets(const char *entry, const char *name, size_t size) {
@@ -133,9 +133,9 @@ launch *launch_create(registry *r, const char *name, int64_t revision, const cha
 
 void launch_destroy(launch *l) {
   if (!l) return;
-  words_free(l->arguments);
-  words_free(l->environment);
-  words_free(l->end);
+  launch_words_free(l->arguments);
+  launch_words_free(l->environment);
+  launch_words_free(l->end);
   free(l->sample);
   free(l);
 }

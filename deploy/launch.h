@@ -37,4 +37,5 @@ void launch_sweep_containers(const char *path, const json_t *settings);
 // What the two have in common.
 void launch_add(json_t *words, const char *word);
 void launch_add_server(json_t *words, const json_t *settings);  // options of the server that are no image's
-char **launch_words(const json_t *words, fault *f);
+char **launch_words(const json_t *words, fault *f);             // ended by NULL
+void launch_words_free(char **words);

@@ -22,7 +22,7 @@
 #include "support/process.h"
 #include "support/token.h"
 
-enum { MOST_ARGUMENTS = 200, PROBE_PAUSE_US = 2000, SAMPLE_BYTES = 64 << 20, END_MS = 30000 };
+enum { PROBE_PAUSE_US = 2000, SAMPLE_BYTES = 64 << 20, END_MS = 30000 };
 static const char error_mark[] = "sardonyx: error: ";
 
 const char *replica_state_name(replica_state state) {
@@ -130,35 +130,27 @@ bool replica_judge(replica *r, int status) {
 
 // ---- the server ----------------------------------------------------------------------------------
 
-// The words of a program, with the number of the start where they ask for it; NULL for NULL.
-static char **numbered(const char *const *words, unsigned number, fault *f) {
-  char **list = words ? calloc(MOST_ARGUMENTS + 1, sizeof *list) : NULL;
-  size_t mark = sizeof REPLICA_MARK - 1;
-  if (words && !list) fault_no_memory(f);
-  for (size_t i = 0; list && words[i] && i < MOST_ARGUMENTS; i++) {
-    size_t size = strlen(words[i]);
-    bool asks = size > mark && !strcmp(words[i] + size - mark, REPLICA_MARK);
-    list[i] = asks ? path_format("%.*s%u", (int)(size - mark), words[i], number) : strdup(words[i]);
+// The words of a program and `more` behind them (NULL: none), with the number of the start where they ask for it.
+static char **numbered(const char *const *words, const char *const *more, unsigned number, fault *f) {
+  size_t mark = sizeof REPLICA_MARK - 1, count = 0, extra = 0;
+  while (words[count]) count++;
+  while (more && more[extra]) extra++;
+  char **list = calloc(count + extra + 1, sizeof *list);
+  if (!list) fault_no_memory(f);
+  for (size_t i = 0; list && i < count + extra && !f->status; i++) {
+    const char *word = i < count ? words[i] : more[i - count];
+    size_t size = strlen(word);
+    bool asks = size > mark && !strcmp(word + size - mark, REPLICA_MARK);
+    list[i] = asks ? path_format("%.*s%u", (int)(size - mark), word, number) : strdup(word);
     if (!list[i]) fault_no_memory(f);
   }
   return list;
 }
 
-static void words_free(char **words) {
-  for (size_t i = 0; words && words[i]; i++) free(words[i]);
-  free(words);
-}
-
-static sdx_status run_server(replica *r, const replica_plan *plan, char *const *words, const char *socket, int shared,
-                             fault *f) {
-  const char *arguments[MOST_ARGUMENTS + 5];
-  size_t count = 0;
+static sdx_status run_server(replica *r, const replica_plan *plan, char *const *words, int shared, fault *f) {
   int ends[2];
-  for (; words[count]; count++) arguments[count] = words[count];
-  const char *const more[] = {"--unix", socket, "--listen-fd", "3", NULL};
-  memcpy(arguments + count, more, sizeof more);
   if (pipe2(ends, O_CLOEXEC)) return fault_errno(f, errno, "pipe");
-  program p = {.arguments = arguments,
+  program p = {.arguments = (const char *const *)words,
                .environment = plan->environment,
                .in = -1,
                .out = ends[1],
@@ -173,10 +165,11 @@ static sdx_status run_server(replica *r, const replica_plan *plan, char *const *
 }
 
 static sdx_status start_server(replica *r, const replica_plan *plan, const char *socket, int shared, fault *f) {
-  char **words = numbered(plan->arguments, r->number, f);
-  r->end = numbered(plan->end, r->number, f);
-  if (!f->status) run_server(r, plan, words, socket, shared, f);
-  words_free(words);
+  const char *const own[] = {"--unix", socket, "--listen-fd", "3", NULL};
+  char **words = numbered(plan->arguments, own, r->number, f);
+  if (plan->end && !f->status) r->end = numbered(plan->end, NULL, r->number, f);
+  if (!f->status) run_server(r, plan, words, shared, f);
+  launch_words_free(words);
   return f->status;
 }
 
@@ -251,7 +244,7 @@ void replica_destroy(replica *r) {
     if (!process_run(p, NULL, 0, 4096, END_MS, &o, &ignored)) process_output_free(&o);
   }
   group_remove(&r->group);
-  words_free(r->end);
+  launch_words_free(r->end);
   if (r->said >= 0) close(r->said);
   if (r->found >= 0) close(r->found);
   char socket[32];
