@@ -107,30 +107,34 @@ static char *filled(const char *text, const json_t *values, fault *f) {
   return out;
 }
 
-static sdx_status write_manifest(int folder, const embedded_file *file, const json_t *values, fault *f) {
-  bool kserve = !strncmp(file->name, "kserve-", 7), secret = !strcmp(file->name, "secret.yaml");
-  if (secret && !json_object_size(json_object_get(values, "secrets"))) return SDX_OK;
-  char *text = filled(file->bytes, values, f);
-  for (int variant = 0; variant < 2 && text && !f->status; variant++) {
-    if (!secret && kserve != (variant == 1)) continue;  // both need the keys
-    int inner = folder_open(folder, variant ? "kserve" : "kubernetes", 0755, f);
-    if (inner >= 0) {
-      file_replace(inner, file->name + (kserve ? 7 : 0), text, strlen(text), secret ? 0600 : 0644, f);
-      close(inner);
-    }
+// One of the two variants; what lies beside it is the user's. Without secrets there is no manifest of them.
+static sdx_status write_manifest(int folder, const char *name, const char *text, bool secret, fault *f) {
+  fault ignored = {0};
+  if (text) return file_replace(folder, name, text, strlen(text), secret ? 0600 : 0644, f);
+  tree_remove(folder, name, &ignored);
+  return SDX_OK;
+}
+
+static sdx_status write_variant(int outer, bool kserve, const json_t *values, fault *f) {
+  static const char mark[] = "kserve-";
+  int folder = folder_open(outer, kserve ? "kserve" : "kubernetes", 0755, f);
+  if (folder < 0) return f->status;
+  for (const embedded_file *file = embedded_manifests; file->name && !f->status; file++) {
+    bool marked = !strncmp(file->name, mark, sizeof mark - 1), secret = !strcmp(file->name, "secret.yaml");
+    if (!secret && marked != kserve) continue;  // both need the keys
+    bool there = !secret || json_object_size(json_object_get(values, "secrets"));
+    char *text = there ? filled(file->bytes, values, f) : NULL;
+    if (!f->status) write_manifest(folder, file->name + (marked ? sizeof mark - 1 : 0), text, secret, f);
+    free(text);
   }
-  free(text);
+  close(folder);
   return f->status;
 }
 
 static sdx_status write_all(const char *path, const json_t *values, fault *f) {
-  fault ignored = {0};
   int folder = folder_open(AT_FDCWD, path, 0755, f);
   if (folder < 0) return f->status;
-  tree_remove(folder, "kubernetes", &ignored);
-  tree_remove(folder, "kserve", &ignored);
-  for (const embedded_file *file = embedded_manifests; file->name && !f->status; file++)
-    write_manifest(folder, file, values, f);
+  if (!write_variant(folder, false, values, f)) write_variant(folder, true, values, f);
   close(folder);
   return f->status;
 }

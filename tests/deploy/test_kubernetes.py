@@ -122,6 +122,16 @@ class Written(ClusterCase):
         self.command("service", "delete", "digits")
         self.verify()
 
+    def test_what_lies_beside_stays(self):
+        """A folder may hold other manifests, of other services, too; secrets that nobody needs any more go."""
+        self.write("out/kubernetes/mine.yaml", "a: 1\n")
+        files = self.written("--auth", "key")
+        self.assertEqual(files["kubernetes/mine.yaml"], {"a": 1})
+        self.assertTrue((self.folder / "out/kserve/secret.yaml").exists())
+        self.ask("service", "update", "digits", "--auth", "none")
+        self.assertEqual(list((self.folder / "out").rglob("secret.yaml")), [])
+        self.assertTrue((self.folder / "out/kubernetes/mine.yaml").exists())
+
     def test_names_of_a_cluster(self):
         for bad in ("Digits", "a_b", "1a", "a-", "a.b"):
             self.assertIn("lower-case", self.fails("service", "deploy", bad, "--model", "m", "--target", "kubernetes"))
