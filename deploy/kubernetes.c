@@ -196,37 +196,65 @@ sdx_status kubernetes_remove(const char *folder, bool kserve, fault *f) {
   return each_manifest(folder, kserve, "delete", "--ignore-not-found", f);
 }
 
-static bool has_failed(const json_t *status) {
+static bool has_condition(const json_t *status, const char *type, const char *value) {
   size_t i;
   json_t *one;
   json_array_foreach(json_object_get(status, "conditions"), i, one) {
-    if (!strcmp(text_of(one, "type"), "Progressing") && !strcmp(text_of(one, "status"), "False")) return true;
+    if (!strcmp(text_of(one, "type"), type)) return !strcmp(text_of(one, "status"), value);
   }
   return false;
 }
 
-const char *kubernetes_state(const char *name, const char *space) {
+static const char *deployment_state(const json_t *status, int64_t wanted) {
+  if (number_of(status, "updatedReplicas") >= wanted && number_of(status, "availableReplicas") >= wanted &&
+      number_of(status, "replicas") == wanted)
+    return "Healthy";
+  return has_condition(status, "Progressing", "False") ? "Failed" : "Transitioning";
+}
+
+// KServe makes the deployments itself, under names of its own, and says of the whole how it is.
+static const char *inference_state(const json_t *status) {
+  const char *change = text_of(json_object_get(status, "modelStatus"), "transitionStatus");
+  if (!strcmp(change, "BlockedByFailedLoad") || !strcmp(change, "InvalidSpec")) return "Failed";
+  return has_condition(status, "Ready", "True") ? "Healthy" : "Transitioning";
+}
+
+const char *kubernetes_state(const char *name, const json_t *settings) {
   fault ignored = {0};
-  const char *const words[] = {"kubectl", "get", "deployment", name, "--namespace", space, "--output", "json", NULL};
+  bool kserve = json_is_true(json_object_get(settings, "kserve"));
+  const char *const words[] = {"kubectl",  "get",         kserve ? "inferenceservice" : "deployment",
+                               name,       "--namespace", text_of(settings, "namespace"),
+                               "--output", "json",        NULL};
   char *said = kubectl(words, &ignored);
   json_t *there = said ? json_loads(said, 0, NULL) : NULL;
   const json_t *status = json_object_get(there, "status");
-  json_int_t wanted = number_of(json_object_get(there, "spec"), "replicas");
-  bool seen = number_of(status, "observedGeneration") >= number_of(json_object_get(there, "metadata"), "generation");
-  bool up = seen && number_of(status, "updatedReplicas") >= wanted &&
-            number_of(status, "availableReplicas") >= wanted && number_of(status, "replicas") == wanted;
-  const char *state = !there ? NULL : up ? "Healthy" : has_failed(status) ? "Failed" : "Transitioning";
+  // What is said of an earlier generation says nothing of this one; some of KServe's versions do not say of which.
+  bool seen = (kserve && !json_object_get(status, "observedGeneration")) ||
+              number_of(status, "observedGeneration") >= number_of(json_object_get(there, "metadata"), "generation");
+  const char *state = !there   ? NULL
+                      : !seen  ? "Transitioning"
+                      : kserve ? inference_state(status)
+                               : deployment_state(status, number_of(json_object_get(there, "spec"), "replicas"));
   json_decref(there);
   free(said);
   return state;
 }
 
-json_t *kubernetes_log(const char *name, const char *space, size_t lines) {
+json_t *kubernetes_log(const char *name, const json_t *settings, size_t lines) {
   fault ignored = {0};
   json_t *list = json_array();
-  char *which = path_format("deployment/%s", name),
+  bool kserve = json_is_true(json_object_get(settings, "kserve"));
+  char *which = path_format(kserve ? "--selector=serving.kserve.io/inferenceservice=%s" : "deployment/%s", name),
        *tail = path_format("--tail=%zu", lines < MOST_LINES ? lines : (size_t)MOST_LINES);
-  const char *const words[] = {"kubectl", "logs", which, "--namespace", space, tail, NULL};
+  const char *const words[] = {"kubectl",
+                               "logs",
+                               which,
+                               "--namespace",
+                               text_of(settings, "namespace"),
+                               "--container",
+                               kserve ? "kserve-container" : "server",
+                               tail,
+                               NULL};
   char *said = which && tail ? kubectl(words, &ignored) : NULL;
   for (char *at = said; at && *at; at += strcspn(at, "\n"), at += *at == '\n')
     json_array_append_new(list, json_stringn(at, strcspn(at, "\n")));

@@ -13,7 +13,7 @@ sdx_status kubernetes_apply(const char *folder, bool kserve, fault *f);
 sdx_status kubernetes_remove(const char *folder, bool kserve, fault *f);
 // Names of a cluster have a smaller alphabet than ours.
 sdx_status kubernetes_check_name(const char *name, fault *f);
-// "Healthy", "Transitioning", "Failed" of the deployment there; NULL: kubectl does not tell.
-const char *kubernetes_state(const char *name, const char *space);
+// "Healthy", "Transitioning", "Failed" of what was applied there; NULL: kubectl does not tell.
+const char *kubernetes_state(const char *name, const json_t *settings);
 // The last lines of its servers.
-json_t *kubernetes_log(const char *name, const char *space, size_t lines);
+json_t *kubernetes_log(const char *name, const json_t *settings, size_t lines);

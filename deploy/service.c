@@ -443,7 +443,7 @@ static const char *state_of(const registry *r, const char *name, const json_t *s
   if (control_supervised(r, name)) return "Transitioning";
   if (!number_of(settings, "revision")) return number_of(settings, "candidate") ? "Unhealthy" : "Failed";
   if (on_cluster(settings)) {
-    const char *there = *text_of(settings, "out") ? "Written" : kubernetes_state(name, text_of(settings, "namespace"));
+    const char *there = *text_of(settings, "out") ? "Written" : kubernetes_state(name, settings);
     if (there) return there;
   }
   return "Unhealthy";
@@ -538,7 +538,7 @@ json_t *service_log(registry *r, const char *name, size_t lines) {
   fault ignored = {0};
   json_t *settings, *told = NULL;
   if (!registry_get_service(r, name, &settings, NULL, &ignored) && on_cluster(settings) && !*text_of(settings, "out"))
-    told = kubernetes_log(name, text_of(settings, "namespace"), lines);
+    told = kubernetes_log(name, settings, lines);
   json_decref(settings);
   if (told) return told;
   char *path = service_folder(r, name);

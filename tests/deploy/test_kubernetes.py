@@ -36,10 +36,10 @@ if words[0] == "apply":
 elif words[0] == "delete":
     shutil.rmtree(home / "applied", ignore_errors=True)
 elif words[0] == "get":
-    if not (home / "applied").exists():
+    if not (home / "applied").exists() or (words[1] == "deployment") != (home / "applied/deployment.yaml").exists():
         sys.exit("NotFound")
     print(json.dumps({"metadata": {"generation": 1}, "spec": {"replicas": 2}, "status": {"observedGeneration": 1,
-          "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}}))
+          "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2, "conditions": [{"type": "Ready", "status": "True"}]}}))
 elif words[0] == "logs":
     print("one\\ntwo")
 """
@@ -155,6 +155,13 @@ class Applied(ClusterCase):
         self.command("service", "delete", "digits", env=self.env)
         self.assertFalse((self.cluster / "applied").exists())
         self.verify()
+
+    def test_by_kserve(self):
+        words = ("service", "deploy", "digits", "--model", "m", "--target", "kubernetes", "--kserve")
+        self.assertEqual(self.ask(*words, "--wait", env=self.env)["state"], "Healthy")
+        self.assertEqual(self.ask("service", "logs", "digits", env=self.env), ["one", "two"])
+        self.assertIn("logs --selector=serving.kserve.io/inferenceservice=digits", (self.cluster / "calls").read_text())
+        self.command("service", "delete", "digits", env=self.env)
 
     def test_a_cluster_that_is_away(self):
         self.write("cluster/down", "")
