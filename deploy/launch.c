@@ -48,12 +48,20 @@ static bool sets(const char *entry, const char *name, size_t size) {
   return !strncmp(entry, name, size) && entry[size] == '=';
 }
 
-// This process's, and what the image sets; but programs are this machine's.
+// Programs and libraries are this machine's: no image, which may come from anywhere, says what the server loads.
+static bool of_machine(const char *entry) {
+  static const char *const names[] = {"PATH=", "LD_", "GCONV_PATH=", "OPENSSL_"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (!strncmp(entry, names[i], strlen(names[i]))) return true;
+  return false;
+}
+
+// This process's, and what the image sets.
 static json_t *environment_of(const json_t *of_image) {
   json_t *list = json_array(), *one;
   size_t i;
   json_array_foreach((json_t *)of_image, i, one) {
-    if (!sets(json_string_value(one), "PATH", 4)) json_array_append(list, one);
+    if (!of_machine(json_string_value(one))) json_array_append(list, one);
   }
   size_t own = json_array_size(list);
   for (char **e = environ; *e; e++) {

@@ -71,6 +71,32 @@ void image_start_free(image_start *start) {
   *start = (image_start){0};
 }
 
+// Where its script and its models lie, and nowhere else.
+static bool inside(const char *path) {
+  static const char folder[] = "/" APPLICATION_FOLDER "/";
+  return !strncmp(path, folder, sizeof folder - 1) && path_beneath(path + 1);
+}
+
+// Here the server is this machine's and runs as who started it: of an image, which may come from anywhere, it takes the
+// script, which has its sandbox, and models, and nothing that would make it run or read something else.
+static sdx_status check_start(const image_start *start, const char *image, fault *f) {
+  const char *odd = NULL;
+  size_t i;
+  json_t *one;
+  json_array_foreach(start->arguments, i, one) {
+    const char *word = json_string_value(one), *path = strchr(word, '=');
+    bool script = !strcmp(word, "--script");
+    if (script) path = json_string_value(json_array_get(start->arguments, ++i));
+    else if (path && *word != '-') path++;
+    else path = NULL;
+    if (!odd && !(path && inside(path))) odd = word;
+  }
+  if (!odd) return SDX_OK;
+  fault_set(f, SDX_NOT_SUPPORTED,
+            "image %s: its command has '%.100s', which a service outside of a container does not take", image, odd);
+  return fault_hint(f, "--target container runs it as it is");
+}
+
 // ---- unpacking -----------------------------------------------------------------------------------
 
 typedef struct unpacking {
@@ -154,6 +180,10 @@ static void move_start(image_start *start, const char *path) {
 sdx_status image_unpack(registry *r, const json_t *image, const char *path, image_start *start, fault *f) {
   fault ignored = {0};
   if (image_read_start(r, image, start, f)) return f->status;
+  if (check_start(start, text_of(image, "id"), f)) {
+    image_start_free(start);
+    return f->status;
+  }
   tree_remove(AT_FDCWD, path, &ignored);
   unpacking u = {.r = r, .folder = folder_open(AT_FDCWD, path, 0700, f), .image = text_of(image, "id")};
   if (u.folder >= 0) {

@@ -3,6 +3,7 @@
 """Services on this machine: deployed, called, killed, updated, rolled back, scaled and stopped while clients go on."""
 import base64
 import concurrent.futures
+import hashlib
 import http.client
 import json
 import os
@@ -139,6 +140,47 @@ class Deploying(ServiceCase):
         for words, message in ((("--env", "A=b"), "belong to --script"), (("--script", "score.py"), "belongs to --model"),
                                (("--model", "m", "--conda", "none.yml"), "belong to --script")):
             self.assertIn(message, self.fails("service", "update", "a", "--tag", "a=b", *words, code=2))
+
+    def foreign(self, change):
+        """An image from elsewhere, whose config was changed."""
+        self.ask("image", "build", "--name", "own", "--model", "m")
+        shutil.rmtree(self.folder / "layout", ignore_errors=True)
+        self.command("image", "export", "own", "layout")
+        blobs, index = self.folder / "layout/blobs/sha256", self.folder / "layout/index.json"
+
+        def put(document):
+            data = json.dumps(document).encode()
+            (blobs / hashlib.sha256(data).hexdigest()).write_bytes(data)
+            return {"digest": "sha256:" + hashlib.sha256(data).hexdigest(), "size": len(data)}
+
+        top = json.loads(index.read_text())
+        manifest = json.loads((blobs / top["manifests"][0]["digest"][7:]).read_text())
+        config = json.loads((blobs / manifest["config"]["digest"][7:]).read_text())
+        change(config["config"])
+        manifest["config"].update(put(config))
+        top["manifests"][0].update(put(manifest))
+        index.write_text(json.dumps(top))
+        return self.ask("image", "pull", "oci:layout")["id"]
+
+    def test_an_image_from_elsewhere(self):
+        """It brings a script and models; it does not say what else the server of this machine runs and reads."""
+        own = "/var/azureml-app/azureml-models/m/1/m.onnx"
+        for name, words in (("command", ["--python", "/var/azureml-app/evil"]), ("option", ["--keys=/etc/passwd"]), ("model", ["n=/etc/passwd"]),
+                            ("above", ["n=/var/azureml-app/../../etc/passwd"]), ("script", ["--script", "/etc/passwd"]), ("last", ["--script"])):
+            image = self.foreign(lambda run: run["Cmd"].extend(words))
+            said = self.fails("service", "deploy", name, "--image", image, "--wait")
+            self.assertIn(f"its command has '{words[0]}', which a service outside of a container does not take", said)
+
+
+        def change(run):
+            run["Cmd"].append(f"again={own}")
+            run["Env"] += ["LD_PRELOAD=/var/azureml-app/evil.so", "WORD=kept"]
+
+        s = self.deploy("good", "--image", self.foreign(change))
+        self.assertEqual(post(s["scoring_uri"])[0], 200)
+        server = pathlib.Path(f"/proc/{s['processes'][0]['pid']}/environ").read_text().split("\0")
+        self.assertIn("WORD=kept", server)
+        self.assertFalse([variable for variable in server if variable.startswith("LD_PRELOAD=/var") or "evil" in variable])
 
     def test_a_script_that_fails(self):
         """The exception, its line and the log come in the same command."""
