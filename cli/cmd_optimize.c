@@ -69,7 +69,7 @@ static int optimize(void *context, const char *target) {
 
 static int rewrite(edit *e) {
   const char *passes = args_has(e->a, "contrib") ? "contrib" : "standard";
-  return sdx_builder_rewrite(e->builder, passes, NULL) ? edit_failed(e) : CLI_OK;
+  return sdx_builder_rewrite(e->builder, passes) ? edit_failed(e) : CLI_OK;
 }
 
 static int run(const args *a) {

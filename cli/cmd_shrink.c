@@ -4,7 +4,7 @@
 
 static const cli_option options[] = {EDIT_OPTIONS, {0}};
 
-static int shrink(edit *e) { return sdx_builder_rewrite(e->builder, "shrink", NULL) ? edit_failed(e) : CLI_OK; }
+static int shrink(edit *e) { return sdx_builder_rewrite(e->builder, "shrink") ? edit_failed(e) : CLI_OK; }
 
 static int run(const args *a) { return edit_run(a, "shrink", shrink); }
 

@@ -23,7 +23,7 @@ char *edit_split(const char *text, const char **value) {
 sdx_ref edit_find(const edit *e, const char *option, const char *name) {
   sdx_graph *g = sdx_builder_graph(e->builder);
   sdx_ref ref = sdx_graph_find(g, name);
-  if (ref && !strcmp(sdx_graph_name(g, ref), name)) return ref;
+  if (ref) return ref;
   str_nearest nearest;
   str_nearest_init(&nearest, str_from(name));
   for (size_t i = 1; i <= sdx_graph_value_count(g); i++)
@@ -128,11 +128,11 @@ static int rename_value(const edit *e, const char *text) {
     free(name);
     return cli_error(CLI_USAGE, "--rename %s: expected OLD=NEW", text);
   }
-  sdx_ref ref = edit_find(e, "rename", name), taken = ref ? sdx_graph_find(g, value) : 0;
+  sdx_ref ref = edit_find(e, "rename", name);
   int code = ref ? CLI_OK : CLI_FAILED;
-  if (taken && !strcmp(sdx_graph_name(g, taken), value) && taken != ref)
+  if (ref) sdx_graph_rename(g, ref, value);
+  if (ref && strcmp(sdx_graph_name(g, ref), value) != 0)
     code = cli_error(CLI_FAILED, "--rename %s: the name '%s' is taken", text, value);
-  if (!code) sdx_graph_rename(g, ref, value);
   free(name);
   return code;
 }

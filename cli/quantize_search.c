@@ -58,7 +58,7 @@ int keep_list_check(const edit *e, const keep_list *k) {
 }
 
 int quantize_prepare(edit *e, int64_t least) {
-  if (sdx_builder_rewrite(e->builder, "shrink", NULL)) return edit_failed(e);
+  if (sdx_builder_rewrite(e->builder, "shrink")) return edit_failed(e);
   if (sdx_builder_opset(e->builder, "") < least && sdx_builder_raise(e->builder, least)) return edit_failed(e);
   return sdx_builder_infer(e->builder) ? edit_failed(e) : CLI_OK;
 }

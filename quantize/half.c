@@ -213,6 +213,7 @@ sdx_status half_convert(sdx_builder *b, const half_options *o, half_report *r) {
   const char **names = malloc((outputs + 1) * sizeof *names);
   if (!names) return sdx_builder_fail(b, SDX_NO_MEMORY, "memory is exhausted");
   for (size_t i = 0; i < outputs; i++) names[i] = sdx_graph_name(g, sdx_graph_output(g, i));
+  sdx_builder_freeze(b);
   halve_types(&h, g);
   fit_nodes(&h, g);
   if (o->keep_io) keep_ends(&h, names);

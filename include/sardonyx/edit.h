@@ -27,10 +27,13 @@ extern "C" {
 // Nodes are as the file has them, in its versions; calls of local functions are expanded. The options are those of a
 // load. On failure *builder holds the error, or is NULL without memory; destroy it either way.
 SDX_API sdx_status sdx_builder_open(const char *path, const sdx_options *options, sdx_builder **builder);
+// Constants that the model lists as inputs, so that a run may feed others, are constants alone.
+SDX_API void sdx_builder_freeze(sdx_builder *builder);
 // The passes of the engine that give a graph every reader of ONNX understands; `passes` is "shrink" (removes and
-// folds), "standard" (fuses, too) or "contrib" (also to operators of com.microsoft). The versions of operators stay
-// where they can, else they become the lowest that can say it.
-SDX_API sdx_status sdx_builder_rewrite(sdx_builder *builder, const char *passes, const sdx_options *options);
+// folds), "standard" (fuses, too) or "contrib" (also to operators of com.microsoft). The model is frozen first, since
+// what is computed beforehand can be fed no more. The versions of operators stay where they can, else they become the
+// lowest that can say it.
+SDX_API sdx_status sdx_builder_rewrite(sdx_builder *builder, const char *passes);
 // Nodes become those of a newer opset of ai.onnx; 0: the lowest in which all of them can be said.
 SDX_API sdx_status sdx_builder_raise(sdx_builder *builder, int64_t opset);
 // Types and shapes of all values, as sdx_graph_describe gives them.

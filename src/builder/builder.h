@@ -57,13 +57,14 @@ str build_text(sdx_builder *b, const char *text);
 // `wish`, or with a number behind it where that is taken; of an empty one "v". The name is taken then.
 str build_name(sdx_builder *b, str wish);
 sdx_ref build_refer(sdx_graph *g, value_id id);
+// The value of the graph that has the name now: its map still knows names from before a renaming. 0: none.
+value_id build_find(const sdx_graph *g, str name);
 // Texts of C and references for all that stands in a body that was made elsewhere; false after a failure.
 bool build_adopt_body(sdx_graph *parent, graph *g);
 // The output becomes a value of its own, which an Identity makes; its number, 0 after a failure.
 value_id build_own_output(sdx_graph *g, uint32_t i);
 // It gets the name; whatever has it gets another.
 void build_name_output(sdx_graph *g, uint32_t i, str name);
-void build_own_lists(sdx_builder *b);  // build_append_end can add to those of an import then
 // The graph of a body that the builder knows.
 sdx_graph *build_graph_of(sdx_builder *b, const graph *g);
 void build_set_type(sdx_graph *s, value_id id, const sdx_io *io);

@@ -108,10 +108,18 @@ bool sdx_graph_is_read(sdx_graph *s, sdx_ref ref) {
   return false;
 }
 
+static uint32_t drop(value_id *list, uint32_t count, value_id id) {
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < count; i++)
+    if (list[i] != id) list[kept++] = list[i];
+  return kept;
+}
+
 static void detach(graph *g, value_id id) {
   for (uint32_t i = 0; i < g->node_count; i++)
     for (uint32_t k = 0; k < g->nodes[i]->output_count; k++)
       if (g->nodes[i]->outputs[k] == id) g->nodes[i]->outputs[k] = VALUE_ABSENT;
+  g->default_count = drop(g->defaults, g->default_count, id);
   g->values[id].producer = 0;
   g->values[id].constant = NULL;
 }
@@ -128,42 +136,16 @@ void sdx_graph_make_input(sdx_graph *s, sdx_ref ref) {
   build_append_end(b, &s->graph->inputs, &s->graph->input_count, id);
 }
 
-static uint32_t drop(value_id *list, uint32_t count, value_id id) {
-  uint32_t kept = 0;
-  for (uint32_t i = 0; i < count; i++)
-    if (list[i] != id) list[kept++] = list[i];
-  return kept;
-}
-
-// Lists that an import made are exactly as long as they are; build_append_end wants room up to a power of two.
-static void own_list(sdx_builder *b, value_id **list, uint32_t count) {
-  uint32_t room = 1;
-  while (room < count) room *= 2;
-  value_id *copy = arena_array(build_memory(b), room, sizeof *copy);
-  if (!copy) return build_no_memory(b);
-  if (count) memcpy(copy, *list, count * sizeof *copy);
-  *list = copy;
-}
-
-void build_own_lists(sdx_builder *b) {
-  graph *g = b->model.graph;
-  own_list(b, &g->inputs, g->input_count);
-  own_list(b, &g->outputs, g->output_count);
-  own_list(b, &g->defaults, g->default_count);
-}
-
 void sdx_graph_remove_input(sdx_graph *s, sdx_ref ref) {
   value_id id = build_resolve(s, ref);
   if (!id) return;
   s->graph->input_count = drop(s->graph->inputs, s->graph->input_count, id);
-  own_list(s->builder, &s->graph->inputs, s->graph->input_count);
 }
 void sdx_graph_remove_output(sdx_graph *s, size_t index) {
   graph *g = s->graph;
   if (index >= g->output_count) return;
   g->output_count--;
   memmove(g->outputs + index, g->outputs + index + 1, (g->output_count - index) * sizeof *g->outputs);
-  own_list(s->builder, &g->outputs, g->output_count);
 }
 void sdx_graph_clear_outputs(sdx_graph *s) { s->graph->output_count = 0; }
 value_id build_own_output(sdx_graph *s, uint32_t i) {
@@ -182,11 +164,11 @@ value_id build_own_output(sdx_graph *s, uint32_t i) {
 void build_name_output(sdx_graph *s, uint32_t i, str name) {
   sdx_builder *b = s->builder;
   graph *g = s->graph;
-  value_id id = g->outputs[i], old = graph_find(g, name);
+  value_id id = g->outputs[i], old = build_find(s, name);
   if (str_equal(g->values[id].name, name)) return;
   bool own = g->values[id].producer;
   for (uint32_t k = 0; k < g->output_count; k++) own &= k == i || g->outputs[k] != id;
-  if (old && str_equal(g->values[old].name, name)) {
+  if (old) {
     g->values[old].name = build_name(b, name);
     if (!str_map_put(&g->names, g->values[old].name, old)) build_no_memory(b);
   }

@@ -28,11 +28,16 @@ sdx_graph *sdx_graph_create(sdx_graph *parent) {
 
 static value_id stand_in(sdx_graph *s, build_value v);
 
+value_id build_find(const sdx_graph *s, str name) {
+  value_id id = graph_find(s->graph, name);
+  return id && str_equal(s->graph->values[id].name, name) ? id : VALUE_ABSENT;
+}
+
 // The value in `s` that stands for one of its parent.
 static value_id stand_in_for(sdx_graph *s, value_id outer) {
   str name = s->parent->graph->values[outer].name;
-  value_id id = graph_find(s->graph, name);
-  if (id) return id;
+  value_id id = build_find(s, name);
+  if (id && s->graph->values[id].outer == outer) return id;
   id = graph_add_value(s->graph, name);
   if (id) s->graph->values[id].outer = outer;
   return id;
@@ -80,7 +85,7 @@ const char *sdx_graph_name(const sdx_graph *s, sdx_ref ref) {
 sdx_ref sdx_graph_find(sdx_graph *s, const char *name) {
   if (build_failed(s->builder)) return 0;
   for (; s; s = s->parent) {
-    value_id id = graph_find(s->graph, str_from(name));
+    value_id id = build_find(s, str_from(name));
     if (id && !s->graph->values[id].outer) return build_refer(s, id);
   }
   return 0;

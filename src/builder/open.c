@@ -19,6 +19,16 @@ sdx_graph *build_graph_of(sdx_builder *b, const graph *g) {
   return s;
 }
 
+// Lists that an import made are exactly as long as they are; build_append_end wants room up to a power of two.
+static void own_list(sdx_builder *b, value_id **list, uint32_t count) {
+  uint32_t room = 1;
+  while (room < count) room *= 2;
+  value_id *copy = arena_array(build_memory(b), room, sizeof *copy);
+  if (!copy) return build_no_memory(b);
+  if (count) memcpy(copy, *list, count * sizeof *copy);
+  *list = copy;
+}
+
 static bool adopt(sdx_graph *s);
 
 bool build_adopt_body(sdx_graph *parent, graph *g) {
@@ -37,6 +47,9 @@ bool build_adopt_body(sdx_graph *parent, graph *g) {
 static bool adopt(sdx_graph *s) {
   sdx_builder *b = s->builder;
   graph *g = s->graph;
+  own_list(b, &g->inputs, g->input_count);
+  own_list(b, &g->outputs, g->output_count);
+  own_list(b, &g->defaults, g->default_count);
   for (value_id v = 1; v < g->value_count && !build_failed(b); v++) {
     graph_value *value = &g->values[v];
     value->name = c_text(b, value->name);
@@ -113,7 +126,6 @@ sdx_status sdx_builder_open(const char *path, const sdx_options *options, sdx_bu
   }
   if (open_model(b, path) != SDX_OK) error_copy(&b->err, &b->source->err);
   if (!build_failed(b)) adopt(b->main);
-  if (!build_failed(b)) build_own_lists(b);
   if (!build_failed(b) && !of_one_version(b)) sdx_builder_raise(b, 0);
   return b->err.status;
 }

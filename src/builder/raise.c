@@ -165,9 +165,9 @@ static void drop_own(node *n) {
 }
 
 // Sizes of equal parts must be told from version 18 on.
-static void count_parts(graph *g, node *n, int64_t opset) {
-  if (opset < 18 || !str_is(n->op_type, "Split") || n->input_count > 1 || node_attr(n, "num_outputs")) return;
-  node_set_attr(g, n, (attr){.name = STR("num_outputs"), .kind = ATTR_INT, .i = n->output_count});
+static sdx_status count_parts(graph *g, node *n, int64_t opset) {
+  if (opset < 18 || !str_is(n->op_type, "Split") || n->input_count > 1 || node_attr(n, "num_outputs")) return SDX_OK;
+  return node_set_attr(g, n, (attr){.name = STR("num_outputs"), .kind = ATTR_INT, .i = n->output_count});
 }
 
 // Names of what upgrades and passes made become texts of C, and nobody else's.
@@ -210,7 +210,7 @@ sdx_status build_settle(sdx_builder *b, int64_t least, int64_t wanted) {
       const struct form *f = form_of(n);
       if (f && opset < f->since && has_old_form(at->graph, n, f)) to_old_form(b, at->graph, n, f);
       drop_own(n);
-      count_parts(at->graph, n, opset);
+      if (count_parts(at->graph, n, opset) != SDX_OK) build_no_memory(b);
       n->version = 0, n->op = NULL, n->params = NULL;
     }
     take_names(b, at->graph);
@@ -225,8 +225,7 @@ sdx_status sdx_builder_raise(sdx_builder *b, int64_t opset) {
     return sdx_builder_fail(b, SDX_NOT_SUPPORTED,
                             "the model has opset %lld and can become one of up to %d, not of %lld", (long long)now,
                             ONNX_NEWEST_OPSET, (long long)opset);
-  sdx_session *s = b->source;
-  s->opsets = b->model.opsets, s->opset_count = b->model.opset_count;
-  if (session_bind_graph(s, b->model.graph, false, NULL, &s->err) != SDX_OK) error_copy(&b->err, &s->err);
+  sdx_session *s = build_session(b);
+  if (s && session_bind_graph(s, b->model.graph, false, NULL, &s->err) != SDX_OK) error_copy(&b->err, &s->err);
   return build_failed(b) ? b->err.status : build_settle(b, now, opset);
 }

@@ -35,22 +35,21 @@ static const struct pass_list *find_list(sdx_builder *b, const char *name) {
 
 // ---- the session behind a builder ---------------------------------------------------------------------
 
-// Passes compute with a session: that of the file, or one without.
-static sdx_session *ready_session(sdx_builder *b, const sdx_options *options) {
-  if (!b->source) b->source = session_create(options);
+sdx_session *build_session(sdx_builder *b) {
+  for (const sdx_graph *g = b->graphs; g; g = g->next)
+    for (value_id v = 1; v < g->graph->value_count; v++) {
+      const graph_value *value = &g->graph->values[v];
+      if (!value->constant || value->constant->data || !value->constant->bytes) continue;
+      sdx_builder_fail(b, SDX_NOT_SUPPORTED,
+                       "constant '%.*s' is made when the model is written; nothing computes with it",
+                       STR_ARG(value->name));
+      return NULL;
+    }
+  if (!b->source) b->source = session_create(NULL);
   sdx_session *s = b->source;
   if (!s) {
     build_no_memory(b);
     return NULL;
-  }
-  if (options) {
-    sdx_options *copy = options_copy(options);
-    if (!copy) {
-      build_no_memory(b);
-      return NULL;
-    }
-    sdx_options_destroy(s->options);
-    s->options = copy;
   }
   error_clear(&s->err);
   s->opsets = b->model.opsets, s->opset_count = b->model.opset_count;
@@ -97,7 +96,7 @@ static void learn(graph_value *v, const type_info *type) {
 
 // Inference runs on a copy, which binding may bring to newest form; values keep their numbers.
 sdx_status sdx_builder_infer(sdx_builder *b) {
-  sdx_session *s = build_failed(b) ? NULL : ready_session(b, NULL);
+  sdx_session *s = build_failed(b) ? NULL : build_session(b);
   if (!s || build_complete(b) != SDX_OK) return b->err.status;
   graph *g = b->model.graph, *copy = graph_clone(build_memory(b), g);
   pairs p = {0};
@@ -114,6 +113,8 @@ sdx_status sdx_builder_infer(sdx_builder *b) {
 }
 
 // ---- passes -----------------------------------------------------------------------------------------
+
+void sdx_builder_freeze(sdx_builder *b) { b->model.graph->default_count = 0; }
 
 // What the graph gives, as it was before passes.
 typedef struct outputs {
@@ -150,13 +151,14 @@ static sdx_status restore_outputs(sdx_builder *b, const outputs *before) {
   return b->err.status;
 }
 
-sdx_status sdx_builder_rewrite(sdx_builder *b, const char *passes, const sdx_options *options) {
+sdx_status sdx_builder_rewrite(sdx_builder *b, const char *passes) {
   const struct pass_list *list = build_failed(b) ? NULL : find_list(b, passes);
-  sdx_session *s = list ? ready_session(b, options) : NULL;
+  sdx_session *s = list ? build_session(b) : NULL;
   if (!s || build_complete(b) != SDX_OK) return b->err.status;
   graph *g = b->model.graph;
   int64_t opset = sdx_builder_opset(b, "");
   outputs before = {0};
+  sdx_builder_freeze(b);
   if (!note_outputs(b, &before)) {
     build_no_memory(b);
     return b->err.status;

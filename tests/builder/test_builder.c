@@ -297,6 +297,29 @@ static void values_that_are_no_tensors(void **state) {
   sdx_builder_destroy(b);
 }
 
+// ---- what edit.h does to a model that no file holds -------------------------------------------------------
+
+static void a_model_is_raised_and_rewritten_before_it_is_saved(void **state) {
+  sdx_builder *b = sdx_builder_create(11);
+  sdx_graph *g = sdx_builder_graph(b);
+  sdx_ref x = sdx_graph_add_node(g, "Identity", NULL, SDX_REFS(sdx_graph_add_input(g, VECTOR("x", SDX_FLOAT))));
+  sdx_graph_add_output(g, sdx_graph_add_node(g, "Relu", NULL, SDX_REFS(x)), VECTOR("y", SDX_FLOAT));
+  if (sdx_builder_raise(b, 21) || sdx_builder_rewrite(b, "shrink")) fail_msg("%s", sdx_builder_error(b));
+  assert_int_equal(sdx_builder_opset(b, ""), 21);
+  char *said = sdx_builder_summary(b);
+  assert_non_null(strstr(said, "\"nodes\":1,"));
+  sdx_string_free(said);
+  sdx_graph_rename(g, sdx_graph_input(g, 0), "renamed");
+  assert_int_equal(sdx_graph_find(g, "x"), 0);
+  assert_int_equal(sdx_graph_find(g, "renamed"), sdx_graph_input(g, 0));
+  sdx_builder_destroy(b);
+  int calls = 0;
+  b = small(&calls);
+  assert_int_equal(sdx_builder_raise(b, 0), SDX_NOT_SUPPORTED);
+  assert_non_null(strstr(sdx_builder_error(b), "'w_1' is made when the model is written"));
+  sdx_builder_destroy(b);
+}
+
 // ---- what is refused ------------------------------------------------------------------------------------
 
 static void wrong(int kind, sdx_builder *b) {
@@ -441,6 +464,7 @@ int main(void) {
                                      cmocka_unit_test(names_are_kept_or_made_unique),
                                      cmocka_unit_test(versions_follow_the_release),
                                      cmocka_unit_test(values_that_are_no_tensors),
+                                     cmocka_unit_test(a_model_is_raised_and_rewritten_before_it_is_saved),
                                      cmocka_unit_test(wrong_models_are_refused_with_the_place),
                                      cmocka_unit_test(memory_may_end_anywhere)};
   return cmocka_run_group_tests(tests, make_folder, remove_folder);

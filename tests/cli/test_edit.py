@@ -440,6 +440,26 @@ class Shared(Editing):
         self.keep(convolutions())
         self.assertIn("leave --json", self.fails("shrink", "m.onnx", "-o", "-", "--json", code=2))
 
+    def test_inputs_with_a_default(self):
+        """A constant that may be fed is one alone where it is computed with, and an input alone where a part begins."""
+        before = made([NODES("Neg", ["w"], ["n"]), NODES("Add", ["x", "n"], ["h"]), NODES("Relu", ["h"], ["y"])],
+                      [info("x", [2]), info("w", [2])], [info("y", [2])], [constant("w", np.float32([1, 2]))])
+        self.keep(before)
+        for words, inputs in ((("shrink",), "x"), (("convert", "--fp16", "--keep-io"), "x"), (("convert", "--opset", "18"), "xw"),
+                              (("cut", "--from", "w", "--to", "n"), "w"), (("cut", "--to", "h"), "xw")):
+            with self.subTest(words):
+                after, _ = self.edit(words[0], "m.onnx", *words[1:])
+                self.assertEqual([i.name for i in after.graph.input], list(inputs))
+                if words[0] != "cut":
+                    self.same(before, after, None, 0.01)
+        merged, _ = self.edit("merge", "m.onnx", "m.onnx", "--connect", "y=x")
+        self.assertEqual([i.name for i in merged.graph.input], ["x", "w", "w_1"])
+
+    def test_names_that_were_given_away(self):
+        self.keep(convolutions())
+        said = self.fails("shrink", "m.onnx", "--rename", "image=picture", "--rename", "y=image")
+        self.assertIn("--rename y=image: the name 'image' is taken", said)
+
     def test_weights_beside_the_model(self):
         model = convolutions()
         onnx.save(model, self.folder / "e.onnx", save_as_external_data=True, size_threshold=0, location="e.data")
