@@ -64,10 +64,10 @@ static bool read_options(const args *a, quantize_options *o) {
   return true;
 }
 
-static int without_samples(edit *e, quantize_options *o) {
+static int without_samples(edit *e, quantize_options *o, const keep_list *kept) {
   size_t changed;
   int64_t bits = args_int(e->a, "weights-only", 0);
-  if (quantize_prepare(e, bits && !args_has(e->a, "contrib") ? 21 : 13)) return CLI_FAILED;
+  if (quantize_prepare(e, bits && !args_has(e->a, "contrib") ? 21 : 13, kept)) return CLI_FAILED;
   sdx_status status =
       bits ? quantize_blocks(e->builder, (int)bits, args_int(e->a, "block", 32), args_has(e->a, "contrib"), o, &changed)
            : quantize_dynamic(e->builder, o, &changed);
@@ -84,9 +84,26 @@ static int quantize(edit *e) {
   keep_list_words(&kept, args_text(e->a, "keep", ""));
   o.keep = keep_list_has, o.context = &kept;
   bool plain = args_has(e->a, "dynamic") || args_has(e->a, "weights-only");
-  int code = plain ? without_samples(e, &o) : quantize_search(e, &o, &kept);
+  int code = plain ? without_samples(e, &o, &kept) : quantize_search(e, &o, &kept);
   keep_list_free(&kept);
   return code;
+}
+
+// Options that say nothing for a kind of quantisation are refused.
+static int check_kind(const args *a) {
+  static const struct {
+    const char *option, *kinds;  // of s(amples), d(ynamic), w(eights only)
+  } uses[] = {{"data", "s"},        {"method", "s"},  {"percentile", "s"}, {"format", "s"},  {"activations", "s"},
+              {"eval", "s"},        {"report", "s"},  {"max-drop", "s"},   {"samples", "s"}, {"weights", "sd"},
+              {"per-tensor", "sd"}, {"dynamic", "d"}, {"block", "w"},      {"contrib", "w"}};
+  const char *kind = args_has(a, "weights-only") ? "w" : args_has(a, "dynamic") ? "d" : "s";
+  for (size_t i = 0; i < sizeof uses / sizeof *uses; i++)
+    if (args_has(a, uses[i].option) && !strstr(uses[i].kinds, kind))
+      return cli_error(CLI_USAGE, "quantize: --%s says nothing %s", uses[i].option,
+                       *kind == 'w'   ? "with --weights-only"
+                       : *kind == 'd' ? "with --dynamic"
+                                      : "without --weights-only");
+  return CLI_OK;
 }
 
 static int run(const args *a) {
@@ -94,6 +111,8 @@ static int run(const args *a) {
   if (bits != 4 && bits != 8) return cli_error(CLI_USAGE, "--weights-only %d: expected 4 or 8", (int)bits);
   if (block & (block - 1)) return cli_error(CLI_USAGE, "--block %d: expected a power of two", (int)block);
   bool plain = args_has(a, "dynamic") || args_has(a, "weights-only");
+  int code = check_kind(a);
+  if (code) return code;
   if (!plain && !args_has(a, "data")) {
     cli_error(CLI_USAGE, "quantize: samples are missing; give --data PATH");
     cli_hint("--dynamic and --weights-only 4 need none");

@@ -34,6 +34,13 @@ sdx_ref edit_find(const edit *e, const char *option, const char *name) {
   return 0;
 }
 
+void edit_name_nodes(edit *e) {
+  sdx_graph *g = sdx_builder_graph(e->builder);
+  for (size_t i = 0; i < sdx_graph_node_count(g); i++)
+    if (*sdx_graph_node_op(g, i) && !*sdx_graph_node_name(g, i))
+      sdx_graph_node_rename(g, i, sdx_graph_name(g, sdx_graph_node_output(g, i, 0)));
+}
+
 // ---- options of all ---------------------------------------------------------------------------------
 
 enum { MOST_DIMS = 64 };

@@ -31,6 +31,8 @@ int edit_run(const args *a, const char *command, edit_step step);
 
 int edit_reopen(edit *e);        // the file once more, with the shared options applied; an exit code
 int edit_failed(const edit *e);  // prints the builder's error; CLI_FAILED
+// Nodes without a name get that of what they make: then each can be told, and kept.
+void edit_name_nodes(edit *e);
 // "key=value" in two; the key is to be freed. NULL: there is no '='.
 char *edit_split(const char *text, const char **value);
 // A value of the graph by name; 0 after printing.

@@ -14,7 +14,7 @@
 
 // ---- what stays in float ----------------------------------------------------------------------------------
 
-static void keep_list_add(keep_list *k, const char *word) {
+void keep_list_add(keep_list *k, const char *word) {
   k->words = xrealloc(k->words, (k->count + 1) * sizeof *k->words);
   k->words[k->count++] = xstrdup(word);
 }
@@ -57,10 +57,12 @@ int keep_list_check(const edit *e, const keep_list *k) {
   return CLI_OK;
 }
 
-int quantize_prepare(edit *e, int64_t least) {
+int quantize_prepare(edit *e, int64_t least, const keep_list *kept) {
   if (sdx_builder_rewrite(e->builder, "shrink")) return edit_failed(e);
   if (sdx_builder_opset(e->builder, "") < least && sdx_builder_raise(e->builder, least)) return edit_failed(e);
-  return sdx_builder_infer(e->builder) ? edit_failed(e) : CLI_OK;
+  if (sdx_builder_infer(e->builder)) return edit_failed(e);
+  edit_name_nodes(e);
+  return keep_list_check(e, kept);
 }
 
 // ---- comparing ----------------------------------------------------------------------------------------
@@ -268,14 +270,13 @@ static bool keep_more(search *s, int turn) {
 static int search_all(search *s) {
   const args *a = s->e->a;
   bool bounded = args_has(a, "max-drop");
-  int code = quantize_prepare(s->e, 13);
-  if (!code) code = keep_list_check(s->e, s->kept);
+  int code = quantize_prepare(s->e, 13, s->kept);
   for (int turn = 0; !code; turn++) {
     code = attempt(s);
     if (code || !bounded || drop_of(s) <= args_number(a, "max-drop", 0) || !keep_more(s, turn)) break;
     cli_note("%.2f %% of results change: more layers stay in float", drop_of(s));
     code = edit_reopen(s->e);
-    if (!code) code = quantize_prepare(s->e, 13);
+    if (!code) code = quantize_prepare(s->e, 13, s->kept);
   }
   return code;
 }

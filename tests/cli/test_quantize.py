@@ -79,8 +79,7 @@ def pooled(width=CLASSES):
     x = n.add("MaxPool", n.add("Relu", n.conv("x", 3, 16)), kernel_shape=[2, 2], strides=[2, 2])
     for _ in range(2):
         x = n.add("Relu", n.conv(x, 16, 16))
-    x = n.add("Flatten", n.add("GlobalAveragePool", x))
-    n.add("Gemm", x, n.weight(16, width), n.weight(width, scale=0.1))
+    n.add("Gemm", n.add("Flatten", x), n.weight(16 * 8 * 8, width), n.weight(width, scale=0.1))
     return n.model([info("x", ["n", 3, 16, 16])], "y", ["n", width])
 
 
@@ -129,7 +128,28 @@ SHAPES = {"residual": (residual, (3, 16, 16)), "mobile": (mobile, (3, 16, 16)), 
 MORE = {"pooled": (pooled, (3, 16, 16)), "one": (lambda: pooled(1), (3, 16, 16)), "mixing": (mixing, (12, 32))}
 
 
+def matrices(model):
+    return [numpy_helper.to_array(w) for w in model.graph.initializer if len(w.dims) == 2 and w.data_type == F]
+
+
+def dequantised(model, block):
+    of = {w.name: numpy_helper.to_array(w).astype(np.float32) for w in model.graph.initializer}
+    pairs = [n.input[:2] for n in model.graph.node if n.op_type == "DequantizeLinear"]
+    return [of[w] * np.repeat(of[s], block, 0)[:len(of[w])] for w, s in pairs]
+
+
+def rounded(weights, bits, block):
+    """Each block of a column as whole multiples of a scale, as far as bits reach."""
+    result = []
+    for w in weights:
+        parts = [w[i:i + block] for i in range(0, len(w), block)]
+        scales = [np.abs(p).max(0) / (2 ** (bits - 1) - 1) for p in parts]
+        result.append(np.concatenate([np.rint(p / s) * s for p, s in zip(parts, scales)]))
+    return result
+
+
 def noise(a, b):
+    a, b = (np.concatenate([np.ravel(v) for v in x]) if isinstance(x, list) else x for x in (a, b))
     return 10 * np.log10((a ** 2).sum() / max(((a - b) ** 2).sum(), 1e-30))
 
 
@@ -137,8 +157,9 @@ class Quantising(lab.Case):
     workspace = False
 
     def setUp(self):
+        global RNG
         super().setUp()
-        self.made = {}
+        RNG = np.random.default_rng(4)  # whichever tests ran before
 
     def prepare(self, kind, samples=40):
         make, shape = {**SHAPES, **MORE}[kind]
@@ -157,7 +178,7 @@ class Quantising(lab.Case):
     def results(self, model, x):
         return ort.InferenceSession(model.SerializeToString()).run(None, {"x": x})[0]
 
-    def near(self, model, quantised, x, least, step=0.05):
+    def near(self, model, quantised, x, least):
         want, got = self.results(model, x), self.results(quantised, x)
         ours = engine.Session(quantised.SerializeToString()).run({"x": x})[0]
         self.assertGreater(noise(want, got), least)
@@ -180,21 +201,25 @@ class Static(Quantising):
             def get_next(self):
                 return next(self.rows, None)
 
+        def compare(kind):
+            """How many dB nearer."""
+            model, x = self.prepare(kind)
+            self.command("shrink", kind + ".onnx", "-o", "small.onnx")
+            quantize_static(self.folder / "small.onnx", self.folder / "theirs.onnx", Reader(x), per_channel=True,
+                            weight_type=QuantType.QInt8, activation_type=QuantType.QUInt8)
+            theirs = onnx.load(self.folder / "theirs.onnx")
+            fresh = RNG.standard_normal((1000, *SHAPES[kind][1])).astype(np.float32)
+            want = self.results(model, fresh)
+            agree = lambda m: (self.results(m, fresh).argmax(1) == want.argmax(1)).mean()  # noqa: E731
+            quantised, report = self.quantize(kind, "--data", "data.npz")
+            # One in a hundred of the samples lies at a border, where either may be lucky.
+            self.assertGreaterEqual(agree(quantised), agree(theirs) - 0.01)
+            self.assertLess(report["after"]["weight_bytes"], report["before"]["weight_bytes"] / 1.8)
+            return self.near(model, quantised, fresh, 20) - noise(want, self.results(theirs, fresh))
+
         for kind in SHAPES:
             with self.subTest(kind):
-                model, x = self.prepare(kind)
-                self.command("shrink", kind + ".onnx", "-o", "small.onnx")
-                quantize_static(self.folder / "small.onnx", self.folder / "theirs.onnx", Reader(x), per_channel=True,
-                                weight_type=QuantType.QInt8, activation_type=QuantType.QUInt8)
-                theirs = onnx.load(self.folder / "theirs.onnx")
-                fresh = RNG.standard_normal((1000, *SHAPES[kind][1])).astype(np.float32)
-                want = self.results(model, fresh)
-                agree = lambda m: (self.results(m, fresh).argmax(1) == want.argmax(1)).mean()  # noqa: E731
-                quantised, report = self.quantize(kind, "--data", "data.npz")
-                # One in a hundred of the samples lies at a border, where either may be lucky.
-                self.assertGreaterEqual(agree(quantised), agree(theirs) - 0.01)
-                self.assertGreater(self.near(model, quantised, fresh, 20), noise(want, self.results(theirs, fresh)) - 0.5)
-                self.assertLess(report["after"]["weight_bytes"], report["before"]["weight_bytes"] / 1.8)
+                self.assertGreater(np.mean([compare(kind) for _ in range(4)]), 0)
 
     def test_integers_run(self):
         for kind, least in (("residual", {"QLinearConv": 6}), ("mobile", {"QLinearConv": 7}),
@@ -239,11 +264,11 @@ class Static(Quantising):
     def test_ranges_that_the_search_comes_to(self):
         """Where the first product stays in float, the pool behind it has a range of its own."""
         self.prepare("one", 20)
-        turned = [self.quantize("one", "--data", "data.npz", *words)[1]["details"] for words in ((), ("--keep", "conv1,gemm10"))]
+        turned = [self.quantize("one", "--data", "data.npz", *words)[1]["details"] for words in ((), ("--keep", "conv1,gemm9"))]
         self.assertLess(turned[1]["drop"], turned[0]["drop"])
         _, report = self.quantize("one", "--data", "data.npz", "--max-drop", str((turned[0]["drop"] + turned[1]["drop"]) / 2))
-        self.assertEqual(report["details"]["in float"], ["conv1", "gemm10"])
-        self.assertAlmostEqual(report["details"]["sqnr"], turned[1]["sqnr"])
+        self.assertEqual(report["details"]["in float"], ["conv1", "gemm9"])
+        self.assertAlmostEqual(report["details"]["sqnr"], turned[1]["sqnr"], delta=0.01)
 
     def test_report_and_classes(self):
         self.prepare("residual", 12)
@@ -272,6 +297,17 @@ class Static(Quantising):
         self.assertGreater(len(report["details"]["in float"]), 6)
         self.assertEqual(report["details"]["agreement"], 100)
 
+    def test_nodes_without_names(self):
+        """The search leaves one layer after the other in float, not all that have no name."""
+        model, _ = self.prepare("one", 20)
+        for n in model.graph.node:
+            n.name = ""
+        self.write("one.onnx", model.SerializeToString())
+        drop = self.quantize("one", "--data", "data.npz")[1]["details"]["drop"]
+        _, report = self.quantize("one", "--data", "data.npz", "--max-drop", str(drop * 0.99))
+        self.assertEqual(report["details"]["in float"][:2], ["v1", "y"])
+        self.assertNotEqual(report["details"]["layers"], [])
+
     def test_what_is_wrong(self):
         self.prepare("residual", 4)
         np.savez(self.folder / "other.npz", z=np.zeros((2, 3), np.float32))
@@ -280,6 +316,10 @@ class Static(Quantising):
                                   (("--data", "wide.npz"), "input 'x'", 1), ((), "samples are missing", 2),
                                   (("--data", "data.npz", "--method", "minmx"), "did you mean", 2),
                                   (("--data", "data.npz", "--keep", "Gem"), "did you mean 'Gemm'?", 1),
+                                  (("--dynamic", "--keep", "Gem"), "did you mean 'Gemm'?", 1),
+                                  (("--dynamic", "--data", "data.npz"), "--data says nothing with --dynamic", 2),
+                                  (("--dynamic", "--weights-only", "4"), "--dynamic says nothing with --weights-only", 2),
+                                  (("--data", "data.npz", "--contrib"), "--contrib says nothing without --weights-only", 2),
                                   (("--weights-only", "5"), "expected 4 or 8", 2),
                                   (("--weights-only", "4", "--block", "20"), "power of two", 2)):
             with self.subTest(words):
@@ -301,13 +341,19 @@ class WithoutSamples(Quantising):
 
     def test_blocks(self):
         model, x = self.prepare("attention", 12)
-        for words, least in ((("--weights-only", "4"), 11), (("--weights-only", "8"), 34), (("--weights-only", "4", "--contrib"), 11),
-                             (("--weights-only", "8", "--contrib", "--block", "16"), 34),
-                             (("--weights-only", "4", "--block", "64"), 9)):
-            with self.subTest(words):
+        for bits, block in ((4, 32), (8, 32), (4, 64), (8, 16)):
+            with self.subTest(bits=bits, block=block):
+                words = ("--weights-only", bits, "--block", block)
                 quantised, report = self.quantize("attention", *words)
-                self.near(model, quantised, x, least)
                 self.assertEqual(report["details"]["quantised"], 13)
+                before, after = matrices(model), dequantised(quantised, block)
+                self.assertGreater(noise(before, after), noise(before, rounded(before, bits, block)) - 0.05)
+                # Of what layers make of it only the order of size is known: 6 dB a bit, some lost on the way.
+                self.near(model, quantised, x, 6 * bits - 16)
+                packed, _ = self.quantize("attention", *words, "--contrib")
+                self.near(model, packed, x, 6 * bits - 16)
+                ours = [engine.Session(m.SerializeToString()).run({"x": x})[0] for m in (quantised, packed)]
+                self.assertGreater(noise(*ours), 80)
 
 
 if __name__ == "__main__":
