@@ -11,17 +11,26 @@
 
 bool convert_onnx_asked(const args *a) { return args_has(a, "fp16") || args_has(a, "bf16"); }
 
-// Nodes whose results do not fit into 16 bits stay in float: those that make them, as samples show.
+// All that read the value stay in float.
+static void keep_readers(sdx_graph *g, const char *name, keep_list *kept) {
+  sdx_ref v = sdx_graph_find(g, name);
+  for (size_t i = 0; i < sdx_graph_node_count(g); i++)
+    for (size_t k = 0; k < sdx_graph_node_input_count(g, i); k++)
+      if (sdx_graph_node_input(g, i, k) == v) keep_list_add(kept, sdx_graph_node_name(g, i));
+}
+
+// What does not fit into 16 bits, as samples show, stays in float: who makes it, and who reads it.
 static int keep_large(edit *e, const samples *data, const half_options *o, keep_list *kept) {
   sdx_graph *g = sdx_builder_graph(e->builder);
-  size_t nodes = sdx_graph_node_count(g), count = 0;
-  const char **names = xmalloc((nodes + 1) * sizeof *names);
-  size_t *makers = xmalloc((nodes + 1) * sizeof *makers);
-  for (size_t i = 0; i < nodes; i++) {
-    sdx_ref v = sdx_graph_node_output(g, i, 0);
-    if (sdx_graph_describe(g, v).dtype != SDX_FLOAT) continue;
+  size_t values = sdx_graph_value_count(g), count = 0;
+  const char **names = xmalloc((values + 1) * sizeof *names);
+  size_t *makers = xmalloc((values + 1) * sizeof *makers);
+  for (size_t i = 1; i <= values; i++) {
+    sdx_ref v = sdx_graph_value(g, i);
+    int64_t maker = sdx_graph_producer(g, v);
+    if (maker < 0 || sdx_graph_describe(g, v).dtype != SDX_FLOAT) continue;
     names[count] = sdx_graph_name(g, v);
-    makers[count++] = i;
+    makers[count++] = (size_t)maker;
   }
   range *ranges = xmalloc((count + 1) * sizeof *ranges);
   quantize_options extremes = {.method = RANGE_MINMAX};
@@ -35,7 +44,8 @@ static int keep_large(edit *e, const samples *data, const half_options *o, keep_
     float most = half_largest(o->type);
     if (ranges[i].high <= most && ranges[i].low >= -most) continue;
     const char *name = sdx_graph_node_name(g, makers[i]);
-    keep_list_words(kept, name);
+    keep_readers(g, names[i], kept);
+    keep_list_add(kept, name);
     json_array_append_new(large, json_string(name));
     cli_note("'%s' gives numbers up to %g: it stays in float", name,
              (double)(ranges[i].high > -ranges[i].low ? ranges[i].high : -ranges[i].low));
@@ -57,6 +67,7 @@ static int to_half(edit *e) {
                     .context = &kept};
   half_report r = {0};
   keep_list_words(&kept, args_text(e->a, "keep", ""));
+  edit_name_nodes(e);
   int code = sdx_builder_infer(e->builder) ? edit_failed(e) : keep_list_check(e, &kept);
   for (size_t at = 0; !code && (path = args_each(e->a, "data", &at));)
     if (!samples_add(&data, path)) code = CLI_FAILED;

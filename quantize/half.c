@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Models in 16 bits (half.h). First every value and constant of float changes its type, in all graphs; then nodes that
-// must stay in float get a Cast before each input that they read as float and one behind each output that they give.
-// Constants that are too large become the largest number there is, and are counted.
+// must stay in float get a Cast behind each output that they give, and before each input that is not there in float:
+// constants, and what another such node gives, they read as they were. Constants that are too large become the largest
+// number there is, and are counted.
 #include "quantize/half.h"
 
 #include <math.h>
@@ -22,7 +23,23 @@ typedef struct halver {
   sdx_builder *builder;
   const half_options *o;
   half_report *report;
+  sdx_ref *exact;  // by sdx_ref of a value in 16 bits: the float that it was made of; 0: there is none
+  size_t exact_count;
 } halver;
+
+static void note_exact(halver *h, sdx_ref half, sdx_ref exact) {
+  if (half >= h->exact_count) {
+    size_t more = 2 * (size_t)half + 1;
+    sdx_ref *longer = realloc(h->exact, more * sizeof *longer);
+    if (!longer) {
+      sdx_builder_fail(h->builder, SDX_NO_MEMORY, "memory is exhausted");
+      return;
+    }
+    memset(longer + h->exact_count, 0, (more - h->exact_count) * sizeof *longer);
+    h->exact = longer, h->exact_count = more;
+  }
+  h->exact[half] = exact;
+}
 
 float half_largest(sdx_dtype type) { return type == SDX_FLOAT16 ? 65504.0f : 0x1.fep127f; }
 
@@ -74,6 +91,7 @@ static void halve_constant(halver *h, sdx_graph *g, sdx_ref v) {
   const char *name = sdx_graph_name(g, v);
   sdx_ref made = sdx_graph_add_initializer(g, name, halved(h, from, name));
   sdx_graph_replace(g, v, made, 0);
+  note_exact(h, made, v);
   sdx_value_release(from);
 }
 
@@ -122,9 +140,8 @@ static sdx_ref cast(sdx_graph *g, sdx_ref v, sdx_dtype to) {
   return made;
 }
 
-// The node gives float; everybody else reads what a Cast makes of it.
-static void cast_output(halver *h, sdx_graph *g, size_t node, size_t k) {
-  sdx_ref v = sdx_graph_node_output(g, node, k);
+// The value is float after all; everybody reads what a Cast makes of it.
+static void halve_behind(halver *h, sdx_graph *g, sdx_ref v) {
   sdx_io io = sdx_graph_describe(g, v);
   sdx_ref made = cast(g, v, h->o->type);
   size_t caster = sdx_graph_node_count(g) - 1;
@@ -132,19 +149,25 @@ static void cast_output(halver *h, sdx_graph *g, size_t node, size_t k) {
   sdx_graph_declare(g, v, &io);
   sdx_graph_replace(g, v, made, 0);
   sdx_graph_node_set_input(g, caster, 0, v);
+  note_exact(h, made, v);
+}
+
+static sdx_ref in_full(const halver *h, sdx_graph *g, sdx_ref v) {
+  return v < h->exact_count && h->exact[v] ? h->exact[v] : cast(g, v, SDX_FLOAT);
 }
 
 static void fit_node(halver *h, sdx_graph *g, size_t node) {
-  bool in_full = stays(h, g, node);
+  bool kept = stays(h, g, node);
   const char *op = sdx_graph_node_op(g, node);
   for (size_t k = 0; k < sdx_graph_node_input_count(g, node); k++) {
     sdx_ref v = sdx_graph_node_input(g, node, k);
-    if (is_half(h, g, v) && (in_full || is_always_float(op, k)))
-      sdx_graph_node_set_input(g, node, k, cast(g, v, SDX_FLOAT));
+    if (is_half(h, g, v) && (kept || is_always_float(op, k))) sdx_graph_node_set_input(g, node, k, in_full(h, g, v));
   }
-  for (size_t k = 0; k < sdx_graph_node_output_count(g, node) && (in_full || is_float_list(g, node)); k++)
-    if (is_half(h, g, sdx_graph_node_output(g, node, k))) cast_output(h, g, node, k);
-  if (in_full) h->report->kept++;
+  for (size_t k = 0; k < sdx_graph_node_output_count(g, node) && (kept || is_float_list(g, node)); k++) {
+    sdx_ref v = sdx_graph_node_output(g, node, k);
+    if (is_half(h, g, v)) halve_behind(h, g, v);
+  }
+  if (kept) h->report->kept++;
   else h->report->converted++;
 }
 
@@ -183,30 +206,22 @@ static void fit_nodes(halver *h, sdx_graph *g) {
   }
 }
 
-// The model takes and gives float: a Cast stands at each end, and names stay.
-static void keep_ends(halver *h, const char *const *names) {
-  sdx_graph *g = sdx_builder_graph(h->builder);
+// The model takes and gives float, and names stay.
+static void keep_inputs(halver *h, sdx_graph *g) {
   for (size_t i = 0; i < sdx_graph_input_count(g); i++) {
     sdx_ref v = sdx_graph_input(g, i);
-    if (is_half(h, g, v)) {
-      sdx_ref made = cast(g, v, h->o->type);
-      size_t caster = sdx_graph_node_count(g) - 1;
-      sdx_io io = sdx_graph_describe(g, v);
-      io.dtype = SDX_FLOAT;
-      sdx_graph_declare(g, v, &io);
-      sdx_graph_replace(g, v, made, 0);
-      sdx_graph_node_set_input(g, caster, 0, v);
-    }
+    if (is_half(h, g, v)) halve_behind(h, g, v);
   }
+}
+static void keep_outputs(halver *h, sdx_graph *g, const char *const *names) {
   for (size_t i = 0; i < sdx_graph_output_count(g); i++) {
     sdx_ref v = sdx_graph_output(g, i);
-    if (!is_half(h, g, v)) continue;
-    sdx_graph_set_output(g, i, cast(g, v, SDX_FLOAT), names[i]);
+    if (is_half(h, g, v)) sdx_graph_set_output(g, i, in_full(h, g, v), names[i]);
   }
 }
 
 sdx_status half_convert(sdx_builder *b, const half_options *o, half_report *r) {
-  halver h = {b, o, r};
+  halver h = {.builder = b, .o = o, .report = r};
   sdx_graph *g = sdx_builder_graph(b);
   *r = (half_report){0};
   size_t outputs = sdx_graph_output_count(g);
@@ -214,11 +229,14 @@ sdx_status half_convert(sdx_builder *b, const half_options *o, half_report *r) {
   if (!names) return sdx_builder_fail(b, SDX_NO_MEMORY, "memory is exhausted");
   for (size_t i = 0; i < outputs; i++) names[i] = sdx_graph_name(g, sdx_graph_output(g, i));
   sdx_builder_freeze(b);
+  sdx_builder_sweep(b);  // who makes a value stands before who reads it
   halve_types(&h, g);
+  if (o->keep_io) keep_inputs(&h, g);
   fit_nodes(&h, g);
-  if (o->keep_io) keep_ends(&h, names);
+  if (o->keep_io) keep_outputs(&h, g, names);
   for (size_t i = 0; i < outputs && !sdx_builder_status(b); i++)
     sdx_graph_set_output(g, i, sdx_graph_output(g, i), names[i]);
   free(names);
+  free(h.exact);
   return sdx_builder_sweep(b) ? sdx_builder_status(b) : sdx_builder_infer(b);
 }

@@ -369,7 +369,8 @@ class Converting(Editing):
         casts = {n.output[0] for n in after.graph.node if n.op_type == "Cast"}
         self.assertEqual(len(full), 2)
         for n in full:
-            self.assertTrue(all(i in casts or kinds.get(i) == F for i in n.input), n)
+            self.assertTrue(all(i in casts or kinds.get(i, F) == F for i in n.input), n)
+            self.assertTrue(any(i in kinds for i in n.input), n)  # the weights are those of before
         self.same(before, after, None, 0.02)
         self.assertIn("did you mean 'conv0'?", self.fails("convert", "m.onnx", "--fp16", "--keep", "conv_0"))
 
@@ -385,6 +386,12 @@ class Converting(Editing):
         np.save(self.folder / "x.npy", np.float32([[1, 2, 3, 4], [4, 3, 2, 1]]))
         after, report = self.convert("--fp16", "--keep-io", "--data", "x.npy")
         self.assertEqual(report["details"]["too large"], ["scale"])
+        self.same(before, after, {"x": np.float32([[4, 3, 2, 1]])}, 0.01)
+        before.graph.node[0].name = ""
+        self.keep(before)
+        after, report = self.convert("--fp16", "--keep-io", "--data", "x.npy")
+        self.assertEqual(report["details"]["too large"], ["h"])
+        self.same(before, after, {"x": np.float32([[4, 3, 2, 1]])}, 0.01)
         self.assertIn("--fp16", self.command("convert", "--help").stdout)
         self.assertIn("not both", self.fails("convert", "m.onnx", "--fp16", "--bf16", code=2))
 
