@@ -63,6 +63,7 @@ static int connect(edit *e, const ends *first, size_t *connected, const char *te
   int64_t out = find_end(first->output_names, first->outputs, text, from, "output of the first model");
   int64_t in = out < 0 ? -1 : find_end(first->names, first->name_count, text, to, "input of the second model");
   int code = in < 0 ? CLI_FAILED : CLI_OK;
+  if (!code && connected[in]) code = cli_error(CLI_FAILED, "--connect %s: the input is connected already", text);
   if (!code) {
     sdx_ref source = sdx_graph_output(g, (size_t)out), target = sdx_graph_input(g, first->inputs + (size_t)in);
     sdx_io a = sdx_graph_describe(g, source), b = sdx_graph_describe(g, target);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Operators on bytes in the place of what stands between DequantizeLinear and QuantizeLinear: QLinearConv and
-// QLinearMatMul, which ONNX has. A Relu or Clip between is what saturation does, since the range was taken behind it.
-// Gemm, sums and pools, which only com.microsoft has on bytes, keep their pairs.
+// QLinearMatMul, which ONNX has. A Relu or Clip between is what saturation does, since the range was taken behind it;
+// but every range has 0, so that a Clip that does not let it through has to stay. Gemm, sums and pools, which only
+// com.microsoft has on bytes, keep their pairs.
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,13 +35,28 @@ static size_t *count_reads(sdx_graph *g) {
   return reads;
 }
 
+// Whether the range behind a node is all that it does.
+static bool is_saturation(sdx_graph *g, size_t node) {
+  const char *op = sdx_graph_node_op(g, node);
+  bool is = !strcmp(op, "Relu") || !strcmp(op, "Clip");
+  for (size_t k = 1; k < 3 && is; k++) {
+    sdx_ref v = sdx_graph_node_input(g, node, k);
+    sdx_value *bound = v ? sdx_graph_constant(g, v) : NULL;
+    if (v) is = bound && sdx_tensor_dtype(bound) == SDX_FLOAT && sdx_tensor_count(bound) == 1;
+    if (v && is)
+      is = k == 1 ? *(const float *)sdx_tensor_data(bound) <= 0 : *(const float *)sdx_tensor_data(bound) >= 0;
+    sdx_value_release(bound);
+  }
+  return is;
+}
+
 // The product whose result alone, behind Relu or Clip, becomes bytes in the node; SDX_NO_NODE: there is none.
 static int64_t find_product(sdx_graph *g, size_t quantize, const size_t *reads) {
   for (sdx_ref v = sdx_graph_node_input(g, quantize, 0); reads[v] == 1;) {
     int64_t maker = sdx_graph_producer(g, v);
     const char *op = maker < 0 ? "" : sdx_graph_node_op(g, (size_t)maker);
     if (!strcmp(op, "Conv") || !strcmp(op, "MatMul")) return maker;
-    if (strcmp(op, "Relu") != 0 && strcmp(op, "Clip") != 0) break;
+    if (maker < 0 || !is_saturation(g, (size_t)maker)) break;
     v = sdx_graph_node_input(g, (size_t)maker, 0);
   }
   return SDX_NO_NODE;

@@ -314,6 +314,7 @@ class Merging(Editing):
         self.assertIn("did you mean 'y'?", self.fails("merge", "a.onnx", "a.onnx", "--connect", "yy=x"))
         self.assertIn("is no input of the second", self.fails("merge", "a.onnx", "a.onnx", "--connect", "y=k"))
         self.assertIn("differ", self.fails("merge", "a.onnx", "c.onnx", "--connect", "y=image"))
+        self.assertIn("connected already", self.fails("merge", "a.onnx", "a.onnx", "--connect", "y=x", "--connect", "y=x"))
         self.assertIn("expected OUT=IN", self.fails("merge", "a.onnx", "a.onnx", "--connect", "y", code=2))
 
 

@@ -125,7 +125,16 @@ def attention(width=32, words=12, heads=4):
 
 
 SHAPES = {"residual": (residual, (3, 16, 16)), "mobile": (mobile, (3, 16, 16)), "attention": (attention, (12, 32))}
-MORE = {"pooled": (pooled, (3, 16, 16)), "one": (lambda: pooled(1), (3, 16, 16)), "mixing": (mixing, (12, 32))}
+def bounded():
+    """What a Clip gives has no 0, as every range has."""
+    n = Net()
+    x = n.add("Clip", n.conv("x", 3, 8), n.constant(np.float32(1)), n.constant(np.float32(4)))
+    n.add("Flatten", n.add("GlobalAveragePool", n.conv(x, 8, CLASSES)))
+    return n.model([info("x", ["n", 3, 16, 16])], "y", ["n", CLASSES])
+
+
+MORE = {"pooled": (pooled, (3, 16, 16)), "one": (lambda: pooled(1), (3, 16, 16)), "mixing": (mixing, (12, 32)),
+        "bounded": (bounded, (3, 16, 16))}
 
 
 def matrices(model):
@@ -244,7 +253,8 @@ class Static(Quantising):
         self.assertIn(TensorProto.INT32, kinds.values())  # the bias
 
     def test_operators(self):
-        for kind, op in (("residual", "QLinearConv"), ("attention", "QLinearMatMul"), ("mixing", "QLinearMatMul")):
+        for kind, op in (("residual", "QLinearConv"), ("attention", "QLinearMatMul"), ("mixing", "QLinearMatMul"),
+                         ("bounded", "QLinearConv")):
             with self.subTest(kind):
                 model, x = self.prepare(kind, 12)
                 quantised, _ = self.quantize(kind, "--data", "data.npz", "--format", "qoperator")
