@@ -6,6 +6,7 @@
 //   Gemm(A, W, C)       the same, Add C
 #include <string.h>
 
+#include "quantize/nodes.h"
 #include "quantize/products.h"
 #include "quantize/tensors.h"
 
@@ -47,12 +48,11 @@ sdx_value *product_weights(sdx_graph *g, size_t node) {
   bool gemm = !strcmp(op, "Gemm");
   if (!gemm && strcmp(op, "MatMul") != 0) return NULL;
   sdx_value *w = sdx_graph_constant(g, sdx_graph_node_input(g, node, 1));
-  bool fits = w && sdx_tensor_dtype(w) == SDX_FLOAT && sdx_tensor_rank(w) == 2 && sdx_tensor_count(w) > 0;
-  if (gemm)
-    fits &= sdx_graph_node_float(g, node, "alpha", 1) == 1 && sdx_graph_node_float(g, node, "beta", 1) == 1 &&
-            !sdx_graph_node_int(g, node, "transA", 0);
-  sdx_value *turned = fits && gemm && sdx_graph_node_int(g, node, "transB", 0) ? transposed(w) : NULL;
-  if (fits && !turned) return w;
+  bool fits = w && sdx_tensor_dtype(w) == SDX_FLOAT && sdx_tensor_rank(w) == 2 && sdx_tensor_count(w) > 0 &&
+              (!gemm || gemm_is_plain(g, node));
+  bool turns = gemm && sdx_graph_node_int(g, node, "transB", 0);
+  if (fits && !turns) return w;
+  sdx_value *turned = fits ? transposed(w) : NULL;
   sdx_value_release(w);
   return turned;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/half.h"
+#include "quantize/nodes.h"
 
 // Operators that have no 16-bit form in ONNX or in the engines that read it.
 static const char in_float[] =
@@ -43,17 +44,10 @@ static void note_exact(halver *h, sdx_ref half, sdx_ref exact) {
 
 float half_largest(sdx_dtype type) { return type == SDX_FLOAT16 ? 65504.0f : 0x1.fep127f; }
 
-static bool is_listed(const char *op) {
-  size_t length = strlen(op);
-  for (const char *at = in_float; *at; at += strcspn(at, " ") + 1)
-    if (strcspn(at, " ") == length && !memcmp(at, op, length)) return true;
-  return false;
-}
-
 // Other domains say for themselves what types they take, and no one list knows.
 static bool stays(const halver *h, sdx_graph *g, size_t node) {
   const char *op = sdx_graph_node_op(g, node);
-  return strstr(op, "::") || is_listed(op) ||
+  return strstr(op, "::") || op_is_one_of(op, in_float) ||
          (h->o->keep && h->o->keep(h->o->context, op, sdx_graph_node_name(g, node)));
 }
 

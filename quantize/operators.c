@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "quantize/nodes.h"
 #include "quantize/quantize.h"
 
 typedef struct quantised {
@@ -23,12 +24,7 @@ static bool find_bytes(sdx_graph *g, sdx_ref v, quantised *q) {
 
 // How many nodes and outputs read each value, by sdx_ref; NULL: memory.
 static size_t *count_reads(sdx_graph *g) {
-  size_t most = 0;
-  for (size_t i = 1; i <= sdx_graph_value_count(g); i++) {
-    sdx_ref v = sdx_graph_value(g, i);
-    if (v > most) most = v;
-  }
-  size_t *reads = calloc(most + 1, sizeof *reads);
+  size_t *reads = calloc(refs_end(g), sizeof *reads);
   for (size_t i = 0; reads && i < sdx_graph_node_count(g); i++)
     for (size_t k = 0; k < sdx_graph_node_input_count(g, i); k++) reads[sdx_graph_node_input(g, i, k)]++;
   for (size_t i = 0; reads && i < sdx_graph_output_count(g); i++) reads[sdx_graph_output(g, i)]++;

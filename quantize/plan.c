@@ -9,12 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_one_of(const char *op, const char *list) {  // "Add Mul "
-  size_t length = strlen(op);
-  for (const char *at = list; *at; at += strcspn(at, " ") + 1)
-    if (strcspn(at, " ") == length && !memcmp(at, op, length)) return length > 0;
-  return false;
-}
+#include "quantize/nodes.h"
 
 static bool is_float(const quantize_plan *p, sdx_ref v) {
   return v && sdx_graph_describe(p->graph, v).dtype == SDX_FLOAT;
@@ -52,7 +47,7 @@ static void find_readers(quantize_plan *p) {
 // The value behind a Relu or Clip that alone reads this one; 0 where only the model's outputs do.
 static sdx_ref ending(const quantize_plan *p, sdx_ref v) {
   const struct readers *r = &p->readers[v];
-  while (r->nodes == 1 && !r->outputs && is_one_of(sdx_graph_node_op(p->graph, r->last), "Relu Clip ")) {
+  while (r->nodes == 1 && !r->outputs && op_is_one_of(sdx_graph_node_op(p->graph, r->last), "Relu Clip ")) {
     v = sdx_graph_node_output(p->graph, r->last, 0);
     r = &p->readers[v];
   }
@@ -61,16 +56,11 @@ static sdx_ref ending(const quantize_plan *p, sdx_ref v) {
 
 // ---- operators --------------------------------------------------------------------------------------
 
-static bool is_plain_gemm(const quantize_plan *p, size_t i) {
-  return sdx_graph_node_float(p->graph, i, "alpha", 1) == 1 && sdx_graph_node_float(p->graph, i, "beta", 1) == 1 &&
-         !sdx_graph_node_int(p->graph, i, "transA", 0);
-}
-
 static bool is_product(const quantize_plan *p, size_t i) {
   const char *op = sdx_graph_node_op(p->graph, i);
   sdx_ref a = sdx_graph_node_input(p->graph, i, 0), b = sdx_graph_node_input(p->graph, i, 1);
-  if (!is_one_of(op, "Conv MatMul Gemm ") || !is_float(p, a) || !is_float(p, b)) return false;
-  if (!strcmp(op, "Gemm")) return is_plain_gemm(p, i) && is_constant(p, b);
+  if (!op_is_one_of(op, "Conv MatMul Gemm ") || !is_float(p, a) || !is_float(p, b)) return false;
+  if (!strcmp(op, "Gemm")) return gemm_is_plain(p->graph, i) && is_constant(p, b);
   return strcmp(op, "Conv") != 0 || is_constant(p, b);
 }
 
@@ -141,22 +131,17 @@ static void plan_node(quantize_plan *p, size_t i, const quantize_options *o) {
   const char *op = sdx_graph_node_op(p->graph, i);
   if (!*op || (o->keep && o->keep(o->context, op, sdx_graph_node_name(p->graph, i)))) return;
   if (is_product(p, i)) plan_product(p, i, o->results);
-  else if (is_one_of(op, "Add Mul Sub Div ")) plan_sum(p, i, false);
-  else if (is_one_of(op, pools)) plan_sum(p, i, true);
-  else if (is_one_of(op, moves)) plan_move(p, i);
-  else if (is_one_of(op, functions)) plan_sum(p, i, false);
+  else if (op_is_one_of(op, "Add Mul Sub Div ")) plan_sum(p, i, false);
+  else if (op_is_one_of(op, pools)) plan_sum(p, i, true);
+  else if (op_is_one_of(op, moves)) plan_move(p, i);
+  else if (op_is_one_of(op, functions)) plan_sum(p, i, false);
 }
 
 quantize_plan *quantize_plan_make(sdx_builder *b, const quantize_options *o) {
   quantize_plan *p = calloc(1, sizeof *p);
   sdx_graph *g = sdx_builder_graph(b);
   if (!p) return NULL;
-  size_t most = 0;
-  for (size_t i = 1; i <= sdx_graph_value_count(g); i++) {
-    sdx_ref v = sdx_graph_value(g, i);
-    if (v > most) most = v;
-  }
-  p->builder = b, p->graph = g, p->ref_count = most + 1, p->node_count = sdx_graph_node_count(g);
+  p->builder = b, p->graph = g, p->ref_count = refs_end(g), p->node_count = sdx_graph_node_count(g);
   p->quantised = calloc(p->ref_count, sizeof *p->quantised);
   p->alias = calloc(p->ref_count, sizeof *p->alias);
   p->source = calloc(p->ref_count, sizeof *p->source);
