@@ -74,7 +74,7 @@ static int to_half(edit *e) {
   if (!code && data.count) code = keep_large(e, &data, &o, &kept);
   if (!code && half_convert(e->builder, &o, &r)) code = edit_failed(e);
   if (!code && r.overflows)
-    cli_note("%zu constants of '%s' and others are too large and became the largest number", r.overflows,
+    cli_note("%zu numbers of constants are too large and became the largest there is, the first in '%s'", r.overflows,
              r.first_overflow);
   json_object_set_new(e->details, "nodes in 16 bits", json_integer((json_int_t)r.converted));
   json_object_set_new(e->details, "nodes in float", json_integer((json_int_t)r.kept));

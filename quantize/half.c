@@ -24,22 +24,25 @@ typedef struct halver {
   sdx_builder *builder;
   const half_options *o;
   half_report *report;
-  sdx_ref *exact;  // by sdx_ref of a value in 16 bits: the float that it was made of; 0: there is none
-  size_t exact_count;
+  struct origin {
+    sdx_ref exact;  // the float that a value in 16 bits was made of; 0: there is none
+    size_t overflows, underflows;
+  } * origins;  // by sdx_ref
+  size_t origin_count;
 } halver;
 
-static void note_exact(halver *h, sdx_ref half, sdx_ref exact) {
-  if (half >= h->exact_count) {
+static void note_origin(halver *h, sdx_ref half, struct origin origin) {
+  if (half >= h->origin_count) {
     size_t more = 2 * (size_t)half + 1;
-    sdx_ref *longer = realloc(h->exact, more * sizeof *longer);
+    struct origin *longer = realloc(h->origins, more * sizeof *longer);
     if (!longer) {
       sdx_builder_fail(h->builder, SDX_NO_MEMORY, "memory is exhausted");
       return;
     }
-    memset(longer + h->exact_count, 0, (more - h->exact_count) * sizeof *longer);
-    h->exact = longer, h->exact_count = more;
+    memset(longer + h->origin_count, 0, (more - h->origin_count) * sizeof *longer);
+    h->origins = longer, h->origin_count = more;
   }
-  h->exact[half] = exact;
+  h->origins[half] = origin;
 }
 
 float half_largest(sdx_dtype type) { return type == SDX_FLOAT16 ? 65504.0f : 0x1.fep127f; }
@@ -62,7 +65,7 @@ static bool is_half(const halver *h, sdx_graph *g, sdx_ref v) {
 
 // ---- constants --------------------------------------------------------------------------------------
 
-static sdx_value *halved(halver *h, const sdx_value *from, const char *name) {
+static sdx_value *halved(const halver *h, const sdx_value *from, struct origin *lost) {
   sdx_value *to = sdx_tensor_create(h->o->type, sdx_tensor_rank(from), sdx_tensor_shape(from));
   const float *x = sdx_tensor_data(from);
   uint16_t *y = to ? sdx_tensor_data(to) : NULL;
@@ -71,10 +74,8 @@ static sdx_value *halved(halver *h, const sdx_value *from, const char *name) {
     bool too_large = isfinite(x[i]) && fabsf(x[i]) > most;
     float kept = too_large ? copysignf(most, x[i]) : x[i];
     y[i] = h->o->type == SDX_FLOAT16 ? fp16_from_float(kept) : bf16_from_float(kept);
-    if (too_large && !h->report->overflows)
-      snprintf(h->report->first_overflow, sizeof h->report->first_overflow, "%s", name);
-    h->report->overflows += too_large;
-    h->report->underflows += kept != 0 && !(y[i] & 0x7fff);
+    lost->overflows += too_large;
+    lost->underflows += kept != 0 && !(y[i] & 0x7fff);
   }
   return to;
 }
@@ -82,11 +83,31 @@ static sdx_value *halved(halver *h, const sdx_value *from, const char *name) {
 static void halve_constant(halver *h, sdx_graph *g, sdx_ref v) {
   sdx_value *from = sdx_graph_constant(g, v);
   if (!from) return;
-  const char *name = sdx_graph_name(g, v);
-  sdx_ref made = sdx_graph_add_initializer(g, name, halved(h, from, name));
+  struct origin origin = {.exact = v};
+  sdx_ref made = sdx_graph_add_initializer(g, sdx_graph_name(g, v), halved(h, from, &origin));
   sdx_graph_replace(g, v, made, 0);
-  note_exact(h, made, v);
+  note_origin(h, made, origin);
   sdx_value_release(from);
+}
+
+static void report_losses(halver *h, const struct origin *lost, const char *name) {
+  half_report *r = h->report;
+  if (lost->overflows && !r->overflows) snprintf(r->first_overflow, sizeof r->first_overflow, "%s", name);
+  r->overflows += lost->overflows;
+  r->underflows += lost->underflows;
+}
+
+// Of constants that are left after a sweep: what is read as float alone has lost nothing.
+static void count_losses(halver *h, sdx_graph *g) {
+  for (size_t i = 1; i <= sdx_graph_value_count(g); i++) {
+    sdx_ref v = sdx_graph_value(g, i);
+    sdx_value *constant = v < h->origin_count && h->origins[v].exact ? sdx_graph_constant(g, v) : NULL;
+    if (constant) report_losses(h, &h->origins[v], sdx_graph_name(g, h->origins[v].exact));
+    sdx_value_release(constant);
+  }
+  sdx_graph *body;
+  for (size_t i = 0; i < sdx_graph_node_count(g); i++)
+    for (size_t k = 0; (body = sdx_graph_node_body(g, i, k)); k++) count_losses(h, body);
 }
 
 // Attributes that name the type of what a node makes.
@@ -95,9 +116,11 @@ static void halve_attributes(halver *h, sdx_graph *g, size_t node) {
   sdx_value *value =
       strcmp(op, "Constant") && strcmp(op, "ConstantOfShape") ? NULL : sdx_graph_node_tensor(g, node, "value");
   if (value && sdx_tensor_dtype(value) == SDX_FLOAT) {
+    struct origin lost = {0};
     sdx_graph_node_drop(g, node, "value");
     sdx_graph_select(g, node);
-    sdx_graph_set_tensor(g, "value", halved(h, value, sdx_graph_node_name(g, node)));
+    sdx_graph_set_tensor(g, "value", halved(h, value, &lost));
+    report_losses(h, &lost, sdx_graph_node_name(g, node));
   } else if (!strcmp(op, "ConstantOfShape") && !value) {
     uint16_t *zero;
     sdx_value *t = sdx_tensor_create(h->o->type, 1, (int64_t[]){1});
@@ -143,11 +166,11 @@ static void halve_behind(halver *h, sdx_graph *g, sdx_ref v) {
   sdx_graph_declare(g, v, &io);
   sdx_graph_replace(g, v, made, 0);
   sdx_graph_node_set_input(g, caster, 0, v);
-  note_exact(h, made, v);
+  note_origin(h, made, (struct origin){.exact = v});
 }
 
 static sdx_ref in_full(const halver *h, sdx_graph *g, sdx_ref v) {
-  return v < h->exact_count && h->exact[v] ? h->exact[v] : cast(g, v, SDX_FLOAT);
+  return v < h->origin_count && h->origins[v].exact ? h->origins[v].exact : cast(g, v, SDX_FLOAT);
 }
 
 static void fit_node(halver *h, sdx_graph *g, size_t node) {
@@ -231,6 +254,7 @@ sdx_status half_convert(sdx_builder *b, const half_options *o, half_report *r) {
   for (size_t i = 0; i < outputs && !sdx_builder_status(b); i++)
     sdx_graph_set_output(g, i, sdx_graph_output(g, i), names[i]);
   free(names);
-  free(h.exact);
-  return sdx_builder_sweep(b) ? sdx_builder_status(b) : sdx_builder_infer(b);
+  if (!sdx_builder_sweep(b)) count_losses(&h, g);
+  free(h.origins);
+  return sdx_builder_infer(b);
 }

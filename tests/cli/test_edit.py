@@ -381,6 +381,7 @@ class Converting(Editing):
         self.keep(before)
         _, report = self.convert("--fp16")
         self.assertEqual(report["details"]["overflows"], 1)
+        self.assertEqual(self.convert("--fp16", "--keep", "scale")[1]["details"]["overflows"], 0)
         self.assertIn("'large'", self.command("convert", "m.onnx", "--fp16", "-o", "out.onnx").stderr)
         before.graph.initializer[0].CopyFrom(constant("large", np.float32(6e4)))
         self.keep(before)

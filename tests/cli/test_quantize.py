@@ -257,6 +257,7 @@ class Static(Quantising):
                          ("bounded", "QLinearConv")):
             with self.subTest(kind):
                 model, x = self.prepare(kind, 12)
+                self.near(model, self.quantize(kind, "--data", "data.npz")[0], x, 15)
                 quantised, _ = self.quantize(kind, "--data", "data.npz", "--format", "qoperator")
                 self.assertIn(op, {n.op_type for n in quantised.graph.node})
                 self.near(model, quantised, x, 15)
