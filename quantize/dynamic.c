@@ -4,6 +4,7 @@
 //
 //   MatMul(A, W)        Mul(Cast(MatMulInteger(a, w)), a_scale * w_scale)
 //   Gemm(A, W, C)       the same, Add C
+#include <stdlib.h>
 #include <string.h>
 
 #include "quantize/nodes.h"
@@ -25,20 +26,27 @@ static sdx_value *transposed(const sdx_value *w) {
   return t;
 }
 
-static sdx_ref multiply(dynamic *d, sdx_ref a, const quantised_weights *q, sdx_ref *bytes_of_a) {
+static bool add_weights(const dynamic *d, const sdx_value *w, sdx_ref *parts) {
+  quantised_weights q;
+  if (!weights_quantise(w, d->o->per_channel ? 1 : -1, d->o->weights, &q)) return false;
+  parts[0] = sdx_graph_add_initializer(d->graph, "weight_quantized", q.bytes);
+  parts[1] = sdx_graph_add_initializer(d->graph, "weight_scale", q.scale);
+  parts[2] = sdx_graph_add_initializer(d->graph, "weight_zero_point", q.zero);
+  return true;
+}
+
+static sdx_ref multiply(const dynamic *d, sdx_ref a, const sdx_ref *weights, sdx_ref *bytes_of_a) {
   sdx_graph *g = d->graph;
-  sdx_ref w = sdx_graph_add_initializer(g, "weight_quantized", q->bytes);
-  sdx_ref scale = sdx_graph_add_initializer(g, "weight_scale", q->scale);
-  sdx_ref zero = sdx_graph_add_initializer(g, "weight_zero_point", q->zero);
   if (!bytes_of_a[0]) {
     bytes_of_a[0] = sdx_graph_add_node(g, "DynamicQuantizeLinear", NULL, SDX_REFS(a));
     bytes_of_a[1] = sdx_graph_add_node_output(g);
     bytes_of_a[2] = sdx_graph_add_node_output(g);
   }
-  sdx_ref sums = sdx_graph_add_node(g, "MatMulInteger", d->name, SDX_REFS(bytes_of_a[0], w, bytes_of_a[2], zero));
+  sdx_ref sums =
+      sdx_graph_add_node(g, "MatMulInteger", d->name, SDX_REFS(bytes_of_a[0], weights[0], bytes_of_a[2], weights[2]));
   sdx_ref cast = sdx_graph_add_node(g, "Cast", NULL, SDX_REFS(sums));
   sdx_graph_set_int(g, "to", SDX_FLOAT);
-  sdx_ref scales = sdx_graph_add_node(g, "Mul", NULL, SDX_REFS(bytes_of_a[1], scale));
+  sdx_ref scales = sdx_graph_add_node(g, "Mul", NULL, SDX_REFS(bytes_of_a[1], weights[1]));
   return sdx_graph_add_node(g, "Mul", NULL, SDX_REFS(cast, scales));
 }
 
@@ -57,6 +65,10 @@ sdx_value *product_weights(sdx_graph *g, size_t node) {
   return turned;
 }
 
+sdx_ref *product_parts_of(product_parts *all, sdx_graph *g, size_t node) {
+  return all[sdx_graph_node_input(g, node, 1)][sdx_graph_node_int(g, node, "transB", 0) != 0];
+}
+
 sdx_ref product_end(sdx_graph *g, size_t node, sdx_ref product) {
   sdx_ref c = sdx_graph_node_input_count(g, node) > 2 ? sdx_graph_node_input(g, node, 2) : 0;
   if (c) product = sdx_graph_add_node(g, "Add", NULL, SDX_REFS(product, c));
@@ -69,23 +81,26 @@ sdx_status quantize_dynamic(sdx_builder *b, const quantize_options *o, size_t *c
   sdx_graph *g = sdx_builder_graph(b);
   size_t nodes = sdx_graph_node_count(g);
   sdx_ref last = 0, bytes[3] = {0};
+  product_parts *all = calloc(refs_end(g), sizeof *all);
+  if (!all) sdx_builder_fail(b, SDX_NO_MEMORY, "memory is exhausted");
   *changed = 0;
   for (size_t i = 0; i < nodes && !sdx_builder_status(b); i++) {
     dynamic d = {g, o, sdx_graph_node_name(g, i)};
     if (o->keep && o->keep(o->context, sdx_graph_node_op(g, i), d.name)) continue;
     sdx_value *w = product_weights(g, i);
-    quantised_weights q;
     if (!w) continue;
+    sdx_ref *parts = product_parts_of(all, g, i);
     sdx_ref a = sdx_graph_node_input(g, i, 0);
     if (a != last) bytes[0] = 0;  // queries, keys and values are products of one
     last = a;
-    if (!weights_quantise(w, o->per_channel ? 1 : -1, o->weights, &q)) {
+    if (!parts[0] && !add_weights(&d, w, parts)) {
       sdx_builder_fail(b, SDX_NO_MEMORY, "memory is exhausted");
     } else {
-      product_end(g, i, multiply(&d, a, &q, bytes));
+      product_end(g, i, multiply(&d, a, parts, bytes));
       ++*changed;
     }
     sdx_value_release(w);
   }
+  free(all);
   return sdx_builder_status(b) ? sdx_builder_status(b) : sdx_builder_sweep(b);
 }

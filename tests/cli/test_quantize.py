@@ -133,8 +133,19 @@ def bounded():
     return n.model([info("x", ["n", 3, 16, 16])], "y", ["n", CLASSES])
 
 
+def shared():
+    """Layers with one matrix, as ALBERT has them, and the same turned."""
+    n = Net()
+    x, w = "x", n.weight(32, 32)
+    for _ in range(3):
+        x = n.add("Relu", n.add("MatMul", x, w))
+    x = n.add("Reshape", x, n.constant(np.int64([-1, 32])))
+    n.add("Gemm", n.add("Gemm", x, w, transB=1), w, transB=1)
+    return n.model([info("x", ["n", 12, 32])], "y", [None, 32])
+
+
 MORE = {"pooled": (pooled, (3, 16, 16)), "one": (lambda: pooled(1), (3, 16, 16)), "mixing": (mixing, (12, 32)),
-        "bounded": (bounded, (3, 16, 16))}
+        "bounded": (bounded, (3, 16, 16)), "shared": (shared, (12, 32))}
 
 
 def matrices(model):
@@ -349,6 +360,15 @@ class WithoutSamples(Quantising):
         self.prepare("attention", 2)
         self.quantize("attention", "--dynamic")
         self.assertGreaterEqual(self.kernels()["MatMulIntegerToFloat"], 10)
+
+    def test_weights_that_are_shared(self):
+        model, x = self.prepare("shared", 4)
+        for words in (("--dynamic",), ("--weights-only", 8), ("--weights-only", 8, "--contrib")):
+            with self.subTest(words):
+                quantised, report = self.quantize("shared", *words)
+                self.near(model, quantised, x, 25)
+                self.assertEqual(report["details"]["quantised"], 5)
+                self.assertEqual(sum(w.name.startswith("weight_quantized") for w in quantised.graph.initializer), 2)
 
     def test_blocks(self):
         model, x = self.prepare("attention", 12)
