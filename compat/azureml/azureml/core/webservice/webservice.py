@@ -318,8 +318,6 @@ def _deploy(workspace, name, words, config, target, overwrite):
     print("Creating service")
     service = Webservice._of(workspace, _command.ask("service", "deploy", name, *what, *config._words(),
                                                      workspace=workspace._folder, reports=True))
-    if service.state == "Unhealthy":  # nothing is heard of it yet
-        service.state = "Transitioning"
     for which, key in (("Primary", config.primary_key), ("Secondary", config.secondary_key)):
         if key:
             service.regen_key(which, key)
