@@ -55,6 +55,11 @@ def option(name, value):
     return [] if value is None else [f"--{name}", str(value)]
 
 
+def arguments(values):
+    """What an __init__ was given, out of its locals()."""
+    return {name: value for name, value in values.items() if name not in ("self", "__class__")}
+
+
 def warn_of(given, *names):
     """Says which of the arguments {name: value} the command has nothing for."""
     found = [name for name in names if given.get(name)]

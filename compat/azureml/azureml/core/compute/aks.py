@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """AksCompute: a Kubernetes cluster. What is said of machines and networks provisions nothing."""
+from azureml.core import _command
 from azureml.core.compute.compute import (ComputeTarget, ComputeTargetAttachConfiguration,
                                           ComputeTargetProvisioningConfiguration, _place)
 from azureml.exceptions import ComputeTargetException
@@ -59,9 +60,8 @@ class AksProvisioningConfiguration(ComputeTargetProvisioningConfiguration):
     def __init__(self, agent_count, vm_size, ssl_cname, ssl_cert_pem_file, ssl_key_pem_file, location,
                  vnet_resourcegroup_name, vnet_name, subnet_name, service_cidr, dns_service_ip, docker_bridge_cidr,
                  cluster_purpose, load_balancer_type, load_balancer_subnet):
-        given = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
         super().__init__("AKS", location)
-        vars(self).update(given)
+        vars(self).update(_command.arguments(locals()))
 
     def validate_configuration(self):
         if self.agent_count is not None and self.agent_count < 1:
@@ -73,9 +73,8 @@ class AksAttachConfiguration(ComputeTargetAttachConfiguration):
 
     def __init__(self, resource_group=None, cluster_name=None, resource_id=None, cluster_purpose=None,
                  load_balancer_type=None, load_balancer_subnet=None):
-        given = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
         super().__init__("AKS")
-        vars(self).update(given)
+        vars(self).update(_command.arguments(locals()))
 
     def validate_configuration(self):
         if bool(self.resource_id) == bool(self.cluster_name):

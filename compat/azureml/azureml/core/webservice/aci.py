@@ -49,9 +49,8 @@ class AciServiceDeploymentConfiguration(WebserviceDeploymentConfiguration):
                  ssl_key_pem_file=None, ssl_cname=None, dns_name_label=None, primary_key=None, secondary_key=None,
                  collect_model_data=None, cmk_vault_base_url=None, cmk_key_name=None, cmk_key_version=None,
                  vnet_name=None, subnet_name=None):
-        given = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
         super().__init__(AciWebservice, description, tags, properties, primary_key, secondary_key, location)
-        vars(self).update(given)
+        vars(self).update(_command.arguments(locals()))
         self.validate_configuration()
 
     def validate_configuration(self):

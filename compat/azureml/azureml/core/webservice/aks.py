@@ -164,9 +164,8 @@ class AksServiceDeploymentConfiguration(WebserviceDeploymentConfiguration):
                  num_replicas, primary_key, secondary_key, tags, properties, description, gpu_cores, period_seconds,
                  initial_delay_seconds, timeout_seconds, success_threshold, failure_threshold, namespace,
                  token_auth_enabled, compute_target_name, cpu_cores_limit, memory_gb_limit, blobfuse_enabled=None):
-        given = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
         super().__init__(AksWebservice, description, tags, properties, primary_key, secondary_key)
-        vars(self).update(given)
+        vars(self).update(_command.arguments(locals()))
         self.validate_configuration()
 
     def validate_configuration(self):
@@ -212,7 +211,7 @@ class AksEndpointDeploymentConfiguration(AksServiceDeploymentConfiguration):
                  initial_delay_seconds, timeout_seconds, success_threshold, failure_threshold, namespace,
                  token_auth_enabled, version_name, traffic_percentile, compute_target_name, cpu_cores_limit,
                  memory_gb_limit):
-        given = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
+        given = _command.arguments(locals())
         own = ("version_name", "traffic_percentile")
         super().__init__(**{key: value for key, value in given.items() if key not in own})
         self._webservice_type, self.version_name, self.traffic_percentile = AksEndpoint, version_name, traffic_percentile
