@@ -57,7 +57,7 @@ sdx_value *product_weights(sdx_graph *g, size_t node) {
   if (!gemm && strcmp(op, "MatMul") != 0) return NULL;
   sdx_value *w = sdx_graph_constant(g, sdx_graph_node_input(g, node, 1));
   bool fits = w && sdx_tensor_dtype(w) == SDX_FLOAT && sdx_tensor_rank(w) == 2 && sdx_tensor_count(w) > 0 &&
-              (!gemm || gemm_is_plain(g, node));
+              (!gemm || gemm_is_plain(g, node)) && weights_are_finite(w);
   bool turns = gemm && sdx_graph_node_int(g, node, "transB", 0);
   if (fits && !turns) return w;
   sdx_value *turned = fits ? transposed(w) : NULL;

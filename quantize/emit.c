@@ -34,7 +34,7 @@ static const char *named(char *room, size_t size, sdx_graph *g, sdx_ref v, const
 static void scale_of_range(range r, sdx_dtype type, float *scale, int32_t *zero) {
   byte_type t = byte_type_of(type);
   float low = r.low < 0 ? r.low : 0, high = r.high > 0 ? r.high : 0;
-  *scale = high > low ? (high - low) / (float)(t.high - t.low) : 1;
+  *scale = high > low ? (float)(((double)high - (double)low) / (t.high - t.low)) : 1;
   if (!(*scale >= 1e-30f)) *scale = 1;
   *zero = round_within((float)t.low - low / *scale, t);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "quantize/nodes.h"
+#include "quantize/tensors.h"
 
 static bool is_float(const quantize_plan *p, sdx_ref v) {
   return v && sdx_graph_describe(p->graph, v).dtype == SDX_FLOAT;
@@ -19,6 +20,13 @@ static bool is_constant(const quantize_plan *p, sdx_ref v) {
   sdx_value *t = sdx_graph_constant(p->graph, v);
   sdx_value_release(t);
   return t != NULL;
+}
+
+static bool can_be_bytes(const quantize_plan *p, sdx_ref v) {
+  sdx_value *t = sdx_graph_constant(p->graph, v);
+  bool can = !t || weights_are_finite(t);
+  sdx_value_release(t);
+  return can;
 }
 
 sdx_ref plan_scale_of(const quantize_plan *p, sdx_ref v) {
@@ -60,6 +68,7 @@ static bool is_product(const quantize_plan *p, size_t i) {
   const char *op = sdx_graph_node_op(p->graph, i);
   sdx_ref a = sdx_graph_node_input(p->graph, i, 0), b = sdx_graph_node_input(p->graph, i, 1);
   if (!op_is_one_of(op, "Conv MatMul Gemm ") || !is_float(p, a) || !is_float(p, b)) return false;
+  if (!can_be_bytes(p, a) || !can_be_bytes(p, b)) return false;
   if (!strcmp(op, "Gemm")) return gemm_is_plain(p->graph, i) && is_constant(p, b);
   return strcmp(op, "Conv") != 0 || is_constant(p, b);
 }

@@ -74,8 +74,11 @@ static void see_extremes(seen *s, const float *x, size_t count) {
   }
 }
 
+// In double: the extremes of float are further apart than float reaches.
+static double bin_width(const seen *s) { return ((double)s->high - (double)s->low) / BINS; }
+
 static void see_bins(seen *s, const float *x, size_t count) {
-  float width = (s->high - s->low) / BINS;
+  double width = bin_width(s);
   if (!s->bins || !(width > 0)) return;
   for (size_t i = 0; i < count; i++) {
     if (!(x[i] >= s->low && x[i] <= s->high)) continue;
@@ -83,14 +86,14 @@ static void see_bins(seen *s, const float *x, size_t count) {
       s->zeros++;
       continue;
     }
-    size_t at = (size_t)((x[i] - s->low) / width);
+    size_t at = (size_t)(((double)x[i] - (double)s->low) / width);
     s->bins[at < BINS ? at : BINS - 1]++;
   }
 }
 
 // ---- methods ----------------------------------------------------------------------------------------
 
-static float bin_at(const seen *s, size_t i) { return s->low + (s->high - s->low) * ((float)i + 0.5f) / BINS; }
+static float bin_at(const seen *s, size_t i) { return (float)((double)s->low + bin_width(s) * ((double)i + 0.5)); }
 
 static range by_percentile(const seen *s, double percentile) {
   uint64_t all = s->zeros, cut, sum = 0;
@@ -99,19 +102,19 @@ static range by_percentile(const seen *s, double percentile) {
   size_t first = 0, last = BINS - 1;
   while (first < last && bin_at(s, first) < 0 && (sum += s->bins[first]) <= cut) first++;
   for (sum = 0; last > first && bin_at(s, last) > 0 && (sum += s->bins[last]) <= cut;) last--;
-  float width = (s->high - s->low) / BINS;
-  return (range){first ? s->low + width * (float)first : s->low,
-                 last < BINS - 1 ? s->low + width * (float)(last + 1) : s->high};
+  double low = (double)s->low, width = bin_width(s);
+  return (range){first ? (float)(low + width * (double)first) : s->low,
+                 last < BINS - 1 ? (float)(low + width * (double)(last + 1)) : s->high};
 }
 
 static double squared_error(const seen *s, range r) {
-  float low = r.low < 0 ? r.low : 0, high = r.high > 0 ? r.high : 0, scale = (high - low) / (LEVELS - 1);
-  double sum = 0;
+  float low = r.low < 0 ? r.low : 0, high = r.high > 0 ? r.high : 0;
+  double sum = 0, scale = ((double)high - (double)low) / (LEVELS - 1);
   for (size_t i = 0; i < BINS; i++) {
     if (!s->bins[i]) continue;
     float x = bin_at(s, i), y = x < low ? low : x > high ? high : x;
-    double within = (double)scale * (double)scale / 12;  // of rounding, as bins are not narrower than steps
-    double off = (double)(x - y);
+    double within = scale * scale / 12;  // of rounding, as bins are not narrower than steps
+    double off = (double)x - (double)y;
     sum += (double)s->bins[i] * (off * off + (x == y ? within : 0));
   }
   return sum;

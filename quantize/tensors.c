@@ -16,6 +16,13 @@ sdx_value *scalar_byte(sdx_dtype type, int32_t x) {
   return v;
 }
 
+bool weights_are_finite(const sdx_value *w) {
+  const float *x = sdx_tensor_data(w);
+  for (size_t i = 0; i < sdx_tensor_count(w); i++)
+    if (!isfinite(x[i])) return false;
+  return true;
+}
+
 bool weights_quantise(const sdx_value *w, int64_t axis, sdx_dtype type, quantised_weights *out) {
   size_t rank = sdx_tensor_rank(w), count = sdx_tensor_count(w), inner = 1;
   const int64_t *shape = sdx_tensor_shape(w);

@@ -22,6 +22,7 @@ typedef struct quantised_weights {
   sdx_value *bytes, *scale, *zero;
   int64_t axis;  // -1: one scale
 } quantised_weights;
+bool weights_are_finite(const sdx_value *w);  // of float; others have no scale
 // axis -1: one scale for all. False: memory.
 bool weights_quantise(const sdx_value *w, int64_t axis, sdx_dtype type, quantised_weights *out);
 sdx_value *scalar_float(float x);

@@ -309,6 +309,21 @@ class Static(Quantising):
             self.write(f"sets/test_data_set_{i}/input_0.pb", numpy_helper.from_array(x[i:i + 1]).SerializeToString())
         self.near(model, self.quantize("mobile", "--data", "sets")[0], x, 15)
 
+    def test_numbers_at_the_end_of_float(self):
+        """Weights that are not finite stay in float; ranges are as wide as float is."""
+        model, x = self.prepare("bounded", 4)
+        model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.full((8, 3, 3, 3), np.nan, np.float32), "w0"))
+        self.write("bounded.onnx", model.SerializeToString())
+        quantised, _ = self.quantize("bounded", "--data", "data.npz")
+        self.assertIn("w0", [i for n in quantised.graph.node for i in n.input])
+        n = Net()
+        n.conv(n.add("Mul", "x", n.constant(np.float32(3e38 / np.abs(x).max()))), 3, 2, 1)
+        model = n.model([info("x", ["n", 3, 16, 16])], "y", ["n", 2, 16, 16])
+        self.write("bounded.onnx", model.SerializeToString())
+        for method in ("mse", "percentile", "entropy"):
+            report = self.quantize("bounded", "--data", "data.npz", "--method", method)[1]
+            self.assertGreater(report["details"]["sqnr"], 15)
+
     def test_layers_stay_in_float(self):
         model, x = self.prepare("residual", 12)
         quantised, _ = self.quantize("residual", "--data", "data.npz", "--keep", "Gemm,conv1")
