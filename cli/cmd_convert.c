@@ -181,6 +181,8 @@ static int run(const args *a) {
   if (args_has(a, "list")) return list(args_has(a, "json"));
   if (args_has(a, "ops")) return list_operators(args_text(a, "ops", ""), args_has(a, "json"));
   if (a->word_count == 0) return cli_error(CLI_USAGE, "convert: a model is missing");
+  int wrong = convert_onnx_check(a);
+  if (wrong) return wrong;
   if (convert_onnx_asked(a)) return convert_onnx(a);
   const char *model = a->words[0], *output = args_text(a, "output", is_standard_stream(model) ? "-" : NULL);
   bool to_stdout = output && is_standard_stream(output), streams = output && output_is_stream(output);

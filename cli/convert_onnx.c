@@ -9,7 +9,23 @@
 #include "cli/samples.h"
 #include "quantize/half.h"
 
-bool convert_onnx_asked(const args *a) { return args_has(a, "fp16") || args_has(a, "bf16"); }
+// The first of these options that is given; NULL: none is.
+static const char *first_of(const args *a, const char *const *names) {
+  while (*names && !args_has(a, *names)) names++;
+  return *names;
+}
+
+static bool to_16_bits(const args *a) { return args_has(a, "fp16") || args_has(a, "bf16"); }
+
+bool convert_onnx_asked(const args *a) {
+  return first_of(a, (const char *const[]){"fp16", "bf16", "set-shape", "dim", "rename", "option", NULL}) != NULL;
+}
+
+int convert_onnx_check(const args *a) {
+  const char *half = first_of(a, (const char *const[]){"keep-io", "keep", "data", NULL});
+  if (half && !to_16_bits(a)) return cli_error(CLI_USAGE, "convert: --%s goes with --fp16 or --bf16", half);
+  return CLI_OK;
+}
 
 // All that read the value stay in float.
 static void keep_readers(sdx_graph *g, const char *name, keep_list *kept) {
@@ -93,11 +109,16 @@ static int change(edit *e) {
   if (opset < LEAST_OPSET) opset = LEAST_OPSET;
   if (args_has(e->a, "bf16") && opset < BFLOAT16_OPSET) opset = BFLOAT16_OPSET;
   if (opset != now && sdx_builder_raise(e->builder, opset)) return edit_failed(e);
-  return convert_onnx_asked(e->a) ? to_half(e) : CLI_OK;
+  return to_16_bits(e->a) ? to_half(e) : CLI_OK;
 }
 
 int convert_onnx(const args *a) {
   if (args_has(a, "fp16") && args_has(a, "bf16"))
     return cli_error(CLI_USAGE, "convert: give --fp16 or --bf16, not both");
+  const char *of_others =
+      first_of(a, (const char *const[]){"format", "signature", "outputs", "python", "trust", "verify", NULL});
+  if (of_others)
+    return cli_error(CLI_USAGE, "convert: --%s is for models of other frameworks: convert first, change the result",
+                     of_others);
   return edit_run(a, "convert", change);
 }

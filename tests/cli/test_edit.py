@@ -397,6 +397,13 @@ class Converting(Editing):
         self.assertIn("--fp16", self.command("convert", "--help").stdout)
         self.assertIn("not both", self.fails("convert", "m.onnx", "--fp16", "--bf16", code=2))
 
+    def test_changes_alone(self):
+        self.keep(convolutions())
+        self.assertEqual(self.convert("--rename", "image=picture")[0].graph.input[0].name, "picture")
+        self.assertIn("--keep goes with --fp16", self.fails("convert", "m.onnx", "--keep", "conv0", code=2))
+        self.assertIn("--verify is for models of other", self.fails("convert", "m.onnx", "--fp16", "--verify", "random", code=2))
+        self.assertIn("--outputs is for models of other", self.fails("convert", "m.onnx", "--dim", "N=2", "--outputs", "y", code=2))
+
     def test_bodies(self):
         body = helper.make_graph([NODES("Add", ["a", "w"], ["b"]), NODES("Identity", ["go"], ["more"])], "body",
                                  [info("i", [], I), info("go", [], TensorProto.BOOL), info("a", [3])],
