@@ -172,8 +172,11 @@ static sdx_status hold_against(verification *v, sdx_session *session, sdx_run *r
     *proof = json_dumps(said, JSON_COMPACT | JSON_SORT_KEYS);
     json_decref(said);
     if (!*proof) fault_no_memory(f);
-    snprintf(v->text, sizeof v->text, "%lld row%s of %zu output%s are what the framework computes", rows,
-             rows == 1 ? "" : "s", json_object_size(outputs), json_object_size(outputs) == 1 ? "" : "s");
+    size_t compared = json_object_size(outputs), all = sdx_session_output_count(session);
+    char of_all[40] = "";
+    if (compared < all) snprintf(of_all, sizeof of_all, " (of %zu)", all);
+    snprintf(v->text, sizeof v->text, "%lld row%s of %zu output%s%s are what the framework computes", rows,
+             rows == 1 ? "" : "s", compared, compared == 1 ? "" : "s", of_all);
   }
   json_decref(outputs);
   named_clear(&results);

@@ -161,15 +161,20 @@ static sdx_status fail_unknown(conversion *c, const char *path) {
 
 static sdx_status choose_format(conversion *c, const char *path) {
   const char *wanted = c->options->format;
-  c->report->format = recognise(c->source, &c->report->kind);
-  if (!wanted) return c->report->format ? SDX_OK : fail_unknown(c, path);
-  for (const convert_format *const *f = convert_formats; *f; f++)
-    if (!strcmp((*f)->name, wanted)) {
-      c->report->format = *f;
-      return SDX_OK;
-    }
-  return convert_fail(c, SDX_INVALID_ARGUMENT, NULL, "'sardonyx convert --list' shows the formats",
-                      "there is no format '%s'", wanted);
+  const convert_format *format = recognise(c->source, &c->report->kind);
+  if (wanted) {
+    const convert_format *const *f = convert_formats;
+    while (*f && strcmp((*f)->name, wanted) != 0) f++;
+    format = *f;
+  }
+  c->report->format = format;
+  if (!format && !wanted) return fail_unknown(c, path);
+  if (!format)
+    return convert_fail(c, SDX_INVALID_ARGUMENT, NULL, "'sardonyx convert --list' shows the formats",
+                        "there is no format '%s'", wanted);
+  if (format->chooses_ends || (!c->options->signature && !c->options->outputs)) return SDX_OK;
+  return convert_fail(c, SDX_INVALID_ARGUMENT, NULL, NULL, "of %s there is no %s to be chosen", format->title,
+                      c->options->signature ? "signature" : "output");
 }
 
 // ---- saving -----------------------------------------------------------------------------------------

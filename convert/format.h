@@ -28,6 +28,7 @@ struct convert_format {
   const char *files;                     // what it reads, for the list: "JSON (.json), UBJSON (.ubj)"
   const char *const *kinds;              // names of base/file_kind.c that are this format; may be NULL
   bool (*recognise)(const source *s);    // for what no kind tells; may be NULL
+  bool chooses_ends;                     // takes a signature or outputs of the options
   int64_t opset;                         // to be taken unless another is asked for; 0: the newest
   sdx_status (*convert)(conversion *c);  // fills the graph, or reports problems
   // The file or folder that is read besides the source: what is converted on the fly is kept by both. NULL: there is

@@ -273,6 +273,9 @@ static char *beside(const source *s, arena *memory) {
 static bool open_model(tf *t, tf_interface *io) {
   conversion *c = t->c;
   if (c->source->folder || tf_is_saved_model(c->source)) return tf_open_saved_model(t, io);
+  if (c->options->signature)
+    return !convert_fail(c, SDX_INVALID_ARGUMENT, NULL, "--outputs names where it is to end",
+                         "a graph has no signatures");
   if (is_meta_graph(c->source)) return tf_open_meta_graph(t);
   if (source_load(c->source, NULL, NULL, c->f)) return false;
   const file_kind *kind = file_kind_of(c->source->head, c->source->head_size);
@@ -324,6 +327,7 @@ CONVERT_FORMAT(tensorflow) = {
     .files = "SavedModel (folder), frozen graph (.pb, .pbtxt), MetaGraph beside a checkpoint (.meta)",
     .kinds = CONVERT_KINDS("tensorflow-graph", "tensorflow-text", "tensorflow"),
     .recognise = is_ours,
+    .chooses_ends = true,
     .opset = OPSET,  // with that of later ones ONNX Runtime 1.32 builds graphs that it refuses
     .convert = convert,
     .beside = beside,

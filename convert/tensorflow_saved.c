@@ -79,8 +79,7 @@ static bool choose_graph(tf *t, wire saved, wire *meta) {
     found = serves(t, *meta, &version);
   }
   convert_made_by(t->c, "TensorFlow%s%.*s", version.size ? " " : "", STR_ARG(version));
-  return counts.of[SAVED_META] || meta->file ||
-         !convert_fail(t->c, SDX_INVALID_MODEL, "saved_model.pb", NULL, "it has no graph");
+  return meta->file || !convert_fail(t->c, SDX_INVALID_MODEL, "saved_model.pb", NULL, "it has no graph");
 }
 
 // ---- signatures -------------------------------------------------------------------------------------

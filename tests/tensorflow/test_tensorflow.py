@@ -409,6 +409,15 @@ class Style1(unittest.TestCase):
         got = Model(path, *PROVE, distance=DISTANCE)(**feeds)
         same("y", got["y"], run_graph(graph_def, feeds, "y:0"), distance=DISTANCE)
 
+    def test_what_cannot_be_chosen(self):
+        text = scratch("graph.pbtxt")
+        pathlib.Path(text).write_text('node { name: "x" op: "Placeholder" attr { key: "dtype" value { type: DT_FLOAT_REF } } }')
+        self.assertIn("no signatures", command("convert", text, "--signature", "s").stderr)
+        self.assertIn("no node 'z'", command("convert", text, "--outputs", "z").stderr)
+        net = scratch("net.prototxt")
+        pathlib.Path(net).write_text('input: "x"\nlayer { name: "y" type: "ReLU" bottom: "x" top: "y" }\n')
+        self.assertIn("of Caffe there is no output to be chosen", command("convert", net, "--outputs", "y").stderr)
+
     def test_text_is_what_the_binary_is(self):
         def f(x):
             words = tf.strings.join([tf.as_string(tf.shape(x)), b"\n\t\x01\x7f?\"'\\" + "ü".encode()])
