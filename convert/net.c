@@ -9,8 +9,6 @@
 #include "base/half.h"
 #include "base/size.h"
 
-enum { AXES_ARE_INPUTS = 18 };  // of reductions but ReduceSum
-
 void net_init(net *n, conversion *c) {
   *n = (net){.c = c, .layer = "", .kind = ""};
   str_map_init(&n->nodes, c->memory);
@@ -475,10 +473,6 @@ net_tensor net_squeeze(net *n, net_tensor x, size_t axis) {
   return x;
 }
 
-static int64_t clamp(int64_t number, int64_t least, int64_t most) {
-  return number < least ? least : number > most ? most : number;
-}
-
 net_tensor net_slice(net *n, net_tensor x, size_t axis, int64_t from, int64_t to, int64_t step) {
   sdx_graph *g = n->c->graph;
   int64_t at = (int64_t)axis, size = x.shape[axis];
@@ -486,12 +480,7 @@ net_tensor net_slice(net *n, net_tensor x, size_t axis, int64_t from, int64_t to
   sdx_ref ends[] = {sdx_graph_add_ints(g, 1, &from), sdx_graph_add_ints(g, 1, &to), sdx_graph_add_ints(g, 1, &at),
                     sdx_graph_add_ints(g, 1, &step)};
   x.ref = net_node(n, "Slice", "slice", SDX_REFS(x.ref, ends[0], ends[1], ends[2], ends[3]));
-  if (size < 0) return x;
-  from = clamp(from < 0 ? wrap_add(from, size) : from, step < 0 ? -1 : 0, step < 0 ? size - 1 : size);
-  to = clamp(to < 0 && to >= -size ? to + size : to, step < 0 ? -1 : 0, size);
-  if (step < -size - 1 || step > size + 1) step = step < 0 ? -size - 1 : size + 1;
-  int64_t length = step > 0 ? (to - from + step - 1) / step : (to - from + step + 1) / step;
-  x.shape[axis] = length < 0 ? 0 : length;
+  if (size >= 0) x.shape[axis] = node_slice_length(size, from, to, step);
   return x;
 }
 
@@ -570,7 +559,7 @@ net_tensor net_reduce(net *n, const char *op, net_tensor x, size_t count, const 
   sdx_graph *g = n->c->graph;
   net_tensor y = {.dtype = x.dtype};
   bool gone[NET_RANK] = {0};
-  if (!strcmp(op, "ReduceSum") || sdx_builder_opset(n->c->builder, "") >= AXES_ARE_INPUTS) {
+  if (node_axes_are_inputs(n->c, op)) {
     y.ref = net_node(n, op, NULL, SDX_REFS(x.ref, sdx_graph_add_ints(g, count, axes)));
   } else {
     y.ref = net_node(n, op, NULL, SDX_REFS(x.ref));
