@@ -114,7 +114,10 @@ static bool find_placeholders(tf *t, tf_interface *io) {
   if (!io->in) return !convert_no_memory(t->c);
   for (size_t i = 0; i < t->main.count; i++) {
     const tf_node *node = &t->main.nodes[i];
-    if (t->reached[i] && is_placeholder(node)) io->in[io->in_count++] = (tf_served){node->name, node->name};
+    if (!t->reached[i]) continue;
+    if (is_placeholder(node)) io->in[io->in_count++] = (tf_served){node->name, node->name};
+    if (str_is(node->op, "PlaceholderWithDefault"))
+      convert_note(t->c, "placeholder '%.*s' keeps its default: it is no input", STR_ARG(node->name));
   }
   return true;
 }

@@ -409,6 +409,14 @@ class Style1(unittest.TestCase):
         got = Model(path, *PROVE, distance=DISTANCE)(**feeds)
         same("y", got["y"], run_graph(graph_def, feeds, "y:0"), distance=DISTANCE)
 
+    def test_defaults_are_told(self):
+        def build():
+            x = v1.placeholder(tf.float32, [2], "x")
+            return {"x": normal(2)}, [tf.multiply(x, v1.placeholder_with_default(3.0, [], "factor"), "y").op.name]
+        self.check(build)
+        done = command("convert", write_graph(graph_of_1(build)[0]), "-o", scratch("told.onnx"))
+        self.assertIn("placeholder 'factor' keeps its default: it is no input", done.stderr)
+
     def test_what_cannot_be_chosen(self):
         text = scratch("graph.pbtxt")
         pathlib.Path(text).write_text('node { name: "x" op: "Placeholder" attr { key: "dtype" value { type: DT_FLOAT_REF } } }')
