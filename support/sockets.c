@@ -12,7 +12,7 @@
 
 enum { BACKLOG = 4096 };
 
-static int port_of(int fd) {
+int socket_port(int fd) {
   struct sockaddr_storage bound;
   socklen_t size = sizeof bound;
   if (getsockname(fd, (struct sockaddr *)&bound, &size)) return 0;
@@ -37,7 +37,7 @@ int socket_listen(const char *host, int port, int *given, fault *f) {
     fd = -1;
   }
   freeaddrinfo(list);
-  if (fd >= 0) *given = port_of(fd);
+  if (fd >= 0) *given = socket_port(fd);
   return fd;
 }
 

@@ -7,6 +7,8 @@
 // A TCP socket that listens at the first address of `host` (port 0: a free one). *given: the port. -1: failed.
 int socket_listen(const char *host, int port, int *given, fault *f);
 
+int socket_port(int fd);  // that it is bound to
+
 // Drops the first packet of every new connection: clients try again, and are refused once the socket is closed. Those
 // whose handshake is done wait in the backlog and can be taken. Nothing for what is not TCP.
 void socket_refuse_new(int fd);

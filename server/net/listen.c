@@ -36,18 +36,10 @@ static listener *add(net *n) {
   return at;
 }
 
-static int bound_port(int fd) {
-  struct sockaddr_storage bound;
-  socklen_t size = sizeof bound;
-  if (getsockname(fd, (struct sockaddr *)&bound, &size)) return 0;
-  return ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-                                           : ((struct sockaddr_in *)&bound)->sin_port);
-}
-
 static void name_tcp(net *n, listener *at, const struct sockaddr *bound) {
   address address = address_from_socket(bound);
   char text[ADDRESS_TEXT];
-  n->port = bound_port(at->fd);
+  n->port = socket_port(at->fd);
   address_print(&address, text);
   snprintf(at->text, sizeof at->text, strchr(text, ':') ? "[%s]:%d" : "%s:%d", text, n->port);
   if (!address_is_loopback(&address))
