@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The supervisor (supervisor.h): one thread that waits for signals, questions and what its processes print, and after
 // each of these compares what is wanted with what there is (`reconcile`):
-//   an update     starts all replicas of the candidate; once all have scored the sample, they take clients, the old
-//   ones
+//   an update     starts all replicas of the candidate; once all have scored the sample, they take clients, old ones
 //                 drain, and the candidate is the revision in force. One that fails takes back the candidate alone.
 //   a crash       starts another one, at once if the one that died had served a second, else after a pause that doubles
 //   a trial       the same, but it stays behind the old one, which sends it a share of its requests (`write_split`)
@@ -30,7 +29,14 @@
 #include "support/json.h"
 #include "support/sockets.h"
 
-enum { MOST_REPLICAS = 128, FIRST_PAUSE_MS = 100, LONGEST_PAUSE_MS = 30000, PROVEN_MS = 1000, SPLIT_READ_MS = 1000 };
+enum {
+  MOST_REPLICAS = 128,
+  FIRST_PAUSE_MS = 100,
+  LONGEST_PAUSE_MS = 30000,
+  PROVEN_MS = 1000,
+  SPLIT_READ_MS = 1000,
+  RECORD_MS = 1000
+};
 static const uint64_t ms = 1000000;
 
 typedef struct supervisor {
@@ -73,6 +79,8 @@ static void record(supervisor *s, json_t *changes, int64_t candidate) {
   registry_close(r);
   json_decref(changes);
   if (f.status) journal_write(&s->log, "supervisor: cannot write to the registry: %s", f.message);
+  // What could not be written is tried again, and so is the start that it was to end: not at once.
+  if (f.status && f.status != SDX_CONFLICT) s->again_ns = clock_ns() + RECORD_MS * ms;
   f = (fault){0};
   look(s, &f);
 }
