@@ -178,11 +178,16 @@ static bool take_field(reader *r, const wire_schema *type) {
   return true;
 }
 
+static bool at_end(reader *r) {
+  peek(r);
+  return r->at == r->end;
+}
+
 static bool take_message(reader *r, const wire_schema *type) {
   char close = take(r, '{') ? '}' : take(r, '<') ? '>' : 0;
   if (++r->depth > MOST_DEPTH) return fail(r, "messages are nested too deep", "");
-  while (close ? !take(r, close) : peek(r) != 0) {
-    if (!peek(r)) return fail(r, "a message does not end", "");
+  while (close ? !take(r, close) : !at_end(r)) {
+    if (at_end(r)) return fail(r, "a message does not end", "");
     if (!take_field(r, type)) return false;
   }
   r->depth--;

@@ -222,7 +222,8 @@ class Nets(unittest.TestCase):
                            (net(layer("Convolution", "y", "x", rest="convolution_param { num_output: 2 kernel_size: 3 }"), 1, 3, 8, 8),
                             "layer 'y' (Convolution): it has no blob 0"),
                            (net(layer("Pooling", "y", "x", rest="pooling_param { pool: MIN }"), 1, 3, 8, 8), "net.prototxt, line 3"),
-                           (net(layer("ReLU", "y", "x"), 1, 3, 8, 8)[:-3], "a message does not end")):
+                           (net(layer("ReLU", "y", "x"), 1, 3, 8, 8)[:-3], "a message does not end"),
+                           (net("#" * 5000 + "\n\0" + layer("ReLU", "y", "x"), 1, 3, 8, 8), "net.prototxt, line 4: expected a name")):
             done = command("convert", write(text, {}), "-o", scratch("no.onnx"))
             self.assertEqual(done.returncode, 1)
             self.assertIn(said, done.stderr)
