@@ -323,6 +323,35 @@ static void same_bits(void **state) {
   mem_free(a), mem_free(b), mem_free(want), mem_free(got);
 }
 
+// So wide that a task packs all of A at once: the bits of its columns by themselves.
+static void same_bits_of_a_wide_product(void **state) {
+  enum { M = 37, K = 600, PART = 160 };
+  const size_t n = cpu_cache_sizes().l2_bytes / sizeof(float) / M + 3;
+  float *a = random_floats(M * K), *b = random_floats(K * n), *want = random_floats(M * n), *got = random_floats(M * n);
+  gemm_f32_plan plan;
+  for (size_t j = 0; j < n; j += PART) {
+    gemm_f32_shape shape = {.m = M, .n = n - j < PART ? n - j : PART, .k = K};
+    assert_true(gemm_f32_plan_init(&plan, &shape));
+    gemm_f32_call call = plain_call(a, b + j, want + j, n, K);
+    run(&plan, &call);
+  }
+  for (size_t threads = 1; threads <= 3; threads++)
+    for (int packed = 0; packed < 2; packed++) {
+      gemm_f32_shape shape = {.m = M, .n = n, .k = K, .threads = threads, .packed_b = packed};
+      gemm_f32_call call = plain_call(a, b, got, n, K);
+      void *panels = mem_alloc(NULL, gemm_f32_packed_b_bytes(K, n, GEMM_HIGHEST));
+      if (packed) gemm_f32_pack_b(panels, &call.b, K, n, GEMM_HIGHEST, threads);
+      call.b.packed = panels;
+      assert_true(gemm_f32_plan_init(&plan, &shape));
+      assert_true(threads > 1 || plan.whole_a);
+      memset(got, 0, M * n * sizeof *got);
+      run(&plan, &call);
+      assert_memory_equal(got, want, M * n * sizeof *got);
+      mem_free(panels);
+    }
+  mem_free(a), mem_free(b), mem_free(want), mem_free(got);
+}
+
 // The tiers with fused multiply-add compute the same chain.
 static void same_bits_in_all_fp32_tiers(void **state) {
   enum { M = 29, N = 77, K = 700 };
@@ -410,6 +439,7 @@ int main(void) {
       cmocka_unit_test(features),
       cmocka_unit_test(features_packed),
       cmocka_unit_test(same_bits),
+      cmocka_unit_test(same_bits_of_a_wide_product),
       cmocka_unit_test(same_bits_in_all_fp32_tiers),
       cmocka_unit_test(no_depth_gives_bias),
       cmocka_unit_test(specials_as_in_a_chain),

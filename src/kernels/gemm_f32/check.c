@@ -33,6 +33,7 @@ static bool multiply(kernel_check *k, const gemm_f32_kernel *g, const problem *p
                       .a_panel_bytes = a_bytes,
                       .b = b,
                       .b_panel_bytes = b_bytes,
+                      .ahead = b,
                       .c_stride = p->n,
                       .accumulate = p->accumulate};
   if (p->plain_b && g->reads_plain_b) {
@@ -131,6 +132,7 @@ static double bench(kernel_check *k, const void *variant, const char **unit) {
     g->pack_a(a, x, K, 1, g->mr, K, planes);
   }
   gemm_f32_sweep s = {.n = N, .k = K, .planes = planes, .a = a, .b = b, .b_panel_bytes = b_bytes, .c_stride = N};
+  s.ahead = b;
   if (g->enter) g->enter(state);
   for (size_t i = 0; i < M; i += g->mr) {
     s.m = M - i < g->mr ? M - i : g->mr;

@@ -29,6 +29,7 @@ enum {
   SPLIT_OUTER = 16,            // and this many columns (rows of a packed A)
   PLAIN_B_PANELS = 2,          // B whose rows alias is read in place where a task has at most this many panels of A
   ALIAS_BYTES = 1024,          // rows whose distance is a multiple of this push one another out of the cache
+  LINE_BYTES = 64,             // what one fetch brings
   // Costs in multiply-adds, for the choice of the grid.
   COST_PACK = 16,  // per packed element
   COST_TASK = 20000,
@@ -218,7 +219,8 @@ static bool scratch_layout(const gemm_f32_plan *p, scratch_parts *s) {
   *s = (scratch_parts){.a = ENTER_BYTES};
   s->b = s->a;
   if (!p->shape.packed_a)
-    s->b += align64(divide_up(rows, p->kernel->mr) * panel_bytes(p->kernel, p->planes, p->kernel->mr, p->kc));
+    s->b += align64((p->whole_a ? divide_up(p->shape.k, p->kc) : 1) * divide_up(rows, p->kernel->mr) *
+                    panel_bytes(p->kernel, p->planes, p->kernel->mr, p->kc));
   s->fill = s->b;
   if (!p->shape.packed_b)
     s->fill += align64(divide_up(p->nc, p->kernel->nr) * panel_bytes(p->kernel, p->planes, p->kernel->nr, p->kc));
@@ -229,6 +231,23 @@ static bool scratch_layout(const gemm_f32_plan *p, scratch_parts *s) {
     return false;
   if (once && copy) copy = most(copy, (size_t)FEW_PANELS * p->kernel->mr * p->kernel->few * sizeof(float));
   return size_add(s->residual, copy, &s->bytes) && size_align(s->bytes, 64, &s->bytes);
+}
+
+static void choose_blocks(gemm_f32_plan *p) {
+  const gemm_f32_shape *s = &p->shape;
+  size_t mr = p->kernel->mr, nr = p->kernel->nr, l2 = cpu_cache_sizes().l2_bytes;
+  size_t depth_bytes = most(p->kc, 1) * element_bytes(p->planes), room = l2 / (s->packed_b ? 4 : 2) / depth_bytes;
+  p->nc = least(most(room / nr * nr, nr), p->columns);
+  // A packed B costs nothing to read again; fewer rows then keep their part of C in the L2 cache.
+  room = (s->packed_b ? l2 / 8 : A_BLOCK_BYTES) / depth_bytes;
+  room = most(room / mr * mr, mr);
+  p->mc = p->rows;
+  if (!s->packed_a && p->rows > room) {  // even blocks: a small last one would read B for little
+    size_t blocks = most((p->rows + room / 2) / room, 1);
+    p->mc = round_up(divide_up(p->rows, blocks), mr);
+  }
+  p->whole_a = !s->packed_a && p->kc < s->k && p->mc <= l2 / 2 / element_bytes(p->planes) / s->k &&
+               p->columns > l2 / 4 / sizeof(float) / p->mc;
 }
 
 bool gemm_f32_plan_with(gemm_f32_plan *p, const gemm_f32_shape *shape, const kernel_entry *variant) {
@@ -245,12 +264,7 @@ bool gemm_f32_plan_with(gemm_f32_plan *p, const gemm_f32_shape *shape, const ker
     return false;
   p->kc = block_depth(kernel, p->planes, shape->k);
   choose_grid(p);
-  size_t depth_bytes = most(p->kc, 1) * element_bytes(p->planes);
-  size_t room = cpu_cache_sizes().l2_bytes / 2 / depth_bytes;
-  p->nc = least(most(room / kernel->nr * kernel->nr, kernel->nr), p->columns);
-  // A packed B costs nothing to read again; fewer rows then keep their part of C in the L2 cache.
-  room = (shape->packed_b ? cpu_cache_sizes().l2_bytes / 8 : A_BLOCK_BYTES) / depth_bytes;
-  p->mc = shape->packed_a ? p->rows : least(most(room / kernel->mr * kernel->mr, kernel->mr), p->rows);
+  choose_blocks(p);
   scratch_parts parts;
   if (!scratch_layout(p, &parts)) return false;
   p->worker_bytes = parts.bytes;
@@ -320,21 +334,37 @@ static void finish(const task *t, size_t row, size_t column, size_t m, size_t n,
     t->job->activation(c, c, n, e.act.a, e.act.b);
 }
 
-static const char *block_of_a(const task *t, size_t row, size_t rows, size_t k0, size_t kc) {
+// Where a block of C stands in what is done together: rows [row, row + rows) x columns [first, past), whole depth.
+typedef struct place {
+  size_t row, rows, first, past, k0, column;
+} place;
+
+static char *packed_rows(const task *t, size_t rows, size_t k0) {
   const gemm_f32_plan *p = t->plan;
-  size_t mr = p->kernel->mr, bytes = panel_bytes(p->kernel, p->planes, mr, kc);
-  if (kc == 0) return t->scratch;  // no depth, no operands
-  if (p->shape.packed_a) {
-    packing f;
-    packing_init(&f, p->kernel, p->planes, mr, p->shape.m, p->shape.k);
-    return t->packed_a + packing_offset(&f, k0, kc, row / mr);
-  }
+  size_t panels = p->whole_a && k0 > 0 ? k0 / p->kc * divide_up(rows, p->kernel->mr) : 0;
+  return t->scratch + t->job->parts.a + panels * panel_bytes(p->kernel, p->planes, p->kernel->mr, p->kc);
+}
+
+// Rows of A packed over one block of the depth, in their place of the scratch.
+static char *pack_rows(const task *t, size_t row, size_t rows, size_t k0, size_t kc) {
+  const gemm_f32_plan *p = t->plan;
   const gemm_f32_operand *a = &t->job->call->a;
-  char *block = t->scratch + t->job->parts.a;
+  size_t mr = p->kernel->mr, bytes = panel_bytes(p->kernel, p->planes, mr, kc);
+  char *block = packed_rows(t, rows, k0);
   for (size_t i = 0; i < rows; i += mr)
     p->kernel->pack_a(block + i / mr * bytes, t->a + (row + i) * a->row_stride + k0 * a->column_stride, a->row_stride,
                       a->column_stride, least(mr, rows - i), kc, p->planes);
   return block;
+}
+
+static const char *block_of_a(const task *t, const place *at, size_t kc) {
+  const gemm_f32_plan *p = t->plan;
+  if (kc == 0) return t->scratch;  // no depth, no operands
+  if (p->whole_a) return packed_rows(t, at->rows, at->k0);
+  if (!p->shape.packed_a) return pack_rows(t, at->row, at->rows, at->k0, kc);
+  packing f;
+  packing_init(&f, p->kernel, p->planes, p->kernel->mr, p->shape.m, p->shape.k);
+  return t->packed_a + packing_offset(&f, at->k0, kc, at->row / p->kernel->mr);
 }
 
 static const char *block_of_b(const task *t, size_t column, size_t columns, size_t k0, size_t kc) {
@@ -367,7 +397,7 @@ static const char *block_of_b(const task *t, size_t column, size_t columns, size
 
 // What the parts of a block of C have in common.
 typedef struct block {
-  gemm_f32_sweep sweep;  // a, b: of the block's corner
+  gemm_f32_sweep sweep;  // a, b: of the block's corner; ahead: the block of B that comes next
   size_t row, column;    // the corner
   copied residual;
   bool once, last;  // the depth is one block; this is its last
@@ -383,6 +413,7 @@ static void run_part(const task *t, block *b, size_t i, size_t m, size_t j, size
     s.b = (const float *)s.b + (s.b_stride ? j : j / kernel->nr * (s.b_panel_bytes / sizeof(float)) + j % kernel->nr);
   s.c += i * s.c_stride + j;
   if (t->job->residual_copied && b->once) copy_residual(t, b->residual = (copied){b->row + i, b->column + j, n}, m, n);
+  s.ahead += i / kernel->mr * (divide_up(n, kernel->nr) * s.k * s.ahead_step);
   kernel->sweep(&s);
   if (t->job->epilogue && b->last) finish(t, b->row + i, b->column + j, m, n, b->residual);
 }
@@ -398,47 +429,76 @@ static void run_block(const task *t, block *b, size_t rows, size_t columns) {
   }
 }
 
-// Rows [row, row + rows) x columns [first, past) of C over the whole depth.
-static void run_columns(const task *t, size_t row, size_t rows, size_t first, size_t past) {
+// The block of B that follows. false: none does.
+static bool next_block(const task *t, place *at) {
+  const gemm_f32_plan *p = t->plan;
+  at->column += p->nc;
+  if (at->column < at->past) return true;
+  at->column = at->first;
+  at->k0 += p->kc;
+  if (at->k0 < p->shape.k) return true;
+  at->k0 = 0;
+  at->column = at->past < t->column_end ? at->past : t->column;
+  return at->past < t->column_end || at->row + at->rows < t->row_end;
+}
+
+// A packed B comes from afar: while one block is worked on the next is fetched, a part with each panel of A.
+static void fetch_next(const task *t, place at, gemm_f32_sweep *s, size_t columns) {
+  const gemm_f32_plan *p = t->plan;
+  size_t steps = divide_up(at.rows, p->kernel->mr) * divide_up(columns, p->kernel->nr) * s->k;
+  if (!next_block(t, &at)) return;
+  size_t kc = least(p->kc, p->shape.k - at.k0),
+         panels = divide_up(least(p->nc, t->column_end - at.column), p->kernel->nr);
+  size_t step = divide_up(panels * panel_bytes(p->kernel, p->planes, p->kernel->nr, kc), steps);
+  if (step > LINE_BYTES) return;
+  s->ahead = block_of_b(t, at.column, 0, at.k0, kc);
+  s->ahead_step = step;
+}
+
+static void run_columns(const task *t, place at) {
   const gemm_f32_plan *p = t->plan;
   const gemm_f32_call *call = t->job->call;
-  size_t k0 = 0;
   bool once = p->kc >= p->shape.k;
-  copied residual = {row, first, p->columns};
-  if (t->job->residual_copied && !once) copy_residual(t, residual, rows, past - first);
+  copied residual = {at.row, at.first, p->columns};
+  if (t->job->residual_copied && !once) copy_residual(t, residual, at.rows, at.past - at.first);
   do {
-    size_t kc = least(p->kc, p->shape.k - k0);
-    const char *a = block_of_a(t, row, rows, k0, kc);
-    for (size_t column = first; column < past; column += p->nc) {
-      size_t columns = least(p->nc, past - column);
+    size_t kc = least(p->kc, p->shape.k - at.k0);
+    const char *a = block_of_a(t, &at, kc);
+    for (at.column = at.first; at.column < at.past; at.column += p->nc) {
+      size_t columns = least(p->nc, at.past - at.column);
       if (pool_stopped()) return;
       block b = {.sweep = {.k = kc,
                            .planes = p->planes,
                            .a = a,
                            .a_panel_bytes = panel_bytes(p->kernel, p->planes, p->kernel->mr, kc),
-                           .b = block_of_b(t, column, columns, k0, kc),
+                           .b = block_of_b(t, at.column, columns, at.k0, kc),
                            .b_panel_bytes = panel_bytes(p->kernel, p->planes, p->kernel->nr, kc),
                            .b_stride = t->job->plain_b ? call->b.row_stride : 0,
-                           .c = t->c + row * call->c_stride + column,
+                           .c = t->c + at.row * call->c_stride + at.column,
                            .c_stride = call->c_stride,
-                           .accumulate = k0 > 0},
-                 .row = row,
-                 .column = column,
+                           .accumulate = at.k0 > 0},
+                 .row = at.row,
+                 .column = at.column,
                  .residual = residual,
                  .once = once,
-                 .last = k0 + kc == p->shape.k};
-      run_block(t, &b, rows, columns);
+                 .last = at.k0 + kc == p->shape.k};
+      b.sweep.ahead = b.sweep.b;
+      if (p->shape.packed_b && kc > 0) fetch_next(t, at, &b.sweep, columns);
+      run_block(t, &b, at.rows, columns);
     }
-    k0 += kc;
-  } while (k0 < p->shape.k);
+    at.k0 += kc;
+  } while (at.k0 < p->shape.k);
 }
 
-// All of C's rows [row, row + rows) in this task. Where nothing of A is packed, the whole depth of a block of columns
+// All of C's rows [row, row + rows) in this task. Where A is packed over its whole depth, that of a block of columns
 // comes before the next: its part of C stays in the cache.
 static void run_rows(const task *t, size_t row, size_t rows) {
-  size_t step = t->plan->shape.packed_a ? t->plan->nc : t->plan->columns;
+  const gemm_f32_plan *p = t->plan;
+  size_t step = p->shape.packed_a || p->whole_a ? p->nc : p->columns;
+  if (p->whole_a)
+    for (size_t k0 = 0; k0 < p->shape.k; k0 += p->kc) pack_rows(t, row, rows, k0, least(p->kc, p->shape.k - k0));
   for (size_t column = t->column; column < t->column_end; column += step)
-    run_columns(t, row, rows, column, least(column + step, t->column_end));
+    run_columns(t, (place){.row = row, .rows = rows, .first = column, .past = least(column + step, t->column_end)});
 }
 
 static void run_task(void *context, size_t index, size_t worker) {

@@ -53,6 +53,7 @@ typedef struct gemm_f32_plan {
   const char *name;      // for inspect and profiles: "x86_avx512", "x86_amx"
   unsigned planes;       // bf16 planes of a split operand; 0: plain fp32
   size_t kc, mc, nc;     // cache block
+  bool whole_a;          // a task packs its rows of A over the whole depth at once
   size_t rows, columns;  // of C in one task
   size_t worker_bytes;   // scratch of one worker
   size_t scratch_bytes;  // of a whole run, 64-byte aligned
@@ -127,6 +128,8 @@ typedef struct gemm_f32_sweep {
   const void *b;         // first packed panel, or plain rows if b_stride != 0
   size_t b_panel_bytes;  // from one panel to the next
   size_t b_stride;       // nonzero (only where reads_plain_b): b is fp32, row k at b + k * b_stride
+  const char *ahead;     // memory that is needed next, of which each step of the depth fetches ahead_step bytes
+  size_t ahead_step;     // 0: nothing
   float *c;              // m x n
   size_t c_stride;
   bool accumulate;  // the chains start from C, else from zero

@@ -17,7 +17,8 @@
 // rows x (panels * VECTORS) accumulators over the whole depth. Only the last vectors of a single panel
 // may be partial: `vectors` are computed, of the last one `t`. All three counts are constants.
 static inline __attribute__((always_inline)) void tile(const gemm_f32_sweep *s, size_t rows, size_t panels,
-                                                       size_t vectors, bool partial, tail t, const float *b, float *c) {
+                                                       size_t vectors, bool partial, tail t, const float *b, float *c,
+                                                       const char *ahead) {
   const size_t total = panels == 1 ? vectors : panels * VECTORS;
   const size_t stride = s->b_stride ? s->b_stride : NR;
   // From one panel to the next in floats.
@@ -33,8 +34,9 @@ static inline __attribute__((always_inline)) void tile(const gemm_f32_sweep *s, 
     }
   const float *a = s->a;
 #pragma GCC unroll 4
-  for (size_t k = 0; k < s->k; k++, a += MR, b += stride) {
+  for (size_t k = 0; k < s->k; k++, a += MR, b += stride, ahead += s->ahead_step) {
     __builtin_prefetch(a + AHEAD * MR);
+    __builtin_prefetch(ahead, 0, 2);
     vec x[4 * VECTORS];
 #pragma GCC unroll 16
     for (size_t v = 0; v < total; v++) {
@@ -62,18 +64,19 @@ static inline __attribute__((always_inline)) void tile(const gemm_f32_sweep *s, 
 static inline __attribute__((always_inline)) void sweep_rows(const gemm_f32_sweep *s, size_t rows) {
   const size_t together = PANELS(rows), panel = s->b_stride ? NR : s->b_panel_bytes / sizeof(float);
   const float *b = s->b;
+  const char *ahead = s->ahead;
   float *c = s->c;
   size_t n = s->n;
   for (; together > 1 && n >= together * NR; n -= together * NR, b += together * panel, c += together * NR)
-    tile(s, rows, together, VECTORS, false, TAIL(0), b, c);
+    tile(s, rows, together, VECTORS, false, TAIL(0), b, c, ahead), ahead += s->k * s->ahead_step;
   for (; n >= NR; n -= NR, b += panel, c += NR) {
     for (size_t i = 0; i < rows; i++) __builtin_prefetch(c + NR + i * s->c_stride, 1);
-    tile(s, rows, 1, VECTORS, false, TAIL(0), b, c);
+    tile(s, rows, 1, VECTORS, false, TAIL(0), b, c, ahead), ahead += s->k * s->ahead_step;
   }
-  if (n > 3 * LANES) tile(s, rows, 1, 4, true, TAIL(n - 3 * LANES), b, c);
-  else if (n > 2 * LANES) tile(s, rows, 1, 3, true, TAIL(n - 2 * LANES), b, c);
-  else if (n > LANES) tile(s, rows, 1, 2, true, TAIL(n - LANES), b, c);
-  else if (n > 0) tile(s, rows, 1, 1, true, TAIL(n), b, c);
+  if (n > 3 * LANES) tile(s, rows, 1, 4, true, TAIL(n - 3 * LANES), b, c, ahead);
+  else if (n > 2 * LANES) tile(s, rows, 1, 3, true, TAIL(n - 2 * LANES), b, c, ahead);
+  else if (n > LANES) tile(s, rows, 1, 2, true, TAIL(n - LANES), b, c, ahead);
+  else if (n > 0) tile(s, rows, 1, 1, true, TAIL(n), b, c, ahead);
 }
 
 #define SWEEP(rows) \
