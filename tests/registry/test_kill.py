@@ -3,13 +3,16 @@
 """kill -9 while a registry is written, at random instants and before each system call that writes. After each kill: what
 was acknowledged is there, what was not is wholly there or wholly absent, nothing is lost, nothing dangles.
 
-    python3 tests/registry/test_kill.py [--kills 200] [NAME ...]
+    python3 tests/registry/test_kill.py [--kills 200] [--parallel 1] [--seed 7] [NAME ...]
+
+--parallel: that many processes share the kills, each with a workspace and a seed of its own.
 """
 import hashlib
 import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +25,8 @@ from lab import COMMAND, Case, twice, with_constant  # noqa: E402
 import suite  # noqa: E402
 
 KILLS = suite.number_after("--kills", 2000 if "--long" in sys.argv else 200)
+PARALLEL = suite.number_after("--parallel", 1)
+SEED = suite.number_after("--seed", 7)
 WRITES = "openat,mkdirat,linkat,renameat,renameat2,unlinkat,rmdir,write,pwrite64,fsync,fdatasync,ftruncate,fchmod,flock,exit_group"
 
 
@@ -31,7 +36,8 @@ class KillCase(Case):
     def setUp(self):
         super().setUp()
         self.known = {}  # id: digest of what was acknowledged
-        self.random = random.Random(7)
+        self.random = random.Random(SEED)
+        self.last = {}  # name: its last version
 
     def check(self, doubtful):
         """`doubtful`: ids that may be there or not, with their digests (None: any)."""
@@ -45,14 +51,15 @@ class KillCase(Case):
                 self.assertIn(name, doubtful, "nobody asked for it")
                 self.assertEqual(digest, doubtful[name])
         self.known = found
+        for asset in found:
+            name, version = asset.split(":")
+            self.last[name] = max(int(version), self.last.get(name, 0))
 
 
 class Kill(KillCase):
     def next_id(self, name):
-        """Versions are never given twice, so the next one follows from the log."""
-        last = [int(o["asset"].split(":")[1]) for o in self.ask("workspace", "log", "--count", "10000")
-                if o["asset"].startswith(name + ":")]
-        return f"{name}:{max(last, default=0) + 1}"
+        """Versions are never given twice."""
+        return f"{name}:{self.last.get(name, 0) + 1}"
 
     def plan(self):
         """(command, the ids that are doubtful while it runs)"""
@@ -76,7 +83,10 @@ class Kill(KillCase):
         return ("workspace", "gc"), {}
 
     def test_random_instants(self):
-        longest = 0.02
+        start = time.monotonic()
+        self.register("begin")
+        longest = 1.2 * (time.monotonic() - start)  # so that kills land anywhere
+        self.command("model", "delete", "begin")
         killed = runs = 0
         while killed < KILLS:
             runs += 1
@@ -89,7 +99,7 @@ class Kill(KillCase):
             except subprocess.TimeoutExpired:
                 child.send_signal(signal.SIGKILL)
                 code = child.wait()
-                longest = min(longest * 1.01, 0.2)
+                longest = min(longest * 1.01, 2)
             killed += code == -signal.SIGKILL
             if code == 0 and words[1] == "register":
                 self.known.update(doubtful)
@@ -114,7 +124,7 @@ class Kill(KillCase):
         while True:
             words, doubtful, there_after = words_for()
             if not self.killed_before(number, words):
-                self.known = {m["id"]: m["digest"] for m in self.ask("model", "list")}
+                self.check({words[2] if words[1] == "delete" else there_after: doubtful[there_after]})
                 self.assertEqual(there_after in self.known, words[1] == "register")
                 return number
             self.check(doubtful)
@@ -171,7 +181,7 @@ class KillService(Case):
     """The same while services are deployed, changed and deleted: each is known or not, and whatever is known starts."""
     def setUp(self):
         super().setUp()
-        self.random = random.Random(11)
+        self.random = random.Random(SEED)
         self.known = set()
         self.register("m")
         self.command("image", "build", "--model", "m", "--name", "i")
@@ -224,5 +234,19 @@ def digest_of(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
+def run_parallel():
+    """As many processes of this program; their closing lines as one."""
+    started = [subprocess.Popen([sys.executable, __file__, "--kills", str(KILLS // PARALLEL), "--seed", str(SEED + i), *sys.argv[1:]],
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for i in range(PARALLEL)]
+    totals = [0, 0, 0]
+    for i, process in enumerate(started):
+        said = process.communicate()[0]
+        print(f"seed {SEED + i}:\n{said}", end="")
+        closing = re.findall(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", said, re.M)
+        totals = [a + int(b) for a, b in zip(totals, closing[-1] if closing else (0, 1, 0))]
+    print("{} passed, {} failed, {} skipped".format(*totals))
+    return 1 if totals[1] else 0
+
+
 if __name__ == "__main__":
-    sys.exit(suite.run())
+    sys.exit(run_parallel() if PARALLEL > 1 else suite.run())
