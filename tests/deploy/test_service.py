@@ -357,12 +357,13 @@ class Load:
     """Clients that send without a pause until they are told to stop; what failed is kept."""
     def __init__(self, uri, clients=4, kept=True, body=BODY):
         self.uri, self.kept, self.body = urllib.parse.urlsplit(uri), kept, body
-        self.stop, self.failures, self.answers = False, [], {}
+        self.stop, self.failures, self.failed_at, self.answers = False, [], [], {}
         self.threads = [threading.Thread(target=self.send) for _ in range(clients)]
 
     def send(self):
         connection = None
         while not self.stop:
+            begin = time.monotonic()
             try:
                 if not connection:
                     connection = http.client.HTTPConnection(self.uri.hostname, self.uri.port, timeout=30)
@@ -371,12 +372,14 @@ class Load:
                 text = answer.read().decode()
                 if answer.status != 200:
                     self.failures.append((answer.status, text))
+                    self.failed_at.append((begin, time.monotonic()))
                 self.answers[text] = self.answers.get(text, 0) + 1
                 if not self.kept or answer.will_close:
                     connection.close()
                     connection = None
             except Exception as error:
                 self.failures.append(repr(error))
+                self.failed_at.append((begin, time.monotonic()))
                 connection = None
         if connection:
             connection.close()
@@ -417,6 +420,23 @@ class Updating(ServiceCase):
             self.assertEqual(load.failures, [])
             self.assertEqual(set(load.answers), {'{"result":[1,2,3]}', '{"result":[11,22,33]}'})
         self.assertEqual(len(self.show("a")["processes"]), 1)
+
+    def test_servers_killed_one_after_another(self):
+        """One every second for a minute (--long), else five in quick succession: what they had in hand fails, nothing else."""
+        count, pause = (60, 1) if "--long" in sys.argv else (5, 0.5)
+        s, kills = self.deploy("a", "--model", "m", "--replicas", "2"), []
+        with Load(s["scoring_uri"], kept=False) as load:
+            for _ in range(count):
+                time.sleep(pause)
+                serving = [p["pid"] for p in self.show("a")["processes"] if p["state"] == "serving"]
+                if serving:
+                    kills.append(time.monotonic())
+                    os.kill(serving[0], signal.SIGKILL)
+        self.assertGreater(len(kills), count / 2)
+        for begin, end in load.failed_at:
+            self.assertTrue(any(begin <= at <= end for at in kills), (load.failures, "was not in flight at a kill"))
+        self.assertGreater(sum(load.answers.values()), 20 * count)
+        self.until(lambda: [p["state"] for p in self.show("a")["processes"]] == ["serving"] * 2)
 
     def test_stop_answers_what_was_accepted(self):
         """Clients of new connections: each request is answered, or its connection was refused."""

@@ -3,7 +3,7 @@
 come up, the sandbox, readiness, draining."""
 import json, os, pathlib, re, shutil, signal, subprocess, textwrap, threading, time, unittest
 
-from serving import PROGRAM, WORK, Server, main, request, wait_for
+from serving import LONG, PROGRAM, WORK, Server, main, request, wait_for
 
 HEADERS = """
     class Response:
@@ -209,6 +209,48 @@ class Scripts(unittest.TestCase):
                 self.assertEqual(status, 200)
                 self.assertNotEqual(json.loads(body), pid)
             self.assertTrue(wait_for(lambda: server.metric("sardonyx_script_workers") == 1))
+
+    def test_workers_killed_one_after_another(self):
+        """One every second for a minute (--long), else five in quick succession: each costs the call it had, and no other."""
+        count, pause = (60, 1) if LONG else (5, 0.4)
+        with self.serve("""
+            import os, time
+            def init(): pass
+            def run(raw_data):
+                time.sleep(0.02)
+                return os.getpid()
+        """, workers=2) as server:
+            calls, pids, kills, stop = [], {}, [], threading.Event()
+
+            def client(number):
+                while not stop.is_set():
+                    begin = time.monotonic()
+                    status, _, body = server.ask("POST", "/score", b"x")
+                    calls.append((begin, time.monotonic(), status))
+                    if status == 200:
+                        pids[json.loads(body)] = begin
+
+            threads = [threading.Thread(target=client, args=[i]) for i in range(4)]
+            for t in threads:
+                t.start()
+            for _ in range(count):
+                time.sleep(pause)
+                victim = max(pids, key=pids.get)  # who has answered last
+                pids.pop(victim)
+                kills.append(time.monotonic())
+                os.kill(victim, signal.SIGKILL)
+            time.sleep(pause)
+            stop.set()
+            for t in threads:
+                t.join()
+            failed = [c for c in calls if c[2] != 200]
+            self.assertEqual({status for _, _, status in failed} | {503}, {503})
+            self.assertLessEqual(len(failed), count)
+            for begin, end, _ in failed:
+                self.assertTrue(any(begin <= at <= end for at in kills), "it was not in flight when a worker was killed")
+            self.assertGreater(len(calls), 10 * count)
+            self.assertTrue(wait_for(lambda: server.metric("sardonyx_script_workers") == 2))
+            self.assertEqual(server.metric("sardonyx_script_restarts_total"), count)
 
     def test_not_ready_while_no_worker_is(self):
         flag = WORK / "broken"
