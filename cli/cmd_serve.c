@@ -39,6 +39,10 @@ static const cli_option options[] = {
            "may be repeated"),
     OPTION_FLAG("access-log", "one line on stderr for each request"),
     OPTION_FLAG("json-log", "log lines as JSON objects"),
+    OPTION("otlp", ARG_TEXT, "URL",
+           "send spans of the requests to this collector, by OTLP/HTTP: http://localhost:4318"),
+    OPTION("otlp-sample", ARG_NUMBER, "SHARE",
+           "of the traces that begin here; a client that names one decides itself (default 1)", .min = 0, .max = 1),
     OPTION("pid-file", ARG_TEXT, "FILE", "write the process id there, remove it at the end"),
     OPTION("port-file", ARG_TEXT, "FILE", "write the port there once it is open"),
 #define X(field, flag, standard, lowest, highest, meaning) \
@@ -72,6 +76,12 @@ static bool find_model(const char *word, server_model *m) {
   m->name = named ? xformat("%.*s", (int)(equals - word), word) : its_own;
   if (named) free(its_own);
   return m->path != NULL;
+}
+
+static int check_url(const args *a, const char *option) {
+  const char *url = args_text(a, option, NULL);
+  if (!url || !strncmp(url, "http://", 7) || !strncmp(url, "https://", 8)) return CLI_OK;
+  return cli_error(CLI_USAGE, "--%s %.200s: expected http:// or https://, a host, and perhaps a path", option, url);
 }
 
 static const char **take_all(const args *a, const char *option, size_t *count) {
@@ -109,6 +119,8 @@ static int run(const args *a) {
   server_config config = {.port = (int)args_int(a, "port", 8080),
                           .access_log = args_has(a, "access-log"),
                           .json_log = args_has(a, "json-log"),
+                          .otlp = args_text(a, "otlp", NULL),
+                          .otlp_share = args_number(a, "otlp-sample", 1),
                           .unix_path = args_text(a, "unix", NULL),
                           .shared_fd = (int)args_int(a, "listen-fd", 0),
                           .certificate = args_text(a, "tls-cert", NULL),
@@ -130,7 +142,8 @@ static int run(const args *a) {
   if (config.shared_fd && !config.unix_path)
     return cli_error(CLI_USAGE, "--listen-fd needs --unix PATH, where the server answers before it is released");
   if (!config.certificate != !config.key) return cli_error(CLI_USAGE, "--tls-cert and --tls-key need each other");
-  int code;
+  int code = check_url(a, "otlp");
+  if (code) return code;
   sdx_options *session = engine_options(a, &code);
   if (!session) return code;
   config.options = session;

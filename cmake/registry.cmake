@@ -13,8 +13,9 @@ include(cmake/embed.cmake)
 
 file(GLOB support_sources CONFIGURE_DEPENDS support/*.c)
 add_library(sardonyx_support STATIC ${support_sources})
-target_include_directories(sardonyx_support PUBLIC ${PROJECT_SOURCE_DIR})
-target_link_libraries(sardonyx_support PUBLIC sardonyx_base PRIVATE PkgConfig::CRYPTO PkgConfig::SECCOMP PkgConfig::JANSSON)
+target_include_directories(sardonyx_support PUBLIC ${PROJECT_SOURCE_DIR} PRIVATE ${CURL_INCLUDE_DIRS})
+target_link_libraries(sardonyx_support PUBLIC sardonyx_base
+  PRIVATE PkgConfig::CRYPTO PkgConfig::SECCOMP PkgConfig::JANSSON ${CMAKE_DL_LIBS})
 
 file(GLOB registry_sources CONFIGURE_DEPENDS registry/*.c)
 file(GLOB migrations CONFIGURE_DEPENDS registry/migrations/*.sql)
@@ -26,9 +27,8 @@ file(GLOB deploy_sources CONFIGURE_DEPENDS deploy/*.c)
 file(GLOB manifests CONFIGURE_DEPENDS deploy/manifests/*.yaml)
 sdx_embed(manifests ${manifests})
 add_library(sardonyx_deploy STATIC ${deploy_sources} ${manifests_table})
-target_include_directories(sardonyx_deploy PRIVATE ${CURL_INCLUDE_DIRS})
 target_link_libraries(sardonyx_deploy PUBLIC sardonyx_registry sardonyx_static
-  PRIVATE PkgConfig::ARCHIVE PkgConfig::CRYPTO PkgConfig::YAML PkgConfig::ZLIB PkgConfig::ZSTD ${CMAKE_DL_LIBS})
+  PRIVATE PkgConfig::ARCHIVE PkgConfig::CRYPTO PkgConfig::YAML PkgConfig::ZLIB PkgConfig::ZSTD)
 
 # Script workers: the host's side is a library, the Python side lies beside the programs as it is installed.
 add_library(sardonyx_script STATIC script/worker.c)

@@ -4,7 +4,7 @@ include(cmake/records.cmake)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 
 # The server is a library: the command and its tests link it.
-file(GLOB server_sources CONFIGURE_DEPENDS server/*.c server/admission/*.c server/routes/*.c)
+file(GLOB server_sources CONFIGURE_DEPENDS server/*.c server/admission/*.c server/monitor/*.c server/routes/*.c)
 list(REMOVE_ITEM server_sources ${net_sources})
 sdx_record_table(http_route HTTP_ROUTE server/route.h http_route ${server_sources})
 add_library(sardonyx_server STATIC ${server_sources} ${http_route_table})

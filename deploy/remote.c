@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "deploy/auth.h"
-#include "deploy/http.h"
 #include "support/files.h"
+#include "support/http.h"
 
 enum { TRIES = 5, LONGEST_WAIT_MS = 30000, CHUNK = 16 << 20, URL_BYTES = 4096 };
 

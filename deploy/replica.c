@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "base/host.h"
-#include "deploy/http.h"
 #include "deploy/launch.h"
 #include "support/files.h"
+#include "support/http.h"
 #include "support/process.h"
 #include "support/token.h"
 

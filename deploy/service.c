@@ -15,11 +15,11 @@
 #include "base/host.h"
 #include "deploy/cluster.h"
 #include "deploy/control.h"
-#include "deploy/http.h"
 #include "deploy/journal.h"
 #include "deploy/kubernetes.h"
 #include "deploy/launch.h"
 #include "support/files.h"
+#include "support/http.h"
 #include "support/json.h"
 #include "support/token.h"
 

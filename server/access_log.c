@@ -13,6 +13,9 @@ void call_log(const call *c, uint64_t ns) {
   str path = r->path[0] ? str_from(r->path) : r->target, method = r->method_name;
   if (path.size > 200) path.size = 200;
   if (method.size > 20) method.size = 20;
+  char trace_id[2 * TRACE_ID + 1], span_id[2 * SPAN_ID + 1];
+  trace_hex(trace_id, c->trace.id, TRACE_ID);
+  trace_hex(span_id, c->trace.recorded ? c->trace.span : c->trace.parent, SPAN_ID);
   text o = {0};
   if (log_is_json()) {
     text_format(&o, "{\"time\":\"%s\",\"level\":\"info\",\"client\":\"%s\",\"id\":", time, client);
@@ -21,12 +24,15 @@ void call_log(const call *c, uint64_t ns) {
     text_json_string(&o, method);
     text_put(&o, ",\"path\":");
     text_json_string(&o, path);
-    text_format(&o, ",\"status\":%d,\"bytes\":%zu,\"ms\":%.3f,\"run_ms\":%.3f}", call_status(c), r->body.size,
+    text_format(&o, ",\"status\":%d,\"bytes\":%zu,\"ms\":%.3f,\"run_ms\":%.3f", call_status(c), r->body.size,
                 (double)ns / 1e6, (double)(c->done_ns - c->run_ns) / 1e6);
+    if (c->trace.known) text_format(&o, ",\"trace_id\":\"%s\",\"span_id\":\"%s\"", trace_id, span_id);
+    text_put(&o, "}");
   } else {
     text_format(&o, "%s %s %.*s ", time, client, method.size ? (int)method.size : 1, method.size ? method.at : "-");
     text_json_string(&o, path);
     text_format(&o, " %d %zu %.3fms %s", call_status(c), r->body.size, (double)ns / 1e6, c->id[0] ? c->id : "-");
+    if (c->trace.known) text_format(&o, " %s", trace_id);
   }
   log_text(&o);
 }

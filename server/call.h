@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "server/models.h"
+#include "server/monitor/trace.h"
 #include "server/net/net.h"
 #include "server/route.h"
 #include "server/server.h"
@@ -34,7 +35,10 @@ typedef struct call {
   sdx_value **inputs;         // by index of the model's inputs
   const sdx_value **outputs;  // while `reply` runs
   void *route_state;          // of the route, freed with free()
-  uint64_t queued_ns, run_ns, done_ns;
+  trace trace;
+  uint64_t queued_ns, waited_ns;  // when its wait for a worker began, how long it was
+  uint64_t parse_ns, parsed_ns;   // when its body was begun and read
+  uint64_t run_ns, done_ns;       // and it was computed
   uint64_t deadline_ns;
   // Of the queue:
   void (*work)(struct call *c);
@@ -50,6 +54,7 @@ typedef struct call {
 } call;
 
 static inline http_request *call_request(call *c) { return &c->x.request; }
+static inline const uint8_t *call_trace(const call *c) { return c->trace.known ? c->trace.id : NULL; }
 static inline text *call_body(call *c) { return &c->x.response.body; }  // of the response
 
 // Responses.

@@ -13,6 +13,7 @@
 #include "server/admission/script.h"
 #include "server/dispatch.h"
 #include "server/grpc.h"
+#include "server/monitor/otlp.h"
 #include "server/script_reply.h"
 #include "server/v2_tensor.h"
 
@@ -47,6 +48,13 @@ static bool take_id(call *c) {
   uint64_t seed = c->srv->seed, words[2] = {seed, (seed ^ atomic_fetch_add(&serial, 1)) * 0x9E3779B97F4A7C15u};
   for (size_t i = 0; i < 32; i++) c->id[i] = hex[words[i / 16] >> (i % 16 * 4) & 15];
   return true;
+}
+
+static void take_trace(call *c) {
+  const str *given = http_request_header(&c->x.request, "traceparent");
+  c->trace = (trace){0};
+  if (given) trace_read(&c->trace, *given);
+  if (c->srv->otlp) otlp_begin(c->srv->otlp, c);
 }
 
 static bool match(call *c, const char *pattern) {
@@ -247,6 +255,7 @@ static bool head(exchange *x) {
   c->srv = x->net->context;
   c->asked = (unsigned)c->srv->limits.default_priority;
   pthread_mutex_init(&c->lock, NULL);
+  take_trace(c);
   if (!take_id(c) || !find_route(c) || (c->route->grpc && !grpc_head(c))) return false;
   if (!c->route->open && !keys_allow(&c->srv->keys, http_request_header(&x->request, "authorization"))) {
     call_error(c, 401, "this path asks for a key: 'Authorization: Bearer KEY'");
@@ -369,10 +378,13 @@ static void seal(exchange *x) {
 static void account(call *c) {
   server *srv = c->x.net->context;
   if (!c->x.response.status) c->x.response.status = 499;
-  uint64_t took = clock_ns() - c->x.start_ns;
+  uint64_t now = clock_ns(), took = now - c->x.start_ns;
   model_metrics *metrics = c->counted && (c->model || c->scripted) ? &c->entry->metrics : &srv->no_model;
   metrics_count(metrics, call_status(c));
-  histogram_seconds(&metrics->latency, took);
+  histogram_seconds(&metrics->latency, took, call_trace(c));
+  if (c->run_ns && call_status(c) < 400)
+    histogram_seconds(&metrics->phases[METRIC_WRITE], now - c->done_ns, call_trace(c));
+  if (c->trace.recorded) otlp_note(srv->otlp, c, now);
   if (srv->config->access_log) call_log(c, took);
 }
 
@@ -394,7 +406,8 @@ static void next(exchange *x) {
   c->model = NULL;
   c->entry = NULL;
   c->parsed = c->hurried = false;
-  c->run_ns = c->done_ns = c->turn = 0;
+  c->run_ns = c->done_ns = c->parse_ns = c->parsed_ns = c->waited_ns = c->turn = 0;
+  take_trace(c);
   c->answered_with = 0;
   x->start_ns = clock_ns();
   take_deadline(c);

@@ -18,6 +18,7 @@ void models_init(models *t, const sdx_options *options) {
 void models_deinit(models *t) {
   for (size_t i = 0; i < t->count; i++) {
     model_release(t->entries[i]->loaded);
+    model_metrics_deinit(&t->entries[i]->metrics);
     free(t->entries[i]);
   }
   free(t->entries);

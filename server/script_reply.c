@@ -45,6 +45,9 @@ json_t *script_request(const call *c, int64_t id) {
     name[r->headers[i].name.size] = 0;
     if (!json_object_get(headers, name)) json_object_set_new(headers, name, any_text(r->headers[i].value));
   }
+  char parent[TRACE_PARENT];
+  json_object_del(headers, "traceparent");
+  if (c->trace.known) json_object_set_new(headers, "traceparent", json_string(trace_parent(parent, &c->trace)));
   return json_pack("{s:s,s:I,s:o,s:o,s:o,s:o}", "type", "run", "id", (json_int_t)id, "method", any_text(r->method_name),
                    "path", any_text(str_from(r->path)), "query", any_text(r->query), "headers", headers);
 }

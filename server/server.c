@@ -12,6 +12,7 @@
 #include "base/host.h"
 #include "server/admission/script.h"
 #include "server/log.h"
+#include "server/monitor/otlp.h"
 
 bool server_ready(const server *srv) {
   return !atomic_load(&srv->draining) && (!srv->script || script_pool_ready(srv->script));
@@ -70,6 +71,15 @@ static bool start_script(server *srv) {
   srv->script = script_pool_create(srv);
   return srv->script != NULL;
 }
+
+// What tells others about the server.
+static bool start_monitors(server *srv) {
+  const server_config *config = srv->config;
+  if (config->otlp && !(srv->otlp = otlp_start(config->otlp, config->otlp_share, srv->seed))) return false;
+  return true;
+}
+
+static void stop_monitors(server *srv) { otlp_stop(srv->otlp); }
 
 static void stop_policies(server *srv) {
   admission *script = srv->script ? script_pool_admission(srv->script) : NULL;
@@ -139,7 +149,7 @@ int server_run(const server_config *config) {
   int code = 1;
   bool wrote_port = false, wrote_pid = false;
   if (!start_policies(srv)) log_line("error", "cannot start the workers: memory or threads are exhausted");
-  else if (have_keys && load_models(srv) && start_script(srv) && start_net(srv)) {
+  else if (have_keys && start_monitors(srv) && load_models(srv) && start_script(srv) && start_net(srv)) {
     wrote_port = write_number(config->port_file, srv->net.port);
     wrote_pid = wrote_port && write_number(config->pid_file, getpid());
     if (wrote_pid) {
@@ -150,12 +160,14 @@ int server_run(const server_config *config) {
   net_stop(&srv->net);  // nothing new is submitted; then what was, ends; then its connections do
   stop_policies(srv);
   net_close(&srv->net);
+  stop_monitors(srv);
   models_deinit(&srv->models);
   keys_deinit(&srv->keys);
   split_deinit(&srv->split);
   // Only files of our own: a start that failed leaves those of the server that is running.
   if (wrote_pid && config->pid_file) unlink(config->pid_file);
   if (wrote_port && config->port_file) unlink(config->port_file);
+  model_metrics_deinit(&srv->no_model);
   free(srv);
   pthread_sigmask(SIG_SETMASK, &old, NULL);
   return code;

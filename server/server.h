@@ -42,6 +42,8 @@ typedef struct server_config {
   server_script script;
   const sdx_options *options;
   bool access_log, json_log;
+  const char *otlp;  // URL of a collector of traces; NULL: none
+  double otlp_share;
   const char *pid_file, *port_file, *keys, *token_key, *split;  // NULL: none
 } server_config;
 
@@ -58,6 +60,7 @@ typedef struct server {
   split split;
   struct admission *queue, *quick, *chores, *elsewhere;  // elsewhere: NULL where nothing is split
   struct script_pool *script;                            // NULL: none
+  struct otlp *otlp;                                     // NULL: spans are not recorded
   uint64_t start_ns, seed;
   atomic_bool draining;  // not ready any more
   atomic_uint_fast64_t cancelled, refused_queue, refused_wait, refused_forecast, refused_client, inline_runs,

@@ -143,7 +143,7 @@ static bool send_all(int fd, const char *at, size_t size, uint64_t end_ns) {
 static bool passes(str name) {
   static const char *const kept_back[] = {
       "connection", "keep-alive",      "te",           "transfer-encoding", "upgrade", "content-length", "host",
-      "expect",     "accept-encoding", "x-request-id", "x-ms-request-id",   "trailer", "http2-settings"};
+      "expect",     "accept-encoding", "x-request-id", "x-ms-request-id",   "trailer", "http2-settings", "traceparent"};
   for (size_t i = 0; i < sizeof kept_back / sizeof *kept_back; i++)
     if (str_is(name, kept_back[i])) return false;
   return name.size && name.at[0] != ':' && strncmp(name.at, "proxy-", 6) != 0;
@@ -154,6 +154,8 @@ static bool send_request(call *c, int fd) {
   text o = {0};
   text_format(&o, "%.*s %.*s HTTP/1.1\r\nHost: localhost\r\nx-ms-request-id: %s\r\n", STR_ARG(r->method_name),
               STR_ARG(r->target), c->id);
+  char parent[TRACE_PARENT];
+  if (c->trace.known) text_format(&o, "traceparent: %s\r\n", trace_parent(parent, &c->trace));
   for (size_t i = 0; i < r->header_count; i++)
     if (passes(r->headers[i].name))
       text_format(&o, "%.*s: %.*s\r\n", STR_ARG(r->headers[i].name), STR_ARG(r->headers[i].value));

@@ -37,7 +37,7 @@ static void reply_cancelled(call *c, int status) {
 
 static void reply(call *c) {
   model_metrics *m = &c->entry->metrics;
-  histogram_seconds(&m->compute, c->done_ns - c->run_ns);
+  histogram_seconds(&m->phases[METRIC_COMPUTE], c->done_ns - c->run_ns, call_trace(c));
   c->route->reply(c);
   uint64_t written = clock_ns();
   atomic_fetch_add_explicit(&m->reply_ns, written - c->done_ns, memory_order_relaxed);
@@ -98,7 +98,7 @@ static bool run_model(call *c, sdx_run *run, uint64_t limit_ns, bool *dirty) {
 }
 
 bool compute_parse(call *c) {
-  uint64_t start = clock_ns();
+  c->parse_ns = clock_ns();
   if (c->packed && !grpc_infer_bind(c)) return false;
   model *m = c->model;
   const str *encoding = http_request_header(&c->x.request, "content-encoding");
@@ -114,7 +114,8 @@ bool compute_parse(call *c) {
     return false;
   }
   c->parsed = c->route->parse(c);
-  atomic_fetch_add_explicit(&c->entry->metrics.parse_ns, clock_ns() - start, memory_order_relaxed);
+  c->parsed_ns = clock_ns();
+  histogram_seconds(&c->entry->metrics.phases[METRIC_PARSE], c->parsed_ns - c->parse_ns, call_trace(c));
   if (c->parsed && m->input_count && c->inputs[0] && sdx_tensor_rank(c->inputs[0]))
     histogram_number(&c->entry->metrics.batch, (uint64_t)sdx_tensor_shape(c->inputs[0])[0]);
   return c->parsed;

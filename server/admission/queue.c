@@ -182,8 +182,10 @@ static size_t take(lane *l, call **calls) {
 }
 
 static void compute_all(call **calls, size_t count) {
-  for (size_t i = 0; i < count && asked_model(calls[i]); i++)
-    histogram_seconds(&calls[i]->entry->metrics.queue, clock_ns() - calls[i]->queued_ns);
+  for (size_t i = 0; i < count && asked_model(calls[i]); i++) {
+    calls[i]->waited_ns = clock_ns() - calls[i]->queued_ns;
+    histogram_seconds(&calls[i]->entry->metrics.phases[METRIC_QUEUE], calls[i]->waited_ns, call_trace(calls[i]));
+  }
   if (count > 1) {
     batch_run(calls, count);
     return;

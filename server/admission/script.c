@@ -239,12 +239,13 @@ static void answer(slot *s, call *c) {
 static void serve(slot *s, call *c) {
   model_metrics *m = &s->pool->entry.metrics;
   uint64_t now = clock_ns();
-  histogram_seconds(&m->queue, now - c->queued_ns);
+  c->waited_ns = now - c->queued_ns;
+  histogram_seconds(&m->phases[METRIC_QUEUE], c->waited_ns, call_trace(c));
   if (now >= c->deadline_ns) {
     script_reply_late(c);
   } else if (decode(c)) {
     answer(s, c);
-    histogram_seconds(&m->compute, c->done_ns - c->run_ns);
+    histogram_seconds(&m->phases[METRIC_COMPUTE], c->done_ns - c->run_ns, call_trace(c));
     if (c->x.response.status < 400) atomic_store_explicit(&m->last_ms, clock_wall_ns() / 1000000, memory_order_relaxed);
   }
   exchange_post(&c->x);
@@ -368,6 +369,7 @@ static void destroy(admission *a) {
   refuse_rest(p);
   lane_deinit(&p->lane);
   script_setup_deinit(&p->setup);
+  model_metrics_deinit(&p->entry.metrics);
   pthread_mutex_destroy(&p->lock);
   if (p->waiting >= 0) close(p->waiting);
   free(p->takes);

@@ -99,7 +99,7 @@ static void put_stats(wire_out *out, const model_entry *e) {
   enum { NAME_OF = 1, VERSION_OF, LAST, REQUESTS, RUNS, STATS, BATCHES };
   enum { SUCCESS = 1, FAIL, QUEUE, COMPUTE_INPUT, COMPUTE_INFER, COMPUTE_OUTPUT };
   const model_metrics *m = &e->metrics;
-  uint64_t count = metric_get(&m->compute.count);
+  uint64_t count = metric_get(&m->phases[METRIC_COMPUTE].count);
   size_t all = wire_begin(out, 1);
   grpc_put_str(out, NAME_OF, e->name);
   grpc_put_str(out, VERSION_OF, e->version);
@@ -109,9 +109,9 @@ static void put_stats(wire_out *out, const model_entry *e) {
   size_t stats = wire_begin(out, STATS);
   put_duration(out, SUCCESS, metrics_total(m, true), metric_get(&m->latency.sum));
   put_duration(out, FAIL, metrics_total(m, false), 0);
-  put_duration(out, QUEUE, metric_get(&m->queue.count), metric_get(&m->queue.sum));
-  put_duration(out, COMPUTE_INPUT, count, metric_get(&m->parse_ns));
-  put_duration(out, COMPUTE_INFER, count, metric_get(&m->compute.sum));
+  put_duration(out, QUEUE, metric_get(&m->phases[METRIC_QUEUE].count), metric_get(&m->phases[METRIC_QUEUE].sum));
+  put_duration(out, COMPUTE_INPUT, count, metric_get(&m->phases[METRIC_PARSE].sum));
+  put_duration(out, COMPUTE_INFER, count, metric_get(&m->phases[METRIC_COMPUTE].sum));
   put_duration(out, COMPUTE_OUTPUT, count, metric_get(&m->reply_ns));
   wire_end(out, stats);
   for (size_t i = 0; i < METRIC_BATCHES; i++) {

@@ -9,7 +9,8 @@ static void duration(text *o, const char *before, const char *name, uint64_t cou
 
 static void write_model(text *o, const model_entry *e) {
   const model_metrics *x = &e->metrics;
-  uint64_t runs = metric_get(&x->compute.count);
+  const histogram *queue = &x->phases[METRIC_QUEUE], *compute = &x->phases[METRIC_COMPUTE];
+  uint64_t runs = metric_get(&compute->count);
   text_format(o,
               "{\"name\":\"%s\",\"version\":\"%s\",\"last_inference\":%llu,\"inference_count\":%llu,"
               "\"execution_count\":%llu,\"inference_stats\":{",
@@ -17,9 +18,9 @@ static void write_model(text *o, const model_entry *e) {
               (unsigned long long)metric_get(&x->batch.sum), (unsigned long long)metrics_runs(x));
   duration(o, "", "success", metrics_total(x, true), metric_get(&x->latency.sum));
   duration(o, ",", "fail", metrics_total(x, false), 0);
-  duration(o, ",", "queue", metric_get(&x->queue.count), metric_get(&x->queue.sum));
-  duration(o, ",", "compute_input", runs, metric_get(&x->parse_ns));
-  duration(o, ",", "compute_infer", runs, metric_get(&x->compute.sum));
+  duration(o, ",", "queue", metric_get(&queue->count), metric_get(&queue->sum));
+  duration(o, ",", "compute_input", runs, metric_get(&x->phases[METRIC_PARSE].sum));
+  duration(o, ",", "compute_infer", runs, metric_get(&compute->sum));
   duration(o, ",", "compute_output", runs, metric_get(&x->reply_ns));
   text_put(o, "},\"batch_stats\":[");
   const char *before = "";

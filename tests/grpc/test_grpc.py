@@ -142,7 +142,7 @@ class Clients(Base):
             else:
                 numpy.testing.assert_array_equal(got, x)
         # It waits in the queue of its model like any other.
-        queued = 'sardonyx_queue_seconds_count{model="rows"}'
+        queued = 'sardonyx_queue_seconds_count{model="rows",version="1"}'
         before = self.server.metric(queued)
         self.client.infer("rows", [tensor("x", x)], compression_algorithm="gzip")
         self.assertEqual(self.server.metric(queued), before + 1)

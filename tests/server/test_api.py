@@ -172,7 +172,7 @@ class Plain(Shared):
         page = self.ask("GET", "/metrics")[2].decode()
         for line in page.splitlines():
             self.assertRegex(line, r'^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{([a-z]+="[^"\n]*",?)+\})? [0-9.e+-]+)$')
-        self.assertIn('sardonyx_requests_total{model="rows",code="200"}', page)
+        self.assertIn('sardonyx_requests_total{model="rows",code="200",version="1"}', page)
         buckets = [
             float(l.rsplit(" ", 1)[1])
             for l in page.splitlines()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // libcurl (http.h).
-#include "deploy/http.h"
+#include "support/http.h"
 
 #include <curl/curl.h>
 #include <dlfcn.h>
@@ -9,8 +9,6 @@
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
-
-#include "sardonyx/sardonyx.h"
 
 enum { BODY_BYTES = 4 << 20, CONNECT_SECONDS = 15, STALLED_SECONDS = 30 };
 
@@ -45,7 +43,7 @@ static sdx_status load(fault *f) {
   void *library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
   if (!library) library = dlopen("libcurl-gnutls.so.4", RTLD_NOW | RTLD_LOCAL);
   if (!library) {
-    fault_set(f, SDX_NOT_SUPPORTED, "libcurl is needed to talk to a registry: %s", dlerror());
+    fault_set(f, SDX_NOT_SUPPORTED, "libcurl is needed to talk to other servers: %s", dlerror());
     return fault_hint(f, "apt-get install libcurl4");
   }
 #define X(name)                                               \
@@ -175,6 +173,7 @@ static void set_up(exchange *x, struct curl_slist *headers) {
   lib.curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
   lib.curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
   lib.curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)STALLED_SECONDS);
+  if (call->timeout_ms) lib.curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
   // A redirect may lead to another host (blobs in an object store): libcurl leaves Authorization behind then. It never
   // leads to anything but HTTP, nor from a protected connection to a plain one.
   bool plain = !strncmp(call->url, "http://", 7);

@@ -17,7 +17,8 @@ typedef struct http_call {
   const char *unix_socket;    // the path of a socket to talk to, whatever the host of the URL; NULL: none
   const char *authorization;  // the value of the header; NULL: none
   const char *content_type, *content_range, *accept;
-  uint64_t from;  // Range: bytes=from-, where it is not 0
+  unsigned timeout_ms;  // of the whole exchange; 0: as long as something moves
+  uint64_t from;        // Range: bytes=from-, where it is not 0
   // The body that is sent: `send_size` bytes of the file `send_fd` from `send_from`, or of `send_bytes`.
   bool sends;
   int send_fd;

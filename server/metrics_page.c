@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+// The page of metrics, in Prometheus' text form or as OpenMetrics: that one has exemplars, names counters without
+// _total in their headings, writes bounds as 1.0 and says where it ends.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/host.h"
+#include "server/admission/script.h"
+#include "server/metrics.h"
+#include "server/monitor/otlp.h"
+#include "server/monitor/trace.h"
+#include "server/server.h"
+
+typedef struct page {
+  text *o;
+  bool open;  // OpenMetrics
+} page;
+
+static void head(page p, const char *name, const char *type, const char *help) {
+  size_t size = strlen(name), total = strlen("_total");
+  if (p.open && !strcmp(type, "counter")) size -= total;
+  text_format(p.o, "# HELP sardonyx_%.*s %s\n# TYPE sardonyx_%.*s %s\n", (int)size, name, help, (int)size, name, type);
+}
+
+static void single(page p, const char *name, const char *type, const char *help, double value) {
+  head(p, name, type, help);
+  text_format(p.o, "sardonyx_%s %.17g\n", name, value);
+}
+
+static void label(text *o, const char *name, const char *value) {
+  text_format(o, "%s=\"", name);
+  for (const char *p = value; *p; p++) {
+    if (*p == '\\' || *p == '"') text_append(o, "\\", 1);
+    if (*p == '\n') text_put(o, "\\n");
+    else text_append(o, p, 1);
+  }
+  text_put(o, "\"");
+}
+
+// The script has no version.
+static void version(text *o, const model_entry *e) {
+  if (e && *e->version) text_format(o, ",version=\"%s\"", e->version);
+}
+
+static void labels(text *o, const model_entry *e) {
+  label(o, "model", e ? e->name : "");
+  version(o, e);
+}
+
+static void put_exemplar(text *o, exemplar *x) {
+  char trace[2 * TRACE_ID + 1];
+  if (!x || atomic_flag_test_and_set(&x->busy)) return;
+  if (x->wall_ms)
+    text_format(o, " # {trace_id=\"%s\"} %.9g %.3f", trace_hex(trace, x->trace, TRACE_ID), x->value,
+                (double)x->wall_ms / 1e3);
+  atomic_flag_clear(&x->busy);
+}
+
+static void histogram_rows(page p, const char *name, const model_entry *e, const histogram *h, double unit) {
+  text *o = p.o;
+  uint64_t sum = 0;
+  exemplar *exemplars = p.open ? atomic_load(&h->exemplars) : NULL;
+  for (size_t i = 0;; i++) {
+    double bound = h->bounds[i];
+    bool whole = p.open && bound == (double)(int)bound;
+    sum += metric_get(&h->buckets[i]);
+    text_format(o, "sardonyx_%s_bucket{", name);
+    labels(o, e);
+    if (bound) text_format(o, whole ? ",le=\"%.1f\"} %llu" : ",le=\"%g\"} %llu", bound, (unsigned long long)sum);
+    else text_format(o, ",le=\"+Inf\"} %llu", (unsigned long long)sum);
+    put_exemplar(o, exemplars ? &exemplars[i] : NULL);
+    text_put(o, "\n");
+    if (!bound) break;
+  }
+  text_format(o, "sardonyx_%s_sum{", name);
+  labels(o, e);
+  text_format(o, "} %.17g\nsardonyx_%s_count{", (double)metric_get(&h->sum) * unit, name);
+  labels(o, e);
+  text_format(o, "} %llu\n", (unsigned long long)sum);
+}
+
+// The models, then the script.
+static model_entry *entry_at(server *srv, size_t i) {
+  if (i < srv->models.count) return srv->models.entries[i];
+  return i == srv->models.count && srv->script ? script_pool_entry(srv->script) : NULL;
+}
+
+static void histograms(server *srv, page p, const char *name, const char *help, size_t offset, double unit) {
+  head(p, name, "histogram", help);
+  model_entry *e;
+  for (size_t i = 0; (e = entry_at(srv, i)); i++)
+    histogram_rows(p, name, e, (histogram *)((char *)&e->metrics + offset), unit);
+}
+
+static void request_rows(text *o, const model_entry *e, const model_metrics *m) {
+  for (size_t i = 0; i < METRIC_CODES; i++) {
+    uint64_t count = metric_get(&m->requests[i]);
+    if (!count) continue;
+    text_put(o, "sardonyx_requests_total{");
+    label(o, "model", e ? e->name : "");
+    if (metric_codes[i]) text_format(o, ",code=\"%d\"", metric_codes[i]);
+    else text_put(o, ",code=\"other\"");
+    version(o, e);
+    text_format(o, "} %llu\n", (unsigned long long)count);
+  }
+}
+
+static void run_rows(text *o, const model_entry *e) {
+  for (size_t i = 0; i < METRIC_BATCHES; i++) {
+    uint64_t count = metric_get(&e->metrics.runs[i]);
+    if (!count) continue;
+    text_put(o, "sardonyx_runs_total{");
+    labels(o, e);
+    text_format(o, ",requests=\"%u\"} %llu\n", 1u << i, (unsigned long long)count);
+  }
+}
+
+static void model_rows(server *srv, page p) {
+  text *o = p.o;
+  models *t = &srv->models;
+  head(p, "requests_total", "counter", "Answered requests by model (empty: none) and status code.");
+  request_rows(o, NULL, &srv->no_model);
+  model_entry *e;
+  for (size_t i = 0; (e = entry_at(srv, i)); i++) request_rows(o, e, &e->metrics);
+  head(p, "runs_total", "counter", "Runs of the engine by model and number of requests computed together.");
+  for (size_t i = 0; i < t->count; i++) run_rows(o, t->entries[i]);
+  head(p, "queue_length", "gauge", "Requests that wait for a worker.");
+  for (size_t i = 0; i < t->count; i++) {
+    model *m = models_acquire(t, t->entries[i]);
+    if (m) {
+      text_put(o, "sardonyx_queue_length{");
+      labels(o, t->entries[i]);
+      text_format(o, "} %zu\n", atomic_load(&m->lane.waiting));
+    }
+    model_release(m);
+  }
+  if (srv->script)
+    text_format(o, "sardonyx_queue_length{model=\"%s\"} %zu\n", script_pool_entry(srv->script)->name,
+                script_pool_waiting(srv->script));
+}
+
+static void script_rows(server *srv, page p) {
+  if (!srv->script) return;
+  single(p, "script_workers", "gauge", "Processes of the script that are past init().",
+         (double)script_pool_ready(srv->script));
+  single(p, "script_restarts_total", "counter", "Processes of the script that ended and were replaced.",
+         (double)script_pool_restarts(srv->script));
+}
+
+static void courier_rows(page p, const char *what, courier_counts counts) {
+  const struct {
+    const char *outcome;
+    uint64_t count;
+  } rows[] = {{"delivered", counts.delivered}, {"dropped", counts.dropped}, {"failed", counts.failed}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    text_format(p.o, "sardonyx_exported_total{what=\"%s\",outcome=\"%s\"} %llu\n", what, rows[i].outcome,
+                (unsigned long long)rows[i].count);
+}
+
+static void export_rows(server *srv, page p) {
+  head(p, "exported_total", "counter", "What was handed on, refused for want of room, or given up.");
+  if (srv->otlp) courier_rows(p, "spans", otlp_count(srv->otlp));
+}
+
+static void process_rows(page p) {
+  char text[512];
+  unsigned long long user = 0, system = 0;
+  FILE *file = fopen("/proc/self/stat", "r");
+  if (file) {
+    size_t n = fread(text, 1, sizeof text - 1, file);
+    text[n] = 0;
+    char *after = strrchr(text, ')');
+    if (!after || sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user, &system) != 2)
+      user = system = 0;
+    fclose(file);
+  }
+  text_format(p.o,
+              "# HELP process_resident_memory_bytes Resident memory.\n# TYPE process_resident_memory_bytes gauge\n"
+              "process_resident_memory_bytes %llu\n"
+              "# HELP process_cpu_seconds%s CPU time used.\n# TYPE process_cpu_seconds%s counter\n"
+              "process_cpu_seconds_total %.2f\n",
+              (unsigned long long)host_resident_bytes(), p.open ? "" : "_total", p.open ? "" : "_total",
+              (double)(user + system) / (double)sysconf(_SC_CLK_TCK));
+}
+
+static const struct {
+  const char *name, *help;
+} phases[METRIC_PHASES] = {[METRIC_QUEUE] = {"queue_seconds", "Wait for a worker."},
+                           [METRIC_PARSE] = {"parse_seconds", "From the body to tensors."},
+                           [METRIC_COMPUTE] = {"compute_seconds", "Time inside the engine."},
+                           [METRIC_WRITE] = {"write_seconds", "From the result to the last byte of the reply."}};
+
+void metrics_write(server *srv, text *o, bool open_metrics) {
+  page p = {o, open_metrics};
+  head(p, "build_info", "gauge", "Version of the server.");
+  text_format(o, "sardonyx_build_info{version=\"%s\"} 1\n", sdx_version());
+  single(p, "ready", "gauge", "1 while /health/ready says so.", server_ready(srv));
+  single(p, "uptime_seconds", "gauge", "Time since the start.", (double)(clock_ns() - srv->start_ns) / 1e9);
+  single(p, "connections", "gauge", "Open connections.", (double)atomic_load(&srv->net.connections));
+  single(p, "requests_in_flight", "gauge", "Requests begun and not yet answered.",
+         (double)atomic_load(&srv->net.exchanges));
+  single(p, "buffered_bytes", "gauge", "Memory of request bodies.", (double)atomic_load(&srv->net.held));
+  single(p, "cancelled_total", "counter", "Requests given up because the client left or the server stops.",
+         (double)metric_get(&srv->cancelled));
+  single(p, "connections_cut_total", "counter", "Connections closed because a phase lasted too long.",
+         (double)metric_get(&srv->net.cut));
+  single(p, "inline_runs_total", "counter", "Requests computed on a socket thread.",
+         (double)metric_get(&srv->inline_runs));
+  single(p, "inline_moved_total", "counter", "Requests begun on a socket thread and moved to a worker.",
+         (double)metric_get(&srv->inline_moved));
+  head(p, "refused_total", "counter", "Requests refused before they were computed.");
+  const struct {
+    const char *reason;
+    const atomic_uint_fast64_t *count;
+  } refused[] = {{"framing", &srv->net.malformed},     {"client_connections", &srv->net.refused_connections},
+                 {"queue_full", &srv->refused_queue},  {"queue_wait", &srv->refused_wait},
+                 {"forecast", &srv->refused_forecast}, {"client_cap", &srv->refused_client}};
+  for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+    text_format(o, "sardonyx_refused_total{reason=\"%s\"} %llu\n", refused[i].reason,
+                (unsigned long long)metric_get(refused[i].count));
+  model_rows(srv, p);
+  script_rows(srv, p);
+  export_rows(srv, p);
+  histograms(srv, p, "request_seconds", "Time from the request line to the last byte of the reply.",
+             offsetof(model_metrics, latency), 1e-9);
+  for (size_t i = 0; i < METRIC_PHASES; i++)
+    histograms(srv, p, phases[i].name, phases[i].help, offsetof(model_metrics, phases) + i * sizeof(histogram), 1e-9);
+  histograms(srv, p, "batch_size", "First dimension of the first input.", offsetof(model_metrics, batch), 1);
+  head(p, "limit", "gauge", "Limits in force.");
+  for (const limit_row *row = limit_rows; row->flag; row++)
+    text_format(o, "sardonyx_limit{name=\"%s\"} %lld\n", row->flag, (long long)*limit_at(&srv->limits, row));
+  single(p, "host_cpus", "gauge", "Processors the server may use.", (double)host_cpus());
+  single(p, "host_memory_bytes", "gauge", "Memory the server may use.", (double)host_memory_bytes());
+  process_rows(p);
+  if (open_metrics) text_put(o, "# EOF\n");
+}
