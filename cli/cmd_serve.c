@@ -15,6 +15,8 @@ static const cli_option options[] = {
            "(default 127.0.0.1)"),
     OPTION("port", ARG_INT, "N", "port; 0 takes a free one and prints it (default 8080)", .max = 65535, .letter = 'p'),
     ENGINE_OPTIONS,
+    OPTION("pin", ARG_TEXT, "NAME",
+           "load this model at the start and keep it, whatever --memory-limit-bytes is; may be repeated"),
     OPTION("script", ARG_TEXT, "FILE",
            "a score.py with init() and run() that answers /score, run by Python in a sandbox"),
     OPTION("python", ARG_TEXT, "PROGRAM", "the Python that runs the script (default python3)"),
@@ -154,11 +156,14 @@ static int run(const args *a) {
   config.models = models;
   const char **hosts = take_hosts(a, &config), **read = take_all(a, "script-read", &config.script.read_count);
   config.script.read = read;
+  const char **pins = take_all(a, "pin", &config.pin_count);
+  config.pins = pins;
   config.trusted_proxies.at = take_proxies(a, &config.trusted_proxies.count, &code);
   if (config.trusted_proxies.at) code = !found || server_run(&config) ? CLI_FAILED : CLI_OK;
   free(config.trusted_proxies.at);
   free(hosts);
   free(read);
+  free(pins);
   for (size_t i = 0; i < a->word_count; i++) {
     free((char *)models[i].name);
     free((char *)models[i].path);

@@ -28,6 +28,7 @@ typedef struct call {
   bool elsewhere;             // for the other revision (split.h): it has no model here
   size_t message_at;          // gRPC: where the message begins in the body
   bool packed;                // gRPC: it came compressed; a worker decodes it and finds the model
+  bool deferred;              // a worker finds the model: the call came packed, or the model is not loaded yet
   bool hurried;               // its body tells an earlier deadline than its head
   int answered_with;          // gRPC: the status of HTTP before it became one of gRPC
   bool scripted;              // for the scoring script: it has no model

@@ -115,6 +115,16 @@ static void refuse_model(call *c) {
                t->count > 1 ? "are" : "is", t->count, t->first->name);
 }
 
+// The model of an entry that is loaded because it is asked for. False: the response is set.
+static bool load_model(call *c) {
+  char why[1400];
+  c->model = residence_acquire(&c->srv->models, c->entry, why, sizeof why);
+  if (!c->model)
+    call_retry(c, 503, "model '%s' version %s cannot be loaded now; the log says why", c->entry->name,
+               c->entry->version);
+  return c->model != NULL;
+}
+
 bool dispatch_find_model(call *c) {
   models *t = &c->srv->models;
   c->scripted = c->route->script && c->srv->script;
@@ -133,6 +143,10 @@ bool dispatch_find_model(call *c) {
     c->entry = models_find(t, str_from(name), c->version_name, &c->model);
   }
   if (c->model || (c->entry && c->route->unloaded_too)) return true;
+  if (c->entry && models_serve(t, c->entry)) {
+    if (c->deferred) return load_model(c);
+    return c->deferred = true;
+  }
   model *other = NULL;
   model_entry *newest = c->entry ? NULL : models_find(t, str_from(name), (str){0}, &other);
   model_release(other);
@@ -284,9 +298,10 @@ static bool head(exchange *x) {
 
 static void answer(call *c) {
   if (c->route->grpc) {
-    if (grpc_open(c)) c->route->answer(c);
+    if (c->deferred || grpc_open(c)) c->route->answer(c);
     return;
   }
+  if (c->deferred && !load_model(c)) return;
   const str *encoding = http_request_header(&c->x.request, "content-encoding");
   http_problem p = {0};
   if (encoding && http_request_has_body(&c->x.request) &&
@@ -298,20 +313,22 @@ static void answer(call *c) {
 static admission *policy(const call *c) {
   if (c->elsewhere) return c->srv->elsewhere;
   if (c->scripted) return script_pool_admission(c->srv->script);
-  if (c->route->blocks) return c->srv->chores;
-  return c->packed ? c->srv->queue : c->model->admission;
+  if (c->route->answer) return c->srv->chores;
+  return c->deferred ? c->srv->queue : c->model->admission;
 }
 
 static bool body(exchange *x) {
   call *c = (call *)x;
   if (c->route->answer && !c->route->blocks) {
-    answer(c);
-    return true;
+    bool waits = c->deferred;
+    if (!waits) answer(c);
+    if (!waits && !c->deferred) return true;
   }
-  c->work = c->elsewhere ? split_work : c->route->blocks ? answer : compute_work;
+  c->work = c->elsewhere ? split_work : c->route->answer ? answer : compute_work;
   if (c->route->grpc && !c->route->answer) {
     c->packed = x->request.body.size && x->request.body.at[0];
-    if (!c->packed && !grpc_infer_bind(c)) return true;
+    c->deferred = c->packed;
+    if (!c->packed && !grpc_infer_bind(c) && !c->deferred) return true;
   }
   admission *a = policy(c);
   c->deadline_ns = c->route->answer ? UINT64_MAX : c->deadline_ns + x->body_ns;
@@ -405,7 +422,7 @@ static void next(exchange *x) {
   c->route_state = NULL;
   c->model = NULL;
   c->entry = NULL;
-  c->parsed = c->hurried = false;
+  c->parsed = c->hurried = c->deferred = false;
   c->run_ns = c->done_ns = c->parse_ns = c->parsed_ns = c->waited_ns = c->turn = 0;
   take_trace(c);
   c->answered_with = 0;

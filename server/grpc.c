@@ -113,7 +113,8 @@ bool grpc_read_names(call *c, str *name, str *version) {
 bool grpc_find_model(call *c, str name, str version) {
   c->model_name = name;
   c->version_name = version.size ? version : (str){0};
-  return dispatch_find_model(c);
+  bool waits = c->deferred;
+  return dispatch_find_model(c) && c->deferred == waits;  // else it is asked again where it may wait
 }
 
 // ---- answers -------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@
   X(max_batch, "max-batch", 32, 1, 64, "requests that are computed together at most, with p99-ms")                    \
   X(default_priority, "default-priority", 10, 1, 1000000,                                                             \
     "of requests that give none (header x-request-priority, parameter priority); 1 is the most urgent")               \
+  X(memory_limit_bytes, "memory-limit-bytes", 0, 0, 1099511627776,                                                    \
+    "memory of models: one is loaded when it is asked for, and leaves when its room is needed; 0: all stay loaded")   \
   X(script_workers, "script-workers", 0, 0, 1024, "processes that run the script; 0: one a processor, at most 4")     \
   X(script_start_ms, "script-start-ms", 300000, 1, 86400000, "time for init() of the script")                         \
   X(script_memory_bytes, "script-memory-bytes", 4294967296, 16777216, 1099511627776,                                  \

@@ -141,6 +141,19 @@ static void model_rows(server *srv, page p) {
                 script_pool_waiting(srv->script));
 }
 
+static void residence_rows(models *t, page p) {
+  uint64_t loaded = 0, bytes = 0;
+  pthread_mutex_lock(&t->lock);
+  for (size_t i = 0; i < t->count; i++)
+    if (t->entries[i]->loaded) loaded++, bytes += sdx_session_memory_bytes(t->entries[i]->loaded->session);
+  pthread_mutex_unlock(&t->lock);
+  single(p, "models", "gauge", "Models by name and version.", (double)t->count);
+  single(p, "models_loaded", "gauge", "Those in memory.", (double)loaded);
+  single(p, "models_bytes", "gauge", "Their memory.", (double)bytes);
+  single(p, "model_loads_total", "counter", "Models that were loaded.", (double)metric_get(&t->loads));
+  single(p, "model_evictions_total", "counter", "Models that made room for others.", (double)metric_get(&t->evictions));
+}
+
 static void script_rows(server *srv, page p) {
   if (!srv->script) return;
   single(p, "script_workers", "gauge", "Processes of the script that are past init().",
@@ -221,6 +234,7 @@ void metrics_write(server *srv, text *o, bool open_metrics) {
     text_format(o, "sardonyx_refused_total{reason=\"%s\"} %llu\n", refused[i].reason,
                 (unsigned long long)metric_get(refused[i].count));
   model_rows(srv, p);
+  residence_rows(&srv->models, p);
   script_rows(srv, p);
   export_rows(srv, p);
   histograms(srv, p, "request_seconds", "Time from the request line to the last byte of the reply.",

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/host.h"
 #include "server/log.h"
@@ -13,6 +14,7 @@
 void models_init(models *t, const sdx_options *options) {
   *t = (models){.options = options};
   pthread_mutex_init(&t->lock, NULL);
+  pthread_cond_init(&t->settled, NULL);
 }
 
 void models_deinit(models *t) {
@@ -23,6 +25,7 @@ void models_deinit(models *t) {
   }
   free(t->entries);
   pthread_mutex_destroy(&t->lock);
+  pthread_cond_destroy(&t->settled);
 }
 
 // Below 0: `a` stands first.
@@ -100,6 +103,23 @@ bool models_add(models *t, const char *name, const char *path) {
   return true;
 }
 
+bool models_pin(models *t, const char *name) {
+  bool found = false;
+  for (size_t i = position(t, str_from(name), INT64_MAX); same_name(t, i, str_from(name)); i++)
+    found = t->entries[i]->pinned = true;
+  if (!found) log_line("error", "--pin %.140s: there is no model of that name", name);
+  return found;
+}
+
+static bool serves(const models *t, const model_entry *e) { return e->loaded || residence_on_demand(t, e); }
+
+bool models_serve(models *t, model_entry *e) {
+  pthread_mutex_lock(&t->lock);
+  bool yes = serves(t, e);
+  pthread_mutex_unlock(&t->lock);
+  return yes;
+}
+
 model_entry *models_find(models *t, str name, str version, model **loaded) {
   int64_t number = INT64_MAX;
   bool one = version.at != NULL;
@@ -109,10 +129,11 @@ model_entry *models_find(models *t, str name, str version, model **loaded) {
   if (!same_name(t, at, name) || (one && !str_is(version, t->entries[at]->version))) return NULL;
   pthread_mutex_lock(&t->lock);
   size_t found = at;
-  while (!one && !t->entries[found]->loaded && same_name(t, found + 1, name)) found++;
-  if (!t->entries[found]->loaded) found = at;
+  while (!one && !serves(t, t->entries[found]) && same_name(t, found + 1, name)) found++;
+  if (!serves(t, t->entries[found])) found = at;
   model_entry *e = t->entries[found];
   if (e->loaded) *loaded = model_retain(e->loaded);
+  residence_note_use(t, e);
   pthread_mutex_unlock(&t->lock);
   return e;
 }
@@ -134,9 +155,42 @@ static void swap(models *t, model_entry *e, model *fresh, const char *reason) {
   model *old = e->loaded;
   e->loaded = fresh;
   e->loading = false;
+  e->retried_ns = 0;
   snprintf(e->reason, sizeof e->reason, "%s", reason);
+  pthread_cond_broadcast(&t->settled);
   pthread_mutex_unlock(&t->lock);
   model_release(old);
+}
+
+static void note_failure(models *t, model_entry *e, const char *why) {
+  pthread_mutex_lock(&t->lock);
+  e->loading = false;
+  e->retried_ns = clock_ns();
+  if (!e->loaded) snprintf(e->reason, sizeof e->reason, "%s", "the file cannot be loaded; the log says why");
+  pthread_cond_broadcast(&t->settled);
+  pthread_mutex_unlock(&t->lock);
+  log_line("error", "%s: %s", e->path, why);
+}
+
+// What it needs is known when it is there; before, its file tells about how much.
+static uint64_t guessed_bytes(const model_entry *e) {
+  struct stat s;
+  if (e->bytes) return e->bytes;
+  return stat(e->path, &s) == 0 && s.st_size > 0 ? (uint64_t)s.st_size : 0;
+}
+
+// Room for what was loaded. False: there is none, which was written.
+static bool settle(models *t, model_entry *e, const model *fresh, uint64_t took, char *why, size_t why_size) {
+  uint64_t bytes = sdx_session_memory_bytes(fresh->session);
+  bool fits = residence_make_room(t, e, bytes);
+  pthread_mutex_lock(&t->lock);
+  e->bytes = bytes;
+  e->load_ns = (double)took;
+  pthread_mutex_unlock(&t->lock);
+  if (!fits)
+    snprintf(why, why_size, "it takes %llu bytes, which limit memory-limit-bytes, %llu, has not beside what is busy",
+             (unsigned long long)bytes, (unsigned long long)t->memory_limit);
+  return fits;
 }
 
 static void learn_batches(const models *t, const model_entry *e, model *m) {
@@ -158,15 +212,14 @@ bool models_load(models *t, model_entry *e, char *why, size_t why_size) {
   pthread_mutex_lock(&t->lock);
   e->loading = true;
   pthread_mutex_unlock(&t->lock);
+  residence_make_room(t, e, guessed_bytes(e));
   model *fresh = model_create(e->name, e->path, t->options, t->admission, why, why_size);
-  if (!fresh) {
-    pthread_mutex_lock(&t->lock);
-    e->loading = false;
-    if (!e->loaded) snprintf(e->reason, sizeof e->reason, "%s", "the file cannot be loaded; the log says why");
-    pthread_mutex_unlock(&t->lock);
-    log_line("error", "%s: %s", e->path, why);
+  if (!fresh || !settle(t, e, fresh, clock_ns() - start, why, why_size)) {
+    model_release(fresh);
+    note_failure(t, e, why);
     return false;
   }
+  atomic_fetch_add(&t->loads, 1);
   for (const char *line = sdx_session_warnings(fresh->session), *end; *line; line = *end ? end + 1 : end) {
     end = strchrnul(line, '\n');
     log_line("warning", "%s: %.*s", e->name, (int)(end - line), line);
@@ -183,6 +236,9 @@ model_entry *models_change(models *t, const model_entry *of, bool load) {
   for (size_t i = 0; i < t->count; i++) {
     model_entry *e = t->entries[i];
     if (strcmp(e->name, of->name) != 0) continue;
+    pthread_mutex_lock(&t->lock);
+    e->unloaded = !load;
+    pthread_mutex_unlock(&t->lock);
     if (!load) swap(t, e, NULL, "unloaded");
     else if (!models_load(t, e, why, sizeof why)) return e;
   }

@@ -16,6 +16,13 @@ typedef struct model_entry {
   model *loaded;
   bool loading;
   char reason[300];  // why it is not loaded
+  bool unloaded;     // by the operator: it is not loaded because somebody asks for it
+  bool pinned;       // loaded at the start, stays in memory
+  double load_ns;    // how long that took
+  uint64_t bytes;    // its memory, as it was seen last
+  uint64_t uses;
+  double value;         // of keeping it (residence.c)
+  uint64_t retried_ns;  // when a load failed last
 } model_entry;
 
 typedef struct models {
@@ -27,12 +34,18 @@ typedef struct models {
   struct admission *admission;  // of models that are loaded
   uint64_t batch_ns;            // what a batch may take; 0: none are made
   size_t batch_rows;
+  // With a limit models are loaded when they are asked for, and leave when their room is needed (residence.c).
+  uint64_t memory_limit;   // bytes; 0: none
+  pthread_cond_t settled;  // a load that somebody may wait for has ended
+  double age;              // the value of what left last
+  atomic_uint_fast64_t loads, evictions;
 } models;
 
 void models_init(models *t, const sdx_options *options);
 void models_deinit(models *t);
 // Declares a model. `name` NULL: made from the file name; "name:2" is its version 2. False: said in the log.
 bool models_add(models *t, const char *name, const char *path);
+bool models_pin(models *t, const char *name);  // false: there is none of that name, which was said
 static inline size_t models_count(const models *t) { return t->count; }
 
 // The entry of a name and version (at NULL: the newest that is loaded, else the newest). NULL: there is none.
@@ -40,7 +53,17 @@ static inline size_t models_count(const models *t) { return t->count; }
 model_entry *models_find(models *t, str name, str version, model **loaded);
 model_entry *models_default(models *t, model **loaded);  // NULL: there are none
 model *models_acquire(models *t, model_entry *e);        // NULL: it is not loaded
+// Whether calls of it are taken: it is loaded, or will be when it is asked for. Not to be called under the lock.
+bool models_serve(models *t, model_entry *e);
 // Loads a file, again if it is loaded; calls that have the old one keep it until they are done. Blocks. False: why.
 bool models_load(models *t, model_entry *e, char *why, size_t why_size);
+// residence.c. Whether it is loaded when somebody asks for it. Under the lock.
+bool residence_on_demand(const models *t, const model_entry *e);
+void residence_note_use(models *t, model_entry *e);  // the same
+// The model, loaded if it is not. Blocks. NULL: why.
+model *residence_acquire(models *t, model_entry *e, char *why, size_t why_size);
+// Lets go of models that are worth least until there is room for `bytes` beside those that stay. False: all others
+// are at work or pinned.
+bool residence_make_room(models *t, const model_entry *keep, uint64_t bytes);
 // All versions of a name. NULL, or the entry that cannot be loaded.
 model_entry *models_change(models *t, const model_entry *of, bool load);

@@ -39,6 +39,8 @@ typedef struct server_config {
   network_list trusted_proxies;
   const server_model *models;
   size_t model_count;
+  const char *const *pins;  // names of models that stay in memory
+  size_t pin_count;
   server_script script;
   const sdx_options *options;
   bool access_log, json_log;

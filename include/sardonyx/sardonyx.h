@@ -200,6 +200,8 @@ SDX_API const char *sdx_session_custom_metadata(const sdx_session *session, size
 //   "plan" steps, kernels and offsets for the declared shapes (free dimensions count as 1) ·
 //   "memory" predicted peak. NULL: unknown word, failed load, or memory is exhausted.
 SDX_API char *sdx_session_describe(const sdx_session *session, const char *what);
+// Memory charged to the session now: weights, plans, and what its runs keep.
+SDX_API uint64_t sdx_session_memory_bytes(const sdx_session *session);
 // Chrome-trace JSON of the runs so far (option profile=1; without it an empty list), also while runs are going on.
 // Release with sdx_string_free; NULL when memory is exhausted.
 SDX_API char *sdx_session_profile_json(const sdx_session *session);

@@ -5,6 +5,7 @@
 
 #include "base/host.h"
 #include "server/admission/admission.h"
+#include "server/dispatch.h"
 #include "server/grpc.h"
 #include "server/log.h"
 
@@ -99,7 +100,7 @@ static bool run_model(call *c, sdx_run *run, uint64_t limit_ns, bool *dirty) {
 
 bool compute_parse(call *c) {
   c->parse_ns = clock_ns();
-  if (c->packed && !grpc_infer_bind(c)) return false;
+  if (c->deferred && !(c->packed ? grpc_infer_bind(c) : dispatch_find_model(c))) return false;
   model *m = c->model;
   const str *encoding = http_request_header(&c->x.request, "content-encoding");
   http_problem p = {0};

@@ -103,7 +103,7 @@ static void refuse_late(queue *q, call *c, const forecast *f) {
 static bool enter(queue *q, call *c, bool fresh) {
   lane *l = lane_of(q, c);
   call *displaced = NULL;
-  bool moves = fresh || c->packed, late = false, full = false, taken = false;
+  bool moves = fresh || c->deferred, late = false, full = false, taken = false;
   forecast f = {0};
   pthread_mutex_lock(&q->lock);
   uint64_t now = clock_ns();

@@ -15,7 +15,7 @@ static void ready(call *c) { answer_flag(c, server_ready(c->srv)); }
 static void model_ready(call *c) {
   str name, version;
   if (grpc_read_names(c, &name, &version) && grpc_find_model(c, name, version))
-    answer_flag(c, server_ready(c->srv) && c->model);
+    answer_flag(c, server_ready(c->srv) && models_serve(&c->srv->models, c->entry));
 }
 
 static void describe_server(call *c) {

@@ -27,7 +27,7 @@ static void answer_index(call *c) {
   pthread_mutex_lock(&t->lock);
   for (size_t i = 0; i < t->count; i++) {
     const model_entry *e = t->entries[i];
-    bool good = ready && e->loaded;
+    bool good = ready && (e->loaded || residence_on_demand(t, e));
     if (only && !good) continue;
     size_t at = wire_begin(&out, 1);
     grpc_put_str(&out, NAME_OF, e->name);

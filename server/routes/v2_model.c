@@ -45,7 +45,7 @@ static void describe_model(call *c) {
 }
 
 static void model_ready(call *c) {
-  bool yes = server_ready(c->srv) && c->model;
+  bool yes = server_ready(c->srv) && models_serve(&c->srv->models, c->entry);
   text_format(call_body(c), "{\"name\":\"%s\",\"ready\":%s}", c->entry->name, yes ? "true" : "false");
   call_json(c, yes ? 200 : 503);
 }

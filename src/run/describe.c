@@ -124,6 +124,8 @@ static void describe_memory(const sdx_session *s, const plan *p, text *t) {
       s->account.limit);
 }
 
+uint64_t sdx_session_memory_bytes(const sdx_session *session) { return atomic_load(&session->account.used); }
+
 char *sdx_session_describe(const sdx_session *session, const char *what) {
   sdx_session *s = (sdx_session *)session;  // the plan cache fills behind its lock
   text t = {0};
