@@ -16,7 +16,10 @@ void call_log(const call *c, uint64_t ns) {
   char trace_id[2 * TRACE_ID + 1], span_id[2 * SPAN_ID + 1];
   trace_hex(trace_id, c->trace.id, TRACE_ID);
   trace_hex(span_id, c->trace.recorded ? c->trace.span : c->trace.parent, SPAN_ID);
-  text o = {0};
+  text o = {0}, said = {0};
+  text_format(&said, "%s %.*s ", client, method.size ? (int)method.size : 1, method.size ? method.at : "-");
+  text_json_string(&said, path);
+  text_format(&said, " %d %zu %.3fms", call_status(c), r->body.size, (double)ns / 1e6);
   if (log_is_json()) {
     text_format(&o, "{\"time\":\"%s\",\"level\":\"info\",\"client\":\"%s\",\"id\":", time, client);
     text_json_string(&o, str_from(c->id));
@@ -28,11 +31,11 @@ void call_log(const call *c, uint64_t ns) {
                 (double)ns / 1e6, (double)(c->done_ns - c->run_ns) / 1e6);
     if (c->trace.known) text_format(&o, ",\"trace_id\":\"%s\",\"span_id\":\"%s\"", trace_id, span_id);
     text_put(&o, "}");
-  } else {
-    text_format(&o, "%s %s %.*s ", time, client, method.size ? (int)method.size : 1, method.size ? method.at : "-");
-    text_json_string(&o, path);
-    text_format(&o, " %d %zu %.3fms %s", call_status(c), r->body.size, (double)ns / 1e6, c->id[0] ? c->id : "-");
+  } else if (!said.failed) {
+    text_format(&o, "%s %.*s %s", time, (int)said.size, said.at, c->id[0] ? c->id : "-");
     if (c->trace.known) text_format(&o, " %s", trace_id);
   }
-  log_text(&o);
+  const char *level = call_status(c) < 400 ? "info" : call_status(c) < 500 ? "warning" : "error";
+  log_text(&o, &(log_about){level, c->id, c->entry ? c->entry->name : ""}, (str){said.at, said.size});
+  text_deinit(&said);
 }

@@ -142,37 +142,21 @@ void script_reply_lost(call *c) {
 
 // ---- to the log ----------------------------------------------------------------------------------
 
-static void log_entry(const char *level, const char *id, str words) {
-  char time[CLOCK_STAMP];
-  if (!log_is_json()) {
-    log_line(level, *id ? "[%s] %.*s" : "%s%.*s", id, (int)words.size, words.at);
-    return;
-  }
-  text o = {0};
-  clock_stamp(time);
-  text_format(&o, "{\"time\":\"%s\",\"level\":\"%s\",\"id\":", time, level);
-  text_json_string(&o, str_from(id));
-  text_put(&o, ",\"message\":");
-  text_json_string(&o, words);
-  text_put(&o, "}");
-  log_text(&o);
-}
-
 void script_log(const json_t *frame, const char *id) {
   const char *level = strcmp(text_of(frame, "stream"), "stderr") ? "info" : "warning";
-  log_entry(level, id, str_from(text_of(frame, "text")));
+  log_words(level, id, str_from(text_of(frame, "text")));
 }
 
 void script_log_error(const json_t *error, const char *id) {
   const char *trace = text_of(error, "trace");
   if (log_is_json()) {
-    log_entry("error", id, str_from(trace));
+    log_words("error", id, str_from(trace));
   } else {
     for (const char *at = trace; *at;) {
       size_t size = strcspn(at, "\n");
-      log_entry("error", id, (str){at, size});
+      log_words("error", id, (str){at, size});
       at += size + (at[size] == '\n');
     }
   }
-  if (!strcmp(text_of(error, "type"), "PermissionError")) log_entry("info", id, str_from(sandbox_hint));
+  if (!strcmp(text_of(error, "type"), "PermissionError")) log_words("info", id, str_from(sandbox_hint));
 }
