@@ -107,7 +107,7 @@ static size_t top_count(const args *a, const sdx_value *v) {
   return count < limit ? count : limit;
 }
 
-static void print_top(const char *name, const sdx_value *v, size_t shown, const labels *l) {
+static void print_top(const char *name, const sdx_value *v, size_t shown, const class_labels *l) {
   size_t *top = find_top(v, shown);
   printf("\nHighest of %s:\n", name);
   table *t = table_create(l->count ? "index>|score>|label<" : "index>|score>");
@@ -122,7 +122,7 @@ static void print_top(const char *name, const sdx_value *v, size_t shown, const 
   free(top);
 }
 
-static json_t *top_json(const sdx_value *v, size_t shown, const labels *l) {
+static json_t *top_json(const sdx_value *v, size_t shown, const class_labels *l) {
   size_t *top = find_top(v, shown);
   json_t *list = json_array();
   for (size_t k = 0; k < shown; k++)
@@ -132,7 +132,7 @@ static json_t *top_json(const sdx_value *v, size_t shown, const labels *l) {
   return list;
 }
 
-static void print_outputs(const args *a, const sdx_session *session, const sdx_run *run, const labels *l) {
+static void print_outputs(const args *a, const sdx_session *session, const sdx_run *run, const class_labels *l) {
   table *t = table_create("output<|type<|shape<|values<");
   for (size_t i = 0; i < sdx_session_output_count(session); i++) {
     const sdx_value *v = sdx_run_output(run, i);
@@ -245,7 +245,8 @@ static bool save(const char *path, const sdx_session *session, const sdx_run *ru
   return ok;
 }
 
-static void print_json(const args *a, const sdx_session *session, const sdx_run *run, const labels *l, double ms) {
+static void print_json(const args *a, const sdx_session *session, const sdx_run *run, const class_labels *l,
+                       double ms) {
   json_t *outputs = json_object();
   size_t digits = 9;  // tell float32 values apart; float64 needs more
   for (size_t i = 0; i < sdx_session_output_count(session); i++) {
@@ -306,8 +307,10 @@ static int execute(const args *a, sdx_session *session, sdx_run *run) {
     return CLI_FAILED;
   }
   if (!json && (standard || goes_to_stdout(a, "profile"))) return CLI_OK;
-  labels l;
-  if (!labels_load(&l, args_text(a, "labels", NULL), session, &w)) return cli_error(CLI_FAILED, "%s", w.text);
+  class_labels l = {0};
+  const char *names = args_text(a, "labels", NULL);
+  if (names && !labels_load(&l, names, &w)) return cli_error(CLI_FAILED, "%s", w.text);
+  if (!names) labels_of_session(&l, session);
   if (json) {
     print_json(a, session, run, &l, median);
   } else {

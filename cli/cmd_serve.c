@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/engine.h"
+#include "cli/labels.h"
 #include "cli/locate.h"
 #include "server/server.h"
 
@@ -39,6 +40,10 @@ static const cli_option options[] = {
     OPTION("trusted-proxy", ARG_TEXT, "CIDR",
            "believe Forwarded and X-Forwarded-For of these addresses, or 'unix'; "
            "may be repeated"),
+    OPTION("labels", ARG_TEXT, "[NAME=]FILE",
+           "what the classes of a model are called, for /ui and its description: lines or JSON (default: the model's "
+           "metadata); without NAME those of the first; may be repeated"),
+    OPTION_FLAG("no-ui", "no pages for people: /ui and /docs are not there"),
     OPTION_FLAG("access-log", "one line on stderr for each request"),
     OPTION_FLAG("json-log", "log lines as JSON objects"),
     OPTION("otlp", ARG_TEXT, "URL",
@@ -59,6 +64,7 @@ static const char details[] =
     "registry:NAME[:VERSION]\n"
     "(of the workspace) and oci://HOST/REPOSITORY[:TAG] (of an OCI registry). The first one answers POST /score,\n"
     "every one POST /v2/models/NAME/infer. Also: GET / /health/live /health/ready /v2 /metrics /swagger.json.\n"
+    "For people there are pages: /ui (try a model, see how it does, read the log), /docs (how to call it).\n"
     "SIGTERM stops accepting, answers what was accepted, and ends; a second one ends at once.\n\n"
     "Examples:\n"
     "  sardonyx serve model.onnx\n"
@@ -84,6 +90,42 @@ static int check_url(const args *a, const char *option) {
   const char *url = args_text(a, option, NULL);
   if (!url || !strncmp(url, "http://", 7) || !strncmp(url, "https://", 8)) return CLI_OK;
   return cli_error(CLI_USAGE, "--%s %.200s: expected http:// or https://, a host, and perhaps a path", option, url);
+}
+
+// The name in front of the first '=', normalized; false: there is none, and the whole word is a path.
+static bool split_name(const char *word, char name[MODEL_NAME_BYTES], const char **path) {
+  const char *equals = strchr(word, '=');
+  bool named = equals && model_name_read((str){word, (size_t)(equals - word)}, name);
+  *path = named ? equals + 1 : word;
+  return named;
+}
+
+static void free_labels(const server_labels *list, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    labels_free((class_labels *)list[i].classes);
+    free((class_labels *)list[i].classes);
+    free((char *)list[i].name);
+  }
+  free((server_labels *)list);
+}
+
+// NULL: said what is wrong.
+static const server_labels *take_labels(const args *a, size_t *count, int *code) {
+  size_t cursor = 0;
+  const char *word, *path;
+  char name[MODEL_NAME_BYTES];
+  why w;
+  server_labels *list = xmalloc((a->found_count + 1) * sizeof *list);
+  while ((word = args_each(a, "labels", &cursor)) != NULL) {
+    class_labels *classes = xmalloc(sizeof *classes);
+    bool named = split_name(word, name, &path), good = labels_load(classes, path, &w);
+    list[(*count)++] = (server_labels){named ? xformat("%s", name) : NULL, classes};
+    if (good) continue;
+    *code = cli_error(CLI_FAILED, "%s", w.text);
+    free_labels(list, *count);
+    return NULL;
+  }
+  return list;
 }
 
 static const char **take_all(const args *a, const char *option, size_t *count) {
@@ -123,6 +165,7 @@ static int run(const args *a) {
                           .json_log = args_has(a, "json-log"),
                           .otlp = args_text(a, "otlp", NULL),
                           .otlp_share = args_number(a, "otlp-sample", 1),
+                          .no_ui = args_has(a, "no-ui"),
                           .unix_path = args_text(a, "unix", NULL),
                           .shared_fd = (int)args_int(a, "listen-fd", 0),
                           .certificate = args_text(a, "tls-cert", NULL),
@@ -159,7 +202,9 @@ static int run(const args *a) {
   const char **pins = take_all(a, "pin", &config.pin_count);
   config.pins = pins;
   config.trusted_proxies.at = take_proxies(a, &config.trusted_proxies.count, &code);
-  if (config.trusted_proxies.at) code = !found || server_run(&config) ? CLI_FAILED : CLI_OK;
+  if (config.trusted_proxies.at) config.labels = take_labels(a, &config.label_count, &code);
+  if (config.labels) code = !found || server_run(&config) ? CLI_FAILED : CLI_OK;
+  if (config.labels) free_labels(config.labels, config.label_count);
   free(config.trusted_proxies.at);
   free(hosts);
   free(read);

@@ -1,110 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading labels (labels.h). Metadata is written by many exporters: JSON, Python's spelling of a dict, lines or commas.
+// Labels of a file (labels.h); how they are spelt: server/labels.c.
 #include "cli/labels.h"
 
-#include <jansson.h>
 #include <stdlib.h>
-#include <string.h>
-#include <strings.h>
 
 #include "cli/files.h"
 
-enum { MOST = 1 << 20 };  // classes
-
-static void set(labels *l, size_t index, const char *text, size_t size) {
-  if (index >= MOST) return;
-  if (index >= l->count) {
-    l->at = xrealloc(l->at, (index + 1) * sizeof *l->at);
-    memset(l->at + l->count, 0, (index + 1 - l->count) * sizeof *l->at);
-    l->count = index + 1;
-  }
-  free(l->at[index]);
-  l->at[index] = xformat("%.*s", (int)size, text);
-}
-
-// "0": "cat" and "cat": 0.
-static void set_pair(labels *l, const char *key, const json_t *value) {
-  int64_t index;
-  if (json_is_string(value) && args_parse_int(key, &index) && index >= 0)
-    set(l, (size_t)index, json_string_value(value), json_string_length(value));
-  else if (json_is_integer(value) && json_integer_value(value) >= 0)
-    set(l, (size_t)json_integer_value(value), key, strlen(key));
-}
-
-static bool read_json(labels *l, const char *text, size_t size) {
-  json_t *json = json_loadb(text, size, 0, NULL), *value, *names = json;
-  const char *key;
-  size_t i;
-  if (json_is_object(json_object_get(json, "id2label"))) names = json_object_get(json, "id2label");
-  json_array_foreach(names, i, value) if (json_is_string(value))
-      set(l, i, json_string_value(value), json_string_length(value));
-  json_object_foreach(names, key, value) set_pair(l, key, value);
-  json_decref(json);
-  return json != NULL;
-}
-
-// {0: 'person', 1: "traffic light"} or ['person', ...].
-static bool read_python(labels *l, const char *at) {
-  size_t next = 0;
-  bool dict = *at == '{';
-  if (!dict && *at != '[') return false;
-  for (at++; *at && *at != '}' && *at != ']';) {
-    at += strspn(at, " \t\r\n,");
-    if (dict) {
-      char *end;
-      next = strtoul(at, &end, 10);
-      if (end == at) return false;
-      at = end + strspn(end, " \t:");
-    }
-    char quote = *at;
-    if (quote != '\'' && quote != '"') return false;
-    const char *end = strchr(at + 1, quote);
-    if (!end) return false;
-    set(l, next++, at + 1, (size_t)(end - at - 1));
-    at = end + 1 + strspn(end + 1, " \t\r\n,");
-  }
-  return true;
-}
-
-static void read_parts(labels *l, const char *at, const char *separators) {
-  for (size_t next = 0; *at; next++) {
-    size_t size = strcspn(at, separators), blank = strspn(at, " \t");
-    if (blank > size) blank = size;
-    size_t end = size;
-    while (end > blank && strchr(" \t\r", at[end - 1])) end--;
-    set(l, next, at + blank, end - blank);
-    at += size + (at[size] != 0);
-  }
-}
-
-static const char *metadata(const sdx_session *session) {
-  static const char *const keys[] = {"labels",      "names",    "classes",   "class_names",
-                                     "label_names", "id2label", "categories"};
-  for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
-    for (size_t i = 0; i < sdx_session_custom_metadata_count(session); i++) {
-      const char *value, *key = sdx_session_custom_metadata(session, i, &value);
-      if (key && value && !strcasecmp(key, keys[k])) return value;
-    }
-  return NULL;
-}
-
-bool labels_load(labels *l, const char *path, const sdx_session *session, why *w) {
+bool labels_load(class_labels *l, const char *path, why *w) {
   size_t size = 0;
-  *l = (labels){0};
-  char *bytes = path ? file_read(path, &size, w) : NULL;
-  const char *text = path ? bytes : metadata(session);
-  if (!text) return !path;
-  if (!strncmp(text, "\xEF\xBB\xBF", 3)) text += 3;
-  if (!read_json(l, text, strlen(text)) && !read_python(l, text))
-    read_parts(l, text, path || strchr(text, '\n') ? "\n" : ",");
+  *l = (class_labels){0};
+  char *bytes = file_read(path, &size, w);
+  if (!bytes) return false;
+  labels_read(l, bytes, "\n");
   free(bytes);
-  return l->count || !path || why_set(w, "%s: no labels in it; expected a line for each class, or JSON", path);
-}
-
-const char *labels_get(const labels *l, size_t index) { return index < l->count ? l->at[index] : NULL; }
-
-void labels_free(labels *l) {
-  for (size_t i = 0; i < l->count; i++) free(l->at[i]);
-  free(l->at);
-  *l = (labels){0};
+  return l->count || why_set(w, "%s: no labels in it; expected a line for each class, or JSON", path);
 }

@@ -7,7 +7,9 @@ pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 file(GLOB server_sources CONFIGURE_DEPENDS server/*.c server/admission/*.c server/monitor/*.c server/routes/*.c)
 list(REMOVE_ITEM server_sources ${net_sources})
 sdx_record_table(http_route HTTP_ROUTE server/route.h http_route ${server_sources})
-add_library(sardonyx_server STATIC ${server_sources} ${http_route_table})
+file(GLOB ui_files CONFIGURE_DEPENDS ui/*.html ui/*.css ui/*.js ui/*.json)
+sdx_embed(ui ${ui_files})
+add_library(sardonyx_server STATIC ${server_sources} ${http_route_table} ${ui_table})
 target_include_directories(sardonyx_server PUBLIC ${PROJECT_SOURCE_DIR})
 target_link_libraries(sardonyx_server PUBLIC sardonyx_script PkgConfig::UTF8PROC sardonyx_net sardonyx_static sardonyx_base)
 
@@ -26,8 +28,8 @@ set_source_files_properties(cli/cmd_test.c PROPERTIES
   COMPILE_DEFINITIONS "SDX_KNOWN_SETS=\"${PROJECT_SOURCE_DIR}/tests/models/known.txt\"")
 
 # The server alone, for images (deploy/runtime.c): it finds loader and libraries where images have them.
-set(runtime_sources cli/main.c cli/args.c cli/util.c cli/files.c cli/table.c cli/locate.c cli/engine_options.c cli/cmd_serve.c
-  cli/cmd_version.c)
+set(runtime_sources cli/main.c cli/args.c cli/util.c cli/files.c cli/table.c cli/locate.c cli/labels.c cli/engine_options.c
+  cli/cmd_serve.c cli/cmd_version.c)
 sdx_record_table(cli_command CLI_COMMAND cli/cli.h runtime_command ${runtime_sources})
 sdx_record_table(model_scheme MODEL_SCHEME cli/locate.h runtime_scheme ${runtime_sources})
 add_executable(sardonyx-runtime ${runtime_sources} ${runtime_command_table} ${runtime_scheme_table})

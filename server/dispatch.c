@@ -59,13 +59,14 @@ static void take_trace(call *c) {
 
 static bool match(call *c, const char *pattern) {
   const char *p = c->x.request.path;
-  c->model_name = c->version_name = (str){0};
+  c->model_name = c->version_name = c->file_name = (str){0};
   while (*pattern) {
     if (*pattern == '{') {
       str word = {p, strcspn(p, ":/")};  // no name has a colon; a verb stands behind one
       if (!word.size) return false;
       if (!strncmp(pattern, "{model}", 7)) c->model_name = word;
-      else c->version_name = word;
+      else if (!strncmp(pattern, "{version}", 9)) c->version_name = word;
+      else c->file_name = word;
       p += word.size;
       pattern += strcspn(pattern, "}") + 1;
     } else if (*pattern++ != *p++) {
@@ -92,7 +93,7 @@ static bool find_route(call *c) {
   // Paths without words first: /v2/models/stats is no model named stats.
   for (int words = 0; words < 2 && !allowed; words++)
     for (const http_route *const *r = http_routes; *r && !c->route; r++)
-      if (c->srv->script || !(*r)->script_only)
+      if ((c->srv->script || !(*r)->script_only) && (!c->srv->config->no_ui || !(*r)->page))
         for (size_t i = 0; i < ROUTE_PATHS && (*r)->paths[i] && !c->route; i++)
           if (!strchr((*r)->paths[i], '{') == !words && match(c, (*r)->paths[i])) {
             allowed |= (*r)->methods;

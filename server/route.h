@@ -33,7 +33,8 @@ typedef struct http_route {
   bool script_only;                // and not there where it has none
   bool grpc;                       // a procedure (grpc.h): the body is a message, which names the model
   bool messages;                   // a sequence of them
-  const char *paths[ROUTE_PATHS];  // "/v2/models/{model}/infer"; words in braces: {model}, {version}
+  bool page;                       // for people (ui/): no part of /openapi.json; the operator may want none
+  const char *paths[ROUTE_PATHS];  // "/v2/models/{model}/infer"; words in braces: {model}, {version}, {file}
   // For /openapi.json: a line on what it does, and JSON Schemas of the bodies. gives NULL: text.
   const char *summary, *takes, *gives;
   void (*schema)(struct text *o, const struct model *m, bool request);  // of routes that compute

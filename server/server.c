@@ -23,6 +23,20 @@ unsigned server_retry_seconds(server *srv) {
   return 1 + (unsigned)((srv->seed + atomic_fetch_add(&serial, 1)) * 0x9E3779B97F4A7C15u >> 33) % 3;
 }
 
+static bool check_labels(server *srv) {
+  const server_config *config = srv->config;
+  for (size_t i = 0; i < config->label_count; i++) {
+    model *m = NULL;
+    if (!config->labels[i].name || models_find(&srv->models, str_from(config->labels[i].name), (str){0}, &m)) {
+      model_release(m);
+      continue;
+    }
+    log_line("error", "there are labels for '%s', but no model of that name", config->labels[i].name);
+    return false;
+  }
+  return true;
+}
+
 static bool load_models(server *srv) {
   const server_config *config = srv->config;
   models *t = &srv->models;
@@ -37,7 +51,7 @@ static bool load_models(server *srv) {
     if (!models_pin(t, config->pins[i])) return false;
   for (size_t i = 0; i < t->count; i++)
     if ((!t->memory_limit || t->entries[i]->pinned) && !models_load(t, t->entries[i], why, sizeof why)) return false;
-  return true;
+  return check_labels(srv);
 }
 
 // Written beside and renamed, so that whoever waits for the file never reads half of it.

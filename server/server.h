@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "server/keys.h"
+#include "server/labels.h"
 #include "server/lane.h"
 #include "server/limits.h"
 #include "server/models.h"
@@ -19,6 +20,12 @@ typedef struct server_model {
   const char *name;  // NULL: from the file name; "name:2": version 2
   const char *path;
 } server_model;
+
+// What the classes of a model are called; without one of these its metadata says so.
+typedef struct server_labels {
+  const char *name;  // NULL: of the first model
+  const class_labels *classes;
+} server_labels;
 
 // A scoring script: it answers /score, run by Python in a sandbox.
 typedef struct server_script {
@@ -41,9 +48,11 @@ typedef struct server_config {
   size_t model_count;
   const char *const *pins;  // names of models that stay in memory
   size_t pin_count;
+  const server_labels *labels;
+  size_t label_count;
   server_script script;
   const sdx_options *options;
-  bool access_log, json_log;
+  bool access_log, json_log, no_ui;
   const char *otlp;  // URL of a collector of traces; NULL: none
   double otlp_share;
   const char *pid_file, *port_file, *keys, *token_key, *split;  // NULL: none

@@ -14,3 +14,4 @@ typedef struct embedded_file {
 extern const embedded_file embedded_migrations[];  // registry/migrations/*.sql
 extern const embedded_file embedded_converters[];  // convert/*.py
 extern const embedded_file embedded_manifests[];   // deploy/manifests/*.yaml
+extern const embedded_file embedded_ui[];          // ui/*.html, *.css, *.js, *.json

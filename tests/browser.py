@@ -136,7 +136,7 @@ class Page:
                 if "context" not in str(error) and "null" not in str(error):
                     raise
                 value = None
-            if value:
+            if value or value == {}:  # an element
                 return value
             time.sleep(0.05)
         raise AssertionError(f"not in {seconds} s: {condition}\n" + str(self.eval("document.body?.innerText"))[:2000])

@@ -207,6 +207,7 @@ const char *http_reason(int status) {
     const char *reason;
   } rows[] = {{200, "OK"},
               {204, "No Content"},
+              {308, "Permanent Redirect"},
               {400, "Bad Request"},
               {401, "Unauthorized"},
               {403, "Forbidden"},

@@ -140,7 +140,7 @@ static void answer(call *c) {
   text_format(o, "{\"openapi\":\"3.0.3\",\"info\":{\"title\":\"sardonyx\",\"version\":\"%s\"},\"paths\":{",
               sdx_version());
   for (const http_route *const *r = http_routes; *r; r++)
-    for (size_t i = 0; i < ROUTE_PATHS && (*r)->paths[i] && !(*r)->grpc; i++) {
+    for (size_t i = 0; i < ROUTE_PATHS && (*r)->paths[i] && !(*r)->grpc && !(*r)->page; i++) {
       const http_route *const *before = http_routes;
       while (!has_path(*before, (*r)->paths[i])) before++;
       if (*before == *r) items(o, c->srv, *r, (*r)->paths[i], &first);
