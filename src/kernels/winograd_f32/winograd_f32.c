@@ -31,7 +31,7 @@ typedef struct rule {
   size_t channels, weights;
 } rule;
 static const rule rule_of_2 = {10, 16, 1024}, rule_of_4 = {20, 16, 256};
-enum { WEIGHTS_A_PIXEL = 256 };
+enum { WEIGHTS_A_PIXEL = 1536 };
 
 static const float most_x = 0x1p50f, most_weight = 0x1p40f;
 
