@@ -9,24 +9,51 @@
 #include "kernels/loop.h"
 #include "kernels/softmax_f32/softmax_f32.h"
 #include "kernels/unary_f32/math.inl"
+#include "kernels/vec.h"
 
 enum { LANES = 32, BLOCK = 2048, STRIP = 64, STRIP_ROWS = 64, SHORT = 48, PIECE = 1 << 18, STRIP_PIECE = 1 << 14 };
 
 // Long rows and columns may be ended between two pieces.
 static inline bool ended(size_t i, size_t piece) { return i && i % piece == 0 && pool_stopped(); }
 
-static inline float larger(float a, float b) { return choose((a > b) | (a != a), a, b); }
+static inline float larger(float a, float b) { return a < b ? b : a; }
+static inline float plus(float a, float b) { return a + b; }
 
+// LANES numbers, joined in halves.
+typedef struct row_lanes {
+  vec v[LANES / VECTOR];
+} row_lanes;
+#define JOIN(name, of_vectors, of_floats)                                                              \
+  static inline float name(row_lanes x) {                                                              \
+    float lane[VECTOR];                                                                                \
+    UNROLL for (int n = LANES / VECTOR / 2; n > 0; n /= 2) UNROLL for (int i = 0; i < n; i++) x.v[i] = \
+        of_vectors(x.v[i], x.v[i + n]);                                                                \
+    vec_store(lane, x.v[0]);                                                                           \
+    UNROLL for (int n = VECTOR / 2; n > 0; n /= 2) UNROLL for (int i = 0; i < n; i++) lane[i] =        \
+        of_floats(lane[i], lane[i + n]);                                                               \
+    return lane[0];                                                                                    \
+  }
+JOIN(join_largest, vec_raise, larger)
+JOIN(join_sum, vec_add, plus)
+
+// The lanes of vector v that exist where n elements are left, at most LANES.
+static inline lanes left_of(size_t n, int v) {
+  int left = (int)n - v * VECTOR;
+  return lanes_below(left < 0 ? 0 : left > VECTOR ? VECTOR : left);
+}
+
+// NaN is passed over: it comes back with the sum of the exponentials.
 static float largest(const float *x, size_t n) {
-  float lane[LANES];
+  const vec none = vec_splat(-INFINITY);
+  row_lanes max;
   size_t i = 0;
-  for (size_t l = 0; l < LANES; l++) lane[l] = -INFINITY;
+  UNROLL for (int v = 0; v < LANES / VECTOR; v++) max.v[v] = none;
   for (; i + LANES <= n; i += LANES)
-    for (size_t l = 0; l < LANES; l++) lane[l] = larger(lane[l], x[i + l]);
-  for (size_t l = 0; i + l < n; l++) lane[l] = larger(lane[l], x[i + l]);
-  for (size_t step = LANES / 2; step > 0; step /= 2)
-    for (size_t l = 0; l < step; l++) lane[l] = larger(lane[l], lane[l + step]);
-  return lane[0];
+    UNROLL for (int v = 0; v < LANES / VECTOR; v++) max.v[v] = vec_raise(max.v[v], vec_load(x + i + v * VECTOR));
+  if (i < n)
+    UNROLL for (int v = 0; v < LANES / VECTOR; v++) max.v[v] =
+        vec_raise(max.v[v], vec_load_lanes(x + i + v * VECTOR, left_of(n - i, v), none));
+  return join_largest(max);
 }
 
 static float largest_of_row(const float *x, size_t n) {
@@ -36,30 +63,36 @@ static float largest_of_row(const float *x, size_t n) {
   return max;
 }
 
-static inline float total(float *lane) {
-  for (size_t step = LANES / 2; step > 0; step /= 2)
-    for (size_t l = 0; l < step; l++) lane[l] += lane[l + step];
-  return lane[0];
-}
-
 // Exponentials of a block into y (unless only their sum is wanted).
 static inline float exponentials(const float *x, float *y, size_t n, float max, bool keep) {
-  float lane[LANES] = {0}, last[LANES];
+  row_lanes all;
+  float e[LANES];
   size_t i = 0;
+  UNROLL for (int v = 0; v < LANES / VECTOR; v++) all.v[v] = vec_splat(0);
   for (; i + LANES <= n; i += LANES) {
-    float e[LANES];
     for (size_t l = 0; l < LANES; l++) e[l] = exponential_down(x[i + l] - max);
-    for (size_t l = 0; l < LANES; l++) lane[l] += e[l];
+    UNROLL for (int v = 0; v < LANES / VECTOR; v++) all.v[v] = vec_add(all.v[v], vec_load(e + v * VECTOR));
     if (keep) memcpy(y + i, e, sizeof e);
   }
   if (i < n) {
-    for (size_t l = 0; l < LANES; l++) last[l] = -INFINITY;
-    memcpy(last, x + i, (n - i) * sizeof(float));
-    for (size_t l = 0; l < LANES; l++) last[l] = exponential_down(last[l] - max);
-    for (size_t l = 0; l < LANES; l++) lane[l] += last[l];
-    if (keep) memcpy(y + i, last, (n - i) * sizeof(float));
+    UNROLL for (int v = 0; v < LANES / VECTOR; v++)
+        vec_store(e + v * VECTOR, vec_load_lanes(x + i + v * VECTOR, left_of(n - i, v), vec_splat(-INFINITY)));
+    for (size_t l = 0; l < LANES; l++) e[l] = exponential_down(e[l] - max);
+    UNROLL for (int v = 0; v < LANES / VECTOR; v++) {
+      vec part = vec_load(e + v * VECTOR);
+      all.v[v] = vec_add(all.v[v], part);
+      if (keep) vec_store_lanes(y + i + v * VECTOR, left_of(n - i, v), part);
+    }
   }
-  return total(lane);
+  return join_sum(all);
+}
+
+static void scale_row(float *y, size_t n, float by) {
+  const vec scale = vec_splat(by);
+  size_t i = 0;
+  for (; i + VECTOR <= n; i += VECTOR) vec_store(y + i, vec_mul(vec_load(y + i), scale));
+  const lanes left = left_of(n - i, 0);
+  if (i < n) vec_store_lanes(y + i, left, vec_mul(vec_load_lanes(y + i, left, scale), scale));
 }
 
 // Columns side by side, STRIP at a time; sums of STRIP_ROWS rows in float, those in double.
@@ -107,6 +140,29 @@ static void short_rows(const float *x, float *y, size_t rows, size_t cols, bool 
   }
 }
 
+static double sum_of_row(const float *x, float *y, size_t n, float max, bool logarithmic) {
+  double sum = 0;
+  for (size_t i = 0; i < n && !ended(i, PIECE); i += BLOCK) {
+    size_t part = n - i < BLOCK ? n - i : BLOCK;
+    sum += logarithmic ? exponentials(x + i, y, part, max, false) : exponentials(x + i, y + i, part, max, true);
+  }
+  return sum;
+}
+
+static void end_row(const float *x, float *y, size_t n, float max, double sum, bool logarithmic) {
+  const float shift = logarithmic ? logarithm((float)sum) : 0, scale = (float)(1 / sum);
+  for (size_t i = 0; i < n && !ended(i, PIECE); i += PIECE) {
+    const float *from = x + i;
+    float *to = y + i;
+    size_t part = n - i < PIECE ? n - i : PIECE;
+    if (logarithmic) {
+      SIMD_LOOP for (size_t k = 0; k < part; k++) to[k] = from[k] - max - shift;
+    } else {
+      scale_row(to, part, scale);
+    }
+  }
+}
+
 static void rows(const float *x, float *y, size_t rows, size_t cols, bool logarithmic) {
   if (cols <= SHORT) {
     short_rows(x, y, rows, cols, logarithmic);
@@ -114,22 +170,8 @@ static void rows(const float *x, float *y, size_t rows, size_t cols, bool logari
   }
   for (size_t r = 0; r < rows; r++, x += cols, y += cols) {
     float max = largest_of_row(x, cols);
-    double sum = 0;
-    for (size_t i = 0; i < cols && !ended(i, PIECE); i += BLOCK) {
-      size_t n = cols - i < BLOCK ? cols - i : BLOCK;
-      sum += logarithmic ? exponentials(x + i, y, n, max, false) : exponentials(x + i, y + i, n, max, true);
-    }
-    float shift = logarithmic ? logarithm((float)sum) : 0, scale = (float)(1 / sum);
-    for (size_t i = 0; i < cols && !ended(i, PIECE); i += PIECE) {
-      const float *from = x + i;
-      float *to = y + i;
-      size_t n = cols - i < PIECE ? cols - i : PIECE;
-      if (logarithmic) {
-        SIMD_LOOP for (size_t k = 0; k < n; k++) to[k] = from[k] - max - shift;
-      } else {
-        SIMD_LOOP for (size_t k = 0; k < n; k++) to[k] *= scale;
-      }
-    }
+    double sum = sum_of_row(x, y, cols, max, logarithmic);
+    end_row(x, y, cols, max, sum, logarithmic);
   }
 }
 
