@@ -57,16 +57,24 @@ static void take_trace(call *c) {
   if (c->srv->otlp) otlp_begin(c->srv->otlp, c);
 }
 
+// Where {model}, {name}, {version} and {file} go, by their first letters.
+static str *word_of_path(call *c, char letter) {
+  switch (letter) {
+    case 'm': return &c->model_name;
+    case 'n': return &c->asset_name;
+    case 'v': return &c->version_name;
+    default: return &c->file_name;
+  }
+}
+
 static bool match(call *c, const char *pattern) {
   const char *p = c->x.request.path;
-  c->model_name = c->version_name = c->file_name = (str){0};
+  c->model_name = c->asset_name = c->version_name = c->file_name = (str){0};
   while (*pattern) {
     if (*pattern == '{') {
       str word = {p, strcspn(p, ":/")};  // no name has a colon; a verb stands behind one
       if (!word.size) return false;
-      if (!strncmp(pattern, "{model}", 7)) c->model_name = word;
-      else if (!strncmp(pattern, "{version}", 9)) c->version_name = word;
-      else c->file_name = word;
+      *word_of_path(c, pattern[1]) = word;
       p += word.size;
       pattern += strcspn(pattern, "}") + 1;
     } else if (*pattern++ != *p++) {
@@ -77,11 +85,11 @@ static bool match(call *c, const char *pattern) {
 }
 
 static void refuse_method(call *c, unsigned allowed) {
-  static const char *const names[] = {"GET", "HEAD", "POST", "OPTIONS"};
   char list[64];
   int used = 0;
-  for (int i = 0; i < 4; i++)
-    if (allowed >> i & 1) used += snprintf(list + used, sizeof list - (size_t)used, "%s%s", used ? ", " : "", names[i]);
+  for (int i = 0; http_methods[i]; i++)
+    if (allowed >> i & 1)
+      used += snprintf(list + used, sizeof list - (size_t)used, "%s%s", used ? ", " : "", http_methods[i]);
   str name = c->x.request.method_name;
   call_error(c, 405, "method %.*s is not allowed here, expected %s", name.size < 20 ? (int)name.size : 20, name.at,
              list);
@@ -92,13 +100,12 @@ static bool find_route(call *c) {
   unsigned allowed = 0;
   // Paths without words first: /v2/models/stats is no model named stats.
   for (int words = 0; words < 2 && !allowed; words++)
-    for (const http_route *const *r = http_routes; *r && !c->route; r++)
-      if ((c->srv->script || !(*r)->script_only) && (!c->srv->config->no_ui || !(*r)->page))
-        for (size_t i = 0; i < ROUTE_PATHS && (*r)->paths[i] && !c->route; i++)
-          if (!strchr((*r)->paths[i], '{') == !words && match(c, (*r)->paths[i])) {
-            allowed |= (*r)->methods;
-            if ((*r)->methods & c->x.request.method) c->route = *r;
-          }
+    for (const http_route *const *r = c->srv->routes; *r && !c->route; r++)
+      for (size_t i = 0; i < ROUTE_PATHS && (*r)->paths[i] && !c->route; i++)
+        if (!strchr((*r)->paths[i], '{') == !words && match(c, (*r)->paths[i])) {
+          allowed |= (*r)->methods;
+          if ((*r)->methods & c->x.request.method) c->route = *r;
+        }
   if (c->route) return true;
   if (allowed) refuse_method(c, allowed);
   else call_error(c, 404, "no such path; GET /v2 describes the server, GET /openapi.json its paths");
@@ -277,6 +284,10 @@ static bool head(exchange *x) {
     http_response_header(&x->response, "WWW-Authenticate", "Bearer");
     return false;
   }
+  if (c->route->access == ROUTE_KEYED && !c->srv->keys.path) {
+    call_error(c, 403, "this path is for who has a key, and this server was started without");
+    return false;
+  }
   if (c->route->access == ROUTE_MANAGE && !is_local(c)) {
     call_error(c, 403, "this path is answered to clients on the same machine only");
     return false;
@@ -291,8 +302,8 @@ static bool head(exchange *x) {
     if (admit_scoring(c)) return true;
     return x->messages = false;
   }
-  x->body_limit = x->body_limit < SMALL_BODY_BYTES ? x->body_limit : SMALL_BODY_BYTES;
-  return !http_request_has_body(&x->request) || !(c->route->methods & METHOD_POST) || check_types(c);
+  if (!c->route->binary && x->body_limit > SMALL_BODY_BYTES) x->body_limit = SMALL_BODY_BYTES;
+  return !http_request_has_body(&x->request) || !(x->request.method & (METHOD_POST | METHOD_PATCH)) || check_types(c);
 }
 
 // ---- body ----------------------------------------------------------------------------------------

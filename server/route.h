@@ -11,12 +11,14 @@
 #include "server/net/message.h"
 
 struct call;
+struct rest;
 struct model;
 
 typedef enum route_class {
   ROUTE_PUBLIC,  // health, descriptions, metrics
   ROUTE_SCORE,   // runs a model: counted against the caps of the client and the queue
   ROUTE_MANAGE,  // about the server as a whole: answered to clients on this machine only
+  ROUTE_KEYED,   // the same for who has a key, from anywhere; to nobody where there are no keys
 } route_class;
 
 enum { ROUTE_PATHS = 4 };
@@ -25,7 +27,7 @@ typedef struct http_route {
   route_class access;
   unsigned methods;                // METHOD_GET | ...
   bool container;                  // replies carry the x-ms- headers of the scoring container
-  bool binary;                     // the body may be application/octet-stream
+  bool binary;                     // the body may be application/octet-stream, and is as large as limits allow
   bool blocks;                     // `answer` may take long: it is called on a thread for such work
   bool unloaded_too;               // {model} may name one that is not loaded
   bool open;                       // asks for no key
@@ -34,12 +36,14 @@ typedef struct http_route {
   bool grpc;                       // a procedure (grpc.h): the body is a message, which names the model
   bool messages;                   // a sequence of them
   bool page;                       // for people (ui/): no part of /openapi.json; the operator may want none
-  const char *paths[ROUTE_PATHS];  // "/v2/models/{model}/infer"; words in braces: {model}, {version}, {file}
+  const char *paths[ROUTE_PATHS];  // "/v2/models/{model}/infer"; words in braces: {model}, {version}, {name}, {file}
   // For /openapi.json: a line on what it does, and JSON Schemas of the bodies. gives NULL: text.
   const char *summary, *takes, *gives;
+  const char *query;  // parameters of the query, as a list of OpenAPI; NULL: none
   void (*schema)(struct text *o, const struct model *m, bool request);  // of routes that compute
   // Answers at once, on the socket thread: never blocks (but see `blocks`), never computes.
   void (*answer)(struct call *c);
+  void (*action)(struct rest *q);  // of routes that share an `answer` (rest/rest.h): what it calls
   // Score routes that are not answered at once: `parse` turns the body into c->inputs (false: the
   // response is set), `reply` turns c->outputs into the response. Both on the thread that runs.
   bool (*parse)(struct call *c);

@@ -13,6 +13,9 @@
 #include "server/admission/script.h"
 #include "server/log.h"
 #include "server/monitor/otlp.h"
+#include "server/route.h"
+
+enum { CHORE_THREADS = 4 };  // where routes of others may take long
 
 bool server_ready(const server *srv) {
   return !atomic_load(&srv->draining) && (!srv->script || script_pool_ready(srv->script));
@@ -75,12 +78,32 @@ static void start_limits(server *srv) {
   if (getrandom(&srv->seed, sizeof srv->seed, 0) < 0) srv->seed = clock_ns();
 }
 
+// Without models and scripts nothing is scored.
+static bool offered(const server_config *config, const http_route *r) {
+  bool script = config->script.path != NULL;
+  if (r->page && config->no_ui) return false;
+  return (script || !r->script_only) && (script || config->model_count || r->access != ROUTE_SCORE);
+}
+
+static bool collect_routes(server *srv) {
+  const http_route *const *tables[] = {http_routes, srv->config->routes};
+  size_t count = 0;
+  for (int i = 0; i < 2; i++)
+    for (const http_route *const *r = tables[i]; r && *r; r++) count++;
+  srv->routes = calloc(count + 1, sizeof *srv->routes);
+  count = 0;
+  for (int i = 0; srv->routes && i < 2; i++)
+    for (const http_route *const *r = tables[i]; r && *r; r++)
+      if (offered(srv->config, *r)) srv->routes[count++] = *r;
+  return srv->routes != NULL;
+}
+
 static bool start_policies(server *srv) {
   srv->queue = admission_queue_create(srv, "compressed messages", (size_t)srv->limits.workers, true);
-  srv->chores = admission_queue_create(srv, "the chores", 1, false);
+  srv->chores = admission_queue_create(srv, "the chores", srv->config->routes ? CHORE_THREADS : 1, false);
   srv->quick = srv->queue ? admission_inline_create(srv, srv->queue) : NULL;
   if (srv->config->split) srv->elsewhere = admission_queue_create(srv, "the other revision", SPLIT_IDLE, false);
-  return srv->chores && srv->quick && (srv->elsewhere || !srv->config->split);
+  return collect_routes(srv) && srv->chores && srv->quick && (srv->elsewhere || !srv->config->split);
 }
 
 static bool start_script(server *srv) {
@@ -185,6 +208,7 @@ int server_run(const server_config *config) {
   if (wrote_pid && config->pid_file) unlink(config->pid_file);
   if (wrote_port && config->port_file) unlink(config->port_file);
   model_metrics_deinit(&srv->no_model);
+  free(srv->routes);
   free(srv);
   pthread_sigmask(SIG_SETMASK, &old, NULL);
   return code;

@@ -56,6 +56,8 @@ typedef struct server_config {
   const char *otlp;  // URL of a collector of traces; NULL: none
   double otlp_share;
   const char *pid_file, *port_file, *keys, *token_key, *split;  // NULL: none
+  const struct http_route *const *routes;                       // beside those of the server, ended by NULL; NULL: none
+  const void *routes_context;                                   // what they work on
 } server_config;
 
 // Loads, serves until SIGTERM or SIGINT, drains. 0 when every accepted request was answered.
@@ -66,6 +68,7 @@ typedef struct server {
   limits limits;
   net net;
   net_config net_config;
+  const struct http_route **routes;  // those that are answered, ended by NULL
   keys keys;
   models models;  // the first one answers /score
   split split;

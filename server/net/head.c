@@ -205,12 +205,8 @@ static bool take_expect(http_request *r, str value, http_problem *p) {
 }
 
 bool head_finish(http_request *r, http_problem *p) {
-  static const struct {
-    const char *name;
-    http_method method;
-  } methods[] = {{"GET", METHOD_GET}, {"HEAD", METHOD_HEAD}, {"POST", METHOD_POST}, {"OPTIONS", METHOD_OPTIONS}};
-  for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
-    if (str_is(r->method_name, methods[i].name)) r->method = methods[i].method;
+  for (int i = 0; http_methods[i]; i++)
+    if (str_is(r->method_name, http_methods[i])) r->method = (http_method)(1 << i);
   bool host = false, close = false, keep = false;
   if (!check_single(r, p)) return false;
   for (size_t i = 0; i < r->header_count; i++) {

@@ -201,6 +201,8 @@ bool http_response_read(http_response *r, char *at, size_t room, size_t *got, bo
   return !r->staged.failed;
 }
 
+const char *const http_methods[] = {"GET", "HEAD", "POST", "OPTIONS", "PATCH", "DELETE", NULL};
+
 const char *http_reason(int status) {
   static const struct {
     int status;

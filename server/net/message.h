@@ -32,7 +32,10 @@ typedef enum http_method {
   METHOD_HEAD = 2,
   METHOD_POST = 4,
   METHOD_OPTIONS = 8,
+  METHOD_PATCH = 16,
+  METHOD_DELETE = 32,
 } http_method;
+extern const char *const http_methods[];  // by the number of the bit, ended by NULL
 
 // Memory is taken for bytes that arrived, never for sizes that are claimed, and counted in `held`.
 typedef struct http_body {

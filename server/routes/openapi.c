@@ -15,7 +15,7 @@ typedef struct subject {
 
 static void write_path(text *o, const char *pattern, const model_entry *e) {
   text_put(o, "\"");
-  while (*pattern) {
+  while (e && *pattern) {
     size_t plain = strcspn(pattern, "{");
     text_append(o, pattern, plain);
     pattern += plain;
@@ -23,7 +23,21 @@ static void write_path(text *o, const char *pattern, const model_entry *e) {
     text_put(o, !strncmp(pattern, "{model}", 7) ? e->name : e->version);
     pattern += strcspn(pattern, "}") + 1;
   }
+  text_put(o, pattern);
   text_put(o, "\":");
+}
+
+// Where words of the path stand for more than models that are served.
+static void parameters(text *o, const char *pattern) {
+  static const char
+      name[] =
+          "{\"name\":\"name\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\",\"maxLength\":128,"
+          "\"pattern\":"
+          "\"^[A-Za-z0-9_][A-Za-z0-9._-]*$\"}}",
+      version[] =
+          ",{\"name\":\"version\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"integer\",\"minimum\":1}}";
+  if (!strstr(pattern, "{name}")) return;
+  text_format(o, "\"parameters\":[%s%s],", name, strstr(pattern, "{version}") ? version : "");
 }
 
 static void content(text *o, const char *type, const char *schema) {
@@ -45,9 +59,10 @@ static void request(text *o, const http_route *r, const subject *s) {
     text_put(o, ",\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":");
     write_schema(o, r, s, true);
     text_put(o, "}}}");
-  } else if (r->takes) {
-    text_put(o, ",\"requestBody\":{\"content\":{");
-    content(o, "application/json", r->takes);
+  } else if (r->takes || r->binary) {
+    text_format(o, ",\"requestBody\":{\"required\":%s,\"content\":{", r->binary ? "true" : "false");
+    if (r->takes) content(o, "application/json", r->takes);
+    else content(o, "application/octet-stream", "{\"type\":\"string\",\"format\":\"binary\"}");
     text_put(o, "}}");
   }
 }
@@ -77,18 +92,23 @@ static void response(text *o, const http_route *r, const subject *s, http_method
 }
 
 static void operations(text *o, const http_route *r, const subject *s, bool *first) {
-  static const char *const names[] = {"get", "head", "post", "options"};
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; http_methods[i]; i++) {
     http_method method = (http_method)(1 << i);
     if (!(r->methods & method)) continue;
-    text_format(o, "%s\"%s\":{\"summary\":\"%s\"", *first ? "" : ",", names[i], r->summary);
+    text_put(o, *first ? "\"" : ",\"");
+    for (const char *letter = http_methods[i]; *letter; letter++) {
+      char small = (char)(*letter | 32);
+      text_append(o, &small, 1);
+    }
+    text_format(o, "\":{\"summary\":\"%s\"", r->summary);
+    if (r->query) text_format(o, ",\"parameters\":%s", r->query);
     *first = false;
     if (r->schema && !by_script(r, s))
       text_put(
           o,
           ",\"description\":\"With the query parameter nan=literal what JSON has no word for is written NaN, Infinity "
           "or -Infinity instead of null.\"");
-    if (method == METHOD_POST) request(o, r, s);
+    if (method & (METHOD_POST | METHOD_PATCH)) request(o, r, s);
     response(o, r, s, method);
     text_put(o, "}");
   }
@@ -107,8 +127,9 @@ static void item(text *o, const char *pattern, const subject *s, bool *first) {
   *first = false;
   write_path(o, pattern, s->entry);
   text_put(o, "{");
-  for (const http_route *const *r = http_routes; *r; r++)
-    if (has_path(*r, pattern) && (s->srv->script || !(*r)->script_only)) operations(o, *r, s, &first_operation);
+  if (!s->entry) parameters(o, pattern);
+  for (const http_route *const *r = s->srv->routes; *r; r++)
+    if (has_path(*r, pattern)) operations(o, *r, s, &first_operation);
   text_put(o, "}");
 }
 
@@ -117,6 +138,10 @@ static void items(text *o, server *srv, const http_route *r, const char *pattern
   bool of_version = strstr(pattern, "{version}") != NULL;
   model *m = NULL;
   subject s = {.srv = srv};
+  if (strstr(pattern, "{name}")) {
+    item(o, pattern, &s, first);
+    return;
+  }
   if (!strchr(pattern, '{')) {
     s.entry = models_default(t, &m);
     s.model = m;
@@ -139,9 +164,10 @@ static void answer(call *c) {
   bool first = true;
   text_format(o, "{\"openapi\":\"3.0.3\",\"info\":{\"title\":\"sardonyx\",\"version\":\"%s\"},\"paths\":{",
               sdx_version());
-  for (const http_route *const *r = http_routes; *r; r++)
+  const http_route *const *all = c->srv->routes;
+  for (const http_route *const *r = all; *r; r++)
     for (size_t i = 0; i < ROUTE_PATHS && (*r)->paths[i] && !(*r)->grpc && !(*r)->page; i++) {
-      const http_route *const *before = http_routes;
+      const http_route *const *before = all;
       while (!has_path(*before, (*r)->paths[i])) before++;
       if (*before == *r) items(o, c->srv, *r, (*r)->paths[i], &first);
     }

@@ -130,7 +130,7 @@ HTTP_ROUTE(score_get) = {.access = ROUTE_SCORE,
                          .script_only = true,
                          .summary = "Computes: the query as the script's input",
                          .paths = {"/score", "/api/v1/service/{model}/score"}};
-HTTP_ROUTE(score_options) = {.access = ROUTE_PUBLIC,
+HTTP_ROUTE(score_options) = {.access = ROUTE_SCORE,
                              .methods = METHOD_OPTIONS,
                              .container = true,
                              .summary = "Which methods there are",

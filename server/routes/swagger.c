@@ -48,7 +48,7 @@ static void answer(call *c) {
   call_json(c, 200);
 }
 
-HTTP_ROUTE(swagger) = {.access = ROUTE_PUBLIC,
+HTTP_ROUTE(swagger) = {.access = ROUTE_SCORE,
                        .container = true,
                        .methods = METHOD_GET | METHOD_HEAD,
                        .summary = "The scoring path of the first model",

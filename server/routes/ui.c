@@ -53,7 +53,7 @@ static void send_ui(call *c) { send_file(c, c->file_name.size ? c->file_name : s
 static void list_routes(call *c) {
   text *o = call_body(c);
   const char *before = "[";
-  for (const http_route *const *r = http_routes; *r; r++)
+  for (const http_route *const *r = c->srv->routes; *r; r++)
     for (size_t i = 0; i < ROUTE_PATHS && (*r)->paths[i] && !(*r)->grpc && !(*r)->page; i++, before = ",")
       text_format(o, "%s\"%s\"", before, (*r)->paths[i]);
   text_put(o, "]");

@@ -163,9 +163,10 @@ class Installed(unittest.TestCase):
         for line in example("In the shell", "sh"):
             line = line.replace("8080", port)
             self.model(picture="image=" in line or "pictures/" in line)
-            if line.startswith("sardonyx serve"):
-                server = subprocess.Popen(["bash", "-c", "exec " + line], cwd=self.work, env=self.environment,
-                                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            if re.match("sardonyx (workspace )?serve", line):
+                server = subprocess.Popen(["bash", "-c", "exec " + line.replace("workspace serve", "workspace serve --port 0")],
+                                          cwd=self.work, env=self.environment, stdout=subprocess.PIPE,
+                                          stderr=subprocess.DEVNULL, text=True)
                 self.addCleanup(server.communicate)
                 self.addCleanup(server.terminate)
                 self.assertIn("http://", server.stdout.readline())
