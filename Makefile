@@ -1,6 +1,6 @@
 # The front door. `make demo` and `make test` each work as the first command on a fresh machine. What stands behind ##
 # is what `make help` says.
-.PHONY: all help deps build demo docs test test-long bench bench-rivals lint format install uninstall wheel \
+.PHONY: all help deps build demo docs test test-long bench bench-rivals lint format install uninstall deb wheel \
 	clean debug asan-ubsan tsan fuzz
 PREFIX ?= /usr/local
 all: build
@@ -58,6 +58,10 @@ install: build ## command, libraries, headers, pkg-config and CMake files, under
 
 uninstall: build ## take that away again, from the same PREFIX
 	@tools/uninstall "$(PREFIX)"
+
+deb: build ## a package for this Debian or Ubuntu, in build/packages
+	@tools/deps dpkg-dev
+	@cd build && cpack -B packages >packages.log && ls packages/*.deb || { cat packages.log; exit 1; }
 
 wheel: ## the Python packages to hand out, in build/wheels
 	@tools/wheel

@@ -21,23 +21,24 @@ CLI_COMMAND(service) =
               "  sardonyx service update digits --model digits:2 --wait\n"
               "  sardonyx service rollback digits\n");
 
-#define REVISION_OPTIONS                                                                                               \
-  OPTION("image", ARG_TEXT, "NAME[:VERSION]", "the image to run", .letter = 'i'),                                      \
-      OPTION("model", ARG_TEXT, "NAME[:VERSION]", "instead: build an image of this model; may be given several times", \
-             .letter = 'm'),                                                                                           \
-      OPTION("script", ARG_TEXT, "FILE", "score.py of that image", .letter = 's'),                                     \
-      OPTION("file", ARG_TEXT, "PATH", "a file or folder beside the script; may be given several times"),              \
-      OPTION("conda", ARG_TEXT, "FILE", "environment of the script (myenv.yml)"),                                      \
-      OPTION("env", ARG_TEXT, "NAME=VALUE", "a variable of its environment; may be given several times",               \
-             .letter = 'e'),                                                                                           \
-      OPTION("python", ARG_TEXT, "EXE", "the Python that runs the script (default: python3)"),                         \
-      OPTION("auth", ARG_TEXT, "HOW", "who may call: key, token, none (default none)"),                                \
-      OPTION("cpu", ARG_NUMBER, "N", "processors a replica may use", .min = 0, .max = 1024),                           \
-      OPTION("memory", ARG_NUMBER, "GB", "memory a replica may use", .min = 0, .max = 65536),                          \
-      OPTION("replicas", ARG_INT, "N", "server processes (default 1)", .min = 1, .max = 32, .letter = 'r'),            \
-      OPTION("sample", ARG_TEXT, "FILE",                                                                               \
-             "a request that must be answered before clients come to a new revision (default: sample.json of the "     \
-             "model)"),                                                                                                \
+#define REVISION_OPTIONS                                                                                           \
+  OPTION("image", ARG_TEXT, "NAME[:VERSION]", "the image to run", .letter = 'i'),                                  \
+      OPTION("model", ARG_TEXT, "NAME[:VERSION]|FILE.onnx",                                                        \
+             "instead: build an image of this model, a file is registered first; may be given several times",      \
+             .letter = 'm'),                                                                                       \
+      OPTION("script", ARG_TEXT, "FILE", "score.py of that image", .letter = 's'),                                 \
+      OPTION("file", ARG_TEXT, "PATH", "a file or folder beside the script; may be given several times"),          \
+      OPTION("conda", ARG_TEXT, "FILE", "environment of the script (myenv.yml)"),                                  \
+      OPTION("env", ARG_TEXT, "NAME=VALUE", "a variable of its environment; may be given several times",           \
+             .letter = 'e'),                                                                                       \
+      OPTION("python", ARG_TEXT, "EXE", "the Python that runs the script (default: python3)"),                     \
+      OPTION("auth", ARG_TEXT, "HOW", "who may call: key, token, none (default none)"),                            \
+      OPTION("cpu", ARG_NUMBER, "N", "processors a replica may use", .min = 0, .max = 1024),                       \
+      OPTION("memory", ARG_NUMBER, "GB", "memory a replica may use", .min = 0, .max = 65536),                      \
+      OPTION("replicas", ARG_INT, "N", "server processes (default 1)", .min = 1, .max = 32, .letter = 'r'),        \
+      OPTION("sample", ARG_TEXT, "FILE",                                                                           \
+             "a request that must be answered before clients come to a new revision (default: sample.json of the " \
+             "model)"),                                                                                            \
       WORD_OPTIONS, WAIT_OPTIONS, WORKSPACE_OPTIONS
 
 static const cli_option deploy_options[] = {
@@ -97,12 +98,11 @@ static int revise_service(const args *a, bool must, revise action) {
   fault f = {0};
   json_t *words = asset_changes(a);
   char *out = args_has(a, "out") ? absolute(args_text(a, "out", NULL)) : NULL;
-  const char *const *models = each_of(a, "model"), *const *files = each_of(a, "file"),
-                    *const *variables = each_of(a, "env");
+  const char *const *models = NULL, *const *files = each_of(a, "file"), *const *variables = each_of(a, "env");
+  json_t *ids = json_array();
   service_spec spec = {.name = a->words[0],
                        .image = args_text(a, "image", NULL),
-                       .build = {.models = models,
-                                 .script = args_text(a, "script", NULL),
+                       .build = {.script = args_text(a, "script", NULL),
                                  .files = files,
                                  .conda = args_text(a, "conda", NULL),
                                  .variables = variables,
@@ -127,7 +127,8 @@ static int revise_service(const args *a, bool must, revise action) {
                        .tags = json_object_get(words, "tags"),
                        .properties = json_object_get(words, "properties")};
   registry *r = words ? workspace_open(a, &code) : NULL;
-  if (r) code = action(r, &spec, &f) ? fault_report(&f) : service_finish(a, r, spec.name);
+  if (r) spec.build.models = models = models_of(a, r, ids);
+  if (models) code = action(r, &spec, &f) ? fault_report(&f) : service_finish(a, r, spec.name);
   else code = CLI_FAILED;
   registry_close(r);
   free(out);
@@ -135,6 +136,7 @@ static int revise_service(const args *a, bool must, revise action) {
   free((void *)files);
   free((void *)variables);
   json_decref(words);
+  json_decref(ids);
   return code;
 }
 
@@ -142,7 +144,7 @@ static int run_deploy(const args *a) { return revise_service(a, true, service_de
 CLI_COMMAND(service_deploy) = {
     "service deploy",
     "Put an image or a model into operation",
-    "NAME --image NAME|--model NAME [options]",
+    "NAME --image NAME|--model NAME|FILE.onnx [options]",
     "Here it runs under a supervisor that outlives the command and starts it again when it ends. With --wait the "
     "command "
     "ends when the service answers; if it does not come up, with the exception, its line, the last lines of the log, "
@@ -150,6 +152,7 @@ CLI_COMMAND(service_deploy) = {
     "exit code 1.\n\n"
     "Examples:\n"
     "  sardonyx service deploy digits --model digits --wait\n"
+    "  sardonyx service deploy digits --model digits.onnx --wait\n"
     "  sardonyx service deploy digits --image digits:3 --auth key --replicas 2 --port 8080 --wait\n"
     "  sardonyx service deploy faces --model faces --script score.py --conda myenv.yml --wait --json\n"
     "  sardonyx service deploy digits --image digits --target container --cpu 1 --memory 0.5 --wait\n"

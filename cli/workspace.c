@@ -179,6 +179,29 @@ const char *const *each_of(const args *a, const char *option) {
   return list;
 }
 
+static const char *register_file(registry *r, const char *path, json_t *ids, fault *f) {
+  json_t *asset;
+  registry_model model = {.paths = (const char *const[]){path, NULL}};
+  if (registry_register_model(r, &model, &asset, f)) return NULL;
+  json_t *id = json_object_get(asset, "id");
+  json_array_append(ids, id);
+  json_decref(asset);
+  return json_string_value(id);
+}
+
+const char *const *models_of(const args *a, registry *r, json_t *ids) {
+  const char **list = (const char **)each_of(a, "model");
+  fault f = {0};
+  for (size_t i = 0; list[i] && !f.status; i++) {
+    size_t length = strlen(list[i]);
+    if (length > 5 && !strcmp(list[i] + length - 5, ".onnx")) list[i] = register_file(r, list[i], ids, &f);
+  }
+  if (!f.status) return list;
+  free(list);
+  fault_report(&f);
+  return NULL;
+}
+
 static void print_rows(const json_t *list, asset_kind kind) {
   size_t i;
   json_t *asset;

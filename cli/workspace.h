@@ -26,6 +26,9 @@ void progress_end(void);                             // takes the line of progre
 json_t *words_of(const args *a, const char *option);
 // Values of a repeated option, ended by NULL; free() the list.
 const char *const *each_of(const args *a, const char *option);
+// The values of --model, ended by NULL; a file among them (its name ends in .onnx) is registered first, and `ids` owns
+// what it is called then. free() the list. NULL after printing.
+const char *const *models_of(const args *a, registry *r, json_t *ids);
 // Prints one asset, or JSON with --json; takes the reference.
 int asset_print(const args *a, json_t *asset);
 // A fact on its own line: "name        value".

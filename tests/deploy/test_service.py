@@ -85,6 +85,13 @@ class Deploying(ServiceCase):
         self.assertEqual([x["name"] for x in self.ask("service", "list", "--tag", "stage=test")], ["digits"])
         self.assertEqual(self.ask("service", "list", "--tag", "stage=live"), [])
 
+    def test_a_file(self):
+        """It is registered first."""
+        s = self.deploy("f", "--model", "m.onnx")
+        self.assertEqual(post(s["scoring_uri"]), (200, '{"result":[[2,4,6]]}'))
+        self.assertEqual(self.ask("image", "show", "f")["uses"], ["model/m:2"])
+        self.assertIn("none.onnx", self.fails("service", "deploy", "g", "--model", "none.onnx"))
+
     def test_without_waiting(self):
         """Whoever asks at once hears that it is under way, not that nobody sees to it."""
         self.ask("image", "build", "--model", "m", "--name", "i")
