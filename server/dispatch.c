@@ -113,7 +113,7 @@ static bool find_route(call *c) {
 }
 
 // A proxy on this machine speaks for others, unless it is trusted and says who they are.
-static bool is_local(const call *c) { return address_is_loopback(&c->x.client) && !c->x.unproven; }
+bool dispatch_is_local(const call *c) { return address_is_loopback(&c->x.client) && !c->x.unproven; }
 
 static void refuse_model(call *c) {
   const models *t = &c->srv->models;
@@ -288,7 +288,7 @@ static bool head(exchange *x) {
     call_error(c, 403, "this path is for who has a key, and this server was started without");
     return false;
   }
-  if (c->route->access == ROUTE_MANAGE && !is_local(c)) {
+  if (c->route->access == ROUTE_MANAGE && !dispatch_is_local(c)) {
     call_error(c, 403, "this path is answered to clients on the same machine only");
     return false;
   }

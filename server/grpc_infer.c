@@ -10,7 +10,7 @@
 #include "server/protocol_v2.h"
 
 enum { RESPONSE_MODEL = 1, RESPONSE_VERSION, RESPONSE_ID, RESPONSE_OUTPUTS = 5, RESPONSE_RAW };
-enum { TENSOR_NAME = 1, TENSOR_TYPE, TENSOR_SHAPE, TENSOR_CONTENTS = 5 };
+enum { TENSOR_NAME = 1, TENSOR_TYPE, TENSOR_SHAPE, TENSOR_PARAMETERS, TENSOR_CONTENTS };
 
 bool grpc_infer_bind(call *c) {
   str name, version;
@@ -28,6 +28,7 @@ bool grpc_infer_parse(call *c) {
     call_retry(c, 503, "memory is exhausted");
     return false;
   }
+  v2_share(c, request);
   if (grpc_request_read(request, &j, grpc_message(c), c->model->session, c->entry->name, c->inputs)) {
     call_take_wishes(c, request->timeout_us, request->priority);
     return true;
@@ -86,17 +87,42 @@ static void write_raw(wire_out *out, const sdx_value *y) {
   text_deinit(&bytes);
 }
 
-// An output that can go out. False: the reply is an error.
-static bool check_output(call *c, size_t index, bool *raw) {
-  const sdx_io *io = sdx_session_output(c->model->session, index);
-  const sdx_value *y = c->outputs[index];
+// An output that can go out, or does, into shared memory. False: the reply is an error.
+static bool check_output(call *c, struct v2_wanted *wanted, bool *raw) {
+  const sdx_io *io = sdx_session_output(c->model->session, wanted->index);
+  const sdx_value *y = c->outputs[wanted->index];
+  size_t size;
   bool tensor = y && sdx_value_kind(y) == SDX_KIND_TENSOR;
   if (!tensor || !v2_type_find(sdx_tensor_dtype(y))) {
     call_error(c, 501, "output '%.100s' is %.60s, which this protocol cannot carry", io->name, io->type);
     return false;
   }
-  if (!grpc_contents_number(sdx_tensor_dtype(y))) *raw = true;
+  if (wanted->part.region.at) {
+    if (!v2_put_part(c, y, io->name, &wanted->part, &size)) return false;
+    wanted->part.size = (int64_t)size;
+  } else if (!grpc_contents_number(sdx_tensor_dtype(y))) {
+    *raw = true;
+  }
   return true;
+}
+
+// What a request said of shared memory, said again.
+static void write_part(wire_out *out, const region_part *part, size_t size) {
+  enum { OF_INT64 = 2, OF_STRING };
+  const struct {
+    const char *key;
+    int64_t number;
+  } rows[] = {
+      {"shared_memory_region", 0}, {"shared_memory_offset", part->offset}, {"shared_memory_byte_size", (int64_t)size}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    size_t entry = wire_begin(out, TENSOR_PARAMETERS);
+    grpc_put_str(out, 1, rows[i].key);
+    size_t value = wire_begin(out, 2);
+    if (i) wire_put_int(out, OF_INT64, rows[i].number);
+    else wire_put_bytes(out, OF_STRING, part->region);
+    wire_end(out, value);
+    wire_end(out, entry);
+  }
 }
 
 static void write_response(call *c, wire_out *out, bool raw) {
@@ -110,10 +136,14 @@ static void write_response(call *c, wire_out *out, bool raw) {
     grpc_put_str(out, TENSOR_NAME, sdx_session_output(c->model->session, request->wanted[i].index)->name);
     grpc_put_str(out, TENSOR_TYPE, v2_type_find(sdx_tensor_dtype(y))->name);
     wire_put_ints(out, TENSOR_SHAPE, sdx_tensor_shape(y), sdx_tensor_rank(y));
-    if (!raw) write_contents(out, y, grpc_contents_number(sdx_tensor_dtype(y)));
+    const region_part *part = &request->wanted[i].part;
+    if (part->region.at) write_part(out, part, (size_t)part->size);
+    else if (!raw) write_contents(out, y, grpc_contents_number(sdx_tensor_dtype(y)));
     wire_end(out, output);
   }
-  for (size_t i = 0; raw && i < request->wanted_count; i++) write_raw(out, c->outputs[request->wanted[i].index]);
+  for (size_t i = 0; raw && i < request->wanted_count; i++)
+    if (request->wanted[i].part.region.at) wire_put_bytes(out, RESPONSE_RAW, (str){"", 0});
+    else write_raw(out, c->outputs[request->wanted[i].index]);
 }
 
 void grpc_infer_reply(call *c) {
@@ -122,10 +152,10 @@ void grpc_infer_reply(call *c) {
   bool raw = request->binary;
   if (request->all_outputs) {
     request->wanted_count = c->model->output_count;
-    for (size_t i = 0; i < request->wanted_count; i++) request->wanted[i] = (struct v2_wanted){i, FORM_DEFAULT};
+    for (size_t i = 0; i < request->wanted_count; i++) request->wanted[i] = (struct v2_wanted){.index = i};
   }
   for (size_t i = 0; i < request->wanted_count; i++)
-    if (!check_output(c, request->wanted[i].index, &raw)) return;
+    if (!check_output(c, &request->wanted[i], &raw)) return;
   wire_out out = grpc_begin(c);
   size_t inside = c->x.messages ? wire_begin(&out, STREAM_RESPONSE) : 0;
   write_response(c, &out, raw);

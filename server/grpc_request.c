@@ -92,19 +92,28 @@ static bool scan(reader *r, wire w, const wire_schema *schema, wire_counts *coun
   return wire_scan(w, schema, counts, &e) == SDX_OK || json_fail(r->to.j, "%s: %s", path, e.message);
 }
 
-static bool read_parameter(reader *r, wire entry, const char *path) {
+// A parameter of the request, or of a tensor, which may lie in shared memory.
+static bool read_parameter(reader *r, wire entry, region_part *part, const char *path) {
   wire_counts counts;
   wire_field f, v = {0};
   str key = {0};
   wire value = {0};
-  bool has_value = false, whole = false;
+  bool has_value = false, whole = false, text = false;
   if (!scan(r, entry, &entry_fields, &counts, path)) return false;
   while (wire_next(&entry, &entry_fields, &f))
     if (f.slot == ENTRY_KEY) key = wire_str(&f);
     else value = f.body, has_value = true;
   if (v2_parameter_matters(key)) return json_fail(r->to.j, "%s.parameters.%.*s is not supported", path, STR_ARG(key));
   if (!has_value || !scan(r, value, &parameter_fields, &counts, path)) return !has_value;
-  while (wire_next(&value, &parameter_fields, &v)) whole = v.slot == VALUE_INT64 || v.slot == VALUE_UINT64;
+  while (wire_next(&value, &parameter_fields, &v)) {
+    whole = v.slot == VALUE_INT64 || v.slot == VALUE_UINT64;
+    text = v.slot == VALUE_STRING;
+  }
+  int64_t *of_part = part ? v2_part_number(part, key) : NULL;
+  if ((part && v2_is_region(key) && !text) || (of_part && !whole))
+    return json_fail(r->to.j, "%s.parameters.%.*s: expected a %s", path, STR_ARG(key), of_part ? "number" : "string");
+  if (of_part) *of_part = (int64_t)v.value;
+  else if (part && v2_is_region(key)) part->region = wire_str(&v);
   bool timeout = str_is(key, "timeout"), priority = str_is(key, "priority");
   if (!timeout && !priority) return true;
   int64_t number = (int64_t)v.value;
@@ -221,14 +230,17 @@ static bool read_input(reader *r, wire w, const char *path) {
   bool typed = false;
   const v2_type *type;
   size_t index, count;
+  region_part part = {0};
   if (!scan(r, w, &input_fields, &counts, path)) return false;
   while (wire_next(&w, &input_fields, &f)) {
     if (f.slot == INPUT_NAME) in.name = wire_str(&f), in.has_name = true;
     else if (f.slot == INPUT_TYPE) in.datatype = wire_str(&f), in.has_type = true;
     else if (f.slot == INPUT_CONTENTS) contents = f.body, typed = wire_size(f.body) > 0;
-    else if (!(f.slot == INPUT_SHAPE ? read_shape(r, &f, &in, path) : read_parameter(r, f.body, path))) return false;
+    else if (!(f.slot == INPUT_SHAPE ? read_shape(r, &f, &in, path) : read_parameter(r, f.body, &part, path)))
+      return false;
   }
   if (!v2_input_resolve(&r->to, &in, path, &index, &type, &count)) return false;
+  if (part.region.at) return v2_input_fetch(&r->to, &part, index, type, &in, count, path);
   if (!r->raw_count) return take_contents(r, contents, &in, index, type, count, path);
   if (typed) return json_fail(r->to.j, "%s has contents, and there is raw_input_contents", path);
   if (r->raw_next == r->raw_count)
@@ -241,11 +253,12 @@ static bool read_output(reader *r, wire w, const char *path) {
   wire_counts counts;
   wire_field f;
   str name = {0};
+  region_part part = {0};
   if (!scan(r, w, &output_fields, &counts, path)) return false;
   while (wire_next(&w, &output_fields, &f))
     if (f.slot == OUTPUT_NAME) name = wire_str(&f);
-    else if (!read_parameter(r, f.body, path)) return false;
-  return v2_want(&r->to, name, FORM_DEFAULT, path);
+    else if (!read_parameter(r, f.body, &part, path)) return false;
+  return v2_want(&r->to, name, FORM_DEFAULT, &part, path);
 }
 
 static bool read_request(reader *r, wire message) {
@@ -257,7 +270,7 @@ static bool read_request(reader *r, wire message) {
   while (wire_next(&message, &request_fields, &f)) {
     bool good = true;
     if (f.slot == ID) r->to.request->id = wire_str(&f), r->to.request->has_id = true;
-    if (f.slot == PARAMETERS) good = read_parameter(r, f.body, "request");
+    if (f.slot == PARAMETERS) good = read_parameter(r, f.body, NULL, "request");
     if (f.slot == INPUTS) {
       snprintf(path, sizeof path, "inputs[%zu]", inputs++);
       good = read_input(r, f.body, path);
@@ -297,7 +310,7 @@ bool grpc_request_read(v2_request *request, json *j, wire message, const sdx_ses
                        sdx_value **inputs) {
   wire_counts counts;
   error e = {0};
-  reader r = {{request, session, model, inputs, j}, NULL, 0, 0};
+  reader r = {{request, session, model, inputs, j, false}, NULL, 0, 0};
   size_t outputs = sdx_session_output_count(session);
   if (wire_scan(message, &request_fields, &counts, &e) != SDX_OK) return json_fail(j, "%s", e.message);
   if (counts.of[OUTPUTS] > outputs)

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/dispatch.h"
 #include "server/tensor_io.h"
-#include "server/v2_request.h"
 
 const char *v2_type_name(const sdx_io *io) {
   const v2_type *row = v2_type_find(io->dtype);
@@ -32,6 +32,11 @@ void v2_write_io(text *o, const sdx_io *io, bool output) {
   text_put(o, "]}");
 }
 
+void v2_share(call *c, v2_request *request) {
+  request->regions = dispatch_is_local(c) ? &c->srv->regions : NULL;
+  request->region_limit = (uint64_t)c->srv->limits.max_body_bytes;
+}
+
 // ---- request -------------------------------------------------------------------------------------
 
 bool v2_parse(call *c) {
@@ -43,6 +48,7 @@ bool v2_parse(call *c) {
     call_retry(c, 503, "memory is exhausted");
     return false;
   }
+  v2_share(c, request);
   http_body *body = &c->x.request.body;
   const str *given = http_request_header(&c->x.request, "inference-header-content-length");
   size_t header = body->size;
@@ -110,15 +116,36 @@ static bool write_json_values(call *c, const sdx_io *io, const sdx_value *value,
   return good;
 }
 
+bool v2_put_part(call *c, const sdx_value *tensor, const char *name, const region_part *part, size_t *size) {
+  char why[200];
+  text strings = {0};
+  bool words = sdx_tensor_dtype(tensor) == SDX_STRING;
+  if (words) v2_put_strings(&strings, tensor);
+  const void *bytes = words ? strings.at : sdx_tensor_data(tensor);
+  *size = words ? strings.size : sdx_tensor_bytes(tensor);
+  bool fits = *size <= (size_t)part->size, good = fits && !strings.failed;
+  if (!fits)
+    call_error(c, 400, "output '%.100s' takes %zu bytes, shared_memory_byte_size is %lld", name, *size,
+               (long long)part->size);
+  else if (strings.failed) call_retry(c, 503, "memory is exhausted");
+  else if (!regions_write(&c->srv->regions, part, bytes, *size, why, sizeof why))
+    good = false, call_error(c, 400, "output '%.100s': %s", name, why);
+  text_deinit(&strings);
+  return good;
+}
+
 // False: the reply is an error.
-static bool write_tensor(call *c, const sdx_io *io, const sdx_value *value, bool binary) {
+static bool write_tensor(call *c, const sdx_io *io, const sdx_value *value, const struct v2_wanted *wanted) {
+  bool shared = wanted->part.region.at != NULL, binary = wanted->form == FORM_BINARY;
+  size_t size;
   text *o = call_body(c);
   const v2_type *type = v2_type_find(sdx_tensor_dtype(value));
   if (!type) {
     call_error(c, 501, "output '%.100s' is %.60s, which this protocol cannot carry", io->name, io->type);
     return false;
   }
-  if (!binary && !type->json) {
+  if (shared && !v2_put_part(c, value, io->name, &wanted->part, &size)) return false;
+  if (!shared && !binary && !type->json) {
     call_error(c, 400, "output '%.100s' is %s, which has no JSON form: ask for it with parameters.binary_data true",
                io->name, type->name);
     return false;
@@ -128,7 +155,12 @@ static bool write_tensor(call *c, const sdx_io *io, const sdx_value *value, bool
   text_format(o, ",\"datatype\":\"%s\",\"shape\":[", type->name);
   for (size_t i = 0; i < sdx_tensor_rank(value); i++)
     text_format(o, i ? ",%lld" : "%lld", (long long)sdx_tensor_shape(value)[i]);
-  if (binary) {
+  if (shared) {
+    text_put(o, "],\"parameters\":{\"shared_memory_region\":");
+    text_json_string(o, wanted->part.region);
+    text_format(o, ",\"shared_memory_offset\":%lld,\"shared_memory_byte_size\":%zu}}", (long long)wanted->part.offset,
+                size);
+  } else if (binary) {
     size_t bytes = type->bytes ? sdx_tensor_bytes(value) : strings_bytes(value);
     text_format(o, "],\"parameters\":{\"binary_data_size\":%zu}}", bytes);
   } else {
@@ -145,7 +177,7 @@ void v2_reply(call *c) {
   text *o = call_body(c);
   if (request->all_outputs) {
     request->wanted_count = m->output_count;
-    for (size_t i = 0; i < m->output_count; i++) request->wanted[i] = (struct v2_wanted){i, FORM_DEFAULT};
+    for (size_t i = 0; i < m->output_count; i++) request->wanted[i] = (struct v2_wanted){.index = i};
   }
   bool any_binary = false;
   text_format(o, "{\"model_name\":\"%s\",\"model_version\":\"%s\"", c->entry->name, c->entry->version);
@@ -159,10 +191,11 @@ void v2_reply(call *c) {
     const sdx_io *io = sdx_session_output(m->session, w->index);
     const sdx_value *value = c->outputs[w->index];
     if (w->form == FORM_DEFAULT) w->form = request->binary && is_tensor(value) ? FORM_BINARY : FORM_JSON;
+    if (w->part.region.at) w->form = FORM_JSON;
     bool binary = w->form == FORM_BINARY;
     any_binary |= binary;
     if (i) text_append(o, ",", 1);
-    if (!(is_tensor(value) ? write_tensor : write_json_values)(c, io, value, binary)) return;
+    if (!(is_tensor(value) ? write_tensor(c, io, value, w) : write_json_values(c, io, value, binary))) return;
   }
   text_put(o, "]}");
   call_json(c, 200);

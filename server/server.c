@@ -185,6 +185,7 @@ int server_run(const server_config *config) {
   block_signals(&old);
   start_limits(srv);
   split_init(&srv->split, config->split);
+  regions_init(&srv->regions);
   bool have_keys = keys_init(&srv->keys, config->keys, config->token_key);
   int code = 1;
   bool wrote_port = false, wrote_pid = false;
@@ -204,6 +205,7 @@ int server_run(const server_config *config) {
   models_deinit(&srv->models);
   keys_deinit(&srv->keys);
   split_deinit(&srv->split);
+  regions_deinit(&srv->regions);
   // Only files of our own: a start that failed leaves those of the server that is running.
   if (wrote_pid && config->pid_file) unlink(config->pid_file);
   if (wrote_port && config->port_file) unlink(config->port_file);

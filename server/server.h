@@ -14,6 +14,7 @@
 #include "server/limits.h"
 #include "server/models.h"
 #include "server/net/net.h"
+#include "server/regions.h"
 #include "server/split.h"
 
 typedef struct server_model {
@@ -72,6 +73,7 @@ typedef struct server {
   keys keys;
   models models;  // the first one answers /score
   split split;
+  regions regions;
   struct admission *queue, *quick, *chores, *elsewhere;  // elsewhere: NULL where nothing is split
   struct script_pool *script;                            // NULL: none
   struct otlp *otlp;                                     // NULL: spans are not recorded

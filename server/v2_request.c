@@ -16,6 +16,7 @@ typedef struct parameters {
   int64_t binary_size;  // -1: not given
   v2_form form, all_form;
   int64_t timeout_us, priority;
+  region_part part;
 } parameters;
 
 typedef struct input_object {
@@ -36,6 +37,7 @@ static bool read_parameters(reader *r, parameters *p, const char *path) {
   json *j = r->to.j;
   bool first = true, flag;
   str key;
+  int64_t *number;
   char where[PATH_TEXT * 2];
   snprintf(where, sizeof where, "%s.parameters", path);
   if (!json_open(j, '{', where)) return false;
@@ -58,6 +60,10 @@ static bool read_parameters(reader *r, parameters *p, const char *path) {
       if (!json_i64(j, &p->priority, where)) return false;
       if (p->priority < 0 || p->priority > V2_PRIORITIES)
         return json_fail(j, "%s: expected a number from 1, the most urgent, to %d, or 0", where, V2_PRIORITIES);
+    } else if (v2_is_region(key)) {
+      if (!json_string_read(j, &p->part.region, where)) return false;
+    } else if ((number = v2_part_number(&p->part, key))) {
+      if (!json_i64(j, number, where)) return false;
     } else if (v2_parameter_matters(key)) {
       return json_fail(j, "%s is not supported", where);
     } else if (json_peek(j) == '{' || json_peek(j) == '[' || json_peek(j) == 'n') {
@@ -154,11 +160,13 @@ static bool read_input(reader *r, size_t number) {
     *seen = true;
   }
   if (j->failed) return false;
-  bool binary = in.parameters.binary_size >= 0;
+  bool binary = in.parameters.binary_size >= 0, shared = in.parameters.part.region.at != NULL;
+  if (shared && (binary || in.has_data)) return json_fail(j, "%s has data beside its shared_memory_region", path);
   if (binary && in.has_data) return json_fail(j, "%s has both data and binary_data_size", path);
-  if (!binary && !in.has_data) return json_fail(j, "%s.data is missing", path);
+  if (!binary && !shared && !in.has_data) return json_fail(j, "%s.data is missing", path);
   if (done) return true;
   if (!v2_input_resolve(&r->to, &in.of, path, &index, &type, &count)) return false;
+  if (shared) return v2_input_fetch(&r->to, &in.parameters.part, index, type, &in.of, count, path);
   if (!binary) return read_json_data(r, &in.data, &in, index, type, count, path);
   if (!r->has_raw) return json_fail(j, "%s: binary_data_size needs the header Inference-Header-Content-Length", path);
   size_t size = (size_t)in.parameters.binary_size;
@@ -193,7 +201,7 @@ static bool read_output(reader *r, size_t number) {
   }
   if (j->failed) return false;
   if (!has_name) return json_fail(j, "%s.name is missing", path);
-  return v2_want(&r->to, name, p.form, path);
+  return v2_want(&r->to, name, p.form, &p.part, path);
 }
 
 static bool read_list(reader *r, const char *what, bool (*each)(reader *, size_t)) {
@@ -277,6 +285,6 @@ static bool read_raw(reader *r, size_t size) {
 
 bool v2_request_read(v2_request *request, json *j, const sdx_session *session, const char *model, sdx_value **inputs,
                      char *raw, size_t raw_size) {
-  reader r = {{request, session, model, inputs, j}, raw, raw_size, raw != NULL};
+  reader r = {{request, session, model, inputs, j, false}, raw, raw_size, raw != NULL};
   return raw && j->at == j->end ? read_raw(&r, raw_size) : read_json(&r);
 }

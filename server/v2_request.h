@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "sardonyx/sardonyx.h"
+#include "server/regions.h"
 
 typedef struct v2_type {
   sdx_dtype dtype;
@@ -22,12 +23,15 @@ typedef enum v2_form { FORM_DEFAULT, FORM_JSON, FORM_BINARY } v2_form;
 typedef struct v2_request {
   str id;
   bool has_id, all_outputs, binary;
-  uint64_t timeout_us;  // 0: not given
-  unsigned priority;    // 1: the most urgent; 0: not given
+  uint64_t timeout_us;    // 0: not given
+  unsigned priority;      // 1: the most urgent; 0: not given
+  regions *regions;       // NULL: tensors do not come from shared memory
+  uint64_t region_limit;  // bytes of one that does
   size_t wanted_count;
   struct v2_wanted {
     size_t index;
     v2_form form;
+    region_part part;  // where it goes instead of into the answer
   } wanted[];
 } v2_request;
 

@@ -92,7 +92,7 @@ bool v2_input_take(v2_reader *r, char *bytes, size_t size, size_t index, const v
         if ((unsigned char)bytes[i] > 1)
           return json_fail(r->j, "%s: byte %zu is %d, BOOL expects 0 or 1", path, i, (unsigned char)bytes[i]);
     if (size && (uintptr_t)bytes % type->bytes == 0) {
-      value = sdx_tensor_borrow(type->dtype, rank, shape, bytes, NULL, NULL);
+      value = sdx_tensor_borrow(type->dtype, rank, shape, bytes, r->owned ? free : NULL, bytes);
     } else {
       value = sdx_tensor_create(type->dtype, rank, shape);
       if (value && size) memcpy(sdx_tensor_data(value), bytes, size);
@@ -110,6 +110,35 @@ bool v2_input_take(v2_reader *r, char *bytes, size_t size, size_t index, const v
   return value || json_fail(r->j, "%s: not enough memory", path);
 }
 
+bool v2_input_fetch(v2_reader *r, const region_part *part, size_t index, const v2_type *type, const v2_input *in,
+                    size_t count, const char *path) {
+  const v2_request *request = r->request;
+  size_t size = (size_t)part->size, wanted;
+  char why[200], *bytes = NULL;
+  if (!request->regions) return json_fail(r->j, "%s: shared memory is for clients on the server's machine", path);
+  if (part->size <= 0 || part->offset < 0)
+    return json_fail(r->j, "%s.parameters: expected a shared_memory_byte_size above 0, and no negative offset", path);
+  if (type->bytes && (__builtin_mul_overflow(count, type->bytes, &wanted) || wanted != size))
+    return json_fail(r->j, "%s: shared_memory_byte_size is %zu, expected %zu elements of %zu bytes", path, size, count,
+                     type->bytes);
+  if ((uint64_t)size > request->region_limit)
+    return json_fail(r->j, "%s: shared_memory_byte_size is %zu, limit max-body-bytes is %llu", path, size,
+                     (unsigned long long)request->region_limit);
+  if (!(bytes = malloc(size))) return json_fail(r->j, "%s: not enough memory", path);
+  bool good = regions_read(request->regions, part, bytes, why, sizeof why) || json_fail(r->j, "%s: %s", path, why);
+  r->owned = true;
+  good = good && v2_input_take(r, bytes, size, index, type, in->rank, in->shape, count, path);
+  r->owned = false;
+  bool kept = good && type->bytes && sdx_tensor_data(r->inputs[index]) == bytes;
+  if (!kept) free(bytes);
+  return good;
+}
+
+int64_t *v2_part_number(region_part *part, str parameter) {
+  if (str_is(parameter, "shared_memory_offset")) return &part->offset;
+  return str_is(parameter, "shared_memory_byte_size") ? &part->size : NULL;
+}
+
 bool v2_inputs_complete(v2_reader *r) {
   for (size_t i = 0; i < sdx_session_input_count(r->session); i++)
     if (!r->inputs[i] && !sdx_session_input(r->session, i)->may_be_left_out)
@@ -117,7 +146,7 @@ bool v2_inputs_complete(v2_reader *r) {
   return true;
 }
 
-bool v2_want(v2_reader *r, str output, v2_form form, const char *path) {
+bool v2_want(v2_reader *r, str output, v2_form form, const region_part *part, const char *path) {
   size_t index = 0, outputs = sdx_session_output_count(r->session);
   while (index < outputs && !str_is(output, sdx_session_output(r->session, index)->name)) index++;
   if (index == outputs)
@@ -125,14 +154,15 @@ bool v2_want(v2_reader *r, str output, v2_form form, const char *path) {
                      output.size > 100 ? 100 : (int)output.size, output.at);
   for (size_t i = 0; i < r->request->wanted_count; i++)
     if (r->request->wanted[i].index == index) return json_fail(r->j, "%s.name: the output is asked for twice", path);
-  r->request->wanted[r->request->wanted_count++] = (struct v2_wanted){index, form};
+  if (part->region.at && !r->request->regions)
+    return json_fail(r->j, "%s: shared memory is for clients on the server's machine", path);
+  if (part->region.at && (part->size < 0 || part->offset < 0))
+    return json_fail(r->j, "%s.parameters: expected no negative shared_memory_byte_size or offset", path);
+  r->request->wanted[r->request->wanted_count++] = (struct v2_wanted){index, form, *part};
   return true;
 }
 
-bool v2_parameter_matters(str name) {
-  return str_is(name, "classification") || str_is(name, "sequence_id") ||
-         (name.size > 13 && !memcmp(name.at, "shared_memory", 13));
-}
+bool v2_parameter_matters(str name) { return str_is(name, "classification") || str_is(name, "sequence_id"); }
 
 v2_request *v2_request_create(const sdx_session *session) {
   v2_request *request;

@@ -15,6 +15,7 @@ typedef struct v2_reader {
   const char *model;
   sdx_value **inputs;
   json *j;
+  bool owned;  // the bytes of inputs are malloc'ed, and the inputs' own
 } v2_reader;
 
 typedef struct v2_input {
@@ -32,6 +33,12 @@ bool v2_input_resolve(v2_reader *r, const v2_input *in, const char *path, size_t
 bool v2_input_take(v2_reader *r, char *bytes, size_t size, size_t index, const v2_type *type, size_t rank,
                    const int64_t *shape, size_t count, const char *path);
 bool v2_inputs_complete(v2_reader *r);
-bool v2_want(v2_reader *r, str output, v2_form form, const char *path);
+bool v2_want(v2_reader *r, str output, v2_form form, const region_part *part, const char *path);
+// An input's bytes from shared memory.
+bool v2_input_fetch(v2_reader *r, const region_part *part, size_t index, const v2_type *type, const v2_input *in,
+                    size_t count, const char *path);
+// The number among the parameters of a tensor that says where it lies in shared memory; NULL: it is none of them.
+int64_t *v2_part_number(region_part *part, str parameter);
+static inline bool v2_is_region(str parameter) { return str_is(parameter, "shared_memory_region"); }
 // A parameter that is not supported and must not be ignored: that would change the meaning of the answer.
 bool v2_parameter_matters(str name);

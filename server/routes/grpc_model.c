@@ -19,7 +19,7 @@ static void model_ready(call *c) {
 }
 
 static void describe_server(call *c) {
-  static const char *const extensions[] = {"model_repository", "statistics"};
+  static const char *const extensions[] = {"model_repository", "statistics", "system_shared_memory"};
   wire_out out = grpc_begin(c);
   grpc_put_str(&out, 1, "sardonyx");
   grpc_put_str(&out, 2, sdx_version());

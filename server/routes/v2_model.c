@@ -5,7 +5,7 @@
 static void describe_server(call *c) {
   text_format(call_body(c),
               "{\"name\":\"sardonyx\",\"version\":\"%s\",\"extensions\":[\"binary_tensor_data\",\"json_values\","
-              "\"model_repository\",\"statistics\"]}",
+              "\"model_repository\",\"statistics\",\"system_shared_memory\"]}",
               sdx_version());
   call_json(c, 200);
 }

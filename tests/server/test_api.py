@@ -308,7 +308,7 @@ class V2(Shared):
             ({**x(), "more": 3}, ["more"]),
             ({**x(), "parameters": {"a": []}}, ["request.parameters.a"]),
             ({**x(), "parameters": {"a": None}}, ["request.parameters.a: found null"]),
-            (x(parameters={"shared_memory_region": "r"}), ["shared_memory_region is not supported"]),
+            (x(parameters={"shared_memory_region": "r"}), ["has data beside its shared_memory_region"]),
             (x(parameters={"binary_data_size": 24}), ["both"]),
             ({**cut("data"), "id": "a"}, ["data is missing"]),
             ({**x(), "parameters": {"timeout": -1}}, ["timeout"]),
