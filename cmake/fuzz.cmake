@@ -1,7 +1,7 @@
 # Fuzz targets: tests/fuzz/fuzz_<name>.c. With SDX_FUZZ they are libFuzzer programs; else each is linked
 # with replay.c and runs its corpus as the test fuzz/<name>.
 # Parsers of the server and the command alone: the fuzz preset builds neither.
-add_library(client_parsers STATIC server/json_tensor.c server/score_body.c server/tensor_io.c server/v2_request.c
+add_library(client_parsers STATIC server/json_tensor.c server/regions.c server/score_body.c server/tensor_io.c server/v2_request.c
             server/v2_tensor.c server/grpc_request.c server/table_body.c
             cli/csv.c cli/elements.c cli/io_npy.c cli/table.c cli/util.c)
 target_include_directories(client_parsers PUBLIC ${PROJECT_SOURCE_DIR})

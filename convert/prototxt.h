@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Protobuf's text form to its bytes, by the table of the message: `name: value`, `name { ... }`, lists, comments.
-// Fields that the table does not have are passed over. What follows is read as any message (proto.h).
+// Protobuf's text form to its bytes (base/wire_text.h), for conversions. What follows is read as any message (proto.h).
 #pragma once
 
 #include "convert/proto.h"
