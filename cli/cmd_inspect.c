@@ -8,6 +8,7 @@
 #include "cli/engine.h"
 #include "cli/json_table.h"
 #include "cli/table.h"
+#include "cli/weights.h"
 
 static const cli_option options[] = {
     OPTION("passes", ARG_TEXT, "WHEN",
@@ -396,7 +397,11 @@ static int inspect_one(const args *a, bool optimised) {
 }
 
 static int run(const args *a) {
-  const char *when = args_text(a, "passes", "after");
+  const char *when = args_text(a, "passes", NULL);
+  int code;
+  bool graph = when || args_has(a, "graph") || args_has(a, "plan") || args_has(a, "kernels") || args_has(a, "only");
+  if (!graph && weights_show(a->words[0], args_has(a, "json"), &code)) return code;
+  if (!when) when = "after";
   if (!strcmp(when, "both")) return inspect_both(a);
   if (!strcmp(when, "after") || !strcmp(when, "before")) return inspect_one(a, !strcmp(when, "after"));
   return cli_error(CLI_USAGE, "--passes: '%s' is none of before, after, both", when);
@@ -406,13 +411,17 @@ CLI_COMMAND(inspect) = {
     "inspect",
     "Show what a model takes, gives and needs",
     "MODEL [--passes before|after|both] [--graph] [--plan] [--kernels] [--only PATTERN] [--json]",
-    "Free dimensions count as 1 for plan and peak memory; fix them with --dim batch=8.\n\n"
+    "Free dimensions count as 1 for plan and peak memory; fix them with --dim batch=8. Of files of weights (GGUF,\n"
+    "safetensors) metadata and weights are listed; --graph, --plan, --kernels and --passes are about what they "
+    "become.\n"
+    "\n"
     "Examples:\n"
     "  sardonyx inspect model.onnx\n"
     "  sardonyx inspect model.onnx --passes both\n"
     "  sardonyx inspect model.onnx --passes before --only 'Conv*,Gemm'\n"
     "  sardonyx inspect model.onnx --plan --dim batch=8\n"
     "  sardonyx inspect model.onnx --plan --provider ./device.so\n"
+    "  sardonyx inspect model.gguf\n"
     "  sardonyx inspect model.onnx --json\n",
     options,
     1,

@@ -359,6 +359,30 @@ sdx_status convert_file(const char *path, const char *target, const convert_opti
   return status;
 }
 
+char *convert_list_weights(const char *path, bool *is, convert_report *report, fault *f) {
+  const convert_options options = {0};
+  arena memory;
+  conversion c;
+  source *s;
+  text json = {0};
+  *report = (convert_report){0};
+  *is = false;
+  if (source_open(path, &s, &(fault){0})) return NULL;  // the engine tells what is wrong with it
+  report->format = recognise(s, &report->kind);
+  start(&c, s, &options, report, &memory, f);
+  if (report->format && report->format->list) {
+    *is = true;
+    text_put(&json, "{");
+    if (!report->format->list(&c, &json)) text_put(&json, "}");
+    if (json.failed) convert_no_memory(&c);
+  }
+  finish(&c);
+  source_close(s);
+  if (*is && !f->status) return json.at;
+  text_deinit(&json);
+  return NULL;
+}
+
 // ---- the cache --------------------------------------------------------------------------------------
 
 // ~/.cache/sardonyx/converted, made if it is not there.

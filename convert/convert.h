@@ -55,6 +55,10 @@ sdx_status convert_file(const char *path, const char *target, const convert_opti
 // user's cache by the hash of its content. NULL on failure. A source that only its framework can read is refused.
 char *convert_for_use(const char *path, const convert_options *options, convert_report *report, fault *f);
 
+// What lies in a file of weights, as JSON, to be released with sdx_string_free; *is false, and nothing is given, where
+// it is no such file.
+char *convert_list_weights(const char *path, bool *is, convert_report *report, fault *f);
+
 bool convert_format_takes(const convert_format *format, const file_kind *kind);
 // What a format says of itself, for lists.
 const char *convert_format_name(const convert_format *format);

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/status.h"
 #include "base/str.h"
+#include "base/text.h"
 #include "convert/convert.h"
 #include "convert/source.h"
 #include "sardonyx/build.h"
@@ -31,6 +32,8 @@ struct convert_format {
   bool chooses_ends;                     // takes a signature or outputs of the options
   int64_t opset;                         // to be taken unless another is asked for; 0: the newest
   sdx_status (*convert)(conversion *c);  // fills the graph, or reports problems
+  // Of files of weights: "metadata":{...},"weights":[{"name","type","shape","bytes"}] without the braces. May be NULL.
+  sdx_status (*list)(conversion *c, text *json);
   // The file or folder that is read besides the source: what is converted on the fly is kept by both. NULL: there is
   // none. May be NULL.
   char *(*beside)(const source *s, arena *memory);

@@ -153,9 +153,10 @@ static void turn(const constant *k, const char *from, char *to, size_t size) {
   }
 }
 
-static bool read_at(int file, uint64_t offset, char *to, size_t size) {
+bool node_data_read(const node_data *data, uint64_t at, void *to, size_t size) {
+  if (data->bytes) return memcpy(to, (const char *)data->bytes + at, size), true;
   for (size_t done = 0; done < size;) {
-    ssize_t n = pread(file, to + done, size - done, (off_t)(offset + done));
+    ssize_t n = pread(data->file, (char *)to + done, size - done, (off_t)(data->offset + at + done));
     if (n == 0 || (n < 0 && errno != EINTR)) return false;
     if (n > 0) done += (size_t)n;
   }
@@ -171,10 +172,10 @@ static bool in_order(const constant *k) {
 
 static sdx_status fill(void *context, void *to, size_t size) {
   const constant *k = context;
-  if (!k->data.bytes && in_order(k)) return read_at(k->data.file, k->data.offset, to, size) ? SDX_OK : SDX_IO_ERROR;
+  if (in_order(k)) return node_data_read(&k->data, 0, to, size) ? SDX_OK : SDX_IO_ERROR;
   char *read = k->data.bytes ? NULL : mem_alloc(NULL, size);
   if (!k->data.bytes && !read) return SDX_NO_MEMORY;
-  bool good = !read || read_at(k->data.file, k->data.offset, read, size);
+  bool good = !read || node_data_read(&k->data, 0, read, size);
   if (good) turn(k, read ? read : k->data.bytes, to, size);
   mem_free(read);
   return good ? SDX_OK : SDX_IO_ERROR;

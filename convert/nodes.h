@@ -28,6 +28,8 @@ typedef struct node_data {
   int file;
   uint64_t offset;
 } node_data;
+// `size` of the bytes from `at` on; false: they cannot be read.
+bool node_data_read(const node_data *data, uint64_t at, void *to, size_t size);
 enum { NODE_RANK = 8 };
 // A constant of `size` bytes, which must fit; `shape` is theirs, and `order` that in which its dimensions are wanted
 // (NULL: as they are). They are read, and turned, when the model is written.

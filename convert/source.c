@@ -27,14 +27,19 @@ static ssize_t read_some(int fd, void *at, size_t size) {
   return (ssize_t)done;
 }
 
+static source *create(const char *path) {
+  source *s = calloc(1, sizeof *s);
+  if (!s) return NULL;
+  s->file = -1;
+  if ((s->path = strdup(path))) return s;
+  free(s);
+  return NULL;
+}
+
 sdx_status source_open(const char *path, source **out, fault *f) {
   struct stat info;
-  source *s = *out = calloc(1, sizeof *s);
-  if (!s || !(s->path = strdup(path))) {
-    source_close(s);
-    *out = NULL;
-    return fault_no_memory(f);
-  }
+  source *s = *out = create(path);
+  if (!s) return fault_no_memory(f);
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   sdx_status status = SDX_OK;
   if (fd < 0 || fstat(fd, &info)) {
@@ -58,18 +63,18 @@ sdx_status source_open(const char *path, source **out, fault *f) {
 
 // Anonymous memory, one byte longer, so that pages can be given back one by one.
 static char *reserve(size_t size) {
-  char *at =
-      size == SIZE_MAX ? MAP_FAILED : mmap(NULL, size + 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  int how = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  char *at = size == SIZE_MAX ? MAP_FAILED : mmap(NULL, size + 1, PROT_READ | PROT_WRITE, how, -1, 0);
   return at == MAP_FAILED ? NULL : at;
 }
 
 source *source_of_bytes(const void *bytes, size_t size) {
-  source *s = calloc(1, sizeof *s);
-  if (!s || !(s->path = strdup("(bytes)")) || !(s->bytes = reserve(size))) {
+  source *s = create("(bytes)");
+  if (!s || !(s->bytes = reserve(size))) {
     source_close(s);
     return NULL;
   }
-  s->size = size;
+  s->size = s->loaded = size;
   if (size) memcpy(s->bytes, bytes, size);
   s->head_size = size < sizeof s->head ? size : sizeof s->head;
   memcpy(s->head, s->bytes, s->head_size);
@@ -80,17 +85,18 @@ source *source_of_bytes(const void *bytes, size_t size) {
 void source_close(source *s) {
   if (!s) return;
   if (s->bytes) munmap(s->bytes, s->size + 1);
+  if (s->file >= 0) close(s->file);
   free(s->path);
   free(s);
 }
 
 sdx_status source_load(source *s, void (*progress)(void *, uint64_t, uint64_t), void *context, fault *f) {
-  if (s->bytes) return SDX_OK;
+  if (s->bytes && s->loaded == s->size) return SDX_OK;
   if (s->folder) return fault_set(f, SDX_INVALID_ARGUMENT, "%s is a folder, expected a file", s->path);
   digest_state *digest = digest_create();
   int fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   sdx_status status = SDX_OK;
-  s->bytes = reserve((size_t)s->size);
+  if (!s->bytes) s->bytes = reserve((size_t)s->size);
   if (fd < 0) status = fault_errno(f, errno, "cannot open %s", s->path);
   else if (!digest || !s->bytes) status = fault_no_memory(f);
   for (size_t at = 0; !status && at < s->size;) {
@@ -102,10 +108,26 @@ sdx_status source_load(source *s, void (*progress)(void *, uint64_t, uint64_t), 
     at += want;
     if (progress && !status) progress(context, at, s->size);
   }
-  if (!status) digest_finish(digest, s->digest);
+  if (!status) digest_finish(digest, s->digest), s->loaded = (size_t)s->size;
   digest_destroy(digest);
   if (fd >= 0) close(fd);
   return status;
+}
+
+sdx_status source_load_head(source *s, uint64_t end, fault *f) {
+  if (s->folder) return fault_set(f, SDX_INVALID_ARGUMENT, "%s is a folder, expected a file", s->path);
+  if (end > s->size) end = s->size;
+  if (!s->bytes && !(s->bytes = reserve((size_t)s->size))) return fault_no_memory(f);
+  if (s->file < 0 && s->loaded < s->size && (s->file = open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) < 0)
+    return fault_errno(f, errno, "cannot open %s", s->path);
+  while (s->loaded < end) {
+    size_t want = s->size - s->loaded < PIECE ? (size_t)s->size - s->loaded : PIECE;
+    ssize_t n = read_some(s->file, s->bytes + s->loaded, want);
+    if (n < 0) return fault_errno(f, errno, "cannot read %s", s->path);
+    if ((size_t)n < want) return fault_set(f, SDX_IO_ERROR, "%s shrank while it was read", s->path);
+    s->loaded += want;
+  }
+  return SDX_OK;
 }
 
 void source_forget(source *s, size_t end) {

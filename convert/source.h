@@ -19,7 +19,8 @@ typedef struct source {
   char head[FILE_KIND_HEAD];  // the first bytes of a file
   size_t head_size;
   char *bytes;  // all of them after source_load, writable; a NUL follows
-  size_t forgotten;
+  size_t loaded, forgotten;
+  int file;                   // after source_load_head, else -1
   char digest[DIGEST_BYTES];  // after source_load, or source_hash
 } source;
 
@@ -29,6 +30,9 @@ void source_close(source *s);
 // Reads the file; `progress` may be NULL.
 sdx_status source_load(source *s, void (*progress)(void *context, uint64_t done, uint64_t total), void *context,
                        fault *f);
+// Reads the bytes before `end` (at most `size`) and leaves the rest in `file`: for formats that begin with a table of
+// what lies where.
+sdx_status source_load_head(source *s, uint64_t end, fault *f);
 // The bytes before `end` are not needed any more.
 void source_forget(source *s, size_t end);
 // The digest alone: of a file, or of the names and contents of a folder.

@@ -664,7 +664,7 @@ class Convert(Case):
         for name, content, what, hint in (
                 ("a.pt", b"PK\3\4" + bytes(22) + struct.pack("<HH", 16, 0) + b"archive/data.pkl", "PyTorch", "torch.onnx"),
                 ("a.bin", b"version https://git-lfs.github.com/spec/v1\n", "git-lfs pointer", "git lfs pull"),
-                ("a.gguf", b"GGUF" + bytes(20), "GGUF", "llama.cpp"),
+                ("a.ggml", b"tjgg" + bytes(20), "old format of llama.cpp", "GGUF"),
                 ("a.html", b"<!DOCTYPE html><html>", "a web page", "the download went wrong"),
                 ("a.ort", bytes(4) + b"ORTM" + bytes(20), "ONNX Runtime's own format", "ONNX file it was made from")):
             self.write(name, content)
