@@ -18,8 +18,8 @@ typedef struct call {
   exchange x;  // first: the connection layer makes calls
   server *srv;
   const http_route *route;
-  model_entry *entry;                        // named by the path, or by the lack of a name; or that of the script
-  model *model;                              // held; NULL: the entry is not loaded, or the route needs none
+  model_entry *entry;  // named by the path, or by the lack of a name; or that of the script
+  model *model;        // held; NULL: the entry is not loaded, or the route needs none
   // Words of the path; at NULL when the route has none.
   str model_name, asset_name, version_name, file_name;
   char id[CALL_ID_BYTES + 1];

@@ -60,10 +60,14 @@ static void take_trace(call *c) {
 // Where {model}, {name}, {version} and {file} go, by their first letters.
 static str *word_of_path(call *c, char letter) {
   switch (letter) {
-    case 'm': return &c->model_name;
-    case 'n': return &c->asset_name;
-    case 'v': return &c->version_name;
-    default: return &c->file_name;
+    case 'm':
+      return &c->model_name;
+    case 'n':
+      return &c->asset_name;
+    case 'v':
+      return &c->version_name;
+    default:
+      return &c->file_name;
   }
 }
 

@@ -83,8 +83,7 @@ static void nothing(call *c) {
   }
 HTTP_ROUTE(shm_status) = SHARED_MEMORY(METHOD_GET | METHOD_HEAD, "Which regions of shared memory there are",
                                        "{\"type\":\"array\",\"items\":{\"type\":\"object\"}}", status,
-                                       "/v2/systemsharedmemory/status",
-                                       "/v2/systemsharedmemory/region/{name}/status");
+                                       "/v2/systemsharedmemory/status", "/v2/systemsharedmemory/region/{name}/status");
 HTTP_ROUTE(shm_remove) = SHARED_MEMORY(METHOD_POST, "Forgets a region, or all", "{\"type\":\"object\"}", remove_regions,
                                        "/v2/systemsharedmemory/unregister",
                                        "/v2/systemsharedmemory/region/{name}/unregister");
