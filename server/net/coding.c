@@ -120,6 +120,7 @@ static bool decode(coding c, decode_step *step, void *decoder, http_body *body, 
 bool coding_decode(coding c, http_body *body, size_t limit, http_problem *p) {
   if (c == CODING_IDENTITY) return true;
   bool good = false;
+  if (!body->size) return http_wrong(p, 400, "the %s body is empty", coding_name(c));  // and counted nowhere
   if (c == CODING_GZIP) {
     z_stream z = {0};
     if (inflateInit2(&z, GZIP_WINDOW) != Z_OK) return http_wrong(p, 503, "memory is exhausted");

@@ -238,6 +238,13 @@ class Codings(unittest.TestCase):
             "Content-Type": "application/octet-stream", "Content-Encoding": "gzip", "Inference-Header-Content-Length": "0"})
         self.assertTrue(answer[0] == 200 and answer[2].endswith(bytes(range(256))))
 
+    def test_empty(self):
+        """The first request of a connection, whose exchange has held no body yet."""
+        for coding in ("gzip", "zstd"):
+            out, _ = self.server.raw(request("/score", b"", JSON, f"Content-Encoding: {coding}", "Connection: close"))
+            self.assertEqual(status_of(out), 400, out)
+            self.assertIn(f"the {coding} body is empty".encode(), out)
+
     def test_bombs_and_damage(self):
         bomb = b" " * 100000000
         for coding, compress in (("gzip", gzip.compress), ("zstd", zstandard.compress)):
