@@ -2,6 +2,7 @@
 // The table of shared memory regions (regions.h).
 #include "server/regions.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -50,56 +51,76 @@ void regions_remove(regions *r, str name) {
   pthread_mutex_unlock(&r->lock);
 }
 
-static bool copy_word(str word, char *to, size_t room) {
-  if (!word.size || word.size >= room) return false;
-  for (size_t i = 0; i < word.size; i++)
-    if ((unsigned char)word.at[i] < 0x20) return false;
-  memcpy(to, word.at, word.size);
-  to[word.size] = 0;
+bool region_name_good(str name) {
+  if (!name.size || name.size >= REGION_NAME_BYTES || *name.at == '.' || *name.at == '-') return false;
+  for (size_t i = 0; i < name.size; i++)
+    if (!isalnum((unsigned char)name.at[i]) && !memchr("_.-", name.at[i], 3)) return false;
   return true;
 }
 
-static bool insert(regions *r, const region *one, char *why, size_t why_size) {
-  if (regions_find(r, str_from(one->name)))
-    return fail(why, why_size, "region '%.60s' is registered already", one->name);
-  if (r->count == REGIONS_MOST)
-    return fail(why, why_size, "there are %d regions already, which is the most", REGIONS_MOST);
+// 0, or the status of a refusal.
+static int insert(regions *r, const region *one, char *why, size_t why_size) {
+  if (regions_find(r, str_from(one->name))) {
+    fail(why, why_size, "region '%.60s' is registered already", one->name);
+    return 409;
+  }
+  if (r->count == REGIONS_MOST) {
+    fail(why, why_size, "there are %d regions already, which is the most", REGIONS_MOST);
+    return 503;
+  }
   if (r->count == r->capacity) {
     size_t capacity = r->capacity ? r->capacity * 2 : 8;
     region *list = realloc(r->list, capacity * sizeof *list);
-    if (!list) return fail(why, why_size, "memory is exhausted");
+    if (!list) {
+      fail(why, why_size, "memory is exhausted");
+      return 503;
+    }
     r->list = list;
     r->capacity = capacity;
   }
   r->list[r->count++] = *one;
+  return 0;
+}
+
+static bool read_words(region *one, str name, str key, char *why, size_t why_size) {
+  str object = key.size ? (str){key.at + 1, key.size - 1} : key;
+  if (!region_name_good(name))
+    return fail(why, why_size, "the name of the region: expected 1 to %d letters, digits, '_', '.' and '-'",
+                REGION_NAME_BYTES - 1);
+  if (!key.size || *key.at != '/' || !region_name_good(object))
+    return fail(why, why_size, "key is '%.*s', expected the name of a shared memory object: '/' and letters",
+                SHOWN_ARG(key));
+  memcpy(one->name, name.at, name.size);
+  memcpy(one->key, key.at, key.size);
   return true;
 }
 
-bool regions_add(regions *r, str name, str key, int64_t offset, int64_t size, char *why, size_t why_size) {
+int regions_add(regions *r, str name, str key, int64_t offset, int64_t size, char *why, size_t why_size) {
   region one = {.offset = (uint64_t)offset, .size = (uint64_t)size};
   struct stat s;
-  if (!copy_word(name, one.name, sizeof one.name))
-    return fail(why, why_size, "the name of the region: expected 1 to %d bytes without control characters",
-                REGION_NAME_BYTES - 1);
-  if (!copy_word(key, one.key, sizeof one.key) || *one.key != '/' || strchr(one.key + 1, '/') || one.key[1] == '.' ||
-      !one.key[1])
-    return fail(why, why_size, "key is '%.*s', expected the name of a shared memory object: '/' and letters",
-                SHOWN_ARG(key));
-  if (offset < 0 || size <= 0) return fail(why, why_size, "expected an offset from 0 up and a byte_size from 1 up");
+  int refused = 400;
+  if (!read_words(&one, name, key, why, why_size)) return 400;
+  if (offset < 0 || size <= 0) {
+    fail(why, why_size, "expected an offset from 0 up and a byte_size from 1 up");
+    return 400;
+  }
   one.fd = shm_open(one.key, O_RDWR | O_CLOEXEC | O_NONBLOCK, 0);
-  if (one.fd < 0) return fail(why, why_size, "key '%.60s' cannot be opened: %s", one.key, strerror(errno));
-  bool good = fstat(one.fd, &s) == 0 && S_ISREG(s.st_mode);
-  if (!good) fail(why, why_size, "key '%.60s' is no shared memory object", one.key);
-  else if (offset > s.st_size || size > s.st_size - offset)
-    good = fail(why, why_size, "offset %lld and byte_size %lld reach behind the object's end, %lld", (long long)offset,
-                (long long)size, (long long)s.st_size);
-  if (good) {
+  if (one.fd < 0) {
+    fail(why, why_size, "key '%.60s' cannot be opened: %s", one.key, strerror(errno));
+    return 404;
+  }
+  if (fstat(one.fd, &s) || !S_ISREG(s.st_mode)) {
+    fail(why, why_size, "key '%.60s' is no shared memory object", one.key);
+  } else if (offset > s.st_size || size > s.st_size - offset) {
+    fail(why, why_size, "offset %lld and byte_size %lld reach behind the object's end, %lld", (long long)offset,
+         (long long)size, (long long)s.st_size);
+  } else {
     pthread_mutex_lock(&r->lock);
-    good = insert(r, &one, why, why_size);
+    refused = insert(r, &one, why, why_size);
     pthread_mutex_unlock(&r->lock);
   }
-  if (!good) close(one.fd);
-  return good;
+  if (refused) close(one.fd);
+  return refused;
 }
 
 // A descriptor of its own, so that nobody waits for a copy; *at: where the part begins. -1: why.

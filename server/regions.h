@@ -10,7 +10,7 @@
 
 #include "base/str.h"
 
-enum { REGIONS_MOST = 1024, REGION_NAME_BYTES = 129, REGION_KEY_BYTES = 256 };
+enum { REGIONS_MOST = 1024, REGION_NAME_BYTES = 129, REGION_KEY_BYTES = REGION_NAME_BYTES + 1 };
 
 typedef struct region {
   char name[REGION_NAME_BYTES], key[REGION_KEY_BYTES];
@@ -32,8 +32,10 @@ typedef struct region_part {
 
 void regions_init(regions *r);
 void regions_deinit(regions *r);
-// False: why.
-bool regions_add(regions *r, str name, str key, int64_t offset, int64_t size, char *why, size_t why_size);
+// Names, and keys behind their '/': letters, digits, '_', '.' and '-', the last two not in front.
+bool region_name_good(str name);
+// 0, or the status of a refusal: why.
+int regions_add(regions *r, str name, str key, int64_t offset, int64_t size, char *why, size_t why_size);
 void regions_remove(regions *r, str name);               // at NULL: all; unknown names count as removed
 const region *regions_find(const regions *r, str name);  // NULL: there is none; under the lock
 bool regions_read(regions *r, const region_part *p, void *to, char *why, size_t why_size);

@@ -24,8 +24,9 @@ static void add(call *c) {
   while (wire_next(&message, &register_fields, &f))
     if (f.slot < REGION_OFFSET) words[f.slot] = wire_str(&f);
     else numbers[f.slot - REGION_OFFSET] = (int64_t)f.value;
-  if (regions_add(&c->srv->regions, words[0], words[1], numbers[0], numbers[1], why, sizeof why)) answer_nothing(c);
-  else call_error(c, 400, "%s", why);
+  int refused = regions_add(&c->srv->regions, words[0], words[1], numbers[0], numbers[1], why, sizeof why);
+  if (refused) call_error(c, refused, "%s", why);
+  else answer_nothing(c);
 }
 
 static void put_region(wire_out *out, const region *r) {

@@ -52,8 +52,9 @@ static void add(call *c) {
   int64_t offset = 0, size = 0;
   char why[400];
   if (!read_registration(c, &key, &offset, &size)) return;
-  if (!regions_add(&c->srv->regions, c->asset_name, key, offset, size, why, sizeof why)) {
-    call_error(c, 400, "%s", why);
+  int refused = regions_add(&c->srv->regions, c->asset_name, key, offset, size, why, sizeof why);
+  if (refused) {
+    call_error(c, refused, "%s", why);
     return;
   }
   text_put(call_body(c), "{}");
@@ -61,6 +62,10 @@ static void add(call *c) {
 }
 
 static void remove_regions(call *c) {
+  if (c->asset_name.at && !region_name_good(c->asset_name)) {
+    call_error(c, 404, "no region can have that name");
+    return;
+  }
   regions_remove(&c->srv->regions, c->asset_name);
   text_put(call_body(c), "{}");
   call_json(c, 200);
@@ -96,7 +101,9 @@ HTTP_ROUTE(shm_add) = {.access = ROUTE_MANAGE,
                        .summary = "Gives a part of a shared memory object a name",
                        .takes =
                            "{\"type\":\"object\",\"required\":[\"key\",\"byte_size\"],\"properties\":{\"key\":{"
-                           "\"type\":\"string\"},\"offset\":{\"type\":\"integer\",\"minimum\":0},\"byte_size\":{"
+                           "\"type\":\"string\",\"maxLength\":129,\"pattern\":\"^/"
+                           "[A-Za-z0-9_][A-Za-z0-9._-]*$\"},"
+                           "\"offset\":{\"type\":\"integer\",\"minimum\":0},\"byte_size\":{"
                            "\"type\":\"integer\",\"minimum\":1}},\"additionalProperties\":false}",
                        .gives = "{\"type\":\"object\"}",
                        .paths = {"/v2/systemsharedmemory/region/{name}/register"},

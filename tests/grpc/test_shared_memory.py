@@ -104,8 +104,8 @@ class SharedMemory(unittest.TestCase):
 
     def test_registrations_that_are_refused(self):
         path = "/v2/systemsharedmemory/region/r/register"
-        for body, text in [({"key": "/nobody-made-this", "byte_size": 1}, "cannot be opened"),
-                           ({"key": "/../etc/passwd", "byte_size": 1}, "expected the name of"),
+        self.refused({"key": "/nobody-made-this", "byte_size": 1}, "cannot be opened", path=path, status=404)
+        for body, text in [({"key": "/../etc/passwd", "byte_size": 1}, "expected the name of"),
                            ({"key": "/..", "byte_size": 1}, "expected the name of"),
                            ({"key": "", "byte_size": 1}, "expected the name of"),
                            ({"key": "/x\nx", "byte_size": 1}, "expected the name of"),
@@ -118,11 +118,11 @@ class SharedMemory(unittest.TestCase):
                            ({"key": KEY, "size": 1}, "no such member")]:
             self.refused(body, text, path=path)
         self.assertEqual(self.server.post(path, {"key": KEY, "byte_size": 8})[0], 200)
-        self.refused({"key": KEY, "byte_size": 8}, "registered already", path=path)
-        self.refused({"key": KEY, "byte_size": 8}, "1 to 128 bytes", path=path.replace("/r/", f"/{'r' * 200}/"))
+        self.refused({"key": KEY, "byte_size": 8}, "registered already", path=path, status=409)
+        self.refused({"key": KEY, "byte_size": 8}, "1 to 128 letters", path=path.replace("/r/", f"/{'r' * 200}/"))
         for i in range(1023):
             self.assertEqual(self.server.post(path.replace("/r/", f"/r{i}/"), {"key": KEY, "byte_size": 8})[0], 200)
-        self.refused({"key": KEY, "byte_size": 8}, "which is the most", path=path.replace("/r/", "/more/"))
+        self.refused({"key": KEY, "byte_size": 8}, "which is the most", path=path.replace("/r/", "/more/"), status=503)
 
     def test_requests_that_are_refused(self):
         self.assertEqual(self.server.post("/v2/systemsharedmemory/region/r/register", {"key": KEY, "byte_size": 64})[0], 200)

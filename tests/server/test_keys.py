@@ -25,7 +25,7 @@ class Keys(unittest.TestCase):
             paths = json.loads(server.ask("GET", "/openapi.json", headers=bearer(FIRST))[2])["paths"]
             self.assertGreater(len(paths), 15)
             for path, operations in paths.items():
-                for method in operations:
+                for method in operations.keys() - {"parameters"}:
                     body = "{}" if method == "post" else None
                     status, head, _ = server.ask(method.upper(), path, body, {"Content-Type": "application/json"})
                     with self.subTest(f"{method} {path}"):
