@@ -68,7 +68,11 @@ static bool archives(str s, const char *end) {
 
 static bool is_npz(str s) { return archives(s, ".npy"); }
 static bool is_torch_zip(str s) { return archives(s, "/data.pkl") || archives(s, "/constants.pkl"); }
-static bool is_pt2(str s) { return archives(s, "serialized_exported_program.json") || archives(s, "/archive_format"); }
+static bool is_pt2(str s) {
+  return archives(s, "serialized_exported_program.json") || archives(s, "/archive_format") ||
+         archives(s, "/data/weights/weight_0") || archives(s, "/data/weights/model.pt") ||
+         archives(s, "/models/model.json");
+}
 static bool is_keras_zip(str s) { return archives(s, "config.json") && archives(s, "metadata.json"); }
 static bool is_skops(str s) { return archives(s, "schema.json"); }
 static bool is_mlnet(str s) { return archives(s, "TrainingInfo/Version.txt") || archives(s, "Model.key"); }
@@ -270,9 +274,7 @@ static const row rows[] = {
      MAGIC("ORTM"),
      4,
      NULL},
-    {{"pt2", "a PyTorch exported program", "in Python: torch.onnx.export(torch.export.load(...), dynamo=True)",
-      FILE_MODEL},
-     TEST(is_pt2)},
+    {{"pt2", "a PyTorch exported program", CONVERTS, FILE_MODEL}, TEST(is_pt2)},
     {{"pytorch", "a PyTorch file (state dict or TorchScript)",
       "in Python: torch.onnx.export(model, example, \"model.onnx\"), with the model's class", FILE_MODEL},
      TEST(is_torch_zip)},
