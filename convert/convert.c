@@ -373,7 +373,7 @@ char *convert_list_weights(const char *path, bool *is, convert_report *report, f
   if (report->format && report->format->list) {
     *is = true;
     text_put(&json, "{");
-    if (!report->format->list(&c, &json)) text_put(&json, "}");
+    if (!start_model(&c) && !report->format->list(&c, &json)) text_put(&json, "}");
     if (json.failed) convert_no_memory(&c);
   }
   finish(&c);

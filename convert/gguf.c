@@ -208,7 +208,7 @@ static bool read_weights(gguf *g, uint64_t count) {
     bool inside = begin <= s->size && offsets[i] <= s->size - begin;
     uint64_t at = inside ? begin + offsets[i] : s->size;
     all[i].data = s->file < 0 ? (node_data){.bytes = s->bytes + at} : (node_data){.file = s->file, .offset = at};
-    if (!weights_add(&g->weights, all[i], s->size - at)) return false;
+    if (!weights_add(&g->weights, all[i], all[i].name, s->size - at)) return false;
   }
   return true;
 }
@@ -307,7 +307,8 @@ static void describe(gguf *g, llama *l, int64_t heads) {
                .head = integer_of(g, "attention.key_length", each),
                .inner = integer_of(g, "feed_forward_length", 0),
                .context = integer_of(g, "context_length", 0),
-               .window = l->family->window_every ? integer_of(g, "attention.sliding_window", 0) : 0,
+               .window = integer_of(g, "attention.sliding_window", 0),
+               .window_every = l->family->window_every,
                .epsilon = number_of(g, "attention.layer_norm_rms_epsilon", 1e-5),
                .softcap = number_of(g, "attn_logit_softcapping", 0),
                .final_softcap = number_of(g, "final_logit_softcapping", 0)};

@@ -9,7 +9,7 @@
 
 static const llama_family families[] = {
     {.name = "llama", .interleaved = true},
-    {.name = "mistral", .window_every = 1},
+    {.name = "mistral"},
     {.name = "qwen2"},
     {.name = "qwen3"},
     {.name = "phi3"},
@@ -46,8 +46,9 @@ static const char *name_of(llama *l, int64_t layer, const char *what, const char
 static const weight *find(llama *l, int64_t layer, const char *what, const char *ending, int64_t rows,
                           int64_t columns) {
   const char *name = name_of(l, layer, what, ending);
-  const weight *w = weights_find(l->weights, str_from(name));
+  weight *w = weights_find(l->weights, str_from(name));
   size_t rank = columns ? 2 : 1;
+  if (w) w->used = true;
   if (!w || !weight_convertible(l->c, w)) return NULL;
   if (w->rank == rank && w->shape[0] == rows && (!columns || w->shape[1] == columns)) return w;
   convert_fail(l->c, SDX_INVALID_MODEL, name, NULL, "has rank %zu and %lld rows of %lld, expected %lld of %lld",
@@ -247,7 +248,7 @@ static sdx_ref feed_forward(llama *l, sdx_ref x, int64_t layer) {
 }
 
 static bool is_windowed(const llama *l, int64_t layer) {
-  int64_t every = l->family->window_every;
+  int64_t every = l->window_every;
   return l->window > 0 && every && (every == 1 || (layer + 1) % every);
 }
 
@@ -308,6 +309,18 @@ static bool check(llama *l) {
   return !convert_failed(l->c);
 }
 
+// A weight that nothing asked for means a net that computes something else.
+static void check_used(llama *l) {
+  for (size_t i = 0; i < l->weights->count; i++) {
+    const weight *w = &l->weights->all[i];
+    bool frequencies =
+        memmem(w->name.at, w->name.size, "rope_f", 6) || memmem(w->name.at, w->name.size, "rotary_emb", 10);
+    if (!w->used && !frequencies)
+      convert_fail(l->c, SDX_NOT_SUPPORTED, arena_format(l->c->memory, "weight '%.*s'", STR_ARG(w->name)), NULL,
+                   "nets of '%s' have no such weight", l->family->name);
+  }
+}
+
 static sdx_ref embed(llama *l, sdx_ref ids, int64_t *words) {
   const weight *w = weights_find(l->weights, STR("token_embd.weight"));
   *words = w && w->rank == 2 ? w->shape[0] : 0;
@@ -335,5 +348,6 @@ sdx_status llama_build(llama *l) {
     convert_progress(c, (uint64_t)i + 1, (uint64_t)l->layers);
   }
   give_logits(l, x, words);
+  check_used(l);
   return c->f->status;
 }

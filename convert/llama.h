@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decoders of the LLaMA family as ONNX: from named weights (as GGUF names them) and the numbers that describe the net.
-// Read by gguf.c.
+// Read by gguf.c and
+// safetensors.c.
 #pragma once
 
 #include "convert/weights.h"
@@ -11,7 +12,7 @@ typedef struct llama_family {
   const char *name;      // general.architecture, model_type
   bool interleaved;      // GGUF has neighbouring numbers turn together; else halves of a head
   bool gelu, scaled;     // the activation; the embedding times sqrt(width)
-  int64_t window_every;  // 1: all layers look through a window, n: all but each n-th; 0: none
+  int64_t window_every;  // of GGUF: 1: all layers look through a window, n: all but each n-th; 0: none
   double norm_more;      // what safetensors' norms leave out
 } llama_family;
 const llama_family *llama_family_of(str name);  // NULL: unknown
@@ -30,9 +31,9 @@ typedef struct llama {
   conversion *c;
   weights *weights;
   const llama_family *family;
-  bool interleaved;
+  bool interleaved, behind_norms;  // behind_norms: what a block gives is normalised, too
   double norm_more;
-  int64_t layers, width, heads, kv_heads, head, inner, context, window, rotary;
+  int64_t layers, width, heads, kv_heads, head, inner, context, window, window_every, rotary;
   double epsilon, scale, softcap, final_softcap;  // softcap 0: none
   llama_rope rope, local;                         // local: of layers with a window
 } llama;

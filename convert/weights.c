@@ -17,7 +17,7 @@ bool weights_init(weights *w, conversion *c, size_t count) {
   return (w->all && str_map_reserve(&w->by_name, count)) || !convert_no_memory(c);
 }
 
-bool weights_add(weights *w, weight one, uint64_t left) {
+bool weights_add(weights *w, weight one, str key, uint64_t left) {
   size_t count, bytes;
   const weight_type *t = one.type;
   const char *place = arena_format(w->c->memory, "weight '%.*s'", STR_ARG(one.name));
@@ -30,13 +30,13 @@ bool weights_add(weights *w, weight one, uint64_t left) {
     return !convert_fail(w->c, SDX_INVALID_MODEL, place, "is the file cut short?",
                          "has %zu bytes, but the file ends after %llu of them", bytes, (unsigned long long)left);
   one.bytes = bytes;
-  if (str_map_find(&w->by_name, one.name, &(uint32_t){0}))
+  if (str_map_find(&w->by_name, key, &(uint32_t){0}))
     return !convert_fail(w->c, SDX_INVALID_MODEL, place, NULL, "is in the file twice");
   w->all[w->count] = one;
-  return str_map_put(&w->by_name, one.name, (uint32_t)w->count++) || !convert_no_memory(w->c);
+  return str_map_put(&w->by_name, key, (uint32_t)w->count++) || !convert_no_memory(w->c);
 }
 
-const weight *weights_find(const weights *w, str name) {
+weight *weights_find(const weights *w, str name) {
   uint32_t index;
   return str_map_find(&w->by_name, name, &index) ? &w->all[index] : NULL;
 }

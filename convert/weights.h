@@ -26,6 +26,7 @@ typedef struct weight_type {
   void (*open)(const unsigned char *bytes, block *b);  // NULL: such blocks can be listed, not converted
 } weight_type;
 const weight_type *weight_type_ggml(uint64_t number);  // of ggml's enumeration; NULL: unknown
+const weight_type *weight_type_named(str name);        // as safetensors spells plain types; NULL: unknown
 
 typedef struct weight {
   str name;
@@ -34,6 +35,7 @@ typedef struct weight {
   int64_t shape[WEIGHT_RANK];  // the last dimension lies together
   size_t bytes;
   node_data data;
+  bool used;
 } weight;
 
 typedef struct weights {
@@ -45,9 +47,9 @@ typedef struct weights {
 
 // Room for `count` of them; then each is set up and added. False: reported.
 bool weights_init(weights *w, conversion *c, size_t count);
-// The size of its type and shape, which must be within `left`; then the weight is known by `name`.
-bool weights_add(weights *w, weight one, uint64_t left);
-const weight *weights_find(const weights *w, str name);
+// The size of its type and shape must be within `left`; then it is known by `key`.
+bool weights_add(weights *w, weight one, str key, uint64_t left);
+weight *weights_find(const weights *w, str name);
 void weights_list(const weights *w, text *json);  // "weights": [...]
 
 bool weight_convertible(conversion *c, const weight *w);  // false: its type is not, which was reported

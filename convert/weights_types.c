@@ -161,3 +161,15 @@ const weight_type *weight_type_ggml(uint64_t number) {
   bool known = number < sizeof ggml_types / sizeof *ggml_types && ggml_types[number].name;
   return known ? &ggml_types[number] : NULL;
 }
+
+const weight_type *weight_type_named(str name) {
+  static const weight_type others[] = {PLAIN("U8", 1, SDX_UINT8),      PLAIN("U16", 2, SDX_UINT16),
+                                       PLAIN("U32", 4, SDX_UINT32),    PLAIN("U64", 8, SDX_UINT64),
+                                       PLAIN("BOOL", 1, SDX_BOOL),     PLAIN("F8_E4M3", 1, SDX_FLOAT8E4M3FN),
+                                       PLAIN("C64", 8, SDX_COMPLEX64), PLAIN("F8_E5M2", 1, SDX_FLOAT8E5M2)};
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    if (str_is(name, others[i].name)) return &others[i];
+  for (size_t i = 0; i < sizeof ggml_types / sizeof *ggml_types; i++)
+    if (ggml_types[i].dtype && str_is(name, ggml_types[i].name)) return &ggml_types[i];
+  return NULL;
+}
