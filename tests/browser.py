@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A headless Chromium, driven through a pipe by the DevTools protocol: pages, what they ask, what goes wrong on them.
-Standard library only.
+Standard library only, axe aside.
 
     with Browser() as browser:
         page = browser.open("http://127.0.0.1:8080/ui/")
@@ -15,6 +15,9 @@ import shutil
 import subprocess
 import tempfile
 import time
+import zipfile
+
+import venv
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -22,6 +25,12 @@ PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 def program():
     """The path of a Chromium, or None."""
     return next(filter(None, map(shutil.which, PROGRAMS)), None)
+
+
+def axe():
+    """The accessibility checker axe-core as a script, from a package; or None, and the reason."""
+    wheel, reason = venv.find("axe-playwright-python==0.1.8")
+    return (zipfile.ZipFile(wheel).read("axe_playwright_python/axe.min.js").decode() if wheel else None), reason
 
 
 class Browser:
@@ -180,6 +189,13 @@ class Page:
         root = self.command("DOM.getDocument")["root"]["nodeId"]
         node = self.command("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.command("DOM.setFileInputFiles", files=[str(p) for p in paths], nodeId=node)
+
+    def violations(self, axe_script):
+        """What axe finds serious or critical."""
+        self.eval(axe_script + "; 0")
+        return self.eval("""axe.run({resultTypes: ["violations"]}).then(found => found.violations
+            .filter(v => v.impact === "serious" || v.impact === "critical")
+            .map(v => `${v.id}: ${v.nodes.map(n => n.html.slice(0, 200) + " " + n.failureSummary).join("; ")}`))""")
 
     def picture(self, path):
         """The whole page as a PNG."""

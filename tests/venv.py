@@ -44,16 +44,22 @@ def _make(home, requirements):
     return None
 
 
-def fetch(requirement):
-    """The wheel of one distribution by itself, to be read and not installed, in build/fetched."""
+def find(requirement):
+    """The wheel of one distribution by itself, to be read and not installed, in build/fetched; or None, and the reason."""
     folder = ROOT / "build/fetched" / requirement
     if not list(folder.glob("*.whl")):
         done = _call(sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps",
                      "--ignore-requires-python", "--only-binary=:all:", "--retries", "1", "--timeout", "20", "-d", folder,
                      requirement)
         if done.returncode:
-            skip(f"{requirement} cannot be had here: " + done.stderr.strip().splitlines()[-1][:200])
-    return next(folder.glob("*.whl"))
+            return None, f"{requirement} cannot be had here: " + done.stderr.strip().splitlines()[-1][:200]
+    return next(folder.glob("*.whl")), ""
+
+
+def fetch(requirement):
+    """The same; without it the script ends as skipped."""
+    wheel, reason = find(requirement)
+    return wheel or skip(reason)
 
 
 def install(folder):

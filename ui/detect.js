@@ -114,6 +114,6 @@ export function detections(outputs, classes, least, size) {
   if (shape.length === 3 && shape[0] % 5 === 0 && shape[0] / 5 > 5 && (!classes || shape[0] === 5 * (5 + classes)) && shape[1] <= 64)
     return yolo2(output, shape, least, size);
   if (shape.length !== 2) return null;
-  if (shape[1] === 6 || shape[1] === 7) return finished(output, shape[0], shape[1], least, size);
-  return yolo(output, shape, classes, least, size);
+  const found = yolo(output, shape, classes, least, size);
+  return found ?? (shape[1] === 6 || shape[1] === 7 ? finished(output, shape[0], shape[1], least, size) : null);
 }

@@ -6,6 +6,15 @@ import { begin, t } from "./words.js";
 
 const main = document.getElementById("main"), MOST_SHOWN = 20000, MOST_ELEMENTS = 64;
 
+// A tensor of the Open Inference Protocol: its shape is that of its data, as nested lists.
+function tensorOf(schema, cut) {
+  const { shape, data, ...others } = schema.properties;
+  const value = exampleOf((data.anyOf ?? [data]).at(-1), cut), lengths = [];
+  for (let level = value; Array.isArray(level); level = level[0]) lengths.push(level.length);
+  return { ...exampleOf({ ...schema, properties: others, required: schema.required.filter(key => key in others) }, cut),
+    shape: shape.enum?.[0] ?? lengths, data: value };
+}
+
 // Something that a schema accepts; long lists are cut, and said to be.
 function exampleOf(schema, cut) {
   if (!schema || typeof schema !== "object") return null;
@@ -14,6 +23,7 @@ function exampleOf(schema, cut) {
   if (schema.enum) return schema.enum[0];
   const other = schema.anyOf ?? schema.oneOf;
   if (other) return exampleOf(other[0], cut);
+  if (schema.properties?.shape && schema.properties.data) return tensorOf(schema, cut);
   if (schema.type === "object") {
     const wanted = schema.required ?? Object.keys(schema.properties ?? {});
     return Object.fromEntries(wanted.map(key => [key, exampleOf(schema.properties?.[key], cut)]));
@@ -79,7 +89,7 @@ function operation(path, method, about) {
 // Its parts are made when it is opened: there may be thousands.
 function item(path, method, about) {
   const details = h("details", {
-    toggle: () => details.childElementCount < 2 && details.append(operation(path, method, about)),
+    class: "operation", toggle: () => details.childElementCount < 2 && details.append(operation(path, method, about)),
   }, h("summary", {}, h("span", { class: "method" }, method.toUpperCase()), " ", h("code", {}, path), " ", h("span", { class: "hint" }, about.summary)));
   return details;
 }
@@ -97,8 +107,8 @@ async function show() {
       const found = all.filter(({ path, about }) => `${path} ${about.summary}`.toLowerCase().includes(words.value.toLowerCase()));
       count.textContent = t("{n} of {all} paths", { n: found.length, all: all.length });
       const groups = Map.groupBy(found, ({ path }) => modelOf(path));
-      list.replaceChildren(...[...groups].map(([model, paths]) => h("section", {}, h("h2", {}, model || t("The server")),
-        paths.map(({ path, method, about }) => item(path, method, about)))));
+      list.replaceChildren(...[...groups].map(([model, paths]) => h("section", {}, h("details", { open: !model || words.value !== "" || groups.size < 3 },
+        h("summary", {}, h("h2", {}, model || t("The server"))), paths.map(({ path, method, about }) => item(path, method, about))))));
     };
     draw();
     main.append(h("p", {}, t("The whole description, for programs:"), " ", h("a", { href: place("openapi.json").href }, "/openapi.json")),

@@ -26,7 +26,7 @@ export function table(caption, heads, rows) {
   };
   return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
     h("table", {}, h("caption", {}, caption),
-      h("thead", {}, h("tr", {}, heads.map(head => h("th", { scope: "col" }, head)))),
+      h("thead", {}, h("tr", {}, heads.map((head, at) => h("th", { scope: "col", class: typeof rows[0]?.[at] === "number" && "number" }, head)))),
       h("tbody", {}, rows.map(row => h("tr", {}, row.map(cell))))));
 }
 
@@ -59,5 +59,5 @@ export const number = (value, digits = 4) =>
       : String(value);
 
 export const seconds = value =>
-  value === null ? "–" : value < 0.001 ? t("{n} µs", { n: number(value * 1e6, 3) })
+  value === null ? "–" : !value ? "0" : value < 0.001 ? t("{n} µs", { n: number(value * 1e6, 3) })
     : value < 1 ? t("{n} ms", { n: number(value * 1e3, 3) }) : t("{n} s", { n: number(value, 3) });

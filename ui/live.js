@@ -5,18 +5,24 @@ import { choose, field, h, number, problem, seconds } from "./dom.js";
 import { watch } from "./metrics.js";
 import { t } from "./words.js";
 
-function charts(steps, shown) {
-  const times = steps.map(step => step.at);
-  const series = (key, words) => shown.map(model => ({
-    name: words ? (shown.length > 1 ? `${model} ${words}` : words) : model,
-    values: steps.map(step => step.models.get(model)?.[key] ?? (key === "rate" || key === "waiting" ? 0 : null)),
-  }));
-  return [
-    chart(t("Requests per second"), times, series("rate"), v => (v === null ? "–" : number(v, 3))),
-    chart(t("Time of a request"), times, [...(shown.length > 1 ? [] : series("median", t("half below"))), ...series("slow", t("99 % below"))], seconds),
-    chart(t("Waiting in the queue"), times, series("waiting"), v => (v === null ? "–" : number(v, 3))),
-    chart(t("Refused or failed per second"), times, series("failing"), v => (v === null ? "–" : number(v, 3))),
-  ];
+const MOST = 6; // lines of a chart: the busiest models
+
+function charts() {
+  const count = value => (value === null ? "–" : number(value, 3));
+  const all = [[chart(t("Requests per second"), count), "rate"], [chart(t("Time of a request"), seconds), null],
+    [chart(t("Waiting in the queue"), count), "waiting"], [chart(t("Refused or failed per second"), count), "failing"]];
+  return {
+    elements: all.map(([{ element }]) => element),
+    update(steps, shown) {
+      const of = (key, words) => shown.map(model => ({
+        name: words ? (shown.length > 1 ? `${model} ${words}` : words) : model,
+        values: steps.map(step => step.models.get(model)?.[key] ?? null),
+      }));
+      const times = steps.map(step => step.at);
+      for (const [{ update }, key] of all)
+        update(times, key ? of(key) : [...(shown.length > 1 ? [] : of("median", t("half below"))), ...of("slow", t("99 % below"))]);
+    },
+  };
 }
 
 function facts(server) {
@@ -31,24 +37,24 @@ function facts(server) {
 }
 
 export function showLive(place) {
-  const select = h("div"), picture = h("div", { class: "charts" }), about = h("div");
+  const select = h("div"), about = h("div"), { elements, update } = charts();
+  const picture = h("div", { class: "charts" }, elements);
   let chosen = "", names = "";
   place.append(h("h1", {}, t("Live")), about, select, picture);
   const draw = ({ now, steps }) => {
     if (!now) return;
-    const models = [...now.models.keys()];
-    if (names !== models.join("\n")) {
-      names = models.join("\n");
-      select.replaceChildren(field(t("Model"), choose([["", t("all")], ...models.map(m => [m, m])], chosen, value => {
+    const busy = model => now.models.get(model).requests;
+    const models = [...now.models.keys()].sort((a, b) => busy(b) - busy(a));
+    const sorted = [...models].sort();
+    if (names !== sorted.join("\n")) {
+      names = sorted.join("\n");
+      select.replaceChildren(field(t("Model"), choose([["", t("all")], ...sorted.map(m => [m, m])], chosen, value => {
         chosen = value;
         draw({ now, steps });
       })));
     }
-    if (picture.contains(document.activeElement)) return; // somebody reads a table
-    const open = [...picture.querySelectorAll("details")].map(d => d.open);
     about.replaceChildren(facts(now.server));
-    picture.replaceChildren(...charts(steps, chosen ? [chosen] : models.slice(0, 6)));
-    picture.querySelectorAll("details").forEach((d, i) => { d.open = open[i] ?? false; });
+    update(steps, chosen ? [chosen] : models.slice(0, MOST));
   };
-  return watch(draw, error => picture.replaceChildren(problem(error)));
+  return watch(draw, error => about.replaceChildren(problem(error)));
 }

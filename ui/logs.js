@@ -6,6 +6,7 @@ import { PERIOD_MS } from "./metrics.js";
 import { t } from "./words.js";
 
 const SHOWN = 300;
+const isOwn = line => line.id.startsWith(OWN) || / "\/(ui\/[^"]*|docs)" \d+ /.test(line.message);
 
 export function showLogs(place, id = "") {
   const wanted = { level: "", model: "", words: id, own: false };
@@ -19,13 +20,13 @@ export function showLogs(place, id = "") {
     pause.setAttribute("aria-pressed", paused);
   }, { "aria-pressed": "false" });
   const passes = line => (!wanted.level || line.level === wanted.level) && (!wanted.model || line.model === wanted.model) &&
-    (wanted.own || !line.id.startsWith(OWN)) &&
+    (wanted.own || !isOwn(line)) &&
     (!wanted.words || `${line.id} ${line.message}`.toLowerCase().includes(wanted.words));
 
   function draw() {
     const passing = lines.filter(passes), shown = passing.slice(-SHOWN).reverse();
     count.textContent = t("{n} of {all} lines", { n: number(shown.length), all: number(lines.length) });
-    const rows = shown.map(line => [line.time, h("span", { class: `level ${line.level}` }, line.level), line.model,
+    const rows = shown.map(line => [h("span", { title: line.time }, new Date(line.time).toLocaleTimeString(document.documentElement.lang)), h("span", { class: `level ${line.level}` }, line.level), line.model,
       line.id && button(line.id.slice(-12), () => {
         words.value = line.id;
         wanted.words = line.id.toLowerCase();
@@ -65,7 +66,7 @@ export function showLogs(place, id = "") {
     h("p", { class: "hint" }, t("Requests are in the log when the server runs with --access-log.")),
     h("div", { class: "filter" },
       field(t("Level"), choose([["", t("all")], ["info", "info"], ["warning", "warning"], ["error", "error"]], "", v => { wanted.level = v; draw(); })),
-      models, field(t("Words or request id"), words), field(t("Requests of this page, too"), own), pause), count, h("section", {}, list));
+      models, field(t("Words or request id"), words), field(t("Requests of this page, too"), own), pause), count, h("section", { class: "log" }, list));
   turn();
   return () => {
     over = true;
