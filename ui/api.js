@@ -87,6 +87,7 @@ export async function askMaybe(path) {
 // Whether there is such a route: "/v2/models/{model}/drift".
 const routes = new Set(await (await fetch(new URL("routes.json", import.meta.url))).json());
 export const has = route => routes.has(route);
+for (const link of document.querySelectorAll("[data-route]")) link.hidden = !has(link.dataset.route);
 
 const part = encodeURIComponent;
 export const modelPath = (name, version, verb = "") =>

@@ -2,12 +2,20 @@
 // The page: which view the address asks for, and drawing it. A view is a function of its words that returns what ends
 // it, or nothing.
 import { problem } from "./dom.js";
+import { has } from "./api.js";
 import { begin } from "./words.js";
 import { showModels, showModel } from "./models.js";
 import { showLive } from "./live.js";
 import { showLogs } from "./logs.js";
+import { showService } from "./services.js";
+import { showAsset, showWorkspace } from "./workspace.js";
 
-const VIEWS = { "": showModels, models: showModel, live: showLive, logs: showLogs };
+const showFirst = place => (has("/v2/models/{model}/infer") ? showModels(place) : showWorkspace(place));
+const VIEWS = {
+  "": showFirst, models: showModel, live: showLive, logs: showLogs, services: showService,
+  workspace: (place, name) => (name ? showAsset(place, name) : showWorkspace(place)),
+};
+const HOME = { models: "#/", services: "#/workspace" }; // which link of the header they belong to
 const main = document.getElementById("main");
 let end = null, turn = 0;
 
@@ -17,12 +25,12 @@ async function show() {
   end?.();
   end = null;
   for (const link of document.querySelectorAll("nav a"))
-    if (link.hash === `#/${view === "models" ? "" : view}`) link.setAttribute("aria-current", "page");
+    if (link.hash === (HOME[view] ?? `#/${view || (has("/v2/models/{model}/infer") ? "" : "workspace")}`)) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   const place = document.createElement("div");
   main.replaceChildren(place);
   try {
-    const ending = await (VIEWS[view] ?? showModels)(place, ...words);
+    const ending = await (VIEWS[view] ?? showFirst)(place, ...words);
     if (mine === turn) end = ending;
     else ending?.();
   } catch (error) {

@@ -58,6 +58,8 @@ export const number = (value, digits = 4) =>
     : Number.isFinite(value) ? value.toLocaleString(document.documentElement.lang, { maximumSignificantDigits: digits })
       : String(value);
 
+export const when = stamp => (stamp ? new Date(stamp).toLocaleString(document.documentElement.lang) : "");
+
 export const seconds = value =>
   value === null ? "–" : !value ? "0" : value < 0.001 ? t("{n} µs", { n: number(value * 1e6, 3) })
     : value < 1 ? t("{n} ms", { n: number(value * 1e3, 3) }) : t("{n} s", { n: number(value, 3) });

@@ -20,7 +20,13 @@ export function parse(text) {
   return samples;
 }
 
-const keyOf = labels => (labels.version ? `${labels.model}:${labels.version}` : labels.model);
+// Which models are loaded: those have a queue. Asking one that is not would load it.
+export async function loadedModels() {
+  const samples = parse(await (await ask("metrics")).text());
+  return new Set(samples.filter(s => s.name === "sardonyx_queue_length").map(s => keyOf(s.labels)));
+}
+
+export const keyOf = labels => (labels.version ? `${labels.model}:${labels.version}` : labels.model);
 
 // Of each model: requests, refused or failed ones, the buckets of their time, how many wait.
 function digest(samples) {

@@ -5,6 +5,7 @@ import { changes } from "./changes.js";
 import { choose, field, h, number, problem, table } from "./dom.js";
 import { drift } from "./drift.js";
 import { form } from "./form.js";
+import { keyOf, loadedModels } from "./metrics.js";
 import { t } from "./words.js";
 
 const address = ({ name, version }) => `#/models/${encodeURIComponent(name)}/${encodeURIComponent(version)}`;
@@ -13,8 +14,9 @@ const CARDS = 60; // at once
 
 const shapeWords = io => io.shape ? `[${io.shape.map(d => (d < 0 ? "?" : d)).join(", ")}]` : "";
 
-async function card(model) {
-  const about = await askMaybe(modelPath(model.name, model.version));
+async function card(model, loaded) {
+  const there = loaded.has(model.name) || loaded.has(keyOf({ model: model.name, version: model.version }));
+  const about = there ? await askMaybe(modelPath(model.name, model.version)) : null;
   const list = (words, ios) => h("p", {}, h("span", { class: "hint" }, words), " ",
     ios.map(io => `${io.name} ${io.datatype} ${shapeWords(io)}`).join(" · "));
   return h("li", {},
@@ -23,12 +25,12 @@ async function card(model) {
 }
 
 export async function showModels(place) {
-  const models = await listModels();
+  const [models, loaded] = await Promise.all([listModels(), loadedModels()]);
   const cards = h("ul", { class: "cards" }), words = h("input", { type: "search", input: () => draw() }), more = h("p", { class: "hint", role: "status" });
   let turn = 0;
   async function draw() {
     const found = models.filter(m => m.name.toLowerCase().includes(words.value.toLowerCase())), mine = ++turn;
-    const made = await Promise.all(found.slice(0, CARDS).map(card));
+    const made = await Promise.all(found.slice(0, CARDS).map(model => card(model, loaded)));
     if (mine !== turn) return;
     cards.replaceChildren(...made);
     more.textContent = found.length > CARDS ? t("{n} of {all} models", { n: number(CARDS), all: number(found.length) }) : "";

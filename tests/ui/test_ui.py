@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pages at /ui and /docs, driven as a person drives them."""
-import json, os, pathlib, re, struct, sys, unittest, zlib
+import json, os, pathlib, re, struct, subprocess, sys, types, unittest, zlib
 
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent.parent / part) for part in ("server", "")]
 import browser
+import lab
 import onnx_bytes as onnx
-from serving import MODELS, ROOT, SHARED_MODELS, WORK, Server, main, model
+from serving import MODELS, ROOT, SHARED_MODELS, WORK, Server, main, model, wait_for
 
 FILES = sorted((ROOT / "ui").glob("*.*"))
 LANGUAGES = {"fr": "Modèles", "it": "Modelli", "pt": "Modelos", "ru": "Модели", "ja": "モデル"}
@@ -427,6 +428,69 @@ class Keys(Driven):
         other.click("dialog button[type=button]")
         other.wait("document.querySelector('main [role=alert]')")
         self.assertNotIn(KEY, "".join(page.asked))
+
+
+@unittest.skipUnless(browser.program(), "there is no Chromium")
+class Workspace(lab.Case):
+    """`sardonyx workspace serve` has the same page, with what a workspace holds."""
+    open = Driven.open
+    address = Driven.address
+
+    def setUp(self):
+        super().setUp()
+        self.register("twice", None, "--tag", f"note={ATTACK}")
+        self.register("twice", lab.with_constant([1, 2, 3]), "--description", ATTACK)
+        self.command("service", "deploy", "double", "--model", "twice:1", "--auth", "key", "--wait")
+        self.addCleanup(self.command, "service", "delete", "double")
+        port = self.folder / "port"
+        process = subprocess.Popen([lab.COMMAND, "workspace", "serve", "--port", "0", "--port-file", str(port)], cwd=self.folder,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.terminate)
+        self.assertTrue(wait_for(port.exists, 20))
+        self.server = types.SimpleNamespace(port=int(port.read_text()))
+        self.browser = browser.Browser()
+        self.addCleanup(self.browser.__exit__)
+
+    def enter(self, path):
+        page = self.open(path, expected=["401"])
+        page.wait("document.querySelector('dialog[open] input')")
+        page.choose("dialog input", (self.store / "rest-keys").read_text().strip())
+        page.eval("document.querySelector('dialog form').requestSubmit(document.querySelector('dialog button'))")
+        return page
+
+    def test_models_services_and_keys_that_are_shown_once(self):
+        page = self.enter("ui/")
+        page.wait("document.querySelectorAll('main table').length === 4")
+        self.assertEqual(page.eval("[...document.querySelectorAll('nav a')].filter(a => !a.hidden).map(a => a.innerText)"), ["Workspace", "Live", "Log", "How to call"])
+        self.assertRegex(page.text("main"), r"double\s+healthy\s+double:1\s+1\s+http://")
+        script, reason = browser.axe()
+        for path, there in (("#/", "table"), ("#/workspace/twice", "section:nth-of-type(3) table"), ("#/services/double", "pre")):
+            page.eval(f"location.hash = '{path}'")
+            page.wait(f"document.querySelector('main {there}')")
+            if script:
+                self.assertEqual(page.violations(script), [], path)
+            self.assertEqual(page.eval("[window.attacked ?? null, document.querySelectorAll('main img, main script').length]"), [None, 0])
+            page.resize(360, 740)
+            self.assertLessEqual(page.eval("document.documentElement.scrollWidth"), 360, path)
+            page.resize(1200, 900)
+        page.eval("location.hash = '#/workspace/twice'")
+        self.assertIn(ATTACK[:40], page.wait("document.querySelector('main section:nth-of-type(3) table')?.innerText"))
+        page.eval("location.hash = '#/services/double'")
+        page.wait("[...document.querySelectorAll('main button')].some(b => b.innerText === 'New primary key')")
+        page.eval("[...document.querySelectorAll('main button')].find(b => b.innerText === 'New primary key').click()")
+        page.click("dialog button.main")
+        secret = page.wait("document.querySelector('.secret')?.innerText")
+        self.assertEqual(secret, self.ask("service", "keys", "double")["primary"])
+        page.eval("[...document.querySelectorAll('dialog button')].find(b => b.innerText === 'Close').click()")
+        self.assertNotIn(secret, page.eval("document.documentElement.outerHTML"))
+        page.wait("document.querySelector('main pre').innerText.includes('revision 1 is in force')")
+        page.choose("main input[type=search]", "no such line")
+        self.assertEqual(page.text("main pre"), "")
+        page.eval("[...document.querySelectorAll('main button')].find(b => b.innerText === 'Stop').click()")
+        page.click("dialog button.main")
+        page.wait("document.querySelector('main table').innerText.includes('stopped')")
+        self.assertEqual(self.ask("service", "show", "double")["state"], "Stopped")
 
 
 class Pictures(Driven):
