@@ -42,7 +42,7 @@ static const cli_option options[] = {
            "may be repeated"),
     OPTION("labels", ARG_TEXT, "[NAME=]FILE",
            "what the classes of a model are called, for /ui and its description: lines or JSON (default: the model's "
-           "metadata); without NAME those of the first; may be repeated"),
+           "metadata, or labels.txt beside it); without NAME those of the first; may be repeated"),
     OPTION_FLAG("no-ui", "no pages for people: /ui and /docs are not there"),
     OPTION_FLAG("access-log", "one line on stderr for each request"),
     OPTION_FLAG("json-log", "log lines as JSON objects"),

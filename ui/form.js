@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Trying a model: a form made from its inputs, and what comes of it.
-import { choose, field, h, problem, seconds } from "./dom.js";
+import { button, choose, field, h, problem, seconds } from "./dom.js";
 import { showResults } from "./results.js";
 import { sourceOfFile, sourcesOf } from "./sources.js";
 import { infer } from "./tensors.js";
@@ -32,11 +32,21 @@ function input(io, optional, changed) {
     },
   }, h("legend", {}, io.name, " ", h("span", { class: "hint" }, `${io.datatype} ${shapeWords(io)}`)),
   field(t("Value"), select), place);
+  it.put = text => {
+    use(select.value = "json");
+    it.current.put(text);
+  };
   use(sources[0][0]);
   return it;
 }
 
-export function form(model, about, labels) {
+// The values of the inputs in a body of /score: {"data": nested list, or an object}, or the object itself.
+function valuesOf(sample, inputs) {
+  const data = sample?.data ?? sample;
+  return inputs.map(({ io }) => (data && typeof data === "object" && !Array.isArray(data) ? data[io.name] : inputs.length === 1 ? data : undefined));
+}
+
+export function form(model, about, labels, sample) {
   const out = h("div", { class: "results", "aria-live": "polite" });
   let running = false, again = false;
 
@@ -66,11 +76,17 @@ export function form(model, about, labels) {
     }
   }
 
+  const fill = () => {
+    valuesOf(sample, inputs).forEach((value, i) => value !== undefined && inputs[i].put(JSON.stringify(value)));
+    run();
+  };
+
   // What was drawn or chosen is computed at once where nothing else is needed.
   const changed = () => inputs.length === 1 && run();
   const inputs = [...about.inputs.map(io => [io, false]), ...(about.optional_inputs ?? []).map(io => [io, true])]
     .map(([io, optional]) => input(io, optional, changed));
   return h("section", {}, h("h2", {}, t("Try it")),
     h("form", { class: "try", submit: event => { event.preventDefault(); run(); } },
-      inputs.map(it => it.element), h("p", {}, h("button", { class: "main" }, t("Run")))), out);
+      inputs.map(it => it.element), h("p", {}, h("button", { class: "main" }, t("Run")), " ",
+        sample !== undefined && button(t("The registered sample"), fill))), out);
 }

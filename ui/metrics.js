@@ -20,10 +20,11 @@ export function parse(text) {
   return samples;
 }
 
+export const scrape = async () => parse(await (await ask("metrics")).text());
+
 // Which models are loaded: those have a queue. Asking one that is not would load it.
 export async function loadedModels() {
-  const samples = parse(await (await ask("metrics")).text());
-  return new Set(samples.filter(s => s.name === "sardonyx_queue_length").map(s => keyOf(s.labels)));
+  return new Set((await scrape()).filter(s => s.name === "sardonyx_queue_length").map(s => keyOf(s.labels)));
 }
 
 export const keyOf = labels => (labels.version ? `${labels.model}:${labels.version}` : labels.model);
@@ -82,7 +83,7 @@ function between(before, after) {
 export const history = { now: null, steps: [] };
 
 async function look() {
-  const now = digest(parse(await (await ask("metrics")).text()));
+  const now = digest(await scrape());
   if (history.now) history.steps.push(between(history.now, now));
   if (history.steps.length > KEPT) history.steps.shift();
   history.now = now;

@@ -91,7 +91,7 @@ export async function showModel(place, name, version) {
     place.append(field(t("Version"), choose(versions.map(v => [v, v]), model.version,
       v => { location.hash = address({ name, version: v }); })));
   if (summary.labels.length) place.append(h("p", { class: "hint" }, t("{n} classes have names", { n: number(summary.labels.length) })));
-  place.append(form(model, about, summary.labels), takesAndGives(about));
+  place.append(form(model, about, summary.labels, summary.sample), takesAndGives(about));
   const others = versions.filter(v => v !== model.version);
   if (others.length) place.append(compared(model, summary, others));
   place.append(made(summary));

@@ -107,6 +107,7 @@ function typed(io) {
   return {
     element: field("JSON", text),
     file: async file => { text.value = await file.text(); },
+    put: value => { text.value = value; },
     read: async () => {
       let value;
       try {

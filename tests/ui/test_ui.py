@@ -51,6 +51,10 @@ WRITTEN = {"boxes": boxes(), "hostile": classes(ATTACK), "named": classes("но�
 for name, data in WRITTEN.items():
     (WORK / f"{name}.onnx").write_bytes(data)
 (WORK / "labels.txt").write_text("cat\ndog\n")
+(WORK / "beside").mkdir()
+(WORK / "beside/sampled.onnx").write_bytes(MODELS["pair"])
+(WORK / "beside/labels.txt").write_text("one\ntwo\n")
+(WORK / "beside/sample.json").write_text('{"data": {"a": [2, 4], "b": [5, 5]}}')
 (WORK / "left.png").write_bytes(picture(64, 64, lambda x, y: (255, 0, 0) if x < 32 else (0, 0, 255)))
 (WORK / "row.npy").write_bytes(npy((2, 3), [1, 2, 3, 4, 5, 6.5]))
 
@@ -127,7 +131,7 @@ class Driven(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         digits = [f"digits={DIGITS}", f"digits:2={DIGITS.with_name('mnist-15.onnx')}"] if DIGITS.exists() else ["digits=" + str(WORK / "rows.onnx")]
-        cls.server = Server([*digits, "rows", "pair", "text", "zipmap", *(f"{n}={WORK / n}.onnx" for n in WRITTEN)], *cls.options)
+        cls.server = Server([*digits, "rows", "pair", "text", "zipmap", str(WORK / "beside/sampled.onnx"), *(f"{n}={WORK / n}.onnx" for n in WRITTEN)], *cls.options)
         cls.browser = browser.Browser()
 
     @classmethod
@@ -263,6 +267,12 @@ class Pages(Driven):
         page.choose("textarea", "[[0.25, 0.75]]")
         page.click("button.main")
         self.assertEqual(self.first_bar(page), "b")
+
+    def test_the_registered_sample(self):
+        page = self.model("sampled")
+        page.eval("[...document.querySelectorAll('button')].find(b => b.innerText === 'The registered sample').click()")
+        self.assertEqual(page.wait("[...document.querySelectorAll('.results tbody')].map(b => b.innerText.split(/\\s+/).join())"), ["0,7,1,9", "0,10,1,20"])
+        self.assertIn("2 classes have names", page.text("main"))
 
     def test_names_of_classes(self):
         page = self.model("named")
