@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // `sardonyx model ...`: the models of a workspace.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/baseline.h"
 #include "cli/engine.h"
 #include "cli/files.h"
 #include "cli/workspace.h"
@@ -24,11 +26,48 @@ static const cli_option register_options[] = {
     OPTION("framework", ARG_TEXT, "NAME", "Onnx (default); with any other name the files are taken as they are"),
     OPTION("framework-version", ARG_TEXT, "V", "its version"),
     OPTION("main", ARG_TEXT, "FILE", "the model among several .onnx files, as it is registered"),
+    OPTION("baseline", ARG_TEXT, "DATA",
+           "samples (.csv, .npz, ...) of usual inputs: what 'serve' holds requests against to notice drift"),
     OPTION("request", ARG_TEXT, "ID", "a name for this registration: asked twice, it is done once"),
     WORKSPACE_OPTIONS,
     {0}};
 
-static int run_register(const args *a) {
+// The one model among the files. NULL: there is none, or several.
+static const char *only_model(const args *a) {
+  const char *found = NULL;
+  for (size_t i = 0; i < a->word_count; i++) {
+    if (!path_has_suffix(a->words[i], ".onnx")) continue;
+    if (found) return NULL;
+    found = a->words[i];
+  }
+  return found;
+}
+
+// MODEL.baseline.json in a folder of its own, to be registered beside the model. NULL after printing.
+static char *make_baseline(const args *a, char *folder, int *code) {
+  const char *model = only_model(a), *data = args_text(a, "baseline", NULL);
+  if (!model) {
+    *code = cli_error(CLI_USAGE, "--baseline: expected one .onnx file among what is registered");
+    cli_hint("of others: 'sardonyx baseline MODEL DATA', and register MODEL.baseline.json beside it");
+    return NULL;
+  }
+  size_t size;
+  char *bytes = baseline_of_data(a, model, &data, 1, &size, code), *path = NULL;
+  const char *slash = strrchr(model, '/');
+  why w;
+  if (bytes && !mkdtemp(folder)) *code = cli_error(CLI_FAILED, "%s: %m", folder);
+  else if (bytes) path = xformat("%s/%s.baseline.json", folder, slash ? slash + 1 : model);
+  if (path && !file_write(path, false, bytes, size, &w)) {
+    *code = cli_error(CLI_FAILED, "%s: %s", path, w.text);
+    rmdir(folder);
+    free(path);
+    path = NULL;
+  }
+  free(bytes);
+  return path;
+}
+
+static int register_files(const args *a) {
   int code;
   fault f = {0};
   for (size_t i = 0; i < a->word_count; i++)
@@ -58,6 +97,31 @@ static int run_register(const args *a) {
   return code;
 }
 
+// With the baseline as one more file.
+static int register_with_baseline(const args *a) {
+  char folder[] = "/tmp/sardonyx-baseline-XXXXXX";
+  int code = CLI_OK;
+  char *path = make_baseline(a, folder, &code);
+  if (!path) return code;
+  const char **words = xmalloc((a->word_count + 2) * sizeof *words);
+  memcpy(words, a->words, a->word_count * sizeof *words);
+  words[a->word_count] = path;
+  words[a->word_count + 1] = NULL;
+  args more = *a;
+  more.words = words;
+  more.word_count++;
+  code = register_files(&more);
+  unlink(path);
+  rmdir(folder);
+  free(words);
+  free(path);
+  return code;
+}
+
+static int run_register(const args *a) {
+  return args_has(a, "baseline") ? register_with_baseline(a) : register_files(a);
+}
+
 CLI_COMMAND(model_register) = {
     "model register",
     "Register files as a new version of a model",
@@ -69,6 +133,7 @@ CLI_COMMAND(model_register) = {
     "  sardonyx model register model.onnx --name MyONNXmodel --tag onnx --description test\n"
     "  sardonyx model register model.onnx weights.bin labels.txt --name resnet --tag stage=test\n"
     "  sardonyx model register exported/ --name bert --main exported/encoder.onnx\n"
+    "  sardonyx model register model.onnx --name iris --baseline train.csv\n"
     "  sardonyx model register forest.pkl --name forest --framework ScikitLearn\n",
     register_options,
     1,

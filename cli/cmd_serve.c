@@ -46,6 +46,10 @@ static const cli_option options[] = {
     OPTION_FLAG("no-ui", "no pages for people: /ui and /docs are not there"),
     OPTION_FLAG("access-log", "one line on stderr for each request"),
     OPTION_FLAG("json-log", "log lines as JSON objects"),
+    OPTION("baseline", ARG_TEXT, "[NAME=]FILE",
+           "hold what a model is asked and answers against this baseline ('sardonyx baseline'); may be repeated "
+           "(default: MODEL.baseline.json beside it, if it is there)"),
+    OPTION("alert-webhook", ARG_TEXT, "URL", "send alerts there, as JSON by POST"),
     OPTION("otlp", ARG_TEXT, "URL",
            "send spans of the requests to this collector, by OTLP/HTTP: http://localhost:4318"),
     OPTION("otlp-sample", ARG_NUMBER, "SHARE",
@@ -164,6 +168,7 @@ static int run(const args *a) {
                           .access_log = args_has(a, "access-log"),
                           .json_log = args_has(a, "json-log"),
                           .otlp = args_text(a, "otlp", NULL),
+                          .alert_webhook = args_text(a, "alert-webhook", NULL),
                           .otlp_share = args_number(a, "otlp-sample", 1),
                           .no_ui = args_has(a, "no-ui"),
                           .unix_path = args_text(a, "unix", NULL),
@@ -188,6 +193,7 @@ static int run(const args *a) {
     return cli_error(CLI_USAGE, "--listen-fd needs --unix PATH, where the server answers before it is released");
   if (!config.certificate != !config.key) return cli_error(CLI_USAGE, "--tls-cert and --tls-key need each other");
   int code = check_url(a, "otlp");
+  if (!code) code = check_url(a, "alert-webhook");
   if (code) return code;
   sdx_options *session = engine_options(a, &code);
   if (!session) return code;
@@ -197,7 +203,9 @@ static int run(const args *a) {
   bool found = true;
   for (size_t i = 0; i < a->word_count && found; i++) found = find_model(a->words[i], &models[i]);
   config.models = models;
-  const char **hosts = take_hosts(a, &config), **read = take_all(a, "script-read", &config.script.read_count);
+  const char **hosts = take_hosts(a, &config), **read = take_all(a, "script-read", &config.script.read_count),
+             **baselines = take_all(a, "baseline", &config.baseline_count);
+  config.baselines = baselines;
   config.script.read = read;
   const char **pins = take_all(a, "pin", &config.pin_count);
   config.pins = pins;
@@ -209,6 +217,7 @@ static int run(const args *a) {
   free(hosts);
   free(read);
   free(pins);
+  free(baselines);
   for (size_t i = 0; i < a->word_count; i++) {
     free((char *)models[i].name);
     free((char *)models[i].path);

@@ -72,27 +72,19 @@ static sdx_value *row_of(const sdx_value *v, size_t row) {
   return sdx_tensor_borrow(sdx_tensor_dtype(v), rank, shape, (char *)sdx_tensor_data(v) + row * bytes, NULL, NULL);
 }
 
-static sdx_status feed_row(const sample *one, sdx_session *session, sdx_run *run) {
+static bool row_values(const sample *one, const sdx_session *session, sdx_value **values) {
   for (size_t i = 0; i < sdx_session_input_count(session); i++) {
     const sdx_io *io = sdx_session_input(session, i);
     const sdx_value *v = named_find(one->file, io->name);
     if (!v && one->file->count == 1 && sdx_session_input_count(session) == 1) v = one->file->at[0].value;
-    if (!v || sdx_tensor_dtype(v) == SDX_STRING) {
-      cli_error(CLI_FAILED, "input '%s': the samples have no numbers of that name", io->name);
-      return SDX_NOT_FOUND;
-    }
     char note[200];
     why w;
-    sdx_value *row = value_fit(row_of(v, one->row), io, note, &w);
-    if (!row) {
-      cli_error(CLI_FAILED, "input '%s': %s", io->name, w.text);
-      return SDX_INVALID_SHAPE;
-    }
-    sdx_status status = sdx_run_set_input(run, i, row);
-    sdx_value_release(row);
-    if (status) return status;
+    if (!v || sdx_tensor_dtype(v) == SDX_STRING)
+      return cli_error(CLI_FAILED, "input '%s': the samples have no numbers of that name", io->name), false;
+    values[i] = value_fit(row_of(v, one->row), io, note, &w);
+    if (!values[i]) return cli_error(CLI_FAILED, "input '%s': %s", io->name, w.text), false;
   }
-  return SDX_OK;
+  return true;
 }
 
 // ---- files by name ----------------------------------------------------------------------------------
@@ -217,18 +209,20 @@ void samples_free(samples *s) {
   free(s->at);
 }
 
-sdx_status samples_feed(void *context, size_t index, sdx_session *session, sdx_run *run) {
-  const samples *s = context;
+bool samples_values(const samples *s, size_t index, const sdx_session *session, sdx_value **values) {
   const sample *one = &s->at[index];
-  if (!one->words) return feed_row(one, session, run);
-  size_t inputs = sdx_session_feed_count(session), words = 0;
+  if (!one->words) return row_values(one, session, values);
+  size_t words = 0;
+  int code = CLI_OK;
+  while (one->words[words]) words++;
+  return engine_inputs(s->a, session, (const char *const *)one->words, words, values, &code);
+}
+
+sdx_status samples_feed(void *context, size_t index, sdx_session *session, sdx_run *run) {
+  size_t inputs = sdx_session_feed_count(session);
   sdx_value **values = xmalloc((inputs + 1) * sizeof *values);
   memset(values, 0, (inputs + 1) * sizeof *values);
-  while (one->words[words]) words++;
-  int code = CLI_OK;
-  sdx_status status = SDX_OK;
-  if (!engine_inputs(s->a, session, (const char *const *)one->words, words, values, &code))
-    status = SDX_INVALID_ARGUMENT;
+  sdx_status status = samples_values(context, index, session, values) ? SDX_OK : SDX_INVALID_ARGUMENT;
   for (size_t i = 0; i < inputs; i++) {
     if (!status && values[i]) status = sdx_run_set_input(run, i, values[i]);
     sdx_value_release(values[i]);

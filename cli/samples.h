@@ -28,4 +28,6 @@ bool samples_add(samples *s, const char *path);
 void samples_limit(samples *s, size_t most);
 void samples_free(samples *s);
 // Sets the inputs of a run; for quantize_samples. Prints what does not fit.
+// The values of a sample, by index of the session: each is the caller's. False after printing.
+bool samples_values(const samples *s, size_t index, const sdx_session *session, sdx_value **values);
 sdx_status samples_feed(void *context, size_t index, sdx_session *session, sdx_run *run);

@@ -13,6 +13,7 @@
 #include "server/admission/script.h"
 #include "server/dispatch.h"
 #include "server/grpc.h"
+#include "server/monitor/monitor.h"
 #include "server/monitor/otlp.h"
 #include "server/script_reply.h"
 #include "server/v2_tensor.h"
@@ -417,7 +418,7 @@ static void account(call *c) {
   histogram_seconds(&metrics->latency, took, call_trace(c));
   if (c->run_ns && call_status(c) < 400)
     histogram_seconds(&metrics->phases[METRIC_WRITE], now - c->done_ns, call_trace(c));
-  if (c->trace.recorded) otlp_note(srv->otlp, c, now);
+  monitor_end(c, now);
   if (srv->config->access_log) call_log(c, took);
 }
 

@@ -26,6 +26,11 @@
   X(script_start_ms, "script-start-ms", 300000, 1, 86400000, "time for init() of the script")                         \
   X(script_memory_bytes, "script-memory-bytes", 4294967296, 16777216, 1099511627776,                                  \
     "memory of each process that runs the script")                                                                    \
+  X(alert_error_percent, "alert-error-percent", 0, 0, 100,                                                            \
+    "alert where more of a model's requests fail (5xx) within alert-seconds; 0: never")                               \
+  X(alert_latency_ms, "alert-latency-ms", 0, 0, 86400000,                                                             \
+    "alert where 99 of 100 requests of a model take longer; 0: never")                                                \
+  X(alert_seconds, "alert-seconds", 30, 1, 3600, "how long requests are counted before they are judged")              \
   X(max_queue, "max-queue", 100, 0, 1000000, "requests that wait for a worker, for each model, else 503")             \
   X(max_queue_wait_ms, "max-queue-wait-ms", 2000, 1, 86400000, "how long one may wait there, else 503")               \
   X(max_client_requests, "max-client-requests", 256, 0, 1000000,                                                      \

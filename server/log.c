@@ -82,7 +82,8 @@ void log_text(text *o, const log_about *about, str words) {
   text_deinit(o);
 }
 
-void log_words(const char *level, const char *id, str words) {
+// `fields`: more members of a JSON line, each with a comma in front.
+static void put(const char *level, const char *id, const char *fields, str words) {
   char time[CLOCK_STAMP];
   text o = {0};
   if (as_json) {
@@ -90,7 +91,7 @@ void log_words(const char *level, const char *id, str words) {
     text_format(&o, "{\"time\":\"%s\",\"level\":\"%s\"", time, level);
     if (*id) member(&o, "id", str_from(id));
     member(&o, "message", words);
-    text_put(&o, "}");
+    text_format(&o, "%s}", fields);
   } else {
     bool info = !strcmp(level, "info");
     text_format(&o, "sardonyx: %s%s", info ? "" : level, info ? "" : ": ");
@@ -101,6 +102,12 @@ void log_words(const char *level, const char *id, str words) {
       if ((unsigned char)*at < 0x20 || *at == 0x7F) *at = ' ';
   }
   log_text(&o, &(log_about){level, id, ""}, words);
+}
+
+void log_words(const char *level, const char *id, str words) { put(level, id, "", words); }
+
+void log_event(const char *level, const char *fields, const char *message) {
+  put(level, "", fields, str_from(message));
 }
 
 void log_line(const char *level, const char *format, ...) {

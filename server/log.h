@@ -12,6 +12,8 @@ void log_init(bool json);
 void log_line(const char *level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // The same of words that are there, about the request with that id ("": none).
 void log_words(const char *level, const char *id, str words);
+// The same with further members, each with a comma in front, where lines are JSON.
+void log_event(const char *level, const char *fields, const char *message);
 
 bool log_is_json(void);
 // What a line is about; "": nothing.

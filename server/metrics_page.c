@@ -9,6 +9,7 @@
 #include "base/host.h"
 #include "server/admission/script.h"
 #include "server/metrics.h"
+#include "server/monitor/drift.h"
 #include "server/monitor/otlp.h"
 #include "server/monitor/trace.h"
 #include "server/server.h"
@@ -172,9 +173,61 @@ static void courier_rows(page p, const char *what, courier_counts counts) {
                 (unsigned long long)rows[i].count);
 }
 
+static void alert_rows(server *srv, page p) {
+  model_entry *e;
+  head(p, "alert", "gauge", "1 while something is wrong with the model.");
+  for (size_t i = 0; (e = entry_at(srv, i)); i++)
+    for (size_t k = 0; k < ALERT_KINDS; k++) {
+      text_put(p.o, "sardonyx_alert{");
+      labels(p.o, e);
+      text_format(p.o, ",alert=\"%s\"} %d\n", alert_names[k], atomic_load(&e->alerts.firing[k]));
+    }
+  head(p, "alerts_total", "counter", "How often something began to be wrong with the model.");
+  for (size_t i = 0; (e = entry_at(srv, i)); i++)
+    for (size_t k = 0; k < ALERT_KINDS; k++) {
+      text_put(p.o, "sardonyx_alerts_total{");
+      labels(p.o, e);
+      text_format(p.o, ",alert=\"%s\"} %llu\n", alert_names[k], (unsigned long long)metric_get(&e->alerts.fired[k]));
+    }
+}
+
+static void drift_row(page p, const char *name, const model_entry *e, const drift_reading *r, double value) {
+  text_format(p.o, "sardonyx_%s{", name);
+  labels(p.o, e);
+  text_format(p.o, ",side=\"%s\",", r->output ? "output" : "input");
+  label(p.o, "feature", r->name);
+  text_format(p.o, "} %.6g\n", value);
+}
+
+static double drift_value(const drift_reading *r, size_t row) {
+  const double values[] = {r->drifted || r->missing_drifted, r->psi, r->ks, r->missing};
+  return values[row];
+}
+
+static void drift_rows(server *srv, page p) {
+  static const struct {
+    const char *name, *help;
+  } rows[] = {{"drifted", "1 while the feature drifts away from the baseline."},
+              {"drift_psi", "Population stability index of the last requests against the baseline."},
+              {"drift_ks", "Kolmogorov-Smirnov distance, over the bins."},
+              {"drift_missing_ratio", "Share of missing values."}};
+  model_entry *e;
+  drift_reading r;
+  for (size_t n = 0; n < sizeof rows / sizeof *rows; n++) {
+    head(p, rows[n].name, "gauge", rows[n].help);
+    for (size_t i = 0; (e = entry_at(srv, i)); i++)
+      for (size_t k = 0; e->drift && k < drift_features(e->drift); k++) {
+        drift_read(e->drift, k, &r);
+        drift_row(p, rows[n].name, e, &r, drift_value(&r, n));
+      }
+  }
+}
+
 static void export_rows(server *srv, page p) {
+  courier_counts counts;
   head(p, "exported_total", "counter", "What was handed on, refused for want of room, or given up.");
   if (srv->otlp) courier_rows(p, "spans", otlp_count(srv->otlp));
+  if (alerts_count(srv->alerts, &counts)) courier_rows(p, "alerts", counts);
 }
 
 static void process_rows(page p) {
@@ -236,6 +289,8 @@ void metrics_write(server *srv, text *o, bool open_metrics) {
   model_rows(srv, p);
   residence_rows(&srv->models, p);
   script_rows(srv, p);
+  alert_rows(srv, p);
+  drift_rows(srv, p);
   export_rows(srv, p);
   histograms(srv, p, "request_seconds", "Time from the request line to the last byte of the reply.",
              offsetof(model_metrics, latency), 1e-9);

@@ -10,6 +10,7 @@
 #include "base/host.h"
 #include "server/log.h"
 #include "server/model_name.h"
+#include "server/monitor/drift.h"
 
 void models_init(models *t, const sdx_options *options) {
   *t = (models){.options = options};
@@ -21,6 +22,7 @@ void models_deinit(models *t) {
   for (size_t i = 0; i < t->count; i++) {
     model_release(t->entries[i]->loaded);
     model_metrics_deinit(&t->entries[i]->metrics);
+    drift_destroy(t->entries[i]->drift);
     free(t->entries[i]);
   }
   free(t->entries);

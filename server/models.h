@@ -5,13 +5,16 @@
 
 #include "server/model.h"
 #include "server/model_name.h"
+#include "server/monitor/alerts.h"
 
 typedef struct model_entry {
   char name[MODEL_NAME_BYTES], version[20];
   int64_t number;  // the version
   const char *path;
   bool alone;             // the only version of its name
-  model_metrics metrics;  // survive a reload
+  model_metrics metrics;  // survive a reload, and so do:
+  alert_state alerts;
+  struct drift *drift;  // NULL: it has no baseline
   // Guarded by the table:
   model *loaded;
   bool loading;

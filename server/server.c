@@ -12,7 +12,7 @@
 #include "base/host.h"
 #include "server/admission/script.h"
 #include "server/log.h"
-#include "server/monitor/otlp.h"
+#include "server/monitor/monitor.h"
 #include "server/route.h"
 
 enum { CHORE_THREADS = 4 };  // where routes of others may take long
@@ -112,15 +112,6 @@ static bool start_script(server *srv) {
   return srv->script != NULL;
 }
 
-// What tells others about the server.
-static bool start_monitors(server *srv) {
-  const server_config *config = srv->config;
-  if (config->otlp && !(srv->otlp = otlp_start(config->otlp, config->otlp_share, srv->seed))) return false;
-  return true;
-}
-
-static void stop_monitors(server *srv) { otlp_stop(srv->otlp); }
-
 static void stop_policies(server *srv) {
   admission *script = srv->script ? script_pool_admission(srv->script) : NULL;
   admission *all[] = {script, srv->quick, srv->queue, srv->chores, srv->elsewhere};
@@ -190,7 +181,7 @@ int server_run(const server_config *config) {
   int code = 1;
   bool wrote_port = false, wrote_pid = false;
   if (!start_policies(srv)) log_line("error", "cannot start the workers: memory or threads are exhausted");
-  else if (have_keys && start_monitors(srv) && load_models(srv) && start_script(srv) && start_net(srv)) {
+  else if (have_keys && load_models(srv) && start_script(srv) && monitor_start(srv) && start_net(srv)) {
     wrote_port = write_number(config->port_file, srv->net.port);
     wrote_pid = wrote_port && write_number(config->pid_file, getpid());
     if (wrote_pid) {
@@ -201,7 +192,7 @@ int server_run(const server_config *config) {
   net_stop(&srv->net);  // nothing new is submitted; then what was, ends; then its connections do
   stop_policies(srv);
   net_close(&srv->net);
-  stop_monitors(srv);
+  monitor_stop(srv);
   models_deinit(&srv->models);
   keys_deinit(&srv->keys);
   split_deinit(&srv->split);

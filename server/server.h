@@ -54,7 +54,9 @@ typedef struct server_config {
   server_script script;
   const sdx_options *options;
   bool access_log, json_log, no_ui;
-  const char *otlp;  // URL of a collector of traces; NULL: none
+  const char *otlp, *alert_webhook;  // URLs; NULL: none
+  const char *const *baselines;      // [NAME[:VERSION]=]FILE
+  size_t baseline_count;
   double otlp_share;
   const char *pid_file, *port_file, *keys, *token_key, *split;  // NULL: none
   const struct http_route *const *routes;                       // beside those of the server, ended by NULL; NULL: none
@@ -77,6 +79,7 @@ typedef struct server {
   struct admission *queue, *quick, *chores, *elsewhere;  // elsewhere: NULL where nothing is split
   struct script_pool *script;                            // NULL: none
   struct otlp *otlp;                                     // NULL: spans are not recorded
+  struct alerts *alerts;
   uint64_t start_ns, seed;
   atomic_bool draining;  // not ready any more
   atomic_uint_fast64_t cancelled, refused_queue, refused_wait, refused_forecast, refused_client, inline_runs,
