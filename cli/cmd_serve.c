@@ -37,6 +37,8 @@ static const cli_option options[] = {
     OPTION("split", ARG_TEXT, "FILE",
            "send a share of the requests to another server's Unix socket: OWN OTHER PERCENT, then sockets, one a line; "
            "read again on SIGHUP"),
+    OPTION("cors-origin", ARG_TEXT, "ORIGIN",
+           "let pages of this origin call, as https://example.com, or of any: *; may be repeated"),
     OPTION("trusted-proxy", ARG_TEXT, "CIDR",
            "believe Forwarded and X-Forwarded-For of these addresses, or 'unix'; "
            "may be repeated"),
@@ -139,11 +141,20 @@ static const char **take_all(const args *a, const char *option, size_t *count) {
   return list;
 }
 
-static const char **take_hosts(const args *a, server_config *config) {
-  const char **hosts = take_all(a, "host", &config->host_count);
-  if (!config->host_count && (!config->unix_path || args_has(a, "port"))) hosts[config->host_count++] = "127.0.0.1";
-  config->hosts = hosts;
-  return hosts;
+// Options that may be repeated, as lists of their words; what they own is `taken`.
+enum { LISTS = 5 };
+static void take_lists(const args *a, server_config *config, const char **taken[LISTS]) {
+  const struct {
+    const char *option;
+    const char *const **list;
+    size_t *count;
+  } lists[LISTS] = {{"host", &config->hosts, &config->host_count},
+                    {"script-read", &config->script.read, &config->script.read_count},
+                    {"baseline", &config->baselines, &config->baseline_count},
+                    {"pin", &config->pins, &config->pin_count},
+                    {"cors-origin", &config->origins, &config->origin_count}};
+  for (size_t i = 0; i < LISTS; i++) *lists[i].list = taken[i] = take_all(a, lists[i].option, lists[i].count);
+  if (!config->host_count && (!config->unix_path || args_has(a, "port"))) taken[0][config->host_count++] = "127.0.0.1";
 }
 
 // NULL: said what is wrong.
@@ -203,21 +214,14 @@ static int run(const args *a) {
   bool found = true;
   for (size_t i = 0; i < a->word_count && found; i++) found = find_model(a->words[i], &models[i]);
   config.models = models;
-  const char **hosts = take_hosts(a, &config), **read = take_all(a, "script-read", &config.script.read_count),
-             **baselines = take_all(a, "baseline", &config.baseline_count);
-  config.baselines = baselines;
-  config.script.read = read;
-  const char **pins = take_all(a, "pin", &config.pin_count);
-  config.pins = pins;
+  const char **taken[LISTS];
+  take_lists(a, &config, taken);
   config.trusted_proxies.at = take_proxies(a, &config.trusted_proxies.count, &code);
   if (config.trusted_proxies.at) config.labels = take_labels(a, &config.label_count, &code);
   if (config.labels) code = !found || server_run(&config) ? CLI_FAILED : CLI_OK;
   if (config.labels) free_labels(config.labels, config.label_count);
   free(config.trusted_proxies.at);
-  free(hosts);
-  free(read);
-  free(pins);
-  free(baselines);
+  for (size_t i = 0; i < LISTS; i++) free(taken[i]);
   for (size_t i = 0; i < a->word_count; i++) {
     free((char *)models[i].name);
     free((char *)models[i].path);

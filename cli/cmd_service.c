@@ -33,6 +33,10 @@ CLI_COMMAND(service) =
              .letter = 'e'),                                                                                       \
       OPTION("python", ARG_TEXT, "EXE", "the Python that runs the script (default: python3)"),                     \
       OPTION("auth", ARG_TEXT, "HOW", "who may call: key, token, none (default none)"),                            \
+      OPTION("tls-cert", ARG_TEXT, "FILE", "certificate chain (PEM): HTTPS; taken again when the file changes"),   \
+      OPTION("tls-key", ARG_TEXT, "FILE", "its private key (PEM)"),                                                \
+      OPTION("cors-origin", ARG_TEXT, "ORIGIN",                                                                    \
+             "let pages of this origin call, or of any: *; may be given several times"),                           \
       OPTION("cpu", ARG_NUMBER, "N", "processors a replica may use", .min = 0, .max = 1024),                       \
       OPTION("memory", ARG_NUMBER, "GB", "memory a replica may use", .min = 0, .max = 65536),                      \
       OPTION("replicas", ARG_INT, "N", "server processes (default 1)", .min = 1, .max = 32, .letter = 'r'),        \
@@ -65,8 +69,9 @@ static const cli_option update_options[] = {
 
 // Whether only what is said of the service is to change, and nothing that runs.
 static bool about_words(const args *a) {
-  static const char *const running[] = {"image", "model",  "script",   "file",   "conda",  "env",    "auth",
-                                        "cpu",   "memory", "replicas", "sample", "python", "traffic"};
+  static const char *const running[] = {"image",   "model",    "script",  "file",       "conda",  "env",
+                                        "auth",    "cpu",      "memory",  "replicas",   "sample", "python",
+                                        "traffic", "tls-cert", "tls-key", "cors-origin"};
   for (size_t i = 0; i < sizeof running / sizeof *running; i++)
     if (args_has(a, running[i])) return false;
   return args_has(a, "tag") || args_has(a, "remove-tag") || args_has(a, "property") || args_has(a, "description");
@@ -85,8 +90,9 @@ static int check_words(const args *a, bool must) {
   return CLI_OK;
 }
 
-// Of a folder that need not be there yet: commands in other folders find it, too.
+// Of what need not be there yet: commands in other folders find it, too. NULL stays NULL.
 static char *absolute(const char *path) {
+  if (!path) return NULL;
   char *here = *path == '/' ? NULL : getcwd(NULL, 0), *whole = here ? xformat("%s/%s", here, path) : xstrdup(path);
   free(here);
   return whole;
@@ -97,8 +103,10 @@ static int revise_service(const args *a, bool must, revise action) {
   if (code) return code;
   fault f = {0};
   json_t *words = asset_changes(a);
-  char *out = args_has(a, "out") ? absolute(args_text(a, "out", NULL)) : NULL;
-  const char *const *models = NULL, *const *files = each_of(a, "file"), *const *variables = each_of(a, "env");
+  char *out = absolute(args_text(a, "out", NULL)), *certificate = absolute(args_text(a, "tls-cert", NULL)),
+       *key = absolute(args_text(a, "tls-key", NULL));
+  const char *const *models = NULL, *const *files = each_of(a, "file"), *const *variables = each_of(a, "env"),
+                    *const *origins = each_of(a, "cors-origin");
   json_t *ids = json_array();
   service_spec spec = {.name = a->words[0],
                        .image = args_text(a, "image", NULL),
@@ -116,6 +124,9 @@ static int revise_service(const args *a, bool must, revise action) {
                        .max_replicas = (int)args_int(a, "max-replicas", 0),
                        .auth = args_text(a, "auth", NULL),
                        .host = args_text(a, "host", NULL),
+                       .tls_cert = certificate,
+                       .tls_key = key,
+                       .origins = *origins ? origins : NULL,
                        .port = (int)args_int(a, "port", 0),
                        .replicas = (int)args_int(a, "replicas", 0),
                        .cpu = args_number(a, "cpu", 0),
@@ -132,6 +143,9 @@ static int revise_service(const args *a, bool must, revise action) {
   else code = CLI_FAILED;
   registry_close(r);
   free(out);
+  free(certificate);
+  free(key);
+  free((void *)origins);
   free((void *)models);
   free((void *)files);
   free((void *)variables);
@@ -154,6 +168,7 @@ CLI_COMMAND(service_deploy) = {
     "  sardonyx service deploy digits --model digits --wait\n"
     "  sardonyx service deploy digits --model digits.onnx --wait\n"
     "  sardonyx service deploy digits --image digits:3 --auth key --replicas 2 --port 8080 --wait\n"
+    "  sardonyx service deploy digits --model digits --host 0.0.0.0 --tls-cert fullchain.pem --tls-key privkey.pem\n"
     "  sardonyx service deploy faces --model faces --script score.py --conda myenv.yml --wait --json\n"
     "  sardonyx service deploy digits --image digits --target container --cpu 1 --memory 0.5 --wait\n"
     "  sardonyx service deploy digits --image digits --target kubernetes --out manifests\n",

@@ -20,6 +20,8 @@ static const cli_option options[] = {
            "rest-keys in the workspace's store, made with a random key where it is not there)"),
     OPTION("tls-cert", ARG_TEXT, "FILE", "certificate chain (PEM): HTTPS; read again on SIGHUP and when it changes"),
     OPTION("tls-key", ARG_TEXT, "FILE", "its private key (PEM)"),
+    OPTION("cors-origin", ARG_TEXT, "ORIGIN",
+           "let pages of this origin call, as https://example.com, or of any: *; may be repeated"),
     OPTION("max-body-bytes", ARG_INT, "N", "largest model that is taken (default 1073741824)", .min = 1,
            .max = (int64_t)1 << 40),
     OPTION_FLAG("access-log", "one line on stderr for each request"),
@@ -38,6 +40,7 @@ static sdx_status make_keys(const char *path, fault *f) {
 
 static int serve(const args *a, const registry_options *workspace, const char *keys, const sdx_options *session) {
   const char *hosts[] = {args_text(a, "host", "127.0.0.1")};
+  const char *const *origins = each_of(a, "cors-origin");
   server_config config = {.hosts = hosts,
                           .host_count = 1,
                           .port = (int)args_int(a, "port", 8090),
@@ -47,12 +50,16 @@ static int serve(const args *a, const registry_options *workspace, const char *k
                           .access_log = args_has(a, "access-log"),
                           .port_file = args_text(a, "port-file", NULL),
                           .options = session,
+                          .origins = origins,
                           .routes = rest_routes,
                           .routes_context = workspace};
   limits_init(&config.limits);
   config.limits.max_body_bytes = args_int(a, "max-body-bytes", (int64_t)1 << 30);
+  while (origins[config.origin_count]) config.origin_count++;
   fprintf(stderr, "keys: %s\n", keys);
-  return server_run(&config) ? CLI_FAILED : CLI_OK;
+  int code = server_run(&config) ? CLI_FAILED : CLI_OK;
+  free((void *)origins);
+  return code;
 }
 
 static int run(const args *a) {

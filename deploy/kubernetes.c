@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "deploy/launch.h"
 #include "deploy/unpack.h"
 #include "support/embedded.h"
 #include "support/files.h"
@@ -20,7 +21,8 @@ enum {
   KUBECTL_MS = 120000,
   ANSWER_BYTES = 4 << 20,
   MOST_LINES = 20000,
-  STANDARD_MOST_REPLICAS = 10
+  STANDARD_MOST_REPLICAS = 10,
+  CERTIFICATE_BYTES = 1 << 20
 };
 
 sdx_status kubernetes_check_name(const char *name, fault *f) {
@@ -40,17 +42,37 @@ static json_t *image_reference(const json_t *image, const json_t *settings) {
   return json_sprintf("%s/%s", *registry ? registry : "localhost", text_of(image, "id"));
 }
 
-static void set_secrets(json_t *values, const json_t *settings, const json_t *secrets, json_t *args) {
+static void add_secret(json_t *data, const char *key, json_t *text, const char *option, json_t *args) {
+  json_object_set_new(data, key, text);
+  json_array_append_new(args, json_string(option));
+  json_array_append_new(args, json_sprintf("/etc/sardonyx/%s", key));
+}
+
+static sdx_status add_certificate(json_t *data, const json_t *settings, json_t *args, fault *f) {
+  static const char *const rows[][3] = {{"tls_cert", "tls.crt", "--tls-cert"}, {"tls_key", "tls.key", "--tls-key"}};
+  for (int i = 0; i < 2 && *text_of(settings, rows[i][0]) && !f->status; i++) {
+    size_t size;
+    char *text = file_load(AT_FDCWD, text_of(settings, rows[i][0]), CERTIFICATE_BYTES, &size, f);
+    json_t *string = text ? json_stringn(text, size) : NULL;
+    if (string) add_secret(data, rows[i][1], string, rows[i][2], args);
+    else if (text) fault_set(f, SDX_INVALID_ARGUMENT, "%s is no PEM file", text_of(settings, rows[i][0]));
+    free(text);
+  }
+  return f->status;
+}
+
+static sdx_status set_secrets(json_t *values, const json_t *settings, const json_t *secrets, json_t *args, fault *f) {
   const char *auth = text_of(settings, "auth");
-  bool keys = !strcmp(auth, "key"), any = strcmp(auth, "none") != 0;
+  bool keys = !strcmp(auth, "key");
   json_t *mounts = json_pack("[{s:s,s:s}]", "name", "tmp", "mountPath", "/tmp"),
          *volumes = json_pack("[{s:s,s:{}}]", "name", "tmp", "emptyDir"), *data = json_object();
-  if (any) {
-    json_object_set_new(data, keys ? "keys" : "token-key",
-                        keys ? json_sprintf("%s\n%s\n", text_of(secrets, "primary"), text_of(secrets, "secondary"))
-                             : json_sprintf("%s\n", text_of(secrets, "token")));
-    json_array_append_new(args, json_string(keys ? "--keys" : "--token-key"));
-    json_array_append_new(args, json_string(keys ? "/etc/sardonyx/keys" : "/etc/sardonyx/token-key"));
+  if (keys)
+    add_secret(data, "keys", json_sprintf("%s\n%s\n", text_of(secrets, "primary"), text_of(secrets, "secondary")),
+               "--keys", args);
+  else if (strcmp(auth, "none") != 0)
+    add_secret(data, "token-key", json_sprintf("%s\n", text_of(secrets, "token")), "--token-key", args);
+  add_certificate(data, settings, args, f);
+  if (json_object_size(data)) {
     json_array_append_new(mounts,
                           json_pack("{s:s,s:s,s:b}", "name", "keys", "mountPath", "/etc/sardonyx", "readOnly", true));
     json_array_append_new(volumes, json_pack("{s:s,s:{s:O,s:i,s:b}}", "name", "keys", "secret", "secretName",
@@ -64,10 +86,12 @@ static void set_secrets(json_t *values, const json_t *settings, const json_t *se
   json_object_set_new(values, "secrets", data);
   json_object_set_new(values, "mounts", mounts);
   json_object_set_new(values, "volumes", volumes);
+  return f->status;
 }
 
 static json_t *values_of(const char *name, const json_t *asset, const json_t *image, const json_t *settings,
-                         const json_t *secrets, const image_start *start) {
+                         const json_t *secrets, const image_start *start, fault *f) {
+  bool tls = *text_of(settings, "tls_cert") != 0;
   double cpu = json_number_value(json_object_get(asset, "cpu")),
          memory = json_number_value(json_object_get(asset, "memory_gb"));
   json_int_t replicas = number_of(settings, "replicas"), most = number_of(settings, "max_replicas");
@@ -82,7 +106,10 @@ static json_t *values_of(const char *name, const json_t *asset, const json_t *im
   json_object_set_new(values, "max_replicas", json_integer(most > replicas ? most : replicas));
   json_object_set_new(values, "cpu", json_sprintf("%dm", (int)((cpu > 0 ? cpu : 0.1) * 1000)));
   json_object_set_new(values, "memory", json_sprintf("%dMi", (int)((memory > 0 ? memory : 0.5) * 1024)));
-  set_secrets(values, settings, secrets, args);
+  json_object_set_new(values, "scheme", json_string(tls ? "HTTPS" : "HTTP"));
+  json_object_set_new(values, "service_port", json_integer(tls ? 443 : 80));
+  launch_add_origins(args, settings);
+  set_secrets(values, settings, secrets, args, f);
   json_object_set_new(values, "args", args);
   return values;
 }
@@ -148,8 +175,8 @@ sdx_status kubernetes_write(registry *r, const char *name, int64_t revision, con
            !registry_get(r, ASSET_SERVICE, reference, &asset, f) &&
            !registry_get(r, ASSET_IMAGE, text_of(asset, "image"), &image, f) &&
            !image_read_start(r, image, &start, f)) {
-    json_t *values = values_of(name, asset, image, settings, secrets, &start);
-    write_all(folder, values, f);
+    json_t *values = values_of(name, asset, image, settings, secrets, &start, f);
+    if (!f->status) write_all(folder, values, f);
     json_decref(values);
     image_start_free(&start);
   }

@@ -33,6 +33,15 @@ void launch_words_free(char **words) {
   free(words);
 }
 
+void launch_add_origins(json_t *words, const json_t *settings) {
+  size_t i;
+  json_t *origin;
+  json_array_foreach(json_object_get(settings, "cors_origins"), i, origin) {
+    launch_add(words, "--cors-origin");
+    json_array_append(words, origin);
+  }
+}
+
 void launch_add_server(json_t *words, const json_t *settings) {
   const char *auth = text_of(settings, "auth");
   // Clients have the new servers to go to: there is no hurry.
@@ -42,6 +51,11 @@ void launch_add_server(json_t *words, const json_t *settings) {
   launch_add(words, SPLIT_FILE);
   if (!strcmp(auth, "key")) launch_add(words, "--keys"), launch_add(words, KEYS_FILE);
   if (!strcmp(auth, "token")) launch_add(words, "--token-key"), launch_add(words, TOKEN_KEY_FILE);
+  if (*text_of(settings, "tls_cert")) {
+    launch_add(words, "--tls-cert"), launch_add(words, TLS_CERT_FILE);
+    launch_add(words, "--tls-key"), launch_add(words, TLS_KEY_FILE);
+  }
+  launch_add_origins(words, settings);
 }
 
 static bool sets(const char *entry, const char *name, size_t size) {

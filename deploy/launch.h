@@ -11,6 +11,8 @@
 #define KEYS_FILE "keys"
 #define TOKEN_KEY_FILE "token-key"
 #define SPLIT_FILE "split"
+#define TLS_CERT_FILE "tls.crt"
+#define TLS_KEY_FILE "tls.key"
 #define REPLICA_MARK "{replica}"  // at the end of an argument: becomes the number of the start
 
 typedef struct launch {
@@ -36,6 +38,7 @@ void launch_sweep_containers(const char *path, const json_t *settings);
 
 // What the two have in common.
 void launch_add(json_t *words, const char *word);
+void launch_add_origins(json_t *words, const json_t *settings);
 void launch_add_server(json_t *words, const json_t *settings);  // options of the server that are no image's
 char **launch_words(const json_t *words, fault *f);             // ended by NULL
 void launch_words_free(char **words);

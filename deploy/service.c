@@ -4,13 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/host.h"
@@ -26,14 +23,7 @@
 
 enum { KEY_BYTES = 24, SAMPLE_BYTES = 64 << 20, MOST_REPLICAS = 32, STANDARD_START = 300 };
 static const char sample_name[] = "sample.json";
-enum {
-  POLL_US = 10000,
-  CLUSTER_POLL_US = 1000000,
-  STOP_SECONDS = 60,
-  START_MS = 20000,
-  KEYS_MS = 3000,
-  CALL_SECONDS = 600
-};
+enum { POLL_US = 10000, CLUSTER_POLL_US = 1000000, STOP_SECONDS = 60, KEYS_MS = 3000, CALL_SECONDS = 600 };
 
 // ---- making --------------------------------------------------------------------------------------
 
@@ -68,6 +58,12 @@ static sdx_status check_spec(const service_spec *s, fault *f) {
     fault_set(f, SDX_NOT_SUPPORTED, "docker cannot pass a listening socket to a container, on which updates rest");
     fault_hint(
         f, "podman can; for docker itself: 'sardonyx image export', 'skopeo copy oci-archive:... docker-daemon:...'");
+  }
+  if (!s->tls_cert != !s->tls_key)
+    fault_set(f, SDX_INVALID_ARGUMENT, "a certificate and its private key need each other");
+  for (int i = 0; i < 2; i++) {
+    const char *path = i ? s->tls_key : s->tls_cert;
+    if (path && access(path, R_OK)) fault_errno(f, errno, "%s", path);
   }
   bool cluster = s->target && !strcmp(s->target, "kubernetes");
   if (s->replicas > MOST_REPLICAS && !cluster)
@@ -198,49 +194,6 @@ static sdx_status commit(registry *r, const service_spec *s, const char *image, 
   return f->status;
 }
 
-// ---- supervising ---------------------------------------------------------------------------------
-
-// Of a process without a terminal; the log is the supervisor's own.
-static void detach(int output) {
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
-  signal(SIGPIPE, SIG_DFL);
-  int null = open("/dev/null", O_RDWR);
-  dup2(null, STDIN_FILENO);
-  dup2(null, STDERR_FILENO);
-  dup2(output, STDOUT_FILENO);
-  for (int fd = 3; fd < 4096; fd++) close(fd);
-}
-
-// Until its output ends: it has the service by then, or has found that somebody else has, or has ended.
-static void await_start(int output) {
-  struct pollfd end = {output, POLLIN, 0};
-  poll(&end, 1, START_MS);
-}
-
-sdx_status service_supervise(const registry *r, const char *name, fault *f) {
-  const char *const arguments[] = {registry_command(r), "service",          "supervise", name,
-                                   "--workspace",       registry_config(r), NULL};
-  int output[2];
-  if (pipe2(output, O_CLOEXEC)) return fault_errno(f, errno, "pipe");
-  pid_t child = fork();
-  if (child == 0) {
-    // A session of its own, and a parent that does not wait: it goes on when shell and command end.
-    setsid();
-    if (fork() != 0) _exit(0);
-    detach(output[1]);
-    if (chdir("/")) _exit(126);
-    execv(arguments[0], (char *const *)arguments);
-    _exit(127);
-  }
-  close(output[1]);
-  if (child < 0) fault_set(f, SDX_NO_MEMORY, "cannot start a process");
-  else waitpid(child, NULL, 0), await_start(output[0]);
-  close(output[0]);
-  return f->status;
-}
-
 // ---- who runs it ---------------------------------------------------------------------------------
 
 static bool on_cluster(const json_t *settings) { return !strcmp(text_of(settings, "target"), "kubernetes"); }
@@ -266,6 +219,18 @@ static void add_cluster(json_t *settings, const service_spec *s) {
   if (s->max_replicas) json_object_set_new(settings, "max_replicas", json_integer(s->max_replicas));
 }
 
+// What stands between clients and servers.
+static void add_door(json_t *settings, const service_spec *s) {
+  if (s->tls_cert) {
+    json_object_set_new(settings, "tls_cert", json_string(s->tls_cert));
+    json_object_set_new(settings, "tls_key", json_string(s->tls_key));
+  }
+  if (!s->origins) return;
+  json_t *list = json_array();
+  for (const char *const *origin = s->origins; *origin; origin++) json_array_append_new(list, json_string(*origin));
+  json_object_set_new(settings, "cors_origins", list);
+}
+
 sdx_status service_deploy(registry *r, const service_spec *s, fault *f) {
   if (check_spec(s, f)) return f->status;
   fault none = {0};
@@ -284,6 +249,7 @@ sdx_status service_deploy(registry *r, const service_spec *s, fault *f) {
                                "start_seconds", s->start_seconds ? (int)s->start_seconds : STANDARD_START);
   if (s->engine) json_object_set_new(settings, "engine", json_string(s->engine));
   if (on_cluster(settings)) add_cluster(settings, s);
+  add_door(settings, s);
   if (image && !commit(r, s, image, NULL, settings, secrets, f)) wake(r, s->name, f);
   json_decref(secrets);
   json_decref(settings);
@@ -336,6 +302,7 @@ sdx_status service_update(registry *r, const service_spec *s, fault *f) {
   json_t *changes = json_pack("{s:b,s:s*}", "running", true, "auth", s->auth);
   if (on_trial(s)) json_object_set_new(changes, "percent", json_integer(s->percent));
   if (s->replicas) json_object_set_new(changes, "replicas", json_integer(s->replicas));
+  add_door(changes, s);
   if (image && !commit(r, s, image, before, changes, NULL, f)) wake(r, s->name, f);
   json_decref(changes);
   json_decref(before);
@@ -459,11 +426,12 @@ static void add_addresses(json_t *service, const char *name) {
   const char *host = text_of(service, "host");
   if (!port && !on_cluster(service)) return;
   bool any = !strcmp(host, "0.0.0.0") || !strcmp(host, "::");
-  json_t *base = json_sprintf(strchr(host, ':') && !any ? "http://[%s]:%lld" : "http://%s:%lld",
+  const char *scheme = *text_of(service, "tls_cert") ? "https" : "http";
+  json_t *base = json_sprintf(strchr(host, ':') && !any ? "%s://[%s]:%lld" : "%s://%s:%lld", scheme,
                               any ? "localhost" : host, (long long)port);
   if (on_cluster(service)) {
     json_decref(base);
-    base = json_sprintf("http://%s.%s.svc", name, text_of(service, "namespace"));
+    base = json_sprintf("%s://%s.%s.svc", scheme, name, text_of(service, "namespace"));
   }
   json_object_set_new(service, "scoring_uri", json_sprintf("%s/score", json_string_value(base)));
   json_object_set_new(service, "swagger_uri", json_sprintf("%s/swagger.json", json_string_value(base)));
@@ -651,8 +619,9 @@ sdx_status service_token(registry *r, const char *name, int64_t seconds, json_t 
 
 // ---- calling -------------------------------------------------------------------------------------
 
-static sdx_status call(const char *uri, const char *credential, const void *body, size_t size, json_t **answer,
-                       fault *f) {
+// The certificate is the caller's own, of whatever name: the service is the one that listens here.
+static sdx_status call(const char *uri, bool here, const char *credential, const void *body, size_t size,
+                       json_t **answer, fault *f) {
   char authorization[TOKEN_LONGEST + 16];
   http *h;
   http_answer said;
@@ -660,6 +629,7 @@ static sdx_status call(const char *uri, const char *credential, const void *body
   http_call c = {.method = "POST",
                  .url = uri,
                  .authorization = credential ? authorization : NULL,
+                 .any_certificate = here,
                  .content_type = "application/json",
                  .sends = true,
                  .send_bytes = body,
@@ -684,7 +654,7 @@ sdx_status service_call(registry *r, const char *name, const void *body, size_t 
   add_addresses(settings, name);
   char *credential = service_credential(name, settings, secrets, CALL_SECONDS);
   if (!*text_of(settings, "scoring_uri")) fault_set(f, SDX_CONFLICT, "service '%s' does not run yet", name);
-  else call(text_of(settings, "scoring_uri"), credential, body, size, answer, f);
+  else call(text_of(settings, "scoring_uri"), !on_cluster(settings), credential, body, size, answer, f);
   free(credential);
   json_decref(settings);
   json_decref(secrets);

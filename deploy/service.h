@@ -17,13 +17,15 @@ typedef struct service_spec {
   const char *space, *registry, *out;
   bool kserve;
   int max_replicas;
-  const char *auth;        // "key", "token", "none"; NULL: none
-  const char *host;        // NULL: 127.0.0.1
-  int port, replicas;      // 0: a free one; 1
-  double cpu, memory_gb;   // 0: no limit
-  int percent;             // of an update: that many of 100 requests go to it, the rest as before; 0 or 100: all
-  const char *sample;      // file with a request that a revision must answer before clients come to it; NULL: none
-  unsigned start_seconds;  // for a revision to become ready; 0: 300
+  const char *auth;                // "key", "token", "none"; NULL: none
+  const char *host;                // NULL: 127.0.0.1
+  const char *tls_cert, *tls_key;  // PEM files, read again when they change; NULL: no TLS; of an update: as before
+  const char *const *origins;  // of pages that may call (server/cors.h), ended by NULL; of an update, NULL: as before
+  int port, replicas;          // 0: a free one; 1
+  double cpu, memory_gb;       // 0: no limit
+  int percent;                 // of an update: that many of 100 requests go to it, the rest as before; 0 or 100: all
+  const char *sample;          // file with a request that a revision must answer before clients come to it; NULL: none
+  unsigned start_seconds;      // for a revision to become ready; 0: 300
   const char *description;
   const json_t *tags, *properties;  // beside those of the revision before; null takes one away
 } service_spec;

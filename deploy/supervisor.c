@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,7 +36,9 @@ enum {
   LONGEST_PAUSE_MS = 30000,
   PROVEN_MS = 1000,
   SPLIT_READ_MS = 1000,
-  RECORD_MS = 1000
+  RECORD_MS = 1000,
+  CERTIFICATES_MS = 2000,
+  CERTIFICATE_BYTES = 1 << 20
 };
 static const uint64_t ms = 1000000;
 
@@ -53,9 +56,11 @@ typedef struct supervisor {
   unsigned starts;
   uint64_t again_ns;  // no start before
   unsigned pause_ms;
-  char *split;                 // what SPLIT_FILE says
-  uint64_t split_read_ns;      // by then all servers know
-  char trouble[REPLICA_TEXT];  // why the last start of the revision in force failed; "" once one serves
+  char *split;                  // what SPLIT_FILE says
+  uint64_t split_read_ns;       // by then all servers know
+  struct stat certificates[2];  // as they were when they were copied
+  uint64_t certificates_ns;     // of the next look at them; 0: none
+  char trouble[REPLICA_TEXT];   // why the last start of the revision in force failed; "" once one serves
   journal log;
 } supervisor;
 
@@ -96,6 +101,41 @@ static void write_keys(supervisor *s) {
   for (size_t i = 0; i < s->count; i++) replica_reload(s->replicas[i]);
 }
 
+static bool same_file(const struct stat *a, const struct stat *b) {
+  return a->st_ino == b->st_ino && a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+         a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+// To where servers, in containers, too, find them; they see by themselves that a copy has changed.
+static void copy_certificates(supervisor *s) {
+  static const char *const keys[] = {"tls_cert", "tls_key"}, *const names[] = {TLS_CERT_FILE, TLS_KEY_FILE};
+  bool any = *text_of(s->settings, keys[0]) != 0;
+  s->certificates_ns = any ? clock_ns() + CERTIFICATES_MS * ms : 0;
+  for (int i = 0; any && i < 2; i++) {
+    fault f = {0};
+    struct stat now;
+    size_t size;
+    const char *path = text_of(s->settings, keys[i]);
+    if (stat(path, &now) || same_file(&now, &s->certificates[i])) continue;
+    char *text = file_load(AT_FDCWD, path, CERTIFICATE_BYTES, &size, &f);
+    if (text && !file_replace(AT_FDCWD, names[i], text, size, 0600, &f)) s->certificates[i] = now;
+    if (f.status) journal_write(&s->log, "supervisor: %s", f.message);
+    if (text) explicit_bzero(text, size);
+    free(text);
+  }
+}
+
+// Whether servers are started with other words than before.
+static bool other_door(const json_t *before, const json_t *now) {
+  static const char *const keys[] = {"auth", "tls_cert", "tls_key", "cors_origins"};
+  bool other = false;
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    json_t *a = json_object_get(before, keys[i]), *b = json_object_get(now, keys[i]);
+    other |= (a || b) && !json_equal(a, b);
+  }
+  return other;
+}
+
 static void forget_launches(supervisor *s) {
   while (s->launch_count) launch_destroy(s->launches[--s->launch_count]);
 }
@@ -109,12 +149,13 @@ static sdx_status look(supervisor *s, fault *f) {
     *f = (fault){0};
   } else if (!f->status) {
     bool keys = !json_equal(s->secrets, secrets);
-    if (strcmp(text_of(s->settings, "auth"), text_of(settings, "auth"))) forget_launches(s);  // it is in their words
+    if (other_door(s->settings, settings)) forget_launches(s);
     json_decref(s->settings);
     json_decref(s->secrets);
     s->settings = json_incref(settings);
     s->secrets = json_incref(secrets);
     if (keys) write_keys(s);
+    copy_certificates(s);
   }
   json_decref(settings);
   json_decref(secrets);
@@ -414,6 +455,7 @@ static json_t *answer(void *context, const char *word) {
 static int wait_ms(const supervisor *s) {
   uint64_t now = clock_ns(), next = s->again_ns ? s->again_ns : UINT64_MAX;
   if (s->split_read_ns > now && s->split_read_ns < next) next = s->split_read_ns;
+  if (s->certificates_ns && s->certificates_ns < next) next = s->certificates_ns;
   return next == UINT64_MAX ? -1 : next <= now ? 0 : (int)((next - now) / ms + 1);
 }
 
@@ -423,6 +465,7 @@ static void wait_event(supervisor *s) {
   for (size_t i = 0; i < count; i++) polled[2 + i] = (struct pollfd){s->replicas[i]->said, POLLIN, 0};
   if (poll(polled, 2 + count, wait_ms(s)) < 0) return;
   if (s->again_ns && clock_ns() >= s->again_ns) s->again_ns = 0;
+  if (s->certificates_ns && clock_ns() >= s->certificates_ns) copy_certificates(s);
   for (size_t i = 0; i < count; i++)
     if (polled[2 + i].revents && !replica_read(s->replicas[i], take_line, s)) {
       close(s->replicas[i]->said);

@@ -11,6 +11,7 @@
 
 #include "base/host.h"
 #include "server/admission/script.h"
+#include "server/cors.h"
 #include "server/dispatch.h"
 #include "server/grpc.h"
 #include "server/monitor/monitor.h"
@@ -283,7 +284,7 @@ static bool head(exchange *x) {
   c->asked = (unsigned)c->srv->limits.default_priority;
   pthread_mutex_init(&c->lock, NULL);
   take_trace(c);
-  if (!take_id(c) || !find_route(c) || (c->route->grpc && !grpc_head(c))) return false;
+  if (!take_id(c) || cors_preflight(c) || !find_route(c) || (c->route->grpc && !grpc_head(c))) return false;
   if (!c->route->open && !keys_allow(&c->srv->keys, http_request_header(&x->request, "authorization"))) {
     call_error(c, 401, "this path asks for a key: 'Authorization: Bearer KEY'");
     http_response_header(&x->response, "WWW-Authenticate", "Bearer");
@@ -403,6 +404,7 @@ static void seal(exchange *x) {
   if (!c->srv) return;
   if (x->stream && grpc_is(&x->request)) grpc_seal(c);
   if (!*c->id) return;
+  cors_add(c);
   if (container || http_request_header(&x->request, "x-request-id") ||
       http_request_header(&x->request, "x-ms-request-id"))
     http_response_header(&x->response, "x-request-id", "%s", c->id);

@@ -45,6 +45,8 @@ typedef struct server_config {
   const char *unix_path, *certificate, *key;  // NULL: none
   int shared_fd;                              // an inherited socket that listens, used from SIGUSR1 on; 0: none
   network_list trusted_proxies;
+  const char *const *origins;  // of pages that may call, or "*" (cors.h)
+  size_t origin_count;
   const server_model *models;
   size_t model_count;
   const char *const *pins;  // names of models that stay in memory

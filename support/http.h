@@ -15,6 +15,7 @@ typedef struct http http;
 typedef struct http_call {
   const char *method, *url;
   const char *unix_socket;    // the path of a socket to talk to, whatever the host of the URL; NULL: none
+  bool any_certificate;       // of a server whose certificate need not be known here
   const char *authorization;  // the value of the header; NULL: none
   const char *content_type, *content_range, *accept;
   unsigned timeout_ms;  // of the whole exchange; 0: as long as something moves

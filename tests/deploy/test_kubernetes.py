@@ -90,6 +90,22 @@ class Written(ClusterCase):
         self.assertEqual({m["name"] for m in server["volumeMounts"]}, mounts)
         self.assertTrue(pod["spec"]["securityContext"]["runAsNonRoot"] and server["securityContext"]["readOnlyRootFilesystem"])
 
+    def test_tls_and_origins(self):
+        self.write("cert.pem", "-----BEGIN CERTIFICATE-----\n")
+        self.write("key.pem", "-----BEGIN PRIVATE KEY-----\n")
+        files = self.written("--tls-cert", "cert.pem", "--tls-key", "key.pem", "--cors-origin", "https://one.example", "--auth", "token")
+        self.assertEqual(self.state["scoring_uri"], "https://digits.default.svc/score")
+        for manifest in (m for name, m in files.items() if name.startswith("kubernetes/")):
+            kubernetes_validate.validate(manifest, "1.37", strict=True)
+        secret = files["kubernetes/secret.yaml"]["stringData"]
+        self.assertEqual((sorted(secret), secret["tls.crt"]), (["tls.crt", "tls.key", "token-key"], "-----BEGIN CERTIFICATE-----\n"))
+        for server in (files["kubernetes/deployment.yaml"]["spec"]["template"]["spec"]["containers"][0], files["kserve/runtime.yaml"]["spec"]["containers"][0]):
+            self.assertEqual(server["readinessProbe"]["httpGet"]["scheme"], "HTTPS")
+            options = dict(zip(server["args"], server["args"][1:]))
+            self.assertEqual([options[o] for o in ("--tls-cert", "--tls-key", "--cors-origin")],
+                             ["/etc/sardonyx/tls.crt", "/etc/sardonyx/tls.key", "https://one.example"])
+        self.assertEqual(files["kubernetes/service.yaml"]["spec"]["ports"][0]["port"], 443)
+
     def test_a_fixed_number(self):
         scaler = self.written("--replicas", "2", "--max-replicas", "2")["kubernetes/autoscaler.yaml"]
         self.assertEqual((scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"]), (2, 2))

@@ -10,6 +10,7 @@ import os
 import pathlib
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -261,6 +262,82 @@ class Keys(ServiceCase):
         self.deploy("a")
         self.assertIn("--auth token", self.fails("service", "token", "a"))
         self.assertIn("--auth key", self.fails("service", "keys", "a"))
+
+
+class Door(ServiceCase):
+    def certificate(self, name):
+        """cert.pem and key.pem, of a name of their own."""
+        if not shutil.which("openssl"):
+            self.skipTest("openssl is not installed")
+        for part in ("cert", "key"):
+            (self.folder / f"{part}.new").unlink(missing_ok=True)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
+                        "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.new", "-out", "cert.new"],
+                       cwd=self.folder, check=True, capture_output=True)
+        for part in ("key", "cert"):
+            (self.folder / f"{part}.new").rename(self.folder / f"{part}.pem")
+
+    def ask_over_tls(self, port):
+        """The status, by a client that trusts cert.pem alone; None: it is another certificate."""
+        context = ssl.create_default_context(cafile=self.folder / "cert.pem")
+        connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=30)
+        try:
+            connection.request("POST", "/score", BODY, {"Content-Type": "application/json"})
+            return connection.getresponse().status
+        except ssl.SSLCertVerificationError:
+            return None
+        finally:
+            connection.close()
+
+    def test_tls(self):
+        """A new certificate is taken without a restart; an update brings TLS to a service that had none."""
+        self.certificate("first")
+        words = ("--tls-cert", "cert.pem", "--tls-key", "key.pem")
+        s = self.deploy("a", "--model", "m", "--replicas", "2", *words)
+        self.assertTrue(s["scoring_uri"].startswith("https://127.0.0.1:"))
+        self.assertEqual(self.ask_over_tls(s["port"]), 200)
+        self.assertEqual(self.command("service", "run", "a", self.write("r.json", BODY)).stdout, '{"result":[[2,4,6]]}\n')
+        pids = {p["pid"] for p in self.show("a")["processes"]}
+        self.certificate("second")
+        self.until(lambda: self.ask_over_tls(s["port"]) == 200)
+        self.until(lambda: [self.ask_over_tls(s["port"]) for _ in range(10)] == [200] * 10)
+        self.assertEqual({p["pid"] for p in self.show("a")["processes"]}, pids)
+        plain = self.deploy("b")
+        self.assertEqual(post(plain["scoring_uri"])[0], 200)
+        self.command("service", "update", "b", *words, "--wait")
+        self.assertEqual(self.ask_over_tls(plain["port"]), 200)
+        with self.assertRaises(OSError):
+            post(plain["scoring_uri"])
+        self.assertIn("need each other", self.fails("service", "deploy", "c", "--model", "m", "--tls-cert", "cert.pem"))
+        self.assertIn("none.pem", self.fails("service", "deploy", "c", "--model", "m", "--tls-cert", "none.pem", "--tls-key", "key.pem"))
+        self.write("key.pem", "no key")
+        self.assertIn("tls.key", self.fails("service", "deploy", "c", "--model", "m", *words, "--wait"))
+
+    def test_pages_of_other_origins(self):
+        s = self.deploy("a", "--model", "m", "--auth", "key", "--cors-origin", "https://one.example", "--cors-origin", "https://two.example")
+        key = self.ask("service", "keys", "a")["primary"]
+
+        def ask(origin, method="POST", **headers):
+            connection = http.client.HTTPConnection("127.0.0.1", s["port"], timeout=30)
+            connection.request(method, "/score", BODY if method == "POST" else None,
+                               {"Content-Type": "application/json", "Authorization": f"Bearer {key}", **({"Origin": origin} if origin else {}), **headers})
+            answer = connection.getresponse()
+            answer.read()
+            connection.close()
+            return answer.status, answer.headers.get("Access-Control-Allow-Origin"), answer.headers
+
+        for origin in ("https://one.example", "https://two.example"):
+            self.assertEqual(ask(origin)[:2], (200, origin))
+            status, allowed, head = ask(origin, "OPTIONS", Authorization="", **{"Access-Control-Request-Method": "POST"})
+            self.assertEqual((status, allowed, head["Vary"]), (204, origin, "Origin"))
+            self.assertIn("authorization", head["Access-Control-Allow-Headers"])
+        for origin in ("https://three.example", "http://one.example", "https://one.example.evil", None):
+            self.assertEqual(ask(origin)[:2], (200, None))
+            self.assertEqual(ask(origin, "OPTIONS", Authorization="", **{"Access-Control-Request-Method": "POST"})[:2], (401, None))
+        self.assertEqual(ask("https://one.example", Authorization="")[:2], (401, "https://one.example"))  # the page may read why
+        self.command("service", "update", "a", "--cors-origin", "*", "--wait")
+        self.assertEqual(ask("https://three.example")[:2], (200, "*"))
+        self.assertNotIn("Vary", ask("https://three.example")[2])
 
 
 class Living(ServiceCase):
@@ -570,7 +647,7 @@ class Containers(ServiceCase):
         self.assertEqual(len(self.running()), 1)
         fresh = self.ask("service", "keys", "a", "--regenerate", "primary")["primary"]
         self.assertEqual((post(s["scoring_uri"], key=key)[0], post(s["scoring_uri"], key=fresh)[0]), (401, 200))
-        self.command("service", "update", "a", "--model", "m", "--auth", "none", "--wait")
+        self.command("service", "update", "a", "--model", "m", "--auth", "none", "--cors-origin", "https://one.example", "--wait")
         with Load(s["scoring_uri"], clients=2, kept=False) as load:
             self.command("service", "update", "a", "--model", "m", "--replicas", "2", "--wait")
             self.command("service", "rollback", "a", "--wait")
