@@ -16,6 +16,8 @@ static const cli_option options[] = {
            "(default 127.0.0.1)"),
     OPTION("port", ARG_INT, "N", "port; 0 takes a free one and prints it (default 8080)", .max = 65535, .letter = 'p'),
     ENGINE_OPTIONS,
+    OPTION("repository", ARG_TEXT, "DIR",
+           "a folder of models, NAME/VERSION/model.onnx with NAME/config.pbtxt or without; watched for changes"),
     OPTION("pin", ARG_TEXT, "NAME",
            "load this model at the start and keep it, whatever --memory-limit-bytes is; may be repeated"),
     OPTION("script", ARG_TEXT, "FILE",
@@ -76,6 +78,7 @@ static const char details[] =
     "  sardonyx serve model.onnx\n"
     "  sardonyx serve digits=model.onnx faces=other.onnx --port 0 --workers 4\n"
     "  sardonyx serve digits=model.onnx --script score.py\n"
+    "  sardonyx serve --repository models/ --memory-limit-bytes 268435456\n"
     "  sardonyx serve oci://registry.example.com/models/digits:1\n"
     "  curl localhost:8080/score -H 'Content-Type: application/json' \\\n"
     "    -d '{\"data\": [[0.1, 0.2]]}'\n";
@@ -189,14 +192,16 @@ static int run(const args *a) {
                           .keys = args_text(a, "keys", NULL),
                           .split = args_text(a, "split", NULL),
                           .token_key = args_text(a, "token-key", NULL),
+                          .repository = args_text(a, "repository", NULL),
                           .pid_file = args_text(a, "pid-file", NULL),
                           .port_file = args_text(a, "port-file", NULL),
                           .model_count = a->word_count,
                           .script = {.path = args_text(a, "script", NULL),
                                      .python = args_text(a, "python", NULL),
                                      .network = args_has(a, "script-network")}};
-  if (!a->word_count && !config.script.path)
-    return cli_error(CLI_USAGE, "serve needs a MODEL or --script FILE; 'sardonyx help serve' shows examples");
+  if (!a->word_count && !config.script.path && !config.repository)
+    return cli_error(CLI_USAGE,
+                     "serve needs a MODEL, --repository DIR or --script FILE; 'sardonyx help serve' shows examples");
   limits_init(&config.limits);
   for (const limit_row *row = limit_rows; row->flag; row++)
     *limit_at(&config.limits, row) = args_int(a, row->flag, row->standard);

@@ -122,11 +122,11 @@ static bool find_route(call *c) {
 bool dispatch_is_local(const call *c) { return address_is_loopback(&c->x.client) && !c->x.unproven; }
 
 static void refuse_model(call *c) {
-  const models *t = &c->srv->models;
-  if (!t->count) call_error(c, 404, "no model '%.*s'; there are none beside the script", STR_ARG(c->model_name));
+  const model_list *all = models_list(&c->srv->models);
+  if (!all->count) call_error(c, 404, "no model '%.*s'; there are none beside the script", STR_ARG(c->model_name));
   else
     call_error(c, 404, "no model '%.*s'; there %s %zu, the first is '%s'", STR_ARG(c->model_name),
-               t->count > 1 ? "are" : "is", t->count, t->first->name);
+               all->count > 1 ? "are" : "is", all->count, all->first->name);
 }
 
 // The model of an entry that is loaded because it is asked for. False: the response is set.

@@ -13,6 +13,7 @@
 
 #include "base/host.h"
 #include "server/log.h"
+#include "server/repository.h"
 #include "server/server.h"
 
 enum { TICK_MS = 10, BACKLOG_MS = 30, CANCEL_MS = 2000 };
@@ -35,6 +36,7 @@ static bool end_signal(server *srv, int64_t wait_ms) {
       net_reload(&srv->net);
       keys_reload(&srv->keys);
       split_reload(&srv->split);
+      if (srv->repository) repository_rescan(srv->repository);
     } else if (got == SIGUSR1) {
       net_release(&srv->net);
     } else if (got < 0 && errno == EAGAIN) {

@@ -84,8 +84,9 @@ static void histogram_rows(page p, const char *name, const model_entry *e, const
 
 // The models, then the script.
 static model_entry *entry_at(server *srv, size_t i) {
-  if (i < srv->models.count) return srv->models.entries[i];
-  return i == srv->models.count && srv->script ? script_pool_entry(srv->script) : NULL;
+  const model_list *all = models_list(&srv->models);
+  if (i < all->count) return all->at[i];
+  return i == all->count && srv->script ? script_pool_entry(srv->script) : NULL;
 }
 
 static void histograms(server *srv, page p, const char *name, const char *help, size_t offset, double unit) {
@@ -119,6 +120,7 @@ static void run_rows(text *o, const model_entry *e) {
 }
 
 static void model_rows(server *srv, page p) {
+  const model_list *all = models_list(&srv->models);
   text *o = p.o;
   models *t = &srv->models;
   head(p, "requests_total", "counter", "Answered requests by model (empty: none) and status code.");
@@ -126,13 +128,13 @@ static void model_rows(server *srv, page p) {
   model_entry *e;
   for (size_t i = 0; (e = entry_at(srv, i)); i++) request_rows(o, e, &e->metrics);
   head(p, "runs_total", "counter", "Runs of the engine by model and number of requests computed together.");
-  for (size_t i = 0; i < t->count; i++) run_rows(o, t->entries[i]);
+  for (size_t i = 0; i < all->count; i++) run_rows(o, all->at[i]);
   head(p, "queue_length", "gauge", "Requests that wait for a worker.");
-  for (size_t i = 0; i < t->count; i++) {
-    model *m = models_acquire(t, t->entries[i]);
+  for (size_t i = 0; i < all->count; i++) {
+    model *m = models_acquire(t, all->at[i]);
     if (m) {
       text_put(o, "sardonyx_queue_length{");
-      labels(o, t->entries[i]);
+      labels(o, all->at[i]);
       text_format(o, "} %zu\n", atomic_load(&m->lane.waiting));
     }
     model_release(m);
@@ -143,12 +145,13 @@ static void model_rows(server *srv, page p) {
 }
 
 static void residence_rows(models *t, page p) {
+  const model_list *all = models_list(t);
   uint64_t loaded = 0, bytes = 0;
   pthread_mutex_lock(&t->lock);
-  for (size_t i = 0; i < t->count; i++)
-    if (t->entries[i]->loaded) loaded++, bytes += sdx_session_memory_bytes(t->entries[i]->loaded->session);
+  for (size_t i = 0; i < all->count; i++)
+    if (all->at[i]->loaded) loaded++, bytes += sdx_session_memory_bytes(all->at[i]->loaded->session);
   pthread_mutex_unlock(&t->lock);
-  single(p, "models", "gauge", "Models by name and version.", (double)t->count);
+  single(p, "models", "gauge", "Models by name and version.", (double)all->count);
   single(p, "models_loaded", "gauge", "Those in memory.", (double)loaded);
   single(p, "models_bytes", "gauge", "Their memory.", (double)bytes);
   single(p, "model_loads_total", "counter", "Models that were loaded.", (double)metric_get(&t->loads));

@@ -39,6 +39,7 @@ void model_release(model *m) {
   for (size_t i = 0; i < m->idle_count; i++) sdx_run_destroy(m->idle[i]);
   free(m->idle);
   free(m->batching);
+  model_config_free(m->config);
   lane_deinit(&m->lane);
   sdx_session_destroy(m->session);
   pthread_mutex_destroy(&m->lock);

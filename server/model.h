@@ -11,6 +11,7 @@
 #include "server/batching.h"
 #include "server/lane.h"
 #include "server/metrics.h"
+#include "server/model_config.h"
 
 typedef struct model {
   atomic_size_t references;
@@ -19,7 +20,8 @@ typedef struct model {
   atomic_bool warned;                // of sizes that are not the declared ones: once
   atomic_uint_fast64_t cost_ns;      // moving average of one call; 0: not known yet
   struct admission *admission;
-  batching *batching;  // NULL: its calls are computed one by one
+  batching *batching;    // NULL: its calls are computed one by one
+  model_config *config;  // NULL: it has none
   lane lane;
   // Idle run handles, newest last: the one with the warmest memory is taken first.
   pthread_mutex_t lock;

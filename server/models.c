@@ -2,6 +2,7 @@
 // The table of models (models.h). The lock is held to look up and to swap, never while a file is read.
 #include "server/models.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,21 +12,37 @@
 #include "server/log.h"
 #include "server/model_name.h"
 #include "server/monitor/drift.h"
+#include "server/monitor/monitor.h"
+#include "server/warmup.h"
+#include "support/files.h"
 
-void models_init(models *t, const sdx_options *options) {
-  *t = (models){.options = options};
+static const uint64_t BATCH_NS = 25000000;  // what a batch may take where no goal says it
+
+bool models_init(models *t, const sdx_options *options) {
+  *t = (models){.options = options, .list = calloc(1, sizeof(model_list))};
   pthread_mutex_init(&t->lock, NULL);
   pthread_cond_init(&t->settled, NULL);
+  return t->list != NULL;
+}
+
+static void free_entry(model_entry *e) {
+  model_metrics_deinit(&e->metrics);
+  drift_destroy(e->drift);
+  free((char *)e->path);
+  free(e->config);
+  free(e);
 }
 
 void models_deinit(models *t) {
-  for (size_t i = 0; i < t->count; i++) {
-    model_release(t->entries[i]->loaded);
-    model_metrics_deinit(&t->entries[i]->metrics);
-    drift_destroy(t->entries[i]->drift);
-    free(t->entries[i]);
+  const model_list *all = models_list(t);
+  for (size_t i = 0; all && i < all->count; i++) {
+    model_release(all->at[i]->loaded);
+    free_entry(all->at[i]);
   }
-  free(t->entries);
+  for (model_list *l = t->list, *before; l; l = before) {
+    before = l->before;
+    free(l);
+  }
   pthread_mutex_destroy(&t->lock);
   pthread_cond_destroy(&t->settled);
 }
@@ -40,17 +57,17 @@ static int order(const model_entry *a, str name, int64_t number) {
 }
 
 // Where the name's entries from that version down begin.
-static size_t position(const models *t, str name, int64_t number) {
-  size_t low = 0, high = t->count;
+static size_t position(const model_list *l, str name, int64_t number) {
+  size_t low = 0, high = l->count;
   while (low < high) {
     size_t middle = low + (high - low) / 2;
-    if (order(t->entries[middle], name, number) < 0) low = middle + 1;
+    if (order(l->at[middle], name, number) < 0) low = middle + 1;
     else high = middle;
   }
   return low;
 }
 
-static bool same_name(const models *t, size_t i, str name) { return i < t->count && str_is(name, t->entries[i]->name); }
+static bool same_name(const model_list *l, size_t i, str name) { return i < l->count && str_is(name, l->at[i]->name); }
 
 static bool take_name(model_entry *e, const char *name) {
   e->number = 1;
@@ -74,46 +91,66 @@ static bool take_name(model_entry *e, const char *name) {
   return true;
 }
 
-bool models_add(models *t, const char *name, const char *path) {
-  model_entry *e = calloc(1, sizeof *e), **entries = realloc(t->entries, (t->count + 1) * sizeof *entries);
-  if (entries) t->entries = entries;
-  if (!e || !entries) {
-    free(e);
-    return false;
-  }
-  e->path = path;
-  model_metrics_init(&e->metrics);
-  if (!take_name(e, name)) {
-    free(e);
-    return false;
-  }
+// The list with one more. NULL: memory.
+static model_list *extended(model_list *old, model_entry *e, size_t at) {
+  model_list *l = malloc(sizeof *l + (old->count + 1) * sizeof *l->at);
+  if (!l) return NULL;
+  *l = (model_list){old, old->count + 1, old->first ? old->first : e};
+  memcpy(l->at, old->at, at * sizeof *l->at);
+  l->at[at] = e;
+  memcpy(l->at + at + 1, old->at + at, (old->count - at) * sizeof *l->at);
+  return l;
+}
+
+static bool insert(models *t, model_entry *e) {
+  model_list *old = t->list, *l;
   str own = str_from(e->name);
-  size_t at = position(t, own, e->number);
-  if (same_name(t, at, own) && t->entries[at]->number == e->number) {
+  size_t at = position(old, own, e->number), from, to;
+  if (same_name(old, at, own) && old->at[at]->number == e->number) {
     log_line("error", "%s and %s are both named '%s' version %s; give one another name or version: NAME:VERSION=PATH",
-             t->entries[at]->path, path, e->name, e->version);
-    free(e);
+             old->at[at]->path, e->path, e->name, e->version);
     return false;
   }
-  memmove(entries + at + 1, entries + at, (t->count - at) * sizeof *entries);
-  entries[at] = e;
-  t->count++;
-  if (!t->first) t->first = e;
-  size_t from = position(t, own, INT64_MAX), to = from;
-  while (same_name(t, to, own)) to++;
-  for (size_t i = from; i < to; i++) entries[i]->alone = to - from == 1;
+  if (!(l = extended(old, e, at))) return false;
+  for (from = to = position(l, own, INT64_MAX); same_name(l, to, own);) to++;
+  for (size_t i = from; i < to; i++) l->at[i]->alone = to - from == 1;
+  if (!t->serving) {
+    l->before = old->before;
+    free(old);
+  }
+  atomic_store(&t->list, l);
   return true;
+}
+
+model_entry *models_add(models *t, const char *name, const char *path) {
+  model_entry *e = calloc(1, sizeof *e);
+  if (!e) return NULL;
+  e->path = strdup(path);
+  model_metrics_init(&e->metrics);
+  if (e->path) monitor_adopt(e);
+  if (e->path && take_name(e, name) && insert(t, e)) return e;
+  free_entry(e);
+  return NULL;
 }
 
 bool models_pin(models *t, const char *name) {
   bool found = false;
-  for (size_t i = position(t, str_from(name), INT64_MAX); same_name(t, i, str_from(name)); i++)
-    found = t->entries[i]->pinned = true;
+  const model_list *l = models_list(t);
+  for (size_t i = position(l, str_from(name), INT64_MAX); same_name(l, i, str_from(name)); i++)
+    found = l->at[i]->pinned = true;
   if (!found) log_line("error", "--pin %.140s: there is no model of that name", name);
   return found;
 }
 
-static bool serves(const models *t, const model_entry *e) { return e->loaded || residence_on_demand(t, e); }
+model_entry *models_entry(const models *t, const char *name, int64_t number) {
+  const model_list *l = models_list(t);
+  size_t at = position(l, str_from(name), number);
+  return same_name(l, at, str_from(name)) && l->at[at]->number == number ? l->at[at] : NULL;
+}
+
+static bool serves(const models *t, const model_entry *e) {
+  return !e->gone && (e->loaded || residence_on_demand(t, e));
+}
 
 bool models_serve(models *t, model_entry *e) {
   pthread_mutex_lock(&t->lock);
@@ -127,13 +164,15 @@ model_entry *models_find(models *t, str name, str version, model **loaded) {
   bool one = version.at != NULL;
   *loaded = NULL;
   if (one && (!number_read_int(version, &number) || number < 1)) return NULL;
-  size_t at = position(t, name, number);
-  if (!same_name(t, at, name) || (one && !str_is(version, t->entries[at]->version))) return NULL;
+  const model_list *l = models_list(t);
+  size_t at = position(l, name, number);
+  while (!one && same_name(l, at, name) && l->at[at]->gone) at++;
+  if (!same_name(l, at, name) || (one && (l->at[at]->gone || !str_is(version, l->at[at]->version)))) return NULL;
   pthread_mutex_lock(&t->lock);
   size_t found = at;
-  while (!one && !serves(t, t->entries[found]) && same_name(t, found + 1, name)) found++;
-  if (!serves(t, t->entries[found])) found = at;
-  model_entry *e = t->entries[found];
+  while (!one && !serves(t, l->at[found]) && same_name(l, found + 1, name)) found++;
+  if (!serves(t, l->at[found])) found = at;
+  model_entry *e = l->at[found];
   if (e->loaded) *loaded = model_retain(e->loaded);
   residence_note_use(t, e);
   pthread_mutex_unlock(&t->lock);
@@ -142,7 +181,8 @@ model_entry *models_find(models *t, str name, str version, model **loaded) {
 
 model_entry *models_default(models *t, model **loaded) {
   *loaded = NULL;
-  return t->first ? models_find(t, str_from(t->first->name), (str){0}, loaded) : NULL;
+  const model_entry *first = models_list(t)->first;
+  return first ? models_find(t, str_from(first->name), (str){0}, loaded) : NULL;
 }
 
 model *models_acquire(models *t, model_entry *e) {
@@ -197,16 +237,39 @@ static bool settle(models *t, model_entry *e, const model *fresh, uint64_t took,
 
 static void learn_batches(const models *t, const model_entry *e, model *m) {
   char why[400];
-  m->batching = batching_learn(e->path, m->session, t->batch_ns, t->batch_rows, why, sizeof why);
+  size_t most = t->batch_rows;
+  if (m->config && m->config->batches && (size_t)m->config->max_batch < most) most = (size_t)m->config->max_batch;
+  uint64_t limit_ns = t->batch_ns ? t->batch_ns : BATCH_NS;
+  m->batching = batching_learn(e->path, m->session, limit_ns, most, why, sizeof why);
   if (!m->batching) {
     log_line("info", "model '%s' is computed request by request: %s", e->name, why);
     return;
   }
-  size_t most = batching_most(m->batching);
+  most = batching_most(m->batching);
   uint64_t one = m->batching->cost_ns[0], all = batching_cost(m->batching);
   model_note_cost(m, one);
   log_line("info", "model '%s' is computed up to %zu requests at once: %.2f ms each, %.2f ms alone", e->name, most,
            (double)all / 1e6 / (double)most, (double)one / 1e6);
+}
+
+// What stands beside the model, and what it asks to be done before traffic. False: why.
+static bool configure(const model_entry *e, model *m, char *why, size_t why_size) {
+  fault f = {0};
+  size_t size;
+  char *text = e->config ? file_load(AT_FDCWD, e->config, CONFIG_BYTES, &size, &f) : NULL;
+  if (!text) return true;  // it has none
+  m->config = model_config_read((str){text, size}, why, why_size);
+  free(text);
+  if (!m->config || !model_config_check(m->config, m->session, why, why_size)) return false;
+  if (*m->config->ignored)
+    log_line("info", "model '%s': without effect in config.pbtxt: %s", e->name, m->config->ignored);
+  return warmup_run(m, e->config, why, why_size);
+}
+
+void models_forget(models *t, model_entry *e) {
+  e->gone = true;
+  swap(t, e, NULL, "it is not in the repository any more");
+  log_line("info", "model '%s' version %s is not in the repository any more", e->name, e->version);
 }
 
 bool models_load(models *t, model_entry *e, char *why, size_t why_size) {
@@ -216,7 +279,7 @@ bool models_load(models *t, model_entry *e, char *why, size_t why_size) {
   pthread_mutex_unlock(&t->lock);
   residence_make_room(t, e, guessed_bytes(e));
   model *fresh = model_create(e->name, e->path, t->options, t->admission, why, why_size);
-  if (!fresh || !settle(t, e, fresh, clock_ns() - start, why, why_size)) {
+  if (!fresh || !configure(e, fresh, why, why_size) || !settle(t, e, fresh, clock_ns() - start, why, why_size)) {
     model_release(fresh);
     note_failure(t, e, why);
     return false;
@@ -226,7 +289,7 @@ bool models_load(models *t, model_entry *e, char *why, size_t why_size) {
     end = strchrnul(line, '\n');
     log_line("warning", "%s: %.*s", e->name, (int)(end - line), line);
   }
-  if (t->batch_ns) learn_batches(t, e, fresh);
+  if (t->batch_ns || (fresh->config && fresh->config->batches)) learn_batches(t, e, fresh);
   swap(t, e, fresh, "");
   log_line("info", e->alone ? "model '%s' loaded in %.1f ms" : "model '%s' loaded in %.1f ms (version %s)", e->name,
            (double)(clock_ns() - start) / 1e6, e->version);
@@ -235,9 +298,10 @@ bool models_load(models *t, model_entry *e, char *why, size_t why_size) {
 
 model_entry *models_change(models *t, const model_entry *of, bool load) {
   char why[1400];
-  for (size_t i = 0; i < t->count; i++) {
-    model_entry *e = t->entries[i];
-    if (strcmp(e->name, of->name) != 0) continue;
+  const model_list *l = models_list(t);
+  for (size_t i = 0; i < l->count; i++) {
+    model_entry *e = l->at[i];
+    if (e->gone || strcmp(e->name, of->name) != 0) continue;
     pthread_mutex_lock(&t->lock);
     e->unloaded = !load;
     pthread_mutex_unlock(&t->lock);

@@ -11,7 +11,11 @@ typedef struct model_entry {
   char name[MODEL_NAME_BYTES], version[20];
   int64_t number;  // the version
   const char *path;
-  bool alone;             // the only version of its name
+  char *config;       // the path of its config.pbtxt; NULL: it has none
+  atomic_bool alone;  // the only version of its name
+  atomic_bool gone;   // from the repository: nobody sees it any more
+  bool of_repository;
+  uint64_t stamp, scan;   // of its files there; when they were seen last (repository.c)
   model_metrics metrics;  // survive a reload, and so do:
   alert_state alerts;
   struct drift *drift;  // NULL: it has no baseline
@@ -28,11 +32,18 @@ typedef struct model_entry {
   uint64_t retried_ns;  // when a load failed last
 } model_entry;
 
-typedef struct models {
-  pthread_mutex_t lock;
-  model_entry **entries;  // by name, then from the newest version down
+// Whoever reads a list may do so without a lock: a new one takes its place, and it stays until the end.
+typedef struct model_list {
+  struct model_list *before;
   size_t count;
   model_entry *first;  // the first one declared: what is asked without a name
+  model_entry *at[];   // by name, then from the newest version down
+} model_list;
+
+typedef struct models {
+  pthread_mutex_t lock;
+  model_list *_Atomic list;
+  bool serving;  // requests are taken: the lists that were stay
   const sdx_options *options;
   struct admission *admission;  // of models that are loaded
   uint64_t batch_ns;            // what a batch may take; 0: none are made
@@ -44,18 +55,22 @@ typedef struct models {
   atomic_uint_fast64_t loads, evictions;
 } models;
 
-void models_init(models *t, const sdx_options *options);
+bool models_init(models *t, const sdx_options *options);  // false: memory
 void models_deinit(models *t);
-// Declares a model. `name` NULL: made from the file name; "name:2" is its version 2. False: said in the log.
-bool models_add(models *t, const char *name, const char *path);
+// Declares a model. `name` NULL: made from the file name; "name:2" is its version 2. NULL: said in the log. On one
+// thread at a time.
+model_entry *models_add(models *t, const char *name, const char *path);
 bool models_pin(models *t, const char *name);  // false: there is none of that name, which was said
-static inline size_t models_count(const models *t) { return t->count; }
+static inline const model_list *models_list(const models *t) { return atomic_load(&t->list); }
+static inline size_t models_count(const models *t) { return models_list(t)->count; }
 
 // The entry of a name and version (at NULL: the newest that is loaded, else the newest). NULL: there is none.
 // *loaded: held for the caller (model_release), or NULL.
 model_entry *models_find(models *t, str name, str version, model **loaded);
-model_entry *models_default(models *t, model **loaded);  // NULL: there are none
-model *models_acquire(models *t, model_entry *e);        // NULL: it is not loaded
+model_entry *models_default(models *t, model **loaded);                        // NULL: there are none
+model_entry *models_entry(const models *t, const char *name, int64_t number);  // also one that is gone
+void models_forget(models *t, model_entry *e);     // its files are gone; calls that have it go on
+model *models_acquire(models *t, model_entry *e);  // NULL: it is not loaded
 // Whether calls of it are taken: it is loaded, or will be when it is asked for. Not to be called under the lock.
 bool models_serve(models *t, model_entry *e);
 // Loads a file, again if it is loaded; calls that have the old one keep it until they are done. Blocks. False: why.

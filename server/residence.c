@@ -25,8 +25,9 @@ void residence_note_use(models *t, model_entry *e) {
 static model *take_victim(models *t, const model_entry *keep, uint64_t bytes, bool *fits) {
   model_entry *least = NULL;
   pthread_mutex_lock(&t->lock);
-  for (size_t i = 0; i < t->count; i++) {
-    model_entry *e = t->entries[i];
+  const model_list *all = models_list(t);
+  for (size_t i = 0; i < all->count; i++) {
+    model_entry *e = all->at[i];
     if (!e->loaded || e == keep) continue;
     bytes += bytes_of(e);
     bool idle = atomic_load(&e->loaded->references) == 1;  // the table's own; others are added under the lock

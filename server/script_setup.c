@@ -104,8 +104,9 @@ static bool has_model(const script_setup *s, const char *name, int64_t version) 
 }
 
 static sdx_status add_served(script_setup *s, const models *t, fault *f) {
-  for (size_t i = 0; i < t->count && !f->status; i++) {
-    const model_entry *e = t->entries[i];
+  const model_list *all = models_list(t);
+  for (size_t i = 0; i < all->count && !f->status; i++) {
+    const model_entry *e = all->at[i];
     if (has_model(s, e->name, e->number)) continue;
     char *path = realpath(e->path, NULL);
     if (!path) return fault_set(f, SDX_NOT_FOUND, "%s: no such file", e->path);

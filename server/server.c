@@ -13,6 +13,7 @@
 #include "server/admission/script.h"
 #include "server/log.h"
 #include "server/monitor/monitor.h"
+#include "server/repository.h"
 #include "server/route.h"
 
 enum { CHORE_THREADS = 4 };  // where routes of others may take long
@@ -50,11 +51,17 @@ static bool load_models(server *srv) {
   t->memory_limit = (uint64_t)srv->limits.memory_limit_bytes;
   for (size_t i = 0; i < config->model_count; i++)
     if (!models_add(t, config->models[i].name, config->models[i].path)) return false;
+  if (config->repository && !(srv->repository = repository_open(t, config->repository))) return false;
   for (size_t i = 0; i < config->pin_count; i++)
     if (!models_pin(t, config->pins[i])) return false;
-  for (size_t i = 0; i < t->count; i++)
-    if ((!t->memory_limit || t->entries[i]->pinned) && !models_load(t, t->entries[i], why, sizeof why)) return false;
-  return check_labels(srv);
+  const model_list *all = models_list(t);
+  for (size_t i = 0; i < all->count; i++) {
+    model_entry *e = all->at[i];
+    bool due = !t->memory_limit || e->pinned;
+    if (due && !models_load(t, e, why, sizeof why) && !e->of_repository) return false;
+  }
+  t->serving = true;
+  return (!srv->repository || repository_watch(srv->repository)) && check_labels(srv);
 }
 
 // Written beside and renamed, so that whoever waits for the file never reads half of it.
@@ -171,7 +178,7 @@ int server_run(const server_config *config) {
   srv->limits = config->limits;
   srv->start_ns = clock_ns();
   model_metrics_init(&srv->no_model);
-  models_init(&srv->models, config->options);
+  bool have_table = models_init(&srv->models, config->options);
   log_init(config->json_log);
   block_signals(&old);
   start_limits(srv);
@@ -181,7 +188,7 @@ int server_run(const server_config *config) {
   int code = 1;
   bool wrote_port = false, wrote_pid = false;
   if (!start_policies(srv)) log_line("error", "cannot start the workers: memory or threads are exhausted");
-  else if (have_keys && load_models(srv) && start_script(srv) && monitor_start(srv) && start_net(srv)) {
+  else if (have_table && have_keys && load_models(srv) && start_script(srv) && monitor_start(srv) && start_net(srv)) {
     wrote_port = write_number(config->port_file, srv->net.port);
     wrote_pid = wrote_port && write_number(config->pid_file, getpid());
     if (wrote_pid) {
@@ -190,6 +197,7 @@ int server_run(const server_config *config) {
     }
   }
   net_stop(&srv->net);  // nothing new is submitted; then what was, ends; then its connections do
+  repository_close(srv->repository);
   stop_policies(srv);
   net_close(&srv->net);
   monitor_stop(srv);

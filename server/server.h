@@ -49,6 +49,7 @@ typedef struct server_config {
   size_t origin_count;
   const server_model *models;
   size_t model_count;
+  const char *repository;   // a folder of models; NULL: none
   const char *const *pins;  // names of models that stay in memory
   size_t pin_count;
   const server_labels *labels;
@@ -76,6 +77,7 @@ typedef struct server {
   const struct http_route **routes;  // those that are answered, ended by NULL
   keys keys;
   models models;  // the first one answers /score
+  struct repository *repository;
   split split;
   regions regions;
   struct admission *queue, *quick, *chores, *elsewhere;  // elsewhere: NULL where nothing is split

@@ -119,9 +119,15 @@ bool compute_parse(call *c) {
   c->parsed = c->route->parse(c);
   c->parsed_ns = clock_ns();
   histogram_seconds(&c->entry->metrics.phases[METRIC_PARSE], c->parsed_ns - c->parse_ns, call_trace(c));
-  if (c->parsed && m->input_count && c->inputs[0] && sdx_tensor_rank(c->inputs[0]))
-    histogram_number(&c->entry->metrics.batch, (uint64_t)sdx_tensor_shape(c->inputs[0])[0]);
-  return c->parsed;
+  if (!c->parsed || !m->input_count || !c->inputs[0] || !sdx_tensor_rank(c->inputs[0])) return c->parsed;
+  int64_t rows = sdx_tensor_shape(c->inputs[0])[0];
+  if (m->config && m->config->max_batch && rows > m->config->max_batch) {
+    call_error(c, 400, "the batch has %lld rows, max_batch_size of the model's config.pbtxt is %lld", (long long)rows,
+               (long long)m->config->max_batch);
+    return c->parsed = false;
+  }
+  histogram_number(&c->entry->metrics.batch, (uint64_t)rows);
+  return true;
 }
 
 bool compute(call *c, uint64_t limit_ns) {

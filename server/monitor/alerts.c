@@ -19,10 +19,6 @@ enum { WAIT_BYTES = 256 << 10, ATTEMPTS = 6, LEAST_REQUESTS = 20 };  // LEAST: f
 const char *const alert_names[ALERT_KINDS] = {"error_rate", "latency", "input_drift", "prediction_drift"};
 
 // What a model's counters were when the window began.
-typedef struct before {
-  uint64_t total, errors, buckets[HISTOGRAM_BUCKETS];
-} before;
-
 struct alerts {
   server *srv;
   const char *webhook;
@@ -34,7 +30,6 @@ struct alerts {
   pthread_cond_t wake;
   atomic_bool armed;  // requests came since the thread went to sleep
   bool stop;
-  before *before;  // of the models, then the script
 };
 
 // ---- telling -------------------------------------------------------------------------------------
@@ -95,21 +90,23 @@ static double quantile(const uint64_t *buckets, const double *bounds, uint64_t t
   return buckets[i] ? from + (to - from) * (wanted - passed) / (double)buckets[i] : from;
 }
 
+static uint64_t since(uint64_t *before, uint64_t now) {
+  uint64_t more = now - *before;
+  *before = now;
+  return more;
+}
+
 // Whether there was anything, or still is.
-static bool look(alerts *a, model_entry *e, before *b) {
+static bool look(alerts *a, model_entry *e) {
   const limits *l = &a->srv->limits;
   const model_metrics *m = &e->metrics;
-  before now = {metrics_total(m, true) + metrics_total(m, false), errors_of(m), {0}};
-  uint64_t buckets[HISTOGRAM_BUCKETS];
-  for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
-    now.buckets[i] = metric_get(&m->latency.buckets[i]);
-    buckets[i] = now.buckets[i] - b->buckets[i];
-  }
-  uint64_t total = now.total - b->total, errors = now.errors - b->errors;
+  uint64_t total = since(&e->alerts.before.total, metrics_total(m, true) + metrics_total(m, false));
+  uint64_t errors = since(&e->alerts.before.errors, errors_of(m)), buckets[HISTOGRAM_BUCKETS];
+  for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+    buckets[i] = since(&e->alerts.before.buckets[i], metric_get(&m->latency.buckets[i]));
   double rate = total ? (double)errors / (double)total : 0, limit = (double)l->alert_error_percent / 100;
   double p99 = total ? 1e3 * quantile(buckets, m->latency.bounds, total, 0.99) : 0;
   bool enough = total >= LEAST_REQUESTS;
-  *b = now;
   if (l->alert_error_percent)
     alerts_set(a, e, ALERT_ERRORS, enough && rate > limit, rate, limit,
                "model '%s': %.1f %% of %llu requests failed in the last %lld s, the limit is %.0f %%", e->name,
@@ -122,10 +119,10 @@ static bool look(alerts *a, model_entry *e, before *b) {
 }
 
 static bool look_at_all(alerts *a) {
-  models *t = &a->srv->models;
+  const model_list *all = models_list(&a->srv->models);
   bool any = false;
-  for (size_t i = 0; i < t->count; i++) any |= look(a, t->entries[i], &a->before[i]);
-  if (a->srv->script) any |= look(a, script_pool_entry(a->srv->script), &a->before[t->count]);
+  for (size_t i = 0; i < all->count; i++) any |= look(a, all->at[i]);
+  if (a->srv->script) any |= look(a, script_pool_entry(a->srv->script));
   return any;
 }
 
@@ -178,8 +175,7 @@ alerts *alerts_start(server *srv, const char *webhook) {
   pthread_cond_init(&a->wake, &clock);
   pthread_condattr_destroy(&clock);
   bool looks = srv->limits.alert_error_percent || srv->limits.alert_latency_ms;
-  a->before = calloc(srv->models.count + 1, sizeof *a->before);
-  if (a->before && start_webhook(a)) {
+  if (start_webhook(a)) {
     a->looks = looks && !pthread_create(&a->thread, NULL, work, a);
     if (a->looks == looks) return a;
     log_line("error", "cannot start the thread of the alerts");
@@ -199,7 +195,6 @@ void alerts_stop(alerts *a) {
   http_close(a->http);
   pthread_mutex_destroy(&a->lock);
   pthread_cond_destroy(&a->wake);
-  free(a->before);
   free(a);
 }
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "server/metrics.h"
 #include "server/monitor/courier.h"
 
 struct model_entry;
@@ -21,6 +22,9 @@ extern const char *const alert_names[ALERT_KINDS];
 typedef struct alert_state {
   atomic_bool firing[ALERT_KINDS];
   atomic_uint_fast64_t fired[ALERT_KINDS];  // how many times
+  struct {
+    uint64_t total, errors, buckets[HISTOGRAM_BUCKETS];
+  } before;  // when the thread looked last
 } alert_state;
 
 alerts *alerts_start(struct server *srv, const char *webhook);  // webhook NULL: none. NULL: said in the log

@@ -53,21 +53,21 @@ static bool take_baseline(models *t, const char *word) {
     model_release(loaded);
   }
   if (e) return load_baseline(e, equals + 1);
-  if (t->first) return load_baseline(t->first, word);
+  model_entry *first = models_list(t)->first;
+  if (first) return load_baseline(first, word);
   log_line("error", "--baseline %.200s: there is no model", word);
   return false;
 }
 
+void monitor_adopt(model_entry *e) {
+  char *path = path_format("%s.baseline.json", e->path);
+  if (path && !access(path, R_OK)) load_baseline(e, path);  // one that is no good is said, and the model served
+  free(path);
+}
+
 static bool start_drift(server *srv) {
-  models *t = &srv->models;
   for (size_t i = 0; i < srv->config->baseline_count; i++)
-    if (!take_baseline(t, srv->config->baselines[i])) return false;
-  for (size_t i = 0; i < t->count; i++) {
-    model_entry *e = t->entries[i];
-    char *path = e->drift ? NULL : path_format("%s.baseline.json", e->path);
-    if (path && !access(path, R_OK)) load_baseline(e, path);  // one that is no good is said, and the model served
-    free(path);
-  }
+    if (!take_baseline(&srv->models, srv->config->baselines[i])) return false;
   return true;
 }
 

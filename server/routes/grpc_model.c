@@ -19,7 +19,8 @@ static void model_ready(call *c) {
 }
 
 static void describe_server(call *c) {
-  static const char *const extensions[] = {"model_repository", "statistics", "system_shared_memory"};
+  static const char *const extensions[] = {"model_configuration", "model_repository", "statistics",
+                                           "system_shared_memory"};
   wire_out out = grpc_begin(c);
   grpc_put_str(&out, 1, "sardonyx");
   grpc_put_str(&out, 2, sdx_version());
@@ -39,11 +40,12 @@ static void describe_model(call *c) {
   enum { VERSIONS = 2, PLATFORM, INPUTS, OUTPUTS };
   str name, version;
   if (!grpc_read_names(c, &name, &version) || !grpc_find_model(c, name, version)) return;
-  const models *t = &c->srv->models;
+  const model_list *all = models_list(&c->srv->models);
   wire_out out = grpc_begin(c);
   grpc_put_str(&out, 1, c->entry->name);
-  for (size_t i = t->count; i-- > 0;)
-    if (!strcmp(t->entries[i]->name, c->entry->name)) grpc_put_str(&out, VERSIONS, t->entries[i]->version);
+  for (size_t i = all->count; i-- > 0;)
+    if (!all->at[i]->gone && !strcmp(all->at[i]->name, c->entry->name))
+      grpc_put_str(&out, VERSIONS, all->at[i]->version);
   grpc_put_str(&out, PLATFORM, "onnx_onnxv1");
   for (size_t i = 0; i < sdx_session_input_count(c->model->session); i++)
     put_io(&out, INPUTS, sdx_session_input(c->model->session, i));

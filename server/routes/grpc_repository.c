@@ -25,8 +25,10 @@ static void answer_index(call *c) {
   models *t = &c->srv->models;
   wire_out out = grpc_begin(c);
   pthread_mutex_lock(&t->lock);
-  for (size_t i = 0; i < t->count; i++) {
-    const model_entry *e = t->entries[i];
+  const model_list *all = models_list(t);
+  for (size_t i = 0; i < all->count; i++) {
+    const model_entry *e = all->at[i];
+    if (e->gone) continue;
     bool good = ready && (e->loaded || residence_on_demand(t, e));
     if (only && !good) continue;
     size_t at = wire_begin(&out, 1);
@@ -129,8 +131,9 @@ static void answer_stats(call *c) {
   if (!grpc_read_names(c, &name, &version)) return;
   if (name.size && !grpc_find_model(c, name, version)) return;
   wire_out out = grpc_begin(c);
-  for (size_t i = 0; i < c->srv->models.count; i++)
-    if (!c->entry || c->entry == c->srv->models.entries[i]) put_stats(&out, c->srv->models.entries[i]);
+  const model_list *all = models_list(&c->srv->models);
+  for (size_t i = 0; i < all->count; i++)
+    if (!c->entry || c->entry == all->at[i]) put_stats(&out, all->at[i]);
   grpc_end(c, &out);
 }
 

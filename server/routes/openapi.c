@@ -149,9 +149,10 @@ static void items(text *o, server *srv, const http_route *r, const char *pattern
     model_release(m);
     return;
   }
-  for (size_t i = 0; i < t->count; i++) {
-    s.entry = t->entries[i];
-    if (!of_version && i && !strcmp(s.entry->name, t->entries[i - 1]->name)) continue;
+  const model_list *all = models_list(t);
+  for (size_t i = 0; i < all->count; i++) {
+    s.entry = all->at[i];
+    if (s.entry->gone || (!of_version && i && !strcmp(s.entry->name, all->at[i - 1]->name))) continue;
     models_find(t, str_from(s.entry->name), of_version ? str_from(s.entry->version) : (str){0}, &m);
     s.model = m;
     if (m || r->unloaded_too) item(o, pattern, &s, first);

@@ -5,16 +5,14 @@
 
 static void state(call *c) {
   text *o = call_body(c);
-  const models *t = &c->srv->models;
+  const model_list *all = models_list(&c->srv->models);
   bool first = true, one = c->version_name.at != NULL;
   text_put(o, "{\"model_version_status\":[");
-  for (size_t i = 0; i < t->count; i++) {
-    const model_entry *e = t->entries[i];
-    if (strcmp(e->name, c->entry->name) != 0 || (one && e != c->entry)) continue;
-    model *m = models_acquire(&c->srv->models, c->srv->models.entries[i]);
+  for (size_t i = 0; i < all->count; i++) {
+    model_entry *e = all->at[i];
+    if (e->gone || strcmp(e->name, c->entry->name) != 0 || (one && e != c->entry)) continue;
     text_format(o, "%s{\"version\":\"%s\",\"state\":\"%s\",\"status\":{\"error_code\":\"OK\",\"error_message\":\"\"}}",
-                first ? "" : ",", e->version, m ? "AVAILABLE" : "END");
-    model_release(m);
+                first ? "" : ",", e->version, models_serve(&c->srv->models, e) ? "AVAILABLE" : "END");
     first = false;
   }
   text_put(o, "]}");

@@ -5,6 +5,7 @@
 static void describe_server(call *c) {
   text_format(call_body(c),
               "{\"name\":\"sardonyx\",\"version\":\"%s\",\"extensions\":[\"binary_tensor_data\",\"json_values\","
+              "\"model_configuration\","
               "\"model_repository\",\"statistics\",\"system_shared_memory\"]}",
               sdx_version());
   call_json(c, 200);
@@ -19,13 +20,13 @@ static void write_inputs(text *o, const model *m, size_t from, size_t to) {
 
 static void describe_model(call *c) {
   text *o = call_body(c);
-  const models *t = &c->srv->models;
+  const model_list *all = models_list(&c->srv->models);
   const model *m = c->model;
   text_format(o, "{\"name\":\"%s\",\"versions\":[", c->entry->name);
   bool first = true;
-  for (size_t i = t->count; i-- > 0;) {  // the oldest first
-    if (strcmp(t->entries[i]->name, c->entry->name) != 0) continue;
-    text_format(o, first ? "\"%s\"" : ",\"%s\"", t->entries[i]->version);
+  for (size_t i = all->count; i-- > 0;) {  // the oldest first
+    if (all->at[i]->gone || strcmp(all->at[i]->name, c->entry->name) != 0) continue;
+    text_format(o, first ? "\"%s\"" : ",\"%s\"", all->at[i]->version);
     first = false;
   }
   text_put(o, "],\"platform\":\"onnx_onnxv1\",\"inputs\":[");

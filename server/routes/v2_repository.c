@@ -34,8 +34,10 @@ static void answer_index(call *c) {
   models *t = &c->srv->models;
   text_put(o, "[");
   pthread_mutex_lock(&t->lock);
-  for (size_t i = 0; i < t->count; i++) {
-    const model_entry *e = t->entries[i];
+  const model_list *all = models_list(t);
+  for (size_t i = 0; i < all->count; i++) {
+    const model_entry *e = all->at[i];
+    if (e->gone) continue;
     bool good = ready && (e->loaded || residence_on_demand(t, e));
     if (only && !good) continue;
     if (!first) text_append(o, ",", 1);

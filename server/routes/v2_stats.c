@@ -38,13 +38,13 @@ static void write_model(text *o, const model_entry *e) {
 static void answer(call *c) {
   text *o = call_body(c);
   text_put(o, "{\"model_stats\":[");
-  const models *t = &c->srv->models;
+  const model_list *all = models_list(&c->srv->models);
   bool first = true;
-  for (size_t i = 0; i < t->count; i++) {
-    if (c->entry && c->entry != t->entries[i]) continue;
+  for (size_t i = 0; i < all->count; i++) {
+    if (c->entry && c->entry != all->at[i]) continue;
     if (!first) text_append(o, ",", 1);
     first = false;
-    write_model(o, t->entries[i]);
+    write_model(o, all->at[i]);
   }
   text_put(o, "]}");
   call_json(c, 200);

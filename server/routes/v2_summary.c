@@ -36,7 +36,8 @@ static const class_labels *given_labels(const call *c) {
   const server_config *config = c->srv->config;
   for (size_t i = 0; i < config->label_count; i++) {
     const char *name = config->labels[i].name;
-    if (name ? !strcmp(name, c->entry->name) : c->entry == c->srv->models.first) return config->labels[i].classes;
+    if (name ? !strcmp(name, c->entry->name) : c->entry == models_list(&c->srv->models)->first)
+      return config->labels[i].classes;
   }
   return NULL;
 }

@@ -95,6 +95,16 @@ class Clients(Base):
         with self.assertRaisesRegex(InferenceServerException, "no model 'nobody'"):
             c.get_model_metadata("nobody")
 
+    def test_configuration(self):
+        config = self.client.get_model_config("pair").config
+        self.assertEqual((config.name, config.backend, config.max_batch_size), ("pair", "onnxruntime", 0))
+        self.assertEqual([(i.name, i.data_type, list(i.dims)) for i in [*config.input, *config.output]],
+                         [(n, 9, [2]) for n in ("a", "b", "sum", "product")])  # TYPE_INT64
+        self.assertEqual(list(self.client.get_model_config("rows").config.input[0].dims), [-1, 3])
+        with tritonclient.http.InferenceServerClient(self.address) as client:
+            rest = client.get_model_config("rows")
+        self.assertEqual((rest["input"], rest["max_batch_size"]), ([{"name": "x", "data_type": "TYPE_FP32", "dims": [-1, 3]}], 0))
+
     def test_every_type(self):
         """What goes in comes out, raw by tritonclient and typed by hand."""
         fields = {"f": "fp32_contents", "d": "fp64_contents", "b": "int_contents", "h": "int_contents", "i": "int_contents",
