@@ -89,7 +89,8 @@ static void start_limits(server *srv) {
 static bool offered(const server_config *config, const http_route *r) {
   bool script = config->script.path != NULL;
   if (r->page && config->no_ui) return false;
-  return (script || !r->script_only) && (script || config->model_count || r->access != ROUTE_SCORE);
+  return (script || !r->script_only) &&
+         (script || config->model_count || config->repository || r->access != ROUTE_SCORE);
 }
 
 static bool collect_routes(server *srv) {
