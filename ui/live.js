@@ -53,7 +53,7 @@ export function showLive(place) {
         draw({ now, steps });
       })));
     }
-    about.replaceChildren(facts(now.server));
+    about.replaceChildren(...now.alerts.map(alert => h("p", { class: "problem" }, t("Alert"), " ", alert)), facts(now.server));
     update(steps, chosen ? [chosen] : models.slice(0, MOST));
   };
   return watch(draw, error => about.replaceChildren(problem(error)));

@@ -10,7 +10,7 @@ const KEPT = 150; // five minutes
 export function parse(text) {
   const samples = [];
   for (const line of text.split("\n")) {
-    const found = /^(\w+)(?:\{(.*?)\})? (\S+)/.exec(line);
+    const found = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line);
     if (!found) continue;
     const labels = {};
     for (const [, name, value] of (found[2] ?? "").matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g))
@@ -31,7 +31,7 @@ export const keyOf = labels => (labels.version ? `${labels.model}:${labels.versi
 
 // Of each model: requests, refused or failed ones, the buckets of their time, how many wait.
 function digest(samples) {
-  const models = new Map(), server = {};
+  const models = new Map(), server = {}, alerts = [];
   const of = labels => {
     const key = keyOf(labels);
     if (!models.has(key)) models.set(key, { requests: 0, failed: 0, buckets: new Map(), waiting: 0 });
@@ -46,11 +46,13 @@ function digest(samples) {
       of(labels).buckets.set(bound, (of(labels).buckets.get(bound) ?? 0) + value);
     } else if (name === "sardonyx_queue_length") {
       of(labels).waiting += value;
+    } else if (name === "sardonyx_alert" && value) {
+      alerts.push(`${labels.alert}: ${keyOf(labels)}`);
     } else if (!Object.keys(labels).length) {
       server[name] = value;
     }
   }
-  return { at: Date.now(), models, server };
+  return { at: Date.now(), models, server, alerts };
 }
 
 // The time that a share of the requests between two scrapes stayed below; null where there were none.

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pages at /ui and /docs, driven as a person drives them."""
-import json, os, pathlib, re, struct, subprocess, sys, types, unittest, zlib
+import json, os, pathlib, random, re, struct, subprocess, sys, types, unittest, zlib
 
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent.parent / part) for part in ("server", "")]
 import browser
 import lab
 import onnx_bytes as onnx
-from serving import MODELS, ROOT, SHARED_MODELS, WORK, Server, main, model, wait_for
+from serving import MODELS, ROOT, SHARED_MODELS, WORK, PROGRAM, Server, main, model, wait_for
 
 FILES = sorted((ROOT / "ui").glob("*.*"))
 LANGUAGES = {"fr": "Modèles", "it": "Modelli", "pt": "Modelos", "ru": "Модели", "ja": "モデル"}
@@ -56,6 +56,9 @@ for name, data in WRITTEN.items():
 (WORK / "beside/labels.txt").write_text("one\ntwo\n")
 (WORK / "beside/sample.json").write_text('{"data": {"a": [2, 4], "b": [5, 5]}}')
 (WORK / "left.png").write_bytes(picture(64, 64, lambda x, y: (255, 0, 0) if x < 32 else (0, 0, 255)))
+(WORK / "beside/steady.onnx").write_bytes(MODELS["rows"])
+usual = random.Random(0)
+(WORK / "usual.npy").write_bytes(npy((2000, 3), [usual.gauss(0, 1) for _ in range(6000)]))
 (WORK / "row.npy").write_bytes(npy((2, 3), [1, 2, 3, 4, 5, 6.5]))
 
 
@@ -131,7 +134,8 @@ class Driven(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         digits = [f"digits={DIGITS}", f"digits:2={DIGITS.with_name('mnist-15.onnx')}"] if DIGITS.exists() else ["digits=" + str(WORK / "rows.onnx")]
-        cls.server = Server([*digits, "rows", "pair", "text", "zipmap", str(WORK / "beside/sampled.onnx"), *(f"{n}={WORK / n}.onnx" for n in WRITTEN)], *cls.options)
+        subprocess.run([PROGRAM, "baseline", "steady.onnx", str(WORK / "usual.npy")], cwd=WORK / "beside", check=True, capture_output=True)
+        cls.server = Server([*digits, "rows", "pair", "text", "zipmap", str(WORK / "beside/sampled.onnx"), str(WORK / "beside/steady.onnx"), *(f"{n}={WORK / n}.onnx" for n in WRITTEN)], *cls.options)
         cls.browser = browser.Browser()
 
     @classmethod
@@ -305,8 +309,24 @@ class Pages(Driven):
         page.wait("document.querySelectorAll('figure svg').length === 4")
         for _ in range(40):
             self.server.infer("rows", {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 3], "data": [1, 2, 3]}]})
-        page.wait("""[...document.querySelectorAll('figure svg')].some(s => /^Requests per second.*rows: [1-9]/.test(s.getAttribute("aria-label")))""")
-        page.wait("""[...document.querySelectorAll('figure svg')].some(s => /^Time of a request.*rows 99 % below: [\\d.]+ (µs|ms)/.test(s.getAttribute("aria-label")))""")
+        page.wait("""[...document.querySelectorAll('figure svg')].some(s => /^Requests per second.*rows:1: [1-9]/.test(s.getAttribute("aria-label")))""")
+        page.wait("""[...document.querySelectorAll('figure svg')].some(s => /^Time of a request.*rows:1 99 % below: [\\d.]+ (µs|ms)/.test(s.getAttribute("aria-label")))""")
+
+    def test_drift(self):
+        numbers = random.Random(1)
+        def send(shift, count):
+            for _ in range(count):
+                data = [numbers.gauss(shift, 1) for _ in range(3)]
+                self.server.infer("steady", {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 3], "data": data}]})
+        send(0, 200)
+        page = self.model("steady")
+        page.wait("document.querySelector('main').innerText.includes('The inputs are as before.')")
+        send(3, 600)
+        page = self.model("steady")
+        page.wait("document.querySelector('main').innerText.includes('The inputs are not what they were.')")
+        self.assertRegex(page.eval("[...document.querySelectorAll('section')].at(-1).innerText"), r"x\S*\s+input\s+drifts")
+        page = self.open("ui/#/live")
+        page.wait("[...document.querySelectorAll('.problem')].some(p => /drift: steady:1/.test(p.innerText))")
 
     def test_log_with_filter(self):
         self.server.infer("rows", {"inputs": []}, headers={"x-request-id": "look-for-me"})
