@@ -91,10 +91,12 @@ class Browser:
             self.buffer += piece
         raise AssertionError(f"{method}: no answer in {timeout} s")
 
-    def open(self, address, width=1200, height=900, dark=False, language="en"):
-        target = self.command("Target.createTarget", url="about:blank")["targetId"]
+    def open(self, address, width=1200, height=900, dark=False, language="en", beside=None):
+        """In a profile of its own; or in another tab of that of a page."""
+        context = beside.context if beside else self.command("Target.createBrowserContext")["browserContextId"]
+        target = self.command("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
         session = self.command("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        page = self.pages[session] = Page(self, session)
+        page = self.pages[session] = Page(self, session, context)
         for domain in ("Page", "Runtime", "Log", "Network", "DOM"):
             page.command(f"{domain}.enable")
         page.resize(width, height)
@@ -106,8 +108,8 @@ class Browser:
 
 
 class Page:
-    def __init__(self, browser, session):
-        self.browser, self.session = browser, session
+    def __init__(self, browser, session, context):
+        self.browser, self.session, self.context = browser, session, context
         self.problems = []  # of the console: errors, exceptions, what the policy has blocked
         self.asked = []  # every address
 

@@ -357,12 +357,13 @@ class Pages(Driven):
         for code, heading in LANGUAGES.items():
             page.choose("#language", code)
             page.wait(f"document.querySelector('h1')?.innerText === {json.dumps(heading)}")
-            self.assertEqual(page.eval("[document.documentElement.lang, document.querySelector('nav a').innerText]"), [code, heading])
-        again = self.open("docs")
+            self.assertEqual(page.eval("[document.documentElement.lang, document.querySelector('nav a:not([hidden])').innerText]"), [code, heading])
+        again = self.open("docs", beside=page)
         again.wait("document.documentElement.lang === 'ja' && document.querySelector('h1')?.innerText === '呼び出し方'")
         page.choose("#language", "en")
         page.wait("document.querySelector('h1')?.innerText === 'Models'")
-        self.assertEqual(self.open(language="pt-BR").wait("document.querySelector('h1')?.innerText"), "Models")  # what was chosen holds
+        for options, heading in (({"beside": page}, "Models"), ({}, "Modelos")):  # what was chosen holds, in this profile
+            self.assertEqual(self.open(language="pt-BR", **options).wait("document.querySelector('h1')?.innerText"), heading)
 
     def test_docs_can_be_tried(self):
         page = self.open("docs")
@@ -453,7 +454,7 @@ class Keys(Driven):
             page.wait("document.querySelector('main li, dialog .problem')")
         page.wait("document.querySelectorAll('main li').length > 3")
         self.assertEqual(page.eval("[Object.values(localStorage).join(), Object.values(sessionStorage).includes('" + KEY + "')]"), ["", True])
-        other = self.open(expected=["401"])
+        other = self.open(expected=["401"], beside=page)
         other.wait("document.querySelector('dialog[open]')")  # another tab has not got it
         other.click("dialog button[type=button]")
         other.wait("document.querySelector('main [role=alert]')")
