@@ -2,8 +2,8 @@
 # with replay.c and runs its corpus as the test fuzz/<name>.
 # Parsers of the server and the command alone: the fuzz preset builds neither.
 add_library(client_parsers STATIC server/json_tensor.c server/regions.c server/score_body.c server/tensor_io.c
-            server/v2_request.c server/v2_tensor.c server/grpc_request.c server/table_body.c server/monitor/baseline.c
-            server/monitor/trace.c server/model_config.c
+            server/labels.c server/v2_request.c server/v2_tensor.c server/grpc_request.c server/table_body.c
+            server/monitor/baseline.c server/monitor/trace.c server/model_config.c
             cli/csv.c cli/elements.c cli/io_npy.c cli/table.c cli/util.c)
 target_include_directories(client_parsers PUBLIC ${PROJECT_SOURCE_DIR})
 target_link_libraries(client_parsers PUBLIC sardonyx_net sardonyx_internal PkgConfig::JANSSON)
