@@ -11,7 +11,7 @@ extern const pass_def pass_remove_dead;
 // Passes whose results are for this engine alone, or that only it gains by, are left out.
 #define OURS                                                                                                      \
   "fold_dequantized,widen_squares,look_up,move_quantized,fuse_quantized,fuse_conv_endings,fuse_scaled_sums,fuse_" \
-  "products"
+  "products,fuse_attention"
 static const struct pass_list {
   const char *name;
   int level;

@@ -270,6 +270,76 @@ static void layer_norm(void **state) {
 // ---- widen_squares -------------------------------------------------------------------------------------
 
 // Rows of four whose squares no float16 holds: what float makes of the same chain must come out.
+// ---- fuse_attention -----------------------------------------------------------------------------------
+
+static void attention(void **state) {
+  // The rest of a graph that reads %q, the keys %k, turned, %v and the mask %m.
+  static const struct {
+    const char *nodes, *after;
+  } taken[] = {
+      {"%s = MatMul(%q, %t)\n  %p = Softmax(%s)\n  %y = MatMul(%p, %v)", "scale=1.0"},
+      {"const %n: float[]{0.5}\n  %a = MatMul(%q, %t)\n  %s = Mul(%a, %n)\n  %p = Softmax<axis=3>(%s)\n"
+       "  %y = MatMul(%p, %v)",
+       "scale=0.5"},
+      {"const %n: float[1]{4}\n  %a = MatMul(%q, %t)\n  %b = Div(%a, %n)\n  %s = Add(%m, %b)\n  %p = Softmax(%s)\n"
+       "  %y = MatMul(%p, %v)",
+       "scale=0.25"},
+      {"const %z: float[5,5]{0,-inf,-inf,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,-inf,-inf,-inf,-inf,-inf}\n  %a = "
+       "MatMul(%q, %t)\n"
+       "  %s = Add(%a, %z)\n  %p = Softmax(%s)\n  %y = MatMul(%p, %v)",
+       "scale=1.0"},
+  };
+  static const char *const stay[] = {
+      "%s = MatMul(%q, %t)\n  %p = Softmax<axis=2>(%s)\n  %y = MatMul(%p, %v)",                 // down the columns
+      "%s = MatMul(%q, %t)\n  %p = Softmax(%s)\n  %w = MatMul(%t, %p)\n  %y = MatMul(%w, %v)",  // on the other side
+      "%s = MatMul(%q, %t)\n  %p = Softmax(%s)\n  %z = Neg(%p)\n  %y = MatMul(%p, %v)",         // read twice
+      "const %n: float[5]{1,2,3,4,5}\n  %a = MatMul(%q, %t)\n  %s = Mul(%a, %n)\n  %p = Softmax(%s)\n"
+      "  %y = MatMul(%p, %v)",  // no number
+      "const %n: float[1]{1}\n  %a = MatMul(%q, %t)\n  %s = Add(%a, %n)\n  %p = Softmax(%s)\n  %y = MatMul(%p, %v)",
+      "const %n: float[2,1,1,1,5]{1,2,3,4,5,6,7,8,9,0}\n  %a = MatMul(%q, %t)\n  %s = Add(%a, %n)\n"
+      "  %p = Softmax(%s)\n  %y = MatMul(%p, %v)",  // more scores
+  };
+  char source[900];
+#define ATTENTION_SOURCE(nodes)                                                                                      \
+  snprintf(source, sizeof source,                                                                                    \
+           "graph(%%q: float[B,2,5,4], %%m: float[1,1,1,5]) -> (%%y%s) {\n  %%k = Neg(%%q)\n  %%v = Softplus(%%q)\n" \
+           "  %%t = Transpose<perm=[0, 1, 3, 2]>(%%k)\n  %s\n}\n",                                                   \
+           strstr(nodes, "%z = Neg") ? ", %z" : "", nodes)
+  for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+    ATTENTION_SOURCE(taken[i].nodes);
+    sdx_session *plain = rewrite_session(NULL, source), *fused = rewrite_session("fuse_attention", source);
+    text got = {0};
+    rewrite_same_numbers(plain, fused, 1e-5, source);
+    rewrite_text(fused, &got);
+    if (!strstr(got.at, "= Attention<") || !strstr(got.at, taken[i].after) || strstr(got.at, "Softmax("))
+      fail_msg("%s\n%s", source, got.at);
+    text_deinit(&got);
+    sdx_session_destroy(plain);
+    sdx_session_destroy(fused);
+  }
+  for (size_t i = 0; i < sizeof stay / sizeof *stay; i++) {
+    ATTENTION_SOURCE(stay[i]);
+    leaves_alone("fuse_attention", source);
+  }
+  // More rows than one block: keys and values are packed once a head.
+  static const char long_rows[] =
+      "graph(%q: float[2,2,300,20], %m: float[2,1,300,300]) -> (%y) {\n  %k = Neg(%q)\n  %v = Softplus(%q)\n"
+      "  %t = Transpose<perm=[0, 1, 3, 2]>(%k)\n  %a = MatMul(%q, %t)\n  %s = Add(%a, %m)\n  %p = Softmax(%s)\n"
+      "  %y = MatMul(%p, %v)\n}\n";
+  sdx_session *plain = rewrite_session(NULL, long_rows), *fused = rewrite_session("fuse_attention", long_rows);
+  rewrite_same_numbers(plain, fused, 1e-5, long_rows);
+  sdx_session_destroy(plain);
+  sdx_session_destroy(fused);
+  // One head of the keys for all, and keys that nothing turned.
+  leaves_alone("fuse_attention",
+               "graph(%q: float[1,2,3,4], %k: float[1,1,5,4], %v: float[1,2,5,6]) -> (%y) {\n"
+               "  %t = Transpose<perm=[0, 1, 3, 2]>(%k)\n  %s = MatMul(%q, %t)\n  %p = Softmax(%s)\n"
+               "  %y = MatMul(%p, %v)\n}\n");
+  leaves_alone("fuse_attention",
+               "graph(%q: float[1,2,3,4], %t: float[1,2,4,5], %v: float[1,2,5,6]) -> (%y) {\n"
+               "  %s = MatMul(%q, %t)\n  %p = Softmax(%s)\n  %y = MatMul(%p, %v)\n}\n");
+}
+
 static void squares_beyond_16_bits(void **state) {
   static const char *const chains[] = {
       "%m = ReduceMean(%x, %last)\n %d = Sub(%x, %m)\n %q = Pow(%d, %two)\n %v = ReduceMean(%q, %last)\n"
@@ -332,6 +402,7 @@ int main(void) {
       cmocka_unit_test(products_activate),
       cmocka_unit_test(squashed_products),
       cmocka_unit_test(layer_norm),
+      cmocka_unit_test(attention),
       cmocka_unit_test(squares_beyond_16_bits),
       cmocka_unit_test(activations_of_extremes),
   };

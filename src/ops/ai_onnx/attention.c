@@ -2,6 +2,7 @@
 // Attention: softmax(softcap(scale Q K') + mask) V with grouped heads, key and value cache, causal and sliding
 // windows. Inputs are [batch, heads, time, width] or [batch, time, heads * width]; the work is in attend.h.
 // The scale is applied to the product, not as its square root to both factors.
+// _plain_softmax: made of a Softmax, whose rows that see no key are NaN.
 // History: 24 nonpad_kv_seqlen (a cache that is kept outside), 25 window sizes.
 #include <math.h>
 
@@ -19,7 +20,7 @@ enum { Y, PRESENT_KEY, PRESENT_VALUE, SCORES };
 
 typedef struct attention_params {
   int64_t heads, kv_heads;  // 0: not given
-  bool causal, has_scale, precise;
+  bool causal, has_scale, precise, plain;
   double scale, softcap;
   int64_t left, right;
   attend_stage stage;
@@ -32,6 +33,7 @@ static sdx_status attention_read(op_params_context *c, void *params) {
                           .causal = params_int(c, "is_causal") != 0,
                           .has_scale = params_has(c, "scale"),
                           .softcap = (double)params_float(c, "softcap"),
+                          .plain = params_int(c, "_plain_softmax") != 0,
                           .left = params_int(c, "left_window_size"),
                           .right = params_int(c, "right_window_size")};
   if (p->has_scale) p->scale = (double)params_float(c, "scale");
@@ -303,6 +305,7 @@ static sdx_status attention(op_step *c) {
                    .left = p->left,
                    .right = p->right,
                    .precise = p->precise,
+                   .plain = p->plain,
                    .stages = stages ? stages->data : NULL,
                    .stage = p->stage};
   SDX_TRY(join(c, K, PAST_KEY, PRESENT_KEY, s, shape->width, &a.k));
@@ -343,7 +346,7 @@ SDX_OP(Attention) = {
     .outputs = "Y:T1 present_key:T1? present_value:T2? qk_matmul_output:T1?",
     .types = "T1=" TYPES_FLOAT ";T2=" TYPES_FLOAT ";U=" TYPES_NUMBER ",bool",
     .attrs = "is_causal:int=0 kv_num_heads:int left_window_size:int=-1 q_num_heads:int qk_matmul_output_mode:int=0 "
-             "right_window_size:int=-1 scale:float softcap:float=0 softmax_precision:int",
+             "right_window_size:int=-1 _plain_softmax:int=0 scale:float softcap:float=0 softmax_precision:int",
     .params_size = sizeof(attention_params), .params = attention_read, .infer = attention_infer,
     .prepare = attention_prepare,
     .compute = attention_compute, .cases = cases,

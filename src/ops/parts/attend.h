@@ -39,7 +39,9 @@ typedef struct attend_plan {
   gemm_f32_plan scores[2], mix[2];  // of a whole block and of the last one of a head
   const softmax_f32_kernel *softmax;
   bool gemm;
-  size_t worker_bytes, scratch_bytes;
+  // Heads of several blocks: their keys and values are packed once, behind the workers.
+  bool packed;
+  size_t k_bytes, v_bytes, worker_bytes, workers_bytes, scratch_bytes;
 } attend_plan;
 
 typedef enum attend_stage { ATTEND_RAW, ATTEND_CAPPED, ATTEND_BIASED, ATTEND_PROBABILITIES } attend_stage;
@@ -57,6 +59,7 @@ typedef struct attend_call {
   int64_t offset, left, right;
   const void *sinks;  // [heads]: a further score whose probability goes nowhere; NULL: none
   bool precise;       // softmax in double
+  bool plain;         // a row that may look at no key gives NaN, as Softmax has it
   void *stages;       // [batch, heads, rows, columns]: the scores as they are at `stage`; NULL: not wanted
   attend_stage stage;
   unsigned parts;  // attend_parts; 0: all

@@ -116,7 +116,8 @@ static void ROW_JOIN(blocks, SUFFIX)(void *context, size_t begin, size_t end, si
     size_t bytes = b.rows * s->columns * sizeof(T);
     if (parts & ATTEND_SCORES) (gemm ? gemm_scores : ROW_JOIN(scores, SUFFIX))(j, &b);
     else if (bytes) memcpy(b.scores, between, bytes);
-    if (parts & ATTEND_SOFTEN) ROW_JOIN(soften, SUFFIX)(j, &b);
+    if (parts & ATTEND_SOFTEN)
+      (sizeof(T) == sizeof(float) && is_plain(j->call) ? soften_plainly : ROW_JOIN(soften, SUFFIX))(j, &b);
     if (parts & ATTEND_MIX) (gemm ? gemm_mix : ROW_JOIN(mix, SUFFIX))(j, &b);
     else if (bytes) memcpy(between, b.scores, bytes);
   }
