@@ -15,12 +15,26 @@
 
 static const cli_option keys_options[] = {
     OPTION("regenerate", ARG_TEXT, "WHICH", "make primary or secondary anew; the old one is refused at once"),
-    OPTION("key", ARG_TEXT, "KEY", "with --regenerate: this key instead of a random one"),
+    OPTION("key", ARG_TEXT, "KEY",
+           "with --regenerate: this key instead of a random one; - reads it from standard input, where no other "
+           "process of "
+           "this machine sees it"),
     WORKSPACE_OPTIONS,
     {0}};
 
+// The key that was given, without the end of its line. NULL: a random one is due, or it cannot be read.
+static char *given_key(const args *a, why *w) {
+  const char *word = args_text(a, "key", NULL);
+  size_t size;
+  if (!word || !is_standard_stream(word)) return word ? xstrdup(word) : NULL;
+  char *text = file_read(word, &size, w);
+  if (text) text[strcspn(text, "\r\n")] = 0;
+  return text;
+}
+
 static int run_keys(const args *a) {
   int code;
+  why w = {0};
   fault f = {0};
   json_t *keys;
   const char *which = args_text(a, "regenerate", NULL);
@@ -28,9 +42,14 @@ static int run_keys(const args *a) {
   if (which && slot == SERVICE_SECONDARY && strcmp(which, "secondary") != 0)
     return cli_error(CLI_USAGE, "--regenerate %s: expected primary or secondary", which);
   if (!which && args_has(a, "key")) return cli_error(CLI_USAGE, "--key belongs to --regenerate");
+  char *key = given_key(a, &w);
+  if (args_has(a, "key") && !key) return cli_error(CLI_FAILED, "--key: %s", w.text);
   registry *r = workspace_open(a, &code);
-  if (!r) return code;
-  if (service_keys(r, a->words[0], slot, args_text(a, "key", NULL), &keys, &f)) {
+  if (!r) {
+    free(key);
+    return code;
+  }
+  if (service_keys(r, a->words[0], slot, key, &keys, &f)) {
     code = fault_report(&f);
   } else if (args_has(a, "json")) {
     json_print(keys);
@@ -39,6 +58,8 @@ static int run_keys(const args *a) {
     fact_print("secondary", "%s", text_of(keys, "secondary"));
     json_decref(keys);
   }
+  if (key) explicit_bzero(key, strlen(key));
+  free(key);
   registry_close(r);
   return code;
 }
@@ -50,7 +71,8 @@ CLI_COMMAND(service_keys) = {
     "replaced while the other is in use.\n\n"
     "Examples:\n"
     "  sardonyx service keys digits\n"
-    "  sardonyx service keys digits --regenerate primary\n",
+    "  sardonyx service keys digits --regenerate primary\n"
+    "  sardonyx service keys digits --regenerate primary --key - < key.txt\n",
     keys_options,
     1,
     1,

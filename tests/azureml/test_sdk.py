@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What compat/azureml does with a workspace: models, images, environments, what it refuses; and what a score.py imports of it."""
+import concurrent.futures
 import io
 import json
 import os
@@ -8,6 +9,7 @@ import pathlib
 import subprocess
 import sys
 import textwrap
+import threading
 import contextlib
 import unittest
 import warnings
@@ -336,9 +338,28 @@ class Services(Sdk):
         service.update(auth_enabled=False)
         service.wait_for_deployment()
         self.assertEqual((service.auth_enabled, service.run(BODY)), (False, ANSWER))
-        replaced = Model.deploy(self.ws, "with-keys", [self.model()], overwrite=True)
-        replaced.wait_for_deployment()
-        self.assertEqual((replaced.tags, replaced.run(BODY)), ({}, ANSWER))
+        answers, stop = [], threading.Event()
+
+        def client():
+            while not stop.is_set():
+                answers.append(again.run(BODY))
+
+        again.update_deployment_state()
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:  # what it raises is raised by result()
+            load = pool.submit(client)
+            try:
+                replaced = Model.deploy(self.ws, "with-keys", [self.model()], overwrite=True)
+                replaced.wait_for_deployment()
+            finally:
+                stop.set()
+            load.result()
+        self.assertEqual((replaced.tags, replaced.run(BODY), replaced.scoring_uri), ({}, ANSWER, again.scoring_uri))
+        self.assertEqual([a for a in answers if a != ANSWER], [])
+        self.assertGreater(len(answers), 5)
+        elsewhere = Model.deploy(self.ws, "with-keys", [self.model()], deployment_config=LocalWebservice.deploy_configuration(port=replaced._facts["port"] % 60000 + 1),
+                                 overwrite=True)
+        elsewhere.wait_for_deployment()
+        self.assertEqual((elsewhere.run(BODY), elsewhere.scoring_uri == again.scoring_uri), (ANSWER, False))
 
     def test_in_a_cluster(self):
         """What the command is told (tests/deploy asks what it makes of that)."""

@@ -223,6 +223,9 @@ class Keys(ServiceCase):
             self.assertEqual([post(s["scoring_uri"], key=k)[0] for k in (keys["primary"], fresh["primary"], keys["secondary"])], [401, 200, 200])
         self.assertEqual(self.ask("service", "keys", "a", "--regenerate", "secondary", "--key", "k" * 20)["secondary"], "k" * 20)
         self.assertEqual(post(s["scoring_uri"], key="k" * 20)[0], 200)
+        self.assertEqual(self.ask("service", "keys", "a", "--regenerate", "secondary", "--key", "-", input="l" * 20 + "\n")["secondary"], "l" * 20)
+        self.assertEqual([post(s["scoring_uri"], key=k * 20)[0] for k in "kl"], [401, 200])
+        self.assertIn("visible characters", self.fails("service", "keys", "a", "--regenerate", "primary", "--key", "-", input=""))
         self.assertIn("visible characters", self.fails("service", "keys", "a", "--regenerate", "primary", "--key", "short"))
         self.assertEqual(self.command("service", "run", "a", self.write("r.json", BODY)).returncode, 0)
 

@@ -24,17 +24,18 @@ def refusal(stderr):
     return "\n".join(lines) or "sardonyx ended without a message"
 
 
-def tell(*words, workspace=None, failure=WebserviceException, reports=False, each_second=None):
+def tell(*words, workspace=None, failure=WebserviceException, reports=False, each_second=None, given=None):
     """What the command prints. `workspace`: the folder that it is about; `reports`: what it prints though it fails is an answer,
-    as of a service that does not come up; `each_second`: called while it takes its time."""
+    as of a service that does not come up; `each_second`: called while it takes its time; `given`: what it reads."""
     pipe = subprocess.PIPE
-    with subprocess.Popen([program(), *map(str, words), *option("workspace", workspace)], stdin=subprocess.DEVNULL, stdout=pipe,
-                          stderr=pipe, text=True) as process:
+    with subprocess.Popen([program(), *map(str, words), *option("workspace", workspace)], stdin=pipe,
+                          stdout=pipe, stderr=pipe, text=True) as process:
         while True:
             try:
-                out, err = process.communicate(timeout=1 if each_second else None)
+                out, err = process.communicate(given, timeout=1 if each_second else None)
                 break
             except subprocess.TimeoutExpired:
+                given = None  # it is on its way
                 each_second()
     if process.returncode and not (reports and out.strip()):
         raise failure(refusal(err))

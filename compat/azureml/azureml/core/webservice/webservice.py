@@ -2,7 +2,6 @@
 """Webservice: models behind HTTP, kept running by `sardonyx service`. deploy*() start one; what they return knows its
 address and keys, and wait_for_deployment() waits until it answers."""
 import abc
-import contextlib
 import datetime
 import functools
 import json
@@ -17,6 +16,7 @@ from azureml.core._asset import Asset, listed, moment
 from azureml.core._scoring import build, references
 from azureml.exceptions import WebserviceException
 
+FIXED = ("target", "port", "namespace", "registry", "max-replicas")  # what `service deploy` alone takes
 KIND = "azureml.kind"  # the property that says as which class a service was deployed
 LONGEST_WAIT_SECONDS = 3600
 
@@ -207,7 +207,7 @@ class Webservice(Asset, abc.ABC):
         """Makes a new key, which takes effect at once: 'Primary' or 'Secondary'."""
         if not key or key.lower() not in ("primary", "secondary"):
             raise WebserviceException(f"Error, invalid value provided for key: {key}.\nValid options are: Primary, Secondary")
-        self._ask("keys", self.name, "--regenerate", key.lower(), *_command.option("key", set_key))
+        self._ask("keys", self.name, "--regenerate", key.lower(), *_command.option("key", set_key and "-"), given=set_key)
 
     def get_token(self):
         """(token, time from which another one should be asked for)."""
@@ -301,6 +301,19 @@ def deploy_models(workspace, name, models, inference_config, config, target, ove
     return _deploy(workspace, name, lambda: models_words(workspace, name, models, inference_config), config, target, overwrite)
 
 
+def without(words, *names):
+    """Options and their values, but not those of the names."""
+    pairs = zip(words[::2], words[1::2])
+    return [word for option, value in pairs if option[2:] not in names for word in (option, value)]
+
+
+def _fits(there, words):
+    """Whether a service goes on in its place as another revision: no request is lost then."""
+    wanted = dict(zip(words[::2], words[1::2]))
+    return (there["target"] == wanted["--target"] and wanted.get("--port", str(there["port"])) == str(there["port"]) and
+            wanted.get("--namespace", there.get("namespace")) == there.get("namespace"))
+
+
 def _deploy(workspace, name, words, config, target, overwrite):
     """Starts a service, in the place of the one of this name if `overwrite`. `words` makes the options that say what answers; as
     that may take the building of an image, it is called when all else is found to be right."""
@@ -311,13 +324,17 @@ def _deploy(workspace, name, words, config, target, overwrite):
     config = config or (AksWebservice if target else AciWebservice).deploy_configuration()
     config.validate_configuration()
     Webservice.check_for_existing_webservice(workspace, name, overwrite)
-    what = words()
-    if overwrite:
-        with contextlib.suppress(WebserviceException):
-            _command.tell("service", "delete", name, workspace=workspace._folder)
+    there = next((facts for facts in listed("service", workspace) if facts["name"] == name), None)
+    what, how = words(), config._words()
     print("Creating service")
-    service = Webservice._of(workspace, _command.ask("service", "deploy", name, *what, *config._words(),
-                                                     workspace=workspace._folder, reports=True))
+    if there and _fits(there, how):
+        tags = Webservice._of(workspace, there)._exactly(config.tags or {})
+        facts = _command.ask("service", "update", name, *what, *without(how, *FIXED), *tags, workspace=workspace._folder, reports=True)
+    else:
+        if there:
+            _command.tell("service", "delete", name, workspace=workspace._folder)
+        facts = _command.ask("service", "deploy", name, *what, *how, workspace=workspace._folder, reports=True)
+    service = Webservice._of(workspace, facts)
     for which, key in (("Primary", config.primary_key), ("Secondary", config.secondary_key)):
         if key:
             service.regen_key(which, key)
