@@ -207,7 +207,9 @@ sdx_status registry_verify(registry *r, bool fast, json_t **report, fault *f) {
   sweep w = {.r = r, .found = json_array()};
   int lock = store_lock(&r->store, true, VERIFY_WAIT_MS, f);
   if (lock >= 0) {
-    sweep_all(&w, f);
+    // Opening could not sweep while what a killed process had started was still ending, and held its lock.
+    if (store_has_staging(&r->store)) sweep_all(&(sweep){.r = r, .remove = true}, f);
+    if (!f->status) sweep_all(&w, f);
     close(lock);
   }
   if (!f->status && !verify_database(r, *report, f)) verify_blobs(r, fast, *report, f);

@@ -7,6 +7,7 @@ was acknowledged is there, what was not is wholly there or wholly absent, nothin
 
 --parallel: that many processes share the kills, each with a workspace and a seed of its own.
 """
+import fcntl
 import hashlib
 import json
 import os
@@ -148,6 +149,23 @@ class Kill(KillCase):
             return ("model", "delete", name), {name: self.known[name]}, name
 
         self.assertGreater(self.each_call(words), 15)
+
+
+class Late(Case):
+    def test_a_lock_that_is_let_go_late(self):
+        """What a killed process had started may end after it, and hold its lock until then: its remains are no fault."""
+        self.register("m")
+        blob = self.store / "blobs/sha256" / hashlib.sha256(b"left").hexdigest()
+        blob.write_bytes(b"left")
+        (self.store / "staging/left").mkdir()
+        with open(self.store / "lock", "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            verify = subprocess.Popen([COMMAND, "workspace", "verify", "--json"], cwd=self.folder, stdout=subprocess.PIPE, text=True)
+            time.sleep(1)
+        report = json.loads(verify.communicate(timeout=60)[0])
+        self.assertEqual((report["lost"], report["dangling"], blob.exists()), ([], [], False))
+        blob.write_bytes(b"left")  # with nothing that tells of a killed process it is one
+        self.assertEqual(self.ask("workspace", "verify")["dangling"], [f"blobs/{blob.name}"])
 
 
 class KillBuild(KillCase):
