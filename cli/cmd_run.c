@@ -8,11 +8,11 @@
 #include <sys/stat.h>
 
 #include "base/host.h"
-#include "cli/elements.h"
 #include "cli/engine.h"
 #include "cli/files.h"
 #include "cli/labels.h"
 #include "cli/table.h"
+#include "support/elements.h"
 
 static const cli_option options[] = {
     OPTION("random", ARG_MAYBE, "SEED", "fill inputs that are not given with random numbers"),

@@ -11,13 +11,13 @@
 
 #include "base/host.h"
 #include "cli/compare.h"
-#include "cli/elements.h"
 #include "cli/engine.h"
 #include "cli/files.h"
 #include "cli/foreign.h"
 #include "cli/known.h"
 #include "cli/table.h"
 #include "cli/test_sets.h"
+#include "support/elements.h"
 
 static const cli_option options[] = {
     OPTION("rtol", ARG_NUMBER, "X", "relative tolerance (default by type: float 1e-3, half 2e-2, double 1e-7)"),

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/elements.h"
 #include "cli/io.h"
+#include "support/elements.h"
 
 // From fine to coarse. float8 and float4 results are exact codes: conversions either hit or miss.
 static const struct {

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/elements.h"
 #include "cli/io.h"
+#include "support/elements.h"
 
 bool shape_fits(const sdx_io *io, size_t rank, const int64_t *shape) {
   if (!io->has_shape) return true;

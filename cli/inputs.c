@@ -9,13 +9,13 @@
 #include <unistd.h>
 
 #include "base/json.h"
-#include "cli/elements.h"
 #include "cli/engine.h"
 #include "cli/files.h"
 #include "cli/table.h"
 #include "codecs/codecs.h"
 #include "server/score_body.h"
 #include "server/v2_request.h"
+#include "support/elements.h"
 
 enum {
   MAX_DEPTH = 64,         // of JSON

@@ -9,9 +9,9 @@
 
 #include "base/number.h"
 #include "cli/csv.h"
-#include "cli/elements.h"
 #include "cli/files.h"
 #include "cli/io.h"
+#include "support/elements.h"
 
 // ---- reading -----------------------------------------------------------------------------------
 

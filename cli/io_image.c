@@ -6,9 +6,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "cli/elements.h"
 #include "cli/io.h"
 #include "codecs/codecs.h"
+#include "support/elements.h"
 
 typedef struct decoded {
   size_t width, height, channels;  // 1 grey, 3 RGB, 4 RGBA

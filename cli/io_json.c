@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/elements.h"
 #include "cli/io.h"
+#include "support/elements.h"
 
 enum { MAX_RANK = 64 };
 

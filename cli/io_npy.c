@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "base/unicode.h"
-#include "cli/elements.h"
 #include "cli/io.h"
 #include "cli/table.h"
+#include "support/elements.h"
 
 enum { MAX_RANK = 64, MOST_EMPTY = 1 << 20 };
 

@@ -2,8 +2,8 @@
 // TensorProto and its relatives, read by the engine; and headerless elements (.raw, .bin).
 #include <string.h>
 
-#include "cli/elements.h"
 #include "cli/io.h"
+#include "support/elements.h"
 
 sdx_value *pb_read(const void *bytes, size_t size, const char *type, why *w) {
   sdx_value *v = NULL;

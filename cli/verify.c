@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include "cli/compare.h"
-#include "cli/elements.h"
 #include "cli/engine.h"
 #include "cli/files.h"
 #include "convert/program.h"
+#include "support/elements.h"
 
 enum { RANDOM_ROWS = 256, RANDOM_SEED = 1 };
 

@@ -4,7 +4,7 @@
 add_library(client_parsers STATIC server/json_tensor.c server/regions.c server/score_body.c server/tensor_io.c
             server/labels.c server/v2_request.c server/v2_tensor.c server/grpc_request.c server/table_body.c
             server/monitor/baseline.c server/monitor/trace.c server/model_config.c
-            cli/csv.c cli/elements.c cli/io_npy.c cli/table.c cli/util.c)
+            cli/csv.c support/elements.c cli/io_npy.c cli/table.c cli/util.c)
 target_include_directories(client_parsers PUBLIC ${PROJECT_SOURCE_DIR})
 target_link_libraries(client_parsers PUBLIC sardonyx_net sardonyx_internal PkgConfig::JANSSON)
 set(registry_fuzzers workspace oci layout token) # what the registry and deploy read

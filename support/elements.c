@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Elements of tensors as numbers and text (elements.h). The narrow floats are those of base/half.h and base/float8.h.
-#include "cli/elements.h"
+#include "support/elements.h"
 
 #include <math.h>
 #include <stdarg.h>
