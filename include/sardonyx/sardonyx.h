@@ -144,6 +144,9 @@ SDX_API const char *sdx_options_list(void);
 // The file stays open: weights that are kept packed alone are read from it again should other shapes need that. Replace
 // a model by renaming another over it; one that is written over is an error then.
 SDX_API sdx_status sdx_session_load_file(const char *path, const sdx_options *options, sdx_session **session);
+// Only to be looked at with describe and sdx_session_constant: nodes in the versions of the file, local functions not
+// expanded. Operators that nobody knows, and whatever else could not be run, are lines of the warnings. Has no runs.
+SDX_API sdx_status sdx_session_read_file(const char *path, const sdx_options *options, sdx_session **session);
 // The bytes are copied unless `borrow` is set; then they must outlive the session.
 SDX_API sdx_status sdx_session_load_bytes(const void *bytes, size_t size, bool borrow, const sdx_options *options,
                                           sdx_session **session);
@@ -196,12 +199,16 @@ SDX_API const char *sdx_session_metadata(const sdx_session *session, const char 
 SDX_API size_t sdx_session_custom_metadata_count(const sdx_session *session);
 SDX_API const char *sdx_session_custom_metadata(const sdx_session *session, size_t index, const char **value);
 // A description as JSON, released with sdx_string_free; docs/inspect.md lists the keys.
-//   "summary" metadata, inputs, outputs, operators, bodies · "graph" the graph after passes: text and nodes ·
+//   "summary" metadata, inputs, outputs, operators, bodies · "graph" the graph after passes: text, nodes, values ·
 //   "plan" steps, kernels and offsets for the declared shapes (free dimensions count as 1) ·
 //   "memory" predicted peak. NULL: unknown word, failed load, or memory is exhausted.
 SDX_API char *sdx_session_describe(const sdx_session *session, const char *what);
 // Memory charged to the session now: weights, plans, and what its runs keep.
 SDX_API uint64_t sdx_session_memory_bytes(const sdx_session *session);
+// The constant of that number in "graph": an initializer, or a tensor among attributes. It lies in the session's memory
+// and is to be released before it; NULL: there is none, one of strings, or memory is exhausted. A plan may let go of
+// the bytes that it has packed: ask before the first run.
+SDX_API sdx_value *sdx_session_constant(const sdx_session *session, size_t number);
 // Chrome-trace JSON of the runs so far (option profile=1; without it an empty list), also while runs are going on.
 // Release with sdx_string_free; NULL when memory is exhausted.
 SDX_API char *sdx_session_profile_json(const sdx_session *session);

@@ -27,6 +27,7 @@ typedef enum attr_kind {  // numbers of AttributeProto.AttributeType
   ATTR_SPARSE_TENSORS,
   ATTR_TYPE,
   ATTR_TYPES,
+  ATTR_REFERENCE,  // in the graph of a function: `s` names the attribute of the call that stands here
 } attr_kind;
 
 typedef struct attr {
@@ -81,7 +82,7 @@ struct op_def;  // ops/record.h
 
 typedef struct node {
   const struct op_def *op;  // NULL until bound
-  str name, domain, op_type;
+  str name, domain, op_type, doc;
   int32_t version;  // since-version the node was written for; 0 once upgraded to newest
   uint32_t input_count, output_count, attr_count, capture_count;
   value_id *inputs, *outputs;  // VALUE_ABSENT where an optional one is left out
@@ -133,7 +134,8 @@ typedef struct key_value {
 // A local function of the file; its nodes stand in the graph wherever it was called.
 typedef struct model_function {
   str domain, name, overload;
-  size_t calls, nodes;  // calls that were expanded; nodes in the function and its bodies
+  size_t calls, nodes;  // calls that the graph holds or held; nodes in the function and its bodies
+  graph *graph;         // where calls are kept, else NULL
   op_histogram operators;
 } model_function;
 typedef struct model {

@@ -161,6 +161,7 @@ static void put_attr(printer *p, const attr *a) {
         text_format(p->out, "%lld", (long long)a->ints.at[i]);
         break;
       case ATTR_STRING:
+      case ATTR_REFERENCE:
         put_quoted(p, a->s);
         break;
       case ATTR_STRINGS:

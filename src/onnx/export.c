@@ -150,6 +150,8 @@ static void write_attribute(exporter *e, const graph *g, const attr *a) {
       for (size_t i = 0; i < a->types.count; i++)
         write_type(e, NUMBER(attribute, ATTRIBUTE_TYPE_PROTOS), g, &a->types.at[i]);
       break;
+    case ATTR_REFERENCE:  // of graphs that are only looked at
+      break;
   }
   wire_end(e->out, at);
 }

@@ -178,6 +178,7 @@ static sdx_status import_model(importer *im, const void *bytes, size_t size) {
   while (wire_next(&file, &proto_model, &f))
     if (f.slot == MODEL_GRAPH) graph_message = f.body;
   SDX_TRY(import_graph(im, graph_message, &m->graph));
+  if (im->options->keep_calls) SDX_TRY(import_functions(im));
   if (im->out_of_order) text_format(&m->warnings, "nodes are not in topological order; they were sorted\n");
   if (m->warnings.failed || m->external_files.failed) return error_no_memory(err, m->warnings.size);
   return im->problems ? SDX_OK : graph_verify(m->graph, &im->options->limits, im->sink, err);

@@ -51,3 +51,5 @@ sdx_status import_settle(importer *im, sdx_status status, const char *code, cons
 sdx_status import_tensor(importer *im, tensor_reader *r, wire message, bool in_function, tensor *out, str *name);
 // Builds the model's graph from a GraphProto.
 sdx_status import_graph(importer *im, wire message, graph **out);
+// Gives each function of the model a graph.
+sdx_status import_functions(importer *im);

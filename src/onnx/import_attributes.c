@@ -230,6 +230,10 @@ static sdx_status read_attribute(importer *im, const scope *s, wire message, att
       a->kind = kind;
       return kind ? read_value(im, &source, s->at, &counts, a) : SDX_OK;
     }
+    if (im->options->keep_calls && !source.scope->call) {
+      a->kind = ATTR_REFERENCE, a->s = reference;
+      return SDX_OK;
+    }
     if (kind)
       return error_set(im->err, SDX_INVALID_MODEL, "it has a value and refers to '%.*s', too", STR_ARG(reference));
     bool found;

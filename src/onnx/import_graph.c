@@ -66,8 +66,13 @@ tensor_reader import_reader(const importer *im, bool once) {
 
 static sdx_status read_head(importer *im, wire message, size_t index, node_head *h) {
   wire_field f;
-  *h = (node_head){
-      .message = message, .index = index, .name = STR(""), .op_type = STR(""), .domain = STR(""), .overload = STR("")};
+  *h = (node_head){.message = message,
+                   .index = index,
+                   .name = STR(""),
+                   .op_type = STR(""),
+                   .domain = STR(""),
+                   .overload = STR(""),
+                   .doc = STR("")};
   SDX_TRY(wire_scan(message, &proto_node, &h->counts, im->err));
   for (wire w = message; wire_next(&w, &proto_node, &f);) switch (f.slot) {
       case NODE_NAME:
@@ -84,6 +89,9 @@ static sdx_status read_head(importer *im, wire message, size_t index, node_head 
         break;
       case NODE_OVERLOAD:
         h->overload = wire_str(&f);
+        break;
+      case NODE_DOC:
+        h->doc = wire_str(&f);
         break;
       default:
         break;
@@ -164,7 +172,7 @@ static sdx_status build_node(importer *im, const scope *s, const node_head *h) {
   SDX_TRY(read_ids(im, s, h, im->ids));
   node *n = graph_add_node(s->at->graph, h->domain, h->op_type, inputs, im->ids, outputs, im->ids + inputs, im->err);
   if (!n) return import_no_memory(im);
-  n->name = h->name;
+  n->name = h->name, n->doc = h->doc;
   n->version = version;
   n->attrs = parts.attrs;
   n->attr_count = parts.attr_count;
@@ -294,7 +302,48 @@ static sdx_status expand(importer *im, const scope *s, const node_head *h, const
 // A node, or the nodes of the function that it calls.
 static sdx_status build(importer *im, const scope *s, const node_head *h) {
   const function *f = function_find(&im->functions, h->domain, h->op_type, h->overload);
-  return f ? expand(im, s, h, f) : build_node(im, s, h);
+  if (f && im->options->keep_calls) f->kept->calls++;
+  return f && !im->options->keep_calls ? expand(im, s, h, f) : build_node(im, s, h);
+}
+
+// A function as a graph of its own.
+static sdx_status build_function(importer *im, const function *f) {
+  building b = {.graph = graph_create(&im->model->memory, NULL)};
+  wire_counts counts;
+  wire_field field;
+  if (!b.graph) return import_no_memory(im);
+  scope s = {.at = &b, .opsets = f->opsets, .opset_count = f->opset_count};
+  graph *g = f->kept->graph = b.graph;
+  SDX_TRY(wire_scan(f->body, &proto_function, &counts, im->err));
+  g->name = f->name;
+  g->inputs = arena_array(g->memory, counts.of[FUNCTION_INPUT], sizeof *g->inputs);
+  g->outputs = arena_array(g->memory, counts.of[FUNCTION_OUTPUT], sizeof *g->outputs);
+  if (!g->inputs || !g->outputs) return import_no_memory(im);
+  for (wire w = f->body; wire_next(&w, &proto_function, &field);) {
+    if (field.slot != FUNCTION_INPUT) continue;
+    if (!(g->inputs[g->input_count++] = graph_add_value(g, wire_str(&field)))) return import_no_memory(im);
+  }
+  SDX_TRY(read_nodes(im, &s, f->body, &proto_function, FUNCTION_NODE, declare_outputs));
+  b.declared = g->value_count;
+  SDX_TRY(read_nodes(im, &s, f->body, &proto_function, FUNCTION_NODE, build));
+  for (wire w = f->body; wire_next(&w, &proto_function, &field);)
+    if (field.slot == FUNCTION_OUTPUT) {
+      error_part part = part_named(PART_OUTPUT, wire_str(&field));
+      SDX_TRY(scope_resolve(im, &s, &b, part, &g->outputs[g->output_count++]));
+    }
+  return graph_sort(g, im->err);
+}
+
+sdx_status import_functions(importer *im) {
+  for (size_t i = 0; i < im->functions.count; i++) {
+    const function *f = &im->functions.at[i];
+    sdx_status status = build_function(im, f);
+    if (status == SDX_OK) continue;
+    error_within(im->err, "function '%.*s'", cut(f->name), f->name.at);
+    f->kept->graph = NULL;
+    SDX_TRY(import_settle(im, status, "function", ""));
+  }
+  return SDX_OK;
 }
 
 // ---- graphs ---------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ typedef struct node_head {
   wire message;
   size_t index;
   wire_counts counts;
-  str name, op_type, domain, overload;
+  str name, op_type, domain, overload, doc;
   size_t named_outputs;
 } node_head;
 

@@ -33,6 +33,8 @@ typedef struct import_options {
   // Written so (export_options): nodes are in newest form, their version 0; every input with an initializer is a
   // default.
   bool as_prepared;
+  // Calls of local functions stay nodes, and the functions become graphs: to be looked at, not run.
+  bool keep_calls;
   // Where all external data lies, whatever location it names; NULL: in files.
   const void *region;
   size_t region_bytes;

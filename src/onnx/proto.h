@@ -42,6 +42,7 @@
   F(NODE_NAME, 3, BYTES, "name")                  \
   F(NODE_OP_TYPE, 4, BYTES, "op_type")            \
   F(NODE_ATTRIBUTE, 5, MESSAGE_LIST, "attribute") \
+  F(NODE_DOC, 6, BYTES, "doc_string")             \
   F(NODE_DOMAIN, 7, BYTES, "domain")              \
   F(NODE_OVERLOAD, 8, BYTES, "overload")
 

@@ -71,7 +71,8 @@ static void release_model(sdx_session *s) {
   s->main = s->origin = NULL;
   arena_deinit(&s->memory);
   s->input_count = s->default_count = s->output_count = 0;
-  s->metadata_count = s->custom_at = 0;
+  s->metadata_count = s->custom_at = s->tensor_count = 0;
+  s->tensors = NULL;
   if (s->source >= 0) close(s->source);
   s->source = -1;
   s->file.path = NULL;  // lay in the arena
@@ -250,6 +251,11 @@ static sdx_status collect_metadata(sdx_session *s) {
   return SDX_OK;
 }
 
+sdx_status session_describe_model(sdx_session *s) {
+  SDX_TRY(describe_io(s));
+  return collect_metadata(s);
+}
+
 // ---- passes ---------------------------------------------------------------------------------------
 
 enum { FOLD_OVERHEAD_BYTES = 64 << 10 };  // tables and block headers around what folding computes
@@ -384,8 +390,7 @@ sdx_status session_bind(sdx_session *s, const opset_import *opsets, size_t count
   s->opsets = opsets, s->opset_count = count;
   SDX_TRY(custom_bind(s));
   SDX_TRY(session_bind_graph(s, s->main, fix, &s->model->warnings, &s->err));
-  SDX_TRY(describe_io(s));
-  return collect_metadata(s);
+  return session_describe_model(s);
 }
 
 // What runs are for as long as they feed no default has them as constants.
@@ -418,6 +423,7 @@ static sdx_status make_ready(sdx_session **s) {
   cache_key key = {0};
   sdx_session *source = *s;
   bool cached = source->options->cache_dir && !optimized_is(source);
+  if (source->only_read && !optimized_is(source)) return session_read(source);
   if (optimized_is(source)) {
     SDX_TRY(optimized_load(source, NULL, NULL));
   } else if (cached && cache_find(source, &key, s)) {
@@ -497,6 +503,13 @@ sdx_status session_open(sdx_session *s, const char *path) {
 sdx_status sdx_session_load_file(const char *path, const sdx_options *options, sdx_session **out) {
   sdx_session *s = *out = session_create(options);
   if (!s) return SDX_NO_MEMORY;
+  return finish(s, session_open(s, path), out);
+}
+
+sdx_status sdx_session_read_file(const char *path, const sdx_options *options, sdx_session **out) {
+  sdx_session *s = *out = session_create(options);
+  if (!s) return SDX_NO_MEMORY;
+  s->only_read = true;
   return finish(s, session_open(s, path), out);
 }
 

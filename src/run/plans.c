@@ -90,6 +90,8 @@ static sdx_status declared_types(arena *memory, const graph *g, type_info *types
 }
 
 sdx_status session_declared_plan(sdx_session *s, plan **out, error *err) {
+  if (s->only_read)
+    return error_set(err, SDX_INVALID_ARGUMENT, "the model was read to be looked at; load it to have a plan");
   arena scratch;
   arena_init(&scratch, &s->account);
   type_info *types = arena_array(&scratch, s->input_count, sizeof *types);

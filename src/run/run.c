@@ -8,7 +8,7 @@
 
 sdx_status sdx_run_create(sdx_session *s, sdx_run **out) {
   *out = NULL;
-  if (!s || !s->main) return SDX_INVALID_ARGUMENT;
+  if (!s || !s->main || s->only_read) return SDX_INVALID_ARGUMENT;
   size_t in = sdx_session_feed_count(s), outs = s->output_count;
   size_t bytes = sizeof(sdx_run) +
                  in * (sizeof(sdx_value *) + 2 * sizeof(value *) + sizeof(type_info) + sizeof(value)) +

@@ -59,6 +59,7 @@ struct sdx_session {
   model *model;
   sdx_value **kept;  // constants made by passes
   size_t kept_count, kept_capacity;
+  bool only_read;      // as the file has it: to be looked at (read.c)
   bool folded_custom;  // constants depend on operators of the caller
   pack_cache packs;
   weights weights;
@@ -85,6 +86,8 @@ struct sdx_session {
   size_t shared_dim_count;
   const char **metadata;  // pairs key, value; built-in keys first, then custom from custom_at
   size_t metadata_count, custom_at;
+  const tensor **tensors;  // as sdx_session_constant numbers them; NULL until it is asked
+  size_t tensor_count;
   profile profile;
 };
 
@@ -152,12 +155,14 @@ sdx_status session_open(sdx_session *s, const char *path);  // opens and checks 
 // reload.c: lists the weights that are held once only, from the session's source.
 sdx_status session_list_weights(sdx_session *s);
 sdx_status session_prepare(sdx_session *s);  // bytes to graph, passes included
+sdx_status session_read(sdx_session *s);     // bytes to what describe.c tells, nothing more
 sdx_status session_fetch(sdx_session *s);    // reads the source or maps it, unless the bytes are there
 // What comes between import and passes, of a graph for these versions; none: in the newest form. `fix`: the dimensions
 // that options fix.
 sdx_status session_bind(sdx_session *s, const opset_import *opsets, size_t count, bool fix);
 // The parts of it, for any graph of the model.
 sdx_status session_bind_graph(sdx_session *s, graph *g, bool fix, text *warnings, error *err);
+sdx_status session_describe_model(sdx_session *s);  // inputs, outputs, metadata
 sdx_status session_describe_outputs(sdx_session *s, graph *g, arena *memory, sdx_io **outputs, error *err);
 sdx_status session_optimise(sdx_session *s, graph *g, error *err);
 import_options session_import_options(sdx_session *s);
