@@ -23,7 +23,7 @@ docs: build ## the table of operators, versions and types; manual pages and comp
 
 # Others that tests ask; what cannot be had is skipped.
 test: build ## every suite, plain and sanitized
-	@tools/deps chromium podman runc catatonit skopeo umoci docker-registry strace valgrind zsh fish groff || true
+	@tools/deps chromium librsvg2-bin podman runc catatonit skopeo umoci docker-registry strace valgrind zsh fish groff || true
 	@cmake --preset asan-ubsan >build.log 2>&1 || { cat build.log; exit 1; }
 	@cmake --build --preset asan-ubsan
 	@python3 tools/run_tests.py

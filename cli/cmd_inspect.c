@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/engine.h"
+#include "cli/graph_tree.h"
 #include "cli/json_table.h"
 #include "cli/table.h"
 #include "cli/weights.h"
@@ -13,7 +14,7 @@
 static const cli_option options[] = {
     OPTION("passes", ARG_TEXT, "WHEN",
            "the graph 'before' or 'after' the passes (default), or 'both' and what differs"),
-    OPTION_FLAG("graph", "the graph as text, bodies included"),
+    OPTION_FLAG("graph", "the graph as a tree that tells repeats once, bodies included; --json has it as text"),
     OPTION("only", ARG_TEXT, "PATTERN,..", "only nodes whose operator or name matches, as a table: 'Conv*,If'"),
     OPTION_FLAG("plan", "the steps with place, kernel, shape, layout and memory, for the declared shapes"),
     OPTION_FLAG("kernels", "which kernels serve which operators"),
@@ -304,7 +305,7 @@ static void print_all(const args *a, const json_t *all) {
                *plan = json_object_get(all, "plan");
   const char *text = json_string_value(json_object_get(graph, "text"));
   if (summary) print_summary(summary, json_object_get(all, "memory"));
-  if (text) fputs(text, stdout);
+  if (text) graph_tree_print(json_object_get(graph, "graphs"));
   else if (graph) print_nodes(json_object_get(graph, "graphs"));
   if (json_object_get(plan, "error")) return;
   if (args_has(a, "plan")) print_plan(plan);

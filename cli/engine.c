@@ -68,7 +68,9 @@ void engine_note_warnings(const sdx_session *session) {
   }
 }
 
-static sdx_session *load(const args *a, const char *model, bool optimised, int *code) {
+typedef enum load_how { OPTIMISED, UNOPTIMISED, ONLY_READ } load_how;
+
+static sdx_session *load(const args *a, const char *model, load_how how, int *code) {
   char *path = engine_locate(model);
   sdx_options *options = path ? engine_options(a, code) : NULL;
   if (!path) *code = CLI_FAILED;
@@ -76,27 +78,29 @@ static sdx_session *load(const args *a, const char *model, bool optimised, int *
     free(path);
     return NULL;
   }
-  if (!optimised) sdx_options_set(options, "optimize", "none");
+  if (how == UNOPTIMISED) sdx_options_set(options, "optimize", "none");
   sdx_session *session = NULL;
-  sdx_status status = sdx_session_load_file(path, options, &session);
+  sdx_status status = (how == ONLY_READ ? sdx_session_read_file : sdx_session_load_file)(path, options, &session);
   sdx_options_destroy(options);
   *code = status == SDX_OK ? CLI_OK : CLI_FAILED;
   if (status != SDX_OK) {
     engine_report_load(a, path, session, status);
     sdx_session_destroy(session);
     session = NULL;
-  } else if (optimised) {
+  } else if (how == OPTIMISED) {
     engine_note_warnings(session);
   }
   free(path);
   return session;
 }
 
-sdx_session *engine_load(const args *a, const char *model, int *code) { return load(a, model, true, code); }
+sdx_session *engine_load(const args *a, const char *model, int *code) { return load(a, model, OPTIMISED, code); }
 
 sdx_session *engine_load_unoptimised(const args *a, const char *model, int *code) {
-  return load(a, model, false, code);
+  return load(a, model, UNOPTIMISED, code);
 }
+
+sdx_session *engine_read(const args *a, const char *model, int *code) { return load(a, model, ONLY_READ, code); }
 
 // ---- JSON ------------------------------------------------------------------------------------
 

@@ -34,6 +34,8 @@ char *engine_locate(const char *model);
 sdx_session *engine_load(const args *a, const char *path, int *code);
 // The same without graph passes and without repeating the warnings.
 sdx_session *engine_load_unoptimised(const args *a, const char *path, int *code);
+// As the file has it, to be looked at: sdx_session_read_file.
+sdx_session *engine_read(const args *a, const char *path, int *code);
 
 void engine_note_warnings(const sdx_session *session);  // a note each
 // The message of a failed load, with hints; gives CLI_FAILED.

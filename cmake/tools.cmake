@@ -24,12 +24,20 @@ sdx_record_table(rest_route REST_ROUTE rest/rest.h rest_route ${rest_sources})
 add_library(sardonyx_rest STATIC ${rest_sources} ${rest_route_table})
 target_link_libraries(sardonyx_rest PUBLIC sardonyx_server sardonyx_deploy)
 
+# The model's graph as a page or a picture; what runs in the browser travels inside.
+file(GLOB view_sources CONFIGURE_DEPENDS view/*.c)
+file(GLOB viewer_files CONFIGURE_DEPENDS view/*.css view/*.html view/*.js)
+sdx_embed(viewer ${viewer_files})
+add_library(sardonyx_view STATIC ${view_sources} ${viewer_table})
+target_include_directories(sardonyx_view PUBLIC ${PROJECT_SOURCE_DIR})
+target_link_libraries(sardonyx_view PUBLIC sardonyx_support sardonyx_static PkgConfig::JANSSON PRIVATE PkgConfig::CRYPTO m)
+
 file(GLOB cli_sources CONFIGURE_DEPENDS cli/*.c)
 sdx_record_table(cli_command CLI_COMMAND cli/cli.h cli_command ${cli_sources})
 sdx_record_table(model_scheme MODEL_SCHEME cli/locate.h model_scheme ${cli_sources})
 add_executable(sardonyx ${cli_sources} ${cli_command_table} ${model_scheme_table})
 target_include_directories(sardonyx PRIVATE ${PROJECT_SOURCE_DIR})
-target_link_libraries(sardonyx PRIVATE sardonyx_codecs sardonyx_rest sardonyx_convert sardonyx_quantize sardonyx_deploy PkgConfig::ARCHIVE)
+target_link_libraries(sardonyx PRIVATE sardonyx_codecs sardonyx_rest sardonyx_convert sardonyx_quantize sardonyx_view sardonyx_deploy PkgConfig::ARCHIVE)
 set_source_files_properties(cli/cmd_test.c PROPERTIES
   COMPILE_DEFINITIONS "SDX_KNOWN_SETS=\"${PROJECT_SOURCE_DIR}/tests/models/known.txt\"")
 

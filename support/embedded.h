@@ -13,5 +13,6 @@ typedef struct embedded_file {
 // In the order of their names, ended by a row without one.
 extern const embedded_file embedded_migrations[];  // registry/migrations/*.sql
 extern const embedded_file embedded_converters[];  // convert/*.py
+extern const embedded_file embedded_viewer[];      // view/*.css, *.html, *.js
 extern const embedded_file embedded_manifests[];   // deploy/manifests/*.yaml
 extern const embedded_file embedded_ui[];          // ui/*.html, *.css, *.js, *.json
