@@ -53,6 +53,13 @@ static const cli_option options[] = {
     OPTION("baseline", ARG_TEXT, "[NAME=]FILE",
            "hold what a model is asked and answers against this baseline ('sardonyx baseline'); may be repeated "
            "(default: MODEL.baseline.json beside it, if it is there)"),
+    OPTION("collect", ARG_TEXT, "FOLDER",
+           "keep what models are given and answer as CSV: "
+           "FOLDER/modeldata/.../MODEL/VERSION/inputs/YEAR/MONTH/DAY/data.csv"),
+    OPTION("collect-sample", ARG_NUMBER, "SHARE", "of the requests (default 1)", .min = 0, .max = 1),
+    OPTION("collect-redact", ARG_TEXT, "NAME", "without the values of this input, output or column; may be repeated"),
+    OPTION("collect-as", ARG_TEXT, "PATH",
+           "SUBSCRIPTION/GROUP/WORKSPACE/SERVICE in the path of the files (default: 'default' each)"),
     OPTION("alert-webhook", ARG_TEXT, "URL", "send alerts there, as JSON by POST"),
     OPTION("otlp", ARG_TEXT, "URL",
            "send spans of the requests to this collector, by OTLP/HTTP: http://localhost:4318"),
@@ -145,7 +152,7 @@ static const char **take_all(const args *a, const char *option, size_t *count) {
 }
 
 // Options that may be repeated, as lists of their words; what they own is `taken`.
-enum { LISTS = 5 };
+enum { LISTS = 6 };
 static void take_lists(const args *a, server_config *config, const char **taken[LISTS]) {
   const struct {
     const char *option;
@@ -155,7 +162,8 @@ static void take_lists(const args *a, server_config *config, const char **taken[
                     {"script-read", &config->script.read, &config->script.read_count},
                     {"baseline", &config->baselines, &config->baseline_count},
                     {"pin", &config->pins, &config->pin_count},
-                    {"cors-origin", &config->origins, &config->origin_count}};
+                    {"cors-origin", &config->origins, &config->origin_count},
+                    {"collect-redact", &config->redact, &config->redact_count}};
   for (size_t i = 0; i < LISTS; i++) *lists[i].list = taken[i] = take_all(a, lists[i].option, lists[i].count);
   if (!config->host_count && (!config->unix_path || args_has(a, "port"))) taken[0][config->host_count++] = "127.0.0.1";
 }
@@ -182,6 +190,9 @@ static int run(const args *a) {
                           .access_log = args_has(a, "access-log"),
                           .json_log = args_has(a, "json-log"),
                           .otlp = args_text(a, "otlp", NULL),
+                          .collect = args_text(a, "collect", NULL),
+                          .collect_as = args_text(a, "collect-as", NULL),
+                          .collect_share = args_number(a, "collect-sample", 1),
                           .alert_webhook = args_text(a, "alert-webhook", NULL),
                           .otlp_share = args_number(a, "otlp-sample", 1),
                           .no_ui = args_has(a, "no-ui"),

@@ -20,6 +20,7 @@ HEAD = struct.Struct("<IQ")  # bytes of the head, bytes of the body
 MOST_HEAD = 1 << 20
 MOST_TRACE = 16000
 MOST_LOG = 60000
+host = None  # the Channel, for compat/azureml's collector
 
 
 class Channel:
@@ -273,7 +274,8 @@ def serve(channel, start):
 
 
 def main():
-    channel = Channel()
+    global host
+    host = channel = Channel()
     start, _ = channel.receive()
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path.append(here)  # last: stand-ins and the check, where nothing else has their names

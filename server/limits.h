@@ -31,6 +31,7 @@
   X(alert_latency_ms, "alert-latency-ms", 0, 0, 86400000,                                                             \
     "alert where 99 of 100 requests of a model take longer; 0: never")                                                \
   X(alert_seconds, "alert-seconds", 30, 1, 3600, "how long requests are counted before they are judged")              \
+  X(collect_bytes, "collect-bytes", 1073741824, 0, 1099511627776, "data that --collect keeps a day at most")          \
   X(max_queue, "max-queue", 100, 0, 1000000, "requests that wait for a worker, for each model, else 503")             \
   X(max_queue_wait_ms, "max-queue-wait-ms", 2000, 1, 86400000, "how long one may wait there, else 503")               \
   X(max_client_requests, "max-client-requests", 256, 0, 1000000,                                                      \

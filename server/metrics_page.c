@@ -9,6 +9,7 @@
 #include "base/host.h"
 #include "server/admission/script.h"
 #include "server/metrics.h"
+#include "server/monitor/collect.h"
 #include "server/monitor/drift.h"
 #include "server/monitor/otlp.h"
 #include "server/monitor/trace.h"
@@ -230,6 +231,7 @@ static void export_rows(server *srv, page p) {
   courier_counts counts;
   head(p, "exported_total", "counter", "What was handed on, refused for want of room, or given up.");
   if (srv->otlp) courier_rows(p, "spans", otlp_count(srv->otlp));
+  if (srv->collector) courier_rows(p, "rows", collect_count(srv->collector));
   if (alerts_count(srv->alerts, &counts)) courier_rows(p, "alerts", counts);
 }
 

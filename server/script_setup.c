@@ -175,6 +175,8 @@ static sdx_status fill(script_setup *s, const server_config *config, const model
   else if (!list_add(&s->read, path_format("%s", folder), f) && !each_entry(s, "", all, visit_name, f) &&
            !add_served(s, t, f) && !inherit(s, f) && !name_models(s, folder, f) && !name_script(s, path, f))
     add_modules(s, f);
+  // The SDK's collector is on, and sends its rows to us.
+  if (config->collect && !f->status) list_add(&s->environment, path_format("AML_MODEL_DC_STORAGE_ENABLED=true"), f);
   for (size_t i = 0; i < config->script.read_count && !f->status; i++) {
     char *read = realpath(config->script.read[i], NULL);
     if (read) list_add(&s->read, read, f);

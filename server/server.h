@@ -58,7 +58,11 @@ typedef struct server_config {
   const sdx_options *options;
   bool access_log, json_log, no_ui;
   const char *otlp, *alert_webhook;  // URLs; NULL: none
-  const char *const *baselines;      // [NAME[:VERSION]=]FILE
+  const char *collect, *collect_as;  // folder, SUBSCRIPTION/GROUP/WORKSPACE/SERVICE; NULL: none
+  double collect_share;
+  const char *const *redact;  // names whose values are not collected
+  size_t redact_count;
+  const char *const *baselines;  // [NAME[:VERSION]=]FILE
   size_t baseline_count;
   double otlp_share;
   const char *pid_file, *port_file, *keys, *token_key, *split;  // NULL: none
@@ -84,6 +88,7 @@ typedef struct server {
   struct script_pool *script;                            // NULL: none
   struct otlp *otlp;                                     // NULL: spans are not recorded
   struct alerts *alerts;
+  struct collector *collector;  // NULL: nothing is collected
   uint64_t start_ns, seed;
   atomic_bool draining;  // not ready any more
   atomic_uint_fast64_t cancelled, refused_queue, refused_wait, refused_forecast, refused_client, inline_runs,

@@ -17,9 +17,11 @@
 #include "base/host.h"
 #include "script/worker.h"
 #include "server/log.h"
+#include "server/monitor/collect.h"
 #include "server/script_reply.h"
 #include "server/script_setup.h"
 #include "support/files.h"
+#include "support/json.h"
 
 enum { SLICE_MS = 50, FIRST_PAUSE_MS = 100, LONGEST_PAUSE_MS = 10000, MOST_WORKERS = 4, IDLE_FRAME_MS = 1000 };
 enum { READY_US = 2000 };
@@ -78,7 +80,14 @@ static sdx_status await(slot *s, script_worker *w, call *c, uint64_t end_ns, fau
   }
 }
 
-// The next frame that is no print. NULL: the worker is to be stopped.
+// A print, or rows of the script's collector.
+static void take_note(slot *s, const call *c, const json_t *head, const char *body, size_t size) {
+  collector *to = s->pool->srv->collector;
+  if (!strcmp(text_of(head, "type"), "log")) script_log(head, c ? c->id : "");
+  else if (to) collect_frame(to, c, head, body, size);
+}
+
+// The next frame that is no note. NULL: the worker is to be stopped.
 static json_t *next_frame(slot *s, script_worker *w, call *c, uint64_t end_ns, char **body, size_t *size, fault *f) {
   json_t *head;
   while (!await(s, w, c, end_ns, f)) {
@@ -86,8 +95,8 @@ static json_t *next_frame(slot *s, script_worker *w, call *c, uint64_t end_ns, c
     int left = now < end_ns ? (int)((end_ns - now) / 1000000 + 1) : 1;
     if (script_receive(w, left, &head, body, size, f)) return NULL;
     const char *type = json_string_value(json_object_get(head, "type"));
-    if (strcmp(type, "log")) return head;
-    script_log(head, c ? c->id : "");
+    if (strcmp(type, "log") && strcmp(type, "collect")) return head;
+    take_note(s, c, head, *body, *size);
     json_decref(head);
     free(*body);
   }
@@ -279,7 +288,7 @@ static void read_idle(slot *s) {
     lose_worker(s, &f, "");
     return;
   }
-  script_log(head, "");
+  take_note(s, NULL, head, body, size);
   json_decref(head);
   free(body);
 }

@@ -12,6 +12,7 @@
 #include "server/call.h"
 #include "server/log.h"
 #include "server/monitor/alerts.h"
+#include "server/monitor/collect.h"
 #include "server/monitor/drift.h"
 #include "server/monitor/otlp.h"
 #include "support/files.h"
@@ -75,12 +76,20 @@ bool monitor_start(server *srv) {
   const server_config *config = srv->config;
   if (!start_drift(srv)) return false;
   if (config->otlp && !(srv->otlp = otlp_start(config->otlp, config->otlp_share, srv->seed))) return false;
+  const collect_options collect = {.folder = config->collect,
+                                   .place = config->collect_as,
+                                   .share = config->collect_share,
+                                   .redact = config->redact,
+                                   .redact_count = config->redact_count,
+                                   .day_bytes = (uint64_t)srv->limits.collect_bytes};
+  if (config->collect && !(srv->collector = collect_start(&collect))) return false;
   srv->alerts = alerts_start(srv, config->alert_webhook);
   return srv->alerts != NULL;
 }
 
 void monitor_stop(server *srv) {
   alerts_stop(srv->alerts);
+  collect_stop(srv->collector);
   otlp_stop(srv->otlp);
 }
 
@@ -95,6 +104,7 @@ static void tell_drift(call *c, unsigned side) {
 }
 
 void monitor_result(call *c) {
+  if (c->srv->collector) collect_result(c->srv->collector, c);
   if (!c->entry->drift) return;
   unsigned changed = drift_note(c->entry->drift, c->model->session, c->inputs, c->outputs);
   if (changed & DRIFT_INPUTS) tell_drift(c, DRIFT_INPUTS);
