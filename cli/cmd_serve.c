@@ -20,6 +20,8 @@ static const cli_option options[] = {
            "a folder of models, NAME/VERSION/model.onnx with NAME/config.pbtxt or without; watched for changes"),
     OPTION("pin", ARG_TEXT, "NAME",
            "load this model at the start and keep it, whatever --memory-limit-bytes is; may be repeated"),
+    OPTION("state", ARG_TEXT, "IN=OUT",
+           "this output is the state that the next request of a sequence is fed as that input; may be repeated"),
     OPTION("script", ARG_TEXT, "FILE",
            "a score.py with init() and run() that answers /score, run by Python in a sandbox"),
     OPTION("python", ARG_TEXT, "PROGRAM", "the Python that runs the script (default python3)"),
@@ -152,7 +154,7 @@ static const char **take_all(const args *a, const char *option, size_t *count) {
 }
 
 // Options that may be repeated, as lists of their words; what they own is `taken`.
-enum { LISTS = 6 };
+enum { LISTS = 7 };
 static void take_lists(const args *a, server_config *config, const char **taken[LISTS]) {
   const struct {
     const char *option;
@@ -163,7 +165,8 @@ static void take_lists(const args *a, server_config *config, const char **taken[
                     {"baseline", &config->baselines, &config->baseline_count},
                     {"pin", &config->pins, &config->pin_count},
                     {"cors-origin", &config->origins, &config->origin_count},
-                    {"collect-redact", &config->redact, &config->redact_count}};
+                    {"collect-redact", &config->redact, &config->redact_count},
+                    {"state", &config->states, &config->state_count}};
   for (size_t i = 0; i < LISTS; i++) *lists[i].list = taken[i] = take_all(a, lists[i].option, lists[i].count);
   if (!config->host_count && (!config->unix_path || args_has(a, "port"))) taken[0][config->host_count++] = "127.0.0.1";
 }
@@ -232,6 +235,9 @@ static int run(const args *a) {
   config.models = models;
   const char **taken[LISTS];
   take_lists(a, &config, taken);
+  for (size_t i = 0; i < config.state_count && found; i++)
+    if (!strchr(config.states[i], '='))
+      found = !cli_error(CLI_USAGE, "--state %s: expected INPUT=OUTPUT", config.states[i]);
   config.trusted_proxies.at = take_proxies(a, &config.trusted_proxies.count, &code);
   if (config.trusted_proxies.at) config.labels = take_labels(a, &config.label_count, &code);
   if (config.labels) code = !found || server_run(&config) ? CLI_FAILED : CLI_OK;

@@ -34,6 +34,8 @@ typedef struct call {
   int answered_with;          // gRPC: the status of HTTP before it became one of gRPC
   bool scripted;              // for the scoring script: it has no model
   bool run_failed;            // of those: run() failed, whatever the status
+  struct sequence *sequence;  // held; NULL: none
+  bool sequence_ends;
   sdx_value **inputs;         // by index of the model's inputs
   const sdx_value **outputs;  // while `reply` runs
   void *route_state;          // of the route, freed with free()

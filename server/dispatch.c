@@ -425,6 +425,7 @@ static void account(call *c) {
 }
 
 static void release(call *c) {
+  sequence_release(c);
   for (size_t i = 0; c->inputs && i < c->model->input_count; i++) sdx_value_release(c->inputs[i]);
   free(c->inputs);
   free(c->outputs);

@@ -146,8 +146,8 @@ void grpc_end(call *c, wire_out *out) {
 static int status_of(const call *c, int http) {
   static const struct {
     int http, grpc;
-  } rows[] = {{400, 3}, {401, 16}, {403, 7}, {404, 5},  {405, 12}, {408, 4},  {413, 8}, {415, 3},  {422, 3},
-              {429, 8}, {431, 8},  {499, 1}, {500, 13}, {501, 12}, {503, 14}, {504, 4}, {505, 12}, {507, 8}};
+  } rows[] = {{400, 3}, {401, 16}, {403, 7}, {404, 5},  {405, 12}, {408, 4},  {409, 10}, {413, 8},  {415, 3}, {422, 3},
+              {429, 8}, {431, 8},  {499, 1}, {500, 13}, {501, 12}, {503, 14}, {504, 4},  {505, 12}, {507, 8}};
   if (http == 404 && !c->route) return UNIMPLEMENTED;
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
     if (rows[i].http == http) return rows[i].grpc;

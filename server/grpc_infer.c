@@ -28,10 +28,9 @@ bool grpc_infer_parse(call *c) {
     call_retry(c, 503, "memory is exhausted");
     return false;
   }
-  v2_share(c, request);
+  v2_prepare(c, request);
   if (grpc_request_read(request, &j, grpc_message(c), c->model->session, c->entry->name, c->inputs)) {
-    call_take_wishes(c, request->timeout_us, request->priority);
-    return true;
+    return v2_take_wishes(c, request);
   }
   call_error(c, 400, "%s", j.message);
   return false;
@@ -150,10 +149,7 @@ void grpc_infer_reply(call *c) {
   enum { STREAM_RESPONSE = 2 };
   v2_request *request = c->route_state;
   bool raw = request->binary;
-  if (request->all_outputs) {
-    request->wanted_count = c->model->output_count;
-    for (size_t i = 0; i < request->wanted_count; i++) request->wanted[i] = (struct v2_wanted){.index = i};
-  }
+  if (request->all_outputs) v2_want_all(c, request);
   for (size_t i = 0; i < request->wanted_count; i++)
     if (!check_output(c, &request->wanted[i], &raw)) return;
   wire_out out = grpc_begin(c);

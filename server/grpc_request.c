@@ -109,6 +109,11 @@ static bool read_parameter(reader *r, wire entry, region_part *part, const char 
     whole = v.slot == VALUE_INT64 || v.slot == VALUE_UINT64;
     text = v.slot == VALUE_STRING;
   }
+  bool *of_sequence = v2_sequence_flag(&r->to.request->sequence, key);
+  if (of_sequence) *of_sequence = v.value != 0;
+  if (str_is(key, "sequence_id") &&
+      !v2_sequence_id(&r->to.request->sequence, text ? wire_str(&v) : (str){0}, (int64_t)v.value))
+    return json_fail(r->to.j, "%s.parameters.sequence_id is too long", path);
   int64_t *of_part = part ? v2_part_number(part, key) : NULL;
   if ((part && v2_is_region(key) && !text) || (of_part && !whole))
     return json_fail(r->to.j, "%s.parameters.%.*s: expected a %s", path, STR_ARG(key), of_part ? "number" : "string");

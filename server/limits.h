@@ -22,6 +22,10 @@
     "of requests that give none (header x-request-priority, parameter priority); 1 is the most urgent")               \
   X(memory_limit_bytes, "memory-limit-bytes", 0, 0, 1099511627776,                                                    \
     "memory of models: one is loaded when it is asked for, and leaves when its room is needed; 0: all stay loaded")   \
+  X(max_sequences, "max-sequences", 1024, 1, 1000000, "sequences of a model that keeps a state, at once, else 503")   \
+  X(max_sequence_bytes, "max-sequence-bytes", 268435456, 1, 1099511627776,                                            \
+    "states of a model's sequences together; new ones get 503 beyond")                                                \
+  X(sequence_idle_ms, "sequence-idle-ms", 60000, 1, 86400000, "without a request a sequence is forgotten")            \
   X(script_workers, "script-workers", 0, 0, 1024, "processes that run the script; 0: one a processor, at most 4")     \
   X(script_start_ms, "script-start-ms", 300000, 1, 86400000, "time for init() of the script")                         \
   X(script_memory_bytes, "script-memory-bytes", 4294967296, 16777216, 1099511627776,                                  \

@@ -17,7 +17,7 @@ typedef enum metric_phase {
   METRIC_PHASES,
 } metric_phase;
 
-enum { METRIC_CODES = 23, HISTOGRAM_BUCKETS = 18, METRIC_BATCHES = 7 };
+enum { METRIC_CODES = 24, HISTOGRAM_BUCKETS = 18, METRIC_BATCHES = 7 };
 extern const int metric_codes[METRIC_CODES];  // the last one, 0, stands for all others
 
 // A request that fell into a bucket, by the trace that tells more of it.

@@ -40,6 +40,7 @@ void model_release(model *m) {
   free(m->idle);
   free(m->batching);
   model_config_free(m->config);
+  sequences_free(m->sequences);
   lane_deinit(&m->lane);
   sdx_session_destroy(m->session);
   pthread_mutex_destroy(&m->lock);

@@ -12,6 +12,7 @@
 #include "server/lane.h"
 #include "server/metrics.h"
 #include "server/model_config.h"
+#include "server/sequences.h"
 
 typedef struct model {
   atomic_size_t references;
@@ -22,6 +23,7 @@ typedef struct model {
   struct admission *admission;
   batching *batching;    // NULL: its calls are computed one by one
   model_config *config;  // NULL: it has none
+  sequences *sequences;  // NULL: it keeps no state
   lane lane;
   // Idle run handles, newest last: the one with the warmest memory is taken first.
   pthread_mutex_t lock;

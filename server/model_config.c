@@ -50,6 +50,21 @@ static const wire_schema nothing = {"", 0, 0, NULL, NULL};
 #define CACHE(F) F(CACHE_ENABLE, 1, INT, "enable")
 #define BATCHING(F) \
   F(BATCHING_PREFERRED, 1, INTS, "preferred_batch_size") F(BATCHING_DELAY, 2, INT, "max_queue_delay_microseconds")
+#define FALSE_TRUE(F)                                                                                      \
+  F(CONTROL_KIND, 1, INT, "kind",                                                                          \
+    .words = "CONTROL_SEQUENCE_START CONTROL_SEQUENCE_READY CONTROL_SEQUENCE_END CONTROL_SEQUENCE_CORRID") \
+  F(CONTROL_INTS, 2, INTS, "int32_false_true")                                                             \
+  F(CONTROL_FLOATS, 3, FLOATS, "fp32_false_true")                                                          \
+  F(CONTROL_TYPE, 4, INT, "data_type", .words = type_words) F(CONTROL_BOOLS, 5, INTS, "bool_false_true")
+#define CONTROL_INPUT(F) F(CONTROL_NAME, 1, BYTES, "name") F(CONTROLS, 2, MESSAGE_LIST, "control", .message = &control)
+#define STATE(F)                           \
+  F(STATE_INPUT, 1, BYTES, "input_name")   \
+  F(STATE_OUTPUT, 2, BYTES, "output_name") \
+  F(STATE_TYPE, 3, INT, "data_type", .words = type_words) F(STATE_DIMS, 4, INTS, "dims")
+#define SEQUENCE(F)                                                                \
+  F(SEQUENCE_IDLE, 1, INT, "max_sequence_idle_microseconds")                       \
+  F(SEQUENCE_CONTROL, 2, MESSAGE_LIST, "control_input", .message = &control_input) \
+  F(SEQUENCE_STATE, 5, MESSAGE_LIST, "state", .message = &state)
 // Fields from IGNORED on have no effect.
 #define CONFIG(F)                                                                    \
   F(NAME, 1, BYTES, "name")                                                          \
@@ -63,7 +78,7 @@ static const wire_schema nothing = {"", 0, 0, NULL, NULL};
   F(FILENAME, 8, BYTES, "default_model_filename")                                    \
   F(WARMUPS, 16, MESSAGE_LIST, "model_warmup", .message = &warmup)                   \
   F(RESPONSE_CACHE, 24, MESSAGE, "response_cache", .message = &cache)                \
-  F(SEQUENCES, 13, MESSAGE, "sequence_batching", .message = &nothing)                \
+  F(SEQUENCES, 13, MESSAGE, "sequence_batching", .message = &sequence)               \
   F(ENSEMBLE, 15, MESSAGE, "ensemble_scheduling", .message = &nothing)               \
   F(IGNORED, 12, MESSAGE_LIST, "optimization", .message = &nothing)                  \
   F(INSTANCE_GROUP, 7, MESSAGE_LIST, "instance_group", .message = &nothing)          \
@@ -88,6 +103,10 @@ enum { ENTRY(WIRE_SLOT) };
 enum { WARMUP(WIRE_SLOT) };
 enum { CACHE(WIRE_SLOT) };
 enum { BATCHING(WIRE_SLOT) };
+enum { FALSE_TRUE(WIRE_SLOT) };
+enum { CONTROL_INPUT(WIRE_SLOT) };
+enum { STATE(WIRE_SLOT) };
+enum { SEQUENCE(WIRE_SLOT) };
 enum { CONFIG(WIRE_SLOT) CONFIG_FIELDS };
 WIRE_SCHEMA(static const, reshape, RESHAPE, "ModelTensorReshape")
 WIRE_SCHEMA(static const, tensor, TENSOR, "ModelInput")
@@ -100,6 +119,10 @@ WIRE_SCHEMA(static const, entry, ENTRY, "InputsEntry")
 WIRE_SCHEMA(static const, warmup, WARMUP, "ModelWarmup")
 WIRE_SCHEMA(static const, cache, CACHE, "ModelResponseCache")
 WIRE_SCHEMA(static const, batching_fields, BATCHING, "ModelDynamicBatching")
+WIRE_SCHEMA(static const, control, FALSE_TRUE, "ModelSequenceBatching.Control")
+WIRE_SCHEMA(static const, control_input, CONTROL_INPUT, "ModelSequenceBatching.ControlInput")
+WIRE_SCHEMA(static const, state, STATE, "ModelSequenceBatching.State")
+WIRE_SCHEMA(static const, sequence, SEQUENCE, "ModelSequenceBatching")
 WIRE_SCHEMA(static const, config, CONFIG, "ModelConfig")
 
 static bool fail(char *why, size_t why_size, const char *format, const char *word) {
@@ -172,12 +195,13 @@ static bool read_fields(model_config *c, char *why, size_t why_size) {
     if (f.slot == FILENAME) copy(c->file, sizeof c->file, wire_str(&f));
     if (f.slot == MAX_BATCH_SIZE) c->max_batch = (int64_t)f.value;
     if (f.slot == VERSION_POLICY) read_policy(c, f.body);
+    while (f.slot == SEQUENCES && wire_next(&f.body, &sequence, &inner))
+      if (inner.slot == SEQUENCE_IDLE) c->sequence_idle_us = inner.value;
     if (f.slot == RESPONSE_CACHE)
       while (wire_next(&f.body, &cache, &inner)) c->caches = inner.value != 0;
   }
   c->batches = seen[DYNAMIC_BATCHING] && c->max_batch > 0;
-  if (seen[SEQUENCES] || seen[ENSEMBLE])
-    return fail(why, why_size, "%s is not supported", seen[SEQUENCES] ? "sequence_batching" : "ensemble_scheduling");
+  if (seen[ENSEMBLE]) return fail(why, why_size, "%s is not supported", "ensemble_scheduling");
   if (c->max_batch < 0) return fail(why, why_size, "%s is negative", "max_batch_size");
   if (strchr(c->file, '/') || *c->file == '.')
     return fail(why, why_size, "default_model_filename '%.100s': expected the name of a file beneath the version",
@@ -273,6 +297,56 @@ bool model_config_check(const model_config *c, const sdx_session *session, char 
     if (!check_tensor(&t, io, c->max_batch > 0, why, why_size)) return false;
   }
   return true;
+}
+
+// ---- sequences -----------------------------------------------------------------------------------
+
+static void read_control(wire w, config_state *s) {
+  static const config_control kinds[] = {CONTROL_START, CONTROL_READY, CONTROL_END, CONTROL_ID};
+  wire_field f, inner;
+  while (wire_next(&w, &control_input, &f)) {
+    if (f.slot == CONTROL_NAME) copy(s->input, sizeof s->input, wire_str(&f));
+    if (f.slot == CONTROLS) s->control = CONTROL_START;  // the first of an enumeration does not appear
+    size_t count = 0;
+    while (f.slot == CONTROLS && wire_next(&f.body, &control, &inner)) {
+      int64_t whole;
+      float real;
+      if (inner.slot == CONTROL_KIND) s->control = kinds[inner.value % 4];
+      if (inner.slot == CONTROL_FLOATS && count < 2 && wire_read_fixed(&inner, sizeof real, &real, 1))
+        s->off_on[count++] = (double)real;
+      if ((inner.slot == CONTROL_INTS || inner.slot == CONTROL_BOOLS) && count < 2 && wire_read_ints(&inner, &whole, 1))
+        s->off_on[count++] = (double)whole;
+    }
+  }
+}
+
+static void read_state(wire w, config_state *s) {
+  wire_field f;
+  while (wire_next(&w, &state, &f)) {
+    if (f.slot == STATE_INPUT) copy(s->input, sizeof s->input, wire_str(&f));
+    if (f.slot == STATE_OUTPUT) copy(s->output, sizeof s->output, wire_str(&f));
+    if (f.slot == STATE_DIMS) s->rank += wire_read_ints(&f, s->dims + s->rank, CONFIG_RANK - s->rank);
+  }
+}
+
+wire model_config_sequence(const model_config *c) {
+  wire w = model_config_message(c);
+  wire_field f;
+  while (wire_next(&w, &config, &f))
+    if (f.slot == SEQUENCES) return f.body;
+  return (wire){0};
+}
+
+bool model_config_state(wire *at, config_state *s) {
+  wire_field f;
+  while (wire_next(at, &sequence, &f)) {
+    if (f.slot == SEQUENCE_IDLE) continue;
+    *s = (config_state){.off_on = {0, 1}};
+    if (f.slot == SEQUENCE_STATE) read_state(f.body, s);
+    else read_control(f.body, s);
+    return true;
+  }
+  return false;
 }
 
 // ---- warm-up -------------------------------------------------------------------------------------

@@ -16,7 +16,18 @@ typedef struct model_config {
   int64_t newest, versions[CONFIG_VERSIONS];
   size_t version_count;
   bool batches, caches;
+  uint64_t sequence_idle_us;  // 0: not told
 } model_config;
+
+// An input of a stateful model that the server feeds: what an output left, or what it knows of the sequence.
+typedef enum config_control { CONTROL_NONE, CONTROL_START, CONTROL_READY, CONTROL_END, CONTROL_ID } config_control;
+typedef struct config_state {
+  char input[CONFIG_NAME], output[CONFIG_NAME];
+  config_control control;
+  double off_on[2];  // what a control is when it does not hold, and when it does
+  size_t rank;       // of its dimensions; 0: not told
+  int64_t dims[CONFIG_RANK];
+} config_state;
 
 // A tensor as the file describes it.
 typedef struct config_tensor {
@@ -48,6 +59,8 @@ bool model_config_check(const model_config *c, const sdx_session *session, char 
 // Step through; *at begins as the message (model_config_message).
 static inline wire model_config_message(const model_config *c) { return wire_of(c->bytes.at, c->bytes.size); }
 bool model_config_warmup(wire *at, config_warmup *w);
+wire model_config_sequence(const model_config *c);     // what is said of sequences; empty: nothing
+bool model_config_state(wire *at, config_state *s);    // of that
 bool model_config_sample(wire *at, config_sample *s);  // of a warmup's message
 const char *model_config_type_name(sdx_dtype dtype);   // "TYPE_FP32"
 int64_t model_config_type_number(sdx_dtype dtype);     // of protobuf's enumeration; 0: it has none

@@ -253,14 +253,16 @@ static void learn_batches(const models *t, const model_entry *e, model *m) {
 }
 
 // What stands beside the model, and what it asks to be done before traffic. False: why.
-static bool configure(const model_entry *e, model *m, char *why, size_t why_size) {
+static bool configure(const models *t, const model_entry *e, model *m, char *why, size_t why_size) {
   fault f = {0};
   size_t size;
   char *text = e->config ? file_load(AT_FDCWD, e->config, CONFIG_BYTES, &size, &f) : NULL;
-  if (!text) return true;  // it has none
-  m->config = model_config_read((str){text, size}, why, why_size);
+  if (text) m->config = model_config_read((str){text, size}, why, why_size);
   free(text);
-  if (!m->config || !model_config_check(m->config, m->session, why, why_size)) return false;
+  if (text && (!m->config || !model_config_check(m->config, m->session, why, why_size))) return false;
+  m->sequences = sequences_create(m->session, m->config, t->states, t->state_count, t->limits, why, why_size);
+  if (!m->sequences && *why) return false;
+  if (!m->config) return true;
   if (*m->config->ignored)
     log_line("info", "model '%s': without effect in config.pbtxt: %s", e->name, m->config->ignored);
   return warmup_run(m, e->config, why, why_size);
@@ -279,7 +281,7 @@ bool models_load(models *t, model_entry *e, char *why, size_t why_size) {
   pthread_mutex_unlock(&t->lock);
   residence_make_room(t, e, guessed_bytes(e));
   model *fresh = model_create(e->name, e->path, t->options, t->admission, why, why_size);
-  if (!fresh || !configure(e, fresh, why, why_size) || !settle(t, e, fresh, clock_ns() - start, why, why_size)) {
+  if (!fresh || !configure(t, e, fresh, why, why_size) || !settle(t, e, fresh, clock_ns() - start, why, why_size)) {
     model_release(fresh);
     note_failure(t, e, why);
     return false;

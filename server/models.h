@@ -46,7 +46,10 @@ typedef struct models {
   bool serving;  // requests are taken: the lists that were stay
   const sdx_options *options;
   struct admission *admission;  // of models that are loaded
-  uint64_t batch_ns;            // what a batch may take; 0: none are made
+  const struct limits *limits;
+  const char *const *states;  // "input=output" of models that keep a state
+  size_t state_count;
+  uint64_t batch_ns;  // what a batch may take; 0: none are made
   size_t batch_rows;
   // With a limit models are loaded when they are asked for, and leave when their room is needed (residence.c).
   uint64_t memory_limit;   // bytes; 0: none

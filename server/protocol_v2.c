@@ -32,7 +32,15 @@ void v2_write_io(text *o, const sdx_io *io, bool output) {
   text_put(o, "]}");
 }
 
-void v2_share(call *c, v2_request *request) {
+bool v2_take_wishes(call *c, const v2_request *request) {
+  call_take_wishes(c, request->timeout_us, request->priority);
+  if (c->model->sequences) return sequence_begin(c, &request->sequence);
+  if (*request->sequence.id) call_error(c, 400, "parameters.sequence_id is not supported: the model keeps no state");
+  return !*request->sequence.id;
+}
+
+void v2_prepare(call *c, v2_request *request) {
+  request->fed = sequences_fed(c->model->sequences);
   request->regions = dispatch_is_local(c) ? &c->srv->regions : NULL;
   request->region_limit = (uint64_t)c->srv->limits.max_body_bytes;
 }
@@ -48,7 +56,7 @@ bool v2_parse(call *c) {
     call_retry(c, 503, "memory is exhausted");
     return false;
   }
-  v2_share(c, request);
+  v2_prepare(c, request);
   http_body *body = &c->x.request.body;
   const str *given = http_request_header(&c->x.request, "inference-header-content-length");
   size_t header = body->size;
@@ -70,8 +78,7 @@ bool v2_parse(call *c) {
     call_error(c, 400, "%s", j.message);
     return false;
   }
-  call_take_wishes(c, request->timeout_us, request->priority);
-  return true;
+  return v2_take_wishes(c, request);
 }
 
 // ---- response --------------------------------------------------------------------------------------
@@ -171,14 +178,18 @@ static bool write_tensor(call *c, const sdx_io *io, const sdx_value *value, cons
   return true;
 }
 
+void v2_want_all(const call *c, v2_request *request) {
+  const bool *kept = sequences_kept(c->model->sequences);
+  request->wanted_count = 0;
+  for (size_t i = 0; i < c->model->output_count; i++)
+    if (!kept || !kept[i]) request->wanted[request->wanted_count++] = (struct v2_wanted){.index = i};
+}
+
 void v2_reply(call *c) {
   v2_request *request = c->route_state;
   model *m = c->model;
   text *o = call_body(c);
-  if (request->all_outputs) {
-    request->wanted_count = m->output_count;
-    for (size_t i = 0; i < m->output_count; i++) request->wanted[i] = (struct v2_wanted){.index = i};
-  }
+  if (request->all_outputs) v2_want_all(c, request);
   bool any_binary = false;
   text_format(o, "{\"model_name\":\"%s\",\"model_version\":\"%s\"", c->entry->name, c->entry->version);
   if (request->has_id) {

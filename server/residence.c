@@ -30,7 +30,8 @@ static model *take_victim(models *t, const model_entry *keep, uint64_t bytes, bo
     model_entry *e = all->at[i];
     if (!e->loaded || e == keep) continue;
     bytes += bytes_of(e);
-    bool idle = atomic_load(&e->loaded->references) == 1;  // the table's own; others are added under the lock
+    // One reference is the table's own; others are added under the lock.
+    bool idle = atomic_load(&e->loaded->references) == 1 && !sequences_live(e->loaded->sequences);
     if (idle && !e->pinned && (!least || e->value < least->value)) least = e;
   }
   *fits = bytes <= t->memory_limit;

@@ -48,6 +48,9 @@ static bool load_models(server *srv) {
   t->admission = srv->quick;
   t->batch_ns = (uint64_t)srv->limits.p99_ms * 1000000 / 2;  // the other half is for the wait
   t->batch_rows = (size_t)srv->limits.max_batch;
+  t->limits = &srv->limits;
+  t->states = config->states;
+  t->state_count = config->state_count;
   t->memory_limit = (uint64_t)srv->limits.memory_limit_bytes;
   for (size_t i = 0; i < config->model_count; i++)
     if (!models_add(t, config->models[i].name, config->models[i].path)) return false;

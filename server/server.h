@@ -54,6 +54,8 @@ typedef struct server_config {
   size_t pin_count;
   const server_labels *labels;
   size_t label_count;
+  const char *const *states;  // "input=output": of models that keep a state
+  size_t state_count;
   server_script script;
   const sdx_options *options;
   bool access_log, json_log, no_ui;

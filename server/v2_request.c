@@ -33,9 +33,17 @@ typedef struct reader {
   bool has_raw;
 } reader;
 
+static bool read_sequence_id(reader *r, const char *where) {
+  json *j = r->to.j;
+  str text = {0};
+  int64_t number = 0;
+  if (!(json_peek(j) == '"' ? json_string_read(j, &text, where) : json_i64(j, &number, where))) return false;
+  return v2_sequence_id(&r->to.request->sequence, text, number) || json_fail(j, "%s is too long", where);
+}
+
 static bool read_parameters(reader *r, parameters *p, const char *path) {
   json *j = r->to.j;
-  bool first = true, flag;
+  bool first = true, flag, *of_sequence;
   str key;
   int64_t *number;
   char where[PATH_TEXT * 2];
@@ -60,6 +68,10 @@ static bool read_parameters(reader *r, parameters *p, const char *path) {
       if (!json_i64(j, &p->priority, where)) return false;
       if (p->priority < 0 || p->priority > V2_PRIORITIES)
         return json_fail(j, "%s: expected a number from 1, the most urgent, to %d, or 0", where, V2_PRIORITIES);
+    } else if (str_is(key, "sequence_id")) {
+      if (!read_sequence_id(r, where)) return false;
+    } else if ((of_sequence = v2_sequence_flag(&r->to.request->sequence, key))) {
+      if (!json_bool(j, of_sequence, where)) return false;
     } else if (v2_is_region(key)) {
       if (!json_string_read(j, &p->part.region, where)) return false;
     } else if ((number = v2_part_number(&p->part, key))) {

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "sardonyx/sardonyx.h"
 #include "server/regions.h"
+#include "server/sequences.h"
 
 typedef struct v2_type {
   sdx_dtype dtype;
@@ -23,8 +24,10 @@ typedef enum v2_form { FORM_DEFAULT, FORM_JSON, FORM_BINARY } v2_form;
 typedef struct v2_request {
   str id;
   bool has_id, all_outputs, binary;
-  uint64_t timeout_us;    // 0: not given
-  unsigned priority;      // 1: the most urgent; 0: not given
+  uint64_t timeout_us;  // 0: not given
+  unsigned priority;    // 1: the most urgent; 0: not given
+  sequence_wish sequence;
+  const bool *fed;        // by input: the server feeds it; NULL: none
   regions *regions;       // NULL: tensors do not come from shared memory
   uint64_t region_limit;  // bytes of one that does
   size_t wanted_count;

@@ -32,6 +32,8 @@ bool v2_product(const int64_t *shape, size_t rank, size_t *count) {
   return true;
 }
 
+static bool is_fed(const v2_reader *r, size_t input) { return r->request->fed && r->request->fed[input]; }
+
 // Name, type and shape against the model; fills what the data must have.
 bool v2_input_resolve(v2_reader *r, const v2_input *in, const char *path, size_t *index, const v2_type **type,
                       size_t *count) {
@@ -44,6 +46,7 @@ bool v2_input_resolve(v2_reader *r, const v2_input *in, const char *path, size_t
                      in->name.size > 100 ? 100 : (int)in->name.size, in->name.at,
                      input_why_fixed(r->session, in->name));
   const sdx_io *io = sdx_session_input(r->session, *index);
+  if (is_fed(r, *index)) return json_fail(j, "%s.name: '%.100s' is the state of the sequence", path, io->name);
   if (r->inputs[*index]) return json_fail(j, "%s.name: input '%.100s' is given twice", path, io->name);
   *type = v2_type_find(io->dtype);
   if (!*type) return json_fail(j, "%s: the model wants %.60s, which this protocol cannot carry", path, io->type);
@@ -139,9 +142,20 @@ int64_t *v2_part_number(region_part *part, str parameter) {
   return str_is(parameter, "shared_memory_byte_size") ? &part->size : NULL;
 }
 
+bool v2_sequence_id(sequence_wish *wish, str text, int64_t number) {
+  if (!text.at) snprintf(wish->id, sizeof wish->id, number ? "%lld" : "", (long long)number);
+  else if (text.size < sizeof wish->id) memcpy(wish->id, text.at, text.size), wish->id[text.size] = 0;
+  return !text.at || (text.size < sizeof wish->id && strlen(wish->id) == text.size);
+}
+
+bool *v2_sequence_flag(sequence_wish *wish, str parameter) {
+  if (str_is(parameter, "sequence_start")) return &wish->start;
+  return str_is(parameter, "sequence_end") ? &wish->end : NULL;
+}
+
 bool v2_inputs_complete(v2_reader *r) {
   for (size_t i = 0; i < sdx_session_input_count(r->session); i++)
-    if (!r->inputs[i] && !sdx_session_input(r->session, i)->may_be_left_out)
+    if (!r->inputs[i] && !is_fed(r, i) && !sdx_session_input(r->session, i)->may_be_left_out)
       return json_fail(r->j, "inputs: '%.100s' is missing", sdx_session_input(r->session, i)->name);
   return true;
 }
@@ -162,7 +176,7 @@ bool v2_want(v2_reader *r, str output, v2_form form, const region_part *part, co
   return true;
 }
 
-bool v2_parameter_matters(str name) { return str_is(name, "classification") || str_is(name, "sequence_id"); }
+bool v2_parameter_matters(str name) { return str_is(name, "classification"); }
 
 v2_request *v2_request_create(const sdx_session *session) {
   v2_request *request;

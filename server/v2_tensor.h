@@ -39,6 +39,9 @@ bool v2_input_fetch(v2_reader *r, const region_part *part, size_t index, const v
                     size_t count, const char *path);
 // The number among the parameters of a tensor that says where it lies in shared memory; NULL: it is none of them.
 int64_t *v2_part_number(region_part *part, str parameter);
+// sequence_id, as a text (at NULL: none) or a number, of which 0 is none. False: too long.
+bool v2_sequence_id(sequence_wish *wish, str text, int64_t number);
+bool *v2_sequence_flag(sequence_wish *wish, str parameter);  // sequence_start, sequence_end; NULL: it is none of them
 static inline bool v2_is_region(str parameter) { return str_is(parameter, "shared_memory_region"); }
 // A parameter that is not supported and must not be ignored: that would change the meaning of the answer.
 bool v2_parameter_matters(str name);

@@ -40,6 +40,7 @@ static void reply_cancelled(call *c, int status) {
 static void reply(call *c) {
   model_metrics *m = &c->entry->metrics;
   histogram_seconds(&m->phases[METRIC_COMPUTE], c->done_ns - c->run_ns, call_trace(c));
+  sequence_commit(c);
   c->route->reply(c);
   monitor_result(c);
   uint64_t written = clock_ns();
