@@ -11,6 +11,7 @@
 #include "server/net/net.h"
 #include "server/route.h"
 #include "server/server.h"
+#include "support/digest.h"
 
 enum { CALL_ID_BYTES = HTTP_VALUE_BYTES };
 
@@ -36,6 +37,8 @@ typedef struct call {
   bool run_failed;            // of those: run() failed, whatever the status
   struct sequence *sequence;  // held; NULL: none
   bool sequence_ends;
+  bool cacheable;  // its answer may be kept, under the key
+  char cache_key[DIGEST_BYTES];
   sdx_value **inputs;         // by index of the model's inputs
   const sdx_value **outputs;  // while `reply` runs
   void *route_state;          // of the route, freed with free()

@@ -16,6 +16,7 @@
 #include "server/grpc.h"
 #include "server/monitor/monitor.h"
 #include "server/monitor/otlp.h"
+#include "server/response_cache.h"
 #include "server/script_reply.h"
 #include "server/v2_tensor.h"
 
@@ -348,6 +349,7 @@ static bool body(exchange *x) {
     c->deferred = c->packed;
     if (!c->packed && !grpc_infer_bind(c) && !c->deferred) return true;
   }
+  if (c->srv->cache && !c->route->answer && response_cache_answer(c)) return true;
   admission *a = policy(c);
   c->deadline_ns = c->route->answer ? UINT64_MAX : c->deadline_ns + x->body_ns;
   return a->submit(a, c);
@@ -442,7 +444,7 @@ static void next(exchange *x) {
   c->route_state = NULL;
   c->model = NULL;
   c->entry = NULL;
-  c->parsed = c->hurried = c->deferred = false;
+  c->parsed = c->hurried = c->deferred = c->cacheable = false;
   c->run_ns = c->done_ns = c->parse_ns = c->parsed_ns = c->waited_ns = c->turn = 0;
   take_trace(c);
   c->answered_with = 0;

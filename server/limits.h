@@ -26,6 +26,9 @@
   X(max_sequence_bytes, "max-sequence-bytes", 268435456, 1, 1099511627776,                                            \
     "states of a model's sequences together; new ones get 503 beyond")                                                \
   X(sequence_idle_ms, "sequence-idle-ms", 60000, 1, 86400000, "without a request a sequence is forgotten")            \
+  X(cache_bytes, "cache-bytes", 0, 0, 1099511627776,                                                                  \
+    "answers that are kept and given again to the same requests; 0: none")                                            \
+  X(cache_ttl_ms, "cache-ttl-ms", 60000, 1, 86400000, "how long such an answer is good")                              \
   X(script_workers, "script-workers", 0, 0, 1024, "processes that run the script; 0: one a processor, at most 4")     \
   X(script_start_ms, "script-start-ms", 300000, 1, 86400000, "time for init() of the script")                         \
   X(script_memory_bytes, "script-memory-bytes", 4294967296, 16777216, 1099511627776,                                  \

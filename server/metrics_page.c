@@ -13,6 +13,7 @@
 #include "server/monitor/drift.h"
 #include "server/monitor/otlp.h"
 #include "server/monitor/trace.h"
+#include "server/response_cache.h"
 #include "server/server.h"
 
 typedef struct page {
@@ -159,6 +160,16 @@ static void residence_rows(models *t, page p) {
   single(p, "model_evictions_total", "counter", "Models that made room for others.", (double)metric_get(&t->evictions));
 }
 
+static void cache_rows(const server *srv, page p) {
+  if (!srv->cache) return;
+  response_cache_counts n = response_cache_count(srv->cache);
+  single(p, "cache_hits_total", "counter", "Requests answered from the cache.", (double)n.hits);
+  single(p, "cache_misses_total", "counter", "Requests that were computed instead.", (double)n.misses);
+  single(p, "cache_evictions_total", "counter", "Answers that made room for others.", (double)n.evictions);
+  single(p, "cache_entries", "gauge", "Answers that are kept.", (double)n.entries);
+  single(p, "cache_kept_bytes", "gauge", "Their memory.", (double)n.bytes);
+}
+
 static void script_rows(server *srv, page p) {
   if (!srv->script) return;
   single(p, "script_workers", "gauge", "Processes of the script that are past init().",
@@ -293,6 +304,7 @@ void metrics_write(server *srv, text *o, bool open_metrics) {
                 (unsigned long long)metric_get(refused[i].count));
   model_rows(srv, p);
   residence_rows(&srv->models, p);
+  cache_rows(srv, p);
   script_rows(srv, p);
   alert_rows(srv, p);
   drift_rows(srv, p);

@@ -20,7 +20,9 @@ model *model_create(const char *name, const char *path, const sdx_options *optio
     free(m);
     return NULL;
   }
+  static atomic_uint_fast64_t serial;
   atomic_init(&m->references, 1);
+  m->serial = atomic_fetch_add(&serial, 1);
   m->input_count = sdx_session_feed_count(m->session);
   m->output_count = sdx_session_output_count(m->session);
   m->admission = admission;

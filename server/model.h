@@ -16,6 +16,7 @@
 
 typedef struct model {
   atomic_size_t references;
+  uint64_t serial;  // no other model has it
   sdx_session *session;
   size_t input_count, output_count;  // inputs: with those that have a default, behind the others
   atomic_bool warned;                // of sizes that are not the declared ones: once

@@ -34,6 +34,7 @@ void v2_write_io(text *o, const sdx_io *io, bool output) {
 
 bool v2_take_wishes(call *c, const v2_request *request) {
   call_take_wishes(c, request->timeout_us, request->priority);
+  if (request->shares) c->cacheable = false;
   if (c->model->sequences) return sequence_begin(c, &request->sequence);
   if (*request->sequence.id) call_error(c, 400, "parameters.sequence_id is not supported: the model keeps no state");
   return !*request->sequence.id;

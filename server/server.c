@@ -14,6 +14,7 @@
 #include "server/log.h"
 #include "server/monitor/monitor.h"
 #include "server/repository.h"
+#include "server/response_cache.h"
 #include "server/route.h"
 
 enum { CHORE_THREADS = 4 };  // where routes of others may take long
@@ -191,6 +192,7 @@ int server_run(const server_config *config) {
   bool have_keys = keys_init(&srv->keys, config->keys, config->token_key);
   int code = 1;
   bool wrote_port = false, wrote_pid = false;
+  if (srv->limits.cache_bytes) srv->cache = response_cache_create(&srv->limits);
   if (!start_policies(srv)) log_line("error", "cannot start the workers: memory or threads are exhausted");
   else if (have_table && have_keys && load_models(srv) && start_script(srv) && monitor_start(srv) && start_net(srv)) {
     wrote_port = write_number(config->port_file, srv->net.port);
@@ -209,6 +211,7 @@ int server_run(const server_config *config) {
   keys_deinit(&srv->keys);
   split_deinit(&srv->split);
   regions_deinit(&srv->regions);
+  response_cache_free(srv->cache);
   // Only files of our own: a start that failed leaves those of the server that is running.
   if (wrote_pid && config->pid_file) unlink(config->pid_file);
   if (wrote_port && config->port_file) unlink(config->port_file);

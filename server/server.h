@@ -86,6 +86,7 @@ typedef struct server {
   struct repository *repository;
   split split;
   regions regions;
+  struct response_cache *cache;                          // NULL: answers are not kept
   struct admission *queue, *quick, *chores, *elsewhere;  // elsewhere: NULL where nothing is split
   struct script_pool *script;                            // NULL: none
   struct otlp *otlp;                                     // NULL: spans are not recorded

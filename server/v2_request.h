@@ -29,6 +29,7 @@ typedef struct v2_request {
   sequence_wish sequence;
   const bool *fed;        // by input: the server feeds it; NULL: none
   regions *regions;       // NULL: tensors do not come from shared memory
+  bool shares;            // a tensor does
   uint64_t region_limit;  // bytes of one that does
   size_t wanted_count;
   struct v2_wanted {

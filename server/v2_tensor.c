@@ -115,7 +115,7 @@ bool v2_input_take(v2_reader *r, char *bytes, size_t size, size_t index, const v
 
 bool v2_input_fetch(v2_reader *r, const region_part *part, size_t index, const v2_type *type, const v2_input *in,
                     size_t count, const char *path) {
-  const v2_request *request = r->request;
+  v2_request *request = r->request;
   size_t size = (size_t)part->size, wanted;
   char why[200], *bytes = NULL;
   if (!request->regions) return json_fail(r->j, "%s: shared memory is for clients on the server's machine", path);
@@ -128,6 +128,7 @@ bool v2_input_fetch(v2_reader *r, const region_part *part, size_t index, const v
     return json_fail(r->j, "%s: shared_memory_byte_size is %zu, limit max-body-bytes is %llu", path, size,
                      (unsigned long long)request->region_limit);
   if (!(bytes = malloc(size))) return json_fail(r->j, "%s: not enough memory", path);
+  r->request->shares = true;
   bool good = regions_read(request->regions, part, bytes, why, sizeof why) || json_fail(r->j, "%s: %s", path, why);
   r->owned = true;
   good = good && v2_input_take(r, bytes, size, index, type, in->rank, in->shape, count, path);
@@ -172,6 +173,7 @@ bool v2_want(v2_reader *r, str output, v2_form form, const region_part *part, co
     return json_fail(r->j, "%s: shared memory is for clients on the server's machine", path);
   if (part->region.at && (part->size < 0 || part->offset < 0))
     return json_fail(r->j, "%s.parameters: expected no negative shared_memory_byte_size or offset", path);
+  r->request->shares |= part->region.at != NULL;
   r->request->wanted[r->request->wanted_count++] = (struct v2_wanted){index, form, *part};
   return true;
 }

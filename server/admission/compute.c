@@ -9,6 +9,7 @@
 #include "server/grpc.h"
 #include "server/log.h"
 #include "server/monitor/monitor.h"
+#include "server/response_cache.h"
 
 static void bind_inputs(const call *c, sdx_run *run, bool bind) {
   for (size_t i = 0; i < c->model->input_count; i++) sdx_run_set_input(run, i, bind ? c->inputs[i] : NULL);
@@ -43,6 +44,7 @@ static void reply(call *c) {
   sequence_commit(c);
   c->route->reply(c);
   monitor_result(c);
+  if (c->cacheable) response_cache_keep(c);
   uint64_t written = clock_ns();
   atomic_fetch_add_explicit(&m->reply_ns, written - c->done_ns, memory_order_relaxed);
   atomic_store_explicit(&m->last_ms, clock_wall_ns() / 1000000, memory_order_relaxed);
