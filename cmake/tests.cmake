@@ -39,7 +39,7 @@ if(SDX_ARCH STREQUAL "x86_64" AND TARGET test_kernels_gemm_f32_split)
 endif()
 
 # Programs that scripts of the same folder run: on the corpus that test_hostile.py writes, and to count instructions.
-foreach(folder hostile speed)
+foreach(folder hostile speed server)
   add_executable(${folder}_driver tests/${folder}/driver.c)
   target_include_directories(${folder}_driver PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${folder}_driver PRIVATE sardonyx_internal PkgConfig::CMOCKA)
