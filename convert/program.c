@@ -2,11 +2,13 @@
 // Programs for other sources (program.h).
 #include "convert/program.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "support/embedded.h"
+#include "support/files.h"
 
 enum { PATIENCE_MS = 30 * 60 * 1000, MOST_WORDS = 12 };
 static const size_t most_bytes = INT32_MAX;  // what one protobuf message can have
@@ -28,20 +30,44 @@ static void hear(conversion *c, char *said, const char **error, const char **hin
   }
 }
 
+extern char **environ;
+
+// What this process has, and where temporary files go. NULL: no memory.
+static const char **environment_with(char *temporary, char *variable, size_t size) {
+  size_t count = 0;
+  while (environ[count]) count++;
+  const char **all = malloc((count + 2) * sizeof *all);
+  snprintf(variable, size, "TMPDIR=%s", temporary);
+  if (!all) return NULL;
+  all[0] = variable;
+  memcpy(all + 1, environ, (count + 1) * sizeof *all);
+  return all;
+}
+
 sdx_status program_run(const char *python, const char *text, const char *const *arguments, const void *input,
                        size_t size, process_output *o, fault *f) {
   static const char *const everything[] = {"/", NULL};
-  const sandbox box = {.read = everything, .run = everything, .processes = true};
+  char temporary[] = "/tmp/sardonyx-convert-XXXXXX", variable[sizeof temporary + sizeof "TMPDIR="];
+  const char *const writable[] = {temporary, NULL};
+  const sandbox box = {.read = everything, .run = everything, .write = writable, .processes = true};
   char *found = program_find(python ? python : "python3");
   const char *words[MOST_WORDS + 1] = {found, "-c", text};
   for (size_t i = 3; i < MOST_WORDS && *arguments; i++) words[i] = *arguments++;
   if (!found) {
     fault_set(f, SDX_NOT_FOUND, "no program '%s' is in the folders of PATH", python ? python : "python3");
     fault_hint(f, "--python names the Python that has the framework");
-  } else if (!process_run((program){.arguments = words, .box = &box}, input, size, most_bytes, PATIENCE_MS, o, f)) {
+    return f->status;
+  }
+  const char **environment = mkdtemp(temporary) ? environment_with(temporary, variable, sizeof variable) : NULL;
+  program p = {.arguments = words, .environment = environment, .box = &box};
+  if (!environment) {
+    fault_set(f, SDX_NO_MEMORY, "%s cannot be made", temporary);
+  } else if (!process_run(p, input, size, most_bytes, PATIENCE_MS, o, f)) {
     if (o->late) fault_set(f, SDX_DEADLINE_EXCEEDED, "it took longer than half an hour");
     if (o->excess) fault_set(f, SDX_LIMIT_EXCEEDED, "what it gives is larger than 2 GB");
   }
+  tree_remove(AT_FDCWD, temporary, &(fault){0});
+  free(environment);
   free(found);
   return f->status;
 }

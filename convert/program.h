@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sources that only a program of their own can read: a Python program of ours (convert/*.py), run by the user's own
 // Python, loads the file, which may run code, and writes the ONNX model. It runs in a sandbox: it reads, but writes
-// nothing and reaches no network.
+// nothing beside a temporary folder of its own and reaches no network.
 #pragma once
 
 #include "convert/format.h"

@@ -166,6 +166,15 @@ static bool list_outputs(pt2_op *op) {
   return true;
 }
 
+// Symbols that are first seen as the sizes of an input, or of a result that depends on data.
+static bool bind_symbols(pt2 *p, pt2_value *v) {
+  for (size_t i = 0; i < v->tensor.rank; i++) {
+    if (!v->size[i] || str_map_find(&p->symbol_scope.names, str_from(v->size[i]), NULL)) continue;
+    if (!pt2_bind(p, &p->symbol_scope, v->size[i], (pt2_value){.tensor.rank = i, .base = v})) return false;
+  }
+  return true;
+}
+
 static bool bind_output(pt2_op *op, size_t index) {
   const char *name = pt2_argument_name(op->outputs[index]);
   net_tensor y = op->out[index];
@@ -180,7 +189,8 @@ static bool bind_output(pt2_op *op, size_t index) {
   if (y.rank != v.tensor.rank) v = (pt2_value){.tensor = y};  // of the states of an LSTM the file declares too much
   v.tensor.ref = net_cast(op->n, y, dtype).ref;
   v.tensor.dtype = dtype;
-  return pt2_bind(op->p, op->p->scope, name, v) != NULL;
+  pt2_value *kept = pt2_bind(op->p, op->p->scope, name, v);
+  return kept && (op->p->scope->around || bind_symbols(op->p, kept));
 }
 
 // A number of Python: what is declared of it is an expression, which is computed where it is read. What an operator
@@ -203,6 +213,8 @@ static bool emit_node(pt2 *p, const json_t *node) {
   if (!op.kind || !list_outputs(&op)) return false;
   if (!op.kind->emit) return true;
   if (op.out_count == 1 && json_object_get(op.outputs[0], "as_sym_int")) return emit_number(&op);
+  if (op.out_count == 1 && json_object_get(op.outputs[0], "as_sym_bool"))  // most are only asserted
+    return pt2_bind(p, p->scope, pt2_argument_name(op.outputs[0]), (pt2_value){.pending = node}) != NULL;
   op.kind->emit(&op);
   for (size_t i = 0; i < op.out_count; i++)
     if (convert_failed(p->c) || !bind_output(&op, i)) return false;
@@ -227,15 +239,6 @@ bool pt2_run_graph(pt2 *p, pt2_scope *scope) {
 }
 
 // ---- inputs and outputs -----------------------------------------------------------------------------
-
-// The symbols of an input are the sizes that it has.
-static bool bind_symbols(pt2 *p, pt2_value *input) {
-  for (size_t i = 0; i < input->tensor.rank; i++) {
-    if (input->tensor.shape[i] >= 0 || str_map_find(&p->symbol_scope.names, str_from(input->size[i]), NULL)) continue;
-    if (!pt2_bind(p, &p->symbol_scope, input->size[i], (pt2_value){.tensor.rank = i, .base = input})) return false;
-  }
-  return true;
-}
 
 static bool add_user_input(pt2 *p, const char *name) {
   pt2_value v, *kept;
@@ -340,7 +343,12 @@ static const char reference[] =
     "    import torch\n"
     "    program = torch.export.load(path)\n"
     "    with torch.no_grad():\n"
-    "        results = program.module()(*[torch.from_numpy(v) for v in inputs.values()])\n"
+    "        program.range_constraints.clear()\n"
+    "        try:\n"
+    "            module = program.module(check_guards=False)\n"
+    "        except TypeError:\n"
+    "            module = program.module()\n"
+    "        results = module(*[torch.from_numpy(v) for v in inputs.values()])\n"
     "    flat, _ = torch.utils._pytree.tree_flatten(results)\n"
     "    return dict(zip(outputs, [r.numpy() for r in flat if isinstance(r, torch.Tensor)]))\n";
 

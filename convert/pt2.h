@@ -18,6 +18,7 @@ typedef struct pt2_value {
   const stored_tensor *stored;  // a weight, made when it is asked for
   const char *name;             // of the weight
   const char *number;           // not NULL: a number of Python, this expression; it has no tensor
+  const json_t *pending;        // the node that makes it when it is asked for
   struct pt2_value *base;       // of which it is a view
   const json_t *view_by;        // the node that made it so
 } pt2_value;

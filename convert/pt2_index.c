@@ -113,8 +113,13 @@ static void gather(pt2_op *op) {
   net_tensor x, at;
   size_t axis;
   const char *index = pt2_has(op, "index") ? "index" : "indices";
-  if (pt2_in(op, "self", &x) && pt2_in(op, index, &at) && net_axis(op->n, &x, pt2_int(op, "dim", 0), &axis))
-    op->out[0] = net_gather_along(op->n, x, at, axis);
+  pt2_value y;
+  if (!pt2_in(op, "self", &x) || !pt2_in(op, index, &at) || !net_axis(op->n, &x, pt2_int(op, "dim", 0), &axis) ||
+      !pt2_result(op, 0, &y))
+    return;
+  if (!strcmp(op->kind->name, "take_along_dim"))
+    at.ref = net_node(op->n, "Expand", "index", SDX_REFS(at.ref, pt2_shape(op, &y).ref));
+  op->out[0] = net_gather_along(op->n, x, at, axis);
 }
 
 typedef struct places {
@@ -339,6 +344,25 @@ static void diagonal(pt2_op *op) {
   op->out[0] = net_transpose(op->n, y, order);
 }
 
+// The places of a triangle: [2, count].
+static void triangle_places(pt2_op *op) {
+  enum { MOST = 1 << 20 };
+  int64_t rows = pt2_int(op, "row", 0), columns = pt2_int(op, "col", 0), offset = pt2_int(op, "offset", 0), count = 0;
+  bool upper = !strcmp(op->kind->name, "triu_indices");
+  bool fits = rows >= 0 && rows <= MOST && columns >= 0 && columns <= MOST && rows * columns <= MOST;
+  int64_t *at = fits ? arena_array(op->p->c->memory, (size_t)(2 * rows * columns) + 1, sizeof *at) : NULL;
+  if (!at) {
+    net_fail(op->n, SDX_NOT_SUPPORTED, NULL, "a triangle of %lld by %lld", (long long)rows, (long long)columns);
+    return;
+  }
+  for (int pass = 0; pass < 2; pass++)
+    for (int64_t i = 0; i < rows * columns; i++) {
+      int64_t row = i / columns, column = i % columns;
+      if (upper ? column - row >= offset : column - row <= offset) at[count++] = pass ? column : row;
+    }
+  op->out[0] = net_reshape(op->n, net_ints(op->n, (size_t)count, at), 2, (int64_t[]){2, count / 2});
+}
+
 const pt2_kind pt2_index_kinds[] = {
     {"slice", slice, "Slice"},
     {"narrow", narrow, "Slice"},
@@ -362,5 +386,7 @@ const pt2_kind pt2_index_kinds[] = {
     {"argwhere", nonzero, "NonZero"},
     {"one_hot", one_hot, "OneHot"},
     {"diagonal", diagonal, "GatherND"},
+    {"tril_indices", triangle_places, NULL},
+    {"triu_indices", triangle_places, NULL},
     {0},
 };

@@ -12,8 +12,8 @@ static bool is_float(sdx_dtype dtype) {
 // The first argument, which is called self, or input; as the floats of the result where `real`.
 static bool get_self(pt2_op *op, bool real, net_tensor *x) {
   if (!pt2_in(op, pt2_has(op, "self") ? "self" : pt2_has(op, "input") ? "input" : "a", x)) return false;
-  sdx_dtype dtype = pt2_result_dtype(op, 0);
-  if (real && is_float(dtype)) *x = net_cast(op->n, *x, dtype);
+  sdx_dtype dtype = real ? pt2_result_dtype(op, 0) : SDX_UNDEFINED;
+  if (is_float(dtype)) *x = net_cast(op->n, *x, dtype);
   return true;
 }
 

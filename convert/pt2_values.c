@@ -88,7 +88,14 @@ static bool in_order(const stored_tensor *t) {
   return true;
 }
 
+static void emit_pending(pt2 *p, pt2_value *v) {
+  pt2_op op = {.p = p, .n = &p->n, .node = v->pending, .kind = pt2_find_kind(text_of(v->pending, "target"))};
+  op.kind->emit(&op);
+  v->tensor = op.out[0];
+}
+
 net_tensor pt2_tensor_of(pt2 *p, pt2_value *v) {
+  if (v->pending && !v->tensor.ref) emit_pending(p, v);
   if (v->number) return pt2_scalar_of(p, v->number);
   if (!v->tensor.ref && v->stored) {
     const stored_tensor *t = v->stored;
