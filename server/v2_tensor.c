@@ -144,9 +144,15 @@ int64_t *v2_part_number(region_part *part, str parameter) {
 }
 
 bool v2_sequence_id(sequence_wish *wish, str text, int64_t number) {
-  if (!text.at) snprintf(wish->id, sizeof wish->id, number ? "%lld" : "", (long long)number);
-  else if (text.size < sizeof wish->id) memcpy(wish->id, text.at, text.size), wish->id[text.size] = 0;
-  return !text.at || (text.size < sizeof wish->id && strlen(wish->id) == text.size);
+  wish->id[0] = 0;
+  if (!text.at) {
+    if (number) snprintf(wish->id, sizeof wish->id, "%lld", (long long)number);
+    return true;
+  }
+  if (text.size >= sizeof wish->id) return false;
+  memcpy(wish->id, text.at, text.size);
+  wish->id[text.size] = 0;
+  return strlen(wish->id) == text.size;
 }
 
 bool *v2_sequence_flag(sequence_wish *wish, str parameter) {

@@ -163,7 +163,8 @@ static json_t *index_graphs(const json_t *graphs) {
 
 static sdx_status compare_graphs(json_t *model, json_t *other, json_t *a, json_t *b, fault *f) {
   side x, y;
-  bool good = side_init(&x, model, a) & side_init(&y, other, b);
+  bool good = side_init(&x, model, a);
+  good = side_init(&y, other, b) && good;
   if (good) {
     match_by(&x, &y, by_name);
     match_by(&x, &y, by_result);
