@@ -129,14 +129,15 @@ static void strip(const float *x, float *y, size_t axis, size_t inner, size_t wi
 // Short rows turned into columns: in a vector of their own most lanes would be empty.
 static void short_rows(const float *x, float *y, size_t rows, size_t cols, bool logarithmic) {
   float turned[SHORT * STRIP];
-  memset(turned, 0, cols * STRIP * sizeof *turned);
+  const size_t width = rows < STRIP ? (rows + VECTOR - 1) / VECTOR * VECTOR : STRIP;
+  memset(turned, 0, cols * width * sizeof *turned);
   for (size_t r = 0, count; r < rows; r += count, x += count * cols, y += count * cols) {
-    count = rows - r < STRIP ? rows - r : STRIP;
+    count = rows - r < width ? rows - r : width;
     for (size_t j = 0; j < cols; j++)
-      for (size_t i = 0; i < count; i++) turned[j * STRIP + i] = x[i * cols + j];
-    strip(turned, turned, cols, STRIP, STRIP, logarithmic);
+      for (size_t i = 0; i < count; i++) turned[j * width + i] = x[i * cols + j];
+    strip(turned, turned, cols, width, width, logarithmic);
     for (size_t j = 0; j < cols; j++)
-      for (size_t i = 0; i < count; i++) y[i * cols + j] = turned[j * STRIP + i];
+      for (size_t i = 0; i < count; i++) y[i * cols + j] = turned[j * width + i];
   }
 }
 
