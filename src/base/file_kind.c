@@ -12,6 +12,8 @@
 typedef bool test(str head);
 
 #define CONVERTS "'sardonyx convert' makes an ONNX model of it"
+#define TRUST(package) \
+  "'sardonyx convert --trust' lets your own Python and " package " convert it, if you trust the file"
 #define DOWNLOAD "the download went wrong: get the file itself"
 #define LOOK "look inside: a failed download leaves such a file"
 #define UNPACK "unpack it and give the model inside"
@@ -281,14 +283,9 @@ static const row rows[] = {
     {{"pytorch-legacy", "an old PyTorch file", "in Python: torch.onnx.export(model, example, \"model.onnx\")",
       FILE_MODEL},
      TEST(is_torch_legacy)},
-    {{"skops", "a scikit-learn model saved by skops",
-      "'sardonyx convert --trust' lets your own Python and skl2onnx convert it, if you trust the file", FILE_MODEL},
-     TEST(is_skops)},
-    {{"pickle", "a Python pickle, as scikit-learn models are saved",
-      "'sardonyx convert --trust' lets your own Python and skl2onnx convert it, if you trust the file", FILE_MODEL},
-     TEST(is_pickle)},
-    {{"joblib", "a compressed Python pickle, as joblib saves scikit-learn models",
-      "'sardonyx convert --trust' lets your own Python and skl2onnx convert it, if you trust the file", FILE_MODEL},
+    {{"skops", "a scikit-learn model saved by skops", TRUST("skl2onnx"), FILE_MODEL}, TEST(is_skops)},
+    {{"pickle", "a Python pickle, as scikit-learn models are saved", TRUST("skl2onnx"), FILE_MODEL}, TEST(is_pickle)},
+    {{"joblib", "a compressed Python pickle, as joblib saves scikit-learn models", TRUST("skl2onnx"), FILE_MODEL},
      TEST(is_joblib)},
     {{"mlnet", "an ML.NET model", "in .NET: mlContext.Model.ConvertToOnnx(...)", FILE_MODEL}, TEST(is_mlnet)},
     {{"safetensors", "weights in safetensors, without the program that uses them", CONVERTS " and config.json",
@@ -305,19 +302,14 @@ static const row rows[] = {
      TEST(is_mxnet_params)},
     {{"tensorflow-text", "a TensorFlow graph as text", CONVERTS, FILE_MODEL}, TEST(is_graph_text)},
     {{"caffe-prototxt", "a Caffe network", CONVERTS, FILE_MODEL}, TEST(is_prototxt)},
-    {{"paddle", "a PaddlePaddle program", "in Python: 'paddle2onnx --model_dir ... --save_file model.onnx'",
-      FILE_MODEL},
-     TEST(is_paddle_json)},
+    {{"paddle", "a PaddlePaddle program", TRUST("paddle2onnx"), FILE_MODEL}, TEST(is_paddle_json)},
     {{"openvino", "an OpenVINO network", "convert the model it was made from: OpenVINO writes no ONNX", FILE_MODEL},
      TEST(is_openvino)},
     {{"ncnn", "an ncnn network", "convert the model it was made from: ncnn writes no ONNX", FILE_MODEL}, TEST(is_ncnn)},
     {{"darknet", "a Darknet network", "the network's own project has an export to ONNX", FILE_MODEL}, TEST(is_darknet)},
     {{"pmml", "a PMML model", "save the model from the program that made it", FILE_MODEL}, TEST(is_pmml)},
-    {{"paddle", "a PaddlePaddle program", "in Python: 'paddle2onnx --model_dir ... --save_file model.onnx'",
-      FILE_MODEL},
-     TEST(is_paddle)},
-    {{"cntk", "a CNTK model", "in CNTK: model.save(\"model.onnx\", format=ModelFormat.ONNX)", FILE_MODEL},
-     TEST(is_cntk)},
+    {{"paddle", "a PaddlePaddle program", TRUST("paddle2onnx"), FILE_MODEL}, TEST(is_paddle)},
+    {{"cntk", "a CNTK model", CONVERTS, FILE_MODEL}, TEST(is_cntk)},
     {{"coreml", "a Core ML model", CONVERTS, FILE_MODEL}, TEST(is_coreml)},
     {{"tensorflow", "a TensorFlow SavedModel", CONVERTS, FILE_MODEL}, TEST(is_saved_model)},
     {{"tensorflow-graph", "a TensorFlow graph", CONVERTS, FILE_MODEL}, TEST(is_graph_def)},
