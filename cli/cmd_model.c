@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `sardonyx model ...`: the models of a workspace.
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,9 @@
 #include "cli/baseline.h"
 #include "cli/engine.h"
 #include "cli/files.h"
+#include "cli/foreign.h"
 #include "cli/workspace.h"
+#include "support/files.h"
 
 CLI_COMMAND(model) = CLI_GROUP("model", "Models of a workspace: register, list, show, tag, download, delete",
                                "A model is named NAME (its newest version) or NAME:VERSION.\n\n"
@@ -33,19 +36,19 @@ static const cli_option register_options[] = {
     {0}};
 
 // The one model among the files. NULL: there is none, or several.
-static const char *only_model(const args *a) {
+static const char *only_model(const char *const *paths) {
   const char *found = NULL;
-  for (size_t i = 0; i < a->word_count; i++) {
-    if (!path_has_suffix(a->words[i], ".onnx")) continue;
+  for (; *paths; paths++) {
+    if (!path_has_suffix(*paths, ".onnx")) continue;
     if (found) return NULL;
-    found = a->words[i];
+    found = *paths;
   }
   return found;
 }
 
-// MODEL.baseline.json in a folder of its own, to be registered beside the model. NULL after printing.
-static char *make_baseline(const args *a, char *folder, int *code) {
-  const char *model = only_model(a), *data = args_text(a, "baseline", NULL);
+// MODEL.baseline.json in that folder, to be registered beside the model. NULL after printing.
+static char *make_baseline(const args *a, const char *const *paths, const char *folder, int *code) {
+  const char *model = only_model(paths), *data = args_text(a, "baseline", NULL);
   if (!model) {
     *code = cli_error(CLI_USAGE, "--baseline: expected one .onnx file among what is registered");
     cli_hint("of others: 'sardonyx baseline MODEL DATA', and register MODEL.baseline.json beside it");
@@ -55,11 +58,9 @@ static char *make_baseline(const args *a, char *folder, int *code) {
   char *bytes = baseline_of_data(a, model, &data, 1, &size, code), *path = NULL;
   const char *slash = strrchr(model, '/');
   why w;
-  if (bytes && !mkdtemp(folder)) *code = cli_error(CLI_FAILED, "%s: %m", folder);
-  else if (bytes) path = xformat("%s/%s.baseline.json", folder, slash ? slash + 1 : model);
+  if (bytes) path = xformat("%s/%s.baseline.json", folder, slash ? slash + 1 : model);
   if (path && !file_write(path, false, bytes, size, &w)) {
     *code = cli_error(CLI_FAILED, "%s: %s", path, w.text);
-    rmdir(folder);
     free(path);
     path = NULL;
   }
@@ -67,17 +68,14 @@ static char *make_baseline(const args *a, char *folder, int *code) {
   return path;
 }
 
-static int register_files(const args *a) {
+static int register_files(const args *a, const char *const *paths) {
   int code;
   fault f = {0};
-  for (size_t i = 0; i < a->word_count; i++)
-    if (is_standard_stream(a->words[i]))
-      return cli_error(CLI_USAGE, "model register: files keep their names, and standard input has none; give a file");
   json_t *asset, *tags = words_of(a, "tag"), *properties = tags ? words_of(a, "property") : NULL;
   registry *r = properties ? workspace_open(a, &code) : NULL;
   if (r) {
     registry_model model = {.name = args_text(a, "name", NULL),
-                            .paths = a->words,
+                            .paths = paths,
                             .main = args_text(a, "main", NULL),
                             .description = args_text(a, "description", NULL),
                             .framework = args_text(a, "framework", NULL),
@@ -97,29 +95,48 @@ static int register_files(const args *a) {
   return code;
 }
 
-// With the baseline as one more file.
-static int register_with_baseline(const args *a) {
-  char folder[] = "/tmp/sardonyx-baseline-XXXXXX";
-  int code = CLI_OK;
-  char *path = make_baseline(a, folder, &code);
-  if (!path) return code;
-  const char **words = xmalloc((a->word_count + 2) * sizeof *words);
-  memcpy(words, a->words, a->word_count * sizeof *words);
-  words[a->word_count] = path;
-  words[a->word_count + 1] = NULL;
-  args more = *a;
-  more.words = words;
-  more.word_count++;
-  code = register_files(&more);
-  unlink(path);
-  rmdir(folder);
-  free(words);
-  free(path);
-  return code;
+// One model of another framework, converted in that folder: the file, and what lies beside it. False: it is none, or
+// was not converted, and nothing was said.
+static bool convert_one(const char *path, const char *folder, char *made[2]) {
+  convert_options options = {0};
+  convert_report report;
+  char *name = foreign_output_name(path), *slash = strrchr(name, '/');
+  char *file = xformat("%s/%s", folder, slash ? slash + 1 : name), *data = xformat("%s.data", file);
+  bool good = convert_file(path, file, &options, &report, NULL) == SDX_OK;
+  if (good) foreign_print_notes(&report);
+  convert_report_free(&report);
+  free(name);
+  if (good) made[0] = file;
+  else free(file);
+  if (good && !access(data, F_OK)) made[1] = data;
+  else free(data);
+  return good;
 }
 
 static int run_register(const args *a) {
-  return args_has(a, "baseline") ? register_with_baseline(a) : register_files(a);
+  int code = CLI_OK;
+  for (size_t i = 0; i < a->word_count; i++)
+    if (is_standard_stream(a->words[i]))
+      return cli_error(CLI_USAGE, "model register: files keep their names, and standard input has none; give a file");
+  char folder[] = "/tmp/sardonyx-register-XXXXXX", *made[2] = {0}, *baseline = NULL;
+  if (!mkdtemp(folder)) return cli_error(CLI_FAILED, "%s: %m", folder);
+  const char **paths = xmalloc((a->word_count + 3) * sizeof *paths);
+  size_t count = a->word_count;
+  memcpy(paths, a->words, count * sizeof *paths);
+  if (count == 1 && !args_has(a, "framework") && !args_has(a, "main") && convert_one(a->words[0], folder, made)) {
+    memcpy(paths, made, sizeof made);
+    count = made[1] ? 2 : 1;
+  }
+  paths[count] = NULL;
+  if (args_has(a, "baseline") && (baseline = make_baseline(a, paths, folder, &code))) paths[count++] = baseline;
+  paths[count] = NULL;
+  if (!code) code = register_files(a, paths);
+  tree_remove(AT_FDCWD, folder, NULL);
+  free(paths);
+  free(baseline);
+  free(made[0]);
+  free(made[1]);
+  return code;
 }
 
 CLI_COMMAND(model_register) = {
@@ -128,12 +145,15 @@ CLI_COMMAND(model_register) = {
     "FILE|FOLDER... [--name NAME] [options]",
     "All files become one unit: the model, external data, labels, whatever a script needs. The model is looked into in "
     "a "
-    "sandbox; one that does not load is refused. Versions count from 1 and are never given twice.\n\n"
+    "sandbox; one that does not load is refused. A single model of another framework is converted first. Versions "
+    "count from 1 "
+    "and are never given twice.\n\n"
     "Examples:\n"
     "  sardonyx model register model.onnx --name MyONNXmodel --tag onnx --description test\n"
     "  sardonyx model register model.onnx weights.bin labels.txt --name resnet --tag stage=test\n"
     "  sardonyx model register exported/ --name bert --main exported/encoder.onnx\n"
     "  sardonyx model register model.onnx --name iris --baseline train.csv\n"
+    "  sardonyx model register forest.ubj --name forest\n"
     "  sardonyx model register forest.pkl --name forest --framework ScikitLearn\n",
     register_options,
     1,
