@@ -309,6 +309,7 @@ static bool head(exchange *x) {
     if (admit_scoring(c)) return true;
     return x->messages = false;
   }
+  x->messages = c->route->messages;
   if (!c->route->binary && x->body_limit > SMALL_BODY_BYTES) x->body_limit = SMALL_BODY_BYTES;
   return !http_request_has_body(&x->request) || !(x->request.method & (METHOD_POST | METHOD_PATCH)) || check_types(c);
 }

@@ -256,6 +256,73 @@ class Clients(Base):
         self.assertEqual(self.server.ask("POST", SERVICE + "ServerLive", b"", {"Content-Type": "application/grpc"})[0], 505)
 
 
+class Reflection(Base):
+    """Clients that have no .proto files ask the server for them."""
+
+    def pool(self):
+        from google.protobuf.descriptor_pool import DescriptorPool
+        from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+        database = ProtoReflectionDescriptorDatabase(self.channel)
+        self.assertEqual(set(database.get_services()),
+                         {"inference.GRPCInferenceService", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
+                          "grpc.reflection.v1alpha.ServerReflection"})
+        return DescriptorPool(database)
+
+    def test_a_client_without_files(self):
+        from google.protobuf.message_factory import GetMessageClass
+        pool = self.pool()
+        service = pool.FindServiceByName("inference.GRPCInferenceService")
+        infer = service.FindMethodByName("ModelInfer")
+        request, reply = (GetMessageClass(t) for t in (infer.input_type, infer.output_type))
+        asked = request(model_name="rows")
+        x = asked.inputs.add(name="x", datatype="FP32", shape=[1, 3])
+        x.contents.fp32_contents.extend([1, 2, 3])
+        asked.parameters["priority"].int64_param = 1
+        got = self.channel.unary_unary(SERVICE + "ModelInfer", request.SerializeToString, reply.FromString)(asked, timeout=10)
+        self.assertEqual(list(got.outputs[0].contents.fp32_contents), [1, 2, 3])
+        stream = service.FindMethodByName("ModelStreamInfer")
+        self.assertTrue(stream.client_streaming and stream.server_streaming and not infer.client_streaming)
+        self.assertEqual(pool.FindServiceByName("grpc.health.v1.Health").FindMethodByName("Check").input_type.full_name,
+                         "grpc.health.v1.HealthCheckRequest")
+
+    def test_as_the_published_files_say(self):
+        """Every procedure, and every field that is told, has the name, number and type of tritonclient's own."""
+        pool = self.pool()
+        told = pool.FindServiceByName("inference.GRPCInferenceService")
+        own = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
+        for method in told.methods:
+            published = own.methods_by_name[method.name]
+            self.assertEqual((method.input_type.full_name, method.output_type.full_name),
+                             (published.input_type.full_name, published.output_type.full_name))
+        seen = 0
+
+        def compare(ours, theirs):
+            nonlocal seen
+            for field in ours.fields:
+                other = theirs.fields_by_name[field.name]
+                seen += 1
+                kinds = {field.type, other.type} - {14}  # an enumeration is told as a number
+                self.assertEqual((field.number, field.is_repeated, len(kinds)), (other.number, other.is_repeated, 1), field.full_name)
+                self.assertEqual(bool(field.containing_oneof), bool(other.containing_oneof), field.full_name)
+                if field.message_type and field.message_type.name != theirs.name:
+                    compare(field.message_type, other.message_type)
+        for method in told.methods:
+            compare(method.input_type, own.methods_by_name[method.name].input_type)
+            compare(method.output_type, own.methods_by_name[method.name].output_type)
+        self.assertGreater(seen, 150)
+
+    def test_what_there_is_not(self):
+        from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+        ask = reflection_pb2_grpc.ServerReflectionStub(self.channel).ServerReflectionInfo
+        words = ["inference.Nothing", "inference", "inference.", "", "x" * 5000, "inference.GRPCInferenceService.No",
+                 "grpc.health.v1.HealthCheckReques", "inference.ModelInferRequest"]
+        answers = list(ask(reflection_pb2.ServerReflectionRequest(file_containing_symbol=w) for w in words))
+        self.assertEqual([a.error_response.error_code for a in answers], [5] * 7 + [0])
+        self.assertEqual([a.original_request.file_containing_symbol for a in answers], words)
+        odd = list(ask(iter([reflection_pb2.ServerReflectionRequest(all_extension_numbers_of_type="x")])))
+        self.assertEqual(odd[0].error_response.error_code, 12)
+
+
 class Refusals(Base):
     def test_requests(self):
         good = typed("rows", "fp32_contents", [1, 2, 3], [1, 3], "FP32")
