@@ -76,6 +76,16 @@ static bool deliver(courier *c, const text *batch) {
   return false;
 }
 
+// What still waits when nobody takes it at the end. The lock is held.
+static void give_up(courier *c) {
+  while (c->first) {
+    parcel *p = c->first;
+    c->first = p->next;
+    c->counts.failed++;
+    free(p);
+  }
+}
+
 static void *work(void *context) {
   courier *c = context;
   pthread_mutex_lock(&c->lock);
@@ -92,6 +102,7 @@ static void *work(void *context) {
     pthread_mutex_lock(&c->lock);
     if (good) c->counts.delivered += count;
     else c->counts.failed += count;
+    if (c->stop && !good) give_up(c);
   }
   pthread_mutex_unlock(&c->lock);
   return NULL;
