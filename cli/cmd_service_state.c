@@ -220,13 +220,21 @@ CLI_COMMAND(service_show) = {"service show",
 
 static const cli_option logs_options[] = {
     OPTION("lines", ARG_INT, "N", "the last N (default 100)", .min = 1, .max = 1000000, .letter = 'n'),
+    OPTION("follow", ARG_FLAG, NULL, "and then what comes, until interrupted", .letter = 'f'),
     WORKSPACE_OPTIONS,
     {0}};
+
+static bool print_bytes(void *context, const char *bytes, size_t size) {
+  bool good = fwrite(bytes, 1, size, stdout) == size;
+  return !fflush(stdout) && good;
+}
 
 static int run_logs(const args *a) {
   int code;
   fault f = {0};
   json_t *service;
+  if (args_has(a, "follow") && args_has(a, "json"))
+    return cli_error(CLI_USAGE, "service logs: --json is one list, which --follow never ends");
   registry *r = workspace_open(a, &code);
   if (!r) return code;
   if (service_show(r, a->words[0], &service, &f)) {
@@ -238,6 +246,8 @@ static int run_logs(const args *a) {
     for (size_t i = 0; !args_has(a, "json") && i < json_array_size(log); i++)
       printf("%s\n", json_string_value(json_array_get(log, i)));
     json_decref(log);
+    fflush(stdout);
+    if (args_has(a, "follow") && service_follow(r, a->words[0], print_bytes, NULL, &f)) code = fault_report(&f);
   }
   registry_close(r);
   return code;
@@ -247,7 +257,8 @@ CLI_COMMAND(service_logs) = {"service logs",
                              "NAME [options]",
                              "Lines begin with the time, then REVISION.PROCESS.\n\n"
                              "Example:\n"
-                             "  sardonyx service logs digits --lines 20\n",
+                             "  sardonyx service logs digits --lines 20\n"
+                             "  sardonyx service logs digits --follow\n",
                              logs_options,
                              1,
                              1,

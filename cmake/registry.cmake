@@ -26,7 +26,9 @@ target_link_libraries(sardonyx_registry PUBLIC sardonyx_support PkgConfig::JANSS
 file(GLOB deploy_sources CONFIGURE_DEPENDS deploy/*.c)
 file(GLOB manifests CONFIGURE_DEPENDS deploy/manifests/*.yaml)
 sdx_embed(manifests ${manifests})
-add_library(sardonyx_deploy STATIC ${deploy_sources} ${manifests_table})
+file(GLOB monitoring CONFIGURE_DEPENDS deploy/monitoring/*.json deploy/monitoring/*.yaml)
+sdx_embed(monitoring ${monitoring})
+add_library(sardonyx_deploy STATIC ${deploy_sources} ${manifests_table} ${monitoring_table})
 target_link_libraries(sardonyx_deploy PUBLIC sardonyx_registry sardonyx_static
   PRIVATE PkgConfig::ARCHIVE PkgConfig::CRYPTO PkgConfig::YAML PkgConfig::ZLIB PkgConfig::ZSTD)
 

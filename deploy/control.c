@@ -12,7 +12,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "deploy/journal.h"
+#include "deploy/service.h"
 #include "support/files.h"
+#include "support/json.h"
 
 enum { WORD_MS = 200, ANSWER_MS = 5000, ANSWER_BYTES = 1 << 20, BACKLOG = 64 };
 static const char socket_name[] = "control", lock_name[] = "lock";
@@ -119,4 +122,20 @@ json_t *control_ask(const registry *r, const char *name, const char *word) {
   free(text);
   close(fd);
   return answer;
+}
+
+sdx_status service_follow(registry *r, const char *name, journal_take take, void *context, fault *f) {
+  json_t *settings;
+  if (registry_get_service(r, name, &settings, NULL, f)) return f->status;
+  bool cluster = !strcmp(text_of(settings, "target"), "kubernetes");
+  json_decref(settings);
+  if (cluster) {
+    fault_set(f, SDX_NOT_SUPPORTED, "the log of a service on a cluster is not followed");
+    return fault_hint(f, "kubectl logs -f deployment/%s", name);
+  }
+  char *path = service_folder(r, name);
+  if (!path) return fault_no_memory(f);
+  journal_follow(path, take, context, f);
+  free(path);
+  return f->status;
 }

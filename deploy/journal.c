@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -84,4 +85,37 @@ json_t *journal_tail(const char *folder, size_t lines) {
     free(path);
   }
   return list;
+}
+
+// ---- following -----------------------------------------------------------------------------------
+
+// False: `take` has enough.
+static bool hand_over(int fd, journal_take take, void *context) {
+  char bytes[8192];
+  ssize_t size;
+  while ((size = read(fd, bytes, sizeof bytes)) > 0)
+    if (!take(context, bytes, (size_t)size)) return false;
+  return true;
+}
+
+sdx_status journal_follow(const char *folder, journal_take take, void *context, fault *f) {
+  char event[4096];
+  int watch = inotify_init1(IN_CLOEXEC), at = folder_open(AT_FDCWD, folder, 0, f), fd = -1;
+  if (at >= 0 && (watch < 0 || inotify_add_watch(watch, folder, IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0))
+    fault_errno(f, errno, "cannot watch %s", folder);
+  if (!f->status && (fd = openat(at, current, O_RDONLY | O_CLOEXEC)) >= 0) lseek(fd, 0, SEEK_END);
+  while (!f->status && (fd < 0 || hand_over(fd, take, context))) {
+    struct stat open_one, there;
+    bool gone = fd < 0 || fstat(fd, &open_one) || (!fstatat(at, current, &there, 0) && there.st_ino != open_one.st_ino);
+    if (gone) {  // it has become log.1, and another one has begun
+      if (fd >= 0) close(fd);
+      fd = openat(at, current, O_RDONLY | O_CLOEXEC);
+      if (fd >= 0) continue;
+    }
+    if (read(watch, event, sizeof event) < 0 && errno != EINTR) fault_errno(f, errno, "cannot watch %s", folder);
+  }
+  if (fd >= 0) close(fd);
+  if (at >= 0) close(at);
+  if (watch >= 0) close(watch);
+  return f->status;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "support/fault.h"
@@ -18,3 +19,6 @@ void journal_write(journal *j, const char *format, ...) __attribute__((format(pr
 
 // The last lines, oldest first, as strings; an empty list where there are none.
 json_t *journal_tail(const char *folder, size_t lines);
+// Hands over what is written from now on, as it comes, until `take` says no. Sleeps in between.
+typedef bool (*journal_take)(void *context, const char *bytes, size_t size);
+sdx_status journal_follow(const char *folder, journal_take take, void *context, fault *f);

@@ -49,6 +49,9 @@ sdx_status service_show(registry *r, const char *name, json_t **service, fault *
 // The same once nothing is under way any more, or after `seconds`.
 sdx_status service_wait(registry *r, const char *name, unsigned seconds, json_t **service, fault *f);
 json_t *service_log(registry *r, const char *name, size_t lines);
+// What its log gets from now on, as text, until `take` says no. NOT_SUPPORTED on a cluster.
+sdx_status service_follow(registry *r, const char *name, bool (*take)(void *context, const char *bytes, size_t size),
+                          void *context, fault *f);
 
 typedef enum service_key { SERVICE_KEEP, SERVICE_PRIMARY, SERVICE_SECONDARY } service_key;
 // *keys: {primary, secondary}. One may be made anew, or set to `value`; once this returns the old one is refused.

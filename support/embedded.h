@@ -15,4 +15,5 @@ extern const embedded_file embedded_migrations[];  // registry/migrations/*.sql
 extern const embedded_file embedded_converters[];  // convert/*.py
 extern const embedded_file embedded_viewer[];      // view/*.css, *.html, *.js
 extern const embedded_file embedded_manifests[];   // deploy/manifests/*.yaml
+extern const embedded_file embedded_monitoring[];  // deploy/monitoring/*
 extern const embedded_file embedded_ui[];          // ui/*.html, *.css, *.js, *.json

@@ -137,6 +137,13 @@ class Deploying(ServiceCase):
         (self.folder / "score.py").unlink()  # the service has its own
         self.assertEqual(post(s["scoring_uri"], b"[1]"), (200, '{"got": [1]}'))
         self.assertIn("ready to score", self.command("service", "logs", "a").stdout)
+        follower = subprocess.Popen([COMMAND, "service", "logs", "a", "--lines", "1", "--follow"], cwd=self.folder, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(follower.stdout.close)
+        self.addCleanup(follower.kill)
+        follower.stdout.readline()
+        self.command("service", "stop", "a")
+        said = next(line for line in follower.stdout if "draining" in line)
+        self.assertRegex(said, r"^\d{4}-\d\d-\d\dT")
 
     def test_variables(self):
         """--env is the script's, of both commands that build."""
