@@ -9,6 +9,7 @@
 #include "cli/labels.h"
 #include "cli/locate.h"
 #include "server/server.h"
+#include "support/sockets.h"
 
 static const cli_option options[] = {
     OPTION("host", ARG_TEXT, "ADDRESS",
@@ -32,6 +33,8 @@ static const cli_option options[] = {
     OPTION("listen-fd", ARG_INT, "N",
            "an inherited socket that listens, shared with other processes; accepted from after SIGUSR1, with --unix",
            .min = 3, .max = 1048576),
+    OPTION("listen-from", ARG_TEXT, "PATH",
+           "the same for a socket that is handed over by who listens at this Unix socket, be it out of a container"),
     OPTION("tls-cert", ARG_TEXT, "FILE", "certificate chain (PEM): HTTPS; read again on SIGHUP and when it changes"),
     OPTION("tls-key", ARG_TEXT, "FILE", "its private key (PEM)"),
     OPTION("keys", ARG_TEXT, "FILE",
@@ -219,8 +222,13 @@ static int run(const args *a) {
   limits_init(&config.limits);
   for (const limit_row *row = limit_rows; row->flag; row++)
     *limit_at(&config.limits, row) = args_int(a, row->flag, row->standard);
-  if (config.shared_fd && !config.unix_path)
-    return cli_error(CLI_USAGE, "--listen-fd needs --unix PATH, where the server answers before it is released");
+  const char *door = args_text(a, "listen-from", NULL);
+  if ((config.shared_fd || door) && !config.unix_path)
+    return cli_error(CLI_USAGE,
+                     "--listen-fd and --listen-from need --unix PATH, where the server answers before it is "
+                     "released");
+  fault f = {0};
+  if (door && (config.shared_fd = socket_fetch(door, &f)) < 0) return cli_error(CLI_FAILED, "%s", f.message);
   if (!config.certificate != !config.key) return cli_error(CLI_USAGE, "--tls-cert and --tls-key need each other");
   int code = check_url(a, "otlp");
   if (!code) code = check_url(a, "alert-webhook");

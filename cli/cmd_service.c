@@ -47,7 +47,8 @@ CLI_COMMAND(service) =
 
 static const cli_option deploy_options[] = {
     OPTION("target", ARG_TEXT, "WHERE", "local (default), container, kubernetes"),
-    OPTION("engine", ARG_TEXT, "COMMAND", "for containers: podman (default), with options in front of its commands"),
+    OPTION("engine", ARG_TEXT, "COMMAND",
+           "for containers: podman (default) or docker, with options in front of its commands"),
     OPTION("out", ARG_TEXT, "FOLDER", "for Kubernetes: write the manifests there, do not apply them"),
     OPTION("namespace", ARG_TEXT, "NAME", "for Kubernetes (default: default)"),
     OPTION("registry", ARG_TEXT, "HOST/NAME", "for Kubernetes: push the image there first"),

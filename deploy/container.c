@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Revisions in containers (launch.h): podman runs the image and passes the listening socket on, so the container needs
-// no network of its own, and updates go as they do without. It gets no capability, a file system it cannot write, and
-// limits; its user is who runs the supervisor, which is nobody special where podman runs without root.
+// Revisions in containers (launch.h): podman or docker runs the image, and its server fetches the listening socket from
+// the supervisor, so the container needs no network of its own, and updates go as they do without. It gets no
+// capability, a file system it cannot write, and limits; its user is who runs the supervisor, which is nobody special
+// where podman runs without root.
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "deploy/launch.h"
 #include "deploy/transfer.h"
@@ -29,6 +31,11 @@ static json_t *engine_of(const json_t *settings) {
   }
   return words;
 }
+
+static bool by_docker(const json_t *settings) { return strstr(text_of(settings, "engine"), "docker") != NULL; }
+
+// Podman waits for a while before it kills, unless it is told.
+static const char *force_of(const json_t *settings) { return by_docker(settings) ? "-f" : "-ft0"; }
 
 // Runs the engine with more words (ended by NULL). What it said; free() it. NULL: failed.
 static char *ask_engine(const json_t *settings, const char *const *more, unsigned timeout_ms, fault *f) {
@@ -104,9 +111,7 @@ static void add_limits(json_t *words, const json_t *asset) {
 }
 
 static json_t *run_words(const json_t *asset, const char *path, const char *stem, const json_t *settings) {
-  static const char *const fixed[] = {"--preserve-fds=1",
-                                      "--network=none",
-                                      "--user=0:0",
+  static const char *const fixed[] = {"--network=none",
                                       "--cap-drop=all",
                                       "--read-only",
                                       "--tmpfs=/tmp",
@@ -120,6 +125,9 @@ static json_t *run_words(const json_t *asset, const char *path, const char *stem
   add_text(words, "--name", path_format("%s-" REPLICA_MARK, stem));
   add_text(words, "--label", path_format("io.sardonyx.service=%s", stem));
   for (const char *const *word = fixed; *word; word++) launch_add(words, *word);
+  // The folder is this user's: root of a container is, where podman runs without root; docker's is root.
+  bool docker = by_docker(settings);
+  add_text(words, "--user", path_format("%u:%u", docker ? geteuid() : 0, docker ? getegid() : 0));
   add_limits(words, asset);
   add_text(words, "--volume", path_format("%s/" RUN_FOLDER ":/run/sardonyx", path));
   return words;
@@ -134,10 +142,12 @@ sdx_status launch_container(launch *l, registry *r, const json_t *asset, const j
     json_t *words = run_words(asset, path, stem, settings), *end = engine_of(settings);
     launch_add(words, id);
     launch_add_server(words, settings);
+    launch_add(words, "--listen-from");
+    launch_add(words, DOOR_FILE);
     json_array_extend(words, start.arguments);
+    l->fetches = true;
     launch_add(end, "rm");
-    launch_add(end, "--force");
-    add_text(end, "--time=0", path_format("%s-" REPLICA_MARK, stem));
+    add_text(end, force_of(settings), path_format("%s-" REPLICA_MARK, stem));
     l->arguments = launch_words(words, f);
     l->end = launch_words(end, f);
     json_decref(words);
@@ -156,7 +166,7 @@ void launch_sweep_containers(const char *path, const json_t *settings) {
   char *stem = stem_of(path), *filter = stem ? path_format("label=io.sardonyx.service=%s", stem) : NULL, *id = NULL;
   const char *const list[] = {"ps", "--all", "--quiet", "--filter", filter, NULL};
   while (filter && (id = ask_engine(settings, list, END_MS, &ignored)) && *id) {
-    const char *const end[] = {"rm", "--force", "--time=0", id, NULL};
+    const char *const end[] = {"rm", force_of(settings), id, NULL};
     free(ask_engine(settings, end, END_MS, &ignored));
     free(id);
     if (ignored.status) id = NULL;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the servers of a revision are started: on this machine its image is unpacked in the service's folder and run by
 // the `sardonyx` that is installed here (launch.c); in a container the engine gets the image (container.c). Either way
-// a program that inherits the listening socket and works in the folder RUN_FOLDER.
+// a program that inherits the listening socket, or fetches it, and works in the folder RUN_FOLDER.
 #pragma once
 
 #include "registry/registry.h"
@@ -11,6 +11,7 @@
 #define KEYS_FILE "keys"
 #define TOKEN_KEY_FILE "token-key"
 #define SPLIT_FILE "split"
+#define DOOR_FILE "door"
 #define TLS_CERT_FILE "tls.crt"
 #define TLS_KEY_FILE "tls.key"
 #define REPLICA_MARK "{replica}"  // at the end of an argument: becomes the number of the start
@@ -19,6 +20,7 @@ typedef struct launch {
   int64_t revision;
   char **arguments, **environment;  // ended by NULL; environment NULL: this process's
   char **end;                       // a program that ends what killing the process leaves behind, or NULL
+  bool fetches;                     // the listening socket, from DOOR_FILE, instead of inheriting it
   char *sample;                     // a request that it must answer first, or NULL
   double cpus;                      // limits of each process, where its program sets none; 0: none
   uint64_t memory_bytes;

@@ -303,22 +303,50 @@ static sdx_status blob_to_tape(void *context, registry *r, const oci_descriptor 
   return f->status;
 }
 
+static json_t *blob_path(const oci_descriptor *d) { return json_sprintf("blobs/sha256/%s", digest_hex(d->digest)); }
+
+// manifest.json, by which docker finds the images of an archive. NULL: failed.
+static char *docker_index(registry *r, const layout_entry *entries, size_t count, fault *f) {
+  json_t *list = json_array();
+  for (size_t i = 0; i < count && !f->status; i++) {
+    oci_manifest m;
+    size_t size;
+    char *bytes = registry_read_blob(r, entries[i].manifest.digest, OCI_DOCUMENT_BYTES, &size, f);
+    if (bytes && !oci_parse_manifest(bytes, size, entries[i].manifest.media_type, &m, f)) {
+      json_t *layers = json_array();
+      for (size_t k = 0; k < m.layer_count; k++) json_array_append_new(layers, blob_path(&m.layers[k]));
+      if (strstr(m.config.media_type, "image"))
+        json_array_append_new(list,
+                              json_pack("{s:o,s:n,s:O}", "Config", blob_path(&m.config), "RepoTags", "Layers", layers));
+      json_decref(layers);
+      oci_manifest_free(&m);
+    }
+    free(bytes);
+  }
+  char *text = f->status ? NULL : json_dumps(list, JSON_COMPACT);
+  if (!text) fault_no_memory(f);
+  json_decref(list);
+  return text;
+}
+
 static sdx_status write_archive(registry *r, const char *path, const layout_entry *entries, size_t count, fault *f) {
   tape t = {archive_write_new(), json_object()};
   char *other = path_format("%s.%d.new", path, (int)getpid());
   json_t *index = json_pack("{s:i,s:s,s:[]}", "schemaVersion", 2, "mediaType", OCI_INDEX, "manifests");
   for (size_t i = 0; i < count && index; i++)
     json_array_append_new(json_object_get(index, "manifests"), index_entry(&entries[i]));
-  char *text = index ? json_dumps(index, JSON_INDENT(2)) : NULL;
+  char *text = index ? json_dumps(index, JSON_INDENT(2)) : NULL, *docker = docker_index(r, entries, count, f);
   int fd = other ? open(other, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644) : -1;
   if (!t.archive || !t.written || !other || !text) fault_no_memory(f);
+  else if (f->status) fault_place(f, "%s", path);
   else if (fd < 0) fault_errno(f, errno, "%s", path);
   else {
     archive_write_set_format_pax_restricted(t.archive);
     if (archive_write_open_fd(t.archive, fd) != ARCHIVE_OK) archive_failed(t.archive, f);
     if (!f->status && !tape_entry(&t, "oci-layout", version_file, strlen(version_file), -1, f) &&
         !each_blob(r, entries, count, blob_to_tape, &t, f))
-      tape_entry(&t, "index.json", text, strlen(text), -1, f);
+      tape_entry(&t, "manifest.json", docker, strlen(docker), -1, f);
+    if (!f->status) tape_entry(&t, "index.json", text, strlen(text), -1, f);
     if (archive_write_close(t.archive) != ARCHIVE_OK && !f->status) archive_failed(t.archive, f);
     if (!f->status && (fsync(fd) || rename(other, path))) fault_errno(f, errno, "%s", path);
   }
@@ -328,6 +356,7 @@ static sdx_status write_archive(registry *r, const char *path, const layout_entr
   json_decref(t.written);
   json_decref(index);
   free(text);
+  free(docker);
   free(other);
   return f->status;
 }

@@ -165,7 +165,7 @@ static sdx_status run_server(replica *r, const replica_plan *plan, char *const *
 }
 
 static sdx_status start_server(replica *r, const replica_plan *plan, const char *socket, int shared, fault *f) {
-  const char *const own[] = {"--unix", socket, "--listen-fd", "3", NULL};
+  const char *const own[] = {"--unix", socket, shared >= 0 ? "--listen-fd" : NULL, "3", NULL};
   char **words = numbered(plan->arguments, own, r->number, f);
   if (plan->end && !f->status) r->end = numbered(plan->end, NULL, r->number, f);
   if (!f->status) run_server(r, plan, words, shared, f);

@@ -48,7 +48,7 @@ typedef struct replica {
 } replica;
 
 const char *replica_state_name(replica_state state);
-// `shared`: the listening socket.
+// `shared`: the listening socket; -1: it is not inherited.
 replica *replica_start(const replica_plan *plan, unsigned number, int shared, fault *f);
 void replica_release(replica *r);       // READY: takes clients from now on
 void replica_drain(replica *r);         // asks it to end

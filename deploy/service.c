@@ -54,11 +54,6 @@ static sdx_status check_spec(const service_spec *s, fault *f) {
   if (s->auth) check_word("auth", s->auth, auths, 3, f);
   if (s->target) check_word("target", s->target, targets, 3, f);
   if (s->target && !strcmp(s->target, "kubernetes")) kubernetes_check_name(s->name, f);
-  if (s->engine && strstr(s->engine, "docker")) {
-    fault_set(f, SDX_NOT_SUPPORTED, "docker cannot pass a listening socket to a container, on which updates rest");
-    fault_hint(
-        f, "podman can; for docker itself: 'sardonyx image export', 'skopeo copy oci-archive:... docker-daemon:...'");
-  }
   if (!s->tls_cert != !s->tls_key)
     fault_set(f, SDX_INVALID_ARGUMENT, "a certificate and its private key need each other");
   for (int i = 0; i < 2; i++) {

@@ -11,7 +11,7 @@ typedef struct service_spec {
   const char *image;  // reference; NULL: one is built of `build`, under the service's name
   build_spec build;
   const char *target;  // "local", "container", "kubernetes"; NULL: local
-  const char *engine;  // of containers: "podman" (NULL), with options in front of its commands
+  const char *engine;  // of containers: "podman" (NULL) or "docker", with options in front of its commands
   // Of clusters: namespace (NULL: default), where its image is pushed to (HOST/FOLDER, or NULL: it is there), a folder
   // for the manifests that are written and not applied, as KServe has it, up to how many replicas.
   const char *space, *registry, *out;

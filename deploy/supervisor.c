@@ -45,8 +45,8 @@ static const uint64_t ms = 1000000;
 typedef struct supervisor {
   const registry_options *options;
   const char *name;
-  char *path;  // of its folder; the current one is RUN_FOLDER in it
-  int folder, lock, control, signals, listener;
+  char *path;                                          // of its folder; the current one is RUN_FOLDER in it
+  int folder, lock, control, signals, listener, door;  // door: for servers in containers, else -1
   json_t *settings, *secrets;
   bool gone, ending;  // the service was deleted; the supervisor was asked to end
   launch *launches[MOST_REPLICAS];
@@ -198,7 +198,7 @@ static bool start(supervisor *s, int64_t revision, fault *f) {
                        .sample = l->sample,
                        .credential = credential,
                        .start_ms = (unsigned)seconds * 1000};
-  replica *r = replica_start(&plan, s->starts++, s->listener, f);
+  replica *r = replica_start(&plan, s->starts++, l->fetches ? -1 : s->listener, f);
   free(credential);
   if (!r) return false;
   s->replicas[s->count++] = r;
@@ -376,8 +376,6 @@ static void probe_ended(supervisor *s, size_t i, int status) {
   replica *r = s->replicas[i];
   if (replica_judge(r, status)) {
     replica_reload(r);  // it may have read its keys before they changed, when it could not be told
-    // An engine that passed the socket on has made it block.
-    fcntl(s->listener, F_SETFL, O_NONBLOCK);
     return;
   }
   char error[REPLICA_TEXT];
@@ -460,19 +458,21 @@ static int wait_ms(const supervisor *s) {
 }
 
 static void wait_event(supervisor *s) {
-  struct pollfd polled[2 + MOST_REPLICAS] = {{s->signals, POLLIN, 0}, {s->control, POLLIN, 0}};
+  enum { OWN = 3 };
+  struct pollfd polled[OWN + MOST_REPLICAS] = {{s->signals, POLLIN, 0}, {s->control, POLLIN, 0}, {s->door, POLLIN, 0}};
   size_t count = s->count;
-  for (size_t i = 0; i < count; i++) polled[2 + i] = (struct pollfd){s->replicas[i]->said, POLLIN, 0};
-  if (poll(polled, 2 + count, wait_ms(s)) < 0) return;
+  for (size_t i = 0; i < count; i++) polled[OWN + i] = (struct pollfd){s->replicas[i]->said, POLLIN, 0};
+  if (poll(polled, OWN + count, wait_ms(s)) < 0) return;
   if (s->again_ns && clock_ns() >= s->again_ns) s->again_ns = 0;
   if (s->certificates_ns && clock_ns() >= s->certificates_ns) copy_certificates(s);
   for (size_t i = 0; i < count; i++)
-    if (polled[2 + i].revents && !replica_read(s->replicas[i], take_line, s)) {
+    if (polled[OWN + i].revents && !replica_read(s->replicas[i], take_line, s)) {
       close(s->replicas[i]->said);
       s->replicas[i]->said = -1;
     }
   if (polled[0].revents) take_signals(s);
   if (polled[1].revents) control_take(s->control, answer, s);
+  if (polled[2].revents) socket_hand_over(s->door, s->listener);
 }
 
 // Nothing runs, and nothing is to be started.
@@ -519,6 +519,8 @@ static sdx_status open_all(supervisor *s, fault *f) {
   signal(SIGHUP, SIG_IGN);  // the terminal it may have been started from
   s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   if (s->signals < 0 || journal_open(&s->log, s->folder, f)) return fault_errno(f, errno, "cannot start");
+  if (!strcmp(text_of(s->settings, "target"), "container") && (s->door = socket_door(DOOR_FILE, f)) < 0)
+    return f->status;
   // In this order: what is changed from now on is asked for on the socket, what was changed before is seen.
   s->control = control_open(s->folder, f);
   return s->control < 0 ? f->status : look(s, f);
@@ -531,7 +533,7 @@ static void close_all(supervisor *s) {
   if (s->control >= 0) unlinkat(s->folder, "control", 0);
   if (s->gone) tree_remove(AT_FDCWD, s->path, &ignored);
   journal_close(&s->log);
-  int all[] = {s->control, s->signals, s->listener, s->folder, s->lock};
+  int all[] = {s->control, s->signals, s->listener, s->door, s->folder, s->lock};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     if (all[i] >= 0) close(all[i]);
   json_decref(s->settings);
@@ -541,8 +543,14 @@ static void close_all(supervisor *s) {
 }
 
 sdx_status supervisor_run(const registry_options *options, const char *name, fault *f) {
-  supervisor s = {
-      .options = options, .name = name, .folder = -1, .lock = -1, .control = -1, .signals = -1, .listener = -1};
+  supervisor s = {.options = options,
+                  .name = name,
+                  .folder = -1,
+                  .lock = -1,
+                  .control = -1,
+                  .signals = -1,
+                  .listener = -1,
+                  .door = -1};
   registry *r;
   json_t *settings = NULL;
   if (registry_open(options, &r, f)) return f->status;

@@ -6,8 +6,12 @@
 #include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum { BACKLOG = 4096 };
@@ -39,6 +43,69 @@ int socket_listen(const char *host, int port, int *given, fault *f) {
   freeaddrinfo(list);
   if (fd >= 0) *given = socket_port(fd);
   return fd;
+}
+
+// A message that carries a descriptor: one byte, for there is no message without.
+typedef struct parcel {
+  char byte;
+  union {
+    struct cmsghdr head;
+    char room[CMSG_SPACE(sizeof(int))];
+  } control;
+  struct iovec bytes;
+  struct msghdr message;
+} parcel;
+
+static void parcel_init(parcel *p) {
+  *p = (parcel){.bytes = {&p->byte, 1}};
+  p->message = (struct msghdr){
+      .msg_iov = &p->bytes, .msg_iovlen = 1, .msg_control = &p->control, .msg_controllen = sizeof p->control};
+}
+
+static bool unix_address(const char *path, struct sockaddr_un *to) {
+  *to = (struct sockaddr_un){.sun_family = AF_UNIX};
+  return (size_t)snprintf(to->sun_path, sizeof to->sun_path, "%s", path) < sizeof to->sun_path;
+}
+
+int socket_door(const char *path, fault *f) {
+  struct sockaddr_un a;
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd >= 0 && unix_address(path, &a) && (!unlink(path) || errno == ENOENT) &&
+      !bind(fd, (struct sockaddr *)&a, sizeof a) && !chmod(path, 0600) && !listen(fd, BACKLOG))
+    return fd;
+  fault_errno(f, errno, "cannot listen at %s", path);
+  if (fd >= 0) close(fd);
+  return -1;
+}
+
+void socket_hand_over(int door, int fd) {
+  parcel p;
+  int to = accept4(door, NULL, NULL, SOCK_CLOEXEC);
+  if (to < 0) return;
+  parcel_init(&p);
+  struct cmsghdr *head = CMSG_FIRSTHDR(&p.message);
+  *head = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd)};
+  memcpy(CMSG_DATA(head), &fd, sizeof fd);
+  sendmsg(to, &p.message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  close(to);
+}
+
+int socket_fetch(const char *path, fault *f) {
+  struct sockaddr_un a;
+  parcel p;
+  int found = -1, from = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  parcel_init(&p);
+  if (from < 0 || !unix_address(path, &a) || connect(from, (struct sockaddr *)&a, sizeof a) ||
+      recvmsg(from, &p.message, MSG_CMSG_CLOEXEC) < 0) {
+    fault_errno(f, errno, "cannot fetch a socket from %s", path);
+  } else {
+    struct cmsghdr *head = CMSG_FIRSTHDR(&p.message);
+    if (head && head->cmsg_type == SCM_RIGHTS && head->cmsg_len == CMSG_LEN(sizeof found))
+      memcpy(&found, CMSG_DATA(head), sizeof found);
+    else fault_set(f, SDX_IO_ERROR, "%s hands over nothing", path);
+  }
+  if (from >= 0) close(from);
+  return found;
 }
 
 void socket_refuse_new(int fd) {
