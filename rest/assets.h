@@ -10,8 +10,8 @@ void assets_show(rest *q, asset_kind kind);
 void assets_update(rest *q, asset_kind kind);
 void assets_delete(rest *q, asset_kind kind);
 
-#define ASSETS_QUERY                                                                         \
-  "[" REST_QUERY("tag", REST_STRING) "," REST_QUERY("property", REST_STRING) "," REST_QUERY( \
+#define ASSETS_QUERY                                                                     \
+  "[" REST_QUERY("tag", REST_WORD) "," REST_QUERY("property", REST_WORD) "," REST_QUERY( \
       "skip", REST_NUMBER) "," REST_QUERY("count", REST_NUMBER) "]"
 #define ASSETS_ROUTE(what, method, path) \
   .access = ROUTE_KEYED, .methods = method, .blocks = true, .summary = what, .paths = {path}, .answer = rest_answer

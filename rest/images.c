@@ -33,10 +33,11 @@ REST_ROUTE(images) = {ASSETS_ROUTE("The images, in their newest versions", METHO
                       .query = ASSETS_QUERY, .gives = REST_LIST(REST_ASSET), .action = list};
 REST_ROUTE(image_build) = {
     ASSETS_ROUTE("Builds an image of models", METHOD_POST, "/api/images"),
-    .takes = REST_OBJECT(REST_MEMBER("name", REST_STRING) REST_AND("models", REST_STRINGS) REST_AND("base", REST_STRING)
-                             REST_AND("labels", REST_MAP) REST_AND("port",
-                                                                   "\"type\":\"integer\",\"minimum\":1,"
-                                                                   "\"maximum\":65535") "," REST_WORDS),
+    .takes = REST_OBJECT_WITH("\"name\",\"models\"", REST_MEMBER("name", REST_NAME) REST_AND("models", REST_STRINGS)
+                                                         REST_AND("base", REST_STRING) REST_AND("labels", REST_MAP)
+                                                             REST_AND("port",
+                                                                      "\"type\":\"integer\",\"minimum\":1,"
+                                                                      "\"maximum\":65535") "," REST_WORDS),
     .gives = REST_ASSET, .action = make};
 REST_ROUTE(image_versions) = {
     ASSETS_ROUTE("The versions of an image, the newest first", METHOD_GET, "/api/images/{name}/versions"),

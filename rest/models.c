@@ -81,7 +81,7 @@ static void download(rest *q) {
 
 REST_ROUTE(models) = {ASSETS_ROUTE("The models, in their newest versions", METHOD_GET, "/api/models"),
                       .query = ASSETS_QUERY, .gives = REST_LIST(REST_ASSET), .action = list};
-#define OPTIONAL(name) "," REST_QUERY(name, REST_STRING)
+#define OPTIONAL(name) "," REST_QUERY(name, REST_WORD)
 #define REGISTER_QUERY                                                                                                 \
   "[{\"name\":\"name\",\"in\":\"query\",\"required\":true,\"schema\":{" REST_STRING "}}" OPTIONAL("file")              \
       OPTIONAL("description") OPTIONAL("framework") OPTIONAL("framework_version") OPTIONAL("tag") OPTIONAL("property") \
@@ -103,4 +103,4 @@ REST_ROUTE(model_delete) = {
     .gives = REST_ASSET, .action = end};
 REST_ROUTE(model_download) = {
     ASSETS_ROUTE("The bytes of a file of it", METHOD_GET, "/api/models/{name}/versions/{version}/content"),
-    .query = "[" REST_QUERY("file", REST_STRING) "]", .action = download};
+    .binary = true, .query = "[" REST_QUERY("file", REST_WORD) "]", .action = download};

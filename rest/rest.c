@@ -74,6 +74,15 @@ static sdx_status unknown_member(const char *name, json_t *known, fault *f) {
   return near ? fault_hint(f, "did you mean '%s'?", near) : f->status;
 }
 
+static void check_required(rest *q, const json_t *schema) {
+  size_t i;
+  json_t *key;
+  json_array_foreach(json_object_get(schema, "required"), i, key) {
+    if (!json_object_get(q->body, json_string_value(key)))
+      fault_set(&q->fault, SDX_INVALID_ARGUMENT, "the body has no member '%s'", json_string_value(key));
+  }
+}
+
 static void check_body(rest *q) {
   fault *f = &q->fault;
   const char *takes = q->c->route->takes, *key;
@@ -84,6 +93,7 @@ static void check_body(rest *q) {
     if (of) check_value(key, value, of, f);
     else unknown_member(key, known, f);
   }
+  if (!f->status) check_required(q, schema);
   json_decref(schema);
 }
 
@@ -123,8 +133,9 @@ const char *rest_query(rest *q, const char *name) {
 int64_t rest_query_number(rest *q, const char *name, int64_t otherwise) {
   const char *text = rest_query(q, name);
   int64_t number = otherwise;
-  if (text && (strlen(text) > 10 || !number_read_int(str_from(text), &number) || number < 0))
-    fault_set(&q->fault, SDX_INVALID_ARGUMENT, "query parameter %s: expected a whole number from 0 up", name);
+  if (text && (strlen(text) > 10 || !number_read_int(str_from(text), &number) || number < 0 || number > REST_MOST))
+    fault_set(&q->fault, SDX_INVALID_ARGUMENT, "query parameter %s: expected a whole number from 0 to %d", name,
+              REST_MOST);
   return number;
 }
 

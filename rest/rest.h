@@ -34,13 +34,18 @@ const char **rest_list(rest *q, const char *key);
 
 // Parts of schemas.
 #define REST_OBJECT(members) "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{" members "}}"
+#define REST_OBJECT_WITH(required, members) \
+  "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[" required "],\"properties\":{" members "}}"
 #define REST_MEMBER(name, schema) "\"" name "\":{" schema "}"
 #define REST_AND(name, schema) "," REST_MEMBER(name, schema)  // behind others
 #define REST_STRING "\"type\":\"string\""
+#define REST_WORD REST_STRING ",\"pattern\":\"^[^\\\\u0000]*$\""  // of the query: any text without a NUL
+#define REST_NAME "\"type\":\"string\",\"maxLength\":128,\"pattern\":\"^[A-Za-z0-9_][A-Za-z0-9._-]*$\""
 #define REST_STRINGS "\"type\":\"array\",\"items\":{\"type\":\"string\"},\"maxItems\":64"
 #define REST_WORDS REST_MEMBER("description", REST_STRING) REST_AND("tags", REST_MAP) REST_AND("properties", REST_MAP)
 #define REST_MAP "\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\",\"nullable\":true}"
 #define REST_ASSET "{\"type\":\"object\",\"required\":[\"id\",\"name\",\"version\",\"kind\"]}"
 #define REST_LIST(of) "{\"type\":\"array\",\"items\":" of "}"
 #define REST_QUERY(name, schema) "{\"name\":\"" name "\",\"in\":\"query\",\"schema\":{" schema "}}"
+enum { REST_MOST = 1000000000 };  // in numbers of the query
 #define REST_NUMBER "\"type\":\"integer\",\"minimum\":0,\"maximum\":1000000000"

@@ -66,7 +66,7 @@ static void revise(rest *q, const char *name, sdx_status (*action)(registry *, c
 
 static void deploy(rest *q) {
   const char *name = optional(q, "name");
-  if (!name || !name_valid(name))
+  if (!name_valid(name))
     fault_set(&q->fault, SDX_INVALID_ARGUMENT,
               "member name: expected letters, digits, '.', '_' and '-', at most %d of them", NAME_BYTES);
   else if (!optional(q, "image") && !json_array_size(json_object_get(q->body, "models")))
@@ -82,25 +82,18 @@ static void then_show(rest *q) {
   if (!q->fault.status) show(q);
 }
 
-static int64_t due(rest *q, const char *key) {
-  if (!json_object_get(q->body, key)) fault_set(&q->fault, SDX_INVALID_ARGUMENT, "member %s is missing", key);
-  return number_of(q->body, key);
-}
-
 static void roll_back(rest *q) {
   service_rollback(q->r, q->name, number_of(q->body, "revision"), &q->fault);
   then_show(q);
 }
 
 static void set_traffic(rest *q) {
-  int64_t percent = due(q, "percent");
-  if (!q->fault.status) service_traffic(q->r, q->name, percent, &q->fault);
+  service_traffic(q->r, q->name, number_of(q->body, "percent"), &q->fault);
   then_show(q);
 }
 
 static void scale(rest *q) {
-  int64_t replicas = due(q, "replicas");
-  if (!q->fault.status) service_scale(q->r, q->name, replicas, &q->fault);
+  service_scale(q->r, q->name, number_of(q->body, "replicas"), &q->fault);
   then_show(q);
 }
 
@@ -126,11 +119,8 @@ static void end(rest *q) {
 static void show_keys(rest *q) { service_keys(q->r, q->name, SERVICE_KEEP, NULL, &q->answer, &q->fault); }
 
 static void new_key(rest *q) {
-  const char *which = text_of(q->body, "regenerate");
-  if (!*which) fault_set(&q->fault, SDX_INVALID_ARGUMENT, "member regenerate: expected primary or secondary");
-  else
-    service_keys(q->r, q->name, strcmp(which, "primary") ? SERVICE_SECONDARY : SERVICE_PRIMARY, optional(q, "key"),
-                 &q->answer, &q->fault);
+  bool primary = !strcmp(text_of(q->body, "regenerate"), "primary");
+  service_keys(q->r, q->name, primary ? SERVICE_PRIMARY : SERVICE_SECONDARY, optional(q, "key"), &q->answer, &q->fault);
 }
 
 static void new_token(rest *q) {
@@ -154,13 +144,13 @@ static void new_token(rest *q) {
 
 REST_ROUTE(services) = {ASSETS_ROUTE("The services and their states", METHOD_GET, "/api/services"),
                         .gives = REST_LIST(SERVICE), .action = list};
-#define PLACE                      \
-  REST_MEMBER("name", REST_STRING) \
+#define PLACE                    \
+  REST_MEMBER("name", REST_NAME) \
   REST_AND("target", REST_STRING ",\"enum\":[\"local\",\"container\"]") REST_AND("host", REST_STRING)
 REST_ROUTE(service_deploy) = {
     ASSETS_ROUTE("Puts an image or models into operation; does not wait", METHOD_POST, "/api/services"),
-    .takes = REST_OBJECT(PLACE REST_AND("port", WHOLE(1, 65535))
-                             REST_AND("start_seconds", WHOLE(1, 86400)) "," REVISION),
+    .takes = REST_OBJECT_WITH("\"name\"", PLACE REST_AND("port", WHOLE(1, 65535))
+                                              REST_AND("start_seconds", WHOLE(1, 86400)) "," REVISION),
     .gives = SERVICE, .action = deploy};
 REST_ROUTE(service_show) = {ASSETS_ROUTE("A service and its state", METHOD_GET, "/api/services/{name}"),
                             .gives = SERVICE, .action = show};
@@ -175,11 +165,11 @@ REST_ROUTE(service_rollback) = {
     .takes = REST_OBJECT(REST_MEMBER("revision", WHOLE(1, 1000000000))), .gives = SERVICE, .action = roll_back};
 REST_ROUTE(service_traffic) = {ASSETS_ROUTE("The share of the revision on trial; 100: it is in force, 0: it ends",
                                             METHOD_POST, "/api/services/{name}/traffic"),
-                               .takes = REST_OBJECT(REST_MEMBER("percent", WHOLE(0, 100))), .gives = SERVICE,
-                               .action = set_traffic};
+                               .takes = REST_OBJECT_WITH("\"percent\"", REST_MEMBER("percent", WHOLE(0, 100))),
+                               .gives = SERVICE, .action = set_traffic};
 REST_ROUTE(service_scale) = {ASSETS_ROUTE("The number of server processes", METHOD_POST, "/api/services/{name}/scale"),
-                             .takes = REST_OBJECT(REST_MEMBER("replicas", WHOLE(1, 32))), .gives = SERVICE,
-                             .action = scale};
+                             .takes = REST_OBJECT_WITH("\"replicas\"", REST_MEMBER("replicas", WHOLE(1, 32))),
+                             .gives = SERVICE, .action = scale};
 REST_ROUTE(service_start) = {
     ASSETS_ROUTE("Starts a service that was stopped", METHOD_POST, "/api/services/{name}/start"),
     .takes = REST_OBJECT(""), .gives = SERVICE, .action = start};
@@ -190,8 +180,9 @@ REST_ROUTE(service_keys) = {ASSETS_ROUTE("Its keys", METHOD_GET, "/api/services/
                             .action = show_keys};
 REST_ROUTE(service_new_key) = {
     ASSETS_ROUTE("Makes a key anew; the old one is refused at once", METHOD_POST, "/api/services/{name}/keys"),
-    .takes = REST_OBJECT(REST_MEMBER("regenerate", REST_STRING ",\"enum\":[\"primary\",\"secondary\"]")
-                             REST_AND("key", REST_STRING)),
+    .takes = REST_OBJECT_WITH("\"regenerate\"",
+                              REST_MEMBER("regenerate", REST_STRING ",\"enum\":[\"primary\",\"secondary\"]")
+                                  REST_AND("key", REST_STRING)),
     .gives = KEYS, .action = new_key};
 REST_ROUTE(service_token) = {ASSETS_ROUTE("A token that ends by itself", METHOD_POST, "/api/services/{name}/token"),
                              .takes = REST_OBJECT(REST_MEMBER("minutes", WHOLE(1, 525600))),

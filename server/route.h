@@ -25,17 +25,18 @@ enum { ROUTE_PATHS = 4 };
 
 typedef struct http_route {
   route_class access;
-  unsigned methods;                // METHOD_GET | ...
-  bool container;                  // replies carry the x-ms- headers of the scoring container
-  bool binary;                     // the body may be application/octet-stream, and is as large as limits allow
-  bool blocks;                     // `answer` may take long: it is called on a thread for such work
-  bool unloaded_too;               // {model} may name one that is not loaded
-  bool open;                       // asks for no key
-  bool script;                     // for the scoring script, where the server has one
-  bool script_only;                // and not there where it has none
-  bool grpc;                       // a procedure (grpc.h): the body is a message, which names the model
-  bool messages;                   // a sequence of them
-  bool page;                       // for people (ui/): no part of /openapi.json; the operator may want none
+  unsigned methods;   // METHOD_GET | ...
+  bool container;     // replies carry the x-ms- headers of the scoring container
+  bool binary;        // the body, or the answer where `gives` says nothing, may be application/octet-stream,
+                      // and is as large as limits allow
+  bool blocks;        // `answer` may take long: it is called on a thread for such work
+  bool unloaded_too;  // {model} may name one that is not loaded
+  bool open;          // asks for no key
+  bool script;        // for the scoring script, where the server has one
+  bool script_only;   // and not there where it has none
+  bool grpc;          // a procedure (grpc.h): the body is a message, which names the model
+  bool messages;      // a sequence of them
+  bool page;          // for people (ui/): no part of /openapi.json; the operator may want none
   const char *paths[ROUTE_PATHS];  // "/v2/models/{model}/infer"; words in braces: {model}, {version}, {name}, {file}
   // For /openapi.json: a line on what it does, and JSON Schemas of the bodies. gives NULL: text.
   const char *summary, *takes, *gives;

@@ -48,10 +48,7 @@ int socket_listen(const char *host, int port, int *given, fault *f) {
 // A message that carries a descriptor: one byte, for there is no message without.
 typedef struct parcel {
   char byte;
-  union {
-    struct cmsghdr head;
-    char room[CMSG_SPACE(sizeof(int))];
-  } control;
+  _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
   struct iovec bytes;
   struct msghdr message;
 } parcel;
@@ -59,7 +56,7 @@ typedef struct parcel {
 static void parcel_init(parcel *p) {
   *p = (parcel){.bytes = {&p->byte, 1}};
   p->message = (struct msghdr){
-      .msg_iov = &p->bytes, .msg_iovlen = 1, .msg_control = &p->control, .msg_controllen = sizeof p->control};
+      .msg_iov = &p->bytes, .msg_iovlen = 1, .msg_control = p->control, .msg_controllen = sizeof p->control};
 }
 
 static bool unix_address(const char *path, struct sockaddr_un *to) {

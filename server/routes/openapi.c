@@ -29,13 +29,13 @@ static void write_path(text *o, const char *pattern, const model_entry *e) {
 
 // Where words of the path stand for more than models that are served.
 static void parameters(text *o, const char *pattern) {
-  static const char
-      name[] =
-          "{\"name\":\"name\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\",\"maxLength\":128,"
-          "\"pattern\":"
-          "\"^[A-Za-z0-9_][A-Za-z0-9._-]*$\"}}",
-      version[] =
-          ",{\"name\":\"version\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"integer\",\"minimum\":1}}";
+  static const char name[] =
+      "{\"name\":\"name\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\",\"maxLength\":128,"
+      "\"pattern\":"
+      "\"^[A-Za-z0-9_][A-Za-z0-9._-]*$\"}}",
+                    version[] =
+                        ",{\"name\":\"version\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"integer\","
+                        "\"minimum\":1,\"maximum\":999999999}}";
   if (!strstr(pattern, "{name}")) return;
   text_format(o, "\"parameters\":[%s%s],", name, strstr(pattern, "{version}") ? version : "");
 }
@@ -81,6 +81,8 @@ static void response(text *o, const http_route *r, const subject *s, http_method
       if (r->binary) content(o, "application/octet-stream", "{\"type\":\"string\",\"format\":\"binary\"}");
     } else if (r->gives) {
       content(o, "application/json", r->gives);
+    } else if (r->binary) {
+      content(o, "application/octet-stream", "{\"type\":\"string\",\"format\":\"binary\"}");
     } else {
       content(o, "text/plain", "{\"type\":\"string\"}");
     }

@@ -124,15 +124,16 @@ class Rest(RestCase):
                 (400, "type string", "PATCH", "/api/models/digits/versions/1", {"tags": {"a": 1}}),
                 (400, "expected to be an object", "PATCH", "/api/models/digits/versions/1", [1]),
                 (400, "line 1", "PATCH", "/api/models/digits/versions/1", b"{", {"Content-Type": "application/json"}),
-                (400, "what is to be run", "POST", "/api/services", {"name": "s"}),
+                (400, "what is to be run", "POST", "/api/services", {"name": "s"}), (400, "no member 'name'", "POST", "/api/services", {"image": "i"}),
+                (400, "no member 'percent'", "POST", "/api/services/s/traffic"),
                 (400, "not known", "POST", "/api/services", {"name": "s", "models": ["digits"], "engine": "touch x"}),
                 (400, "expected one of", "POST", "/api/services", {"name": "s", "models": ["digits"], "target": "kubernetes"}),
                 (400, "1 to 32", "POST", "/api/services", {"name": "s", "models": ["digits"], "replicas": 33}),
                 (400, "not both", "POST", "/api/services", {"name": "s", "models": ["digits"], "image": "i"}),
                 (404, "did you mean 'digits'", "POST", "/api/services", {"name": "s", "models": ["digit"]}),
                 (400, "expected letters", "POST", "/api/services", {"name": "../s", "models": ["digits"]}),
-                (400, "needs a model", "POST", "/api/images", {"name": "i"}),
-                (400, "cannot name", "POST", "/api/images", {"models": ["digits"]}),
+                (400, "needs a model", "POST", "/api/images", {"name": "i", "models": []}), (400, "no member 'models'", "POST", "/api/images", {"name": "i"}),
+                (400, "cannot name", "POST", "/api/images", {"name": "", "models": ["digits"]}),
                 (413, "larger", "PATCH", "/api/models/digits/versions/1", {"description": "x" * 70000})):
             with self.subTest(words):
                 self.refused(status, part, *words)
