@@ -75,7 +75,9 @@ static size_t first_body(const tree *t, size_t node) {
 static void print_node(const tree *t, size_t i, int deep) {
   const json_t *node = json_array_get(t->nodes, i), *body;
   print_indented(deep);
-  printf("%s%s%s", ink_on(stdout, INK_BOLD), text_of(node, "op"), ink_off(stdout));
+  bool usual = !strcmp(text_of(node, "domain"), "ai.onnx");
+  printf("%s%s%s%s%s", ink_on(stdout, INK_BOLD), usual ? "" : text_of(node, "domain"),
+         usual ? "" : "::", text_of(node, "op"), ink_off(stdout));
   print_attributes(json_object_get(node, "attributes"));
   print_names(json_object_get(node, "inputs"));
   print_values(t, json_object_get(node, "outputs"), " -> ");

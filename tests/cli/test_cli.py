@@ -508,7 +508,7 @@ class Json(Case):
         graphs = json.loads(self.run_command("inspect", m, "--only", "I*,scale", "--json").stdout)["graph"]["graphs"]
         self.assertEqual([[n["name"] for n in g["nodes"]] for g in graphs], [["outer"], ["deep"], ["scale"], [], []])
         self.assertEqual(graphs[2]["nodes"][0], {"name": "scale", "domain": "ai.onnx", "op": "Mul",
-                                                 "inputs": ["x", "w2"], "outputs": ["i"]})
+                                                 "inputs": ["x", "w2"], "outputs": ["i"], "attributes": []})
         self.assertRegex(self.run_command("inspect", m, "--only", "Mul").stdout, r"(?m)^scale +Mul +deep then_branch$")
         self.assertIn("0 nodes match", self.run_command("inspect", m, "--only", "Gemm").stdout)
 

@@ -8,6 +8,7 @@ on bytes: nothing that passes know may stay in float.
     tests/models/test_quantized.py [NAME ...]     only cases whose name contains a NAME
 """
 import itertools
+import json
 import pathlib
 import re
 import subprocess
@@ -160,8 +161,8 @@ def operators(model):
         f.write(model.SerializeToString())
         f.flush()
         command = engine.LIBRARY.parent / "sardonyx"
-        text = subprocess.run([str(command), "inspect", "--graph", f.name], capture_output=True, text=True).stdout
-    return re.findall(r"= ([\w.:]+)[<(]", text)
+        done = subprocess.run([str(command), "inspect", "--graph", "--json", f.name], capture_output=True, text=True)
+    return re.findall(r"= ([\w.:]+)[<(]", json.loads(done.stdout)["graph"]["text"])
 
 
 FLOAT = {"Conv", "Gemm", "MatMul", "Add", "Mul", "AveragePool", "GlobalAveragePool", "Relu", "Clip", "Sigmoid",
