@@ -25,6 +25,9 @@ static const cli_option options[] = {
     OPTION("format", ARG_TEXT, "NAME", "what MODEL is, where its content does not tell"),
     OPTION("signature", ARG_TEXT, "NAME", "of a TensorFlow SavedModel (default: serving_default, or the only one)"),
     OPTION("outputs", ARG_TEXT, "NAMES", "values of a TensorFlow graph to end in: a,b:1 (default: what nothing reads)"),
+    OPTION("shape", ARG_TEXT, "SHAPES",
+           "of the inputs of a PyTorch file: Nx3x224x224, or Nx16:int64,Nx16:int64; what is no number stays free"),
+    OPTION("class", ARG_TEXT, "MODULE:CLASS", "that PyTorch weights without a model belong to"),
     OPTION("python", ARG_TEXT, "FILE", "your Python, for models that only a program can read (default: python3)"),
     OPTION_FLAG("trust", "let that Python load MODEL though that runs code of the file's (sandboxed: it only reads)"),
     OPTION(
@@ -141,6 +144,8 @@ static int convert(const args *a, const char *path, const char *target, bool tel
                        .format = args_text(a, "format", NULL),
                        .signature = args_text(a, "signature", NULL),
                        .outputs = args_text(a, "outputs", NULL),
+                       .shape = args_text(a, "shape", NULL),
+                       .class_name = args_text(a, "class", NULL),
                        .python = args_text(a, "python", NULL),
                        .run_code = args_has(a, "trust"),
                        .prove = verify_asked(a) ? prove : NULL,

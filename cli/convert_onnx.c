@@ -115,8 +115,8 @@ static int change(edit *e) {
 int convert_onnx(const args *a) {
   if (args_has(a, "fp16") && args_has(a, "bf16"))
     return cli_error(CLI_USAGE, "convert: give --fp16 or --bf16, not both");
-  const char *of_others =
-      first_of(a, (const char *const[]){"format", "signature", "outputs", "python", "trust", "verify", NULL});
+  const char *of_others = first_of(
+      a, (const char *const[]){"format", "signature", "outputs", "shape", "class", "python", "trust", "verify", NULL});
   if (of_others)
     return cli_error(CLI_USAGE, "convert: --%s is for models of other frameworks: convert first, change the result",
                      of_others);

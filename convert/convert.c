@@ -172,6 +172,9 @@ static sdx_status choose_format(conversion *c, const char *path) {
   if (!format)
     return convert_fail(c, SDX_INVALID_ARGUMENT, NULL, "'sardonyx convert --list' shows the formats",
                         "there is no format '%s'", wanted);
+  if (!format->takes_shape && (c->options->shape || c->options->class_name))
+    return convert_fail(c, SDX_INVALID_ARGUMENT, NULL, "'sardonyx convert --set-shape' changes shapes",
+                        "%s tells shape and class itself", format->title);
   if (format->chooses_ends || (!c->options->signature && !c->options->outputs)) return SDX_OK;
   return convert_fail(c, SDX_INVALID_ARGUMENT, NULL, NULL, "of %s there is no %s to be chosen", format->title,
                       c->options->signature ? "signature" : "output");

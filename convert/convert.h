@@ -33,12 +33,14 @@ typedef struct convert_report {
 void convert_report_free(convert_report *r);
 
 typedef struct convert_options {
-  int64_t opset;          // of the result; 0: the newest
-  const char *format;     // by name; NULL: recognised
-  const char *signature;  // of a TensorFlow SavedModel; NULL: the one that is served
-  const char *outputs;    // of a graph without signatures: names of its values, "a,b:1"; NULL: what nobody reads
-  const char *python;     // the user's, for formats that only a program can read; NULL: python3
-  bool run_code;          // loading such a file may run its code in that Python
+  int64_t opset;           // of the result; 0: the newest
+  const char *format;      // by name; NULL: recognised
+  const char *signature;   // of a TensorFlow SavedModel; NULL: the one that is served
+  const char *outputs;     // of a graph without signatures: names of its values, "a,b:1"; NULL: what nobody reads
+  const char *shape;       // of the inputs of a PyTorch model, "Nx3x224x224,Nx16:int64"
+  const char *class_name;  // "module:Class" of a PyTorch state dict
+  const char *python;      // the user's, for formats that only a program can read; NULL: python3
+  bool run_code;           // loading such a file may run its code in that Python
   // Asked once the model is written to a file for trial, before it gets its name; what is appended to proof (JSON) is
   // kept with the model. Anything but SDX_OK ends the conversion. May be NULL.
   sdx_status (*prove)(void *context, const char *model, const char *source, const convert_report *r, char **proof,

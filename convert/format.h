@@ -30,6 +30,7 @@ struct convert_format {
   const char *const *kinds;              // names of base/file_kind.c that are this format; may be NULL
   bool (*recognise)(const source *s);    // for what no kind tells; may be NULL
   bool chooses_ends;                     // takes a signature or outputs of the options
+  bool takes_shape;                      // takes shape and class
   int64_t opset;                         // to be taken unless another is asked for; 0: the newest
   sdx_status (*convert)(conversion *c);  // fills the graph, or reports problems
   // Of files of weights: "metadata":{...},"weights":[{"name","type","shape","bytes"}] without the braces. May be NULL.

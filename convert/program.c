@@ -78,8 +78,15 @@ sdx_status program_convert(conversion *c, const char *path, char **model, size_t
   char opset[24];
   snprintf(opset, sizeof opset, "%lld", (long long)c->options->opset);
   SDX_TRY(source_hash(c->source, c->f));
-  const char *const arguments[] = {
-      path, opset, "source.file", slash ? slash + 1 : path, "source.digest", c->source->digest, NULL};
+  const convert_options *given = c->options;
+  const char *arguments[MOST_WORDS] = {path, opset};
+  size_t count = 2;
+  if (c->report->format->takes_shape) {
+    arguments[count++] = given->shape ? given->shape : "";
+    arguments[count++] = given->class_name ? given->class_name : "";
+  }
+  const char *const metadata[] = {"source.file", slash ? slash + 1 : path, "source.digest", c->source->digest, NULL};
+  memcpy(arguments + count, metadata, sizeof metadata);
   fault f = {0};
   sdx_status status = program_run(c->options->python, text_of(c->report->format->program), arguments, NULL, 0, &o, &f);
   if (status) {

@@ -344,6 +344,25 @@ static void diagonal(pt2_op *op) {
   op->out[0] = net_transpose(op->n, y, order);
 }
 
+// Each less the one before it.
+static void difference(pt2_op *op) {
+  net_tensor x, parts[3];
+  size_t axis, count = 0;
+  if (!pt2_in(op, "self", &x) || !net_axis(op->n, &x, pt2_int(op, "dim", -1), &axis) ||
+      !pt2_optional(op, "prepend", &parts[count]))
+    return;
+  count += parts[0].ref != 0;
+  parts[count++] = x;
+  if (!pt2_optional(op, "append", &parts[count])) return;
+  count += parts[count].ref != 0;
+  if (pt2_int(op, "n", 1) != 1) net_fail(op->n, SDX_NOT_SUPPORTED, NULL, "differences of differences");
+  for (size_t i = 0; i < count; i++) parts[i] = net_cast(op->n, parts[i], x.dtype);
+  x = net_concat(op->n, axis, count, parts);
+  if (x.dtype == SDX_BOOL) x = net_cast(op->n, x, SDX_INT32);
+  net_tensor later = net_slice(op->n, x, axis, 1, INT64_MAX, 1), earlier = net_slice(op->n, x, axis, 0, -1, 1);
+  op->out[0] = net_binary(op->n, "Sub", NULL, later, earlier);
+}
+
 // The places of a triangle: [2, count].
 static void triangle_places(pt2_op *op) {
   enum { MOST = 1 << 20 };
@@ -386,6 +405,7 @@ const pt2_kind pt2_index_kinds[] = {
     {"argwhere", nonzero, "NonZero"},
     {"one_hot", one_hot, "OneHot"},
     {"diagonal", diagonal, "GatherND"},
+    {"diff", difference, "Sub"},
     {"tril_indices", triangle_places, NULL},
     {"triu_indices", triangle_places, NULL},
     {0},
