@@ -18,11 +18,10 @@ import numpy as np  # noqa: E402
 import onnx  # noqa: E402
 import torch  # noqa: E402
 
-import engine  # noqa: E402
 import nets  # noqa: E402
 import suite  # noqa: E402
 import zoo  # noqa: E402
-from harness import command, same, scratch  # noqa: E402
+from harness import command, engine, same, scratch  # noqa: E402
 
 CLOSE = 1e-5
 HERE = pathlib.Path(__file__).resolve().parent
@@ -66,7 +65,7 @@ class Exporters(unittest.TestCase):
         module, inputs, _ = zoo.ZOO[name]()
         made = io.BytesIO()
         with torch.no_grad():
-            program = torch.onnx.export(module, inputs, None if dynamo else made, dynamo=dynamo)
+            program = torch.onnx.export(module, inputs, None if dynamo else made, dynamo=dynamo, verbose=False)
             wanted = torch.utils._pytree.tree_flatten(module(*inputs))[0]
         model = program.model_proto if dynamo else onnx.load_from_string(made.getvalue())
         session = engine.Session(model.SerializeToString())
