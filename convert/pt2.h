@@ -45,7 +45,7 @@ typedef struct pt2 {
   pt2_weights weights;    // and buffers and constants, by their names in the model
   pt2_scope *scope;
   pt2_value **values;
-  size_t value_count, value_room, names_made;
+  size_t value_count, value_room, names_made, pending;
   pt2_scope symbol_scope;  // sizes of inputs, and numbers that operators gave
 } pt2;
 

@@ -5,6 +5,8 @@
 
 #include "convert/pt2.h"
 
+enum { MOST_VIEWS = 1000 };
+
 static const char *const views[] = {"alias",   "detach",  "view",      "reshape", "flatten", "unflatten",
                                     "view_as", "squeeze", "unsqueeze", "t",       "permute", "transpose",
                                     "slice",   "narrow",  "select",    "expand"};
@@ -28,7 +30,7 @@ static pt2_value *result_of(pt2_op *op) {
 bool pt2_remember_view(pt2_op *op) {
   if (!is_view(op->kind->name)) return true;
   pt2_value *base = first_argument(op), *v = result_of(op);
-  if (!base || !v) return !convert_failed(op->p->c);
+  if (!base || !v || base == v) return !convert_failed(op->p->c);
   v->base = base;
   v->view_by = op->node;
   return true;
@@ -79,7 +81,10 @@ bool pt2_mutate(pt2_op *op) {
   net_tensor x = net_cast(op->n, result->tensor, pt2_tensor_of(op->p, self).dtype);
   result->base = self->base;
   result->view_by = self->view_by;
+  size_t steps = 0;
   for (pt2_value *v = self; v; v = v->base) {
+    if (++steps > MOST_VIEWS)
+      return !net_fail(op->n, SDX_LIMIT_EXCEEDED, NULL, "a view of a view and so on, %d times", MOST_VIEWS);
     net_tensor whole = x;
     if (v->base && !put_back(op, v, x, &whole)) return false;
     v->tensor = net_like(v->tensor, x.ref);

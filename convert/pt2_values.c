@@ -90,7 +90,13 @@ static bool in_order(const stored_tensor *t) {
 
 static void emit_pending(pt2 *p, pt2_value *v) {
   pt2_op op = {.p = p, .n = &p->n, .node = v->pending, .kind = pt2_find_kind(text_of(v->pending, "target"))};
+  if (p->pending == PT2_DEPTH) {
+    net_fail(&p->n, SDX_LIMIT_EXCEEDED, NULL, "conditions of more than %d conditions", PT2_DEPTH);
+    return;
+  }
+  p->pending++;
   op.kind->emit(&op);
+  p->pending--;
   v->tensor = op.out[0];
 }
 
