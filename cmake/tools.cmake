@@ -11,7 +11,7 @@ file(GLOB ui_files CONFIGURE_DEPENDS ui/*.html ui/*.css ui/*.js ui/*.json)
 sdx_embed(ui ${ui_files})
 add_library(sardonyx_server STATIC ${server_sources} ${http_route_table} ${ui_table})
 target_include_directories(sardonyx_server PUBLIC ${PROJECT_SOURCE_DIR})
-target_link_libraries(sardonyx_server PUBLIC sardonyx_script PkgConfig::UTF8PROC sardonyx_net sardonyx_static sardonyx_base)
+target_link_libraries(sardonyx_server PUBLIC sardonyx_view sardonyx_script PkgConfig::UTF8PROC sardonyx_net sardonyx_static sardonyx_base)
 
 file(GLOB quantize_sources CONFIGURE_DEPENDS quantize/*.c)
 add_library(sardonyx_quantize STATIC ${quantize_sources})

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The models that are served; one of them: trying it, what it takes and gives, what it is made of, what changed.
-import { askJson, askMaybe, listModels, modelPath } from "./api.js";
+import { askJson, askMaybe, has, listModels, modelPath } from "./api.js";
 import { changes } from "./changes.js";
 import { choose, field, h, number, problem, table } from "./dom.js";
 import { drift } from "./drift.js";
@@ -64,13 +64,18 @@ function takesAndGives(about) {
       table(t("Outputs"), heads, rows(about.outputs))));
 }
 
+// The page with the graph, where there is one.
+const graphLink = (model, words, against) => has("/v2/models/{model}/graph") &&
+  h("a", { href: `graph.html${[address(model).replace("#/models", "#"), against && encodeURIComponent(against)].filter(Boolean).join("/")}` }, words);
+
 // What changed against another version of the name.
 function compared(model, summary, others) {
-  const place = h("div", { "aria-live": "polite" });
+  const place = h("div", { "aria-live": "polite" }), graph = h("span");
   const against = async version => {
     try {
       const other = await askJson(modelPath(model.name, version, "summary"));
       place.replaceChildren(changes(other, summary));
+      graph.replaceChildren(graphLink(model, t("Both graphs"), version) || "");
     } catch (error) {
       place.replaceChildren(problem(error));
     }
@@ -78,7 +83,7 @@ function compared(model, summary, others) {
   const before = others.find(v => Number(v) < Number(model.version)) ?? others[0];
   against(before);
   return h("section", {}, h("h2", {}, t("What changed")),
-    field(t("Compared with version"), choose(others.map(v => [v, v]), before, against)), place);
+    h("div", { class: "filter" }, field(t("Compared with version"), choose(others.map(v => [v, v]), before, against)), graph), place);
 }
 
 export async function showModel(place, name, version) {
@@ -91,7 +96,7 @@ export async function showModel(place, name, version) {
     place.append(field(t("Version"), choose(versions.map(v => [v, v]), model.version,
       v => { location.hash = address({ name, version: v }); })));
   if (summary.labels.length) place.append(h("p", { class: "hint" }, t("{n} classes have names", { n: number(summary.labels.length) })));
-  place.append(form(model, about, summary.labels, summary.sample), takesAndGives(about));
+  place.append(h("p", {}, graphLink(model, t("Its graph"))), form(model, about, summary.labels, summary.sample), takesAndGives(about));
   const others = versions.filter(v => v !== model.version);
   if (others.length) place.append(compared(model, summary, others));
   place.append(made(summary));

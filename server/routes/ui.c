@@ -1,15 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 // GET /ui and /docs: the pages for people, embedded at build (ui/README.md). They are files that hold nothing of the
 // models: what they show, their scripts ask of the other routes, with the key they were given.
+#include <stdlib.h>
 #include <string.h>
 
 #include "server/call.h"
 #include "support/embedded.h"
+#include "view/view.h"
 
-// Scripts, styles and answers of this server only; pictures that the page itself has made.
-static const char policy[] =
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data: blob:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+// A part of a policy, without its name: "'sha256-...'".
+static str part_of(const char *policy, const char *name) {
+  const char *at = strstr(policy, name);
+  size_t skip = strlen(name);
+  return at ? (str){at + skip, strcspn(at + skip, ";")} : (str){"", 0};
+}
+
+// Scripts, styles and answers of this server only; pictures that the page itself has made. In graph.html the page of
+// view/view.h, which was asked for with the key, is shown as a blob: that has the policy of the page around it, too.
+static void send_policy(call *c, str name) {
+  char *viewer = str_is(name, "graph.html") ? view_policy() : NULL;
+  str script = part_of(viewer ? viewer : "", "script-src "), style = part_of(viewer ? viewer : "", "style-src ");
+  http_response_header(
+      &c->x.response, "Content-Security-Policy",
+      "default-src 'none'; script-src 'self' %.*s; style-src 'self' %.*s; connect-src 'self'; img-src 'self' "
+      "data: blob:; frame-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+      STR_ARG(script), STR_ARG(style));
+  free(viewer);
+}
 
 static const char *type_of(str name) {
   static const char *const types[][2] = {{".html", "text/html; charset=utf-8"},
@@ -34,7 +51,7 @@ static void send_file(call *c, str name) {
   text_append(call_body(c), f->bytes, f->size);
   c->x.response.status = 200;
   c->x.response.content_type = type_of(name);
-  http_response_header(&c->x.response, "Content-Security-Policy", "%s", policy);
+  send_policy(c, name);
   http_response_header(&c->x.response, "X-Content-Type-Options", "nosniff");
   http_response_header(&c->x.response, "Referrer-Policy", "no-referrer");
   http_response_header(&c->x.response, "Cache-Control", "no-cache");

@@ -46,7 +46,13 @@ def classes(labels):
     return onnx.model(graph, extra=named)
 
 
-WRITTEN = {"boxes": boxes(), "hostile": classes(ATTACK), "named": classes("ночь"),
+def deep(count):
+    """A chain of so many nodes."""
+    nodes = [onnx.node("Relu" if i % 2 else "Neg", [f"v{i}"], [f"v{i + 1}"], name=f"node{i}") for i in range(count)]
+    return model(nodes, [("v0", onnx.FLOAT, ["n"])], [(f"v{count}", onnx.FLOAT, ["n"])])
+
+
+WRITTEN = {"boxes": boxes(), "deep": deep(2000), "hostile": classes(ATTACK), "named": classes("ночь"),
            "picture": model([onnx.node("Identity", ["x"], ["y"])], [("x", onnx.FLOAT, [1, 3, 32, 32])], [("y", onnx.FLOAT, [1, 3, 32, 32])])}
 for name, data in WRITTEN.items():
     (WORK / f"{name}.onnx").write_bytes(data)
@@ -303,6 +309,22 @@ class Pages(Driven):
         page = self.model("digits", 2)
         text = page.wait("[...document.querySelectorAll('table')].find(t => t.caption.innerText.includes('Changes'))?.innerText")
         self.assertRegex(text, r"metadata\.opset:ai\.onnx\s+8\s+15")
+
+    def test_the_graph(self):
+        page = self.model("deep")
+        self.assertEqual(page.wait("[...document.querySelectorAll('main a')].find(a => a.innerText === 'Its graph')?.getAttribute('href')"), "graph.html#/deep/1")
+        page.eval("[...document.querySelectorAll('main a')].find(a => a.innerText === 'Its graph').click()")
+        inner = "document.querySelector('iframe').contentDocument"
+        page.wait(f"document.querySelector('iframe') && {inner}.querySelector('#details')?.innerText.includes('2000')")
+        self.assertEqual(page.eval(f"{inner}.querySelector('h1').innerText"), "deep, version 1")
+        page.eval(f"(() => {{ const q = {inner}.querySelector('#query'); q.focus(); q.value = 'node1234'; q.dispatchEvent(new Event('input', {{bubbles: true}})); }})()")
+        page.wait(f"{inner}.querySelector('#found').innerText.includes('node1234')")
+        self.assertEqual(self.server.ask("GET", "/v2/models/deep/graph?against=7")[0], 404)
+
+    @unittest.skipUnless(DIGITS.exists(), "no models beside the checkout")
+    def test_both_graphs(self):
+        page = self.open("ui/graph.html#/digits/2/1")
+        page.wait("document.querySelector('iframe')?.contentDocument.querySelector('h1')?.innerText === 'digits, version 2 | digits, version 1'")
 
     def test_live(self):
         page = self.open("ui/#/live")
