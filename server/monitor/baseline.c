@@ -89,7 +89,16 @@ void baseline_summary(const baseline_rows *r, size_t row, double to[BASELINE_SUM
   to[3] = most;
 }
 
+static double argmax_float(const float *x, size_t count) {
+  size_t best = 0;
+  for (size_t i = 1; i < count; i++)
+    if (x[i] > x[best] || (x[best] != x[best] && x[i] == x[i])) best = i;
+  return x[best] == x[best] ? (double)best : NAN;
+}
+
 double baseline_argmax(const baseline_rows *r, size_t row) {
+  if (sdx_tensor_dtype(r->value) == SDX_FLOAT)
+    return argmax_float((const float *)sdx_tensor_data(r->value) + row * r->width, r->width);
   double best = NAN, place = NAN;
   for (size_t i = 0; i < r->width; i++) {
     double x = baseline_number(r->value, row * r->width + i);
@@ -104,9 +113,11 @@ size_t baseline_bin(const baseline_feature *f, double value) {
     while (k < f->word_count && f->word[k] != value) k++;
     return k;
   }
-  size_t bin = 0;
-  for (size_t k = 0; k < BASELINE_BINS; k++) bin += (float)value > f->cuts[k];
-  return bin < BASELINE_BINS ? bin : BASELINE_BINS - 1;  // infinity
+  // How many cuts lie below, by halves: the last of the eight is infinite.
+  float x = (float)value;
+  size_t bin = x > f->cuts[3] ? 4 : 0;
+  bin += x > f->cuts[bin + 1] ? 2 : 0;
+  return bin + (x > f->cuts[bin]);
 }
 
 // ---- JSON ----------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { CHUNKS = 4, CHUNK = DRIFT_WINDOW / CHUNKS, LOOK = 128, VALUES = 128, TABLE = 24576 };
+enum { CHUNKS = 4, CHUNK = DRIFT_WINDOW / CHUNKS, LOOK = 128, VALUES = 64, TABLE = 24576 };
 static const double FALSE_ALARMS = 1e9;
 
 typedef struct counter {
