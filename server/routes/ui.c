@@ -8,7 +8,7 @@
 #include "support/embedded.h"
 #include "view/view.h"
 
-// A part of a policy, without its name: "'sha256-...'".
+// A part of a policy, without its name: " 'sha256-...'".
 static str part_of(const char *policy, const char *name) {
   const char *at = strstr(policy, name);
   size_t skip = strlen(name);
@@ -19,10 +19,10 @@ static str part_of(const char *policy, const char *name) {
 // view/view.h, which was asked for with the key, is shown as a blob: that has the policy of the page around it, too.
 static void send_policy(call *c, str name) {
   char *viewer = str_is(name, "graph.html") ? view_policy() : NULL;
-  str script = part_of(viewer ? viewer : "", "script-src "), style = part_of(viewer ? viewer : "", "style-src ");
+  str script = part_of(viewer ? viewer : "", "script-src"), style = part_of(viewer ? viewer : "", "style-src");
   http_response_header(
       &c->x.response, "Content-Security-Policy",
-      "default-src 'none'; script-src 'self' %.*s; style-src 'self' %.*s; connect-src 'self'; img-src 'self' "
+      "default-src 'none'; script-src 'self'%.*s; style-src 'self'%.*s; connect-src 'self'; img-src 'self' "
       "data: blob:; frame-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
       STR_ARG(script), STR_ARG(style));
   free(viewer);

@@ -536,6 +536,7 @@ class Workspace(lab.Case):
         secret = page.wait("document.querySelector('.secret')?.innerText")
         self.assertEqual(secret, self.ask("service", "keys", "double")["primary"])
         page.eval("[...document.querySelectorAll('dialog button')].find(b => b.innerText === 'Close').click()")
+        page.wait("!document.querySelector('.secret')")
         self.assertNotIn(secret, page.eval("document.documentElement.outerHTML"))
         page.wait("document.querySelector('main pre').innerText.includes('revision 1 is in force')")
         page.choose("main input[type=search]", "no such line")
