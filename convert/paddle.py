@@ -4,8 +4,8 @@ Python with their own paddle2onnx:
 
     paddle.py MODEL OPSET [KEY VALUE ...]     OPSET 0: what paddle2onnx takes; keys and values of the model's metadata
 
-The model goes to standard output, `error:`, `hint:` and `note:` lines to standard error. Only the folder
-for temporary files can be written to; paddle2onnx leaves some in the current one."""
+The model goes to standard output, `error:`, `hint:` and `note:` lines to standard error. Only the
+folder for temporary files can be written to, and paddle2onnx writes some into the current one."""
 import os
 import sys
 import tempfile

@@ -65,7 +65,6 @@ NETS = {
                                    nn.AdaptiveAvgPool2D(1), nn.Flatten(), nn.Linear(8, 4)), IMAGE),
     "residual": (Residual(), IMAGE),
     "depthwise and transposed": (nn.Sequential(nn.Conv2D(3, 3, 3, groups=3), nn.Swish(), nn.Conv2DTranspose(3, 2, 2, 2)), IMAGE),
-    "upsampling": (nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2D(3, 2, 1), nn.LeakyReLU(0.2)), IMAGE),
     "recurrent": (Recurrent(), RNG.integers(0, 30, (2, 7))),
     "encoder": (Encoder(), RNG.normal(size=(2, 5, 16)).astype(np.float32)),
 }
