@@ -82,15 +82,16 @@ struct op_def;  // ops/record.h
 
 typedef struct node {
   const struct op_def *op;  // NULL until bound
-  str name, domain, op_type, doc;
+  str name, domain, op_type;
+  const str *doc;   // NULL: none
   int32_t version;  // since-version the node was written for; 0 once upgraded to newest
   uint32_t input_count, output_count, attr_count, capture_count;
+  bool dead;                   // removed; skipped and dropped by graph_compact
   value_id *inputs, *outputs;  // VALUE_ABSENT where an optional one is left out
   attr *attrs;
   value_id *captures;         // outer values its subgraphs read: implicit inputs
   void *params;               // filled by op->params; lives in the graph's arena
   _Atomic uint64_t accepted;  // element types of inputs and outputs that its schema allows, as step_infer found
-  bool dead;                  // removed; skipped and dropped by graph_compact
 } node;
 
 typedef struct graph_value {

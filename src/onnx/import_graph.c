@@ -172,7 +172,8 @@ static sdx_status build_node(importer *im, const scope *s, const node_head *h) {
   SDX_TRY(read_ids(im, s, h, im->ids));
   node *n = graph_add_node(s->at->graph, h->domain, h->op_type, inputs, im->ids, outputs, im->ids + inputs, im->err);
   if (!n) return import_no_memory(im);
-  n->name = h->name, n->doc = h->doc;
+  n->name = h->name;
+  if (h->doc.size && !(n->doc = arena_copy(s->at->graph->memory, &h->doc, sizeof h->doc))) return import_no_memory(im);
   n->version = version;
   n->attrs = parts.attrs;
   n->attr_count = parts.attr_count;

@@ -241,7 +241,7 @@ static void list_nodes(walk *w, const graph *g) {
     put_named(t, ",\"domain\":", n->domain.size ? n->domain : STR("ai.onnx"));
     put_named(t, ",\"op\":", n->op_type);
     if (n->version) text_format(t, ",\"version\":%d", (int)n->version);
-    if (n->doc.size) put_named(t, ",\"doc\":", n->doc);
+    if (n->doc) put_named(t, ",\"doc\":", *n->doc);
     put_ids(t, ",\"inputs\":[", g, n->inputs, n->input_count);
     put_ids(t, ",\"outputs\":[", g, n->outputs, n->output_count);
     put(t, ",\"attributes\":[");
