@@ -5,6 +5,7 @@ of formats that only a program reads each says how to convert them. The files ar
 
     tests/convert/test_formats.py [-v] [NAME ...]     only cases whose name contains a NAME
 """
+import io
 import json
 import os
 import pathlib
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -23,7 +25,17 @@ FOLDER = tempfile.TemporaryDirectory(prefix="sardonyx-formats-")
 HOME = {**os.environ, "XDG_CACHE_HOME": FOLDER.name + "/cache", "NO_COLOR": "1"}
 PICKLE = b"\x80\x04\x95\x0b\x00\x00\x00\x00\x00\x00\x00}\x94\x8c\x01a\x94K\x01s."
 PROGRAM = b'{"base_code":{"magic":"pir","trainable":true,"version":4},"program":{}}'
-PROGRAMS = {"sklearn": ("model.pkl", PICKLE), "paddle": ("model.json", PROGRAM)}
+
+
+def checkpoint():
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as z:
+        z.writestr("m/data.pkl", PICKLE)
+        z.writestr("m/version", "3\n")
+    return archive.getvalue()
+
+
+PROGRAMS = {"sklearn": ("model.pkl", PICKLE), "paddle": ("model.json", PROGRAM), "pytorch": ("model.pt", checkpoint())}
 
 
 def command(*words):
