@@ -31,11 +31,11 @@ def _complete(home):
 
 
 def enter():
-    home = venv.ROOT / "build/venv-torch"
+    home = venv.ROOT / "build/venv-pytorch"
     here = os.environ.get("LD_LIBRARY_PATH", "").split(":")
     if str(home / "stand-ins") in here:
         return
-    venv.enter("torch")
+    venv.enter("pytorch")
     reason = _complete(home)
     if reason:
         venv.skip(reason)

@@ -3,7 +3,7 @@
 """What goes through PyTorch itself: TorchScript, whole modules and state dicts by `convert --trust`, and the ONNX files that
 both of its exporters write, in Sardonyx.
 
-    tests/torch/test_pytorch.py [--long] [NAME ...]     only cases whose name contains a NAME; --long: all of zoo.py
+    tests/pytorch/test_pytorch.py [--long] [NAME ...]     only cases whose name contains a NAME; --long: all of zoo.py
 """
 import io
 import pathlib

@@ -3,7 +3,7 @@
 """PyTorch's exported programs against PyTorch's own results: architectures of zoo.py, operators, control flow, both
 layouts of the archive.
 
-    tests/torch/test_pt2.py [--long] [NAME ...]     only cases whose name contains a NAME; --long: all of zoo.py
+    tests/pytorch/test_pt2.py [--long] [NAME ...]     only cases whose name contains a NAME; --long: all of zoo.py
 """
 import json
 import pathlib
