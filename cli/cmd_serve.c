@@ -59,8 +59,8 @@ static const cli_option options[] = {
            "hold what a model is asked and answers against this baseline ('sardonyx baseline'); may be repeated "
            "(default: MODEL.baseline.json beside it, if it is there)"),
     OPTION("collect", ARG_TEXT, "FOLDER",
-           "keep what models are given and answer as CSV: "
-           "FOLDER/modeldata/.../MODEL/VERSION/inputs/YEAR/MONTH/DAY/data.csv"),
+           "keep what models are given and answer as CSV, a file a day: "
+           "FOLDER/modeldata/.../MODEL/VERSION/inputs/..."),
     OPTION("collect-sample", ARG_NUMBER, "SHARE", "of the requests (default 1)", .min = 0, .max = 1),
     OPTION("collect-redact", ARG_TEXT, "NAME", "without the values of this input, output or column; may be repeated"),
     OPTION("collect-as", ARG_TEXT, "PATH",

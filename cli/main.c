@@ -167,6 +167,7 @@ static int finish_output(int code) {
   errno = 0;
   if (!fflush(stdout) && !ferror(stdout)) return code;
   int error = errno;
+  if (!error && write(STDOUT_FILENO, "\n", 1) < 0) error = errno;  // an earlier write failed: why, another one tells
   if (error == EPIPE || (poll(&out, 1, 0) == 1 && out.revents & POLLERR)) end_by_broken_pipe();
   return cli_error(code ? code : CLI_FAILED, "cannot write to standard output: %s",
                    error ? strerror(error) : "not all was written");

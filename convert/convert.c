@@ -240,7 +240,7 @@ static sdx_status build(conversion *c, const char *path) {
   const convert_format *format = c->report->format;
   if (format->program)
     return convert_fail(c, SDX_FORBIDDEN, path, "'sardonyx convert --trust' does it, if you trust the file",
-                        "only a Python of yours reads such a file, and that may run code of the file's");
+                        "only a Python of yours reads files of %s, and that may run code of the file's", format->title);
   sdx_status status = format->convert(c);
   if (c->f->status) return c->f->status;  // problems that were passed over to look for more
   if (sdx_builder_status(c->builder)) return builder_problem(c);

@@ -662,7 +662,7 @@ class Convert(Case):
 
     def test_other_files_are_named(self):
         for name, content, what, hint in (
-                ("a.pt", b"PK\3\4" + bytes(22) + struct.pack("<HH", 16, 0) + b"archive/data.pkl", "PyTorch", "torch.onnx"),
+                ("a.pt", b"PK\3\4" + bytes(22) + struct.pack("<HH", 16, 0) + b"archive/data.pkl", "PyTorch", "convert --trust"),
                 ("a.bin", b"version https://git-lfs.github.com/spec/v1\n", "git-lfs pointer", "git lfs pull"),
                 ("a.ggml", b"tjgg" + bytes(20), "old format of llama.cpp", "GGUF"),
                 ("a.html", b"<!DOCTYPE html><html>", "a web page", "the download went wrong"),
