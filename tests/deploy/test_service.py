@@ -641,7 +641,7 @@ class Demo(unittest.TestCase):
                                       capture_output=True, text=True, timeout=120)
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.assertIn("19 of 20 digits right", done.stdout)
-                self.assertIn('requests_total{model="digits",code="200"} 21', done.stdout)
+                self.assertIn('requests_total{model="digits",code="200",version="1"} 21', done.stdout)
 
 
 ENGINE = "podman --cgroup-manager=cgroupfs --runtime runc"
