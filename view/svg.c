@@ -187,7 +187,7 @@ sdx_status view_png(const json_t *document, char **png, size_t *size, fault *f) 
     fault_set(f, SDX_NOT_FOUND, "PNG is drawn by the program rsvg-convert, which is not on this machine");
     return fault_hint(f, "`apt-get install librsvg2-bin`, or write SVG");
   }
-  const char *const arguments[] = {path, "--format=png", "--unlimited", "--keep-aspect-ratio", "-", NULL};
+  const char *const arguments[] = {path, "--format=png", "--unlimited", "--keep-aspect-ratio", NULL};
   sdx_status status = view_svg(document, &(view_sink){gather, &svg}, f);
   if (status == SDX_OK)
     status = process_run((program){.arguments = arguments}, svg.at, svg.size, MOST_PNG_BYTES, PNG_TIME_MS, &o, f);
