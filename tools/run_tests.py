@@ -13,7 +13,7 @@ import argparse, concurrent.futures, itertools, os, pathlib, re, subprocess, sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 BESIDE = ("fuzz", "sanitized/passes", "sanitized/kernels", "sanitized/ops", "sanitized/onnx", "unit/passes", "unit/kernels",
-          "chainer/", "convert/", "extend/", "models/", "nets/", "ops/", "paddle/", "pytorch/", "qonnx/", "tensorflow/")
+          "chainer/", "convert/", "extend/", "models/", "mxnet/", "nets/", "ops/", "paddle/", "pytorch/", "qonnx/", "tensorflow/")
 ALONE = ("ops/budgets",)
 CLOSING = re.compile(r"(\d+) passed(?:, (\d+) failed)?(?:, (\d+) skipped)?")
 
