@@ -40,6 +40,7 @@ typedef struct http_route {
   const char *paths[ROUTE_PATHS];  // "/v2/models/{model}/infer"; words in braces: {model}, {version}, {name}, {file}
   // For /openapi.json: a line on what it does, and JSON Schemas of the bodies. gives NULL: text.
   const char *summary, *takes, *gives;
+  const char *media;  // type of a text it gives; NULL: text/plain
   const char *query;  // parameters of the query, as a list of OpenAPI; NULL: none
   void (*schema)(struct text *o, const struct model *m, bool request);  // of routes that compute
   // Answers at once, on the socket thread: never blocks (but see `blocks`), never computes.

@@ -84,7 +84,7 @@ static void response(text *o, const http_route *r, const subject *s, http_method
     } else if (r->binary) {
       content(o, "application/octet-stream", "{\"type\":\"string\",\"format\":\"binary\"}");
     } else {
-      content(o, "text/plain", "{\"type\":\"string\"}");
+      content(o, r->media ? r->media : "text/plain", "{\"type\":\"string\"}");
     }
     text_put(o, "}}");
   }

@@ -67,6 +67,7 @@ HTTP_ROUTE(v2_graph) = {
     .methods = METHOD_GET | METHOD_HEAD,
     .unloaded_too = true,
     .blocks = true,
+    .media = "text/html",
     .summary = "A page that shows the model's graph; against=VERSION beside that of another version",
     .paths = {"/v2/models/{model}/graph", "/v2/models/{model}/versions/{version}/graph"},
     .answer = answer};
